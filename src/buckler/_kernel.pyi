@@ -1,0 +1,61 @@
+from typing import Any
+
+from typing_extensions import Buffer
+
+ABI_VERSION: int
+
+class Ngram:
+    def __new__(
+        cls,
+        normaliser: int,
+        max_bytes: int,
+        min_order: int,
+        max_order: int,
+        table_bits: int,
+        width: int,
+        n_outputs: int,
+        scale: float,
+        table: Buffer,
+        head: Buffer | None,
+        bias: Buffer,
+    ) -> Ngram: ...
+    def score_one(self, text: str | bytes, /) -> float | tuple[float, ...]: ...
+    def score_list(self, texts: list[Any], out: Buffer, /) -> None: ...
+    def score_column(
+        self,
+        schema: object,
+        array: object,
+        begin: int,
+        end: int,
+        out: Buffer,
+        as_logits: bool = False,
+        /,
+    ) -> None: ...
+
+def normalise(kind: int, text: str | bytes, max_bytes: int, /) -> bytes: ...
+def normalise_column(
+    kind: int, schema: object, array: object, max_bytes: int, /
+) -> tuple[bytes, bytes]: ...
+def ngram_rows(
+    min_order: int, max_order: int, table_bits: int, canonical: bytes, /
+) -> bytes: ...
+def split_stream(stream: object, /) -> list[tuple[object, object]]: ...
+def column_length(array: object, /) -> int: ...
+def train(
+    settings: tuple[Any, ...],
+    arrays: tuple[Any, ...],
+    examples: tuple[Buffer, Buffer],
+    targets: Buffer,
+    weights: Buffer,
+    order: Buffer,
+    /,
+) -> float: ...
+def predict(
+    settings: tuple[Any, ...],
+    arrays: tuple[Any, ...],
+    examples: tuple[Buffer, Buffer],
+    out: Buffer,
+    /,
+) -> None: ...
+def simd() -> str: ...
+def simd_select(name: str, /) -> bool: ...

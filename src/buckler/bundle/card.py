@@ -1,0 +1,78 @@
+"""The model card: what a bundle is for, how good it is, and where not to trust it."""
+
+from typing import Any
+
+from buckler.bundle.manifest import Manifest
+
+
+def model_card(manifest: Manifest) -> str:
+    """Return the card as Markdown, from what the manifest says."""
+    bad = ", ".join(manifest.bad) or "none"
+    lines = [
+        f"# {manifest.name}",
+        "",
+        f"{manifest.description}." if manifest.description else "",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| Task | {manifest.task} |",
+        f"| Classes | {', '.join(manifest.classes)} |",
+        f"| An alarm is raised for | {bad} |",
+        f"| Student | {manifest.family} |",
+        f"| Canonical form | {manifest.normaliser}, at most {manifest.max_bytes} bytes |",
+        f"| Made | {manifest.created} |",
+        "",
+        "## Thresholds",
+        "",
+        *_thresholds(manifest),
+        "",
+        "## How good it is",
+        "",
+        *_metrics(manifest.metrics),
+        "",
+        "## Where it came from",
+        "",
+        *(f"- {key}: {_short(value)}" for key, value in manifest.provenance.items()),
+        "",
+        "## Limits",
+        "",
+        "- The figures hold for data like the test data. Where it stems from another source than "
+        "the events that you score, measure on your own before you rely on them.",
+        "- It judges the text alone and fetches nothing. Whoever writes the text can try to evade "
+        "it: use it as one layer.",
+        "- A verdict is a probability, not a proof. Review before you act against a person.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _thresholds(manifest: Manifest) -> list[str]:
+    if not manifest.thresholds:
+        return [
+            "None: the task has no bad class, or the validation rows were too few; "
+            "the likeliest class is the verdict."
+        ]
+    rows = ["| False-positive rate aimed at | Badness from which an alarm is raised |", "| --- | --- |"]
+    for fpr, value in manifest.thresholds.items():
+        mark = " (deployed)" if fpr == manifest.deployed_fpr else ""
+        rows.append(f"| {fpr:g}{mark} | {value:.6f} |")
+    return rows
+
+
+def _metrics(metrics: dict[str, Any]) -> list[str]:
+    if not metrics:
+        return ["Not evaluated on held-out test data yet: run `buckler eval`."]
+    rows = ["| Measure | Value |", "| --- | --- |"]
+    for name, value in metrics.items():
+        rows.append(f"| {name} | {_short(value)} |")
+    return rows
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return ", ".join(_short(v) for v in value)
+    return str(value)

@@ -1,0 +1,187 @@
+"""The manifest of a bundle: read strictly, with the standard library alone.
+
+The runtime depends on this module, so it imports no parser but `json`. docs/bundle-format.md is
+the specification.
+"""
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from buckler.errors import BundleError
+
+FORMAT = "buckler-bundle"
+FORMAT_VERSION = 1
+MAX_MANIFEST_BYTES = 4 << 20
+MAX_CLASSES = 1024
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself.
+
+    Attributes
+    ----------
+    name
+        Of the bundle.
+    created
+        ISO 8601, UTC.
+    task
+        Name of the task.
+    description
+        What the task decides.
+    classes
+        Class names with a sentence each, in the order of the outputs.
+    bad
+        The classes that an alarm is raised for.
+    normaliser, max_bytes
+        Id of the canonical form, and where it is cut.
+    family, settings
+        The student family and the numbers that its scorer needs.
+    thresholds
+        Target false-positive rate -> badness from which an alarm is raised; only those that the
+        validation rows could support.
+    deployed_fpr
+        The target whose threshold is used unless another is asked for; None without thresholds.
+    calibration, metrics, provenance
+        For people and for reports.
+    files
+        Name -> size_bytes and sha256 of every other entry.
+    """
+
+    name: str
+    created: str
+    task: str
+    description: str
+    classes: dict[str, str]
+    bad: tuple[str, ...]
+    normaliser: str
+    max_bytes: int
+    family: str
+    settings: dict[str, Any]
+    thresholds: dict[float, float]
+    deployed_fpr: float | None
+    calibration: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """Return the manifest as it is stored."""
+        return (
+            json.dumps(
+                {
+                    "format": FORMAT,
+                    "format_version": FORMAT_VERSION,
+                    "name": self.name,
+                    "created": self.created,
+                    "task": {
+                        "name": self.task,
+                        "description": self.description,
+                        "classes": self.classes,
+                        "bad": list(self.bad),
+                    },
+                    "normaliser": {"id": self.normaliser, "max_bytes": self.max_bytes},
+                    "student": {"family": self.family, "settings": self.settings},
+                    "thresholds": [
+                        {"target_fpr": fpr, "badness": value}
+                        for fpr, value in self.thresholds.items()
+                    ],
+                    "deployed_fpr": self.deployed_fpr,
+                    "calibration": self.calibration,
+                    "metrics": self.metrics,
+                    "provenance": self.provenance,
+                    "files": self.files,
+                },
+                indent=1,
+                allow_nan=False,
+            ).encode()
+            + b"\n"
+        )
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Read a manifest; every field that is used is checked.
+
+    Raises
+    ------
+    BundleError
+        If it is not a manifest, or of a newer format.
+    """
+    try:
+        raw = json.loads(data, parse_constant=_no_constants)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"the manifest is not sound JSON: {str(error)[:100]}") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise BundleError("the manifest is not that of a Buckler bundle")
+    version = raw.get("format_version")
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"bundle format version {version!r}: this Buckler reads version {FORMAT_VERSION}; "
+            "upgrade Buckler"
+        )
+    task = _get(raw, "task", dict)
+    normaliser, student = _get(raw, "normaliser", dict), _get(raw, "student", dict)
+    classes = _get(task, "classes", dict)
+    if not 2 <= len(classes) <= MAX_CLASSES or not all(
+        isinstance(v, str) for v in classes.values()
+    ):
+        raise BundleError("manifest: task.classes must name 2 to 1,024 classes")
+    bad = tuple(_get(task, "bad", list))
+    if any(name not in classes for name in bad):
+        raise BundleError("manifest: task.bad names a class that is not there")
+    thresholds: dict[float, float] = {}
+    for entry in _get(raw, "thresholds", list):
+        if not isinstance(entry, dict):
+            raise BundleError("manifest: thresholds must be objects")
+        thresholds[_number(entry, "target_fpr")] = _number(entry, "badness")
+    deployed = raw.get("deployed_fpr")
+    if deployed is not None and deployed not in thresholds:
+        raise BundleError("manifest: deployed_fpr has no threshold")
+    return Manifest(
+        name=_get(raw, "name", str),
+        created=_get(raw, "created", str),
+        task=_get(task, "name", str),
+        description=_get(task, "description", str),
+        classes=classes,
+        bad=bad,
+        normaliser=_get(normaliser, "id", str),
+        max_bytes=_get(normaliser, "max_bytes", int),
+        family=_get(student, "family", str),
+        settings=_get(student, "settings", dict),
+        thresholds=thresholds,
+        deployed_fpr=deployed,
+        calibration=_get(raw, "calibration", dict),
+        metrics=_get(raw, "metrics", dict),
+        provenance=_get(raw, "provenance", dict),
+        files=_files(raw),
+    )
+
+
+def _no_constants(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
+
+
+def _get(raw: dict[str, Any], key: str, kind: type) -> Any:
+    value = raw.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BundleError(f"manifest: {key!r} is missing or not a {kind.__name__}")
+    return value
+
+
+def _number(raw: dict[str, Any], key: str) -> float:
+    value = raw.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise BundleError(f"manifest: {key!r} is missing or not a number")
+    return float(value)
+
+
+def _files(raw: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    files: dict[str, dict[str, Any]] = _get(raw, "files", dict)
+    for name, entry in files.items():
+        if not isinstance(entry, dict):
+            raise BundleError(f"manifest: files: {name!r} is not an object")
+        _get(entry, "size_bytes", int)
+        _get(entry, "sha256", str)
+    return files

@@ -1,0 +1,126 @@
+"""Opens a bundle that anyone may have written: bounded, checked, and free of code.
+
+The file is a zip of stored entries. Sizes are checked before anything is read, digests before
+anything is used. Nothing is unpacked to disk.
+"""
+
+import hmac
+import zipfile
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from buckler.bundle.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from buckler.errors import BundleError
+
+MAX_BUNDLE_BYTES = 1 << 30
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+VECTORS = "vectors.json"
+CARD = "card.md"
+SIGNATURE = "signature.json"  # its place; nothing writes one yet
+_ENTRIES = {MANIFEST, WEIGHTS, VECTORS, CARD, SIGNATURE}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose sizes and digests have been verified.
+
+    Attributes
+    ----------
+    manifest
+        What it says of itself.
+    entries
+        The content of every other file in it.
+    sha256
+        Digest of the manifest, which holds the digests of all the rest: names this very bundle.
+    """
+
+    manifest: Manifest
+    entries: dict[str, bytes]
+    sha256: str
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the weights.
+
+        Raises
+        ------
+        BundleError
+            If they are not sound safetensors.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return load(self.entries[WEIGHTS])
+        except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+            raise BundleError(f"the weights are not sound: {str(error)[:100]}") from error
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Read and verify a bundle file.
+
+    Raises
+    ------
+    BundleError
+        If the file is missing, damaged, altered, too large or too new.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > MAX_BUNDLE_BYTES:
+            raise BundleError(f"{path}: {size:,} bytes are too many for a bundle")
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return parse_bundle(data)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def parse_bundle(data: bytes) -> Bundle:
+    """Verify a bundle that is already in memory; see `read_bundle`."""
+    entries = _unzip(data)
+    if MANIFEST not in entries:
+        raise BundleError("no manifest.json in it: not a Buckler bundle")
+    raw_manifest = entries.pop(MANIFEST)
+    if len(raw_manifest) > MAX_MANIFEST_BYTES:
+        raise BundleError("the manifest is too large")
+    manifest = parse_manifest(raw_manifest)
+    entries_to_check = {name for name in entries if name != SIGNATURE}
+    if entries_to_check != set(manifest.files) or WEIGHTS not in entries:
+        raise BundleError("its files are not those that the manifest lists")
+    for name, stated in manifest.files.items():
+        if len(entries[name]) != stated["size_bytes"] or not hmac.compare_digest(
+            sha256(entries[name]).hexdigest(), stated["sha256"]
+        ):
+            raise BundleError(f"{name} has been altered or damaged (size or digest differs)")
+    return Bundle(manifest, entries, sha256(raw_manifest).hexdigest())
+
+
+def _unzip(data: bytes) -> dict[str, bytes]:
+    entries: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            infos = archive.infolist()
+            if len(infos) > len(_ENTRIES):
+                raise BundleError("it holds more files than a bundle has")
+            for info in infos:
+                if info.filename not in _ENTRIES or info.filename in entries:
+                    raise BundleError(f"unexpected file {info.filename[:60]!r} in it")
+                if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data):
+                    raise BundleError("it is compressed or misstates its sizes")
+                if info.flag_bits & 1:
+                    raise BundleError("it is encrypted")
+                entries[info.filename] = archive.read(info)
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, OSError) as error:
+        raise BundleError(f"not a sound bundle file: {str(error)[:100]}") from error
+    except (RuntimeError, IndexError, OverflowError, MemoryError) as error:
+        raise BundleError(f"not a sound bundle file: {type(error).__name__}") from error
+    return entries
+

@@ -1,0 +1,49 @@
+"""Conformance vectors: fixed inputs with the exact outputs of a bundle.
+
+The inputs are made up here and never taken from anyone's events, so a bundle gives none away.
+"""
+
+import json
+import random
+from base64 import b64encode
+
+import numpy as np
+import numpy.typing as npt
+
+_FIXED = (
+    "",
+    " ",
+    "http://example.com/",
+    "HTTPS://WWW.Example.COM:443/a%2Fb/%61?q=%2520#f",
+    "https://user:pw@login.example.net:8443//x\\y?u=1&u=2",
+    "//xn--mnchen-3ya.example/ä",
+    "http://192.0.2.1/verify/account.php?id=0123456789abcdef",
+    "hxxps://secure-login.example.org/wp-content/index.html",
+    "From: A <a@example.com>\r\nSubject: =?utf-8?q?Hello_=E2=9C=93?=\r\n\r\nhello world\r\n",
+    "Content-Type: text/html\r\n\r\n<p>Your <b>account</b> <a href='http://example.org'>x</a>",
+    "powershell -enc SQBFAFgA ; cmd /c echo ^h^i",
+    "The quick brown fox jumps over the lazy dog",
+    "ÀÉÎõü ﬀ Ⅷ ＡＢＣ \u202e\u200b",
+    "a" * 3000,
+    "\x1f\x1f\x1f|\x00\x7f",
+)
+_RANDOM_TEXTS = 49
+
+
+def vector_texts() -> list[bytes]:
+    """Return the inputs, the same on every machine and in every version of this format."""
+    rng = random.Random(20260101)  # noqa: S311 - not for secrets
+    texts = [text.encode() for text in _FIXED]
+    for i in range(_RANDOM_TEXTS):
+        pool = range(256) if i % 3 == 0 else range(0x21, 0x7F)
+        texts.append(bytes(rng.choice(pool) for _ in range(rng.randrange(1, 200))))
+    return texts
+
+
+def vectors_json(texts: list[bytes], outputs: npt.NDArray[np.float32]) -> bytes:
+    """Return the file: texts in base64, float32 outputs as hexadecimal floats."""
+    vectors = [
+        {"text": b64encode(text).decode(), "outputs": [float(p).hex() for p in row]}
+        for text, row in zip(texts, outputs.reshape(len(texts), -1), strict=True)
+    ]
+    return json.dumps({"vectors": vectors}, indent=0).encode() + b"\n"

@@ -1,0 +1,86 @@
+"""Writes a bundle: all or nothing, and the same bytes for the same content."""
+
+import os
+import tempfile
+import zipfile
+from dataclasses import replace
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save
+
+from buckler.bundle.card import model_card
+from buckler.bundle.manifest import Manifest
+from buckler.bundle.reader import CARD, MANIFEST, VECTORS, WEIGHTS
+from buckler.errors import OutputError
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def write_bundle(
+    path: Path, manifest: Manifest, tensors: dict[str, npt.NDArray[Any]], vectors: bytes
+) -> Manifest:
+    """Write a bundle and return its manifest, now with the digests of its files.
+
+    Parameters
+    ----------
+    path
+        Where to; an existing file is replaced at once or not at all.
+    manifest
+        All but `files`, which is filled in here.
+    tensors
+        The weights.
+    vectors
+        From `vectors_json`.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; nothing is left behind then.
+    """
+    entries = {
+        WEIGHTS: save({name: np.ascontiguousarray(t) for name, t in tensors.items()}),
+        VECTORS: vectors,
+        CARD: model_card(manifest).encode(),
+    }
+    manifest = replace(
+        manifest,
+        files={
+            name: {"size_bytes": len(data), "sha256": sha256(data).hexdigest()}
+            for name, data in entries.items()
+        },
+    )
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in {MANIFEST: manifest.to_json(), **entries}.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+    write_whole(path, buffer.getvalue())
+    return manifest
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is never seen half-written.
+
+    Raises
+    ------
+    OutputError
+        If that fails.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error

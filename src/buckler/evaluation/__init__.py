@@ -1,0 +1,1 @@
+"""How good a model is, said honestly: at low false-positive rates, on data it has not seen."""

@@ -1,0 +1,231 @@
+"""The report: one self-contained HTML page, and the same figures as JSON."""
+
+import json
+import math
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from buckler.errors import MissingExtraError
+from buckler.evaluation.assess import Assessment
+from buckler.evaluation.bootstrap import Estimate
+from buckler.evaluation.metrics import Rate
+from buckler.evaluation.plots import draw_all
+
+
+@dataclass(frozen=True)
+class About:
+    """What stands around the figures.
+
+    Attributes
+    ----------
+    title
+        Of the page.
+    lead
+        A sentence on what was tested on what.
+    notes
+        What a reader must know before believing the figures.
+    provenance
+        Name -> value: bundle, data, digests, versions.
+    """
+
+    title: str
+    lead: str
+    notes: tuple[str, ...]
+    provenance: dict[str, str]
+
+
+def report_html(assessment: Assessment, about: About) -> str:
+    """Return the page; everything that came from data is escaped.
+
+    Raises
+    ------
+    MissingExtraError
+        If jinja2 or matplotlib is not installed.
+    """
+    try:
+        from jinja2 import Environment
+    except ImportError:
+        raise MissingExtraError("the HTML report", "report") from None
+    template = files("buckler.evaluation").joinpath("report.html.j2").read_text("utf-8")
+    environment = Environment(autoescape=True, trim_blocks=False)
+    return environment.from_string(template).render(
+        title=about.title,
+        lead=about.lead,
+        notes=[*about.notes, *_own_notes(assessment)],
+        n_rows=f"{assessment.n_rows:,}",
+        resampling="cluster bootstrap over groups",
+        figures=_figure_rows(assessment),
+        thresholds=[
+            {
+                "target": f"{at.target_fpr:g}"
+                + (" (deployed)" if at.target_fpr == assessment.deployed_fpr else ""),
+                "badness": f"{at.badness:.6f}",
+                "detection": rate_text(at.detection),
+                "false_alarms": rate_text(at.false_alarms),
+            }
+            for at in assessment.thresholds
+        ],
+        plots=[
+            {"title": title, "svg": svg, "wide": title == "Detection by month"}
+            for title, svg in draw_all(assessment).items()
+        ],
+        slices=[
+            {
+                "by": s.by,
+                "value": s.value[:80],
+                "n_bad": f"{s.n_bad:,}",
+                "n_other": f"{s.n_other:,}",
+                "auroc": number(s.auroc),
+                "detection": rate_text(s.detection),
+                "false_alarms": rate_text(s.false_alarms),
+                "accuracy": rate_text(s.accuracy),
+            }
+            for s in assessment.slices
+        ],
+        slice_note=_slice_note(assessment),
+        classes=_class_rows(assessment),
+        class_names=assessment.classes,
+        confusion=[
+            {"name": name, "index": i, "cells": [f"{int(c):,}" for c in assessment.confusion[i]]}
+            for i, name in enumerate(assessment.classes)
+        ],
+        provenance=[{"name": k, "value": v} for k, v in about.provenance.items()],
+    )
+
+
+def report_json(assessment: Assessment, about: About) -> bytes:
+    """Return the figures as JSON; what cannot be computed is null."""
+    document = {
+        "title": about.title,
+        "lead": about.lead,
+        "notes": [*about.notes, *_own_notes(assessment)],
+        "provenance": about.provenance,
+        "classes": list(assessment.classes),
+        "bad": [assessment.classes[i] for i in assessment.bad],
+        "n_rows": assessment.n_rows,
+        "class_counts": assessment.class_counts,
+        "figures": {
+            name: {"value": e.value, "low": e.low, "high": e.high}
+            for name, e in assessment.figures.items()
+        },
+        "too_few_negatives_for_fpr": assessment.too_few,
+        "deployed_fpr": assessment.deployed_fpr,
+        "thresholds": [
+            {
+                "target_fpr": at.target_fpr,
+                "badness": at.badness,
+                "detection": vars(at.detection),
+                "false_alarms": vars(at.false_alarms),
+            }
+            for at in assessment.thresholds
+        ],
+        "ece": assessment.ece,
+        "reliability": [vars(b) for b in assessment.reliability],
+        "confusion": assessment.confusion.tolist(),
+        "f1": dict(zip(assessment.classes, assessment.f1.tolist(), strict=True)),
+        "slices": [
+            {
+                **vars(s),
+                "detection": vars(s.detection),
+                "false_alarms": vars(s.false_alarms),
+                "accuracy": vars(s.accuracy),
+            }
+            for s in assessment.slices
+        ],
+    }
+    return json.dumps(_without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(v) for v in value]
+    return value
+
+
+def number(value: float) -> str:
+    """Return a figure with four places, or a dash."""
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def rate_text(value: Rate) -> str:
+    """Return a share with its interval, or a dash where there are no rows."""
+    if not value.n_rows:
+        return "-"
+    return f"{value.value:.4f} ({value.low:.4f} to {value.high:.4f})"
+
+
+def figure_name(name: str) -> str:
+    """Return the name of a figure as people read it."""
+    if name.startswith("tpr@fpr="):
+        return f"Detection at FPR {name.removeprefix('tpr@fpr=')} (ROC of the test data)"
+    return {"auroc": "AUROC"}.get(name, name[0].upper() + name[1:])
+
+
+def _figure_rows(assessment: Assessment) -> list[dict[str, str]]:
+    rows = [
+        {
+            "name": figure_name(name),
+            "value": number(estimate.value),
+            "interval": _interval(estimate),
+        }
+        for name, estimate in assessment.figures.items()
+    ]
+    rows += [
+        {
+            "name": figure_name(f"tpr@fpr={target:g}"),
+            "value": "too few negatives to say",
+            "interval": "",
+        }
+        for target in assessment.too_few
+    ]
+    rows.append({"name": "ECE", "value": number(assessment.ece), "interval": ""})
+    return rows
+
+
+def _interval(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return ""
+    return f"{estimate.low:.4f} to {estimate.high:.4f}"
+
+
+def _slice_note(assessment: Assessment) -> str:
+    if assessment.deployed_fpr is None:
+        return "An alarm is a verdict of a bad class."
+    return (
+        f"Detection and false alarms at the deployed threshold (FPR {assessment.deployed_fpr:g} "
+        "on validation data), with Wilson intervals."
+    )
+
+
+def _class_rows(assessment: Assessment) -> list[dict[str, str]]:
+    rows = []
+    for i, name in enumerate(assessment.classes):
+        hits = int(assessment.confusion[i, i])
+        true, said = int(assessment.confusion[i].sum()), int(assessment.confusion[:, i].sum())
+        rows.append(
+            {
+                "name": name,
+                "n": f"{true:,}",
+                "recall": number(hits / true) if true else "-",
+                "precision": number(hits / said) if said else "-",
+                "f1": number(float(assessment.f1[i])),
+            }
+        )
+    return rows
+
+
+def _own_notes(assessment: Assessment) -> list[str]:
+    notes = []
+    if assessment.too_few:
+        rates = ", ".join(f"{t:g}" for t in assessment.too_few)
+        others = assessment.n_rows - int(assessment.is_bad.sum())
+        notes.append(f"{others:,} rows that are not bad are too few to say anything of FPR {rates}.")
+    for i, n in enumerate(assessment.class_counts):
+        if n == 0:
+            notes.append(f"No test row is of class {assessment.classes[i]}.")
+    return notes

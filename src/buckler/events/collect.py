@@ -1,0 +1,229 @@
+"""Reads labelled or unlabelled data whole, for training and evaluation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from buckler.errors import InputError
+from buckler.events.grouping import group_of
+from buckler.events.quarantine import Quarantine
+from buckler.events.reading import Wanted, find_inputs, get_reader
+from buckler.normalisers import CanonicalTexts
+from buckler.tasks import Task
+
+UNLABELLED = -1
+
+EVENT_SCHEMA = pa.schema(
+    [
+        ("id", pa.binary(16)),
+        ("text", pa.large_binary()),
+        ("label", pa.string()),
+        ("group", pa.string()),
+        ("ts", pa.int64()),
+        ("source", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of one task, in memory.
+
+    Attributes
+    ----------
+    table
+        One row an event, as EVENT_SCHEMA; `ts` is in seconds, null where unknown; `label` is the
+        class name of the task, null where unlabelled. Further columns keep their names.
+    texts
+        The canonical forms, in the same order.
+    labels
+        int32: class index, or -1.
+    """
+
+    table: pa.Table
+    texts: CanonicalTexts
+    labels: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Events":
+        """Return these rows, in this order."""
+        return Events(self.table.take(pa.array(rows)), self.texts.take(rows), self.labels[rows])
+
+    def column(self, name: str) -> npt.NDArray[np.object_]:
+        """Return a column as Python objects."""
+        return np.array(self.table.column(name).to_pylist(), object)
+
+    def group_codes(self) -> npt.NDArray[np.int64]:
+        """Return a number for each group; events without a group stand alone."""
+        groups = self.table.column("group").combine_chunks()
+        codes = np.array(pc.fill_null(groups.dictionary_encode().indices, -1), np.int64)
+        alone = codes < 0
+        codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
+        return codes
+
+
+def collect_events(
+    paths: list[Path],
+    task: Task,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    keep: tuple[str, ...] = (),
+    format_name: str | None = None,
+    quarantine: Quarantine | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Events:
+    """Read all rows of these files or folders.
+
+    Parameters
+    ----------
+    paths
+        Files or folders, in any format that a reader knows.
+    task
+        Decides the classes, the canonical form and the group.
+    text_column, label_column, group_column
+        Names of columns where the task's usual ones do not fit.
+    keep
+        Names of further columns to carry along, for slices.
+    format_name
+        Read every file as this format, whatever its suffix.
+    quarantine
+        Where bad rows go; a label that the task does not know is a bad row.
+    on_progress
+        Called with the number of bytes read since the last call.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read at all, or nothing usable was found.
+    """
+    quarantine = quarantine if quarantine is not None else Quarantine()
+    wanted = Wanted(
+        text=(text_column,) if text_column else task.text_columns,
+        optional={
+            "label": (label_column,) if label_column else task.label_columns,
+            "group": (group_column,) if group_column else task.group_columns,
+            "ts": ("ts", "timestamp", "time"),
+            "source": ("source",),
+            **{name: (name,) for name in keep},
+        },
+    )
+    parts = []
+    for path in find_inputs(paths, format_name):
+        for chunk in get_reader(path, format_name).chunks(path, wanted, quarantine):
+            if label_column and "label" not in chunk.columns:
+                raise InputError(f"{path}: no column named {label_column}")
+            parts.append(_events(chunk.text, chunk.columns, chunk.rows, path, task, quarantine))
+            if on_progress is not None:
+                on_progress(chunk.size_bytes)
+    total = sum(len(part) for part in parts)
+    if total == 0:
+        raise InputError(f"{', '.join(map(str, paths))}: no usable row ({quarantine.summary()})")
+    return Events(
+        pa.concat_tables([part.table for part in parts], promote_options="default"),
+        CanonicalTexts.concatenate([part.texts for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+    )
+
+
+def concatenate(parts: list[Events]) -> Events:
+    """Join events of the same task."""
+    return Events(
+        pa.concat_tables([part.table for part in parts], promote_options="default"),
+        CanonicalTexts.concatenate([part.texts for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+    )
+
+
+def _events(
+    text: pa.Array,
+    columns: dict[str, pa.Array],
+    rows: npt.NDArray[np.int64],
+    path: Path,
+    task: Task,
+    quarantine: Quarantine,
+) -> Events:
+    labels = np.full(len(text), UNLABELLED, np.int32)
+    good = np.ones(len(text), bool)
+    if "label" in columns:
+        codes = {}
+        for index, value in enumerate(columns["label"].to_pylist()):
+            if value is None or value == "":
+                continue
+            if value not in codes:
+                try:
+                    codes[value] = task.class_index(str(value))
+                except InputError:
+                    codes[value] = None
+            if (code := codes[value]) is None:
+                quarantine.add(
+                    path,
+                    int(rows[index]),
+                    f"label {str(value)[:40]!r} is no class of {task.name}",
+                    text[index].as_py(),
+                )
+                good[index] = False
+            else:
+                labels[index] = code
+    texts = task.canonical.canonical_column(text, task.max_bytes)
+    table = _table(text, columns, texts, labels, task)
+    events = Events(table, texts, labels)
+    return events if good.all() else events.take(np.flatnonzero(good))
+
+
+def _table(
+    text: pa.Array,
+    columns: dict[str, pa.Array],
+    texts: CanonicalTexts,
+    labels: npt.NDArray[np.int32],
+    task: Task,
+) -> pa.Table:
+    raw = text.to_pylist()
+    ids = [blake2b(value, digest_size=16).digest() for value in raw]
+    names = np.array([*task.class_names, None], object)
+    group = columns.get("group")
+    if group is None:
+        groups = [group_of(raw[i], texts[i], task.group_by) for i in range(len(raw))]
+        group = pa.array(groups, pa.string())
+    table = pa.table(
+        {
+            "id": pa.array(ids, pa.binary(16)),
+            "text": text,
+            "label": pa.array(names[labels], pa.string()),
+            "group": group.cast(pa.string()),
+            "ts": _timestamps(columns.get("ts"), len(raw)),
+            "source": columns["source"].cast(pa.string())
+            if "source" in columns
+            else pa.nulls(len(raw), pa.string()),
+        }
+    )
+    for name, column in columns.items():
+        if name not in ("label", "group", "ts", "source"):
+            table = table.append_column(name, column.cast(pa.string()))
+    return table
+
+
+def _timestamps(column: pa.Array | None, n: int) -> pa.Array:
+    """Seconds; null where unknown or zero."""
+    if column is None:
+        return pa.nulls(n, pa.int64())
+    if pa.types.is_timestamp(column.type):
+        seconds = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+    elif pa.types.is_integer(column.type):
+        seconds = column.cast(pa.int64())
+    elif pa.types.is_floating(column.type):
+        seconds = pc.floor(column).cast(pa.int64(), safe=False)
+    else:
+        return pa.nulls(n, pa.int64())
+    return pc.if_else(pc.equal(seconds, 0), None, seconds)
+
+

@@ -1,0 +1,118 @@
+"""Reads CSV and TSV with a header line; the cursor counts rows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from buckler.errors import InputError
+from buckler.events.lines import BLOCK_BYTES, check_is_text
+from buckler.events.quarantine import Quarantine
+from buckler.events.reading import Chunk, Reader, Wanted, choose_columns, make_chunk, reader
+
+
+@reader
+class CsvReader(Reader):
+    """CSV and TSV."""
+
+    name = "csv"
+    suffixes = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+
+    def chunks(
+        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+    ) -> Iterator[Chunk]:
+        """Yield the rows behind row `cursor` (the header is row 1 of the file)."""
+        try:
+            yield from _chunks(path, wanted, quarantine, cursor)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{path}: not sound CSV: {_explain(error)}") from error
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _explain(error: Exception) -> str:
+    text = str(error).splitlines()[0][:160]
+    if "straddling object" in text:
+        return "a row is longer than 4 MiB (an open quote?); mend the row or convert the file"
+    return text
+
+
+def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> Iterator[Chunk]:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        head = stream.read(BLOCK_BYTES)
+    if not head.strip():
+        raise InputError(f"{path}: the file is empty")
+    check_is_text(path, head)
+    delimiter = "\t" if ".tsv" in path.name.lower() else ","
+    bad_rows: set[int] = set()
+
+    def set_aside(row: Any) -> str:
+        bad_rows.add(row.number or 0)
+        reason = f"{row.actual_columns} columns where {row.expected_columns} are expected"
+        quarantine.add(path, row.number or 0, reason, row.text or "")
+        return "skip"
+
+    parse = pc.ParseOptions(
+        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
+    )
+    header = head.splitlines()[0].removeprefix(b"\xef\xbb\xbf") + b"\n"
+    names = pc.read_csv(
+        pa.BufferReader(header), parse_options=pc.ParseOptions(delimiter=delimiter)
+    ).column_names
+    chosen = choose_columns(path, names, wanted)
+    with (
+        pa.input_stream(str(path), compression="detect") as stream,
+        pc.open_csv(
+            stream,
+            read_options=pc.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+            parse_options=parse,
+            convert_options=pc.ConvertOptions(
+                include_columns=sorted(set(chosen.values())),
+                column_types={name: pa.large_binary() for name in chosen.values()},
+                check_utf8=False,
+                strings_can_be_null=False,
+            ),
+        ) as batches,
+    ):
+        row, passed, seen_bytes = 2, 0, 0
+        file_bytes = path.stat().st_size
+        for batch in batches:
+            numbers = _numbers(row, batch.num_rows, bad_rows)
+            row = int(numbers[-1]) + 1 if len(numbers) else row
+            passed += batch.num_rows
+            if passed <= cursor or batch.num_rows == 0:
+                continue
+            new = min(batch.num_rows, passed - cursor)  # the rest stands before the cursor
+            batch, numbers = batch.slice(batch.num_rows - new), numbers[-new:]
+            columns = {role: _as_role(role, batch.column(name)) for role, name in chosen.items()}
+            size = min(BLOCK_BYTES, max(0, file_bytes - seen_bytes))
+            seen_bytes += size
+            yield make_chunk(path, columns, numbers, passed, size, quarantine)
+
+
+def _numbers(first: int, count: int, bad_rows: set[int]) -> npt.NDArray[np.int64]:
+    """Row numbers of the next `count` good rows."""
+    if not bad_rows:
+        return np.arange(first, first + count, dtype=np.int64)
+    span = np.arange(first, first + count + len(bad_rows), dtype=np.int64)
+    return span[~np.isin(span, list(bad_rows))][:count]
+
+
+def _as_role(role: str, column: pa.Array) -> pa.Array:
+    if role == "text":
+        return column
+    texts = [None if v is None else v.as_py().decode("utf-8", "replace") for v in column]
+    if role != "ts":
+        return pa.array(texts, pa.string())
+    return pa.array([_seconds(text) for text in texts], pa.int64())
+
+
+def _seconds(text: str | None) -> int | None:
+    try:
+        return int(float(text or ""))
+    except (ValueError, OverflowError):
+        return None

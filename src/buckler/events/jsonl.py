@@ -1,0 +1,130 @@
+"""Reads JSON lines (NDJSON): one object a line; dotted names reach into nested objects."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.json as pj
+
+from buckler.events.lines import Block, line_blocks, usable_lines
+from buckler.events.quarantine import Quarantine
+from buckler.events.reading import Chunk, Reader, Wanted, choose_columns, make_chunk, reader
+
+
+@reader
+class JsonLinesReader(Reader):
+    """JSON lines."""
+
+    name = "jsonl"
+    suffixes = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".jsonl.zst")
+
+    def chunks(
+        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+    ) -> Iterator[Chunk]:
+        """Yield the objects behind byte `cursor`."""
+        chosen: dict[str, str] | None = None
+        for block in line_blocks(path, quarantine, cursor):
+            if chosen is None:
+                chosen = _choose(path, block, wanted)
+                if chosen is None:  # not one sound object yet
+                    columns, rows = _parse_slowly(path, block, {"text": ""}, quarantine)
+                    continue
+            parsed = _parse_fast(block, chosen)
+            columns, rows = parsed or _parse_slowly(path, block, chosen, quarantine)
+            yield make_chunk(path, columns, rows, block.cursor, block.size_bytes, quarantine)
+
+
+def _choose(path: Path, block: Block, wanted: Wanted) -> dict[str, str] | None:
+    """Look for the wanted names in the first objects; None where no line holds an object."""
+    names: dict[str, None] = {}
+    for line in block.data.split(b"\n", 1000)[:1000]:
+        value = _loads(line)
+        if isinstance(value, dict):
+            names.update(dict.fromkeys(value))
+            candidates = (*wanted.text, *(n for c in wanted.optional.values() for n in c))
+            names.update({n: None for n in candidates if "." in n and _reach(value, n) is not None})
+    return choose_columns(path, list(names), wanted) if names else None
+
+
+def _parse_fast(
+    block: Block, chosen: dict[str, str]
+) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
+    """Parse with Arrow's reader; None where a line needs the slow path or names are nested."""
+    if any("." in name for name in chosen.values()):
+        return None
+    lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
+    types = {"ts": pa.int64()}
+    schema = pa.schema([(name, types.get(role, pa.string())) for role, name in chosen.items()])
+    try:
+        table = pj.read_json(
+            pa.BufferReader(block.data),
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(block.data) + 1),
+            parse_options=pj.ParseOptions(
+                explicit_schema=schema, unexpected_field_behavior="ignore"
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    if table.num_rows != lines:  # blank lines, or several objects on one: row numbers would drift
+        return None
+    columns = {role: table.column(name).combine_chunks() for role, name in chosen.items()}
+    rows = np.arange(block.first_row, block.first_row + lines, dtype=np.int64)
+    return columns, rows
+
+
+def _parse_slowly(
+    path: Path, block: Block, chosen: dict[str, str], quarantine: Quarantine
+) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
+    """Parse line by line and set aside what is not an object with a text."""
+    values: dict[str, list[Any]] = {role: [] for role in chosen}
+    rows = []
+    for line, row in zip(*usable_lines(path, block, quarantine), strict=True):
+        value = _loads(line)
+        if not isinstance(value, dict):
+            quarantine.add(path, row, "not a JSON object", line)
+            continue
+        text = _reach(value, chosen["text"])
+        if not isinstance(text, str):
+            quarantine.add(path, row, "no text", line)
+            continue
+        for role, name in chosen.items():
+            values[role].append(_as_role(role, _reach(value, name)))
+        rows.append(row)
+    values["text"] = [text.encode("utf-8", "surrogatepass") for text in values["text"]]
+    types = {"text": pa.large_binary(), "ts": pa.int64()}
+    columns = {role: pa.array(v, types.get(role, pa.string())) for role, v in values.items()}
+    return columns, np.array(rows, np.int64)
+
+
+def _as_role(role: str, value: Any) -> Any:
+    if value is None or role == "text":
+        return value
+    if role == "ts":
+        return int(value) if isinstance(value, (int, float)) and abs(value) < 2**53 else None
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "replace").decode()
+
+
+def _loads(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _reach(value: dict[str, Any], name: str) -> Any:
+    """Return value["a.b"], or value["a"]["b"] for a dotted name; None where it is not there."""
+    if name in value:
+        return value[name]
+    found: Any = value
+    for part in name.split("."):
+        if not isinstance(found, dict):
+            return None
+        found = found.get(part)
+    return found
+
+

@@ -1,0 +1,108 @@
+"""Reads mail as raw bytes: one message a file (.eml, maildir), or many in an mbox."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.errors import InputError
+from buckler.events.lines import BLOCK_BYTES
+from buckler.events.quarantine import Quarantine
+from buckler.events.reading import Chunk, Reader, Wanted, reader
+from buckler.normalisers.email import MAX_MESSAGE_BYTES
+
+CHUNK_MESSAGES = 256
+_LINE_BYTES = 1 << 16
+
+
+def _chunk(
+    messages: list[bytes], rows: list[int], path: Path, wanted: Wanted, cursor: int, size: int
+) -> Chunk:
+    columns = {}
+    if "label" in wanted.optional:  # corpora are often laid out as one folder for each class
+        columns["label"] = pa.array([path.parent.name] * len(messages), pa.string())
+    texts = pa.array(messages, pa.large_binary())
+    return Chunk(texts, columns, np.array(rows, np.int64), cursor, size)
+
+
+@reader
+class MessageReader(Reader):
+    """One message a file. Of a longer one, the first MiB is read."""
+
+    name = "eml"
+    suffixes = (".eml",)
+
+    def chunks(
+        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+    ) -> Iterator[Chunk]:
+        """Yield the one message, unless it stands before the cursor."""
+        if cursor > 0:
+            return
+        try:
+            with path.open("rb") as file:
+                raw = file.read(MAX_MESSAGE_BYTES)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        if not raw.strip():
+            quarantine.add(path, 1, "empty message")
+            return
+        yield _chunk([raw], [1], path, wanted, 1, path.stat().st_size)
+
+
+@reader
+class MboxReader(Reader):
+    """Many messages in one file, each after a line that starts with "From "."""
+
+    name = "mbox"
+    suffixes = (".mbox", ".mbx")
+
+    def chunks(
+        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+    ) -> Iterator[Chunk]:
+        """Yield the messages behind message number `cursor`."""
+        messages: list[bytes] = []
+        rows: list[int] = []
+        size = 0
+        try:
+            with path.open("rb") as file:
+                for row, raw in enumerate(_messages(file, path), 1):
+                    if row <= cursor:
+                        continue
+                    if not raw.strip():
+                        quarantine.add(path, row, "empty message")
+                        continue
+                    messages.append(raw)
+                    rows.append(row)
+                    size += len(raw)
+                    if len(messages) == CHUNK_MESSAGES or size > BLOCK_BYTES:
+                        yield _chunk(messages, rows, path, wanted, row, size)
+                        messages, rows, size = [], [], 0
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        if messages:
+            yield _chunk(messages, rows, path, wanted, rows[-1], size)
+
+
+def _messages(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Cut at "From " lines that follow an empty line; keep the first MiB of each message."""
+    if not file.read(5).startswith(b"From "):
+        raise InputError(f"{path}: not an mbox file (it does not start with 'From ')")
+    file.readline()
+    parts: list[bytes] = []
+    size, after_blank, at_start = 0, False, True
+    while line := file.readline(_LINE_BYTES):
+        if at_start and after_blank and line.startswith(b"From "):
+            yield b"".join(parts)
+            parts, size = [], 0
+            while line and not line.endswith(b"\n"):
+                line = file.readline(_LINE_BYTES)
+            after_blank = False
+            continue
+        after_blank = at_start and not line.strip()
+        at_start = line.endswith(b"\n")
+        if size < MAX_MESSAGE_BYTES:
+            parts.append(line[: MAX_MESSAGE_BYTES - size])
+            size += len(parts[-1])
+    yield b"".join(parts)

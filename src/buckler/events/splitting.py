@@ -1,0 +1,191 @@
+"""Splits by group and by time, and the check that nothing leaks across."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import LeakError, SettingsError
+from buckler.events.collect import Events
+from buckler.events.duplicates import (
+    content_hashes,
+    earlier_near_duplicates,
+    first_of_each,
+    minhash,
+    near_duplicates_of,
+)
+
+
+@dataclass(frozen=True)
+class Deduplicated:
+    """Events without repetitions, and how many there were."""
+
+    events: Events
+    exact: int
+    near: int
+    conflicting: int
+
+
+def deduplicate(events: Events, *, near: bool = True) -> Deduplicated:
+    """Keep one event for each canonical text; its label is the majority's, the first's at a tie.
+
+    With `near`, events that nearly repeat an earlier one with the same label go too.
+    """
+    first = first_of_each(content_hashes(events.texts))
+    kept = np.flatnonzero(first == np.arange(len(events)))
+    labels, conflicting = _majority_labels(events.labels, first)
+    exact = len(events) - len(kept)
+    if conflicting:
+        events = Events(events.table, events.texts, labels)
+    unique = events.take(kept) if exact else events
+    n_near = 0
+    if near:
+        earlier = earlier_near_duplicates(minhash(unique.texts))
+        repeats = (earlier >= 0) & (unique.labels == unique.labels[earlier])
+        n_near = int(repeats.sum())
+        if n_near:
+            unique = unique.take(np.flatnonzero(~repeats))
+    return Deduplicated(unique, exact, n_near, conflicting)
+
+
+def _majority_labels(
+    labels: npt.NDArray[np.int32], first: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.int32], int]:
+    """Labels by vote among equal texts; and the number of texts whose labels disagree."""
+    known = labels >= 0
+    if not known.any():
+        return labels, 0
+    n_classes = int(labels.max()) + 1
+    votes = np.bincount(
+        first[known] * n_classes + labels[known], minlength=len(labels) * n_classes
+    ).reshape(-1, n_classes)
+    conflicting = np.flatnonzero((votes > 0).sum(axis=1) > 1)
+    result = labels.copy()
+    for row in conflicting:
+        best = votes[row].max()
+        own = labels[row]
+        result[row] = own if own >= 0 and votes[row, own] == best else votes[row].argmax()
+    voted = (labels < 0) & (votes.max(axis=1) > 0)
+    result[voted] = votes[voted].argmax(axis=1)
+    return result, len(conflicting)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of the two sides."""
+
+    left: npt.NDArray[np.intp]
+    right: npt.NDArray[np.intp]
+
+
+def split_by_group(events: Events, share: float, seed: int) -> Split:
+    """Put about `share` of the events on the right; no group stands on both sides.
+
+    The side of a group depends only on its name and the seed, so it stays when data is added.
+    """
+    if not 0 < share < 1:
+        raise SettingsError(f"the share of a split must lie between 0 and 1, not {share}")
+    names = events.column("group")
+    ids = events.table.column("id").to_pylist()
+    sides: dict[object, bool] = {}
+    right = np.zeros(len(events), bool)
+    limit = int(share * 2**64)
+    for row, name in enumerate(names):
+        key = name if name is not None else ids[row]
+        if key not in sides:
+            content = key if isinstance(key, bytes) else str(key).encode("utf-8", "replace")
+            digest = blake2b(content, digest_size=8, salt=seed.to_bytes(8, "little")).digest()
+            sides[key] = int.from_bytes(digest, "little") < limit
+        right[row] = sides[key]
+    return Split(np.flatnonzero(~right), np.flatnonzero(right))
+
+
+def split_by_time(events: Events, share: float) -> Split:
+    """Put the newest `share` of the events that have a time on the right, the rest on the left.
+
+    Raises
+    ------
+    SettingsError
+        If no event has a time.
+    """
+    times = events.column("ts")
+    known = np.array([t for t in times if t is not None], np.int64)
+    if not len(known):
+        raise SettingsError("a split by time needs events with a `ts` column; split by group")
+    cut = np.quantile(known, 1 - share)
+    right = np.array([t is not None and t > cut for t in times])
+    return Split(np.flatnonzero(~right), np.flatnonzero(right))
+
+
+class OnLeak(StrEnum):
+    """What to do when training and test share a group or a near-duplicate."""
+
+    FAIL = "fail"
+    DROP = "drop"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Which test rows are not as unseen as they should be.
+
+    Attributes
+    ----------
+    same_text, near_text, same_group
+        bool [n_test]: the canonical text stands in training; nearly so; its group does.
+    training_rows
+        Rows of the training events that share a group or a text with the test events.
+    """
+
+    same_text: npt.NDArray[np.bool_]
+    near_text: npt.NDArray[np.bool_]
+    same_group: npt.NDArray[np.bool_]
+    training_rows: npt.NDArray[np.intp]
+
+    @property
+    def any(self) -> bool:
+        """Whether anything leaks."""
+        return bool((self.same_text | self.near_text | self.same_group).any())
+
+
+def find_leaks(training: Events, test: Events) -> Leaks:
+    """Compare by canonical text, by near-duplicate and by group."""
+    train_hashes, test_hashes = content_hashes(training.texts), content_hashes(test.texts)
+    same_text = np.isin(test_hashes, train_hashes)
+    train_digests, test_digests = minhash(training.texts), minhash(test.texts)
+    near_text = near_duplicates_of(test_digests, train_digests) >= 0
+    train_groups, test_groups = training.column("group"), test.column("group")
+    known = set(train_groups) - {None}
+    same_group = np.array([g in known for g in test_groups], bool)
+    shared = set(test_groups) - {None}
+    rows = np.isin(train_hashes, test_hashes)
+    rows |= near_duplicates_of(train_digests, test_digests) >= 0
+    rows |= np.array([g in shared for g in train_groups], bool)
+    return Leaks(same_text, near_text & ~same_text, same_group, np.flatnonzero(rows))
+
+
+def check_leaks(training: Events, test: Events, on_leak: OnLeak) -> tuple[Events, Leaks]:
+    """Find leaks, and fail, drop the training rows that leak, or let them pass.
+
+    Raises
+    ------
+    LeakError
+        If something leaks and `on_leak` is ``fail``.
+    """
+    leaks = find_leaks(training, test)
+    if not leaks.any or on_leak is OnLeak.ALLOW:
+        return training, leaks
+    if on_leak is OnLeak.DROP:
+        keep = np.ones(len(training), bool)
+        keep[leaks.training_rows] = False
+        return training.take(np.flatnonzero(keep)), leaks
+    first = int(np.flatnonzero(leaks.same_text | leaks.near_text | leaks.same_group)[0])
+    raise LeakError(
+        f"training and test data leak: of {len(test):,} test rows, {leaks.same_text.sum():,} "
+        f"stand in training too, {leaks.near_text.sum():,} nearly do, and "
+        f"{leaks.same_group.sum():,} share a group with it (for one, test row {first + 1}: "
+        f"{test.texts[first][:60]!r}); set on_leak to 'drop' to leave them out of training, or to "
+        "'allow' to report seen and unseen groups apart"
+    )

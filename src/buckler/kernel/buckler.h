@@ -1,0 +1,154 @@
+/*
+ * buckler.h: canonical forms and the `ngram` student, for any program that can call C.
+ *
+ * Everything here is plain C11, allocates nothing, keeps no global state that changes after the
+ * first call, takes no locks, and is safe to call from many threads at once. Inputs are bytes of any
+ * content; no input can make a function read or write outside the sizes that it was given.
+ *
+ * A score is the same to the bit on every path (portable, AVX2, AVX-512): n-gram rows are summed in
+ * integers, and the few floating-point operations that follow are written out in a fixed order and
+ * compiled without contraction (-ffp-contract=off).
+ */
+#ifndef BUCKLER_H
+#define BUCKLER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bumped when the same text could give another canonical form or another n-gram row. */
+#define BK_ABI_VERSION 1
+
+/* Separates the fields of a canonical form (ASCII "unit separator"). It cannot occur inside one. */
+#define BK_FIELD_SEPARATOR 0x1F
+
+/* Bytes that a buffer passed to the n-gram functions must have beyond its stated length. */
+#define BK_PADDING 64
+
+#define BK_MAX_ORDER 8
+#define BK_MAX_FIELDS 8        /* further fields share the last name space */
+#define BK_MAX_WIDTH 1024      /* columns of a table row */
+#define BK_MAX_TABLE_BITS 24
+#define BK_MAX_TEXT_BYTES (1u << 20)
+
+typedef enum {
+    BK_NORMALISE_NONE = 0, /* already canonical: bytes are taken as they are */
+    BK_NORMALISE_URL = 1,  /* url-v1:  host, path, query (see docs/normalisers.md) */
+    BK_NORMALISE_TEXT = 2  /* text-v1: one folded field, white space collapsed */
+} bk_normaliser;
+
+/*
+ * Writes the canonical form of `text` to `out` and returns its length, which is at most `capacity`.
+ * Longer forms are cut there. Only the first `capacity` bytes of the input are looked at.
+ * `out` needs room for capacity + BK_PADDING bytes and must not overlap `text`.
+ */
+size_t bk_normalise(bk_normaliser normaliser, const uint8_t *text, size_t length,
+                    uint8_t *out, size_t capacity);
+
+/*
+ * A trained `ngram` student. The canonical form is framed by separators, and every n-gram of
+ * `min_order` to `max_order` bytes that starts in field f selects the row
+ *
+ *     h = seed(f);  for each byte c of the n-gram: h = (h ^ c) * 0x9E3779B1 (mod 2^32)
+ *     row = h >> (32 - table_bits)
+ *
+ * The rows are summed. With n the number of n-grams and x = sum * scale / sqrt(n), the logits are
+ * x + bias, or head . relu(x) + bias where there is a head. Probabilities are the logistic function
+ * for one output and softmax for more.
+ */
+typedef struct {
+    uint32_t min_order;   /* 1 <= min_order <= max_order <= BK_MAX_ORDER */
+    uint32_t max_order;
+    uint32_t table_bits;  /* the table has 2^table_bits rows */
+    uint32_t width;       /* int8 columns of a row: 1, or a multiple of 16 */
+    uint32_t n_outputs;   /* 1 for two classes, else the number of classes */
+    uint32_t max_bytes;   /* canonical forms are cut here */
+    bk_normaliser normaliser;
+    float scale;          /* what one step of an int8 weight is worth */
+    const int8_t *table;  /* [2^table_bits][width] */
+    const float *head;    /* NULL, or [width][n_outputs] */
+    const float *bias;    /* [n_outputs] */
+} bk_ngram;
+
+/* NULL if the model can be used, else what is wrong with it. Call it once, before the first score. */
+const char *bk_ngram_check(const bk_ngram *model);
+
+/* Bytes of scratch that bk_ngram_score needs; the scratch is the caller's, one for each thread. */
+size_t bk_ngram_scratch_bytes(const bk_ngram *model);
+
+/* Scores one raw text: n_outputs probabilities are written to `out`. */
+void bk_ngram_score(const bk_ngram *model, const uint8_t *text, size_t length, void *scratch,
+                    float *out);
+
+/* The two halves of a score, for batches: logits text by text, then all probabilities at once. */
+void bk_ngram_logits(const bk_ngram *model, const uint8_t *text, size_t length, void *scratch,
+                     float *out);
+void bk_ngram_probabilities(const bk_ngram *model, float *logits, size_t n_texts);
+
+/*
+ * The row of every n-gram of a canonical form: rows[(k - min_order) * stride + i] for the n-gram of
+ * k bytes at byte i of the framed form (which is length + 2 bytes long), UINT32_MAX where it would
+ * run past the end. stride >= length + 2. `framed` gets the framed form and needs
+ * length + 2 + BK_PADDING bytes.
+ */
+void bk_ngram_rows(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
+                   const uint8_t *canonical, size_t length, uint8_t *framed,
+                   uint32_t *rows, size_t stride);
+
+/* Training. All arrays are the caller's; the float table is what int8 is later made from. */
+typedef struct {
+    uint32_t min_order, max_order, table_bits;
+    uint32_t width;        /* float columns: 1, or a multiple of 16 */
+    uint32_t n_outputs;
+    float *table;          /* [2^table_bits][width] */
+    float *table_squares;  /* [2^table_bits] sums of squared gradients */
+    float *head;           /* NULL or [width][n_outputs] */
+    float *head_squares;   /* NULL or [width][n_outputs] */
+    float *bias;           /* [n_outputs] */
+    float *bias_squares;   /* [n_outputs] */
+    float learning_rate;   /* AdaGrad (Duchi et al. 2011); one rate a row for width > 1 */
+    float l2;              /* weight decay, applied to the rows that an example touches */
+    float dropout;         /* share of distinct n-grams left out of each example, 0 to below 1 */
+    uint64_t seed;         /* of the dropout; another for each epoch */
+} bk_ngram_trainer;
+
+/* Canonical texts, Arrow large_binary layout, with a soft target and a weight for each. */
+typedef struct {
+    const int64_t *offsets; /* [n + 1] */
+    const uint8_t *data;
+    const float *targets;   /* [n][n_outputs]; each at least 0, and for softmax adding up to 1 */
+    const float *weights;   /* [n] */
+} bk_examples;
+
+/* NULL if the trainer's numbers can be used, else what is wrong with them. */
+const char *bk_ngram_trainer_check(const bk_ngram_trainer *trainer);
+
+/* Bytes of scratch that training and prediction need for texts of up to `longest` bytes. */
+size_t bk_ngram_train_scratch_bytes(const bk_ngram_trainer *trainer, size_t longest);
+
+/*
+ * One pass over examples[order[begin..end)]. With several threads, each calls this on its own slice
+ * of `order` and its own scratch with the same trainer: updates then race as in Hogwild (Recht et
+ * al. 2011), which is harmless to learning, and no longer reproducible. One thread is reproducible
+ * to the bit. Returns the summed, weighted cross-entropy (before each update).
+ */
+double bk_ngram_train(const bk_ngram_trainer *trainer, const bk_examples *examples,
+                      const uint32_t *order, size_t begin, size_t end, void *scratch);
+
+/* Logits of the float model for examples[begin..end): out[end - begin][n_outputs]. */
+void bk_ngram_predict(const bk_ngram_trainer *trainer, const bk_examples *examples,
+                      size_t begin, size_t end, void *scratch, float *out);
+
+/* The instruction set in use: "avx512", "avx2" or "portable". */
+const char *bk_simd(void);
+
+/* Chooses one by name (for tests); 0, or -1 if this machine or build does not have it. */
+int bk_simd_select(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

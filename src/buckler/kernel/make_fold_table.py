@@ -1,0 +1,35 @@
+"""Writes fold_table.h: one code point to one, NFKC then lower case, where that gives one code point."""
+
+import sys
+import unicodedata
+from pathlib import Path
+
+
+def folded(code_point: int) -> int:
+    """The code point that `code_point` folds to; itself where folding gives none or several."""
+    form = unicodedata.normalize("NFKC", chr(code_point)).lower()
+    form = unicodedata.normalize("NFKC", form)
+    return ord(form) if len(form) == 1 else code_point
+
+
+def main() -> None:
+    pairs = [
+        (c, folded(c))
+        for c in range(0x80, 0x110000)
+        if not 0xD800 <= c <= 0xDFFF and folded(c) != c
+    ]
+    lines = [
+        f"/* Written by make_fold_table.py from Unicode {unicodedata.unidata_version}: do not edit. */",
+        f"#define BK_FOLD_COUNT {len(pairs)}",
+        "static const uint32_t bk_fold_from[BK_FOLD_COUNT] = {",
+        *(",".join(f"{c:#x}" for c, _ in pairs[i : i + 12]) + "," for i in range(0, len(pairs), 12)),
+        "};",
+        "static const uint32_t bk_fold_to[BK_FOLD_COUNT] = {",
+        *(",".join(f"{f:#x}" for _, f in pairs[i : i + 12]) + "," for i in range(0, len(pairs), 12)),
+        "};",
+    ]
+    Path(sys.argv[1]).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+/*
+ * The loops of the `ngram` student, included once for each instruction set with BK_PATH naming the
+ * copy and LANES the 32-bit numbers that one of its registers holds.
+ */
+
+typedef uint32_t BK_PATH(lanes) __attribute__((vector_size(4 * LANES)));
+
+typedef struct {
+    const uint8_t *text; /* framed, BK_PADDING readable bytes behind it */
+    size_t length;       /* of the framed form */
+    size_t next_field;   /* where the field after the current one starts */
+    uint32_t field;
+} BK_PATH(cursor);
+
+/* Rows of the n-grams that start in text[start .. start + n), n <= BLOCK, order by order. */
+static inline void BK_PATH(hash_block)(BK_PATH(cursor) * c, size_t start, size_t n,
+                                       uint32_t min_order, uint32_t max_order, uint32_t table_bits,
+                                       uint32_t rows[BK_MAX_ORDER][BLOCK]) {
+    uint32_t seeds[BLOCK + LANES], wide[BLOCK + BK_MAX_ORDER + LANES]; /* wide: the bytes, one in 32 bits */
+    const uint32_t shift = 32 - table_bits;
+    for (size_t i = 0; i < n;) { /* one run for each field; the next run writes over its overhang */
+        size_t end = c->next_field - start < n ? c->next_field - start : n;
+        const uint32_t seed = field_seed(c->field);
+        const BK_PATH(lanes) run = seed - (BK_PATH(lanes)){0};
+        for (; i < end; i += LANES) memcpy(seeds + i, &run, sizeof run);
+        i = end;
+        if (start + end == c->next_field && c->next_field < c->length) {
+            const uint8_t *found = memchr(c->text + c->next_field + 1, BK_FIELD_SEPARATOR,
+                                          c->length - c->next_field - 1);
+            c->next_field = found ? (size_t)(found - c->text) : c->length;
+            if (c->field + 1 < BK_MAX_FIELDS) c->field++;
+        }
+    }
+    const uint8_t *t = c->text + start;
+    for (size_t i = 0; i < n + BK_MAX_ORDER; i += LANES)
+        for (size_t j = 0; j < LANES; j++) wide[i + j] = t[i + j];
+    for (size_t i = 0; i < n; i += LANES) {
+        BK_PATH(lanes) h, byte, row;
+        memcpy(&h, seeds + i, sizeof h);
+        for (uint32_t k = 1; k <= max_order; k++) {
+            memcpy(&byte, wide + i + k - 1, sizeof byte);
+            h = (h ^ byte) * HASH_MULTIPLIER;
+            if (k < min_order) continue;
+            row = h >> shift;
+            memcpy(rows[k - min_order] + i, &row, sizeof row);
+        }
+    }
+}
+
+static inline BK_PATH(cursor) BK_PATH(open)(const uint8_t *framed, size_t length) {
+    const uint8_t *found = memchr(framed + 1, BK_FIELD_SEPARATOR, length - 1);
+    BK_PATH(cursor) c = {framed, length, found ? (size_t)(found - framed) : length, 0};
+    return c;
+}
+
+/* How many n-grams of order k start in the block. */
+static inline size_t BK_PATH(fitting)(size_t length, size_t start, size_t n, uint32_t k) {
+    if (start + k > length) return 0;
+    return length - k + 1 - start < n ? length - k + 1 - start : n;
+}
+
+/*
+ * Width 1: all orders of a position at once. One loop for a text, and a tail whose shape is always
+ * the same, cost few mispredicted branches; `orders` is a constant wherever this is inlined.
+ */
+static inline __attribute__((always_inline)) int32_t BK_PATH(sum_positions)(
+    const int8_t *restrict table, uint32_t rows[BK_MAX_ORDER][BLOCK], size_t n, uint32_t orders) {
+    int32_t a = 0, b = 0;
+    size_t i = 0;
+    for (; i + 2 <= n; i += 2)
+        for (uint32_t k = 0; k < orders; k++) {
+            uint64_t two; /* half the loads: two rows at a time */
+            memcpy(&two, &rows[k][i], sizeof two);
+            a += table[two & UINT32_MAX];
+            b += table[two >> 32];
+        }
+    for (; i < n; i++)
+        for (uint32_t k = 0; k < orders; k++) a += table[rows[k][i]];
+    return a + b;
+}
+
+static inline int32_t BK_PATH(sum_narrow)(const int8_t *table,
+                                          uint32_t rows[BK_MAX_ORDER][BLOCK], size_t n,
+                                          uint32_t orders) {
+    switch (orders) {
+    case 1: return BK_PATH(sum_positions)(table, rows, n, 1);
+    case 2: return BK_PATH(sum_positions)(table, rows, n, 2);
+    case 3: return BK_PATH(sum_positions)(table, rows, n, 3);
+    case 4: return BK_PATH(sum_positions)(table, rows, n, 4);
+    case 5: return BK_PATH(sum_positions)(table, rows, n, 5);
+    case 6: return BK_PATH(sum_positions)(table, rows, n, 6);
+    default: return BK_PATH(sum_positions)(table, rows, n, orders);
+    }
+}
+
+/* Adds rows of `width` int8 to 32-bit sums; 16-bit sums hold a block of 256 rows without overflow. */
+static inline void BK_PATH(sum_wide)(const int8_t *restrict table, const uint32_t *restrict rows,
+                                     size_t n, size_t width, int32_t *restrict sums) {
+    const bytes16 zero = {0};
+    for (size_t column = 0; column < width; column += ROW_STEP) {
+        shorts8 low = {0}, high = {0};
+        for (size_t i = 0; i < n; i++) { /* a byte in the upper half of 16 bits, shifted down */
+            bytes16 row;
+            memcpy(&row, table + (size_t)rows[i] * width + column, sizeof row);
+            low += (shorts8)__builtin_shufflevector(zero, row, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
+                                                    21, 6, 22, 7, 23) >> 8;
+            high += (shorts8)__builtin_shufflevector(zero, row, 8, 24, 9, 25, 10, 26, 11, 27, 12,
+                                                     28, 13, 29, 14, 30, 15, 31) >> 8;
+        }
+        for (size_t j = 0; j < 8; j++) {
+            sums[column + j] += low[j];
+            sums[column + 8 + j] += high[j];
+        }
+    }
+}
+
+/* Integer sums over all n-grams of a framed form. */
+static void BK_PATH(sums)(const bk_ngram *m, const uint8_t *framed, size_t length,
+                            int32_t *sums) {
+    uint32_t rows[BK_MAX_ORDER][BLOCK];
+    BK_PATH(cursor) c = BK_PATH(open)(framed, length);
+    memset(sums, 0, m->width * sizeof *sums);
+    for (size_t start = 0; start < length; start += BLOCK) {
+        size_t n = length - start < BLOCK ? length - start : BLOCK;
+        BK_PATH(hash_block)(&c, start, n, m->min_order, m->max_order, m->table_bits, rows);
+        if (m->width == 1) {
+            const uint32_t orders = m->max_order - m->min_order + 1;
+            size_t whole = BK_PATH(fitting)(length, start, n, m->max_order);
+            sums[0] += BK_PATH(sum_narrow)(m->table, rows, whole, orders);
+            for (uint32_t k = m->min_order; k < m->max_order; k++) {
+                size_t fit = BK_PATH(fitting)(length, start, n, k);
+                for (size_t i = whole; i < fit; i++)
+                    sums[0] += m->table[rows[k - m->min_order][i]];
+            }
+            continue;
+        }
+        for (uint32_t k = m->min_order; k <= m->max_order; k++)
+            BK_PATH(sum_wide)(m->table, rows[k - m->min_order],
+                              BK_PATH(fitting)(length, start, n, k), m->width, sums);
+    }
+}
+
+/* All rows of a framed form, one after the other; `keep` leaves some out. Returns how many. */
+static size_t BK_PATH(list_rows)(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
+                                 const uint8_t *framed, size_t length, uint32_t drop_below,
+                                 uint32_t salt, uint32_t *out) {
+    uint32_t rows[BK_MAX_ORDER][BLOCK];
+    BK_PATH(cursor) c = BK_PATH(open)(framed, length);
+    size_t w = 0;
+    for (size_t start = 0; start < length; start += BLOCK) {
+        size_t n = length - start < BLOCK ? length - start : BLOCK;
+        BK_PATH(hash_block)(&c, start, n, min_order, max_order, table_bits, rows);
+        for (uint32_t k = min_order; k <= max_order; k++) {
+            const uint32_t *row = rows[k - min_order];
+            size_t fit = BK_PATH(fitting)(length, start, n, k);
+            if (drop_below == 0) {
+                memcpy(out + w, row, fit * sizeof *row);
+                w += fit;
+                continue;
+            }
+            for (size_t i = 0; i < fit; i++) {
+                out[w] = row[i];
+                w += (((row[i] + 1) ^ salt) * HASH_MULTIPLIER) >> 8 >= drop_below;
+            }
+        }
+    }
+    return w;
+}
+
+/* AdaGrad for width 1, in blocks, so that roots and quotients vectorise. */
+static void BK_PATH(update_narrow)(const bk_ngram_trainer *t, const uint32_t *rows, size_t n,
+                                   float gradient) {
+    const float rate = t->learning_rate, l2 = t->l2;
+    float weight[BLOCK], squares[BLOCK];
+    memset(weight, 0, sizeof weight); /* whole registers are computed, past the last row too */
+    memset(squares, 0, sizeof squares);
+    for (size_t start = 0; start < n; start += BLOCK) {
+        size_t m = n - start < BLOCK ? n - start : BLOCK;
+        const uint32_t *r = rows + start;
+        for (size_t i = 0; i < m; i++) {
+            weight[i] = t->table[r[i]];
+            squares[i] = t->table_squares[r[i]];
+        }
+        for (size_t i = 0; i < m; i += ROW_STEP)
+            for (size_t j = i; j < i + ROW_STEP; j++) {
+                float g = gradient + l2 * weight[j];
+                squares[j] += g * g;
+                weight[j] -= rate * g / sqrtf(squares[j] + TINY);
+            }
+        for (size_t i = 0; i < m; i++) {
+            t->table[r[i]] = weight[i];
+            t->table_squares[r[i]] = squares[i];
+        }
+    }
+}
+
+/* Row-wise AdaGrad: every n-gram of an example gets the same gradient[width]. */
+static void BK_PATH(update_wide)(const bk_ngram_trainer *t, const uint32_t *rows, size_t n,
+                                 const float *restrict gradient) {
+    const size_t width = t->width;
+    float mean_square = 0;
+    for (size_t j = 0; j < width; j++) mean_square += gradient[j] * gradient[j];
+    mean_square /= (float)t->n_outputs;
+    for (size_t i = 0; i < n; i++) {
+        float *restrict row = t->table + (size_t)rows[i] * width;
+        t->table_squares[rows[i]] += mean_square;
+        float rate = t->learning_rate / sqrtf(t->table_squares[rows[i]] + TINY);
+        float keep = 1.0f - rate * t->l2;
+        for (size_t j = 0; j < width; j++) row[j] = row[j] * keep - rate * gradient[j];
+    }
+}
+
+/* x[width]: the scaled sum of the rows. */
+static void BK_PATH(embed)(const bk_ngram_trainer *t, const uint32_t *rows, size_t n,
+                           float factor, float *restrict x) {
+    const size_t width = t->width;
+    if (width == 1) {
+        float part[8] = {0}; /* eight chains, so that additions need not wait for each other */
+        size_t i = 0;
+        for (; i + 8 <= n; i += 8)
+            for (size_t j = 0; j < 8; j++) part[j] += t->table[rows[i + j]];
+        for (; i < n; i++) part[0] += t->table[rows[i]];
+        for (size_t j = 1; j < 8; j++) part[0] += part[j];
+        x[0] = part[0] * factor;
+        return;
+    }
+    memset(x, 0, width * sizeof *x);
+    for (size_t i = 0; i < n; i++) {
+        const float *restrict row = t->table + (size_t)rows[i] * width;
+        for (size_t j = 0; j < width; j++) x[j] += row[j];
+    }
+    for (size_t j = 0; j < width; j++) x[j] *= factor;
+}

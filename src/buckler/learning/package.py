@@ -1,0 +1,122 @@
+"""Puts a fitted student into a bundle, with all that is known of where it came from."""
+
+import platform
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import buckler
+from buckler.bundle.manifest import Manifest
+from buckler.bundle.vectors import vector_texts, vectors_json
+from buckler.bundle.writer import write_bundle
+from buckler.errors import SettingsError
+from buckler.events import Events
+from buckler.learning.fit import Fitted
+from buckler.runtime.scorer import conformance_outputs
+from buckler.tasks import Task
+
+
+def write_fitted(
+    path: Path,
+    fitted: Fitted,
+    task: Task,
+    *,
+    deployed_fpr: float | None = None,
+    metrics: dict[str, Any] | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> Manifest:
+    """Write the bundle of a fitted student.
+
+    Raises
+    ------
+    SettingsError
+        If no threshold could be chosen for `deployed_fpr`.
+    OutputError
+        If the file cannot be written.
+    """
+    exported = fitted.student.export()
+    thresholds = {t.target_fpr: t.value for t in fitted.thresholds if t.value is not None}
+    manifest = Manifest(
+        name=path.stem,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        task=task.name,
+        description=task.description,
+        classes=task.classes,
+        bad=task.bad,
+        normaliser=task.normaliser,
+        max_bytes=task.max_bytes,
+        family=exported.family,
+        settings=exported.settings,
+        thresholds=thresholds,
+        deployed_fpr=choose_deployed(thresholds, deployed_fpr),
+        calibration={
+            "method": fitted.calibration.method,
+            "slope": fitted.calibration.slope,
+            "shift": fitted.calibration.shift,
+            "n_rows": fitted.calibration.n_rows,
+            "thresholds": [
+                {
+                    "target_fpr": t.target_fpr,
+                    "n_negatives": t.n_negatives,
+                    "too_few_negatives": t.value is None,
+                    **(
+                        {
+                            "fpr": t.fpr.value,
+                            "fpr_interval": [t.fpr.low, t.fpr.high],
+                            "tpr": t.tpr.value,
+                            "tpr_interval": [t.tpr.low, t.tpr.high],
+                        }
+                        if t.value is not None and t.fpr.n_rows and t.tpr.n_rows
+                        else {}
+                    ),
+                }
+                for t in fitted.thresholds
+            ],
+        },
+        metrics=metrics or {},
+        provenance={
+            "buckler": buckler.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "pyarrow": pa.__version__,
+            "training_rows": fitted.n_rows,
+            "training_groups": fitted.n_groups,
+            "epochs": fitted.epochs,
+            **(provenance or {}),
+        },
+    )
+    outputs = conformance_outputs(manifest, exported.tensors, vector_texts())
+    return write_bundle(path, manifest, exported.tensors, vectors_json(vector_texts(), outputs))
+
+
+def choose_deployed(thresholds: dict[float, float], asked: float | None) -> float | None:
+    """Return the rate that was asked for; else 1e-3 where there is a threshold, or the next.
+
+    Raises
+    ------
+    SettingsError
+        If the rate that was asked for has no threshold.
+    """
+    if asked is not None:
+        if asked not in thresholds:
+            raise SettingsError(
+                f"no threshold for a false-positive rate of {asked:g}: the training data have too "
+                "few negatives; ask for a higher rate or add negatives"
+            )
+        return asked
+    for rate in (1e-3, 1e-2):
+        if rate in thresholds:
+            return rate
+    return None
+
+
+def events_digest(events: Events) -> str:
+    """Return a digest of the events and their labels, whatever file they came from."""
+    digest = sha256()
+    for name in ("id", "label"):
+        digest.update(repr(events.table.column(name).to_pylist()).encode())
+    return digest.hexdigest()

@@ -1,0 +1,94 @@
+"""Canonical forms: what a student sees of an event, the same in training and at run time.
+
+A normaliser has a version in its id. A bundle names the one that it was trained with; a change of
+any rule is a new id, never a silent difference. The rules stand in docs/normalisers.md.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from buckler import _kernel
+from buckler.errors import SettingsError
+from buckler.normalisers.canonical import CanonicalTexts, arrow_columns
+from buckler.normalisers.email import email_fields
+
+__all__ = ["NORMALISERS", "CanonicalTexts", "Normaliser", "arrow_columns", "get_normaliser"]
+
+FIELD_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """One canonical form.
+
+    Attributes
+    ----------
+    id
+        Name and version, such as ``url-v1``.
+    kind
+        The kernel's number for the byte-level rules.
+    prepare
+        What Python does before the kernel, for formats that are parsed; None for most.
+    """
+
+    id: str
+    kind: int
+    prepare: Callable[[str | bytes], str] | None = None
+
+    def canonical(self, text: str | bytes, max_bytes: int) -> bytes:
+        """Return the canonical form of one text, at most `max_bytes` long."""
+        if self.prepare is not None:
+            text = self.prepare(text)
+        return _kernel.normalise(self.kind, text, max_bytes)
+
+    def canonical_column(self, column: object, max_bytes: int) -> CanonicalTexts:
+        """Return the canonical forms of an Arrow column (or a list) of texts."""
+        if self.prepare is not None:
+            return CanonicalTexts.from_bytes(
+                self.canonical(text, max_bytes) if text is not None else b""
+                for text in _as_objects(column)
+            )
+        if isinstance(column, list):
+            return CanonicalTexts.from_bytes(self.canonical(text, max_bytes) for text in column)
+        return CanonicalTexts.concatenate(
+            [
+                CanonicalTexts.from_buffers(
+                    *_kernel.normalise_column(self.kind, schema, array, max_bytes)
+                )
+                for schema, array in arrow_columns(column)
+            ]
+        )
+
+
+def _as_objects(column: object) -> Iterable[str | bytes | None]:
+    if isinstance(column, list):
+        return column
+    if hasattr(column, "to_pylist"):
+        return column.to_pylist()  # type: ignore[no-any-return]
+    raise TypeError(f"cannot read texts from a {type(column).__name__}")
+
+
+NORMALISERS = {
+    n.id: n
+    for n in (
+        Normaliser("none", 0),
+        Normaliser("url-v1", 1),
+        Normaliser("text-v1", 2),
+        Normaliser("email-v1", 2, email_fields),
+    )
+}
+
+
+def get_normaliser(name: str) -> Normaliser:
+    """Return the normaliser with this id.
+
+    Raises
+    ------
+    SettingsError
+        If this version of Buckler does not know it.
+    """
+    try:
+        return NORMALISERS[name]
+    except KeyError:
+        known = ", ".join(sorted(NORMALISERS))
+        raise SettingsError(f"unknown normaliser {name!r}: this version knows {known}") from None

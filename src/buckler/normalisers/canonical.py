@@ -1,0 +1,86 @@
+"""Many canonical texts in two arrays, and the way from any Arrow column to the kernel."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler import _kernel
+
+
+@dataclass(frozen=True)
+class CanonicalTexts:
+    """Texts one after the other, as the kernel reads them (Arrow's large_binary layout).
+
+    Attributes
+    ----------
+    offsets
+        int64 [n + 1]: where each text starts.
+    data
+        uint8: the bytes of all texts.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    data: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> bytes:
+        return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes()
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Bytes of each text."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "CanonicalTexts":
+        """Return the texts of these rows, in this order."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        return CanonicalTexts(offsets, self.data[np.repeat(self.offsets[rows], lengths) + within])
+
+    @staticmethod
+    def from_bytes(texts: Iterable[bytes]) -> "CanonicalTexts":
+        """Lay out texts that are bytes objects."""
+        parts = list(texts)
+        offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
+        return CanonicalTexts(offsets, np.frombuffer(b"".join(parts), np.uint8))
+
+    @staticmethod
+    def from_buffers(offsets: bytes, data: bytes) -> "CanonicalTexts":
+        """Wrap what the kernel returned."""
+        return CanonicalTexts(np.frombuffer(offsets, np.int64), np.frombuffer(data, np.uint8))
+
+    @staticmethod
+    def concatenate(parts: list["CanonicalTexts"]) -> "CanonicalTexts":
+        """Join several, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        starts = np.cumsum([0, *(len(p.data) for p in parts)])
+        offsets = [p.offsets[:-1] + start for p, start in zip(parts, starts, strict=False)]
+        return CanonicalTexts(
+            np.concatenate([*offsets, starts[-1:]]).astype(np.int64),
+            np.concatenate([p.data for p in parts]) if parts else np.empty(0, np.uint8),
+        )
+
+
+def arrow_columns(column: object) -> list[tuple[object, object]]:
+    """Return (schema, array) capsules of the chunks of an Arrow column, copying nothing.
+
+    Any object with the Arrow PyCapsule interface will do: pyarrow, polars, duckdb, pandas.
+
+    Raises
+    ------
+    TypeError
+        If the object offers no Arrow data.
+    """
+    if hasattr(column, "__arrow_c_array__"):
+        return [column.__arrow_c_array__()]
+    if hasattr(column, "__arrow_c_stream__"):
+        return _kernel.split_stream(column.__arrow_c_stream__())
+    raise TypeError(
+        f"texts must be a list of str or bytes, or an Arrow column, not {type(column).__name__}"
+    )

@@ -1,0 +1,143 @@
+"""Scores and explains with the `ngram` student's kernel."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler import _kernel
+from buckler.errors import BundleError
+from buckler.runtime.verdict import Contribution
+
+Floats = npt.NDArray[np.float32]
+_INTEGERS = ("min_order", "max_order", "table_bits", "width", "n_outputs")
+
+
+class NgramScorer:
+    """A loaded `ngram` student.
+
+    Parameters
+    ----------
+    settings, tensors
+        From the bundle; checked before use.
+    kind
+        The kernel's number of the normaliser.
+    max_bytes
+        Canonical forms are cut here.
+    n_outputs
+        What the task needs.
+
+    Raises
+    ------
+    BundleError
+        If they do not fit together or need another kernel.
+    """
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        tensors: dict[str, npt.NDArray[Any]],
+        kind: int,
+        max_bytes: int,
+        n_outputs: int,
+    ) -> None:
+        version = settings.get("kernel_version")
+        if version != _kernel.ABI_VERSION:
+            raise BundleError(
+                f"needs kernel version {version!r}, this is {_kernel.ABI_VERSION}; "
+                "install the Buckler that it was made with"
+            )
+        for name in _INTEGERS:
+            value = settings.get(name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 25:
+                raise BundleError(f"student settings: {name!r} is missing or out of range")
+        scale = settings.get("scale")
+        if not isinstance(scale, float) or settings["n_outputs"] != n_outputs:
+            raise BundleError("student settings do not fit the task")
+        table, bias, head = tensors.get("table"), tensors.get("bias"), tensors.get("head")
+        for name, tensor, kind_of in (("table", table, "int8"), ("bias", bias, "float32")):
+            if tensor is None or tensor.dtype != kind_of:
+                raise BundleError(f"weights: {name!r} is missing or not {kind_of}")
+        if head is not None and head.dtype != np.float32:
+            raise BundleError("weights: 'head' is not float32")
+        for tensor in (bias, head):
+            if tensor is not None and not np.isfinite(tensor).all():
+                raise BundleError("weights hold numbers that are not finite")
+        try:
+            self._kernel = _kernel.Ngram(
+                kind,
+                max_bytes,
+                *(settings[name] for name in _INTEGERS),
+                scale,
+                table,
+                head,
+                bias,
+            )
+        except (ValueError, OverflowError) as error:
+            raise BundleError(f"student: {error}") from error
+        assert table is not None  # noqa: S101 - checked above
+        self._settings, self._head = settings, head
+        self._table = table.reshape(-1, self.width)
+        self.n_outputs = n_outputs
+        self.score_one = self._kernel.score_one
+
+    @property
+    def width(self) -> int:
+        """Columns of a table row."""
+        return int(self._settings["width"])
+
+    def _shape(self, n: int) -> tuple[int, ...]:
+        return (n,) if self.n_outputs == 1 else (n, self.n_outputs)
+
+    def score_list(self, texts: list[Any]) -> Floats:
+        """Return outputs for a list of str, bytes or None."""
+        out = np.empty(self._shape(len(texts)), np.float32)
+        self._kernel.score_list(texts, out)
+        return out
+
+    def score_column(self, schema: object, array: object, begin: int, end: int) -> Floats:
+        """Return outputs for rows of an Arrow array; releases the interpreter lock."""
+        out = np.empty(self._shape(end - begin), np.float32)
+        self._kernel.score_column(schema, array, begin, end, out)
+        return out
+
+    def explain(self, canonical: bytes, output: int, top: int) -> list[Contribution]:
+        """Return the n-grams that moved an output most, strongest first.
+
+        For a linear model the weights add up to the logit less its bias (for several classes: less
+        the mean of all classes). With a hidden layer they are the first-order share (gradient
+        times input).
+        """
+        orders = range(self._settings["min_order"], self._settings["max_order"] + 1)
+        rows = np.frombuffer(
+            _kernel.ngram_rows(orders[0], orders[-1], self._settings["table_bits"], canonical),
+            np.uint32,
+        ).reshape(len(orders), -1)
+        there = rows != np.uint32(0xFFFFFFFF)
+        factor = self._settings["scale"] / np.sqrt(max(1, int(there.sum())))
+        values = self._table[np.where(there, rows, 0)] @ self._direction(rows[there], factor, output)
+        weights = np.where(there, values * factor, 0.0)
+        framed = b"\x1f" + canonical + b"\x1f"
+        found: dict[bytes, Contribution] = {}
+        for flat in np.argsort(-np.abs(weights), axis=None)[: 8 * top]:
+            order, start = divmod(int(flat), weights.shape[1])
+            piece = framed[start : start + orders[order]]
+            weight = float(weights[order, start])
+            if weight == 0 or piece in found:
+                continue
+            text = piece.replace(b"\x1f", b"|").decode("utf-8", "replace")
+            found[piece] = Contribution(text, start - 1, start - 1 + len(piece), weight)
+        return list(found.values())[:top]
+
+    def _direction(
+        self, rows: npt.NDArray[np.uint32], factor: float, output: int
+    ) -> npt.NDArray[np.float64]:
+        """What a unit of each column adds to the output."""
+        if self._head is not None:
+            hidden = self._table[rows].sum(axis=0, dtype=np.int64) * factor
+            gradient = self._head.astype(np.float64) * (hidden > 0)[:, None]
+        else:
+            gradient = np.eye(self.width)[:, : self.n_outputs]
+        if self.n_outputs == 1:
+            return gradient[:, 0]
+        return gradient[:, output] - gradient.mean(axis=1)

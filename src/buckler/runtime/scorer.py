@@ -1,0 +1,196 @@
+"""Loads a bundle and scores with it: no network, no temporary files, no training code."""
+
+import json
+from base64 import b64decode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler import _kernel
+from buckler.bundle.manifest import Manifest
+from buckler.bundle.reader import VECTORS, Bundle, read_bundle
+from buckler.errors import BundleError, SettingsError
+from buckler.normalisers import arrow_columns, get_normaliser
+from buckler.runtime.ngram import NgramScorer
+from buckler.runtime.verdict import Contribution, Scores, Verdict
+
+Floats = npt.NDArray[np.float32]
+
+# Further families add a line here; each is a class with the methods of NgramScorer.
+_FAMILIES: dict[str, type[NgramScorer]] = {"ngram": NgramScorer}
+_ROWS_A_TASK = 1 << 15
+
+
+def load(path: str | Path) -> "Scorer":
+    """Load a bundle: sizes, digests and conformance vectors are verified before it is used.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged, altered or too new, or would score differently here.
+    """
+    return Scorer(read_bundle(path))
+
+
+class Scorer:
+    """A bundle at work. Safe to use from many threads.
+
+    Attributes
+    ----------
+    manifest
+        What the bundle says of itself.
+    badness_of
+        The fastest way for one text: `str` or `bytes` in, its badness out (a float).
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.manifest: Manifest = bundle.manifest
+        self.sha256 = bundle.sha256
+        self.classes = tuple(self.manifest.classes)
+        self.bad = tuple(self.classes.index(name) for name in self.manifest.bad)
+        try:
+            self._normaliser = get_normaliser(self.manifest.normaliser)
+        except SettingsError as error:
+            raise BundleError(f"{error}; upgrade Buckler") from error
+        self._model = build_model(self.manifest, bundle.tensors())
+        self._check_vectors(bundle.entries.get(VECTORS, b""))
+        self.badness_of: Callable[[str | bytes], Any] = self._badness_of
+        if self._normaliser.prepare is None and len(self.classes) == 2 and self.bad == (1,):
+            self.badness_of = self._model.score_one
+
+    def score(self, texts: object, *, threads: int = 1) -> Scores:
+        """Score a batch.
+
+        Parameters
+        ----------
+        texts
+            A list of str or bytes, or any Arrow column (pyarrow, polars, …) of strings or bytes.
+        threads
+            How many to use for an Arrow column; the scores are the same.
+        """
+        return Scores(self._outputs(texts, threads), self.classes, self.bad)
+
+    def score_one(self, text: str | bytes, *, target_fpr: float | None = None) -> Verdict:
+        """Score one event and decide at the deployed threshold, or at that of `target_fpr`."""
+        scores = self.score([text])
+        index, badness = int(scores.label_indices[0]), float(scores.badness[0])
+        threshold = self.threshold(target_fpr)
+        label = self.classes[index]
+        return Verdict(
+            label,
+            float(scores.probabilities[0, index]),
+            badness,
+            threshold,
+            badness >= threshold if threshold is not None else index in self.bad,
+            {n: float(p) for n, p in zip(self.classes, scores.probabilities[0], strict=True)},
+        )
+
+    def threshold(self, target_fpr: float | None = None) -> float | None:
+        """Return the badness from which an alarm is raised; None where the bundle has none.
+
+        Raises
+        ------
+        SettingsError
+            If the bundle has no threshold for this rate.
+        """
+        thresholds = self.manifest.thresholds
+        if target_fpr is None:
+            target_fpr = self.manifest.deployed_fpr
+            if target_fpr is None:
+                return None
+        for known, value in thresholds.items():
+            if abs(known - target_fpr) < 1e-12:
+                return value
+        there = ", ".join(f"{fpr:g}" for fpr in thresholds) or "none"
+        raise SettingsError(
+            f"the bundle has no threshold for a false-positive rate of {target_fpr:g} "
+            f"(it has: {there}); its validation data were too few for more"
+        )
+
+    def explain(
+        self, text: str | bytes, *, label: str | None = None, top: int = 10
+    ) -> list[Contribution]:
+        """Return the pieces that spoke most for or against a class (default: the likeliest)."""
+        if label is None:
+            label = self.classes[int(self.score([text]).label_indices[0])]
+        index = self.classes.index(label)
+        canonical = self._normaliser.canonical(text, self.manifest.max_bytes)
+        found = self._model.explain(canonical, index, top)
+        if len(self.classes) == 2 and index == 0:  # the one output speaks for the second class
+            found = [Contribution(c.text, c.start, c.end, -c.weight) for c in found]
+        return found
+
+    def _badness_of(self, text: str | bytes) -> float:
+        return float(self.score([text]).badness[0])
+
+    def _outputs(self, texts: object, threads: int) -> Floats:
+        prepare = self._normaliser.prepare
+        if prepare is not None:
+            values = texts if isinstance(texts, list) else texts.to_pylist()  # type: ignore[attr-defined]
+            return self._model.score_list([None if t is None else prepare(t) for t in values])
+        if isinstance(texts, list):
+            return self._model.score_list(texts)
+        parts = [
+            (schema, array, begin, min(begin + _ROWS_A_TASK, length))
+            for schema, array in arrow_columns(texts)
+            for length in (_kernel.column_length(array),)
+            for begin in range(0, length, _ROWS_A_TASK if threads > 1 else max(1, length))
+        ]
+        if threads == 1:
+            parts = [(s, a, b, _kernel.column_length(a)) for s, a, b, _ in parts]
+            outputs = [self._model.score_column(*part) for part in parts]
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                outputs = list(pool.map(lambda part: self._model.score_column(*part), parts))
+        if len(outputs) == 1:
+            return outputs[0]
+        return np.concatenate(outputs) if outputs else self._model.score_list([])
+
+    def _check_vectors(self, data: bytes) -> None:
+        """Score the bundle's own examples: every bit must be as when it was made."""
+        try:
+            vectors = json.loads(data)["vectors"]
+            texts = [b64decode(v["text"], validate=True) for v in vectors]
+            expected = np.array(
+                [[float.fromhex(p) for p in v["outputs"]] for v in vectors], np.float32
+            )
+        except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
+            raise BundleError("its conformance vectors are missing or not sound") from error
+        got = self._outputs(texts, 1).reshape(len(texts), -1)
+        if not len(texts) or got.shape != expected.shape or not np.array_equal(got, expected):
+            raise BundleError(
+                "it scores its conformance vectors differently here than where it was made; "
+                "do not use it with this build"
+            )
+
+
+def build_model(manifest: Manifest, tensors: dict[str, npt.NDArray[Any]]) -> NgramScorer:
+    """Return the scorer of a student family, its settings and weights checked.
+
+    Raises
+    ------
+    BundleError
+        If the family is unknown, or settings and weights do not fit the task.
+    """
+    if manifest.family not in _FAMILIES:
+        raise BundleError(f"unknown student family {manifest.family!r}; upgrade Buckler")
+    return _FAMILIES[manifest.family](
+        manifest.settings,
+        tensors,
+        get_normaliser(manifest.normaliser).kind,
+        manifest.max_bytes,
+        1 if len(manifest.classes) == 2 else len(manifest.classes),
+    )
+
+
+def conformance_outputs(
+    manifest: Manifest, tensors: dict[str, npt.NDArray[Any]], texts: list[bytes]
+) -> Floats:
+    """Return the exact outputs that a bundle records for its conformance vectors."""
+    prepare = get_normaliser(manifest.normaliser).prepare
+    ready = [prepare(text) for text in texts] if prepare is not None else list[Any](texts)
+    return build_model(manifest, tensors).score_list(ready)

@@ -1,0 +1,103 @@
+"""What a scorer answers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Answers for a batch; each view is computed when it is asked for.
+
+    Attributes
+    ----------
+    outputs
+        float32 [n] for two classes (probability of the second), else [n, classes]. NaN for a null.
+    classes
+        Class names, in order.
+    bad
+        Indices of the classes that an alarm is raised for.
+    """
+
+    outputs: Floats
+    classes: tuple[str, ...]
+    bad: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """float32 [n, classes]."""
+        if self.outputs.ndim == 2:
+            return self.outputs
+        return np.stack([1 - self.outputs, self.outputs], axis=1)
+
+    @cached_property
+    def badness(self) -> Floats:
+        """float32 [n]: probability of the bad classes together; of the top class without any."""
+        if not self.bad:
+            return self.probabilities.max(axis=1)
+        if self.outputs.ndim == 1:
+            return self.outputs if self.bad == (1,) else 1 - self.outputs
+        return self.outputs[:, self.bad].sum(axis=1)
+
+    @cached_property
+    def label_indices(self) -> npt.NDArray[np.intp]:
+        """The most probable class of each."""
+        if self.outputs.ndim == 1:
+            return (self.outputs >= 0.5).astype(np.intp)
+        return self.outputs.argmax(axis=1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer for one event, with all that led to it.
+
+    Attributes
+    ----------
+    label
+        The most probable class.
+    probability
+        Its probability.
+    badness
+        Probability of the bad classes together.
+    threshold
+        The badness from which an alarm is raised; None where the bundle has none.
+    alarm
+        Whether badness reaches the threshold; without a threshold, whether `label` is bad. It can
+        differ from `label`: a threshold for few false alarms may lie above or below one half.
+    probabilities
+        Of every class.
+    """
+
+    label: str
+    probability: float
+    badness: float
+    threshold: float | None
+    alarm: bool
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One piece of the input that spoke for or against a class.
+
+    Attributes
+    ----------
+    text
+        The piece, of the canonical form; field borders are shown as ``|``.
+    start, end
+        Where it stands in the canonical form, in bytes; it may reach one byte over either end.
+    weight
+        What it adds to the logit of the class.
+    """
+
+    text: str
+    start: int
+    end: int
+    weight: float

@@ -1,0 +1,138 @@
+"""The seam for model families: one Student class each, found by the name of the family.
+
+A student learns soft targets with weights, judges canonical texts, and exports plain arrays that
+the runtime can score without any training code. To add a family: one module with one class under
+``@student``, imported in `get_student`, or an entry point in the group ``buckler.students``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import SettingsError
+from buckler.normalisers import CanonicalTexts
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a student learns from.
+
+    Attributes
+    ----------
+    texts
+        Canonical forms.
+    targets
+        float32 [n, classes]: class probabilities, hard or soft; each row adds up to 1.
+    weights
+        float32 [n]: how much each example counts.
+    """
+
+    texts: CanonicalTexts
+    targets: Floats
+    weights: Floats
+
+    def __post_init__(self) -> None:
+        n = len(self.texts)
+        if self.targets.ndim != 2 or len(self.targets) != n or len(self.weights) != n:
+            raise SettingsError("texts, targets and weights must have the same number of rows")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @staticmethod
+    def from_labels(
+        texts: CanonicalTexts, labels: npt.NDArray[np.int32], n_classes: int
+    ) -> "Examples":
+        """Make hard targets of class indices, with weight 1."""
+        targets = np.zeros((len(labels), n_classes), np.float32)
+        targets[np.arange(len(labels)), labels] = 1
+        return Examples(texts, targets, np.ones(len(labels), np.float32))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A trained student as plain data, for the bundle.
+
+    Attributes
+    ----------
+    family
+        Which runtime scorer reads it.
+    settings
+        Numbers that the scorer needs; JSON types only.
+    tensors
+        The weights.
+    """
+
+    family: str
+    settings: dict[str, Any]
+    tensors: dict[str, npt.NDArray[Any]]
+
+
+class Student(ABC):
+    """One model family; constructor arguments are its settings, stored as given."""
+
+    family = ""
+    epochs: int
+    best_epoch_: int
+
+    @abstractmethod
+    def fit(
+        self,
+        training: Examples,
+        validation: Examples | None = None,
+        on_epoch: Callable[[int, float, float], None] | None = None,
+    ) -> "Student":
+        """Learn, and stop when the loss on the validation examples stops falling.
+
+        Without validation examples, `epochs` passes are made. `on_epoch` is called with the epoch
+        (from 1), the training loss and the validation loss (NaN where there is none).
+        """
+
+    @abstractmethod
+    def predict_logits(self, texts: CanonicalTexts) -> Floats:
+        """Return [n, 1] for two classes, else [n, classes], of the model as it will be exported."""
+
+    @abstractmethod
+    def rescale(self, slope: float, shift: float) -> None:
+        """Make every logit z become slope * z + shift: calibration that costs nothing to run."""
+
+    @abstractmethod
+    def export(self) -> Exported:
+        """Return the model as plain data."""
+
+
+STUDENTS: dict[str, type[Student]] = {}
+
+
+def student(kind: type[Student]) -> type[Student]:
+    """Register a student class under its family."""
+    STUDENTS[kind.family] = kind
+    return kind
+
+
+def get_student(family: str, settings: dict[str, Any]) -> Student:
+    """Return an untrained student of a family.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such family, or it does not know a setting.
+    """
+    if not STUDENTS:
+        import_module("buckler.students.ngram")
+        for entry in entry_points(group="buckler.students"):
+            student(entry.load())
+    if family not in STUDENTS:
+        raise SettingsError(f"unknown student {family!r}: known are {', '.join(sorted(STUDENTS))}")
+    try:
+        return STUDENTS[family](**settings)
+    except TypeError as error:
+        raise SettingsError(f"student {family!r}: {error}") from error

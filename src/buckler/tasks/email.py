@@ -1,0 +1,19 @@
+"""email: ham, spam or phishing, judged by content."""
+
+from buckler.tasks.task import Task
+
+EMAIL = Task(
+    name="email",
+    description="E-mail as ham, spam or phishing, judged by subject, text, links and attachments",
+    classes={
+        "ham": "A message that its reader wants or expects.",
+        "spam": "Unasked-for bulk mail that sells or promotes something.",
+        "phishing": "A message that deceives to get credentials, money, data or a click.",
+    },
+    bad=("spam", "phishing"),
+    normaliser="email-v1",
+    max_bytes=8192,
+    text_columns=("raw", "message", "text"),
+    group_by="sender-domain",
+    aliases={"legitimate": "ham", "benign": "ham", "junk": "spam", "phish": "phishing"},
+)

@@ -1,0 +1,75 @@
+"""Finds tasks: built in, from an entry point of another package, or from a user's TOML file."""
+
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from buckler.errors import SettingsError
+from buckler.tasks.email import EMAIL
+from buckler.tasks.task import Task
+from buckler.tasks.url_category import URL_CATEGORY
+from buckler.tasks.url_threat import URL_THREAT
+
+_BUILT_IN = {task.name: task for task in (EMAIL, URL_CATEGORY, URL_THREAT)}
+
+
+def list_tasks() -> list[Task]:
+    """Return every task that is installed, by name."""
+    found = dict(_BUILT_IN)
+    for entry in entry_points(group="buckler.tasks"):
+        task = entry.load()
+        found.setdefault(task.name, task)
+    return [found[name] for name in sorted(found)]
+
+
+def get_task(name: str | Path) -> Task:
+    """Return the task of this name, or the one that this TOML file defines.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such task, or the file is not a sound definition.
+    """
+    if str(name).endswith(".toml"):
+        return _task_from_toml(Path(name))
+    for task in list_tasks():
+        if task.name == str(name):
+            return task
+    known = ", ".join(task.name for task in list_tasks())
+    raise SettingsError(f"unknown task {str(name)!r}: known are {known}, or give a .toml file")
+
+
+class _TaskFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    description: str = ""
+    classes: dict[str, str]
+    bad: tuple[str, ...] = ()
+    normaliser: str = "text-v1"
+    max_bytes: int = 4096
+    text_columns: tuple[str, ...] = ("text",)
+    label_columns: tuple[str, ...] = ("label",)
+    group_columns: tuple[str, ...] = ("group",)
+    group_by: str = "none"
+    aliases: dict[str, str] = {}
+
+
+def _task_from_toml(path: Path) -> Task:
+    try:
+        content = path.read_text(encoding="utf-8")
+        parsed = _TaskFile.model_validate(tomllib.loads(content))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise SettingsError(f"{path}: {where}: {first['msg']}") from error
+    try:
+        return Task(**parsed.model_dump())
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error

@@ -1,0 +1,95 @@
+"""The Task: which classes there are, which are bad, and how an event becomes canonical text."""
+
+from dataclasses import dataclass, field
+
+from buckler.errors import InputError, SettingsError
+from buckler.normalisers import Normaliser, get_normaliser
+
+
+@dataclass(frozen=True)
+class Task:
+    """One classification task.
+
+    Attributes
+    ----------
+    name
+        What recipes, bundles and the command line call it.
+    classes
+        Class names with a sentence each, in the order of every probability vector.
+    bad
+        The classes that an alarm is raised for; empty where no class is worse than another.
+    normaliser
+        The id of the canonical form; part of the bundle.
+    max_bytes
+        Canonical forms are cut here.
+    text_columns, label_columns, group_columns
+        Names under which tables usually hold these, tried in order.
+    group_by
+        Where no column names the group (what must not straddle a split): ``registered-domain``,
+        ``sender-domain`` or ``none``.
+    aliases
+        Other spellings of a class in data, such as ``malicious`` for ``phishing``.
+    description
+        What the task decides, in a sentence.
+    """
+
+    name: str
+    classes: dict[str, str]
+    bad: tuple[str, ...] = ()
+    normaliser: str = "text-v1"
+    max_bytes: int = 4096
+    text_columns: tuple[str, ...] = ("text",)
+    label_columns: tuple[str, ...] = ("label",)
+    group_columns: tuple[str, ...] = ("group",)
+    group_by: str = "none"
+    aliases: dict[str, str] = field(default_factory=dict)
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise SettingsError(f"task {self.name!r} needs at least two classes")
+        if len(self.classes) > 1024:
+            raise SettingsError(f"task {self.name!r} has more than 1,024 classes")
+        for name in (*self.bad, *self.aliases.values()):
+            if name not in self.classes:
+                raise SettingsError(f"task {self.name!r} has no class {name!r}")
+        if len(self.bad) == len(self.classes):
+            raise SettingsError(f"task {self.name!r}: not every class can be bad")
+        if not 1 <= self.max_bytes <= 1 << 20:
+            raise SettingsError(f"task {self.name!r}: max_bytes must be 1 to 1048576")
+        if self.group_by not in ("none", "registered-domain", "sender-domain"):
+            raise SettingsError(
+                f"task {self.name!r}: group_by must be none, registered-domain or sender-domain"
+            )
+        get_normaliser(self.normaliser)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Class names in the order of every probability vector."""
+        return list(self.classes)
+
+    @property
+    def canonical(self) -> Normaliser:
+        """The normaliser itself."""
+        return get_normaliser(self.normaliser)
+
+    def class_index(self, label: str) -> int:
+        """Return the index of a label as data spells it.
+
+        Raises
+        ------
+        InputError
+            If the task has no such class.
+        """
+        name = self.aliases.get(label, label)
+        if name not in self.classes:
+            name = self.aliases.get(label.strip().lower(), label.strip().lower())
+        try:
+            return self.class_names.index(name)
+        except ValueError:
+            raise InputError(
+                f"label {label[:60]!r} is not a class of task {self.name!r} "
+                f"(classes: {', '.join(self.class_names[:12])}"
+                f"{', …' if len(self.classes) > 12 else ''}); "
+                "correct the data or add an alias to the task"
+            ) from None
