@@ -1,6 +1,9 @@
 from typing import Any
 
-from typing_extensions import Buffer
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Buffer = bytes | Array
 
 ABI_VERSION: int
 
@@ -36,9 +39,7 @@ def normalise(kind: int, text: str | bytes, max_bytes: int, /) -> bytes: ...
 def normalise_column(
     kind: int, schema: object, array: object, max_bytes: int, /
 ) -> tuple[bytes, bytes]: ...
-def ngram_rows(
-    min_order: int, max_order: int, table_bits: int, canonical: bytes, /
-) -> bytes: ...
+def ngram_rows(min_order: int, max_order: int, table_bits: int, canonical: bytes, /) -> bytes: ...
 def split_stream(stream: object, /) -> list[tuple[object, object]]: ...
 def column_length(array: object, /) -> int: ...
 def train(

@@ -52,7 +52,10 @@ def _thresholds(manifest: Manifest) -> list[str]:
             "None: the task has no bad class, or the validation rows were too few; "
             "the likeliest class is the verdict."
         ]
-    rows = ["| False-positive rate aimed at | Badness from which an alarm is raised |", "| --- | --- |"]
+    rows = [
+        "| False-positive rate aimed at | Badness from which an alarm is raised |",
+        "| --- | --- |",
+    ]
     for fpr, value in manifest.thresholds.items():
         mark = " (deployed)" if fpr == manifest.deployed_fpr else ""
         rows.append(f"| {fpr:g}{mark} | {value:.6f} |")

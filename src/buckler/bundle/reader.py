@@ -123,4 +123,3 @@ def _unzip(data: bytes) -> dict[str, bytes]:
     except (RuntimeError, IndexError, OverflowError, MemoryError) as error:
         raise BundleError(f"not a sound bundle file: {type(error).__name__}") from error
     return entries
-

@@ -23,7 +23,7 @@ _FIXED = (
     "Content-Type: text/html\r\n\r\n<p>Your <b>account</b> <a href='http://example.org'>x</a>",
     "powershell -enc SQBFAFgA ; cmd /c echo ^h^i",
     "The quick brown fox jumps over the lazy dog",
-    "ÀÉÎõü ﬀ Ⅷ ＡＢＣ \u202e\u200b",
+    "ÀÉÎõü ﬀ Ⅷ \uff21\uff22\uff23 \u202e\u200b",
     "a" * 3000,
     "\x1f\x1f\x1f|\x00\x7f",
 )

@@ -150,7 +150,9 @@ def assess(
     is_bad = np.isin(labels, bad)
     badness = _badness(probabilities, bad)
     counts = confusion(labels, predicted, len(classes))
-    figures, too_few = _figures(probabilities, labels, badness, is_bad, groups, bool(bad), n_resamples)
+    figures, too_few = _figures(
+        probabilities, labels, badness, is_bad, groups, bool(bad), n_resamples
+    )
     confidence = badness if bad else probabilities.max(axis=1)
     truth = is_bad if bad else predicted == labels
     at = [
@@ -188,10 +190,10 @@ def assess(
 
 def _badness(probabilities: Floats, bad: tuple[int, ...]) -> Floats:
     if not bad:
-        return probabilities.max(axis=1)
+        return np.asarray(probabilities.max(axis=1))
     if probabilities.shape[1] == 2:
         return np.ascontiguousarray(probabilities[:, bad[0]])
-    return probabilities[:, bad].sum(axis=1)
+    return np.asarray(probabilities[:, bad].sum(axis=1))
 
 
 def _alarms(

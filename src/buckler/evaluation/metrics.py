@@ -75,7 +75,7 @@ def average_precision(roc: Roc, n_positive: float, n_negative: float) -> float:
 
 
 def tpr_at_fpr(roc: Roc, target: float) -> float:
-    """Return the detection rate at the strictest threshold whose false alarms stay within target."""
+    """Return the detection rate at the lowest threshold whose false alarms keep within it."""
     allowed = np.flatnonzero(roc.fpr <= target * (1 + 1e-12))
     return float(roc.tpr[allowed[-1]]) if len(allowed) else 0.0
 
@@ -117,7 +117,9 @@ def rate(flags: Bools) -> Rate:
     return Rate(k / n, max(0.0, centre - half), min(1.0, centre + half), k, n)
 
 
-def confusion(labels: npt.NDArray[np.int32], predicted: npt.NDArray[np.intp], n: int) -> npt.NDArray[np.int64]:
+def confusion(
+    labels: npt.NDArray[np.int32], predicted: npt.NDArray[np.intp], n: int
+) -> npt.NDArray[np.int64]:
     """Return counts [true class, predicted class]."""
     return np.bincount(labels * n + predicted, minlength=n * n).reshape(n, n).astype(np.int64)
 
@@ -126,4 +128,5 @@ def f1_scores(matrix: npt.NDArray[np.int64]) -> Floats:
     """Return F1 of each class; NaN for a class that occurs neither in truth nor in verdicts."""
     hits = np.diag(matrix).astype(np.float64)
     total = (matrix.sum(axis=0) + matrix.sum(axis=1)).astype(np.float64)
-    return np.divide(2 * hits, total, out=np.full(len(hits), np.nan), where=total > 0)
+    scores: Floats = np.divide(2 * hits, total, out=np.full(len(hits), np.nan), where=total > 0)
+    return scores

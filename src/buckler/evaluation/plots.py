@@ -39,7 +39,7 @@ def draw_all(assessment: Assessment) -> dict[str, str]:
         "axes.axisbelow": True,
     }
     plots = {}
-    with mpl.rc_context(style):
+    with mpl.rc_context(style):  # type: ignore[arg-type]
         ranking = Ranking(assessment.badness, assessment.is_bad)
         if assessment.bad and ranking.n_positive and ranking.n_negative:
             plots["ROC, false-positive rate on a logarithmic axis"] = _roc(assessment, ranking)
@@ -79,7 +79,9 @@ def _roc(assessment: Assessment, ranking: Ranking) -> str:
             axes.axvline(target, color=GREY, lw=0.8, ls=":")
     for at in assessment.thresholds:
         if at.false_alarms.n_rows and at.detection.n_rows:
-            axes.plot(max(at.false_alarms.value, floor / 2), at.detection.value, "o", color=RED, ms=5)
+            axes.plot(
+                max(at.false_alarms.value, floor / 2), at.detection.value, "o", color=RED, ms=5
+            )
             axes.annotate(
                 f"aimed at {at.target_fpr:g}",
                 (max(at.false_alarms.value, floor / 2), at.detection.value),
@@ -101,8 +103,14 @@ def _precision_recall(ranking: Ranking) -> str:
     axes.step(roc.tpr, hits / np.maximum(hits + alarms, 1e-12), where="post", color=BLUE, lw=1.6)
     share = ranking.n_positive / (ranking.n_positive + ranking.n_negative)
     axes.axhline(share, color=GREY, lw=0.8, ls=":")
-    axes.annotate("share of bad rows", (0.02, share), xytext=(0, 3), textcoords="offset points",
-                  color=GREY, fontsize=8)
+    axes.annotate(
+        "share of bad rows",
+        (0.02, share),
+        xytext=(0, 3),
+        textcoords="offset points",
+        color=GREY,
+        fontsize=8,
+    )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.01)
     axes.set_xlabel("Recall")
@@ -118,7 +126,14 @@ def _histogram(assessment: Assessment) -> str:
         (~assessment.is_bad, BLUE, "others"),
         (assessment.is_bad, RED, "bad"),
     ):
-        axes.hist(assessment.badness[rows], bins, histtype="step", color=colour, label=name, lw=1.4)
+        axes.hist(
+            assessment.badness[rows],
+            bins.tolist(),
+            histtype="step",
+            color=colour,
+            label=name,
+            lw=1.4,
+        )
     for at in assessment.thresholds:
         style = "-" if at.target_fpr == assessment.deployed_fpr else ":"
         axes.axvline(at.badness, color=GREY, lw=1, ls=style)
@@ -135,7 +150,9 @@ def _reliability(assessment: Assessment) -> str:
     axes = figure.subplots()
     bins = assessment.reliability
     axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":")
-    axes.plot([b.confidence for b in bins], [b.accuracy for b in bins], "o-", color=BLUE, ms=4, lw=1)
+    axes.plot(
+        [b.confidence for b in bins], [b.accuracy for b in bins], "o-", color=BLUE, ms=4, lw=1
+    )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xlabel("Predicted probability" if assessment.bad else "Probability of the top class")
@@ -157,7 +174,5 @@ def _months(assessment: Assessment) -> str:
     axes.set_xticks(range(len(months)), [s.value for s in months], rotation=45, ha="right")
     axes.set_ylim(0, 1.02)
     deployed = assessment.deployed_fpr
-    axes.set_ylabel(
-        f"Detection at the threshold for FPR {deployed:g}" if deployed else "Detection"
-    )
+    axes.set_ylabel(f"Detection at the threshold for FPR {deployed:g}" if deployed else "Detection")
     return _svg(figure)

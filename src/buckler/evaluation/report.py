@@ -162,7 +162,7 @@ def rate_text(value: Rate) -> str:
 def figure_name(name: str) -> str:
     """Return the name of a figure as people read it."""
     if name.startswith("tpr@fpr="):
-        return f"Detection at FPR {name.removeprefix('tpr@fpr=')} (ROC of the test data)"
+        return f"Detection at FPR {name.removeprefix('tpr@fpr=')}"
     return {"auroc": "AUROC"}.get(name, name[0].upper() + name[1:])
 
 
@@ -224,7 +224,9 @@ def _own_notes(assessment: Assessment) -> list[str]:
     if assessment.too_few:
         rates = ", ".join(f"{t:g}" for t in assessment.too_few)
         others = assessment.n_rows - int(assessment.is_bad.sum())
-        notes.append(f"{others:,} rows that are not bad are too few to say anything of FPR {rates}.")
+        notes.append(
+            f"{others:,} rows that are not bad are too few to say anything of FPR {rates}."
+        )
     for i, n in enumerate(assessment.class_counts):
         if n == 0:
             notes.append(f"No test row is of class {assessment.classes[i]}.")

@@ -109,6 +109,7 @@ def collect_events(
     quarantine = quarantine if quarantine is not None else Quarantine()
     wanted = Wanted(
         text=(text_column,) if text_column else task.text_columns,
+        any_bytes=task.canonical.prepare is not None,
         optional={
             "label": (label_column,) if label_column else task.label_columns,
             "group": (group_column,) if group_column else task.group_columns,
@@ -128,11 +129,15 @@ def collect_events(
     total = sum(len(part) for part in parts)
     if total == 0:
         raise InputError(f"{', '.join(map(str, paths))}: no usable row ({quarantine.summary()})")
-    return Events(
-        pa.concat_tables([part.table for part in parts], promote_options="default"),
-        CanonicalTexts.concatenate([part.texts for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-    )
+    return concatenate(parts)
+
+
+def events_from_table(table: pa.Table, task: Task) -> Events:
+    """Return events that were stored as a table of EVENT_SCHEMA; texts are made canonical anew."""
+    texts = task.canonical.canonical_column(table.column("text"), task.max_bytes)
+    index = {name: i for i, name in enumerate(task.class_names)}
+    labels = [UNLABELLED if v is None else index[v] for v in table.column("label").to_pylist()]
+    return Events(table, texts, np.array(labels, np.int32))
 
 
 def concatenate(parts: list[Events]) -> Events:
@@ -155,7 +160,7 @@ def _events(
     labels = np.full(len(text), UNLABELLED, np.int32)
     good = np.ones(len(text), bool)
     if "label" in columns:
-        codes = {}
+        codes: dict[object, int | None] = {}
         for index, value in enumerate(columns["label"].to_pylist()):
             if value is None or value == "":
                 continue
@@ -225,5 +230,3 @@ def _timestamps(column: pa.Array | None, n: int) -> pa.Array:
     else:
         return pa.nulls(n, pa.int64())
     return pc.if_else(pc.equal(seconds, 0), None, seconds)
-
-

@@ -91,7 +91,7 @@ def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> 
             columns = {role: _as_role(role, batch.column(name)) for role, name in chosen.items()}
             size = min(BLOCK_BYTES, max(0, file_bytes - seen_bytes))
             seen_bytes += size
-            yield make_chunk(path, columns, numbers, passed, size, quarantine)
+            yield make_chunk(path, wanted, columns, numbers, passed, size, quarantine)
 
 
 def _numbers(first: int, count: int, bad_rows: set[int]) -> npt.NDArray[np.int64]:

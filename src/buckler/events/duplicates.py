@@ -44,9 +44,7 @@ def minhash(texts: CanonicalTexts) -> Digests:
         offsets = texts.offsets[start : end + 1]
         part = CanonicalTexts(offsets - offsets[0], texts.data[offsets[0] : offsets[-1]])
         shingles, bounds = _shingles(part)
-        matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-            shingles, bounds, N_PERMUTATIONS, 7
-        )
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(shingles, bounds, N_PERMUTATIONS, 7)
         digests[start:end] = np.asarray(matrix.to_rows(), np.uint32)
         start = end
     return digests
@@ -96,9 +94,7 @@ def near_duplicates_of(digests: Digests, others: Digests) -> npt.NDArray[np.intp
     return found
 
 
-def _confirmed(
-    a: Digests, b: Digests, rows: npt.NDArray[np.intp]
-) -> npt.NDArray[np.intp]:
+def _confirmed(a: Digests, b: Digests, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     return np.where((a == b).mean(axis=1) >= THRESHOLD, rows, -1)
 
 

@@ -35,7 +35,9 @@ class JsonLinesReader(Reader):
                     continue
             parsed = _parse_fast(block, chosen)
             columns, rows = parsed or _parse_slowly(path, block, chosen, quarantine)
-            yield make_chunk(path, columns, rows, block.cursor, block.size_bytes, quarantine)
+            yield make_chunk(
+                path, wanted, columns, rows, block.cursor, block.size_bytes, quarantine
+            )
 
 
 def _choose(path: Path, block: Block, wanted: Wanted) -> dict[str, str] | None:
@@ -126,5 +128,3 @@ def _reach(value: dict[str, Any], name: str) -> Any:
             return None
         found = found.get(part)
     return found
-
-

@@ -138,7 +138,7 @@ class LinesReader(Reader):
     def chunks(
         self,
         path: Path,
-        wanted: Wanted,  # noqa: ARG002 - lines have no columns
+        wanted: Wanted,
         quarantine: Quarantine,
         cursor: int = 0,
     ) -> Iterator[Chunk]:
@@ -147,4 +147,6 @@ class LinesReader(Reader):
             lines, rows = usable_lines(path, block, quarantine)
             columns = {"text": pa.array(lines, pa.large_binary())}
             numbers = np.array(rows, np.int64)
-            yield make_chunk(path, columns, numbers, block.cursor, block.size_bytes, quarantine)
+            yield make_chunk(
+                path, wanted, columns, numbers, block.cursor, block.size_bytes, quarantine
+            )

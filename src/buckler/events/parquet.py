@@ -68,4 +68,4 @@ def _chunks(
         columns = {role: batch.column(name) for role, name in chosen.items()}
         rows = np.arange(start + 1, position + 1, dtype=np.int64)
         size = file_bytes * batch.num_rows // total
-        yield make_chunk(path, columns, rows, position, size, quarantine)
+        yield make_chunk(path, wanted, columns, rows, position, size, quarantine)

@@ -29,9 +29,11 @@ class Wanted:
     """Which columns to read: for each role the names to try, in order.
 
     `text` must be there; any of `optional` (label, group, ts, source, or a user's own) may not.
+    Texts that are not UTF-8 are bad rows, unless `any_bytes` says that the task decodes for itself.
     """
 
     text: tuple[str, ...] = ("text",)
+    any_bytes: bool = False
     optional: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -125,9 +127,7 @@ def find_inputs(paths: Iterable[Path], format_name: str | None = None) -> list[P
     paths = list(paths)
     for path in paths:
         if path.is_dir():
-            found += sorted(
-                p for p in path.rglob("*") if _readable(p, format_name) and _regular(p)
-            )
+            found += sorted(p for p in path.rglob("*") if _readable(p, format_name) and _regular(p))
         elif not path.exists():
             raise InputError(f"{path}: no such file")
         elif not _regular(path):
@@ -177,6 +177,7 @@ def choose_columns(path: Path, names: list[str], wanted: Wanted) -> dict[str, st
 
 def make_chunk(
     path: Path,
+    wanted: Wanted,
     columns: dict[str, pa.Array],
     rows: npt.NDArray[np.int64],
     cursor: int,
@@ -186,12 +187,12 @@ def make_chunk(
     """Check the texts, set bad rows aside and return the rest as a chunk."""
     text = _as_binary(path, columns["text"])
     keep = np.ones(len(text), bool)
-    lengths = pa.compute.fill_null(pa.compute.binary_length(text), -1).to_numpy(zero_copy_only=False)
+    lengths = pa.compute.fill_null(pa.compute.binary_length(text), -1).to_numpy(
+        zero_copy_only=False
+    )
     suspects = (lengths <= 0) | (lengths > MAX_TEXT_BYTES)
-    try:
-        text.view(pa.large_string()).validate(full=True)
-    except pa.ArrowInvalid:
-        suspects |= ~_are_utf8(text)
+    if not wanted.any_bytes and not is_utf8(text):
+        suspects |= np.array([not _is_utf8(value) for value in text.to_pylist()])
     for index in np.flatnonzero(suspects):
         value = text[int(index)].as_py()
         if value is None:
@@ -234,8 +235,13 @@ def _as_binary(path: Path, column: pa.Array) -> pa.Array:
     raise InputError(f"{path}: the text column holds {kind}, not text; name another with --column")
 
 
-def _are_utf8(text: pa.Array) -> npt.NDArray[np.bool_]:
-    return np.fromiter((_is_utf8(value) for value in text.to_pylist()), bool, len(text))
+def is_utf8(text: pa.Array) -> bool:
+    """Whether a large_binary column is UTF-8 throughout."""
+    try:
+        text.view(pa.large_string()).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _is_utf8(value: bytes | None) -> bool:
@@ -244,5 +250,3 @@ def _is_utf8(value: bytes | None) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-

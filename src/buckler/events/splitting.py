@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -144,6 +145,16 @@ class Leaks:
     same_group: npt.NDArray[np.bool_]
     training_rows: npt.NDArray[np.intp]
 
+    def save(self, path: Path) -> None:
+        """Write to an ``.npz`` file."""
+        np.savez(path, **vars(self))
+
+    @staticmethod
+    def load(path: Path) -> "Leaks":
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return Leaks(**arrays)
+
     @property
     def any(self) -> bool:
         """Whether anything leaks."""
@@ -180,7 +191,9 @@ def check_leaks(training: Events, test: Events, on_leak: OnLeak) -> tuple[Events
     if on_leak is OnLeak.DROP:
         keep = np.ones(len(training), bool)
         keep[leaks.training_rows] = False
-        return training.take(np.flatnonzero(keep)), leaks
+        nothing = np.zeros(len(test), bool)
+        kept = training.take(np.flatnonzero(keep))
+        return kept, Leaks(nothing, nothing, nothing, leaks.training_rows)
     first = int(np.flatnonzero(leaks.same_text | leaks.near_text | leaks.same_group)[0])
     raise LeakError(
         f"training and test data leak: of {len(test):,} test rows, {leaks.same_text.sum():,} "

@@ -1,4 +1,4 @@
-"""Writes fold_table.h: one code point to one, NFKC then lower case, where that gives one code point."""
+"""Writes fold_table.h: code points that NFKC and lower case turn into one other code point."""
 
 import sys
 import unicodedata
@@ -13,19 +13,26 @@ def folded(code_point: int) -> int:
 
 
 def main() -> None:
+    """Write the table to the path given as the argument."""
     pairs = [
         (c, folded(c))
         for c in range(0x80, 0x110000)
         if not 0xD800 <= c <= 0xDFFF and folded(c) != c
     ]
     lines = [
-        f"/* Written by make_fold_table.py from Unicode {unicodedata.unidata_version}: do not edit. */",
+        f"/* Written by make_fold_table.py, Unicode {unicodedata.unidata_version}: do not edit. */",
         f"#define BK_FOLD_COUNT {len(pairs)}",
         "static const uint32_t bk_fold_from[BK_FOLD_COUNT] = {",
-        *(",".join(f"{c:#x}" for c, _ in pairs[i : i + 12]) + "," for i in range(0, len(pairs), 12)),
+        *(
+            ",".join(f"{c:#x}" for c, _ in pairs[i : i + 12]) + ","
+            for i in range(0, len(pairs), 12)
+        ),
         "};",
         "static const uint32_t bk_fold_to[BK_FOLD_COUNT] = {",
-        *(",".join(f"{f:#x}" for _, f in pairs[i : i + 12]) + "," for i in range(0, len(pairs), 12)),
+        *(
+            ",".join(f"{f:#x}" for _, f in pairs[i : i + 12]) + ","
+            for i in range(0, len(pairs), 12)
+        ),
         "};",
     ]
     Path(sys.argv[1]).write_text("\n".join(lines) + "\n")

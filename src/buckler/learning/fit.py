@@ -18,6 +18,7 @@ from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration
 from buckler.evaluation.thresholds import Threshold, choose_thresholds
 from buckler.events import Events
+from buckler.learning.noise import suspect_labels
 from buckler.students import Examples, Student, get_student
 from buckler.tasks import Task
 
@@ -37,6 +38,8 @@ class Fitted:
         From the held-out logits.
     n_rows, n_groups
         What it was trained on.
+    n_suspect
+        Rows left out because their label is probably wrong.
     epochs
         Passes over the data.
     """
@@ -46,6 +49,7 @@ class Fitted:
     thresholds: list[Threshold]
     n_rows: int
     n_groups: int
+    n_suspect: int
     epochs: int
 
 
@@ -56,10 +60,15 @@ def fit_student(
     settings: dict[str, Any],
     *,
     folds: int = 5,
+    drop_suspects: bool = False,
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
 ) -> Fitted:
     """Train, calibrate and choose thresholds on labelled events.
+
+    With `drop_suspects`, rows whose label is probably wrong (see `suspect_labels`) take no part in
+    the final training, the calibration and the thresholds. Without it, a few wrong labels among
+    the negatives make a threshold for few false alarms far too strict.
 
     Raises
     ------
@@ -85,6 +94,13 @@ def fit_student(
         logits[held_out] = student.predict_logits(examples.texts.take(held_out))
         best_epochs.append(student.best_epoch_)
     epochs = max(1, round(float(np.median(best_epochs))))
+    n_suspect = 0
+    if drop_suspects:
+        probabilities = _probabilities(_calibrated(logits, fit_calibration(logits, events.labels)))
+        kept = np.flatnonzero(~suspect_labels(probabilities, events.labels))
+        n_suspect = len(events) - len(kept)
+        events, examples, logits = events.take(kept), _subset(examples, kept), logits[kept]
+        _check_classes(events.labels, task)
     final = get_student(family, {**settings, "seed": seed, "epochs": epochs})
     final.fit(examples, None, _named(on_epoch, folds, folds))
     calibration = fit_calibration(logits, events.labels)
@@ -92,10 +108,11 @@ def fit_student(
     bad = [i for i, name in enumerate(task.classes) if name in task.bad]
     thresholds: list[Threshold] = []
     if bad:
-        badness = _badness(calibration.slope * logits + np.float32(calibration.shift), bad)
+        probabilities = _probabilities(_calibrated(logits, calibration))
+        badness = probabilities[:, bad].sum(axis=1).astype(np.float32)
         thresholds = choose_thresholds(badness, np.isin(events.labels, bad))
     n_groups = len(np.unique(events.group_codes()))
-    return Fitted(final, calibration, thresholds, len(events), n_groups, epochs)
+    return Fitted(final, calibration, thresholds, len(events), n_groups, n_suspect, epochs)
 
 
 def assign_folds(events: Events, folds: int, seed: int) -> npt.NDArray[np.intp]:
@@ -151,10 +168,14 @@ def _named(
     return lambda epoch, loss, validation_loss: on_epoch(name, epoch, loss, validation_loss)
 
 
-def _badness(logits: Floats, bad: list[int]) -> Floats:
+def _calibrated(logits: Floats, calibration: Calibration) -> Floats:
+    return np.asarray(calibration.slope * logits + calibration.shift, np.float32)
+
+
+def _probabilities(logits: Floats) -> npt.NDArray[np.float64]:
+    """float64 [n, classes] from [n, 1] or [n, classes] logits."""
     z = logits.astype(np.float64)
     if z.shape[1] == 1:
-        p = 1 / (1 + np.exp(-np.clip(z[:, 0], -700, 700)))
-        return (p if bad == [1] else 1 - p).astype(np.float32)
+        z = np.concatenate([np.zeros_like(z), z], axis=1)
     z = np.exp(z - z.max(axis=1, keepdims=True))
-    return (z[:, bad].sum(axis=1) / z.sum(axis=1)).astype(np.float32)
+    return np.asarray(z / z.sum(axis=1, keepdims=True))

@@ -104,10 +104,12 @@ def _text_of(part: Message) -> str:
     if not isinstance(payload, bytes):
         return str(part.get_payload() or "")
     charset = part.get_param("charset")
-    try:
-        return _decode(payload, charset if isinstance(charset, str) else "utf-8")
-    except (LookupError, ValueError):
-        return payload.decode("utf-8", "replace")
+    for encoding in (charset if isinstance(charset, str) else "utf-8", "utf-8"):
+        try:
+            return _decode(payload, encoding)
+        except (LookupError, ValueError):
+            continue
+    return payload.decode("latin-1")
 
 
 def _decode(payload: bytes, charset: str) -> str:

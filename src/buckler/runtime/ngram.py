@@ -55,9 +55,8 @@ class NgramScorer:
         if not isinstance(scale, float) or settings["n_outputs"] != n_outputs:
             raise BundleError("student settings do not fit the task")
         table, bias, head = tensors.get("table"), tensors.get("bias"), tensors.get("head")
-        for name, tensor, kind_of in (("table", table, "int8"), ("bias", bias, "float32")):
-            if tensor is None or tensor.dtype != kind_of:
-                raise BundleError(f"weights: {name!r} is missing or not {kind_of}")
+        if table is None or table.dtype != np.int8 or bias is None or bias.dtype != np.float32:
+            raise BundleError("weights: an int8 table and a float32 bias are needed")
         if head is not None and head.dtype != np.float32:
             raise BundleError("weights: 'head' is not float32")
         for tensor in (bias, head):
@@ -67,7 +66,11 @@ class NgramScorer:
             self._kernel = _kernel.Ngram(
                 kind,
                 max_bytes,
-                *(settings[name] for name in _INTEGERS),
+                settings["min_order"],
+                settings["max_order"],
+                settings["table_bits"],
+                settings["width"],
+                n_outputs,
                 scale,
                 table,
                 head,
@@ -75,7 +78,6 @@ class NgramScorer:
             )
         except (ValueError, OverflowError) as error:
             raise BundleError(f"student: {error}") from error
-        assert table is not None  # noqa: S101 - checked above
         self._settings, self._head = settings, head
         self._table = table.reshape(-1, self.width)
         self.n_outputs = n_outputs
@@ -115,7 +117,9 @@ class NgramScorer:
         ).reshape(len(orders), -1)
         there = rows != np.uint32(0xFFFFFFFF)
         factor = self._settings["scale"] / np.sqrt(max(1, int(there.sum())))
-        values = self._table[np.where(there, rows, 0)] @ self._direction(rows[there], factor, output)
+        values = self._table[np.where(there, rows, 0)] @ self._direction(
+            rows[there], factor, output
+        )
         weights = np.where(there, values * factor, 0.0)
         framed = b"\x1f" + canonical + b"\x1f"
         found: dict[bytes, Contribution] = {}
@@ -139,5 +143,5 @@ class NgramScorer:
         else:
             gradient = np.eye(self.width)[:, : self.n_outputs]
         if self.n_outputs == 1:
-            return gradient[:, 0]
-        return gradient[:, output] - gradient.mean(axis=1)
+            return np.asarray(gradient[:, 0])
+        return np.asarray(gradient[:, output] - gradient.mean(axis=1))

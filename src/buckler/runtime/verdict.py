@@ -41,17 +41,17 @@ class Scores:
     def badness(self) -> Floats:
         """float32 [n]: probability of the bad classes together; of the top class without any."""
         if not self.bad:
-            return self.probabilities.max(axis=1)
+            return np.asarray(self.probabilities.max(axis=1))
         if self.outputs.ndim == 1:
             return self.outputs if self.bad == (1,) else 1 - self.outputs
-        return self.outputs[:, self.bad].sum(axis=1)
+        return np.asarray(self.outputs[:, self.bad].sum(axis=1))
 
     @cached_property
     def label_indices(self) -> npt.NDArray[np.intp]:
         """The most probable class of each."""
         if self.outputs.ndim == 1:
             return (self.outputs >= 0.5).astype(np.intp)
-        return self.outputs.argmax(axis=1)
+        return np.asarray(self.outputs.argmax(axis=1))
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,10 @@ class NgramStudent(Student):
     """
 
     family = "ngram"
+    table_: npt.NDArray[np.int8]
+    head_: Floats | None
+    bias_: Floats
+    scale_: float
 
     def __init__(
         self,
@@ -162,7 +166,8 @@ class NgramStudent(Student):
             [None, pa.py_buffer(texts.offsets), pa.py_buffer(texts.data)],
         )
         out = np.empty((len(texts), self.n_outputs_), np.float32)
-        self._kernel_model().score_column(*column.__arrow_c_array__(), 0, len(texts), out, True)
+        schema, array = column.__arrow_c_array__()
+        self._kernel_model().score_column(schema, array, 0, len(texts), out, True)
         return out
 
     def rescale(self, slope: float, shift: float) -> None:
@@ -251,7 +256,7 @@ class NgramStudent(Student):
             mass = examples.targets.T.astype(np.float64) @ weights
             share = np.divide(1, mass, out=np.zeros_like(mass), where=mass > 0)
             weights = weights * (examples.targets @ share)
-        return (weights / weights.mean()).astype(np.float32)
+        return np.asarray(weights / weights.mean(), np.float32)
 
     def _pass(
         self,
@@ -277,9 +282,7 @@ class NgramStudent(Student):
 
     def _float_logits(self, model: _FloatModel, texts: CanonicalTexts) -> Floats:
         out = np.empty((len(texts), self.n_outputs_), np.float32)
-        _kernel.predict(
-            self._call_settings(0), model.arrays, (texts.offsets, texts.data), out
-        )
+        _kernel.predict(self._call_settings(0), model.arrays, (texts.offsets, texts.data), out)
         return out
 
     # --- int8 ---------------------------------------------------------------------------------

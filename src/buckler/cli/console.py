@@ -1,0 +1,63 @@
+"""What the command line prints: safe on any terminal, silent where nobody looks."""
+
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+out = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, emoji=False, markup=False, soft_wrap=True)
+
+_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+
+
+def safe(text: str, limit: int = 200) -> str:
+    """Return text from events so that it can neither move the cursor nor reorder a line."""
+    shown = "".join(
+        c if unicodedata.category(c) not in _HIDDEN else f"\\u{ord(c):04x}" for c in text[:limit]
+    )
+    return shown + ("…" if len(text) > limit else "")
+
+
+@contextmanager
+def byte_progress(title: str, total_bytes: int) -> Iterator[tuple[Progress, TaskID]]:
+    """Show a bar over bytes with a rate of rows; nothing without a terminal."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[rate]:,.0f} rows/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    ) as progress:
+        yield progress, progress.add_task(title, total=total_bytes, rows=0, rate=0.0)
+
+
+@contextmanager
+def step_progress() -> Iterator[Progress]:
+    """Show which step runs; nothing without a terminal."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=err,
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    ) as progress:
+        yield progress

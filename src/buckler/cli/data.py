@@ -1,0 +1,42 @@
+"""`buckler data`: named public data sets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from buckler.cli.console import err, out
+from buckler.errors import OutputError
+from buckler.events.public_data import PUBLIC_DATA, get_public_data
+
+app = typer.Typer(
+    help="Public data sets: licence, origin, and how to get them.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_data() -> None:
+    """List the data sets that Buckler knows."""
+    for data in PUBLIC_DATA.values():
+        fetched = "" if data.npm_package else " (from a local copy)"
+        out.print(f"{data.name}{fetched}")
+        out.print(f"  {data.what}")
+        out.print(f"  task {data.task}; licence: {data.licence}")
+        out.print(f"  from: {data.origin}")
+        out.print(f"  know before use: {data.noise}")
+
+
+@app.command("get")
+def get(
+    name: Annotated[str, typer.Argument(help="Name of the data set.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The Parquet file to write.")],
+    from_folder: Annotated[
+        Path | None, typer.Option("--from", help="Take it from a local copy in this folder.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a data set to a Parquet file; what is fetched is checked against a known digest."""
+    if output.exists() and not force:
+        raise OutputError(f"{output} exists; give another name, or --force to replace it")
+    rows = get_public_data(name, output, from_folder=from_folder, on_step=err.print)
+    out.print(f"{rows:,} rows: {output} (licence: {PUBLIC_DATA[name].licence})")

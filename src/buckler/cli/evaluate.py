@@ -1,0 +1,98 @@
+"""`buckler eval`: how good is a bundle on these data?"""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from buckler.cli.console import out, step_progress
+from buckler.cli.results import print_assessment, print_report
+from buckler.errors import InputError
+from buckler.events import Quarantine, collect_events
+from buckler.events.splitting import find_leaks
+from buckler.learning.evaluate import assess_scorer, leak_notes, write_report
+from buckler.runtime import load
+from buckler.tasks import Task, get_task, list_tasks
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="A .buckler file.")],
+    data: Annotated[list[Path], typer.Argument(help="Labelled test files or folders.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
+    trained_on: Annotated[
+        list[Path] | None,
+        typer.Option(help="The training data: tells which test rows are not new."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="The task's .toml file, if it is your own.")
+    ] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    group_column: Annotated[str | None, typer.Option(help="Name of the group column.")] = None,
+    slices: Annotated[
+        list[str] | None, typer.Option("--slice", help="A further column to slice by.")
+    ] = None,
+    format_name: Annotated[
+        str | None,
+        typer.Option("--format", help="Read as parquet, csv, jsonl, lines, eml or mbox."),
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="Of the bootstrap.", min=50, max=10_000)] = 500,
+) -> None:
+    """Measure a bundle on labelled test data; writes report.html and report.json."""
+    scorer = load(bundle)
+    the_task = _task(task or scorer.manifest.task, tuple(scorer.manifest.classes))
+    read = partial(
+        collect_events,
+        task=the_task,
+        text_column=text_column,
+        label_column=label_column,
+        group_column=group_column,
+        format_name=format_name,
+    )
+    with step_progress() as progress, Quarantine() as quarantine:
+        bar = progress.add_task("reading")
+        events = read(data, keep=tuple(slices or ()), quarantine=quarantine)
+        unlabelled = int((events.labels < 0).sum())
+        if unlabelled == len(events):
+            raise InputError("no test row has a label; name the column with --label-column")
+        if unlabelled:
+            events = events.take((events.labels >= 0).nonzero()[0])
+        leaks = None
+        if trained_on:
+            progress.update(bar, description="comparing with the training data")
+            leaks = find_leaks(read(trained_on), events)
+        progress.update(bar, description="measuring")
+        assessment = assess_scorer(
+            scorer, events, leaks=leaks, slices=tuple(slices or ()), n_resamples=resamples
+        )
+        notes = leak_notes(leaks)
+        if unlabelled:
+            notes += (f"{unlabelled:,} rows without a label were left out.",)
+        if quarantine.count:
+            notes += (f"{quarantine.summary()[0].upper()}{quarantine.summary()[1:]}.",)
+        report = write_report(
+            assessment,
+            scorer,
+            output,
+            tested_on=f"{len(events):,} rows from {', '.join(p.name for p in data)}",
+            notes=notes,
+        )
+    print_assessment(assessment)
+    for note in notes:
+        out.print(f"note: {note}")
+    out.print()
+    print_report(report)
+
+
+def _task(name: str, classes: tuple[str, ...]) -> Task:
+    known = {task.name: task for task in list_tasks()}
+    if name not in known and not name.endswith(".toml"):
+        raise InputError(f"the task {name!r} is your own; name its file with --task")
+    task = get_task(name)
+    if tuple(task.classes) != classes:
+        raise InputError(
+            f"the bundle's classes are {', '.join(classes)}, those of the task "
+            f"{', '.join(task.classes)}; name the task that the bundle was made for with --task"
+        )
+    return task

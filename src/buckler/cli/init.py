@@ -1,0 +1,86 @@
+"""`buckler init`: a recipe to start from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from buckler.bundle.writer import write_whole
+from buckler.cli.console import out
+from buckler.errors import OutputError
+from buckler.tasks import Task, get_task
+
+_RECIPE = """\
+# One run, from labelled events to a bundle: buckler run {file}
+# Every setting: docs/recipe.md
+
+task = "{task}"          # a built-in task, or a .toml file of your own (docs/tasks.md)
+output = "out"           # bundle, report and the stages that were done
+
+[data]
+train = ["train.parquet"]   # .parquet .csv .jsonl .txt .eml .mbox, or folders of them
+# test = ["test.parquet"]   # without it, a share of the groups of `train` is held out
+# text_column = "{text}"
+# label_column = "{label}"
+# group_column = "{group}"  # what must not stand on both sides of a split
+
+[split]
+by = "group"             # or "time": the newest are the test
+test_share = 0.2
+deduplicate = "exact"    # or "near", "none"
+on_leak = "fail"         # or "drop", "allow"
+
+[student]
+family = "ngram"
+folds = 5
+seed = 0
+
+[evaluation]
+# deployed_fpr = 0.001   # the false-positive rate to deploy at
+"""
+
+_TASK = """\
+# A task of your own. Its name, its classes, and how an event becomes text.
+
+name = "my-task"
+description = "What it decides, in a sentence"
+bad = ["malicious"]          # classes that an alarm is raised for
+normaliser = "text-v1"       # or url-v1, email-v1 (docs/normalisers.md)
+max_bytes = 4096
+text_columns = ["text"]
+label_columns = ["label"]
+group_columns = ["group"]
+
+[classes]
+benign = "What belongs here, in a sentence."
+malicious = "What belongs here, in a sentence."
+"""
+
+
+def init(
+    task: Annotated[str, typer.Option("--task", "-t", help="A built-in task, or 'own'.")],
+    folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
+) -> None:
+    """Write a recipe (buckler.toml), and with --task own a task file, to start from."""
+    recipe_path, task_path = folder / "buckler.toml", folder / "task.toml"
+    for path in (recipe_path, *([task_path] if task == "own" else [])):
+        if path.exists():
+            raise OutputError(f"{path} exists; it is yours, so it is not replaced")
+    if task == "own":
+        write_whole(task_path, _TASK.encode())
+        the_task = get_task(task_path)
+        out.print(f"wrote {task_path}: name your classes in it")
+    else:
+        the_task = get_task(task)
+    write_whole(recipe_path, _recipe("task.toml" if task == "own" else task, the_task).encode())
+    out.print(f"wrote {recipe_path}: name your data in it, then: buckler run {recipe_path}")
+
+
+def _recipe(name: str, task: Task) -> str:
+    return _RECIPE.format(
+        file="buckler.toml",
+        task=name,
+        text=task.text_columns[0],
+        label=task.label_columns[0],
+        group=task.group_columns[0],
+    )

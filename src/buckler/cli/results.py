@@ -1,0 +1,63 @@
+"""How the figures of a run look on a terminal."""
+
+from rich.table import Table
+
+from buckler.cli.console import out
+from buckler.evaluation.assess import Assessment
+from buckler.evaluation.report import figure_name, number, rate_text
+from buckler.learning.evaluate import Evaluated
+from buckler.learning.run import Run
+
+
+def print_run(run: Run) -> None:
+    """Print stages, figures, and where bundle and report lie."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "seconds", ""):
+        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    for name, seconds, reused, summary in run.stages:
+        shown = {k: v for k, v in summary.items() if v not in (0, {}, None)}
+        text = ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in shown.items())
+        table.add_row(name, f"{seconds:.1f}", ("(done before) " if reused else "") + text)
+    out.print(table)
+    out.print()
+    print_assessment(run.assessment)
+    out.print()
+    out.print(f"bundle  {run.bundle} ({run.bundle.stat().st_size:,} bytes)")
+    print_report(run.report)
+
+
+def print_report(report: Evaluated) -> None:
+    """Print where the report lies."""
+    if report.html is not None:
+        out.print(f"report  {report.html}")
+    else:
+        out.print("report  no HTML: pip install 'buckler[report]'")
+    out.print(f"        {report.json}")
+
+
+def print_assessment(assessment: Assessment) -> None:
+    """Print the figures with their intervals, and what the thresholds do."""
+    table = Table(box=None, pad_edge=False, title=None)
+    for heading in (f"{assessment.n_rows:,} test rows", "value", "95 % interval"):
+        table.add_column(heading, justify="left" if "rows" in heading else "right")
+    for name, estimate in assessment.figures.items():
+        interval = f"{estimate.low:.4f} to {estimate.high:.4f}"
+        table.add_row(figure_name(name), number(estimate.value), interval)
+    for target in assessment.too_few:
+        table.add_row(figure_name(f"tpr@fpr={target:g}"), "too few negatives to say", "")
+    table.add_row("ECE", number(assessment.ece), "")
+    for at in assessment.thresholds:
+        deployed = " (deployed)" if at.target_fpr == assessment.deployed_fpr else ""
+        table.add_row(f"At the threshold for FPR {at.target_fpr:g}{deployed}", "", "")
+        for name, rate in (("detection", at.detection), ("false alarms", at.false_alarms)):
+            value, _, interval = rate_text(rate).partition(" (")
+            table.add_row(f"  {name}", value, interval.rstrip(")"))
+    out.print(table)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float, dict)):
+        return str(value)
+    if isinstance(value, dict):
+        return " ".join(f"{k}:{_short(v)}" for k, v in value.items())
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"

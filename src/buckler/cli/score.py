@@ -1,0 +1,64 @@
+"""`buckler score`: judge a few texts and say why."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from buckler.cli.console import out, safe
+from buckler.errors import InputError
+from buckler.runtime import load
+
+_MAX_FILE_BYTES = 1 << 24
+
+
+def score(
+    texts: Annotated[
+        list[str], typer.Argument(help="Texts to judge; @FILE reads one from a file.")
+    ],
+    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="A .buckler file.")],
+    fpr: Annotated[
+        float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many n-grams to show.", min=0, max=100)] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text.")] = False,
+) -> None:
+    """Judge a few texts: verdict, probability, and the n-grams that spoke for it."""
+    scorer = load(bundle)
+    for given in texts:
+        text = _text(given)
+        verdict = scorer.score_one(text, target_fpr=fpr)
+        pieces = scorer.explain(text, label=verdict.label, top=top) if top else []
+        shown = given if not given.startswith("@") else given[1:]
+        if as_json:
+            document = {"text": shown, **vars(verdict), "because": [vars(p) for p in pieces]}
+            out.print(json.dumps(document))
+            continue
+        out.print(safe(shown))
+        alarm = "ALARM" if verdict.alarm else "no alarm"
+        line = f"  {verdict.label} ({verdict.probability:.4f})"
+        if scorer.bad:
+            line += f", {alarm}: badness {verdict.badness:.4f}"
+            if verdict.threshold is not None:
+                line += f", threshold {verdict.threshold:.4f}"
+        out.print(line)
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 2), pad_edge=True)
+        for piece in pieces:
+            table.add_row(f"{piece.weight:+.3f}", safe(piece.text))
+        if pieces:
+            out.print(f"  n-grams that moved {verdict.label!r} most (in logits):")
+            out.print(table)
+
+
+def _text(given: str) -> str | bytes:
+    if not given.startswith("@"):
+        return given
+    path = Path(given[1:])
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise InputError(f"{path}: larger than 16 MiB; use buckler scan")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

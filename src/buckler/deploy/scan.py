@@ -1,0 +1,340 @@
+"""Scores files of any size in bounded memory; stops at any moment and goes on where it stopped."""
+
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pyarrow as pa
+
+from buckler.bundle.writer import write_whole
+from buckler.deploy.sinks import Sink, get_sink
+from buckler.errors import OutputError
+from buckler.events.quarantine import Quarantine
+from buckler.events.reading import Chunk, Wanted, find_inputs, get_reader, is_utf8
+from buckler.runtime import Scorer
+
+CHECKPOINT_S = 30.0
+
+
+class ScanInterruptedError(OutputError):
+    """The scan was told to stop; what was done is safe."""
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """What decides the content of the output.
+
+    Attributes
+    ----------
+    columns
+        Names that the text column may have.
+    format_name
+        Read every file as this format.
+    target_fpr
+        Alarm at the threshold for this rate; None for the deployed one.
+    with_text, with_probabilities
+        Whether to write the text, and a column for each class.
+    threads
+        For scoring.
+    """
+
+    columns: tuple[str, ...]
+    format_name: str | None = None
+    target_fpr: float | None = None
+    with_text: bool = True
+    with_probabilities: bool = False
+    threads: int = 1
+
+
+@dataclass
+class ScanState:
+    """How far a scan has come; written at each checkpoint.
+
+    Attributes
+    ----------
+    key
+        What is scanned with what; a scan is only resumed where all of it is the same.
+    file, cursor
+        The input at work, and where its reader goes on.
+    sink_position, quarantine_bytes
+        Up to where the output files count.
+    rows, alarms
+        Written so far.
+    reasons
+        Rows set aside, by reason.
+    """
+
+    key: dict[str, Any]
+    file: int = 0
+    cursor: int = 0
+    sink_position: int = 0
+    quarantine_bytes: int = 0
+    rows: int = 0
+    alarms: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What a scan did."""
+
+    output: Path
+    rows: int
+    alarms: int
+    quarantined: int
+    quarantine_file: Path | None
+    quarantine_summary: str
+    resumed_at_row: int
+    seconds: float
+
+
+def scan(
+    scorer: Scorer,
+    paths: list[Path],
+    target: Path,
+    settings: ScanSettings,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ScanResult:
+    """Score every row of files and folders into one output file.
+
+    An interrupted scan leaves `<target>.partial`; the same call goes on from there.
+
+    Parameters
+    ----------
+    target
+        ``.parquet``, ``.jsonl`` or ``.csv``. Rows that cannot be read go to
+        ``<target>.quarantine.jsonl``.
+    overwrite
+        Replace an existing target.
+    restart
+        Throw away what an interrupted scan left.
+    on_progress
+        Called with the bytes read and the rows scored since the last call.
+
+    Raises
+    ------
+    InputError
+        If an input as a whole cannot be read.
+    OutputError
+        If the output cannot be written, or exists.
+    ScanInterruptedError
+        On SIGINT or SIGTERM, after a checkpoint.
+    """
+    started = time.monotonic()
+    sink_type = get_sink(target)
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists; give another name, or --force to replace it")
+    inputs = find_inputs(paths, settings.format_name)
+    scorer.threshold(settings.target_fpr)  # a rate without a threshold fails before any work
+    folder = target.with_name(target.name + ".partial")
+    state = _open_state(folder, _key(scorer, inputs, settings), restart)
+    resumed_at_row = state.rows
+    quarantine_path = target.with_name(target.name + ".quarantine.jsonl")
+    try:
+        quarantine = _open_quarantine(folder / "quarantine.jsonl", state)
+        sink = sink_type(folder, _schema(scorer, settings), state.sink_position)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
+    with _writing(target, sink, quarantine):
+        _scan_all(scorer, inputs, settings, state, sink, quarantine, folder, on_progress)
+        quarantine.close()
+        sink.finish(target)
+        if (folder / "quarantine.jsonl").exists():
+            (folder / "quarantine.jsonl").replace(quarantine_path)
+        elif quarantine_path.exists():
+            quarantine_path.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+    return ScanResult(
+        target,
+        state.rows,
+        state.alarms,
+        quarantine.count,
+        quarantine_path if quarantine.count else None,
+        quarantine.summary(),
+        resumed_at_row,
+        time.monotonic() - started,
+    )
+
+
+@contextmanager
+def _writing(target: Path, sink: Sink, quarantine: Quarantine) -> Iterator[None]:
+    """Turn errors of the disk into one clear error; what is safe stays for a resume."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:200]
+        raise OutputError(
+            f"{target}: cannot be written ({reason}); nothing before the last checkpoint is lost: "
+            "make room and run the same command again"
+        ) from error
+    finally:
+        sink.abandon()
+        with suppress(OutputError):
+            quarantine.close()
+
+
+def _scan_all(
+    scorer: Scorer,
+    inputs: list[Path],
+    settings: ScanSettings,
+    state: ScanState,
+    sink: Sink,
+    quarantine: Quarantine,
+    folder: Path,
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    mail = scorer.manifest.normaliser.startswith("email")
+    wanted = Wanted(text=settings.columns, any_bytes=mail)
+    last_checkpoint = time.monotonic()
+    with _stop_flag() as stop:
+        while state.file < len(inputs):
+            path = inputs[state.file]
+            reader = get_reader(path, settings.format_name)
+            for chunk in reader.chunks(path, wanted, quarantine, state.cursor):
+                batch = _judge(scorer, chunk, path, settings)
+                sink.write(batch)
+                state.cursor = chunk.cursor
+                state.rows += batch.num_rows
+                state.alarms += batch.column("alarm").true_count
+                if on_progress is not None:
+                    on_progress(chunk.size_bytes, batch.num_rows)
+                if stop[0] or time.monotonic() - last_checkpoint > CHECKPOINT_S:
+                    _checkpoint(state, sink, quarantine, folder)
+                    last_checkpoint = time.monotonic()
+                if stop[0]:
+                    raise ScanInterruptedError(
+                        f"stopped after {state.rows:,} rows; "
+                        "run the same command again to go on from there"
+                    )
+            state.file, state.cursor = state.file + 1, 0
+
+
+def _judge(scorer: Scorer, chunk: Chunk, path: Path, settings: ScanSettings) -> pa.RecordBatch:
+    scores = scorer.score(chunk.text, threads=settings.threads)
+    n = len(scores)
+    threshold = scorer.threshold(settings.target_fpr)
+    if threshold is not None:
+        alarm = pa.array(scores.badness >= threshold)
+    else:
+        bad = pa.array([i in scorer.bad for i in range(len(scorer.classes))])
+        alarm = bad.take(pa.array(scores.label_indices))
+    columns = {
+        "label": pa.DictionaryArray.from_arrays(
+            pa.array(scores.label_indices, pa.int32()), pa.array(scorer.classes)
+        ),
+        "badness": pa.array(scores.badness),
+        "alarm": alarm,
+        "path": pa.DictionaryArray.from_arrays(
+            pa.repeat(pa.scalar(0, pa.int32()), n), pa.array([str(path)])
+        ),
+        "row": pa.array(chunk.rows),
+    }
+    if settings.with_text:
+        columns = {"text": _readable(chunk.text), **columns}
+    if settings.with_probabilities:
+        for index, name in enumerate(scorer.classes):
+            columns[f"p_{name}"] = pa.array(scores.probabilities[:, index])
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=_schema(scorer, settings))
+
+
+def _readable(text: pa.Array) -> pa.Array:
+    """Texts as strings; bytes that are not UTF-8 (in mail) become replacement characters."""
+    if is_utf8(text):
+        return text.view(pa.large_string())
+    return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())
+
+
+def _schema(scorer: Scorer, settings: ScanSettings) -> pa.Schema:
+    names = pa.dictionary(pa.int32(), pa.string())
+    fields = [
+        ("label", names),
+        ("badness", pa.float32()),
+        ("alarm", pa.bool_()),
+        ("path", names),
+        ("row", pa.int64()),
+    ]
+    if settings.with_text:
+        fields.insert(0, ("text", pa.large_string()))
+    if settings.with_probabilities:
+        fields += [(f"p_{name}", pa.float32()) for name in scorer.classes]
+    return pa.schema(fields)
+
+
+# --- state ------------------------------------------------------------------------------------
+
+
+def _key(scorer: Scorer, inputs: list[Path], settings: ScanSettings) -> dict[str, Any]:
+    files = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in inputs]
+    chosen = {k: v for k, v in asdict(settings).items() if k != "threads"}
+    key = {"bundle": scorer.sha256, "inputs": files, "settings": chosen}
+    return dict(json.loads(json.dumps(key)))
+
+
+def _open_state(folder: Path, key: dict[str, Any], restart: bool) -> ScanState:
+    file = folder / "state.json"
+    try:
+        if restart and folder.exists():
+            shutil.rmtree(folder)
+        if file.exists():
+            state = ScanState(**json.loads(file.read_bytes()))
+            if state.key != key:
+                raise OutputError(
+                    f"{folder} is an unfinished scan with another bundle, other input files or "
+                    "other options; finish that one, or give --restart to throw it away"
+                )
+            return state
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
+    except (ValueError, TypeError) as error:
+        raise OutputError(f"{file} is damaged; give --restart to begin again") from error
+    return ScanState(key)
+
+
+def _open_quarantine(path: Path, state: ScanState) -> Quarantine:
+    if path.exists():
+        with path.open("r+b") as file:
+            file.truncate(state.quarantine_bytes)
+    quarantine = Quarantine(path, resume=True)
+    quarantine.reasons.update(state.reasons)
+    return quarantine
+
+
+def _checkpoint(state: ScanState, sink: Sink, quarantine: Quarantine, folder: Path) -> None:
+    state.sink_position = sink.checkpoint()
+    state.quarantine_bytes = quarantine.flush()
+    state.reasons = dict(quarantine.reasons)
+    write_whole(folder / "state.json", json.dumps(asdict(state)).encode())
+
+
+@contextmanager
+def _stop_flag() -> Iterator[list[bool]]:
+    """Let the first SIGINT or SIGTERM finish the chunk at work; a second one stops at once."""
+    flag = [False]
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if flag[0]:
+            signal.default_int_handler(number, frame)
+        flag[0] = True
+
+    before: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, handle)
+    except ValueError:  # not in the main thread: whoever calls handles signals
+        pass
+    try:
+        yield flag
+    finally:
+        for changed, handler in before.items():
+            signal.signal(changed, handler)
