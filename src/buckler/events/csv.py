@@ -1,6 +1,8 @@
 """Reads CSV and TSV with a header line; the cursor counts rows."""
 
+import codecs
 from collections.abc import Iterator
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pc
+from pyarrow import compute
 
 from buckler.errors import InputError
 from buckler.events.lines import BLOCK_BYTES, check_is_text
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Reader, Wanted, choose_columns, make_chunk, reader
+
+_MARK = "\ufdd0\ufdd1\ufdd0"  # noncharacters: no text that is meant for people has them
+_MARKING = "buckler-mark"
+codecs.register_error(_MARKING, lambda error: (_MARK, error.end))  # type: ignore[attr-defined]
 
 
 @reader
@@ -59,7 +66,8 @@ def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> 
     parse = pc.ParseOptions(
         delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
     )
-    header = head.splitlines()[0].removeprefix(b"\xef\xbb\xbf") + b"\n"
+    header = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", _MARKING).encode()
+    header = (header.splitlines() or [b""])[0] + b"\n"
     names = pc.read_csv(
         pa.BufferReader(header), parse_options=pc.ParseOptions(delimiter=delimiter)
     ).column_names
@@ -67,7 +75,7 @@ def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> 
     with (
         pa.input_stream(str(path), compression="detect") as stream,
         pc.open_csv(
-            stream,
+            _Utf8Stream(stream),
             read_options=pc.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
             parse_options=parse,
             convert_options=pc.ConvertOptions(
@@ -89,9 +97,32 @@ def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> 
             new = min(batch.num_rows, passed - cursor)  # the rest stands before the cursor
             batch, numbers = batch.slice(batch.num_rows - new), numbers[-new:]
             columns = {role: _as_role(role, batch.column(name)) for role, name in chosen.items()}
+            columns["text"] = compute.replace_substring(columns["text"], _MARK.encode(), b"\xff")
             size = min(BLOCK_BYTES, max(0, file_bytes - seen_bytes))
             seen_bytes += size
             yield make_chunk(path, wanted, columns, numbers, passed, size, quarantine)
+
+
+class _Utf8Stream(RawIOBase):
+    """Hands a file to Arrow as UTF-8, with a mark where it is not.
+
+    Arrow's reader can neither report nor skip a bad row that is not UTF-8. The mark makes it
+    readable; it is turned back into a byte that is not UTF-8 once the rows are apart.
+    """
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")(_MARKING)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while True:
+            data = self._stream.read(size)
+            text = self._decoder.decode(data, final=not data).encode()
+            if text or not data:
+                return text
 
 
 def _numbers(first: int, count: int, bad_rows: set[int]) -> npt.NDArray[np.int64]:

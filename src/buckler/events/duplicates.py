@@ -54,17 +54,21 @@ def _shingles(
     texts: CanonicalTexts,
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
     """Hash every run of five bytes; a shorter text is one shingle."""
-    padded = np.concatenate([texts.data, np.zeros(SHINGLE_BYTES, np.uint8)]).astype(np.uint64)
-    n = len(texts.data)
+    # A gap behind each text, so that the runs of a short one do not reach into the next.
+    starts = texts.offsets[:-1] + (SHINGLE_BYTES - 1) * np.arange(len(texts))
+    own = np.arange(len(texts.data)) + np.repeat(starts - texts.offsets[:-1], texts.lengths)
+    n = len(texts.data) + (SHINGLE_BYTES - 1) * len(texts)
+    padded = np.zeros(n + SHINGLE_BYTES, np.uint64)
+    padded[own] = texts.data.astype(np.uint64) + np.uint64(1)
     hashes = np.zeros(n, np.uint64)
     for k in range(SHINGLE_BYTES):
-        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + padded[k : k + n] + np.uint64(1)
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + padded[k : k + n]
     hashes ^= hashes >> np.uint64(29)
     counts = np.clip(texts.lengths - SHINGLE_BYTES + 1, 1, _MAX_SHINGLES)
-    counts = np.minimum(counts, np.maximum(texts.lengths, 0))
+    counts = np.minimum(counts, texts.lengths)
     bounds = np.concatenate([[0], np.cumsum(counts)])
     within = np.arange(bounds[-1]) - np.repeat(bounds[:-1], counts)
-    return hashes[np.repeat(texts.offsets[:-1], counts) + within], bounds.astype(np.uint64)
+    return hashes[np.repeat(starts, counts) + within], bounds.astype(np.uint64)
 
 
 def _band_keys(digests: Digests) -> npt.NDArray[np.uint64]:

@@ -10,6 +10,7 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -33,8 +34,8 @@ class Wanted:
     """
 
     text: tuple[str, ...] = ("text",)
-    any_bytes: bool = False
     optional: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    any_bytes: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,12 @@ def reader(kind: type[Reader]) -> type[Reader]:
     return kind
 
 
+@cache
 def _readers() -> dict[str, type[Reader]]:
-    if not _READERS:
-        for module in ("parquet", "csv", "jsonl", "lines", "mail"):
-            import_module(f"buckler.events.{module}")
-        for entry in entry_points(group="buckler.readers"):
-            reader(entry.load())
+    for module in ("parquet", "csv", "jsonl", "lines", "mail"):
+        import_module(f"buckler.events.{module}")
+    for entry in entry_points(group="buckler.readers"):
+        reader(entry.load())
     return _READERS
 
 

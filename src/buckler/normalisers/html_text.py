@@ -13,7 +13,7 @@ _LINK = re.compile(r"""\b(?:href|src|action)\s{0,8}=\s{0,8}["']?([^\s"'<>]{1,204
 _HIDDEN = [
     (re.compile("<!--"), re.compile("-->")),
     *(
-        (re.compile(rf"<{tag}(?=[\s/>])", re.I), re.compile(rf"</{tag}(?=[\s>])", re.I))
+        (re.compile(rf"<{tag}(?=[\s/>])", re.I), re.compile(rf"</{tag}(?=[\s>])[^<>]*>?", re.I))
         for tag in ("script", "style", "head")
     ),
 ]

@@ -8,6 +8,7 @@ the runtime can score without any training code. To add a family: one module wit
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -109,13 +110,21 @@ class Student(ABC):
         """Return the model as plain data."""
 
 
-STUDENTS: dict[str, type[Student]] = {}
+_FAMILIES: dict[str, type[Student]] = {}
 
 
 def student(kind: type[Student]) -> type[Student]:
     """Register a student class under its family."""
-    STUDENTS[kind.family] = kind
+    _FAMILIES[kind.family] = kind
     return kind
+
+
+@cache
+def _families() -> dict[str, type[Student]]:
+    import_module("buckler.students.ngram")
+    for entry in entry_points(group="buckler.students"):
+        student(entry.load())
+    return _FAMILIES
 
 
 def get_student(family: str, settings: dict[str, Any]) -> Student:
@@ -126,13 +135,10 @@ def get_student(family: str, settings: dict[str, Any]) -> Student:
     SettingsError
         If there is no such family, or it does not know a setting.
     """
-    if not STUDENTS:
-        import_module("buckler.students.ngram")
-        for entry in entry_points(group="buckler.students"):
-            student(entry.load())
-    if family not in STUDENTS:
-        raise SettingsError(f"unknown student {family!r}: known are {', '.join(sorted(STUDENTS))}")
+    families = _families()
+    if family not in families:
+        raise SettingsError(f"unknown student {family!r}: known are {', '.join(sorted(families))}")
     try:
-        return STUDENTS[family](**settings)
+        return families[family](**settings)
     except TypeError as error:
         raise SettingsError(f"student {family!r}: {error}") from error

@@ -1,0 +1,50 @@
+"""Made-up events with a pattern that can be learned, for tests without real data."""
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.events import Events
+from buckler.events.collect import events_from_table
+from buckler.tasks import Task, get_task
+
+_WORDS = ["news", "shop", "garden", "music", "travel", "book", "river", "stone", "cloud", "paper"]
+_BAIT = ["login", "verify", "account", "secure", "update", "wallet"]
+
+
+def made_up_url(bad: bool, rng: np.random.Generator) -> str:
+    word, other = rng.choice(_WORDS), rng.choice(_WORDS)
+    number = rng.integers(1000)
+    if bad:
+        return (
+            f"https://{rng.choice(_BAIT)}-{word}{number}.example/{rng.choice(_BAIT)}.php?u={number}"
+        )
+    return f"http://www.{word}-{other}{number}.example/{rng.choice(_WORDS)}/{number}"
+
+
+def made_up_table(n: int, rng: np.random.Generator) -> pa.Table:
+    bad = rng.random(n) < 0.4
+    urls = [made_up_url(bool(b), rng) for b in bad]
+    return pa.table(
+        {
+            "url": urls,
+            "label": ["phishing" if b else "benign" for b in bad],
+            "group": [f"g{i % (n // 2)}" for i in range(n)],
+            "ts": pa.array(1_700_000_000 + np.arange(n) * 7200),
+            "source": ["a" if i % 3 else "b" for i in range(n)],
+        }
+    )
+
+
+def made_up_events(n: int, rng: np.random.Generator, task: Task | None = None) -> Events:
+    table = made_up_table(n, rng)
+    stored = pa.table(
+        {
+            "id": pa.array([i.to_bytes(16, "little") for i in range(n)], pa.binary(16)),
+            "text": table["url"].cast(pa.large_binary()),
+            "label": table["label"],
+            "group": table["group"],
+            "ts": table["ts"],
+            "source": table["source"],
+        }
+    )
+    return events_from_table(stored, task or get_task("url-threat"))

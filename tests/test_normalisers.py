@@ -1,0 +1,135 @@
+import string
+import unicodedata
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buckler import _kernel
+from buckler.errors import SettingsError
+from buckler.normalisers import NORMALISERS, get_normaliser
+
+URL, TEXT = get_normaliser("url-v1"), get_normaliser("text-v1")
+
+
+def url(text: str | bytes, max_bytes: int = 512) -> bytes:
+    return URL.canonical(text, max_bytes)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://example.com/", b"example.com\x1f\x1f"),
+        ("HTTPS://WWW.Example.COM:443/a//b?x=1#f", b"example.com\x1fa//b\x1fx=1#f"),
+        ("example.com/login", b"example.com\x1flogin\x1f"),
+        ("//example.com/login", b"example.com\x1flogin\x1f"),
+        ("http:example.com/login", b"example.com\x1flogin\x1f"),
+        ("http:\\\\example.com\\login", b"example.com\x1flogin\x1f"),
+        ("hxxps://example.com/%6c%6Fgin", b"example.com\x1flogin\x1f"),
+        ("http://ex%61mple.com./%252561", b"example.com\x1fa\x1f"),
+        ("http://user:pw@example.com/", b"example.com\x1fuser:pw@\x1f"),
+        ("http://google.com@evil.example/a", b"evil.example\x1fgoogle.com@a\x1f"),
+        ("http://a@b@evil.example", b"evil.example\x1fa@b@\x1f"),
+        ("http://xn--mnchen-3ya.de/", "münchen.de\x1f\x1f".encode()),
+        ("http://MÜNCHEN.de/", "münchen.de\x1f\x1f".encode()),
+        ("http://example。com/", b"example.com\x1f\x1f"),
+        ("http://ｅｘample.com/", b"example.com\x1f\x1f"),
+        ("http://example.com:8080/", b"example.com:8080\x1f\x1f"),
+        ("  <http://example.com/a>  ", b"example.com\x1fa\x1f"),
+        ("http://example.com?q=1/2", b"example.com\x1f\x1fq=1/2"),
+        ("http://example.com/a\tb\x1fc", b"example.com\x1fa b c\x1f"),
+        ("http://example.com/Path?Query=A", b"example.com\x1fPath\x1fQuery=A"),
+        ("", b"\x1f\x1f"),
+        ("http://", b"\x1f\x1f"),
+        ("%zz%", b"%zz%\x1f\x1f"),
+    ],
+)
+def test_url_canonical_forms(text, expected):
+    assert url(text) == expected
+
+
+hosts = st.lists(
+    st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12), min_size=1, max_size=4
+).map(".".join)
+paths = st.text(string.ascii_letters + string.digits + "/._-~", max_size=40)
+
+
+@settings(max_examples=200)
+@given(hosts, paths, st.sampled_from(["http", "https", "HTTP", "hxxp", "ftp"]), st.data())
+def test_scheme_case_and_escapes_change_nothing(host, path, scheme, data):
+    plain = url(f"{host}/{path}")
+    assert url(f"{scheme}://{host}/{path}") == plain
+    assert url(f"{scheme}://{host.upper()}/{path}") == plain
+    escaped = "".join(f"%{ord(c):02X}" if data.draw(st.booleans()) else c for c in path.lstrip("/"))
+    assert url(f"{scheme}://{host}/{escaped}") == plain
+    escaped_host = "".join(f"%{ord(c):02x}" if data.draw(st.booleans()) else c for c in host)
+    assert url(f"http://{escaped_host}/{path}") == plain
+
+
+@settings(max_examples=200)
+@given(
+    st.text(st.characters(categories=["Ll", "Lo"], max_codepoint=0xFFFF), min_size=1, max_size=20)
+)
+def test_punycode_gives_the_host_that_it_stands_for(label):
+    label = unicodedata.normalize("NFKC", label).lower()
+    encoded = label.encode("punycode").decode()
+    if label.isascii() or "." in label:
+        return
+    assert url(f"http://xn--{encoded}.example/") == url(f"http://{label}.example/")
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=2000), st.integers(1, 600))
+def test_any_bytes_give_a_bounded_form_with_two_borders(data, max_bytes):
+    form = url(data, max_bytes)
+    assert len(form) <= max_bytes
+    assert form.count(b"\x1f") <= 2
+    assert all(c >= 0x20 and c != 0x7F for c in form if c != 0x1F)
+    if max_bytes > len(data) * 4 + 16:
+        assert form.count(b"\x1f") == 2
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=200))
+def test_text_is_folded_as_unicode_says(text):
+    form = TEXT.canonical(text, 4096)
+    assert len(form) <= 4096
+    assert b"  " not in form
+    folded = []
+    for c in text:
+        if c == "\x1f":
+            folded.append(c)
+            continue
+        f = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", c).lower())
+        folded.append(f if len(f) == 1 else c)
+    expected = "".join(folded).replace("\u3002", ".")
+    clean = "".join(" " if (c <= " " and c != "\x1f") or c == "\x7f" else c for c in expected)
+    fields = [" ".join(p for p in f.split(" ") if p) for f in clean.split("\x1f")]
+    got = form.decode("utf-8", "surrogatepass").split("\x1f")
+    assert got == fields
+
+
+@settings(max_examples=100)
+@given(st.lists(st.one_of(st.none(), st.binary(max_size=600)), max_size=20), st.integers(1, 700))
+def test_columns_and_single_texts_agree(batch, max_bytes):
+    for normaliser in (URL, TEXT, NORMALISERS["none"]):
+        column = normaliser.canonical_column(pa.array(batch, pa.large_binary()), max_bytes)
+        single = [b"" if t is None else normaliser.canonical(t, max_bytes) for t in batch]
+        assert [column[i] for i in range(len(column))] == single
+
+
+def test_a_column_of_many_kinds_of_text_grows_its_buffer():
+    batch = ["x" * 5000, "é" * 3000, ""] * 200
+    forms = TEXT.canonical_column(pa.array(batch), 8192)
+    assert [forms[i] for i in range(3)] == [b"x" * 5000, "é".encode() * 3000, b""]
+    assert len(forms) == 600
+
+
+def test_unknown_normalisers_and_bad_sizes_are_refused():
+    with pytest.raises(SettingsError, match="url-v1"):
+        get_normaliser("url-v9")
+    with pytest.raises(ValueError, match="max_bytes"):
+        _kernel.normalise(1, "a", 0)
+    with pytest.raises(TypeError):
+        URL.canonical_column(7, 512)
