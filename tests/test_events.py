@@ -183,7 +183,7 @@ def test_leaks_fail_loudly_are_dropped_or_are_let_pass(tmp_path):
     leaks = find_leaks(training, test)
     assert leaks.same_text.tolist() == [True, False, False]
     assert leaks.same_group.tolist() == [True, True, False]
-    with pytest.raises(LeakError, match="1 stand in training too.*2 share a group.*'drop'"):
+    with pytest.raises(LeakError, match=r"1 stand in training too.*2 share a group.*'drop'"):
         check_leaks(training, test, OnLeak.FAIL)
     kept, after = check_leaks(training, test, OnLeak.DROP)
     assert kept.texts[0] == b"c.example\x1f3\x1f" and len(kept) == 1 and not after.any

@@ -34,7 +34,7 @@ def url(text: str | bytes, max_bytes: int = 512) -> bytes:
         ("http://xn--mnchen-3ya.de/", "münchen.de\x1f\x1f".encode()),
         ("http://MÜNCHEN.de/", "münchen.de\x1f\x1f".encode()),
         ("http://example。com/", b"example.com\x1f\x1f"),
-        ("http://ｅｘample.com/", b"example.com\x1f\x1f"),
+        ("http://\uff45\uff58ample.com/", b"example.com\x1f\x1f"),
         ("http://example.com:8080/", b"example.com:8080\x1f\x1f"),
         ("  <http://example.com/a>  ", b"example.com\x1fa\x1f"),
         ("http://example.com?q=1/2", b"example.com\x1f\x1fq=1/2"),

@@ -110,7 +110,7 @@ def test_a_missing_column_is_named_together_with_those_that_are_there(tmp_path, 
         pq.write_table(pa.table({"link": ["a"]}), path)
     else:
         write(path, "link\na\n" if suffix == ".csv" else '{"link": "a"}\n')
-    with pytest.raises(InputError, match="no column named url or text.*link.*--column"):
+    with pytest.raises(InputError, match=r"no column named url or text.*link.*--column"):
         read(path)
 
 

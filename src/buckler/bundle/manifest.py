@@ -129,16 +129,18 @@ def parse_manifest(data: bytes) -> Manifest:
     ):
         raise BundleError("manifest: task.classes must name 2 to 1,024 classes")
     bad = tuple(_get(task, "bad", list))
-    if any(name not in classes for name in bad):
+    if not all(isinstance(name, str) and name in classes for name in bad):
         raise BundleError("manifest: task.bad names a class that is not there")
     thresholds: dict[float, float] = {}
     for entry in _get(raw, "thresholds", list):
         if not isinstance(entry, dict):
             raise BundleError("manifest: thresholds must be objects")
         thresholds[_number(entry, "target_fpr")] = _number(entry, "badness")
-    deployed = raw.get("deployed_fpr")
-    if deployed is not None and deployed not in thresholds:
-        raise BundleError("manifest: deployed_fpr has no threshold")
+    deployed = None
+    if raw.get("deployed_fpr") is not None:
+        deployed = _number(raw, "deployed_fpr")
+        if deployed not in thresholds:
+            raise BundleError("manifest: deployed_fpr has no threshold")
     return Manifest(
         name=_get(raw, "name", str),
         created=_get(raw, "created", str),
