@@ -14,10 +14,11 @@ from buckler.errors import InputError
 from buckler.events.grouping import group_of
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Wanted, find_inputs, get_reader
-from buckler.normalisers import CanonicalTexts
+from buckler.normalisers import CanonicalTexts, get_normaliser
 from buckler.tasks import Task
 
 UNLABELLED = -1
+_CANONICAL = "canonical form"
 
 EVENT_SCHEMA = pa.schema(
     [
@@ -132,9 +133,23 @@ def collect_events(
     return concatenate(parts)
 
 
+def events_to_table(events: Events) -> pa.Table:
+    """Return a table to store, with the canonical forms as a column."""
+    canonical = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(),
+        len(events),
+        [None, pa.py_buffer(events.texts.offsets), pa.py_buffer(events.texts.data)],
+    )
+    return events.table.append_column(_CANONICAL, canonical)
+
+
 def events_from_table(table: pa.Table, task: Task) -> Events:
-    """Return events that were stored as a table of EVENT_SCHEMA; texts are made canonical anew."""
-    texts = task.canonical.canonical_column(table.column("text"), task.max_bytes)
+    """Return events from a table of EVENT_SCHEMA; texts are made canonical where it lacks them."""
+    if _CANONICAL in table.column_names:
+        texts = get_normaliser("none").canonical_column(table.column(_CANONICAL), task.max_bytes)
+        table = table.drop_columns([_CANONICAL])
+    else:
+        texts = task.canonical.canonical_column(table.column("text"), task.max_bytes)
     index = {name: i for i, name in enumerate(task.class_names)}
     labels = [UNLABELLED if v is None else index[v] for v in table.column("label").to_pylist()]
     return Events(table, texts, np.array(labels, np.int32))

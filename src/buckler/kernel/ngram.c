@@ -344,6 +344,12 @@ static double loss_and_gradient(float *z, const float *target, size_t n, float w
     return loss * (double)weight;
 }
 
+static float largest(const float *values, size_t n) {
+    float found = 0;
+    for (size_t j = 0; j < n; j++) found = fabsf(values[j]) > found ? fabsf(values[j]) : found;
+    return found;
+}
+
 /* The gradient of x behind the head, and the head's own step. */
 static void step_head(const bk_ngram_trainer *t, const float *x, const float *gz,
                       float *restrict gradient) {
@@ -376,8 +382,8 @@ double bk_ngram_train(const bk_ngram_trainer *t, const bk_examples *e, const uin
         apply_head(t->head, t->bias, t->width, t->n_outputs, w.x, w.z);
         activate(w.z, 1, t->n_outputs);
         loss += loss_and_gradient(w.z, e->targets + i * t->n_outputs, t->n_outputs, e->weights[i]);
+        if (largest(w.z, t->n_outputs) < NEGLIGIBLE) continue;
         if (t->width == 1) {
-            if (fabsf(w.z[0]) < NEGLIGIBLE) continue;
             p->update_narrow(t, w.rows, n, w.z[0] * factor);
         } else {
             if (t->head) {

@@ -14,7 +14,7 @@ from buckler.bundle.writer import write_bundle, write_whole
 from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
 from buckler.events import Events, Quarantine, collect_events, find_inputs
-from buckler.events.collect import events_from_table
+from buckler.events.collect import events_from_table, events_to_table
 from buckler.events.splitting import (
     Leaks,
     check_leaks,
@@ -191,7 +191,7 @@ def _read(folder: Path, recipe: Recipe, task: Task, hooks: _Hooks) -> dict[str, 
 
 
 def _save(events: Events, path: Path) -> None:
-    feather.write_feather(events.table, str(path), compression="lz4")
+    feather.write_feather(events_to_table(events), str(path), compression="lz4")
 
 
 def _load(path: Path, task: Task) -> Events:
