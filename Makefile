@@ -1,0 +1,44 @@
+# `make demo` and `make test` do all set-up: a virtual environment with locked, hashed dependencies.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
+
+.PHONY: demo test lint bench lock clean
+
+demo: $(VENV)/.run
+	$(BIN)/buckler demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Buckler needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.lock $(KERNEL) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	touch $@
+
+# Needs uv. Raises every pin to the newest release that pyproject.toml admits.
+lock:
+	uv pip compile pyproject.toml requirements/build.in --extra report --extra dev --extra bench \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.lock
+	uv pip compile pyproject.toml requirements/build.in --extra report --constraint requirements/dev.lock \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.lock
+
+clean:
+	rm -rf $(VENV) build src/*.egg-info src/buckler/*.so demo out

@@ -1,0 +1,1 @@
+"""Benchmarks on the real public data: python -m benchmarks (all), or with the names of sections."""

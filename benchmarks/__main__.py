@@ -1,0 +1,41 @@
+"""Runs the sections, side by side in one process on one core, and prints their tables."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import footprint, pipelines, quality, scoring, training
+from benchmarks.measure import machine_line, pin_to_one_core
+
+SECTIONS = {
+    "scoring": scoring.run,
+    "training": training.run,
+    "quality": quality.run,
+    "curve": quality.run_curve,
+    "pipelines": pipelines.run,
+    "footprint": footprint.run,
+}
+DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the public data sets")
+    arguments = parser.parse_args()
+    unknown = set(arguments.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    if not (arguments.data / "url").is_dir():
+        print(f"no data in {arguments.data}: give --data", file=sys.stderr)
+        return 2
+    print(machine_line())
+    pin_to_one_core()
+    for name in arguments.sections or SECTIONS:
+        print(f"\n## {name}\n", flush=True)
+        SECTIONS[name](arguments.data)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Timing that can be compared: contenders take turns, medians are kept, ratios are reported."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+from buckler import _kernel
+
+ROUNDS = 7
+
+
+def machine_line() -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in open("/proc/cpuinfo")  # noqa: SIM115, PTH123
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return (
+        f"{model}, {os.cpu_count()} cores, kernel path {_kernel.simd()}, "
+        f"Python {platform.python_version()}; one core, one thread unless a row says more; "
+        f"medians of turns"
+    )
+
+
+def pin_to_one_core() -> None:
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def use_all_cores() -> None:
+    os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
+
+
+def in_turns(contenders: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Median seconds of each; they take turns, so that a slow moment hits all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        for name, work in contenders.items():
+            started = time.perf_counter()
+            work()
+            if turn:  # the first turn warms up
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def table(headings: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    print("| " + " | ".join(headings) + " |")
+    print("| " + " | ".join("---" if i == 0 else "---:" for i in range(len(headings))) + " |")
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)

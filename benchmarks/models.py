@@ -1,0 +1,34 @@
+"""Bundles of the real tasks, trained once for all sections."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from buckler.events import Events, collect_events
+from buckler.events.splitting import deduplicate
+from buckler.learning.fit import fit_student
+from buckler.learning.package import write_fitted
+from buckler.runtime import Scorer, load
+from buckler.tasks import get_task
+
+FOLDER = Path(tempfile.mkdtemp(prefix="buckler-bench-"))
+
+
+@cache
+def events(data: Path, task: str, name: str) -> Events:
+    return collect_events([data / "url" / f"{name}.parquet"], get_task(task))
+
+
+@cache
+def bundle(data: Path, task: str, *names: str, **settings: object) -> Path:
+    from buckler.events.collect import concatenate
+
+    found = deduplicate(concatenate([events(data, task, n) for n in names]), near=False).events
+    parts = "-".join([*names, *(f"{k}{v}" for k, v in sorted(settings.items()))])
+    path = FOLDER / f"{task}-{parts}.buckler"
+    write_fitted(path, fit_student(found, get_task(task), "ngram", dict(settings)), get_task(task))
+    return path
+
+
+def scorer(data: Path, task: str, *names: str, **settings: object) -> Scorer:
+    return load(bundle(data, task, *names, **settings))

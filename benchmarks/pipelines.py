@@ -1,0 +1,58 @@
+"""Whole scans on one core: file to file."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.measure import in_turns, table
+from benchmarks.models import FOLDER, events, scorer
+from buckler.deploy.scan import ScanSettings, scan
+from buckler.normalisers import get_normaliser
+
+COPIES = 8
+
+
+def run(data: Path) -> None:
+    column = events(data, "url-threat", "threat-train").table.column("text")
+    urls = pa.concat_arrays(
+        column.combine_chunks().chunks
+        if hasattr(column.combine_chunks(), "chunks")
+        else [column.combine_chunks()]
+    )
+    urls = pa.concat_arrays([urls] * COPIES).cast(pa.large_string())
+    texts = urls.to_pylist()
+    parquet, ndjson = FOLDER / "urls.parquet", FOLDER / "urls.ndjson"
+    lines, csv = FOLDER / "urls.txt", FOLDER / "urls.csv"
+    pq.write_table(pa.table({"url": urls}), parquet)
+    ndjson.write_text("".join(json.dumps({"ts": 1, "url": t}) + "\n" for t in texts))
+    lines.write_text("\n".join(texts))
+    pa.csv.write_csv(pa.table({"url": urls}), csv)
+    model = scorer(data, "url-threat", "threat-train")
+    settings = ScanSettings(("url",))
+
+    def scanning(source: Path, suffix: str = ".parquet"):
+        target = FOLDER / f"verdicts{suffix}"
+        return lambda: scan(model, [source], target, settings, overwrite=True, restart=True)
+
+    work = {
+        "Parquet to Parquet": scanning(parquet),
+        "NDJSON to Parquet": scanning(ndjson),
+        "CSV to Parquet": scanning(csv),
+        "lines to Parquet": scanning(lines),
+        "Parquet to CSV": scanning(parquet, ".csv"),
+        "Parquet to NDJSON": scanning(parquet, ".jsonl"),
+    }
+    seconds = in_turns(work, 3)
+    table(
+        (f"scan of {len(texts):,} URLs", "events/s"),
+        [(name, f"{len(texts) / value:,.0f}") for name, value in seconds.items()],
+    )
+    mails = pq.read_table(data / "email" / "train.parquet")["raw"].slice(0, 1500).to_pylist()
+    email = get_normaliser("email-v1")
+    taken = in_turns({"mail": lambda: [email.canonical(m, 8192) for m in mails]}, 3)["mail"]
+    size = sum(len(m.encode("utf-8", "surrogatepass")) for m in mails)
+    print(
+        f"\nmail to canonical form: {len(mails) / taken:,.0f} mails/s, {size / taken / 1e6:.1f} MB/s"
+    )
