@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "buckler.h"
+#include "fields.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the kernel needs a little-endian machine"
@@ -22,7 +22,26 @@ static inline size_t count_ngrams(size_t min_order, size_t max_order, size_t len
     return n;
 }
 
-static inline uint32_t field_seed(uint32_t field) { return (field + 1) * 0x85EBCA77u; }
+static const uint32_t lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#define FIELD_SEED 0x85EBCA77u /* field f of a text starts from (f + 1) * FIELD_SEED */
+
+/* A canonical text between separators, with BK_PADDING readable bytes behind it. */
+typedef struct {
+    const uint8_t *text;
+    size_t length;
+    uint32_t n_fields, starts[BK_MAX_FIELDS]; /* a field starts at the separator before it */
+} framed_text;
+
+/* Frames the text that stands at framed + 1; its closing separator starts a field too. */
+static framed_text frame(uint8_t *framed, size_t length, const field_borders *borders) {
+    framed_text f = {framed, length + 2, 1, {0}};
+    framed[0] = framed[length + 1] = BK_FIELD_SEPARATOR;
+    memset(framed + length + 2, 0, BK_PADDING);
+    for (uint32_t i = 0; i < borders->count && f.n_fields < BK_MAX_FIELDS; i++)
+        f.starts[f.n_fields++] = borders->positions[i] + 1;
+    if (f.n_fields < BK_MAX_FIELDS) f.starts[f.n_fields++] = (uint32_t)length + 1;
+    return f;
+}
 
 /* --- one copy of the loops for each instruction set ------------------------------------------- */
 
@@ -34,6 +53,7 @@ static inline uint32_t field_seed(uint32_t field) { return (field + 1) * 0x85EBC
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
 #define BK_X86_PATHS 1
+#include <immintrin.h>
 #pragma GCC push_options
 #pragma GCC target("avx2")
 #define BK_PATH(name) name##_avx2
@@ -54,8 +74,8 @@ static inline uint32_t field_seed(uint32_t field) { return (field + 1) * 0x85EBC
 
 typedef struct {
     const char *name;
-    void (*sums)(const bk_ngram *, const uint8_t *, size_t, int32_t *);
-    size_t (*list_rows)(uint32_t, uint32_t, uint32_t, const uint8_t *, size_t, uint32_t, uint32_t,
+    void (*sums)(const bk_ngram *, const framed_text *, int32_t *);
+    size_t (*list_rows)(uint32_t, uint32_t, uint32_t, const framed_text *, uint32_t, uint32_t,
                         uint32_t *);
     void (*update_narrow)(const bk_ngram_trainer *, const uint32_t *, size_t, float);
     void (*update_wide)(const bk_ngram_trainer *, const uint32_t *, size_t, const float *);
@@ -222,12 +242,12 @@ void bk_ngram_logits(const bk_ngram *m, const uint8_t *text, size_t length, void
                      float *out) {
     uint8_t *framed = scratch;
     int32_t *sums = (int32_t *)(framed + aligned((size_t)m->max_bytes + 2 + BK_PADDING));
-    length = bk_normalise(m->normaliser, text, length, framed + 1, m->max_bytes);
-    framed[0] = framed[length + 1] = BK_FIELD_SEPARATOR;
-    memset(framed + length + 2, 0, BK_PADDING);
-    size_t n = count_ngrams(m->min_order, m->max_order, length + 2);
+    field_borders borders;
+    length = bk_normalise_fields(m->normaliser, text, length, framed + 1, m->max_bytes, &borders);
+    framed_text f = frame(framed, length, &borders);
+    size_t n = count_ngrams(m->min_order, m->max_order, f.length);
     float factor = m->scale / sqrtf((float)(n ? n : 1));
-    current()->sums(m, framed, length + 2, sums);
+    current()->sums(m, &f, sums);
     if (m->width == 1) {
         out[0] = (float)sums[0] * factor + m->bias[0];
         return;
@@ -251,14 +271,14 @@ void bk_ngram_rows(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
                    const uint8_t *canonical, size_t length, uint8_t *framed, uint32_t *rows,
                    size_t stride) {
     uint32_t block[BK_MAX_ORDER][BLOCK];
-    framed[0] = framed[length + 1] = BK_FIELD_SEPARATOR;
+    field_borders borders;
     memcpy(framed + 1, canonical, length);
-    memset(framed + length + 2, 0, BK_PADDING);
-    length += 2;
-    cursor_portable c = open_portable(framed, length);
+    bk_find_borders(canonical, length, &borders);
+    framed_text f = frame(framed, length, &borders);
+    length = f.length;
     for (size_t start = 0; start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
-        hash_block_portable(&c, start, n, min_order, max_order, table_bits, block);
+        hash_block_portable(&f, start, n, min_order, max_order, table_bits, block);
         for (uint32_t k = min_order; k <= max_order; k++) {
             uint32_t *out = rows + (k - min_order) * stride + start;
             size_t fit = fitting_portable(length, start, n, k);
@@ -306,11 +326,13 @@ static size_t example_rows(const bk_ngram_trainer *t, const bk_examples *e, size
                            uint32_t drop_below, uint32_t salt, workspace *w, void *scratch) {
     size_t length = (size_t)(e->offsets[i + 1] - e->offsets[i]);
     *w = lay_out(t, length, scratch);
-    w->framed[0] = w->framed[length + 1] = BK_FIELD_SEPARATOR;
-    memcpy(w->framed + 1, e->data + e->offsets[i], length);
-    memset(w->framed + length + 2, 0, BK_PADDING);
-    return current()->list_rows(t->min_order, t->max_order, t->table_bits, w->framed, length + 2,
-                                drop_below, salt, w->rows);
+    field_borders borders;
+    const uint8_t *text = e->data + e->offsets[i];
+    memcpy(w->framed + 1, text, length);
+    bk_find_borders(text, length, &borders);
+    framed_text f = frame(w->framed, length, &borders);
+    return current()->list_rows(t->min_order, t->max_order, t->table_bits, &f, drop_below, salt,
+                                w->rows);
 }
 
 /* Shuffled texts lie anywhere in memory: ask for them a few steps before their turn. */

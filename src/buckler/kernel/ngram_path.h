@@ -5,52 +5,37 @@
 
 typedef uint32_t BK_PATH(lanes) __attribute__((vector_size(4 * LANES)));
 
-typedef struct {
-    const uint8_t *text; /* framed, BK_PADDING readable bytes behind it */
-    size_t length;       /* of the framed form */
-    size_t next_field;   /* where the field after the current one starts */
-    uint32_t field;
-} BK_PATH(cursor);
+/* LANES bytes, each in 32 bits. */
+static inline BK_PATH(lanes) BK_PATH(widen)(const uint8_t *t) {
+#if LANES == 16
+    return (BK_PATH(lanes))_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)t));
+#elif LANES == 8
+    return (BK_PATH(lanes))_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)t));
+#else
+    return (BK_PATH(lanes)){t[0], t[1], t[2], t[3]};
+#endif
+}
 
 /* Rows of the n-grams that start in text[start .. start + n), n <= BLOCK, order by order. */
-static inline void BK_PATH(hash_block)(BK_PATH(cursor) * c, size_t start, size_t n,
+static inline void BK_PATH(hash_block)(const framed_text *f, size_t start, size_t n,
                                        uint32_t min_order, uint32_t max_order, uint32_t table_bits,
                                        uint32_t rows[BK_MAX_ORDER][BLOCK]) {
-    uint32_t seeds[BLOCK + LANES], wide[BLOCK + BK_MAX_ORDER + LANES]; /* wide: the bytes, one in 32 bits */
+    const BK_PATH(lanes) zero = {0};
     const uint32_t shift = 32 - table_bits;
-    for (size_t i = 0; i < n;) { /* one run for each field; the next run writes over its overhang */
-        size_t end = c->next_field - start < n ? c->next_field - start : n;
-        const uint32_t seed = field_seed(c->field);
-        const BK_PATH(lanes) run = seed - (BK_PATH(lanes)){0};
-        for (; i < end; i += LANES) memcpy(seeds + i, &run, sizeof run);
-        i = end;
-        if (start + end == c->next_field && c->next_field < c->length) {
-            const uint8_t *found = memchr(c->text + c->next_field + 1, BK_FIELD_SEPARATOR,
-                                          c->length - c->next_field - 1);
-            c->next_field = found ? (size_t)(found - c->text) : c->length;
-            if (c->field + 1 < BK_MAX_FIELDS) c->field++;
-        }
-    }
-    const uint8_t *t = c->text + start;
-    for (size_t i = 0; i < n + BK_MAX_ORDER; i += LANES)
-        for (size_t j = 0; j < LANES; j++) wide[i + j] = t[i + j];
     for (size_t i = 0; i < n; i += LANES) {
-        BK_PATH(lanes) h, byte, row;
-        memcpy(&h, seeds + i, sizeof h);
-        for (uint32_t k = 1; k <= max_order; k++) {
-            memcpy(&byte, wide + i + k - 1, sizeof byte);
-            h = (h ^ byte) * HASH_MULTIPLIER;
+        BK_PATH(lanes) h = zero + FIELD_SEED, place, row;
+        memcpy(&place, lane_numbers, sizeof place);
+        place += (uint32_t)(start + i);
+        for (uint32_t k = 1; k < f->n_fields; k++) /* a seed more for each field that has begun */
+            h += (BK_PATH(lanes))(place >= zero + f->starts[k]) & (zero + FIELD_SEED);
+        const uint8_t *t = f->text + start + i;
+        for (uint32_t k = 1; k <= max_order; k++, t++) {
+            h = (h ^ BK_PATH(widen)(t)) * HASH_MULTIPLIER;
             if (k < min_order) continue;
             row = h >> shift;
             memcpy(rows[k - min_order] + i, &row, sizeof row);
         }
     }
-}
-
-static inline BK_PATH(cursor) BK_PATH(open)(const uint8_t *framed, size_t length) {
-    const uint8_t *found = memchr(framed + 1, BK_FIELD_SEPARATOR, length - 1);
-    BK_PATH(cursor) c = {framed, length, found ? (size_t)(found - framed) : length, 0};
-    return c;
 }
 
 /* How many n-grams of order k start in the block. */
@@ -69,10 +54,8 @@ static inline __attribute__((always_inline)) int32_t BK_PATH(sum_positions)(
     size_t i = 0;
     for (; i + 2 <= n; i += 2)
         for (uint32_t k = 0; k < orders; k++) {
-            uint64_t two; /* half the loads: two rows at a time */
-            memcpy(&two, &rows[k][i], sizeof two);
-            a += table[two & UINT32_MAX];
-            b += table[two >> 32];
+            a += table[rows[k][i]];
+            b += table[rows[k][i + 1]];
         }
     for (; i < n; i++)
         for (uint32_t k = 0; k < orders; k++) a += table[rows[k][i]];
@@ -115,14 +98,13 @@ static inline void BK_PATH(sum_wide)(const int8_t *restrict table, const uint32_
 }
 
 /* Integer sums over all n-grams of a framed form. */
-static void BK_PATH(sums)(const bk_ngram *m, const uint8_t *framed, size_t length,
-                            int32_t *sums) {
+static void BK_PATH(sums)(const bk_ngram *m, const framed_text *f, int32_t *sums) {
     uint32_t rows[BK_MAX_ORDER][BLOCK];
-    BK_PATH(cursor) c = BK_PATH(open)(framed, length);
-    memset(sums, 0, m->width * sizeof *sums);
+    const size_t length = f->length;
+    for (uint32_t j = 0; j < m->width; j++) sums[j] = 0;
     for (size_t start = 0; start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
-        BK_PATH(hash_block)(&c, start, n, m->min_order, m->max_order, m->table_bits, rows);
+        BK_PATH(hash_block)(f, start, n, m->min_order, m->max_order, m->table_bits, rows);
         if (m->width == 1) {
             const uint32_t orders = m->max_order - m->min_order + 1;
             size_t whole = BK_PATH(fitting)(length, start, n, m->max_order);
@@ -142,14 +124,14 @@ static void BK_PATH(sums)(const bk_ngram *m, const uint8_t *framed, size_t lengt
 
 /* All rows of a framed form, one after the other; `keep` leaves some out. Returns how many. */
 static size_t BK_PATH(list_rows)(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
-                                 const uint8_t *framed, size_t length, uint32_t drop_below,
-                                 uint32_t salt, uint32_t *out) {
+                                 const framed_text *f, uint32_t drop_below, uint32_t salt,
+                                 uint32_t *out) {
     uint32_t rows[BK_MAX_ORDER][BLOCK];
-    BK_PATH(cursor) c = BK_PATH(open)(framed, length);
+    const size_t length = f->length;
     size_t w = 0;
     for (size_t start = 0; start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
-        BK_PATH(hash_block)(&c, start, n, min_order, max_order, table_bits, rows);
+        BK_PATH(hash_block)(f, start, n, min_order, max_order, table_bits, rows);
         for (uint32_t k = min_order; k <= max_order; k++) {
             const uint32_t *row = rows[k - min_order];
             size_t fit = BK_PATH(fitting)(length, start, n, k);
