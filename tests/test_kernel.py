@@ -16,16 +16,15 @@ MASK = 0xFFFFFFFF
 
 def reference_rows(canonical: bytes, min_order: int, max_order: int, bits: int) -> list[list[int]]:
     """What buckler.h says, byte by byte."""
-    framed = b"\x1f" + canonical + b"\x1f"
-    rows = [[MASK] * len(framed) for _ in range(min_order, max_order + 1)]
+    framed = b"\x1f" + canonical + b"\x1f" + bytes(8)
+    n = len(canonical) + 2
+    rows = [[0] * n for _ in range(min_order, max_order + 1)]
     field = -1
-    for start in range(len(framed)):
+    for start in range(n):
         if framed[start] == 0x1F and field < 7:
             field += 1
         h = (field + 1) * SEED & MASK
         for k in range(1, max_order + 1):
-            if start + k > len(framed):
-                break
             h = ((h ^ framed[start + k - 1]) * MULTIPLIER) & MASK
             if k >= min_order:
                 rows[k - min_order][start] = h >> (32 - bits)
@@ -48,9 +47,8 @@ def make_model(rng, *, orders=(1, 5), bits=10, classes=2, hidden=0, max_bytes=51
 
 
 def reference_score(canonical, table, head, bias, orders, bits):
-    rows = [r for order in reference_rows(canonical, *orders, bits) for r in order if r != MASK]
-    n = max(1, len(rows))
-    factor = np.float32(0.01) / np.float32(np.sqrt(np.float32(n)))
+    rows = [r for order in reference_rows(canonical, *orders, bits) for r in order]
+    factor = np.float32(0.01) / np.float32(np.sqrt(np.float32(len(rows))))
     x = table[rows].sum(axis=0, dtype=np.int64).astype(np.float32) * factor
     z = np.maximum(x, 0) @ head + bias if head is not None else x[: len(bias)] + bias
     z = z.astype(np.float64)

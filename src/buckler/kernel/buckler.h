@@ -49,13 +49,14 @@ size_t bk_normalise(bk_normaliser normaliser, const uint8_t *text, size_t length
                     uint8_t *out, size_t capacity);
 
 /*
- * A trained `ngram` student. The canonical form is framed by separators, and every n-gram of
- * `min_order` to `max_order` bytes that starts in field f selects the row
+ * A trained `ngram` student. The canonical form is framed by separators and followed by zero bytes,
+ * so that at each of its bytes an n-gram of every length from `min_order` to `max_order` starts. One
+ * that starts in field f (a separator is the first byte of the field behind it) selects the row
  *
- *     h = seed(f);  for each byte c of the n-gram: h = (h ^ c) * 0x9E3779B1 (mod 2^32)
+ *     h = (min(f, 7) + 1) * 0x85EBCA77;  for each byte c of the n-gram: h = (h ^ c) * 0x9E3779B1 (mod 2^32)
  *     row = h >> (32 - table_bits)
  *
- * The rows are summed. With n the number of n-grams and x = sum * scale / sqrt(n), the logits are
+ * The rows are summed. With n the number of n-grams and x = sum * (scale / sqrt(n)), the logits are
  * x + bias, or head . relu(x) + bias where there is a head. Probabilities are the logistic function
  * for one output and softmax for more.
  */
@@ -83,16 +84,19 @@ size_t bk_ngram_scratch_bytes(const bk_ngram *model);
 void bk_ngram_score(const bk_ngram *model, const uint8_t *text, size_t length, void *scratch,
                     float *out);
 
-/* The two halves of a score, for batches: logits text by text, then all probabilities at once. */
-void bk_ngram_logits(const bk_ngram *model, const uint8_t *text, size_t length, void *scratch,
-                     float *out);
+/*
+ * A score in steps, for batches: prepare a text, take its logits from the same scratch, then turn
+ * all logits into probabilities. Preparing the next text, in a second scratch, before taking the
+ * logits of this one is a third faster: the processor need not wait for bytes just written.
+ */
+void bk_ngram_prepare(const bk_ngram *model, const uint8_t *text, size_t length, void *scratch);
+void bk_ngram_logits(const bk_ngram *model, void *scratch, float *out);
 void bk_ngram_probabilities(const bk_ngram *model, float *logits, size_t n_texts);
 
 /*
  * The row of every n-gram of a canonical form: rows[(k - min_order) * stride + i] for the n-gram of
- * k bytes at byte i of the framed form (which is length + 2 bytes long), UINT32_MAX where it would
- * run past the end. stride >= length + 2. `framed` gets the framed form and needs
- * length + 2 + BK_PADDING bytes.
+ * k bytes at byte i of the framed form, which is length + 2 bytes long. stride >= length + 2.
+ * `framed` gets the framed form and needs length + 2 + BK_PADDING bytes.
  */
 void bk_ngram_rows(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
                    const uint8_t *canonical, size_t length, uint8_t *framed,

@@ -346,7 +346,8 @@ static PyObject *ngram_score_list(PyObject *object, PyObject *args) {
         if (item == Py_None) {
             for (Py_ssize_t j = 0; j < outputs; j++) row[j] = NAN;
         } else if (item && view_text(item, &view) == 0) {
-            bk_ngram_logits(&self->model, view.bytes, (size_t)view.length, scratch, row);
+            bk_ngram_prepare(&self->model, view.bytes, (size_t)view.length, scratch);
+            bk_ngram_logits(&self->model, scratch, row);
             Py_XDECREF(view.owner);
         } else {
             failed = 1;
@@ -372,20 +373,23 @@ static PyObject *ngram_score_column(PyObject *object, PyObject *args) {
         return NULL;
     Py_ssize_t outputs = (Py_ssize_t)self->model.n_outputs;
     if (writable_floats(target, &out, (end - begin) * outputs) < 0) return NULL;
-    void *scratch = malloc(self->scratch_bytes);
+    uint8_t *scratch = malloc(2 * self->scratch_bytes);
     if (!scratch) {
         PyBuffer_Release(&out);
         return PyErr_NoMemory();
     }
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = begin; i < end; i++) {
-        size_t length = 0;
-        const uint8_t *text = column_text(&column, i, &length);
+    float *waiting = NULL; /* the row of the text that is prepared but not yet scored */
+    size_t side = 0;
+    for (Py_ssize_t i = begin; i <= end; i++) {
+        size_t length = 0, other = self->scratch_bytes - side;
+        const uint8_t *text = i < end ? column_text(&column, i, &length) : NULL;
         float *row = (float *)out.buf + (i - begin) * outputs;
-        if (text)
-            bk_ngram_logits(&self->model, text, length, scratch, row);
-        else
-            for (Py_ssize_t j = 0; j < outputs; j++) row[j] = NAN;
+        if (text) bk_ngram_prepare(&self->model, text, length, scratch + side);
+        if (waiting) bk_ngram_logits(&self->model, scratch + other, waiting);
+        waiting = text ? row : NULL;
+        side = other;
+        for (Py_ssize_t j = 0; !text && i < end && j < outputs; j++) row[j] = NAN;
     }
     if (!as_logits) bk_ngram_probabilities(&self->model, out.buf, (size_t)(end - begin));
     Py_END_ALLOW_THREADS

@@ -16,12 +16,6 @@ typedef int16_t shorts8 __attribute__((vector_size(16)));
 #define TINY 1e-8f
 #define NEGLIGIBLE 0.003f /* steps for smaller gradients cost half the time of training and change nothing */
 
-static inline size_t count_ngrams(size_t min_order, size_t max_order, size_t length) {
-    size_t n = 0;
-    for (size_t k = min_order; k <= max_order && k <= length; k++) n += length - k + 1;
-    return n;
-}
-
 static const uint32_t lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 #define FIELD_SEED 0x85EBCA77u /* field f of a text starts from (f + 1) * FIELD_SEED */
 
@@ -178,6 +172,8 @@ static void activate(float *z, size_t n_rows, size_t n_outputs) {
     }
 }
 
+static float norm_factor(size_t n_grams) { return 1.0f / sqrtf((float)(n_grams ? n_grams : 1)); }
+
 /* logits = x + bias, or head . relu(x) + bias; x is rectified in place where there is a head. */
 static void apply_head(const float *head, const float *bias, size_t width, size_t n_outputs,
                        float *restrict x, float *restrict z) {
@@ -233,21 +229,27 @@ const char *bk_ngram_trainer_check(const bk_ngram_trainer *t) {
 
 static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
+/* Scratch: the framed text, its bytes, the sums, x. */
+static uint8_t *scratch_bytes(void *scratch) { return (uint8_t *)scratch + aligned(sizeof(framed_text)); }
+
 size_t bk_ngram_scratch_bytes(const bk_ngram *m) {
-    return aligned((size_t)m->max_bytes + 2 + BK_PADDING) + aligned(m->width * sizeof(int32_t)) +
-           aligned(m->width * sizeof(float));
+    return aligned(sizeof(framed_text)) + aligned((size_t)m->max_bytes + 2 + BK_PADDING) +
+           aligned(m->width * sizeof(int32_t)) + aligned(m->width * sizeof(float));
 }
 
-void bk_ngram_logits(const bk_ngram *m, const uint8_t *text, size_t length, void *scratch,
-                     float *out) {
-    uint8_t *framed = scratch;
-    int32_t *sums = (int32_t *)(framed + aligned((size_t)m->max_bytes + 2 + BK_PADDING));
+void bk_ngram_prepare(const bk_ngram *m, const uint8_t *text, size_t length, void *scratch) {
+    uint8_t *framed = scratch_bytes(scratch);
     field_borders borders;
     length = bk_normalise_fields(m->normaliser, text, length, framed + 1, m->max_bytes, &borders);
-    framed_text f = frame(framed, length, &borders);
-    size_t n = count_ngrams(m->min_order, m->max_order, f.length);
-    float factor = m->scale / sqrtf((float)(n ? n : 1));
-    current()->sums(m, &f, sums);
+    *(framed_text *)scratch = frame(framed, length, &borders);
+}
+
+void bk_ngram_logits(const bk_ngram *m, void *scratch, float *out) {
+    const framed_text *f = scratch;
+    int32_t *sums =
+        (int32_t *)(scratch_bytes(scratch) + aligned((size_t)m->max_bytes + 2 + BK_PADDING));
+    float factor = m->scale * norm_factor(f->length * (m->max_order - m->min_order + 1));
+    current()->sums(m, f, sums);
     if (m->width == 1) {
         out[0] = (float)sums[0] * factor + m->bias[0];
         return;
@@ -263,7 +265,8 @@ void bk_ngram_probabilities(const bk_ngram *m, float *logits, size_t n_texts) {
 
 void bk_ngram_score(const bk_ngram *m, const uint8_t *text, size_t length, void *scratch,
                     float *out) {
-    bk_ngram_logits(m, text, length, scratch, out);
+    bk_ngram_prepare(m, text, length, scratch);
+    bk_ngram_logits(m, scratch, out);
     bk_ngram_probabilities(m, out, 1);
 }
 
@@ -279,12 +282,8 @@ void bk_ngram_rows(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
     for (size_t start = 0; start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
         hash_block_portable(&f, start, n, min_order, max_order, table_bits, block);
-        for (uint32_t k = min_order; k <= max_order; k++) {
-            uint32_t *out = rows + (k - min_order) * stride + start;
-            size_t fit = fitting_portable(length, start, n, k);
-            memcpy(out, block[k - min_order], fit * sizeof *out);
-            for (size_t i = fit; i < n; i++) out[i] = UINT32_MAX;
-        }
+        for (uint32_t k = 0; k <= max_order - min_order; k++)
+            memcpy(rows + k * stride + start, block[k], n * sizeof *rows);
     }
 }
 
@@ -341,8 +340,6 @@ static inline void prefetch(const uint8_t *text) {
     __builtin_prefetch(text);
     __builtin_prefetch(text + 64);
 }
-
-static float norm_factor(size_t n) { return 1.0f / sqrtf((float)(n ? n : 1)); }
 
 static void adagrad(float *value, float *squares, float rate, float gradient) {
     *squares += gradient * gradient;

@@ -38,15 +38,9 @@ static inline void BK_PATH(hash_block)(const framed_text *f, size_t start, size_
     }
 }
 
-/* How many n-grams of order k start in the block. */
-static inline size_t BK_PATH(fitting)(size_t length, size_t start, size_t n, uint32_t k) {
-    if (start + k > length) return 0;
-    return length - k + 1 - start < n ? length - k + 1 - start : n;
-}
-
 /*
- * Width 1: all orders of a position at once. One loop for a text, and a tail whose shape is always
- * the same, cost few mispredicted branches; `orders` is a constant wherever this is inlined.
+ * Width 1: all orders of a position at once, since one loop for a text costs few mispredicted
+ * branches. `orders` is a constant wherever this is inlined.
  */
 static inline __attribute__((always_inline)) int32_t BK_PATH(sum_positions)(
     const int8_t *restrict table, uint32_t rows[BK_MAX_ORDER][BLOCK], size_t n, uint32_t orders) {
@@ -105,20 +99,12 @@ static void BK_PATH(sums)(const bk_ngram *m, const framed_text *f, int32_t *sums
     for (size_t start = 0; start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
         BK_PATH(hash_block)(f, start, n, m->min_order, m->max_order, m->table_bits, rows);
-        if (m->width == 1) {
-            const uint32_t orders = m->max_order - m->min_order + 1;
-            size_t whole = BK_PATH(fitting)(length, start, n, m->max_order);
-            sums[0] += BK_PATH(sum_narrow)(m->table, rows, whole, orders);
-            for (uint32_t k = m->min_order; k < m->max_order; k++) {
-                size_t fit = BK_PATH(fitting)(length, start, n, k);
-                for (size_t i = whole; i < fit; i++)
-                    sums[0] += m->table[rows[k - m->min_order][i]];
-            }
-            continue;
-        }
-        for (uint32_t k = m->min_order; k <= m->max_order; k++)
-            BK_PATH(sum_wide)(m->table, rows[k - m->min_order],
-                              BK_PATH(fitting)(length, start, n, k), m->width, sums);
+        const uint32_t orders = m->max_order - m->min_order + 1;
+        if (m->width == 1)
+            sums[0] += BK_PATH(sum_narrow)(m->table, rows, n, orders);
+        else
+            for (uint32_t k = 0; k < orders; k++)
+                BK_PATH(sum_wide)(m->table, rows[k], n, m->width, sums);
     }
 }
 
@@ -132,15 +118,14 @@ static size_t BK_PATH(list_rows)(uint32_t min_order, uint32_t max_order, uint32_
     for (size_t start = 0; start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
         BK_PATH(hash_block)(f, start, n, min_order, max_order, table_bits, rows);
-        for (uint32_t k = min_order; k <= max_order; k++) {
-            const uint32_t *row = rows[k - min_order];
-            size_t fit = BK_PATH(fitting)(length, start, n, k);
+        for (uint32_t k = 0; k <= max_order - min_order; k++) {
+            const uint32_t *row = rows[k];
             if (drop_below == 0) {
-                memcpy(out + w, row, fit * sizeof *row);
-                w += fit;
+                memcpy(out + w, row, n * sizeof *row);
+                w += n;
                 continue;
             }
-            for (size_t i = 0; i < fit; i++) {
+            for (size_t i = 0; i < n; i++) {
                 out[w] = row[i];
                 w += (((row[i] + 1) ^ salt) * HASH_MULTIPLIER) >> 8 >= drop_below;
             }

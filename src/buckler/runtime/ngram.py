@@ -115,12 +115,8 @@ class NgramScorer:
             _kernel.ngram_rows(orders[0], orders[-1], self._settings["table_bits"], canonical),
             np.uint32,
         ).reshape(len(orders), -1)
-        there = rows != np.uint32(0xFFFFFFFF)
-        factor = self._settings["scale"] / np.sqrt(max(1, int(there.sum())))
-        values = self._table[np.where(there, rows, 0)] @ self._direction(
-            rows[there], factor, output
-        )
-        weights = np.where(there, values * factor, 0.0)
+        factor = self._settings["scale"] / np.sqrt(rows.size)
+        weights = self._table[rows] @ self._direction(rows, factor, output) * factor
         framed = b"\x1f" + canonical + b"\x1f"
         found: dict[bytes, Contribution] = {}
         for flat in np.argsort(-np.abs(weights), axis=None)[: 8 * top]:
@@ -138,7 +134,7 @@ class NgramScorer:
     ) -> npt.NDArray[np.float64]:
         """What a unit of each column adds to the output."""
         if self._head is not None:
-            hidden = self._table[rows].sum(axis=0, dtype=np.int64) * factor
+            hidden = self._table[rows.ravel()].sum(axis=0, dtype=np.int64) * factor
             gradient = self._head.astype(np.float64) * (hidden > 0)[:, None]
         else:
             gradient = np.eye(self.width)[:, : self.n_outputs]
