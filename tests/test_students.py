@@ -40,17 +40,16 @@ def test_it_learns_what_it_has_not_seen(classes, settings):
     assert accuracy(student, validation, labels) > 0.97
 
 
-def test_one_thread_is_reproducible_to_the_bit():
+@pytest.mark.parametrize("threads", [1, 3])
+def test_training_is_reproducible_to_the_bit(threads):
     training, _ = examples(800)
+    settings = {"table_bits": 10, "dropout": 0.1, "epochs": 3, "threads": threads}
     tables = [
-        get_student("ngram", {"table_bits": 10, "seed": 3, "dropout": 0.1, "epochs": 3})
-        .fit(training)
-        .export()
-        .tensors["table"]
+        get_student("ngram", {**settings, "seed": 3}).fit(training).export().tensors["table"]
         for _ in range(2)
     ]
     assert np.array_equal(tables[0], tables[1])
-    other = get_student("ngram", {"table_bits": 10, "seed": 4, "dropout": 0.1, "epochs": 3})
+    other = get_student("ngram", {**settings, "seed": 4})
     assert not np.array_equal(tables[0], other.fit(training).export().tensors["table"])
 
 

@@ -134,10 +134,9 @@ const char *bk_ngram_trainer_check(const bk_ngram_trainer *trainer);
 size_t bk_ngram_train_scratch_bytes(const bk_ngram_trainer *trainer, size_t longest);
 
 /*
- * One pass over examples[order[begin..end)]. With several threads, each calls this on its own slice
- * of `order` and its own scratch with the same trainer: updates then race as in Hogwild (Recht et
- * al. 2011), which is harmless to learning, and no longer reproducible. One thread is reproducible
- * to the bit. Returns the summed, weighted cross-entropy (before each update).
+ * One pass over examples[order[begin..end)]; the same arguments give the same bits. Threads need
+ * trainers with arrays of their own, to be joined afterwards. Returns the summed, weighted
+ * cross-entropy (before each update).
  */
 double bk_ngram_train(const bk_ngram_trainer *trainer, const bk_examples *examples,
                       const uint32_t *order, size_t begin, size_t end, void *scratch);

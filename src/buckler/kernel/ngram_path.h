@@ -102,9 +102,11 @@ static void BK_PATH(sums)(const bk_ngram *m, const framed_text *f, int32_t *sums
         const uint32_t orders = m->max_order - m->min_order + 1;
         if (m->width == 1)
             sums[0] += BK_PATH(sum_narrow)(m->table, rows, n, orders);
-        else
-            for (uint32_t k = 0; k < orders; k++)
-                BK_PATH(sum_wide)(m->table, rows[k], n, m->width, sums);
+        for (uint32_t k = 0; m->width > 1 && k < orders; k++) /* wide tables outgrow the caches */
+            for (size_t i = 0; i < n; i++)
+                __builtin_prefetch(m->table + (size_t)rows[k][i] * m->width);
+        for (uint32_t k = 0; m->width > 1 && k < orders; k++)
+            BK_PATH(sum_wide)(m->table, rows[k], n, m->width, sums);
     }
 }
 
