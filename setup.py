@@ -10,7 +10,8 @@ setup(
             "buckler._kernel",
             sources=[f"{KERNEL}/{name}.c" for name in ("module", "ngram", "normalise")],
             depends=[
-                f"{KERNEL}/{name}.h" for name in ("arrow_c", "buckler", "fields", "fold_table", "ngram_path")
+                f"{KERNEL}/{name}.h"
+                for name in ("arrow_c", "buckler", "fields", "fold_table", "ngram_path")
             ],
             libraries=["m"],
             # No contraction: the same bits on every machine. No errno or traps: loops vectorise.

@@ -66,4 +66,6 @@ class ScikitLearn:
         return self
 
     def probabilities(self, texts: list[str], n_classes: int) -> np.ndarray:
-        return self.model.predict_proba(self.vectorizer.transform(texts))
+        found = self.model.predict_proba(self.vectorizer.transform(texts))
+        assert found.shape[1] == n_classes
+        return found

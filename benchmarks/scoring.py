@@ -22,8 +22,9 @@ def run(data: Path) -> None:
     texts = plain_texts(train)
     subset = np.random.default_rng(0).permutation(len(texts))[:SLOW_ROWS]
     few = [texts[i] for i in subset]
-    fast, scikit = FastText(), ScikitLearn()
+    fast, default, scikit = FastText(), FastText(dim=100), ScikitLearn()
     fast.fit(texts, train.labels)
+    default.fit(texts, train.labels)
     scikit.fit(few, train.labels[subset])
     pool = events(data, "url-category", "category-pool")
     sites = pool.table.column("text").combine_chunks()
@@ -34,7 +35,11 @@ def run(data: Path) -> None:
         "Buckler, Arrow column, 2^20 rows": (n, lambda: wide.score(column)),
         "Buckler, Python list": (n, lambda: threat.score(urls)),
         "Buckler, 29 classes, Arrow column": (len(pool), lambda: category.score(sites)),
-        "fastText, Python list": (len(few), lambda: fast.model.predict(few)),
+        "fastText, dim 16, Python list": (len(few), lambda: fast.model.predict(few)),
+        "fastText, dim 100 (its default), Python list": (
+            len(few),
+            lambda: default.model.predict(few),
+        ),
         "scikit-learn, Python list": (
             len(few),
             lambda: scikit.model.predict_proba(scikit.vectorizer.transform(few)),

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buckler.errors import InputError
-from buckler.events import Quarantine, Wanted, find_inputs, get_reader
+from buckler.events import Quarantine, Wanted, collect_events, find_inputs, get_reader
 from buckler.events import lines as lines_module
+from buckler.tasks import get_task
 
 WANTED = Wanted(("url", "text"), {"label": ("label",), "ts": ("ts",)})
 
@@ -163,11 +164,12 @@ def test_eml_mbox_and_maildir_give_raw_messages(tmp_path):
         read(write(tmp_path / "b.mbox", b"Subject: a"))
 
 
-def test_mail_carries_its_folder_as_label(tmp_path):
-    (tmp_path / "spam").mkdir()
-    path = write(tmp_path / "spam" / "a.eml", "Subject: a\n\nx")
-    (chunk,) = get_reader(path).chunks(path, WANTED, Quarantine())
-    assert chunk.columns["label"].to_pylist() == ["spam"]
+def test_mail_is_labelled_by_its_folder_where_that_is_a_class(tmp_path):
+    for folder in ("spam", "inbox"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "a.eml", "Subject: a\n\nx")
+    events = collect_events([tmp_path], get_task("email"))
+    assert sorted(events.labels.tolist()) == [-1, 1]
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".jsonl", ".csv", ".mbox", ".parquet"])

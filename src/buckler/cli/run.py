@@ -31,8 +31,16 @@ def run_with_progress(recipe: Recipe) -> Run:
                 bar, description=f"train: {name}, pass {number}, loss {loss:.4f}{held_out}"
             )
 
+        size_read = 0
+
+        def read(size_bytes: int) -> None:
+            nonlocal size_read
+            size_read += size_bytes
+            progress.update(bar, description=f"read: {size_read / 1e6:,.0f} MB")
+
         return run_recipe(
             recipe,
+            on_read=read,
             on_stage=lambda name: progress.update(bar, description=name),
             on_epoch=epoch,
         )

@@ -175,29 +175,29 @@ def _events(
     labels = np.full(len(text), UNLABELLED, np.int32)
     good = np.ones(len(text), bool)
     if "label" in columns:
-        codes: dict[object, int | None] = {}
-        for index, value in enumerate(columns["label"].to_pylist()):
-            if value is None or value == "":
-                continue
-            if value not in codes:
-                try:
-                    codes[value] = task.class_index(str(value))
-                except InputError:
-                    codes[value] = None
-            if (code := codes[value]) is None:
-                quarantine.add(
-                    path,
-                    int(rows[index]),
-                    f"label {str(value)[:40]!r} is no class of {task.name}",
-                    text[index].as_py(),
-                )
+        values = columns["label"].to_pylist()
+        labels = _class_indices(values, task)
+        for index in np.flatnonzero(labels == UNLABELLED):
+            if values[index] not in (None, ""):
+                reason = f"label {str(values[index])[:40]!r} is no class of {task.name}"
+                quarantine.add(path, int(rows[index]), reason, text[int(index)].as_py())
                 good[index] = False
-            else:
-                labels[index] = code
+    elif "folder" in columns:
+        labels = _class_indices(columns["folder"].to_pylist(), task)
     texts = task.canonical.canonical_column(text, task.max_bytes)
     table = _table(text, columns, texts, labels, task)
     events = Events(table, texts, labels)
     return events if good.all() else events.take(np.flatnonzero(good))
+
+
+def _class_indices(values: list[object], task: Task) -> npt.NDArray[np.int32]:
+    codes: dict[object, int] = {}
+    for value in set(values):
+        try:
+            codes[value] = task.class_index(str(value))
+        except InputError:
+            codes[value] = UNLABELLED
+    return np.array([codes[value] for value in values], np.int32)
 
 
 def _table(
@@ -227,7 +227,7 @@ def _table(
         }
     )
     for name, column in columns.items():
-        if name not in ("label", "group", "ts", "source"):
+        if name not in ("label", "folder", "group", "ts", "source"):
             table = table.append_column(name, column.cast(pa.string()))
     return table
 

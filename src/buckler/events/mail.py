@@ -17,12 +17,9 @@ CHUNK_MESSAGES = 256
 _LINE_BYTES = 1 << 16
 
 
-def _chunk(
-    messages: list[bytes], rows: list[int], path: Path, wanted: Wanted, cursor: int, size: int
-) -> Chunk:
-    columns = {}
-    if "label" in wanted.optional:  # corpora are often laid out as one folder for each class
-        columns["label"] = pa.array([path.parent.name] * len(messages), pa.string())
+def _chunk(messages: list[bytes], rows: list[int], path: Path, cursor: int, size: int) -> Chunk:
+    # Corpora are often laid out as one folder for each class.
+    columns = {"folder": pa.array([path.parent.name] * len(messages), pa.string())}
     texts = pa.array(messages, pa.large_binary())
     return Chunk(texts, columns, np.array(rows, np.int64), cursor, size)
 
@@ -35,7 +32,11 @@ class MessageReader(Reader):
     suffixes = (".eml",)
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self,
+        path: Path,
+        wanted: Wanted,  # noqa: ARG002 - a message has no columns
+        quarantine: Quarantine,
+        cursor: int = 0,
     ) -> Iterator[Chunk]:
         """Yield the one message, unless it stands before the cursor."""
         if cursor > 0:
@@ -48,7 +49,7 @@ class MessageReader(Reader):
         if not raw.strip():
             quarantine.add(path, 1, "empty message")
             return
-        yield _chunk([raw], [1], path, wanted, 1, path.stat().st_size)
+        yield _chunk([raw], [1], path, 1, path.stat().st_size)
 
 
 @reader
@@ -59,7 +60,11 @@ class MboxReader(Reader):
     suffixes = (".mbox", ".mbx")
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self,
+        path: Path,
+        wanted: Wanted,  # noqa: ARG002 - a message has no columns
+        quarantine: Quarantine,
+        cursor: int = 0,
     ) -> Iterator[Chunk]:
         """Yield the messages behind message number `cursor`."""
         messages: list[bytes] = []
@@ -77,12 +82,12 @@ class MboxReader(Reader):
                     rows.append(row)
                     size += len(raw)
                     if len(messages) == CHUNK_MESSAGES or size > BLOCK_BYTES:
-                        yield _chunk(messages, rows, path, wanted, row, size)
+                        yield _chunk(messages, rows, path, row, size)
                         messages, rows, size = [], [], 0
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
         if messages:
-            yield _chunk(messages, rows, path, wanted, rows[-1], size)
+            yield _chunk(messages, rows, path, rows[-1], size)
 
 
 def _messages(file: IO[bytes], path: Path) -> Iterator[bytes]:

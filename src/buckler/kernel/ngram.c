@@ -334,11 +334,18 @@ static size_t example_rows(const bk_ngram_trainer *t, const bk_examples *e, size
                                 w->rows);
 }
 
-/* Shuffled texts lie anywhere in memory: ask for them a few steps before their turn. */
+/* Shuffled examples lie anywhere in memory: ask for them a few steps before their turn. */
 enum { AHEAD = 6 };
-static inline void prefetch(const uint8_t *text) {
+
+static inline void prefetch_text(const uint8_t *text) {
     __builtin_prefetch(text);
     __builtin_prefetch(text + 64);
+}
+
+static inline void prefetch_example(const bk_ngram_trainer *t, const bk_examples *e, size_t i) {
+    __builtin_prefetch(e->offsets + i);
+    __builtin_prefetch(e->weights + i);
+    __builtin_prefetch(e->targets + i * t->n_outputs);
 }
 
 static void adagrad(float *value, float *squares, float rate, float gradient) {
@@ -391,7 +398,8 @@ double bk_ngram_train(const bk_ngram_trainer *t, const bk_examples *e, const uin
     double loss = 0;
     for (size_t at = begin; at < end; at++) {
         size_t i = order[at];
-        if (at + AHEAD < end) prefetch(e->data + e->offsets[order[at + AHEAD]]);
+        if (at + 2 * AHEAD < end) prefetch_example(t, e, order[at + 2 * AHEAD]);
+        if (at + AHEAD < end) prefetch_text(e->data + e->offsets[order[at + AHEAD]]);
         uint64_t mixed = (t->seed + i) * 0x9E3779B97F4A7C15u;
         uint32_t salt = (uint32_t)(mixed >> 32) ^ (uint32_t)(mixed >> 7);
         workspace w;

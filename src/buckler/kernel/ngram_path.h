@@ -141,8 +141,6 @@ static void BK_PATH(update_narrow)(const bk_ngram_trainer *t, const uint32_t *ro
                                    float gradient) {
     const float rate = t->learning_rate, l2 = t->l2;
     float weight[BLOCK], squares[BLOCK];
-    memset(weight, 0, sizeof weight); /* whole registers are computed, past the last row too */
-    memset(squares, 0, sizeof squares);
     for (size_t start = 0; start < n; start += BLOCK) {
         size_t m = n - start < BLOCK ? n - start : BLOCK;
         const uint32_t *r = rows + start;
@@ -150,6 +148,7 @@ static void BK_PATH(update_narrow)(const bk_ngram_trainer *t, const uint32_t *ro
             weight[i] = t->table[r[i]];
             squares[i] = t->table_squares[r[i]];
         }
+        for (size_t i = m; i % ROW_STEP; i++) weight[i] = squares[i] = 0; /* fill the register */
         for (size_t i = 0; i < m; i += ROW_STEP)
             for (size_t j = i; j < i + ROW_STEP; j++) {
                 float g = gradient + l2 * weight[j];
