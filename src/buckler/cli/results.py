@@ -4,7 +4,7 @@ from rich.table import Table
 
 from buckler.cli.console import out
 from buckler.evaluation.assess import Assessment
-from buckler.evaluation.report import figure_name, number, rate_text
+from buckler.evaluation.report import figure_rows, rate_text
 from buckler.learning.evaluate import Evaluated
 from buckler.learning.run import Run
 
@@ -40,15 +40,11 @@ def print_assessment(assessment: Assessment) -> None:
     table = Table(box=None, pad_edge=False, title=None)
     for heading in (f"{assessment.n_rows:,} test rows", "value", "95 % interval"):
         table.add_column(heading, justify="left" if "rows" in heading else "right")
-    for name, estimate in assessment.figures.items():
-        interval = f"{estimate.low:.4f} to {estimate.high:.4f}"
-        table.add_row(figure_name(name), number(estimate.value), interval)
-    for target in assessment.too_few:
-        table.add_row(figure_name(f"tpr@fpr={target:g}"), "too few negatives to say", "")
-    table.add_row("ECE", number(assessment.ece), "")
+    for row in figure_rows(assessment):
+        table.add_row(*row)
     for at in assessment.thresholds:
         deployed = " (deployed)" if at.target_fpr == assessment.deployed_fpr else ""
-        table.add_row(f"At the threshold for FPR {at.target_fpr:g}{deployed}", "", "")
+        table.add_row(f"Threshold for FPR {at.target_fpr:g}{deployed}", "", "")
         for name, rate in (("detection", at.detection), ("false alarms", at.false_alarms)):
             value, _, interval = rate_text(rate).partition(" (")
             table.add_row(f"  {name}", value, interval.rstrip(")"))

@@ -55,7 +55,10 @@ def report_html(assessment: Assessment, about: About) -> str:
         notes=[*about.notes, *_own_notes(assessment)],
         n_rows=f"{assessment.n_rows:,}",
         resampling="cluster bootstrap over groups",
-        figures=_figure_rows(assessment),
+        figures=[
+            {"name": name, "value": value, "interval": interval}
+            for name, value, interval in figure_rows(assessment)
+        ],
         thresholds=[
             {
                 "target": f"{at.target_fpr:g}"
@@ -84,6 +87,7 @@ def report_html(assessment: Assessment, about: About) -> str:
             for s in assessment.slices
         ],
         slice_note=_slice_note(assessment),
+        has_bad=bool(assessment.bad),
         classes=_class_rows(assessment),
         class_names=assessment.classes,
         confusion=[
@@ -166,25 +170,22 @@ def figure_name(name: str) -> str:
     return {"auroc": "AUROC"}.get(name, name[0].upper() + name[1:])
 
 
-def _figure_rows(assessment: Assessment) -> list[dict[str, str]]:
-    rows = [
-        {
-            "name": figure_name(name),
-            "value": number(estimate.value),
-            "interval": _interval(estimate),
-        }
+def figure_rows(assessment: Assessment) -> list[tuple[str, str, str]]:
+    """Return (name, value, interval) of every figure, those about which nothing can be said too."""
+    rows = {
+        name: (figure_name(name), number(estimate.value), _interval(estimate))
         for name, estimate in assessment.figures.items()
+    }
+    for target in assessment.too_few:
+        name = f"tpr@fpr={target:g}"
+        rows[name] = (figure_name(name), "too few negatives to say", "")
+    rates = [name for name in rows if name.startswith("tpr@fpr=")]
+    ranking = [name for name in ("auroc", "average precision") if name in rows]
+    rest = [name for name in rows if name not in (*rates, *ranking)]
+    return [
+        *(rows[name] for name in (*ranking, *rates, *rest)),
+        ("ECE", number(assessment.ece), ""),
     ]
-    rows += [
-        {
-            "name": figure_name(f"tpr@fpr={target:g}"),
-            "value": "too few negatives to say",
-            "interval": "",
-        }
-        for target in assessment.too_few
-    ]
-    rows.append({"name": "ECE", "value": number(assessment.ece), "interval": ""})
-    return rows
 
 
 def _interval(estimate: Estimate) -> str:
@@ -194,6 +195,8 @@ def _interval(estimate: Estimate) -> str:
 
 
 def _slice_note(assessment: Assessment) -> str:
+    if not assessment.bad:
+        return "Accuracy of the likeliest class, with Wilson intervals."
     if assessment.deployed_fpr is None:
         return "An alarm is a verdict of a bad class."
     return (
