@@ -202,6 +202,28 @@ def test_ctrl_c_ends_a_run_in_one_line(tmp_path, labelled):
     assert not list(stages.glob(".*"))
 
 
+def test_what_a_killed_run_left_is_swept_away(tmp_path, labelled):
+    left = tmp_path / "stages" / ".train-1-999999999-abc"
+    left.mkdir(parents=True)
+    (left / "half").write_text("x")
+    assert (
+        buckler(
+            "train",
+            labelled,
+            "-t",
+            "url-threat",
+            "-o",
+            tmp_path,
+            "--fpr",
+            0.01,
+            "--set",
+            "table_bits=10",
+        ).returncode
+        == 0
+    )
+    assert not left.exists()
+
+
 def test_data_list_names_licence_and_noise():
     text = buckler("data", "list").stdout
     assert "spamassassin" in text and "licence" in text and "know before use" in text

@@ -1,5 +1,8 @@
+import json
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -55,6 +58,34 @@ def test_events_carry_labels_groups_and_times(tmp_path):
     assert events.column("ts").tolist() == [None, 1_700_000_000, 5]
     assert events.texts[1] == b"b.github.io\x1f\x1f"
     assert len(set(events.column("id"))) == 3
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_times_are_read_however_they_are_written(tmp_path, suffix):
+    rows = [
+        ("2026-01-02T03:04:05Z", 1767323045),
+        ("2026-01-02 04:04:05+01:00", 1767323045),
+        ("1767323045", 1767323045),
+        ("1767323045.9", 1767323045),
+        ("0", None),
+        ("soon", None),
+        ("", None),
+    ]
+    path = tmp_path / f"times{suffix}"
+    table = pa.table(
+        {"url": [f"http://h{i}.example/" for i in range(7)], "ts": [r[0] for r in rows]}
+    )
+    if suffix == ".parquet":
+        pq.write_table(table, path)
+    elif suffix == ".csv":
+        pa.csv.write_csv(table, path)
+    else:
+        path.write_text(
+            "\n".join(json.dumps(row) for row in table.to_pylist()) + '\n{"url": "x", "ts": 7}'
+        )
+    events = collect_events([path], URL_THREAT)
+    assert events.column("ts").tolist()[:7] == [r[1] for r in rows]
+    assert suffix != ".jsonl" or events.column("ts").tolist()[7] == 7
 
 
 def test_a_label_outside_the_task_is_set_aside_and_counted(tmp_path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 
@@ -233,9 +234,13 @@ def _table(
 
 
 def _timestamps(column: pa.Array | None, n: int) -> pa.Array:
-    """Seconds; null where unknown or zero."""
+    """Seconds since 1970 from numbers, timestamps, or ISO 8601 text; null where unknown or zero."""
     if column is None:
         return pa.nulls(n, pa.int64())
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pa.array([_seconds(text) for text in column.to_pylist()], pa.int64())
     if pa.types.is_timestamp(column.type):
         seconds = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     elif pa.types.is_integer(column.type):
@@ -245,3 +250,15 @@ def _timestamps(column: pa.Array | None, n: int) -> pa.Array:
     else:
         return pa.nulls(n, pa.int64())
     return pc.if_else(pc.equal(seconds, 0), None, seconds)
+
+
+def _seconds(text: str | None) -> int | None:
+    try:
+        return int(float(text or ""))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        moment = datetime.fromisoformat((text or "").strip())
+    except ValueError:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -137,13 +137,4 @@ def _as_role(role: str, column: pa.Array) -> pa.Array:
     if role == "text":
         return column
     texts = [None if v is None else v.as_py().decode("utf-8", "replace") for v in column]
-    if role != "ts":
-        return pa.array(texts, pa.string())
-    return pa.array([_seconds(text) for text in texts], pa.int64())
-
-
-def _seconds(text: str | None) -> int | None:
-    try:
-        return int(float(text or ""))
-    except (ValueError, OverflowError):
-        return None
+    return pa.array(texts, pa.string())

@@ -59,8 +59,7 @@ def _parse_fast(
     if any("." in name for name in chosen.values()):
         return None
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
-    types = {"ts": pa.int64()}
-    schema = pa.schema([(name, types.get(role, pa.string())) for role, name in chosen.items()])
+    schema = pa.schema([(name, pa.string()) for name in chosen.values()])
     try:
         table = pj.read_json(
             pa.BufferReader(block.data),
@@ -94,21 +93,25 @@ def _parse_slowly(
             quarantine.add(path, row, "no text", line)
             continue
         for role, name in chosen.items():
-            values[role].append(_as_role(role, _reach(value, name)))
+            values[role].append(_as_text(_reach(value, name)))
         rows.append(row)
-    values["text"] = [text.encode("utf-8", "surrogatepass") for text in values["text"]]
-    types = {"text": pa.large_binary(), "ts": pa.int64()}
-    columns = {role: pa.array(v, types.get(role, pa.string())) for role, v in values.items()}
+    values = {  # lone surrogates are legal in JSON, not in UTF-8: a text that has them is set aside
+        role: [None if v is None else v.encode("utf-8", "surrogatepass") for v in column]
+        if role == "text"
+        else [None if v is None else v.encode("utf-8", "replace").decode() for v in column]
+        for role, column in values.items()
+    }
+    columns = {
+        role: pa.array(v, pa.large_binary() if role == "text" else pa.string())
+        for role, v in values.items()
+    }
     return columns, np.array(rows, np.int64)
 
 
-def _as_role(role: str, value: Any) -> Any:
-    if value is None or role == "text":
-        return value
-    if role == "ts":
-        return int(value) if isinstance(value, (int, float)) and abs(value) < 2**53 else None
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text.encode("utf-8", "replace").decode()
+def _as_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _loads(line: bytes) -> Any:

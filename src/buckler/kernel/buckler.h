@@ -1,9 +1,10 @@
 /*
  * buckler.h: canonical forms and the `ngram` student, for any program that can call C.
  *
- * Everything here is plain C11, allocates nothing, keeps no global state that changes after the
- * first call, takes no locks, and is safe to call from many threads at once. Inputs are bytes of any
- * content; no input can make a function read or write outside the sizes that it was given.
+ * C11 with the vector types of GCC and Clang, for little-endian machines. It allocates nothing, keeps
+ * no global state that changes after the first call, takes no locks, and is safe to call from many
+ * threads at once. Inputs are bytes of any content; no input can make a function read or write
+ * outside the sizes that it was given.
  *
  * A score is the same to the bit on every path (portable, AVX2, AVX-512): n-gram rows are summed in
  * integers, and the few floating-point operations that follow are written out in a fixed order and

