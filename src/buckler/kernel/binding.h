@@ -1,0 +1,31 @@
+/* What the files of buckler._kernel share: the C kernel for Python, in the stable ABI. */
+#ifndef BUCKLER_BINDING_H
+#define BUCKLER_BINDING_H
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "arrow_c.h"
+#include "buckler.h"
+
+typedef struct {
+    const uint8_t *bytes;
+    Py_ssize_t length;
+    PyObject *owner; /* NULL where the object itself keeps the bytes */
+} text_view;
+
+/* The bytes of a str or bytes object; 0, or -1 with an exception. Release view->owner afterwards. */
+int bk_view_text(PyObject *object, text_view *view);
+
+/* The texts of a pair of Arrow capsules; 0, or -1 with an exception. */
+int bk_view_column(PyObject *schema_capsule, PyObject *array_capsule, text_column *column);
+
+extern PyType_Spec bk_scorer_spec; /* the type Ngram */
+
+PyObject *bk_train(PyObject *module, PyObject *args);
+PyObject *bk_predict(PyObject *module, PyObject *args);
+
+#endif

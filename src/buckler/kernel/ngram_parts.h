@@ -1,0 +1,66 @@
+/* What the files of the `ngram` student share among themselves. */
+#ifndef BUCKLER_NGRAM_PARTS_H
+#define BUCKLER_NGRAM_PARTS_H
+
+#include <math.h>
+#include <string.h>
+
+#include "fields.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the kernel needs a little-endian machine"
+#endif
+
+enum { BLOCK = 256, ROW_STEP = 16 };
+#define FIELD_SEED 0x85EBCA77u /* field f of a text starts from (f + 1) * FIELD_SEED */
+
+/* A canonical text between separators, with BK_PADDING readable bytes behind it. */
+typedef struct {
+    const uint8_t *text;
+    size_t length;
+    uint32_t n_fields, starts[BK_MAX_FIELDS]; /* a field starts at the separator before it */
+} framed_text;
+
+/* Frames the text that stands at framed + 1; its closing separator starts a field too. */
+static inline framed_text frame(uint8_t *framed, size_t length, const field_borders *borders) {
+    framed_text f = {framed, length + 2, 1, {0}};
+    framed[0] = framed[length + 1] = BK_FIELD_SEPARATOR;
+    memset(framed + length + 2, 0, BK_PADDING);
+    for (uint32_t i = 0; i < borders->count && f.n_fields < BK_MAX_FIELDS; i++)
+        f.starts[f.n_fields++] = borders->positions[i] + 1;
+    if (f.n_fields < BK_MAX_FIELDS) f.starts[f.n_fields++] = (uint32_t)length + 1;
+    return f;
+}
+
+static inline size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static inline float norm_factor(size_t n_grams) {
+    return 1.0f / sqrtf((float)(n_grams ? n_grams : 1));
+}
+
+/* The loops of one instruction set. */
+typedef struct {
+    const char *name;
+    void (*sums)(const bk_ngram *, const framed_text *, int32_t *);
+    size_t (*list_rows)(uint32_t, uint32_t, uint32_t, const framed_text *, uint32_t, uint32_t,
+                        uint32_t *);
+    void (*update_narrow)(const bk_ngram_trainer *, const uint32_t *, size_t, float);
+    void (*update_wide)(const bk_ngram_trainer *, const uint32_t *, size_t, const float *);
+    void (*embed)(const bk_ngram_trainer *, const uint32_t *, size_t, float, float *);
+} path;
+
+/* Those in use. */
+const path *bk_current_path(void);
+
+/* In place: the logistic function for one output, else softmax. NaN, for "no text", stays NaN. */
+void bk_activate(float *z, size_t n_rows, size_t n_outputs);
+
+/* logits = x + bias, or head . relu(x) + bias; x is rectified in place where there is a head. */
+void bk_apply_head(const float *head, const float *bias, size_t width, size_t n_outputs, float *x,
+                   float *z);
+
+/* NULL where these numbers make a student, else what is wrong. */
+const char *bk_shape_problem(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
+                             uint32_t width, uint32_t n_outputs, int has_head);
+
+#endif

@@ -1,0 +1,29 @@
+/* Code points, percent-encoding and host names, as the canonical forms need them. */
+#ifndef BUCKLER_UNICODE_H
+#define BUCKLER_UNICODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HOST_BYTES = 1024 };
+
+static inline int is_control(uint8_t c) { return c < 0x20 || c == 0x7F; }
+
+static inline uint8_t lower(uint8_t c) { return (c >= 'A' && c <= 'Z') ? (uint8_t)(c | 0x20) : c; }
+
+/* Length of the well-formed UTF-8 sequence at p, its code point in *point; 0 if it is not one. */
+size_t bk_utf8_read(const uint8_t *p, size_t left, uint32_t *point);
+
+/* The code point that this one folds to. */
+uint32_t bk_fold(uint32_t point);
+
+/* Appends a folded code point at out[w] if it fits; returns the new length. */
+size_t bk_put_folded(uint32_t point, uint8_t *out, size_t w, size_t capacity);
+
+/* Undoes percent-encoding in place, up to three times; returns the new length. */
+size_t bk_percent_decode(uint8_t *text, size_t length);
+
+/* Folds a host that has bytes beyond ASCII or punycode labels. */
+size_t bk_fold_host(const uint8_t *host, size_t length, uint8_t *out, size_t capacity);
+
+#endif
