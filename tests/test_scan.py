@@ -15,7 +15,7 @@ import pytest
 
 from buckler.deploy import scan as scan_module
 from buckler.deploy.scan import ScanInterruptedError, ScanSettings, scan
-from buckler.errors import OutputError, SettingsError
+from buckler.errors import InputError, OutputError, SettingsError
 from buckler.events import lines as lines_module
 from tests.made_up import made_up_url
 
@@ -158,6 +158,25 @@ def test_results_are_never_replaced_or_mixed_unasked(url_scorer, tmp_path, many_
     with pytest.raises(OutputError, match="damaged"):
         scan(url_scorer, [source], tmp_path / "other.parquet", SETTINGS)
     assert scan(url_scorer, [source], tmp_path / "other.parquet", SETTINGS, restart=True).rows
+
+
+def test_one_of_many_files_that_cannot_be_read_does_not_stop_the_rest(
+    url_scorer, tmp_path, many_urls
+):
+    (tmp_path / "in").mkdir()
+    write_jsonl(tmp_path / "in" / "a.jsonl", many_urls[:10])
+    (tmp_path / "in" / "b.parquet").write_bytes(b"PAR1 broken")
+    (tmp_path / "in" / "c.csv").write_text("url\nhttp://c.example/\n" + "x" * 9_000_000)
+    write_jsonl(tmp_path / "in" / "d.jsonl", many_urls[10:20])
+    result = scan(url_scorer, [tmp_path / "in"], tmp_path / "out.jsonl", SETTINGS)
+    assert result.rows >= 20
+    assert result.quarantined == 2
+    records = [json.loads(line) for line in result.quarantine_file.read_text().splitlines()]
+    assert [Path(r["path"]).name for r in records] == ["b.parquet", "c.csv"]
+    assert all("file not read to its end" in r["reason"] for r in records)
+    with pytest.raises(InputError, match=r"b\.parquet"):
+        scan(url_scorer, [tmp_path / "in" / "b.parquet"], tmp_path / "o.jsonl", SETTINGS)
+    assert not (tmp_path / "o.jsonl.partial").exists()
 
 
 def test_bad_choices_fail_before_any_work(url_scorer, tmp_path, many_urls):

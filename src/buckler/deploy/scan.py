@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from buckler.bundle.writer import write_whole
 from buckler.deploy.sinks import Sink, get_sink
-from buckler.errors import OutputError
+from buckler.errors import InputError, OutputError
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Wanted, find_inputs, get_reader, is_utf8
 from buckler.runtime import Scorer
@@ -124,7 +124,7 @@ def scan(
     Raises
     ------
     InputError
-        If an input as a whole cannot be read.
+        If the only input cannot be read; one of many is set aside and counted instead.
     OutputError
         If the output cannot be written, or exists.
     ScanInterruptedError
@@ -145,7 +145,7 @@ def scan(
         sink = sink_type(folder, _schema(scorer, settings), state.sink_position)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
-    with _writing(target, sink, quarantine):
+    with _writing(target, sink, quarantine, folder):
         _scan_all(scorer, inputs, settings, state, sink, quarantine, folder, on_progress)
         quarantine.close()
         sink.finish(target)
@@ -167,7 +167,7 @@ def scan(
 
 
 @contextmanager
-def _writing(target: Path, sink: Sink, quarantine: Quarantine) -> Iterator[None]:
+def _writing(target: Path, sink: Sink, quarantine: Quarantine, folder: Path) -> Iterator[None]:
     """Turn errors of the disk into one clear error; what is safe stays for a resume."""
     try:
         yield
@@ -181,6 +181,8 @@ def _writing(target: Path, sink: Sink, quarantine: Quarantine) -> Iterator[None]
         sink.abandon()
         with suppress(OutputError):
             quarantine.close()
+        if not (folder / "state.json").exists():  # nothing to go on from
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _scan_all(
@@ -199,8 +201,7 @@ def _scan_all(
     with _stop_flag() as stop:
         while state.file < len(inputs):
             path = inputs[state.file]
-            reader = get_reader(path, settings.format_name)
-            for chunk in reader.chunks(path, wanted, quarantine, state.cursor):
+            for chunk in _chunks(path, settings, wanted, quarantine, state, len(inputs) > 1):
                 batch = _judge(scorer, chunk, path, settings)
                 sink.write(batch)
                 state.cursor = chunk.cursor
@@ -217,6 +218,24 @@ def _scan_all(
                         "run the same command again to go on from there"
                     )
             state.file, state.cursor = state.file + 1, 0
+
+
+def _chunks(
+    path: Path,
+    settings: ScanSettings,
+    wanted: Wanted,
+    quarantine: Quarantine,
+    state: ScanState,
+    one_of_many: bool,
+) -> Iterator[Chunk]:
+    """The chunks of a file; one of many that cannot be read must not stop the scan of the rest."""
+    try:
+        reader = get_reader(path, settings.format_name)
+        yield from reader.chunks(path, wanted, quarantine, state.cursor)
+    except InputError as error:
+        if not one_of_many:
+            raise
+        quarantine.add(path, 0, f"file not read to its end: {error}")
 
 
 def _judge(scorer: Scorer, chunk: Chunk, path: Path, settings: ScanSettings) -> pa.RecordBatch:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.json as pj
 
+from buckler.errors import InputError
 from buckler.events.lines import Block, line_blocks, usable_lines
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Reader, Wanted, choose_columns, make_chunk, reader
@@ -29,6 +30,10 @@ class JsonLinesReader(Reader):
         chosen: dict[str, str] | None = None
         for block in line_blocks(path, quarantine, cursor):
             if chosen is None:
+                if block.first_row == 1 and block.data.lstrip().startswith(b"["):
+                    raise InputError(
+                        f"{path}: a JSON array, not one object a line; convert it: jq -c '.[]'"
+                    )
                 chosen = _choose(path, block, wanted)
                 if chosen is None:  # not one sound object yet
                     columns, rows = _parse_slowly(path, block, {"text": ""}, quarantine)

@@ -9,6 +9,7 @@ from typing import IO
 from buckler.errors import OutputError
 
 SAMPLE_BYTES = 200
+_REASONS_SHOWN = 5
 
 
 class Quarantine:
@@ -65,8 +66,12 @@ class Quarantine:
 
     def summary(self) -> str:
         """One line: how many rows, why."""
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.reasons.most_common())
-        return f"{self.count:,} rows set aside ({reasons})" if self.count else "no rows set aside"
+        if not self.count:
+            return "no rows set aside"
+        common = self.reasons.most_common(_REASONS_SHOWN)
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in common)
+        more = len(self.reasons) - len(common)
+        return f"{self.count:,} rows set aside ({reasons}{f', {more} more reasons' if more else ''})"
 
     def close(self) -> None:
         """Close the file; what was counted stays."""
