@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import footprint, pipelines, quality, scoring, training
+from benchmarks import footprint, labels, pipelines, quality, scoring, training
 from benchmarks.measure import machine_line, pin_to_one_core
 
 SECTIONS = {
@@ -13,6 +13,7 @@ SECTIONS = {
     "quality": quality.run,
     "curve": quality.run_curve,
     "pipelines": pipelines.run,
+    "labels": labels.run,
     "footprint": footprint.run,
 }
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"

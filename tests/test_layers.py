@@ -15,6 +15,7 @@ ROOMS = [
     "normalisers",
     "tasks",
     "events",
+    "labels",
     "students",
     "evaluation",
     "bundle",

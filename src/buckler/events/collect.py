@@ -20,6 +20,7 @@ from buckler.tasks import Task
 
 UNLABELLED = -1
 _CANONICAL = "canonical form"
+TARGET = "target"  # a column of merged opinions
 
 EVENT_SCHEMA = pa.schema(
     [
@@ -62,6 +63,16 @@ class Events:
     def column(self, name: str) -> npt.NDArray[np.object_]:
         """Return a column as Python objects."""
         return np.array(self.table.column(name).to_pylist(), object)
+
+    def targets(self, n_classes: int) -> npt.NDArray[np.float32]:
+        """Return float32 [n, classes]: merged opinions where there are any, else the label."""
+        targets = np.zeros((len(self), n_classes), np.float32)
+        targets[np.arange(len(self)), self.labels] = 1
+        if TARGET in self.table.column_names:
+            for row, merged in enumerate(self.table.column(TARGET).to_pylist()):
+                if merged is not None:
+                    targets[row] = merged
+        return targets
 
     def group_codes(self) -> npt.NDArray[np.int64]:
         """Return a number for each group; events without a group stand alone."""

@@ -71,7 +71,9 @@ class Quarantine:
         common = self.reasons.most_common(_REASONS_SHOWN)
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in common)
         more = len(self.reasons) - len(common)
-        return f"{self.count:,} rows set aside ({reasons}{f', {more} more reasons' if more else ''})"
+        return (
+            f"{self.count:,} rows set aside ({reasons}{f', {more} more reasons' if more else ''})"
+        )
 
     def close(self) -> None:
         """Close the file; what was counted stays."""

@@ -81,7 +81,8 @@ def fit_student(
     n_classes = len(task.classes)
     _check_classes(events.labels, task)
     fold_of = assign_folds(events, folds, seed)
-    examples = Examples.from_labels(events.texts, events.labels, n_classes)
+    weights = np.ones(len(events), np.float32)
+    examples = Examples(events.texts, events.targets(n_classes), weights)
     logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
     best_epochs = []
     for fold in range(folds):

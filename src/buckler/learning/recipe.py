@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from buckler.errors import SettingsError
 from buckler.events.splitting import OnLeak
+from buckler.labels.merging import Merge
 from buckler.tasks import Task, get_task
 
 
@@ -37,6 +38,21 @@ class DataSection(_Section):
     group_column: str | None = None
     format: str | None = None
     keep: list[str] = []
+
+
+class LabelsSection(_Section):
+    """Opinions that the training labels are computed from.
+
+    Attributes
+    ----------
+    store
+        A label store: a file, or a PostgreSQL URL.
+    merge
+        How several opinions of an event become its target.
+    """
+
+    store: str
+    merge: Merge = Merge.DAWID_SKENE
 
 
 class SplitSection(_Section):
@@ -110,6 +126,7 @@ class Recipe(_Section):
     name: str = ""
     output: Path = Path("out")
     data: DataSection
+    labels: LabelsSection | None = None
     split: SplitSection = SplitSection()
     student: StudentSection = StudentSection()
     evaluation: EvaluationSection = EvaluationSection()
@@ -143,6 +160,8 @@ def read_recipe(path: Path) -> Recipe:
     recipe.data.train = [base / p for p in recipe.data.train]
     recipe.data.test = [base / p for p in recipe.data.test]
     recipe.output = base / recipe.output
+    if recipe.labels is not None and "://" not in recipe.labels.store:
+        recipe.labels.store = str(base / recipe.labels.store)
     if recipe.task.endswith(".toml"):
         recipe.task = str(base / recipe.task)
     return recipe

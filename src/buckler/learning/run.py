@@ -22,6 +22,8 @@ from buckler.events.splitting import (
     split_by_group,
     split_by_time,
 )
+from buckler.labels import LabelStore
+from buckler.labels.merging import Merge
 from buckler.learning.evaluate import (
     Evaluated,
     assess_scorer,
@@ -33,6 +35,7 @@ from buckler.learning.fit import OnEpoch, fit_student
 from buckler.learning.package import choose_deployed, write_fitted
 from buckler.learning.recipe import Recipe
 from buckler.learning.stages import StageOutput, Stages, file_digest
+from buckler.learning.targets import with_opinions
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 
@@ -100,10 +103,19 @@ def run_recipe(
         return output
 
     read = step("read-1", _read_inputs(recipe, task), lambda f: _read(f, recipe, task, hooks))
+    labelled = read
+    if recipe.labels is not None:
+        labels = recipe.labels
+        with LabelStore(labels.store) as store:
+            labelled = step(
+                "label-1",
+                {"read": read.key, "opinions": store.digest(task), "merge": labels.merge},
+                lambda f: _label(f, read.folder, store, task, labels.merge),
+            )
     split = step(
         "split-1",
-        {"read": read.key, "split": recipe.split.model_dump(), "seed": recipe.student.seed},
-        lambda f: _split(f, read.folder, recipe, task),
+        {"events": labelled.key, "split": recipe.split.model_dump(), "seed": recipe.student.seed},
+        lambda f: _split(f, labelled.folder, read.folder, recipe, task),
     )
     train = step(
         "train-1",
@@ -201,9 +213,19 @@ def _load(path: Path, task: Task) -> Events:
 # --- split ------------------------------------------------------------------------------------
 
 
-def _split(folder: Path, source: Path, recipe: Recipe, task: Task) -> dict[str, Any]:
+def _label(
+    folder: Path, source: Path, store: LabelStore, task: Task, method: Merge
+) -> dict[str, Any]:
+    events, summary = with_opinions(_load(source / "train.arrow", task), store, task, method)
+    _save(events, folder / "train.arrow")
+    return dict(summary)
+
+
+def _split(
+    folder: Path, training_source: Path, test_source: Path, recipe: Recipe, task: Task
+) -> dict[str, Any]:
     settings = recipe.split
-    training = _labelled(_load(source / "train.arrow", task))
+    training = _labelled(_load(training_source / "train.arrow", task))
     summary: dict[str, Any] = {}
     if settings.deduplicate != "none":
         found = deduplicate(training, near=settings.deduplicate == "near")
@@ -213,8 +235,8 @@ def _split(folder: Path, source: Path, recipe: Recipe, task: Task) -> dict[str, 
             "nearly_repeated": found.near,
             "texts_with_two_labels": found.conflicting,
         }
-    if (source / "test.arrow").exists():
-        test = _labelled(_load(source / "test.arrow", task))
+    if (test_source / "test.arrow").exists():
+        test = _labelled(_load(test_source / "test.arrow", task))
     else:
         split = (
             split_by_group(training, settings.test_share, recipe.student.seed)

@@ -1,0 +1,191 @@
+"""`buckler labels`: opinions in, out, and what they say."""
+
+import time
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from buckler.cli.console import err, out, safe, step_progress
+from buckler.errors import InputError
+from buckler.events import Quarantine
+from buckler.labels import Labeler, LabelStore
+from buckler.labels.exchange import export_opinions, import_labels
+from buckler.labels.merging import Merge, merge_opinions
+from buckler.tasks import Task, get_task
+
+app = typer.Typer(
+    help="The label store: who said what of which event, kept for ever.", no_args_is_help=True
+)
+
+MIN_SHARED = 20
+
+Store = Annotated[
+    str, typer.Option("--store", "-s", help="A file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS")
+]
+TaskName = Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")]
+
+
+@app.command("import")
+def import_(
+    data: Annotated[list[Path], typer.Argument(help="Labelled files or folders.")],
+    task: TaskName,
+    labeler: Annotated[str, typer.Option(help="Who says so: an analyst, a model, a feed.")],
+    store: Store = "labels.db",
+    version: Annotated[str, typer.Option(help="Version of the labeler: model, prompt, date.")] = "",
+    kind: Annotated[str, typer.Option(help="human, llm, model, rule or feed.")] = "feed",
+    confidence: Annotated[
+        float, typer.Option(help="Probability that a label is right.", min=0, max=1)
+    ] = 1.0,
+    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    probability_column: Annotated[
+        str | None, typer.Option(help="Column with the probability of the bad class instead.")
+    ] = None,
+    texts: Annotated[
+        bool, typer.Option("--texts/--no-texts", help="Keep the texts too, for review.")
+    ] = True,
+) -> None:
+    """Take labelled rows over as the opinions of one labeler."""
+    the_task, who = get_task(task), Labeler(labeler, version, kind)
+    with LabelStore(store) as opened, Quarantine() as quarantine, step_progress() as progress:
+        progress.add_task("importing")
+        started = time.monotonic()
+        rows, added = import_labels(
+            opened,
+            data,
+            the_task,
+            who,
+            confidence=confidence,
+            text_column=text_column,
+            label_column=label_column,
+            probability_column=probability_column,
+            keep_texts=texts,
+            quarantine=quarantine,
+        )
+        seconds = max(time.monotonic() - started, 1e-9)
+    out.print(
+        f"{rows:,} rows read, {added:,} new opinions of {safe(labeler)} "
+        f"({rows / seconds:,.0f} rows/s)"
+    )
+    if quarantine.count:
+        err.print(quarantine.summary())
+
+
+@app.command("export")
+def export(
+    target: Annotated[Path, typer.Argument(help="The .parquet or .jsonl file to write.")],
+    task: TaskName,
+    store: Store = "labels.db",
+) -> None:
+    """Write all opinions of a task to a file."""
+    with _existing(store) as opened:
+        out.print(f"{export_opinions(opened, get_task(task), target):,} opinions: {target}")
+
+
+@app.command("show")
+def show(
+    text: Annotated[str, typer.Argument(help="The event's text, or its id in hexadecimal.")],
+    task: TaskName,
+    store: Store = "labels.db",
+) -> None:
+    """Show every opinion of one event, and the target that they give."""
+    the_task = get_task(task)
+    event_id = _event_id(text)
+    with _existing(store) as opened:
+        labelers = opened.labelers()
+        batches = list(opened.opinions(the_task, event_id))
+        if not batches:
+            raise InputError(f"no opinion of this event for task {the_task.name!r}")
+        out.print(f"event {event_id.hex()}")
+        for batch in batches:
+            for i in range(len(batch)):
+                who = labelers[int(batch.labelers[i])]
+                best = int(batch.probabilities[i].argmax())
+                line = f"  {who.kind} {who.name} {who.version}: {the_task.class_names[best]} "
+                out.print(safe(line + f"({batch.probabilities[i, best]:.3f})", 300))
+                if batch.rationales[i]:
+                    out.print(f"    {safe(str(batch.rationales[i]), 500)}")
+        merged = merge_opinions(opened.opinions(the_task), labelers, Merge.DAWID_SKENE)
+    row = merged.event_ids.index(event_id)
+    best = int(merged.probabilities[row].argmax())
+    why = "a human's verdict" if merged.human[row] else "all opinions weighed"
+    shown = f"{the_task.class_names[best]} ({merged.probabilities[row, best]:.3f})"
+    out.print(f"  target: {shown}, {why}")
+
+
+@app.command("stats")
+def stats(task: TaskName, store: Store = "labels.db") -> None:
+    """Show who said how much at what cost, and how often each is right by the estimate."""
+    the_task = get_task(task)
+    with _existing(store) as opened:
+        labelers = opened.labelers()
+        counts = [row for row in opened.counts() if row[0] == the_task.name]
+        if not counts:
+            raise InputError(f"no opinion for task {the_task.name!r} in {store}")
+        merged = merge_opinions(opened.opinions(the_task), labelers, Merge.DAWID_SKENE)
+    by_labeler = {
+        labelers[k]: a for k, a in merged.accuracy.items() if merged.n_shared[k] >= MIN_SHARED
+    }
+    table = Table(box=None, pad_edge=False)
+    for heading in ("labeler", "version", "kind", "opinions", "cost in USD", "est. accuracy"):
+        table.add_column(heading, justify="right" if heading[0] in "oce" else "left")
+    for _, who, n, cost in counts:
+        row = (safe(who.name), safe(who.version), who.kind, f"{n:,}", f"{cost:.2f}")
+        table.add_row(*row, f"{by_labeler[who]:.3f}" if who in by_labeler else "-")
+    out.print(table)
+    out.print()
+    _print_targets(merged.probabilities, the_task)
+    out.print(f"{len(merged.event_ids):,} events, {int(merged.human.sum()):,} decided by a human")
+    if len(by_labeler) < len(counts):
+        out.print(f"-: fewer than {MIN_SHARED} events that another judged too; taken on trust")
+
+
+def _print_targets(
+    probabilities: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", task: Task
+) -> None:
+    verdicts = np.bincount(probabilities.argmax(axis=1), minlength=len(task.classes))
+    shown = [f"{name} {n:,}" for name, n in zip(task.class_names, verdicts, strict=True) if n]
+    out.print(f"targets: {', '.join(shown)}")
+
+
+@app.command("conflicts")
+def conflicts(
+    task: TaskName,
+    store: Store = "labels.db",
+    limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=10_000)] = 20,
+) -> None:
+    """Show the events that labelers disagree about most."""
+    the_task = get_task(task)
+    with _existing(store) as opened:
+        labelers = opened.labelers()
+        merged = merge_opinions(opened.opinions(the_task), labelers, Merge.MEAN)
+        several = np.flatnonzero((merged.n_opinions > 1) & (merged.probabilities.max(axis=1) < 1))
+        order = several[np.argsort(merged.probabilities[several].max(axis=1), kind="stable")]
+        ids = [merged.event_ids[row] for row in order[:limit]]
+        texts = opened.texts(ids)
+        for event_id in ids:
+            text = texts.get(event_id, b"").decode("utf-8", "replace")
+            out.print(safe(text, 160) or event_id.hex())
+            for batch in opened.opinions(the_task, event_id):
+                for i in range(len(batch)):
+                    who = labelers[int(batch.labelers[i])]
+                    best = int(batch.probabilities[i].argmax())
+                    said = f"{the_task.class_names[best]} {batch.probabilities[i, best]:.2f}"
+                    out.print(f"  {safe(who.name)} {safe(who.version)}: {said}")
+    out.print(f"{len(several):,} of {len(merged.event_ids):,} events are in dispute")
+
+
+def _existing(store: str) -> LabelStore:
+    if "://" not in store and not Path(store).exists():
+        raise InputError(f"{store}: no label store there; `buckler labels import` makes one")
+    return LabelStore(store)
+
+
+def _event_id(text: str) -> bytes:
+    if len(text) == 32 and all(c in "0123456789abcdef" for c in text):
+        return bytes.fromhex(text)
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,0 +1,179 @@
+"""Opinions to and from files."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from buckler.errors import InputError, OutputError
+from buckler.events import Events, Quarantine, collect_events
+from buckler.labels.opinion import Labeler, OpinionBatch
+from buckler.labels.store import LabelStore
+from buckler.tasks import Task
+
+
+def import_labels(
+    store: LabelStore,
+    paths: list[Path],
+    task: Task,
+    labeler: Labeler,
+    *,
+    confidence: float = 1.0,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    probability_column: str | None = None,
+    keep_texts: bool = True,
+    quarantine: Quarantine | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> tuple[int, int]:
+    """Take labelled rows over as one labeler's opinions; return (rows read, new opinions).
+
+    Parameters
+    ----------
+    confidence
+        Probability that a label is right; the rest is spread over the other classes.
+    probability_column
+        For tasks with two classes: the column that holds the probability of the bad one, instead
+        of a label.
+    keep_texts
+        Store the texts too, for review and export.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or no row has a label.
+    """
+    if not 0 < confidence <= 1:
+        raise InputError(f"confidence must lie above 0 and at most at 1, not {confidence}")
+    events = collect_events(
+        paths,
+        task,
+        text_column=text_column,
+        label_column=label_column,
+        keep=(probability_column,) if probability_column else (),
+        quarantine=quarantine,
+        on_progress=on_progress,
+    )
+    if probability_column is not None:
+        probabilities = _bad_probabilities(events, task, probability_column)
+    else:
+        rows = np.flatnonzero(events.labels >= 0)
+        if not len(rows):
+            raise InputError("no row has a label; name the column with --label-column")
+        events = events.take(rows)
+        n = len(task.classes)
+        probabilities = np.full((len(events), n), (1 - confidence) / (n - 1))
+        probabilities[np.arange(len(events)), events.labels] = confidence
+    ids = events.table.column("id").to_pylist()
+    if keep_texts:
+        store.add_events(ids, events.table.column("text").to_pylist())
+    added = store.add_arrays(
+        task,
+        labeler,
+        ids,
+        probabilities.astype(np.float32),
+        confidence=[confidence] * len(ids),
+        created_s=[int(time.time())] * len(ids),
+    )
+    return len(events), added
+
+
+def _bad_probabilities(
+    events: Events, task: Task, column: str
+) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+    if len(task.classes) != 2 or len(task.bad) != 1:
+        raise InputError("a probability column needs a task with two classes, one of them bad")
+    if column not in events.table.column_names:
+        raise InputError(f"no column named {column}")
+    values = np.array([float(v) for v in events.column(column)])
+    if not ((values >= 0) & (values <= 1)).all():
+        raise InputError(f"column {column} must hold probabilities, 0 to 1")
+    bad = task.class_names.index(task.bad[0])
+    found = np.empty((len(values), 2))
+    found[:, bad], found[:, 1 - bad] = values, 1 - values
+    return found
+
+
+def export_opinions(store: LabelStore, task: Task, target: Path) -> int:
+    """Write all opinions of a task to ``.parquet`` or ``.jsonl``; return how many.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    if target.suffix not in (".parquet", ".jsonl"):
+        raise OutputError(f"{target}: name it .parquet or .jsonl")
+    temporary = target.with_name(target.name + ".partial")
+    count = 0
+    try:
+        with temporary.open("wb") as file:
+            writer = None
+            for table in _tables(store, task):
+                count += table.num_rows
+                if target.suffix == ".jsonl":
+                    for row in table.to_pylist():
+                        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+                    continue
+                writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
+                writer.write_table(table)
+            if writer is not None:
+                writer.close()
+            elif target.suffix == ".parquet":
+                pq.write_table(_schema(task).empty_table(), file)
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+    return count
+
+
+def _schema(task: Task) -> pa.Schema:
+    return pa.schema(
+        [
+            ("event_id", pa.string()),
+            ("labeler", pa.string()),
+            ("version", pa.string()),
+            ("kind", pa.string()),
+            ("label", pa.string()),
+            *((f"p_{name}", pa.float32()) for name in task.classes),
+            ("confidence", pa.float64()),
+            ("rationale", pa.string()),
+            ("cost_usd", pa.float64()),
+            ("created_s", pa.int64()),
+            ("text", pa.string()),
+        ]
+    )
+
+
+def _tables(store: LabelStore, task: Task) -> Iterator[pa.Table]:
+    labelers = store.labelers()
+    for batch in store.opinions(task):
+        yield _table(batch, labelers, store.texts(set(batch.event_ids)), task)
+
+
+def _table(
+    batch: OpinionBatch, labelers: dict[int, Labeler], texts: dict[bytes, bytes], task: Task
+) -> pa.Table:
+    said = [labelers[int(k)] for k in batch.labelers]
+    names = task.class_names
+    return pa.table(
+        [
+            [i.hex() for i in batch.event_ids],
+            [k.name for k in said],
+            [k.version for k in said],
+            [k.kind for k in said],
+            [names[j] for j in batch.probabilities.argmax(axis=1)],
+            *(batch.probabilities[:, j] for j in range(len(names))),
+            batch.confidence,
+            batch.rationales,
+            batch.cost_usd,
+            batch.created_s,
+            [texts[i].decode("utf-8", "replace") if i in texts else None for i in batch.event_ids],
+        ],
+        schema=_schema(task),
+    )

@@ -1,0 +1,217 @@
+"""From many opinions to one training target an event; a human's verdict wins."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.labels.opinion import Labeler, OpinionBatch
+
+Floats = npt.NDArray[np.float64]
+_STEPS = 100
+_TOLERANCE = 1e-6
+# What is believed of a labeler before its verdicts are compared with those of others: as if so
+# many of each class had been seen, this share of them right.
+_PRIOR_VERDICTS = 10.0
+_PRIOR_ACCURACY = 0.9
+
+
+class Merge(StrEnum):
+    """How opinions become a target.
+
+    ``majority`` counts verdicts; ``mean`` averages probabilities, by confidence; ``dawid-skene``
+    estimates how each labeler errs, and weighs accordingly.
+    """
+
+    MAJORITY = "majority"
+    MEAN = "mean"
+    DAWID_SKENE = "dawid-skene"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Training targets.
+
+    Attributes
+    ----------
+    event_ids
+        In the order of the rows.
+    probabilities
+        float64 [events, classes].
+    n_opinions
+        int64: how many each rests on.
+    human
+        bool: where a human's verdict decided.
+    confusion
+        Labeler id -> float64 [true class, verdict]: how it errs, by the estimate.
+    n_shared
+        Labeler id -> how many of its opinions could be compared with another's. With none,
+        nothing is known of how it errs.
+    """
+
+    event_ids: list[bytes]
+    probabilities: Floats
+    n_opinions: npt.NDArray[np.int64]
+    human: npt.NDArray[np.bool_]
+    confusion: dict[int, Floats]
+    n_shared: dict[int, int]
+
+    @property
+    def accuracy(self) -> dict[int, float]:
+        """Estimated share of right verdicts of each labeler, classes weighed as they occur."""
+        if not len(self.probabilities):
+            return {}
+        share = self.probabilities.mean(axis=0)
+        return {k: float((np.diag(c) * share).sum()) for k, c in self.confusion.items()}
+
+
+@dataclass(frozen=True)
+class _Votes:
+    """All opinions, by event and labeler as numbers."""
+
+    event_ids: list[bytes]
+    event: npt.NDArray[np.int64]
+    labeler: npt.NDArray[np.int64]
+    labeler_ids: list[int]
+    probabilities: Floats
+    confidence: Floats
+    is_human: npt.NDArray[np.bool_]
+
+
+def merge_opinions(
+    batches: Iterable[OpinionBatch], labelers: dict[int, Labeler], method: Merge
+) -> Targets:
+    """Merge all opinions of a task.
+
+    Parameters
+    ----------
+    batches
+        From `LabelStore.opinions`.
+    labelers
+        From `LabelStore.labelers`.
+    """
+    votes = _collect(batches, labelers)
+    n_events = len(votes.event_ids)
+    n_classes = votes.probabilities.shape[1]
+    if not n_events:
+        return Targets([], votes.probabilities, np.zeros(0, np.int64), np.zeros(0, bool), {}, {})
+    counts = np.bincount(votes.event, minlength=n_events).astype(np.int64)
+    shared = counts[votes.event] > 1
+    if method is Merge.DAWID_SKENE:
+        merged, confusion = _dawid_skene(votes, shared, n_events, n_classes)
+    else:
+        merged = _average(votes, n_events, n_classes, hard=method is Merge.MAJORITY)
+        confusion = _confusion(_only(votes, shared), merged)
+    human = np.zeros(n_events, bool)
+    if votes.is_human.any():
+        own = _only(votes, votes.is_human)
+        human[own.event] = True
+        merged[human] = _average(own, n_events, n_classes, hard=False)[human]
+    n_shared = np.bincount(votes.labeler[shared], minlength=len(votes.labeler_ids))
+    return Targets(
+        votes.event_ids,
+        merged,
+        counts,
+        human,
+        {key: confusion[k] for k, key in enumerate(votes.labeler_ids)},
+        {key: int(n_shared[k]) for k, key in enumerate(votes.labeler_ids)},
+    )
+
+
+def _collect(batches: Iterable[OpinionBatch], labelers: dict[int, Labeler]) -> _Votes:
+    """Gather opinions; of a labeler's several revisions for an event the last one counts."""
+    index: dict[bytes, int] = {}
+    place: dict[tuple[int, int], int] = {}
+    rows: list[tuple[int, int]] = []
+    probabilities: list[npt.NDArray[np.float32]] = []
+    confidence: list[float] = []
+    for batch in batches:
+        for i, event_id in enumerate(batch.event_ids):
+            event = index.setdefault(event_id, len(index))
+            key = (event, int(batch.labelers[i]))
+            if key in place:
+                probabilities[place[key]] = batch.probabilities[i]
+                confidence[place[key]] = float(batch.confidence[i])
+                continue
+            place[key] = len(rows)
+            rows.append(key)
+            probabilities.append(batch.probabilities[i])
+            confidence.append(float(batch.confidence[i]))
+    ids = sorted({labeler for _, labeler in rows})
+    number = {labeler: k for k, labeler in enumerate(ids)}
+    labeler = np.array([number[k] for _, k in rows], np.int64)
+    human = np.array([labelers[k].kind == "human" for k in ids], bool)
+    stacked = np.array(probabilities, np.float64) if rows else np.zeros((0, 2))
+    return _Votes(
+        list(index),
+        np.array([e for e, _ in rows], np.int64),
+        labeler,
+        ids,
+        stacked,
+        np.array(confidence, np.float64),
+        human[labeler] if len(rows) else np.zeros(0, bool),
+    )
+
+
+def _only(votes: _Votes, rows: npt.NDArray[np.bool_]) -> _Votes:
+    return _Votes(
+        votes.event_ids,
+        votes.event[rows],
+        votes.labeler[rows],
+        votes.labeler_ids,
+        votes.probabilities[rows],
+        votes.confidence[rows],
+        votes.is_human[rows],
+    )
+
+
+def _average(votes: _Votes, n_events: int, n_classes: int, *, hard: bool) -> Floats:
+    weight = np.ones(len(votes.event)) if hard else np.maximum(votes.confidence, 1e-6)
+    values = np.eye(n_classes)[votes.probabilities.argmax(axis=1)] if hard else votes.probabilities
+    total = np.zeros((n_events, n_classes))
+    np.add.at(total, votes.event, values * weight[:, None])
+    mass = total.sum(axis=1, keepdims=True)
+    even = np.full_like(total, 1 / n_classes)
+    return np.asarray(np.divide(total, mass, out=even, where=mass > 0))
+
+
+def _confusion(votes: _Votes, truth: Floats) -> Floats:
+    """[labeler, true class, verdict], smoothed by what is believed before."""
+    n_classes = truth.shape[1]
+    prior = np.full((n_classes, n_classes), (1 - _PRIOR_ACCURACY) / (n_classes - 1))
+    np.fill_diagonal(prior, _PRIOR_ACCURACY)
+    counts = np.tile(prior * _PRIOR_VERDICTS, (len(votes.labeler_ids), 1, 1))
+    for verdict in range(n_classes):
+        share = truth[votes.event] * votes.probabilities[:, verdict : verdict + 1]
+        np.add.at(counts[:, :, verdict], votes.labeler, share)
+    return np.asarray(counts / counts.sum(axis=2, keepdims=True))
+
+
+def _dawid_skene(
+    votes: _Votes, shared: npt.NDArray[np.bool_], n_events: int, n_classes: int
+) -> tuple[Floats, Floats]:
+    """Expectation-maximisation of Dawid and Skene (1979), verdicts as probabilities.
+
+    An opinion that gives a class probability p counts as p of a verdict for it. How a labeler errs
+    is learned only from events that another judged too: from the rest it would be free to drift.
+    """
+    compared = _only(votes, shared)
+    truth = _average(votes, n_events, n_classes, hard=False)
+    for _ in range(_STEPS):
+        confusion = _confusion(compared, truth)
+        prior = truth.mean(axis=0) + 1e-9
+        log_truth = np.tile(np.log(prior / prior.sum()), (n_events, 1))
+        log_confusion = np.log(confusion)
+        for true_class in range(n_classes):
+            said = (votes.probabilities * log_confusion[votes.labeler, true_class]).sum(axis=1)
+            np.add.at(log_truth[:, true_class], votes.event, said)
+        log_truth -= log_truth.max(axis=1, keepdims=True)
+        new = np.exp(log_truth)
+        new /= new.sum(axis=1, keepdims=True)
+        change = float(np.abs(new - truth).max(initial=0))
+        truth = new
+        if change < _TOLERANCE:
+            break
+    return truth, _confusion(compared, truth)

@@ -1,0 +1,79 @@
+"""Between opinions as arrays and rows of the table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, select
+
+from buckler.errors import InputError
+from buckler.labels.opinion import OpinionBatch
+from buckler.labels.schema import OPINIONS
+from buckler.tasks import Task
+
+IDS_A_QUERY = 500
+
+
+def check_arrays(
+    task: Task, event_ids: Sequence[bytes], probabilities: npt.NDArray[np.float32]
+) -> None:
+    """Raise InputError unless these are sound opinions of the task."""
+    n_classes = len(task.classes)
+    if probabilities.shape != (len(event_ids), n_classes):
+        raise InputError(
+            f"probabilities have shape {probabilities.shape}; {len(event_ids)} events of task "
+            f"{task.name!r} need ({len(event_ids)}, {n_classes})"
+        )
+    sound = np.isfinite(probabilities).all(axis=1) & (probabilities >= -1e-6).all(axis=1)
+    sound &= np.abs(probabilities.sum(axis=1) - 1) < 1e-3
+    if not sound.all():
+        row = int(np.flatnonzero(~sound)[0])
+        raise InputError(f"opinion {row + 1}: probabilities must be positive and add up to 1")
+    if any(len(i) != 16 for i in event_ids):
+        raise InputError("an event id has 16 bytes")
+
+
+Row = tuple[bytes, bytes, int, float, str | None, float, int]
+
+
+def new_verdicts(
+    connection: Connection, task_id: int, labeler_id: int, batch: list[Row]
+) -> tuple[list[Row], dict[bytes, int]]:
+    """Leave out a human's verdicts that repeat the last one; number the others."""
+    latest: dict[bytes, tuple[int, bytes]] = {}
+    new = {row[0]: row for row in batch}  # the last word of a batch counts
+    ids = list(new)
+    for start in range(0, len(ids), IDS_A_QUERY):
+        query = (
+            select(OPINIONS.c.event_id, OPINIONS.c.revision, OPINIONS.c.probabilities)
+            .where(
+                OPINIONS.c.task_id == task_id,
+                OPINIONS.c.labeler_id == labeler_id,
+                OPINIONS.c.event_id.in_(ids[start : start + IDS_A_QUERY]),
+            )
+            .order_by(OPINIONS.c.revision)
+        )
+        for found in connection.execute(query):
+            latest[bytes(found.event_id)] = (found.revision, bytes(found.probabilities))
+    kept, revisions = [], {}
+    for event_id, row in new.items():
+        revision, before = latest.get(event_id, (-1, b""))
+        if before != row[1]:
+            kept.append(row)
+            revisions[event_id] = revision + 1
+    return kept, revisions
+
+
+def as_batch(rows: Sequence[Any], n_classes: int) -> OpinionBatch:
+    """Turn rows of the table into arrays."""
+    flat = np.frombuffer(b"".join(bytes(r.probabilities) for r in rows), "<f4")
+    return OpinionBatch(
+        [bytes(r.event_id) for r in rows],
+        np.array([r.labeler_id for r in rows], np.int64),
+        flat.reshape(-1, n_classes),
+        np.array([r.confidence for r in rows], np.float64),
+        np.array([r.cost_usd for r in rows], np.float64),
+        np.array([r.created_s for r in rows], np.int64),
+        [r.rationale for r in rows],
+    )

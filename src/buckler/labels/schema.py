@@ -1,0 +1,125 @@
+"""Tables of the label store, and the numbered migrations that make and change them."""
+
+from collections.abc import Callable
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    inspect,
+    text,
+)
+
+from buckler.errors import OutputError
+
+METADATA = MetaData()
+
+VERSION = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
+
+TASKS = Table(
+    "tasks",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("classes", Text, nullable=False),  # JSON array: the order of all probabilities
+    UniqueConstraint("name", "classes"),
+)
+
+LABELERS = Table(
+    "labelers",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    UniqueConstraint("name", "version"),
+)
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("id", LargeBinary(16), primary_key=True),
+    Column("text", LargeBinary, nullable=False),
+    Column("source", Text),
+    Column("group_name", Text),
+)
+
+OPINIONS = Table(
+    "opinions",
+    METADATA,
+    Column("event_id", LargeBinary(16), primary_key=True),
+    Column("task_id", Integer, ForeignKey("tasks.id"), primary_key=True),
+    Column("labeler_id", Integer, ForeignKey("labelers.id"), primary_key=True),
+    Column("revision", Integer, primary_key=True),  # 0; higher when a human judges anew
+    Column("probabilities", LargeBinary, nullable=False),  # float32, little-endian
+    Column("label", Integer, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("rationale", Text),
+    Column("cost_usd", Float, nullable=False),
+    Column("created_s", BigInteger, nullable=False),
+    Index("opinions_by_labeler", "task_id", "labeler_id"),
+)
+
+
+def _create(connection: Connection) -> None:
+    METADATA.create_all(connection, tables=[TASKS, LABELERS, EVENTS, OPINIONS])
+
+
+def _forbid_changes(connection: Connection) -> None:
+    """An opinion is never overwritten or deleted: the database itself refuses."""
+    if connection.dialect.name == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            connection.execute(
+                text(
+                    f"CREATE TRIGGER opinions_no_{verb.lower()} BEFORE {verb} ON opinions BEGIN "
+                    "SELECT RAISE(ABORT, 'opinions are never changed'); END"
+                )
+            )
+        return
+    connection.execute(
+        text(
+            "CREATE FUNCTION buckler_forbid() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'opinions are never changed'; END $$"
+        )
+    )
+    connection.execute(
+        text(
+            "CREATE TRIGGER opinions_no_change BEFORE UPDATE OR DELETE ON opinions "
+            "FOR EACH ROW EXECUTE FUNCTION buckler_forbid()"
+        )
+    )
+
+
+# Append only; a migration that was released is never changed.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create, _forbid_changes)
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables up to this version.
+
+    Raises
+    ------
+    OutputError
+        If a newer Buckler has already changed them.
+    """
+    if not inspect(connection).has_table(VERSION.name):
+        VERSION.create(connection)
+    done = connection.execute(VERSION.select()).scalars().all()
+    newest = max(done, default=0)
+    if newest > len(MIGRATIONS):
+        raise OutputError(
+            f"the label store has schema version {newest}, this Buckler knows {len(MIGRATIONS)}; "
+            "upgrade Buckler"
+        )
+    for number in range(newest + 1, len(MIGRATIONS) + 1):
+        MIGRATIONS[number - 1](connection)
+        connection.execute(VERSION.insert().values(version=number))

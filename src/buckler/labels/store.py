@@ -1,0 +1,347 @@
+"""The label store: append-only opinions in SQLite or PostgreSQL.
+
+It is also the cache of every paid call and the point where an interrupted one goes on: what a
+labeler has said of an event in one version is stored once, and asked for first.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from buckler.errors import InputError, MissingExtraError, OutputError
+from buckler.labels.opinion import Labeler, Opinion, OpinionBatch
+from buckler.labels.rows import IDS_A_QUERY, Row, as_batch, check_arrays, new_verdicts
+from buckler.labels.schema import EVENTS, LABELERS, OPINIONS, TASKS, migrate
+from buckler.tasks import Task
+
+BATCH_ROWS = 10_000
+_ROWS_A_STATEMENT = 1000
+
+
+class LabelStore:
+    """One store.
+
+    Parameters
+    ----------
+    where
+        A file (SQLite, made if it is not there) or a database URL such as
+        ``postgresql://user@host/labels``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened.
+    """
+
+    def __init__(self, where: str | Path) -> None:
+        url = str(where)
+        if "://" not in url:
+            url = f"sqlite:///{Path(where)}"
+        elif url.startswith("postgresql://"):
+            url = url.replace("postgresql://", "postgresql+pg8000://", 1)
+        self.where = str(where)
+        try:
+            self._engine = _engine(url)
+            self._insert_sql = str(self._insert(OPINIONS).compile(dialect=self._engine.dialect))
+            with self._writing() as connection:
+                migrate(connection)
+        except ModuleNotFoundError:
+            raise MissingExtraError("PostgreSQL", "postgres") from None
+        except (ArgumentError, NoSuchModuleError) as error:
+            raise InputError(f"{where}: not a label store: {_first_line(error)}") from error
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def __enter__(self) -> "LabelStore":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def add(self, task: Task, labeler: Labeler, opinions: Iterable[Opinion]) -> int:
+        """Store opinions; return how many were new. See `add_arrays`."""
+        added = 0
+        iterator = iter(opinions)
+        while batch := list(islice(iterator, BATCH_ROWS)):
+            n_classes = len(batch[0].probabilities)
+            if any(len(o.probabilities) != n_classes for o in batch):
+                raise InputError("opinions of one task must have the same number of probabilities")
+            added += self.add_arrays(
+                task,
+                labeler,
+                [o.event_id for o in batch],
+                np.array([o.probabilities for o in batch], np.float32),
+                confidence=[o.confidence for o in batch],
+                rationales=[o.rationale for o in batch],
+                cost_usd=[o.cost_usd for o in batch],
+                created_s=[o.created_s for o in batch],
+            )
+        return added
+
+    def add_arrays(
+        self,
+        task: Task,
+        labeler: Labeler,
+        event_ids: Sequence[bytes],
+        probabilities: npt.NDArray[np.float32],
+        *,
+        confidence: Sequence[float] | None = None,
+        rationales: Sequence[str | None] | None = None,
+        cost_usd: Sequence[float] | None = None,
+        created_s: Sequence[int] | None = None,
+    ) -> int:
+        """Store many opinions; return how many were new.
+
+        What the labeler has already said of an event stays as it is; a human's new verdict is
+        stored beside the old one. Each 10,000 are one transaction: after a crash, whole batches
+        are there or not.
+
+        Parameters
+        ----------
+        event_ids
+            16 bytes each.
+        probabilities
+            float32 [n, classes]; rows add up to 1.
+        confidence, rationales, cost_usd, created_s
+            [n]; 1, none, 0 and 0 where they are not given.
+
+        Raises
+        ------
+        InputError
+            If an opinion is not sound, or does not fit the task.
+        OutputError
+            If the database cannot be written.
+        """
+        n = len(event_ids)
+        probabilities = np.ascontiguousarray(probabilities, "<f4")
+        check_arrays(task, event_ids, probabilities)
+        added = 0
+        for start in range(0, n, BATCH_ROWS):
+            part = slice(start, min(start + BATCH_ROWS, n))
+            size = part.stop - start
+            batch: list[Row] = list(
+                zip(
+                    event_ids[part],
+                    (row.tobytes() for row in probabilities[part]),
+                    probabilities[part].argmax(axis=1).tolist(),
+                    confidence[part] if confidence is not None else [1.0] * size,
+                    rationales[part] if rationales is not None else [None] * size,
+                    cost_usd[part] if cost_usd is not None else [0.0] * size,
+                    created_s[part] if created_s is not None else [0] * size,
+                    strict=True,
+                )
+            )
+            with self._writing() as connection:
+                keys = (self._task_id(connection, task), self._labeler_id(connection, labeler))
+                revisions: dict[bytes, int] = {}
+                if labeler.kind == "human":
+                    batch, revisions = new_verdicts(connection, *keys, batch)
+                full = [(r[0], *keys, revisions.get(r[0], 0), *r[1:]) for r in batch]
+                added += self._insert_opinions(connection, full) if full else 0
+        return added
+
+    def _insert_opinions(self, connection: Connection, rows: list[tuple[Any, ...]]) -> int:
+        if self._engine.dialect.name == "sqlite":
+            return connection.exec_driver_sql(self._insert_sql, rows).rowcount
+        added = 0  # many rows a statement: each statement is a journey to the server
+        names = OPINIONS.c.keys()
+        for start in range(0, len(rows), _ROWS_A_STATEMENT):
+            part = [
+                dict(zip(names, r, strict=True)) for r in rows[start : start + _ROWS_A_STATEMENT]
+            ]
+            added += connection.execute(self._insert(OPINIONS).values(part)).rowcount
+        return added
+
+    def add_events(self, ids: Sequence[bytes], texts: Sequence[bytes]) -> None:
+        """Keep the texts of events, for those who review or export them."""
+        rows = [{"id": i, "text": t} for i, t in zip(ids, texts, strict=True)]
+        for start in range(0, len(rows), BATCH_ROWS):
+            with self._writing() as connection:
+                connection.execute(self._insert(EVENTS), rows[start : start + BATCH_ROWS])
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def known(self, task: Task, labeler: Labeler, ids: Iterable[bytes]) -> set[bytes]:
+        """Return which of these events the labeler has already judged: they need no call."""
+        found: set[bytes] = set()
+        iterator = iter(ids)
+        with self._reading() as connection:
+            task_id = connection.scalar(_task_query(task))
+            labeler_id = connection.scalar(_labeler_query(labeler))
+            if task_id is None or labeler_id is None:
+                return found
+            while part := list(islice(iterator, IDS_A_QUERY)):
+                query = select(OPINIONS.c.event_id).where(
+                    OPINIONS.c.task_id == task_id,
+                    OPINIONS.c.labeler_id == labeler_id,
+                    OPINIONS.c.event_id.in_(part),
+                )
+                found.update(bytes(i) for i in connection.scalars(query))
+        return found
+
+    def labelers(self) -> dict[int, Labeler]:
+        """Return every labeler by its id."""
+        with self._reading() as connection:
+            rows = connection.execute(select(LABELERS)).all()
+        return {row.id: Labeler(row.name, row.version, row.kind) for row in rows}
+
+    def tasks(self) -> list[tuple[str, list[str]]]:
+        """Return name and classes of every task that has been judged."""
+        with self._reading() as connection:
+            return [(r.name, json.loads(r.classes)) for r in connection.execute(select(TASKS))]
+
+    def opinions(self, task: Task, event_id: bytes | None = None) -> Iterator[OpinionBatch]:
+        """Yield all opinions of a task (of one event), by event, in constant memory."""
+        query = (
+            select(OPINIONS)
+            .join(TASKS, TASKS.c.id == OPINIONS.c.task_id)
+            .where(TASKS.c.name == task.name, TASKS.c.classes == _classes(task))
+            .order_by(OPINIONS.c.event_id, OPINIONS.c.labeler_id, OPINIONS.c.revision)
+        )
+        if event_id is not None:
+            query = query.where(OPINIONS.c.event_id == event_id)
+        with self._reading() as connection:
+            result = connection.execution_options(yield_per=BATCH_ROWS).execute(query)
+            for rows in result.partitions(BATCH_ROWS):
+                yield as_batch(rows, len(task.classes))
+
+    def texts(self, ids: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return the stored texts of these events."""
+        found: dict[bytes, bytes] = {}
+        iterator = iter(ids)
+        with self._reading() as connection:
+            while part := list(islice(iterator, IDS_A_QUERY)):
+                query = select(EVENTS.c.id, EVENTS.c.text).where(EVENTS.c.id.in_(part))
+                found.update((bytes(r.id), bytes(r.text)) for r in connection.execute(query))
+        return found
+
+    def counts(self) -> list[tuple[str, Labeler, int, float]]:
+        """Return (task, labeler, opinions, cost in USD) for each pair that has any."""
+        query = (
+            select(
+                TASKS.c.name,
+                LABELERS.c.name,
+                LABELERS.c.version,
+                LABELERS.c.kind,
+                func.count(),
+                func.sum(OPINIONS.c.cost_usd),
+            )
+            .select_from(OPINIONS)
+            .join(TASKS, TASKS.c.id == OPINIONS.c.task_id)
+            .join(LABELERS, LABELERS.c.id == OPINIONS.c.labeler_id)
+            .group_by(TASKS.c.name, LABELERS.c.name, LABELERS.c.version, LABELERS.c.kind)
+            .order_by(TASKS.c.name, LABELERS.c.name, LABELERS.c.version)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return [(r[0], Labeler(r[1], r[2], r[3]), int(r[4]), float(r[5] or 0)) for r in rows]
+
+    def digest(self, task: Task) -> str:
+        """Return a hash of all opinions of a task: it changes with the first new one."""
+        found = sha256()
+        for batch in self.opinions(task):
+            found.update(b"".join(batch.event_ids))
+            found.update(batch.labelers.tobytes() + batch.probabilities.tobytes())
+        return found.hexdigest()
+
+    # --- the database -------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise OutputError(f"{self.where}: {_first_line(error)}") from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise InputError(f"{self.where}: {_first_line(error)}") from error
+
+    def _insert(self, table: Any) -> Any:
+        """An insert that passes over rows whose key is there."""
+        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
+        return dialect.insert(table).on_conflict_do_nothing()
+
+    def _task_id(self, connection: Connection, task: Task) -> int:
+        row = {"name": task.name, "classes": _classes(task)}
+        connection.execute(self._insert(TASKS), row)
+        return int(connection.scalar(_task_query(task)) or 0)
+
+    def _labeler_id(self, connection: Connection, labeler: Labeler) -> int:
+        row = {"name": labeler.name, "version": labeler.version, "kind": labeler.kind}
+        connection.execute(self._insert(LABELERS), row)
+        stored = connection.execute(
+            select(LABELERS).where(
+                LABELERS.c.name == labeler.name, LABELERS.c.version == labeler.version
+            )
+        ).one()
+        if stored.kind != labeler.kind:
+            raise InputError(
+                f"labeler {labeler.name!r} is already known as kind {stored.kind!r}, "
+                f"not {labeler.kind!r}"
+            )
+        return int(stored.id)
+
+
+def _engine(url: str) -> Engine:
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",  # an opinion that was paid for survives a power cut
+                "busy_timeout=30000",
+                "foreign_keys=ON",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+
+    elif engine.dialect.name != "postgresql":
+        raise InputError(f"a label store is SQLite or PostgreSQL, not {engine.dialect.name}")
+    return engine
+
+
+def _classes(task: Task) -> str:
+    return json.dumps(task.class_names)
+
+
+def _task_query(task: Task) -> Any:
+    return select(TASKS.c.id).where(TASKS.c.name == task.name, TASKS.c.classes == _classes(task))
+
+
+def _labeler_query(labeler: Labeler) -> Any:
+    return select(LABELERS.c.id).where(
+        LABELERS.c.name == labeler.name, LABELERS.c.version == labeler.version
+    )
+
+
+def _first_line(error: Exception) -> str:
+    original = getattr(error, "orig", None) or error
+    return (str(original).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,58 @@
+"""Puts merged opinions of the label store onto events, as training targets."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.errors import InputError
+from buckler.events import Events
+from buckler.events.collect import TARGET
+from buckler.labels import LabelStore
+from buckler.labels.merging import Merge, merge_opinions
+from buckler.tasks import Task
+
+
+def with_opinions(
+    events: Events, store: LabelStore, task: Task, method: Merge
+) -> tuple[Events, dict[str, float | int]]:
+    """Return events whose labels come from the store where it has opinions, and a summary.
+
+    An event without an opinion keeps the label that its file gave it, if any.
+
+    Raises
+    ------
+    InputError
+        If the store has no opinion of any of them.
+    """
+    labelers = store.labelers()
+    merged = merge_opinions(store.opinions(task), labelers, method)
+    row_of = {event_id: row for row, event_id in enumerate(merged.event_ids)}
+    ids = events.table.column("id").to_pylist()
+    rows = np.array([row_of.get(event_id, -1) for event_id in ids], np.int64)
+    judged = np.flatnonzero(rows >= 0)
+    if not len(judged):
+        raise InputError(
+            f"{Path(store.where).name}: no opinion of any of the {len(events):,} training events "
+            f"for task {task.name!r}"
+        )
+    labels = events.labels.copy()
+    labels[judged] = merged.probabilities[rows[judged]].argmax(axis=1)
+    targets: list[list[float] | None] = [None] * len(events)
+    for row in judged:
+        targets[row] = merged.probabilities[rows[row]].tolist()
+    names = np.array([*task.class_names, None], object)
+    table = events.table.set_column(
+        events.table.schema.get_field_index("label"), "label", pa.array(names[labels], pa.string())
+    )
+    table = table.append_column(TARGET, pa.array(targets, pa.list_(pa.float32())))
+    summary: dict[str, float | int] = {
+        "events_with_opinions": len(judged),
+        "decided_by_a_human": int(merged.human[rows[judged]].sum()),
+    }
+    for key, accuracy in merged.accuracy.items():
+        if not merged.n_shared[key]:
+            continue
+        name = f"{labelers[key].name} {labelers[key].version}".strip()
+        summary[f"estimated accuracy of {name}"] = round(accuracy, 4)
+    return Events(table, events.texts, labels), summary
