@@ -35,7 +35,7 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 
 # Needs uv. Raises every pin to the newest release that pyproject.toml admits.
 lock:
-	uv pip compile pyproject.toml requirements/build.in --extra report --extra postgres --extra dev --extra bench \
+	uv pip compile pyproject.toml requirements/build.in --extra report --extra postgres --extra rules --extra dev --extra bench \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.lock
 	uv pip compile pyproject.toml requirements/build.in --extra report --constraint requirements/dev.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.lock

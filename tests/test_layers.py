@@ -16,6 +16,7 @@ ROOMS = [
     "tasks",
     "events",
     "labels",
+    "teachers",
     "students",
     "evaluation",
     "bundle",

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from buckler import __version__
-from buckler.cli import bundle, data, demo, init, labels, score
+from buckler.cli import bundle, data, demo, init, label, labels, score
 from buckler.cli import evaluate as evaluate_command
 from buckler.cli import run as run_command
 from buckler.cli import scan as scan_command
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command("demo", rich_help_panel=START)(demo.demo)
 app.command("init", rich_help_panel=START)(init.init)
 app.add_typer(data.app, name="data", rich_help_panel=START)
+app.command("label", rich_help_panel=MAKE)(label.label)
 app.add_typer(labels.app, name="labels", rich_help_panel=MAKE)
 app.command("run", rich_help_panel=MAKE)(run_command.run)
 app.command("train", rich_help_panel=MAKE)(train_command.train)

@@ -108,7 +108,11 @@ class Rate:
 
 def rate(flags: Bools) -> Rate:
     """Return a share with its Wilson interval (Wilson 1927)."""
-    n, k = len(flags), int(flags.sum())
+    return wilson(int(flags.sum()), len(flags))
+
+
+def wilson(k: int, n: int) -> Rate:
+    """Return k of n as a share with its Wilson interval."""
     if n == 0:
         return Rate(float("nan"), 0.0, 1.0, 0, 0)
     z = 1.959963984540054

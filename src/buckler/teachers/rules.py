@@ -1,0 +1,140 @@
+"""Weak labels from a list of patterns in a TOML file.
+
+Patterns are RE2: the time is linear in the text whatever a pattern says and whatever an attacker
+writes, and all patterns are matched in one pass.
+"""
+
+import time
+import tomllib
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from buckler.errors import InputError, MissingExtraError, SettingsError
+from buckler.events import Events
+from buckler.labels import Labeler, Opinion
+from buckler.tasks import Task
+from buckler.teachers.teacher import Teacher, teacher
+
+MAX_PATTERN_MEMORY_BYTES = 64 << 20
+
+
+class _Rule(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    label: str
+    pattern: str = Field(min_length=1, max_length=10_000)
+    confidence: float = Field(default=0.8, gt=0, le=1)
+
+
+class _RuleFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1)
+    match: Literal["canonical", "text"] = "canonical"
+    case_sensitive: bool = False
+    rule: list[_Rule] = Field(min_length=1, max_length=100_000)
+
+
+@teacher
+class RulesTeacher(Teacher):
+    """Patterns that speak for a class.
+
+    Several rules that match an event are taken as independent witnesses: their odds multiply.
+    An event that no rule matches gets no opinion. The version is a hash of the file.
+    """
+
+    kind = "rules"
+
+    def __init__(self, file: _RuleFile, version: str, task: Task) -> None:
+        self.labeler = Labeler(file.name, version, "rule")
+        self._on_text = file.match == "text"
+        self._names = [rule.name or rule.pattern for rule in file.rule]
+        self._patterns = _PatternSet(
+            [rule.pattern for rule in file.rule], case_sensitive=file.case_sensitive
+        )
+        n = len(task.classes)
+        # Log-odds that each rule adds; the rest of its probability is spread evenly.
+        self._evidence = np.empty((len(file.rule), n))
+        for row, rule in enumerate(file.rule):
+            self._evidence[row] = np.log((1 - rule.confidence + 1e-6) / (n - 1))
+            self._evidence[row, task.class_index(rule.label)] = np.log(rule.confidence)
+
+    @classmethod
+    def from_file(cls, path: Path, task: Task) -> "RulesTeacher":
+        """Read ``name``, ``match``, ``case_sensitive`` and a list of ``[[rule]]``.
+
+        Raises
+        ------
+        SettingsError
+            If the file makes no sense, or a pattern is none.
+        """
+        try:
+            content = path.read_bytes()
+            parsed = _RuleFile.model_validate(tomllib.loads(content.decode()))
+        except OSError as error:
+            raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: not valid TOML: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise SettingsError(f"{path}: {where}: {first['msg']}") from error
+        try:
+            return cls(parsed, sha256(content).hexdigest()[:12], task)
+        except (SettingsError, InputError) as error:
+            raise SettingsError(f"{path}: {error}") from error
+
+    def annotate(self, events: Events) -> list[Opinion | None]:
+        """Match every pattern against each event."""
+        ids = events.table.column("id").to_pylist()
+        texts = events.table.column("text").to_pylist() if self._on_text else None
+        now = int(time.time())
+        found: list[Opinion | None] = []
+        for row, event_id in enumerate(ids):
+            hits = self._patterns.match(texts[row] if texts else events.texts[row])
+            if not hits:
+                found.append(None)
+                continue
+            p = _softmax(self._evidence[hits].sum(axis=0))
+            why = ", ".join(self._names[hit] for hit in hits)[:500]
+            found.append(Opinion(event_id, tuple(p.tolist()), float(p.max()), why, created_s=now))
+        return found
+
+
+def _softmax(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    e = np.exp(z - z.max())
+    return np.asarray(e / e.sum())
+
+
+class _PatternSet:
+    """All patterns of a file, matched in one pass over a text."""
+
+    def __init__(self, patterns: list[str], *, case_sensitive: bool) -> None:
+        try:
+            import re2
+        except ImportError:
+            raise MissingExtraError("the teacher 'rules'", "rules") from None
+        options = re2.Options()
+        options.log_errors = False
+        options.case_sensitive = case_sensitive
+        options.max_mem = MAX_PATTERN_MEMORY_BYTES
+        self._set = re2.Set.SearchSet(options)
+        for number, pattern in enumerate(patterns, 1):
+            try:
+                self._set.Add(pattern)
+            except re2.error:
+                raise SettingsError(
+                    f"rule {number}: {pattern[:80]!r} is no RE2 pattern (no look-around, no "
+                    "back-references)"
+                ) from None
+        self._set.Compile()
+
+    def match(self, text: bytes) -> list[int]:
+        """Return the numbers of the patterns that occur in the text, in order."""
+        return sorted(self._set.Match(text) or [])

@@ -1,0 +1,74 @@
+"""The seam for everything that can label: rules, recorded opinions, models, large models.
+
+A teacher looks at events and says what it thinks, or nothing. It does not know of stores, budgets
+or files of events: `label_events` asks it only for what it has not said before and keeps what it
+says. To add one: a module with one class under ``@teacher``, imported in `_teachers`, or an entry
+point in the group ``buckler.teachers``.
+"""
+
+from abc import ABC, abstractmethod
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from buckler.errors import SettingsError
+from buckler.events import Events
+from buckler.labels import Labeler, Opinion
+from buckler.tasks import Task
+
+
+class Teacher(ABC):
+    """One source of opinions.
+
+    Attributes
+    ----------
+    kind
+        The name by which it is chosen.
+    labeler
+        Who speaks, with a version that changes whenever it could say something else.
+    """
+
+    kind = ""
+    labeler: Labeler
+
+    @classmethod
+    @abstractmethod
+    def from_file(cls, path: Path, task: Task) -> "Teacher":
+        """Make a teacher from its file of settings."""
+
+    @abstractmethod
+    def annotate(self, events: Events) -> list[Opinion | None]:
+        """Return an opinion for each event, or None where there is nothing to say."""
+
+
+_TEACHERS: dict[str, type[Teacher]] = {}
+
+
+def teacher(kind: type[Teacher]) -> type[Teacher]:
+    """Register a teacher class under its kind."""
+    _TEACHERS[kind.kind] = kind
+    return kind
+
+
+@cache
+def _teachers() -> dict[str, type[Teacher]]:
+    for module in ("recorded", "rules"):
+        import_module(f"buckler.teachers.{module}")
+    for entry in entry_points(group="buckler.teachers"):
+        teacher(entry.load())
+    return _TEACHERS
+
+
+def get_teacher(kind: str, path: Path, task: Task) -> Teacher:
+    """Return a teacher of this kind, made from its file.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such kind, or the file makes no sense.
+    """
+    known = _teachers()
+    if kind not in known:
+        raise SettingsError(f"unknown teacher {kind!r}: known are {', '.join(sorted(known))}")
+    return known[kind].from_file(path, task)
