@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1] / "src" / "buckler"
 # From left to right; a room imports only rooms to its left.
 ROOMS = [
     "errors",
+    "settings_file",
     "_kernel",
     "normalisers",
     "tasks",

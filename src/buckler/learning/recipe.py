@@ -1,14 +1,13 @@
 """The recipe: what `buckler.toml` may say, checked before any work begins."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.errors import SettingsError
 from buckler.events.splitting import OnLeak
 from buckler.labels.merging import Merge
+from buckler.settings_file import read_settings
 from buckler.tasks import Task, get_task
 
 
@@ -144,18 +143,7 @@ def read_recipe(path: Path) -> Recipe:
     SettingsError
         If it cannot be read, or says what cannot be.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate(raw)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from error
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]
-        )
-        raise SettingsError(f"{path}: {problems}") from error
+    recipe = read_settings(path, Recipe)
     base = path.parent
     recipe.data.train = [base / p for p in recipe.data.train]
     recipe.data.test = [base / p for p in recipe.data.test]

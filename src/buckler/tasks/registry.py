@@ -1,12 +1,12 @@
 """Finds tasks: built in, from an entry point of another package, or from a user's TOML file."""
 
-import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from buckler.errors import SettingsError
+from buckler.settings_file import read_settings
 from buckler.tasks.email import EMAIL
 from buckler.tasks.task import Task
 from buckler.tasks.url_category import URL_CATEGORY
@@ -58,17 +58,7 @@ class _TaskFile(BaseModel):
 
 
 def _task_from_toml(path: Path) -> Task:
-    try:
-        content = path.read_text(encoding="utf-8")
-        parsed = _TaskFile.model_validate(tomllib.loads(content))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise SettingsError(f"{path}: {where}: {first['msg']}") from error
+    parsed = read_settings(path, _TaskFile)
     try:
         return Task(**parsed.model_dump())
     except SettingsError as error:

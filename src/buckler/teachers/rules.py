@@ -5,18 +5,18 @@ writes, and all patterns are matched in one pass.
 """
 
 import time
-import tomllib
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.errors import InputError, MissingExtraError, SettingsError
 from buckler.events import Events
 from buckler.labels import Labeler, Opinion
+from buckler.settings_file import read_settings
 from buckler.tasks import Task
 from buckler.teachers.teacher import Teacher, teacher
 
@@ -46,7 +46,7 @@ class RulesTeacher(Teacher):
     """Patterns that speak for a class.
 
     Several rules that match an event are taken as independent witnesses: their odds multiply.
-    An event that no rule matches gets no opinion. The version is a hash of the file.
+    An event that no rule matches gets no opinion. The version is a hash of the rules.
     """
 
     kind = "rules"
@@ -74,19 +74,10 @@ class RulesTeacher(Teacher):
         SettingsError
             If the file makes no sense, or a pattern is none.
         """
+        file = read_settings(path, _RuleFile)
+        version = sha256(file.model_dump_json().encode()).hexdigest()[:12]
         try:
-            content = path.read_bytes()
-            parsed = _RuleFile.model_validate(tomllib.loads(content.decode()))
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: not valid TOML: {error}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise SettingsError(f"{path}: {where}: {first['msg']}") from error
-        try:
-            return cls(parsed, sha256(content).hexdigest()[:12], task)
+            return cls(file, version, task)
         except (SettingsError, InputError) as error:
             raise SettingsError(f"{path}: {error}") from error
 
