@@ -43,7 +43,7 @@ def test_a_task_of_ones_own_is_read_from_toml(tmp_path):
         ("max_bytes = 1024", 'normaliser = "url-v9"', "unknown normaliser"),
         ("max_bytes = 1024", 'group_by = "moon"', "group_by"),
         ("max_bytes = 1024", "speed = 1", "speed"),
-        ('attack = "Guessing and spraying."', "", "no class 'attack'"),
+        ('attack = "Guessing and spraying."', "", "at least two classes"),
         ("[classes]", "[classes", "not valid TOML"),
         ('name = "auth-log"', "", "name"),
     ],
