@@ -404,5 +404,10 @@ def test_a_run_learns_from_the_store_and_again_when_opinions_come(tmp_path):
     assert "in dispute" in buckler("labels", "conflicts", "-t", "url-threat", "-s", db).stdout
     shown = buckler("labels", "show", table["url"][0].as_py(), "-t", "url-threat", "-s", db)
     assert "target:" in shown.stdout
+    recipe = (tmp_path / "buckler.toml").read_text().replace("l.db", "typo.db")
+    (tmp_path / "typo.toml").write_text(recipe)
+    misspelt = buckler("run", tmp_path / "typo.toml")
+    assert misspelt.returncode == 2 and "no label store" in misspelt.stderr
+    assert not (tmp_path / "typo.db").exists()
     missing = buckler("labels", "stats", "-t", "url-threat", "-s", tmp_path / "none.db")
     assert missing.returncode == 2 and "no label store" in missing.stderr

@@ -105,6 +105,30 @@ def test_csv_sets_rows_of_another_width_aside(tmp_path):
     assert quarantine.count == 2
 
 
+def test_csv_sets_each_bad_row_aside_once_wherever_reading_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("buckler.events.csv.BLOCK_BYTES", 64)
+    bad = {4, 5, 17, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 52}
+    lines = [f"text number {i},x,y" if i in bad else f"text number {i},x" for i in range(2, 53)]
+    path = write(tmp_path / "a.csv", "text,label\n" + "\n".join(lines) + "\n")
+
+    def quarantined(data: str) -> list[int]:
+        return [json.loads(line)["row"] for line in data.splitlines()]
+
+    target = tmp_path / "a.quarantine"
+    quarantine = Quarantine(target)
+    cursors, seen = [0], [0]
+    for chunk in get_reader(path).chunks(path, WANTED, quarantine):
+        cursors.append(chunk.cursor)
+        seen.append(quarantine.count)
+    quarantine.close()
+    assert quarantined(target.read_text()) == sorted(bad)
+    assert len(cursors) > 4
+    for cursor, before in zip(cursors, seen, strict=True):
+        _, rows, rest, _ = read(path, cursor=cursor)
+        assert not bad & set(rows)
+        assert quarantined(rest.path.read_text() if rest.count else "") == sorted(bad)[before:]
+
+
 def test_tsv_is_csv_with_tabs(tmp_path):
     assert read(write(tmp_path / "a.tsv", "url\tlabel\na,b\tc\n"))[0] == [b"a,b"]
 

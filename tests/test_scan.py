@@ -205,6 +205,17 @@ def test_probabilities_and_no_text(url_scorer, tmp_path, many_urls):
     assert np.allclose(total, 1, atol=1e-6)
 
 
+def test_small_batches_wait_for_a_row_group_but_not_for_ever(url_scorer, tmp_path, monkeypatch):
+    monkeypatch.setattr("buckler.deploy.sinks._ROW_GROUP_BYTES", 20_000)
+    (tmp_path / "in").mkdir()
+    for i in range(60):
+        (tmp_path / "in" / f"{i:02}.txt").write_text(f"http://h{i}.example/" + "x" * 1000)
+    result = scan(url_scorer, [tmp_path / "in"], tmp_path / "out.parquet", SETTINGS)
+    groups = pq.ParquetFile(result.output).metadata.num_row_groups
+    assert result.rows == 60
+    assert 2 < groups < 20
+
+
 def test_parts_of_parquet_are_joined(url_scorer, tmp_path, many_urls, monkeypatch):
     monkeypatch.setattr(lines_module, "BLOCK_BYTES", 8192)
     monkeypatch.setattr(scan_module, "CHECKPOINT_S", 0.0)

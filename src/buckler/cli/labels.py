@@ -12,7 +12,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.errors import InputError
 from buckler.events import Quarantine
-from buckler.labels import Labeler, LabelStore
+from buckler.labels import Labeler, LabelStore, open_existing
 from buckler.labels.exchange import export_opinions, import_labels
 from buckler.labels.merging import Merge, merge_opinions
 from buckler.tasks import Task, get_task
@@ -82,7 +82,7 @@ def export(
     store: Store = "labels.db",
 ) -> None:
     """Write all opinions of a task to a file."""
-    with _existing(store) as opened:
+    with open_existing(store) as opened:
         out.print(f"{export_opinions(opened, get_task(task), target):,} opinions: {target}")
 
 
@@ -95,7 +95,7 @@ def show(
     """Show every opinion of one event, and the target that they give."""
     the_task = get_task(task)
     event_id = _event_id(text)
-    with _existing(store) as opened:
+    with open_existing(store) as opened:
         labelers = opened.labelers()
         batches = list(opened.opinions(the_task, event_id))
         if not batches:
@@ -121,7 +121,7 @@ def show(
 def stats(task: TaskName, store: Store = "labels.db") -> None:
     """Show who said how much at what cost, and how often each is right by the estimate."""
     the_task = get_task(task)
-    with _existing(store) as opened:
+    with open_existing(store) as opened:
         labelers = opened.labelers()
         counts = [row for row in opened.counts() if row[0] == the_task.name]
         if not counts:
@@ -160,7 +160,7 @@ def conflicts(
 ) -> None:
     """Show the events that labelers disagree about most."""
     the_task = get_task(task)
-    with _existing(store) as opened:
+    with open_existing(store) as opened:
         labelers = opened.labelers()
         merged = merge_opinions(opened.opinions(the_task), labelers, Merge.MEAN)
         several = np.flatnonzero((merged.n_opinions > 1) & (merged.probabilities.max(axis=1) < 1))
@@ -177,12 +177,6 @@ def conflicts(
                     said = f"{the_task.class_names[best]} {batch.probabilities[i, best]:.2f}"
                     out.print(f"  {safe(who.name)} {safe(who.version)}: {said}")
     out.print(f"{len(several):,} of {len(merged.event_ids):,} events are in dispute")
-
-
-def _existing(store: str) -> LabelStore:
-    if "://" not in store and not Path(store).exists():
-        raise InputError(f"{store}: no label store there; `buckler labels import` makes one")
-    return LabelStore(store)
 
 
 def _event_id(text: str) -> bytes:

@@ -50,12 +50,11 @@ def scan(
     known = {task.name: task for task in list_tasks()}
     task = known.get(scorer.manifest.task)
     names = tuple(column or (*(task.text_columns if task else ()), *_TEXT_COLUMNS))
-    is_mail = scorer.manifest.normaliser.startswith("email")
     settings = ScanSettings(
         tuple(dict.fromkeys(names)),
         format_name,
         fpr,
-        not is_mail if text is None else text,
+        not scorer.parses_texts if text is None else text,
         probabilities,
         threads,
     )

@@ -195,8 +195,7 @@ def _scan_all(
     folder: Path,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    mail = scorer.manifest.normaliser.startswith("email")
-    wanted = Wanted(text=settings.columns, any_bytes=mail)
+    wanted = Wanted(text=settings.columns, any_bytes=scorer.parses_texts)
     last_checkpoint = time.monotonic()
     with _stop_flag() as stop:
         while state.file < len(inputs):

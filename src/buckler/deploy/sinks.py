@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from buckler.errors import OutputError
 
 _ROW_GROUP_ROWS = 1 << 16
+_ROW_GROUP_BYTES = 1 << 25
 
 
 class Sink(ABC):
@@ -59,7 +60,9 @@ class ParquetSink(Sink):
             if int(part.stem.removeprefix("part-")) >= position:
                 part.unlink()
         self._writer: pq.ParquetWriter | None = None
-        self._waiting: list[pa.RecordBatch] = []  # small batches would make small row groups
+        # Small batches would make small row groups, so they wait, within bounds.
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = self._waiting_bytes = 0
 
     def _part(self, index: int) -> Path:
         return self.folder / f"part-{index:06}.parquet"
@@ -77,7 +80,9 @@ class ParquetSink(Sink):
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows to the part that is open."""
         self._waiting.append(batch)
-        if sum(b.num_rows for b in self._waiting) >= _ROW_GROUP_ROWS:
+        self._waiting_rows += batch.num_rows
+        self._waiting_bytes += batch.nbytes
+        if self._waiting_rows >= _ROW_GROUP_ROWS or self._waiting_bytes >= _ROW_GROUP_BYTES:
             self._write_waiting()
 
     def _write_waiting(self) -> None:
@@ -85,6 +90,7 @@ class ParquetSink(Sink):
             self._writer = self._open(self._part(self.position))
         self._writer.write_table(pa.Table.from_batches(self._waiting).unify_dictionaries())
         self._waiting = []
+        self._waiting_rows = self._waiting_bytes = 0
 
     def checkpoint(self) -> int:
         """Close the part."""

@@ -10,7 +10,6 @@ Bools = npt.NDArray[np.bool_]
 TARGET_FPRS = (1e-2, 1e-3, 1e-4)
 # Below three expected false alarms, a rate says nothing (the "rule of three").
 MIN_FALSE_ALARMS = 3
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)

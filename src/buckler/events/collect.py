@@ -236,7 +236,8 @@ def _table(
             "source": columns["source"].cast(pa.string())
             if "source" in columns
             else pa.nulls(len(raw), pa.string()),
-        }
+        },
+        schema=EVENT_SCHEMA,
     )
     for name, column in columns.items():
         if name not in ("label", "folder", "group", "ts", "source"):

@@ -1,7 +1,7 @@
 """Reads CSV and TSV with a header line; the cursor counts rows."""
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pyarrow import compute
 
 from buckler.errors import InputError
 from buckler.events.lines import BLOCK_BYTES, check_is_text
-from buckler.events.quarantine import Quarantine
+from buckler.events.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.events.reading import Chunk, Reader, Wanted, choose_columns, make_chunk, reader
 
 _MARK = "\ufdd0\ufdd1\ufdd0"  # noncharacters: no text that is meant for people has them
@@ -55,16 +55,21 @@ def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> 
         raise InputError(f"{path}: the file is empty")
     check_is_text(path, head)
     delimiter = "\t" if ".tsv" in path.name.lower() else ","
-    bad_rows: set[int] = set()
+    bad_rows: dict[int, tuple[str, str]] = {}  # read, but not yet set aside: Arrow reads ahead
 
-    def set_aside(row: Any) -> str:
-        bad_rows.add(row.number or 0)
+    def keep_for_later(row: Any) -> str:
         reason = f"{row.actual_columns} columns where {row.expected_columns} are expected"
-        quarantine.add(path, row.number or 0, reason, row.text or "")
+        bad_rows[row.number or 0] = (reason, (row.text or "")[:SAMPLE_BYTES])
         return "skip"
 
+    def set_aside(first: int, last: int) -> None:
+        for number in sorted(n for n in bad_rows if n <= last):
+            reason, sample = bad_rows.pop(number)
+            if number >= first:  # those before went with a chunk before the cursor
+                quarantine.add(path, number, reason, sample)
+
     parse = pc.ParseOptions(
-        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
+        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep_for_later
     )
     header = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", _MARKING).encode()
     header = (header.splitlines() or [b""])[0] + b"\n"
@@ -89,18 +94,29 @@ def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> 
         row, passed, seen_bytes = 2, 0, 0
         file_bytes = path.stat().st_size
         for batch in batches:
-            numbers = _numbers(row, batch.num_rows, bad_rows)
-            row = int(numbers[-1]) + 1 if len(numbers) else row
+            first = row
+            numbers = _numbers(first, batch.num_rows, bad_rows)
             passed += batch.num_rows
-            if passed <= cursor or batch.num_rows == 0:
+            if not len(numbers):
+                while row in bad_rows:  # no good row stands before these
+                    row += 1
+                set_aside(first if passed >= cursor else row, row - 1)
+                continue
+            row = int(numbers[-1]) + 1
+            if passed <= cursor:
+                set_aside(row, row - 1)
                 continue
             new = min(batch.num_rows, passed - cursor)  # the rest stands before the cursor
+            if new < batch.num_rows:
+                first = int(numbers[-new - 1]) + 1
             batch, numbers = batch.slice(batch.num_rows - new), numbers[-new:]
+            set_aside(first, row - 1)
             columns = {role: _as_role(role, batch.column(name)) for role, name in chosen.items()}
             columns["text"] = compute.replace_substring(columns["text"], _MARK.encode(), b"\xff")
             size = min(BLOCK_BYTES, max(0, file_bytes - seen_bytes))
             seen_bytes += size
             yield make_chunk(path, wanted, columns, numbers, passed, size, quarantine)
+        set_aside(row, max(bad_rows, default=0))
 
 
 class _Utf8Stream(RawIOBase):
@@ -125,7 +141,7 @@ class _Utf8Stream(RawIOBase):
                 return text
 
 
-def _numbers(first: int, count: int, bad_rows: set[int]) -> npt.NDArray[np.int64]:
+def _numbers(first: int, count: int, bad_rows: Collection[int]) -> npt.NDArray[np.int64]:
     """Row numbers of the next `count` good rows."""
     if not bad_rows:
         return np.arange(first, first + count, dtype=np.int64)

@@ -309,6 +309,19 @@ class LabelStore:
         return int(stored.id)
 
 
+def open_existing(where: str) -> LabelStore:
+    """Open a store to read from it; a misspelt file is an error and not a new, empty store.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if "://" not in where and not Path(where).exists():
+        raise InputError(f"{where}: no label store there; `buckler labels import` makes one")
+    return LabelStore(where)
+
+
 def _engine(url: str) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":

@@ -117,7 +117,7 @@ def fit_student(
 
 
 def assign_folds(events: Events, folds: int, seed: int) -> npt.NDArray[np.intp]:
-    """Return a fold for each event; a group, and equal texts without one, stay together.
+    """Return a fold for each event; a group stays together, events without one stand alone.
 
     Large groups are dealt first, each to the fold that is then smallest, so the folds are even.
 

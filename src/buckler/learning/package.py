@@ -2,7 +2,6 @@
 
 import platform
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from buckler.bundle.manifest import Manifest
 from buckler.bundle.vectors import vector_texts, vectors_json
 from buckler.bundle.writer import write_bundle
 from buckler.errors import SettingsError
-from buckler.events import Events
 from buckler.learning.fit import Fitted
 from buckler.runtime.scorer import conformance_outputs
 from buckler.tasks import Task
@@ -113,11 +111,3 @@ def choose_deployed(thresholds: dict[float, float], asked: float | None) -> floa
         if rate in thresholds:
             return rate
     return None
-
-
-def events_digest(events: Events) -> str:
-    """Return a digest of the events and their labels, whatever file they came from."""
-    digest = sha256()
-    for name in ("id", "label"):
-        digest.update(repr(events.table.column(name).to_pylist()).encode())
-    return digest.hexdigest()

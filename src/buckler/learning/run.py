@@ -22,7 +22,7 @@ from buckler.events.splitting import (
     split_by_group,
     split_by_time,
 )
-from buckler.labels import LabelStore
+from buckler.labels import LabelStore, open_existing
 from buckler.labels.merging import Merge
 from buckler.learning.evaluate import (
     Evaluated,
@@ -106,7 +106,7 @@ def run_recipe(
     labelled = read
     if recipe.labels is not None:
         labels = recipe.labels
-        with LabelStore(labels.store) as store:
+        with open_existing(labels.store) as store:
             labelled = step(
                 "label-1",
                 {"read": read.key, "opinions": store.digest(task), "merge": labels.merge},
@@ -210,7 +210,7 @@ def _load(path: Path, task: Task) -> Events:
     return events_from_table(feather.read_table(str(path), memory_map=False), task)
 
 
-# --- split ------------------------------------------------------------------------------------
+# --- label and split --------------------------------------------------------------------------
 
 
 def _label(

@@ -14,8 +14,6 @@ from buckler.normalisers.email import email_fields
 
 __all__ = ["NORMALISERS", "CanonicalTexts", "Normaliser", "arrow_columns", "get_normaliser"]
 
-FIELD_SEPARATOR = "\x1f"
-
 
 @dataclass(frozen=True)
 class Normaliser:

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from buckler import _kernel
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import VECTORS, Bundle, read_bundle
 from buckler.errors import BundleError, SettingsError
-from buckler.normalisers import arrow_columns, get_normaliser
+from buckler.normalisers import Normaliser, arrow_columns, get_normaliser
 from buckler.runtime.ngram import NgramScorer
 from buckler.runtime.verdict import Contribution, Scores, Verdict
 
@@ -59,8 +59,13 @@ class Scorer:
         self._model = build_model(self.manifest, bundle.tensors())
         self._check_vectors(bundle.entries.get(VECTORS, b""))
         self.badness_of: Callable[[str | bytes], Any] = self._badness_of
-        if self._normaliser.prepare is None and len(self.classes) == 2 and self.bad == (1,):
+        if not self.parses_texts and len(self.classes) == 2 and self.bad == (1,):
             self.badness_of = self._model.score_one
+
+    @property
+    def parses_texts(self) -> bool:
+        """Whether texts are parsed first, as mail is: any bytes will do, and they may be long."""
+        return self._normaliser.prepare is not None
 
     def score(self, texts: object, *, threads: int = 1) -> Scores:
         """Score a batch.
@@ -128,20 +133,20 @@ class Scorer:
         return float(self.score([text]).badness[0])
 
     def _outputs(self, texts: object, threads: int) -> Floats:
-        prepare = self._normaliser.prepare
-        if prepare is not None:
+        if self.parses_texts:
             values = texts if isinstance(texts, list) else texts.to_pylist()  # type: ignore[attr-defined]
-            return self._model.score_list([None if t is None else prepare(t) for t in values])
+            return self._model.score_list(_prepared(self._normaliser, values))
         if isinstance(texts, list):
             return self._model.score_list(texts)
-        parts = [
-            (schema, array, begin, min(begin + _ROWS_A_TASK, length))
-            for schema, array in arrow_columns(texts)
-            for length in (_kernel.column_length(array),)
-            for begin in range(0, length, _ROWS_A_TASK if threads > 1 else max(1, length))
-        ]
+        parts = []
+        for schema, array in arrow_columns(texts):
+            length = _kernel.column_length(array)
+            step = _ROWS_A_TASK if threads > 1 else max(1, length)
+            parts += [
+                (schema, array, begin, min(begin + step, length))
+                for begin in range(0, length, step)
+            ]
         if threads == 1:
-            parts = [(s, a, b, _kernel.column_length(a)) for s, a, b, _ in parts]
             outputs = [self._model.score_column(*part) for part in parts]
         else:
             with ThreadPoolExecutor(threads) as pool:
@@ -191,6 +196,13 @@ def conformance_outputs(
     manifest: Manifest, tensors: dict[str, npt.NDArray[Any]], texts: list[bytes]
 ) -> Floats:
     """Return the exact outputs that a bundle records for its conformance vectors."""
-    prepare = get_normaliser(manifest.normaliser).prepare
-    ready = [prepare(text) for text in texts] if prepare is not None else list[Any](texts)
+    ready = _prepared(get_normaliser(manifest.normaliser), texts)
     return build_model(manifest, tensors).score_list(ready)
+
+
+def _prepared(normaliser: Normaliser, texts: Sequence[Any]) -> list[Any]:
+    """What the kernel gets of texts that Python parses first; None stays None."""
+    prepare = normaliser.prepare
+    if prepare is None:
+        return list(texts)
+    return [None if text is None else prepare(text) for text in texts]
