@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.errors import InputError, LeakError, SettingsError
-from buckler.events import Quarantine, collect_events
+from buckler.events import Events, Quarantine, collect_events
+from buckler.events.collect import events_from_table, events_to_table
 from buckler.events.duplicates import earlier_near_duplicates, minhash, near_duplicates_of
 from buckler.events.grouping import group_of, registered_domain
 from buckler.events.splitting import (
@@ -145,6 +146,39 @@ def test_repeated_texts_are_merged_by_majority(tmp_path):
     found = deduplicate(collect(tmp_path, table), near=False)
     assert (len(found.events), found.exact, found.conflicting) == (2, 2, 1)
     assert found.events.labels.tolist() == [1, 0]
+
+
+def test_the_majoritys_label_is_the_one_that_is_stored(tmp_path):
+    table = urls(
+        "http://a.example/",
+        "https://a.example",
+        "http://a.example",
+        "http://b.example",
+        labels=["benign", "phishing", "phishing", None],
+    )
+    kept = deduplicate(collect(tmp_path, table), near=False).events
+    assert kept.column("label").tolist() == ["phishing", None]
+    again = events_from_table(events_to_table(kept), URL_THREAT)
+    assert again.labels.tolist() == kept.labels.tolist() == [1, -1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(-1, 2)), min_size=1, max_size=30))
+def test_one_event_a_text_with_a_label_that_most_gave_it(pairs):
+    texts = CanonicalTexts.from_bytes([t.encode() for t, _ in pairs])
+    labels = np.array([label for _, label in pairs], np.int32)
+    found = deduplicate(Events(pa.table({"n": range(len(pairs))}), texts, labels), near=False)
+    assert sorted(found.events.texts[i] for i in range(len(found.events))) == sorted(
+        {t.encode() for t, _ in pairs}
+    )
+    conflicting = 0
+    for i in range(len(found.events)):
+        given_labels = [x for t, x in pairs if t.encode() == found.events.texts[i] and x >= 0]
+        conflicting += len(set(given_labels)) > 1
+        most = max(map(given_labels.count, given_labels), default=0)
+        winners = [x for x in given_labels if given_labels.count(x) == most]
+        assert found.events.labels[i] == (winners[0] if winners else -1)
+    assert found.conflicting == conflicting
 
 
 def test_near_duplicates_with_the_same_label_go():

@@ -30,16 +30,14 @@ class Deduplicated:
 
 
 def deduplicate(events: Events, *, near: bool = True) -> Deduplicated:
-    """Keep one event for each canonical text; its label is the majority's, the first's at a tie.
+    """Keep one event for each canonical text: the first that has the majority's label.
 
-    With `near`, events that nearly repeat an earlier one with the same label go too.
+    At a tie, the label that came first wins. With `near`, events that nearly repeat an earlier one
+    with the same label go too.
     """
     first = first_of_each(content_hashes(events.texts))
-    kept = np.flatnonzero(first == np.arange(len(events)))
-    labels, conflicting = _majority_labels(events.labels, first)
+    kept, conflicting = _representatives(events.labels, first)
     exact = len(events) - len(kept)
-    if conflicting:
-        events = Events(events.table, events.texts, labels)
     unique = events.take(kept) if exact else events
     n_near = 0
     if near:
@@ -51,26 +49,19 @@ def deduplicate(events: Events, *, near: bool = True) -> Deduplicated:
     return Deduplicated(unique, exact, n_near, conflicting)
 
 
-def _majority_labels(
+def _representatives(
     labels: npt.NDArray[np.int32], first: npt.NDArray[np.intp]
-) -> tuple[npt.NDArray[np.int32], int]:
-    """Labels by vote among equal texts; and the number of texts whose labels disagree."""
-    known = labels >= 0
-    if not known.any():
-        return labels, 0
-    n_classes = int(labels.max()) + 1
-    votes = np.bincount(
-        first[known] * n_classes + labels[known], minlength=len(labels) * n_classes
-    ).reshape(-1, n_classes)
-    conflicting = np.flatnonzero((votes > 0).sum(axis=1) > 1)
-    result = labels.copy()
-    for row in conflicting:
-        best = votes[row].max()
-        own = labels[row]
-        result[row] = own if own >= 0 and votes[row, own] == best else votes[row].argmax()
-    voted = (labels < 0) & (votes.max(axis=1) > 0)
-    result[voted] = votes[voted].argmax(axis=1)
-    return result, len(conflicting)
+) -> tuple[npt.NDArray[np.intp], int]:
+    """A row for each text, one that has the label most given; and how many texts have several."""
+    known = np.flatnonzero(labels >= 0)
+    pairs = np.stack([first[known], labels[known]], axis=1)
+    said, at, votes = np.unique(pairs, axis=0, return_index=True, return_counts=True)
+    # By text, then most votes, then whose label came first; the top of each text wins.
+    order = np.lexsort((at, -votes, said[:, 0]))
+    texts, top, several = np.unique(said[order, 0], return_index=True, return_counts=True)
+    winners = known[at[order[top]]]
+    silent = np.setdiff1d(first, texts)  # texts that nobody labelled
+    return np.sort(np.concatenate([winners, silent])), int((several > 1).sum())
 
 
 @dataclass(frozen=True)
@@ -166,13 +157,15 @@ def find_leaks(training: Events, test: Events) -> Leaks:
     train_hashes, test_hashes = content_hashes(training.texts), content_hashes(test.texts)
     same_text = np.isin(test_hashes, train_hashes)
     train_digests, test_digests = minhash(training.texts), minhash(test.texts)
-    near_text = near_duplicates_of(test_digests, train_digests) >= 0
+    near = near_duplicates_of(test_digests, train_digests)
+    near_text = near >= 0
     train_groups, test_groups = training.column("group"), test.column("group")
     known = set(train_groups) - {None}
     same_group = np.array([g in known for g in test_groups], bool)
     shared = set(test_groups) - {None}
     rows = np.isin(train_hashes, test_hashes)
     rows |= near_duplicates_of(train_digests, test_digests) >= 0
+    rows[near[near_text]] = True
     rows |= np.array([g in shared for g in train_groups], bool)
     return Leaks(same_text, near_text & ~same_text, same_group, np.flatnonzero(rows))
 
@@ -191,9 +184,8 @@ def check_leaks(training: Events, test: Events, on_leak: OnLeak) -> tuple[Events
     if on_leak is OnLeak.DROP:
         keep = np.ones(len(training), bool)
         keep[leaks.training_rows] = False
-        nothing = np.zeros(len(test), bool)
         kept = training.take(np.flatnonzero(keep))
-        return kept, Leaks(nothing, nothing, nothing, leaks.training_rows)
+        return kept, find_leaks(kept, test)
     first = int(np.flatnonzero(leaks.same_text | leaks.near_text | leaks.same_group)[0])
     raise LeakError(
         f"training and test data leak: of {len(test):,} test rows, {leaks.same_text.sum():,} "
