@@ -1,26 +1,41 @@
 """`buckler label`: ask a teacher, and keep what it says."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.evaluation.metrics import wilson
-from buckler.events import Quarantine, collect_events
+from buckler.errors import SettingsError
+from buckler.evaluation.calibration import expected_calibration_error
+from buckler.evaluation.metrics import Rate, wilson
+from buckler.events import Events, Quarantine, collect_events
 from buckler.labels import LabelStore
-from buckler.tasks import get_task
-from buckler.teachers import get_teacher
-from buckler.teachers.run import label_events
+from buckler.labels.ledger import Ledger
+from buckler.tasks import Task, get_task
+from buckler.teachers import Teacher, get_teacher
+from buckler.teachers.asking.language_model import LanguageModelTeacher
+from buckler.teachers.asking.limits import Budget
+from buckler.teachers.asking.paid_run import Account
+from buckler.teachers.probe import probe_injection
+from buckler.teachers.run import Labelled, Progress, label_events, plan_run
+
+MIN_COMPARED = 30
 
 
 def label(
     data: Annotated[list[Path], typer.Argument(help="Files or folders of events.")],
     task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
-    teacher: Annotated[str, typer.Option(help="Who is asked: rules or recorded.")],
-    settings: Annotated[
-        Path, typer.Option("--settings", help="The teacher's file: rules, or recorded opinions.")
+    teacher: Annotated[
+        str,
+        typer.Option(
+            help="Who is asked: chat, anthropic, gguf, encoder, rules, sigma, recorded, committee."
+        ),
     ],
+    settings: Annotated[Path | None, typer.Option("--settings", help="The teacher's file.")] = None,
     store: Annotated[
         str,
         typer.Option("--store", "-s", help="A file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS"),
@@ -29,37 +44,199 @@ def label(
     label_column: Annotated[
         str | None, typer.Option(help="Name of a label column, to compare with.")
     ] = None,
+    sample: Annotated[
+        int | None, typer.Option(help="Ask about so many events, drawn at random.", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.", min=0)] = 1,
+    budget_usd: Annotated[
+        float | None, typer.Option(help="Spend at most so many dollars.", min=0)
+    ] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(help="Spend at most so many tokens.", min=0)
+    ] = None,
+    budget_events: Annotated[
+        int | None, typer.Option(help="Ask about at most so many events.", min=0)
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Estimate calls, tokens and cost; ask nothing.")
+    ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe-injection", help="Measure how often planted text turns a bad verdict."
+        ),
+    ] = False,
+    probe_calls: Annotated[
+        int, typer.Option(help="Injected events to ask about in a probe.", min=1)
+    ] = 200,
 ) -> None:
     """Ask a teacher about events, once for each; its opinions go to the label store."""
     the_task = get_task(task)
     who = get_teacher(teacher, settings, the_task)
-    with LabelStore(store) as opened, Quarantine() as quarantine, step_progress() as progress:
-        bar = progress.add_task("reading")
-        events = collect_events(
-            data,
-            the_task,
-            text_column=text_column,
-            label_column=label_column,
-            quarantine=quarantine,
+    budget = Budget(usd=budget_usd, tokens=budget_tokens, events=budget_events)
+    _check_price(who, budget)
+    with LabelStore(store) as opened, Quarantine() as quarantine:
+        with step_progress() as progress:
+            progress.add_task("reading")
+            events = collect_events(
+                data,
+                the_task,
+                text_column=text_column,
+                label_column=label_column,
+                keep=who.columns,
+                quarantine=quarantine,
+            )
+        if sample is not None and sample < len(events):
+            rows = np.random.default_rng(seed).permutation(len(events))[:sample]
+            events = events.take(np.sort(rows))
+        if dry_run:
+            _print_plan(opened, who, events, the_task)
+        elif probe:
+            _print_probe(opened, who, events, the_task, probe_calls, budget)
+        else:
+            _run(opened, who, events, the_task, budget)
+        if quarantine.count:
+            err.print(quarantine.summary())
+
+
+def _run(store: LabelStore, who: Teacher, events: Events, task: Task, budget: Budget) -> None:
+    started = time.monotonic()
+    with step_progress() as progress:
+        bar = progress.add_task("asking")
+
+        def advance(now: Progress) -> None:
+            seconds = time.monotonic() - started
+            rest = seconds / max(now.done, 1) * (now.total - now.done)
+            left = f", {rest:,.0f} s left" if now.done else ""
+            cost = f", {_cost(now.account)}" if now.account is not None else ""
+            progress.update(
+                bar,
+                description=f"asking {safe(now.who)}: {now.done:,} of {now.total:,}{cost}{left}",
+            )
+
+        result = label_events(store, who, events, task, budget=budget, on_progress=advance)
+    for name, member in result.members.items():
+        _print_result(name, member, task)
+    name = f"{who.labeler.name} {who.labeler.version}".strip()
+    _print_result(name, result, task)
+    if isinstance(who, LanguageModelTeacher):
+        total = Ledger(store, task, who.labeler).spent()
+        out.print(
+            f"in all runs: {total.events:,} events asked, "
+            f"{total.input_tokens + total.output_tokens:,} tokens, {total.cost_usd:.4f} USD"
         )
-        done = 0
 
-        def advance(n: int) -> None:
-            nonlocal done
-            done += n
-            progress.update(bar, description=f"asking: {done:,} of {len(events):,}")
 
-        result = label_events(opened, who, events, the_task, on_progress=advance)
-    name = f"{safe(who.labeler.name)} {safe(who.labeler.version)}".strip()
+def _print_result(name: str, result: Labelled, task: Task) -> None:
+    given_up = f", {result.given_up:,} given up before" if result.given_up else ""
     out.print(
-        f"{name}: {result.events:,} events, {result.known:,} judged before, "
+        f"{safe(name)}: {result.events:,} events, {result.known:,} judged before{given_up}, "
         f"{result.new:,} new opinions, {result.silent:,} without one"
     )
-    if result.compared:
-        share = wilson(result.agreed, result.compared)
+    if result.account is not None:
+        _print_account(result.account)
+    n = len(result.labels)
+    if not n:
+        return
+    right = result.probabilities.argmax(axis=1) == result.labels
+    out.print(f"agrees with {_rate(wilson(int(right.sum()), n))} of {n:,} labels of the data")
+    if n >= MIN_COMPARED:
+        confidence = result.probabilities.max(axis=1)
+        error = expected_calibration_error(confidence, right)
+        own = result.probabilities[np.arange(n), result.labels]
+        loss = float(-np.log(np.maximum(own, 1e-12)).mean())
         out.print(
-            f"agrees with {share.value:.3f} ({share.low:.3f} to {share.high:.3f}) of "
-            f"{result.compared:,} labels of the data"
+            f"calibration: mean confidence {confidence.mean():.3f}, expected calibration error "
+            f"{error:.3f}, log loss {loss:.3f}"
         )
-    if quarantine.count:
-        err.print(quarantine.summary())
+        if task.bad:
+            _print_bad(result, task)
+
+
+def _print_bad(result: Labelled, task: Task) -> None:
+    bad = np.array([name in task.bad for name in task.classes])
+    said, is_bad = bad[result.probabilities.argmax(axis=1)], bad[result.labels]
+    if is_bad.any() and (~is_bad).any():
+        caught = wilson(int((said & is_bad).sum()), int(is_bad.sum()))
+        alarms = wilson(int((said & ~is_bad).sum()), int((~is_bad).sum()))
+        out.print(f"of the bad it calls {_rate(caught)} bad, of the rest {_rate(alarms)}")
+
+
+def _print_account(account: Account) -> None:
+    spent = account.spent
+    out.print(
+        f"{account.calls:,} calls ({account.retries:,} tried again), {spent.input_tokens:,} tokens "
+        f"in, {spent.output_tokens:,} out, {spent.cost_usd:.4f} USD"
+    )
+    for reason, count in account.rejects.most_common(5):
+        out.print(f"rejected {count:,}: {safe(reason, 120)}")
+    if account.uncertain:
+        out.print(
+            f"{account.uncertain:,} calls broke after they were sent: counted by their estimate"
+        )
+    if account.unanswered:
+        err.print(f"{account.unanswered:,} events got no answer: run again to ask for them")
+    if account.stopped:
+        err.print(f"stopped: {account.stopped}; run again to go on")
+
+
+def _print_plan(store: LabelStore, who: Teacher, events: Events, task: Task) -> None:
+    if not isinstance(who, LanguageModelTeacher):
+        raise SettingsError(f"the teacher {who.kind!r} costs nothing: there is nothing to estimate")
+    plan = plan_run(store, who, events, task)
+    price = "" if who.price is not None else " (no price known: set [price])"
+    out.print(
+        f"{plan.events:,} events to ask about ({plan.known:,} judged before) in {plan.calls:,} "
+        f"calls: about {plan.estimate.input_tokens:,} tokens in, "
+        f"{plan.estimate.output_tokens:,} out, {plan.estimate.cost_usd:.4f} USD{price}"
+    )
+    where = "leaves this network" if who.hosted else "stays here"
+    redaction = "with" if who.redacts else "without"
+    out.print(f"what is sent {where}, {redaction} redaction; nothing was asked")
+
+
+def _print_probe(
+    store: LabelStore, who: Teacher, events: Events, task: Task, n_calls: int, budget: Budget
+) -> None:
+    with step_progress() as progress:
+        progress.add_task("probing")
+        probe = probe_injection(store, who, events, task, n_calls=n_calls, budget=budget)
+    out.print(
+        f"{safe(who.labeler.name)}: planted text turned {_rate(probe.flips)} of "
+        f"{probe.flips.n_rows:,} bad verdicts; harmless text turned {_rate(probe.control)} of "
+        f"{probe.control.n_rows:,}"
+    )
+    if probe.detected is not None:
+        out.print(f"the detector flagged {_rate(probe.detected)} of the injected events")
+    if probe.unanswered:
+        out.print(f"{probe.unanswered:,} injected events got no usable answer")
+    for title, rates in (("move", probe.families), ("written", probe.disguises)):
+        table = Table(title, "events", "turned", "95 % interval", box=None)
+        for name, rate in rates.items():
+            interval = f"{rate.low:.2f} to {rate.high:.2f}"
+            table.add_row(name, str(rate.n_rows), f"{rate.value:.2f}", interval)
+        out.print(table)
+    if probe.account is not None:
+        _print_account(probe.account)
+
+
+def _check_price(who: Teacher, budget: Budget) -> None:
+    members = getattr(who, "members", [who])
+    for member in members:
+        if (
+            isinstance(member, LanguageModelTeacher)
+            and member.price is None
+            and budget.usd is not None
+        ):
+            raise SettingsError(
+                f"no price is known for {member.settings.model!r}: a budget in USD needs "
+                "`price = { input = ..., output = ... }` in the teacher's settings"
+            )
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.value:.3f} ({rate.low:.3f} to {rate.high:.3f})"
+
+
+def _cost(account: Account) -> str:
+    return f"{account.spent.cost_usd:.4f} USD, {account.spent.tokens:,} tokens"

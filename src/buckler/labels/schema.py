@@ -69,6 +69,65 @@ OPINIONS = Table(
     Index("opinions_by_labeler", "task_id", "labeler_id"),
 )
 
+# What asking has cost: one row a call, answered or not.
+CALLS = Table(
+    "calls",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("task_id", Integer, ForeignKey("tasks.id"), nullable=False),
+    Column("labeler_id", Integer, ForeignKey("labelers.id"), nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("opinions", Integer, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("created_s", BigInteger, nullable=False),
+)
+
+# Answers that were paid for and say nothing usable: such an event is not asked about for ever.
+REJECTS = Table(
+    "rejects",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("event_id", LargeBinary(16), nullable=False),
+    Column("task_id", Integer, ForeignKey("tasks.id"), nullable=False),
+    Column("labeler_id", Integer, ForeignKey("labelers.id"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_s", BigInteger, nullable=False),
+    Index("rejects_by_event", "event_id", "task_id", "labeler_id"),
+)
+
+FLAGS = Table(
+    "flags",
+    METADATA,
+    Column("event_id", LargeBinary(16), primary_key=True),
+    Column("flag", Text, primary_key=True),
+    Column("detail", Text, nullable=False),
+    Column("created_s", BigInteger, nullable=False),
+)
+
+# What was cut out of an event before it left the house: the only way back.
+REDACTIONS = Table(
+    "redactions",
+    METADATA,
+    Column("event_id", LargeBinary(16), primary_key=True),
+    Column("placeholder", Text, primary_key=True),
+    Column("original", Text, nullable=False),
+)
+
+# Batches that a provider works on while nobody waits.
+SUBMISSIONS = Table(
+    "submissions",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("task_id", Integer, ForeignKey("tasks.id"), nullable=False),
+    Column("labeler_id", Integer, ForeignKey("labelers.id"), nullable=False),
+    Column("content", Text, nullable=False),  # JSON: which events each request asks about
+    Column("provider_id", Text),  # null until the provider has confirmed it
+    Column("collected", Integer, nullable=False),
+    Column("created_s", BigInteger, nullable=False),
+)
+
 
 def _create(connection: Connection) -> None:
     METADATA.create_all(connection, tables=[TASKS, LABELERS, EVENTS, OPINIONS])
@@ -99,8 +158,12 @@ def _forbid_changes(connection: Connection) -> None:
     )
 
 
+def _add_ledger(connection: Connection) -> None:
+    METADATA.create_all(connection, tables=[CALLS, REJECTS, FLAGS, REDACTIONS, SUBMISSIONS])
+
+
 # Append only; a migration that was released is never changed.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create, _forbid_changes)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create, _forbid_changes, _add_ledger)
 
 
 def migrate(connection: Connection) -> None:

@@ -52,10 +52,11 @@ class LabelStore:
         elif url.startswith("postgresql://"):
             url = url.replace("postgresql://", "postgresql+pg8000://", 1)
         self.where = str(where)
+        self._open: Connection | None = None
         try:
             self._engine = _engine(url)
-            self._insert_sql = str(self._insert(OPINIONS).compile(dialect=self._engine.dialect))
-            with self._writing() as connection:
+            self._insert_sql = str(self.insert(OPINIONS).compile(dialect=self._engine.dialect))
+            with self.writing() as connection:
                 migrate(connection)
         except ModuleNotFoundError:
             raise MissingExtraError("PostgreSQL", "postgres") from None
@@ -152,8 +153,8 @@ class LabelStore:
                     strict=True,
                 )
             )
-            with self._writing() as connection:
-                keys = (self._task_id(connection, task), self._labeler_id(connection, labeler))
+            with self.writing() as connection:
+                keys = self.keys(connection, task, labeler)
                 revisions: dict[bytes, int] = {}
                 if labeler.kind == "human":
                     batch, revisions = new_verdicts(connection, *keys, batch)
@@ -170,15 +171,15 @@ class LabelStore:
             part = [
                 dict(zip(names, r, strict=True)) for r in rows[start : start + _ROWS_A_STATEMENT]
             ]
-            added += connection.execute(self._insert(OPINIONS).values(part)).rowcount
+            added += connection.execute(self.insert(OPINIONS).values(part)).rowcount
         return added
 
     def add_events(self, ids: Sequence[bytes], texts: Sequence[bytes]) -> None:
         """Keep the texts of events, for those who review or export them."""
         rows = [{"id": i, "text": t} for i, t in zip(ids, texts, strict=True)]
         for start in range(0, len(rows), BATCH_ROWS):
-            with self._writing() as connection:
-                connection.execute(self._insert(EVENTS), rows[start : start + BATCH_ROWS])
+            with self.writing() as connection:
+                connection.execute(self.insert(EVENTS), rows[start : start + BATCH_ROWS])
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ class LabelStore:
         """Return which of these events the labeler has already judged: they need no call."""
         found: set[bytes] = set()
         iterator = iter(ids)
-        with self._reading() as connection:
+        with self.reading() as connection:
             task_id = connection.scalar(_task_query(task))
             labeler_id = connection.scalar(_labeler_query(labeler))
             if task_id is None or labeler_id is None:
@@ -202,13 +203,13 @@ class LabelStore:
 
     def labelers(self) -> dict[int, Labeler]:
         """Return every labeler by its id."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(select(LABELERS)).all()
         return {row.id: Labeler(row.name, row.version, row.kind) for row in rows}
 
     def tasks(self) -> list[tuple[str, list[str]]]:
         """Return name and classes of every task that has been judged."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [(r.name, json.loads(r.classes)) for r in connection.execute(select(TASKS))]
 
     def opinions(self, task: Task, event_id: bytes | None = None) -> Iterator[OpinionBatch]:
@@ -221,7 +222,7 @@ class LabelStore:
         )
         if event_id is not None:
             query = query.where(OPINIONS.c.event_id == event_id)
-        with self._reading() as connection:
+        with self.reading() as connection:
             result = connection.execution_options(yield_per=BATCH_ROWS).execute(query)
             for rows in result.partitions(BATCH_ROWS):
                 yield as_batch(rows, len(task.classes))
@@ -230,7 +231,7 @@ class LabelStore:
         """Return the stored texts of these events."""
         found: dict[bytes, bytes] = {}
         iterator = iter(ids)
-        with self._reading() as connection:
+        with self.reading() as connection:
             while part := list(islice(iterator, IDS_A_QUERY)):
                 query = select(EVENTS.c.id, EVENTS.c.text).where(EVENTS.c.id.in_(part))
                 found.update((bytes(r.id), bytes(r.text)) for r in connection.execute(query))
@@ -253,7 +254,7 @@ class LabelStore:
             .group_by(TASKS.c.name, LABELERS.c.name, LABELERS.c.version, LABELERS.c.kind)
             .order_by(TASKS.c.name, LABELERS.c.name, LABELERS.c.version)
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query).all()
         return [(r[0], Labeler(r[1], r[2], r[3]), int(r[4]), float(r[5] or 0)) for r in rows]
 
@@ -268,7 +269,21 @@ class LabelStore:
     # --- the database -------------------------------------------------------------------------
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
+        """Make all that is written inside one transaction; one thread at a time."""
+        with self.writing() as connection:
+            self._open = connection
+            try:
+                yield connection
+            finally:
+                self._open = None
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction; errors of the database become OutputError."""
+        if self._open is not None:
+            yield self._open
+            return
         try:
             with self._engine.begin() as connection:
                 yield connection
@@ -276,26 +291,31 @@ class LabelStore:
             raise OutputError(f"{self.where}: {_first_line(error)}") from error
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection to read with; errors of the database become InputError."""
         try:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise InputError(f"{self.where}: {_first_line(error)}") from error
 
-    def _insert(self, table: Any) -> Any:
-        """An insert that passes over rows whose key is there."""
+    def keys(self, connection: Connection, task: Task, labeler: Labeler) -> tuple[int, int]:
+        """Return the ids of task and labeler, entering them where they are new."""
+        return self._task_id(connection, task), self._labeler_id(connection, labeler)
+
+    def insert(self, table: Any) -> Any:
+        """Return an insert that passes over rows whose key is there."""
         dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
         return dialect.insert(table).on_conflict_do_nothing()
 
     def _task_id(self, connection: Connection, task: Task) -> int:
         row = {"name": task.name, "classes": _classes(task)}
-        connection.execute(self._insert(TASKS), row)
+        connection.execute(self.insert(TASKS), row)
         return int(connection.scalar(_task_query(task)) or 0)
 
     def _labeler_id(self, connection: Connection, labeler: Labeler) -> int:
         row = {"name": labeler.name, "version": labeler.version, "kind": labeler.kind}
-        connection.execute(self._insert(LABELERS), row)
+        connection.execute(self.insert(LABELERS), row)
         stored = connection.execute(
             select(LABELERS).where(
                 LABELERS.c.name == labeler.name, LABELERS.c.version == labeler.version

@@ -7,12 +7,13 @@ from pydantic import BaseModel, ConfigDict
 
 from buckler.errors import SettingsError
 from buckler.settings_file import read_settings
+from buckler.tasks.command_line import COMMAND_LINE
 from buckler.tasks.email import EMAIL
 from buckler.tasks.task import Task
 from buckler.tasks.url_category import URL_CATEGORY
 from buckler.tasks.url_threat import URL_THREAT
 
-_BUILT_IN = {task.name: task for task in (EMAIL, URL_CATEGORY, URL_THREAT)}
+_BUILT_IN = {task.name: task for task in (COMMAND_LINE, EMAIL, URL_CATEGORY, URL_THREAT)}
 
 
 def list_tasks() -> list[Task]:
@@ -55,6 +56,8 @@ class _TaskFile(BaseModel):
     group_columns: tuple[str, ...] = ("group",)
     group_by: str = "none"
     aliases: dict[str, str] = {}
+    guidance: str = ""
+    medium: str = "text"
 
 
 def _task_from_toml(path: Path) -> Task:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from buckler.errors import InputError, SettingsError
 from buckler.normalisers import Normaliser, get_normaliser
 
+MEDIA = ("url", "message", "command-line", "text")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -31,6 +33,10 @@ class Task:
         Other spellings of a class in data, such as ``malicious`` for ``phishing``.
     description
         What the task decides, in a sentence.
+    guidance
+        What a teacher is told beyond the classes: what decides in doubt, what is easily mistaken.
+    medium
+        What an event is: ``url``, ``message``, ``command-line`` or ``text``.
     """
 
     name: str
@@ -44,6 +50,8 @@ class Task:
     group_by: str = "none"
     aliases: dict[str, str] = field(default_factory=dict)
     description: str = ""
+    guidance: str = ""
+    medium: str = "text"
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -61,6 +69,8 @@ class Task:
             raise SettingsError(
                 f"task {self.name!r}: group_by must be none, registered-domain or sender-domain"
             )
+        if self.medium not in MEDIA:
+            raise SettingsError(f"task {self.name!r}: medium must be one of {', '.join(MEDIA)}")
         get_normaliser(self.normaliser)
 
     @property
@@ -72,6 +82,13 @@ class Task:
     def canonical(self) -> Normaliser:
         """The normaliser itself."""
         return get_normaliser(self.normaliser)
+
+    def readable(self, raw: bytes | str) -> str:
+        """Return an event as a person reads it: a message parsed, all else as it is."""
+        prepare = self.canonical.prepare
+        if prepare is not None:
+            return prepare(raw).replace("\x1f", "\n")
+        return raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
 
     def class_index(self, label: str) -> int:
         """Return the index of a label as data spells it.

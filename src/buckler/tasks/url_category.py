@@ -41,4 +41,9 @@ URL_CATEGORY = Task(
     text_columns=("url", "text"),
     label_columns=("category", "label"),
     group_by="registered-domain",
+    guidance=(
+        "Judge by the words in the domain, in any language, and by what you know of the site. "
+        "Choose the most specific label that fits."
+    ),
+    medium="url",
 )

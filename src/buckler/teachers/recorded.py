@@ -15,7 +15,7 @@ from buckler.errors import InputError, SettingsError
 from buckler.events import Events
 from buckler.labels import Labeler, Opinion
 from buckler.tasks import Task
-from buckler.teachers.teacher import Teacher, teacher
+from buckler.teachers.teacher import Teacher, required, teacher
 
 _MAX_LINE_BYTES = 1 << 20
 
@@ -31,7 +31,7 @@ class RecordedTeacher(Teacher):
         self._opinions = opinions
 
     @classmethod
-    def from_file(cls, path: Path, task: Task) -> "RecordedTeacher":
+    def from_file(cls, path: Path | None, task: Task) -> "RecordedTeacher":
         """Read ``.parquet`` or ``.jsonl`` with event_id, labeler, version, kind, p_CLASS.
 
         Raises
@@ -41,6 +41,7 @@ class RecordedTeacher(Teacher):
         InputError
             If it cannot be read.
         """
+        path = required(path, cls.kind, "a file that `buckler labels export` wrote")
         opinions: dict[bytes, Opinion] = {}
         labelers: set[tuple[str, str, str]] = set()
         columns = [f"p_{name}" for name in task.classes]

@@ -18,7 +18,7 @@ from buckler.events import Events
 from buckler.labels import Labeler, Opinion
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
-from buckler.teachers.teacher import Teacher, teacher
+from buckler.teachers.teacher import Teacher, required, teacher
 
 MAX_PATTERN_MEMORY_BYTES = 64 << 20
 
@@ -66,7 +66,7 @@ class RulesTeacher(Teacher):
             self._evidence[row, task.class_index(rule.label)] = np.log(rule.confidence)
 
     @classmethod
-    def from_file(cls, path: Path, task: Task) -> "RulesTeacher":
+    def from_file(cls, path: Path | None, task: Task) -> "RulesTeacher":
         """Read ``name``, ``match``, ``case_sensitive`` and a list of ``[[rule]]``.
 
         Raises
@@ -74,6 +74,7 @@ class RulesTeacher(Teacher):
         SettingsError
             If the file makes no sense, or a pattern is none.
         """
+        path = required(path, cls.kind, "a TOML file of patterns")
         file = read_settings(path, _RuleFile)
         version = sha256(file.model_dump_json().encode()).hexdigest()[:12]
         try:

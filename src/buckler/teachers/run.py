@@ -1,16 +1,47 @@
 """Asks a teacher about events, once for each, and keeps every answer at once."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from buckler.events import Events
 from buckler.labels import LabelStore, Opinion
+from buckler.labels.ledger import Ledger, add_flags, add_redactions
 from buckler.tasks import Task
+from buckler.teachers.anthropic import AnthropicTeacher
+from buckler.teachers.asking.batch_run import BatchRun
+from buckler.teachers.asking.injection import FLAG
+from buckler.teachers.asking.language_model import LanguageModelTeacher, Prepared
+from buckler.teachers.asking.limits import Budget, Spending
+from buckler.teachers.asking.paid_run import Account, Outcome, PaidRun
+from buckler.teachers.committee import Committee
 from buckler.teachers.teacher import Teacher
 
 BATCH_ROWS = 1000
+MAX_REJECTS = 2  # an event with so many unusable answers is not asked about again
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    done, total
+        Events.
+    account
+        Of a language model.
+    who
+        Name of the labeler: a committee's members speak one after the other.
+    """
+
+    done: int
+    total: int
+    account: Account | None
+    who: str
 
 
 @dataclass(frozen=True)
@@ -23,20 +54,40 @@ class Labelled:
         Different events that were given.
     known
         Of these, already judged by this labeler in this version: not asked again.
+    given_up
+        Not asked again because answers were unusable before.
     new
         New opinions.
     silent
         Events of which the teacher said nothing.
-    agreed, compared
-        How often its verdict was the event's own label, of those that have one (new ones only).
+    probabilities, labels
+        New opinions of events that have a label of their own, to compare: float64 [n, classes]
+        and int32 [n].
+    account
+        What a language model cost; None for other teachers.
+    members
+        Of a committee: its members' runs.
     """
 
     events: int
     known: int
+    given_up: int
     new: int
     silent: int
-    agreed: int
-    compared: int
+    probabilities: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int32]
+    account: Account | None = None
+    members: dict[str, "Labelled"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, from a dry run."""
+
+    events: int
+    known: int
+    calls: int
+    estimate: Spending
 
 
 def label_events(
@@ -45,33 +96,181 @@ def label_events(
     events: Events,
     task: Task,
     *,
-    on_progress: Callable[[int], None] | None = None,
+    budget: Budget | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Labelled:
     """Ask a teacher about every event that it has not judged before.
 
-    Answers are stored batch by batch: stop at any time, and the next run asks for the rest.
+    Answers are stored as they come: stop at any time, and the next run asks for the rest.
     """
+    members: dict[str, Labelled] = {}
+    if isinstance(teacher, Committee):
+        for member in teacher.members:
+            name = f"{member.labeler.name} {member.labeler.version}".strip()
+            members[name] = label_events(
+                store, member, events, task, budget=budget, on_progress=on_progress
+            )
+        teacher.hear(store, task)
+    rows, known, given_up = _unasked(store, teacher, events, task)
+    todo = events.take(rows)
+    heard = _Heard(task, todo)
+    account: Account | None = None
+
+    def report(done: int) -> None:
+        if on_progress is not None:
+            on_progress(Progress(done, len(todo), account, teacher.labeler.name))
+
+    if isinstance(teacher, LanguageModelTeacher):
+        keeper = _Keeper(store, teacher, task, heard)
+
+        def advance(so_far: Account) -> None:
+            nonlocal account
+            account = so_far
+            report(so_far.spent.events)
+
+        account = _ask(teacher, keeper, todo, budget, advance)
+    else:
+        for start in range(0, len(todo), BATCH_ROWS):
+            batch = todo.take(np.arange(start, min(start + BATCH_ROWS, len(todo))))
+            said = [opinion for opinion in teacher.annotate(batch) if opinion is not None]
+            heard.add(said)
+            if said:
+                _keep_texts(store, batch, {opinion.event_id for opinion in said})
+                store.add(task, teacher.labeler, said)
+            report(start + len(batch))
+    return Labelled(
+        events=known + given_up + len(todo),
+        known=known,
+        given_up=given_up,
+        new=heard.count,
+        silent=len(todo) - heard.count,
+        probabilities=heard.probabilities(),
+        labels=np.array(heard.labels, np.int32),
+        account=account,
+        members=members,
+    )
+
+
+def plan_run(store: LabelStore, teacher: LanguageModelTeacher, events: Events, task: Task) -> Plan:
+    """Estimate what a run would cost, without asking anything."""
+    rows, known, _ = _unasked(store, teacher, events, task)
+    each = teacher.settings.events_per_call
+    prepared = list(teacher.prepare(events.take(rows)))
+    total = Spending()
+    for start in range(0, len(prepared), each):
+        total += teacher.estimate(prepared[start : start + each])
+    samples = 1 if teacher.uses_logprobs else teacher.settings.samples
+    return Plan(len(rows), known, -(-len(rows) // each) * samples, total)
+
+
+def _unasked(
+    store: LabelStore, teacher: Teacher, events: Events, task: Task
+) -> tuple[npt.NDArray[np.intp], int, int]:
+    """Return the rows to ask about, how many events are known, and how many are given up."""
     ids = events.table.column("id").to_pylist()
     first = {event_id: row for row, event_id in reversed(list(enumerate(ids)))}
     known = store.known(task, teacher.labeler, first)
-    rows = np.array(sorted(row for i, row in first.items() if i not in known), np.intp)
-    new = silent = agreed = compared = 0
-    for start in range(0, len(rows), BATCH_ROWS):
-        batch = events.take(rows[start : start + BATCH_ROWS])
-        answers = teacher.annotate(batch)
-        said = [(row, answer) for row, answer in enumerate(answers) if answer is not None]
-        spoken: list[Opinion] = [answer for _, answer in said]
-        silent += len(batch) - len(said)
-        if said:
-            asked = batch.take(np.array([row for row, _ in said], np.intp))
-            store.add_events(
-                asked.table.column("id").to_pylist(), asked.table.column("text").to_pylist()
-            )
-            new += store.add(task, teacher.labeler, spoken)
-            verdicts = np.array([np.argmax(answer.probabilities) for answer in spoken])
-            labelled = asked.labels >= 0
-            compared += int(labelled.sum())
-            agreed += int((verdicts == asked.labels)[labelled].sum())
-        if on_progress is not None:
-            on_progress(len(batch))
-    return Labelled(len(first), len(known), new, silent, agreed, compared)
+    given_up: set[bytes] = set()
+    if isinstance(teacher, LanguageModelTeacher):
+        given_up = Ledger(store, task, teacher.labeler).rejected(MAX_REJECTS) & first.keys()
+        given_up -= known
+    rows = sorted(row for i, row in first.items() if i not in known and i not in given_up)
+    return np.array(rows, np.intp), len(known), len(given_up)
+
+
+def _ask(
+    teacher: LanguageModelTeacher,
+    keeper: "_Keeper",
+    events: Events,
+    budget: Budget | None,
+    on_progress: Callable[[Account], None],
+) -> Account:
+    prepared = _by_parts(teacher, events)
+    if isinstance(teacher, AnthropicTeacher) and teacher.settings.batches:
+        batches = BatchRun(
+            teacher,
+            keeper.ledger,
+            keeper.close_batch,
+            keeper.keep_events,
+            budget=budget,
+            on_progress=on_progress,
+        )
+        return asyncio.run(batches.ask(prepared))
+    run = PaidRun(teacher, keeper.keep, budget=budget, on_progress=on_progress)
+    return asyncio.run(run.ask(prepared))
+
+
+def _by_parts(teacher: LanguageModelTeacher, events: Events) -> Iterator[Prepared]:
+    for start in range(0, len(events), BATCH_ROWS):
+        rows = np.arange(start, min(start + BATCH_ROWS, len(events)))
+        yield from teacher.prepare(events.take(rows))
+
+
+class _Keeper:
+    """Stores all that a call brought in one transaction."""
+
+    def __init__(
+        self, store: LabelStore, teacher: LanguageModelTeacher, task: Task, heard: "_Heard"
+    ) -> None:
+        self._store, self._task, self._heard = store, task, heard
+        self._labeler = teacher.labeler
+        self.ledger = Ledger(store, task, teacher.labeler)
+
+    def keep(self, outcomes: list[Outcome]) -> None:
+        """Store opinions, costs, rejects, and what was noticed about the events."""
+        with self._store.transaction():
+            self._keep(outcomes)
+        for outcome in outcomes:
+            self._heard.add(outcome.opinions)
+
+    def close_batch(self, outcomes: list[Outcome], number: int) -> None:
+        """Store outcomes and note that their batch is collected."""
+        with self._store.transaction():
+            self._keep(outcomes)
+            self.ledger.close(number)
+        for outcome in outcomes:
+            self._heard.add(outcome.opinions)
+
+    def keep_events(self, asked: Sequence[Prepared]) -> None:
+        """Store events with what was noticed about them."""
+        self._store.add_events([e.event_id for e in asked], [e.raw for e in asked])
+        add_flags(self._store, [(e.event_id, FLAG, e.injection) for e in asked if e.injection])
+        add_redactions(self._store, [(e.event_id, e.originals) for e in asked if e.originals])
+
+    def _keep(self, outcomes: list[Outcome]) -> None:
+        self.keep_events([event for outcome in outcomes for event in outcome.asked])
+        opinions = [opinion for outcome in outcomes for opinion in outcome.opinions]
+        if opinions:
+            self._store.add(self._task, self._labeler, opinions)
+        self.ledger.record_rejects(reject for outcome in outcomes for reject in outcome.rejects)
+        self.ledger.record_calls(outcome.call for outcome in outcomes)
+
+
+class _Heard:
+    """New opinions, compared with the events' own labels."""
+
+    def __init__(self, task: Task, events: Events) -> None:
+        ids = events.table.column("id").to_pylist()
+        self._label = {
+            i: label for i, label in zip(ids, events.labels.tolist(), strict=True) if label >= 0
+        }
+        self._n_classes = len(task.classes)
+        self._rows: list[tuple[float, ...]] = []
+        self.labels: list[int] = []
+        self.count = 0
+
+    def add(self, opinions: Sequence[Opinion]) -> None:
+        self.count += len(opinions)
+        for opinion in opinions:
+            if opinion.event_id in self._label:
+                self._rows.append(opinion.probabilities)
+                self.labels.append(self._label[opinion.event_id])
+
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        return np.array(self._rows, np.float64).reshape(-1, self._n_classes)
+
+
+def _keep_texts(store: LabelStore, events: Events, ids: set[bytes]) -> None:
+    columns = (events.table.column(name).to_pylist() for name in ("id", "text"))
+    spoken = [(i, text) for i, text in zip(*columns, strict=True) if i in ids]
+    store.add_events([i for i, _ in spoken], [text for _, text in spoken])

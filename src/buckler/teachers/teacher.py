@@ -27,21 +27,34 @@ class Teacher(ABC):
         The name by which it is chosen.
     labeler
         Who speaks, with a version that changes whenever it could say something else.
+    columns
+        Further columns of the events that it looks at, where they are there.
     """
 
     kind = ""
     labeler: Labeler
+    columns: tuple[str, ...] = ()
 
     @classmethod
     @abstractmethod
-    def from_file(cls, path: Path, task: Task) -> "Teacher":
-        """Make a teacher from its file of settings."""
+    def from_file(cls, path: Path | None, task: Task) -> "Teacher":
+        """Make a teacher from its file of settings; None where the user gave none."""
 
     @abstractmethod
     def annotate(self, events: Events) -> list[Opinion | None]:
         """Return an opinion for each event, or None where there is nothing to say."""
 
 
+_BUILT_IN = (
+    "anthropic",
+    "chat",
+    "committee",
+    "encoder",
+    "gguf",
+    "recorded",
+    "rules",
+    "sigma",
+)
 _TEACHERS: dict[str, type[Teacher]] = {}
 
 
@@ -53,14 +66,19 @@ def teacher(kind: type[Teacher]) -> type[Teacher]:
 
 @cache
 def _teachers() -> dict[str, type[Teacher]]:
-    for module in ("recorded", "rules"):
+    for module in _BUILT_IN:
         import_module(f"buckler.teachers.{module}")
     for entry in entry_points(group="buckler.teachers"):
         teacher(entry.load())
     return _TEACHERS
 
 
-def get_teacher(kind: str, path: Path, task: Task) -> Teacher:
+def list_teachers() -> list[str]:
+    """Return the kinds that are installed."""
+    return sorted(_teachers())
+
+
+def get_teacher(kind: str, path: Path | None, task: Task) -> Teacher:
     """Return a teacher of this kind, made from its file.
 
     Raises
@@ -72,3 +90,16 @@ def get_teacher(kind: str, path: Path, task: Task) -> Teacher:
     if kind not in known:
         raise SettingsError(f"unknown teacher {kind!r}: known are {', '.join(sorted(known))}")
     return known[kind].from_file(path, task)
+
+
+def required(path: Path | None, kind: str, what: str) -> Path:
+    """Return the file of settings of a teacher that cannot do without.
+
+    Raises
+    ------
+    SettingsError
+        If none was given.
+    """
+    if path is None:
+        raise SettingsError(f"the teacher {kind!r} needs --settings: {what}")
+    return path

@@ -1,0 +1,73 @@
+"""Makes an event safe to show to a language model: data between fences, never an instruction.
+
+An event is written by an attacker. Before it is shown, hidden characters are taken out, it is cut
+to a bounded length that keeps head and tail, written as one JSON string in which no character can
+open or close anything, and put between two lines with a tag that nobody could have known.
+"""
+
+import json
+import re
+import secrets
+import unicodedata
+
+HEAD_SHARE = 2 / 3
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+_VISIBLE_CONTROLS = frozenset("\n\t")
+# What chat templates take for the start or end of a turn: <|im_end|>, [INST], <<SYS>>, </s> ...
+_TURN_MARKS = re.compile(r"\[(?=/?\s{0,3}(?:INST|SYS|TOOL|AVAILABLE_TOOLS))", re.IGNORECASE)
+
+
+def without_hidden(text: str) -> str:
+    """Replace each run of control, bidirectional and other invisible characters by its length.
+
+    That something was hidden is a sign in itself, so it is told; what was hidden is not.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown: list[str] = []
+    hidden = 0
+    for character in text:
+        if character not in _VISIBLE_CONTROLS and _is_hidden(character):
+            hidden += 1
+            continue
+        if hidden:
+            shown.append(f"[{hidden} hidden]")
+            hidden = 0
+        shown.append(character)
+    if hidden:
+        shown.append(f"[{hidden} hidden]")
+    return "".join(shown)
+
+
+def _is_hidden(character: str) -> bool:
+    return (
+        unicodedata.category(character) in _HIDDEN
+        or "\ufe00" <= character <= "\ufe0f"  # variation selectors can carry bytes
+        or "\U000e0100" <= character <= "\U000e01ef"
+    )
+
+
+def truncated(text: str, max_characters: int) -> str:
+    """Keep the first two thirds and the last third of what is allowed; say how much is missing."""
+    if len(text) <= max_characters:
+        return text
+    head = int(max_characters * HEAD_SHARE)
+    tail = max_characters - head
+    missing = len(text) - head - tail
+    return f"{text[:head]} [... {missing} characters left out ...] {text[len(text) - tail :]}"
+
+
+def as_json_string(text: str) -> str:
+    """Write text as a JSON string that holds neither angle brackets nor marks of a turn."""
+    quoted = json.dumps(text, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    return _TURN_MARKS.sub("\\\\u005b", quoted)
+
+
+def new_tag() -> str:
+    """Return a name for an event that nobody could have known when it was written."""
+    return secrets.token_hex(4)
+
+
+def fenced(text: str, tag: str) -> str:
+    """Put an event between two lines with its tag."""
+    return f"<<event {tag}>>\n{as_json_string(text)}\n<<end {tag}>>"

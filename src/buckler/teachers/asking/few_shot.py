@@ -1,0 +1,69 @@
+"""Chooses the labelled examples that a prompt shows: the same number a class, unlike each other."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import SettingsError
+from buckler.events import collect_events
+from buckler.tasks import Task
+from buckler.teachers.asking.prompt import Example
+
+_MAX_ROWS_A_CLASS = 2000
+_DIMENSIONS = 512
+
+
+def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
+    """Return `n` examples, classes in turn.
+
+    Of each class the most typical event comes first (nearest to the mean of its hashed byte
+    3-grams), then whichever is farthest from those chosen (Gonzalez 1985).
+
+    Raises
+    ------
+    SettingsError
+        If nothing in the file is labelled.
+    """
+    events = collect_events([path], task)
+    chosen: list[list[int]] = []
+    for label in range(len(task.classes)):
+        rows = np.flatnonzero(events.labels == label)
+        step = max(1, len(rows) // _MAX_ROWS_A_CLASS)
+        rows = rows[::step][:_MAX_ROWS_A_CLASS]
+        if len(rows):
+            vectors = np.stack([_vector(events.texts[row]) for row in rows.tolist()])
+            chosen.append([int(rows[i]) for i in _spread(vectors, min(n, len(rows)))])
+    if not chosen:
+        raise SettingsError(f"{path}: no labelled event to choose examples from")
+    turns = [
+        rows[turn] for turn in range(max(map(len, chosen))) for rows in chosen if turn < len(rows)
+    ]
+    texts = events.table.column("text")
+    return [
+        Example(
+            texts[row].as_py().decode("utf-8", "surrogateescape"),
+            task.class_names[int(events.labels[row])],
+        )
+        for row in turns[:n]
+    ]
+
+
+def _vector(text: bytes) -> npt.NDArray[np.float32]:
+    data = np.frombuffer(text[:4096].ljust(3), np.uint8).astype(np.uint32)
+    grams = data[:-2] * 65_599 + data[1:-1] * 257 + data[2:]
+    counts = np.bincount((grams * np.uint32(2_654_435_761)) >> 23, minlength=_DIMENSIONS)
+    vector = np.sqrt(counts.astype(np.float32))
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def _spread(vectors: npt.NDArray[np.float32], n: int) -> list[int]:
+    """Greedy k-centre, from the most typical on."""
+    first = int((vectors @ vectors.mean(axis=0)).argmax())
+    chosen = [first]
+    nearest = vectors @ vectors[first]
+    while len(chosen) < n:
+        farthest = int(nearest.argmin())
+        chosen.append(farthest)
+        nearest = np.maximum(nearest, vectors @ vectors[farthest])
+    return chosen

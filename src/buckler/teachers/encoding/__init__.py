@@ -1,0 +1,1 @@
+"""A pre-trained transformer: texts to tokens, fine-tuning, and fast labelling on a CPU."""

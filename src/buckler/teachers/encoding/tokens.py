@@ -1,0 +1,114 @@
+"""Texts to token ids, and batches of texts of like length."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import InputError, MissingExtraError
+
+Ids = npt.NDArray[np.int64]
+_CHARACTERS_A_TOKEN = 8  # texts are cut before they are tokenised: no token is longer on average
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts of like length, padded to the longest.
+
+    Attributes
+    ----------
+    rows
+        int64 [n]: which texts.
+    ids, mask
+        int64 [n, tokens].
+    """
+
+    rows: Ids
+    ids: Ids
+    mask: Ids
+
+
+class Tokens:
+    """A tokenizer of the `tokenizers` library, from a model's folder.
+
+    Parameters
+    ----------
+    folder
+        Holds ``tokenizer.json``.
+    max_tokens
+        Longer texts keep head and tail: two thirds from the start, one from the end.
+    """
+
+    def __init__(self, folder: Path, max_tokens: int) -> None:
+        try:
+            from tokenizers import Tokenizer
+        except ImportError:
+            raise MissingExtraError("the teacher 'encoder'", "torch,onnx") from None
+        path = folder / "tokenizer.json"
+        try:
+            self._tokenizer: Any = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises plain Exception
+            raise InputError(f"{path}: cannot be read ({str(error)[:100]})") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._max = max_tokens
+
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
+        """Return the token ids of each text, special tokens included."""
+        limit = self._max * _CHARACTERS_A_TOKEN
+        cut = [t if len(t) <= limit else t[: 2 * limit // 3] + t[-limit // 3 :] for t in texts]
+        found = []
+        for encoded in self._tokenizer.encode_batch(cut):
+            ids = np.array(encoded.ids, np.int64)
+            if len(ids) > self._max:
+                head = 2 * self._max // 3
+                ids = np.concatenate([ids[:head], ids[len(ids) - (self._max - head) :]])
+            found.append(ids)
+        return found
+
+
+def bucketed(encoded: Sequence[Ids], max_tokens: int, *, max_rows: int = 512) -> Iterator[Batch]:
+    """Yield batches from short to long, each of at most so many tokens with its padding."""
+    lengths = np.array([len(ids) for ids in encoded])
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        end = start + 1
+        while (
+            end < len(order)
+            and end - start < max_rows
+            and (end - start + 1) * lengths[order[end]] <= max_tokens
+        ):
+            end += 1
+        yield padded(encoded, order[start:end])
+        start = end
+
+
+def shuffled(
+    encoded: Sequence[Ids], batch_rows: int, random: np.random.Generator
+) -> Iterator[Batch]:
+    """Yield batches in random order, each of texts of like length, all texts once."""
+    order = random.permutation(len(encoded))
+    lengths = np.array([len(ids) for ids in encoded])
+    pool = batch_rows * 64
+    batches = []
+    for start in range(0, len(order), pool):
+        rows = order[start : start + pool]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += [rows[i : i + batch_rows] for i in range(0, len(rows), batch_rows)]
+    for number in random.permutation(len(batches)):
+        yield padded(encoded, batches[number])
+
+
+def padded(encoded: Sequence[Ids], rows: Ids) -> Batch:
+    """Put these texts into one batch."""
+    longest = max(len(encoded[row]) for row in rows)
+    ids = np.zeros((len(rows), longest), np.int64)
+    mask = np.zeros((len(rows), longest), np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(encoded[row])] = encoded[row]
+        mask[i, : len(encoded[row])] = 1
+    return Batch(np.asarray(rows, np.int64), ids, mask)
