@@ -118,16 +118,15 @@ class ChatTeacher(LanguageModelTeacher):
 
         client = self.open()
         for _ in range(_MAX_DOWNGRADES):
+            body = self._body(question, n, sampling=sampling)
             try:
                 # Not `chat.completions.create`: walking its types costs more than the call.
-                data = await client.post(
-                    "/chat/completions",
-                    cast_to=object,
-                    body=self._body(question, n, sampling=sampling),
-                )
+                data = await client.post("/chat/completions", cast_to=object, body=body)
             except openai.APIStatusError as error:
-                if error.status_code in (400, 422) and self._downgrade(str(error), n):
-                    continue
+                if error.status_code in (400, 422):
+                    self._downgrade(str(error), body)
+                    if self._body(question, n, sampling=sampling) != body:
+                        continue  # another call may have found it out meanwhile
                 raise translated(error, self.settings.model) from error
             except (openai.OpenAIError, ValueError) as error:
                 raise translated(error, self.settings.model) from error
@@ -140,12 +139,13 @@ class ChatTeacher(LanguageModelTeacher):
             "messages": [{"role": "system", "content": question.system}, *question.messages],
             self._length: self.max_tokens(len(question.tags)),
         }
-        if not sampling:
+        likeliest = self.uses_logprobs and not sampling
+        if likeliest:
             body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
         elif self._with_n and n > 1:
             body["n"] = n
         if self._with_temperature:
-            body["temperature"] = self.settings.temperature if sampling else 0
+            body["temperature"] = 0 if likeliest else self.settings.temperature
         if self._output == "json-schema":
             schema = {"name": "answer", "strict": True, "schema": question.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -153,26 +153,23 @@ class ChatTeacher(LanguageModelTeacher):
             body["response_format"] = {"type": "json_object"}
         return body
 
-    def _downgrade(self, message: str, n: int) -> bool:
-        """Give up what the server complains of; False if that is nothing of ours."""
-        auto = self.settings
-        if "logprobs" in message and self.uses_logprobs and auto.probabilities == "auto":
-            self.uses_logprobs = False
+    def _downgrade(self, message: str, body: dict[str, Any]) -> None:
+        """Give up what the server complains of, if the user did not insist on it."""
+        if "logprobs" in message and "logprobs" in body:
+            self.uses_logprobs = self.settings.probabilities == "logprobs"
         elif (
             re.search(r"response_format|json_schema|json schema|grammar", message)
-            and self._output != "text"
-            and auto.output == "auto"
+            and "response_format" in body
+            and self.settings.output == "auto"
         ):
-            self._output = "json" if self._output == "json-schema" else "text"
-        elif "max_completion_tokens" in message and self._length == "max_tokens":
+            strict = body["response_format"]["type"] == "json_schema"
+            self._output = "json" if strict else "text"
+        elif "max_completion_tokens" in message and "max_tokens" in body:
             self._length = "max_completion_tokens"
-        elif "temperature" in message and self._with_temperature:
+        elif "temperature" in message and "temperature" in body:
             self._with_temperature = False
-        elif n > 1 and self._with_n and re.search(r"\bn\b|completion choices", message):
+        elif "n" in body and re.search(r"\bn\b|completion choices", message):
             self._with_n = False
-        else:
-            return False
-        return True
 
     def _replies(self, data: Any, *, sampling: bool) -> Replies:
         try:
