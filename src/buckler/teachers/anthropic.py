@@ -58,7 +58,10 @@ class AnthropicSettings(AskSettings):
 
 @teacher
 class AnthropicTeacher(LanguageModelTeacher):
-    """Asks a model of Anthropic; probabilities come from samples, the form from a forced tool."""
+    """Asks a model of Anthropic; probabilities come from samples, the form from a forced tool.
+
+    The service draws at its own temperature: newer versions of it refuse any other.
+    """
 
     kind = "anthropic"
     settings: AnthropicSettings
@@ -82,7 +85,7 @@ class AnthropicTeacher(LanguageModelTeacher):
     def from_file(cls, path: Path | None, task: Task) -> "AnthropicTeacher":
         """Read the settings of `AnthropicSettings` from TOML."""
         path = required(path, cls.kind, "a TOML file with its model")
-        return cls(task, read_settings(path, AnthropicSettings))
+        return cls(task, read_settings(path, AnthropicSettings).relative_to(path))
 
     def open(self) -> Any:
         """Return the client; connections are shared by all calls of a run."""
@@ -116,7 +119,6 @@ class AnthropicTeacher(LanguageModelTeacher):
         return {
             "model": self.settings.model,
             "max_tokens": self.max_tokens(len(question.tags)),
-            "temperature": min(1.0, self.settings.temperature),
             "system": [
                 {
                     "type": "text",

@@ -88,7 +88,7 @@ class ChatTeacher(LanguageModelTeacher):
     def from_file(cls, path: Path | None, task: Task) -> "ChatTeacher":
         """Read the settings of `ChatSettings` from TOML."""
         path = required(path, cls.kind, "a TOML file with its model")
-        return cls(task, read_settings(path, ChatSettings))
+        return cls(task, read_settings(path, ChatSettings).relative_to(path))
 
     def open(self) -> Any:
         """Return the client; connections are shared by all calls of a run."""

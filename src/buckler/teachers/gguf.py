@@ -67,7 +67,8 @@ class GgufTeacher(ChatTeacher):
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "GgufTeacher":
         """Read the settings of `GgufSettings` from TOML, or take them all by default."""
-        return cls(task, read_settings(path, GgufSettings) if path else GgufSettings())
+        settings = read_settings(path, GgufSettings) if path else GgufSettings()
+        return cls(task, settings.relative_to(path))
 
     def open(self) -> Any:
         """Start the server, if it does not run yet, and return a client of it."""

@@ -110,6 +110,9 @@ class SigmaTeacher(Teacher):
         lowest = LEVELS.index(settings.min_level)
         for rule in _read_rules(settings.rules, self.skipped):
             level = rule.level.name.lower() if rule.level else "medium"
+            if rule.errors:
+                self.skipped[rule.title or "without a title"] = str(rule.errors[0])[:200]
+                continue
             if LEVELS.index(level) < lowest:
                 continue
             self._leaves = set()

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import SettingsError
-from buckler.events import collect_events
+from buckler.events import Events, collect_events
 from buckler.tasks import Task
 from buckler.teachers.asking.prompt import Example
 
@@ -28,7 +28,7 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
     events = collect_events([path], task)
     chosen: list[list[int]] = []
     for label in range(len(task.classes)):
-        rows = np.flatnonzero(events.labels == label)
+        rows = _different(events, np.flatnonzero(events.labels == label))
         step = max(1, len(rows) // _MAX_ROWS_A_CLASS)
         rows = rows[::step][:_MAX_ROWS_A_CLASS]
         if len(rows):
@@ -47,6 +47,11 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
         )
         for row in turns[:n]
     ]
+
+
+def _different(events: Events, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    first = {events.texts[row]: row for row in reversed(rows.tolist())}
+    return np.array(sorted(first.values()), np.intp)
 
 
 def _vector(text: bytes) -> npt.NDArray[np.float32]:

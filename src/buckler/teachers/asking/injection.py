@@ -91,6 +91,7 @@ _MOVES = {
         r"end_of_turn|start_of_turn)\s?\|?>",
         r"\[/?inst\]|<</?sys>>|</s>\s?<s>|###\s?(?:instruction|system|response)",
         r"[\"']role[\"']\s?:\s?[\"'](?:system|assistant|developer)",
+        r"</(?:untrusted|instructions?|event)>",
         r"<<\s?(?:end|event) ?[0-9a-f]*\s?>>",
         r"(?:^|\n)\s?(?:assistant|system)\s?:\s",
     ),
@@ -104,6 +105,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,4000}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){12,2000}")
 _APART = re.compile(r"\b\w[.\-_*]\w[.\-_*]\w[.\-_*]\w\b")
 _APART_MARK = re.compile(r"(?<=\b\w)[.\-_*](?=\w\b)")
+_TERMINAL = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")
 _LEET = str.maketrans("01345789@$!|", "oieastbgasil")
 _CONFUSABLE = str.maketrans(
     "асеорхуіјѕԁһѵΑΒΕΖΗΙΚΜΝΟΡΤΥΧανοτικρАВЕКМНОРСТХ",
@@ -153,15 +155,15 @@ def _moves() -> Any:
 def _views(text: str) -> Iterator[tuple[str, str]]:
     plain = _simplified(text)
     yield "", plain
-    tags = "".join(chr(ord(c) - 0xE0000) for c in text if "\U000e0020" <= c <= "\U000e007e")
-    if tags:
-        yield "tag characters", tags
-    decoded = plain
+    decoded, raw = plain, text
     if "%" in text:
-        decoded = _simplified(unquote(unquote(text)))
+        raw = unquote(unquote(text))
+        decoded = _simplified(raw)
         yield "percent-encoded", decoded
-    if not text.isascii():
-        yield "look-alike letters", plain.translate(_CONFUSABLE)
+    if not raw.isascii():
+        tags = "".join(chr(ord(c) - 0xE0000) for c in raw if "\U000e0020" <= c <= "\U000e007e")
+        yield "tag characters", tags
+        yield "look-alike letters", decoded.translate(_CONFUSABLE)
     words = re.sub(r"[+_\-./=,*~^`#]+", " ", decoded)
     if words != plain:
         yield "spaced", words
@@ -200,6 +202,7 @@ def _decoded(kind: str, run: str) -> Iterator[tuple[str, str]]:
 
 
 def _simplified(text: str) -> str:
+    text = _TERMINAL.sub("", text)
     if text.isascii():
         return re.sub(r"[ \t\r\f\v]+", " ", text)
     visible = "".join(
