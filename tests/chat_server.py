@@ -88,7 +88,8 @@ class Model:
     def batch(self, path: str, body: dict[str, Any] | None, host: str) -> tuple[int, Any]:
         if body is not None:
             number = f"batch_{len(self.batches) + 1}"
-            self.batches[number] = {"requests": body["requests"], "since": time.time()}
+            answers = {r["custom_id"]: self.message(r["params"]) for r in body["requests"]}
+            self.batches[number] = {"answers": answers, "since": time.time()}
             self.log.write(f"#{number}\n")
             self.log.flush()
             return 200, self.state(number, host)
@@ -98,21 +99,21 @@ class Model:
             return 200, {"data": data, "has_more": False, "first_id": None, "last_id": None}
         if parts[-1] == "results":
             lines = []
-            for number, request in enumerate(self.batches[parts[-2]]["requests"]):
+            for number, (name, answer) in enumerate(self.batches[parts[-2]]["answers"].items()):
                 result: dict[str, Any] = {
                     "type": "errored",
                     "error": {"type": "error", "error": {"type": "api_error", "message": "x"}},
                 }
                 if number % 10 != 9 or not self.options.batch_errors:
-                    result = {"type": "succeeded", "message": self.message(request["params"])}
-                lines.append(json.dumps({"custom_id": request["custom_id"], "result": result}))
+                    result = {"type": "succeeded", "message": answer}
+                lines.append(json.dumps({"custom_id": name, "result": result}))
             return 200, "\n".join(reversed(lines))  # in another order, as the real one may
         return 200, self.state(parts[-1], host)
 
     def state(self, number: str, host: str) -> dict[str, Any]:
         batch = self.batches[number]
         ended = time.time() - batch["since"] > self.options.batch_seconds
-        count = len(batch["requests"])
+        count = len(batch["answers"])
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(batch["since"]))
         return {
             "id": number,
