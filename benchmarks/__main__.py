@@ -4,7 +4,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import footprint, labels, pipelines, quality, scoring, training
+from benchmarks import (
+    asking,
+    encoder,
+    footprint,
+    labels,
+    pipelines,
+    quality,
+    scoring,
+    teachers,
+    training,
+)
 from benchmarks.measure import machine_line, pin_to_one_core
 
 SECTIONS = {
@@ -15,13 +25,22 @@ SECTIONS = {
     "pipelines": pipelines.run,
     "labels": labels.run,
     "footprint": footprint.run,
+    "asking": asking.run,
+    "encoder": encoder.run,
+    "teachers": teachers.run,
 }
+SLOW = ("encoder", "teachers")  # minutes of fine-tuning: only when named
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument(
+        "sections",
+        nargs="*",
+        metavar="SECTION",
+        help=f"{', '.join(SECTIONS)}; by default all but {' and '.join(SLOW)}",
+    )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the public data sets")
     arguments = parser.parse_args()
     unknown = set(arguments.sections) - set(SECTIONS)
@@ -32,7 +51,7 @@ def main() -> int:
         return 2
     print(machine_line())
     pin_to_one_core()
-    for name in arguments.sections or SECTIONS:
+    for name in arguments.sections or [s for s in SECTIONS if s not in SLOW]:
         print(f"\n## {name}\n", flush=True)
         SECTIONS[name](arguments.data)
     return 0

@@ -77,6 +77,11 @@ class EncoderTeacher(Teacher):
 
     Its probabilities are calibrated (temperature, or Platt for two classes) on labels of groups
     that it did not see in training.
+
+    Attributes
+    ----------
+    model_folder
+        The pre-trained model.
     """
 
     kind = "encoder"
@@ -92,8 +97,8 @@ class EncoderTeacher(Teacher):
 
         self._settings, self._task = settings, task
         self._note = on_note or _say
-        self._model = _model_folder(settings.model)
-        self._tokens = Tokens(self._model, settings.max_tokens)
+        self.model_folder = _model_folder(settings.model)
+        self._tokens = Tokens(self.model_folder, settings.max_tokens)
         self._labelled = _labelled(settings, task)
         version = self._version()
         self.labeler = Labeler(settings.name, version, "model")
@@ -158,7 +163,7 @@ class EncoderTeacher(Teacher):
         train, held = self._labelled.take(split.left), self._labelled.take(split.right)
         encoded = self._tokens.encode(_readable(train, self._task))
         held_encoded = self._tokens.encode(_readable(held, self._task))
-        network = fine_tune.load_network(self._model, len(self._task.classes), s.seed)
+        network = fine_tune.load_network(self.model_folder, len(self._task.classes), s.seed)
         self._note(f"fine-tuning on {len(train):,} labels, {len(held):,} held out")
         fitted = fine_tune.fit(
             network,
@@ -198,9 +203,9 @@ class EncoderTeacher(Teacher):
         said = s.model_dump(include={"held_out", "epochs", "patience", "batch_rows", "seed"})
         said |= s.model_dump(include={"learning_rate", "max_tokens", "precision"})
         digest.update(json.dumps([TRAINING_VERSION, said, self._task.class_names]).encode())
-        config = self._model / "config.json"
+        config = self.model_folder / "config.json"
         digest.update(config.read_bytes() if config.exists() else b"")
-        weights = self._model / "model.safetensors"
+        weights = self.model_folder / "model.safetensors"
         if weights.exists():
             digest.update(str(weights.stat().st_size).encode())
             with weights.open("rb") as file:

@@ -113,6 +113,15 @@ class Judged:
     rejects: list[tuple[bytes, str]]
 
 
+@dataclass(frozen=True)
+class _Given:
+    """One reply, read: answers, reasons why there is none, and probabilities of its own, by tag."""
+
+    answers: dict[str, Answer]
+    reasons: dict[str, str]
+    own: dict[str, npt.NDArray[np.float64] | None]
+
+
 class LanguageModelTeacher(Teacher):
     """Asks a language model, one call for one or several events.
 
@@ -255,18 +264,24 @@ class LanguageModelTeacher(Teacher):
         question = self.prompt.question(
             [(t, event.text) for t, event in zip(tags, events, strict=True)]
         )
-        replies: list[Reply] = []
+        given: list[_Given] = []
         if self.uses_logprobs:
             if self.settings.prior_correction and self._prior is None:
                 await self._measure_prior(send)
-            replies = (await send(question, 1, False)).choices
-        wanted = 1 if self._is_clear(tags, replies) else self.settings.samples
-        while len(replies) < wanted:
-            got = (await send(question, wanted - len(replies), True)).choices
+            given = [self._read(r, tags) for r in (await send(question, 1, False)).choices]
+        wanted = 1 if given and self._is_clear(given[0]) else self.settings.samples
+        while len(given) < wanted:
+            got = (await send(question, wanted - len(given), True)).choices
             if not got:
                 break
-            replies += got
-        return self.read([event.event_id for event in events], tags, replies)
+            given += [self._read(reply, tags) for reply in got]
+        return self._judged([event.event_id for event in events], tags, given)
+
+    def read(
+        self, event_ids: Sequence[bytes], tags: Sequence[str], replies: Sequence[Reply]
+    ) -> Judged:
+        """Turn all replies to one question into opinions and rejects."""
+        return self._judged(event_ids, tags, [self._read(reply, tags) for reply in replies])
 
     async def _measure_prior(self, send: Send) -> None:
         """Ask about events without content, to see which classes are favoured anyway.
@@ -276,74 +291,60 @@ class LanguageModelTeacher(Teacher):
         async with self._prior_lock:
             if self._prior is not None:
                 return
-            found = []
+            clear = []
             for nothing in ("N/A", "...", "unknown"):
                 question = self.prompt.question([(new_tag(), nothing)])
-                replies = (await send(question, 1, False)).choices
-                answers, _ = read_answers(replies[0].content, question.tags, self.task)
-                for answer in answers.values():
-                    found.append(self._from_tokens(answer, replies[0]))
-            clear = [p for p in found if p is not None]
+                reply = (await send(question, 1, False)).choices[0]
+                clear += [p for p in self._read(reply, question.tags).own.values() if p is not None]
             n = len(self.task.classes)
             self._prior = np.mean(clear, axis=0) if clear else np.full(n, 1 / n)
 
-    def _is_clear(self, tags: list[str], replies: list[Reply]) -> bool:
-        """Tell whether one reply has the probabilities of all that it answers."""
-        if not replies:
-            return False
-        answers, _ = read_answers(replies[0].content, tags, self.task)
-        clear = all(
-            self._from_tokens(answer, replies[0]) is not None for answer in answers.values()
-        )
+    def _read(self, reply: Reply, tags: Sequence[str]) -> "_Given":
+        answers, reasons = read_answers(reply.content, tags, self.task)
+        own: dict[str, npt.NDArray[np.float64] | None] = {}
+        for tag, answer in answers.items():
+            p = None
+            if reply.tokens is not None:
+                p = class_probabilities(reply.tokens, answer.position, self.task.class_names)
+            if p is not None and self._prior is not None:
+                p = p / self._prior
+                p /= p.sum()
+            own[tag] = p
+        return _Given(answers, reasons, own)
+
+    def _is_clear(self, given: "_Given") -> bool:
+        """Tell whether a reply has the probabilities of all that it answers."""
+        clear = all(p is not None for p in given.own.values())
         if not clear:
             self._vague += 1
             if self._vague >= _MAX_VAGUE:
                 self.uses_logprobs = False
         return clear
 
-    def _from_tokens(self, answer: Answer, reply: Reply) -> npt.NDArray[np.float64] | None:
-        if reply.tokens is None:
-            return None
-        p = class_probabilities(reply.tokens, answer.position, self.task.class_names)
-        if p is not None and self._prior is not None:
-            p = p / self._prior
-            p /= p.sum()
-        return p
-
-    def read(
-        self, event_ids: Sequence[bytes], tags: Sequence[str], replies: Sequence[Reply]
+    def _judged(
+        self, event_ids: Sequence[bytes], tags: Sequence[str], given: list["_Given"]
     ) -> Judged:
-        """Turn the replies to one question into opinions and rejects."""
-        read = [read_answers(reply.content, tags, self.task) for reply in replies]
         opinions: list[Opinion] = []
         rejects: list[tuple[bytes, str]] = []
         for tag, event_id in zip(tags, event_ids, strict=True):
-            given = [
-                (answers[tag], reply)
-                for (answers, _), reply in zip(read, replies, strict=True)
-                if tag in answers
-            ]
-            if not given:
-                reasons = [reasons[tag] for _, reasons in read if tag in reasons]
+            answers = [one.answers[tag] for one in given if tag in one.answers]
+            if not answers:
+                reasons = [one.reasons[tag] for one in given if tag in one.reasons]
                 rejects.append((event_id, reasons[-1] if reasons else "no answer"))
                 continue
-            p = self._probabilities(given)
+            p = given[0].own.get(tag) if len(given) == 1 else None
+            if p is None:
+                p = sample_probabilities([a.label for a in answers], len(self.task.classes))
             opinions.append(
                 Opinion(
                     event_id,
                     tuple(p.tolist()),
                     float(p.max()),
-                    given[0][0].why,
+                    answers[0].why,
                     created_s=int(time.time()),
                 )
             )
         return Judged(opinions, rejects)
-
-    def _probabilities(self, given: list[tuple[Answer, Reply]]) -> npt.NDArray[np.float64]:
-        p = self._from_tokens(*given[0]) if len(given) == 1 else None
-        if p is not None:
-            return p
-        return sample_probabilities([a.label for a, _ in given], len(self.task.classes))
 
     def annotate(self, events: Events) -> list[Opinion | None]:
         """Ask about every event, without a store; `label_events` keeps and never asks twice."""

@@ -1,0 +1,121 @@
+"""Accuracy and calibration of every teacher that runs here, on held-out data."""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks.measure import table, use_all_cores
+from buckler.evaluation.assess import assess
+from buckler.events import Events, collect_events
+from buckler.labels import LabelStore
+from buckler.tasks import Task, get_task
+from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
+from buckler.teachers.gguf import GgufSettings, GgufTeacher
+from buckler.teachers.run import label_events
+from buckler.teachers.sigma import SigmaSettings, SigmaTeacher
+from buckler.teachers.teacher import Teacher
+
+GGUF_ROWS = 300
+CASES = (
+    # task, labelled data, test data, labels used, epochs, learning rate
+    ("url-category", "url/category-labelled", "url/category-test", 8_695, 5, 2e-4),
+    ("url-threat", "url/threat-train", "url/threat-test", 12_000, 3, 1e-4),
+    ("command-line", "command_line/labelled", "command_line/test", 10_000, 3, 1e-4),
+)
+
+
+def run(data: Path) -> None:
+    use_all_cores()
+    rows = []
+    for name, labelled, tested, n_labels, epochs, rate in CASES:
+        task = get_task(name)
+        test = collect_events([data / f"{tested}.parquet"], task, keep=SigmaTeacher.columns)
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            few = _few(data / f"{labelled}.parquet", n_labels, work)
+            encoder = EncoderSettings(train=[few], work=work, epochs=epochs, learning_rate=rate)
+            teachers: list[tuple[str, Teacher, int]] = [
+                (f"encoder, {n_labels:,} labels", EncoderTeacher(encoder, task), len(test)),
+                ("gguf, SmolLM2 135M", GgufTeacher(task, GgufSettings()), GGUF_ROWS),
+                (
+                    "gguf, 6 examples shown",
+                    GgufTeacher(task, GgufSettings(few_shot=6, examples=few)),
+                    GGUF_ROWS,
+                ),
+            ]
+            if name == "command-line":
+                rules = [data / "command_line" / "sigma-process-creation.parquet"]
+                sigma = SigmaTeacher(SigmaSettings(rules=rules), task)
+                teachers.append(("sigma, 1,100 rules from medium", sigma, len(test)))
+            for title, teacher, n in teachers:
+                rows.append((Path(tested).name, title, *_figures(teacher, task, test, n, work)))
+                print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
+    table(
+        (
+            "test data",
+            "teacher",
+            "judged",
+            "accuracy",
+            "ECE",
+            "AUROC",
+            "TPR at FPR 1e-2",
+            "at 1e-3",
+            "rows/s",
+        ),
+        rows,
+    )
+
+
+def _few(path: Path, n: int, work: Path) -> Path:
+    """Draw some of the labels, the same each time."""
+    everything = pq.read_table(path)
+    rows = np.sort(np.random.default_rng(0).permutation(len(everything))[:n])
+    pq.write_table(everything.take(rows), work / "few.parquet")
+    return work / "few.parquet"
+
+
+def _figures(teacher: Teacher, task: Task, test: Events, n: int, work: Path) -> tuple[str, ...]:
+    if n < len(test):
+        test = test.take(np.sort(np.random.default_rng(1).permutation(len(test))[:n]))
+    if isinstance(teacher, EncoderTeacher):
+        teacher.prepare()  # training is not labelling
+    with LabelStore(work / f"{teacher.kind}-{teacher.labeler.version}.db") as store:
+        started = time.perf_counter()
+        label_events(store, teacher, test, task)
+        seconds = time.perf_counter() - started
+        said = {
+            event_id: batch.probabilities[row]
+            for batch in store.opinions(task)
+            for row, event_id in enumerate(batch.event_ids)
+        }
+    ids = test.table.column("id").to_pylist()
+    n_said = len(said)
+    if teacher.labeler.kind == "rule":  # silence is taken for benign
+        silent = np.array([0.95, 0.05], np.float32)
+        said = {i: said.get(i, silent) for i in ids}
+    judged = np.array([row for row, i in enumerate(ids) if i in said], np.intp)
+    p = np.stack([said[ids[row]] for row in judged])
+    found = assess(
+        p,
+        test.labels[judged],
+        test.take(judged).group_codes(),
+        classes=tuple(task.class_names),
+        bad=tuple(task.class_index(name) for name in task.bad),
+        thresholds={},
+        deployed_fpr=None,
+        n_resamples=300,
+    )
+    figures = found.figures
+    return (
+        f"{n_said:,} of {n:,}",
+        str(figures["accuracy"]),
+        f"{found.ece:.3f}",
+        str(figures.get("auroc", "")),
+        str(figures.get("tpr@fpr=0.01", "")),
+        str(figures.get("tpr@fpr=0.001", "")),
+        f"{n / seconds:,.1f}",
+    )
