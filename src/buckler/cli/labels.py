@@ -11,10 +11,12 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.errors import InputError
-from buckler.events import Quarantine
+from buckler.events import Quarantine, collect_events
 from buckler.labels import Labeler, LabelStore, open_existing
 from buckler.labels.exchange import export_opinions, import_labels
+from buckler.labels.ledger import flags_of, redactions_of
 from buckler.labels.merging import Merge, merge_opinions
+from buckler.learning.noise_estimate import estimate_noise, write_suspects
 from buckler.tasks import Task, get_task
 
 app = typer.Typer(
@@ -91,6 +93,9 @@ def show(
     text: Annotated[str, typer.Argument(help="The event's text, or its id in hexadecimal.")],
     task: TaskName,
     store: Store = "labels.db",
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show what was redacted for hosted teachers.")
+    ] = False,
 ) -> None:
     """Show every opinion of one event, and the target that they give."""
     the_task = get_task(task)
@@ -109,6 +114,13 @@ def show(
                 out.print(safe(line + f"({batch.probabilities[i, best]:.3f})", 300))
                 if batch.rationales[i]:
                     out.print(f"    {safe(str(batch.rationales[i]), 500)}")
+        for flag, detail in flags_of(opened, event_id).items():
+            out.print(f"  flag: {flag}, {safe(detail, 300)}")
+        originals = redactions_of(opened, [event_id]).get(event_id, {})
+        if originals and not reveal:
+            out.print(f"  redacted: {', '.join(originals)} (--reveal shows what they stand for)")
+        for placeholder, original in originals.items() if reveal else ():
+            out.print(f"  {placeholder}: {safe(original, 300)}")
         merged = merge_opinions(opened.opinions(the_task), labelers, Merge.DAWID_SKENE)
     row = merged.event_ids.index(event_id)
     best = int(merged.probabilities[row].argmax())
@@ -177,6 +189,60 @@ def conflicts(
                     said = f"{the_task.class_names[best]} {batch.probabilities[i, best]:.2f}"
                     out.print(f"  {safe(who.name)} {safe(who.version)}: {said}")
     out.print(f"{len(several):,} of {len(merged.event_ids):,} events are in dispute")
+
+
+@app.command("noise")
+def noise(
+    data: Annotated[list[Path], typer.Argument(help="Labelled files or folders.")],
+    task: TaskName,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A .csv file for the suspect rows.")
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    folds: Annotated[int, typer.Option(help="Of cross-fitting.", min=2, max=20)] = 5,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    limit: Annotated[int, typer.Option(help="How many suspects to show.", min=0)] = 10,
+) -> None:
+    """Estimate how many labels are wrong, class by class, and list the most doubtful ones."""
+    the_task = get_task(task)
+    with Quarantine() as quarantine, step_progress() as progress:
+        bar = progress.add_task("reading")
+        events = collect_events(
+            data,
+            the_task,
+            text_column=text_column,
+            label_column=label_column,
+            quarantine=quarantine,
+        )
+        progress.update(bar, description="cross-fitting")
+        found = estimate_noise(events, the_task, "ngram", {}, folds=folds, seed=seed)
+    n = len(found.events)
+    out.print(
+        f"about {found.noise_rate:.1%} of {n:,} labels are wrong by the estimate; "
+        f"{len(found.suspects):,} rows are suspect"
+    )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("label", "rows", "est. wrong", "most often really"):
+        table.add_column(heading, justify="right" if heading in ("rows", "est. wrong") else "left")
+    names = the_task.class_names
+    for index, name in enumerate(names):
+        row = found.joint[index]
+        if row.sum():
+            others = np.where(np.arange(len(row)) == index, 0, row)
+            truly = names[int(others.argmax())] if others.any() else "-"
+            count = int((found.events.labels == index).sum())
+            table.add_row(name, f"{count:,}", f"{others.sum() / row.sum():.1%}", truly)
+    out.print(table)
+    for row in found.suspects[:limit].tolist():
+        text = the_task.readable(found.events.table.column("text")[row].as_py())
+        label, better = names[found.events.labels[row]], names[found.suggested[row]]
+        out.print(f"{label}, rather {better} ({found.quality[row]:.3f}): {safe(text, 120)}")
+    if output is not None:
+        write_suspects(found, the_task, output)
+        out.print(f"suspects: {output}")
+    if quarantine.count:
+        err.print(quarantine.summary())
 
 
 def _event_id(text: str) -> bytes:

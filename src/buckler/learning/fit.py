@@ -75,29 +75,15 @@ def fit_student(
     InputError
         If a class of the task has no example, or the groups are too few for the folds.
     """
-    labelled = np.flatnonzero(events.labels >= 0)
-    if len(labelled) < len(events):
-        events = events.take(labelled)
+    events = _labelled(events)
     n_classes = len(task.classes)
-    _check_classes(events.labels, task)
-    fold_of = assign_folds(events, folds, seed)
+    crossed = cross_fit(events, task, family, settings, folds=folds, seed=seed, on_epoch=on_epoch)
+    logits, epochs = crossed.logits, crossed.epochs
     weights = np.ones(len(events), np.float32)
     examples = Examples(events.texts, events.targets(n_classes), weights)
-    logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
-    best_epochs = []
-    for fold in range(folds):
-        held_out = np.flatnonzero(fold_of == fold)
-        rest = np.flatnonzero(fold_of != fold)
-        student = get_student(family, {**settings, "seed": seed})
-        student.fit(
-            _subset(examples, rest), _subset(examples, held_out), _named(on_epoch, fold, folds)
-        )
-        logits[held_out] = student.predict_logits(examples.texts.take(held_out))
-        best_epochs.append(student.best_epoch_)
-    epochs = max(1, round(float(np.median(best_epochs))))
     n_suspect = 0
     if drop_suspects:
-        probabilities = _probabilities(_calibrated(logits, fit_calibration(logits, events.labels)))
+        probabilities = crossed.probabilities(events.labels)
         kept = np.flatnonzero(~suspect_labels(probabilities, events.labels))
         n_suspect = len(events) - len(kept)
         events, examples, logits = events.take(kept), _subset(examples, kept), logits[kept]
@@ -114,6 +100,67 @@ def fit_student(
         thresholds = choose_thresholds(badness, np.isin(events.labels, bad))
     n_groups = len(np.unique(events.group_codes()))
     return Fitted(final, calibration, thresholds, len(events), n_groups, n_suspect, epochs)
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """What students say of events of groups that they did not see in training.
+
+    Attributes
+    ----------
+    logits
+        float32 [n, 1] or [n, classes].
+    epochs
+        How many passes served best.
+    """
+
+    logits: Floats
+    epochs: int
+
+    def probabilities(self, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        """Return float64 [n, classes], calibrated on these labels."""
+        calibration = fit_calibration(self.logits, labels)
+        return _probabilities(_calibrated(self.logits, calibration))
+
+
+def cross_fit(
+    events: Events,
+    task: Task,
+    family: str,
+    settings: dict[str, Any],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    on_epoch: OnEpoch | None = None,
+) -> CrossFitted:
+    """Train a student without each fold in turn and let it judge the fold; all rows are labelled.
+
+    Raises
+    ------
+    InputError
+        If a class of the task has no example, or the groups are too few for the folds.
+    """
+    n_classes = len(task.classes)
+    _check_classes(events.labels, task)
+    fold_of = assign_folds(events, folds, seed)
+    examples = Examples(events.texts, events.targets(n_classes), np.ones(len(events), np.float32))
+    logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
+    best_epochs = []
+    for fold in range(folds):
+        held_out = np.flatnonzero(fold_of == fold)
+        rest = np.flatnonzero(fold_of != fold)
+        student = get_student(family, {**settings, "seed": seed})
+        student.fit(
+            _subset(examples, rest), _subset(examples, held_out), _named(on_epoch, fold, folds)
+        )
+        logits[held_out] = student.predict_logits(examples.texts.take(held_out))
+        best_epochs.append(student.best_epoch_)
+    return CrossFitted(logits, max(1, round(float(np.median(best_epochs)))))
+
+
+def _labelled(events: Events) -> Events:
+    rows = np.flatnonzero(events.labels >= 0)
+    return events if len(rows) == len(events) else events.take(rows)
 
 
 def assign_folds(events: Events, folds: int, seed: int) -> npt.NDArray[np.intp]:
