@@ -198,4 +198,4 @@ def test_label_from_the_command_line(tmp_path, rules):
     assert "0 judged before" in done.stdout and "agrees with" in done.stdout
     assert " 0 new opinions" in buckler(*arguments).stdout
     unknown = buckler(*arguments[:5], "oracle", *arguments[6:])
-    assert unknown.returncode == 2 and "known are recorded, rules" in unknown.stderr
+    assert unknown.returncode == 2 and "known are anthropic, chat" in unknown.stderr

@@ -2,10 +2,8 @@
 
 import json
 import ntpath
-import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -19,12 +17,21 @@ from buckler.events import Events
 from buckler.labels import Labeler, Opinion
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
+from buckler.teachers.sigma_conditions import (
+    Compiler,
+    Condition,
+    Facts,
+    Leaf,
+    UnsupportedError,
+    any_of,
+)
 from buckler.teachers.teacher import Teacher, required, teacher
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 MAX_RULE_BYTES = 1 << 20
 MAX_TEXT_CHARACTERS = 32_768
-_MAX_SET_BYTES = 256 << 20
+
+
 # Sigma's field -> the column of the events that holds it.
 COLUMNS = {
     "CommandLine": "text",
@@ -33,21 +40,6 @@ COLUMNS = {
     "ParentCommandLine": "parent",
     "User": "user",
 }
-
-_Leaf = int
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What is known of one event: patterns that matched, and fields that it does not have."""
-
-    hits: set[_Leaf]
-    absent: frozenset[str]
-
-
-# True, False, or None where it depends on a field that the event does not have (Kleene's logic):
-# a filter that cannot be looked at does not let a rule fire.
-_Condition = Callable[[_Facts], bool | None]
 
 
 class SigmaSettings(BaseModel):
@@ -100,10 +92,10 @@ class SigmaTeacher(Teacher):
         if label is None:
             raise SettingsError("a task without a bad class needs `label`")
         self._label = task.class_index(label)
-        self._matchers = {field: _FieldMatcher() for field in COLUMNS}
-        self._rules: list[tuple[str, float, _Condition]] = []
-        self._by_leaf: dict[_Leaf, list[int]] = {}  # the rules that a pattern stands in
-        self._leaves: set[_Leaf] = set()  # of the rule that is being compiled
+        compiler = Compiler(COLUMNS)
+        self._matchers = compiler.matchers
+        self._rules: list[tuple[str, float, Condition]] = []
+        self._by_leaf: dict[Leaf, list[int]] = {}  # the rules that a pattern stands in
         self.skipped: dict[str, str] = {}
         digest = sha256(settings.model_dump_json(exclude={"rules", "name"}).encode())
         confidence = {str(name): share for name, share in settings.confidence.items()}
@@ -115,13 +107,15 @@ class SigmaTeacher(Teacher):
                 continue
             if LEVELS.index(level) < lowest:
                 continue
-            self._leaves = set()
+            compiler.start()
             try:
-                condition = _any([self._compile(c.parsed) for c in rule.detection.parsed_condition])
-            except (_UnsupportedError, _sigma_error()) as error:
+                condition = any_of(
+                    [compiler.compile(c.parsed) for c in rule.detection.parsed_condition]
+                )
+            except (UnsupportedError, _sigma_error()) as error:
                 self.skipped[rule.title] = str(error)[:200]
                 continue
-            for leaf in self._leaves:
+            for leaf in compiler.leaves:
                 self._by_leaf.setdefault(leaf, []).append(len(self._rules))
             self._rules.append((rule.title, confidence.get(level, 0.6), condition))
             digest.update(f"{rule.title}\0{level}\0{rule.to_dict()['detection']}".encode())
@@ -174,163 +168,13 @@ class SigmaTeacher(Teacher):
             if not fields.get("Image"):
                 fields["Image"] = image_of(fields["CommandLine"])
             missing = absent | {field for field, value in fields.items() if not value}
-            hits: set[_Leaf] = set()
+            hits: set[Leaf] = set()
             for field, value in fields.items():
                 self._matchers[field].match(value, hits)
-            facts = _Facts(hits, missing)
+            facts = Facts(hits, missing)
             # Without any of its patterns no rule can be true: those of a negation are unknown.
             touched = {number for leaf in hits for number in self._by_leaf.get(leaf, ())}
             yield sorted(number for number in touched if self._rules[number][2](facts))
-
-    def _compile(self, node: Any) -> _Condition:
-        from sigma import conditions as c
-
-        if isinstance(node, c.ConditionOR):
-            return _any([self._compile(arg) for arg in node.args])
-        if isinstance(node, c.ConditionAND):
-            return _all([self._compile(arg) for arg in node.args])
-        if isinstance(node, c.ConditionNOT):
-            return _not(self._compile(node.args[0]))
-        if isinstance(node, c.ConditionFieldEqualsValueExpression):
-            return self._leaf(node.field, node.value)
-        raise _UnsupportedError("keywords without a field")
-
-    def _leaf(self, field: str, value: Any) -> _Condition:
-        from sigma import types as t
-
-        if isinstance(value, t.SigmaExpansion):
-            return _any([self._leaf(field, v) for v in value.values])
-        if isinstance(value, t.SigmaNull) or (isinstance(value, t.SigmaString) and not str(value)):
-            return lambda facts: None if field in facts.absent else False
-        if field not in self._matchers:  # hashes, company, integrity ...: events do not have them
-            return _unknown
-        leaf = self._matchers[field].add(_pattern(value))
-        self._leaves.add(leaf)
-        return lambda facts: leaf in facts.hits or (None if field in facts.absent else False)
-
-
-def _unknown(facts: _Facts) -> None:  # noqa: ARG001
-    return None
-
-
-def _any(parts: list[_Condition]) -> _Condition:
-    def holds(facts: _Facts) -> bool | None:
-        result: bool | None = False
-        for part in parts:
-            value = part(facts)
-            if value:
-                return True
-            if value is None:
-                result = None
-        return result
-
-    return parts[0] if len(parts) == 1 else holds
-
-
-def _all(parts: list[_Condition]) -> _Condition:
-    def holds(facts: _Facts) -> bool | None:
-        result: bool | None = True
-        for part in parts:
-            value = part(facts)
-            if value is False:
-                return False
-            if value is None:
-                result = None
-        return result
-
-    return parts[0] if len(parts) == 1 else holds
-
-
-def _not(part: _Condition) -> _Condition:
-    def holds(facts: _Facts) -> bool | None:
-        value = part(facts)
-        return None if value is None else not value
-
-    return holds
-
-
-class _UnsupportedError(Exception):
-    pass
-
-
-class _FieldMatcher:
-    """All patterns on one field, matched in one pass."""
-
-    _next_leaf = 0
-
-    def __init__(self) -> None:
-        self._leaves: dict[str, _Leaf] = {}
-        self._sets: list[tuple[Any, list[_Leaf]]] = []
-
-    def add(self, pattern: str) -> _Leaf:
-        if pattern not in self._leaves:
-            _FieldMatcher._next_leaf += 1
-            self._leaves[pattern] = _FieldMatcher._next_leaf
-        return self._leaves[pattern]
-
-    def compile(self) -> None:
-        import re2
-
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = _MAX_SET_BYTES
-        # Wildcards make many states: apart from the plain words, both automata stay small.
-        for wild in (False, True):
-            every = re2.Set.SearchSet(options)
-            kept = []
-            for pattern, leaf in self._leaves.items():
-                if (".*" in pattern) is not wild:
-                    continue
-                every.Add(pattern)
-                kept.append(leaf)
-            if kept:
-                every.Compile()
-                self._sets.append((every, kept))
-
-    def match(self, text: str, hits: set[_Leaf]) -> None:
-        for every, leaves in self._sets:
-            hits.update(leaves[i] for i in every.Match(text) or ())
-
-
-def _pattern(value: Any) -> str:
-    """Return an RE2 pattern for a value of a rule."""
-    from sigma import types as t
-
-    if isinstance(value, t.SigmaRegularExpression):
-        flags = "i" if t.SigmaRegularExpressionFlag.IGNORECASE in value.flags else ""
-        return _checked(f"(?s{flags}){value.regexp}")
-    if isinstance(value, t.SigmaNumber):
-        return f"^{re.escape(str(value))}$"
-    if not isinstance(value, t.SigmaString):
-        raise _UnsupportedError(f"values of type {type(value).__name__}")
-    parts = list(value.s)
-    many, one = t.SpecialChars.WILDCARD_MULTI, t.SpecialChars.WILDCARD_SINGLE
-    start = end = ""
-    if parts and parts[0] is many:
-        parts = parts[1:]
-    else:
-        start = "^"
-    if parts and parts[-1] is many:
-        parts = parts[:-1]
-    else:
-        end = "$"
-    flags = "(?s)" if isinstance(value, t.SigmaCasedString) else "(?is)"
-    body = "".join(
-        ".*" if part is many else "." if part is one else re.escape(str(part)) for part in parts
-    )
-    return f"{flags}{start}{body}{end}"
-
-
-def _checked(pattern: str) -> str:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(pattern, options)
-    except re2.error:
-        raise _UnsupportedError("a regular expression with look-around or the like") from None
-    return pattern
 
 
 def image_of(command_line: str) -> str:
@@ -371,7 +215,7 @@ def _read_rules(paths: list[Path], skipped: dict[str, str]) -> Iterator[Any]:
         for file in files:
             try:
                 yield from _rules_of(file)
-            except (error_type, _UnsupportedError, ValueError, RecursionError) as error:
+            except (error_type, UnsupportedError, ValueError, RecursionError) as error:
                 skipped[str(file)] = f"{type(error).__name__}: {str(error)[:160]}"
 
 
@@ -396,11 +240,11 @@ def _rules_of(file: Path) -> Iterator[Any]:
             )
         return
     if file.stat().st_size > MAX_RULE_BYTES:
-        raise _UnsupportedError("more than 1 MB")
+        raise UnsupportedError("more than 1 MB")
     try:
         documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise _UnsupportedError(f"no YAML: {str(error)[:100]}") from error
+        raise UnsupportedError(f"no YAML: {str(error)[:100]}") from error
     for document in documents:
         if isinstance(document, dict) and "detection" in document:
             source = document.get("logsource") or {}

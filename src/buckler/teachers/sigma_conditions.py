@@ -1,0 +1,204 @@
+"""Sigma's conditions, compiled: patterns of a field in one automaton, logic in three values."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+_MAX_SET_BYTES = 256 << 20
+Leaf = int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one event: patterns that matched, and fields that it does not have."""
+
+    hits: set[Leaf]
+    absent: frozenset[str]
+
+
+# True, False, or None where it depends on a field that the event does not have (Kleene's logic):
+# a filter that cannot be looked at does not let a rule fire.
+Condition = Callable[[Facts], bool | None]
+
+
+class UnsupportedError(Exception):
+    """A rule that cannot be evaluated here; the message says why."""
+
+
+class Compiler:
+    """Turns parsed conditions into functions of what is known of an event.
+
+    Attributes
+    ----------
+    matchers
+        Field -> all patterns on it; fields that are not here are never known.
+    leaves
+        Patterns that were compiled since `start`.
+    """
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        self.matchers = {field: FieldMatcher() for field in fields}
+        self.leaves: set[Leaf] = set()
+
+    def start(self) -> None:
+        """Begin a rule."""
+        self.leaves = set()
+
+    def compile(self, node: Any) -> Condition:
+        """Compile a node of pySigma's parsed condition.
+
+        Raises
+        ------
+        UnsupportedError
+            If it cannot be evaluated here.
+        """
+        from sigma import conditions as c
+
+        if isinstance(node, c.ConditionOR):
+            return any_of([self.compile(arg) for arg in node.args])
+        if isinstance(node, c.ConditionAND):
+            return _all([self.compile(arg) for arg in node.args])
+        if isinstance(node, c.ConditionNOT):
+            return _not(self.compile(node.args[0]))
+        if isinstance(node, c.ConditionFieldEqualsValueExpression):
+            return self._leaf(node.field, node.value)
+        raise UnsupportedError("keywords without a field")
+
+    def _leaf(self, field: str, value: Any) -> Condition:
+        from sigma import types as t
+
+        if isinstance(value, t.SigmaExpansion):
+            return any_of([self._leaf(field, v) for v in value.values])
+        if isinstance(value, t.SigmaNull) or (isinstance(value, t.SigmaString) and not str(value)):
+            return lambda facts: None if field in facts.absent else False
+        if field not in self.matchers:  # hashes, company, integrity ...: events do not have them
+            return _unknown
+        leaf = self.matchers[field].add(_pattern(value))
+        self.leaves.add(leaf)
+        return lambda facts: leaf in facts.hits or (None if field in facts.absent else False)
+
+
+def _unknown(facts: Facts) -> None:  # noqa: ARG001
+    return None
+
+
+def any_of(parts: list[Condition]) -> Condition:
+    """Join conditions by OR."""
+
+    def holds(facts: Facts) -> bool | None:
+        result: bool | None = False
+        for part in parts:
+            value = part(facts)
+            if value:
+                return True
+            if value is None:
+                result = None
+        return result
+
+    return parts[0] if len(parts) == 1 else holds
+
+
+def _all(parts: list[Condition]) -> Condition:
+    def holds(facts: Facts) -> bool | None:
+        result: bool | None = True
+        for part in parts:
+            value = part(facts)
+            if value is False:
+                return False
+            if value is None:
+                result = None
+        return result
+
+    return parts[0] if len(parts) == 1 else holds
+
+
+def _not(part: Condition) -> Condition:
+    def holds(facts: Facts) -> bool | None:
+        value = part(facts)
+        return None if value is None else not value
+
+    return holds
+
+
+class FieldMatcher:
+    """All patterns on one field, matched in one pass."""
+
+    _next_leaf = 0
+
+    def __init__(self) -> None:
+        self._leaves: dict[str, Leaf] = {}
+        self._sets: list[tuple[Any, list[Leaf]]] = []
+
+    def add(self, pattern: str) -> Leaf:
+        """Take in an RE2 pattern; return its number."""
+        if pattern not in self._leaves:
+            FieldMatcher._next_leaf += 1
+            self._leaves[pattern] = FieldMatcher._next_leaf
+        return self._leaves[pattern]
+
+    def compile(self) -> None:
+        """Build the automata; no pattern can be added after it."""
+        import re2
+
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = _MAX_SET_BYTES
+        # Wildcards make many states: apart from the plain words, both automata stay small.
+        for wild in (False, True):
+            every = re2.Set.SearchSet(options)
+            kept = []
+            for pattern, leaf in self._leaves.items():
+                if (".*" in pattern) is not wild:
+                    continue
+                every.Add(pattern)
+                kept.append(leaf)
+            if kept:
+                every.Compile()
+                self._sets.append((every, kept))
+
+    def match(self, text: str, hits: set[Leaf]) -> None:
+        """Add the numbers of all patterns that match."""
+        for every, leaves in self._sets:
+            hits.update(leaves[i] for i in every.Match(text) or ())
+
+
+def _pattern(value: Any) -> str:
+    """Return an RE2 pattern for a value of a rule."""
+    from sigma import types as t
+
+    if isinstance(value, t.SigmaRegularExpression):
+        flags = "i" if t.SigmaRegularExpressionFlag.IGNORECASE in value.flags else ""
+        return _checked(f"(?s{flags}){value.regexp}")
+    if isinstance(value, t.SigmaNumber):
+        return f"^{re.escape(str(value))}$"
+    if not isinstance(value, t.SigmaString):
+        raise UnsupportedError(f"values of type {type(value).__name__}")
+    parts = list(value.s)
+    many, one = t.SpecialChars.WILDCARD_MULTI, t.SpecialChars.WILDCARD_SINGLE
+    start = end = ""
+    if parts and parts[0] is many:
+        parts = parts[1:]
+    else:
+        start = "^"
+    if parts and parts[-1] is many:
+        parts = parts[:-1]
+    else:
+        end = "$"
+    flags = "(?s)" if isinstance(value, t.SigmaCasedString) else "(?is)"
+    body = "".join(
+        ".*" if part is many else "." if part is one else re.escape(str(part)) for part in parts
+    )
+    return f"{flags}{start}{body}{end}"
+
+
+def _checked(pattern: str) -> str:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except re2.error:
+        raise UnsupportedError("a regular expression with look-around or the like") from None
+    return pattern
