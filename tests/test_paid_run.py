@@ -23,6 +23,7 @@ from buckler.teachers.chat import ChatSettings, ChatTeacher
 from buckler.teachers.run import label_events, plan_run
 from tests.chat_server import ALARM, chat_server
 from tests.fault_proxy import FAULTS, fault_proxy
+from tests.postgres import postgres
 from tests.test_cli import buckler
 
 pytest.importorskip("openai", reason="the extra 'llm' is not installed")
@@ -466,3 +467,23 @@ def test_the_probe_measures_flips(tmp_path, server):
     with LabelStore(tmp_path / "a.db") as store:
         names = {name for name, *_ in store.counts()}
         assert names == {"url-threat", "url-threat/injection-probe"}
+
+
+def test_the_books_are_kept_in_postgresql_too(tmp_path, tmp_path_factory, server):
+    with postgres(tmp_path_factory.mktemp("postgres"), 54329) as where:
+        who = teacher(server.url, events_per_call=3, redact=True)
+        events = many(tmp_path, 30)
+        with LabelStore(where) as store:
+            first = label_events(store, who, events, TASK, budget=Budget(events=12))
+            second = label_events(store, who, events, TASK)
+            assert (first.new, second.known, second.new) == (12, 12, 18)
+            check(store, who, 30)
+            ledger = Ledger(store, TASK, who.labeler)
+            assert ledger.spent().opinions == 30
+            number = ledger.submit({"a-0": [b"x" * 16]})
+            ledger.confirm(number, "batch_1")
+            assert ledger.open_submissions()[0].requests == {"a-0": [b"x" * 16]}
+            ledger.close(number)
+            assert not ledger.open_submissions()
+            ledger.record_rejects([(b"x" * 16, "no JSON")] * 2)
+            assert ledger.rejected(2) == {b"x" * 16}
