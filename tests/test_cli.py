@@ -99,7 +99,8 @@ def test_train_eval_score_scan_show_verify(tmp_path, labelled):
         0.01,
         "--set",
         "table_bits=12",
-        "--drop-suspects",
+        "--noise",
+        "drop",
     )
     assert done.returncode == 0, done.stderr
     bundle = tmp_path / "o" / "url-threat.buckler"

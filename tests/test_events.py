@@ -22,7 +22,7 @@ from buckler.events.splitting import (
     split_by_group,
     split_by_time,
 )
-from buckler.learning.fit import assign_folds
+from buckler.learning.cross_fit import assign_folds
 from buckler.normalisers import CanonicalTexts
 from buckler.tasks import get_task
 from tests.made_up import made_up_events, made_up_table

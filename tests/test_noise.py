@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from buckler.events import collect_events
-from buckler.learning.fit import cross_fit
+from buckler.learning.cross_fit import cross_fit
 from buckler.learning.noise import suspect_labels
 from buckler.learning.noise_estimate import estimate_noise
 from buckler.tasks import get_task

@@ -57,7 +57,7 @@ on_leak = "drop"         # near-duplicates of a test mail are left out of traini
 [student]
 family = "ngram"
 folds = 5
-drop_suspects = true     # some labels are wrong: leave out those that probably are
+noise = "drop"           # some labels are wrong: leave out those that probably are
 
 [evaluation]
 deployed_fpr = 0.01

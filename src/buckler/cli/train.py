@@ -9,6 +9,7 @@ from buckler.cli.results import print_run
 from buckler.cli.run import run_with_progress
 from buckler.errors import SettingsError
 from buckler.events.splitting import OnLeak
+from buckler.learning.noise import Noise
 from buckler.learning.recipe import (
     DataSection,
     EvaluationSection,
@@ -38,9 +39,9 @@ def train(
         list[str] | None,
         typer.Option("--set", help="A setting of the student, as NAME=VALUE; may be repeated."),
     ] = None,
-    drop_suspects: Annotated[
-        bool, typer.Option("--drop-suspects", help="Leave out rows whose label is probably wrong.")
-    ] = False,
+    noise: Annotated[
+        Noise, typer.Option(help="What to do about labels that may be wrong.")
+    ] = Noise.NONE,
     format_name: Annotated[
         str | None,
         typer.Option("--format", help="Read as parquet, csv, jsonl, lines, eml or mbox."),
@@ -64,7 +65,7 @@ def train(
             {
                 "family": student,
                 "seed": seed,
-                "drop_suspects": drop_suspects,
+                "noise": noise,
                 **_settings(setting or []),
             }
         ),
@@ -79,7 +80,7 @@ def _settings(pairs: list[str]) -> dict[str, int | float | str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise SettingsError(f"--set {pair}: write it as NAME=VALUE")
-        if name in ("family", "folds", "seed", "drop_suspects"):
+        if name in ("family", "folds", "seed", "noise"):
             raise SettingsError(
                 f"--set {name}: it has an option of its own, or belongs in a recipe"
             )

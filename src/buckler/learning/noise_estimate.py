@@ -11,7 +11,7 @@ import pyarrow.csv as csv
 
 from buckler.errors import InputError, MissingExtraError, OutputError
 from buckler.events import Events
-from buckler.learning.fit import cross_fit
+from buckler.learning.cross_fit import cross_fit
 from buckler.tasks import Task
 
 

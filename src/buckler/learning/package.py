@@ -83,7 +83,7 @@ def write_fitted(
             "pyarrow": pa.__version__,
             "training_rows": fitted.n_rows,
             "training_groups": fitted.n_groups,
-            "suspect_labels_left_out": fitted.n_suspect,
+            "suspect_labels": fitted.n_suspect,
             "epochs": fitted.epochs,
             **(provenance or {}),
         },

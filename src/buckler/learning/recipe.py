@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.events.splitting import OnLeak
 from buckler.labels.merging import Merge
+from buckler.learning.noise import Noise
 from buckler.settings_file import read_settings
 from buckler.tasks import Task, get_task
 
@@ -84,8 +85,9 @@ class StudentSection(_Section):
         ``ngram``.
     folds
         Of the cross-fitting that gives calibration and thresholds.
-    drop_suspects
-        Leave rows out whose label is probably wrong (confident learning).
+    noise
+        What to do about labels that may be wrong: ``none``, ``drop``, ``relabel``, ``bootstrap``
+        or ``gce``.
     seed
         Of everything random.
     """
@@ -93,7 +95,7 @@ class StudentSection(_Section):
     model_config = ConfigDict(extra="allow")
 
     family: str = "ngram"
-    drop_suspects: bool = False
+    noise: Noise = Noise.NONE
     folds: int = Field(default=5, ge=2, le=20)
     seed: int = Field(default=0, ge=0, lt=2**31)
 

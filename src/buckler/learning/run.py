@@ -24,6 +24,7 @@ from buckler.events.splitting import (
 )
 from buckler.labels import LabelStore, open_existing
 from buckler.labels.merging import Merge
+from buckler.learning.cross_fit import OnEpoch
 from buckler.learning.evaluate import (
     Evaluated,
     assess_scorer,
@@ -31,7 +32,7 @@ from buckler.learning.evaluate import (
     leak_notes,
     write_report,
 )
-from buckler.learning.fit import OnEpoch, fit_student
+from buckler.learning.fit import fit_student
 from buckler.learning.package import choose_deployed, write_fitted
 from buckler.learning.recipe import Recipe
 from buckler.learning.stages import StageOutput, Stages, file_digest
@@ -284,7 +285,7 @@ def _train(
         student.family,
         student.settings,
         folds=student.folds,
-        drop_suspects=student.drop_suspects,
+        noise=student.noise,
         seed=student.seed,
         on_epoch=hooks.on_epoch,
     )
@@ -305,7 +306,7 @@ def _train(
     )
     return {
         "rows": fitted.n_rows,
-        "suspect_labels_left_out": fitted.n_suspect,
+        "suspect_labels": fitted.n_suspect,
         "epochs": fitted.epochs,
         "thresholds": {f"{k:g}": v for k, v in thresholds.items()},
     }

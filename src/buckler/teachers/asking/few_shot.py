@@ -7,11 +7,11 @@ import numpy.typing as npt
 
 from buckler.errors import SettingsError
 from buckler.events import Events, collect_events
+from buckler.events.features import hashed_vectors
 from buckler.tasks import Task
 from buckler.teachers.asking.prompt import Example
 
 _MAX_ROWS_A_CLASS = 2000
-_DIMENSIONS = 512
 
 
 def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
@@ -32,7 +32,7 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
         step = max(1, len(rows) // _MAX_ROWS_A_CLASS)
         rows = rows[::step][:_MAX_ROWS_A_CLASS]
         if len(rows):
-            vectors = np.stack([_vector(events.texts[row]) for row in rows.tolist()])
+            vectors = hashed_vectors(events.texts.take(rows))
             chosen.append([int(rows[i]) for i in _spread(vectors, min(n, len(rows)))])
     if not chosen:
         raise SettingsError(f"{path}: no labelled event to choose examples from")
@@ -52,14 +52,6 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
 def _different(events: Events, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     first = {events.texts[row]: row for row in reversed(rows.tolist())}
     return np.array(sorted(first.values()), np.intp)
-
-
-def _vector(text: bytes) -> npt.NDArray[np.float32]:
-    data = np.frombuffer(text[:4096].ljust(3), np.uint8).astype(np.uint32)
-    grams = data[:-2] * 65_599 + data[1:-1] * 257 + data[2:]
-    counts = np.bincount((grams * np.uint32(2_654_435_761)) >> 23, minlength=_DIMENSIONS)
-    vector = np.sqrt(counts.astype(np.float32))
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def _spread(vectors: npt.NDArray[np.float32], n: int) -> list[int]:

@@ -1,0 +1,197 @@
+"""Students trained without each fold in turn, so that every label can be judged from outside.
+
+Folds are cut by group. Examples without a label of their own (pseudo-labels, specimens) help to
+train, but never in a fold whose groups they share.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import InputError
+from buckler.evaluation.calibration import Calibration, fit_calibration
+from buckler.events import Events
+from buckler.normalisers import CanonicalTexts
+from buckler.students import Examples, get_student
+from buckler.tasks import Task
+
+Floats = npt.NDArray[np.float32]
+OnEpoch = Callable[[str, int, float, float], None]
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Examples whose targets come from a teacher or a student, not from a label.
+
+    Attributes
+    ----------
+    events
+        Their own labels, if any, are not looked at.
+    targets
+        float32 [n, classes].
+    weights
+        float32 [n]: how much each counts beside a labelled example.
+    """
+
+    events: Events
+    targets: Floats
+    weights: Floats
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Extra":
+        """Return these rows, in this order."""
+        return Extra(self.events.take(rows), self.targets[rows], self.weights[rows])
+
+    def apart_from(self, events: Events) -> npt.NDArray[np.intp]:
+        """Return the rows that share no group and no text with these events."""
+        groups = {name for name in events.column("group") if name is not None}
+        ids = set(events.table.column("id").to_pylist())
+        own = zip(
+            self.events.column("group"), self.events.table.column("id").to_pylist(), strict=True
+        )
+        apart = [name not in groups and i not in ids for name, i in own]
+        return np.flatnonzero(np.array(apart, bool))
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """What students say of events of groups that they did not see in training.
+
+    Attributes
+    ----------
+    logits
+        float32 [n, 1] or [n, classes].
+    epochs
+        How many passes served best.
+    """
+
+    logits: Floats
+    epochs: int
+
+    def probabilities(self, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        """Return float64 [n, classes], calibrated on these labels."""
+        calibration = fit_calibration(self.logits, labels)
+        return probabilities_of(calibrated(self.logits, calibration))
+
+
+def cross_fit(
+    events: Events,
+    task: Task,
+    family: str,
+    settings: dict[str, Any],
+    *,
+    extra: Extra | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    on_epoch: OnEpoch | None = None,
+) -> CrossFitted:
+    """Train a student without each fold in turn and let it judge the fold; all rows are labelled.
+
+    Raises
+    ------
+    InputError
+        If a class of the task has no example, or the groups are too few for the folds.
+    """
+    n_classes = len(task.classes)
+    check_classes(events.labels, task)
+    fold_of = assign_folds(events, folds, seed)
+    examples = Examples(events.texts, events.targets(n_classes), np.ones(len(events), np.float32))
+    logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
+    best_epochs = []
+    for fold in range(folds):
+        held_out = np.flatnonzero(fold_of == fold)
+        rest = np.flatnonzero(fold_of != fold)
+        training = subset(examples, rest)
+        if extra is not None:
+            apart = extra.apart_from(events.take(held_out))
+            training = joined(training, extra.take(apart))
+        student = get_student(family, {**settings, "seed": seed})
+        student.fit(training, subset(examples, held_out), named(on_epoch, fold, folds))
+        logits[held_out] = student.predict_logits(examples.texts.take(held_out))
+        best_epochs.append(student.best_epoch_)
+    return CrossFitted(logits, max(1, round(float(np.median(best_epochs)))))
+
+
+def assign_folds(events: Events, folds: int, seed: int) -> npt.NDArray[np.intp]:
+    """Return a fold for each event; a group stays together, events without one stand alone.
+
+    Large groups are dealt first, each to the fold that is then smallest, so the folds are even.
+
+    Raises
+    ------
+    InputError
+        If there are fewer groups than folds.
+    """
+    codes = events.group_codes()
+    unique, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    if len(unique) < folds:
+        raise InputError(
+            f"{len(unique)} groups are too few for {folds} folds; lower `folds` or label more"
+        )
+    ids = events.table.column("id").to_pylist()
+    first = np.zeros(len(unique), np.intp)
+    first[inverse[::-1]] = np.arange(len(codes))[::-1]
+    salt = seed.to_bytes(8, "little", signed=True)
+    keys = [blake2b(ids[row], digest_size=8, salt=salt).digest() for row in first]
+    order = sorted(range(len(unique)), key=lambda g: (-counts[g], keys[g]))
+    sizes = np.zeros(folds, np.int64)
+    fold_of = np.zeros(len(unique), np.intp)
+    for group in order:
+        fold = int(sizes.argmin())
+        fold_of[group] = fold
+        sizes[fold] += counts[group]
+    return fold_of[inverse]
+
+
+def check_classes(labels: npt.NDArray[np.int32], task: Task) -> None:
+    """Raise InputError unless there is something to learn."""
+    if not len(labels):
+        raise InputError("no row has a label; name the column with label_column")
+    counts = np.bincount(labels, minlength=len(task.classes))
+    missing = [name for name, n in zip(task.class_names, counts, strict=True) if n == 0]
+    if len(missing) == len(task.classes) - 1 or (missing and len(task.classes) == 2):
+        raise InputError(f"training needs examples of more than one class; none of {missing[0]!r}")
+
+
+def subset(examples: Examples, rows: npt.NDArray[np.intp]) -> Examples:
+    """Return these examples."""
+    return Examples(examples.texts.take(rows), examples.targets[rows], examples.weights[rows])
+
+
+def joined(examples: Examples, extra: Extra) -> Examples:
+    """Return labelled and extra examples together."""
+    return Examples(
+        CanonicalTexts.concatenate([examples.texts, extra.events.texts]),
+        np.concatenate([examples.targets, extra.targets]).astype(np.float32),
+        np.concatenate([examples.weights, extra.weights]).astype(np.float32),
+    )
+
+
+def named(
+    on_epoch: OnEpoch | None, fold: int, folds: int
+) -> Callable[[int, float, float], None] | None:
+    """Name the fold to those who watch."""
+    if on_epoch is None:
+        return None
+    name = f"fold {fold + 1}/{folds}" if fold < folds else "all rows"
+    return lambda epoch, loss, validation_loss: on_epoch(name, epoch, loss, validation_loss)
+
+
+def calibrated(logits: Floats, calibration: Calibration) -> Floats:
+    """Apply a calibration to logits."""
+    return np.asarray(calibration.slope * logits + calibration.shift, np.float32)
+
+
+def probabilities_of(logits: Floats) -> npt.NDArray[np.float64]:
+    """Return float64 [n, classes] from [n, 1] or [n, classes] logits."""
+    z = logits.astype(np.float64)
+    if z.shape[1] == 1:
+        z = np.concatenate([np.zeros_like(z), z], axis=1)
+    z = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(z / z.sum(axis=1, keepdims=True))
