@@ -208,6 +208,21 @@ def test_rounds_use_the_pool_and_keep_the_best():
         assert found.extra is None
 
 
+def test_held_out_labels_stay_held_out_through_the_rounds():
+    """Pseudo-labels of a student that saw all labels would carry them into every fold."""
+    rng = np.random.default_rng(7)
+    events = made_up_events(1500, rng)
+    few = relabelled(events.take(np.arange(300)), rng.integers(0, 2, 300))  # nothing to learn
+    pool = events.take(np.arange(300, 1500))
+    found = run_rounds(
+        few, pool, TASK, "ngram", SMALL,
+        rounds=RoundSettings(max_rounds=3, patience=9, weight=1, share=1), folds=3,
+    )  # fmt: skip
+    assert len(found.history) == 4
+    for done in found.history:
+        assert 0.4 < done.accuracy < 0.6, found.history
+
+
 def test_what_a_teacher_said_is_not_overruled_by_the_student():
     everything = made_up_events(1000, np.random.default_rng(6))
     few, pool = everything.take(np.arange(100)), everything.take(np.arange(100, 1000))

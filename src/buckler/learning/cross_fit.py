@@ -4,7 +4,7 @@ Folds are cut by group. Examples without a label of their own (pseudo-labels, sp
 train, but never in a fold whose groups they share.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -16,7 +16,7 @@ from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration
 from buckler.events import Events
 from buckler.normalisers import CanonicalTexts
-from buckler.students import Examples, get_student
+from buckler.students import Examples, Student, get_student
 from buckler.tasks import Task
 
 Floats = npt.NDArray[np.float32]
@@ -69,10 +69,13 @@ class CrossFitted:
         float32 [n, 1] or [n, classes].
     epochs
         How many passes served best.
+    students
+        One a fold, which it did not see; not calibrated.
     """
 
     logits: Floats
     epochs: int
+    students: list[Student]
 
     def probabilities(self, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
         """Return float64 [n, classes], calibrated on these labels."""
@@ -86,12 +89,16 @@ def cross_fit(
     family: str,
     settings: dict[str, Any],
     *,
-    extra: Extra | None = None,
+    extra: Extra | Sequence[Extra | None] | None = None,
     folds: int = 5,
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
 ) -> CrossFitted:
     """Train a student without each fold in turn and let it judge the fold; all rows are labelled.
+
+    `extra` examples are the same for all folds, or one set for each. Where they come from a
+    student, they must be one set for each, from a student that did not see the fold: else what
+    they say of the pool is what the fold's own labels taught.
 
     Raises
     ------
@@ -103,19 +110,21 @@ def cross_fit(
     fold_of = assign_folds(events, folds, seed)
     examples = Examples(events.texts, events.targets(n_classes), np.ones(len(events), np.float32))
     logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
-    best_epochs = []
+    students: list[Student] = []
     for fold in range(folds):
         held_out = np.flatnonzero(fold_of == fold)
         rest = np.flatnonzero(fold_of != fold)
         training = subset(examples, rest)
-        if extra is not None:
-            apart = extra.apart_from(events.take(held_out))
-            training = joined(training, extra.take(apart))
+        own = extra if extra is None or isinstance(extra, Extra) else extra[fold]
+        if own is not None:
+            apart = own.apart_from(events.take(held_out))
+            training = joined(training, own.take(apart))
         student = get_student(family, {**settings, "seed": seed})
         student.fit(training, subset(examples, held_out), named(on_epoch, fold, folds))
         logits[held_out] = student.predict_logits(examples.texts.take(held_out))
-        best_epochs.append(student.best_epoch_)
-    return CrossFitted(logits, max(1, round(float(np.median(best_epochs)))))
+        students.append(student)
+    best_epochs = [student.best_epoch_ for student in students]
+    return CrossFitted(logits, max(1, round(float(np.median(best_epochs)))), students)
 
 
 def assign_folds(events: Events, folds: int, seed: int) -> npt.NDArray[np.intp]:

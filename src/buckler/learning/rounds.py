@@ -13,16 +13,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.evaluation.calibration import fit_calibration
+from buckler.evaluation.calibration import Calibration, fit_calibration
 from buckler.events import Events
+from buckler.events.collect import concatenate
 from buckler.learning.cross_fit import (
+    CrossFitted,
     Extra,
     calibrated,
     cross_fit,
     joined,
     probabilities_of,
 )
-from buckler.students import Examples, get_student
+from buckler.students import Examples, Student, get_student
 from buckler.tasks import Task
 
 Floats = npt.NDArray[np.float64]
@@ -132,20 +134,13 @@ def run_rounds(
     history: list[Round] = []
     best: tuple[Extra | None, dict[str, Any]] = (taught, settings)
     extra, own = taught, settings
+    by_fold: list[Extra | None] = [taught] * folds
     for number in range(rounds.max_rounds + 1):
-        crossed = cross_fit(labelled, task, family, own, extra=extra, folds=folds, seed=seed)
-        p = crossed.probabilities(labelled.labels)
-        believed = p[np.arange(len(p)), labelled.labels]
+        crossed = cross_fit(labelled, task, family, own, extra=by_fold, folds=folds, seed=seed)
         pseudo = 0 if extra is None else len(extra) - (0 if taught is None else len(taught))
-        done = Round(
-            number,
-            pseudo,
-            float(-np.log(np.maximum(believed, 1e-12)).mean()),
-            float((p.argmax(axis=1) == labelled.labels).mean()),
-        )
-        history.append(done)
+        history.append(_judged(number, pseudo, crossed, labelled))
         if on_round is not None:
-            on_round(done)
+            on_round(history[-1])
         best_number = min(history, key=lambda r: r.loss).number
         if best_number == number:
             best = (extra, own)
@@ -153,22 +148,40 @@ def run_rounds(
             break
         if number == rounds.max_rounds or not len(rest):
             break
-        student = get_student(family, {**own, "seed": seed, "epochs": crossed.epochs})
+        scale = fit_calibration(crossed.logits, labelled.labels)
+        share = rounds.share + (1 - rounds.share) * number / max(1, rounds.max_rounds - 1)
+
+        def pseudo_labels(student: Student, scale: Calibration, share: float) -> Extra:
+            p = probabilities_of(calibrated(student.predict_logits(rest.texts), scale))
+            rows = confident_rows(p, labelled.labels, share, rounds.balance)
+            weights = (rounds.weight * p[rows].max(axis=1)).astype(np.float32)
+            new = Extra(rest.take(rows), p[rows].astype(np.float32), weights)
+            return new if taught is None else _both(taught, new)
+
+        # A fold's next student learns from pseudo-labels of its last one, which has not seen the
+        # fold either; so the loss on held-out labels stays honest.
+        by_fold = [pseudo_labels(student, scale, share) for student in crossed.students]
+        whole = get_student(family, {**own, "seed": seed, "epochs": crossed.epochs})
         examples = Examples(
             labelled.texts,
             labelled.targets(len(task.classes)),
             np.ones(len(labelled), np.float32),
         )
-        student.fit(examples if extra is None else joined(examples, extra))
-        scale = fit_calibration(crossed.logits, labelled.labels)
-        judged = probabilities_of(calibrated(student.predict_logits(rest.texts), scale))
-        share = rounds.share + (1 - rounds.share) * number / max(1, rounds.max_rounds - 1)
-        rows = confident_rows(judged, labelled.labels, share, rounds.balance)
-        weights = rounds.weight * judged[rows].max(axis=1)
-        new = Extra(rest.take(rows), judged[rows].astype(np.float32), weights.astype(np.float32))
-        extra = new if taught is None else _both(taught, new)
+        whole.fit(examples if extra is None else joined(examples, extra))
+        extra = pseudo_labels(whole, scale, share)
         own = {**settings, **rounds.noise}
     return Rounds(best[0], best[1], history)
+
+
+def _judged(number: int, pseudo: int, crossed: CrossFitted, labelled: Events) -> Round:
+    p = crossed.probabilities(labelled.labels)
+    believed = p[np.arange(len(p)), labelled.labels]
+    return Round(
+        number,
+        pseudo,
+        float(-np.log(np.maximum(believed, 1e-12)).mean()),
+        float((p.argmax(axis=1) == labelled.labels).mean()),
+    )
 
 
 def confident_rows(
@@ -193,8 +206,6 @@ def confident_rows(
 
 
 def _both(first: Extra, second: Extra) -> Extra:
-    from buckler.events.collect import concatenate
-
     return Extra(
         concatenate([first.events, second.events]),
         np.concatenate([first.targets, second.targets]),
