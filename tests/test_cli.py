@@ -193,7 +193,7 @@ def test_ctrl_c_ends_a_run_in_one_line(tmp_path, labelled):
         text=True,
     )
     stages = tmp_path / "stages"
-    while process.poll() is None and not list(stages.glob(".train-1-*")):
+    while process.poll() is None and not list(stages.glob(".train-*")):
         time.sleep(0.05)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)

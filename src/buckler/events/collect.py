@@ -92,6 +92,7 @@ def collect_events(
     group_column: str | None = None,
     keep: tuple[str, ...] = (),
     format_name: str | None = None,
+    with_labels: bool = True,
     quarantine: Quarantine | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Events:
@@ -109,6 +110,8 @@ def collect_events(
         Names of further columns to carry along, for slices.
     format_name
         Read every file as this format, whatever its suffix.
+    with_labels
+        False: leave all events unlabelled, whatever columns or folders there are.
     quarantine
         Where bad rows go; a label that the task does not know is a bad row.
     on_progress
@@ -120,11 +123,12 @@ def collect_events(
         If a file cannot be read at all, or nothing usable was found.
     """
     quarantine = quarantine if quarantine is not None else Quarantine()
+    labels = {"label": (label_column,) if label_column else task.label_columns}
     wanted = Wanted(
         text=(text_column,) if text_column else task.text_columns,
         any_bytes=task.canonical.prepare is not None,
         optional={
-            "label": (label_column,) if label_column else task.label_columns,
+            **(labels if with_labels else {}),
             "group": (group_column,) if group_column else task.group_columns,
             "ts": ("ts", "timestamp", "time"),
             "source": ("source",),
@@ -134,6 +138,8 @@ def collect_events(
     parts = []
     for path in find_inputs(paths, format_name):
         for chunk in get_reader(path, format_name).chunks(path, wanted, quarantine):
+            if not with_labels:
+                chunk.columns.pop("folder", None)
             if label_column and "label" not in chunk.columns:
                 raise InputError(f"{path}: no column named {label_column}")
             parts.append(_events(chunk.text, chunk.columns, chunk.rows, path, task, quarantine))

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration
 from buckler.evaluation.thresholds import Threshold, choose_thresholds
 from buckler.events import Events
 from buckler.learning.cross_fit import (
+    CrossFitted,
     Extra,
     OnEpoch,
     calibrated,
@@ -65,6 +67,7 @@ def fit_student(
     settings: dict[str, Any],
     *,
     extra: Extra | None = None,
+    crossed: CrossFitted | None = None,
     noise: Noise = Noise.NONE,
     folds: int = 5,
     seed: int = 0,
@@ -72,10 +75,11 @@ def fit_student(
 ) -> Fitted:
     """Train, calibrate and choose thresholds on labelled events.
 
-    `extra` examples help to train; calibration and thresholds rest on labelled events alone. With
-    a `noise` method, rows whose label is probably wrong are no ground for calibration and
-    thresholds either: a few wrong labels among the negatives make a threshold for few false
-    alarms far too strict.
+    `crossed` is what cross-fitted students say of these very events, where that is known already;
+    it must be given if `extra` holds pseudo-labels of a student. `extra` examples help to train;
+    calibration and thresholds rest on labelled events alone. With a `noise` method, rows whose
+    label is probably wrong are no ground for calibration and thresholds either: a few wrong
+    labels among the negatives make a threshold for few false alarms far too strict.
 
     Raises
     ------
@@ -85,9 +89,12 @@ def fit_student(
     rows = np.flatnonzero(events.labels >= 0)
     if len(rows) < len(events):
         events = events.take(rows)
-    crossed = cross_fit(
-        events, task, family, settings, extra=extra, folds=folds, seed=seed, on_epoch=on_epoch
-    )
+    if crossed is None:
+        crossed = cross_fit(
+            events, task, family, settings, extra=extra, folds=folds, seed=seed, on_epoch=on_epoch
+        )
+    elif len(crossed.logits) != len(events):
+        raise InputError("the cross-fitted logits are not those of the labelled events")
     handled = handle_noise(
         noise,
         crossed.probabilities(events.labels),

@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.events.splitting import OnLeak
 from buckler.labels.merging import Merge
+from buckler.learning.distill import Distillation
 from buckler.learning.noise import Noise
+from buckler.learning.rounds import RoundSettings
 from buckler.settings_file import read_settings
 from buckler.tasks import Task, get_task
 
@@ -53,6 +55,25 @@ class LabelsSection(_Section):
 
     store: str
     merge: Merge = Merge.DAWID_SKENE
+
+
+class PoolSection(_Section):
+    """Unlabelled events that help to train.
+
+    Attributes
+    ----------
+    events
+        Files or folders, relative to the recipe; labels in them are not looked at.
+    distill
+        How opinions of the label store on them count.
+    rounds
+        How a student labels the rest for the next one; without it, only events with opinions
+        count.
+    """
+
+    events: list[Path] = Field(min_length=1)
+    distill: Distillation = Distillation()
+    rounds: RoundSettings | None = None
 
 
 class SplitSection(_Section):
@@ -128,6 +149,7 @@ class Recipe(_Section):
     output: Path = Path("out")
     data: DataSection
     labels: LabelsSection | None = None
+    pool: PoolSection | None = None
     split: SplitSection = SplitSection()
     student: StudentSection = StudentSection()
     evaluation: EvaluationSection = EvaluationSection()
@@ -150,6 +172,8 @@ def read_recipe(path: Path) -> Recipe:
     recipe.data.train = [base / p for p in recipe.data.train]
     recipe.data.test = [base / p for p in recipe.data.test]
     recipe.output = base / recipe.output
+    if recipe.pool is not None:
+        recipe.pool.events = [base / p for p in recipe.pool.events]
     if recipe.labels is not None and "://" not in recipe.labels.store:
         recipe.labels.store = str(base / recipe.labels.store)
     if recipe.task.endswith(".toml"):

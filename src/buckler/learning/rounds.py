@@ -90,12 +90,17 @@ class Rounds:
         What the best round's student learned from beside the labels; None if only labels.
     settings
         Of the student, as in the best round.
+    crossed
+        What the best round's students say of labelled events that they did not see: calibration
+        and thresholds rest on it. It cannot be computed anew from `extra`, for the student that
+        made the pseudo-labels in it has seen all labels.
     history
         Every round.
     """
 
     extra: Extra | None
     settings: dict[str, Any]
+    crossed: CrossFitted
     history: list[Round]
 
     @property
@@ -132,7 +137,7 @@ def run_rounds(
     ids = pool.table.column("id").to_pylist()
     rest = pool.take(np.array([i for i, e in enumerate(ids) if e not in said], np.intp))
     history: list[Round] = []
-    best: tuple[Extra | None, dict[str, Any]] = (taught, settings)
+    best: tuple[Extra | None, dict[str, Any], CrossFitted] | None = None
     extra, own = taught, settings
     by_fold: list[Extra | None] = [taught] * folds
     for number in range(rounds.max_rounds + 1):
@@ -142,8 +147,8 @@ def run_rounds(
         if on_round is not None:
             on_round(history[-1])
         best_number = min(history, key=lambda r: r.loss).number
-        if best_number == number:
-            best = (extra, own)
+        if best is None or best_number == number:
+            best = (extra, own, crossed)
         elif number - best_number >= rounds.patience:
             break
         if number == rounds.max_rounds or not len(rest):
@@ -170,7 +175,9 @@ def run_rounds(
         whole.fit(examples if extra is None else joined(examples, extra))
         extra = pseudo_labels(whole, scale, share)
         own = {**settings, **rounds.noise}
-    return Rounds(best[0], best[1], history)
+    if best is None:
+        raise RuntimeError("no round was made")
+    return Rounds(*best, history)
 
 
 def _judged(number: int, pseudo: int, crossed: CrossFitted, labelled: Events) -> Round:

@@ -7,14 +7,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pyarrow import feather
-
 from buckler.bundle.reader import read_bundle
 from buckler.bundle.writer import write_bundle, write_whole
 from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
 from buckler.events import Events, Quarantine, collect_events, find_inputs
-from buckler.events.collect import events_from_table, events_to_table
 from buckler.events.splitting import (
     Leaks,
     check_leaks,
@@ -36,7 +33,9 @@ from buckler.learning.fit import fit_student
 from buckler.learning.package import choose_deployed, write_fitted
 from buckler.learning.recipe import Recipe
 from buckler.learning.stages import StageOutput, Stages, file_digest
+from buckler.learning.stored_events import load_events, save_events
 from buckler.learning.targets import with_opinions
+from buckler.learning.teach import Lesson, teach
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 
@@ -111,28 +110,44 @@ def run_recipe(
             labelled = step(
                 "label-1",
                 {"read": read.key, "opinions": store.digest(task), "merge": labels.merge},
-                lambda f: _label(f, read.folder, store, task, labels.merge),
+                lambda f: _label(
+                    f, read.folder, store, task, labels.merge, needed=recipe.pool is None
+                ),
             )
     split = step(
         "split-1",
         {"events": labelled.key, "split": recipe.split.model_dump(), "seed": recipe.student.seed},
         lambda f: _split(f, labelled.folder, read.folder, recipe, task),
     )
+    taught: StageOutput | None = None
+    if recipe.pool is not None:
+        taught = step(
+            "teach-1",
+            {
+                "split": split.key,
+                "pool": read.key,
+                "opinions": labelled.key,
+                "how": recipe.pool.model_dump(exclude={"events"}),
+                "student": recipe.student.model_dump(),
+            },
+            lambda f: _teach(f, split.folder, read.folder, recipe, task),
+        )
     train = step(
-        "train-1",
+        "train-2",
         {
             "split": split.key,
+            "taught": None if taught is None else taught.key,
             "student": recipe.student.model_dump(),
             "deployed_fpr": recipe.evaluation.deployed_fpr,
             "name": recipe.name or task.name,
         },
-        lambda f: _train(f, split, recipe, task, hooks),
+        lambda f: _train(f, split, taught, recipe, task, hooks),
     )
     name = recipe.name or task.name
     tell("evaluate")
     started = time.monotonic()
     scorer = load(train.folder / f"{name}.buckler")
-    test = _load(split.folder / "test.arrow", task)
+    test = load_events(split.folder / "test.arrow", task)
     leaks = Leaks.load(split.folder / "leaks.npz")
     assessment = assess_scorer(
         scorer,
@@ -165,13 +180,18 @@ def _names(paths: list[Path]) -> str:
 # --- read -------------------------------------------------------------------------------------
 
 
+def _sides(recipe: Recipe) -> list[tuple[str, list[Path]]]:
+    pool = recipe.pool.events if recipe.pool is not None else []
+    return [("train", recipe.data.train), ("test", recipe.data.test), ("pool", pool)]
+
+
 def _read_inputs(recipe: Recipe, task: Task) -> dict[str, Any]:
     digests = {
         side: [
             [str(path.name), file_digest(path)]
             for path in (find_inputs(paths, recipe.data.format) if paths else [])
         ]
-        for side, paths in (("train", recipe.data.train), ("test", recipe.data.test))
+        for side, paths in _sides(recipe)
     }
     columns = recipe.data.model_dump(exclude={"train", "test"})
     return {"files": digests, "columns": columns, "task": repr(task)}
@@ -180,7 +200,7 @@ def _read_inputs(recipe: Recipe, task: Task) -> dict[str, Any]:
 def _read(folder: Path, recipe: Recipe, task: Task, hooks: _Hooks) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     data = recipe.data
-    for side, paths in (("train", data.train), ("test", data.test)):
+    for side, paths in _sides(recipe):
         if not paths:
             continue
         with Quarantine(folder / f"{side}.quarantine.jsonl") as quarantine:
@@ -188,14 +208,15 @@ def _read(folder: Path, recipe: Recipe, task: Task, hooks: _Hooks) -> dict[str, 
                 paths,
                 task,
                 text_column=data.text_column,
-                label_column=data.label_column,
+                label_column=data.label_column if side != "pool" else None,
+                with_labels=side != "pool",
                 group_column=data.group_column,
                 keep=tuple(data.keep),
                 format_name=data.format,
                 quarantine=quarantine,
                 on_progress=hooks.on_read,
             )
-        _save(events, folder / f"{side}.arrow")
+        save_events(events, folder / f"{side}.arrow")
         summary[f"{side}_rows"] = len(events)
         summary[f"{side}_unlabelled"] = int((events.labels < 0).sum())
         summary[f"{side}_set_aside"] = quarantine.count
@@ -203,22 +224,16 @@ def _read(folder: Path, recipe: Recipe, task: Task, hooks: _Hooks) -> dict[str, 
     return summary
 
 
-def _save(events: Events, path: Path) -> None:
-    feather.write_feather(events_to_table(events), str(path), compression="lz4")
-
-
-def _load(path: Path, task: Task) -> Events:
-    return events_from_table(feather.read_table(str(path), memory_map=False), task)
-
-
 # --- label and split --------------------------------------------------------------------------
 
 
 def _label(
-    folder: Path, source: Path, store: LabelStore, task: Task, method: Merge
+    folder: Path, source: Path, store: LabelStore, task: Task, method: Merge, *, needed: bool
 ) -> dict[str, Any]:
-    events, summary = with_opinions(_load(source / "train.arrow", task), store, task, method)
-    _save(events, folder / "train.arrow")
+    events, summary = with_opinions(
+        load_events(source / "train.arrow", task), store, task, method, needed=needed
+    )
+    save_events(events, folder / "train.arrow")
     return dict(summary)
 
 
@@ -226,7 +241,7 @@ def _split(
     folder: Path, training_source: Path, test_source: Path, recipe: Recipe, task: Task
 ) -> dict[str, Any]:
     settings = recipe.split
-    training = _labelled(_load(training_source / "train.arrow", task))
+    training = _labelled(load_events(training_source / "train.arrow", task))
     summary: dict[str, Any] = {}
     if settings.deduplicate != "none":
         found = deduplicate(training, near=settings.deduplicate == "near")
@@ -237,7 +252,7 @@ def _split(
             "texts_with_two_labels": found.conflicting,
         }
     if (test_source / "test.arrow").exists():
-        test = _labelled(_load(test_source / "test.arrow", task))
+        test = _labelled(load_events(test_source / "test.arrow", task))
     else:
         split = (
             split_by_group(training, settings.test_share, recipe.student.seed)
@@ -251,8 +266,8 @@ def _split(
             )
         training, test = training.take(split.left), training.take(split.right)
     training, leaks = check_leaks(training, test, settings.on_leak)
-    _save(training, folder / "train.arrow")
-    _save(test, folder / "test.arrow")
+    save_events(training, folder / "train.arrow")
+    save_events(test, folder / "test.arrow")
     leaks.save(folder / "leaks.npz")
     return {**summary, "train_rows": len(training), "test_rows": len(test), **_leak_counts(leaks)}
 
@@ -272,18 +287,47 @@ def _leak_counts(leaks: Leaks) -> dict[str, int]:
     }
 
 
+# --- teach ------------------------------------------------------------------------------------
+
+
+def _teach(folder: Path, split: Path, source: Path, recipe: Recipe, task: Task) -> dict[str, Any]:
+    if recipe.pool is None:
+        raise InputError("the recipe has no pool")
+    lesson = teach(
+        load_events(split / "train.arrow", task),
+        load_events(split / "test.arrow", task),
+        load_events(source / "pool.arrow", task),
+        task,
+        section=recipe.pool,
+        labels=recipe.labels,
+        student=recipe.student,
+    )
+    lesson.save(folder)
+    return {**lesson.summary, "extra_examples": 0 if lesson.extra is None else len(lesson.extra)}
+
+
 # --- train and bundle -------------------------------------------------------------------------
 
 
 def _train(
-    folder: Path, split: StageOutput, recipe: Recipe, task: Task, hooks: _Hooks
+    folder: Path,
+    split: StageOutput,
+    taught: StageOutput | None,
+    recipe: Recipe,
+    task: Task,
+    hooks: _Hooks,
 ) -> dict[str, Any]:
     student = recipe.student
+    lesson = Lesson(None, student.settings, None, {})
+    if taught is not None:
+        lesson = Lesson.load(taught.folder, task)
     fitted = fit_student(
-        _load(split.folder / "train.arrow", task),
+        load_events(split.folder / "train.arrow", task),
         task,
         student.family,
-        student.settings,
+        lesson.settings,
+        extra=lesson.extra,
+        crossed=lesson.crossed,
         folds=student.folds,
         noise=student.noise,
         seed=student.seed,
@@ -300,12 +344,13 @@ def _train(
         provenance={
             "data_digest": split.key,
             "recipe_digest": sha256(recipe.model_dump_json().encode()).hexdigest(),
-            "student": f"{student.family} {student.settings}, {student.folds} folds, "
+            "student": f"{student.family} {lesson.settings}, {student.folds} folds, "
             f"seed {student.seed}",
         },
     )
     return {
         "rows": fitted.n_rows,
+        "extra_examples": fitted.n_extra,
         "suspect_labels": fitted.n_suspect,
         "epochs": fitted.epochs,
         "thresholds": {f"{k:g}": v for k, v in thresholds.items()},

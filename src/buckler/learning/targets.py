@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
@@ -13,8 +14,21 @@ from buckler.labels.merging import Merge, merge_opinions
 from buckler.tasks import Task
 
 
-def with_opinions(
+def opinions_on(
     events: Events, store: LabelStore, task: Task, method: Merge
+) -> npt.NDArray[np.float64]:
+    """Return the merged opinions of the store, float64 [n, classes]; NaN rows where it has none."""
+    merged = merge_opinions(store.opinions(task), store.labelers(), method)
+    row_of = {event_id: row for row, event_id in enumerate(merged.event_ids)}
+    found = np.full((len(events), len(task.classes)), np.nan)
+    for row, event_id in enumerate(events.table.column("id").to_pylist()):
+        if event_id in row_of:
+            found[row] = merged.probabilities[row_of[event_id]]
+    return found
+
+
+def with_opinions(
+    events: Events, store: LabelStore, task: Task, method: Merge, *, needed: bool = True
 ) -> tuple[Events, dict[str, float | int]]:
     """Return events whose labels come from the store where it has opinions, and a summary.
 
@@ -23,7 +37,7 @@ def with_opinions(
     Raises
     ------
     InputError
-        If the store has no opinion of any of them.
+        If the store has no opinion of any of them, and one is needed.
     """
     labelers = store.labelers()
     merged = merge_opinions(store.opinions(task), labelers, method)
@@ -31,6 +45,8 @@ def with_opinions(
     ids = events.table.column("id").to_pylist()
     rows = np.array([row_of.get(event_id, -1) for event_id in ids], np.int64)
     judged = np.flatnonzero(rows >= 0)
+    if not len(judged) and not needed:
+        return events, {"events_with_opinions": 0}
     if not len(judged):
         raise InputError(
             f"{Path(store.where).name}: no opinion of any of the {len(events):,} training events "

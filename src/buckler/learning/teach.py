@@ -1,0 +1,144 @@
+"""The stage in which a pool of unlabelled events becomes training examples."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.errors import InputError
+from buckler.events import Events
+from buckler.events.splitting import deduplicate, find_leaks
+from buckler.labels import open_existing
+from buckler.learning.cross_fit import CrossFitted, Extra
+from buckler.learning.distill import distil
+from buckler.learning.recipe import LabelsSection, PoolSection, StudentSection
+from buckler.learning.rounds import run_rounds
+from buckler.learning.stored_events import load_events, save_events
+from buckler.learning.targets import opinions_on
+from buckler.tasks import Task
+
+_TARGET, _WEIGHT = "extra target", "extra weight"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the pool brought.
+
+    Attributes
+    ----------
+    extra
+        Examples; None where the labels alone served best.
+    settings
+        Of the student that goes with them.
+    crossed
+        From rounds: what cross-fitted students say of the labelled events.
+    summary
+        To tell.
+    """
+
+    extra: Extra | None
+    settings: dict[str, Any]
+    crossed: CrossFitted | None
+    summary: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder."""
+        (folder / "student.json").write_text(json.dumps(self.settings), encoding="utf-8")
+        if self.crossed is not None:
+            np.savez(folder / "crossed.npz", logits=self.crossed.logits, epochs=self.crossed.epochs)
+        if self.extra is not None:
+            events = self.extra.events
+            targets = pa.array(self.extra.targets.tolist(), pa.list_(pa.float32()))
+            table = events.table.append_column(_TARGET, targets)
+            table = table.append_column(_WEIGHT, pa.array(self.extra.weights))
+            save_events(Events(table, events.texts, events.labels), folder / "extra.arrow")
+
+    @staticmethod
+    def load(folder: Path, task: Task) -> "Lesson":
+        """Read what `save` wrote."""
+        extra = crossed = None
+        if (folder / "extra.arrow").exists():
+            events = load_events(folder / "extra.arrow", task)
+            targets = np.array(events.table.column(_TARGET).to_pylist(), np.float32)
+            weights = np.array(events.table.column(_WEIGHT).to_pylist(), np.float32)
+            plain = events.table.drop_columns([_TARGET, _WEIGHT])
+            extra = Extra(Events(plain, events.texts, events.labels), targets, weights)
+        if (folder / "crossed.npz").exists():
+            with np.load(folder / "crossed.npz", allow_pickle=False) as file:
+                crossed = CrossFitted(file["logits"], int(file["epochs"]), [])
+        settings = json.loads((folder / "student.json").read_bytes())
+        return Lesson(extra, settings, crossed, {})
+
+
+def teach(
+    train: Events,
+    test: Events,
+    pool: Events,
+    task: Task,
+    *,
+    section: PoolSection,
+    labels: LabelsSection | None,
+    student: StudentSection,
+) -> Lesson:
+    """Turn the pool into examples.
+
+    Events of the pool that share a group or a near-duplicate with the test rows are left out,
+    and so are those that are among the labelled ones.
+
+    Raises
+    ------
+    InputError
+        If nothing of the pool is left, or nobody is there to judge it.
+    """
+    if section.rounds is None and labels is None:
+        raise InputError(
+            "the pool has no teacher: name a label store in [labels], or let the student label it "
+            "with [pool.rounds]"
+        )
+    pool = deduplicate(_without_labels(pool), near=False).events
+    keep = np.ones(len(pool), bool)
+    keep[find_leaks(pool, test).training_rows] = False
+    known = set(train.table.column("id").to_pylist())
+    keep &= np.array([i not in known for i in pool.table.column("id").to_pylist()], bool)
+    summary: dict[str, Any] = {"pool_rows": len(pool), "like_test_or_labelled": int((~keep).sum())}
+    pool = pool.take(np.flatnonzero(keep))
+    if not len(pool):
+        raise InputError("no event of the pool is left: all are among the training or test events")
+    taught: Extra | None = None
+    if labels is not None:
+        with open_existing(labels.store) as store:
+            said = opinions_on(pool, store, task, labels.merge)
+        found = distil(train, pool, None, said, section.distill).extra
+        summary["with_opinions"] = len(found)
+        taught = found if len(found) else None
+    if section.rounds is None:
+        if taught is None:
+            raise InputError("the label store has no opinion of any event of the pool")
+        return Lesson(taught, student.settings, None, summary)
+    rounds = run_rounds(
+        train,
+        pool,
+        task,
+        student.family,
+        student.settings,
+        taught=taught,
+        rounds=section.rounds,
+        folds=student.folds,
+        seed=student.seed,
+    )
+    summary["best_round"] = rounds.best.number
+    for done in rounds.history:
+        summary[f"round_{done.number}"] = (
+            f"{done.pseudo_labels:,} pseudo-labels, held-out loss {done.loss:.4f}, "
+            f"accuracy {done.accuracy:.4f}"
+        )
+    return Lesson(rounds.extra, rounds.settings, rounds.crossed, summary)
+
+
+def _without_labels(events: Events) -> Events:
+    index = events.table.schema.get_field_index("label")
+    table = events.table.set_column(index, "label", pa.nulls(len(events), pa.string()))
+    return Events(table, events.texts, np.full(len(events), -1, np.int32))
