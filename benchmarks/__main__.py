@@ -12,6 +12,7 @@ from benchmarks import (
     pipelines,
     quality,
     scoring,
+    study,
     teachers,
     training,
 )
@@ -28,8 +29,10 @@ SECTIONS = {
     "asking": asking.run,
     "encoder": encoder.run,
     "teachers": teachers.run,
+    "selection": study.run_selection,
+    "noise": study.run_noise,
 }
-SLOW = ("encoder", "teachers")  # minutes of fine-tuning: only when named
+SLOW = ("encoder", "teachers", "selection", "noise")  # minutes of fine-tuning: only when named
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 

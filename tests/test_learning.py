@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,8 @@ from buckler.learning.rounds import RoundSettings, confident_rows, run_rounds
 from buckler.learning.select import Choose, choose_events, disagreement
 from buckler.normalisers import CanonicalTexts
 from buckler.tasks import get_task
-from tests.made_up import made_up_events
+from tests.made_up import made_up_events, made_up_table
+from tests.test_cli import buckler
 
 TASK = get_task("url-threat")
 SMALL = {"table_bits": 12}
@@ -319,3 +321,21 @@ def test_diverse_choice_keeps_away_from_what_is_labelled():
     pool = events.take(np.arange(5, 60))
     chosen = choose_events(pool, 10, Choose.DIVERSE, labelled=labelled)
     assert (chosen.rows >= 25).mean() >= 0.9
+
+
+def test_select_from_the_command_line(tmp_path, url_bundle):
+    pq.write_table(made_up_table(400, np.random.default_rng(1)), tmp_path / "pool.parquet")
+    common = ("select", tmp_path / "pool.parquet", "-t", "url-threat", "-n", "30")
+    for more in (("--by", "badge", "-b", url_bundle), ("--by", "diverse"), ("--by", "random")):
+        done = buckler(*common, "-o", tmp_path / "ask.parquet", *more)
+        assert done.returncode == 0, done.stderr
+        table = pq.read_table(tmp_path / "ask.parquet")
+        assert len(table) == 30 and "label" not in table.column_names
+        assert table.column("serves").to_pylist() >= [1]
+    refused = buckler(*common, "-o", tmp_path / "ask.parquet", "--by", "uncertain")
+    assert refused.returncode == 2 and "judge" in refused.stderr
+    refused = buckler(
+        *("select", tmp_path / "pool.parquet", "-t", "url-category", "-n", "3"),
+        *("-o", tmp_path / "ask.parquet", "-b", url_bundle),
+    )
+    assert refused.returncode == 2 and "other classes" in refused.stderr

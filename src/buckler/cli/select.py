@@ -1,0 +1,65 @@
+"""`buckler select`: which events of a pool to ask the teacher about."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+
+from buckler.cli.console import err, out, step_progress
+from buckler.errors import OutputError, SettingsError
+from buckler.events import Quarantine, collect_events
+from buckler.learning.select import Choose, choose_events
+from buckler.runtime import load
+from buckler.tasks import get_task
+
+
+def select(
+    pool: Annotated[list[Path], typer.Argument(help="Files or folders of unlabelled events.")],
+    task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
+    number: Annotated[int, typer.Option("--number", "-n", help="How many to choose.", min=1)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .parquet file to write.")],
+    by: Annotated[Choose, typer.Option(help="How.")] = Choose.BADGE,
+    bundle: Annotated[
+        list[Path] | None,
+        typer.Option("--bundle", "-b", help="A student that judges the pool; several to disagree."),
+    ] = None,
+    labelled: Annotated[
+        list[Path] | None, typer.Option(help="Labelled files, to keep away from (diverse).")
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+) -> None:
+    """Choose the events whose labels would teach most; near-duplicates are asked about once."""
+    the_task = get_task(task)
+    with Quarantine() as quarantine, step_progress() as progress:
+        bar = progress.add_task("reading")
+        events = collect_events(
+            pool, the_task, text_column=text_column, with_labels=False, quarantine=quarantine
+        )
+        known = collect_events(labelled, the_task, text_column=text_column) if labelled else None
+        progress.update(bar, description="judging")
+        judged = []
+        for path in bundle or []:
+            scorer = load(path)
+            if list(scorer.classes) != the_task.class_names:
+                raise SettingsError(f"{path}: a bundle of other classes than task {task!r}")
+            scores = scorer.score(events.table.column("text"))
+            judged.append(scores.probabilities.astype(np.float64))
+        progress.update(bar, description="choosing")
+        chosen = choose_events(events, number, by, probabilities=judged, labelled=known, seed=seed)
+    serves = np.bincount(chosen.standing_for, minlength=len(events))[chosen.rows]
+    table = events.table.take(pa.array(chosen.rows)).drop_columns(["label"])
+    table = table.append_column("serves", pa.array(serves))
+    try:
+        pq.write_table(table, output)
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written ({error})") from error
+    out.print(
+        f"{len(chosen.rows):,} of {len(events):,} events: {output}; their labels serve "
+        f"{int(serves.sum()):,} with near-duplicates"
+    )
+    if quarantine.count:
+        err.print(quarantine.summary())
