@@ -12,7 +12,7 @@ from buckler.labels.ledger import Ledger
 from buckler.tasks import get_task
 from buckler.teachers.anthropic import AnthropicSettings, AnthropicTeacher
 from buckler.teachers.asking.limits import Budget
-from buckler.teachers.run import label_events
+from buckler.teachers.run import label_events, plan_run
 from tests.chat_server import chat_server
 from tests.fault_proxy import fault_proxy
 from tests.test_paid_run import check, many
@@ -45,6 +45,17 @@ def test_messages_with_a_forced_form(tmp_path, each):
         assert account.calls == calls
         assert account.spent.input_tokens == 100 * calls
         assert account.spent.cost_usd == pytest.approx(calls * (100 * 1.0 + 20 * 5.0) / 1e6)
+
+
+def test_every_sample_pays_for_its_input(tmp_path):
+    """The estimate has to count the prompt once for each sample: here they are requests."""
+    with chat_server(tmp_path) as server, LabelStore(tmp_path / "a.db") as store:
+        events = many(tmp_path, 12)
+        one, three = (
+            plan_run(store, teacher(server.url, samples=n), events, TASK).estimate for n in (1, 3)
+        )
+        assert three.input_tokens == 3 * one.input_tokens
+        assert three.cost_usd == pytest.approx(3 * one.cost_usd)
 
 
 def test_faults_are_the_same_for_every_protocol(tmp_path):

@@ -64,6 +64,7 @@ class AnthropicTeacher(LanguageModelTeacher):
     """
 
     kind = "anthropic"
+    samples_share_input = False
     settings: AnthropicSettings
 
     def __init__(self, task: Task, settings: AnthropicSettings) -> None:

@@ -135,7 +135,11 @@ class LanguageModelTeacher(Teacher):
         USD per million tokens; None where it is not known.
     uses_logprobs
         Whether one answer with token probabilities is asked for, and not several samples.
+    samples_share_input
+        Whether several samples of a question are one request, whose input is paid for once.
     """
+
+    samples_share_input = True
 
     settings: AskSettings
     hosted: bool
@@ -233,9 +237,10 @@ class LanguageModelTeacher(Teacher):
         question = self.prompt.question([("00000000", event.text) for event in events])
         reason = _REASON_TOKENS if self.settings.rationale else 0
         answers = 1 if self.uses_logprobs else self.settings.samples
+        requests = 1 if self.samples_share_input else answers
         return self.cost(
             len(events),
-            int(question.characters * self._tokens_per_character) + 1,
+            requests * (int(question.characters * self._tokens_per_character) + 1),
             answers * len(events) * (_ANSWER_TOKENS + reason),
         )
 
