@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     asking,
+    distillation,
     encoder,
     footprint,
     labels,
@@ -31,8 +32,15 @@ SECTIONS = {
     "teachers": teachers.run,
     "selection": study.run_selection,
     "noise": study.run_noise,
+    "distillation": distillation.run,
 }
-SLOW = ("encoder", "teachers", "selection", "noise")  # minutes of fine-tuning: only when named
+SLOW = (
+    "encoder",
+    "teachers",
+    "selection",
+    "noise",
+    "distillation",
+)  # minutes of fine-tuning: only when named
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
