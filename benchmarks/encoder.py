@@ -58,7 +58,7 @@ def run(data: Path) -> None:
             ("batches of like length", lambda: _torch(network, short, mixed=False), None),
             ("bfloat16", lambda: _torch(network, short, mixed=True), None),
             ("ONNX Runtime, float32", lambda: exact.logits(encoded), None),
-            ("ONNX Runtime, int8 weights", lambda: small.logits(encoded), None),
+            ("ONNX Runtime, 8-bit weights in blocks", lambda: small.logits(encoded), None),
         ]
         rows = []
         for title, work, n in steps:

