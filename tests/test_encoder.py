@@ -1,6 +1,7 @@
 """The encoder: a tiny transformer made here, and the real one on real labels."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -116,6 +117,7 @@ def test_it_learns_calibrates_and_labels(tmp_path, tiny_model):
     right = (result.probabilities.argmax(axis=1) == result.labels).mean()
     assert right > 0.8
     assert notes[0].startswith("fine-tuning on") and "int8 weights" in notes[-1]
+    assert logging.getLogger().level == logging.WARNING  # the quantiser would have changed it
     # Trained once: another of the same settings only loads.
     notes.clear()
     again = EncoderTeacher(settings(tmp_path, tiny_model), TASK, on_note=notes.append)

@@ -8,7 +8,8 @@ dynamic quantisation), which is faster by half and cost 0.7 points of accuracy o
 import logging
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ def export(network: Any, float_path: Path, int8_path: Path) -> None:
     """Write the network as ONNX, once in float32 and once with 8-bit weights."""
     torch = import_torch()
     onnx = _import("onnx")
-    quantizer = _import("onnxruntime.quantization.matmul_nbits_quantizer")
     network = network.to("cpu").float().eval()
     example = (torch.ones((2, 8), dtype=torch.long), torch.ones((2, 8), dtype=torch.long))
     axes = {0: "rows", 1: "tokens"}
@@ -47,19 +47,30 @@ def export(network: Any, float_path: Path, int8_path: Path) -> None:
             opset_version=_OPSET,
         )
     partial.replace(float_path)
-    config = quantizer.DefaultWeightOnlyQuantConfig(
-        block_size=_BLOCK, is_symmetric=True, accuracy_level=_INT8_ACTIVATIONS, bits=8
-    )
     partial = int8_path.with_name(int8_path.name + ".partial")
-    level = logging.getLogger().level
-    logging.getLogger().setLevel(logging.ERROR)
-    try:
+    with _unchanged_logging():
+        quantizer = _import("onnxruntime.quantization.matmul_nbits_quantizer")
+        config = quantizer.DefaultWeightOnlyQuantConfig(
+            block_size=_BLOCK, is_symmetric=True, accuracy_level=_INT8_ACTIVATIONS, bits=8
+        )
         model = quantizer.MatMulNBitsQuantizer(onnx.load(float_path), algo_config=config)
         model.process()
         model.model.save_model_to_file(str(partial), False)
-    finally:
-        logging.getLogger().setLevel(level)
     partial.replace(int8_path)
+
+
+@contextmanager
+def _unchanged_logging() -> Iterator[None]:
+    """Undo what the quantiser does to the root logger: it turns on every library's messages."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 class OnnxClassifier:
