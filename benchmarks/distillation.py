@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
 from benchmarks.models import events
+from buckler.evaluation.calibration import probabilities_of
 from buckler.events import Events, collect_events
 from buckler.events.splitting import find_leaks
-from buckler.learning.cross_fit import Extra, cross_fit, probabilities_of
+from buckler.learning.cross_fit import Extra, cross_fit
 from buckler.learning.distill import Distillation, distil, pooled
 from buckler.learning.fit import fit_student
 from buckler.learning.rounds import RoundSettings, run_rounds

@@ -7,9 +7,9 @@ import numpy as np
 
 from benchmarks.measure import table, use_all_cores
 from benchmarks.models import events
+from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
 from buckler.events import Events, collect_events
-from buckler.learning.cross_fit import probabilities_of
 from buckler.learning.fit import fit_student
 from buckler.learning.noise import Noise
 from buckler.learning.select import Choose, choose_events

@@ -1,6 +1,7 @@
 """Calibration: probabilities that mean what they say."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +99,15 @@ def _temperature(z: npt.NDArray[np.float64], labels: npt.NDArray[np.int32]) -> f
             b = low + ratio * (high - low)
             loss_b = loss(b)
     return float(np.exp((low + high) / 2))
+
+
+def probabilities_of(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Return float64 [n, classes] from [n, 1] (of the second of two classes) or [n, classes]."""
+    z = logits.astype(np.float64)
+    if z.shape[1] == 1:
+        z = np.concatenate([np.zeros_like(z), z], axis=1)
+    z = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(z / z.sum(axis=1, keepdims=True))
 
 
 def expected_calibration_error(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import InputError
-from buckler.evaluation.calibration import Calibration, fit_calibration
+from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.events import Events
 from buckler.normalisers import CanonicalTexts
 from buckler.students import Examples, Student, get_student
@@ -195,12 +195,3 @@ def named(
 def calibrated(logits: Floats, calibration: Calibration) -> Floats:
     """Apply a calibration to logits."""
     return np.asarray(calibration.slope * logits + calibration.shift, np.float32)
-
-
-def probabilities_of(logits: Floats) -> npt.NDArray[np.float64]:
-    """Return float64 [n, classes] from [n, 1] or [n, classes] logits."""
-    z = logits.astype(np.float64)
-    if z.shape[1] == 1:
-        z = np.concatenate([np.zeros_like(z), z], axis=1)
-    z = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(z / z.sum(axis=1, keepdims=True))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.evaluation.calibration import Calibration, fit_calibration
+from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.events import Events
 from buckler.learning.cross_fit import Extra
 
@@ -98,8 +98,7 @@ def distil(
 def softened(p: Floats, temperature: float) -> Floats:
     """Return probabilities at a temperature: powers of 1 / temperature, scaled to 1."""
     z = np.log(np.maximum(p, _TINY)) / temperature
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
+    return probabilities_of(z)
 
 
 def calibrate_teacher(on_labelled: Floats, labels: npt.NDArray[np.int32]) -> Calibration | None:
@@ -115,10 +114,7 @@ def calibrated_teacher(p: Floats, calibration: Calibration | None) -> Floats:
     if calibration is None:
         return p
     z = _logits(p).astype(np.float64) * calibration.slope + calibration.shift
-    if z.shape[1] == 1:
-        z = np.concatenate([np.zeros_like(z), z], axis=1)
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
+    return probabilities_of(z)
 
 
 def pooled(teachers: list[Floats], weights: list[float] | None = None) -> Floats:

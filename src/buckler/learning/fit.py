@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from buckler.errors import InputError
-from buckler.evaluation.calibration import Calibration, fit_calibration
+from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.evaluation.thresholds import Threshold, choose_thresholds
 from buckler.events import Events
 from buckler.learning.cross_fit import (
@@ -24,7 +24,6 @@ from buckler.learning.cross_fit import (
     cross_fit,
     joined,
     named,
-    probabilities_of,
     subset,
 )
 from buckler.learning.noise import Noise, handle_noise

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.evaluation.calibration import Calibration, fit_calibration
+from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.events import Events
 from buckler.events.collect import concatenate
 from buckler.learning.cross_fit import (
@@ -22,7 +22,6 @@ from buckler.learning.cross_fit import (
     calibrated,
     cross_fit,
     joined,
-    probabilities_of,
 )
 from buckler.students import Examples, Student, get_student
 from buckler.tasks import Task

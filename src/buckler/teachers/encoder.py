@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.errors import InputError, SettingsError
-from buckler.evaluation.calibration import Calibration, fit_calibration
+from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.events import Events, collect_events
 from buckler.events.splitting import split_by_group
 from buckler.labels import Labeler, Opinion
@@ -220,10 +220,7 @@ class EncoderTeacher(Teacher):
         if calibration is None:
             raise InputError("the encoder is not prepared")
         z = _reduced(logits).astype(np.float64) * calibration.slope + calibration.shift
-        if z.shape[1] == 1:
-            z = np.concatenate([np.zeros_like(z), z], axis=1)
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True))
+        return probabilities_of(z)
 
 
 def _reduced(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
