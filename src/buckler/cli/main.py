@@ -11,6 +11,7 @@ from buckler.cli import evaluate as evaluate_command
 from buckler.cli import run as run_command
 from buckler.cli import scan as scan_command
 from buckler.cli import select as select_command
+from buckler.cli import synth as synth_command
 from buckler.cli import train as train_command
 from buckler.cli.console import err, out, safe
 from buckler.deploy.scan import ScanInterruptedError
@@ -32,6 +33,8 @@ app.add_typer(data.app, name="data", rich_help_panel=START)
 app.command("label", rich_help_panel=MAKE)(label.label)
 app.add_typer(labels.app, name="labels", rich_help_panel=MAKE)
 app.command("select", rich_help_panel=MAKE)(select_command.select)
+app.command("synth", rich_help_panel=MAKE)(synth_command.synth)
+app.command("specimens", rich_help_panel=MAKE)(synth_command.show)
 app.command("run", rich_help_panel=MAKE)(run_command.run)
 app.command("train", rich_help_panel=MAKE)(train_command.train)
 app.command("eval", rich_help_panel=MAKE)(evaluate_command.evaluate)

@@ -21,6 +21,7 @@ from buckler.tasks import Task
 UNLABELLED = -1
 _CANONICAL = "canonical form"
 TARGET = "target"  # a column of merged opinions
+MADE_FROM = "made from"  # a column of lists: the groups of real events that a specimen stems from
 
 EVENT_SCHEMA = pa.schema(
     [

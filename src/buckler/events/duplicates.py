@@ -84,7 +84,7 @@ def _band_keys(digests: Digests) -> npt.NDArray[np.uint64]:
 def near_duplicates_of(digests: Digests, others: Digests) -> npt.NDArray[np.intp]:
     """Return for each row of `digests` a near-duplicate among `others`, or -1."""
     found = np.full(len(digests), -1, np.intp)
-    if not len(others):
+    if not len(digests) or not len(others):
         return found
     keys, other_keys = _band_keys(digests), _band_keys(others)
     for band in range(N_BANDS):
@@ -105,6 +105,8 @@ def _confirmed(a: Digests, b: Digests, rows: npt.NDArray[np.intp]) -> npt.NDArra
 def earlier_near_duplicates(digests: Digests) -> npt.NDArray[np.intp]:
     """Return for each row an earlier row that it nearly repeats, or -1."""
     found = np.full(len(digests), -1, np.intp)
+    if not len(digests):
+        return found
     keys = _band_keys(digests)
     for band in range(N_BANDS):
         _, first, inverse = np.unique(keys[:, band], return_index=True, return_inverse=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import LeakError, SettingsError
-from buckler.events.collect import Events
+from buckler.events.collect import MADE_FROM, Events
 from buckler.events.duplicates import (
     content_hashes,
     earlier_near_duplicates,
@@ -109,6 +109,21 @@ def split_by_time(events: Events, share: float) -> Split:
     cut = np.quantile(known, 1 - share)
     right = np.array([t is not None and t > cut for t in times])
     return Split(np.flatnonzero(~right), np.flatnonzero(right))
+
+
+def apart_from(events: Events, held_out: Events) -> npt.NDArray[np.intp]:
+    """Return the rows that share no group and no text with events that are held out.
+
+    A specimen counts as of every group that it was made from.
+    """
+    groups = {name for name in held_out.column("group") if name is not None}
+    ids = set(held_out.table.column("id").to_pylist())
+    own = zip(events.column("group"), events.table.column("id").to_pylist(), strict=True)
+    apart = np.array([name not in groups and i not in ids for name, i in own], bool)
+    if MADE_FROM in events.table.column_names:
+        made_from = events.table.column(MADE_FROM).to_pylist()
+        apart &= np.array([groups.isdisjoint(names or ()) for names in made_from], bool)
+    return np.flatnonzero(apart)
 
 
 class OnLeak(StrEnum):

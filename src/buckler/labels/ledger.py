@@ -13,7 +13,16 @@ from sqlalchemy import func, select
 
 from buckler.labels.opinion import Labeler
 from buckler.labels.rows import IDS_A_QUERY
-from buckler.labels.schema import CALLS, FLAGS, LABELERS, REDACTIONS, REJECTS, SUBMISSIONS, TASKS
+from buckler.labels.schema import (
+    CALLS,
+    DRAFTS,
+    FLAGS,
+    LABELERS,
+    REDACTIONS,
+    REJECTS,
+    SUBMISSIONS,
+    TASKS,
+)
 from buckler.labels.store import LabelStore
 from buckler.tasks import Task
 
@@ -114,6 +123,39 @@ class Ledger:
         )
         with self._store.reading() as connection:
             return {bytes(i) for i in connection.scalars(query)}
+
+    def record_drafts(self, drafts: dict[bytes, list[str]]) -> None:
+        """Enter what was written to each order; what stands there already stays."""
+        now = int(time.time())
+        with self._store.writing() as connection:
+            task_id, labeler_id = self._store.keys(connection, self._task, self._labeler)
+            rows = [
+                {
+                    "order_id": order_id,
+                    "task_id": task_id,
+                    "labeler_id": labeler_id,
+                    "content": json.dumps(texts),
+                    "created_s": now,
+                }
+                for order_id, texts in drafts.items()
+            ]
+            if rows:
+                connection.execute(self._store.insert(DRAFTS), rows)
+
+    def drafts(self) -> dict[bytes, list[str]]:
+        """Return what this labeler has written to each order."""
+        query = (
+            select(DRAFTS.c.order_id, DRAFTS.c.content)
+            .join(TASKS, TASKS.c.id == DRAFTS.c.task_id)
+            .join(LABELERS, LABELERS.c.id == DRAFTS.c.labeler_id)
+            .where(
+                TASKS.c.name == self._task.name,
+                LABELERS.c.name == self._labeler.name,
+                LABELERS.c.version == self._labeler.version,
+            )
+        )
+        with self._store.reading() as connection:
+            return {bytes(row.order_id): json.loads(row.content) for row in connection.execute(query)}
 
     def spent(self) -> Call:
         """Return the sum of all calls."""

@@ -128,6 +128,17 @@ SUBMISSIONS = Table(
     Column("created_s", BigInteger, nullable=False),
 )
 
+# What a language model wrote to order, and was paid for: encoded, never in a form that could be run.
+DRAFTS = Table(
+    "drafts",
+    METADATA,
+    Column("order_id", LargeBinary(16), primary_key=True),
+    Column("task_id", Integer, ForeignKey("tasks.id"), primary_key=True),
+    Column("labeler_id", Integer, ForeignKey("labelers.id"), primary_key=True),
+    Column("content", Text, nullable=False),  # JSON array
+    Column("created_s", BigInteger, nullable=False),
+)
+
 
 def _create(connection: Connection) -> None:
     METADATA.create_all(connection, tables=[TASKS, LABELERS, EVENTS, OPINIONS])
@@ -162,8 +173,17 @@ def _add_ledger(connection: Connection) -> None:
     METADATA.create_all(connection, tables=[CALLS, REJECTS, FLAGS, REDACTIONS, SUBMISSIONS])
 
 
+def _add_drafts(connection: Connection) -> None:
+    METADATA.create_all(connection, tables=[DRAFTS])
+
+
 # Append only; a migration that was released is never changed.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create, _forbid_changes, _add_ledger)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _create,
+    _forbid_changes,
+    _add_ledger,
+    _add_drafts,
+)
 
 
 def migrate(connection: Connection) -> None:

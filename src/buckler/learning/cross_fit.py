@@ -15,6 +15,8 @@ import numpy.typing as npt
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.events import Events
+from buckler.events.collect import concatenate
+from buckler.events.splitting import apart_from
 from buckler.normalisers import CanonicalTexts
 from buckler.students import Examples, Student, get_student
 from buckler.tasks import Task
@@ -48,15 +50,13 @@ class Extra:
         """Return these rows, in this order."""
         return Extra(self.events.take(rows), self.targets[rows], self.weights[rows])
 
-    def apart_from(self, events: Events) -> npt.NDArray[np.intp]:
-        """Return the rows that share no group and no text with these events."""
-        groups = {name for name in events.column("group") if name is not None}
-        ids = set(events.table.column("id").to_pylist())
-        own = zip(
-            self.events.column("group"), self.events.table.column("id").to_pylist(), strict=True
+    def joined_with(self, other: "Extra") -> "Extra":
+        """Return both, one after the other."""
+        return Extra(
+            concatenate([self.events, other.events]),
+            np.concatenate([self.targets, other.targets]),
+            np.concatenate([self.weights, other.weights]),
         )
-        apart = [name not in groups and i not in ids for name, i in own]
-        return np.flatnonzero(np.array(apart, bool))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def cross_fit(
         training = subset(examples, rest)
         own = extra if extra is None or isinstance(extra, Extra) else extra[fold]
         if own is not None:
-            apart = own.apart_from(events.take(held_out))
+            apart = apart_from(own.events, events.take(held_out))
             training = joined(training, own.take(apart))
         student = get_student(family, {**settings, "seed": seed})
         student.fit(training, subset(examples, held_out), named(on_epoch, fold, folds))

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.events import Events
-from buckler.events.collect import concatenate
 from buckler.learning.cross_fit import (
     CrossFitted,
     Extra,
@@ -160,7 +159,7 @@ def run_rounds(
             rows = confident_rows(p, labelled.labels, share, rounds.balance)
             weights = (rounds.weight * p[rows].max(axis=1)).astype(np.float32)
             new = Extra(rest.take(rows), p[rows].astype(np.float32), weights)
-            return new if taught is None else _both(taught, new)
+            return new if taught is None else taught.joined_with(new)
 
         # A fold's next student learns from pseudo-labels of its last one, which has not seen the
         # fold either; so the loss on held-out labels stays honest.
@@ -210,10 +209,3 @@ def confident_rows(
         chosen.append(rows[order[: int(np.ceil(limit))]])
     return np.sort(np.concatenate(chosen)).astype(np.intp)
 
-
-def _both(first: Extra, second: Extra) -> Extra:
-    return Extra(
-        concatenate([first.events, second.events]),
-        np.concatenate([first.targets, second.targets]),
-        np.concatenate([first.weights, second.weights]),
-    )

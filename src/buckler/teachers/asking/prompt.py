@@ -35,12 +35,15 @@ class Question:
         Of the events, in order.
     schema
         JSON schema of the answer.
+    answer_tokens
+        How long the answer may be; by default what a judgement takes.
     """
 
     system: str
     messages: list[Message]
     tags: list[str]
     schema: dict[str, Any]
+    answer_tokens: int | None = None
 
     @property
     def characters(self) -> int:
@@ -120,13 +123,14 @@ class Prompt:
             fields["why"] = {"type": "string", "maxLength": 300}
         fields["label"] = {"type": "string", "enum": self._task.class_names}
         if n_events == 1:
-            return _object(fields)
-        answer = _object({"event": {"type": "string"}, **fields})
+            return json_object(fields)
+        answer = json_object({"event": {"type": "string"}, **fields})
         answers = {"type": "array", "items": answer, "minItems": n_events, "maxItems": n_events}
-        return _object({"answers": answers})
+        return json_object({"answers": answers})
 
 
-def _object(fields: dict[str, Any]) -> dict[str, Any]:
+def json_object(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an object that has these fields and no others."""
     return {
         "type": "object",
         "properties": fields,

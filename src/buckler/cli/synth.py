@@ -1,0 +1,291 @@
+"""`buckler synth`: specimens of what is rare or unseen, and the proof that they help."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from rich.table import Table
+
+from buckler.cli.console import err, out, safe, step_progress
+from buckler.errors import SettingsError
+from buckler.events import Events, Quarantine, collect_events
+from buckler.labels import LabelStore
+from buckler.learning.prove import WEIGHT, prove
+from buckler.synthesis.gates import GateSettings, Judge
+from buckler.synthesis.generate import Synthesis, orders, synthesise
+from buckler.synthesis.generator import Generator, get_generator, list_generators
+from buckler.synthesis.judges import STUDENT_LIMIT, student_judge, teacher_judge
+from buckler.synthesis.plan import Plan, read_plan
+from buckler.synthesis.specimens import Specimen, read_specimens, write_specimens
+from buckler.synthesis.writer import Writer
+from buckler.tasks import Task, get_task
+from buckler.teachers import get_teacher
+from buckler.teachers.asking.language_model import LanguageModelTeacher
+from buckler.teachers.asking.limits import Budget
+from buckler.teachers.asking.paid_run import Account
+
+WRITERS = ("chat", "anthropic", "gguf")
+
+
+def synth(
+    data: Annotated[
+        list[Path], typer.Argument(help="Labelled real events: seeds, and what specimens must fit.")
+    ],
+    task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The .parquet file of specimens to write.")
+    ],
+    number: Annotated[int, typer.Option("--number", "-n", help="Specimens wanted.", min=1)] = 1000,
+    by: Annotated[
+        str, typer.Option(help="Who writes: grammar, mutation, chat, anthropic, gguf.")
+    ] = "grammar",
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="The language model's file.")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="A plan of your own; by default the task's.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Cells to write for, as NAME=VALUE,VALUE; may be repeated."),
+    ] = None,
+    judge: Annotated[
+        str, typer.Option(help="Who must agree with the label: student, none, or a teacher.")
+    ] = "student",
+    judge_settings: Annotated[Path | None, typer.Option(help="The judge's file.")] = None,
+    told_apart: Annotated[
+        float, typer.Option(help="Drop what a classifier knows for made up so surely.", min=0.5, max=1)
+    ] = 1.0,
+    apart_from: Annotated[
+        list[Path] | None, typer.Option(help="Further real events that none may repeat: a test.")
+    ] = None,
+    prove_it: Annotated[
+        bool, typer.Option("--prove", help="Train with and without; say whether they help.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(help="Of the proof.", min=2, max=50)] = 5,
+    weight: Annotated[
+        float, typer.Option(help="Of a specimen beside a real event, in the proof.", min=0.001)
+    ] = WEIGHT,
+    hold_out: Annotated[
+        str | None,
+        typer.Option(
+            help="COLUMN=VALUE,VALUE: real events of this kind teach neither student and no writer; "
+            "the proof measures whether they are found."
+        ),
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    store: Annotated[
+        str, typer.Option("--store", "-s", help="Where what was paid for is kept.")
+    ] = "labels.db",
+    budget_usd: Annotated[
+        float | None, typer.Option(help="Spend at most so many dollars.", min=0)
+    ] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(help="Spend at most so many tokens.", min=0)
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Estimate calls, tokens and cost; write nothing.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+) -> None:
+    """Write specimens by a plan, let them through the gates, and prove that they help."""
+    the_task = get_task(task)
+    the_plan = read_plan(the_task, plan)
+    if only:
+        the_plan = the_plan.matching(dict(_wanted(text) for text in only))
+    column, values = _wanted(hold_out) if hold_out else ("", set())
+    with Quarantine() as quarantine, step_progress() as progress:
+        bar = progress.add_task("reading")
+        read = partial(
+            collect_events, task=the_task, text_column=text_column, label_column=label_column
+        )
+        keep = sorted({name for cell in the_plan.cells for name in cell.attributes} | {column} - {""})
+        real = read(data, keep=tuple(keep), quarantine=quarantine)
+        others = read(apart_from) if apart_from else None
+        unseen = _unseen(real, column, values) if hold_out else None
+        seen = real if unseen is None else real.take(np.flatnonzero(~unseen))
+        wanted = Synthesis(number, gates=_gates(judge, told_apart), seed=seed)
+
+        def advance(account: Account, n_orders: int) -> None:
+            done = account.spent.events
+            cost = f"{account.spent.cost_usd:.4f} USD"
+            progress.update(bar, description=f"writing: {done:,} of {n_orders:,} calls, {cost}")
+
+        budget = Budget(usd=budget_usd, tokens=budget_tokens)
+        with _writer(by, settings, the_plan, seen, seed, store, budget, advance) as generator:
+            if dry_run:
+                progress.stop()
+                _print_estimate(generator, the_plan, wanted)
+                return
+            progress.update(bar, description="writing")
+            judged, judge_name = _judge(judge, judge_settings, the_task, seen, seed)
+            passed = synthesise(
+                the_plan,
+                generator,
+                wanted,
+                judge=judged,
+                judge_name=judge_name,
+                also_apart_from=others,
+                on_draft=lambda n: progress.update(bar, description=f"writing: {n:,} drafts"),
+            )
+            account = generator.account if isinstance(generator, Writer) else None
+        report: dict[str, Any] = {"writer": generator.labeler.name, **passed.report}
+        if prove_it and passed.specimens:
+            proof = prove(
+                real,
+                passed.specimens,
+                the_task,
+                seeds=seeds,
+                weight=weight,
+                unseen=unseen,
+                unseen_name=hold_out or "",
+                on_seed=lambda n: progress.update(bar, description=f"proof: {n} of {seeds} seeds"),
+            )
+            report["proof"] = proof.as_json()
+    write_specimens(output, passed.specimens, the_task, report)
+    if account is not None:
+        _print_account(account)
+    _print_report(report, output)
+    if quarantine.count:
+        err.print(quarantine.summary())
+
+
+def show(
+    file: Annotated[Path, typer.Argument(help="A file of specimens.")],
+    task: Annotated[str, typer.Option("--task", "-t", help="Its task.")],
+    number: Annotated[int, typer.Option("--number", "-n", help="How many.", min=1)] = 20,
+) -> None:
+    """Show specimens, spread over the grid, and the report of a file."""
+    specimens, report = read_specimens(file, get_task(task))
+    step = max(1, len(specimens) // number)
+    for specimen in specimens[::step][:number]:
+        _print_specimen(specimen)
+    _print_report(report, file)
+
+
+def _print_specimen(specimen: Specimen) -> None:
+    out.print(safe(specimen.cell, 200), style="bold")
+    for line in specimen.text.splitlines()[:12]:
+        out.print(f"  {safe(line, 300)}")
+
+
+def _wanted(text: str) -> tuple[str, set[str]]:
+    name, equals, values = text.partition("=")
+    if not equals or not name or not values:
+        raise SettingsError(f"{text!r}: write NAME=VALUE or NAME=VALUE,VALUE")
+    return name, set(values.split(","))
+
+
+def _unseen(real: Events, column: str, values: set[str]) -> npt.NDArray[np.bool_]:
+    """Tell which events have one of the values in a column of lists; T1053 stands for T1053.005."""
+    if column not in real.table.column_names:
+        raise SettingsError(f"the data has no column {column!r} to hold events out by")
+    rows = real.table.column(column).to_pylist()
+    parts = [set((row or "").replace(" ", "").split(",")) for row in rows]
+    wholes = [own | {part.partition(".")[0] for part in own} for own in parts]
+    return np.array([not values.isdisjoint(own) for own in wholes], bool)
+
+
+def _gates(judge: str, told_apart: float) -> GateSettings:
+    limit = STUDENT_LIMIT if judge == "student" else 0.5
+    return GateSettings(judge=limit, told_apart=told_apart)
+
+
+def _judge(
+    name: str, settings: Path | None, task: Task, real: Events, seed: int
+) -> tuple[Judge | None, str]:
+    if name == "none":
+        return None, "nobody"
+    if name == "student":
+        return student_judge(real, len(task.classes), seed), "a student of the real labels"
+    teacher = get_teacher(name, settings, task)
+    return teacher_judge(teacher, len(task.classes)), teacher.labeler.name
+
+
+@contextmanager
+def _writer(
+    by: str,
+    settings: Path | None,
+    plan: Plan,
+    real: Events,
+    seed: int,
+    store: str,
+    budget: Budget,
+    advance: Any,
+) -> Iterator[Generator | Writer]:
+    if by not in WRITERS:
+        if by not in list_generators():
+            raise SettingsError(
+                f"unknown generator {by!r}: known are {', '.join([*list_generators(), *WRITERS])}"
+            )
+        yield get_generator(by, plan, real, seed)
+        return
+    model = get_teacher(by, settings, plan.task)
+    if not isinstance(model, LanguageModelTeacher):
+        raise SettingsError(f"the teacher {by!r} cannot write")
+    if budget.usd is not None and model.price is None:
+        raise SettingsError("a budget in dollars needs a price: set [price] in the model's file")
+    with LabelStore(store) as opened:
+        yield Writer(model, plan, real, opened, seed=seed, budget=budget, on_progress=advance)
+
+
+def _print_estimate(generator: Generator | Writer, plan: Plan, wanted: Synthesis) -> None:
+    if not isinstance(generator, Writer):
+        raise SettingsError("this generator costs nothing: there is nothing to estimate")
+    calls, spending = generator.estimate(orders(plan, wanted.n_drafts))
+    out.print(
+        f"{calls:,} calls to make: about {spending.input_tokens:,} tokens in, "
+        f"{spending.output_tokens:,} out, {spending.cost_usd:.4f} USD; nothing was asked"
+    )
+
+
+def _print_account(account: Account) -> None:
+    spent = account.spent
+    out.print(
+        f"{account.calls:,} calls ({account.retries:,} tried again), {spent.input_tokens:,} tokens "
+        f"in, {spent.output_tokens:,} out, {spent.cost_usd:.4f} USD"
+    )
+    if account.stopped:
+        err.print(f"stopped: {account.stopped}; run again to go on")
+
+
+def _print_report(report: dict[str, Any], file: Path) -> None:
+    if not report:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("gate")
+    table.add_column("rejected", justify="right")
+    table.add_column("why", overflow="fold")
+    for gate, count in report["rejects"].items():
+        why = ", ".join(f"{k}: {v:,}" for k, v in report["reasons"].get(gate, {}).items())
+        table.add_row(gate, f"{count:,}", safe(why, 200))
+    out.print(table)
+    classes = ", ".join(f"{name} {count:,}" for name, count in report["classes"].items())
+    out.print(
+        f"\n{report['specimens']:,} specimens of {report['drafts']:,} drafts by "
+        f"{safe(report['writer'])} ({classes}); {report['cells_covered']:,} of {report['cells']:,} "
+        f"cells covered; judged by {safe(report['judge'])}"
+    )
+    out.print(
+        f"distinct word 3-grams {_share(report['distinct_3grams'])}, of as many real events "
+        f"{_share(report['distinct_3grams_of_real'])}"
+    )
+    for label, auroc in report["two_sample_auroc"].items():
+        if auroc["value"] is not None:
+            out.print(
+                f"told from real {safe(label)} events with AUROC {auroc['value']:.3f} "
+                f"({auroc['low']:.3f} to {auroc['high']:.3f}); 0.5 would be not at all"
+            )
+    if "proof" in report:
+        out.print(f"proof: {safe(report['proof']['summary'], 500)}")
+    out.print(f"{file}: stored encoded and marked; `buckler specimens` shows them")
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

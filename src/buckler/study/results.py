@@ -1,0 +1,60 @@
+"""What the study has found so far: each figure is computed once, and a stopped run goes on."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from buckler.errors import InputError, OutputError
+
+Figures = dict[str, float]
+
+
+class Results:
+    """Figures by key, in a file of JSON lines that only grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Figures] = {}
+        if not path.exists():
+            return
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                row = json.loads(line)
+                self._known[row["key"]] = row["figures"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{path}: line {number} is no result; delete it and run again"
+                ) from error
+
+    def once(self, compute: Callable[[], Figures], **key: Any) -> Figures:
+        """Return the figures of this key, computing them if they are not known."""
+        name = json.dumps(key, sort_keys=True)
+        if name not in self._known:
+            figures = {k: float(v) for k, v in compute().items()}
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"key": name, "figures": figures}) + "\n")
+            except OSError as error:
+                raise OutputError(f"{self._path}: cannot be written ({error})") from error
+            self._known[name] = figures
+        return self._known[name]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the study: title, what it shows, head, rows."""
+
+    title: str
+    note: str
+    head: Sequence[str]
+    rows: list[Sequence[str]]
+
+    def markdown(self) -> str:
+        """Return it as Markdown."""
+        align = ["---", *["---:"] * (len(self.head) - 1)]
+        lines = [self.head, align, *self.rows]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"### {self.title}\n\n{self.note}\n\n{table}\n"

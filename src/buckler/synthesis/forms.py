@@ -1,0 +1,83 @@
+"""The first gate: does a specimen parse as what it claims to be?"""
+
+import re
+import shlex
+from email import policy
+from email.parser import BytesParser
+from urllib.parse import urlsplit
+
+from buckler.synthesis.plan import Cell
+from buckler.tasks import Task
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_PROGRAM = re.compile(r"[\w$&%(.\"'^+@~/\\:{-]")
+_PLACE = re.compile(r"\[\[|\]\]|<(?:insert|your|placeholder)[^>]{0,40}>", re.IGNORECASE)
+_MIN_BODY = 20
+_MAX_COMMAND_CHARACTERS = 8191  # what the Windows shell takes
+
+
+def ill_formed(text: str, cell: Cell, task: Task) -> str | None:
+    """Return what is wrong with the form of a text; None if nothing is."""
+    if not text.strip():
+        return "empty"
+    if _CONTROL.search(text):
+        return "control characters"
+    if _PLACE.search(text):
+        return "an unfilled place"
+    if task.medium == "url":
+        return _url(text)
+    if task.medium == "command-line":
+        return _command(text, cell)
+    if task.medium == "message":
+        return _message(text)
+    return None
+
+
+def _url(text: str) -> str | None:
+    if re.search(r"\s", text):
+        return "white space in a URL"
+    try:
+        parts = urlsplit(text if "//" in text else f"//{text}")
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "no URL"
+    if not host or ("." not in host and ":" not in host and not host.isdigit()):
+        return "a URL without a host"
+    return None
+
+
+def _command(text: str, cell: Cell) -> str | None:
+    if len(text) > _MAX_COMMAND_CHARACTERS:
+        return "longer than a command line"
+    if not _PROGRAM.match(text):
+        return "no program at its start"
+    tool = cell.attributes.get("tool")
+    # Transforms may hide the name of the tool; that is what they are for.
+    if tool and not cell.transforms and tool.lower() not in text.lower():
+        return "without its tool"
+    if text.count("'") + text.count('"') and not cell.transforms:
+        try:
+            shlex.split(text, posix=False)
+        except ValueError:
+            return "quotes that do not close"
+    return None
+
+
+def _message(text: str) -> str | None:
+    message = BytesParser(policy=policy.default).parsebytes(text.encode())
+    for header in ("From", "Subject"):
+        try:
+            if not str(message[header] or "").strip():
+                return f"a message without {header}"
+        except (ValueError, IndexError):  # a header that the library cannot parse
+            return f"an unsound {header}"
+    body = message.get_body(("plain", "html"))
+    try:
+        content = body.get_content() if body is not None else ""
+    except (LookupError, ValueError):
+        return "a body that cannot be decoded"
+    if len(content.strip()) < _MIN_BODY:
+        return "a message without a body"
+    if any(True for _ in message.iter_attachments()):
+        return "an attachment"
+    return None

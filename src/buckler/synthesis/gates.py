@@ -1,0 +1,288 @@
+"""The gates between a draft and a specimen; what fails is counted by gate and reason."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from buckler.events import Events
+from buckler.events.duplicates import earlier_near_duplicates, minhash, near_duplicates_of
+from buckler.normalisers import CanonicalTexts
+from buckler.synthesis.diversity import Novelty, distinct
+from buckler.synthesis.forms import ill_formed
+from buckler.synthesis.generator import Draft
+from buckler.synthesis.plan import Plan
+from buckler.synthesis.safeguards import made_safe, unsafe_part
+from buckler.synthesis.specimens import MAX_SPECIMEN_BYTES, Specimen, as_events
+from buckler.synthesis.two_sample import TwoSample, two_sample_test
+
+GATES = (
+    "form",
+    "harmless",
+    "repeats a real event",
+    "repeats an earlier one",
+    "memorised",
+    "judge",
+    "told apart",
+    "nothing new",
+    "cell is full",
+)
+Judge = Callable[[Events], npt.NDArray[np.float64]]  # probabilities [n, classes]; NaN: silent
+_RUN_BYTES = 12
+_MAX_EXAMPLES = 3
+
+
+class GateSettings(BaseModel):
+    """How strict the gates are.
+
+    Attributes
+    ----------
+    memorised
+        A specimen of which so large a share stands, in runs of 12 bytes, in one of its seeds is a
+        copy.
+    judge
+        The least probability that a judge must give to the specimen's class.
+    told_apart
+        A specimen that the two-sample classifier knows for one with at least this probability goes; 1
+        keeps all.
+    new
+        The least share of its word 3-grams that no specimen before it had.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    memorised: float = Field(default=0.8, gt=0, le=1)
+    judge: float = Field(default=0.5, ge=0, le=1)
+    told_apart: float = Field(default=1.0, gt=0.5, le=1)
+    new: float = Field(default=0.1, ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What came through.
+
+    Attributes
+    ----------
+    specimens
+        In the order of the drafts, at most as many as were wanted, even over the cells.
+    rejects
+        Gate -> how many it stopped.
+    reasons
+        Gate -> reason -> how many, where a gate has several.
+    report
+        All counts and measures, as JSON types.
+    """
+
+    specimens: list[Specimen]
+    rejects: Counter[str]
+    reasons: dict[str, Counter[str]]
+    report: dict[str, Any]
+
+
+class _Sieve:
+    """Drafts that are still in, as texts and rows, and the count of those that are out."""
+
+    def __init__(self, drafts: list[Draft]) -> None:
+        self.drafts = drafts
+        self.rejects: Counter[str] = Counter(dict.fromkeys(GATES, 0))
+        self.reasons: dict[str, Counter[str]] = {}
+
+    def reject(self, gate: str, out: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+        """Drop what is marked; return the rows that stay."""
+        self.rejects[gate] += int(out.sum())
+        stay = np.flatnonzero(~out)
+        self.drafts = [self.drafts[i] for i in stay]
+        return stay
+
+
+def pass_gates(
+    drafts: list[Draft],
+    plan: Plan,
+    real: Events,
+    *,
+    writer: tuple[str, str],
+    settings: GateSettings,
+    number: int,
+    judge: Judge | None = None,
+    judge_name: str = "nobody",
+    also_apart_from: Events | None = None,
+    seed: int = 0,
+) -> Passed:
+    """Let drafts through the gates, in the order of `GATES`.
+
+    Parameters
+    ----------
+    real
+        Labelled events that the seeds came from and that a student will learn beside them.
+    writer
+        Name and version.
+    number
+        How many are wanted.
+    also_apart_from
+        Further real events, such as a test, that no specimen may repeat.
+    """
+    n_drafts = len(drafts)
+    sieve = _Sieve(drafts)
+    sieve.drafts = _formed(sieve, plan)
+    group_names = real.column("group")
+    specimens = [
+        Specimen(
+            d.text,
+            d.cell.label,
+            d.cell.name,
+            d.cell.attributes,
+            *writer,
+            tuple(sorted({str(group_names[i]) for i in d.seeds if group_names[i] is not None})),
+        )
+        for d in sieve.drafts
+    ]
+    events = as_events(specimens, plan.task)
+    alive = np.arange(len(specimens))
+
+    def sift(gate: str, out: npt.NDArray[np.bool_]) -> None:
+        nonlocal events, alive
+        stay = sieve.reject(gate, out)
+        events, alive = events.take(stay), alive[stay]
+
+    digests = minhash(events.texts)
+    repeats = near_duplicates_of(digests, minhash(real.texts)) >= 0
+    if also_apart_from is not None:
+        repeats |= near_duplicates_of(digests, minhash(also_apart_from.texts)) >= 0
+    sift("repeats a real event", repeats)
+    sift("repeats an earlier one", earlier_near_duplicates(digests[alive]) >= 0)
+    sift("memorised", _memorised(events.texts, sieve.drafts, real.texts, settings.memorised))
+    silent = 0
+    if judge is not None and len(events):
+        said = judge(events)[np.arange(len(events)), events.labels]
+        silent = int(np.isnan(said).sum())
+        sift("judge", ~(np.nan_to_num(said, nan=-1.0) >= settings.judge))
+    tests = _told_apart(events, [d.cell.name for d in sieve.drafts], real, plan, seed)
+    synthetic = np.full(len(events), np.nan)
+    for label, test in tests.items():
+        synthetic[events.labels == plan.task.class_names.index(label)] = test.synthetic
+    if settings.told_apart < 1:
+        sift("told apart", np.nan_to_num(synthetic) >= settings.told_apart)
+    novelty = Novelty()
+    old = [novelty.share_new(d.text) < settings.new for d in sieve.drafts]
+    sift("nothing new", np.array(old, bool))
+    full = np.ones(len(events), bool)
+    full[_even([(d.cell.label, d.cell.name) for d in sieve.drafts], number)] = False
+    sift("cell is full", full)
+    kept = [specimens[i] for i in alive]
+    final = tests
+    if settings.told_apart < 1:
+        final = _told_apart(events, [s.cell for s in kept], real, plan, seed)
+    report = {
+        "drafts": n_drafts,
+        "specimens": len(kept),
+        "rejects": dict(sieve.rejects),
+        "reasons": {gate: dict(counts) for gate, counts in sieve.reasons.items()},
+        "judge": judge_name,
+        "judge_silent": silent,
+        "cells": len(plan.cells),
+        "cells_covered": len({s.cell for s in kept}),
+        "distinct_3grams": distinct(s.text for s in kept),
+        "distinct_3grams_of_real": _distinct_of_real(real, plan, kept, seed),
+        "two_sample_auroc": {label: asdict(test.auroc) for label, test in final.items()},
+        "classes": dict(Counter(s.label for s in kept)),
+    }
+    return Passed(kept, sieve.rejects, sieve.reasons, _plain(report))
+
+
+def _formed(sieve: _Sieve, plan: Plan) -> list[Draft]:
+    """Return the drafts that parse, made safe."""
+    formed = []
+    for draft in sieve.drafts:
+        if len(draft.text.encode("utf-8", "replace")) > MAX_SPECIMEN_BYTES:
+            wrong: str | None = "too long"
+        elif any("\ud800" <= c <= "\udfff" for c in draft.text):
+            wrong = "not Unicode"
+        else:
+            wrong = ill_formed(draft.text, draft.cell, plan.task)
+        if wrong is not None:
+            sieve.rejects["form"] += 1
+            sieve.reasons.setdefault("form", Counter())[wrong] += 1
+            continue
+        text = made_safe(draft.text)
+        unsafe = unsafe_part(text)
+        if unsafe is not None:
+            sieve.rejects["harmless"] += 1
+            continue
+        formed.append(replace(draft, text=text))
+    return formed
+
+
+def _memorised(
+    texts: CanonicalTexts, drafts: list[Draft], real: CanonicalTexts, limit: float
+) -> npt.NDArray[np.bool_]:
+    """Tell which texts stand for the most part in one of their seeds."""
+    out = np.zeros(len(texts), bool)
+    for row, draft in enumerate(drafts):
+        if draft.seeds:
+            own = _runs(texts[row])
+            out[row] = any(len(own & _runs(real[s])) >= limit * len(own) for s in draft.seeds)
+    return out
+
+
+def _runs(text: bytes) -> set[bytes]:
+    last = max(1, len(text) - _RUN_BYTES + 1)
+    return {text[i : i + _RUN_BYTES] for i in range(last)}
+
+
+def _told_apart(
+    events: Events, cells: list[str], real: Events, plan: Plan, seed: int
+) -> dict[str, TwoSample]:
+    """Test the specimens of each class against real events of it."""
+    _, numbers = np.unique(np.array(cells, str), return_inverse=True)
+    found = {}
+    for index, label in enumerate(plan.task.class_names):
+        rows = np.flatnonzero(events.labels == index)
+        if len(rows):
+            of_class = real.take(np.flatnonzero(real.labels == index))
+            found[label] = two_sample_test(events.take(rows), numbers[rows], of_class, seed)
+    return found
+
+
+def _even(specimens: list[tuple[str, str]], number: int) -> list[int]:
+    """Return rows so that classes, and in a class cells, get as even shares as there are drafts for.
+
+    `specimens` are (class, cell) pairs.
+    """
+    turn: Counter[tuple[str, str]] = Counter()
+    by_label: dict[str, list[tuple[int, int]]] = {}
+    for row, key in enumerate(specimens):
+        by_label.setdefault(key[0], []).append((turn[key], row))
+        turn[key] += 1
+    chosen: list[int] = []
+    # The class with the fewest first: what it leaves over is for the others.
+    for position, turns in enumerate(sorted(by_label.values(), key=len)):
+        share = (number - len(chosen)) // (len(by_label) - position)
+        chosen += [row for _, row in sorted(turns)[:share]]
+    return sorted(chosen)
+
+
+def _distinct_of_real(real: Events, plan: Plan, kept: list[Specimen], seed: int) -> float:
+    """Return the same measure of as many real events of the same classes, to compare with."""
+    rng = np.random.default_rng(seed)
+    wanted = Counter(s.label for s in kept)
+    texts = []
+    column = real.table.column("text")
+    for label, count in wanted.items():
+        rows = np.flatnonzero(real.labels == plan.task.class_names.index(label))
+        texts += [
+            plan.task.readable(column[int(row)].as_py()) for row in rng.permutation(rows)[:count]
+        ]
+    return distinct(texts)
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON types: NaN becomes null."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, float) and value != value:
+        return None
+    return value

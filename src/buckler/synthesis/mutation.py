@@ -1,0 +1,133 @@
+"""A generator that changes real seeds: parts of one put into another of the same class.
+
+It knows nothing that the seeds do not show; it varies what is there. Where the real events have a
+column of the name of an attribute (such as ``technique``), a cell gets seeds with its value; of the
+other attributes only those hold that are a transform, which is applied last.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from email import policy
+from email.message import EmailMessage
+from hashlib import sha256
+
+import numpy as np
+
+from buckler.errors import SettingsError
+from buckler.events import Events
+from buckler.labels import Labeler
+from buckler.synthesis.generator import Draft, Generator, generator
+from buckler.synthesis.plan import Cell, Plan
+from buckler.synthesis.transforms import transformed
+
+VERSION = "1"
+_PARTS = {
+    "url": re.compile(r"://|[/?&=#._-]|[^/?&=#._:-]+"),
+    "command-line": re.compile(r"\s+|[^\s]+"),
+    "message": re.compile(r"\n+|[^\n]+"),
+    "text": re.compile(r"\s+|[^\s]+"),
+}
+_SHAPE = re.compile(r"[a-z]+|[A-Z]+|\d+|\s+")
+_SHARE = 0.4  # of the parts that have a like elsewhere
+_MAX_PARTS = 400
+_MAX_SEEDS = 20_000
+
+
+@generator
+class Mutation(Generator):
+    """Swaps parts of like shape between seeds of a class."""
+
+    kind = "mutation"
+
+    def __init__(self, plan: Plan, real: Events, seed: int) -> None:
+        super().__init__(plan, real, seed)
+        self.labeler = Labeler(self.kind, VERSION, "rule")
+        self._pattern = _PARTS[plan.task.medium]
+        rng = np.random.default_rng(seed)
+        self._rows: dict[str, list[int]] = {}
+        self._like: dict[str, dict[str, list[str]]] = {}
+        self._raw = real.table.column("text")
+        attributes = {name for cell in plan.cells for name in cell.attributes}
+        self._columns = {
+            name: real.table.column(name).to_pylist()
+            for name in sorted(attributes & set(real.table.column_names))
+        }
+        for index, name in enumerate(plan.task.class_names):
+            rows = np.flatnonzero(real.labels == index)
+            rows = np.sort(rng.permutation(rows)[:_MAX_SEEDS])
+            self._rows[name] = rows.tolist()
+        wanted = {cell.label for cell in plan.cells}
+        missing = [name for name in sorted(wanted) if not self._rows[name]]
+        if missing:
+            raise SettingsError(f"no real event of class {missing[0]!r} to make mutations of")
+        for name in wanted:
+            self._like[name] = self._shapes(self._rows[name])
+
+    def _text(self, row: int) -> str:
+        return self.plan.task.readable(self._raw[row].as_py())
+
+    def _shapes(self, rows: list[int]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            for part in self._pattern.findall(self._text(row))[:_MAX_PARTS]:
+                found[_shape(part)].append(part)
+        return found
+
+    def drafts(self, orders: Sequence[tuple[Cell, int]]) -> Iterator[Draft]:
+        """Change seeds of each cell's class."""
+        medium = self.plan.task.medium
+        for cell, number in orders:
+            rows = [row for row in self._rows[cell.label] if self._has(row, cell)]
+            known = {
+                name: value
+                for name, value in cell.attributes.items()
+                if name in self._columns or name in cell.transforms
+            }
+            own = replace(cell, attributes=known)
+            for k in range(number if rows else 0):
+                state = sha256(f"{self.seed} {cell.name} {k}".encode()).digest()
+                rng = np.random.default_rng(np.frombuffer(state, np.uint32))
+                row = rows[int(rng.integers(len(rows)))]
+                text = self._mutated(self._text(row), self._like[cell.label], rng)
+                if medium == "message":
+                    text = _as_message(text, rng)
+                yield Draft(transformed(text, cell.transforms.values(), medium, rng), own, (row,))
+
+    def _has(self, row: int, cell: Cell) -> bool:
+        """Tell whether a seed has the cell's attributes, as far as its columns say."""
+        return all(
+            cell.attributes[name] in (column[row] or "").split(",")
+            for name, column in self._columns.items()
+            if name in cell.attributes
+        )
+
+    def _mutated(self, text: str, like: dict[str, list[str]], rng: np.random.Generator) -> str:
+        parts = self._pattern.findall(text)
+        for at, part in enumerate(parts[:_MAX_PARTS]):
+            others = like.get(_shape(part), ())
+            if len(part) > 1 and len(others) > 1 and rng.random() < _SHARE:
+                parts[at] = others[int(rng.integers(len(others)))]
+        return "".join(parts)
+
+
+def _as_message(fields: str, rng: np.random.Generator) -> str:
+    """Return subject and text, as a mail is judged, as a message again."""
+    subject, _, body = fields.partition("\n")
+    message = EmailMessage(policy=policy.default.clone(cte_type="8bit", linesep="\n"))
+    message["From"] = f"sender-{rng.integers(1, 1000)}@mail.example"
+    message["To"] = "reader@recipient.example"
+    message["Subject"] = "".join(c for c in subject if c.isprintable())[:200] or "(none)"
+    message.set_content(body.strip() or "(empty)", charset="utf-8", cte="8bit")
+    return message.as_bytes().decode("utf-8", "replace")
+
+
+def _shape(part: str) -> str:
+    """Return what a part looks like: ``reg.exe`` is ``a.a``, ``T1003`` is ``A9``."""
+
+    def kind(found: re.Match[str]) -> str:
+        first = found[0][0]
+        return "9" if first.isdigit() else " " if first.isspace() else "A" if first.isupper() else "a"
+
+    return _SHAPE.sub(kind, part)[:40]

@@ -1,0 +1,84 @@
+"""Can specimens be told from real events of their class? A classifier says how well.
+
+After Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests": an AUROC of 0.5 means that it
+cannot tell them apart, 1 that specimens are of a kind of their own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.evaluation.bootstrap import Estimate, bootstrap
+from buckler.evaluation.calibration import probabilities_of
+from buckler.evaluation.metrics import Ranking, auroc
+from buckler.events import Events
+from buckler.normalisers import CanonicalTexts
+from buckler.students import Examples, get_student
+
+FOLDS = 5
+MIN_ROWS = 50
+_EPOCHS = 4
+_MAX_ROWS = 20_000
+_RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class TwoSample:
+    """The outcome.
+
+    Attributes
+    ----------
+    auroc
+        With its interval, resampled by group and cell.
+    synthetic
+        float64 [specimens]: probability that each is one, from a classifier that did not see it; NaN
+        where there were too few to tell.
+    """
+
+    auroc: Estimate
+    synthetic: npt.NDArray[np.float64]
+
+
+def two_sample_test(
+    specimens: Events, cells: npt.NDArray[np.intp], real: Events, seed: int = 0
+) -> TwoSample:
+    """Tell specimens of a class from real events of it, in folds by cell and by group.
+
+    Parameters
+    ----------
+    cells
+        The cell of each specimen: those of one cell stand in one fold, if there are enough cells.
+    """
+    nan = float("nan")
+    if len(specimens) < MIN_ROWS or len(real) < MIN_ROWS:
+        return TwoSample(Estimate(nan, nan, nan), np.full(len(specimens), nan))
+    if len(np.unique(cells)) < FOLDS:
+        cells = np.arange(len(specimens))
+    rng = np.random.default_rng(seed)
+    if len(real) > _MAX_ROWS:
+        real = real.take(np.sort(rng.permutation(len(real))[:_MAX_ROWS]))
+    texts = CanonicalTexts.concatenate([specimens.texts, real.texts])
+    made_up = np.arange(len(texts)) < len(specimens)
+    _, groups = np.unique(real.group_codes(), return_inverse=True)
+    groups = np.concatenate([cells, groups + cells.max() + 1])
+    fold_of = rng.integers(0, FOLDS, groups.max() + 1)[groups]
+    # Both sides weigh the same, so that the probability does not depend on how many were written.
+    weights = np.where(made_up, 0.5 / made_up.mean(), 0.5 / (~made_up).mean()).astype(np.float32)
+    targets = np.stack([~made_up, made_up], axis=1).astype(np.float32)
+    logits = np.zeros(len(texts), np.float32)
+    for fold in range(FOLDS):
+        held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
+        if not len(held) or not made_up[rest].any() or made_up[rest].all():
+            continue
+        student = get_student("ngram", {"epochs": _EPOCHS, "seed": seed, "table_bits": 16})
+        student.fit(Examples(texts.take(rest), targets[rest], weights[rest]))
+        logits[held] = student.predict_logits(texts.take(held))[:, 0]
+    measured = bootstrap(
+        lambda w: {"auroc": auroc(Ranking(logits, made_up).roc(w))},
+        groups.astype(np.int64),
+        _RESAMPLES,
+        seed,
+    )
+    synthetic = probabilities_of(logits[: len(specimens), None])[:, 1]
+    return TwoSample(measured["auroc"], synthetic)
