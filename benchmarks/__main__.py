@@ -6,14 +6,12 @@ from pathlib import Path
 
 from benchmarks import (
     asking,
-    distillation,
     encoder,
     footprint,
     labels,
     pipelines,
     quality,
     scoring,
-    study,
     teachers,
     training,
 )
@@ -30,17 +28,8 @@ SECTIONS = {
     "asking": asking.run,
     "encoder": encoder.run,
     "teachers": teachers.run,
-    "selection": study.run_selection,
-    "noise": study.run_noise,
-    "distillation": distillation.run,
 }
-SLOW = (
-    "encoder",
-    "teachers",
-    "selection",
-    "noise",
-    "distillation",
-)  # minutes of fine-tuning: only when named
+SLOW = ("encoder", "teachers")  # minutes of fine-tuning: only when named
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 

@@ -20,10 +20,12 @@ ROOMS = [
     "evaluation",
     "teachers",
     "students",
+    "synthesis",
     "bundle",
     "runtime",
     "learning",
     "deploy",
+    "study",
     "cli",
 ]
 

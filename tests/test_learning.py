@@ -108,7 +108,8 @@ def test_targets_mix_label_and_teacher_and_leave_out_what_is_unsure():
         pool,
         teacher[:10],
         teacher[10:],
-        Distillation(label_share=0.25, weight=0.3, min_confidence=0.6),
+        Distillation(weight=0.3, min_confidence=0.6),
+        label_share=0.25,
     )
     hard = labelled.targets(2)
     assert (taught.targets[0] == hard[0]).all()

@@ -11,6 +11,7 @@ from buckler.cli import evaluate as evaluate_command
 from buckler.cli import run as run_command
 from buckler.cli import scan as scan_command
 from buckler.cli import select as select_command
+from buckler.cli import study as study_command
 from buckler.cli import synth as synth_command
 from buckler.cli import train as train_command
 from buckler.cli.console import err, out, safe
@@ -37,6 +38,7 @@ app.command("synth", rich_help_panel=MAKE)(synth_command.synth)
 app.command("specimens", rich_help_panel=MAKE)(synth_command.show)
 app.command("run", rich_help_panel=MAKE)(run_command.run)
 app.command("train", rich_help_panel=MAKE)(train_command.train)
+app.command("study", rich_help_panel=MAKE)(study_command.study)
 app.command("eval", rich_help_panel=MAKE)(evaluate_command.evaluate)
 app.command("score", rich_help_panel=USE)(score.score)
 app.command("scan", rich_help_panel=USE)(scan_command.scan)

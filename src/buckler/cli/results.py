@@ -2,9 +2,9 @@
 
 from rich.table import Table
 
-from buckler.cli.console import out
+from buckler.cli.console import out, safe
 from buckler.evaluation.assess import Assessment
-from buckler.evaluation.report import figure_rows, rate_text
+from buckler.evaluation.report import Comparison, figure_rows, rate_text
 from buckler.learning.evaluate import Evaluated
 from buckler.learning.run import Run
 
@@ -21,6 +21,9 @@ def print_run(run: Run) -> None:
     out.print(table)
     out.print()
     print_assessment(run.assessment)
+    if run.comparison is not None:
+        out.print()
+        print_comparison(run.comparison)
     out.print()
     out.print(f"bundle  {run.bundle} ({run.bundle.stat().st_size:,} bytes)")
     print_report(run.report)
@@ -33,6 +36,16 @@ def print_report(report: Evaluated) -> None:
     else:
         out.print("report  no HTML: pip install 'buckler[report]'")
     out.print(f"        {report.json}")
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print the student beside others."""
+    table = Table(box=None, pad_edge=False)
+    for position, name in enumerate(comparison.head):
+        table.add_column(name, justify="right" if position else "left", overflow="fold")
+    for row in comparison.rows:
+        table.add_row(*(safe(cell, 80) for cell in row))
+    out.print(table)
 
 
 def print_assessment(assessment: Assessment) -> None:

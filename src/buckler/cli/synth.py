@@ -59,7 +59,8 @@ def synth(
     ] = "student",
     judge_settings: Annotated[Path | None, typer.Option(help="The judge's file.")] = None,
     told_apart: Annotated[
-        float, typer.Option(help="Drop what a classifier knows for made up so surely.", min=0.5, max=1)
+        float,
+        typer.Option(help="Drop what a classifier knows for made up so surely.", min=0.5, max=1),
     ] = 1.0,
     apart_from: Annotated[
         list[Path] | None, typer.Option(help="Further real events that none may repeat: a test.")
@@ -74,8 +75,8 @@ def synth(
     hold_out: Annotated[
         str | None,
         typer.Option(
-            help="COLUMN=VALUE,VALUE: real events of this kind teach neither student and no writer; "
-            "the proof measures whether they are found."
+            help="COLUMN=VALUE,VALUE: real events of this kind teach neither student and no "
+            "writer; the proof measures whether they are found."
         ),
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
@@ -105,7 +106,9 @@ def synth(
         read = partial(
             collect_events, task=the_task, text_column=text_column, label_column=label_column
         )
-        keep = sorted({name for cell in the_plan.cells for name in cell.attributes} | {column} - {""})
+        keep = sorted(
+            {name for cell in the_plan.cells for name in cell.attributes} | {column} - {""}
+        )
         real = read(data, keep=tuple(keep), quarantine=quarantine)
         others = read(apart_from) if apart_from else None
         unseen = _unseen(real, column, values) if hold_out else None

@@ -14,6 +14,14 @@ from buckler.evaluation.plots import draw_all
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """Several judges side by side: a head, and a row of texts for each."""
+
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class About:
     """What stands around the figures.
 
@@ -27,12 +35,15 @@ class About:
         What a reader must know before believing the figures.
     provenance
         Name -> value: bundle, data, digests, versions.
+    comparison
+        The model beside others.
     """
 
     title: str
     lead: str
     notes: tuple[str, ...]
     provenance: dict[str, str]
+    comparison: Comparison | None = None
 
 
 def report_html(assessment: Assessment, about: About) -> str:
@@ -54,6 +65,7 @@ def report_html(assessment: Assessment, about: About) -> str:
         lead=about.lead,
         notes=[*about.notes, *_own_notes(assessment)],
         n_rows=f"{assessment.n_rows:,}",
+        comparison=about.comparison,
         resampling="cluster bootstrap over groups",
         figures=[
             {"name": name, "value": value, "interval": interval}
@@ -105,6 +117,9 @@ def report_json(assessment: Assessment, about: About) -> bytes:
         "lead": about.lead,
         "notes": [*about.notes, *_own_notes(assessment)],
         "provenance": about.provenance,
+        "comparison": None
+        if about.comparison is None
+        else [dict(zip(about.comparison.head, row, strict=True)) for row in about.comparison.rows],
         "classes": list(assessment.classes),
         "bad": [assessment.classes[i] for i in assessment.bad],
         "n_rows": assessment.n_rows,

@@ -155,7 +155,9 @@ class Ledger:
             )
         )
         with self._store.reading() as connection:
-            return {bytes(row.order_id): json.loads(row.content) for row in connection.execute(query)}
+            return {
+                bytes(row.order_id): json.loads(row.content) for row in connection.execute(query)
+            }
 
     def spent(self) -> Call:
         """Return the sum of all calls."""

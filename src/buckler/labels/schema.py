@@ -128,7 +128,8 @@ SUBMISSIONS = Table(
     Column("created_s", BigInteger, nullable=False),
 )
 
-# What a language model wrote to order, and was paid for: encoded, never in a form that could be run.
+# What a language model wrote to order, and was paid for: encoded, never in a form that could be
+# run.
 DRAFTS = Table(
     "drafts",
     METADATA,

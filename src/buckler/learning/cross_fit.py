@@ -19,6 +19,7 @@ from buckler.events.collect import concatenate
 from buckler.events.splitting import apart_from
 from buckler.normalisers import CanonicalTexts
 from buckler.students import Examples, Student, get_student
+from buckler.synthesis.specimens import SPECIMEN
 from buckler.tasks import Task
 
 Floats = npt.NDArray[np.float32]
@@ -116,15 +117,38 @@ def cross_fit(
         rest = np.flatnonzero(fold_of != fold)
         training = subset(examples, rest)
         own = extra if extra is None or isinstance(extra, Extra) else extra[fold]
+        watched = subset(examples, held_out)
         if own is not None:
-            apart = apart_from(own.events, events.take(held_out))
-            training = joined(training, own.take(apart))
+            apart = own.take(apart_from(own.events, events.take(held_out)))
+            watches = _watches(apart.events, fold, folds)
+            training = joined(training, apart.take(np.flatnonzero(~watches)))
+            watched = joined(watched, apart.take(np.flatnonzero(watches)))
         student = get_student(family, {**settings, "seed": seed})
-        student.fit(training, subset(examples, held_out), named(on_epoch, fold, folds))
+        student.fit(training, watched, named(on_epoch, fold, folds))
         logits[held_out] = student.predict_logits(examples.texts.take(held_out))
         students.append(student)
     best_epochs = [student.best_epoch_ for student in students]
     return CrossFitted(logits, max(1, round(float(np.median(best_epochs)))), students)
+
+
+def _watches(extra: Events, fold: int, folds: int) -> npt.NDArray[np.bool_]:
+    """Tell which extra examples a fold's student does not learn from, to know when to stop.
+
+    A teacher has often seen the labels; so the held-out ones, which it has told of in the pool, say
+    that one pass is enough. What it said of events that the student did not see says how well the
+    student has learned from it. Specimens do not count: no student should stop where it knows them.
+    """
+    groups, ids = extra.column("group"), extra.table.column("id").to_pylist()
+    fold_of: dict[object, int] = {}
+    for name, event_id in zip(groups, ids, strict=True):
+        key = event_id if name is None else str(name)
+        if key not in fold_of:
+            content = key if isinstance(key, bytes) else str(key).encode("utf-8", "replace")
+            fold_of[key] = int.from_bytes(blake2b(content, digest_size=4).digest(), "big") % folds
+    keys = [i if name is None else str(name) for name, i in zip(groups, ids, strict=True)]
+    watches = np.array([fold_of[key] == fold for key in keys], bool)
+    watches[np.flatnonzero(extra.column("source") == SPECIMEN)] = False
+    return watches
 
 
 def assign_folds(events: Events, folds: int, seed: int) -> npt.NDArray[np.intp]:

@@ -27,21 +27,20 @@ class Distillation(BaseModel):
     ----------
     temperature
         Above 1 softens the teacher's probabilities, below 1 sharpens them.
-    label_share
-        Of the target of an event that has both a label and a teacher's opinion: 1 is the label
-        alone, 0 the teacher alone.
     weight
         Of an event without a label, beside one of a labelled event.
     min_confidence
         Opinions on unlabelled events whose likeliest class has less are left out.
+    with_student
+        Join the teacher's word with that of the student itself, and teach the next one by both.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     temperature: float = Field(default=1.0, gt=0, le=20)
-    label_share: float = Field(default=0.5, ge=0, le=1)
     weight: float = Field(default=0.5, gt=0, le=100)
     min_confidence: float = Field(default=0.0, ge=0, le=1)
+    with_student: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,8 @@ def distil(
     teacher_on_labelled: Floats | None,
     teacher_on_pool: Floats,
     settings: Distillation,
+    *,
+    label_share: float = 0.5,
 ) -> Taught:
     """Make targets.
 
@@ -77,13 +78,16 @@ def distil(
         Events without.
     teacher_on_labelled, teacher_on_pool
         float64 [n, classes], calibrated (see `calibrate_teacher`); NaN rows where it is silent.
+    label_share
+        Of the target of an event that has both a label and the teacher's opinion: 1 is the label
+        alone, 0 the teacher alone.
     """
     n_classes = teacher_on_pool.shape[1]
     targets = labelled.targets(n_classes)
     if teacher_on_labelled is not None:
         spoke = np.isfinite(teacher_on_labelled).all(axis=1)
         soft = softened(teacher_on_labelled[spoke], settings.temperature)
-        mixed = settings.label_share * targets[spoke] + (1 - settings.label_share) * soft
+        mixed = label_share * targets[spoke] + (1 - label_share) * soft
         targets[spoke] = mixed.astype(np.float32)
     confident = np.nan_to_num(teacher_on_pool).max(axis=1) >= max(settings.min_confidence, _TINY)
     rows = np.flatnonzero(confident)

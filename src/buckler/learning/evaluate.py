@@ -7,7 +7,7 @@ import buckler
 from buckler.bundle.writer import write_whole
 from buckler.errors import InputError, MissingExtraError
 from buckler.evaluation.assess import Assessment, assess
-from buckler.evaluation.report import About, report_html, report_json
+from buckler.evaluation.report import About, Comparison, report_html, report_json
 from buckler.evaluation.slicing import slice_values
 from buckler.events import Events
 from buckler.events.splitting import Leaks
@@ -65,6 +65,7 @@ def write_report(
     tested_on: str,
     notes: tuple[str, ...] = (),
     provenance: dict[str, str] | None = None,
+    comparison: Comparison | None = None,
 ) -> Evaluated:
     """Write ``report.json`` and, where the extra is installed, ``report.html``.
 
@@ -86,6 +87,7 @@ def write_report(
             **{k: str(v) for k, v in manifest.provenance.items() if k != "buckler"},
             **(provenance or {}),
         },
+        comparison=comparison,
     )
     json_path, html_path = folder / "report.json", folder / "report.html"
     write_whole(json_path, report_json(assessment, about))

@@ -1,7 +1,7 @@
 """Do specimens help? A student with them and one without, on held-out real events, over seeds.
 
-Specimens are kept only if the gain on real events that neither student saw is above zero with its whole
-95 % interval. The test rows of a run have no part in it.
+Specimens are kept only if the gain on real events that neither student saw is above zero with its
+whole 95 % interval. The test rows of a run have no part in it.
 """
 
 from collections.abc import Callable
@@ -104,9 +104,9 @@ def prove(
     weight
         Of a specimen beside a real event.
     unseen
-        bool [n]: real events of a kind that neither student may learn from, such as a technique. They
-        are what detection is then measured on, whatever their group; false alarms are measured on
-        held-out events of harmless classes.
+        bool [n]: real events of a kind that neither student may learn from, such as a technique.
+        They are what detection is then measured on, whatever their group; false alarms are measured
+        on held-out events of harmless classes.
 
     Raises
     ------
@@ -131,7 +131,9 @@ def prove(
             right = np.concatenate([harmless, np.flatnonzero(unseen)])
         train, held = real.take(left), real.take(right)
         usable = apart_from(own, held)
-        if unseen is not None:  # what the specimens were made from may be of the kind that is held out
+        if (
+            unseen is not None
+        ):  # what the specimens were made from may be of the kind that is held out
             usable = np.intersect1d(usable, apart_from(own, real.take(np.flatnonzero(unseen))))
         extra = Extra(
             own.take(usable),

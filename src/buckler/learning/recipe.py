@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from buckler.errors import SettingsError
 from buckler.events.splitting import OnLeak
 from buckler.labels.merging import Merge
 from buckler.learning.distill import Distillation
@@ -51,10 +52,14 @@ class LabelsSection(_Section):
         A label store: a file, or a PostgreSQL URL.
     merge
         How several opinions of an event become its target.
+    label_share
+        Of the target of an event whose file gives it a label too: 0 goes by the opinions alone, 1
+        by the label alone. A human's verdict in the store always counts in full.
     """
 
     store: str
     merge: Merge = Merge.DAWID_SKENE
+    label_share: float = Field(default=0.0, ge=0, le=1)
 
 
 class PoolSection(_Section):
@@ -74,6 +79,68 @@ class PoolSection(_Section):
     events: list[Path] = Field(min_length=1)
     distill: Distillation = Distillation()
     rounds: RoundSettings | None = None
+
+
+class TeacherSection(_Section):
+    """Who is asked in the course of the run; the label store keeps what it says.
+
+    Attributes
+    ----------
+    kind
+        ``encoder``, ``chat``, ``gguf``, …
+    settings
+        Its file, relative to the recipe.
+    on
+        Of which events: ``pool``, ``train`` (its word is merged with the labels), ``test`` (only to
+        compare it with the student).
+    budget_usd, budget_tokens
+        What may be spent in one run.
+    """
+
+    kind: str
+    settings: Path | None = None
+    on: list[Literal["pool", "train", "test"]] = ["pool"]
+    budget_usd: float | None = Field(default=None, ge=0)
+    budget_tokens: int | None = Field(default=None, ge=0)
+
+
+class SynthesisSection(_Section):
+    """Specimens, which count only if they prove to help on held-out real events.
+
+    Attributes
+    ----------
+    specimens
+        Files that `buckler synth` wrote.
+    by
+        A generator that costs nothing, to write some in the run: ``grammar`` or ``mutation``.
+    plan
+        A plan of your own; by default the task's.
+    number
+        How many it writes.
+    weight
+        Of a specimen beside a real event.
+    seeds
+        Of the proof.
+    """
+
+    specimens: list[Path] = []
+    by: str | None = None
+    plan: Path | None = None
+    number: int = Field(default=1000, ge=1, le=100_000)
+    weight: float = Field(default=0.5, gt=0, le=100)
+    seeds: int = Field(default=5, ge=2, le=50)
+
+
+class CompareSection(_Section):
+    """What stands beside the student in the report.
+
+    Attributes
+    ----------
+    upper_bound
+        Labelled files: a student that learns them too shows what more true labels would bring.
+    """
+
+    upper_bound: list[Path] = []
 
 
 class SplitSection(_Section):
@@ -150,6 +217,9 @@ class Recipe(_Section):
     data: DataSection
     labels: LabelsSection | None = None
     pool: PoolSection | None = None
+    teacher: TeacherSection | None = None
+    synthesis: SynthesisSection | None = None
+    compare: CompareSection = CompareSection()
     split: SplitSection = SplitSection()
     student: StudentSection = StudentSection()
     evaluation: EvaluationSection = EvaluationSection()
@@ -173,9 +243,36 @@ def read_recipe(path: Path) -> Recipe:
     recipe.data.test = [base / p for p in recipe.data.test]
     recipe.output = base / recipe.output
     if recipe.pool is not None:
+        if recipe.pool.rounds is not None and recipe.pool.distill.with_student:
+            raise SettingsError(f"{path}: pool: rounds and distill.with_student exclude each other")
         recipe.pool.events = [base / p for p in recipe.pool.events]
+    if recipe.teacher is not None and recipe.teacher.settings is not None:
+        recipe.teacher.settings = base / recipe.teacher.settings
+    if recipe.synthesis is not None:
+        recipe.synthesis.specimens = [base / p for p in recipe.synthesis.specimens]
+        if recipe.synthesis.plan is not None:
+            recipe.synthesis.plan = base / recipe.synthesis.plan
+        if not recipe.synthesis.specimens and recipe.synthesis.by is None:
+            raise SettingsError(f"{path}: synthesis: name `specimens`, or a generator with `by`")
+    recipe.compare.upper_bound = [base / p for p in recipe.compare.upper_bound]
+    _check_teacher(recipe, path)
     if recipe.labels is not None and "://" not in recipe.labels.store:
         recipe.labels.store = str(base / recipe.labels.store)
     if recipe.task.endswith(".toml"):
         recipe.task = str(base / recipe.task)
     return recipe
+
+
+def _check_teacher(recipe: Recipe, path: Path) -> None:
+    teacher = recipe.teacher
+    if teacher is None:
+        return
+    if recipe.labels is None:
+        raise SettingsError(f"{path}: a teacher needs [labels] with a store for its opinions")
+    if "pool" in teacher.on and recipe.pool is None:
+        raise SettingsError(f"{path}: teacher.on names the pool, and there is no [pool]")
+    if {"train", "test"} & set(teacher.on) and not recipe.data.test:
+        raise SettingsError(
+            f"{path}: a teacher that is asked about training or test events needs data.test: else "
+            "test rows taken from the training data would get its word as their label"
+        )

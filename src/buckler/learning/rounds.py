@@ -208,4 +208,3 @@ def confident_rows(
         order = np.argsort(-confidence[rows], kind="stable")
         chosen.append(rows[order[: int(np.ceil(limit))]])
     return np.sort(np.concatenate(chosen)).astype(np.intp)
-

@@ -1,4 +1,4 @@
-"""Runs a recipe: read, split, train, evaluate, bundle; each stage is done once for its inputs."""
+"""Runs a recipe: from events to a bundle and a report; each stage is done once for its inputs."""
 
 import time
 from collections.abc import Callable
@@ -7,21 +7,32 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from buckler.bundle.reader import read_bundle
 from buckler.bundle.writer import write_bundle, write_whole
 from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
-from buckler.events import Events, Quarantine, collect_events, find_inputs
-from buckler.events.splitting import (
-    Leaks,
-    check_leaks,
-    deduplicate,
-    split_by_group,
-    split_by_time,
-)
+from buckler.evaluation.report import Comparison
+from buckler.events import Events
+from buckler.events.splitting import Leaks
 from buckler.labels import LabelStore, open_existing
-from buckler.labels.merging import Merge
-from buckler.learning.cross_fit import OnEpoch
+from buckler.learning import prepare
+from buckler.learning.ask import ask
+from buckler.learning.compare import (
+    LABELS_ONLY,
+    STUDENT,
+    UPPER_BOUND,
+    Judge,
+    comparison,
+    judge_bundle,
+    judge_labelers,
+    save_comparison,
+    train_plain,
+    with_file_labels,
+    with_more_labels,
+)
+from buckler.learning.cross_fit import Extra, OnEpoch
 from buckler.learning.evaluate import (
     Evaluated,
     assess_scorer,
@@ -31,13 +42,14 @@ from buckler.learning.evaluate import (
 )
 from buckler.learning.fit import fit_student
 from buckler.learning.package import choose_deployed, write_fitted
-from buckler.learning.recipe import Recipe
+from buckler.learning.recipe import LabelsSection, Recipe
 from buckler.learning.stages import StageOutput, Stages, file_digest
-from buckler.learning.stored_events import load_events, save_events
-from buckler.learning.targets import with_opinions
+from buckler.learning.stored_events import load_events
+from buckler.learning.synthesise import kept_specimens, make_specimens, proof_summary
 from buckler.learning.teach import Lesson, teach
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
+from buckler.teachers import get_teacher
 
 
 @dataclass(frozen=True)
@@ -54,12 +66,15 @@ class Run:
         The figures on the test rows.
     stages
         Name, seconds, whether it was reused, and summary of each stage.
+    comparison
+        The student beside others; None where it learned from labels alone.
     """
 
     bundle: Path
     report: Evaluated
     assessment: Assessment
     stages: list[tuple[str, float, bool, dict[str, Any]]]
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -102,46 +117,72 @@ def run_recipe(
         done.append((name, time.monotonic() - started, output.reused, output.summary))
         return output
 
-    read = step("read-1", _read_inputs(recipe, task), lambda f: _read(f, recipe, task, hooks))
+    read = step(
+        "read-2",
+        prepare.read_inputs(recipe, task),
+        lambda f: prepare.read(f, recipe, task, hooks.on_read),
+    )
+    speeds = _ask(recipe, task, read, tell, done) if recipe.teacher is not None else {}
     labelled = read
     if recipe.labels is not None:
         labels = recipe.labels
         with open_existing(labels.store) as store:
             labelled = step(
-                "label-1",
-                {"read": read.key, "opinions": store.digest(task), "merge": labels.merge},
-                lambda f: _label(
-                    f, read.folder, store, task, labels.merge, needed=recipe.pool is None
+                "label-2",
+                {"read": read.key, "opinions": store.digest(task), "how": _how(labels)},
+                lambda f: prepare.label(
+                    f, read.folder, store, task, labels, needed=recipe.pool is None
                 ),
             )
     split = step(
         "split-1",
         {"events": labelled.key, "split": recipe.split.model_dump(), "seed": recipe.student.seed},
-        lambda f: _split(f, labelled.folder, read.folder, recipe, task),
+        lambda f: prepare.split(f, labelled.folder, read.folder, recipe, task),
     )
+    made: StageOutput | None = None
+    if recipe.synthesis is not None:
+        section = recipe.synthesis
+        files = [file_digest(path) for path in section.specimens]
+        plan = file_digest(section.plan) if section.plan is not None else section.by
+        how = section.model_dump(exclude={"specimens", "plan"})
+        made = step(
+            "synthesis-1",
+            {"split": split.key, "files": files, "plan": plan, "how": how, **_student(recipe)},
+            lambda f: make_specimens(
+                f,
+                load_events(split.folder / "train.arrow", task),
+                load_events(split.folder / "test.arrow", task),
+                task,
+                section,
+                recipe.student,
+            ),
+        )
+    specimens = _specimens(made, recipe, task)
     taught: StageOutput | None = None
     if recipe.pool is not None:
         taught = step(
-            "teach-1",
+            "teach-2",
             {
                 "split": split.key,
                 "pool": read.key,
                 "opinions": labelled.key,
+                "specimens": None if made is None else made.key,
                 "how": recipe.pool.model_dump(exclude={"events"}),
-                "student": recipe.student.model_dump(),
+                **_student(recipe),
             },
-            lambda f: _teach(f, split.folder, read.folder, recipe, task),
+            lambda f: _teach(f, split.folder, read.folder, recipe, task, specimens),
         )
     train = step(
-        "train-2",
+        "train-3",
         {
             "split": split.key,
             "taught": None if taught is None else taught.key,
-            "student": recipe.student.model_dump(),
+            "specimens": None if made is None else made.key,
             "deployed_fpr": recipe.evaluation.deployed_fpr,
             "name": recipe.name or task.name,
+            **_student(recipe),
         },
-        lambda f: _train(f, split, taught, recipe, task, hooks),
+        lambda f: _train(f, split, taught, made, specimens, recipe, task, hooks),
     )
     name = recipe.name or task.name
     tell("evaluate")
@@ -157,140 +198,125 @@ def run_recipe(
         n_resamples=recipe.evaluation.resamples,
     )
     done.append(("evaluate", time.monotonic() - started, False, {"test_rows": len(test)}))
-    tell("bundle")
+    tell("compare")
     started = time.monotonic()
     bundle = recipe.output / f"{name}.buckler"
+    judges = _compare(recipe, task, step, read, split, train, test, speeds)
+    if judges:
+        save_comparison(judges, recipe.output / "comparison.json")
+        done.append(("compare", time.monotonic() - started, False, {"judges": len(judges)}))
+    tell("bundle")
+    started = time.monotonic()
     scorer = _bundle_with_metrics(train.folder / f"{name}.buckler", bundle, assessment)
+    table = comparison(judges, assessment) if judges else None
     report = write_report(
         assessment,
         scorer,
         recipe.output,
         tested_on=f"{len(test):,} rows from {_names(recipe.data.test or recipe.data.train)}",
         notes=leak_notes(leaks),
+        comparison=table,
     )
     write_whole(recipe.output / "card.md", read_bundle(bundle).entries["card.md"])
     done.append(("bundle", time.monotonic() - started, False, {}))
-    return Run(bundle, report, assessment, done)
+    return Run(bundle, report, assessment, done, table)
 
 
 def _names(paths: list[Path]) -> str:
     return ", ".join(p.name for p in paths)
 
 
-# --- read -------------------------------------------------------------------------------------
-
-
-def _sides(recipe: Recipe) -> list[tuple[str, list[Path]]]:
-    pool = recipe.pool.events if recipe.pool is not None else []
-    return [("train", recipe.data.train), ("test", recipe.data.test), ("pool", pool)]
-
-
-def _read_inputs(recipe: Recipe, task: Task) -> dict[str, Any]:
-    digests = {
-        side: [
-            [str(path.name), file_digest(path)]
-            for path in (find_inputs(paths, recipe.data.format) if paths else [])
-        ]
-        for side, paths in _sides(recipe)
-    }
-    columns = recipe.data.model_dump(exclude={"train", "test"})
-    return {"files": digests, "columns": columns, "task": repr(task)}
-
-
-def _read(folder: Path, recipe: Recipe, task: Task, hooks: _Hooks) -> dict[str, Any]:
-    summary: dict[str, Any] = {}
-    data = recipe.data
-    for side, paths in _sides(recipe):
-        if not paths:
-            continue
-        with Quarantine(folder / f"{side}.quarantine.jsonl") as quarantine:
-            events = collect_events(
-                paths,
-                task,
-                text_column=data.text_column,
-                label_column=data.label_column if side != "pool" else None,
-                with_labels=side != "pool",
-                group_column=data.group_column,
-                keep=tuple(data.keep),
-                format_name=data.format,
-                quarantine=quarantine,
-                on_progress=hooks.on_read,
-            )
-        save_events(events, folder / f"{side}.arrow")
-        summary[f"{side}_rows"] = len(events)
-        summary[f"{side}_unlabelled"] = int((events.labels < 0).sum())
-        summary[f"{side}_set_aside"] = quarantine.count
-        summary[f"{side}_reasons"] = dict(quarantine.reasons)
-    return summary
-
-
-# --- label and split --------------------------------------------------------------------------
-
-
-def _label(
-    folder: Path, source: Path, store: LabelStore, task: Task, method: Merge, *, needed: bool
-) -> dict[str, Any]:
-    events, summary = with_opinions(
-        load_events(source / "train.arrow", task), store, task, method, needed=needed
-    )
-    save_events(events, folder / "train.arrow")
-    return dict(summary)
-
-
-def _split(
-    folder: Path, training_source: Path, test_source: Path, recipe: Recipe, task: Task
-) -> dict[str, Any]:
-    settings = recipe.split
-    training = _labelled(load_events(training_source / "train.arrow", task))
-    summary: dict[str, Any] = {}
-    if settings.deduplicate != "none":
-        found = deduplicate(training, near=settings.deduplicate == "near")
-        training = found.events
-        summary |= {
-            "repeated": found.exact,
-            "nearly_repeated": found.near,
-            "texts_with_two_labels": found.conflicting,
-        }
-    if (test_source / "test.arrow").exists():
-        test = _labelled(load_events(test_source / "test.arrow", task))
-    else:
-        split = (
-            split_by_group(training, settings.test_share, recipe.student.seed)
-            if settings.by == "group"
-            else split_by_time(training, settings.test_share)
-        )
-        if not len(split.left) or not len(split.right):
-            raise InputError(
-                f"the split leaves {len(split.left):,} rows for training and {len(split.right):,} "
-                "for the test: there are too few groups; give test data of their own"
-            )
-        training, test = training.take(split.left), training.take(split.right)
-    training, leaks = check_leaks(training, test, settings.on_leak)
-    save_events(training, folder / "train.arrow")
-    save_events(test, folder / "test.arrow")
-    leaks.save(folder / "leaks.npz")
-    return {**summary, "train_rows": len(training), "test_rows": len(test), **_leak_counts(leaks)}
-
-
-def _labelled(events: Events) -> Events:
-    rows = (events.labels >= 0).nonzero()[0]
-    if not len(rows):
-        raise InputError("no row has a label; name the column with data.label_column")
-    return events if len(rows) == len(events) else events.take(rows)
-
-
-def _leak_counts(leaks: Leaks) -> dict[str, int]:
-    return {
-        "test_texts_in_training": int(leaks.same_text.sum()),
-        "test_texts_nearly_in_training": int(leaks.near_text.sum()),
-        "test_groups_in_training": int(leaks.same_group.sum()),
-    }
-
-
 # --- teach ------------------------------------------------------------------------------------
 
 
-def _teach(folder: Path, split: Path, source: Path, recipe: Recipe, task: Task) -> dict[str, Any]:
+def _how(section: LabelsSection) -> dict[str, Any]:
+    return section.model_dump(exclude={"store"})
+
+
+def _student(recipe: Recipe) -> dict[str, Any]:
+    return {"student": recipe.student.model_dump()}
+
+
+def _ask(
+    recipe: Recipe,
+    task: Task,
+    read: StageOutput,
+    tell: Callable[[str], None],
+    done: list[tuple[str, float, bool, dict[str, Any]]],
+) -> dict[str, float]:
+    """Ask the teacher; return opinions a second by the labeler's name and version."""
+    section, labels = recipe.teacher, recipe.labels
+    if section is None or labels is None:
+        raise InputError("a teacher needs a label store")
+    tell("ask")
+    started = time.monotonic()
+    teacher = get_teacher(section.kind, section.settings, task)
+    events = [load_events(read.folder / f"{side}.arrow", task) for side in section.on]
+    with LabelStore(labels.store) as store:
+        summary = ask(teacher, store, events, task, section)
+    done.append(("ask", time.monotonic() - started, not summary["new_opinions"], summary))
+    speed = summary.get("opinions_per_second")
+    return {summary["teacher"].strip(): speed} if speed else {}
+
+
+def _specimens(made: StageOutput | None, recipe: Recipe, task: Task) -> Extra | None:
+    if made is None or recipe.synthesis is None:
+        return None
+    return kept_specimens(made.folder, task, recipe.synthesis.weight)
+
+
+def _compare(
+    recipe: Recipe,
+    task: Task,
+    step: Callable[..., StageOutput],
+    read: StageOutput,
+    split: StageOutput,
+    train: StageOutput,
+    test: Events,
+    speeds: dict[str, float],
+) -> list[Judge]:
+    """Put the student beside others, where it has learned from more than labels."""
+    bound = recipe.compare.upper_bound
+    if not (recipe.labels or recipe.pool or recipe.synthesis or bound):
+        return []
+    resamples, judges = recipe.evaluation.resamples, []
+    rows = load_events(split.folder / "train.arrow", task)
+    labelled = with_file_labels(rows, load_events(read.folder / "train.arrow", task), task)
+    inputs = {"split": split.key, "read": read.key, **_student(recipe)}
+    if len(np.unique(labelled.labels)) > 1:
+        plain = step(
+            "labels-only-1",
+            inputs,
+            lambda f: train_plain(f / "plain.buckler", labelled, task, recipe.student),
+        )
+        path = plain.folder / "plain.buckler"
+        judges.append(judge_bundle(LABELS_ONLY, path, test, resamples))
+    own = train.folder / f"{recipe.name or task.name}.buckler"
+    judges.append(judge_bundle(STUDENT, own, test, resamples))
+    if recipe.labels is not None:
+        with open_existing(recipe.labels.store) as store:
+            judges += judge_labelers(store, test, task, speeds, resamples)
+    if bound:
+        more = load_events(read.folder / "upper_bound.arrow", task)
+        whole = step(
+            "upper-bound-1",
+            inputs,
+            lambda f: train_plain(
+                f / "bound.buckler", with_more_labels(labelled, more, test), task, recipe.student
+            ),
+        )
+        judges.append(judge_bundle(UPPER_BOUND, whole.folder / "bound.buckler", test, resamples))
+    return judges
+
+
+def _teach(
+    folder: Path,
+    split: Path,
+    source: Path,
+    recipe: Recipe,
+    task: Task,
+    specimens: Extra | None,
+) -> dict[str, Any]:
     if recipe.pool is None:
         raise InputError("the recipe has no pool")
     lesson = teach(
@@ -301,6 +327,7 @@ def _teach(folder: Path, split: Path, source: Path, recipe: Recipe, task: Task) 
         section=recipe.pool,
         labels=recipe.labels,
         student=recipe.student,
+        specimens=specimens,
     )
     lesson.save(folder)
     return {**lesson.summary, "extra_examples": 0 if lesson.extra is None else len(lesson.extra)}
@@ -313,6 +340,8 @@ def _train(
     folder: Path,
     split: StageOutput,
     taught: StageOutput | None,
+    made: StageOutput | None,
+    specimens: Extra | None,
     recipe: Recipe,
     task: Task,
     hooks: _Hooks,
@@ -321,12 +350,15 @@ def _train(
     lesson = Lesson(None, student.settings, None, {})
     if taught is not None:
         lesson = Lesson.load(taught.folder, task)
+    extra = lesson.extra
+    if specimens is not None:
+        extra = specimens if extra is None else extra.joined_with(specimens)
     fitted = fit_student(
         load_events(split.folder / "train.arrow", task),
         task,
         student.family,
         lesson.settings,
-        extra=lesson.extra,
+        extra=extra,
         crossed=lesson.crossed,
         folds=student.folds,
         noise=student.noise,
@@ -346,6 +378,7 @@ def _train(
             "recipe_digest": sha256(recipe.model_dump_json().encode()).hexdigest(),
             "student": f"{student.family} {lesson.settings}, {student.folds} folds, "
             f"seed {student.seed}",
+            **({} if made is None else {"specimens": proof_summary(made.folder)}),
         },
     )
     return {

@@ -28,11 +28,18 @@ def opinions_on(
 
 
 def with_opinions(
-    events: Events, store: LabelStore, task: Task, method: Merge, *, needed: bool = True
+    events: Events,
+    store: LabelStore,
+    task: Task,
+    method: Merge,
+    *,
+    needed: bool = True,
+    label_share: float = 0.0,
 ) -> tuple[Events, dict[str, float | int]]:
     """Return events whose labels come from the store where it has opinions, and a summary.
 
-    An event without an opinion keeps the label that its file gave it, if any.
+    An event without an opinion keeps the label that its file gave it, if any. Where there are both,
+    `label_share` of the target is the file's label; a human's verdict in the store counts in full.
 
     Raises
     ------
@@ -52,11 +59,15 @@ def with_opinions(
             f"{Path(store.where).name}: no opinion of any of the {len(events):,} training events "
             f"for task {task.name!r}"
         )
+    said = merged.probabilities[rows[judged]].copy()
+    mixed = np.flatnonzero((events.labels[judged] >= 0) & ~merged.human[rows[judged]])
+    said[mixed] *= 1 - label_share
+    said[mixed, events.labels[judged[mixed]]] += label_share
     labels = events.labels.copy()
-    labels[judged] = merged.probabilities[rows[judged]].argmax(axis=1)
+    labels[judged] = said.argmax(axis=1)
     targets: list[list[float] | None] = [None] * len(events)
-    for row in judged:
-        targets[row] = merged.probabilities[rows[row]].tolist()
+    for row, target in zip(judged, said.tolist(), strict=True):
+        targets[row] = target
     names = np.array([*task.class_names, None], object)
     table = events.table.set_column(
         events.table.schema.get_field_index("label"), "label", pa.array(names[labels], pa.string())

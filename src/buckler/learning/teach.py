@@ -10,14 +10,17 @@ import pyarrow as pa
 
 from buckler.errors import InputError
 from buckler.events import Events
+from buckler.events.collect import MADE_FROM
 from buckler.events.splitting import deduplicate, find_leaks
 from buckler.labels import open_existing
 from buckler.learning.cross_fit import CrossFitted, Extra
 from buckler.learning.distill import distil
+from buckler.learning.joint import distil_jointly
 from buckler.learning.recipe import LabelsSection, PoolSection, StudentSection
 from buckler.learning.rounds import run_rounds
 from buckler.learning.stored_events import load_events, save_events
 from buckler.learning.targets import opinions_on
+from buckler.synthesis.specimens import SPECIMEN
 from buckler.tasks import Task
 
 _TARGET, _WEIGHT = "extra target", "extra weight"
@@ -45,15 +48,20 @@ class Lesson:
     summary: dict[str, Any]
 
     def save(self, folder: Path) -> None:
-        """Write it into a folder."""
+        """Write it into a folder; specimens, which are never stored in this form, are left out."""
         (folder / "student.json").write_text(json.dumps(self.settings), encoding="utf-8")
         if self.crossed is not None:
             np.savez(folder / "crossed.npz", logits=self.crossed.logits, epochs=self.crossed.epochs)
         if self.extra is not None:
-            events = self.extra.events
-            targets = pa.array(self.extra.targets.tolist(), pa.list_(pa.float32()))
+            sources = self.extra.events.column("source")
+            extra = self.extra.take(np.flatnonzero(sources != SPECIMEN))
+            events = extra.events
+            if MADE_FROM in events.table.column_names:
+                table = events.table.drop_columns([MADE_FROM])
+                events = Events(table, events.texts, events.labels)
+            targets = pa.array(extra.targets.tolist(), pa.list_(pa.float32()))
             table = events.table.append_column(_TARGET, targets)
-            table = table.append_column(_WEIGHT, pa.array(self.extra.weights))
+            table = table.append_column(_WEIGHT, pa.array(extra.weights))
             save_events(Events(table, events.texts, events.labels), folder / "extra.arrow")
 
     @staticmethod
@@ -82,11 +90,15 @@ def teach(
     section: PoolSection,
     labels: LabelsSection | None,
     student: StudentSection,
+    specimens: Extra | None = None,
 ) -> Lesson:
     """Turn the pool into examples.
 
     Events of the pool that share a group or a near-duplicate with the test rows are left out,
     and so are those that are among the labelled ones.
+
+    `specimens` stand among what rounds and joint distillation learn from; the train stage adds them
+    to what is stored.
 
     Raises
     ------
@@ -117,7 +129,14 @@ def teach(
     if section.rounds is None:
         if taught is None:
             raise InputError("the label store has no opinion of any event of the pool")
+        if section.distill.with_student:
+            extra, crossed = distil_jointly(
+                train, pool, said, task, section.distill, student, specimens
+            )
+            return Lesson(extra, student.settings, crossed, summary)
         return Lesson(taught, student.settings, None, summary)
+    if specimens is not None:
+        taught = specimens if taught is None else taught.joined_with(specimens)
     rounds = run_rounds(
         train,
         pool,

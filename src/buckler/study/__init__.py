@@ -1,1 +1,1 @@
-"""The study: does each technique help, and by how much? On public data, several seeds, intervals."""
+"""The study: does each technique help, and by how much? Public data, several seeds, intervals."""

@@ -50,7 +50,7 @@ class Table:
     title: str
     note: str
     head: Sequence[str]
-    rows: list[Sequence[str]]
+    rows: Sequence[Sequence[str]]
 
     def markdown(self) -> str:
         """Return it as Markdown."""

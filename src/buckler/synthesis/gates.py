@@ -47,8 +47,8 @@ class GateSettings(BaseModel):
     judge
         The least probability that a judge must give to the specimen's class.
     told_apart
-        A specimen that the two-sample classifier knows for one with at least this probability goes; 1
-        keeps all.
+        A specimen that the two-sample classifier knows for one with at least this probability goes;
+        1 keeps all.
     new
         The least share of its word 3-grams that no specimen before it had.
     """
@@ -248,7 +248,8 @@ def _told_apart(
 
 
 def _even(specimens: list[tuple[str, str]], number: int) -> list[int]:
-    """Return rows so that classes, and in a class cells, get as even shares as there are drafts for.
+    """Return rows so that classes, and in a class cells, get as even shares as there are drafts
+    for.
 
     `specimens` are (class, cell) pairs.
     """

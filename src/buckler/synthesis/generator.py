@@ -1,7 +1,7 @@
 """The seam for generators: who writes drafts of specimens for the cells of a plan.
 
-To add one: a module with one class under ``@generator``, listed in `_BUILT_IN`, or an entry point in
-the group ``buckler.generators``. Every teacher that asks a language model is one too (`writer`).
+To add one: a module with one class under ``@generator``, listed in `_BUILT_IN`, or an entry point
+in the group ``buckler.generators``. Every teacher that asks a language model is one too (`writer`).
 """
 
 from abc import ABC, abstractmethod

@@ -26,8 +26,9 @@ _HEX_DIGITS, _LETTERS = "0123456789abcdef", "abcdefghijklmnopqrstuvwxyz"
 class Grammar(Generator):
     """Expands forms at random.
 
-    In a form, ``[[name]]`` is a slot's value, ``[[a|b|]]`` one of those written out, ``[[int:1:99]]``
-    a number, ``[[hex:8]]`` and ``[[letters:6]]`` characters at random. A slot's value may hold the like.
+    In a form, ``[[name]]`` is a slot's value, ``[[a|b|]]`` one of those written out,
+    ``[[int:1:99]]`` a number, ``[[hex:8]]`` and ``[[letters:6]]`` characters at random. A slot's
+    value may hold the like.
     """
 
     kind = "grammar"

@@ -128,6 +128,8 @@ def _shape(part: str) -> str:
 
     def kind(found: re.Match[str]) -> str:
         first = found[0][0]
-        return "9" if first.isdigit() else " " if first.isspace() else "A" if first.isupper() else "a"
+        return (
+            "9" if first.isdigit() else " " if first.isspace() else "A" if first.isupper() else "a"
+        )
 
     return _SHAPE.sub(kind, part)[:40]

@@ -1,9 +1,9 @@
 """What keeps specimens harmless: reserved names and addresses, and no payload that works.
 
-Names end in ``.example``, ``.test`` or ``.invalid`` or stand under ``example.com`` and the like (RFC
-2606, RFC 6761); addresses are those for documentation (RFC 5737, RFC 3849). Long encoded blobs become
-encoded remarks of like length. A real name whose like is needed keeps its labels and only loses its
-suffix, so that what a student can learn from it stays.
+Names end in ``.example``, ``.test`` or ``.invalid`` or stand under ``example.com`` and the like
+(RFC 2606, RFC 6761); addresses are those for documentation (RFC 5737, RFC 3849). Long encoded blobs
+become encoded remarks of like length. A real name whose like is needed keeps its labels and only
+loses its suffix, so that what a student can learn from it stays.
 """
 
 import base64
@@ -14,12 +14,14 @@ from hashlib import sha256
 _RESERVED_SUFFIXES = ("example", "test", "invalid", "localhost")
 _RESERVED_NAMES = ("example.com", "example.net", "example.org")
 _RESERVED_NETWORKS = tuple(
-    map(
-        ipaddress.ip_network,
-        # Documentation, this machine, and what no router on the internet forwards.
-        ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "127.0.0.0/8", "0.0.0.0/8")
-        + ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
-        + ("255.255.255.255/32", "2001:db8::/32", "::1/128", "::/128", "fe80::/10", "fc00::/7"),
+    ipaddress.ip_network(network)
+    for network in (
+        # For documentation,
+        *("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"),
+        # this machine, and what no router on the internet forwards.
+        *("127.0.0.0/8", "0.0.0.0/8", "255.255.255.255/32", "::1/128", "::/128"),
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("fe80::/10", "fc00::/7"),
     )
 )
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
@@ -35,12 +37,16 @@ _BARE = re.compile(
     rf"\.dev|.\.de|.\.fr|.\.uk|.\.eu|.\.co))(?![\w\\.-])",
     re.IGNORECASE,
 )
-_DOS_PROGRAMS = re.compile(r"\A(?:command|more|tree|chcp|format|mode|diskcopy|win|edit)\.com\Z", re.I)
+_DOS_PROGRAMS = re.compile(
+    r"\A(?:command|more|tree|chcp|format|mode|diskcopy|win|edit)\.com\Z", re.I
+)
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 _IPV6 = re.compile(r"\[[0-9a-fA-F:.]{2,45}\]")
 _NUMERIC_HOST = re.compile(r"(?<=//)(?:0x[0-9a-f]{8}|\d{8,10})(?=[/:?#\s\"']|\Z)", re.IGNORECASE)
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{40,}={0,2}")
-_HEX = re.compile(r"(?:\\x[0-9a-fA-F]{2}|0x[0-9a-fA-F]{2},\s?){12,}|(?<![0-9a-fA-F])[0-9a-fA-F]{80,}")
+_HEX = re.compile(
+    r"(?:\\x[0-9a-fA-F]{2}|0x[0-9a-fA-F]{2},\s?){12,}|(?<![0-9a-fA-F])[0-9a-fA-F]{80,}"
+)
 _REMARK = "Write-Output 'specimen';"
 
 
@@ -119,7 +125,7 @@ def harmless_base64(n_characters: int, encoding: str = "utf-16-le") -> str:
 
 
 def _harmless_base64(found: re.Match[str]) -> str:
-    if _is_remark(found[0]) or found[0].isalpha() or "/" in found[0] and found[0].islower():
+    if _is_remark(found[0]) or found[0].isalpha() or ("/" in found[0] and found[0].islower()):
         return found[0]
     return harmless_base64(min(len(found[0]), 4096))
 

@@ -1,7 +1,7 @@
 """Specimens, and the marked file that holds them.
 
-A file of specimens has no text column: each text stands encoded behind a mark. It can neither be run
-nor sent by mistake, no scanner stumbles over it, and nobody takes it for real events.
+A file of specimens has no text column: each text stands encoded behind a mark. It can neither be
+run nor sent by mistake, no scanner stumbles over it, and nobody takes it for real events.
 """
 
 import base64
@@ -23,6 +23,7 @@ from buckler.events.collect import EVENT_SCHEMA, MADE_FROM
 from buckler.synthesis.safeguards import dressed
 from buckler.tasks import Task
 
+SPECIMEN = "specimen"  # the source of specimens among events
 MARK = "buckler-specimen:1:"
 MAX_SPECIMEN_BYTES = 1 << 18
 _SCHEMA = pa.schema(
@@ -93,8 +94,8 @@ def decoded(stored: str) -> str:
 def as_events(specimens: Sequence[Specimen], task: Task) -> Events:
     """Return specimens as a student should see them (`dressed`), in memory only.
 
-    They have no group of their own; `MADE_FROM` says which real groups they stem from. Their ids are
-    of another kind than those of real events.
+    They have no group of their own; `MADE_FROM` says which real groups they stem from. Their ids
+    are of another kind than those of real events.
     """
     raw = [dressed(s.text).encode() for s in specimens]
     ids = [blake2b(text, digest_size=16, person=b"specimen").digest() for text in raw]
@@ -107,7 +108,7 @@ def as_events(specimens: Sequence[Specimen], task: Task) -> Events:
             "label": pa.array([s.label for s in specimens], pa.string()),
             "group": pa.nulls(n, pa.string()),
             "ts": pa.nulls(n, pa.int64()),
-            "source": pa.array(["specimen"] * n, pa.string()),
+            "source": pa.array([SPECIMEN] * n, pa.string()),
         },
         schema=EVENT_SCHEMA,
     )

@@ -68,7 +68,12 @@ def environment(text: str, rng: np.random.Generator) -> str:
 
 def in_shell(text: str, rng: np.random.Generator) -> str:
     """Started by another shell."""
-    shells = ("cmd /c {}", "cmd.exe /c {}", '"cmd.exe" /c "{}"', "C:\\Windows\\System32\\cmd.exe /c {}")
+    shells = (
+        "cmd /c {}",
+        "cmd.exe /c {}",
+        '"cmd.exe" /c "{}"',
+        "C:\\Windows\\System32\\cmd.exe /c {}",
+    )
     return str(rng.choice(shells)).replace("{}", text)
 
 

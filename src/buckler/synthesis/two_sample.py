@@ -1,7 +1,7 @@
 """Can specimens be told from real events of their class? A classifier says how well.
 
-After Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests": an AUROC of 0.5 means that it
-cannot tell them apart, 1 that specimens are of a kind of their own.
+After Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests": an AUROC of 0.5 means that
+it cannot tell them apart, 1 that specimens are of a kind of their own.
 """
 
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ class TwoSample:
     auroc
         With its interval, resampled by group and cell.
     synthetic
-        float64 [specimens]: probability that each is one, from a classifier that did not see it; NaN
-        where there were too few to tell.
+        float64 [specimens]: probability that each is one, from a classifier that did not see it;
+        NaN where there were too few to tell.
     """
 
     auroc: Estimate

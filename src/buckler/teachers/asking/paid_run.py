@@ -46,7 +46,7 @@ class Outcome:
 
 
 class Asker(Protocol):
-    """What a run needs of whoever asks: a teacher that judges events, or one that writes to order."""
+    """What a run needs of whoever asks: a teacher that judges, or one that writes to order."""
 
     settings: AskSettings
     labeler: Labeler

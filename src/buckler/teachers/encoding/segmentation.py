@@ -1,9 +1,9 @@
 """Names that are glued together, such as ``cheshireherald.com``, cut into words.
 
 A word-piece tokenizer cuts a glued name into pieces that mean nothing to the model, for it has seen
-words with spaces between them. The words of the model's own vocabulary, the frequent ones first, are
-language model enough to cut a name: the cost of a word is the logarithm of its rank (Zipf's law), and
-the cheapest cut wins.
+words with spaces between them. The words of the model's own vocabulary, the frequent ones first,
+are language model enough to cut a name: the cost of a word is the logarithm of its rank (Zipf's
+law), and the cheapest cut wins.
 """
 
 import json

@@ -1,0 +1,197 @@
+"""Who judges how well and at what price: labels only, the student, teachers, the upper bound."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from buckler.bundle.reader import read_bundle
+from buckler.evaluation.assess import Assessment, assess
+from buckler.evaluation.bootstrap import Estimate
+from buckler.evaluation.report import Comparison, figure_name
+from buckler.evaluation.slicing import slice_values
+from buckler.events import Events
+from buckler.events.collect import TARGET, concatenate
+from buckler.events.splitting import deduplicate, find_leaks
+from buckler.labels import LabelStore
+from buckler.labels.ledger import Ledger
+from buckler.learning.evaluate import assess_scorer
+from buckler.learning.fit import fit_student
+from buckler.learning.package import write_fitted
+from buckler.learning.recipe import StudentSection
+from buckler.runtime import load
+from buckler.tasks import Task
+
+LABELS_ONLY, STUDENT, UPPER_BOUND = "labels only", "this bundle", "upper bound: more true labels"
+MIN_SPOKEN = 0.9  # of the test rows, for a labeler to stand in the table
+_MIN_SECONDS = 0.3
+_MIN_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A row of the table.
+
+    Attributes
+    ----------
+    name
+        Who.
+    figures
+        Name -> estimate on the test rows.
+    parameters, size_bytes, events_per_second, usd_per_million
+        None where it is not known.
+    """
+
+    name: str
+    figures: dict[str, Estimate]
+    parameters: int | None = None
+    size_bytes: int | None = None
+    events_per_second: float | None = None
+    usd_per_million: float | None = None
+
+
+def judge_bundle(name: str, path: Path, test: Events, n_resamples: int) -> Judge:
+    """Assess a bundle and measure it: its speed is that of one thread, texts to verdicts."""
+    scorer = load(path)
+    assessment = assess_scorer(scorer, test, n_resamples=n_resamples)
+    column = test.table.column("text")
+    while len(column) < _MIN_ROWS:
+        column = _doubled(column)
+    rounds, started = 0, time.perf_counter()
+    while (seconds := time.perf_counter() - started) < _MIN_SECONDS:
+        scorer.score(column)
+        rounds += 1
+    return Judge(
+        name,
+        assessment.figures,
+        sum(tensor.size for tensor in read_bundle(path).tensors().values()),
+        path.stat().st_size,
+        rounds * len(column) / seconds,
+        0.0,
+    )
+
+
+def _doubled(column: Any) -> Any:
+    return pa.chunked_array([*column.chunks, *column.chunks])
+
+
+def judge_labelers(
+    store: LabelStore, test: Events, task: Task, speeds: dict[str, float], n_resamples: int
+) -> list[Judge]:
+    """Measure every labeler of the store that has judged nearly all test rows; humans aside."""
+    row_of = {event_id: row for row, event_id in enumerate(test.table.column("id").to_pylist())}
+    said: dict[int, npt.NDArray[np.float32]] = {}
+    for batch in store.opinions(task):
+        for event_id, labeler, p in zip(
+            batch.event_ids, batch.labelers.tolist(), batch.probabilities, strict=True
+        ):
+            if event_id in row_of:
+                if labeler not in said:
+                    said[labeler] = np.full((len(test), len(task.classes)), np.nan, np.float32)
+                said[labeler][row_of[event_id]] = p
+    found = []
+    for key, who in store.labelers().items():
+        spoke = np.isfinite(said[key]).all(axis=1) if key in said else np.zeros(len(test), bool)
+        if who.kind == "human" or spoke.mean() < MIN_SPOKEN:
+            continue
+        rows = np.flatnonzero(spoke)
+        some = test.take(rows)
+        assessed = _assess(said[key][rows], some, task, n_resamples)
+        spent = Ledger(store, task, who).spent()
+        name = f"{who.name} {who.version}".strip()
+        cost = 1e6 * spent.cost_usd / spent.opinions if spent.opinions else None
+        found.append(
+            Judge(
+                f"teacher: {name}",
+                assessed.figures,
+                events_per_second=speeds.get(name),
+                usd_per_million=cost,
+            )
+        )
+    return found
+
+
+def _assess(p: npt.NDArray[np.float32], test: Events, task: Task, n_resamples: int) -> Assessment:
+    return assess(
+        p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12),
+        test.labels,
+        test.group_codes(),
+        classes=tuple(task.class_names),
+        bad=tuple(task.class_names.index(name) for name in task.bad),
+        thresholds={},
+        deployed_fpr=None,
+        slices=slice_values(test, None, ()),
+        n_resamples=n_resamples,
+    )
+
+
+def train_plain(path: Path, events: Events, task: Task, student: StudentSection) -> dict[str, Any]:
+    """Write the bundle of a student that learns hard labels and nothing else."""
+    fitted = fit_student(
+        events, task, student.family, student.settings, folds=student.folds, seed=student.seed
+    )
+    write_fitted(path, fitted, task)
+    return {"rows": fitted.n_rows}
+
+
+def with_file_labels(train: Events, as_read: Events, task: Task) -> Events:
+    """Return the training rows with the labels that their files gave them, and only those."""
+    label_of = dict(
+        zip(as_read.table.column("id").to_pylist(), as_read.labels.tolist(), strict=True)
+    )
+    ids = train.table.column("id").to_pylist()
+    labels = np.array([label_of.get(i, -1) for i in ids], np.int32)
+    names = np.array([*task.class_names, None], object)
+    table = train.table
+    if TARGET in table.column_names:
+        table = table.drop_columns([TARGET])
+    index = table.schema.get_field_index("label")
+    table = table.set_column(index, "label", pa.array(names[labels], pa.string()))
+    rows = np.flatnonzero(labels >= 0)
+    return Events(table, train.texts, labels).take(rows)
+
+
+def with_more_labels(train: Events, more: Events, test: Events) -> Events:
+    """Return training rows and more labelled ones, none of which is like the test."""
+    more = more.take(np.flatnonzero(more.labels >= 0))
+    keep = np.ones(len(more), bool)
+    keep[find_leaks(more, test).training_rows] = False
+    joined = concatenate([train, more.take(np.flatnonzero(keep))])
+    return deduplicate(joined, near=False).events
+
+
+def comparison(judges: list[Judge], assessment: Assessment) -> Comparison:
+    """Return the table for the report."""
+    bad = bool(assessment.bad)
+    wanted = [n for n in assessment.figures if n.startswith("tpr@fpr=")] + ["auroc"] if bad else []
+    names = [*wanted, "accuracy"]
+    head = ("", *map(figure_name, names), "parameters", "bytes", "events/s", "USD per million")
+    rows = [
+        (
+            judge.name,
+            *(str(judge.figures[name]) if name in judge.figures else "-" for name in names),
+            _number(judge.parameters),
+            _number(judge.size_bytes),
+            _number(judge.events_per_second),
+            "-" if judge.usd_per_million is None else f"{judge.usd_per_million:,.2f}",
+        )
+        for judge in judges
+    ]
+    return Comparison(head, rows)
+
+
+def save_comparison(judges: list[Judge], path: Path) -> None:
+    """Write the figures as JSON."""
+    path.write_text(
+        json.dumps([asdict(judge) for judge in judges], indent=1).replace("NaN", "null"),
+        encoding="utf-8",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"

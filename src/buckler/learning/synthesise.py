@@ -1,0 +1,75 @@
+"""The stage in which specimens are written or read, and must prove that they help."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from buckler.events import Events
+from buckler.learning.cross_fit import Extra
+from buckler.learning.prove import prove
+from buckler.learning.recipe import StudentSection, SynthesisSection
+from buckler.synthesis.gates import GateSettings
+from buckler.synthesis.generate import Synthesis, synthesise
+from buckler.synthesis.generator import get_generator
+from buckler.synthesis.judges import STUDENT_LIMIT, student_judge
+from buckler.synthesis.plan import read_plan
+from buckler.synthesis.specimens import Specimen, as_events, read_specimens, write_specimens
+from buckler.tasks import Task
+
+_FILE, _PROOF = "specimens.parquet", "proof.json"
+
+
+def make_specimens(
+    folder: Path,
+    train: Events,
+    test: Events,
+    task: Task,
+    section: SynthesisSection,
+    student: StudentSection,
+) -> dict[str, Any]:
+    """Write specimens and their proof into a folder; they may not repeat the test either."""
+    specimens: list[Specimen] = []
+    for path in section.specimens:
+        specimens += read_specimens(path, task)[0]
+    reports: dict[str, Any] = {}
+    if section.by is not None:
+        plan = read_plan(task, section.plan)
+        passed = synthesise(
+            plan,
+            get_generator(section.by, plan, train, student.seed),
+            Synthesis(section.number, gates=GateSettings(judge=STUDENT_LIMIT), seed=student.seed),
+            judge=student_judge(train, len(task.classes), student.seed),
+            judge_name="a student of the training labels",
+            also_apart_from=test,
+        )
+        specimens += passed.specimens
+        reports = passed.report
+    proof = prove(
+        train,
+        specimens,
+        task,
+        student.family,
+        student.settings,
+        seeds=section.seeds,
+        weight=section.weight,
+    )
+    found = proof.as_json()
+    write_specimens(folder / _FILE, specimens, task, {**reports, "proof": found})
+    (folder / _PROOF).write_text(json.dumps(found), encoding="utf-8")
+    return {"specimens": len(specimens), "kept": proof.kept, "proof": proof.summary()}
+
+
+def kept_specimens(folder: Path, task: Task, weight: float) -> Extra | None:
+    """Return the specimens as examples, in memory only; None if they did not earn their place."""
+    if not json.loads((folder / _PROOF).read_bytes())["kept"]:
+        return None
+    events = as_events(read_specimens(folder / _FILE, task)[0], task)
+    weights = np.full(len(events), weight, np.float32)
+    return Extra(events, events.targets(len(task.classes)), weights)
+
+
+def proof_summary(folder: Path) -> str:
+    """Return what was found, in a sentence."""
+    return str(json.loads((folder / _PROOF).read_bytes())["summary"])
