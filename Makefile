@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 # Some registries' build is the one for GPUs, of several GB. `make test TORCH=` does without; the tests
 # of the encoder are then skipped.
 TORCH ?= requirements/torch.txt
+TEACHER ?= recorded
+# What the study reads; see docs/study.md.
+DATA ?= ../shared/data
 KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint bench study lock clean
 
-demo: $(VENV)/.run
-	$(BIN)/buckler demo
+# TEACHER=encoder trains the teacher anew instead of using its recorded opinions (minutes, torch).
+demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
+	$(BIN)/buckler demo --teacher $(TEACHER)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
@@ -22,6 +26,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+study: $(VENV)/.dev
+	$(BIN)/buckler study $(DATA)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Buckler needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -46,4 +53,4 @@ lock:
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.lock
 
 clean:
-	rm -rf $(VENV) build src/*.egg-info src/buckler/*.so demo out
+	rm -rf $(VENV) build src/*.egg-info src/buckler/*.so demo out study

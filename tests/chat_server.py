@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,21 @@ class Model:
         self.log.flush()
         return found
 
+    def write(self, content: str) -> str:
+        """Write to order: URLs that depend on the whole order, so that two orders differ."""
+        self.log.write(json.dumps(f"order {content[:400]}") + "\n")
+        self.log.flush()
+        key = f"{zlib.crc32(content.encode()):08x}"
+        words = ["verify", "login", "wallet", "secure", "update", "account"]
+        texts = [
+            f"https://{words[k]}-{key[:4]}{k}.real-bank.com/{words[-k]}/{key}?id={k}{key[::-1]}"
+            for k in range(5)
+        ]
+        return json.dumps({"texts": texts})
+
     def answer(self, content: str) -> str:
+        if '{"texts":' in content:
+            return self.write(content)
         judged = self.judge(content)
         if len(judged) == 1:
             return json.dumps({"label": judged[0][1]})

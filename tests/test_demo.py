@@ -1,13 +1,16 @@
 """The demo and the public data, on a made-up corpus; the real one is fetched by `make demo`."""
 
 import io
+import json
 import tarfile
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from buckler.cli.demo import RECORDED
 from buckler.errors import InputError
 from buckler.events import public_data
 from buckler.events.public_data import get_public_data
@@ -49,16 +52,36 @@ def corpus(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_demo_runs_from_mails_to_verdicts(tmp_path, corpus):
-    done = buckler("demo", tmp_path / "demo", "--from", corpus)
+@pytest.fixture(scope="module")
+def opinions(corpus) -> Path:
+    """What a teacher that is right nine times in ten says of these mails."""
+    path = corpus.parent / "opinions.jsonl"
+    rng = np.random.default_rng(1)
+    with path.open("w") as file:
+        for mails in sorted(corpus.rglob("*.txt")):
+            raw = mails.read_bytes()
+            p = 0.9 if (b"free" in raw or b"pills" in raw) == (rng.random() < 0.9) else 0.1
+            row = {"labeler": "t", "version": "1", "kind": "model", "p_ham": 1 - p, "p_spam": p}
+            event_id = blake2b(raw, digest_size=16).hexdigest()
+            file.write(json.dumps({"event_id": event_id, **row}) + "\n")
+    return path
+
+
+def test_the_demo_runs_from_mails_to_verdicts(tmp_path, corpus, opinions):
+    common = (tmp_path / "demo", "--from", corpus, "--opinions", opinions)
+    done = buckler("demo", *common)
     assert done.returncode == 0, done.stderr
     for words in (
         "600 labelled mails",
+        "what a teacher says of",
+        "labels only",
+        "this bundle",
+        "teacher: t 1",
         "5% were given the wrong label",
         "AUROC",
         "Scan of the other",
         "report.html",
-        "train, evaluate, bundle",
+        "teach, train, evaluate, bundle",
     ):
         assert words in done.stdout
     verdicts = pq.read_table(tmp_path / "demo" / "verdicts.parquet")
@@ -67,7 +90,22 @@ def test_the_demo_runs_from_mails_to_verdicts(tmp_path, corpus):
     test = pq.read_table(tmp_path / "demo" / "test.parquet")
     labelled = pq.read_table(tmp_path / "demo" / "labelled.parquet")
     assert not set(test["group"].to_pylist()) & set(labelled["group"].to_pylist())
-    assert buckler("demo", tmp_path / "demo", "--from", corpus).returncode == 0
+    assert buckler("demo", *common).returncode == 0
+    alone = buckler("demo", tmp_path / "alone", "--from", corpus, "--teacher", "none")
+    assert alone.returncode == 0, alone.stderr
+    assert "teacher" not in alone.stdout
+    strangers = buckler("demo", tmp_path / "strangers", "--from", corpus)
+    assert strangers.returncode == 2
+    assert "judged none of" in strangers.stderr
+
+
+def test_the_recorded_opinions_are_of_one_teacher_and_hold_no_text():
+    table = pq.read_table(RECORDED)
+    assert set(table.column_names) == {
+        *["event_id", "labeler", "version", "kind", "p_ham", "p_spam"]
+    }
+    assert 5000 < table.num_rows == len(set(table["event_id"].to_pylist()))
+    assert len(set(table["version"].to_pylist())) == 1
 
 
 def archive(path: Path, members: dict[str, bytes]) -> Path:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import string
 import subprocess
 import sys
 
@@ -20,6 +21,7 @@ from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers import get_teacher
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
+from buckler.teachers.encoding.segmentation import Segmenter
 from buckler.teachers.encoding.tokens import bucketed, shuffled
 from buckler.teachers.run import label_events
 from tests.made_up import made_up_table
@@ -50,6 +52,42 @@ def test_training_batches_hold_every_text_once_in_an_order_of_their_own(encoded,
     batches = [*shuffled(encoded, rows, np.random.default_rng(seed))]
     assert sorted(r for b in batches for r in b.rows.tolist()) == list(range(len(encoded)))
     assert max(len(b.rows) for b in batches) <= rows
+
+
+def test_glued_names_are_cut_into_words(tmp_path):
+    words = [
+        "the",
+        "of",
+        "and",
+        "com",
+        "news",
+        "water",
+        "cheshire",
+        "herald",
+        "bank",
+        "sports",
+        "login",
+        "pay",
+        "pal",
+    ]
+    letters = string.ascii_lowercase
+    filler = [f"q{a}z{b}" for a in letters for b in letters] + [
+        f"j{a}x{b}" for a in letters for b in letters
+    ]
+    vocabulary = {word: rank for rank, word in enumerate(["[PAD]", "##s", *words, *filler])}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({"model": {"vocab": vocabulary}}), encoding="utf-8")
+    segmenter = Segmenter(path)
+    assert segmenter.spaced("CheshireHerald.com/sportsnews-1") == (
+        "cheshire herald . com / sports news - 1"
+    )
+    assert segmenter.spaced("paypal") == "pay pal"
+    assert segmenter.spaced("") == ""
+    long = "a" * 5000
+    assert segmenter.spaced(long) == long
+    path.write_text('{"model": {"vocab": {"a": 1}}}', encoding="utf-8")
+    with pytest.raises(InputError, match="too few"):
+        Segmenter(path)
 
 
 # --- with torch ------------------------------------------------------------------------------

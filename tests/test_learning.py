@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from buckler.errors import InputError
 from buckler.events import Events
 from buckler.events.features import hashed_vectors
+from buckler.events.splitting import apart_from
 from buckler.learning.cross_fit import Extra, cross_fit
 from buckler.learning.distill import (
     Distillation,
@@ -141,7 +142,7 @@ def test_extra_examples_never_share_a_group_with_the_fold_that_is_judged():
     targets = np.tile(np.float32([0.5, 0.5]), (600, 1))
     extra = Extra(events, targets, np.ones(600, np.float32))
     held_out = events.take(np.arange(100))
-    apart = extra.apart_from(held_out)
+    apart = apart_from(extra.events, held_out)
     groups = set(held_out.column("group"))
     assert len(apart) and not groups & set(events.column("group")[apart])
     # Wrong targets of the very same events cannot be looked up by the fold that is judged.

@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.errors import InputError
+from buckler.errors import InputError, SettingsError
 from buckler.events import collect_events
 from buckler.labels import Labeler, LabelStore
+from buckler.labels.merging import Merge
 from buckler.learning.recipe import read_recipe
 from buckler.learning.run import run_recipe
+from buckler.learning.targets import with_opinions
 from buckler.tasks import get_task
 from tests.made_up import made_up_table
 
@@ -118,3 +120,139 @@ def test_a_pool_without_anyone_to_judge_it_is_an_error(folder):
     pq.write_table(table, folder / "pool.parquet")
     with pytest.raises(InputError, match="no event of the pool is left"):
         run(folder, "[pool.rounds]\n")
+
+
+# --- the whole loop -----------------------------------------------------------------------------
+
+
+def recorded(folder, columns, errs=0.1):
+    """Opinions of a teacher that is right nine times in ten, as `buckler labels export` writes."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for name in columns:
+        events = collect_events([folder / f"{name}.parquet"], TASK, with_labels=False)
+        for event_id, text in zip(
+            events.table["id"].to_pylist(), events.table["text"].to_pylist(), strict=True
+        ):
+            bad = b".php" in text
+            p = 0.9 if bad != (rng.random() < errs) else 0.1
+            rows.append(
+                {
+                    "event_id": event_id.hex(),
+                    "labeler": "old hand",
+                    "version": "1",
+                    "kind": "model",
+                    "p_benign": 1 - p,
+                    "p_phishing": p,
+                }
+            )
+    with (folder / "opinions.jsonl").open("w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+LOOP = """
+[pool.distill]
+weight = 1.0
+with_student = true
+[labels]
+store = "labels.db"
+[teacher]
+kind = "recorded"
+settings = "opinions.jsonl"
+on = ["pool", "test"]
+[synthesis]
+by = "grammar"
+number = 120
+seeds = 2
+[compare]
+upper_bound = ["truth.parquet"]
+"""
+
+
+def test_the_whole_loop_asks_synthesises_distils_and_compares(folder):
+    truth = made_up_table(5000, np.random.default_rng(4)).slice(60, 2440)
+    pq.write_table(truth, folder / "truth.parquet")
+    recorded(folder, ["pool", "test"])
+    result = run(folder, LOOP)
+    assert [name.rpartition("-")[0] or name for name, *_ in result.stages] == [
+        *("read", "ask", "label", "split", "synthesis", "teach", "train", "evaluate"),
+        *("labels-only", "upper-bound", "compare", "bundle"),
+    ]
+    judges = {row[0]: row for row in result.comparison.rows}
+    assert list(judges) == [
+        "labels only",
+        "this bundle",
+        "teacher: old hand 1",
+        "upper bound: more true labels",
+    ]
+    at = result.comparison.head.index("Accuracy")
+    value = {name: float(row[at].split()[0]) for name, row in judges.items()}
+    assert value["labels only"] < value["this bundle"] <= 1
+    assert 0.85 < value["teacher: old hand 1"] < 0.95, "one in ten of its opinions is wrong"
+    saved = json.loads((folder / "out" / "comparison.json").read_text())
+    assert [judge["name"] for judge in saved] == list(judges)
+    assert "Side by side" in (folder / "out" / "report.html").read_text()
+    card = (folder / "out" / "card.md").read_text()
+    assert "specimens: " in card
+    assert "over 2 seeds" in card
+    again = run(folder, LOOP)
+    assert all(reused for name, _, reused, _ in again.stages if "-" in name or name == "ask"), (
+        "a second run does nothing anew"
+    )
+
+
+def test_specimens_are_never_stored_as_they_are_shown_to_a_student(folder):
+    recorded(folder, ["pool"])
+    more = LOOP.replace(', "test"]', "]").replace("truth.parquet", "test.parquet")
+    run(folder, more.partition("[compare]")[0])
+    stored = b"".join(p.read_bytes() for p in (folder / "out" / "stages").rglob("*.arrow"))
+    from buckler.synthesis.safeguards import dressed
+    from buckler.synthesis.specimens import read_specimens
+
+    (path,) = (folder / "out" / "stages").rglob("specimens.parquet")
+    specimens, report = read_specimens(path, TASK)
+    assert report["proof"]["seeds"] == 2
+    assert specimens
+    for one in specimens:
+        assert dressed(one.text).encode() not in stored
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('[teacher]\nkind = "recorded"\n', "needs [labels]"),
+        (
+            '[labels]\nstore = "l.db"\n[teacher]\nkind = "rules"\non = ["pool", "nobody"]\n',
+            "teacher.on",
+        ),
+        ("[synthesis]\nnumber = 3\n", "name `specimens`, or a generator"),
+        (
+            "[pool.rounds]\nmax_rounds = 1\n[pool.distill]\nwith_student = true\n",
+            "exclude each other",
+        ),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(folder, more, message):
+    with pytest.raises(SettingsError) as error:
+        run(folder, more)
+    assert message in str(error.value)
+
+
+def test_a_share_of_the_target_can_stay_with_the_label_of_the_file(folder):
+    few = collect_events([folder / "few.parquet"], TASK)
+    p = np.where(np.eye(2)[1 - few.labels] == 1, 0.9, 0.1).astype(np.float32)
+    with LabelStore(folder / "labels.db") as store:
+        ids = few.table["id"].to_pylist()
+        store.add_arrays(TASK, Labeler("contrary", "1", "model"), ids, p)
+        trusting, _ = with_opinions(few, store, TASK, Merge.MEAN)
+        doubting, _ = with_opinions(few, store, TASK, Merge.MEAN, label_share=0.75)
+        rows = np.arange(len(few))
+        assert (trusting.targets(2)[rows, few.labels] < 0.2).all()
+        assert np.allclose(
+            doubting.targets(2)[rows, few.labels],
+            0.75 + 0.25 * trusting.targets(2)[rows, few.labels],
+            atol=1e-5,
+        )
+        store.add_arrays(TASK, Labeler("anna", "", "human"), ids[:1], p[:1])
+        decided, _ = with_opinions(few, store, TASK, Merge.MEAN, label_share=0.75)
+        assert decided.targets(2)[0, few.labels[0]] < 0.2, "a human's verdict counts in full"

@@ -1,6 +1,7 @@
-"""`buckler demo`: the main job on real mails, from a few hundred noisy labels to a scan."""
+"""`buckler demo`: the main job on real mails, from few noisy labels and a teacher to a scan."""
 
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from buckler.bundle.writer import write_whole
 from buckler.cli.console import err, out
-from buckler.cli.results import print_assessment, print_report
+from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.cli.run import run_with_progress
 from buckler.deploy.scan import ScanResult, ScanSettings
 from buckler.deploy.scan import scan as scan_files
@@ -21,6 +22,7 @@ from buckler.evaluation.metrics import rate
 from buckler.evaluation.report import rate_text
 from buckler.events.public_data import get_public_data
 from buckler.learning.recipe import read_recipe
+from buckler.learning.run import Run
 from buckler.runtime import load
 
 N_LABELS = 600
@@ -63,14 +65,60 @@ noise = "drop"           # some labels are wrong: leave out those that probably 
 deployed_fpr = 0.01
 """
 
+_TAUGHT = """
+[labels]
+store = "labels.db"      # what the teacher says; it is asked once for each mail
+
+[teacher]
+kind = "{kind}"
+settings = "{settings}"
+on = ["pool", "test"]    # of the test only to compare it with the student
+
+[pool]
+events = ["rest.parquet"]
+
+[pool.distill]
+weight = 1.0             # of a mail that the teacher judged, beside a labelled one
+temperature = 0.5        # sharper than the teacher says: a linear student blurs what it is told
+with_student = true      # learn from teacher and student together: they err differently
+"""
+
+_ENCODER = """\
+name = "minilm"
+train = ["labelled.parquet"]
+work = "encoder"
+epochs = 6
+learning_rate = 1e-4
+max_tokens = 128
+"""
+RECORDED = Path(__file__).parent / "demo_opinions.parquet"
+
+
+class DemoTeacher(StrEnum):
+    """Who teaches in the demo."""
+
+    RECORDED = "recorded"
+    ENCODER = "encoder"
+    NONE = "none"
+
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to work.")] = Path("demo"),
     from_folder: Annotated[
         Path | None, typer.Option("--from", help="Take the mails from a local copy.")
     ] = None,
+    teacher: Annotated[
+        DemoTeacher,
+        typer.Option(
+            help="recorded: a transformer's opinions that come with Buckler; encoder: train it now "
+            "(extras torch,onnx; minutes); none: labels only."
+        ),
+    ] = DemoTeacher.RECORDED,
+    opinions: Annotated[
+        Path | None, typer.Option(help="Recorded opinions other than those that come with Buckler.")
+    ] = None,
 ) -> None:
-    """Real mails, 600 noisy labels: train, evaluate on unseen senders, bundle, scan the rest."""
+    """Real mails, 600 noisy labels, a teacher: train, compare on unseen senders, scan the rest."""
     times: dict[str, float] = {}
     started = time.monotonic()
     corpus = folder / "spamassassin.parquet"
@@ -80,11 +128,12 @@ def demo(
 
     started = time.monotonic()
     rest = _prepare(folder, pq.read_table(corpus))
+    _write_recipe(folder, teacher, (opinions or RECORDED).resolve())
     times["split by sender"] = time.monotonic() - started
 
     started = time.monotonic()
     run = run_with_progress(read_recipe(folder / "buckler.toml"))
-    times["train, evaluate, bundle"] = time.monotonic() - started
+    times["teach, train, evaluate, bundle"] = time.monotonic() - started
 
     started = time.monotonic()
     result = scan_files(
@@ -98,9 +147,13 @@ def demo(
     times["scan the rest"] = time.monotonic() - started
 
     out.print(
-        f"Trained on {N_LABELS} labelled mails, of which {NOISE:.0%} were given the wrong label on "
-        "purpose;\ntested on mails from sender domains that training never saw, true labels.\n"
+        f"{N_LABELS} labelled mails, of which {NOISE:.0%} were given the wrong label on purpose"
+        f"{_taught(run)};\ntested on mails from sender domains that training never saw, true "
+        "labels.\n"
     )
+    if run.comparison is not None:
+        print_comparison(run.comparison)
+        out.print()
     print_assessment(run.assessment)
     out.print()
     _print_scan(result, rest)
@@ -115,6 +168,15 @@ def demo(
     print_report(run.report)
     out.print(f"verdicts  {result.output}")
     out.print(f"recipe    {folder / 'buckler.toml'} (change it, then: buckler run)")
+
+
+def _taught(run: Run) -> str:
+    for name, _, _, summary in run.stages:
+        if name.startswith("teach-"):
+            return (
+                f",\nand what a teacher says of {summary['with_opinions']:,} mails without a label"
+            )
+    return ""
 
 
 def _prepare(folder: Path, corpus: pa.Table) -> pa.Table:
@@ -136,8 +198,17 @@ def _prepare(folder: Path, corpus: pa.Table) -> pa.Table:
     pq.write_table(corpus.filter(pa.array(is_test)), folder / "test.parquet")
     pq.write_table(rest.drop_columns(["label"]), folder / "rest.parquet")
     write_whole(folder / "spam.toml", _TASK.encode())
-    write_whole(folder / "buckler.toml", _RECIPE.encode())
     return rest
+
+
+def _write_recipe(folder: Path, teacher: DemoTeacher, opinions: Path) -> None:
+    recipe = _RECIPE
+    if teacher is DemoTeacher.RECORDED:
+        recipe += _TAUGHT.format(kind="recorded", settings=opinions)
+    elif teacher is DemoTeacher.ENCODER:
+        recipe += _TAUGHT.format(kind="encoder", settings="encoder.toml")
+        write_whole(folder / "encoder.toml", _ENCODER.encode())
+    write_whole(folder / "buckler.toml", recipe.encode())
 
 
 def _print_scan(result: ScanResult, rest: pa.Table) -> None:

@@ -39,12 +39,14 @@ def print_report(report: Evaluated) -> None:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print the student beside others."""
+    """Print the judges side by side, one a column; their intervals stand in the report."""
     table = Table(box=None, pad_edge=False)
-    for position, name in enumerate(comparison.head):
-        table.add_column(name, justify="right" if position else "left", overflow="fold")
-    for row in comparison.rows:
-        table.add_row(*(safe(cell, 80) for cell in row))
+    for position, row in enumerate([comparison.head, *comparison.rows]):
+        table.add_column(
+            safe(row[0], 40), justify="right" if position else "left", overflow="fold", max_width=16
+        )
+    for name, *cells in list(zip(comparison.head, *comparison.rows, strict=True))[1:]:
+        table.add_row(name, *(safe(cell.partition(" (")[0], 40) for cell in cells))
     out.print(table)
 
 

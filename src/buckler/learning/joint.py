@@ -9,8 +9,9 @@ import numpy as np
 
 from buckler.evaluation.calibration import fit_calibration, probabilities_of
 from buckler.events import Events
-from buckler.learning.cross_fit import CrossFitted, Extra, calibrated, cross_fit, joined
+from buckler.learning.cross_fit import CrossFitted, Extra, calibrated, cross_fit, joined, subset
 from buckler.learning.distill import Distillation, Floats, distil, pooled
+from buckler.learning.noise import handle_noise
 from buckler.learning.recipe import StudentSection
 from buckler.students import Examples, Student, get_student
 from buckler.tasks import Task
@@ -62,7 +63,14 @@ def distil_jointly(
 
     taught = more(distil(train, pool, None, said, settings).extra)
     first = fit(taught)
-    scale = fit_calibration(first.logits, train.labels)
+    handled = handle_noise(
+        student.noise,
+        first.probabilities(train.labels),
+        train.labels,
+        train.targets(len(task.classes)),
+    )
+    sure = np.flatnonzero(~handled.suspect)  # a few wrong labels would make it doubt all it says
+    scale = fit_calibration(first.logits[sure], train.labels[sure])
 
     def joint(member: Student) -> Extra:
         p = probabilities_of(calibrated(member.predict_logits(pool.texts), scale))
@@ -73,8 +81,7 @@ def distil_jointly(
     whole = get_student(
         student.family, {**student.settings, "seed": student.seed, "epochs": first.epochs}
     )
-    examples = Examples(
-        train.texts, train.targets(len(task.classes)), np.ones(len(train), np.float32)
-    )
-    whole.fit(joined(examples, taught))
+    counted = np.flatnonzero(handled.weights > 0)
+    examples = Examples(train.texts, handled.targets, handled.weights)
+    whole.fit(joined(subset(examples, counted), taught))
     return joint(whole), second

@@ -174,8 +174,8 @@ class StudentSection(_Section):
     folds
         Of the cross-fitting that gives calibration and thresholds.
     noise
-        What to do about labels that may be wrong: ``none``, ``drop``, ``relabel``, ``bootstrap``
-        or ``gce``.
+        What to do about labels that may be wrong: ``none``, ``doubt``, ``drop``, ``relabel``,
+        ``bootstrap`` or ``gce``.
     seed
         Of everything random.
     """

@@ -256,7 +256,9 @@ def _ask(
         summary = ask(teacher, store, events, task, section)
     done.append(("ask", time.monotonic() - started, not summary["new_opinions"], summary))
     speed = summary.get("opinions_per_second")
-    return {summary["teacher"].strip(): speed} if speed else {}
+    if section.kind == "recorded" or not speed:  # reading them says nothing of who made them
+        return {}
+    return {summary["teacher"].strip(): speed}
 
 
 def _specimens(made: StageOutput | None, recipe: Recipe, task: Task) -> Extra | None:

@@ -21,7 +21,7 @@ from buckler.tasks import get_task
 VERSION = 1
 TASK = get_task("command-line")
 LEVELS = (0.0, 0.1, 0.2, 0.4)
-METHODS = (Noise.NONE, Noise.DROP, Noise.RELABEL, Noise.BOOTSTRAP, Noise.GCE)
+METHODS = tuple(m for m in Noise if m is not Noise.DOUBT)  # which ranks as `none` does
 FOLDS = 3
 RATES = (1e-2, 1e-3)
 _OPINION_WEIGHT = 1.0

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.events import Events
@@ -19,6 +20,7 @@ from buckler.synthesis.plan import Plan
 from buckler.synthesis.safeguards import made_safe, unsafe_part
 from buckler.synthesis.specimens import MAX_SPECIMEN_BYTES, Specimen, as_events
 from buckler.synthesis.two_sample import TwoSample, two_sample_test
+from buckler.tasks import Task
 
 GATES = (
     "form",
@@ -148,13 +150,17 @@ def pass_gates(
         stay = sieve.reject(gate, out)
         events, alive = events.take(stay), alive[stay]
 
-    digests = minhash(events.texts)
-    repeats = near_duplicates_of(digests, minhash(real.texts)) >= 0
+    # Compared in the safe form: else a real name with another suffix would pass for a new one.
+    safe = _canonical([s.text for s in specimens], plan.task)
+    safe_real = _safe_form(real, plan.task)
+    digests = minhash(safe)
+    repeats = near_duplicates_of(digests, minhash(safe_real)) >= 0
     if also_apart_from is not None:
-        repeats |= near_duplicates_of(digests, minhash(also_apart_from.texts)) >= 0
+        others = minhash(_safe_form(also_apart_from, plan.task))
+        repeats |= near_duplicates_of(digests, others) >= 0
     sift("repeats a real event", repeats)
     sift("repeats an earlier one", earlier_near_duplicates(digests[alive]) >= 0)
-    sift("memorised", _memorised(events.texts, sieve.drafts, real.texts, settings.memorised))
+    sift("memorised", _memorised(safe.take(alive), sieve.drafts, safe_real, settings.memorised))
     silent = 0
     if judge is not None and len(events):
         said = judge(events)[np.arange(len(events)), events.labels]
@@ -214,6 +220,19 @@ def _formed(sieve: _Sieve, plan: Plan) -> list[Draft]:
             continue
         formed.append(replace(draft, text=text))
     return formed
+
+
+def _canonical(texts: list[str], task: Task) -> CanonicalTexts:
+    column = pa.array([text.encode() for text in texts], pa.large_binary())
+    return task.canonical.canonical_column(column, task.max_bytes)
+
+
+def _safe_form(real: Events, task: Task) -> CanonicalTexts:
+    """Return canonical texts of real events as specimens are stored; of mails, as they are."""
+    if task.medium == "message":
+        return real.texts
+    raw = real.table.column("text").to_pylist()
+    return _canonical([made_safe(text.decode("utf-8", "replace")) for text in raw], task)
 
 
 def _memorised(

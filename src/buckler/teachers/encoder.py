@@ -55,7 +55,8 @@ class EncoderSettings(BaseModel):
         Epochs without a lower loss on held-out labels before it stops; 0 goes through all epochs,
         so that the learning rate comes down to nothing, and keeps the best.
     words
-        Show each text once more with glued names cut into words; by default for URLs.
+        Show each text once more with glued names cut into words; by default for URLs, if the
+        model's vocabulary has words to cut by.
     max_tokens
         Longer texts keep head and tail.
     precision
@@ -118,9 +119,7 @@ class EncoderTeacher(Teacher):
         self._note = on_note or _say
         self.model_folder = _model_folder(settings.model)
         self._tokens = Tokens(self.model_folder, settings.max_tokens)
-        self._segmenter: Segmenter | None = None
-        if task.medium == "url" if settings.words is None else settings.words:
-            self._segmenter = Segmenter(self.model_folder / "tokenizer.json")
+        self._segmenter = _segmenter(settings, task, self.model_folder / "tokenizer.json")
         self._labelled = _labelled(settings, settings.train, task)
         if len(self._labelled) < 2 * len(task.classes):
             raise SettingsError(
@@ -279,6 +278,15 @@ class EncoderTeacher(Teacher):
 def _reduced(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Two classes have one logit: that of the second against the first."""
     return logits[:, 1:] - logits[:, :1] if logits.shape[1] == 2 else logits
+
+
+def _segmenter(settings: EncoderSettings, task: Task, vocabulary: Path) -> Segmenter | None:
+    if settings.words is None and task.medium == "url":
+        try:
+            return Segmenter(vocabulary)
+        except InputError:
+            return None
+    return Segmenter(vocabulary) if settings.words else None
 
 
 def _labelled(settings: EncoderSettings, files: list[Path], task: Task) -> Events:
