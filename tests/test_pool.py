@@ -201,6 +201,39 @@ def test_the_whole_loop_asks_synthesises_distils_and_compares(folder):
     )
 
 
+def test_a_boastful_teacher_is_calibrated_on_labels_that_it_did_not_see(folder):
+    recorded(folder, ["pool", "few"], errs=0.3)
+    path = folder / "opinions.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:  # as often wrong, and sure of itself
+        bad = row["p_phishing"] > 0.5
+        row |= {"p_phishing": 0.999 if bad else 0.001, "p_benign": 0.001 if bad else 0.999}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    loop = LOOP.partition("[synthesis]")[0].replace('"test"', '"train"')
+    loop = loop.replace("weight = 1.0", "weight = 1.0\ncalibrate = true")
+    found = stage(run(folder, loop), "teach")
+    assert 0 < found["calibrated"] < 0.5
+
+
+def test_a_recipe_can_prove_specimens_on_a_kind_that_is_held_out(folder):
+    recorded(folder, ["pool"])
+    loop = LOOP.partition("[compare]")[0].replace(', "test"]', "]")
+    with pytest.raises(SettingsError, match=r"data\.keep"):
+        run(folder, loop + 'hold_out = "kind=a"\n')
+    few = pq.read_table(folder / "few.parquet")
+    kinds = [
+        "a" if label == "phishing" and i % 2 else "b"
+        for i, label in enumerate(few["label"].to_pylist())
+    ]
+    pq.write_table(few.append_column("kind", [kinds]), folder / "few.parquet")
+    test = pq.read_table(folder / "test.parquet")
+    pq.write_table(test.append_column("kind", [["b"] * len(test)]), folder / "test.parquet")
+    text = RECIPE.replace('test = ["test.parquet"]', 'test = ["test.parquet"]\nkeep = ["kind"]')
+    (folder / "buckler.toml").write_text(text.replace("{more}", loop + 'hold_out = "kind=a"\n'))
+    found = stage(run_recipe(read_recipe(folder / "buckler.toml")), "synthesis")
+    assert "of kind=a on held-out real events" in found["proof"]
+
+
 def test_specimens_are_never_stored_as_they_are_shown_to_a_student(folder):
     recorded(folder, ["pool"])
     more = LOOP.replace(', "test"]', "]").replace("truth.parquet", "test.parquet")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 import typer
 from rich.table import Table
 
@@ -15,7 +14,7 @@ from buckler.cli.console import err, out, safe, step_progress
 from buckler.errors import SettingsError
 from buckler.events import Events, Quarantine, collect_events
 from buckler.labels import LabelStore
-from buckler.learning.prove import WEIGHT, prove
+from buckler.learning.prove import WEIGHT, kind_of, prove, rows_of_kind
 from buckler.synthesis.gates import GateSettings, Judge
 from buckler.synthesis.generate import Synthesis, orders, synthesise
 from buckler.synthesis.generator import Generator, get_generator, list_generators
@@ -99,8 +98,8 @@ def synth(
     the_task = get_task(task)
     the_plan = read_plan(the_task, plan)
     if only:
-        the_plan = the_plan.matching(dict(_wanted(text) for text in only))
-    column, values = _wanted(hold_out) if hold_out else ("", set())
+        the_plan = the_plan.matching(dict(kind_of(text) for text in only))
+    column = kind_of(hold_out)[0] if hold_out else ""
     with Quarantine() as quarantine, step_progress() as progress:
         bar = progress.add_task("reading")
         read = partial(
@@ -111,7 +110,7 @@ def synth(
         )
         real = read(data, keep=tuple(keep), quarantine=quarantine)
         others = read(apart_from) if apart_from else None
-        unseen = _unseen(real, column, values) if hold_out else None
+        unseen = rows_of_kind(real, hold_out) if hold_out else None
         seen = real if unseen is None else real.take(np.flatnonzero(~unseen))
         wanted = Synthesis(number, gates=_gates(judge, told_apart), seed=seed)
 
@@ -151,7 +150,8 @@ def synth(
                 on_seed=lambda n: progress.update(bar, description=f"proof: {n} of {seeds} seeds"),
             )
             report["proof"] = proof.as_json()
-    write_specimens(output, passed.specimens, the_task, report)
+    kept = report.get("proof", {}).get("kept", True)
+    write_specimens(output, passed.specimens if kept else [], the_task, report)
     if account is not None:
         _print_account(account)
     _print_report(report, output)
@@ -176,23 +176,6 @@ def _print_specimen(specimen: Specimen) -> None:
     out.print(safe(specimen.cell, 200), style="bold")
     for line in specimen.text.splitlines()[:12]:
         out.print(f"  {safe(line, 300)}")
-
-
-def _wanted(text: str) -> tuple[str, set[str]]:
-    name, equals, values = text.partition("=")
-    if not equals or not name or not values:
-        raise SettingsError(f"{text!r}: write NAME=VALUE or NAME=VALUE,VALUE")
-    return name, set(values.split(","))
-
-
-def _unseen(real: Events, column: str, values: set[str]) -> npt.NDArray[np.bool_]:
-    """Tell which events have one of the values in a column of lists; T1053 stands for T1053.005."""
-    if column not in real.table.column_names:
-        raise SettingsError(f"the data has no column {column!r} to hold events out by")
-    rows = real.table.column(column).to_pylist()
-    parts = [set((row or "").replace(" ", "").split(",")) for row in rows]
-    wholes = [own | {part.partition(".")[0] for part in own} for own in parts]
-    return np.array([not values.isdisjoint(own) for own in wholes], bool)
 
 
 def _gates(judge: str, told_apart: float) -> GateSettings:
@@ -287,6 +270,9 @@ def _print_report(report: dict[str, Any], file: Path) -> None:
             )
     if "proof" in report:
         out.print(f"proof: {safe(report['proof']['summary'], 500)}")
+        if not report["proof"]["kept"]:
+            out.print(f"{file}: the report alone; they did not earn their place")
+            return
     out.print(f"{file}: stored encoded and marked; `buckler specimens` shows them")
 
 

@@ -31,6 +31,9 @@ class Distillation(BaseModel):
         Of an event without a label, beside one of a labelled event.
     min_confidence
         Opinions on unlabelled events whose likeliest class has less are left out.
+    calibrate
+        Fit the opinions' probabilities to the labels of the files first, where thirty events have
+        both. Only for a teacher that did not learn from these labels itself.
     with_student
         Join the teacher's word with that of the student itself, and teach the next one by both.
     """
@@ -40,6 +43,7 @@ class Distillation(BaseModel):
     temperature: float = Field(default=1.0, gt=0, le=20)
     weight: float = Field(default=0.5, gt=0, le=100)
     min_confidence: float = Field(default=0.0, ge=0, le=1)
+    calibrate: bool = False
     with_student: bool = False
 
 

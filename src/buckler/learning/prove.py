@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.errors import InputError
+from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc, enough_negatives, tpr_at_fpr
 from buckler.evaluation.over_seeds import Mean
@@ -80,6 +80,42 @@ class Proof:
             "held_out": self.held_out,
             "summary": self.summary(),
         }
+
+
+def kind_of(text: str) -> tuple[str, set[str]]:
+    """Read ``NAME=VALUE,VALUE``.
+
+    Raises
+    ------
+    SettingsError
+        If it is something else.
+    """
+    name, equals, values = text.partition("=")
+    if not equals or not name or not values:
+        raise SettingsError(f"{text!r}: write NAME=VALUE or NAME=VALUE,VALUE")
+    return name, set(values.split(","))
+
+
+def rows_of_kind(real: Events, kind: str) -> npt.NDArray[np.bool_]:
+    """Tell which events have one of the values of ``COLUMN=VALUE,VALUE``.
+
+    The column may hold several values, with commas between; T1053 stands for T1053.005 too.
+
+    Raises
+    ------
+    SettingsError
+        If the events have no such column.
+    """
+    column, values = kind_of(kind)
+    if column not in real.table.column_names:
+        raise SettingsError(
+            f"the data has no column {column!r} to hold events out by; a recipe names it in "
+            "data.keep"
+        )
+    rows = real.table.column(column).to_pylist()
+    parts = [set((row or "").replace(" ", "").split(",")) for row in rows]
+    wholes = [own | {part.partition(".")[0] for part in own} for own in parts]
+    return np.array([not values.isdisjoint(own) for own in wholes], bool)
 
 
 def prove(

@@ -121,8 +121,12 @@ class SynthesisSection(_Section):
         Of a specimen beside a real event.
     seeds
         Of the proof.
+    hold_out
+        ``COLUMN=VALUE,VALUE``: the proof measures whether events of this kind are found by students
+        that saw none; the column must stand in `data.keep`. The bundle's student learns from all.
     """
 
+    hold_out: str | None = None
     specimens: list[Path] = []
     by: str | None = None
     plan: Path | None = None

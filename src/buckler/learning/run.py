@@ -321,8 +321,9 @@ def _teach(
 ) -> dict[str, Any]:
     if recipe.pool is None:
         raise InputError("the recipe has no pool")
+    rows = load_events(split / "train.arrow", task)
     lesson = teach(
-        load_events(split / "train.arrow", task),
+        rows,
         load_events(split / "test.arrow", task),
         load_events(source / "pool.arrow", task),
         task,
@@ -330,6 +331,7 @@ def _teach(
         labels=recipe.labels,
         student=recipe.student,
         specimens=specimens,
+        file_labels=with_file_labels(rows, load_events(source / "train.arrow", task), task),
     )
     lesson.save(folder)
     return {**lesson.summary, "extra_examples": 0 if lesson.extra is None else len(lesson.extra)}

@@ -8,7 +8,7 @@ import numpy as np
 
 from buckler.events import Events
 from buckler.learning.cross_fit import Extra
-from buckler.learning.prove import prove
+from buckler.learning.prove import prove, rows_of_kind
 from buckler.learning.recipe import StudentSection, SynthesisSection
 from buckler.synthesis.gates import GateSettings
 from buckler.synthesis.generate import Synthesis, synthesise
@@ -31,6 +31,8 @@ def make_specimens(
 ) -> dict[str, Any]:
     """Write specimens and their proof into a folder; they may not repeat the test either."""
     specimens: list[Specimen] = []
+    unseen = None if section.hold_out is None else rows_of_kind(train, section.hold_out)
+    seen = train if unseen is None else train.take(np.flatnonzero(~unseen))
     for path in section.specimens:
         specimens += read_specimens(path, task)[0]
     reports: dict[str, Any] = {}
@@ -38,14 +40,18 @@ def make_specimens(
         plan = read_plan(task, section.plan)
         passed = synthesise(
             plan,
-            get_generator(section.by, plan, train, student.seed),
+            get_generator(section.by, plan, seen, student.seed),
             Synthesis(section.number, gates=GateSettings(judge=STUDENT_LIMIT), seed=student.seed),
-            judge=student_judge(train, len(task.classes), student.seed),
+            judge=student_judge(seen, len(task.classes), student.seed),
             judge_name="a student of the training labels",
             also_apart_from=test,
         )
         specimens += passed.specimens
         reports = passed.report
+    if not specimens:
+        found = {"kept": False, "summary": "none passed the gates, or proved its worth before"}
+        (folder / _PROOF).write_text(json.dumps(found), encoding="utf-8")
+        return {"specimens": 0, "kept": False}
     proof = prove(
         train,
         specimens,
@@ -54,6 +60,8 @@ def make_specimens(
         student.settings,
         seeds=section.seeds,
         weight=section.weight,
+        unseen=unseen,
+        unseen_name=section.hold_out or "",
     )
     found = proof.as_json()
     write_specimens(folder / _FILE, specimens, task, {**reports, "proof": found})

@@ -14,7 +14,7 @@ from buckler.events.collect import MADE_FROM
 from buckler.events.splitting import deduplicate, find_leaks
 from buckler.labels import open_existing
 from buckler.learning.cross_fit import CrossFitted, Extra
-from buckler.learning.distill import distil
+from buckler.learning.distill import calibrate_teacher, calibrated_teacher, distil
 from buckler.learning.joint import distil_jointly
 from buckler.learning.recipe import LabelsSection, PoolSection, StudentSection
 from buckler.learning.rounds import run_rounds
@@ -91,12 +91,14 @@ def teach(
     labels: LabelsSection | None,
     student: StudentSection,
     specimens: Extra | None = None,
+    file_labels: Events | None = None,
 ) -> Lesson:
     """Turn the pool into examples.
 
     Events of the pool that share a group or a near-duplicate with the test rows are left out,
     and so are those that are among the labelled ones.
 
+    `file_labels` are the training events with the labels of their files, to calibrate a teacher on.
     `specimens` stand among what rounds and joint distillation learn from; the train stage adds them
     to what is stored.
 
@@ -123,6 +125,11 @@ def teach(
     if labels is not None:
         with open_existing(labels.store) as store:
             said = opinions_on(pool, store, task, labels.merge)
+            if section.distill.calibrate and file_labels is not None:
+                on_labelled = opinions_on(file_labels, store, task, labels.merge)
+                scale = calibrate_teacher(on_labelled, file_labels.labels)
+                said = calibrated_teacher(said, scale)
+                summary["calibrated"] = "too few labels" if scale is None else round(scale.slope, 3)
         found = distil(train, pool, None, said, section.distill).extra
         summary["with_opinions"] = len(found)
         taught = found if len(found) else None
