@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.results import print_account
 from buckler.errors import SettingsError
 from buckler.evaluation.calibration import expected_calibration_error
 from buckler.evaluation.metrics import Rate, wilson
@@ -134,7 +135,7 @@ def _print_result(name: str, result: Labelled, task: Task) -> None:
         f"{result.new:,} new opinions, {result.silent:,} without one"
     )
     if result.account is not None:
-        _print_account(result.account)
+        print_account(result.account)
     n = len(result.labels)
     if not n:
         return
@@ -160,24 +161,6 @@ def _print_bad(result: Labelled, task: Task) -> None:
         caught = wilson(int((said & is_bad).sum()), int(is_bad.sum()))
         alarms = wilson(int((said & ~is_bad).sum()), int((~is_bad).sum()))
         out.print(f"of the bad it calls {_rate(caught)} bad, of the rest {_rate(alarms)}")
-
-
-def _print_account(account: Account) -> None:
-    spent = account.spent
-    out.print(
-        f"{account.calls:,} calls ({account.retries:,} tried again), {spent.input_tokens:,} tokens "
-        f"in, {spent.output_tokens:,} out, {spent.cost_usd:.4f} USD"
-    )
-    for reason, count in account.rejects.most_common(5):
-        out.print(f"rejected {count:,}: {safe(reason, 120)}")
-    if account.uncertain:
-        out.print(
-            f"{account.uncertain:,} calls broke after they were sent: counted by their estimate"
-        )
-    if account.unanswered:
-        err.print(f"{account.unanswered:,} events got no answer: run again to ask for them")
-    if account.stopped:
-        err.print(f"stopped: {account.stopped}; run again to go on")
 
 
 def _print_plan(store: LabelStore, who: Teacher, events: Events, task: Task) -> None:
@@ -217,7 +200,7 @@ def _print_probe(
             table.add_row(name, str(rate.n_rows), f"{rate.value:.2f}", interval)
         out.print(table)
     if probe.account is not None:
-        _print_account(probe.account)
+        print_account(probe.account)
 
 
 def _check_price(who: Teacher, budget: Budget) -> None:

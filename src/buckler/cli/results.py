@@ -2,11 +2,12 @@
 
 from rich.table import Table
 
-from buckler.cli.console import out, safe
+from buckler.cli.console import err, out, safe
 from buckler.evaluation.assess import Assessment
 from buckler.evaluation.report import Comparison, figure_rows, rate_text
 from buckler.learning.evaluate import Evaluated
 from buckler.learning.run import Run
+from buckler.teachers.asking.paid_run import Account
 
 
 def print_run(run: Run) -> None:
@@ -72,3 +73,22 @@ def _short(value: object) -> str:
     if isinstance(value, dict):
         return " ".join(f"{k}:{_short(v)}" for k, v in value.items())
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def print_account(account: Account) -> None:
+    """Print what a paid run did and cost."""
+    spent = account.spent
+    out.print(
+        f"{account.calls:,} calls ({account.retries:,} tried again), {spent.input_tokens:,} tokens "
+        f"in, {spent.output_tokens:,} out, {spent.cost_usd:.4f} USD"
+    )
+    for reason, count in account.rejects.most_common(5):
+        out.print(f"rejected {count:,}: {safe(reason, 120)}")
+    if account.uncertain:
+        out.print(
+            f"{account.uncertain:,} calls broke after they were sent: counted by their estimate"
+        )
+    if account.unanswered:
+        err.print(f"{account.unanswered:,} questions got no answer: run again to ask them")
+    if account.stopped:
+        err.print(f"stopped: {account.stopped}; run again to go on")

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.results import print_account
 from buckler.errors import SettingsError
 from buckler.events import Events, Quarantine, collect_events
 from buckler.labels import LabelStore
@@ -153,7 +154,7 @@ def synth(
     kept = report.get("proof", {}).get("kept", True)
     write_specimens(output, passed.specimens if kept else [], the_task, report)
     if account is not None:
-        _print_account(account)
+        print_account(account)
     _print_report(report, output)
     if quarantine.count:
         err.print(quarantine.summary())
@@ -229,16 +230,6 @@ def _print_estimate(generator: Generator | Writer, plan: Plan, wanted: Synthesis
         f"{calls:,} calls to make: about {spending.input_tokens:,} tokens in, "
         f"{spending.output_tokens:,} out, {spending.cost_usd:.4f} USD; nothing was asked"
     )
-
-
-def _print_account(account: Account) -> None:
-    spent = account.spent
-    out.print(
-        f"{account.calls:,} calls ({account.retries:,} tried again), {spent.input_tokens:,} tokens "
-        f"in, {spent.output_tokens:,} out, {spent.cost_usd:.4f} USD"
-    )
-    if account.stopped:
-        err.print(f"stopped: {account.stopped}; run again to go on")
 
 
 def _print_report(report: dict[str, Any], file: Path) -> None:

@@ -30,7 +30,7 @@ LLM_CONFIDENCE = 0.8  # its agreement with the lists, as the data's README state
 SMALL = {"table_bits": 15}
 _START = 300  # random labels, before the rest is selected
 _ENCODERS = {"1000": 2}  # else 1: each takes minutes
-_EPOCHS = {"8695": 3}
+_EPOCHS = {"100": 6, "300": 6, "8695": 2}  # else 8
 _ROUNDS = ("1000",)  # that they bring nothing shows there
 _ROWS = {
     "labels": "`ngram`, labels only",
