@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from buckler.evaluation.calibration import probabilities_of
@@ -16,7 +15,6 @@ from buckler.learning.cross_fit import Extra
 from buckler.learning.distill import Distillation, Floats, distil, pooled
 from buckler.learning.fit import fit_student
 from buckler.learning.rounds import RoundSettings, run_rounds
-from buckler.learning.select import Choose, choose_events
 from buckler.students import Student
 from buckler.study.results import Figures, Results, Table
 from buckler.tasks import get_task
@@ -24,14 +22,13 @@ from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
 
 VERSION = 1
 TASK = get_task("url-category")
-LABELS = ("100", "300", "1000", "1000 selected", "8695")
+LABELS = (100, 300, 1000, 8695)
 FOLDS = 3
 LLM_CONFIDENCE = 0.8  # its agreement with the lists, as the data's README states it
 SMALL = {"table_bits": 15}
-_START = 300  # random labels, before the rest is selected
-_ENCODERS = {"1000": 2}  # else 1: each takes minutes
-_EPOCHS = {"100": 6, "300": 6, "8695": 2}  # else 8
-_ROUNDS = ("1000",)  # that they bring nothing shows there
+_ENCODERS = {1000: 2}  # else 1: each takes minutes
+_EPOCHS = {100: 6, 300: 6, 8695: 2}  # else 8
+_ROUNDS = (1000,)  # that they bring nothing shows there
 _ROWS = {
     "labels": "`ngram`, labels only",
     "opinions": "`ngram`, and 1,100 opinions of the recorded LLM",
@@ -47,15 +44,15 @@ def run(
     data: Path, work: Path, results: Results, seeds: int, on_step: Callable[[str], None]
 ) -> list[Table]:
     """Compute what is not known yet, and return the tables."""
-    found: dict[tuple[str, int], Figures] = {}
+    found: dict[tuple[int, int], Figures] = {}
     world: _World | None = None
     for n in LABELS:
         for seed in range(seeds):
 
-            def compute(n: str = n, seed: int = seed) -> Figures:
+            def compute(n: int = n, seed: int = seed) -> Figures:
                 nonlocal world
                 world = world or _World(data)
-                on_step(f"categories: {n} labels, seed {seed}")
+                on_step(f"categories: {n:,} labels, seed {seed}")
                 return _figures(world, n, seed, work, on_step)
 
             key = {"part": "categories", "version": VERSION, "labels": n, "seed": seed}
@@ -78,7 +75,7 @@ def run(
         f"parameters, {one['encoder_bytes']:,.0f} bytes with 8-bit weights. Speed: one machine, "
         "one run, the student on one thread, the encoder on all cores."
     )
-    head = ("human labels", *LABELS)
+    head = ("human labels", *(f"{n:,}" for n in LABELS))
     return [Table("Site categories", note, head, rows)]
 
 
@@ -108,9 +105,10 @@ class _World:
 
 
 def _figures(
-    world: _World, n: str, seed: int, work: Path, on_step: Callable[[str], None]
+    world: _World, n: int, seed: int, work: Path, on_step: Callable[[str], None]
 ) -> Figures:
-    few = world.labelled.take(_told(world, n, seed))
+    order = np.random.default_rng(seed).permutation(len(world.labelled))
+    few = world.labelled.take(np.sort(order[:n]))
     found: Figures = {}
     found["labels"] = world.accuracy(_judged(_fitted(few, None, seed), world.test))
     with_opinions = _fitted(few, world.opinions, seed)
@@ -121,9 +119,11 @@ def _figures(
     if n in _ROUNDS:
         found["rounds"] = world.accuracy(_after_rounds(world, few, seed))
     encoders = []
+    # With all labels, seeds would else differ in the folds alone.
+    varied = 10 * seed if n == LABELS[-1] else 0
     for member in range(_ENCODERS.get(n, 1)):
         encoder = _encoder(
-            few, world.opinions.events, work / f"{n.replace(' ', '-')}-{seed}", member, n, on_step
+            few, world.opinions.events, work / f"{n}-{seed}", member + varied, n, on_step
         )
         encoders.append(encoder.probabilities(world.test))
         on_test.append(encoders[-1])
@@ -136,26 +136,6 @@ def _figures(
     small = _fitted(few, taught.extra, seed, SMALL)
     found["distilled_small"] = world.accuracy(_judged(small, world.test))
     return found | _costs(encoder, student, world)
-
-
-def _told(world: _World, n: str, seed: int) -> npt.NDArray[np.intp]:
-    """Return the rows whose labels are told: random ones, or chosen by `badge` after a start."""
-    number, _, selected = n.partition(" ")
-    order = np.random.default_rng(seed).permutation(len(world.labelled))
-    if not selected:
-        return np.sort(order[: int(number)])
-    known = np.sort(order[:_START])
-    pool = np.sort(order[_START:])
-    student = _fitted(world.labelled.take(known), world.opinions, seed)
-    chosen = choose_events(
-        world.labelled.take(pool),
-        int(number) - _START,
-        Choose.BADGE,
-        probabilities=[_judged(student, world.labelled.take(pool))],
-        labelled=world.labelled.take(known),
-        seed=seed,
-    )
-    return np.sort(np.concatenate([known, pool[chosen.rows]]))
 
 
 def _fitted(
@@ -195,7 +175,7 @@ def _after_rounds(world: _World, few: Events, seed: int) -> Floats:
 
 
 def _encoder(
-    few: Events, llm: Events, folder: Path, member: int, n: str, on_step: Callable[[str], None]
+    few: Events, llm: Events, folder: Path, member: int, n: int, on_step: Callable[[str], None]
 ) -> EncoderTeacher:
     folder.mkdir(parents=True, exist_ok=True)
     for name, events in (("few", few), ("llm", llm)):
