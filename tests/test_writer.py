@@ -13,6 +13,8 @@ import pytest
 
 from buckler.labels import LabelStore
 from buckler.labels.ledger import Ledger
+from buckler.synthesis import writer as writer_module
+from buckler.synthesis.gates import GateSettings, pass_gates
 from buckler.synthesis.generate import Synthesis, orders, synthesise
 from buckler.synthesis.plan import read_plan
 from buckler.synthesis.safeguards import unsafe_part
@@ -20,6 +22,7 @@ from buckler.synthesis.writer import TEXTS_A_CALL, Writer
 from buckler.tasks import get_task
 from buckler.teachers.asking.limits import Budget
 from buckler.teachers.chat import ChatSettings, ChatTeacher
+from buckler.teachers.gguf import GgufSettings, GgufTeacher
 from tests.chat_server import chat_server
 from tests.made_up import made_up_events
 from tests.test_cli import buckler
@@ -157,20 +160,17 @@ def test_from_the_command_line_with_a_dry_run_first(tmp_path, server):
 
 
 @pytest.mark.slow
-def test_a_real_small_model_writes_what_the_gates_let_through_or_count(tmp_path, real_data):
+def test_a_real_small_model_writes_what_the_gates_let_through_or_count(tmp_path, monkeypatch):
     """SmolLM2 writes poor specimens; the form of its answers holds, and every draft is counted."""
     pytest.importorskip("xllamacpp", reason="the extra 'gguf' is not installed")
-    done = buckler(
-        "synth",
-        real_data / "command_line" / "labelled.parquet",
-        *("-t", "command-line", "-n", "10", "--by", "gguf", "--judge", "none"),
-        *("--only", "technique=T1105", "--only", "style=plain"),
-        *("-s", tmp_path / "labels.db", "-o", tmp_path / "s.parquet"),
+    monkeypatch.setattr(writer_module, "TEXTS_A_CALL", 1)  # it is slow, and long answers are slower
+    plan = read_plan(URL).matching({"lure": {"parcel"}, "hosting": {"own"}, "imitation": {"none"}})
+    with LabelStore(tmp_path / "labels.db") as store:
+        scribe = Writer(GgufTeacher(URL, GgufSettings()), plan, real(), store)
+        drafts = list(scribe.drafts(orders(plan, 1)))
+        assert scribe.account.calls == 1
+    passed = pass_gates(
+        drafts, plan, real(), writer=("smol", "1"), settings=GateSettings(), number=5
     )
-    assert done.returncode == 0, done.stderr
-    from buckler.synthesis.specimens import read_specimens
-
-    specimens, report = read_specimens(tmp_path / "s.parquet", get_task("command-line"))
-    assert report["drafts"] >= 5
-    assert sum(report["rejects"].values()) + len(specimens) == report["drafts"]
-    json.dumps(report)
+    assert sum(passed.rejects.values()) + len(passed.specimens) == len(drafts) <= 1
+    json.dumps(passed.report)

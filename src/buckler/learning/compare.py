@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from buckler.evaluation.slicing import slice_values
 from buckler.events import Events
 from buckler.events.collect import TARGET, concatenate
 from buckler.events.splitting import deduplicate, find_leaks
-from buckler.labels import LabelStore
+from buckler.labels import LabelStore, open_existing
 from buckler.labels.ledger import Ledger
 from buckler.learning.evaluate import assess_scorer
 from buckler.learning.fit import fit_student
 from buckler.learning.package import write_fitted
-from buckler.learning.recipe import StudentSection
+from buckler.learning.recipe import Recipe, StudentSection
+from buckler.learning.stages import StageOutput
+from buckler.learning.stored_events import load_events
 from buckler.runtime import load
 from buckler.tasks import Task
 
@@ -195,3 +198,50 @@ def save_comparison(judges: list[Judge], path: Path) -> None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
+
+
+def side_by_side(
+    recipe: Recipe,
+    task: Task,
+    step: Callable[..., StageOutput],
+    read: StageOutput,
+    split: StageOutput,
+    train: StageOutput,
+    test: Events,
+    speeds: dict[str, float],
+) -> list[Judge]:
+    """Put the student beside others, where it has learned from more than labels.
+
+    `step` runs a stage of the run; `speeds` are opinions a second by labeler.
+    """
+    bound = recipe.compare.upper_bound
+    if not (recipe.labels or recipe.pool or recipe.synthesis or bound):
+        return []
+    resamples, judges = recipe.evaluation.resamples, []
+    rows = load_events(split.folder / "train.arrow", task)
+    labelled = with_file_labels(rows, load_events(read.folder / "train.arrow", task), task)
+    inputs = {"split": split.key, "read": read.key, "student": recipe.student.model_dump()}
+    if len(np.unique(labelled.labels)) > 1:
+        plain = step(
+            "labels-only-1",
+            inputs,
+            lambda f: train_plain(f / "plain.buckler", labelled, task, recipe.student),
+        )
+        path = plain.folder / "plain.buckler"
+        judges.append(judge_bundle(LABELS_ONLY, path, test, resamples))
+    own = train.folder / f"{recipe.name or task.name}.buckler"
+    judges.append(judge_bundle(STUDENT, own, test, resamples))
+    if recipe.labels is not None:
+        with open_existing(recipe.labels.store) as store:
+            judges += judge_labelers(store, test, task, speeds, resamples)
+    if bound:
+        more = load_events(read.folder / "upper_bound.arrow", task)
+        whole = step(
+            "upper-bound-1",
+            inputs,
+            lambda f: train_plain(
+                f / "bound.buckler", with_more_labels(labelled, more, test), task, recipe.student
+            ),
+        )
+        judges.append(judge_bundle(UPPER_BOUND, whole.folder / "bound.buckler", test, resamples))
+    return judges

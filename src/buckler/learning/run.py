@@ -7,30 +7,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from buckler.bundle.reader import read_bundle
 from buckler.bundle.writer import write_bundle, write_whole
 from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
 from buckler.evaluation.report import Comparison
-from buckler.events import Events
 from buckler.events.splitting import Leaks
 from buckler.labels import LabelStore, open_existing
 from buckler.learning import prepare
 from buckler.learning.ask import ask
 from buckler.learning.compare import (
-    LABELS_ONLY,
-    STUDENT,
-    UPPER_BOUND,
-    Judge,
     comparison,
-    judge_bundle,
-    judge_labelers,
     save_comparison,
-    train_plain,
+    side_by_side,
     with_file_labels,
-    with_more_labels,
 )
 from buckler.learning.cross_fit import Extra, OnEpoch
 from buckler.learning.evaluate import (
@@ -147,7 +137,13 @@ def run_recipe(
         how = section.model_dump(exclude={"specimens", "plan"})
         made = step(
             "synthesis-1",
-            {"split": split.key, "files": files, "plan": plan, "how": how, **_student(recipe)},
+            {
+                "split": split.key,
+                "files": files,
+                "plan": plan,
+                "how": how,
+                "student": recipe.student.model_dump(),
+            },
             lambda f: make_specimens(
                 f,
                 load_events(split.folder / "train.arrow", task),
@@ -168,7 +164,7 @@ def run_recipe(
                 "opinions": labelled.key,
                 "specimens": None if made is None else made.key,
                 "how": recipe.pool.model_dump(exclude={"events"}),
-                **_student(recipe),
+                "student": recipe.student.model_dump(),
             },
             lambda f: _teach(f, split.folder, read.folder, recipe, task, specimens),
         )
@@ -180,7 +176,7 @@ def run_recipe(
             "specimens": None if made is None else made.key,
             "deployed_fpr": recipe.evaluation.deployed_fpr,
             "name": recipe.name or task.name,
-            **_student(recipe),
+            "student": recipe.student.model_dump(),
         },
         lambda f: _train(f, split, taught, made, specimens, recipe, task, hooks),
     )
@@ -201,7 +197,7 @@ def run_recipe(
     tell("compare")
     started = time.monotonic()
     bundle = recipe.output / f"{name}.buckler"
-    judges = _compare(recipe, task, step, read, split, train, test, speeds)
+    judges = side_by_side(recipe, task, step, read, split, train, test, speeds)
     if judges:
         save_comparison(judges, recipe.output / "comparison.json")
         done.append(("compare", time.monotonic() - started, False, {"judges": len(judges)}))
@@ -233,10 +229,6 @@ def _how(section: LabelsSection) -> dict[str, Any]:
     return section.model_dump(exclude={"store"})
 
 
-def _student(recipe: Recipe) -> dict[str, Any]:
-    return {"student": recipe.student.model_dump()}
-
-
 def _ask(
     recipe: Recipe,
     task: Task,
@@ -256,59 +248,14 @@ def _ask(
         summary = ask(teacher, store, events, task, section)
     done.append(("ask", time.monotonic() - started, not summary["new_opinions"], summary))
     speed = summary.get("opinions_per_second")
-    if section.kind == "recorded" or not speed:  # reading them says nothing of who made them
-        return {}
-    return {summary["teacher"].strip(): speed}
+    # Reading recorded ones says nothing of who made them.
+    return {summary["teacher"].strip(): speed} if speed and section.kind != "recorded" else {}
 
 
 def _specimens(made: StageOutput | None, recipe: Recipe, task: Task) -> Extra | None:
     if made is None or recipe.synthesis is None:
         return None
     return kept_specimens(made.folder, task, recipe.synthesis.weight)
-
-
-def _compare(
-    recipe: Recipe,
-    task: Task,
-    step: Callable[..., StageOutput],
-    read: StageOutput,
-    split: StageOutput,
-    train: StageOutput,
-    test: Events,
-    speeds: dict[str, float],
-) -> list[Judge]:
-    """Put the student beside others, where it has learned from more than labels."""
-    bound = recipe.compare.upper_bound
-    if not (recipe.labels or recipe.pool or recipe.synthesis or bound):
-        return []
-    resamples, judges = recipe.evaluation.resamples, []
-    rows = load_events(split.folder / "train.arrow", task)
-    labelled = with_file_labels(rows, load_events(read.folder / "train.arrow", task), task)
-    inputs = {"split": split.key, "read": read.key, **_student(recipe)}
-    if len(np.unique(labelled.labels)) > 1:
-        plain = step(
-            "labels-only-1",
-            inputs,
-            lambda f: train_plain(f / "plain.buckler", labelled, task, recipe.student),
-        )
-        path = plain.folder / "plain.buckler"
-        judges.append(judge_bundle(LABELS_ONLY, path, test, resamples))
-    own = train.folder / f"{recipe.name or task.name}.buckler"
-    judges.append(judge_bundle(STUDENT, own, test, resamples))
-    if recipe.labels is not None:
-        with open_existing(recipe.labels.store) as store:
-            judges += judge_labelers(store, test, task, speeds, resamples)
-    if bound:
-        more = load_events(read.folder / "upper_bound.arrow", task)
-        whole = step(
-            "upper-bound-1",
-            inputs,
-            lambda f: train_plain(
-                f / "bound.buckler", with_more_labels(labelled, more, test), task, recipe.student
-            ),
-        )
-        judges.append(judge_bundle(UPPER_BOUND, whole.folder / "bound.buckler", test, resamples))
-    return judges
 
 
 def _teach(
