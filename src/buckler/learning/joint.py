@@ -1,8 +1,8 @@
 """Distillation from a committee of the teacher and the student itself.
 
 A teacher that errs in another way than the student (an encoder or a language model beside a linear
-model) is worth more together with it than alone: on 29 categories the committee is four to five
-points better than either, and the student learns nearly all of it from the pool.
+model) is worth more together with it than alone: on 29 categories the committee is one to three
+points better than the better of them, and the student learns most of that from the pool.
 """
 
 import numpy as np
