@@ -11,7 +11,7 @@ from buckler.evaluation.bootstrap import bootstrap
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
 from buckler.events import Events
 from buckler.events.collect import concatenate
-from buckler.events.splitting import deduplicate, find_leaks, split_by_group
+from buckler.events.splitting import deduplicate, split_by_group, unlike
 from buckler.runtime import load
 
 RESAMPLES = 300
@@ -39,10 +39,7 @@ def run(data: Path) -> None:
     held_out = other.take(half.right)
     # Both sources in training: no group of the held-out half stands in either.
     both = concatenate([train, deduplicate(other.take(half.left), near=False).events])
-    leaked = find_leaks(both, held_out)
-    keep = np.ones(len(both), bool)
-    keep[leaked.training_rows] = False
-    both = both.take(np.flatnonzero(keep))
+    both = both.take(unlike(both, held_out))
     test = events(data, "url-threat", "threat-test")
     cases = [
         ("threat-train, tested on threat-test", train, test),

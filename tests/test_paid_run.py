@@ -487,3 +487,16 @@ def test_the_books_are_kept_in_postgresql_too(tmp_path, tmp_path_factory, server
             assert not ledger.open_submissions()
             ledger.record_rejects([(b"x" * 16, "no JSON")] * 2)
             assert ledger.rejected(2) == {b"x" * 16}
+
+
+def test_no_budget_in_dollars_without_a_price_for_every_member_of_a_committee(tmp_path):
+    from buckler.teachers.committee import Committee
+    from buckler.teachers.run import check_price
+
+    known = teacher("http://127.0.0.1:1", price={"input": 1.0, "output": 2.0})
+    unknown = teacher("http://127.0.0.1:1", model="nobody-knows")
+    committee = Committee([known, unknown], [1.0, 1.0], "both", TASK)
+    check_price(committee, Budget(tokens=5))
+    check_price(known, Budget(usd=1.0))
+    with pytest.raises(SettingsError, match="nobody-knows"):
+        check_price(committee, Budget(usd=1.0))

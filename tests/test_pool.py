@@ -3,13 +3,16 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from buckler.errors import InputError, SettingsError
 from buckler.events import collect_events
+from buckler.events.splitting import deduplicate
 from buckler.labels import Labeler, LabelStore
 from buckler.labels.merging import Merge
+from buckler.learning.compare import with_file_labels
 from buckler.learning.recipe import read_recipe
 from buckler.learning.run import run_recipe
 from buckler.learning.targets import with_opinions
@@ -289,3 +292,19 @@ def test_a_share_of_the_target_can_stay_with_the_label_of_the_file(folder):
         store.add_arrays(TASK, Labeler("anna", "", "human"), ids[:1], p[:1])
         decided, _ = with_opinions(few, store, TASK, Merge.MEAN, label_share=0.75)
         assert decided.targets(2)[0, few.labels[0]] < 0.2, "a human's verdict counts in full"
+
+
+def test_labels_only_learns_what_most_rows_of_a_text_say(folder):
+    """A text that stands three times with two labels has the label of the two."""
+    few = pq.read_table(folder / "few.parquet")
+    row = few.slice(0, 1)
+    label = row["label"][0].as_py()
+    other = {"benign": "phishing", "phishing": "benign"}[label]
+    index = few.schema.get_field_index("label")
+    wrong = row.set_column(index, "label", [[other]])
+    events = []
+    for name, table in (("a", pa.concat_tables([few, row, wrong])), ("b", few)):
+        pq.write_table(table, folder / f"{name}.parquet")
+        events.append(collect_events([folder / f"{name}.parquet"], TASK))
+    train = deduplicate(events[0], near=False).events
+    assert (with_file_labels(train, events[0], TASK).labels == events[1].labels).all()

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.options import BudgetTokens, BudgetUsd
 from buckler.cli.results import print_account
 from buckler.errors import SettingsError
 from buckler.evaluation.calibration import expected_calibration_error
@@ -22,7 +23,7 @@ from buckler.teachers.asking.language_model import LanguageModelTeacher
 from buckler.teachers.asking.limits import Budget
 from buckler.teachers.asking.paid_run import Account
 from buckler.teachers.probe import probe_injection
-from buckler.teachers.run import Labelled, Progress, label_events, plan_run
+from buckler.teachers.run import Labelled, Progress, check_price, label_events, plan_run
 
 MIN_COMPARED = 30
 
@@ -49,12 +50,8 @@ def label(
         int | None, typer.Option(help="Ask about so many events, drawn at random.", min=1)
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.", min=0)] = 1,
-    budget_usd: Annotated[
-        float | None, typer.Option(help="Spend at most so many dollars.", min=0)
-    ] = None,
-    budget_tokens: Annotated[
-        int | None, typer.Option(help="Spend at most so many tokens.", min=0)
-    ] = None,
+    budget_usd: BudgetUsd = None,
+    budget_tokens: BudgetTokens = None,
     budget_events: Annotated[
         int | None, typer.Option(help="Ask about at most so many events.", min=0)
     ] = None,
@@ -75,7 +72,7 @@ def label(
     the_task = get_task(task)
     who = get_teacher(teacher, settings, the_task)
     budget = Budget(usd=budget_usd, tokens=budget_tokens, events=budget_events)
-    _check_price(who, budget)
+    check_price(who, budget)
     with LabelStore(store) as opened, Quarantine() as quarantine:
         with step_progress() as progress:
             progress.add_task("reading")
@@ -201,20 +198,6 @@ def _print_probe(
         out.print(table)
     if probe.account is not None:
         print_account(probe.account)
-
-
-def _check_price(who: Teacher, budget: Budget) -> None:
-    members = getattr(who, "members", [who])
-    for member in members:
-        if (
-            isinstance(member, LanguageModelTeacher)
-            and member.price is None
-            and budget.usd is not None
-        ):
-            raise SettingsError(
-                f"no price is known for {member.settings.model!r}: a budget in USD needs "
-                "`price = { input = ..., output = ... }` in the teacher's settings"
-            )
 
 
 def _rate(rate: Rate) -> str:

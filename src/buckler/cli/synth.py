@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.options import BudgetTokens, BudgetUsd
 from buckler.cli.results import print_account
 from buckler.errors import SettingsError
 from buckler.events import Events, Quarantine, collect_events
@@ -28,6 +29,7 @@ from buckler.teachers import get_teacher
 from buckler.teachers.asking.language_model import LanguageModelTeacher
 from buckler.teachers.asking.limits import Budget
 from buckler.teachers.asking.paid_run import Account
+from buckler.teachers.run import check_price
 
 WRITERS = ("chat", "anthropic", "gguf")
 
@@ -84,12 +86,8 @@ def synth(
     store: Annotated[
         str, typer.Option("--store", "-s", help="Where what was paid for is kept.")
     ] = "labels.db",
-    budget_usd: Annotated[
-        float | None, typer.Option(help="Spend at most so many dollars.", min=0)
-    ] = None,
-    budget_tokens: Annotated[
-        int | None, typer.Option(help="Spend at most so many tokens.", min=0)
-    ] = None,
+    budget_usd: BudgetUsd = None,
+    budget_tokens: BudgetTokens = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate calls, tokens and cost; write nothing.")
     ] = False,
@@ -216,8 +214,7 @@ def _writer(
     model = get_teacher(by, settings, plan.task)
     if not isinstance(model, LanguageModelTeacher):
         raise SettingsError(f"the teacher {by!r} cannot write")
-    if budget.usd is not None and model.price is None:
-        raise SettingsError("a budget in dollars needs a price: set [price] in the model's file")
+    check_price(model, budget)
     with LabelStore(store) as opened:
         yield Writer(model, plan, real, opened, seed=seed, budget=budget, on_progress=advance)
 

@@ -153,16 +153,17 @@ def report_json(assessment: Assessment, about: About) -> bytes:
             for s in assessment.slices
         ],
     }
-    return json.dumps(_without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
+    return json.dumps(without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Return a JSON document in which what cannot be computed is null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
+        return {k: without_nan(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(v) for v in value]
+        return [without_nan(v) for v in value]
     return value
 
 

@@ -75,6 +75,12 @@ class Events:
                     targets[row] = merged
         return targets
 
+    def trusted(self, n_classes: int, confidence: float) -> npt.NDArray[np.float32]:
+        """Return float32 [n, classes]: so much for the label, the rest spread over the others."""
+        targets = np.full((len(self), n_classes), (1 - confidence) / (n_classes - 1), np.float32)
+        targets[np.arange(len(self)), self.labels] = confidence
+        return targets
+
     def group_codes(self) -> npt.NDArray[np.int64]:
         """Return a number for each group; events without a group stand alone."""
         groups = self.table.column("group").combine_chunks()

@@ -185,6 +185,11 @@ def find_leaks(training: Events, test: Events) -> Leaks:
     return Leaks(same_text, near_text & ~same_text, same_group, np.flatnonzero(rows))
 
 
+def unlike(events: Events, test: Events) -> npt.NDArray[np.intp]:
+    """Return the rows that share no group, no text and no near-duplicate with the test events."""
+    return np.setdiff1d(np.arange(len(events)), find_leaks(events, test).training_rows)
+
+
 def check_leaks(training: Events, test: Events, on_leak: OnLeak) -> tuple[Events, Leaks]:
     """Find leaks, and fail, drop the training rows that leak, or let them pass.
 
@@ -197,9 +202,7 @@ def check_leaks(training: Events, test: Events, on_leak: OnLeak) -> tuple[Events
     if not leaks.any or on_leak is OnLeak.ALLOW:
         return training, leaks
     if on_leak is OnLeak.DROP:
-        keep = np.ones(len(training), bool)
-        keep[leaks.training_rows] = False
-        kept = training.take(np.flatnonzero(keep))
+        kept = training.take(np.setdiff1d(np.arange(len(training)), leaks.training_rows))
         return kept, find_leaks(kept, test)
     first = int(np.flatnonzero(leaks.same_text | leaks.near_text | leaks.same_group)[0])
     raise LeakError(

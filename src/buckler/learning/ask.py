@@ -3,14 +3,14 @@
 import time
 from typing import Any
 
-from buckler.errors import InputError, SettingsError
+from buckler.errors import InputError
 from buckler.events import Events
 from buckler.labels import LabelStore
 from buckler.learning.recipe import TeacherSection
 from buckler.tasks import Task
 from buckler.teachers import Teacher
 from buckler.teachers.asking.limits import Budget
-from buckler.teachers.run import label_events
+from buckler.teachers.run import check_price, label_events
 
 
 def ask(
@@ -25,9 +25,8 @@ def ask(
     InputError
         If there are events and the teacher judged none of them, in this run or before.
     """
-    if section.budget_usd is not None and getattr(teacher, "price", True) is None:
-        raise SettingsError("a budget in dollars needs a price: set [price] in the teacher's file")
     budget = Budget(usd=section.budget_usd, tokens=section.budget_tokens)
+    check_price(teacher, budget)
     summary: dict[str, Any] = {"teacher": f"{teacher.labeler.name} {teacher.labeler.version}"}
     asked = known = new = 0
     started = time.monotonic()

@@ -12,13 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.bundle.reader import read_bundle
+from buckler.bundle.writer import write_whole
 from buckler.evaluation.assess import Assessment, assess
 from buckler.evaluation.bootstrap import Estimate
-from buckler.evaluation.report import Comparison, figure_name
+from buckler.evaluation.report import Comparison, figure_name, without_nan
 from buckler.evaluation.slicing import slice_values
 from buckler.events import Events
 from buckler.events.collect import TARGET, concatenate
-from buckler.events.splitting import deduplicate, find_leaks
+from buckler.events.splitting import deduplicate, unlike
 from buckler.labels import LabelStore, open_existing
 from buckler.labels.ledger import Ledger
 from buckler.learning.evaluate import assess_scorer
@@ -58,10 +59,12 @@ class Judge:
     usd_per_million: float | None = None
 
 
-def judge_bundle(name: str, path: Path, test: Events, n_resamples: int) -> Judge:
-    """Assess a bundle and measure it: its speed is that of one thread, texts to verdicts."""
+def judge_bundle(
+    name: str, path: Path, test: Events, n_resamples: int, assessed: Assessment | None = None
+) -> Judge:
+    """Assess a bundle where that is not done yet, and time it: one thread, texts to verdicts."""
     scorer = load(path)
-    assessment = assess_scorer(scorer, test, n_resamples=n_resamples)
+    assessment = assessed or assess_scorer(scorer, test, n_resamples=n_resamples)
     column = test.table.column("text")
     while len(column) < _MIN_ROWS:
         column = _doubled(column)
@@ -144,15 +147,15 @@ def train_plain(path: Path, events: Events, task: Task, student: StudentSection)
 
 def with_file_labels(train: Events, as_read: Events, task: Task) -> Events:
     """Return the training rows with the labels that their files gave them, and only those."""
+    if TARGET not in train.table.column_names:
+        return train  # no opinion has changed a label
     label_of = dict(
         zip(as_read.table.column("id").to_pylist(), as_read.labels.tolist(), strict=True)
     )
     ids = train.table.column("id").to_pylist()
     labels = np.array([label_of.get(i, -1) for i in ids], np.int32)
     names = np.array([*task.class_names, None], object)
-    table = train.table
-    if TARGET in table.column_names:
-        table = table.drop_columns([TARGET])
+    table = train.table.drop_columns([TARGET])
     index = table.schema.get_field_index("label")
     table = table.set_column(index, "label", pa.array(names[labels], pa.string()))
     rows = np.flatnonzero(labels >= 0)
@@ -162,9 +165,7 @@ def with_file_labels(train: Events, as_read: Events, task: Task) -> Events:
 def with_more_labels(train: Events, more: Events, test: Events) -> Events:
     """Return training rows and more labelled ones, none of which is like the test."""
     more = more.take(np.flatnonzero(more.labels >= 0))
-    keep = np.ones(len(more), bool)
-    keep[find_leaks(more, test).training_rows] = False
-    joined = concatenate([train, more.take(np.flatnonzero(keep))])
+    joined = concatenate([train, more.take(unlike(more, test))])
     return deduplicate(joined, near=False).events
 
 
@@ -190,10 +191,8 @@ def comparison(judges: list[Judge], assessment: Assessment) -> Comparison:
 
 def save_comparison(judges: list[Judge], path: Path) -> None:
     """Write the figures as JSON."""
-    path.write_text(
-        json.dumps([asdict(judge) for judge in judges], indent=1).replace("NaN", "null"),
-        encoding="utf-8",
-    )
+    document = without_nan([asdict(judge) for judge in judges])
+    write_whole(path, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
 
 
 def _number(value: float | None) -> str:
@@ -208,11 +207,13 @@ def side_by_side(
     split: StageOutput,
     train: StageOutput,
     test: Events,
+    assessed: Assessment,
     speeds: dict[str, float],
 ) -> list[Judge]:
     """Put the student beside others, where it has learned from more than labels.
 
-    `step` runs a stage of the run; `speeds` are opinions a second by labeler.
+    `step` runs a stage of the run; `assessed` is the student's own assessment; `speeds` are
+    opinions a second by labeler.
     """
     bound = recipe.compare.upper_bound
     if not (recipe.labels or recipe.pool or recipe.synthesis or bound):
@@ -230,7 +231,7 @@ def side_by_side(
         path = plain.folder / "plain.buckler"
         judges.append(judge_bundle(LABELS_ONLY, path, test, resamples))
     own = train.folder / f"{recipe.name or task.name}.buckler"
-    judges.append(judge_bundle(STUDENT, own, test, resamples))
+    judges.append(judge_bundle(STUDENT, own, test, resamples, assessed))
     if recipe.labels is not None:
         with open_existing(recipe.labels.store) as store:
             judges += judge_labelers(store, test, task, speeds, resamples)

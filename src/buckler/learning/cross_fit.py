@@ -138,15 +138,13 @@ def _watches(extra: Events, fold: int, folds: int) -> npt.NDArray[np.bool_]:
     that one pass is enough. What it said of events that the student did not see says how well the
     student has learned from it. Specimens do not count: no student should stop where it knows them.
     """
-    groups, ids = extra.column("group"), extra.table.column("id").to_pylist()
-    fold_of: dict[object, int] = {}
-    for name, event_id in zip(groups, ids, strict=True):
-        key = event_id if name is None else str(name)
-        if key not in fold_of:
-            content = key if isinstance(key, bytes) else str(key).encode("utf-8", "replace")
-            fold_of[key] = int.from_bytes(blake2b(content, digest_size=4).digest(), "big") % folds
-    keys = [i if name is None else str(name) for name, i in zip(groups, ids, strict=True)]
-    watches = np.array([fold_of[key] == fold for key in keys], bool)
+
+    def own_fold(name: str | None, event_id: bytes) -> int:
+        content = event_id if name is None else name.encode("utf-8", "replace")
+        return int.from_bytes(blake2b(content, digest_size=4).digest(), "big") % folds
+
+    own = zip(extra.column("group"), extra.table.column("id").to_pylist(), strict=True)
+    watches = np.array([own_fold(name, i) == fold for name, i in own], bool)
     watches[np.flatnonzero(extra.column("source") == SPECIMEN)] = False
     return watches
 

@@ -197,7 +197,7 @@ def run_recipe(
     tell("compare")
     started = time.monotonic()
     bundle = recipe.output / f"{name}.buckler"
-    judges = side_by_side(recipe, task, step, read, split, train, test, speeds)
+    judges = side_by_side(recipe, task, step, read, split, train, test, assessment, speeds)
     if judges:
         save_comparison(judges, recipe.output / "comparison.json")
         done.append(("compare", time.monotonic() - started, False, {"judges": len(judges)}))
@@ -269,6 +269,9 @@ def _teach(
     if recipe.pool is None:
         raise InputError("the recipe has no pool")
     rows = load_events(split / "train.arrow", task)
+    file_labels = None
+    if recipe.pool.distill.calibrate:
+        file_labels = with_file_labels(rows, load_events(source / "train.arrow", task), task)
     lesson = teach(
         rows,
         load_events(split / "test.arrow", task),
@@ -278,7 +281,7 @@ def _teach(
         labels=recipe.labels,
         student=recipe.student,
         specimens=specimens,
-        file_labels=with_file_labels(rows, load_events(source / "train.arrow", task), task),
+        file_labels=file_labels,
     )
     lesson.save(folder)
     return {**lesson.summary, "extra_examples": 0 if lesson.extra is None else len(lesson.extra)}

@@ -11,7 +11,7 @@ import pyarrow as pa
 from buckler.errors import InputError
 from buckler.events import Events
 from buckler.events.collect import MADE_FROM
-from buckler.events.splitting import deduplicate, find_leaks
+from buckler.events.splitting import deduplicate, unlike
 from buckler.labels import open_existing
 from buckler.learning.cross_fit import CrossFitted, Extra
 from buckler.learning.distill import calibrate_teacher, calibrated_teacher, distil
@@ -98,7 +98,8 @@ def teach(
     Events of the pool that share a group or a near-duplicate with the test rows are left out,
     and so are those that are among the labelled ones.
 
-    `file_labels` are the training events with the labels of their files, to calibrate a teacher on.
+    `file_labels` are the training events with the labels of their files, if a teacher is to be
+    calibrated on them.
     `specimens` stand among what rounds and joint distillation learn from; the train stage adds them
     to what is stored.
 
@@ -113,19 +114,19 @@ def teach(
             "with [pool.rounds]"
         )
     pool = deduplicate(_without_labels(pool), near=False).events
-    keep = np.ones(len(pool), bool)
-    keep[find_leaks(pool, test).training_rows] = False
+    summary: dict[str, Any] = {"pool_rows": len(pool)}
+    pool = pool.take(unlike(pool, test))
     known = set(train.table.column("id").to_pylist())
-    keep &= np.array([i not in known for i in pool.table.column("id").to_pylist()], bool)
-    summary: dict[str, Any] = {"pool_rows": len(pool), "like_test_or_labelled": int((~keep).sum())}
-    pool = pool.take(np.flatnonzero(keep))
+    ids = pool.table.column("id").to_pylist()
+    pool = pool.take(np.array([row for row, i in enumerate(ids) if i not in known], np.intp))
+    summary["like_test_or_labelled"] = summary["pool_rows"] - len(pool)
     if not len(pool):
         raise InputError("no event of the pool is left: all are among the training or test events")
     taught: Extra | None = None
     if labels is not None:
         with open_existing(labels.store) as store:
             said = opinions_on(pool, store, task, labels.merge)
-            if section.distill.calibrate and file_labels is not None:
+            if file_labels is not None:
                 on_labelled = opinions_on(file_labels, store, task, labels.merge)
                 scale = calibrate_teacher(on_labelled, file_labels.labels)
                 said = calibrated_teacher(said, scale)

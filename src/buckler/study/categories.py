@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.over_seeds import Mean
 from buckler.events import Events, collect_events
-from buckler.events.splitting import find_leaks
+from buckler.events.splitting import unlike
 from buckler.learning.cross_fit import Extra
 from buckler.learning.distill import Distillation, Floats, distil, pooled
 from buckler.learning.fit import fit_student
@@ -87,16 +87,10 @@ class _World:
         self.labelled = collect_events([url / "category-labelled.parquet"], TASK)
         self.test = collect_events([url / "category-test.parquet"], TASK)
         pool = collect_events([url / "category-pool.parquet"], TASK, with_labels=False)
-        keep = np.ones(len(pool), bool)
-        keep[find_leaks(pool, self.test).training_rows] = False
-        self.pool = pool.take(np.flatnonzero(keep))
+        self.pool = pool.take(unlike(pool, self.test))
         llm = collect_events([data / "teacher" / "url-category.parquet"], TASK)
-        apart = np.ones(len(llm), bool)
-        apart[find_leaks(llm, self.test).training_rows] = False
-        llm = llm.take(np.flatnonzero(apart))
-        rest = (1 - LLM_CONFIDENCE) / (len(TASK.classes) - 1)
-        soft = np.full((len(llm), len(TASK.classes)), rest, np.float32)
-        soft[np.arange(len(llm)), llm.labels] = LLM_CONFIDENCE
+        llm = llm.take(unlike(llm, self.test))
+        soft = llm.trusted(len(TASK.classes), LLM_CONFIDENCE)
         self.opinions = Extra(llm, soft, np.ones(len(llm), np.float32))
 
     def accuracy(self, p: Floats) -> float:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from buckler.evaluation.over_seeds import Mean
 from buckler.events import Events, collect_events
-from buckler.learning.prove import prove
+from buckler.learning.prove import prove, rows_of_kind
 from buckler.study.results import Figures, Results, Table
 from buckler.synthesis.generate import Synthesis, synthesise
 from buckler.synthesis.generator import get_generator
@@ -147,11 +147,8 @@ class _Part:
 
 
 def _has_technique(events: Events, task: Task, kind: str) -> npt.NDArray[np.bool_]:  # noqa: ARG001
-    found = []
-    for said in events.table.column("technique").to_pylist():
-        own = {part.strip().partition(".")[0] for part in (said or "").split(",")}
-        found.append(not own.isdisjoint(TECHNIQUES[kind]))
-    return np.asarray(np.array(found, bool) & (events.labels == 1))
+    named = rows_of_kind(events, f"technique={','.join(sorted(TECHNIQUES[kind]))}")
+    return np.asarray(named & (events.labels == 1))
 
 
 def _has_pretext(events: Events, task: Task, kind: str) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
 from buckler.evaluation.over_seeds import Mean
 from buckler.events import Events, collect_events
-from buckler.events.splitting import find_leaks
+from buckler.events.splitting import unlike
 from buckler.learning.cross_fit import Extra
 from buckler.learning.fit import fit_student
 from buckler.learning.noise import Noise
@@ -67,9 +67,8 @@ class _World:
         recorded = data / "teacher" / "command-line.parquet"
         said = collect_events([recorded], TASK, with_labels=False)
         p = np.array(pq.read_table(recorded, columns=["p_malicious"])["p_malicious"], np.float32)
-        apart = np.ones(len(said), bool)
-        apart[find_leaks(said, self.test).training_rows] = False
-        self.telemetry, self.p_malicious = said.take(np.flatnonzero(apart)), p[apart]
+        rows = unlike(said, self.test)
+        self.telemetry, self.p_malicious = said.take(rows), p[rows]
 
 
 def run(

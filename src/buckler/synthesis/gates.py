@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from buckler.evaluation.report import without_nan
 from buckler.events import Events
 from buckler.events.duplicates import earlier_near_duplicates, minhash, near_duplicates_of
 from buckler.normalisers import CanonicalTexts
@@ -196,7 +197,7 @@ def pass_gates(
         "two_sample_auroc": {label: asdict(test.auroc) for label, test in final.items()},
         "classes": dict(Counter(s.label for s in kept)),
     }
-    return Passed(kept, sieve.rejects, sieve.reasons, _plain(report))
+    return Passed(kept, sieve.rejects, sieve.reasons, without_nan(report))
 
 
 def _formed(sieve: _Sieve, plan: Plan) -> list[Draft]:
@@ -297,12 +298,3 @@ def _distinct_of_real(real: Events, plan: Plan, kept: list[Specimen], seed: int)
             plan.task.readable(column[int(row)].as_py()) for row in rng.permutation(rows)[:count]
         ]
     return distinct(texts)
-
-
-def _plain(value: Any) -> Any:
-    """Return JSON types: NaN becomes null."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, float) and value != value:
-        return None
-    return value

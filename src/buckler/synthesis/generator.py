@@ -8,9 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import ClassVar
+
+import numpy as np
 
 from buckler.errors import SettingsError
 from buckler.events import Events
@@ -33,6 +36,12 @@ class Draft:
     text: str
     cell: Cell
     seeds: tuple[int, ...] = ()
+
+
+def draft_rng(seed: int, cell: Cell, number: int) -> np.random.Generator:
+    """Return a random state of a draft's own: it does not depend on the drafts before it."""
+    state = sha256(f"{seed} {cell.name} {number}".encode()).digest()
+    return np.random.default_rng(np.frombuffer(state, np.uint32))
 
 
 class Generator(ABC):

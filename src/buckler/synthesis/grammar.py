@@ -10,7 +10,7 @@ import numpy as np
 from buckler.errors import SettingsError
 from buckler.events import Events
 from buckler.labels import Labeler
-from buckler.synthesis.generator import Draft, Generator, generator
+from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
 from buckler.synthesis.plan import Cell, Plan
 from buckler.synthesis.transforms import transformed
 
@@ -46,8 +46,7 @@ class Grammar(Generator):
         """Expand forms of each cell, each draft with a random state of its own."""
         for cell, number in orders:
             for k in range(number if cell.forms else 0):
-                state = sha256(f"{self.seed} {cell.name} {k}".encode()).digest()
-                rng = np.random.default_rng(np.frombuffer(state, np.uint32))
+                rng = draft_rng(self.seed, cell, k)
                 form = cell.forms[int(rng.integers(len(cell.forms)))]
                 text = expand(form, self.plan.slots | cell.slots, rng)
                 medium = self.plan.task.medium

@@ -11,14 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from email import policy
 from email.message import EmailMessage
-from hashlib import sha256
 
 import numpy as np
 
 from buckler.errors import SettingsError
 from buckler.events import Events
 from buckler.labels import Labeler
-from buckler.synthesis.generator import Draft, Generator, generator
+from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
 from buckler.synthesis.plan import Cell, Plan
 from buckler.synthesis.transforms import transformed
 
@@ -87,8 +86,7 @@ class Mutation(Generator):
             }
             own = replace(cell, attributes=known)
             for k in range(number if rows else 0):
-                state = sha256(f"{self.seed} {cell.name} {k}".encode()).digest()
-                rng = np.random.default_rng(np.frombuffer(state, np.uint32))
+                rng = draft_rng(self.seed, cell, k)
                 row = rows[int(rng.integers(len(rows)))]
                 text = self._mutated(self._text(row), self._like[cell.label], rng)
                 if medium == "message":

@@ -262,10 +262,7 @@ class EncoderTeacher(Teacher):
         return digest.hexdigest()[:12]
 
     def _trusted(self, opinions: Events) -> npt.NDArray[np.float32]:
-        n, confidence = len(self._task.classes), self._settings.opinion_confidence
-        targets = np.full((len(opinions), n), (1 - confidence) / (n - 1), np.float32)
-        targets[np.arange(len(opinions)), opinions.labels] = confidence
-        return targets
+        return opinions.trusted(len(self._task.classes), self._settings.opinion_confidence)
 
     def _calibrated(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         calibration = self._calibration

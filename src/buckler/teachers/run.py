@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from buckler.errors import SettingsError
 from buckler.events import Events
 from buckler.labels import LabelStore, Opinion
 from buckler.labels.ledger import Ledger, add_flags, add_redactions
@@ -149,6 +150,23 @@ def label_events(
         account=account,
         members=members,
     )
+
+
+def check_price(teacher: Teacher, budget: Budget) -> None:
+    """Refuse a budget in dollars where a price is not known, a committee's members included.
+
+    Raises
+    ------
+    SettingsError
+        If so.
+    """
+    for member in teacher.members if isinstance(teacher, Committee) else [teacher]:
+        unpriced = isinstance(member, LanguageModelTeacher) and member.price is None
+        if unpriced and budget.usd is not None:
+            raise SettingsError(
+                f"no price is known for {member.labeler.name!r}: a budget in USD needs "
+                "`price = { input = ..., output = ... }` in the teacher's settings"
+            )
 
 
 def plan_run(store: LabelStore, teacher: LanguageModelTeacher, events: Events, task: Task) -> Plan:
