@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks import (
     asking,
     encoder,
+    families,
     footprint,
     labels,
     pipelines,
@@ -28,8 +29,9 @@ SECTIONS = {
     "asking": asking.run,
     "encoder": encoder.run,
     "teachers": teachers.run,
+    "families": families.run,
 }
-SLOW = ("encoder", "teachers")  # minutes of fine-tuning: only when named
+SLOW = ("encoder", "teachers", "families")  # minutes of fine-tuning: only when named
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
@@ -39,7 +41,7 @@ def main() -> int:
         "sections",
         nargs="*",
         metavar="SECTION",
-        help=f"{', '.join(SECTIONS)}; by default all but {' and '.join(SLOW)}",
+        help=f"{', '.join(SECTIONS)}; by default all but {', '.join(SLOW)}",
     )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the public data sets")
     arguments = parser.parse_args()

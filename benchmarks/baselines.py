@@ -39,6 +39,11 @@ class FastText:
     def train_file(self, path: Path) -> None:
         self.model = fasttext.train_supervised(str(path), thread=1, verbose=0, **self.settings)
 
+    def size_bytes(self) -> int:
+        with tempfile.NamedTemporaryFile(suffix=".bin") as file:
+            self.model.save_model(file.name)
+            return Path(file.name).stat().st_size
+
     def probabilities(self, texts: list[str], n_classes: int) -> np.ndarray:
         out = np.zeros((len(texts), n_classes))
         labels, values = self.model.predict(texts, k=n_classes)
@@ -64,6 +69,9 @@ class ScikitLearn:
     def fit(self, texts: list[str], labels: np.ndarray) -> "ScikitLearn":
         self.model.fit(self.vectorizer.transform(texts), labels)
         return self
+
+    def size_bytes(self) -> int:
+        return self.model.coef_.nbytes
 
     def probabilities(self, texts: list[str], n_classes: int) -> np.ndarray:
         found = self.model.predict_proba(self.vectorizer.transform(texts))

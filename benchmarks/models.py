@@ -1,5 +1,6 @@
 """Bundles of the real tasks, trained once for all sections."""
 
+import os
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,9 @@ from buckler.learning.package import write_fitted
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
 
-FOLDER = Path(tempfile.mkdtemp(prefix="buckler-bench-"))
+# A folder that is kept lets a later run time what an earlier one trained.
+FOLDER = Path(os.environ.get("BUCKLER_BENCH") or tempfile.mkdtemp(prefix="buckler-bench-"))
+FOLDER.mkdir(parents=True, exist_ok=True)
 
 
 @cache

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1] / "src" / "buckler"
 ROOMS = [
     "errors",
     "settings_file",
+    "torch_training",
     "_kernel",
     "normalisers",
     "tasks",

@@ -7,14 +7,18 @@ the specification.
 import json
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from buckler.errors import BundleError
 
 FORMAT = "buckler-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_CLASSES = 1024
+MAX_FEATURES = 1 << 16
+MAX_KNOTS = 64
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Manifest:
         The classes that an alarm is raised for.
     normaliser, max_bytes
         Id of the canonical form, and where it is cut.
+    numbers, categories
+        Names of the features, where the canonical form is a row of them.
     family, settings
         The student family and the numbers that its scorer needs.
     thresholds
@@ -44,6 +50,11 @@ class Manifest:
         validation rows could support.
     deployed_fpr
         The target whose threshold is used unless another is asked for; None without thresholds.
+    knots
+        Two rows, x and y: the logit of a two-class student becomes the value of the polygon through
+        them (isotonic or beta calibration); empty where calibration is in the weights.
+    conformal
+        Error rate -> the probability that a class needs to be in the prediction set.
     calibration, metrics, provenance
         For people and for reports.
     files
@@ -62,6 +73,10 @@ class Manifest:
     settings: dict[str, Any]
     thresholds: dict[float, float]
     deployed_fpr: float | None
+    numbers: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    knots: tuple[tuple[float, ...], ...] = ()
+    conformal: dict[float, float] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -82,13 +97,23 @@ class Manifest:
                         "classes": self.classes,
                         "bad": list(self.bad),
                     },
-                    "normaliser": {"id": self.normaliser, "max_bytes": self.max_bytes},
+                    "normaliser": {
+                        "id": self.normaliser,
+                        "max_bytes": self.max_bytes,
+                        "numbers": list(self.numbers),
+                        "categories": list(self.categories),
+                    },
                     "student": {"family": self.family, "settings": self.settings},
                     "thresholds": [
                         {"target_fpr": fpr, "badness": value}
                         for fpr, value in self.thresholds.items()
                     ],
                     "deployed_fpr": self.deployed_fpr,
+                    "knots": [list(row) for row in self.knots],
+                    "conformal": [
+                        {"error_rate": rate, "least_probability": value}
+                        for rate, value in self.conformal.items()
+                    ],
                     "calibration": self.calibration,
                     "metrics": self.metrics,
                     "provenance": self.provenance,
@@ -116,10 +141,10 @@ def parse_manifest(data: bytes) -> Manifest:
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise BundleError("the manifest is not that of a Buckler bundle")
     version = raw.get("format_version")
-    if version != FORMAT_VERSION:
+    if isinstance(version, bool) or version not in READABLE_VERSIONS:
         raise BundleError(
-            f"bundle format version {version!r}: this Buckler reads version {FORMAT_VERSION}; "
-            "upgrade Buckler"
+            f"bundle format version {str(version)[:20]}: this Buckler reads versions up to "
+            f"{FORMAT_VERSION}; upgrade Buckler"
         )
     task = _get(raw, "task", dict)
     normaliser, student = _get(raw, "normaliser", dict), _get(raw, "student", dict)
@@ -131,11 +156,7 @@ def parse_manifest(data: bytes) -> Manifest:
     bad = tuple(_get(task, "bad", list))
     if not all(isinstance(name, str) and name in classes for name in bad):
         raise BundleError("manifest: task.bad names a class that is not there")
-    thresholds: dict[float, float] = {}
-    for entry in _get(raw, "thresholds", list):
-        if not isinstance(entry, dict):
-            raise BundleError("manifest: thresholds must be objects")
-        thresholds[_number(entry, "target_fpr")] = _number(entry, "badness")
+    thresholds = _pairs(raw, "thresholds", "target_fpr", "badness")
     deployed = None
     if raw.get("deployed_fpr") is not None:
         deployed = _number(raw, "deployed_fpr")
@@ -154,6 +175,10 @@ def parse_manifest(data: bytes) -> Manifest:
         settings=_get(student, "settings", dict),
         thresholds=thresholds,
         deployed_fpr=deployed,
+        numbers=_names(normaliser, "numbers"),
+        categories=_names(normaliser, "categories"),
+        knots=_knots(raw, len(classes)),
+        conformal=_pairs(raw, "conformal", "error_rate", "least_probability"),
         calibration=_get(raw, "calibration", dict),
         metrics=_get(raw, "metrics", dict),
         provenance=_get(raw, "provenance", dict),
@@ -170,6 +195,37 @@ def _get(raw: dict[str, Any], key: str, kind: type) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise BundleError(f"manifest: {key!r} is missing or not a {kind.__name__}")
     return value
+
+
+def _pairs(raw: dict[str, Any], key: str, first: str, second: str) -> dict[float, float]:
+    found: dict[float, float] = {}
+    for entry in _get(raw, key, list) if key in raw else []:
+        if not isinstance(entry, dict):
+            raise BundleError(f"manifest: {key} must be objects")
+        found[_number(entry, first)] = _number(entry, second)
+    return found
+
+
+def _names(raw: dict[str, Any], key: str) -> tuple[str, ...]:
+    names = _get(raw, key, list) if key in raw else []
+    if len(names) > MAX_FEATURES or not all(isinstance(name, str) for name in names):
+        raise BundleError(f"manifest: {key} must be at most {MAX_FEATURES:,} names")
+    return tuple(names)
+
+
+def _knots(raw: dict[str, Any], n_classes: int) -> tuple[tuple[float, ...], ...]:
+    """Check the polygon: one that fell would turn the ranking round."""
+    rows = _get(raw, "knots", list) if "knots" in raw else []
+    if not rows:
+        return ()
+    if len(rows) != 2 or n_classes != 2 or not all(isinstance(row, list) for row in rows):
+        raise BundleError("manifest: knots must be two rows, for a task of two classes")
+    xs, ys = (tuple(_number({"knots": v}, "knots") for v in row) for row in rows)
+    if len(xs) != len(ys) or not 2 <= len(xs) <= MAX_KNOTS:
+        raise BundleError(f"manifest: knots must be 2 to {MAX_KNOTS}")
+    if any(a >= b for a, b in pairwise(xs)) or any(a > b for a, b in pairwise(ys)):
+        raise BundleError("manifest: knots must rise")
+    return xs, ys
 
 
 def _number(raw: dict[str, Any], key: str) -> float:

@@ -22,8 +22,12 @@ MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 VECTORS = "vectors.json"
 CARD = "card.md"
-SIGNATURE = "signature.json"  # its place; nothing writes one yet
-_ENTRIES = {MANIFEST, WEIGHTS, VECTORS, CARD, SIGNATURE}
+SIGNATURE = "signature.json"
+SBOM = "sbom.cdx.json"
+ONNX = "model.onnx"
+MAX_STAGES = 8
+STAGES = tuple(f"stage-{i}.buckler" for i in range(1, MAX_STAGES + 1))
+_ENTRIES = {MANIFEST, WEIGHTS, ONNX, *STAGES, VECTORS, CARD, SBOM, SIGNATURE}
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Bundle:
     manifest
         What it says of itself.
     entries
-        The content of every other file in it.
+        The content of every file in it.
     sha256
         Digest of the manifest, which holds the digests of all the rest: names this very bundle.
     """
@@ -44,21 +48,34 @@ class Bundle:
     entries: dict[str, bytes]
     sha256: str
 
-    def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the weights.
+    @property
+    def weights(self) -> dict[str, bytes]:
+        """The files that the student's scorer reads."""
+        return {n: data for n, data in self.entries.items() if n in (WEIGHTS, ONNX, *STAGES)}
 
-        Raises
-        ------
-        BundleError
-            If they are not sound safetensors.
-        """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
+    @property
+    def raw_manifest(self) -> bytes:
+        """The manifest to the byte, as it was read."""
+        return self.entries[MANIFEST]
 
-        try:
-            return load(self.entries[WEIGHTS])
-        except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
-            raise BundleError(f"the weights are not sound: {str(error)[:100]}") from error
+
+def parse_tensors(data: bytes | None) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a safetensors file.
+
+    Raises
+    ------
+    BundleError
+        If it is missing or not sound.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    if data is None:
+        raise BundleError(f"no {WEIGHTS} in it")
+    try:
+        return load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise BundleError(f"the weights are not sound: {str(error)[:100]}") from error
 
 
 def read_bundle(path: str | Path) -> Bundle:
@@ -88,12 +105,11 @@ def parse_bundle(data: bytes) -> Bundle:
     entries = _unzip(data)
     if MANIFEST not in entries:
         raise BundleError("no manifest.json in it: not a Buckler bundle")
-    raw_manifest = entries.pop(MANIFEST)
+    raw_manifest = entries[MANIFEST]
     if len(raw_manifest) > MAX_MANIFEST_BYTES:
         raise BundleError("the manifest is too large")
     manifest = parse_manifest(raw_manifest)
-    entries_to_check = {name for name in entries if name != SIGNATURE}
-    if entries_to_check != set(manifest.files) or WEIGHTS not in entries:
+    if entries.keys() - {MANIFEST, SIGNATURE} != set(manifest.files):
         raise BundleError("its files are not those that the manifest lists")
     for name, stated in manifest.files.items():
         if len(entries[name]) != stated["size_bytes"] or not hmac.compare_digest(

@@ -4,6 +4,7 @@ The inputs are made up here and never taken from anyone's events, so a bundle gi
 """
 
 import json
+import math
 import random
 from base64 import b64encode
 
@@ -28,6 +29,7 @@ _FIXED = (
     "\x1f\x1f\x1f|\x00\x7f",
 )
 _RANDOM_TEXTS = 49
+ROW_MARK = b"\x00bkrow1\x00"  # of a packed row of features; see docs/normalisers.md
 
 
 def vector_texts() -> list[bytes]:
@@ -40,10 +42,31 @@ def vector_texts() -> list[bytes]:
     return texts
 
 
-def vectors_json(texts: list[bytes], outputs: npt.NDArray[np.float32]) -> bytes:
-    """Return the file: texts in base64, float32 outputs as hexadecimal floats."""
+def vector_rows(n_features: int, n_categories: int) -> list[bytes]:
+    """Return packed rows of features, the last of which are categories; some are missing."""
+    rng = random.Random(20260102)  # noqa: S311 - not for secrets
+    rows = []
+    for i in range(len(_FIXED) + _RANDOM_TEXTS):
+        scale = 10.0 ** (i % 7 - 2)
+        row = [rng.gauss(0, scale) for _ in range(n_features - n_categories)]
+        row += [float(rng.randrange(1021)) for _ in range(n_categories)]
+        gaps = [math.nan if rng.random() < i / 200 else value for value in row]
+        rows.append(ROW_MARK + np.array(gaps, "<f4").tobytes())
+    return rows
+
+
+def vectors_json(
+    texts: list[bytes], outputs: npt.NDArray[np.float32], tolerance: float = 0.0
+) -> bytes:
+    """Return the file: texts in base64, float32 outputs as hexadecimal floats.
+
+    Parameters
+    ----------
+    tolerance
+        By how much a probability may differ elsewhere: 0 for our own kernels.
+    """
     vectors = [
         {"text": b64encode(text).decode(), "outputs": [float(p).hex() for p in row]}
         for text, row in zip(texts, outputs.reshape(len(texts), -1), strict=True)
     ]
-    return json.dumps({"vectors": vectors}, indent=0).encode() + b"\n"
+    return json.dumps({"tolerance": tolerance, "vectors": vectors}, indent=0).encode() + b"\n"

@@ -15,15 +15,14 @@ from safetensors.numpy import save
 
 from buckler.bundle.card import model_card
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import CARD, MANIFEST, VECTORS, WEIGHTS
+from buckler.bundle.reader import CARD, MANIFEST, SBOM
+from buckler.bundle.sbom import bill_of_materials
 from buckler.errors import OutputError
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def write_bundle(
-    path: Path, manifest: Manifest, tensors: dict[str, npt.NDArray[Any]], vectors: bytes
-) -> Manifest:
+def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
     """Write a bundle and return its manifest, now with the digests of its files.
 
     Parameters
@@ -32,21 +31,16 @@ def write_bundle(
         Where to; an existing file is replaced at once or not at all.
     manifest
         All but `files`, which is filled in here.
-    tensors
-        The weights.
-    vectors
-        From `vectors_json`.
+    files
+        The weights by the names that the reader knows, and the conformance vectors. The model card
+        and the bill of materials are made here.
 
     Raises
     ------
     OutputError
         If the file cannot be written; nothing is left behind then.
     """
-    entries = {
-        WEIGHTS: save({name: np.ascontiguousarray(t) for name, t in tensors.items()}),
-        VECTORS: vectors,
-        CARD: model_card(manifest).encode(),
-    }
+    entries = {**files, CARD: model_card(manifest).encode(), SBOM: bill_of_materials(manifest)}
     manifest = replace(
         manifest,
         files={
@@ -54,12 +48,22 @@ def write_bundle(
             for name, data in entries.items()
         },
     )
+    write_whole(path, pack({MANIFEST: manifest.to_json(), **entries}))
+    return manifest
+
+
+def pack(entries: dict[str, bytes]) -> bytes:
+    """Return the archive: stored, in this order, without times."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in {MANIFEST: manifest.to_json(), **entries}.items():
+        for name, data in entries.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
-    write_whole(path, buffer.getvalue())
-    return manifest
+    return buffer.getvalue()
+
+
+def pack_tensors(tensors: dict[str, npt.NDArray[Any]]) -> bytes:
+    """Return arrays as a safetensors file."""
+    return save({name: np.ascontiguousarray(t) for name, t in tensors.items()})
 
 
 def write_whole(path: Path, data: bytes) -> None:

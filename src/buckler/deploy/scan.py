@@ -18,6 +18,7 @@ from buckler.deploy.sinks import Sink, get_sink
 from buckler.errors import InputError, OutputError
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Wanted, find_inputs, get_reader, is_utf8
+from buckler.normalisers import FeatureSchema
 from buckler.runtime import Scorer
 
 CHECKPOINT_S = 30.0
@@ -195,7 +196,7 @@ def _scan_all(
     folder: Path,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    wanted = Wanted(text=settings.columns, any_bytes=scorer.parses_texts)
+    wanted = Wanted(settings.columns, any_bytes=scorer.parses_texts, features=scorer.features)
     last_checkpoint = time.monotonic()
     with _stop_flag() as stop:
         while state.file < len(inputs):
@@ -258,15 +259,18 @@ def _judge(scorer: Scorer, chunk: Chunk, path: Path, settings: ScanSettings) -> 
         "row": pa.array(chunk.rows),
     }
     if settings.with_text:
-        columns = {"text": _readable(chunk.text), **columns}
+        columns = {"text": _readable(chunk.text, scorer.features), **columns}
     if settings.with_probabilities:
         for index, name in enumerate(scorer.classes):
             columns[f"p_{name}"] = pa.array(scores.probabilities[:, index])
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=_schema(scorer, settings))
 
 
-def _readable(text: pa.Array) -> pa.Array:
+def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
     """Texts as strings; bytes that are not UTF-8 (in mail) become replacement characters."""
+    if features is not None:
+        rows = ["; ".join(features.describe(features.canonical(t))) for t in text.to_pylist()]
+        return pa.array(rows, pa.large_string())
     if is_utf8(text):
         return text.view(pa.large_string())
     return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())

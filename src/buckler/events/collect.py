@@ -134,6 +134,7 @@ def collect_events(
     wanted = Wanted(
         text=(text_column,) if text_column else task.text_columns,
         any_bytes=task.canonical.prepare is not None,
+        features=task.features or None,
         optional={
             **(labels if with_labels else {}),
             "group": (group_column,) if group_column else task.group_columns,

@@ -112,7 +112,9 @@ def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> 
             batch, numbers = batch.slice(batch.num_rows - new), numbers[-new:]
             set_aside(first, row - 1)
             columns = {role: _as_role(role, batch.column(name)) for role, name in chosen.items()}
-            columns["text"] = compute.replace_substring(columns["text"], _MARK.encode(), b"\xff")
+            if "text" in columns:
+                marked = columns["text"]
+                columns["text"] = compute.replace_substring(marked, _MARK.encode(), b"\xff")
             size = min(BLOCK_BYTES, max(0, file_bytes - seen_bytes))
             seen_bytes += size
             yield make_chunk(path, wanted, columns, numbers, passed, size, quarantine)

@@ -38,7 +38,7 @@ class JsonLinesReader(Reader):
                 if chosen is None:  # not one sound object yet
                     columns, rows = _parse_slowly(path, block, {"text": ""}, quarantine)
                     continue
-            parsed = _parse_fast(block, chosen)
+            parsed = _parse_fast(block, chosen) if "text" in chosen else None
             columns, rows = parsed or _parse_slowly(path, block, chosen, quarantine)
             yield make_chunk(
                 path, wanted, columns, rows, block.cursor, block.size_bytes, quarantine
@@ -93,7 +93,7 @@ def _parse_slowly(
         if not isinstance(value, dict):
             quarantine.add(path, row, "not a JSON object", line)
             continue
-        text = _reach(value, chosen["text"])
+        text = _reach(value, chosen["text"]) if "text" in chosen else ""
         if not isinstance(text, str):
             quarantine.add(path, row, "no text", line)
             continue

@@ -20,7 +20,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.events.feature_columns import FEATURE, pack_features, unsound_rows
 from buckler.events.quarantine import Quarantine
+from buckler.normalisers import FeatureSchema
 
 MAX_TEXT_BYTES = 1 << 24
 
@@ -31,11 +33,14 @@ class Wanted:
 
     `text` must be there; any of `optional` (label, group, ts, source, or a user's own) may not.
     Texts that are not UTF-8 are bad rows, unless `any_bytes` says that the task decodes for itself.
+    Where `features` are wanted, a table's columns of these names become packed rows; a text column
+    of such rows (JSON or packed) will do too.
     """
 
     text: tuple[str, ...] = ("text",)
     optional: dict[str, tuple[str, ...]] = field(default_factory=dict)
     any_bytes: bool = False
+    features: FeatureSchema | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,19 @@ def choose_columns(path: Path, names: list[str], wanted: Wanted) -> dict[str, st
             if candidate in names:
                 chosen[role] = candidate
                 break
+    if wanted.features is not None:
+        there = set(names)
+        missing = [name for name in wanted.features.names if name not in there]
+        if missing and "text" not in chosen:
+            raise InputError(
+                f"{path}: {len(missing)} of {len(wanted.features)} features are no columns, "
+                f"such as {', '.join(name[:40] for name in missing[:3])}"
+            )
+        if not missing:
+            return {
+                **{role: name for role, name in chosen.items() if role != "text"},
+                **{FEATURE + name: name for name in wanted.features.names},
+            }
     if "text" not in chosen:
         raise InputError(
             f"{path}: no column named {' or '.join(wanted.text)} "
@@ -186,6 +204,9 @@ def make_chunk(
     quarantine: Quarantine,
 ) -> Chunk:
     """Check the texts, set bad rows aside and return the rest as a chunk."""
+    schema = wanted.features
+    if schema is not None and "text" not in columns:
+        columns, rows = pack_features(path, schema, columns, rows, quarantine)
     text = _as_binary(path, columns["text"])
     keep = np.ones(len(text), bool)
     lengths = pa.compute.fill_null(pa.compute.binary_length(text), -1).to_numpy(
@@ -194,9 +215,13 @@ def make_chunk(
     suspects = (lengths <= 0) | (lengths > MAX_TEXT_BYTES)
     if not wanted.any_bytes and not is_utf8(text):
         suspects |= np.array([not _is_utf8(value) for value in text.to_pylist()])
+    unsound = unsound_rows(schema, text) if schema is not None else {}
+    suspects[list(unsound)] = True
     for index in np.flatnonzero(suspects):
         value = text[int(index)].as_py()
-        if value is None:
+        if int(index) in unsound:
+            reason = unsound[int(index)]
+        elif value is None:
             reason = "no text"
         elif not value:
             reason = "empty text"

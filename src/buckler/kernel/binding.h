@@ -23,7 +23,15 @@ int bk_view_text(PyObject *object, text_view *view);
 /* The texts of a pair of Arrow capsules; 0, or -1 with an exception. */
 int bk_view_column(PyObject *schema_capsule, PyObject *array_capsule, text_column *column);
 
+/* A buffer of exactly `size` bytes to read, or of `count` floats to write; 0, or -1 with an exception. */
+int bk_view_bytes(PyObject *object, Py_buffer *buffer, Py_ssize_t size, const char *name);
+int bk_view_floats(PyObject *object, Py_buffer *buffer, Py_ssize_t count);
+
 extern PyType_Spec bk_scorer_spec; /* the type Ngram */
+extern PyType_Spec bk_trees_spec;  /* the type Trees */
+
+PyObject *bk_activate_buffer(PyObject *module, PyObject *args);
+PyObject *bk_recalibrate_buffer(PyObject *module, PyObject *args);
 
 PyObject *bk_train(PyObject *module, PyObject *args);
 PyObject *bk_predict(PyObject *module, PyObject *args);

@@ -3,7 +3,7 @@
 
 enum { STACK_SCRATCH = 1 << 15 };
 
-static int writable_floats(PyObject *object, Py_buffer *buffer, Py_ssize_t count) {
+int bk_view_floats(PyObject *object, Py_buffer *buffer, Py_ssize_t count) {
     if (PyObject_GetBuffer(object, buffer, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) < 0) return -1;
     if (buffer->len == count * (Py_ssize_t)sizeof(float)) return 0;
     PyBuffer_Release(buffer);
@@ -18,10 +18,11 @@ typedef struct {
     Py_buffer table, head, bias;
 } ngram_object;
 
-static int read_only(PyObject *object, Py_buffer *buffer, Py_ssize_t size, const char *name) {
+int bk_view_bytes(PyObject *object, Py_buffer *buffer, Py_ssize_t size, const char *name) {
     if (PyObject_GetBuffer(object, buffer, PyBUF_C_CONTIGUOUS) < 0) return -1;
     if (buffer->len == size) return 0;
     PyErr_Format(PyExc_ValueError, "%s has %zd bytes where %zd are needed", name, buffer->len, size);
+    PyBuffer_Release(buffer);
     return -1;
 }
 
@@ -58,9 +59,9 @@ static PyObject *ngram_new(PyTypeObject *type, PyObject *args, PyObject *keyword
     ngram_object *self = (ngram_object *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     if (!self) return NULL;
     Py_ssize_t width = (Py_ssize_t)m.width, outputs = (Py_ssize_t)m.n_outputs;
-    if (read_only(table, &self->table, width << m.table_bits, "table") < 0 ||
-        (head != Py_None && read_only(head, &self->head, width * outputs * 4, "head") < 0) ||
-        read_only(bias, &self->bias, outputs * 4, "bias") < 0) {
+    if (bk_view_bytes(table, &self->table, width << m.table_bits, "table") < 0 ||
+        (head != Py_None && bk_view_bytes(head, &self->head, width * outputs * 4, "head") < 0) ||
+        bk_view_bytes(bias, &self->bias, outputs * 4, "bias") < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -111,7 +112,7 @@ static PyObject *ngram_score_list(PyObject *object, PyObject *args) {
         return NULL;
     }
     Py_ssize_t n = PyList_Size(list), outputs = (Py_ssize_t)self->model.n_outputs;
-    if (writable_floats(target, &out, n * outputs) < 0) return NULL;
+    if (bk_view_floats(target, &out, n * outputs) < 0) return NULL;
     void *scratch = malloc(self->scratch_bytes);
     int failed = !scratch;
     if (failed) PyErr_NoMemory();
@@ -148,7 +149,7 @@ static PyObject *ngram_score_column(PyObject *object, PyObject *args) {
         check_range(begin, end, (Py_ssize_t)column.array->length) < 0)
         return NULL;
     Py_ssize_t outputs = (Py_ssize_t)self->model.n_outputs;
-    if (writable_floats(target, &out, (end - begin) * outputs) < 0) return NULL;
+    if (bk_view_floats(target, &out, (end - begin) * outputs) < 0) return NULL;
     uint8_t *scratch = malloc(2 * self->scratch_bytes);
     if (!scratch) {
         PyBuffer_Release(&out);

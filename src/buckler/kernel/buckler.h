@@ -146,6 +146,66 @@ double bk_ngram_train(const bk_ngram_trainer *trainer, const bk_examples *exampl
 void bk_ngram_predict(const bk_ngram_trainer *trainer, const bk_examples *examples,
                       size_t begin, size_t end, void *scratch, float *out);
 
+/* Logits to probabilities in place: logistic for one output, softmax for more. NaN stays NaN. */
+void bk_activate(float *logits, size_t n_rows, size_t n_outputs);
+
+/*
+ * Isotonic or beta calibration as a polygon over [0, 1] through `n` knots that rise in x and do not
+ * fall in y. Each of `p` becomes its value there; NaN stays NaN.
+ */
+typedef struct {
+    uint32_t n;
+    const double *x, *y;
+} bk_polygon;
+
+void bk_recalibrate(const bk_polygon *polygon, float *p, size_t count);
+
+/*
+ * A trained `trees` student: boosted trees over rows of float32 features. The logit of output j is
+ * bias[j] plus the values of the leaves that a row reaches in trees j, j + n_outputs, ...
+ */
+#define BK_CATEGORIES 1024 /* a categorical feature holds a number below this */
+#define BK_MAX_TREE_DEPTH 64
+#define BK_MAX_FEATURES (1u << 16)
+
+enum {
+    BK_NODE_LEAF = 1u << 31,         /* `threshold` is its value */
+    BK_NODE_CATEGORICAL = 1u << 30,  /* `threshold` is the number of the set whose members go left */
+    BK_NODE_NAN_IS_MISSING = 1u << 29, /* NaN goes the default way; else it counts as 0 */
+    BK_NODE_MISSING_LEFT = 1u << 28,
+    BK_NODE_FEATURE = (1u << 28) - 1
+};
+
+typedef struct {
+    float threshold;  /* a value that is at most this goes left */
+    uint32_t code;    /* the feature, and flags */
+    uint32_t left;    /* the left child, greater than the number of this node; the right follows it */
+    float cover;      /* training weight that passed here */
+} bk_tree_node;
+
+typedef struct {
+    uint32_t n_features, n_outputs, n_trees, n_nodes, n_sets;
+    const uint32_t *roots;           /* [n_trees] */
+    const bk_tree_node *nodes;       /* [n_nodes] */
+    const uint32_t *sets;            /* [n_sets][BK_CATEGORIES / 32] */
+    const float *bias;               /* [n_outputs] */
+} bk_trees;
+
+/* NULL if the model can be used, else what is wrong with it. Call it once, before the first score. */
+const char *bk_trees_check(const bk_trees *model);
+
+/* Logits of rows[n_rows][n_features]: out[n_rows][n_outputs]. `sums` is as large, of doubles. */
+void bk_trees_logits(const bk_trees *model, const float *rows, size_t n_rows, double *sums, float *out);
+
+/*
+ * What each feature adds to an output for one row: Shapley values over the paths of the trees
+ * (Lundberg et al. 2018, algorithm 2). contributions[n_features]; with the expected value, which is
+ * returned, they add up to the logit. `scratch` has bk_trees_scratch_bytes() bytes.
+ */
+size_t bk_trees_scratch_bytes(void);
+double bk_trees_explain(const bk_trees *model, const float *row, uint32_t output, void *scratch,
+                        double *contributions);
+
 /* The instruction set in use: "avx512", "avx2" or "portable". */
 const char *bk_simd(void);
 

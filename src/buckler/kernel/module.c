@@ -141,22 +141,33 @@ static PyObject *kernel_normalise(PyObject *module, PyObject *args) {
 static PyObject *kernel_normalise_column(PyObject *module, PyObject *args) {
     (void)module;
     int normaliser;
-    PyObject *schema, *array;
+    PyObject *schema, *array, *wanted = Py_None;
     Py_ssize_t capacity;
     text_column column;
-    if (!PyArg_ParseTuple(args, "iOOn", &normaliser, &schema, &array, &capacity) ||
-        check_capacity(capacity) < 0 || bk_view_column(schema, array, &column) < 0)
+    Py_buffer chosen = {0};
+    if (!PyArg_ParseTuple(args, "iOOn|O", &normaliser, &schema, &array, &capacity, &wanted) ||
+        check_capacity(capacity) < 0 || bk_view_column(schema, array, &column) < 0 ||
+        (wanted != Py_None && PyObject_GetBuffer(wanted, &chosen, PyBUF_C_CONTIGUOUS) < 0))
         return NULL;
-    int64_t rows = column.array->length;
+    const int64_t length_of_column = column.array->length, *picks = chosen.buf;
+    const int picked = wanted != Py_None;
+    int64_t rows = picked ? chosen.len / (Py_ssize_t)sizeof *picks : length_of_column;
+    for (int64_t i = 0; picked && i < rows; i++)
+        if (picks[i] < 0 || picks[i] >= length_of_column) {
+            PyBuffer_Release(&chosen);
+            PyErr_SetString(PyExc_IndexError, "a row lies outside the column");
+            return NULL;
+        }
     size_t room = 1 << 16, used = 0;
     int64_t *offsets = malloc(((size_t)rows + 1) * sizeof *offsets);
-    uint8_t *data = malloc(room);
-    int failed = !offsets || !data;
+    uint8_t *data = malloc(room), *nulls = calloc((size_t)rows + 1, 1);
+    int failed = !offsets || !data || !nulls;
     Py_BEGIN_ALLOW_THREADS
     for (int64_t i = 0; i < rows && !failed; i++) {
         size_t length = 0;
-        const uint8_t *text = column_text(&column, i, &length);
+        const uint8_t *text = column_text(&column, picked ? picks[i] : i, &length);
         offsets[i] = (int64_t)used;
+        nulls[i] = !text;
         size_t limit = length < (size_t)capacity ? length : (size_t)capacity;
         limit = 4 * limit + 16 < (size_t)capacity ? 4 * limit + 16 : (size_t)capacity;
         if (used + limit + BK_PADDING > room) {
@@ -173,10 +184,13 @@ static PyObject *kernel_normalise_column(PyObject *module, PyObject *args) {
         PyErr_NoMemory();
     } else {
         offsets[rows] = (int64_t)used;
-        result = Py_BuildValue("(y#y#)", (const char *)offsets,
+        result = Py_BuildValue("(y#y#y#)", (const char *)offsets,
                                (Py_ssize_t)(((size_t)rows + 1) * sizeof *offsets),
-                               (const char *)data, (Py_ssize_t)used);
+                               (const char *)data, (Py_ssize_t)used, (const char *)nulls,
+                               (Py_ssize_t)rows);
     }
+    PyBuffer_Release(&chosen);
+    free(nulls);
     free(offsets);
     free(data);
     return result;
@@ -229,6 +243,8 @@ static PyMethodDef kernel_methods[] = {
     {"ngram_rows", kernel_ngram_rows, METH_VARARGS, NULL},
     {"split_stream", kernel_split_stream, METH_O, NULL},
     {"column_length", kernel_column_length, METH_O, NULL},
+    {"activate", bk_activate_buffer, METH_VARARGS, NULL},
+    {"recalibrate", bk_recalibrate_buffer, METH_VARARGS, NULL},
     {"train", bk_train, METH_VARARGS, NULL},
     {"predict", bk_predict, METH_VARARGS, NULL},
     {"simd", kernel_simd, METH_NOARGS, NULL},
@@ -236,12 +252,17 @@ static PyMethodDef kernel_methods[] = {
     {0},
 };
 
-static int kernel_exec(PyObject *module) {
-    PyObject *type = PyType_FromSpec(&bk_scorer_spec);
+static int add_type(PyObject *module, PyType_Spec *spec, const char *name) {
+    PyObject *type = PyType_FromSpec(spec);
     if (!type) return -1;
-    int failed = PyModule_AddObjectRef(module, "Ngram", type);
+    int failed = PyModule_AddObjectRef(module, name, type);
     Py_DECREF(type);
-    return failed || PyModule_AddIntConstant(module, "ABI_VERSION", BK_ABI_VERSION);
+    return failed;
+}
+
+static int kernel_exec(PyObject *module) {
+    return add_type(module, &bk_scorer_spec, "Ngram") || add_type(module, &bk_trees_spec, "Trees") ||
+           PyModule_AddIntConstant(module, "ABI_VERSION", BK_ABI_VERSION);
 }
 
 static PyModuleDef_Slot kernel_slots[] = {{Py_mod_exec, kernel_exec}, {0, NULL}};

@@ -52,9 +52,6 @@ typedef struct {
 /* Those in use. */
 const path *bk_current_path(void);
 
-/* In place: the logistic function for one output, else softmax. NaN, for "no text", stays NaN. */
-void bk_activate(float *z, size_t n_rows, size_t n_outputs);
-
 /* logits = x + bias, or head . relu(x) + bias; x is rectified in place where there is a head. */
 void bk_apply_head(const float *head, const float *bias, size_t width, size_t n_outputs, float *x,
                    float *z);

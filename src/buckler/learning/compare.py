@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.bundle.reader import read_bundle
 from buckler.bundle.writer import write_whole
 from buckler.evaluation.assess import Assessment, assess
 from buckler.evaluation.bootstrap import Estimate
@@ -75,7 +74,7 @@ def judge_bundle(
     return Judge(
         name,
         assessment.figures,
-        sum(tensor.size for tensor in read_bundle(path).tensors().values()),
+        scorer.manifest.provenance.get("parameters"),
         path.stat().st_size,
         rounds * len(column) / seconds,
         0.0,

@@ -123,12 +123,20 @@ def cross_fit(
             watches = _watches(apart.events, fold, folds)
             training = joined(training, apart.take(np.flatnonzero(~watches)))
             watched = joined(watched, apart.take(np.flatnonzero(watches)))
-        student = get_student(family, {**settings, "seed": seed})
+        student = new_student(family, {**settings, "seed": seed}, task)
         student.fit(training, watched, named(on_epoch, fold, folds))
         logits[held_out] = student.predict_logits(examples.texts.take(held_out))
         students.append(student)
     best_epochs = [student.best_epoch_ for student in students]
     return CrossFitted(logits, max(1, round(float(np.median(best_epochs)))), students)
+
+
+def new_student(family: str, settings: dict[str, Any], task: Task) -> Student:
+    """Return an untrained student for a task; one of features is told their names."""
+    if not task.features:
+        return get_student(family, settings)
+    known = {"features": task.features.names, "n_categories": len(task.categories)}
+    return get_student(family, {**settings, **known})
 
 
 def _watches(extra: Events, fold: int, folds: int) -> npt.NDArray[np.bool_]:

@@ -6,13 +6,15 @@ is trained on all rows, for as many passes as served best on the folds. So no ro
 threshold for few false alarms rests on every negative that there is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
+from buckler.evaluation.conformal import least_probabilities
+from buckler.evaluation.recalibration import NONE, Polygon, choose_polygon
 from buckler.evaluation.thresholds import Threshold, choose_thresholds
 from buckler.events import Events
 from buckler.learning.cross_fit import (
@@ -24,10 +26,11 @@ from buckler.learning.cross_fit import (
     cross_fit,
     joined,
     named,
+    new_student,
     subset,
 )
 from buckler.learning.noise import Noise, handle_noise
-from buckler.students import Examples, Student, get_student
+from buckler.students import Examples, Student
 from buckler.tasks import Task
 
 
@@ -41,6 +44,10 @@ class Fitted:
         Trained on all rows; the calibration is already in its weights.
     calibration, thresholds
         From the held-out logits.
+    polygon
+        Isotonic or beta calibration behind it, where that helps.
+    conformal
+        Error rate -> the probability that a class needs to be in the prediction set.
     n_rows, n_extra, n_groups
         What it was trained on: labelled rows, extra rows, and groups of the labelled.
     n_suspect
@@ -57,6 +64,13 @@ class Fitted:
     n_groups: int
     n_suspect: int
     epochs: int
+    polygon: Polygon = NONE
+    conformal: dict[float, float] = field(default_factory=dict)
+
+    @property
+    def knots(self) -> tuple[tuple[float, ...], ...]:
+        """Of the polygon, as a bundle keeps them."""
+        return self.polygon.knots
 
 
 def fit_student(
@@ -105,17 +119,24 @@ def fit_student(
     check_classes(events.labels[counted], task)
     if extra is not None:
         examples = joined(examples, extra)
-    final = get_student(family, {**settings, "seed": seed, "epochs": crossed.epochs})
+    final = new_student(family, {**settings, "seed": seed, "epochs": crossed.epochs}, task)
     final.fit(examples, None, named(on_epoch, folds, folds))
     sure = np.flatnonzero(~handled.suspect)
     labels, logits = events.labels[sure], crossed.logits[sure]
     calibration = fit_calibration(logits, labels)
     final.rescale(calibration.slope, calibration.shift)
+    probabilities = probabilities_of(calibrated(logits, calibration)).astype(np.float32)
+    polygon = NONE
+    if len(task.classes) == 2:
+        rng = np.random.default_rng(seed)
+        groups = events.group_codes()[sure]
+        polygon = choose_polygon(probabilities[:, 1], labels == 1, groups, rng)
+        second = polygon(probabilities[:, 1])
+        probabilities = np.stack([1 - second, second], axis=1)
     bad = [i for i, name in enumerate(task.classes) if name in task.bad]
     thresholds: list[Threshold] = []
     if bad:
-        probabilities = probabilities_of(calibrated(logits, calibration))
-        badness = probabilities[:, bad].sum(axis=1).astype(np.float32)
+        badness = probabilities[:, bad].sum(axis=1)
         thresholds = choose_thresholds(badness, np.isin(labels, bad))
     return Fitted(
         final,
@@ -126,4 +147,6 @@ def fit_student(
         len(np.unique(events.group_codes())),
         int(handled.suspect.sum()),
         crossed.epochs,
+        polygon,
+        least_probabilities(probabilities, labels),
     )

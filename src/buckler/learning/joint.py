@@ -9,11 +9,19 @@ import numpy as np
 
 from buckler.evaluation.calibration import fit_calibration, probabilities_of
 from buckler.events import Events
-from buckler.learning.cross_fit import CrossFitted, Extra, calibrated, cross_fit, joined, subset
+from buckler.learning.cross_fit import (
+    CrossFitted,
+    Extra,
+    calibrated,
+    cross_fit,
+    joined,
+    new_student,
+    subset,
+)
 from buckler.learning.distill import Distillation, Floats, distil, pooled
 from buckler.learning.noise import handle_noise
 from buckler.learning.recipe import StudentSection
-from buckler.students import Examples, Student, get_student
+from buckler.students import Examples, Student
 from buckler.tasks import Task
 
 
@@ -78,9 +86,8 @@ def distil_jointly(
         return more(distil(train, pool, None, pooled([said, p]), settings).extra)
 
     second = fit([joint(member) for member in first.students])
-    whole = get_student(
-        student.family, {**student.settings, "seed": student.seed, "epochs": first.epochs}
-    )
+    settings_of_whole = {**student.settings, "seed": student.seed, "epochs": first.epochs}
+    whole = new_student(student.family, settings_of_whole, task)
     counted = np.flatnonzero(handled.weights > 0)
     examples = Examples(train.texts, handled.targets, handled.weights)
     whole.fit(joined(subset(examples, counted), taught))

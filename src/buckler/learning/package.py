@@ -10,11 +10,13 @@ import pyarrow as pa
 
 import buckler
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.vectors import vector_texts, vectors_json
-from buckler.bundle.writer import write_bundle
+from buckler.bundle.reader import ONNX, VECTORS, WEIGHTS
+from buckler.bundle.vectors import vector_rows, vector_texts, vectors_json
+from buckler.bundle.writer import pack_tensors, write_bundle
 from buckler.errors import SettingsError
 from buckler.learning.fit import Fitted
 from buckler.runtime.scorer import conformance_outputs
+from buckler.students import Exported
 from buckler.tasks import Task
 
 
@@ -37,6 +39,7 @@ def write_fitted(
         If the file cannot be written.
     """
     exported = fitted.student.export()
+    schema = task.canonical.features
     thresholds = {t.target_fpr: t.value for t in fitted.thresholds if t.value is not None}
     manifest = Manifest(
         name=path.stem,
@@ -47,6 +50,10 @@ def write_fitted(
         bad=task.bad,
         normaliser=task.normaliser,
         max_bytes=task.max_bytes,
+        numbers=() if schema is None else schema.numbers,
+        categories=() if schema is None else schema.categories,
+        knots=fitted.knots,
+        conformal=fitted.conformal,
         family=exported.family,
         settings=exported.settings,
         thresholds=thresholds,
@@ -56,6 +63,8 @@ def write_fitted(
             "slope": fitted.calibration.slope,
             "shift": fitted.calibration.shift,
             "n_rows": fitted.calibration.n_rows,
+            "polygon": fitted.polygon.method,
+            "polygon_gain_nats": fitted.polygon.gain,
             "thresholds": [
                 {
                     "target_fpr": t.target_fpr,
@@ -85,11 +94,28 @@ def write_fitted(
             "training_groups": fitted.n_groups,
             "suspect_labels": fitted.n_suspect,
             "epochs": fitted.epochs,
+            "parameters": exported.n_parameters,
             **(provenance or {}),
         },
     )
-    outputs = conformance_outputs(manifest, exported.tensors, vector_texts())
-    return write_bundle(path, manifest, exported.tensors, vectors_json(vector_texts(), outputs))
+    weights = weights_of(exported)
+    texts = conformance_texts(task)
+    outputs = conformance_outputs(manifest, weights, texts)
+    vectors = vectors_json(texts, outputs, exported.tolerance)
+    return write_bundle(path, manifest, {**weights, VECTORS: vectors})
+
+
+def weights_of(exported: Exported) -> dict[str, bytes]:
+    """Return the files that the bundle's scorer reads."""
+    if exported.onnx:
+        return {ONNX: exported.onnx}
+    return {WEIGHTS: pack_tensors(exported.tensors)}
+
+
+def conformance_texts(task: Task) -> list[bytes]:
+    """Return made-up inputs that fit the task: texts, or rows of its features."""
+    schema = task.canonical.features
+    return vector_texts() if schema is None else vector_rows(len(schema), len(schema.categories))
 
 
 def choose_deployed(thresholds: dict[float, float], asked: float | None) -> float | None:

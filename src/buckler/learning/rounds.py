@@ -21,8 +21,9 @@ from buckler.learning.cross_fit import (
     calibrated,
     cross_fit,
     joined,
+    new_student,
 )
-from buckler.students import Examples, Student, get_student
+from buckler.students import Examples, Student
 from buckler.tasks import Task
 
 Floats = npt.NDArray[np.float64]
@@ -164,7 +165,7 @@ def run_rounds(
         # A fold's next student learns from pseudo-labels of its last one, which has not seen the
         # fold either; so the loss on held-out labels stays honest.
         by_fold = [pseudo_labels(student, scale, share) for student in crossed.students]
-        whole = get_student(family, {**own, "seed": seed, "epochs": crossed.epochs})
+        whole = new_student(family, {**own, "seed": seed, "epochs": crossed.epochs}, task)
         examples = Examples(
             labelled.texts,
             labelled.targets(len(task.classes)),

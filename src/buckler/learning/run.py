@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from buckler.bundle.reader import read_bundle
+from buckler.bundle.reader import VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle, write_whole
 from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
@@ -348,5 +348,5 @@ def _bundle_with_metrics(source: Path, target: Path, assessment: Assessment) -> 
     """Write the final bundle: the trained one, with its test figures in manifest and card."""
     bundle = read_bundle(source)
     manifest = replace(bundle.manifest, metrics=headline(assessment))
-    write_bundle(target, manifest, bundle.tensors(), bundle.entries["vectors.json"])
+    write_bundle(target, manifest, {**bundle.weights, VECTORS: bundle.entries[VECTORS]})
     return load(target)

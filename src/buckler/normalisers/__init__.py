@@ -11,8 +11,19 @@ from buckler import _kernel
 from buckler.errors import SettingsError
 from buckler.normalisers.canonical import CanonicalTexts, arrow_columns
 from buckler.normalisers.email import email_fields
+from buckler.normalisers.features import FeatureSchema
 
-__all__ = ["NORMALISERS", "CanonicalTexts", "Normaliser", "arrow_columns", "get_normaliser"]
+__all__ = [
+    "FEATURES",
+    "NORMALISERS",
+    "CanonicalTexts",
+    "FeatureSchema",
+    "Normaliser",
+    "arrow_columns",
+    "get_normaliser",
+]
+
+FEATURES = "features-v1"
 
 
 @dataclass(frozen=True)
@@ -27,11 +38,14 @@ class Normaliser:
         The kernel's number for the byte-level rules.
     prepare
         What Python does before the kernel, for formats that are parsed; None for most.
+    features
+        Where the canonical form is a row of features: which.
     """
 
     id: str
     kind: int
-    prepare: Callable[[str | bytes], str] | None = None
+    prepare: Callable[[str | bytes], str | bytes] | None = None
+    features: FeatureSchema | None = None
 
     def canonical(self, text: str | bytes, max_bytes: int) -> bytes:
         """Return the canonical form of one text, at most `max_bytes` long."""
@@ -51,7 +65,7 @@ class Normaliser:
         return CanonicalTexts.concatenate(
             [
                 CanonicalTexts.from_buffers(
-                    *_kernel.normalise_column(self.kind, schema, array, max_bytes)
+                    *_kernel.normalise_column(self.kind, schema, array, max_bytes)[:2]
                 )
                 for schema, array in arrow_columns(column)
             ]
@@ -77,16 +91,24 @@ NORMALISERS = {
 }
 
 
-def get_normaliser(name: str) -> Normaliser:
+def get_normaliser(name: str, features: FeatureSchema | None = None) -> Normaliser:
     """Return the normaliser with this id.
 
     Raises
     ------
     SettingsError
-        If this version of Buckler does not know it.
+        If this version of Buckler does not know it, or it does not fit the features.
     """
+    if name == FEATURES:
+        if not features:
+            raise SettingsError(f"normaliser {FEATURES!r} needs the names of the features")
+        if len(set(features.names)) < len(features):
+            raise SettingsError("a feature is named twice")
+        return Normaliser(FEATURES, 0, features.canonical, features)
+    if features:
+        raise SettingsError(f"normaliser {name!r} knows no features: use {FEATURES!r}")
     try:
         return NORMALISERS[name]
     except KeyError:
-        known = ", ".join(sorted(NORMALISERS))
+        known = ", ".join(sorted([*NORMALISERS, FEATURES]))
         raise SettingsError(f"unknown normaliser {name!r}: this version knows {known}") from None

@@ -7,25 +7,23 @@ import numpy.typing as npt
 
 from buckler import _kernel
 from buckler.errors import BundleError
+from buckler.normalisers import CanonicalTexts
+from buckler.runtime.model import Form, Model
 from buckler.runtime.verdict import Contribution
 
 Floats = npt.NDArray[np.float32]
 _INTEGERS = ("min_order", "max_order", "table_bits", "width", "n_outputs")
 
 
-class NgramScorer:
+class NgramModel(Model):
     """A loaded `ngram` student.
 
     Parameters
     ----------
     settings, tensors
         From the bundle; checked before use.
-    kind
-        The kernel's number of the normaliser.
-    max_bytes
-        Canonical forms are cut here.
-    n_outputs
-        What the task needs.
+    form
+        What it gets to see, and how many outputs the task needs.
 
     Raises
     ------
@@ -37,10 +35,9 @@ class NgramScorer:
         self,
         settings: dict[str, Any],
         tensors: dict[str, npt.NDArray[Any]],
-        kind: int,
-        max_bytes: int,
-        n_outputs: int,
+        form: Form,
     ) -> None:
+        n_outputs = form.n_outputs
         version = settings.get("kernel_version")
         if version != _kernel.ABI_VERSION:
             raise BundleError(
@@ -62,8 +59,9 @@ class NgramScorer:
         for tensor in (bias, head):
             if tensor is not None and not np.isfinite(tensor).all():
                 raise BundleError("weights hold numbers that are not finite")
-        try:
-            self._kernel = _kernel.Ngram(
+
+        def kernel(kind: int, max_bytes: int) -> _kernel.Ngram:
+            return _kernel.Ngram(
                 kind,
                 max_bytes,
                 settings["min_order"],
@@ -76,6 +74,10 @@ class NgramScorer:
                 head,
                 bias,
             )
+
+        try:
+            self._kernel = kernel(form.normaliser.kind, form.max_bytes)
+            self._on_canonical = kernel(0, form.max_bytes)
         except (ValueError, OverflowError) as error:
             raise BundleError(f"student: {error}") from error
         self._settings, self._head = settings, head
@@ -101,6 +103,12 @@ class NgramScorer:
         """Return outputs for rows of an Arrow array; releases the interpreter lock."""
         out = np.empty(self._shape(end - begin), np.float32)
         self._kernel.score_column(schema, array, begin, end, out)
+        return out
+
+    def score_canonical(self, texts: CanonicalTexts) -> Floats:
+        """Return outputs for texts that are canonical already."""
+        out = np.empty(self._shape(len(texts)), np.float32)
+        self._on_canonical.score_list([texts[i] for i in range(len(texts))], out)
         return out
 
     def explain(self, canonical: bytes, output: int, top: int) -> list[Contribution]:

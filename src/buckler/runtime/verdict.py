@@ -1,10 +1,12 @@
 """What a scorer answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from buckler.errors import SettingsError
 
 Floats = npt.NDArray[np.float32]
 
@@ -21,11 +23,14 @@ class Scores:
         Class names, in order.
     bad
         Indices of the classes that an alarm is raised for.
+    conformal
+        Error rate -> the probability that a class needs to be in the prediction set.
     """
 
     outputs: Floats
     classes: tuple[str, ...]
     bad: tuple[int, ...]
+    conformal: dict[float, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.outputs)
@@ -52,6 +57,29 @@ class Scores:
         if self.outputs.ndim == 1:
             return (self.outputs >= 0.5).astype(np.intp)
         return np.asarray(self.outputs.argmax(axis=1))
+
+    def prediction_sets(self, error_rate: float) -> npt.NDArray[np.bool_]:
+        """Return bool [n, classes]: the classes that cannot be ruled out at this error rate.
+
+        On data like the validation rows the true class is missing at most so often.
+
+        Raises
+        ------
+        SettingsError
+            If the bundle has no sets for this rate.
+        """
+        for known, least in self.conformal.items():
+            if abs(known - error_rate) < 1e-12:
+                return np.asarray(self.probabilities >= np.float32(least))
+        there = ", ".join(f"{rate:g}" for rate in self.conformal) or "none"
+        raise SettingsError(
+            f"the bundle has no prediction sets for an error rate of {error_rate:g} "
+            f"(it has: {there})"
+        )
+
+    def abstains(self, error_rate: float) -> npt.NDArray[np.bool_]:
+        """Return bool [n]: where the prediction set is not one class, so a person should decide."""
+        return np.asarray(self.prediction_sets(error_rate).sum(axis=1) != 1)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,14 @@ import pyarrow as pa
 from buckler import _kernel
 from buckler.errors import SettingsError
 from buckler.normalisers import CanonicalTexts
-from buckler.students.student import Examples, Exported, Floats, Student, student
+from buckler.students.student import (
+    Examples,
+    Exported,
+    Floats,
+    Student,
+    cross_entropy,
+    student,
+)
 
 ROW_STEP = 16
 _CLIPS = (1.0, 0.75, 0.55, 0.4, 0.3, 0.2)
@@ -365,14 +372,3 @@ class _Average:
 
 def _copy(model: _FloatModel) -> _FloatModel:
     return _FloatModel(*(None if a is None else a.copy() for a in model.arrays))  # type: ignore[arg-type]
-
-
-def cross_entropy(logits: Floats, targets: Floats, weights: Floats) -> float:
-    """Return the weighted mean cross-entropy of logits against soft targets, in nats."""
-    z = logits.astype(np.float64)
-    if z.shape[1] == 1:
-        z = np.concatenate([np.zeros_like(z), z], axis=1)
-    z -= z.max(axis=1, keepdims=True)
-    log_probabilities = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-    losses = -(targets * log_probabilities).sum(axis=1)
-    return float((losses * weights).sum() / weights.sum())

@@ -7,10 +7,11 @@ the runtime can score without any training code. To add a family: one module wit
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,12 +70,24 @@ class Exported:
     settings
         Numbers that the scorer needs; JSON types only.
     tensors
-        The weights.
+        The weights; or
+    onnx
+        the network, for families that ONNX Runtime runs.
+    tolerance
+        By how much a probability may differ from machine to machine.
     """
 
     family: str
     settings: dict[str, Any]
-    tensors: dict[str, npt.NDArray[Any]]
+    tensors: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    onnx: bytes = b""
+    tolerance: float = 0.0
+    n_network_parameters: int = 0
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers were learned."""
+        return self.n_network_parameters + sum(t.size for t in self.tensors.values())
 
 
 class Student(ABC):
@@ -83,6 +96,7 @@ class Student(ABC):
     family = ""
     epochs: int
     best_epoch_: int
+    checkpoints: Path | None = None  # where a long training keeps its state; short ones do not
 
     @abstractmethod
     def fit(
@@ -121,7 +135,8 @@ def student(kind: type[Student]) -> type[Student]:
 
 @cache
 def _families() -> dict[str, type[Student]]:
-    import_module("buckler.students.ngram")
+    for module in ("ngram", "bytecnn", "minibert", "trees"):
+        import_module(f"buckler.students.{module}")
     for entry in entry_points(group="buckler.students"):
         student(entry.load())
     return _FAMILIES
@@ -129,6 +144,8 @@ def _families() -> dict[str, type[Student]]:
 
 def get_student(family: str, settings: dict[str, Any]) -> Student:
     """Return an untrained student of a family.
+
+    The setting `checkpoints` is a folder for any family.
 
     Raises
     ------
@@ -138,7 +155,21 @@ def get_student(family: str, settings: dict[str, Any]) -> Student:
     families = _families()
     if family not in families:
         raise SettingsError(f"unknown student {family!r}: known are {', '.join(sorted(families))}")
+    own = {name: value for name, value in settings.items() if name != "checkpoints"}
     try:
-        return families[family](**settings)
+        made = families[family](**own)
+        made.checkpoints = Path(settings["checkpoints"]) if "checkpoints" in settings else None
+        return made
     except TypeError as error:
         raise SettingsError(f"student {family!r}: {error}") from error
+
+
+def cross_entropy(logits: Floats, targets: Floats, weights: Floats) -> float:
+    """Return the weighted mean cross-entropy of logits against soft targets, in nats."""
+    z = logits.astype(np.float64)
+    if z.shape[1] == 1:
+        z = np.concatenate([np.zeros_like(z), z], axis=1)
+    z -= z.max(axis=1, keepdims=True)
+    log_probabilities = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    losses = -(targets * log_probabilities).sum(axis=1)
+    return float((losses * weights).sum() / weights.sum())

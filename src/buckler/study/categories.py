@@ -14,6 +14,7 @@ from buckler.events.splitting import unlike
 from buckler.learning.cross_fit import Extra
 from buckler.learning.distill import Distillation, Floats, distil, pooled
 from buckler.learning.fit import fit_student
+from buckler.learning.package import weights_of
 from buckler.learning.rounds import RoundSettings, run_rounds
 from buckler.students import Student
 from buckler.study.results import Figures, Results, Table
@@ -201,7 +202,7 @@ def _costs(encoder: EncoderTeacher, student: Student, world: _World) -> Figures:
     ratio = (len(many) / student_s) / (len(some) / encoder_s)
     return {
         "speed_ratio": ratio,
-        "student_bytes": sum(t.nbytes for t in student.export().tensors.values()),
+        "student_bytes": sum(map(len, weights_of(student.export()).values())),
         "encoder_parameters": encoder.n_parameters,
         "encoder_bytes": encoder.n_bytes,
     }

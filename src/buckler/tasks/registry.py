@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from buckler.errors import SettingsError
+from buckler.normalisers import FEATURES
 from buckler.settings_file import read_settings
 from buckler.tasks.command_line import COMMAND_LINE
 from buckler.tasks.email import EMAIL
@@ -42,6 +43,13 @@ def get_task(name: str | Path) -> Task:
     raise SettingsError(f"unknown task {str(name)!r}: known are {known}, or give a .toml file")
 
 
+class _FeaturesTable(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
 class _TaskFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -58,11 +66,18 @@ class _TaskFile(BaseModel):
     aliases: dict[str, str] = {}
     guidance: str = ""
     medium: str = "text"
+    features: _FeaturesTable | None = None
 
 
 def _task_from_toml(path: Path) -> Task:
     parsed = read_settings(path, _TaskFile)
+    settings = parsed.model_dump(exclude={"features"})
+    if parsed.features is not None:
+        rows = parsed.features
+        settings |= {"numbers": rows.numbers, "categories": rows.categories, "medium": "row"}
+        settings["normaliser"] = FEATURES
+        settings["max_bytes"] = 4 * (len(rows.numbers) + len(rows.categories))
     try:
-        return Task(**parsed.model_dump())
+        return Task(**settings)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from buckler.errors import InputError, SettingsError
-from buckler.normalisers import Normaliser, get_normaliser
+from buckler.normalisers import FeatureSchema, Normaliser, get_normaliser
 
-MEDIA = ("url", "message", "command-line", "text")
+MEDIA = ("url", "message", "command-line", "text", "row")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ class Task:
     guidance
         What a teacher is told beyond the classes: what decides in doubt, what is easily mistaken.
     medium
-        What an event is: ``url``, ``message``, ``command-line`` or ``text``.
+        What an event is: ``url``, ``message``, ``command-line``, ``text`` or ``row``.
+    numbers, categories
+        Names of the features, where an event is a row of a table instead of a text.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Task:
     description: str = ""
     guidance: str = ""
     medium: str = "text"
+    numbers: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -71,7 +75,9 @@ class Task:
             )
         if self.medium not in MEDIA:
             raise SettingsError(f"task {self.name!r}: medium must be one of {', '.join(MEDIA)}")
-        get_normaliser(self.normaliser)
+        if self.features and self.max_bytes != 4 * len(self.features):
+            raise SettingsError(f"task {self.name!r}: max_bytes is four times the features")
+        get_normaliser(self.normaliser, self.features or None)
 
     @property
     def class_names(self) -> list[str]:
@@ -81,13 +87,23 @@ class Task:
     @property
     def canonical(self) -> Normaliser:
         """The normaliser itself."""
-        return get_normaliser(self.normaliser)
+        return get_normaliser(self.normaliser, self.features or None)
+
+    @property
+    def features(self) -> FeatureSchema:
+        """Names of the features; empty where an event is a text."""
+        return FeatureSchema(self.numbers, self.categories)
 
     def readable(self, raw: bytes | str) -> str:
         """Return an event as a person reads it: a message parsed, all else as it is."""
-        prepare = self.canonical.prepare
-        if prepare is not None:
-            return prepare(raw).replace("\x1f", "\n")
+        normaliser = self.canonical
+        if normaliser.features is not None:
+            row = normaliser.features.canonical(raw)
+            return "\n".join(normaliser.features.describe(row))
+        if normaliser.prepare is not None:
+            prepared = normaliser.prepare(raw)
+            text = prepared if isinstance(prepared, str) else prepared.decode("utf-8", "replace")
+            return text.replace("\x1f", "\n")
         return raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
 
     def class_index(self, label: str) -> int:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from buckler import torch_training
 from buckler.errors import InputError, MissingExtraError
 from buckler.evaluation.calibration import fit_calibration
 from buckler.teachers.encoding.tokens import Batch, Ids, bucketed, shuffled
+from buckler.torch_training import Checkpoint, mixed_precision
 
 _INFERENCE_TOKENS = 8192
 _WARM_UP = 0.1
@@ -135,8 +137,10 @@ def fit(
         network.parameters(), plan.learning_rate, weight_decay=0.01, fused=True
     )
     steps = plan.epochs * -(-len(encoded) // plan.batch_rows)
-    state = _Checkpoint(checkpoint, network, optimizer)
-    losses, best, step = state.load()
+    state = Checkpoint(checkpoint, network, optimizer)
+    said = state.load() or {"losses": "", "best": "0", "step": "0"}
+    losses = [float(x) for x in said["losses"].split()]
+    best, step = int(said["best"]), int(said["step"])
     wanted = torch.from_numpy(targets)
     for epoch in range(len(losses), plan.epochs):
         if plan.patience and losses and len(losses) - best >= plan.patience:
@@ -148,7 +152,7 @@ def fit(
         for batch in shuffled(encoded, plan.batch_rows, random):
             for group in optimizer.param_groups:
                 group["lr"] = plan.learning_rate * _schedule(step / steps)
-            with _mixed_precision(torch, device):
+            with mixed_precision(torch, device):
                 logits = network(*_on(torch, device, batch))
             target = wanted[torch.from_numpy(batch.rows)].to(device)
             loss = torch.nn.functional.cross_entropy(logits.float(), target)
@@ -162,7 +166,8 @@ def fit(
         losses.append(_mean_loss(held, held_out[1]))
         if losses[-1] <= min(losses):
             best = len(losses)
-        state.save(losses, best, step)
+        said = {"losses": " ".join(map(repr, losses)), "best": str(best), "step": str(step)}
+        state.save(said, is_best=best == len(losses))
         if on_epoch is not None:
             on_epoch(len(losses), total / len(encoded), losses[-1])
     state.load_best()
@@ -176,7 +181,7 @@ def logits_of(network: Any, encoded: Sequence[Ids]) -> npt.NDArray[np.float32]:
     device = next(network.parameters()).device
     network.eval()
     found = None
-    with torch.inference_mode(), _mixed_precision(torch, device):
+    with torch.inference_mode(), mixed_precision(torch, device):
         for batch in bucketed(encoded, _INFERENCE_TOKENS):
             logits = network(*_on(torch, device, batch)).float().cpu().numpy()
             if found is None:
@@ -187,20 +192,6 @@ def logits_of(network: Any, encoded: Sequence[Ids]) -> npt.NDArray[np.float32]:
 
 def _on(torch: Any, device: Any, batch: Batch) -> tuple[Any, Any]:
     return torch.from_numpy(batch.ids).to(device), torch.from_numpy(batch.mask).to(device)
-
-
-def _mixed_precision(torch: Any, device: Any) -> Any:
-    """bfloat16 on a GPU, and on a CPU that computes it natively."""
-    native = device.type == "cuda" or _has_native_bfloat16()
-    return torch.autocast(device.type, torch.bfloat16, enabled=native)
-
-
-def _has_native_bfloat16() -> bool:
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _schedule(progress: float) -> float:
@@ -218,65 +209,6 @@ def _mean_loss(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -
     return float(-log_p[np.arange(len(labels)), labels].mean())
 
 
-class _Checkpoint:
-    """Weights and the optimizer's moments after an epoch, and the best weights, as safetensors."""
-
-    def __init__(self, path: Path, network: Any, optimizer: Any) -> None:
-        self._path, self._network, self._optimizer = path, network, optimizer
-        self._best = path.with_suffix(".best.safetensors")
-
-    def load(self) -> tuple[list[float], int, int]:
-        """Return losses so far, the best epoch and the step."""
-        if not self._path.exists():
-            return [], 0, 0
-        from safetensors import safe_open
-
-        with safe_open(self._path, "pt") as file:
-            said = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        self._network.load_state_dict({k[2:]: v for k, v in tensors.items() if k.startswith("w.")})
-        state = self._optimizer.state_dict()
-        state["state"] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("o."):
-                _, number, kind = name.split(".")
-                state["state"].setdefault(int(number), {})[kind] = tensor
-        self._optimizer.load_state_dict(state)
-        losses = [float(x) for x in said["losses"].split()]
-        return losses, int(said["best"]), int(said["step"])
-
-    def save(self, losses: list[float], best: int, step: int) -> None:
-        """Write everything; the best weights also by themselves."""
-        from safetensors.torch import save_file
-
-        weights = {k: v.detach().cpu().contiguous() for k, v in self._network.state_dict().items()}
-        tensors = {f"w.{name}": tensor for name, tensor in weights.items()}
-        for number, moments in self._optimizer.state_dict()["state"].items():
-            for kind, tensor in moments.items():
-                tensors[f"o.{number}.{kind}"] = tensor.detach().cpu().contiguous()
-        said = {"losses": " ".join(map(repr, losses)), "best": str(best), "step": str(step)}
-        if best == len(losses):
-            _replace(self._best, lambda path: save_file(weights, path))
-        _replace(self._path, lambda path: save_file(tensors, path, said))
-
-    def load_best(self) -> None:
-        """Put the best weights into the network."""
-        from safetensors.torch import load_file
-
-        if self._best.exists():
-            self._network.load_state_dict(load_file(self._best))
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    write(temporary)
-    temporary.replace(path)
-
-
 def import_torch() -> Any:
     """Return torch, or say what is missing."""
-    try:
-        import torch
-    except ImportError:
-        raise MissingExtraError("the teacher 'encoder'", "torch,onnx") from None
-    return torch
+    return torch_training.import_torch("the teacher 'encoder'")

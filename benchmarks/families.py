@@ -1,0 +1,226 @@
+"""Every student family on the same test rows: quality, size, speed; with a Pareto plot."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.baselines import FastText, ScikitLearn, plain_texts
+from benchmarks.measure import in_turns, pin_to_one_core, table, use_all_cores
+from benchmarks.models import FOLDER, events
+from benchmarks.quality import _figures
+from buckler.events import Events
+from buckler.events.splitting import deduplicate
+from buckler.learning.fit import Fitted, fit_student
+from buckler.learning.package import write_fitted
+from buckler.runtime import load
+from buckler.tasks import get_task
+
+TASK = get_task("url-threat")
+FAMILIES: dict[str, tuple[str, dict[str, object], int]] = {
+    "ngram": ("ngram", {}, 5),
+    "ngram, 2^20 rows": ("ngram", {"table_bits": 20}, 5),
+    "bytecnn": ("bytecnn", {"filters": 192, "epochs": 5}, 2),
+    "bytecnn, small": ("bytecnn", {"filters": 32, "epochs": 4, "embedding": 16, "hidden": 64}, 2),
+    "minibert": ("minibert", {"layers": 2, "width": 96, "patch": 4, "epochs": 4}, 2),
+}
+MEMORY = """
+import re, buckler.runtime
+from pathlib import Path
+scorer = buckler.runtime.load({path!r})
+scorer.score([b"http://a.example/"] * 1024)
+status = Path("/proc/self/status").read_text()
+print(int(re.search(r"VmRSS:\\s+(\\d+)", status)[1]) // 1024)
+"""
+
+
+@dataclass
+class Contender:
+    name: str
+    scores: Callable[[Events], np.ndarray]
+    batch: Callable[[], object]
+    one: Callable[[int], object]
+    size_bytes: int
+    training_s: float
+    memory_mb: str = ""
+
+
+def train(data: Path) -> dict[str, tuple[Path, float]]:
+    """Train each family once; the folder keeps what is done."""
+    rows = deduplicate(events(data, "url-threat", "threat-train"), near=False).events
+    found = {}
+    use_all_cores()
+    for name, (family, settings, folds) in FAMILIES.items():
+        stem = name.replace(", ", "-").replace("^", "").replace(" ", "-")
+        path, note = FOLDER / f"{stem}.buckler", FOLDER / f"{stem}.json"
+        if not note.exists():
+            started = time.perf_counter()
+            fitted = fit_student(rows, TASK, family, dict(settings), folds=folds)
+            seconds = time.perf_counter() - started
+            write_fitted(path, fitted, TASK)
+            if family != "ngram":
+                _other_precision(fitted, FOLDER / f"{stem}-float32.buckler")
+            note.write_text(json.dumps(seconds))
+        found[name] = (path, json.loads(note.read_text()))
+        if family != "ngram":
+            found[f"{name}, float32"] = (FOLDER / f"{stem}-float32.buckler", found[name][1])
+    pin_to_one_core()
+    return found
+
+
+def _other_precision(fitted: Fitted, path: Path) -> None:
+    student = fitted.student.with_precision("float32")
+    write_fitted(path, Fitted(**{**vars(fitted), "student": student}), TASK)
+
+
+def run(data: Path) -> None:
+    test, other = (
+        events(data, "url-threat", "threat-test"),
+        events(data, "url-threat", "threat-2021"),
+    )
+    texts = [t.decode("utf-8", "replace") for t in test.table.column("text").to_pylist()]
+    contenders = [_bundle(name, *made, test, texts) for name, made in train(data).items()]
+    contenders += _others(data, test, texts)
+    seconds = in_turns({c.name: c.batch for c in contenders}, rounds=3)
+    rows = []
+    points = []
+    for c in contenders:
+        scores = c.scores(test)
+        auroc, detection, strict = _figures(scores, test)
+        across, *_ = _figures(c.scores(other), other)
+        p50, p99 = _latency(c.one, len(texts))
+        speed = len(texts) / seconds[c.name]
+        points.append((c.name, speed, float(detection.split()[0])))
+        rows.append(
+            (
+                c.name,
+                auroc,
+                detection,
+                strict,
+                across.split()[0],
+                f"{c.size_bytes:,}",
+                c.memory_mb,
+                f"{speed:,.0f}",
+                f"{p50:,.1f}",
+                f"{p99:,.1f}",
+                f"{c.training_s:,.0f}",
+            )
+        )
+    table(
+        (
+            "student",
+            "AUROC",
+            "TPR at 1e-2",
+            "TPR at 1e-3",
+            "AUROC on threat-2021",
+            "bytes",
+            "MB",
+            "events/s",
+            "p50, us",
+            "p99, us",
+            "training, s",
+        ),
+        rows,
+    )
+    _plot(points, Path(os.environ.get("BUCKLER_PLOT", "pareto.svg")))
+
+
+def _bundle(name: str, path: Path, training_s: float, test: Events, texts: list[str]) -> Contender:
+    scorer = load(path)
+    column = test.table.column("text")
+    memory = subprocess.check_output([sys.executable, "-c", MEMORY.format(path=str(path))])
+    precision = scorer.manifest.settings.get("precision", "int8 table")
+    return Contender(
+        name if "float32" in name else f"{name} ({precision})",
+        lambda rows: scorer.score(rows.table.column("text")).badness,
+        lambda: scorer.score(column),
+        lambda i: scorer.badness_of(texts[i]),
+        path.stat().st_size,
+        training_s,
+        memory.decode().strip(),
+    )
+
+
+def _others(data: Path, test: Events, texts: list[str]) -> list[Contender]:
+    rows = deduplicate(events(data, "url-threat", "threat-train"), near=False).events
+    training, testing = plain_texts(rows), plain_texts(test)
+    found = []
+    for model in (FastText(), ScikitLearn()):
+        started = time.perf_counter()
+        model.fit(training, rows.labels)
+        seconds = time.perf_counter() - started
+        found.append(
+            Contender(
+                model.name,
+                lambda e, m=model: m.probabilities(plain_texts(e), 2)[:, 1],
+                lambda m=model: m.probabilities(testing, 2),
+                lambda i, m=model: m.probabilities([testing[i]], 2),
+                model.size_bytes(),
+                seconds,
+            )
+        )
+    found += _fraudurl(texts)
+    return found
+
+
+def _fraudurl(texts: list[str]) -> list[Contender]:
+    try:
+        from benchmarks.offline_checkers import fraudurl_scores
+    except ImportError:
+        return []
+
+    def scores(rows: Events) -> np.ndarray:
+        column = rows.table.column("text").to_pylist()
+        return fraudurl_scores([t.decode("utf-8", "replace") for t in column])
+
+    return [
+        Contender(
+            "fraudurl (not trained here)",
+            scores,
+            lambda: fraudurl_scores(texts[:2000]),
+            lambda i: fraudurl_scores([texts[i]]),
+            0,
+            0.0,
+        )
+    ]
+
+
+def _latency(one: Callable[[int], object], n: int) -> tuple[float, float]:
+    times = []
+    for i in range(0, n, max(1, n // 1000)):
+        started = time.perf_counter_ns()
+        one(i)
+        times.append((time.perf_counter_ns() - started) / 1000)
+    return float(np.median(times)), float(np.percentile(times, 99))
+
+
+def _plot(points: list[tuple[str, float, float]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    best = 0.0
+    front = []
+    for name, speed, detection in sorted(points, key=lambda p: -p[1]):
+        axes.plot(speed, detection, "o", color="#1f5aa6" if detection > best else "#999999")
+        axes.annotate(
+            name, (speed, detection), textcoords="offset points", xytext=(6, 4), fontsize=8
+        )
+        if detection > best:
+            best = detection
+            front.append((speed, detection))
+    axes.plot(*zip(*front, strict=True), "-", color="#1f5aa6", linewidth=1, alpha=0.6)
+    axes.set_xscale("log")
+    axes.set_xlabel("events a second, one core (batch)")
+    axes.set_ylabel("detection at a false-positive rate of 1e-2")
+    axes.set_title("threat-test: what each student costs and finds")
+    figure.savefig(path)
+    print(f"\nplot: {path}")

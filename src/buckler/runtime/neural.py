@@ -1,0 +1,99 @@
+"""Scores the torch students (`bytecnn`, `minibert`) with ONNX Runtime, from bytes in one tensor."""
+
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.bundle.onnx_check import check_onnx
+from buckler.errors import BundleError, MissingExtraError
+from buckler.normalisers import CanonicalTexts
+from buckler.normalisers.padding import MASK, padded_batches
+from buckler.runtime.model import CanonicalModel, Floats, Form, whole_number
+from buckler.runtime.verdict import Contribution
+
+_BATCH_BYTES = 1 << 15
+_MAX_SPANS = 48
+_WORD = re.compile(rb"[^\W_]+|[^\w\s\x1f]+|_+")
+
+
+class NeuralModel(CanonicalModel):
+    """A network as ONNX.
+
+    Raises
+    ------
+    BundleError
+        If the network is not one that a bundle may hold.
+    MissingExtraError
+        If ONNX Runtime is not installed.
+    """
+
+    def __init__(self, settings: dict[str, Any], model: bytes | None, form: Form) -> None:
+        super().__init__(form)
+        if model is None:
+            raise BundleError("no model.onnx in it")
+        self.max_length = whole_number(settings, "max_length", 1, 1 << 16)
+        self.length_step = whole_number(settings, "length_step", 1, self.max_length)
+        check_onnx(model)
+        try:
+            import onnxruntime
+        except ImportError:
+            raise MissingExtraError("a bytecnn or minibert student", "onnx") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+            inputs = [(i.name, i.type) for i in self._session.get_inputs()]
+            outputs = [o.name for o in self._session.get_outputs()]
+        except Exception as error:  # its exception classes derive from Exception alone
+            raise BundleError(f"the network cannot be loaded: {str(error)[:160]}") from error
+        if inputs != [("bytes", "tensor(uint8)")] or outputs != ["logits"]:
+            raise BundleError("the network does not turn `bytes` (uint8) into `logits`")
+
+    def logits(self, texts: CanonicalTexts) -> Floats:
+        """Return float32 [n, outputs]; texts of like length are scored together."""
+        out = np.empty((len(texts), self.n_outputs), np.float32)
+        for rows, padded in padded_batches(texts, self.max_length, self.length_step, _BATCH_BYTES):
+            out[rows] = self._run(padded)
+        return out
+
+    def _run(self, padded: npt.NDArray[np.uint8]) -> Floats:
+        try:
+            (logits,) = self._session.run(["logits"], {"bytes": padded})
+        except Exception as error:
+            raise BundleError(f"the network failed: {str(error)[:160]}") from error
+        if logits.shape != (len(padded), self.n_outputs) or logits.dtype != np.float32:
+            raise BundleError("the network's logits do not fit the task")
+        return np.asarray(logits)
+
+    def explain(self, canonical: bytes, output: int, top: int) -> list[Contribution]:
+        """Return the words that moved an output most: what it loses when each is hidden.
+
+        Occlusion (Zeiler and Fergus 2014), one batch for all words; the longest text costs as much
+        as some fifty events.
+        """
+        seen = canonical[: self.max_length]
+        spans = [(m.start(), m.end()) for m in _WORD.finditer(seen)]
+        while len(spans) > _MAX_SPANS:  # neighbours together, until they are few enough
+            spans = [
+                (spans[i][0], spans[min(i + 1, len(spans) - 1)][1]) for i in range(0, len(spans), 2)
+            ]
+        variants = [seen]
+        for start, end in spans:
+            variants.append(seen[:start] + bytes([MASK]) * (end - start) + seen[end:])
+        logits = self.logits(CanonicalTexts.from_bytes(variants)).astype(np.float64)
+        if self.n_outputs > 1:
+            logits -= logits.mean(axis=1, keepdims=True)
+        column = logits[:, output if self.n_outputs > 1 else 0]
+        lost = column[0] - column[1:]
+        found = [
+            Contribution(
+                seen[a:b].replace(b"\x1f", b"|").decode("utf-8", "replace"), a, b, float(w)
+            )
+            for (a, b), w in zip(spans, lost, strict=True)
+        ]
+        return sorted(found, key=lambda c: -abs(c.weight))[:top]

@@ -1,0 +1,63 @@
+"""Scores and explains with the `trees` student's kernel."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler import _kernel
+from buckler.errors import BundleError, InputError
+from buckler.normalisers import CanonicalTexts
+from buckler.normalisers.features import matrix
+from buckler.runtime.model import CanonicalModel, Form
+from buckler.runtime.verdict import Contribution
+
+_TENSORS = {"roots": np.uint32, "nodes": np.uint32, "sets": np.uint32, "bias": np.float32}
+
+
+class TreesModel(CanonicalModel):
+    """Boosted trees over rows of features.
+
+    Raises
+    ------
+    BundleError
+        If the trees are not sound or do not fit the features.
+    """
+
+    def __init__(
+        self, settings: dict[str, Any], tensors: dict[str, npt.NDArray[Any]], form: Form
+    ) -> None:
+        super().__init__(form)
+        schema = form.normaliser.features
+        if schema is None or settings.get("kernel_version") != _kernel.ABI_VERSION:
+            raise BundleError("trees need features and the kernel version that they were made for")
+        for name, kind in _TENSORS.items():
+            if name not in tensors or tensors[name].dtype != kind:
+                raise BundleError(f"weights: {name!r} is missing or not {np.dtype(kind)}")
+        if tensors["bias"].shape != (form.n_outputs,) or not len(tensors["nodes"]):
+            raise BundleError("weights do not fit the task")
+        self._schema = schema
+        try:
+            self._kernel = _kernel.Trees(
+                len(schema), *(np.ascontiguousarray(tensors[name]) for name in _TENSORS)
+            )
+        except (ValueError, OverflowError) as error:
+            raise BundleError(f"student: {error}") from error
+
+    def logits(self, texts: CanonicalTexts) -> npt.NDArray[np.float32]:
+        """Return float32 [n, outputs]."""
+        out = np.empty((len(texts), self.n_outputs), np.float32)
+        if (texts.lengths != 4 * len(self._schema)).any():
+            raise InputError(f"a row must have {len(self._schema)} features")
+        self._kernel.logits(np.ascontiguousarray(texts.data), out)
+        return out
+
+    def explain(self, canonical: bytes, output: int, top: int) -> list[Contribution]:
+        """Return the features that moved an output most: Shapley values (Lundberg et al. 2018)."""
+        row = matrix(np.frombuffer(canonical, np.uint8), 1, len(self._schema))
+        values = np.zeros(len(self._schema), np.float64)
+        index = output if self.n_outputs > 1 else 0
+        self._kernel.explain(row, index, values)
+        names = self._schema.describe(canonical)
+        strongest = [int(i) for i in np.argsort(-np.abs(values), kind="stable")[:top] if values[i]]
+        return [Contribution(names[i], 4 * i, 4 * i + 4, float(values[i])) for i in strongest]

@@ -1,0 +1,340 @@
+"""The `trees` student: gradient-boosted trees over rows of features, learned by LightGBM.
+
+LightGBM (Ke et al. 2017) grows the trees; our kernel scores and explains them, so that whoever runs
+a bundle needs no LightGBM. Soft targets are learned by cross-entropy: every row counts once for
+each class, with the class's probability as weight.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler import _kernel
+from buckler.errors import MissingExtraError, SettingsError
+from buckler.normalisers import CanonicalTexts
+from buckler.normalisers.features import matrix
+from buckler.students.student import (
+    Examples,
+    Exported,
+    Floats,
+    Student,
+    cross_entropy,
+    student,
+)
+
+_LEAF, _CATEGORICAL = 1 << 31, 1 << 30
+_NAN_IS_MISSING, _MISSING_LEFT = 1 << 29, 1 << 28
+_CATEGORIES = 1024
+_ROUNDS_AN_EPOCH = 25
+_SURE = 1e-6
+
+
+@student
+class TreesStudent(Student):
+    """Boosted trees.
+
+    Parameters
+    ----------
+    epochs
+        At most so many times 25 rounds of boosting.
+    patience
+        Stop after so many times 25 rounds without a lower loss on the validation examples.
+    leaves
+        Of a tree, at most.
+    learning_rate
+        What a tree's word counts.
+    min_rows
+        In a leaf, at least.
+    feature_share, row_share
+        Drawn for each tree.
+    l2
+        Penalty on the values of leaves.
+    raising, lowering
+        Names of features (a list, or separated by commas) that can only raise or lower the
+        probability of the second class: an attacker gains nothing by less or more of them.
+    class_weights
+        ``none``, or ``balanced``: rare classes count more, as if all were as frequent.
+    features
+        Names of all features in their order; filled in from the task.
+    n_categories
+        How many of them, at the end, are categories; filled in from the task.
+    threads
+        0 for all cores.
+    seed
+        Of what is drawn.
+    """
+
+    family = "trees"
+    logits_: _kernel.Trees
+    tensors_: dict[str, npt.NDArray[Any]]
+
+    def __init__(
+        self,
+        *,
+        epochs: int = 40,
+        patience: int = 2,
+        leaves: int = 31,
+        learning_rate: float = 0.05,
+        min_rows: int = 10,
+        feature_share: float = 0.8,
+        row_share: float = 0.9,
+        l2: float = 1.0,
+        raising: str | Sequence[str] = (),
+        lowering: str | Sequence[str] = (),
+        class_weights: str = "none",
+        features: Sequence[str] = (),
+        n_categories: int = 0,
+        threads: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.epochs = epochs
+        self.patience = patience
+        self.leaves = leaves
+        self.learning_rate = learning_rate
+        self.min_rows = min_rows
+        self.feature_share = feature_share
+        self.row_share = row_share
+        self.l2 = l2
+        self.raising = raising
+        self.lowering = lowering
+        self.class_weights = class_weights
+        self.features = features
+        self.n_categories = n_categories
+        self.threads = threads
+        self.seed = seed
+
+    def fit(
+        self,
+        training: Examples,
+        validation: Examples | None = None,
+        on_epoch: Callable[[int, float, float], None] | None = None,
+    ) -> "TreesStudent":
+        """Learn; keep the rounds up to the best.
+
+        Raises
+        ------
+        SettingsError
+            If a setting is out of range, or the examples are no rows of features.
+        MissingExtraError
+            If LightGBM is not installed.
+        """
+        lightgbm = _import_lightgbm()
+        self._check(training, validation)
+        n_classes = training.targets.shape[1]
+        self.n_outputs_ = 1 if n_classes == 2 else n_classes
+        self.n_features_ = int(training.texts.lengths[0]) // 4
+        rows, labels, weights = self._hardened(training)
+        data = lightgbm.Dataset(
+            rows,
+            labels,
+            weight=weights,
+            categorical_feature=list(range(self.n_features_ - self.n_categories, self.n_features_)),
+            params={"max_cat_threshold": 64, "verbosity": -1},
+            free_raw_data=False,
+        )
+        booster = lightgbm.Booster(self._parameters(n_classes), data)
+        forest = _Forest()
+        best, best_loss, self.best_epoch_ = 0, np.inf, 0
+        for epoch in range(1, self.epochs + 1):
+            stuck = False
+            for _ in range(_ROUNDS_AN_EPOCH):
+                stuck = booster.update() or stuck
+            forest.grow(booster)
+            self._keep(forest.tensors(self.n_outputs_))
+            loss = cross_entropy(
+                self.predict_logits(training.texts), training.targets, training.weights
+            )
+            held_out = np.nan
+            if validation is not None:
+                held_out = cross_entropy(
+                    self.predict_logits(validation.texts), validation.targets, validation.weights
+                )
+            if on_epoch is not None:
+                on_epoch(epoch, loss, held_out)
+            if validation is None or held_out < best_loss - 1e-5:
+                best, best_loss, self.best_epoch_ = len(forest.roots), held_out, epoch
+            elif epoch - self.best_epoch_ >= self.patience:
+                break
+            if stuck:  # nothing is left to split
+                break
+        self._keep(forest.tensors(self.n_outputs_, best))
+        return self
+
+    def predict_logits(self, texts: CanonicalTexts) -> Floats:
+        """Return logits, through the same kernel that the runtime uses."""
+        out = np.empty((len(texts), self.n_outputs_), np.float32)
+        self.logits_.logits(np.ascontiguousarray(texts.data), out)
+        return out
+
+    def rescale(self, slope: float, shift: float) -> None:
+        """Fold a calibration into the leaves and the bias."""
+        nodes, bias = self.tensors_["nodes"].copy(), self.tensors_["bias"]
+        leaf = (nodes[:, 1] & np.uint32(_LEAF)) != 0
+        values = nodes[:, 0].view(np.float32)
+        nodes[:, 0] = np.where(leaf, (values * np.float32(slope)).view(np.uint32), nodes[:, 0])
+        self._keep({**self.tensors_, "nodes": nodes, "bias": (bias * slope + shift).astype("f4")})
+
+    def export(self) -> Exported:
+        """Return the trees."""
+        return Exported(
+            self.family,
+            {
+                "kernel_version": _kernel.ABI_VERSION,
+                "n_outputs": self.n_outputs_,
+                "n_trees": len(self.tensors_["roots"]),
+            },
+            self.tensors_,
+        )
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _check(self, training: Examples, validation: Examples | None) -> None:
+        for examples in (training, validation):
+            if examples is None:
+                continue
+            if not len(examples):
+                raise SettingsError("training and validation both need at least one example")
+            lengths = examples.texts.lengths
+            if lengths[0] < 4 or lengths[0] % 4 or (lengths != lengths[0]).any():
+                raise SettingsError(
+                    "the student 'trees' learns rows of features: give the task a [features] table"
+                )
+        if not 2 <= self.leaves <= 256 or self.epochs < 1 or self.patience < 1:
+            raise SettingsError("leaves must be 2 to 256, epochs and patience at least 1")
+        if self.class_weights not in ("none", "balanced"):
+            raise SettingsError("class_weights must be none or balanced")
+
+    def _hardened(
+        self, examples: Examples
+    ) -> tuple[Floats, npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+        """A row for each class that it may be, weighted by the probability."""
+        rows = matrix(examples.texts.data, len(examples), self.n_features_)
+        index, classes = np.nonzero(examples.targets > _SURE)
+        weights = examples.targets[index, classes].astype(np.float64) * examples.weights[index]
+        if self.class_weights == "balanced":
+            mass = np.bincount(classes, weights, examples.targets.shape[1])
+            weights = weights / np.maximum(mass[classes], 1e-12)
+        kept = rows if len(index) == len(rows) else rows[index]
+        return kept, classes.astype(np.int32), weights / weights.mean()
+
+    def _parameters(self, n_classes: int) -> dict[str, Any]:
+        return {
+            "objective": "binary" if n_classes == 2 else "multiclass",
+            **({} if n_classes == 2 else {"num_class": n_classes}),
+            "num_leaves": self.leaves,
+            "max_depth": 60,
+            "learning_rate": self.learning_rate,
+            "min_data_in_leaf": self.min_rows,
+            "feature_fraction": self.feature_share,
+            "bagging_fraction": self.row_share,
+            "bagging_freq": 1,
+            "lambda_l2": self.l2,
+            "monotone_constraints": self._monotone(n_classes),
+            "num_threads": self.threads,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "verbosity": -1,
+        }
+
+    def _monotone(self, n_classes: int) -> list[int]:
+        names = list(self.features)
+        constraints = [0] * self.n_features_
+        for direction, asked in ((1, self.raising), (-1, self.lowering)):
+            asked = asked.split(",") if isinstance(asked, str) else asked
+            for name in (n.strip() for n in asked if n.strip()):
+                if name not in names:
+                    raise SettingsError(f"no feature is named {name!r}; it cannot be monotone")
+                if names.index(name) >= self.n_features_ - self.n_categories or n_classes > 2:
+                    raise SettingsError(
+                        f"{name!r} cannot be monotone: that is for numbers and two classes"
+                    )
+                constraints[names.index(name)] = direction
+        return constraints
+
+    def _keep(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
+        self.tensors_ = tensors
+        arrays = (tensors[name] for name in ("roots", "nodes", "sets", "bias"))
+        self.logits_ = _kernel.Trees(self.n_features_, *map(np.ascontiguousarray, arrays))
+
+
+class _Forest:
+    """The trees so far, as the kernel wants them."""
+
+    def __init__(self) -> None:
+        self.roots: list[int] = []
+        self.nodes: list[tuple[int, int, int, int]] = []
+        self.sets: list[npt.NDArray[np.uint32]] = []
+        self._rounds = 0
+
+    def grow(self, booster: Any) -> None:
+        """Take over the rounds that are new."""
+        model = booster.dump_model(num_iteration=_ROUNDS_AN_EPOCH, start_iteration=self._rounds)
+        self._rounds += _ROUNDS_AN_EPOCH
+        for info in model["tree_info"]:
+            self.roots.append(len(self.nodes))
+            self.nodes += list(_flattened(info["tree_structure"], len(self.nodes), self.sets))
+
+    def tensors(self, n_outputs: int, n_trees: int | None = None) -> dict[str, npt.NDArray[Any]]:
+        """Return the first so many trees."""
+        roots = self.roots[:n_trees]
+        end = len(self.nodes)
+        if n_trees is not None and n_trees < len(self.roots):
+            end = self.roots[n_trees]
+        return {
+            "roots": np.array(roots, np.uint32),
+            "nodes": np.array(self.nodes[:end], np.uint32).reshape(-1, 4),
+            "sets": np.array(self.sets, np.uint32).reshape(-1, _CATEGORIES // 32),
+            "bias": np.zeros(n_outputs, np.float32),
+        }
+
+
+def _flattened(
+    root: dict[str, Any], first: int, sets: list[npt.NDArray[np.uint32]]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the nodes level by level, as the kernel wants them; see buckler.h."""
+    queue, free = [root], first + 1
+    for node in queue:
+        if "leaf_value" in node:
+            cover = float(node.get("leaf_count", 0))  # a tree of one leaf has none
+            yield _bits(node["leaf_value"]), _LEAF, 0, _bits(cover)
+            continue
+        code = int(node["split_feature"])
+        if node["missing_type"] == "NaN":
+            code |= _NAN_IS_MISSING
+        if node["default_left"]:
+            code |= _MISSING_LEFT
+        if node["decision_type"] == "==":
+            members = np.zeros(_CATEGORIES // 32, np.uint32)
+            for category in map(int, str(node["threshold"]).split("||")):
+                members[category >> 5] |= np.uint32(1 << (category & 31))
+            threshold = float(len(sets))
+            sets.append(members)
+            code |= _CATEGORICAL
+        else:
+            threshold = _rounded_down(float(node["threshold"]))
+        yield _bits(threshold), code, free, _bits(float(node["internal_count"]))
+        queue += [node["left_child"], node["right_child"]]
+        free += 2
+
+
+def _rounded_down(threshold: float) -> float:
+    """Return the largest float32 that is not above it: decides alike for every float32 value."""
+    rounded = np.float32(threshold)
+    if float(rounded) > threshold:
+        rounded = np.nextafter(rounded, np.float32(-np.inf))
+    return float(rounded)
+
+
+def _bits(value: float) -> int:
+    return int(np.float32(value).view(np.uint32))
+
+
+def _import_lightgbm() -> Any:
+    try:
+        import lightgbm
+    except ImportError:
+        raise MissingExtraError("the student 'trees'", "trees") from None
+    return lightgbm
