@@ -10,7 +10,7 @@ TEACHER ?= recorded
 DATA ?= ../shared/data
 KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
-.PHONY: demo test lint bench study lock clean
+.PHONY: demo test lint bench study c wasm lock clean
 
 # TEACHER=encoder trains the teacher anew instead of using its recorded opinions (minutes, torch).
 demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
@@ -29,6 +29,18 @@ bench: $(VENV)/.dev
 
 study: $(VENV)/.dev
 	$(BIN)/buckler study $(DATA)
+
+# The kernel as one header and one C file, with an example; no Python in it.
+CFLAGS_KERNEL := -std=c11 -O3 -Wall -Wextra -ffp-contract=off -fno-math-errno -fno-trapping-math
+c:
+	$(PYTHON) src/buckler/kernel/amalgamate.py dist/c
+	$(CC) $(CFLAGS_KERNEL) -o dist/c/example dist/c/example.c dist/c/buckler.c -lm
+
+# Zig, from its Python package, is the compiler.
+wasm: $(VENV)/.dev
+	$(BIN)/python src/buckler/kernel/amalgamate.py dist/c
+	$(BIN)/python -m ziglang cc --target=wasm32-wasi -mexec-model=reactor -s $(CFLAGS_KERNEL) \
+	  -o dist/c/buckler.wasm dist/c/wasm.c dist/c/buckler.c
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Buckler needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -53,4 +65,4 @@ lock:
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.lock
 
 clean:
-	rm -rf $(VENV) build src/*.egg-info src/buckler/*.so demo out study
+	rm -rf $(VENV) build dist src/*.egg-info src/buckler/*.so demo out study

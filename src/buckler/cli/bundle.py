@@ -1,18 +1,29 @@
-"""`buckler bundle`: look into a bundle, and verify it."""
+"""`buckler bundle`: look into a bundle, sign it, and verify it."""
 
+import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from buckler.bundle.reader import read_bundle
+from buckler.bundle.flat import flat_model, flat_vectors
+from buckler.bundle.reader import ONNX, SIGNATURE, VECTORS, Bundle, read_bundle
+from buckler.bundle.signing import new_key_pair, sign_bundle
+from buckler.bundle.writer import write_whole
 from buckler.cli.console import out, safe
+from buckler.cli.options import TrustedKey
+from buckler.errors import SettingsError
 from buckler.runtime import load
 
-app = typer.Typer(help="Look into a bundle, and verify it.", no_args_is_help=True)
+app = typer.Typer(help="Look into a bundle, sign it, and verify it.", no_args_is_help=True)
 
 BundlePath = Annotated[Path, typer.Argument(help="A .buckler file.")]
+PasswordVariable = Annotated[
+    str | None,
+    typer.Option("--password-variable", help="Environment variable with the key's password."),
+]
 
 
 @app.command("show")
@@ -55,16 +66,75 @@ def show(
 
 
 @app.command("verify")
-def verify(path: BundlePath) -> None:
-    """Check sizes, digests and conformance vectors, and say what was checked."""
-    scorer = load(path)
+def verify(path: BundlePath, trusted_key: TrustedKey = None) -> None:
+    """Check a bundle in every way there is, and say what was checked."""
+    scorer = load(path, trusted_key=trusted_key)
+    bundle = read_bundle(path)
     out.print(f"{path}: sound")
-    for line in (
+    checks = [
         "only known files in it, stored, of the stated sizes",
         "SHA-256 of every file as the manifest states",
         "weights and settings fit each other and the task",
-        "conformance vectors give the same scores here, to the bit",
-    ):
+        f"conformance vectors give the same scores here, {_exactness(bundle)}",
+    ]
+    if any(name == ONNX for name in bundle.entries):
+        checks.append("the network uses listed operators alone, and no other file")
+    if trusted_key is not None:
+        checks.append(f"every file is signed by the owner of {trusted_key}")
+    for line in checks:
         out.print(f"  checked: {line}")
-    out.print("  not checked: who made it (bundles are not signed yet)")
+    if trusted_key is None:
+        what = "it is signed; give --trusted-key" if SIGNATURE in bundle.entries else "not signed"
+        out.print(f"  not checked: who made it ({what})")
     out.print(f"  digest: {scorer.sha256}")
+
+
+def _exactness(bundle: Bundle) -> str:
+    tolerance = json.loads(bundle.entries[VECTORS]).get("tolerance", 0.0)
+    return f"within {tolerance:g}" if tolerance else "to the bit"
+
+
+@app.command("new-key")
+def new_key(
+    private: Annotated[Path, typer.Argument(help="File for the private key.")],
+    public: Annotated[Path, typer.Argument(help="File for the public key.")],
+    password_variable: PasswordVariable = None,
+) -> None:
+    """Make a key pair to sign bundles with."""
+    new_key_pair(private, public, _password(password_variable))
+    out.print(f"private key  {private}: keep it where only the signer can read it")
+    out.print(f"public key   {public}: give it to whoever runs your bundles")
+
+
+@app.command("sign")
+def sign(
+    path: BundlePath,
+    key: Annotated[Path, typer.Option("--key", help="The private key (PEM).")],
+    password_variable: PasswordVariable = None,
+) -> None:
+    """Sign a bundle; a signature that it has is replaced."""
+    digest = sign_bundle(path, key, _password(password_variable))
+    out.print(f"{path}: signed; SHA-256 of the public key: {digest}")
+
+
+@app.command("flat")
+def flat(
+    path: BundlePath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The flat model, *.bkm.")],
+) -> None:
+    """Write an n-gram bundle as a flat file for C and WebAssembly, with its vectors beside it."""
+    load(path)  # whatever it is, it is sound
+    bundle = read_bundle(path)
+    vectors = output.with_suffix(".vectors.txt")
+    write_whole(output, flat_model(bundle))
+    write_whole(vectors, flat_vectors(bundle).encode())
+    out.print(f"model    {output} ({output.stat().st_size:,} bytes)")
+    out.print(f"vectors  {vectors}")
+
+
+def _password(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise SettingsError(f"the environment variable {variable} holds no password")
+    return os.environ[variable]

@@ -41,7 +41,7 @@ def evaluate(
 ) -> None:
     """Measure a bundle on labelled test data; writes report.html and report.json."""
     scorer = load(bundle)
-    the_task = _task(task or scorer.manifest.task, tuple(scorer.manifest.classes))
+    the_task = task_of(task or scorer.manifest.task, tuple(scorer.manifest.classes))
     read = partial(
         collect_events,
         task=the_task,
@@ -85,7 +85,14 @@ def evaluate(
     print_report(report)
 
 
-def _task(name: str, classes: tuple[str, ...]) -> Task:
+def task_of(name: str, classes: tuple[str, ...]) -> Task:
+    """Return the task that a bundle was made for.
+
+    Raises
+    ------
+    InputError
+        If it is the user's own and no file is named, or the classes are others.
+    """
     known = {task.name: task for task in list_tasks()}
     if name not in known and not name.endswith(".toml"):
         raise InputError(f"the task {name!r} is your own; name its file with --task")

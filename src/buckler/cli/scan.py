@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from buckler.cli.console import byte_progress, out
+from buckler.cli.options import TrustedKey
 from buckler.deploy.scan import ScanSettings
 from buckler.deploy.scan import scan as scan_files
 from buckler.events import find_inputs
@@ -22,6 +23,7 @@ def scan(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to: .parquet, .jsonl or .csv.")
     ],
+    trusted_key: TrustedKey = None,
     column: Annotated[
         list[str] | None, typer.Option("--column", "-c", help="Name of the text column.")
     ] = None,
@@ -46,7 +48,7 @@ def scan(
     ] = False,
 ) -> None:
     """Score files of any size; Ctrl-C stops it, the same command goes on."""
-    scorer = load(bundle)
+    scorer = load(bundle, trusted_key=trusted_key)
     known = {task.name: task for task in list_tasks()}
     task = known.get(scorer.manifest.task)
     names = tuple(column or (*(task.text_columns if task else ()), *_TEXT_COLUMNS))

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import out, safe
+from buckler.cli.options import TrustedKey
 from buckler.errors import InputError
 from buckler.runtime import load
 
@@ -19,14 +20,15 @@ def score(
         list[str], typer.Argument(help="Texts to judge; @FILE reads one from a file.")
     ],
     bundle: Annotated[Path, typer.Option("--bundle", "-b", help="A .buckler file.")],
+    trusted_key: TrustedKey = None,
     fpr: Annotated[
         float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
     ] = None,
-    top: Annotated[int, typer.Option(help="How many n-grams to show.", min=0, max=100)] = 8,
+    top: Annotated[int, typer.Option(help="How many pieces to show.", min=0, max=100)] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text.")] = False,
 ) -> None:
-    """Judge a few texts: verdict, probability, and the n-grams that spoke for it."""
-    scorer = load(bundle)
+    """Judge a few texts: verdict, probability, and the pieces that spoke for it."""
+    scorer = load(bundle, trusted_key=trusted_key)
     for given in texts:
         text = _text(given)
         verdict = scorer.score_one(text, target_fpr=fpr)
@@ -43,12 +45,14 @@ def score(
             line += f", {alarm}: badness {verdict.badness:.4f}"
             if verdict.threshold is not None:
                 line += f", threshold {verdict.threshold:.4f}"
+        if verdict.stage is not None:
+            line += f", stage {verdict.stage}{', for review' if verdict.review else ''}"
         out.print(line)
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 2), pad_edge=True)
         for piece in pieces:
             table.add_row(f"{piece.weight:+.3f}", safe(piece.text))
         if pieces:
-            out.print(f"  n-grams that moved {verdict.label!r} most (in logits):")
+            out.print(f"  pieces that moved {verdict.label!r} most (in logits):")
             out.print(table)
 
 

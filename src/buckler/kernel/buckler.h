@@ -161,6 +161,25 @@ typedef struct {
 void bk_recalibrate(const bk_polygon *polygon, float *p, size_t count);
 
 /*
+ * An `ngram` bundle as one flat file, for programs that read no zip and no JSON: `buckler bundle flat`
+ * writes it (docs/embedding.md has the layout). The file stays the caller's, at an address that is a
+ * multiple of 8, and must outlive the model; verify where it came from before you use it.
+ */
+typedef struct {
+    bk_ngram ngram;
+    bk_polygon polygon;  /* n = 0 where calibration is in the weights */
+    float threshold;     /* badness from which an alarm is raised; NaN for none */
+    uint64_t bad;        /* bit j: class j raises an alarm (classes from 64 on do not) */
+} bk_model;
+
+/* NULL if the file was opened, else what is wrong with it. Every size in it is checked. */
+const char *bk_model_open(bk_model *model, const void *data, size_t size);
+
+/* Scores one raw text: n_outputs probabilities are written to `out`; returns its badness. */
+float bk_model_score(const bk_model *model, const uint8_t *text, size_t length, void *scratch,
+                     float *out);
+
+/*
  * A trained `trees` student: boosted trees over rows of float32 features. The logit of output j is
  * bias[j] plus the values of the leaves that a row reaches in trees j, j + n_outputs, ...
  */

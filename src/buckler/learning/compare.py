@@ -27,11 +27,12 @@ from buckler.learning.package import write_fitted
 from buckler.learning.recipe import Recipe, StudentSection
 from buckler.learning.stages import StageOutput
 from buckler.learning.stored_events import load_events
-from buckler.runtime import load
+from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 
 LABELS_ONLY, STUDENT, UPPER_BOUND = "labels only", "this bundle", "upper bound: more true labels"
 MIN_SPOKEN = 0.9  # of the test rows, for a labeler to stand in the table
+_SINGLE = 300
 _MIN_SECONDS = 0.3
 _MIN_ROWS = 20_000
 
@@ -46,8 +47,8 @@ class Judge:
         Who.
     figures
         Name -> estimate on the test rows.
-    parameters, size_bytes, events_per_second, usd_per_million
-        None where it is not known.
+    parameters, size_bytes, events_per_second, usd_per_million, event_us
+        None where it is not known; the last is the median time of a single event.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Judge:
     size_bytes: int | None = None
     events_per_second: float | None = None
     usd_per_million: float | None = None
+    event_us: float | None = None
 
 
 def judge_bundle(
@@ -78,7 +80,18 @@ def judge_bundle(
         path.stat().st_size,
         rounds * len(column) / seconds,
         0.0,
+        _median_us(scorer, test.table.column("text")[:_SINGLE].to_pylist()),
     )
+
+
+def _median_us(scorer: Scorer, texts: list[bytes]) -> float:
+    """Return the median time of one event, in microseconds."""
+    times = []
+    for text in texts:
+        started = time.perf_counter_ns()
+        scorer.badness_of(text)
+        times.append(time.perf_counter_ns() - started)
+    return float(np.median(times)) / 1000
 
 
 def _doubled(column: Any) -> Any:
@@ -173,7 +186,15 @@ def comparison(judges: list[Judge], assessment: Assessment) -> Comparison:
     bad = bool(assessment.bad)
     wanted = [n for n in assessment.figures if n.startswith("tpr@fpr=")] + ["auroc"] if bad else []
     names = [*wanted, "accuracy"]
-    head = ("", *map(figure_name, names), "parameters", "bytes", "events/s", "USD per million")
+    head = (
+        "",
+        *map(figure_name, names),
+        "parameters",
+        "bytes",
+        "events/s",
+        "one event, us",
+        "USD per million",
+    )
     rows = [
         (
             judge.name,
@@ -181,6 +202,7 @@ def comparison(judges: list[Judge], assessment: Assessment) -> Comparison:
             _number(judge.parameters),
             _number(judge.size_bytes),
             _number(judge.events_per_second),
+            "-" if judge.event_us is None else f"{judge.event_us:,.1f}",
             "-" if judge.usd_per_million is None else f"{judge.usd_per_million:,.2f}",
         )
         for judge in judges

@@ -14,6 +14,7 @@ from buckler.bundle.reader import ONNX, VECTORS, WEIGHTS
 from buckler.bundle.vectors import vector_rows, vector_texts, vectors_json
 from buckler.bundle.writer import pack_tensors, write_bundle
 from buckler.errors import SettingsError
+from buckler.evaluation.thresholds import Threshold
 from buckler.learning.fit import Fitted
 from buckler.runtime.scorer import conformance_outputs
 from buckler.students import Exported
@@ -65,24 +66,7 @@ def write_fitted(
             "n_rows": fitted.calibration.n_rows,
             "polygon": fitted.polygon.method,
             "polygon_gain_nats": fitted.polygon.gain,
-            "thresholds": [
-                {
-                    "target_fpr": t.target_fpr,
-                    "n_negatives": t.n_negatives,
-                    "too_few_negatives": t.value is None,
-                    **(
-                        {
-                            "fpr": t.fpr.value,
-                            "fpr_interval": [t.fpr.low, t.fpr.high],
-                            "tpr": t.tpr.value,
-                            "tpr_interval": [t.tpr.low, t.tpr.high],
-                        }
-                        if t.value is not None and t.fpr.n_rows and t.tpr.n_rows
-                        else {}
-                    ),
-                }
-                for t in fitted.thresholds
-            ],
+            "thresholds": threshold_records(fitted.thresholds),
         },
         metrics=metrics or {},
         provenance={
@@ -116,6 +100,26 @@ def conformance_texts(task: Task) -> list[bytes]:
     """Return made-up inputs that fit the task: texts, or rows of its features."""
     schema = task.canonical.features
     return vector_texts() if schema is None else vector_rows(len(schema), len(schema.categories))
+
+
+def threshold_records(thresholds: list[Threshold]) -> list[dict[str, Any]]:
+    """Return what is known of thresholds, for a manifest: rates, intervals, what they rest on."""
+    records: list[dict[str, Any]] = []
+    for t in thresholds:
+        record: dict[str, Any] = {
+            "target_fpr": t.target_fpr,
+            "n_negatives": t.n_negatives,
+            "too_few_negatives": t.value is None,
+        }
+        if t.value is not None and t.fpr.n_rows and t.tpr.n_rows:
+            record |= {
+                "fpr": t.fpr.value,
+                "fpr_interval": [t.fpr.low, t.fpr.high],
+                "tpr": t.tpr.value,
+                "tpr_interval": [t.tpr.low, t.tpr.high],
+            }
+        records.append(record)
+    return records
 
 
 def choose_deployed(thresholds: dict[float, float], asked: float | None) -> float | None:

@@ -127,17 +127,21 @@ class CascadeModel(Model):
                 break
         return model.explain(canonical, output, top)
 
-    def stage_of(self, outputs: Floats) -> npt.NDArray[np.int8]:
+    def stage_of(
+        self, outputs: Floats, knots: Sequence[npt.NDArray[np.float64]] = ()
+    ) -> npt.NDArray[np.int8]:
         """Return the index of the stage that decided each row, for two classes.
 
-        It can be read off the output: whatever went on lies inside the band.
+        It can be read off the output: whatever went on lies inside the band. `knots` are those of
+        the calibration that the outputs went through.
         """
         stage = np.zeros(len(outputs), np.int8)
         low, high = np.float32(0), np.float32(1)
         for band in self.bands:
             inside = Band(float(low), float(high)).placed(np.array([band.low, band.high], "f4"))
             low, high = inside[0], inside[1]
-            stage += (outputs >= low) & (outputs <= high)
+            ends = recalibrated(inside, knots)
+            stage += (outputs >= ends[0]) & (outputs <= ends[1])
         return stage
 
     def _finish(

@@ -15,7 +15,7 @@ from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import VECTORS, Bundle, read_bundle
 from buckler.errors import BundleError, SettingsError
 from buckler.normalisers import FeatureSchema, Normaliser, arrow_columns
-from buckler.runtime.cascade import recalibrated
+from buckler.runtime.cascade import CascadeModel, recalibrated
 from buckler.runtime.families import build_model, normaliser_of
 from buckler.runtime.verdict import Contribution, Scores, Verdict
 
@@ -25,15 +25,37 @@ _ROWS_A_TASK = 1 << 15
 _MAX_TOLERANCE = 0.05
 
 
-def load(path: str | Path) -> "Scorer":
+def load(path: str | Path, *, trusted_key: str | Path | None = None) -> "Scorer":
     """Load a bundle: sizes, digests and conformance vectors are verified before it is used.
+
+    Parameters
+    ----------
+    path
+        A .buckler file.
+    trusted_key
+        A public key (PEM file): the bundle must be signed by its owner, which is checked before
+        anything in it is used. Needs the extra `trust`.
 
     Raises
     ------
     BundleError
-        If the bundle is damaged, altered or too new, or would score differently here.
+        If the bundle is damaged, altered, too new, or not signed by the trusted key, or would
+        score differently here.
     """
-    return Scorer(read_bundle(path))
+    bundle = read_bundle(path)
+    if trusted_key is not None:
+        from buckler.bundle.signature import check_signature
+
+        try:
+            check_signature(bundle, Path(trusted_key).read_bytes())
+        except OSError as error:
+            raise BundleError(f"{trusted_key}: cannot be read ({error.strerror})") from error
+        except BundleError as error:
+            raise BundleError(f"{path}: {error}") from error
+    try:
+        return Scorer(bundle)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
 
 
 class Scorer:
@@ -56,6 +78,7 @@ class Scorer:
         self._knots = _knots(self.manifest)
         self._sets = self.manifest.conformal
         self._model = build_model(self.manifest, bundle.weights)
+        self._review = _interval(self.manifest)
         self._check_vectors(bundle.entries.get(VECTORS, b""))
         self.badness_of: Callable[[str | bytes], Any] = self._badness_of
         plain = not self.parses_texts and not self._knots
@@ -97,7 +120,22 @@ class Scorer:
             threshold,
             badness >= threshold if threshold is not None else index in self.bad,
             {n: float(p) for n, p in zip(self.classes, scores.probabilities[0], strict=True)},
+            bool(self.review(scores)[0]),
+            None if (stages := self.stages(scores)) is None else int(stages[0]) + 1,
         )
+
+    def review(self, scores: Scores) -> npt.NDArray[np.bool_]:
+        """Return bool [n]: which a cascade marks for a person."""
+        if self._review is None:
+            return np.zeros(len(scores), bool)
+        low, high = (np.float32(value) for value in self._review)
+        return np.asarray((scores.badness >= low) & (scores.badness <= high))
+
+    def stages(self, scores: Scores) -> npt.NDArray[np.int8] | None:
+        """Return which stage of a cascade of two classes decided each row, from 0; else None."""
+        if not isinstance(self._model, CascadeModel) or scores.outputs.ndim > 1:
+            return None
+        return self._model.stage_of(scores.outputs, self._knots)
 
     def threshold(self, target_fpr: float | None = None) -> float | None:
         """Return the badness from which an alarm is raised; None where the bundle has none.
@@ -197,6 +235,15 @@ def conformance_outputs(
     ready = _prepared(normaliser_of(manifest), texts)
     outputs = build_model(manifest, weights).score_list(ready)
     return recalibrated(outputs, _knots(manifest))
+
+
+def _interval(manifest: Manifest) -> tuple[float, float] | None:
+    raw = manifest.settings.get("review") if manifest.family == "cascade" else None
+    if raw is None:
+        return None
+    if not isinstance(raw, list) or [type(v) for v in raw] != [float, float]:
+        raise BundleError("the cascade's interval for review is not a pair of numbers")
+    return raw[0], raw[1]
 
 
 def _knots(manifest: Manifest) -> tuple[npt.NDArray[np.float64], ...]:

@@ -101,6 +101,10 @@ class Verdict:
         differ from `label`: a threshold for few false alarms may lie above or below one half.
     probabilities
         Of every class.
+    review
+        Whether a cascade marks it for a person: it lies too near the threshold.
+    stage
+        The stage of a cascade that decided, from 1; None without stages.
     """
 
     label: str
@@ -109,6 +113,8 @@ class Verdict:
     threshold: float | None
     alarm: bool
     probabilities: dict[str, float]
+    review: bool = False
+    stage: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,11 +124,13 @@ class Contribution:
     Attributes
     ----------
     text
-        The piece, of the canonical form; field borders are shown as ``|``.
+        The piece, of the canonical form; field borders are shown as ``|``. For rows of features,
+        name and value.
     start, end
         Where it stands in the canonical form, in bytes; it may reach one byte over either end.
     weight
-        What it adds to the logit of the class.
+        What it adds to the logit of the class: n-gram weights, Shapley values of features, or what
+        the logit loses when the piece is hidden.
     """
 
     text: str

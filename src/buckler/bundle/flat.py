@@ -1,0 +1,77 @@
+"""An `ngram` bundle as one flat file, for programs that read neither zip nor JSON.
+
+The layout stands in docs/embedding.md; `bk_model_open` in the kernel reads it.
+"""
+
+import json
+import struct
+from base64 import b64decode
+
+import numpy as np
+
+from buckler.bundle.reader import VECTORS, WEIGHTS, Bundle, parse_tensors
+from buckler.errors import SettingsError
+from buckler.normalisers import get_normaliser
+
+_HEADER = struct.Struct("<8s8I2f2I2Q8x")
+_SECTION = 16
+
+
+def flat_model(bundle: Bundle) -> bytes:
+    """Return the file.
+
+    Raises
+    ------
+    SettingsError
+        If the bundle is none of `ngram`, or its texts are parsed in Python first.
+    """
+    m = bundle.manifest
+    normaliser = get_normaliser(m.normaliser) if m.family == "ngram" else None
+    if normaliser is None or normaliser.prepare is not None:
+        raise SettingsError(
+            f"{m.name}: only `ngram` bundles over URLs and texts run without Python, "
+            f"this is {m.family} over {m.normaliser}"
+        )
+    tensors = parse_tensors(bundle.entries.get(WEIGHTS))
+    head = tensors.get("head")
+    bad = sum(1 << i for i, name in enumerate(m.classes) if name in m.bad and i < 64)
+    threshold = m.thresholds[m.deployed_fpr] if m.deployed_fpr is not None else float("nan")
+    knots = [np.array(row, "<f8").tobytes() for row in m.knots]
+    sections = [
+        tensors["bias"].astype("<f4").tobytes(),
+        b"" if head is None else head.astype("<f4").tobytes(),
+        *(knots or [b"", b""]),
+    ]
+    body = b"".join(data + bytes(-len(data) % _SECTION) for data in sections)
+    body += tensors["table"].tobytes()
+    s = m.settings
+    return (
+        _HEADER.pack(
+            b"BKNGRAM1",
+            s["kernel_version"],
+            s["min_order"],
+            s["max_order"],
+            s["table_bits"],
+            s["width"],
+            s["n_outputs"],
+            m.max_bytes,
+            normaliser.kind,
+            s["scale"],
+            threshold,
+            head is not None,
+            len(m.knots[0]) if m.knots else 0,
+            bad,
+            _HEADER.size + len(body),
+        )
+        + body
+    )
+
+
+def flat_vectors(bundle: Bundle) -> str:
+    """Return the conformance vectors as lines: the text, then each output's bits, in hexadecimal."""
+    lines = []
+    for vector in json.loads(bundle.entries[VECTORS])["vectors"]:
+        outputs = np.array([float.fromhex(p) for p in vector["outputs"]], "<f4").view("<u4")
+        text = b64decode(vector["text"]).hex() or "-"
+        lines.append(" ".join([text, *(f"{bits:08x}" for bits in outputs)]))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,103 @@
+"""`buckler cascade`: several bundles as one, cheapest first."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from buckler.cli.console import out, step_progress
+from buckler.cli.evaluate import task_of
+from buckler.cli.results import print_assessment, print_comparison, print_report
+from buckler.events import Quarantine, collect_events
+from buckler.learning.cascade import build_cascade
+from buckler.learning.compare import comparison, judge_bundle
+from buckler.learning.evaluate import assess_scorer, write_report
+from buckler.runtime import load
+
+
+def cascade(
+    stages: Annotated[list[Path], typer.Argument(help="Bundles of one task, cheapest first.")],
+    validate: Annotated[
+        list[Path],
+        typer.Option("--validate", help="Labelled events that no stage has learned from."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The new .buckler file.")],
+    budget: Annotated[
+        list[float],
+        typer.Option("--budget", help="Share of all events that may go on; one a stage."),
+    ],
+    review: Annotated[
+        float, typer.Option(help="Share of all events that is marked for a person.")
+    ] = 0.0,
+    fpr: Annotated[float, typer.Option(help="False-positive rate to deploy at.")] = 1e-2,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(help="Share of bad events where it will run; budgets hold for that mix."),
+    ] = None,
+    test: Annotated[
+        list[Path] | None, typer.Option("--test", help="Labelled events for the report.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="The task's .toml file, if it is your own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+) -> None:
+    """Put bundles in a row: the cheapest judges all, what it is unsure of goes on to the next.
+
+    How many go on is your budget; which, and the thresholds, are chosen on labelled events.
+    """
+    first = load(stages[0])
+    the_task = task_of(task or first.manifest.task, tuple(first.manifest.classes))
+    with step_progress() as progress, Quarantine() as quarantine:
+        bar = progress.add_task("reading")
+        events = collect_events(validate, the_task, quarantine=quarantine)
+        events = events.take((events.labels >= 0).nonzero()[0])
+        progress.update(bar, description="choosing")
+        made = build_cascade(
+            stages,
+            events,
+            the_task,
+            output,
+            budgets=budget,
+            review=review,
+            target_fpr=fpr,
+            prevalence=prevalence,
+            seed=seed,
+        )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "bundle", "share of events"):
+        table.add_column(heading, justify="right" if heading.startswith("share") else "left")
+    names = [str(path) for path in stages] + ["a person"]
+    for number, (name, share) in enumerate(zip(names, made.shares, strict=False), 1):
+        table.add_row(str(number), name, f"{share:.4f}")
+    out.print(table)
+    out.print(f"\nbundle  {output} ({output.stat().st_size:,} bytes)")
+    if not test:
+        return
+    with step_progress() as progress:
+        progress.add_task("measuring")
+        rows = collect_events(test, the_task)
+        rows = rows.take((rows.labels >= 0).nonzero()[0])
+        scorer = load(output)
+        assessment = assess_scorer(scorer, rows)
+        judges = [judge_bundle(path.stem, path, rows, 200) for path in stages]
+        judges.append(judge_bundle(output.stem, output, rows, 200, assessment))
+        beside = comparison(judges, assessment)
+        decided = scorer.stages(scorer.score(rows.table.column("text")))
+    print_assessment(assessment)
+    out.print()
+    print_comparison(beside)
+    notes: tuple[str, ...] = ()
+    if decided is not None:
+        shares = [f"{(decided >= i).mean():.4f}" for i in range(len(stages))]
+        notes = (f"Share of the test rows that reached each stage: {', '.join(shares)}.",)
+        out.print(f"\n{notes[0]}")
+    if report is not None:
+        names_of_test = ", ".join(path.name for path in test)
+        tested_on = f"{len(rows):,} rows from {names_of_test}"
+        written = write_report(
+            assessment, scorer, report, tested_on=tested_on, notes=notes, comparison=beside
+        )
+        print_report(written)

@@ -1,0 +1,58 @@
+"""Writes the kernel as one header and one C file, for programs that embed it: `make c`."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SOURCES = (
+    "unicode.c",
+    "normalise.c",
+    "probabilities.c",
+    "ngram.c",
+    "ngram_paths.c",
+    "ngram_train.c",
+    "trees.c",
+    "model.c",
+)
+REPEATED = "ngram_path.h"  # included once for each instruction set
+_INCLUDE = re.compile(r'^#include "([a-z_0-9]+\.h)"\n', re.MULTILINE)
+
+
+def amalgamated() -> str:
+    """Return the C file; `buckler.h` stays beside it."""
+    seen = {"buckler.h"}
+
+    def opened(name: str) -> str:
+        def local(match: re.Match[str]) -> str:
+            wanted = match[1]
+            if wanted in seen and wanted != REPEATED:
+                return ""
+            seen.add(wanted)
+            return opened(wanted)
+
+        return _INCLUDE.sub(local, (HERE / name).read_text(encoding="utf-8"))
+
+    head = (
+        "/* Buckler's kernel in one file, written by amalgamate.py: do not edit. Compile with\n"
+        " * -std=c11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math. */\n"
+        '#include "buckler.h"\n'
+    )
+    parts = [f"\n/* ==== {name} ==== */\n{opened(name)}" for name in SOURCES]
+    return head + "".join(parts)
+
+
+def write(folder: Path) -> None:
+    """Write header, C file, and the examples."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "buckler.c").write_text(amalgamated(), encoding="utf-8")
+    shutil.copy(HERE / "buckler.h", folder)
+    for path in sorted((HERE / "embed").iterdir()):
+        shutil.copy(path, folder)
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "dist/c")
+    write(target)
+    print(f"{target}: {', '.join(sorted(p.name for p in target.iterdir()))}")
