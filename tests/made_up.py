@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from buckler.events import Events
 from buckler.events.collect import events_from_table
+from buckler.normalisers.features import MARK, category_number
 from buckler.tasks import Task, get_task
 
 _WORDS = ["news", "shop", "garden", "music", "travel", "book", "river", "stone", "cloud", "paper"]
@@ -48,3 +49,36 @@ def made_up_events(n: int, rng: np.random.Generator, task: Task | None = None) -
         }
     )
     return events_from_table(stored, task or get_task("url-threat"))
+
+
+def made_up_rows(n: int, rng: np.random.Generator) -> tuple[Events, Task]:
+    """Rows of three numbers and a category, some missing; the label needs two of them."""
+    task = Task(
+        "rows",
+        {"good": "x", "bad": "y"},
+        ("bad",),
+        "features-v1",
+        16,
+        medium="row",
+        numbers=("size", "entropy", "noise"),
+        categories=("packer",),
+    )
+    values = rng.normal(size=(n, 3)).astype(np.float32)
+    packer = rng.choice(["upx", "none", "aspack"], n)
+    bad = (values[:, 0] + values[:, 1] > 0.3) ^ (packer == "upx")
+    values[rng.random((n, 3)) < 0.05] = np.nan
+    texts = [
+        MARK + np.array([*row, category_number(name)], "<f4").tobytes()
+        for row, name in zip(values, packer, strict=True)
+    ]
+    table = pa.table(
+        {
+            "id": pa.array([i.to_bytes(16, "little") for i in range(n)], pa.binary(16)),
+            "text": pa.array(texts, pa.large_binary()),
+            "label": pa.array(np.where(bad, "bad", "good"), pa.string()),
+            "group": pa.array([f"g{i}" for i in range(n)], pa.string()),
+            "ts": pa.nulls(n, pa.int64()),
+            "source": pa.nulls(n, pa.string()),
+        }
+    )
+    return events_from_table(table, task), task

@@ -68,7 +68,7 @@ def flat_model(bundle: Bundle) -> bytes:
 
 
 def flat_vectors(bundle: Bundle) -> str:
-    """Return the conformance vectors as lines: the text, then each output's bits, in hexadecimal."""
+    """Return the conformance vectors as lines: text and each output's bits, in hexadecimal."""
     lines = []
     for vector in json.loads(bundle.entries[VECTORS])["vectors"]:
         outputs = np.array([float.fromhex(p) for p in vector["outputs"]], "<f4").view("<u4")

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from buckler import __version__
-from buckler.cli import bundle, cascade, data, demo, init, label, labels, score
+from buckler.cli import bundle, cascade, data, demo, init, label, labels, pretrain, score
 from buckler.cli import evaluate as evaluate_command
 from buckler.cli import run as run_command
 from buckler.cli import scan as scan_command
@@ -38,6 +38,7 @@ app.command("synth", rich_help_panel=MAKE)(synth_command.synth)
 app.command("specimens", rich_help_panel=MAKE)(synth_command.show)
 app.command("run", rich_help_panel=MAKE)(run_command.run)
 app.command("train", rich_help_panel=MAKE)(train_command.train)
+app.command("pretrain", rich_help_panel=MAKE)(pretrain.pretrain)
 app.command("cascade", rich_help_panel=MAKE)(cascade.cascade)
 app.command("study", rich_help_panel=MAKE)(study_command.study)
 app.command("eval", rich_help_panel=MAKE)(evaluate_command.evaluate)

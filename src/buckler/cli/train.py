@@ -66,7 +66,7 @@ def train(
                 "family": student,
                 "seed": seed,
                 "noise": noise,
-                **_settings(setting or []),
+                **settings_of(setting or []),
             }
         ),
         evaluation=EvaluationSection(deployed_fpr=fpr, resamples=500),
@@ -74,7 +74,14 @@ def train(
     print_run(run_with_progress(recipe))
 
 
-def _settings(pairs: list[str]) -> dict[str, int | float | str]:
+def settings_of(pairs: list[str]) -> dict[str, int | float | str]:
+    """Return the settings that --set names.
+
+    Raises
+    ------
+    SettingsError
+        If one is not NAME=VALUE, or has an option of its own.
+    """
     found: dict[str, int | float | str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

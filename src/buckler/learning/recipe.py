@@ -11,6 +11,7 @@ from buckler.labels.merging import Merge
 from buckler.learning.distill import Distillation
 from buckler.learning.noise import Noise
 from buckler.learning.rounds import RoundSettings
+from buckler.learning.stages import file_digest
 from buckler.settings_file import read_settings
 from buckler.tasks import Task, get_task
 
@@ -174,7 +175,7 @@ class StudentSection(_Section):
     Attributes
     ----------
     family
-        ``ngram``.
+        ``ngram``, ``bytecnn``, ``minibert`` or ``trees``.
     folds
         Of the cross-fitting that gives calibration and thresholds.
     noise
@@ -228,6 +229,11 @@ class Recipe(_Section):
     student: StudentSection = StudentSection()
     evaluation: EvaluationSection = EvaluationSection()
 
+    def pretrained_digest(self) -> str | None:
+        """Return the digest of the student's pre-trained weights, where it has any."""
+        path = self.student.settings.get("pretrained")
+        return file_digest(Path(path)) if path else None
+
     def load_task(self) -> Task:
         """Return the task that the recipe names."""
         return get_task(self.task)
@@ -246,6 +252,9 @@ def read_recipe(path: Path) -> Recipe:
     recipe.data.train = [base / p for p in recipe.data.train]
     recipe.data.test = [base / p for p in recipe.data.test]
     recipe.output = base / recipe.output
+    if recipe.student.settings.get("pretrained"):
+        path = base / str(recipe.student.settings["pretrained"])
+        recipe.student = recipe.student.model_copy(update={"pretrained": str(path)})
     if recipe.pool is not None:
         if recipe.pool.rounds is not None and recipe.pool.distill.with_student:
             raise SettingsError(f"{path}: pool: rounds and distill.with_student exclude each other")

@@ -1,5 +1,6 @@
 """Runs a recipe: from events to a bundle and a report; each stage is done once for its inputs."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -113,13 +114,14 @@ def run_recipe(
         lambda f: prepare.read(f, recipe, task, hooks.on_read),
     )
     speeds = _ask(recipe, task, read, tell, done) if recipe.teacher is not None else {}
-    labelled = read
+    labelled, opinions = read, None
     if recipe.labels is not None:
         labels = recipe.labels
         with open_existing(labels.store) as store:
+            opinions = store.digest(task)
             labelled = step(
                 "label-2",
-                {"read": read.key, "opinions": store.digest(task), "how": _how(labels)},
+                {"read": read.key, "opinions": opinions, "how": _how(labels)},
                 lambda f: prepare.label(
                     f, read.folder, store, task, labels, needed=recipe.pool is None
                 ),
@@ -175,10 +177,11 @@ def run_recipe(
             "taught": None if taught is None else taught.key,
             "specimens": None if made is None else made.key,
             "deployed_fpr": recipe.evaluation.deployed_fpr,
+            "pretrained": recipe.pretrained_digest(),
             "name": recipe.name or task.name,
             "student": recipe.student.model_dump(),
         },
-        lambda f: _train(f, split, taught, made, specimens, recipe, task, hooks),
+        lambda f: _train(f, split, taught, made, specimens, recipe, task, hooks, opinions),
     )
     name = recipe.name or task.name
     tell("evaluate")
@@ -299,8 +302,10 @@ def _train(
     recipe: Recipe,
     task: Task,
     hooks: _Hooks,
+    opinions: str | None,
 ) -> dict[str, Any]:
     student = recipe.student
+    checkpoints = recipe.output / "checkpoints"
     lesson = Lesson(None, student.settings, None, {})
     if taught is not None:
         lesson = Lesson.load(taught.folder, task)
@@ -311,7 +316,7 @@ def _train(
         load_events(split.folder / "train.arrow", task),
         task,
         student.family,
-        lesson.settings,
+        {**lesson.settings, "checkpoints": str(checkpoints)},
         extra=extra,
         crossed=lesson.crossed,
         folds=student.folds,
@@ -319,6 +324,7 @@ def _train(
         seed=student.seed,
         on_epoch=hooks.on_epoch,
     )
+    shutil.rmtree(checkpoints, ignore_errors=True)
     name = recipe.name or task.name
     thresholds = {t.target_fpr: t.value for t in fitted.thresholds if t.value is not None}
     choose_deployed(thresholds, recipe.evaluation.deployed_fpr)
@@ -332,6 +338,8 @@ def _train(
             "recipe_digest": sha256(recipe.model_dump_json().encode()).hexdigest(),
             "student": f"{student.family} {lesson.settings}, {student.folds} folds, "
             f"seed {student.seed}",
+            **({} if opinions is None else {"opinions_digest": opinions}),
+            **({} if recipe.teacher is None else {"teacher": recipe.teacher.kind}),
             **({} if made is None else {"specimens": proof_summary(made.folder)}),
         },
     )

@@ -45,7 +45,7 @@ class NeuralModel(CanonicalModel):
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
+                model, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
             inputs = [(i.name, i.type) for i in self._session.get_inputs()]
             outputs = [o.name for o in self._session.get_outputs()]

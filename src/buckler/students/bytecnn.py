@@ -69,11 +69,12 @@ class ByteCnnStudent(NeuralStudent):
 
             def forward(self, raw: Any) -> Any:
                 x = self.bytes(raw.int()).transpose(1, 2)
-                there = (raw != 0).to(x.dtype).unsqueeze(1)
+                # One place before the text, empty: a filter can tell where it begins.
+                there = nn.functional.pad((raw != 0).to(x.dtype), (1, 0), value=1.0).unsqueeze(1)
                 root = there.sum(2).clamp(min=1).sqrt()
                 pooled = []
                 for width, filters in zip(widths, self.filters, strict=True):
-                    answer = filters(nn.functional.pad(x, (0, width - 1)))
+                    answer = filters(nn.functional.pad(x, (1, width - 1)))
                     answer = nn.functional.relu(answer) * there
                     pooled += [answer.amax(2), answer.sum(2) / root]
                 dense = self.dense(self.dropout(torch.cat(pooled, 1)))

@@ -274,7 +274,7 @@ class NeuralStudent(Student):
         step = (epoch - 1) * -(-len(training) // self.batch_rows)
         network.train()
         total = mass = 0.0
-        for rows, padded in self._shuffled(training.texts, rng):
+        for rows, padded in self.shuffled(training.texts, rng):
             if self.mask_rate:
                 hidden = (rng.random(padded.shape, np.float32) < self.mask_rate) & (padded != 0)
                 padded[hidden] = MASK
@@ -300,10 +300,10 @@ class NeuralStudent(Student):
             mass += float(weights[rows].sum())
         return total / max(mass, 1e-12)
 
-    def _shuffled(
+    def shuffled(
         self, texts: CanonicalTexts, rng: np.random.Generator
     ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]]:
-        """Batches in random order, each of texts of like length, so that little is padding."""
+        """Yield rows and bytes in random batches, each of texts of like length: little is padding."""
         lengths = padded_lengths(texts, self.max_length, LENGTH_STEP)
         order = rng.permutation(len(texts))
         batches = []

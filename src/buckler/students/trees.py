@@ -126,6 +126,7 @@ class TreesStudent(Student):
         self.n_outputs_ = 1 if n_classes == 2 else n_classes
         self.n_features_ = int(training.texts.lengths[0]) // 4
         rows, labels, weights = self._hardened(training)
+        rows, members = self._renumbered(rows)
         data = lightgbm.Dataset(
             rows,
             labels,
@@ -135,7 +136,7 @@ class TreesStudent(Student):
             free_raw_data=False,
         )
         booster = lightgbm.Booster(self._parameters(n_classes), data)
-        forest = _Forest()
+        forest = _Forest(members)
         best, best_loss, self.best_epoch_ = 0, np.inf, 0
         for epoch in range(1, self.epochs + 1):
             stuck = False
@@ -219,6 +220,16 @@ class TreesStudent(Student):
         kept = rows if len(index) == len(rows) else rows[index]
         return kept, classes.astype(np.int32), weights / weights.mean()
 
+    def _renumbered(self, rows: Floats) -> tuple[Floats, dict[int, npt.NDArray[np.int64]]]:
+        """Number the categories that occur from 0, as LightGBM wants them; say which is which."""
+        rows, members = rows.copy(), {}
+        for column in range(self.n_features_ - self.n_categories, self.n_features_):
+            there = ~np.isnan(rows[:, column])
+            found, codes = np.unique(rows[there, column], return_inverse=True)
+            rows[there, column] = codes
+            members[column] = found.astype(np.int64)
+        return rows, members
+
     def _parameters(self, n_classes: int) -> dict[str, Any]:
         return {
             "objective": "binary" if n_classes == 2 else "multiclass",
@@ -261,9 +272,13 @@ class TreesStudent(Student):
 
 
 class _Forest:
-    """The trees so far, as the kernel wants them."""
+    """The trees so far, as the kernel wants them.
 
-    def __init__(self) -> None:
+    `members` has the categories behind LightGBM's numbers, for each categorical feature.
+    """
+
+    def __init__(self, members: dict[int, npt.NDArray[np.int64]]) -> None:
+        self._members = members
         self.roots: list[int] = []
         self.nodes: list[tuple[int, int, int, int]] = []
         self.sets: list[npt.NDArray[np.uint32]] = []
@@ -275,7 +290,9 @@ class _Forest:
         self._rounds += _ROUNDS_AN_EPOCH
         for info in model["tree_info"]:
             self.roots.append(len(self.nodes))
-            self.nodes += list(_flattened(info["tree_structure"], len(self.nodes), self.sets))
+            self.nodes += list(
+                _flattened(info["tree_structure"], len(self.nodes), self.sets, self._members)
+            )
 
     def tensors(self, n_outputs: int, n_trees: int | None = None) -> dict[str, npt.NDArray[Any]]:
         """Return the first so many trees."""
@@ -292,7 +309,10 @@ class _Forest:
 
 
 def _flattened(
-    root: dict[str, Any], first: int, sets: list[npt.NDArray[np.uint32]]
+    root: dict[str, Any],
+    first: int,
+    sets: list[npt.NDArray[np.uint32]],
+    members: dict[int, npt.NDArray[np.int64]],
 ) -> Iterator[tuple[int, int, int, int]]:
     """Yield the nodes level by level, as the kernel wants them; see buckler.h."""
     queue, free = [root], first + 1
@@ -307,11 +327,12 @@ def _flattened(
         if node["default_left"]:
             code |= _MISSING_LEFT
         if node["decision_type"] == "==":
-            members = np.zeros(_CATEGORIES // 32, np.uint32)
-            for category in map(int, str(node["threshold"]).split("||")):
-                members[category >> 5] |= np.uint32(1 << (category & 31))
+            bits = np.zeros(_CATEGORIES // 32, np.uint32)
+            numbers = [int(number) for number in str(node["threshold"]).split("||")]
+            for category in members[int(node["split_feature"])][numbers].tolist():
+                bits[category >> 5] |= np.uint32(1 << (category & 31))
             threshold = float(len(sets))
-            sets.append(members)
+            sets.append(bits)
             code |= _CATEGORICAL
         else:
             threshold = _rounded_down(float(node["threshold"]))
@@ -322,7 +343,8 @@ def _flattened(
 
 def _rounded_down(threshold: float) -> float:
     """Return the largest float32 that is not above it: decides alike for every float32 value."""
-    rounded = np.float32(threshold)
+    with np.errstate(over="ignore"):  # beyond float32: what is rounded down is its largest
+        rounded = np.float32(threshold)
     if float(rounded) > threshold:
         rounded = np.nextafter(rounded, np.float32(-np.inf))
     return float(rounded)

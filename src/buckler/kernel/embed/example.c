@@ -64,7 +64,11 @@ int main(int count, char **arguments) {
     void *data = read_whole(arguments[1], &size);
     bk_model model;
     const char *problem = data ? bk_model_open(&model, data, size) : "cannot be read";
-    if (problem) return fprintf(stderr, "%s: %s\n", arguments[1], problem), 2;
+    if (problem) {
+        fprintf(stderr, "%s: %s\n", arguments[1], problem);
+        free(data);
+        return 2;
+    }
     void *scratch = malloc(bk_ngram_scratch_bytes(&model.ngram)); /* one for each thread */
     if (!scratch) return 2;
     int result = 0;

@@ -1,0 +1,42 @@
+"""`buckler pretrain`: a `minibert` learns the language of unlabelled events."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from buckler.cli.console import out, step_progress
+from buckler.cli.train import settings_of
+from buckler.events import collect_events
+from buckler.students.minibert import MiniBertStudent
+from buckler.students.pretraining import pretrain as pretrain_student
+from buckler.students.student import get_student
+from buckler.tasks import get_task
+
+
+def pretrain(
+    data: Annotated[list[Path], typer.Argument(help="Files or folders; labels are not looked at.")],
+    task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The weights, *.safetensors.")],
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the student, as NAME=VALUE; may be repeated."),
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+) -> None:
+    """Pre-train a minibert on unlabelled events; a recipe names the file as `pretrained`."""
+    student = get_student("minibert", {**settings_of(setting or []), "seed": seed})
+    assert isinstance(student, MiniBertStudent)  # noqa: S101 - what the name stands for
+    with step_progress() as progress:
+        bar = progress.add_task("reading")
+        events = collect_events(data, get_task(task), text_column=text_column, with_labels=False)
+
+        def tell(epoch: int, loss: float) -> None:
+            text = f"epoch {epoch}/{student.epochs}: {loss:.3f} nats a hidden byte"
+            progress.update(bar, description=text)
+
+        progress.update(bar, description=f"learning from {len(events):,} events")
+        losses = pretrain_student(student, events.texts, output, tell)
+    out.print(f"hidden bytes cost {losses[0]:.3f} nats in the first epoch, {losses[-1]:.3f} now")
+    out.print(f'weights {output}; in a recipe: [student] family = "minibert", pretrained = "…"')
