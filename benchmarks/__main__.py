@@ -15,6 +15,7 @@ from benchmarks import (
     scoring,
     teachers,
     training,
+    trees,
 )
 from benchmarks.measure import machine_line, pin_to_one_core
 
@@ -30,6 +31,7 @@ SECTIONS = {
     "encoder": encoder.run,
     "teachers": teachers.run,
     "families": families.run,
+    "trees": trees.run,
 }
 SLOW = ("encoder", "teachers", "families")  # minutes of fine-tuning: only when named
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"

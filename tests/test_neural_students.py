@@ -282,3 +282,42 @@ def test_settings_of_a_bundle_are_json(cnn_bundle):
     manifest = load(cnn_bundle).manifest
     assert json.loads(manifest.to_json())["student"]["family"] == "bytecnn"
     assert replace(manifest, name="x").name == "x"
+
+
+def test_pretraining_learns_the_language_and_is_taken_up(tmp_path):
+    from buckler.students.pretraining import pretrain
+
+    texts = examples(600).texts
+    own = {"layers": 1, "width": 32, "heads": 2, "max_length": 64}
+    path = tmp_path / "body.safetensors"
+    losses = pretrain(get_student("minibert", {**own, "epochs": 4}), texts, path)
+    assert losses[-1] < losses[0] - 0.3
+    assert losses[-1] < np.log(256)
+    few = examples(60)
+    fresh, taught = (
+        get_student("minibert", {**own, **more, "epochs": 4, "patience": 9}).fit(few)
+        for more in ({}, {"pretrained": str(path)})
+    )
+    assert not np.array_equal(fresh.predict_logits(texts), taught.predict_logits(texts))
+    with pytest.raises(Exception, match="not pre-trained for these layers"):
+        get_student("minibert", {**own, "layers": 2, "pretrained": str(path)}).fit(few)
+
+
+def test_the_command_pretrains_and_trains(tmp_path, capsys):
+    import pyarrow.parquet as pq
+
+    from buckler.cli.main import _run
+    from tests.made_up import made_up_table
+
+    table = made_up_table(400, np.random.default_rng(0))
+    pq.write_table(table, tmp_path / "a.parquet")
+    shape = [f"--set={p}" for p in ("layers=1", "width=32", "heads=2", "max_length=64", "epochs=2")]
+    weights = tmp_path / "body.safetensors"
+    source = str(tmp_path / "a.parquet")
+    assert _run(["pretrain", source, "-t", "url-threat", "-o", str(weights), *shape]) == 0
+    assert "nats" in capsys.readouterr().out
+    command = ["train", source, "-t", "url-threat", "-o", str(tmp_path / "out"), "--student"]
+    command += ["minibert", *shape, f"--set=pretrained={weights}"]
+    assert _run(command) == 0
+    assert not (tmp_path / "out" / "checkpoints").exists()
+    assert load(tmp_path / "out" / "url-threat.buckler").manifest.family == "minibert"

@@ -94,5 +94,5 @@ def test_a_scorer_abstains_where_no_single_class_is_left(url_scorer):
     sets = scores.prediction_sets(0.01)
     assert sets.shape == (2, 2)
     assert scores.abstains(0.01).tolist() == (sets.sum(axis=1) != 1).tolist()
-    with pytest.raises(Exception, match="no prediction sets for an error rate of 0.33"):
+    with pytest.raises(Exception, match=r"no prediction sets for an error rate of 0\.33"):
         scores.prediction_sets(0.33)

@@ -303,7 +303,7 @@ class NeuralStudent(Student):
     def shuffled(
         self, texts: CanonicalTexts, rng: np.random.Generator
     ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]]:
-        """Yield rows and bytes in random batches, each of texts of like length: little is padding."""
+        """Yield rows and bytes in random batches, each of texts of like length."""
         lengths = padded_lengths(texts, self.max_length, LENGTH_STEP)
         order = rng.permutation(len(texts))
         batches = []
