@@ -4,7 +4,7 @@ import numpy as np
 
 
 def fraudurl_scores(urls: list[str]) -> np.ndarray:
-    """Return its raw scores, finer than the probability that it rounds; the lowest if it gives up."""
+    """Return its raw scores, finer than its rounded probability; the lowest if it gives up."""
     from fraudurl.cli import MODEL_SAFE
     from fraudurl.lexical import extract
     from fraudurl.model import Model

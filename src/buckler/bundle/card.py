@@ -26,6 +26,8 @@ def model_card(manifest: Manifest) -> str:
         "",
         *_thresholds(manifest),
         "",
+        *_calibration(manifest),
+        "",
         "## How good it is",
         "",
         *_metrics(manifest.metrics),
@@ -53,13 +55,46 @@ def _thresholds(manifest: Manifest) -> list[str]:
             "the likeliest class is the verdict."
         ]
     rows = [
-        "| False-positive rate aimed at | Badness from which an alarm is raised |",
-        "| --- | --- |",
+        "| False-positive rate aimed at | Badness from which an alarm is raised | "
+        "On held-out rows: false alarms | Detection | Negatives |",
+        "| --- | --- | --- | --- | --- |",
     ]
+    records = manifest.calibration.get("thresholds")
+    known = {
+        record.get("target_fpr"): record
+        for record in (records if isinstance(records, list) else [])
+        if isinstance(record, dict)
+    }
     for fpr, value in manifest.thresholds.items():
         mark = " (deployed)" if fpr == manifest.deployed_fpr else ""
-        rows.append(f"| {fpr:g}{mark} | {value:.6f} |")
+        record = known.get(fpr, {})
+        rows.append(
+            f"| {fpr:g}{mark} | {value:.6f} | {_rate(record, 'fpr')} | {_rate(record, 'tpr')} | "
+            f"{record.get('n_negatives', '-')} |"
+        )
     return rows
+
+
+def _rate(record: dict[str, Any], name: str) -> str:
+    interval = record.get(f"{name}_interval")
+    if not isinstance(interval, list) or len(interval) != 2:
+        return "-"
+    return f"{record[name]:.4g} ({interval[0]:.4g} to {interval[1]:.4g})"
+
+
+def _calibration(manifest: Manifest) -> list[str]:
+    lines = []
+    if manifest.knots:
+        method = manifest.calibration.get("polygon") or manifest.calibration.get("method")
+        lines.append(f"Calibrated by {method} regression on held-out rows.")
+    if manifest.conformal:
+        rates = ", ".join(f"{rate:g}" for rate in manifest.conformal)
+        lines.append(f"Prediction sets for error rates of {rates}.")
+    shares = manifest.calibration.get("share_reaching_each_stage")
+    if isinstance(shares, list):
+        reached = ", ".join(f"{share:.4g}" for share in shares)
+        lines.append(f"Share of the validation events that reach each stage: {reached}.")
+    return [" ".join(lines)] if lines else []
 
 
 def _metrics(metrics: dict[str, Any]) -> list[str]:
