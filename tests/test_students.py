@@ -118,7 +118,7 @@ def test_settings_out_of_range_are_named(settings):
 
 
 def test_unknown_families_and_ragged_examples_are_refused():
-    with pytest.raises(SettingsError, match="known are ngram"):
+    with pytest.raises(SettingsError, match="known are bytecnn, minibert, ngram, trees"):
         get_student("oracle", {})
     texts = CanonicalTexts.from_bytes([b"a", b"b"])
     with pytest.raises(SettingsError, match="same number of rows"):

@@ -20,7 +20,14 @@ from buckler.errors import SettingsError
 from buckler.normalisers import CanonicalTexts
 from buckler.normalisers.padding import MASK, pad, padded_batches, padded_lengths
 from buckler.students.onnx_export import Network, Precision, export_network
-from buckler.students.student import Examples, Exported, Floats, Student, cross_entropy
+from buckler.students.student import (
+    Examples,
+    Exported,
+    Floats,
+    Student,
+    class_weighted,
+    cross_entropy,
+)
 
 LENGTH_STEP = 16
 _WARM_UP = 0.05
@@ -129,7 +136,7 @@ class NeuralStudent(Student):
         optimizer = torch.optim.AdamW(
             network.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
-        weights = self._weights(training)
+        weights = class_weighted(training, self.class_weights)
         best_loss, self.best_epoch_, epoch = np.inf, 0, 0
         best_state = None
         checkpoint = None
@@ -214,8 +221,6 @@ class NeuralStudent(Student):
             raise SettingsError("training and validation both need at least one example")
         if self.max_length % LENGTH_STEP or not LENGTH_STEP <= self.max_length <= 1 << 14:
             raise SettingsError("max_length must be a multiple of 16 up to 16384")
-        if self.class_weights not in ("none", "balanced"):
-            raise SettingsError("class_weights must be none or balanced")
         if self.epochs < 1 or self.patience < 1 or self.batch_rows < 1:
             raise SettingsError("epochs, patience and batch_rows must be at least 1")
         if self.precision not in ("auto", *(p.value for p in Precision)):
@@ -249,14 +254,6 @@ class NeuralStudent(Student):
         if name == "cuda" and not torch.cuda.is_available():
             raise SettingsError("device = cuda, and torch sees no GPU here")
         return torch.device(name)
-
-    def _weights(self, examples: Examples) -> Floats:
-        weights = examples.weights.astype(np.float64)
-        if self.class_weights == "balanced":
-            mass = examples.targets.T.astype(np.float64) @ weights
-            share = np.divide(1, mass, out=np.zeros_like(mass), where=mass > 0)
-            weights = weights * (examples.targets @ share)
-        return np.asarray(weights / weights.mean(), np.float32)
 
     def _pass(
         self,

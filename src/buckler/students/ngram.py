@@ -23,6 +23,7 @@ from buckler.students.student import (
     Exported,
     Floats,
     Student,
+    class_weighted,
     cross_entropy,
     student,
 )
@@ -143,7 +144,7 @@ class NgramStudent(Student):
         self.n_outputs_ = 1 if n_classes == 2 else n_classes
         self.width_ = self._width()
         model = self._initial_model()
-        targets, weights = self._targets(training), self._weights(training)
+        targets, weights = self._targets(training), class_weighted(training, self.class_weights)
         rng = np.random.default_rng(self.seed)
         mean = _Average(model)
         best_loss, best, self.best_epoch_ = np.inf, mean.model, 0
@@ -210,8 +211,6 @@ class NgramStudent(Student):
     def _check(self, training: Examples, validation: Examples | None) -> None:
         if not len(training) or (validation is not None and not len(validation)):
             raise SettingsError("training and validation both need at least one example")
-        if self.class_weights not in ("none", "balanced"):
-            raise SettingsError("class_weights must be none or balanced")
         if not 1 <= self.threads <= 256:
             raise SettingsError("threads must be 1 to 256")
         if self.epochs < 1 or self.patience < 1:
@@ -257,14 +256,6 @@ class NgramStudent(Student):
     def _targets(self, examples: Examples) -> Floats:
         targets = examples.targets[:, 1:2] if self.n_outputs_ == 1 else examples.targets
         return np.ascontiguousarray(targets, np.float32)
-
-    def _weights(self, examples: Examples) -> Floats:
-        weights = examples.weights.astype(np.float64)
-        if self.class_weights == "balanced":
-            mass = examples.targets.T.astype(np.float64) @ weights
-            share = np.divide(1, mass, out=np.zeros_like(mass), where=mass > 0)
-            weights = weights * (examples.targets @ share)
-        return np.asarray(weights / weights.mean(), np.float32)
 
     def _pass(
         self,

@@ -1,10 +1,8 @@
 """From a trained torch network to ONNX, in the smallest precision that is good enough."""
 
-import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from importlib import import_module
@@ -15,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import BucklerError, MissingExtraError
+from buckler.torch_training import quiet_logging
 
 Floats = npt.NDArray[np.float32]
 Batches = Sequence[npt.NDArray[np.uint8]]
@@ -166,7 +165,7 @@ def _session(data: bytes) -> Any:
 
 def _to_onnx(torch: Any, network: Any, batches: Batches) -> Any:
     onnx = _import("onnx")
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _quiet_logging():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet_logging():
         warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
@@ -205,7 +204,7 @@ def _int8(onnx: Any, model: Any, batches: Batches) -> bytes:
             batch = next(self.batches, None)
             return None if batch is None else {"bytes": batch}
 
-    with tempfile.TemporaryDirectory() as folder, _quiet_logging():
+    with tempfile.TemporaryDirectory() as folder, quiet_logging():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         quantization.quantize_static(
@@ -246,20 +245,6 @@ def _float16(onnx: Any, model: Any) -> bytes:
     for cast in reversed(casts):
         halved.graph.node.insert(0, cast)
     return bytes(halved.SerializeToString())
-
-
-@contextmanager
-def _quiet_logging() -> Iterator[None]:
-    """Undo what the exporter and the quantiser do to the root logger."""
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
-        root.setLevel(level)
-        root.handlers[:] = handlers
 
 
 def _import(name: str) -> Any:

@@ -173,3 +173,21 @@ def cross_entropy(logits: Floats, targets: Floats, weights: Floats) -> float:
     log_probabilities = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
     losses = -(targets * log_probabilities).sum(axis=1)
     return float((losses * weights).sum() / weights.sum())
+
+
+def class_weighted(examples: Examples, class_weights: str) -> Floats:
+    """Return float32 [n] weights with mean 1; ``balanced`` makes rare classes count more.
+
+    Raises
+    ------
+    SettingsError
+        If `class_weights` is neither ``none`` nor ``balanced``.
+    """
+    if class_weights not in ("none", "balanced"):
+        raise SettingsError("class_weights must be none or balanced")
+    weights = examples.weights.astype(np.float64)
+    if class_weights == "balanced":
+        mass = examples.targets.T.astype(np.float64) @ weights
+        share = np.divide(1, mass, out=np.zeros_like(mass), where=mass > 0)
+        weights = weights * (examples.targets @ share)
+    return np.asarray(weights / weights.mean(), np.float32)

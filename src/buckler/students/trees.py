@@ -20,6 +20,7 @@ from buckler.students.student import (
     Exported,
     Floats,
     Student,
+    class_weighted,
     cross_entropy,
     student,
 )
@@ -204,8 +205,6 @@ class TreesStudent(Student):
                 )
         if not 2 <= self.leaves <= 256 or self.epochs < 1 or self.patience < 1:
             raise SettingsError("leaves must be 2 to 256, epochs and patience at least 1")
-        if self.class_weights not in ("none", "balanced"):
-            raise SettingsError("class_weights must be none or balanced")
 
     def _hardened(
         self, examples: Examples
@@ -213,10 +212,8 @@ class TreesStudent(Student):
         """A row for each class that it may be, weighted by the probability."""
         rows = matrix(examples.texts.data, len(examples), self.n_features_)
         index, classes = np.nonzero(examples.targets > _SURE)
-        weights = examples.targets[index, classes].astype(np.float64) * examples.weights[index]
-        if self.class_weights == "balanced":
-            mass = np.bincount(classes, weights, examples.targets.shape[1])
-            weights = weights / np.maximum(mass[classes], 1e-12)
+        of_row = class_weighted(examples, self.class_weights)
+        weights = examples.targets[index, classes].astype(np.float64) * of_row[index]
         kept = rows if len(index) == len(rows) else rows[index]
         return kept, classes.astype(np.int32), weights / weights.mean()
 
