@@ -111,7 +111,7 @@ def test_train_eval_score_scan_show_verify(tmp_path, labelled):
     assert "stand in the training data too" in done.stdout
     assert (tmp_path / "e" / "report.html").exists()
     done = buckler("score", "-b", bundle, "https://login-river7.example/verify.php?u=7")
-    assert "phishing" in done.stdout and "ALARM" in done.stdout and "n-grams" in done.stdout
+    assert "phishing" in done.stdout and "ALARM" in done.stdout and "pieces that moved" in done.stdout
     done = buckler("score", "-b", bundle, "--json", "http://www.river-stone7.example/news/7")
     assert json.loads(done.stdout)["label"] == "benign"
     done = buckler("scan", labelled, "-b", bundle, "-o", tmp_path / "v.csv")
