@@ -240,10 +240,16 @@ def _plot(points: list[tuple[str, float, float]], path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
     best = 0.0
     front = []
-    for name, speed, detection in sorted(points, key=lambda p: -p[1]):
+    for index, (name, speed, detection) in enumerate(sorted(points, key=lambda p: -p[1])):
         axes.plot(speed, detection, "o", color="#1f5aa6" if detection > best else "#999999")
+        above = index % 2 == 0  # neighbours' names would stand on each other
         axes.annotate(
-            name, (speed, detection), textcoords="offset points", xytext=(6, 4), fontsize=8
+            name,
+            (speed, detection),
+            textcoords="offset points",
+            xytext=(-6 if speed > 1e6 else 6, 6 if above else -12),
+            ha="right" if speed > 1e6 else "left",
+            fontsize=8,
         )
         if detection > best:
             best = detection

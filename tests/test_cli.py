@@ -111,14 +111,16 @@ def test_train_eval_score_scan_show_verify(tmp_path, labelled):
     assert "stand in the training data too" in done.stdout
     assert (tmp_path / "e" / "report.html").exists()
     done = buckler("score", "-b", bundle, "https://login-river7.example/verify.php?u=7")
-    assert "phishing" in done.stdout and "ALARM" in done.stdout and "pieces that moved" in done.stdout
+    assert (
+        "phishing" in done.stdout and "ALARM" in done.stdout and "pieces that moved" in done.stdout
+    )
     done = buckler("score", "-b", bundle, "--json", "http://www.river-stone7.example/news/7")
     assert json.loads(done.stdout)["label"] == "benign"
     done = buckler("scan", labelled, "-b", bundle, "-o", tmp_path / "v.csv")
     assert "3,000 rows scored" in done.stdout
     assert "url-threat" in buckler("bundle", "show", bundle).stdout
     assert "# url-threat" in buckler("bundle", "show", "--card", bundle).stdout
-    assert json.loads(buckler("bundle", "show", "--json", bundle).stdout)["format_version"] == 1
+    assert json.loads(buckler("bundle", "show", "--json", bundle).stdout)["format_version"] == 2
     assert "sound" in buckler("bundle", "verify", bundle).stdout
 
 
