@@ -242,13 +242,14 @@ def _plot(points: list[tuple[str, float, float]], path: Path) -> None:
     front = []
     for index, (name, speed, detection) in enumerate(sorted(points, key=lambda p: -p[1])):
         axes.plot(speed, detection, "o", color="#1f5aa6" if detection > best else "#999999")
+        to_the_left = speed > 1e6 or ("float32" in name and speed > 6e3)
         above = index % 2 == 0  # neighbours' names would stand on each other
         axes.annotate(
             name,
             (speed, detection),
             textcoords="offset points",
-            xytext=(-6 if speed > 1e6 else 6, 6 if above else -12),
-            ha="right" if speed > 1e6 else "left",
+            xytext=(-6 if to_the_left else 6, 6 if above else -12),
+            ha="right" if to_the_left else "left",
             fontsize=8,
         )
         if detection > best:
