@@ -190,3 +190,8 @@ def test_the_command_makes_one_and_reports(stages, tmp_path, capsys):
     assert (tmp_path / "report" / "report.json").exists()
     assert read_bundle(tmp_path / "c.buckler").manifest.family == "cascade"
     assert _run(["verify", str(tmp_path / "c.buckler")]) == 0
+    source, target = tmp_path / "test.parquet", tmp_path / "v.parquet"
+    assert _run(["scan", str(source), "-b", str(tmp_path / "c.buckler"), "-o", str(target)]) == 0
+    table = pq.read_table(target)
+    assert set(table["stage"].to_pylist()) == {1, 2}
+    assert set(table["review"].to_pylist()) == {False}

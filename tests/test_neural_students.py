@@ -115,6 +115,7 @@ def test_every_precision_says_nearly_the_same_and_calibration_carries_over(famil
         other = student.with_precision(precision)
         exported = other.export()
         sizes[precision] = len(exported.onnx)
+        check_onnx(exported.onnx)
         got = other.predict_logits(data.texts)
         assert exported.settings["precision"] == precision
         assert np.abs(got - exact).mean() < (0.15 if precision == "int8" else 0.01)
@@ -227,8 +228,13 @@ def with_function(model):
 
 
 def huge_pad(model):
-    node = onnx.helper.make_node("MaxPool", ["a"], ["b"], kernel_shape=[1], pads=[0, 1 << 40])
+    node = onnx.helper.make_node("Conv", ["a", "w"], ["b"], pads=[0, 1 << 40])
     model.graph.node.append(node)
+
+
+def huge_volume(model):
+    value = np.array([60_000, 60_000], np.int64)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(value, "shape"))
 
 
 def huge_shape(model):
@@ -245,6 +251,7 @@ def huge_shape(model):
         (with_function, "functions"),
         (huge_pad, "size of"),
         (huge_shape, "size of"),
+        (huge_volume, "tensor of"),
     ],
 )
 def test_a_network_that_could_do_harm_is_refused(cnn_bundle, change, words):

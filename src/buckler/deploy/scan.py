@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from buckler.bundle.writer import write_whole
@@ -260,6 +261,11 @@ def _judge(scorer: Scorer, chunk: Chunk, path: Path, settings: ScanSettings) -> 
     }
     if settings.with_text:
         columns = {"text": _readable(chunk.text, scorer.features), **columns}
+    if scorer.manifest.family == "cascade":
+        columns["review"] = pa.array(scorer.review(scores))
+        stages = scorer.stages(scores)
+        decided = pa.nulls(n, pa.int8()) if stages is None else pa.array(stages + np.int8(1))
+        columns["stage"] = decided
     if settings.with_probabilities:
         for index, name in enumerate(scorer.classes):
             columns[f"p_{name}"] = pa.array(scores.probabilities[:, index])
@@ -287,6 +293,8 @@ def _schema(scorer: Scorer, settings: ScanSettings) -> pa.Schema:
     ]
     if settings.with_text:
         fields.insert(0, ("text", pa.large_string()))
+    if scorer.manifest.family == "cascade":
+        fields += [("review", pa.bool_()), ("stage", pa.int8())]
     if settings.with_probabilities:
         fields += [(f"p_{name}", pa.float32()) for name in scorer.classes]
     return pa.schema(fields)
