@@ -256,3 +256,34 @@ def test_a_bundle_of_trees_with_the_wrong_features_is_refused(tmp_path):
     ):
         with pytest.raises(BundleError):
             build_model(changed, bundle.weights)
+
+
+def test_more_classes_than_two_are_learned_and_explained(tmp_path):
+    from buckler.tasks import Task
+
+    rng = np.random.default_rng(0)
+    events, two = made_up_rows(1500, rng)
+    rows = matrix(events.texts.data, len(events), 4)
+    labels = np.digitize(np.nan_to_num(rows[:, 0]), [-0.5, 0.5]).astype(np.int32)
+    task = Task(
+        "three",
+        dict.fromkeys(("low", "middle", "high"), "x"),
+        ("high",),
+        "features-v1",
+        16,
+        medium="row",
+        numbers=two.numbers,
+        categories=two.categories,
+    )
+    three = type(events)(events.table, events.texts, labels)
+    fitted = fit_student(three, task, "trees", {"epochs": 3}, folds=2)
+    write_fitted(tmp_path / "t.buckler", fitted, task)
+    scorer = load(tmp_path / "t.buckler")
+    column = events.table.column("text")
+    scores = scorer.score(column)
+    assert (scores.label_indices == labels).mean() > 0.97
+    assert np.allclose(scores.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert np.array_equal(scores.outputs, scorer.score(column.to_pylist()).outputs)
+    why = scorer.explain('{"size": 2.0}', label="high", top=1)[0]
+    assert why.text == "size=2"
+    assert why.weight > 0
