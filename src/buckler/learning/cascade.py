@@ -210,7 +210,8 @@ def _choose_band(
     order = reach[np.argsort(-output[reach], kind="stable")]
     scores, mass = output[order], np.cumsum(weights[order])
     best: tuple[float, Band] | None = None
-    for start in np.unique(np.geomspace(1, len(order), _HIGHS).astype(int)) - 1:
+    from_top = np.geomspace(1, len(order), _HIGHS).astype(int) - 1
+    for start in np.unique([*from_top, *(len(order) - 1 - from_top)]):  # closest at either end
         before = mass[start - 1] if start else 0.0
         end = int(np.searchsorted(mass, before + budget, side="right")) - 1
         if end <= start:

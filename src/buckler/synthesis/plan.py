@@ -176,6 +176,8 @@ def read_plan(task: Task, path: Path | None = None) -> Plan:
     SettingsError
         If there is none, or it makes no sense.
     """
+    if task.features:
+        raise SettingsError(f"task {task.name!r} judges rows of features: specimens are texts")
     if path is None:
         path = _PLANS / f"{task.name}.toml"
         if not path.is_file():

@@ -6,6 +6,7 @@ from email.message import Message
 from html import escape
 from urllib.parse import quote
 
+from buckler.errors import SettingsError
 from buckler.tasks import Task
 
 _MAX_PARTS = 64
@@ -15,7 +16,16 @@ def plant(task: Task, raw: bytes, text: str) -> bytes:
     """Return the event with `text` in it; its meaning as an attack stays.
 
     A URL gets a parameter, a command line a remark, a message another paragraph (hidden, in HTML).
+
+    Raises
+    ------
+    SettingsError
+        If the task's events are rows of features, which have no room for a text.
     """
+    if task.medium not in _PLANTERS:
+        raise SettingsError(
+            f"task {task.name!r} judges rows of features: nothing to plant a text in"
+        )
     return _PLANTERS[task.medium](raw, text)
 
 
