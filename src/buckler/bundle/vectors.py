@@ -55,6 +55,11 @@ def vector_rows(n_features: int, n_categories: int) -> list[bytes]:
     return rows
 
 
+def tolerance_of(data: bytes) -> float:
+    """Return by how much a probability may differ elsewhere, of a file that was made here."""
+    return float(json.loads(data).get("tolerance", 0.0))
+
+
 def vectors_json(
     texts: list[bytes], outputs: npt.NDArray[np.float32], tolerance: float = 0.0
 ) -> bytes:

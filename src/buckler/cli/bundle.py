@@ -1,6 +1,5 @@
 """`buckler bundle`: look into a bundle, sign it, and verify it."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from rich.table import Table
 from buckler.bundle.flat import flat_model, flat_vectors
 from buckler.bundle.reader import ONNX, SIGNATURE, VECTORS, Bundle, read_bundle
 from buckler.bundle.signing import new_key_pair, sign_bundle
+from buckler.bundle.vectors import tolerance_of
 from buckler.bundle.writer import write_whole
 from buckler.cli.console import out, safe
 from buckler.cli.options import TrustedKey
@@ -90,7 +90,7 @@ def verify(path: BundlePath, trusted_key: TrustedKey = None) -> None:
 
 
 def _exactness(bundle: Bundle) -> str:
-    tolerance = json.loads(bundle.entries[VECTORS]).get("tolerance", 0.0)
+    tolerance = tolerance_of(bundle.entries[VECTORS])
     return f"within {tolerance:g}" if tolerance else "to the bit"
 
 

@@ -3,7 +3,6 @@
 Bands and thresholds are chosen on labelled validation events that no stage has learned from.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import numpy.typing as npt
 import buckler
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import STAGES, VECTORS, Bundle, read_bundle
-from buckler.bundle.vectors import vectors_json
+from buckler.bundle.vectors import tolerance_of, vectors_json
 from buckler.bundle.writer import pack, write_bundle
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.conformal import least_probabilities
@@ -26,7 +25,7 @@ from buckler.evaluation.thresholds import Threshold, choose_thresholds
 from buckler.events import Events
 from buckler.learning.package import choose_deployed, conformance_texts, threshold_records
 from buckler.runtime import Scorer
-from buckler.runtime.cascade import Band, combine
+from buckler.runtime.cascade import SAME, Band, combine
 from buckler.runtime.scorer import conformance_outputs
 from buckler.tasks import Task
 
@@ -159,7 +158,7 @@ def build_cascade(
     )
     files = {name: pack(bundle.entries) for name, bundle in zip(STAGES, bundles, strict=False)}
     texts = conformance_texts(task)
-    tolerance = max(_tolerance(bundle) for bundle in bundles)
+    tolerance = max(tolerance_of(bundle.entries[VECTORS]) for bundle in bundles)
     vectors = vectors_json(texts, conformance_outputs(manifest, files, texts), tolerance)
     return Cascade(write_bundle(output, manifest, {**files, VECTORS: vectors}), shares, thresholds)
 
@@ -268,14 +267,10 @@ def _check(
     if not 0 <= review < 1:
         raise SettingsError("review is a share, from 0 to below 1")
     for bundle in bundles[1:]:
-        for what in ("task", "classes", "bad", "normaliser", "max_bytes", "numbers", "categories"):
+        for what in ("task", *SAME):
             if getattr(bundle.manifest, what) != getattr(bundles[0].manifest, what):
                 raise SettingsError(
                     f"{bundle.manifest.name} and {bundles[0].manifest.name} differ in their {what}"
                 )
     if any(bundle.manifest.family == "cascade" for bundle in bundles):
         raise SettingsError("a stage cannot be a cascade itself")
-
-
-def _tolerance(bundle: Bundle) -> float:
-    return float(json.loads(bundle.entries[VECTORS]).get("tolerance", 0.0))

@@ -15,8 +15,8 @@ from buckler.normalisers import CanonicalTexts
 from buckler.runtime.model import Floats, Form, Model
 from buckler.runtime.verdict import Contribution
 
-# From stage to stage only uncertain rows go on; a batch of them is scored together.
-_SAME = ("classes", "bad", "normaliser", "max_bytes", "numbers", "categories")
+# What the stages of a cascade must agree in.
+SAME = ("classes", "bad", "normaliser", "max_bytes", "numbers", "categories")
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,10 @@ class CascadeModel(Model):
         self._form = form
         self.bands = parse_bands(manifest.settings, form.n_outputs)
         self.stages: list[tuple[Model, tuple[npt.NDArray[np.float64], ...]]] = []
-        self.names: list[str] = []
         for name in STAGES[: len(self.bands) + 1]:
             bundle = _stage(name, weights, manifest)
             model = build(bundle.manifest, bundle.weights)
-            knots = tuple(np.array(row, np.float64) for row in bundle.manifest.knots)
-            self.stages.append((model, knots))
-            self.names.append(f"{bundle.manifest.name} ({bundle.manifest.family})")
+            self.stages.append((model, knots_of(bundle.manifest)))
         if set(weights) != set(STAGES[: len(self.stages)]):
             raise BundleError("the cascade has more stages than bands")
         self.score_one = lambda text: self.score_list([text])[0]
@@ -161,6 +158,11 @@ class CascadeModel(Model):
         return recalibrated(outputs, self.stages[index][1])
 
 
+def knots_of(manifest: Manifest) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return the polygon of a bundle's calibration, as the kernel wants it; empty for none."""
+    return tuple(np.array(row, np.float64) for row in manifest.knots)
+
+
 def recalibrated(outputs: Floats, knots: Sequence[npt.NDArray[np.float64]]) -> Floats:
     """Return the probabilities of the second of two classes after the polygon, if there is one."""
     if not knots:
@@ -204,7 +206,7 @@ def _stage(name: str, weights: Mapping[str, bytes], manifest: Manifest) -> Bundl
         raise BundleError(f"{name}: {error}") from error
     if bundle.manifest.family == "cascade":
         raise BundleError(f"{name} is a cascade itself")
-    for what in _SAME:
+    for what in SAME:
         if getattr(bundle.manifest, what) != getattr(manifest, what):
             raise BundleError(f"{name} differs from the cascade in its {what}")
     return bundle

@@ -19,7 +19,6 @@ from buckler.normalisers import CanonicalTexts, Normaliser
 from buckler.runtime.verdict import Contribution
 
 Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
 _ROWS_AT_ONCE = 1 << 14
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from buckler import _kernel
 from buckler.errors import BundleError
 from buckler.normalisers import CanonicalTexts
-from buckler.runtime.model import Form, Model
+from buckler.runtime.model import Form, Model, whole_number
 from buckler.runtime.verdict import Contribution
 
 Floats = npt.NDArray[np.float32]
@@ -45,9 +45,7 @@ class NgramModel(Model):
                 "install the Buckler that it was made with"
             )
         for name in _INTEGERS:
-            value = settings.get(name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 25:
-                raise BundleError(f"student settings: {name!r} is missing or out of range")
+            whole_number(settings, name, 1, (1 << 25) - 1)
         scale = settings.get("scale")
         if not isinstance(scale, float) or settings["n_outputs"] != n_outputs:
             raise BundleError("student settings do not fit the task")

@@ -15,7 +15,7 @@ from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import VECTORS, Bundle, read_bundle
 from buckler.errors import BundleError, SettingsError
 from buckler.normalisers import FeatureSchema, Normaliser, arrow_columns
-from buckler.runtime.cascade import CascadeModel, recalibrated
+from buckler.runtime.cascade import CascadeModel, knots_of, recalibrated
 from buckler.runtime.families import build_model, normaliser_of
 from buckler.runtime.verdict import Contribution, Scores, Verdict
 
@@ -75,7 +75,7 @@ class Scorer:
         self.classes = tuple(self.manifest.classes)
         self.bad = tuple(self.classes.index(name) for name in self.manifest.bad)
         self._normaliser = normaliser_of(self.manifest)
-        self._knots = _knots(self.manifest)
+        self._knots = knots_of(self.manifest)
         self._sets = self.manifest.conformal
         self._model = build_model(self.manifest, bundle.weights)
         self._review = _interval(self.manifest)
@@ -234,7 +234,7 @@ def conformance_outputs(
     """Return the outputs that a bundle records for its conformance vectors."""
     ready = _prepared(normaliser_of(manifest), texts)
     outputs = build_model(manifest, weights).score_list(ready)
-    return recalibrated(outputs, _knots(manifest))
+    return recalibrated(outputs, knots_of(manifest))
 
 
 def _interval(manifest: Manifest) -> tuple[float, float] | None:
@@ -244,10 +244,6 @@ def _interval(manifest: Manifest) -> tuple[float, float] | None:
     if not isinstance(raw, list) or [type(v) for v in raw] != [float, float]:
         raise BundleError("the cascade's interval for review is not a pair of numbers")
     return raw[0], raw[1]
-
-
-def _knots(manifest: Manifest) -> tuple[npt.NDArray[np.float64], ...]:
-    return tuple(np.array(row, np.float64) for row in manifest.knots)
 
 
 def _prepared(normaliser: Normaliser, texts: Sequence[Any]) -> list[Any]:

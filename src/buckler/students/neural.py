@@ -55,8 +55,9 @@ class NeuralStudent(Student):
     class_weights
         ``none``, or ``balanced``: rare classes count more, as if all were as frequent.
     precision
-        ``auto``: int8 where that costs less than 0.3 point on held-out rows, else float16 weights,
-        else float32; or one of these.
+        ``auto``: int8 where that costs less than 0.3 point, else float16 weights, else float32; or
+        one of these. The cost is measured on validation examples where there are any; else, as for
+        the student that goes into a bundle, on a sample of what it learned from.
     threads
         0 for all cores.
     device
@@ -324,7 +325,7 @@ class NeuralStudent(Student):
         return out
 
     def _export(self, torch: Any, training: Examples, validation: Examples | None) -> None:
-        """Choose the smallest precision that is good enough on a sample of held-out rows."""
+        """Choose the smallest precision that is good enough, on a sample; see `precision`."""
         judged = validation if validation is not None else training
         step = max(1, len(judged) // _SAMPLE_ROWS)
         rows = np.arange(0, len(judged), step)
