@@ -18,7 +18,12 @@ static uint32_t next(uint32_t below) {
 
 static const char *const PIECES[] = {"http://", "https:", "//", "\\\\", "@", "xn--", "%", "%25", "%2", "www.",
                                      ":443", ":80", ".", "..", "?", "#", "\x1f", "\xf0\x9f", "\xc3\xa9",
-                                     "\xe3\x80\x82", "xn--a-ecp.", "-", "\xff", "\xef\xbc\xa1", "a", "Z"};
+                                     "\xe3\x80\x82", "xn--a-ecp.", "-", "\xff", "\xef\xbc\xa1", "a", "Z",
+                                     "powershell -enc ", "cABvAHcAZQByAHMAaABlAGwAbAA=", "%COMSPEC:~", "-7,3%", "%",
+                                     "set a=", "&&", "%a%", "$env:comspec[", "1,3]", "[char]", "0x41", "\\x41", "\\u0041",
+                                     "\"{1}{0}\" -f ", "'ab'", "+", ",", " ", "\"", "'", "`", "^", "& rem ", " # ",
+                                     "73,69,88,32,97", "77686f616d69202f616c6c", "\\Users\\", "192.168.", "1.2",
+                                     "3F2504E0-4F89-11D3-9A0C-0305E82C3301", "S-1-5-21-1", "\xe2\x80\x8b", "\xd0\xbe"};
 
 /* A text in a block of its own size, so that reading past its end is noticed. */
 static uint8_t *text_of(size_t *length) {
@@ -42,7 +47,7 @@ static uint8_t *text_of(size_t *length) {
 static void normalise(void) {
     size_t length, capacity = 1 + next(next(2) ? 200 : 2000);
     uint8_t *text = text_of(&length), *out = malloc(capacity + BK_PADDING);
-    for (int kind = BK_NORMALISE_NONE; kind <= BK_NORMALISE_TEXT; kind++) {
+    for (int kind = BK_NORMALISE_NONE; kind <= BK_LAST_NORMALISER; kind++) {
         size_t got = bk_normalise((bk_normaliser)kind, text, length, out, capacity);
         if (got > capacity) abort();
     }

@@ -16,6 +16,7 @@ ROOMS = [
     "_kernel",
     "normalisers",
     "tasks",
+    "attacks",
     "events",
     "labels",
     "evaluation",

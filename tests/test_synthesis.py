@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from buckler.attacks import attacks_on
 from buckler.errors import InputError, SettingsError
 from buckler.events.splitting import apart_from
 from buckler.learning.cross_fit import Extra, cross_fit
@@ -32,7 +33,7 @@ from buckler.synthesis.specimens import (
     read_specimens,
     write_specimens,
 )
-from buckler.synthesis.transforms import TRANSFORMS, transformed
+from buckler.synthesis.transforms import transformed
 from buckler.synthesis.two_sample import two_sample_test
 from buckler.synthesis.writer import read_texts
 from buckler.tasks import get_task
@@ -84,7 +85,7 @@ def test_a_plan_says_what_is_wrong_with_it(tmp_path):
         ('[[family]]\nclass = "phishing"\ncross.lure = "*"\n', "of attribute 'lure'"),
         (
             '[attribute.a.b]\ntransform = "magic"\n[[family]]\nclass = "phishing"\n',
-            "no transform 'magic'",
+            "no attack 'magic'",
         ),
     ):
         with pytest.raises(SettingsError, match=re.escape(message)):
@@ -421,7 +422,11 @@ def test_mutations_stem_from_their_seeds_and_are_held_out_with_them():
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(max_size=200), st.sampled_from(sorted(TRANSFORMS)), st.integers(0, 99))
+@given(
+    st.text(max_size=200),
+    st.sampled_from(sorted(a.name for a in attacks_on("text"))),
+    st.integers(0, 99),
+)
 def test_transforms_take_any_text_and_are_repeatable(text, name, seed):
     one = transformed(text, [name], "text", np.random.default_rng(seed))
     assert one == transformed(text, [name], "text", np.random.default_rng(seed))

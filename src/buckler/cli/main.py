@@ -6,6 +6,7 @@ import sys
 import typer
 
 from buckler import __version__
+from buckler.cli import attack as attack_command
 from buckler.cli import bundle, cascade, data, demo, init, label, labels, pretrain, score
 from buckler.cli import evaluate as evaluate_command
 from buckler.cli import run as run_command
@@ -42,6 +43,7 @@ app.command("pretrain", rich_help_panel=MAKE)(pretrain.pretrain)
 app.command("cascade", rich_help_panel=MAKE)(cascade.cascade)
 app.command("study", rich_help_panel=MAKE)(study_command.study)
 app.command("eval", rich_help_panel=MAKE)(evaluate_command.evaluate)
+app.command("attack", rich_help_panel=MAKE)(attack_command.attack)
 app.command("score", rich_help_panel=USE)(score.score)
 app.command("scan", rich_help_panel=USE)(scan_command.scan)
 app.command("verify", rich_help_panel=USE)(bundle.verify)

@@ -5,6 +5,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe
 from buckler.evaluation.assess import Assessment
 from buckler.evaluation.report import Comparison, figure_rows, rate_text
+from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.learning.evaluate import Evaluated
 from buckler.learning.run import Run
 from buckler.teachers.asking.paid_run import Account
@@ -25,6 +26,9 @@ def print_run(run: Run) -> None:
     if run.comparison is not None:
         out.print()
         print_comparison(run.comparison)
+    if run.robustness:
+        out.print()
+        print_robustness(run.robustness)
     out.print()
     out.print(f"bundle  {run.bundle} ({run.bundle.stat().st_size:,} bytes)")
     print_report(run.report)
@@ -48,6 +52,17 @@ def print_comparison(comparison: Comparison) -> None:
         )
     for name, *cells in list(zip(comparison.head, *comparison.rows, strict=True))[1:]:
         table.add_row(name, *(safe(cell.partition(" (")[0], 40) for cell in cells))
+    out.print(table)
+
+
+def print_robustness(models: list[Robustness]) -> None:
+    """Print what is caught under each attack; the intervals stand in the report."""
+    found = robustness_table(models)
+    table = Table(box=None, pad_edge=False)
+    for position, name in enumerate(found.head):
+        table.add_column(safe(name, 40), justify="right" if position else "left", overflow="fold")
+    for row in found.rows:
+        table.add_row(*(safe(cell.partition(" (")[0], 40) for cell in row))
     out.print(table)
 
 

@@ -54,6 +54,7 @@ def scan(
     names = tuple(column or (*(task.text_columns if task else ()), *_TEXT_COLUMNS))
     settings = ScanSettings(
         tuple(dict.fromkeys(names)),
+        task.context if task else (),
         format_name,
         fpr,
         not scorer.parses_texts if text is None else text,
@@ -82,3 +83,5 @@ def scan(
     out.print(f"  {result.output}")
     if result.quarantined:
         out.print(f"  {result.quarantine_summary}: {result.quarantine_file}")
+    elif "passed over" in result.quarantine_summary:
+        out.print(f"  {result.quarantine_summary}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from buckler.bundle.writer import write_whole
 from buckler.deploy.sinks import Sink, get_sink
@@ -23,6 +24,7 @@ from buckler.normalisers import FeatureSchema
 from buckler.runtime import Scorer
 
 CHECKPOINT_S = 30.0
+_SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
 
 
 class ScanInterruptedError(OutputError):
@@ -37,6 +39,8 @@ class ScanSettings:
     ----------
     columns
         Names that the text column may have.
+    context
+        Names of the columns of each further field.
     format_name
         Read every file as this format.
     target_fpr
@@ -48,6 +52,7 @@ class ScanSettings:
     """
 
     columns: tuple[str, ...]
+    context: tuple[tuple[str, ...], ...] = ()
     format_name: str | None = None
     target_fpr: float | None = None
     with_text: bool = True
@@ -71,6 +76,8 @@ class ScanState:
         Written so far.
     reasons
         Rows set aside, by reason.
+    passed_over
+        Rows that are other kinds of events.
     """
 
     key: dict[str, Any]
@@ -81,6 +88,7 @@ class ScanState:
     rows: int = 0
     alarms: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -197,7 +205,12 @@ def _scan_all(
     folder: Path,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    wanted = Wanted(settings.columns, any_bytes=scorer.parses_texts, features=scorer.features)
+    wanted = Wanted(
+        settings.columns,
+        any_bytes=scorer.parses_texts,
+        features=scorer.features,
+        context=settings.context,
+    )
     last_checkpoint = time.monotonic()
     with _stop_flag() as stop:
         while state.file < len(inputs):
@@ -278,7 +291,7 @@ def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
         rows = ["; ".join(features.describe(features.canonical(t))) for t in text.to_pylist()]
         return pa.array(rows, pa.large_string())
     if is_utf8(text):
-        return text.view(pa.large_string())
+        return pc.replace_substring(text.view(pa.large_string()), _SEPARATOR, _BAR)
     return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())
 
 
@@ -337,6 +350,7 @@ def _open_quarantine(path: Path, state: ScanState) -> Quarantine:
             file.truncate(state.quarantine_bytes)
     quarantine = Quarantine(path, resume=True)
     quarantine.reasons.update(state.reasons)
+    quarantine.passed_over.update(state.passed_over)
     return quarantine
 
 
@@ -344,6 +358,7 @@ def _checkpoint(state: ScanState, sink: Sink, quarantine: Quarantine, folder: Pa
     state.sink_position = sink.checkpoint()
     state.quarantine_bytes = quarantine.flush()
     state.reasons = dict(quarantine.reasons)
+    state.passed_over = dict(quarantine.passed_over)
     write_whole(folder / "state.json", json.dumps(asdict(state)).encode())
 
 

@@ -3,13 +3,12 @@
 import json
 import math
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-from buckler.errors import MissingExtraError
 from buckler.evaluation.assess import Assessment
 from buckler.evaluation.bootstrap import Estimate
 from buckler.evaluation.metrics import Rate
+from buckler.evaluation.pages import render
 from buckler.evaluation.plots import draw_all
 
 
@@ -37,6 +36,8 @@ class About:
         Name -> value: bundle, data, digests, versions.
     comparison
         The model beside others.
+    robustness
+        What it catches under attack.
     """
 
     title: str
@@ -44,6 +45,14 @@ class About:
     notes: tuple[str, ...]
     provenance: dict[str, str]
     comparison: Comparison | None = None
+    robustness: Comparison | None = None
+
+
+ATTACK_CAPTION = (
+    "Share of bad events caught at the deployed threshold, with Wilson intervals: before, and "
+    "after each attack, of the events that it could be applied to. Where no class is bad: the "
+    "share of right verdicts."
+)
 
 
 def report_html(assessment: Assessment, about: About) -> str:
@@ -54,18 +63,15 @@ def report_html(assessment: Assessment, about: About) -> str:
     MissingExtraError
         If jinja2 or matplotlib is not installed.
     """
-    try:
-        from jinja2 import Environment
-    except ImportError:
-        raise MissingExtraError("the HTML report", "report") from None
-    template = files("buckler.evaluation").joinpath("report.html.j2").read_text("utf-8")
-    environment = Environment(autoescape=True, trim_blocks=False)
-    return environment.from_string(template).render(
+    return render(
+        "report.html.j2",
         title=about.title,
         lead=about.lead,
         notes=[*about.notes, *_own_notes(assessment)],
         n_rows=f"{assessment.n_rows:,}",
         comparison=about.comparison,
+        robustness=about.robustness,
+        attack_caption=ATTACK_CAPTION,
         resampling="cluster bootstrap over groups",
         figures=[
             {"name": name, "value": value, "interval": interval}
@@ -117,9 +123,8 @@ def report_json(assessment: Assessment, about: About) -> bytes:
         "lead": about.lead,
         "notes": [*about.notes, *_own_notes(assessment)],
         "provenance": about.provenance,
-        "comparison": None
-        if about.comparison is None
-        else [dict(zip(about.comparison.head, row, strict=True)) for row in about.comparison.rows],
+        "comparison": _records(about.comparison),
+        "robustness": _records(about.robustness),
         "classes": list(assessment.classes),
         "bad": [assessment.classes[i] for i in assessment.bad],
         "n_rows": assessment.n_rows,
@@ -154,6 +159,12 @@ def report_json(assessment: Assessment, about: About) -> bytes:
         ],
     }
     return json.dumps(without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
+
+
+def _records(table: Comparison | None) -> list[dict[str, str]] | None:
+    if table is None:
+        return None
+    return [dict(zip(table.head, row, strict=True)) for row in table.rows]
 
 
 def without_nan(value: Any) -> Any:

@@ -23,6 +23,8 @@ _CANONICAL = "canonical form"
 TARGET = "target"  # a column of merged opinions
 MADE_FROM = "made from"  # a column of lists: the groups of real events that a specimen stems from
 
+TIMES = ("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated")
+
 EVENT_SCHEMA = pa.schema(
     [
         ("id", pa.binary(16)),
@@ -135,10 +137,11 @@ def collect_events(
         text=(text_column,) if text_column else task.text_columns,
         any_bytes=task.canonical.prepare is not None,
         features=task.features or None,
+        context=task.context,
         optional={
             **(labels if with_labels else {}),
             "group": (group_column,) if group_column else task.group_columns,
-            "ts": ("ts", "timestamp", "time"),
+            "ts": TIMES,
             "source": ("source",),
             **{name: (name,) for name in keep},
         },
@@ -275,6 +278,10 @@ def _timestamps(column: pa.Array | None, n: int) -> pa.Array:
         seconds = pc.floor(column).cast(pa.int64(), safe=False)
     else:
         return pa.nulls(n, pa.int64())
+    for unit in (1_000_000, 1_000):  # of many logs; as seconds it would be after the year 5000
+        seconds = pc.if_else(
+            pc.greater(seconds, unit * 100_000_000), pc.divide(seconds, unit), seconds
+        )
     return pc.if_else(pc.equal(seconds, 0), None, seconds)
 
 

@@ -12,8 +12,17 @@ import pyarrow.json as pj
 
 from buckler.errors import InputError
 from buckler.events.lines import Block, line_blocks, usable_lines
+from buckler.events.objects import Names, columns_of, reach
 from buckler.events.quarantine import Quarantine
-from buckler.events.reading import Chunk, Reader, Wanted, choose_columns, make_chunk, reader
+from buckler.events.reading import (
+    Chunk,
+    Reader,
+    Wanted,
+    choose_columns,
+    make_chunk,
+    reader,
+    roles_of,
+)
 
 
 @reader
@@ -28,18 +37,22 @@ class JsonLinesReader(Reader):
     ) -> Iterator[Chunk]:
         """Yield the objects behind byte `cursor`."""
         chosen: dict[str, str] | None = None
+        telemetry = bool(wanted.context)  # logs hold events of many kinds: names are tried anew
         for block in line_blocks(path, quarantine, cursor):
             if chosen is None:
                 if block.first_row == 1 and block.data.lstrip().startswith(b"["):
                     raise InputError(
                         f"{path}: a JSON array, not one object a line; convert it: jq -c '.[]'"
                     )
-                chosen = _choose(path, block, wanted)
+                chosen = {} if telemetry else _choose(path, block, wanted)
                 if chosen is None:  # not one sound object yet
-                    columns, rows = _parse_slowly(path, block, {"text": ""}, quarantine)
+                    _parse_slowly(path, block, {"text": ("",)}, quarantine, pass_over=False)
                     continue
+            names = roles_of(wanted) if telemetry else {r: (n,) for r, n in chosen.items()}
             parsed = _parse_fast(block, chosen) if "text" in chosen else None
-            columns, rows = parsed or _parse_slowly(path, block, chosen, quarantine)
+            columns, rows = parsed or _parse_slowly(
+                path, block, names, quarantine, pass_over=telemetry
+            )
             yield make_chunk(
                 path, wanted, columns, rows, block.cursor, block.size_bytes, quarantine
             )
@@ -53,7 +66,7 @@ def _choose(path: Path, block: Block, wanted: Wanted) -> dict[str, str] | None:
         if isinstance(value, dict):
             names.update(dict.fromkeys(value))
             candidates = (*wanted.text, *(n for c in wanted.optional.values() for n in c))
-            names.update({n: None for n in candidates if "." in n and _reach(value, n) is not None})
+            names.update({n: None for n in candidates if "." in n and reach(value, n) is not None})
     return choose_columns(path, list(names), wanted) if names else None
 
 
@@ -83,40 +96,12 @@ def _parse_fast(
 
 
 def _parse_slowly(
-    path: Path, block: Block, chosen: dict[str, str], quarantine: Quarantine
+    path: Path, block: Block, names: Names, quarantine: Quarantine, *, pass_over: bool
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
     """Parse line by line and set aside what is not an object with a text."""
-    values: dict[str, list[Any]] = {role: [] for role in chosen}
-    rows = []
-    for line, row in zip(*usable_lines(path, block, quarantine), strict=True):
-        value = _loads(line)
-        if not isinstance(value, dict):
-            quarantine.add(path, row, "not a JSON object", line)
-            continue
-        text = _reach(value, chosen["text"]) if "text" in chosen else ""
-        if not isinstance(text, str):
-            quarantine.add(path, row, "no text", line)
-            continue
-        for role, name in chosen.items():
-            values[role].append(_as_text(_reach(value, name)))
-        rows.append(row)
-    values = {  # lone surrogates are legal in JSON, not in UTF-8: a text that has them is set aside
-        role: [None if v is None else v.encode("utf-8", "surrogatepass") for v in column]
-        if role == "text"
-        else [None if v is None else v.encode("utf-8", "replace").decode() for v in column]
-        for role, column in values.items()
-    }
-    columns = {
-        role: pa.array(v, pa.large_binary() if role == "text" else pa.string())
-        for role, v in values.items()
-    }
-    return columns, np.array(rows, np.int64)
-
-
-def _as_text(value: Any) -> str | None:
-    if value is None:
-        return None
-    return value if isinstance(value, str) else json.dumps(value)
+    lines = zip(*usable_lines(path, block, quarantine), strict=True)
+    objects = ((row, _loads(line), line) for line, row in lines)
+    return columns_of(path, objects, names, quarantine, pass_over=pass_over)
 
 
 def _loads(line: bytes) -> Any:
@@ -124,15 +109,3 @@ def _loads(line: bytes) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _reach(value: dict[str, Any], name: str) -> Any:
-    """Return value["a.b"], or value["a"]["b"] for a dotted name; None where it is not there."""
-    if name in value:
-        return value[name]
-    found: Any = value
-    for part in name.split("."):
-        if not isinstance(found, dict):
-            return None
-        found = found.get(part)
-    return found

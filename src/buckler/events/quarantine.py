@@ -26,6 +26,7 @@ class Quarantine:
     def __init__(self, path: Path | None = None, *, resume: bool = False) -> None:
         self.path = path
         self.reasons: Counter[str] = Counter()
+        self.passed_over: Counter[str] = Counter()
         self._file: IO[str] | None = None
         self._mode = "a" if resume else "w"
 
@@ -54,6 +55,10 @@ class Quarantine:
         except OSError as error:
             raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
 
+    def pass_over(self, what: str) -> None:
+        """Count a row that is sound, but not what is asked for."""
+        self.passed_over[what] += 1
+
     def flush(self) -> int:
         """Write what is buffered; return the size of the file in bytes."""
         if self._file is None:
@@ -66,14 +71,14 @@ class Quarantine:
 
     def summary(self) -> str:
         """One line: how many rows, why."""
+        others = "".join(f"; {n:,} {what} passed over" for what, n in self.passed_over.items())
         if not self.count:
-            return "no rows set aside"
+            return f"no rows set aside{others}"
         common = self.reasons.most_common(_REASONS_SHOWN)
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in common)
         more = len(self.reasons) - len(common)
-        return (
-            f"{self.count:,} rows set aside ({reasons}{f', {more} more reasons' if more else ''})"
-        )
+        reasons += f", {more} more reasons" if more else ""
+        return f"{self.count:,} rows set aside ({reasons}){others}"
 
     def close(self) -> None:
         """Close the file; what was counted stays."""

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.events.context import context_roles, join_context
 from buckler.events.feature_columns import FEATURE, pack_features, unsound_rows
 from buckler.events.quarantine import Quarantine
 from buckler.normalisers import FeatureSchema
@@ -34,13 +35,20 @@ class Wanted:
     `text` must be there; any of `optional` (label, group, ts, source, or a user's own) may not.
     Texts that are not UTF-8 are bad rows, unless `any_bytes` says that the task decodes for itself.
     Where `features` are wanted, a table's columns of these names become packed rows; a text column
-    of such rows (JSON or packed) will do too.
+    of such rows (JSON or packed) will do too. `context` names the columns of the further fields of
+    a text, see `events.context`.
     """
 
     text: tuple[str, ...] = ("text",)
     optional: dict[str, tuple[str, ...]] = field(default_factory=dict)
     any_bytes: bool = False
     features: FeatureSchema | None = None
+    context: tuple[tuple[str, ...], ...] = ()
+
+
+def roles_of(wanted: Wanted) -> dict[str, tuple[str, ...]]:
+    """Return role -> names to try, for all that is wanted."""
+    return {"text": wanted.text, **context_roles(wanted.context), **wanted.optional}
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ def reader(kind: type[Reader]) -> type[Reader]:
 
 @cache
 def _readers() -> dict[str, type[Reader]]:
-    for module in ("parquet", "csv", "jsonl", "lines", "mail"):
+    for module in ("parquet", "csv", "jsonl", "auditd", "lines", "mail", "evtx"):
         import_module(f"buckler.events.{module}")
     for entry in entry_points(group="buckler.readers"):
         reader(entry.load())
@@ -112,9 +120,10 @@ def get_reader(path: Path, format_name: str | None = None) -> Reader:
         if format_name not in readers:
             raise InputError(f"unknown format {format_name!r}: known are {', '.join(readers)}")
         return readers[format_name]()
-    for kind in readers.values():
-        if path.name.lower().endswith(kind.suffixes):
-            return kind()
+    name = path.name.lower()
+    fitting = [(s, kind) for kind in readers.values() for s in kind.suffixes if name.endswith(s)]
+    if fitting:  # "audit.log" says more than ".log"
+        return max(fitting, key=lambda pair: len(pair[0]))[1]()
     if path.parent.name in ("cur", "new"):
         return readers["eml"]()
     known = " ".join(s for kind in readers.values() for s in kind.suffixes)
@@ -168,7 +177,7 @@ def choose_columns(path: Path, names: list[str], wanted: Wanted) -> dict[str, st
         If no column can be the text.
     """
     chosen = {}
-    for role, candidates in {"text": wanted.text, **wanted.optional}.items():
+    for role, candidates in roles_of(wanted).items():
         for candidate in candidates:
             if candidate in names:
                 chosen[role] = candidate
@@ -208,6 +217,8 @@ def make_chunk(
     if schema is not None and "text" not in columns:
         columns, rows = pack_features(path, schema, columns, rows, quarantine)
     text = _as_binary(path, columns["text"])
+    columns = join_context({**columns, "text": text}, wanted.context)
+    text = columns["text"]
     keep = np.ones(len(text), bool)
     lengths = pa.compute.fill_null(pa.compute.binary_length(text), -1).to_numpy(
         zero_copy_only=False

@@ -8,6 +8,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 SOURCES = (
     "unicode.c",
+    "command_decode.c",
+    "command_variables.c",
+    "command_shell.c",
+    "command.c",
     "normalise.c",
     "probabilities.c",
     "ngram.c",

@@ -38,7 +38,9 @@ extern "C" {
 typedef enum {
     BK_NORMALISE_NONE = 0, /* already canonical: bytes are taken as they are */
     BK_NORMALISE_URL = 1,  /* url-v1:  host, path, query (see docs/normalisers.md) */
-    BK_NORMALISE_TEXT = 2  /* text-v1: one folded field, white space collapsed */
+    BK_NORMALISE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
+    BK_NORMALISE_COMMAND = 3, /* command-v1: command, payloads, image, parent, user, marks */
+    BK_LAST_NORMALISER = BK_NORMALISE_COMMAND
 } bk_normaliser;
 
 /*

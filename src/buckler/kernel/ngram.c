@@ -34,8 +34,7 @@ const char *bk_shape_problem(uint32_t min_order, uint32_t max_order, uint32_t ta
 const char *bk_ngram_check(const bk_ngram *m) {
     if (!m->table || !m->bias) return "table and bias are needed";
     if (m->max_bytes < 1 || m->max_bytes > BK_MAX_TEXT_BYTES) return "max_bytes must be 1 to 1048576";
-    if (m->normaliser != BK_NORMALISE_NONE && m->normaliser != BK_NORMALISE_URL &&
-        m->normaliser != BK_NORMALISE_TEXT)
+    if ((uint32_t)m->normaliser > BK_LAST_NORMALISER)
         return "unknown normaliser";
     if (!(m->scale > 0) || m->scale > 1e6f) return "scale must be a positive number";
     return bk_shape_problem(m->min_order, m->max_order, m->table_bits, m->width, m->n_outputs,

@@ -1,6 +1,7 @@
 /* Canonical forms: url-v1 and text-v1. The rules are written out in docs/normalisers.md. */
 #include <string.h>
 
+#include "command.h"
 #include "fields.h"
 #include "unicode.h"
 
@@ -315,6 +316,11 @@ void bk_find_borders(const uint8_t *canonical, size_t length, field_borders *bor
 
 size_t bk_normalise_fields(bk_normaliser normaliser, const uint8_t *text, size_t length,
                            uint8_t *out, size_t capacity, field_borders *borders) {
+    if (normaliser == BK_NORMALISE_COMMAND) {
+        length = bk_normalise_command(text, length, out, capacity);
+        bk_find_borders(out, length, borders);
+        return length;
+    }
     if (length > capacity) length = capacity;
     if (normaliser == BK_NORMALISE_URL) return normalise_url(text, length, out, capacity, borders);
     if (normaliser == BK_NORMALISE_TEXT)

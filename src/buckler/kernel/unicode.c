@@ -6,15 +6,6 @@
 
 enum { DECODE_PASSES = 3, LABEL_POINTS = 256 };
 
-static const uint8_t NO_HEX = 0xFF;
-
-static inline uint8_t hex_value(uint8_t c) {
-    if (c >= '0' && c <= '9') return (uint8_t)(c - '0');
-    c |= 0x20;
-    if (c >= 'a' && c <= 'f') return (uint8_t)(c - 'a' + 10);
-    return NO_HEX;
-}
-
 /* --- UTF-8 and folding ------------------------------------------------------------------------ */
 
 /* Length of the well-formed sequence at p, its code point in *point; 0 where it is not well formed. */

@@ -9,7 +9,16 @@ enum { HOST_BYTES = 1024 };
 
 static inline int is_control(uint8_t c) { return c < 0x20 || c == 0x7F; }
 
+enum { NO_HEX = 0xFF };
+
 static inline uint8_t lower(uint8_t c) { return (c >= 'A' && c <= 'Z') ? (uint8_t)(c | 0x20) : c; }
+
+static inline uint8_t hex_value(uint8_t c) {
+    if (c >= '0' && c <= '9') return (uint8_t)(c - '0');
+    c |= 0x20;
+    if (c >= 'a' && c <= 'f') return (uint8_t)(c - 'a' + 10);
+    return NO_HEX;
+}
 
 /* Length of the well-formed UTF-8 sequence at p, its code point in *point; 0 if it is not one. */
 size_t bk_utf8_read(const uint8_t *p, size_t left, uint32_t *point);

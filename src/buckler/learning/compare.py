@@ -11,16 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from buckler.attacks import get_attacks
 from buckler.bundle.writer import write_whole
 from buckler.evaluation.assess import Assessment, assess
 from buckler.evaluation.bootstrap import Estimate
 from buckler.evaluation.report import Comparison, figure_name, without_nan
+from buckler.evaluation.robustness import Robustness
 from buckler.evaluation.slicing import slice_values
 from buckler.events import Events
 from buckler.events.collect import TARGET, concatenate
 from buckler.events.splitting import deduplicate, unlike
 from buckler.labels import LabelStore, open_existing
 from buckler.labels.ledger import Ledger
+from buckler.learning.attack import attack_scorer
 from buckler.learning.evaluate import assess_scorer
 from buckler.learning.fit import fit_student
 from buckler.learning.package import write_fitted
@@ -148,12 +151,24 @@ def _assess(p: npt.NDArray[np.float32], test: Events, task: Task, n_resamples: i
     )
 
 
-def train_plain(path: Path, events: Events, task: Task, student: StudentSection) -> dict[str, Any]:
+def train_plain(
+    path: Path,
+    events: Events,
+    task: Task,
+    student: StudentSection,
+    deployed_fpr: float | None = None,
+) -> dict[str, Any]:
     """Write the bundle of a student that learns hard labels and nothing else."""
     fitted = fit_student(
-        events, task, student.family, student.settings, folds=student.folds, seed=student.seed
+        events,
+        task,
+        student.family,
+        student.settings,
+        folds=student.folds,
+        noise=student.noise,
+        seed=student.seed,
     )
-    write_fitted(path, fitted, task)
+    write_fitted(path, fitted, task, deployed_fpr=deployed_fpr)
     return {"rows": fitted.n_rows}
 
 
@@ -267,3 +282,39 @@ def side_by_side(
         )
         judges.append(judge_bundle(UPPER_BOUND, whole.folder / "bound.buckler", test, resamples))
     return judges
+
+
+def under_attack(
+    recipe: Recipe,
+    task: Task,
+    step: Callable[..., StageOutput],
+    split: StageOutput,
+    train: StageOutput,
+    test: Events,
+) -> list[Robustness]:
+    """Attack the student; where it learned from attacked copies, one that did not stands beside."""
+    attacks = get_attacks(recipe.evaluation.attacks, task.medium)
+    bundles = {STUDENT: train.folder / f"{recipe.name or task.name}.buckler"}
+    if recipe.augmentation is not None:
+        rows = load_events(split.folder / "train.arrow", task)
+        plain = step(
+            "not-augmented-1",
+            {
+                "split": split.key,
+                "student": recipe.student.model_dump(),
+                "deployed_fpr": recipe.evaluation.deployed_fpr,
+            },
+            lambda f: train_plain(
+                f / "plain.buckler",
+                rows,
+                task,
+                recipe.student,
+                recipe.evaluation.deployed_fpr,
+            ),
+        )
+        bundles = {"not augmented": plain.folder / "plain.buckler", **bundles}
+    seed = recipe.student.seed
+    return [
+        attack_scorer(load(path), test, task, attacks, model=name, seed=seed)
+        for name, path in bundles.items()
+    ]

@@ -66,6 +66,7 @@ def write_report(
     notes: tuple[str, ...] = (),
     provenance: dict[str, str] | None = None,
     comparison: Comparison | None = None,
+    robustness: Comparison | None = None,
 ) -> Evaluated:
     """Write ``report.json`` and, where the extra is installed, ``report.html``.
 
@@ -88,6 +89,7 @@ def write_report(
             **(provenance or {}),
         },
         comparison=comparison,
+        robustness=robustness,
     )
     json_path, html_path = folder / "report.json", folder / "report.html"
     write_whole(json_path, report_json(assessment, about))

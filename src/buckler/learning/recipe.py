@@ -198,6 +198,24 @@ class StudentSection(_Section):
         return dict(self.model_extra or {})
 
 
+class AugmentationSection(_Section):
+    """Attacked copies of bad training events, to learn from as well.
+
+    Attributes
+    ----------
+    attacks
+        Their names, or ``all`` that the task's events know.
+    share
+        Of the bad training events.
+    weight
+        Of a copy beside an event.
+    """
+
+    attacks: list[str] = ["all"]
+    share: float = Field(default=0.5, gt=0, le=1)
+    weight: float = Field(default=0.5, gt=0, le=100)
+
+
 class EvaluationSection(_Section):
     """How it is measured.
 
@@ -207,9 +225,12 @@ class EvaluationSection(_Section):
         The false-positive rate whose threshold is used unless another is asked for.
     resamples
         Of the bootstrap.
+    attacks
+        What the report's test events are attacked with: names, or ``all``.
     """
 
     deployed_fpr: float | None = Field(default=None, gt=0, lt=1)
+    attacks: list[str] = []
     resamples: int = Field(default=500, ge=50, le=10_000)
 
 
@@ -227,6 +248,7 @@ class Recipe(_Section):
     compare: CompareSection = CompareSection()
     split: SplitSection = SplitSection()
     student: StudentSection = StudentSection()
+    augmentation: AugmentationSection | None = None
     evaluation: EvaluationSection = EvaluationSection()
 
     def pretrained_digest(self) -> str | None:

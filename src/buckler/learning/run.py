@@ -3,24 +3,31 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from buckler.attacks import get_attacks
 from buckler.bundle.reader import VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle, write_whole
 from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
 from buckler.evaluation.report import Comparison
+from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.events.splitting import Leaks
 from buckler.labels import LabelStore, open_existing
 from buckler.learning import prepare
 from buckler.learning.ask import ask
+from buckler.learning.attack import augment
 from buckler.learning.compare import (
     comparison,
     save_comparison,
     side_by_side,
+    under_attack,
     with_file_labels,
 )
 from buckler.learning.cross_fit import Extra, OnEpoch
@@ -59,6 +66,8 @@ class Run:
         Name, seconds, whether it was reused, and summary of each stage.
     comparison
         The student beside others; None where it learned from labels alone.
+    robustness
+        What it catches under attack, where that was asked for.
     """
 
     bundle: Path
@@ -66,6 +75,7 @@ class Run:
     assessment: Assessment
     stages: list[tuple[str, float, bool, dict[str, Any]]]
     comparison: Comparison | None = None
+    robustness: list[Robustness] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -155,7 +165,7 @@ def run_recipe(
                 recipe.student,
             ),
         )
-    specimens = _specimens(made, recipe, task)
+    specimens = _additions(made, split, recipe, task)
     taught: StageOutput | None = None
     if recipe.pool is not None:
         taught = step(
@@ -166,6 +176,7 @@ def run_recipe(
                 "opinions": labelled.key,
                 "specimens": None if made is None else made.key,
                 "how": recipe.pool.model_dump(exclude={"events"}),
+                "augmentation": _dumped(recipe.augmentation),
                 "student": recipe.student.model_dump(),
             },
             lambda f: _teach(f, split.folder, read.folder, recipe, task, specimens),
@@ -176,6 +187,7 @@ def run_recipe(
             "split": split.key,
             "taught": None if taught is None else taught.key,
             "specimens": None if made is None else made.key,
+            "augmentation": _dumped(recipe.augmentation),
             "deployed_fpr": recipe.evaluation.deployed_fpr,
             "pretrained": recipe.pretrained_digest(),
             "name": recipe.name or task.name,
@@ -204,6 +216,12 @@ def run_recipe(
     if judges:
         save_comparison(judges, recipe.output / "comparison.json")
         done.append(("compare", time.monotonic() - started, False, {"judges": len(judges)}))
+    attacked: list[Robustness] = []
+    if recipe.evaluation.attacks:
+        tell("attack")
+        started = time.monotonic()
+        attacked = under_attack(recipe, task, step, split, train, test)
+        done.append(("attack", time.monotonic() - started, False, {"models": len(attacked)}))
     tell("bundle")
     started = time.monotonic()
     scorer = _bundle_with_metrics(train.folder / f"{name}.buckler", bundle, assessment)
@@ -215,10 +233,11 @@ def run_recipe(
         tested_on=f"{len(test):,} rows from {_names(recipe.data.test or recipe.data.train)}",
         notes=leak_notes(leaks),
         comparison=table,
+        robustness=robustness_table(attacked) if attacked else None,
     )
     write_whole(recipe.output / "card.md", read_bundle(bundle).entries["card.md"])
     done.append(("bundle", time.monotonic() - started, False, {}))
-    return Run(bundle, report, assessment, done, table)
+    return Run(bundle, report, assessment, done, table, attacked)
 
 
 def _names(paths: list[Path]) -> str:
@@ -255,10 +274,25 @@ def _ask(
     return {summary["teacher"].strip(): speed} if speed and section.kind != "recorded" else {}
 
 
-def _specimens(made: StageOutput | None, recipe: Recipe, task: Task) -> Extra | None:
-    if made is None or recipe.synthesis is None:
-        return None
-    return kept_specimens(made.folder, task, recipe.synthesis.weight)
+def _dumped(section: BaseModel | None) -> dict[str, Any] | None:
+    return None if section is None else section.model_dump()
+
+
+def _additions(
+    made: StageOutput | None, split: StageOutput, recipe: Recipe, task: Task
+) -> Extra | None:
+    """Return what is learned beside labelled events: specimens, and attacked copies."""
+    found = []
+    if made is not None and recipe.synthesis is not None:
+        found.append(kept_specimens(made.folder, task, recipe.synthesis.weight))
+    if recipe.augmentation is not None:
+        section, rows = recipe.augmentation, load_events(split.folder / "train.arrow", task)
+        attacks = get_attacks(section.attacks, task.medium)
+        found.append(
+            augment(rows, task, attacks, section.share, section.weight, recipe.student.seed)
+        )
+    parts = [extra for extra in found if extra is not None]
+    return reduce(lambda a, b: a.joined_with(b), parts) if parts else None
 
 
 def _teach(

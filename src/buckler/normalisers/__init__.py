@@ -86,6 +86,7 @@ NORMALISERS = {
         Normaliser("none", 0),
         Normaliser("url-v1", 1),
         Normaliser("text-v1", 2),
+        Normaliser("command-v1", 3),
         Normaliser("email-v1", 2, email_fields),
     )
 }

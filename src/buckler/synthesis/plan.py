@@ -37,7 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.errors import SettingsError
 from buckler.settings_file import read_settings
-from buckler.synthesis.transforms import TRANSFORMS
+from buckler.synthesis.transforms import get_transform
 from buckler.tasks import Task
 
 MAX_CELLS = 20_000
@@ -190,11 +190,11 @@ def read_plan(task: Task, path: Path | None = None) -> Plan:
         raise SettingsError(f"{path}: a plan of task {file.task!r}, not of {task.name!r}")
     for name, values in file.attribute.items():
         for value, said in values.items():
-            if said.transform is not None and said.transform not in TRANSFORMS:
-                raise SettingsError(
-                    f"{path}: attribute.{name}.{value}: no transform {said.transform!r}; known "
-                    f"are {', '.join(TRANSFORMS)}"
-                )
+            if said.transform is not None:
+                try:
+                    get_transform(said.transform, task.medium)
+                except SettingsError as error:
+                    raise SettingsError(f"{path}: attribute.{name}.{value}: {error}") from error
     cells: list[Cell] = []
     for number, family in enumerate(file.family, 1):
         where = f"{path}: family {number}"

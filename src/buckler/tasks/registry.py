@@ -62,6 +62,7 @@ class _TaskFile(BaseModel):
     text_columns: tuple[str, ...] = ("text",)
     label_columns: tuple[str, ...] = ("label",)
     group_columns: tuple[str, ...] = ("group",)
+    context: tuple[tuple[str, ...], ...] = ()
     group_by: str = "none"
     aliases: dict[str, str] = {}
     guidance: str = ""

@@ -26,6 +26,9 @@ class Task:
         Canonical forms are cut here.
     text_columns, label_columns, group_columns
         Names under which tables usually hold these, tried in order.
+    context
+        What else is known of an event: names of the columns of each further field, in the order in
+        which they stand behind the text.
     group_by
         Where no column names the group (what must not straddle a split): ``registered-domain``,
         ``sender-domain`` or ``none``.
@@ -49,6 +52,7 @@ class Task:
     text_columns: tuple[str, ...] = ("text",)
     label_columns: tuple[str, ...] = ("label",)
     group_columns: tuple[str, ...] = ("group",)
+    context: tuple[tuple[str, ...], ...] = ()
     group_by: str = "none"
     aliases: dict[str, str] = field(default_factory=dict)
     description: str = ""

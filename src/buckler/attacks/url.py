@@ -1,0 +1,143 @@
+"""Attacks on URLs: what phishing kits do to look like somebody else, or like nothing known."""
+
+import re
+from urllib.parse import quote
+
+from buckler.attacks.attack import Scene, attack
+
+BRANDS = (
+    "paypal", "microsoft", "apple", "amazon", "netflix", "facebook", "instagram", "google",
+    "dropbox", "linkedin", "whatsapp", "ebay", "dhl", "fedex", "usps", "chase", "wellsfargo",
+    "coinbase", "metamask", "binance", "outlook", "office365", "docusign", "adobe", "spotify",
+)  # fmt: skip
+_FREE_HOSTS = (
+    "github.io", "pages.dev", "workers.dev", "web.app", "firebaseapp.com", "vercel.app",
+    "netlify.app", "weebly.com", "wixsite.com", "blogspot.com", "000webhostapp.com", "glitch.me",
+    "herokuapp.com", "azurewebsites.net", "r2.dev",
+)  # fmt: skip
+_WORDS = ("secure", "account", "login", "verify", "update", "service", "support", "online", "auth")
+_LOOKALIKE = {"a": "а", "e": "е", "o": "о", "c": "с", "p": "р", "i": "і"}  # noqa: RUF001
+_URL = re.compile(r"^(?:([a-z][a-z0-9+.-]*)://)?(?:[^/@?#]*@)?([^/?#:]*)(:\d+)?(.*)$", re.I | re.S)
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Return scheme with its slashes, host, and the rest with its port."""
+    match = _URL.match(url)
+    if match is None:
+        return "", url, ""
+    scheme = f"{match[1]}://" if match[1] else ""
+    return scheme, match[2], (match[3] or "") + match[4]
+
+
+@attack("brand-in-path", "url")
+def brand_in_path(url: str, scene: Scene) -> str:
+    """A brand's name as the first folder."""
+    scheme, host, rest = _split(url)
+    return f"{scheme}{host}/{scene.one_of(BRANDS)}.com{rest or '/'}"
+
+
+@attack("brand-in-subdomain", "url")
+def brand_in_subdomain(url: str, scene: Scene) -> str:
+    """A brand's domain as the beginning of the host."""
+    scheme, host, rest = _split(url)
+    return f"{scheme}www.{scene.one_of(BRANDS)}.com.{host.removeprefix('www.')}{rest}"
+
+
+@attack("subdomain-chain", "url")
+def subdomain_chain(url: str, scene: Scene) -> str:
+    """Several trustworthy words as subdomains."""
+    scheme, host, rest = _split(url)
+    words = ".".join(scene.one_of(_WORDS) for _ in range(2 + scene.below(4)))
+    return f"{scheme}{words}.{host.removeprefix('www.')}{rest}"
+
+
+@attack("free-hosting", "url")
+def free_hosting(url: str, scene: Scene) -> str:
+    """The same page under a free host's name."""
+    scheme, host, rest = _split(url)
+    name = re.sub(r"[^a-z0-9]+", "-", host.removeprefix("www.").lower()).strip("-")[:40]
+    return f"{scheme or 'https://'}{name or 'site'}.{scene.one_of(_FREE_HOSTS)}{rest}"
+
+
+@attack("benign-path", "url")
+def benign_path(url: str, scene: Scene) -> str:
+    """The path of an ordinary page put behind the host."""
+    scheme, host, rest = _split(url)
+    path = _split(scene.benign_text())[2].split("?")[0].strip("/")
+    return f"{scheme}{host}/{path}{rest}" if path else url
+
+
+@attack("benign-query", "url")
+def benign_query(url: str, scene: Scene) -> str:
+    """Ordinary words and tracking parameters as a query."""
+    words = re.findall(r"[a-z]{3,}", scene.benign_text().lower())
+    tail = f"utm_source={scene.one_of(words or ['news'])}&utm_medium=cpc&ref={'-'.join(words[:5])}"
+    return f"{url}{'&' if '?' in url else '?'}{tail}"
+
+
+@attack("typo-squat", "url")
+def typo_squat(url: str, scene: Scene) -> str:
+    """A letter of the name doubled, dropped, swapped, or a hyphen put in."""
+    scheme, host, rest = _split(url)
+    labels = host.split(".")
+    if len(labels) < 2 or not re.fullmatch(r"[a-z0-9-]{4,}", labels[-2], re.I):
+        return url
+    name, at = labels[-2], 1 + scene.below(len(labels[-2]) - 2)
+    changes = (
+        name[:at] + name[at] + name[at:],
+        name[:at] + name[at + 1 :],
+        name[:at] + name[at + 1] + name[at] + name[at + 2 :],
+        name[:at] + "-" + name[at:],
+    )
+    labels[-2] = scene.one_of(changes)
+    return f"{scheme}{'.'.join(labels)}{rest}"
+
+
+@attack("homograph", "url")
+def homograph(url: str, scene: Scene) -> str:
+    """A letter of the host from another alphabet, as punycode."""
+    scheme, host, rest = _split(url)
+    labels = host.split(".")
+    if len(labels) < 2 or host.replace(".", "").isdigit():
+        return url
+    places = [i for i, c in enumerate(labels[-2]) if c in _LOOKALIKE]
+    if not places:
+        return url
+    at = places[scene.below(len(places))]
+    labels[-2] = labels[-2][:at] + _LOOKALIKE[labels[-2][at]] + labels[-2][at + 1 :]
+    try:
+        name = ".".join(labels).encode("idna").decode()
+    except UnicodeError:
+        return url
+    return f"{scheme}{name}{rest}"
+
+
+@attack("userinfo", "url")
+def userinfo(url: str, scene: Scene) -> str:
+    """A known name before an ``@``, which browsers take for a user."""
+    scheme, host, rest = _split(url)
+    return f"{scheme or 'https://'}www.{scene.one_of(BRANDS)}.com@{host}{rest}"
+
+
+@attack("percent-encoding", "url")
+def percent_encoding(url: str, scene: Scene) -> str:
+    """Letters of the path in percent-encoding."""
+    scheme, host, rest = _split(url)
+    out = "".join(
+        f"%{ord(c):02X}" if c.isascii() and c.isalnum() and scene.chance(0.3) else c for c in rest
+    )
+    return f"{scheme}{host}{out}"
+
+
+@attack("redirector", "url")
+def redirector(url: str, scene: Scene) -> str:
+    """Behind the redirector of a site that everybody trusts."""
+    scheme, host, rest = _split(url)
+    target = f"{scheme or 'https://'}{host}{rest}"
+    openers = (
+        f"https://www.google.com/url?q={quote(target, safe='')}&sa=D",
+        f"https://www.bing.com/ck/a?u={quote(target, safe='')}&ntb=1",
+        f"https://l.facebook.com/l.php?u={quote(target, safe='')}",
+        f"https://www.youtube.com/redirect?q={quote(target, safe='')}",
+    )
+    return scene.one_of(openers)

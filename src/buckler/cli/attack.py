@@ -1,0 +1,104 @@
+"""`buckler attack`: what a bundle still catches when events are disguised."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from buckler.attacks import attacks_on, get_attacks
+from buckler.bundle.writer import write_whole
+from buckler.cli.console import out, step_progress
+from buckler.cli.evaluate import task_of
+from buckler.cli.results import print_robustness
+from buckler.errors import MissingExtraError, SettingsError
+from buckler.evaluation.robustness import robustness_html, robustness_json
+from buckler.events import Quarantine, collect_events
+from buckler.learning.attack import MAX_ATTACKED, attack_scorer
+from buckler.runtime import load
+
+
+def attack(
+    bundle: Annotated[Path, typer.Argument(help="A .buckler file.")],
+    data: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled test files or folders.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for attack.html and attack.json.")
+    ] = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--attack", "-a", help="Only these (default: all).")
+    ] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Further bundles, attacked in the same way.")
+    ] = None,
+    list_only: Annotated[bool, typer.Option("--list", help="Say what there is, and stop.")] = False,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="The task's .toml file, if it is your own.")
+    ] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="Read as this format, whatever the suffix.")
+    ] = None,
+    max_events: Annotated[
+        int, typer.Option(help="Attack at most so many events.", min=1)
+    ] = MAX_ATTACKED,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+) -> None:
+    """Disguise bad events as attackers would, and measure what a bundle still catches."""
+    scorer = load(bundle)
+    the_task = task_of(task or scorer.manifest.task, tuple(scorer.manifest.classes))
+    attacks = get_attacks(names or ["all"], the_task.medium)
+    if list_only:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("attack", "what it does"):
+            table.add_column(heading)
+        for found in attacks_on(the_task.medium):
+            table.add_row(found.name, found.description)
+        out.print(table)
+        return
+    if not data or output is None:
+        raise SettingsError("name labelled test data, and a folder with --output")
+    with step_progress() as progress, Quarantine() as quarantine:
+        bar = progress.add_task("reading")
+        events = collect_events(
+            data,
+            the_task,
+            label_column=label_column,
+            text_column=text_column,
+            format_name=format_name,
+            quarantine=quarantine,
+        )
+        models = []
+        for path in (bundle, *(beside or ())):
+            name = path.stem if path == bundle or path.stem != bundle.stem else str(path.parent)
+            show = partial(_show, progress, bar, name)
+            models.append(
+                attack_scorer(
+                    load(path),
+                    events,
+                    the_task,
+                    attacks,
+                    model=name,
+                    seed=seed,
+                    max_events=max_events,
+                    on_attack=show,
+                )
+            )
+    write_whole(output / "attack.json", robustness_json(models))
+    print_robustness(models)
+    lead = f"{the_task.description}. {', '.join(p.name for p in data)}; seed {seed}."
+    try:
+        page = robustness_html(f"Attacks on {bundle.stem}", lead, models)
+        write_whole(output / "attack.html", page.encode())
+        out.print(f"report  {output / 'attack.html'}")
+    except MissingExtraError as error:
+        out.print(f"report  no HTML: {error}")
+    out.print(f"        {output / 'attack.json'}")
+
+
+def _show(progress: Progress, bar: TaskID, model: str, name: str) -> None:
+    progress.update(bar, description=f"{model}: {name}")
