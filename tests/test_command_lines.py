@@ -348,7 +348,7 @@ def test_json_of_sysmon_ecs_winlogbeat_and_ocsf_mixed(tmp_path):
     assert quarantine.passed_over.total() == 1
 
 
-AUDIT = """type=SYSCALL msg=audit(1364481363.243:7): arch=c000003e syscall=59 a0=7ff uid=0 exe="/bin/cat"
+AUDIT = """type=SYSCALL msg=audit(1364481363.243:7): arch=c000003e syscall=59 uid=0 exe="/bin/cat"
 type=EXECVE msg=audit(1364481363.243:7): argc=3 a0="cat" a1="/etc/shadow" a2=612062
 type=CWD msg=audit(1364481363.243:7): cwd="/root"
 type=PROCTITLE msg=audit(1364481363.243:7): proctitle=636174

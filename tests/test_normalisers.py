@@ -133,3 +133,150 @@ def test_unknown_normalisers_and_bad_sizes_are_refused():
         _kernel.normalise(1, "a", 0)
     with pytest.raises(TypeError):
         URL.canonical_column(7, 512)
+
+
+# --- url-v2 ------------------------------------------------------------------------------------
+
+URL2 = get_normaliser("url-v2")
+
+
+def url2(text: str | bytes, max_bytes: int = 768) -> list[str]:
+    """Host, path, query, target, structure."""
+    return URL2.canonical(text, max_bytes).decode("utf-8", "replace").split("\x1f")
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "path"),
+    [
+        ("hxxps://evil[.]example[.]com/a", "evil.example.com", "a"),
+        ("hxxp[://]evil(dot)example/a", "evil.example", "a"),
+        ("http://3232235777/a", "192.168.1.1", "a"),
+        ("http://0xC0A80101/", "192.168.1.1", ""),
+        ("http://0300.0250.1.1:8080/", "192.168.1.1:8080", ""),
+        ("http://192.168.257/", "192.168.1.1", ""),
+        ("http://256.1.1.1.1/", "256.1.1.1.1", ""),
+        ("http://4294967296/", "4294967296", ""),
+        ("http://09.1.1.1/", "09.1.1.1", ""),
+        ("http://1.2.3.4.5/", "1.2.3.4.5", ""),
+        ("http://[::1]/a", "[::1]", "a"),
+        ("http://xn--pypal-4ve.com/", "paypal.com", ""),
+        (
+            "https://www.google.com/url?q=https%3A%2F%2Fwww.evil.example%2Fa&sa=D",
+            "evil.example",
+            "a",
+        ),
+        (
+            "https://nam02.safelinks.protection.outlook.com/?url=https%3A%2F%2Fa.example%2Fb&data=x",
+            "a.example",
+            "b",
+        ),
+        (
+            "https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3Dhttp%253A%252F%252Fb.example",
+            "b.example",
+            "",
+        ),
+        ("https://google.com/search?q=http://a.example/", "google.com", "search"),
+        ("https://notgoogle.com/url?q=http://a.example/", "notgoogle.com", "url"),
+        ("", "", ""),
+    ],
+)
+def test_url_v2_sees_through_disguises(text, host, path):
+    assert url2(text)[:2] == [host, path]
+
+
+def test_url_v2_leaves_out_where_a_visitor_came_from():
+    assert url2("http://a.example/?utm_source=x&id=7&gclid=abc&fbclid=d")[2] == "id=7"
+
+
+def test_url_v2_names_where_a_link_leads():
+    assert url2("http://a.example/go?to=https://www.b.example/Path&x=1")[3] == "b.example/path"
+    assert url2("https://web.archive.org/web/2020/http://b.example/x")[3] == "web.archive.org"
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("http://paypal.com/", {"=b"}),
+        ("http://paypal-login.com/", {"~b", "rw"}),
+        ("http://paypa1-x.com/", {"xb"}),
+        ("http://gooogle.com/", {"nb"}),
+        ("http://paypla.com/", {"nb"}),
+        ("http://paypal.com.evil.ru/verify", {"sb", "pw"}),
+        ("http://evil.ru/paypal/", {"pb"}),
+        ("http://1.2.3.4:81/", {"ip", "pt"}),
+        ("http://a@b.example/", {"ui"}),
+        ("http://xn--pypal-4ve.com/", {"~b", "id", "la"}),
+        ("http://münchen.de/", {"id"}),
+        ("http://a.example/?u=http://b.example", {"rd"}),
+        ("http://a.example/?utm_source=b", {"tr"}),
+    ],
+)
+def test_url_v2_marks(text, marks):
+    words = url2(text)[4].split()
+    known = {
+        "=b",
+        "~b",
+        "xb",
+        "nb",
+        "sb",
+        "pb",
+        "rw",
+        "sw",
+        "pw",
+        "ip",
+        "pt",
+        "ui",
+        "id",
+        "la",
+        "rd",
+        "tr",
+    }
+    assert {w for w in words if w in known} == marks
+
+
+@settings(max_examples=200)
+@given(hosts, paths)
+def test_url_v2_is_url_v1_and_more(host, path):
+    plain = f"http://h.{host}.example/{path}"
+    assert "\x1f".join(url2(plain)[:3]).encode() == url(plain)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=20),
+            st.sampled_from(
+                [
+                    "http://",
+                    "[.]",
+                    "google.com/url?q=",
+                    "%3A%2F%2F",
+                    "utm_a=",
+                    "&",
+                    "@",
+                    "0x7f",
+                    "017700000001",
+                    "xn--",
+                    "://",
+                    "paypal",
+                    "\x1f",
+                ]
+            ),
+        ),
+        max_size=20,
+    ).map("".join),
+    st.sampled_from([1, 5, 100, 300, 768]),
+)
+def test_any_url_has_a_second_form_that_fits(text, max_bytes):
+    form = URL2.canonical(text, max_bytes)
+    assert len(form) <= max_bytes
+    data = text.encode("utf-8", "surrogatepass")
+    assert URL2.canonical_column(pa.array([data], pa.large_binary()), max_bytes)[0] == form
+
+
+def test_a_long_path_never_hides_the_structure():
+    fields = url2("http://a.example/" + "x" * 5000 + "?" + "y" * 5000)
+    assert fields[0] == "a.example"
+    assert len(fields) == 5
+    assert fields[4].startswith(" l")

@@ -67,12 +67,15 @@ class Attack:
         One line: what is done.
     change
         Text in, text out.
+    of_benign
+        A variation of events that are not bad, for training data that lack them; no attack.
     """
 
     name: str
     media: tuple[str, ...]
     description: str
     change: Change = field(repr=False)
+    of_benign: bool = False
 
     def __call__(self, text: str, scene: Scene) -> str:
         """Return the changed event; its context (parent, user, …) stays."""
@@ -83,12 +86,12 @@ class Attack:
 _ATTACKS: dict[tuple[str, str], Attack] = {}
 
 
-def attack(name: str, *media: str) -> Callable[[Change], Change]:
+def attack(name: str, *media: str, of_benign: bool = False) -> Callable[[Change], Change]:
     """Register a function as an attack; the first line of its docstring describes it."""
 
     def register(change: Change) -> Change:
         description = (change.__doc__ or "").strip().splitlines()[0]
-        found = Attack(name, media, description, change)
+        found = Attack(name, media, description, change, of_benign)
         for medium in media:
             _ATTACKS[medium, name] = found
         return change
@@ -107,7 +110,8 @@ def _attacks() -> dict[tuple[str, str], Attack]:
 
 def attacks_on(medium: str) -> list[Attack]:
     """Return all attacks on events of this medium."""
-    return [found for (of, _), found in _attacks().items() if of == medium]
+    found = [attack for (of, _), attack in _attacks().items() if of == medium]
+    return [attack for attack in found if not attack.of_benign]
 
 
 def get_attack(name: str, medium: str) -> Attack:

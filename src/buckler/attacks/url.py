@@ -129,6 +129,30 @@ def percent_encoding(url: str, scene: Scene) -> str:
     return f"{scheme}{host}{out}"
 
 
+_ENDINGS = ("/", "/", "", "", ".html", ".php", ".htm", ".aspx", ".jpg", ".pdf", ".svg")
+
+
+@attack("ordinary-path", "url", of_benign=True)
+def ordinary_path(url: str, scene: Scene) -> str:
+    """A path of ordinary words, where lists of benign sites have none."""
+    scheme, host, rest = _split(url)
+    if len(rest.strip("/")) > 0:
+        return url
+    parts = []
+    for _ in range(1 + scene.below(4)):
+        joint = scene.one_of("---_")
+        part = joint.join(_word(scene) for _ in range(1 + scene.below(4)))
+        parts.append(str(scene.below(10 ** (1 + scene.below(7)))) if scene.chance(0.12) else part)
+    tail = f"?{_word(scene)}={scene.below(10_000)}" if scene.chance(0.06) else ""
+    return f"{scheme}{host}/{'/'.join(parts)}{scene.one_of(_ENDINGS)}{tail}"
+
+
+def _word(scene: Scene) -> str:
+    """Return a word out of a benign URL."""
+    words = re.findall(r"[a-z]{3,12}", scene.benign_text().lower())
+    return scene.one_of(words) if words else "page"
+
+
 @attack("redirector", "url")
 def redirector(url: str, scene: Scene) -> str:
     """Behind the redirector of a site that everybody trusts."""

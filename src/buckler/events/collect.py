@@ -21,6 +21,7 @@ from buckler.tasks import Task
 UNLABELLED = -1
 _CANONICAL = "canonical form"
 TARGET = "target"  # a column of merged opinions
+FILE = "file"  # kept, it says which file an event stood in, unless the data have such a column
 MADE_FROM = "made from"  # a column of lists: the groups of real events that a specimen stems from
 
 TIMES = ("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated")
@@ -153,6 +154,8 @@ def collect_events(
                 chunk.columns.pop("folder", None)
             if label_column and "label" not in chunk.columns:
                 raise InputError(f"{path}: no column named {label_column}")
+            if FILE in keep and FILE not in chunk.columns:
+                chunk.columns[FILE] = pa.array([path.name] * len(chunk.text), pa.string())
             parts.append(_events(chunk.text, chunk.columns, chunk.rows, path, task, quarantine))
             if on_progress is not None:
                 on_progress(chunk.size_bytes)

@@ -8,6 +8,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 SOURCES = (
     "unicode.c",
+    "sink.c",
+    "url_structure.c",
+    "url2.c",
     "command_decode.c",
     "command_variables.c",
     "command_shell.c",

@@ -40,12 +40,14 @@ typedef enum {
     BK_NORMALISE_URL = 1,  /* url-v1:  host, path, query (see docs/normalisers.md) */
     BK_NORMALISE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
     BK_NORMALISE_COMMAND = 3, /* command-v1: command, payloads, image, parent, user, marks */
-    BK_LAST_NORMALISER = BK_NORMALISE_COMMAND
+    BK_NORMALISE_URL2 = 4, /* url-v2: host, path, query, target, structure */
+    BK_LAST_NORMALISER = BK_NORMALISE_URL2
 } bk_normaliser;
 
 /*
  * Writes the canonical form of `text` to `out` and returns its length, which is at most `capacity`.
- * Longer forms are cut there. Only the first `capacity` bytes of the input are looked at.
+ * Longer forms are cut there. Only the first `capacity` bytes of the input are looked at (of a
+ * command line 16,384, of a URL for url-v2 2,048).
  * `out` needs room for capacity + BK_PADDING bytes and must not overlap `text`.
  */
 size_t bk_normalise(bk_normaliser normaliser, const uint8_t *text, size_t length,

@@ -2,7 +2,7 @@
 #include "command.h"
 #include "unicode.h"
 
-enum { LEAST_CODES = 5, LARGEST_NUMBER = 0x10FFFF };
+enum { LEAST_CODES = 5 };
 
 static int base64_value(uint8_t c) {
     if (c >= 'A' && c <= 'Z') return c - 'A';
@@ -51,21 +51,6 @@ size_t bk_decode_hex(const uint8_t *text, size_t length, uint8_t *out, size_t ca
         out[w++] = (uint8_t)(high << 4 | low);
     }
     return keep_text(out, w);
-}
-
-size_t bk_read_number(const uint8_t *text, size_t length, uint32_t *value) {
-    size_t i = 0;
-    uint32_t base = 10;
-    *value = 0;
-    if (length > 2 && text[0] == '0' && lower(text[1]) == 'x') base = 16, i = 2;
-    size_t start = i;
-    for (; i < length; i++) {
-        uint8_t digit = hex_value(text[i]);
-        if (digit >= base) break;
-        *value = *value * base + digit;
-        if (*value > LARGEST_NUMBER) return 0;
-    }
-    return i > start ? i : 0;
 }
 
 size_t bk_decode_codes(const uint8_t *text, size_t length, uint8_t *out, size_t capacity,

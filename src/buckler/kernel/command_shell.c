@@ -4,17 +4,6 @@
 #include "command_shell.h"
 #include "unicode.h"
 
-void bk_sink_text(byte_sink *sink, const char *text) {
-    while (*text) sink_byte(sink, (uint8_t)*text++);
-}
-
-int bk_starts_with(const uint8_t *text, size_t length, const char *word) {
-    size_t i = 0;
-    for (; word[i]; i++)
-        if (i >= length || lower(text[i]) != (uint8_t)word[i]) return 0;
-    return 1;
-}
-
 static int shell_here(const shell *s, const char *word) {
     return bk_starts_with(s->text + s->at, s->length - s->at, word);
 }
@@ -114,31 +103,6 @@ static int undo_code(shell *s) {
 
 /* --- single characters ------------------------------------------------------------------------------ */
 
-static const struct {
-    uint16_t point;
-    char looks_like;
-} lookalikes[] = { /* in order */
-    {0x0391, 'a'}, {0x0392, 'b'}, {0x0395, 'e'}, {0x0397, 'h'}, {0x0399, 'i'}, {0x039A, 'k'},
-    {0x039C, 'm'}, {0x039D, 'n'}, {0x039F, 'o'}, {0x03A1, 'p'}, {0x03A4, 't'}, {0x03A7, 'x'},
-    {0x03B1, 'a'}, {0x03B9, 'i'}, {0x03BD, 'v'}, {0x03BF, 'o'}, {0x03C1, 'p'}, {0x03C5, 'u'},
-    {0x03C7, 'x'}, {0x0412, 'b'}, {0x041D, 'h'}, {0x0430, 'a'}, {0x0435, 'e'}, {0x043A, 'k'}, {0x043C, 'm'}, {0x043E, 'o'},
-    {0x0440, 'p'}, {0x0441, 'c'}, {0x0442, 't'}, {0x0443, 'y'}, {0x0445, 'x'}, {0x0455, 's'},
-    {0x0456, 'i'}, {0x0458, 'j'}, {0x0501, 'd'}, {0x051B, 'q'}, {0x051D, 'w'},
-};
-
-static uint8_t lookalike(uint32_t point) {
-    size_t low = 0, high = sizeof lookalikes / sizeof *lookalikes;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (lookalikes[middle].point < point)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < sizeof lookalikes / sizeof *lookalikes && lookalikes[low].point == point
-               ? (uint8_t)lookalikes[low].looks_like : 0;
-}
-
 static int is_invisible(uint32_t point) {
     return point == 0xAD || point == 0x034F || point == 0x061C || point == 0x180E ||
            (point >= 0x200B && point <= 0x200F) || (point >= 0x202A && point <= 0x202E) ||
@@ -157,8 +121,8 @@ static void put_point(shell *s, uint32_t point, size_t used) {
         return;
     }
     if (point >= 0x2018 && point <= 0x201F) return; /* typographic quotes */
-    uint8_t letter = lookalike(point);
-    if (!letter) letter = lookalike(bk_fold(point));
+    uint8_t letter = bk_lookalike(point);
+    if (!letter) letter = bk_lookalike(bk_fold(point));
     if (letter && (is_alpha(sink_last(&s->out)) || is_alpha(shell_byte(s, s->at + used)))) {
         s->marks |= MARK_LOOKALIKE;
         sink_byte(&s->out, letter);

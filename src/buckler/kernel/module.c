@@ -170,7 +170,7 @@ static PyObject *kernel_normalise_column(PyObject *module, PyObject *args) {
         nulls[i] = !text;
         size_t limit = length < (size_t)capacity ? length : (size_t)capacity;
         limit = 4 * limit + 16 < (size_t)capacity ? 4 * limit + 16 : (size_t)capacity;
-        if (normaliser == BK_NORMALISE_COMMAND) limit = (size_t)capacity; /* variables may expand */
+        if (normaliser > BK_NORMALISE_TEXT) limit = (size_t)capacity; /* fields of their own */
         if (used + limit + BK_PADDING > room) {
             uint8_t *grown = realloc(data, room = 2 * room + limit + BK_PADDING);
             failed = !grown;

@@ -4,6 +4,7 @@
 #include "command.h"
 #include "fields.h"
 #include "unicode.h"
+#include "url2.h"
 
 static int is_letter(uint8_t c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
 
@@ -272,6 +273,11 @@ static size_t normalise_url(const uint8_t *text, size_t length, uint8_t *out, si
     return w + write_rest(text + end, length - end, 0, out + w, capacity - w, &read);
 }
 
+static size_t url_v1(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
+    field_borders borders;
+    return normalise_url(text, length, out, capacity, &borders);
+}
+
 /* --- text-v1 ---------------------------------------------------------------------------------------- */
 
 static size_t normalise_text(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
@@ -316,8 +322,10 @@ void bk_find_borders(const uint8_t *canonical, size_t length, field_borders *bor
 
 size_t bk_normalise_fields(bk_normaliser normaliser, const uint8_t *text, size_t length,
                            uint8_t *out, size_t capacity, field_borders *borders) {
-    if (normaliser == BK_NORMALISE_COMMAND) {
-        length = bk_normalise_command(text, length, out, capacity);
+    if (normaliser == BK_NORMALISE_COMMAND || normaliser == BK_NORMALISE_URL2) {
+        length = normaliser == BK_NORMALISE_COMMAND
+                     ? bk_normalise_command(text, length, out, capacity)
+                     : bk_normalise_url2(url_v1, text, length, out, capacity);
         bk_find_borders(out, length, borders);
         return length;
     }

@@ -168,3 +168,30 @@ size_t bk_fold_host(const uint8_t *host, size_t length, uint8_t *out, size_t cap
     }
     return w;
 }
+
+/* --- look-alikes -------------------------------------------------------------------------------- */
+
+static const struct {
+    uint16_t point;
+    char looks_like;
+} lookalikes[] = { /* in order */
+    {0x0391, 'a'}, {0x0392, 'b'}, {0x0395, 'e'}, {0x0397, 'h'}, {0x0399, 'i'}, {0x039A, 'k'},
+    {0x039C, 'm'}, {0x039D, 'n'}, {0x039F, 'o'}, {0x03A1, 'p'}, {0x03A4, 't'}, {0x03A7, 'x'},
+    {0x03B1, 'a'}, {0x03B9, 'i'}, {0x03BD, 'v'}, {0x03BF, 'o'}, {0x03C1, 'p'}, {0x03C5, 'u'},
+    {0x03C7, 'x'}, {0x0412, 'b'}, {0x041D, 'h'}, {0x0430, 'a'}, {0x0435, 'e'}, {0x043A, 'k'}, {0x043C, 'm'}, {0x043E, 'o'},
+    {0x0440, 'p'}, {0x0441, 'c'}, {0x0442, 't'}, {0x0443, 'y'}, {0x0445, 'x'}, {0x0455, 's'},
+    {0x0456, 'i'}, {0x0458, 'j'}, {0x0501, 'd'}, {0x051B, 'q'}, {0x051D, 'w'},
+};
+
+uint8_t bk_lookalike(uint32_t point) {
+    size_t low = 0, high = sizeof lookalikes / sizeof *lookalikes;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (lookalikes[middle].point < point)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < sizeof lookalikes / sizeof *lookalikes && lookalikes[low].point == point
+               ? (uint8_t)lookalikes[low].looks_like : 0;
+}

@@ -35,4 +35,7 @@ size_t bk_percent_decode(uint8_t *text, size_t length);
 /* Folds a host that has bytes beyond ASCII or punycode labels. */
 size_t bk_fold_host(const uint8_t *host, size_t length, uint8_t *out, size_t capacity);
 
+/* The Latin letter that a Greek or Cyrillic one looks like, or 0. */
+uint8_t bk_lookalike(uint32_t point);
+
 #endif

@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.attacks import Attack, Scene
+from buckler.attacks import Attack, Scene, get_attacks
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Ranking, enough_negatives, rate, tpr_at_fpr
 from buckler.evaluation.robustness import Bools, Robustness, outcome
 from buckler.events import Events
 from buckler.learning.cross_fit import Extra
+from buckler.learning.recipe import AugmentationSection
 from buckler.runtime import Scorer
 from buckler.synthesis.specimens import SPECIMEN
 from buckler.tasks import Task
@@ -79,21 +80,30 @@ def _unattacked(scorer: Scorer, events: Events, task: Task, model: str) -> Robus
 
 
 def augment(
-    events: Events, task: Task, attacks: Sequence[Attack], share: float, weight: float, seed: int
+    events: Events,
+    task: Task,
+    changes: Sequence[Attack],
+    share: float,
+    weight: float,
+    seed: int,
+    *,
+    of_benign: bool = False,
 ) -> Extra | None:
-    """Return attacked copies of a share of the bad training events, to learn from as well.
+    """Return changed copies of a share of the bad (or of the other) events, to learn from as well.
 
     A copy keeps id, group and target of its origin, so that it never helps a fold in which its
-    origin is held out. None where no attack could be applied.
+    origin is held out. None where nothing could be changed.
     """
     rng = np.random.default_rng(seed)
     rows = _attacked_rows(events, task)
+    if of_benign:
+        rows = np.setdiff1d(np.flatnonzero(events.labels >= 0), rows)
     rows = np.sort(rng.permutation(rows)[: round(share * len(rows))])
     scene = _scene(events, task, rng)
     texts, origins = [], []
     for row, text in zip(rows.tolist(), _texts(events, rows), strict=True):
-        for position in rng.permutation(len(attacks)).tolist():  # the first that can be applied
-            made = attacks[position](text, scene)
+        for position in rng.permutation(len(changes)).tolist():  # the first that can be applied
+            made = changes[position](text, scene)
             if made != text:
                 texts.append(made)
                 origins.append(row)
@@ -104,6 +114,21 @@ def augment(
     copies = _changed_events(events, kept, texts, task, source=SPECIMEN)
     targets = events.targets(len(task.classes))[kept]
     return Extra(copies, targets, np.full(len(kept), weight, np.float32))
+
+
+def augmentation(
+    events: Events, task: Task, section: AugmentationSection, seed: int
+) -> list[Extra | None]:
+    """Return the changed copies that a recipe asks for."""
+    attacks = get_attacks(section.attacks, task.medium)
+    variations = get_attacks(section.variations, task.medium)
+    share, weight = section.share, section.weight
+    return [
+        augment(events, task, attacks, share, weight, seed) if attacks else None,
+        augment(events, task, variations, section.variation_share, weight, seed, of_benign=True)
+        if variations
+        else None,
+    ]
 
 
 def _bad(events: Events, task: Task) -> Bools:

@@ -199,20 +199,26 @@ class StudentSection(_Section):
 
 
 class AugmentationSection(_Section):
-    """Attacked copies of bad training events, to learn from as well.
+    """Changed copies of training events, to learn from as well.
 
     Attributes
     ----------
     attacks
-        Their names, or ``all`` that the task's events know.
+        On bad events: names, or ``all`` that the task's events know.
     share
-        Of the bad training events.
+        Of the bad training events that get a copy.
+    variations
+        Of the others: names, such as ``ordinary-path``.
+    variation_share
+        Of the others that get a copy.
     weight
         Of a copy beside an event.
     """
 
-    attacks: list[str] = ["all"]
+    attacks: list[str] = []
     share: float = Field(default=0.5, gt=0, le=1)
+    variations: list[str] = []
+    variation_share: float = Field(default=0.5, gt=0, le=1)
     weight: float = Field(default=0.5, gt=0, le=100)
 
 

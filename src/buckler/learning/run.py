@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from buckler.attacks import get_attacks
 from buckler.bundle.reader import VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle, write_whole
 from buckler.errors import InputError
@@ -22,7 +21,7 @@ from buckler.events.splitting import Leaks
 from buckler.labels import LabelStore, open_existing
 from buckler.learning import prepare
 from buckler.learning.ask import ask
-from buckler.learning.attack import augment
+from buckler.learning.attack import augmentation
 from buckler.learning.compare import (
     comparison,
     save_comparison,
@@ -286,11 +285,8 @@ def _additions(
     if made is not None and recipe.synthesis is not None:
         found.append(kept_specimens(made.folder, task, recipe.synthesis.weight))
     if recipe.augmentation is not None:
-        section, rows = recipe.augmentation, load_events(split.folder / "train.arrow", task)
-        attacks = get_attacks(section.attacks, task.medium)
-        found.append(
-            augment(rows, task, attacks, section.share, section.weight, recipe.student.seed)
-        )
+        rows = load_events(split.folder / "train.arrow", task)
+        found += augmentation(rows, task, recipe.augmentation, recipe.student.seed)
     parts = [extra for extra in found if extra is not None]
     return reduce(lambda a, b: a.joined_with(b), parts) if parts else None
 

@@ -85,6 +85,7 @@ NORMALISERS = {
     for n in (
         Normaliser("none", 0),
         Normaliser("url-v1", 1),
+        Normaliser("url-v2", 4),
         Normaliser("text-v1", 2),
         Normaliser("command-v1", 3),
         Normaliser("email-v1", 2, email_fields),

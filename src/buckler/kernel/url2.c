@@ -1,0 +1,253 @@
+/* url-v2. The rules are written out in docs/normalisers.md. */
+#include "url2.h"
+
+#include <string.h>
+
+#include "fields.h"
+#include "unicode.h"
+
+enum { WRAPPERS = 3 /* within one another */ };
+
+/* --- before: what people do to a URL so that nobody clicks on it --------------------------------------- */
+
+/* "[.]", "(dot)", "[:]", "[/]", "[@]" and the like become what they stand for. */
+static size_t refang(const uint8_t *text, size_t length, uint8_t *out) {
+    static const struct {
+        const char *written, *meant;
+    } known[] = {
+        {"[.]", "."},  {"(.)", "."},   {"{.}", "."},   {"[dot]", "."},   {"(dot)", "."},  {"{dot}", "."},
+        {"[:]", ":"},  {"(:)", ":"},   {"[/]", "/"},   {"[://]", "://"}, {"[@]", "@"},    {"[at]", "@"},
+    };
+    size_t w = 0;
+    for (size_t i = 0; i < length;) {
+        size_t k = 0, n = sizeof known / sizeof *known;
+        if (text[i] == '[' || text[i] == '(' || text[i] == '{')
+            while (k < n && !bk_starts_with(text + i, length - i, known[k].written)) k++;
+        else k = n;
+        if (k == n) {
+            out[w++] = text[i++];
+            continue;
+        }
+        i += strlen(known[k].written);
+        for (const char *c = known[k].meant; *c; c++) out[w++] = (uint8_t)*c;
+    }
+    return w;
+}
+
+/* --- host ----------------------------------------------------------------------------------------------- */
+
+/* 3232235777, 0xC0A80101, 0300.0250.1.1, 192.168.257: as browsers read them. 0 if it is no address. */
+static size_t write_address(url_part host, uint8_t *out) {
+    uint32_t parts[4], n = 0, address = 0;
+    for (size_t at = 0; at < host.length; n++) {
+        if (n == 4) return 0;
+        size_t end = at;
+        while (end < host.length && host.bytes[end] != '.') end++;
+        size_t used = 0;
+        if (end - at > 1 && host.bytes[at] == '0' && lower(host.bytes[at + 1]) != 'x') { /* octal */
+            for (parts[n] = 0; at + used < end && host.bytes[at + used] >= '0' && host.bytes[at + used] <= '7' &&
+                               parts[n] < 1u << 28; used++)
+                parts[n] = parts[n] * 8 + (host.bytes[at + used] - '0');
+        } else {
+            used = bk_read_number(host.bytes + at, end - at, &parts[n]);
+        }
+        if (used == 0 || at + used != end) return 0;
+        at = end + 1;
+    }
+    if (n == 0) return 0;
+    for (uint32_t i = 0; i + 1 < n; i++) {
+        if (parts[i] > 255) return 0;
+        address |= parts[i] << (24 - 8 * i);
+    }
+    if (n > 1 && parts[n - 1] >> (8 * (5 - n))) return 0;
+    address |= parts[n - 1];
+    size_t w = 0;
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        uint32_t value = address >> shift & 255;
+        if (value >= 100) out[w++] = (uint8_t)('0' + value / 100);
+        if (value >= 10) out[w++] = (uint8_t)('0' + value / 10 % 10);
+        out[w++] = (uint8_t)('0' + value % 10);
+        if (shift) out[w++] = '.';
+    }
+    return w;
+}
+
+/* Letters of other alphabets become the Latin ones that they look like. */
+static size_t write_latin(url_part host, uint8_t *out, uint32_t *marks) {
+    size_t w = 0;
+    for (size_t i = 0; i < host.length;) {
+        uint32_t point;
+        size_t used = bk_utf8_read(host.bytes + i, host.length - i, &point);
+        uint8_t letter = used > 1 ? bk_lookalike(point) : 0;
+        if (used > 1) *marks |= URL_FOREIGN;
+        if (letter) {
+            *marks |= URL_LOOKALIKE;
+            out[w++] = letter;
+        } else {
+            for (size_t j = 0; j < (used ? used : 1); j++) out[w++] = host.bytes[i + j];
+        }
+        i += used ? used : 1;
+    }
+    return w;
+}
+
+static url_part write_host2(url_part host, uint8_t *out, uint32_t *marks) {
+    size_t port = host.length;
+    while (port > 0 && is_digit(host.bytes[port - 1])) port--;
+    int has_port = port > 0 && port < host.length && host.bytes[port - 1] == ':';
+    url_part name = {host.bytes, has_port ? port - 1 : host.length};
+    if (has_port) *marks |= URL_PORT;
+    size_t w = write_address(name, out);
+    if (w > 0) *marks |= URL_ADDRESS;
+    else w = write_latin(name, out, marks);
+    for (size_t i = name.length; i < host.length; i++) out[w++] = host.bytes[i];
+    return (url_part){out, w};
+}
+
+/* --- query and target ------------------------------------------------------------------------------------ */
+
+static int is_tracking(const uint8_t *name, size_t length) {
+    static const char *const known[] = {"utm_", "gclid=", "fbclid=", "msclkid=", "dclid=", "yclid=", "gbraid=",
+                                        "wbraid=", "mc_cid=", "mc_eid=", "igshid=", "_ga=", "_gl=", "twclid=",
+                                        "ttclid=", "li_fat_id=", "vero_id=", "_hsenc=", "_hsmi=", "mkt_tok="};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (bk_starts_with(name, length, known[i])) return 1;
+    return 0;
+}
+
+/* Leaves out the parameters that only say where a visitor came from. */
+static size_t write_query(url_part query, uint8_t *out, uint32_t *marks) {
+    size_t w = 0;
+    for (size_t start = 0; start < query.length;) {
+        size_t end = start;
+        while (end < query.length && query.bytes[end] != '&') end++;
+        if (is_tracking(query.bytes + start, end - start)) {
+            *marks |= URL_TRACKED;
+        } else {
+            if (w > 0) out[w++] = '&';
+            memmove(out + w, query.bytes + start, end - start);
+            w += end - start;
+        }
+        start = end + 1;
+    }
+    return w;
+}
+
+/* Where another URL begins inside; the length of the text if none does. */
+static size_t find_target(url_part text) {
+    for (size_t i = 0; i + 8 < text.length; i++) {
+        if (lower(text.bytes[i]) != 'h' || !bk_starts_with(text.bytes + i, text.length - i, "http")) continue;
+        size_t at = i + 4 + (lower(text.bytes[i + 4]) == 's');
+        if (text.bytes[at] == ':' && at + 2 < text.length && text.bytes[at + 1] == '/') return i;
+    }
+    return text.length;
+}
+
+/* Host and beginning of the path of a URL inside: where a link on leads. */
+static void write_target(byte_sink *out, url_part text, uint32_t *marks) {
+    size_t at = find_target(text), limit = out->length + URL2_TARGET_BYTES;
+    if (at == text.length) return;
+    while (at < text.length && text.bytes[at] != ':') at++;
+    while (at < text.length && (text.bytes[at] == ':' || text.bytes[at] == '/')) at++;
+    if (bk_starts_with(text.bytes + at, text.length - at, "www.")) at += 4;
+    for (; at < text.length && text.bytes[at] != '&' && text.bytes[at] != ' ' && out->length < limit; at++)
+        sink_byte(out, lower(text.bytes[at]));
+    *marks |= URL_TARGET;
+}
+
+/* --- wrappers --------------------------------------------------------------------------------------------- */
+
+/* Redirectors that everybody may use, and what mail gateways put around links: where they lead counts. */
+static int is_wrapper(url_part host, url_part path) {
+    static const struct {
+        const char *host, *path;
+    } known[] = {
+        {"google.com", "url"},      {"bing.com", "ck/"},           {"youtube.com", "redirect"},
+        {"facebook.com", "l.php"},  {"l.facebook.com", ""},        {"lm.facebook.com", ""},
+        {"l.instagram.com", ""},    {"linkedin.com", "redir"},     {"linkedin.com", "safety"},
+        {"slack-redir.net", ""},    {"href.li", ""},               {"googleadservices.com", ""},
+        {"doubleclick.net", ""},    {"outlook.com", ""},           {"urldefense.com", ""},
+        {"urldefense.proofpoint.com", ""}, {"vk.com", "away"},     {"steamcommunity.com", "linkfilter"},
+        {"translate.google.com", ""}, {"web.archive.org", ""},     {"duckduckgo.com", "l/"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t n = strlen(known[i].host), before = host.length - n;
+        if (host.length < n || memcmp(host.bytes + before, known[i].host, n) != 0) continue;
+        if (before > 0 && host.bytes[before - 1] != '.') continue;
+        if (bk_starts_with(path.bytes, path.length, known[i].path)) return 1;
+    }
+    return 0;
+}
+
+/* --- all together ------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    uint8_t bytes[URL2_INPUT_BYTES + BK_PADDING];
+    url_part parts[3]; /* host, path, query */
+} plain_url;
+
+static void take_apart(url_normaliser plain, const uint8_t *text, size_t length, plain_url *url) {
+    length = plain(text, length, url->bytes, URL2_INPUT_BYTES);
+    for (size_t n = 0; n < 3; n++) url->parts[n] = (url_part){url->bytes + length, 0};
+    url->parts[0].bytes = url->bytes;
+    for (size_t i = 0, n = 0; i < length; i++) {
+        if (url->bytes[i] != BK_FIELD_SEPARATOR) url->parts[n].length++;
+        else if (n < 2) url->parts[++n].bytes = url->bytes + i + 1;
+    }
+    if (url->parts[0].length > HOST_BYTES) url->parts[0].length = HOST_BYTES;
+}
+
+/* Replaces a wrapper by where it leads; the wrapper's host is kept in `outer`. 1 if it was one. */
+static int unwrap(url_normaliser plain, plain_url *url, byte_sink *outer) {
+    uint8_t inner[URL2_INPUT_BYTES];
+    const url_part *parts = url->parts;
+    if (!is_wrapper(parts[0], parts[1])) return 0;
+    url_part text = parts[2];
+    size_t at = find_target(text);
+    if (at == text.length) {
+        text = parts[1];
+        at = find_target(text);
+    }
+    size_t length = text.length - at;
+    if (length == 0) return 0;
+    memcpy(inner, text.bytes + at, length);
+    if (text.bytes == parts[2].bytes) /* other parameters of the wrapper are not the target's */
+        for (size_t i = 0; i < length; i++)
+            if (inner[i] == '&') length = i;
+    outer->length = 0;
+    for (size_t i = 0; i < parts[0].length; i++) sink_byte(outer, parts[0].bytes[i]);
+    take_apart(plain, inner, length, url);
+    return 1;
+}
+
+size_t bk_normalise_url2(url_normaliser plain, const uint8_t *text, size_t length, uint8_t *out,
+                         size_t capacity) {
+    uint8_t clean[URL2_INPUT_BYTES], host_bytes[HOST_BYTES + 32], query_bytes[URL2_INPUT_BYTES];
+    uint8_t outer_bytes[URL2_TARGET_BYTES];
+    plain_url url;
+    byte_sink outer = {outer_bytes, 0, sizeof outer_bytes}, result = {out, 0, capacity};
+    uint32_t marks = 0;
+    if (length > URL2_INPUT_BYTES) length = URL2_INPUT_BYTES;
+    length = refang(text, length, clean);
+    take_apart(plain, clean, length, &url);
+    for (int i = 0; i < WRAPPERS && unwrap(plain, &url, &outer); i++) marks |= URL_TARGET;
+    const url_part *parts = url.parts;
+    for (size_t i = 0; i < parts[1].length && parts[1].bytes[i] != '/'; i++)
+        if (parts[1].bytes[i] == '@') marks |= URL_USERINFO;
+    url_part host = write_host2(parts[0], host_bytes, &marks), path = parts[1];
+    url_part query = {query_bytes, write_query(parts[2], query_bytes, &marks)};
+    size_t tail = URL2_TARGET_BYTES + URL2_MARKS_BYTES, room = capacity > 2 * tail ? capacity - tail : capacity / 2;
+    const url_part written[3] = {host, path, query};
+    for (size_t n = 0; n < 3; n++) { /* the host may take half, the path most of the rest */
+        size_t limit = n == 0 ? room / 2 : n == 1 ? room - room / 8 : room;
+        for (size_t i = 0; i < written[n].length && result.length < limit; i++) sink_byte(&result, written[n].bytes[i]);
+        sink_byte(&result, BK_FIELD_SEPARATOR);
+    }
+    size_t before = result.length;
+    for (size_t i = 0; i < outer.length; i++) sink_byte(&result, outer.bytes[i]);
+    if (result.length == before) write_target(&result, query, &marks);
+    if (result.length == before) write_target(&result, path, &marks);
+    sink_byte(&result, BK_FIELD_SEPARATOR);
+    bk_url_structure(&result, host, path, query, marks);
+    return result.length;
+}

@@ -1,0 +1,33 @@
+/* url-v2: url-v1, and what of a URL's build stays true from one source of URLs to the next. */
+#ifndef BUCKLER_URL2_H
+#define BUCKLER_URL2_H
+
+#include "sink.h"
+
+enum { URL2_INPUT_BYTES = 2048, URL2_TARGET_BYTES = 64, URL2_MARKS_BYTES = 160 };
+
+typedef struct {
+    const uint8_t *bytes;
+    size_t length;
+} url_part;
+
+/* What was noticed while the URL was made canonical; a bit each. */
+enum {
+    URL_ADDRESS = 1,   /* the host is an address in digits */
+    URL_PORT = 2,      /* a port that is not the usual one */
+    URL_USERINFO = 4,
+    URL_FOREIGN = 8,   /* letters beyond ASCII in the host */
+    URL_LOOKALIKE = 16, /* of them, such as look like Latin ones */
+    URL_TARGET = 32,   /* another URL inside */
+    URL_TRACKED = 64   /* tracking parameters were dropped */
+};
+
+/* Appends marks and shape of a canonical URL, as words of up to four letters. */
+void bk_url_structure(byte_sink *out, url_part host, url_part path, url_part query, uint32_t marks);
+
+/* `plain` is url-v1: its result is taken apart and put together anew. */
+typedef size_t (*url_normaliser)(const uint8_t *text, size_t length, uint8_t *out, size_t capacity);
+size_t bk_normalise_url2(url_normaliser plain, const uint8_t *text, size_t length, uint8_t *out,
+                         size_t capacity);
+
+#endif

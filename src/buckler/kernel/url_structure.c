@@ -1,0 +1,230 @@
+/* The build of a URL in words: counts, shapes, well-known names in places that are not theirs. */
+#include <string.h>
+
+#include "unicode.h"
+#include "url2.h"
+#include "url_words.h"
+
+enum { SHAPE_BYTES = 24, CROSSES = 8, LETTERS = 26 };
+
+typedef struct {
+    const char *const *words; /* sorted */
+    const uint8_t *lengths, *by_pair; /* where the words of each pair of first letters begin */
+} word_list;
+static const word_list brand_list = {brands, brands_lengths, brands_by_pair};
+static const word_list lure_list = {lures, lures_lengths, lures_by_pair};
+
+/* Begin and end of the words that start with the two letters here. */
+static const uint8_t *words_from(const word_list *list, url_part text, size_t at) {
+    static const uint8_t none[2] = {0, 0};
+    uint32_t first = lower(text.bytes[at]) - (uint32_t)'a', second = lower(text.bytes[at + 1]) - (uint32_t)'a';
+    return first > 25 || second > 25 ? none : list->by_pair + 26 * first + second;
+}
+
+/* Whether one of the words, of at least `least` letters, stands anywhere in the text. */
+static int has_word(url_part text, const word_list *list, size_t least) {
+    for (size_t i = 0; i + least <= text.length; i++) {
+        const uint8_t *range = words_from(list, text, i);
+        for (size_t w = range[0]; w < range[1]; w++)
+            if (list->lengths[w] >= least && bk_starts_with(text.bytes + i, text.length - i, list->words[w])) return 1;
+    }
+    return 0;
+}
+
+static int is_brand(url_part name) {
+    if (name.length < 2) return 0;
+    const uint8_t *range = words_from(&brand_list, name, 0);
+    for (size_t w = range[0]; w < range[1]; w++)
+        if (brands_lengths[w] == name.length && memcmp(brands[w], name.bytes, name.length) == 0) return 1;
+    return 0;
+}
+
+/* Whether a word is a brand but for one letter more, less, or changed, or two swapped. */
+static int is_nearly(const uint8_t *word, size_t length, const char *brand, size_t n) {
+    size_t i = 0, tail = 0, shorter = length < n ? length : n;
+    /* One change leaves either the first letter or the last as it is. */
+    if (word[0] != (uint8_t)brand[0] && word[length - 1] != (uint8_t)brand[n - 1]) return 0;
+    while (i < shorter && word[i] == (uint8_t)brand[i]) i++;
+    while (tail < shorter - i && word[length - 1 - tail] == (uint8_t)brand[n - 1 - tail]) tail++;
+    size_t left = length - i - tail, right = n - i - tail;
+    if (left + right == 0) return 0;
+    if (left <= 1 && right <= 1) return 1;
+    return left == 2 && right == 2 && word[i] == (uint8_t)brand[i + 1] && word[i + 1] == (uint8_t)brand[i];
+}
+
+static int has_near_brand(url_part name) {
+    for (size_t start = 0, i = 0; i <= name.length; i++) {
+        if (i < name.length && name.bytes[i] != '-') continue;
+        size_t length = i - start, least = length < 6 ? 5 : length - 1, most = length + 2;
+        if (length >= 4 && least <= LONGEST_BRAND) {
+            size_t b = brands_by_length[least];
+            size_t end = brands_by_length[most <= LONGEST_BRAND + 1 ? most : LONGEST_BRAND + 1];
+            for (; b < end; b++) {
+                const uint8_t which = brands_ordered[b];
+                if (is_nearly(name.bytes + start, length, brands[which], brands_lengths[which])) return 1;
+            }
+        }
+        start = i + 1;
+    }
+    return 0;
+}
+
+/* --- parts of the host ------------------------------------------------------------------------------ */
+
+typedef struct {
+    url_part suffix, name, sub; /* "co.uk", "example", "www.shop"; nothing where there is none */
+    size_t subs;                /* labels of `sub` */
+} host_parts;
+
+/* The labels that registries sell under a country: without the whole list, good enough for a shape. */
+static int is_second_level(const uint8_t *label, size_t length) {
+    static const char *const known[] = {"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strlen(known[i]) == length && memcmp(label, known[i], length) == 0) return 1;
+    return 0;
+}
+
+static size_t label_before(const uint8_t *host, size_t end) {
+    while (end > 0 && host[end - 1] != '.') end--;
+    return end;
+}
+
+static host_parts split_host(url_part host) {
+    host_parts p = {{host.bytes, 0}, host, {host.bytes, 0}, 0};
+    size_t end = host.length, start = label_before(host.bytes, end);
+    if (start == 0) return p;
+    size_t second = label_before(host.bytes, start - 1);
+    if (second > 0 && end - start == 2 && is_second_level(host.bytes + second, start - 1 - second)) {
+        start = second;
+        second = label_before(host.bytes, start - 1);
+    }
+    p.suffix = (url_part){host.bytes + start, end - start};
+    p.name = (url_part){host.bytes + second, start - 1 - second};
+    if (second > 0) {
+        p.sub.length = second - 1;
+        p.subs = 1;
+        for (size_t i = 0; i + 1 < second; i++) p.subs += host.bytes[i] == '.';
+    }
+    return p;
+}
+
+/* --- words ------------------------------------------------------------------------------------------ */
+
+static size_t bucket(size_t value, const uint8_t *edges, size_t n) {
+    size_t i = 0;
+    while (i < n && value >= edges[i]) i++;
+    return i;
+}
+
+static void put_count(byte_sink *out, char name, size_t count) {
+    sink_byte(out, ' ');
+    sink_byte(out, (uint8_t)name);
+    sink_byte(out, (uint8_t)('0' + (count < 9 ? count : 9)));
+}
+
+static uint32_t mix(uint32_t h, uint32_t value) { return (h ^ value) * 0x9E3779B1u; }
+
+static uint32_t mix_bytes(uint32_t h, url_part text) {
+    for (size_t i = 0; i < text.length; i++) h = mix(h, text.bytes[i]);
+    return mix(h, 0x100);
+}
+
+/* Runs of letters become 'a', of digits '0'; the rest stays. */
+static uint32_t mix_shape(uint32_t h, url_part text) {
+    uint8_t before = 0;
+    for (size_t i = 0, n = 0; i < text.length && n < SHAPE_BYTES; i++) {
+        uint8_t c = text.bytes[i], kind = is_digit(c) ? '0' : is_alpha(c) || c >= 0x80 ? 'a' : c;
+        if (kind == before && (kind == '0' || kind == 'a')) continue;
+        h = mix(h, before = kind);
+        n++;
+    }
+    return mix(h, 0x100);
+}
+
+/* A hash as a word of four letters: a cross of several counts is one n-gram. */
+static void put_cross(byte_sink *out, uint32_t h) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+    h ^= h >> 15;
+    sink_byte(out, ' ');
+    for (int i = 0; i < 4; i++, h >>= 5) sink_byte(out, (uint8_t)letters[h & 31]);
+}
+
+static void put_mark(byte_sink *out, int set, const char *mark, uint32_t *which, uint32_t bit) {
+    if (!set) return;
+    sink_byte(out, ' ');
+    bk_sink_text(out, mark);
+    *which |= bit;
+}
+
+static size_t count_digits(url_part text) {
+    size_t n = 0;
+    for (size_t i = 0; i < text.length; i++) n += (size_t)is_digit(text.bytes[i]);
+    return n;
+}
+
+/* Letters in place of the digits that look like them. */
+static url_part without_digits(url_part text, uint8_t *out, size_t capacity) {
+    url_part plain = {out, text.length < capacity ? text.length : capacity};
+    for (size_t i = 0; i < plain.length; i++) {
+        uint8_t c = text.bytes[i];
+        out[i] = c == '0' ? 'o' : c == '1' ? 'l' : c == '3' ? 'e' : c == '4' ? 'a' : c == '5' ? 's' : c;
+    }
+    return plain;
+}
+
+void bk_url_structure(byte_sink *out, url_part host, url_part path, url_part query, uint32_t marks) {
+    static const uint8_t host_edges[] = {8, 12, 16, 20, 25, 30, 40, 60}, name_edges[] = {4, 6, 8, 10, 13, 16, 20, 26};
+    static const uint8_t digit_edges[] = {1, 2, 4, 8}, path_edges[] = {1, 5, 10, 20, 40, 80};
+    static const uint8_t path_digit_edges[] = {1, 3, 8, 16}, query_edges[] = {1, 10, 40};
+    host_parts parts = split_host(host);
+    url_part first = {path.bytes, 0}, last = {path.bytes, 0}, ending = {path.bytes, 0};
+    size_t depth = 0, hyphens = 0;
+    for (size_t i = 0, start = 0; i <= path.length; i++) {
+        if (i < path.length && path.bytes[i] != '/') continue;
+        if (i > start) {
+            last = (url_part){path.bytes + start, i - start};
+            if (depth++ == 0) first = last;
+        }
+        start = i + 1;
+    }
+    for (size_t i = 0; i < last.length; i++)
+        if (last.bytes[i] == '.') ending = (url_part){last.bytes + i + 1, last.length - i - 1};
+    if (ending.length > 4) ending.length = 4;
+    for (size_t i = 0; i < host.length; i++) hyphens += host.bytes[i] == '-';
+    size_t subs = parts.subs < 4 ? parts.subs : 4, l = bucket(host.length, host_edges, 8);
+    size_t r = bucket(parts.name.length, name_edges, 8), d = bucket(count_digits(host), digit_edges, 4);
+    size_t p = depth < 5 ? depth : 5, e = bucket(path.length, path_edges, 6);
+    size_t g = bucket(count_digits(path), path_digit_edges, 4), q = bucket(query.length, query_edges, 3);
+    if (hyphens > 4) hyphens = 4;
+    const size_t counts[] = {l, r, subs, d, hyphens, p, e, g, q};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_count(out, "lrsdyplgq"[i], counts[i]);
+#define CROSS(n, a, b, c, d) mix(mix(mix(mix(n, (uint32_t)(a)), (uint32_t)(b)), (uint32_t)(c)), (uint32_t)(d))
+    put_cross(out, mix_bytes(CROSS(1, subs, hyphens, d, 0), parts.suffix));
+    put_cross(out, mix_bytes(CROSS(2, r, p, 0, 0), parts.suffix));
+    put_cross(out, mix_shape(3, parts.name));
+    put_cross(out, CROSS(4, subs, l, p, q));
+    put_cross(out, mix_bytes(mix_bytes(CROSS(5, p, q, 0, 0), parts.suffix), ending));
+    put_cross(out, mix_bytes(CROSS(6, p, e, g, 0), ending));
+    put_cross(out, mix_bytes(mix(CROSS(7, subs, r, p, d), (uint32_t)hyphens), parts.suffix));
+    put_cross(out, mix_shape(mix_shape(8, first), last));
+#undef CROSS
+    uint8_t plain_name[64], plain_sub[128];
+    url_part name = without_digits(parts.name, plain_name, sizeof plain_name);
+    url_part sub = without_digits(parts.sub, plain_sub, sizeof plain_sub);
+    int own = is_brand(parts.name) && !(marks & URL_LOOKALIKE);
+    int in_name = !own && has_word(parts.name, &brand_list, 3);
+    uint32_t which = 0;
+    put_mark(out, own, "=b", &which, 1);
+    put_mark(out, in_name, "~b", &which, 2);
+    put_mark(out, !own && !in_name && has_word(name, &brand_list, 5), "xb", &which, 4);
+    put_mark(out, !own && !in_name && has_near_brand(name), "nb", &which, 8);
+    put_mark(out, has_word(sub, &brand_list, 4), "sb", &which, 16);
+    put_mark(out, has_word(path, &brand_list, 4) || has_word(query, &brand_list, 4), "pb", &which, 32);
+    put_mark(out, has_word(parts.name, &lure_list, 4), "rw", &which, 64);
+    put_mark(out, has_word(parts.sub, &lure_list, 4), "sw", &which, 128);
+    put_mark(out, has_word(path, &lure_list, 4) || has_word(query, &lure_list, 4), "pw", &which, 256);
+    static const char *const names[] = {"ip", "pt", "ui", "id", "la", "rd", "tr"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        put_mark(out, (int)(marks >> i & 1), names[i], &which, 512u << i);
+    put_cross(out, mix(9, which));
+}
