@@ -1,1 +1,123 @@
-"""."""
+"""Attacks on mails: disguises of the text, text for filters alone, text as pictures."""
+
+import html
+import re
+from collections.abc import Callable
+from email import message_from_bytes
+from email.message import Message
+from urllib.parse import quote
+
+from buckler.attacks.attack import Scene, attack
+from buckler.attacks.text import invisible, many_homoglyphs, typing_errors
+from buckler.normalisers.email import MAX_MESSAGE_BYTES, parts, text_of
+
+_TAGS = re.compile(r"(<[^<>]*>)")
+_LINK = re.compile(r"https?://[^\s\"'<>)\]]+")
+_MAX_BENIGN = 3000
+
+
+def _rewritten(raw: str, change: Callable[[str, bool], str]) -> str:
+    """Change the text of each text part; `change` is told whether it is HTML."""
+    data = raw.encode("utf-8", "surrogateescape")[:MAX_MESSAGE_BYTES]
+    try:
+        message = message_from_bytes(data)
+        found = [part for part in parts(message) if _is_text(part)]
+        for part in found:
+            text = text_of(part)
+            made = change(text, part.get_content_subtype() == "html")
+            if made != text:
+                del part["Content-Transfer-Encoding"]
+                part.set_payload(made.encode("utf-8", "replace").decode(), "utf-8")
+        return message.as_bytes().decode("utf-8", "surrogateescape")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, IndexError):
+        return raw  # not a message that can be taken apart
+
+
+def _is_text(part: Message) -> bool:
+    whole = not part.is_multipart() and part.get_content_maintype() == "text"
+    return whole and not part.get_filename()
+
+
+def _visible(text: str, is_html: bool, change: Callable[[str], str]) -> str:
+    if not is_html:
+        return change(text)
+    pieces = _TAGS.split(text)
+    pieces[::2] = [change(piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _benign_words(scene: Scene) -> str:
+    """Return the text of a benign mail."""
+    data = scene.benign_text().encode("utf-8", "surrogateescape")
+    try:
+        texts = [text_of(part) for part in parts(message_from_bytes(data)) if _is_text(part)]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, IndexError):
+        return ""
+    return " ".join(_TAGS.sub(" ", " ".join(texts)).split())[:_MAX_BENIGN]
+
+
+@attack("homoglyphs", "message")
+def homoglyphs_in_text(raw: str, scene: Scene) -> str:
+    """Letters of other alphabets in three words of ten."""
+    return _rewritten(raw, lambda t, h: _visible(t, h, lambda p: many_homoglyphs(p, scene)))
+
+
+@attack("invisible", "message")
+def invisible_in_text(raw: str, scene: Scene) -> str:
+    """Characters without width inside every other word."""
+    return _rewritten(raw, lambda t, h: _visible(t, h, lambda p: invisible(p, scene)))
+
+
+@attack("typing-errors", "message")
+def typing_errors_in_text(raw: str, scene: Scene) -> str:
+    """Letters swapped or left out."""
+    return _rewritten(raw, lambda t, h: _visible(t, h, lambda p: typing_errors(p, scene)))
+
+
+@attack("hidden-text", "message")
+def hidden_text(raw: str, scene: Scene) -> str:
+    """The text of a benign mail, where only filters read it."""
+    words = html.escape(_benign_words(scene))
+
+    def add(text: str, is_html: bool) -> str:
+        return f'{text}\n<div style="display:none">{words}</div>' if is_html else text
+
+    return _rewritten(raw, add)
+
+
+@attack("benign-text", "message")
+def benign_text(raw: str, scene: Scene) -> str:
+    """The text of a benign mail below, as if it had been answered."""
+    words = _benign_words(scene)
+
+    def add(text: str, is_html: bool) -> str:
+        quoted = f"<hr><p>{html.escape(words)}</p>" if is_html else f"\n\n> {words}"
+        return text + quoted
+
+    return _rewritten(raw, add)
+
+
+@attack("image-only", "message")
+def image_only(raw: str, scene: Scene) -> str:
+    """The text as a picture with a link; nothing is left to read."""
+
+    def replace(text: str, is_html: bool) -> str:
+        link = _LINK.search(text)
+        target = link[0] if link is not None else f"https://{scene.below(10**6)}.example/"
+        if not is_html:
+            return target
+        return f'<a href="{html.escape(target)}"><img src="cid:image{scene.below(1000)}"></a>'
+
+    return _rewritten(raw, replace)
+
+
+@attack("wrapped-links", "message")
+def wrapped_links(raw: str, scene: Scene) -> str:
+    """Links through redirectors that everybody trusts."""
+    openers = ("https://www.google.com/url?q=", "https://l.facebook.com/l.php?u=",
+               "https://www.bing.com/ck/a?u=")  # fmt: skip
+
+    def wrap(match: re.Match[str]) -> str:
+        return scene.one_of(openers) + quote(html.unescape(match[0]), safe="")
+
+    return _rewritten(raw, lambda text, _: _LINK.sub(wrap, text))

@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from buckler.errors import InputError
+from buckler.events.derived import derive
 from buckler.events.grouping import group_of
 from buckler.events.quarantine import Quarantine
-from buckler.events.reading import Wanted, find_inputs, get_reader
+from buckler.events.reading import Chunk, Wanted, find_inputs, get_reader
 from buckler.normalisers import CanonicalTexts, get_normaliser
 from buckler.tasks import Task
 
 UNLABELLED = -1
 _CANONICAL = "canonical form"
 TARGET = "target"  # a column of merged opinions
-FILE = "file"  # kept, it says which file an event stood in, unless the data have such a column
 MADE_FROM = "made from"  # a column of lists: the groups of real events that a specimen stems from
 
 TIMES = ("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated")
@@ -154,9 +154,7 @@ def collect_events(
                 chunk.columns.pop("folder", None)
             if label_column and "label" not in chunk.columns:
                 raise InputError(f"{path}: no column named {label_column}")
-            if FILE in keep and FILE not in chunk.columns:
-                chunk.columns[FILE] = pa.array([path.name] * len(chunk.text), pa.string())
-            parts.append(_events(chunk.text, chunk.columns, chunk.rows, path, task, quarantine))
+            parts.append(_events(chunk, path, task, keep, quarantine))
             if on_progress is not None:
                 on_progress(chunk.size_bytes)
     total = sum(len(part) for part in parts)
@@ -197,13 +195,9 @@ def concatenate(parts: list[Events]) -> Events:
 
 
 def _events(
-    text: pa.Array,
-    columns: dict[str, pa.Array],
-    rows: npt.NDArray[np.int64],
-    path: Path,
-    task: Task,
-    quarantine: Quarantine,
+    chunk: Chunk, path: Path, task: Task, keep: tuple[str, ...], quarantine: Quarantine
 ) -> Events:
+    text, columns, rows = chunk.text, chunk.columns, chunk.rows
     labels = np.full(len(text), UNLABELLED, np.int32)
     good = np.ones(len(text), bool)
     if "label" in columns:
@@ -217,6 +211,7 @@ def _events(
     elif "folder" in columns:
         labels = _class_indices(columns["folder"].to_pylist(), task)
     texts = task.canonical.canonical_column(text, task.max_bytes)
+    derive(columns, keep, path, texts)
     table = _table(text, columns, texts, labels, task)
     events = Events(table, texts, labels)
     return events if good.all() else events.take(np.flatnonzero(good))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from buckler import _kernel
 from buckler.errors import SettingsError
+from buckler.normalisers import email_v2
 from buckler.normalisers.canonical import CanonicalTexts, arrow_columns
 from buckler.normalisers.email import email_fields
 from buckler.normalisers.features import FeatureSchema
@@ -89,6 +90,8 @@ NORMALISERS = {
         Normaliser("text-v1", 2),
         Normaliser("command-v1", 3),
         Normaliser("email-v1", 2, email_fields),
+        Normaliser("email-v2", 2, email_v2.email_fields),
+        Normaliser("email-auth-v1", 2, email_v2.email_auth_fields),
     )
 }
 

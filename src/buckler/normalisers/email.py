@@ -28,38 +28,44 @@ def email_fields(raw: str | bytes) -> str:
 
     Never raises on any input: what cannot be parsed as MIME is judged as the text that it is.
     """
-    if isinstance(raw, str):
-        raw = raw.encode("utf-8", "surrogateescape" if _only_escapes(raw) else "surrogatepass")
-    raw = _without_mbox_line(raw[:MAX_MESSAGE_BYTES])
-    message = _parse(raw)
+    message, data = parsed(raw)
     if message is None:
-        return _join("", raw.decode("utf-8", "replace"), [], [])
+        return joined(["", data.decode("utf-8", "replace"), "", ""])
     texts: list[str] = []
     targets: list[str] = []
     attachments: list[str] = []
     size = 0
-    for index, part in enumerate(_walk(message)):
-        if index == MAX_PARTS or size >= MAX_TEXT_CHARACTERS:
+    for part in parts(message):
+        if size >= MAX_TEXT_CHARACTERS:
             break
         if part.is_multipart():
             continue
         kind = part.get_content_type()
-        name = _header(part.get_filename() or "")
+        name = header(part.get_filename() or "")
         if name or part.get_content_maintype() != "text":
             attachments.append(f"{name} {kind}")
             continue
-        text = _text_of(part)
+        text = text_of(part)
         if kind == "text/html":
             targets += links(text, MAX_LINKS - len(targets)) if len(targets) < MAX_LINKS else []
             text = visible_text(text)
         texts.append(text[: MAX_TEXT_CHARACTERS - size])
         size += len(texts[-1])
-    return _join(_header(str(message.get("subject", ""))), " ".join(texts), targets, attachments)
+    subject = header(str(message.get("subject", "")))
+    return joined([subject, " ".join(texts), " ".join(targets), " ".join(attachments)])
 
 
-def _join(subject: str, text: str, targets: list[str], attachments: list[str]) -> str:
-    fields = (subject, text, " ".join(targets), " ".join(attachments))
+def joined(fields: list[str]) -> str:
+    """Join fields; a separator inside one becomes a space."""
     return _SEPARATOR.join(field.replace(_SEPARATOR, " ") for field in fields)
+
+
+def parsed(raw: str | bytes) -> tuple[Message | None, bytes]:
+    """Return the first MiB as a message (None where it cannot be one), and as bytes."""
+    if isinstance(raw, str):
+        raw = raw.encode("utf-8", "surrogateescape" if _only_escapes(raw) else "surrogatepass")
+    raw = _without_mbox_line(raw[:MAX_MESSAGE_BYTES])
+    return _parse(raw), raw
 
 
 def _only_escapes(text: str) -> bool:
@@ -83,11 +89,11 @@ def _parse(raw: bytes) -> Message | None:
         return None
 
 
-def _walk(message: Message) -> list[Message]:
-    """All parts, depth first, without recursion."""
+def parts(message: Message) -> list[Message]:
+    """Return all parts, at most MAX_PARTS, depth first, without recursion."""
     found: list[Message] = []
     waiting: list[Message] = [message]
-    while waiting and len(found) <= MAX_PARTS:
+    while waiting and len(found) < MAX_PARTS:
         part = waiting.pop()
         found.append(part)
         payload = part.get_payload()
@@ -96,7 +102,8 @@ def _walk(message: Message) -> list[Message]:
     return found
 
 
-def _text_of(part: Message) -> str:
+def text_of(part: Message) -> str:
+    """Return a part's text by its charset, else as UTF-8, else as Latin-1."""
     try:
         payload = part.get_payload(decode=True)
     except (ValueError, LookupError, binascii.Error):
@@ -118,7 +125,7 @@ def _decode(payload: bytes, charset: str) -> str:
     return payload.decode(charset)
 
 
-def _header(value: str) -> str:
+def header(value: str) -> str:
     """Decode a header's encoded words; bytes that make no sense become replacement characters."""
     value = value[:MAX_HEADER_CHARACTERS]
     if "=?" not in value:

@@ -11,7 +11,7 @@ EMAIL = Task(
         "phishing": "A message that deceives to get credentials, money, data or a click.",
     },
     bad=("spam", "phishing"),
-    normaliser="email-v1",
+    normaliser="email-v2",
     max_bytes=8192,
     text_columns=("raw", "message", "text"),
     group_by="sender-domain",

@@ -1,0 +1,36 @@
+"""Letters that only look like others, and characters that nobody sees: undone, and counted."""
+
+import re
+
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e007f]"
+)
+# Greek and Cyrillic letters that look like Latin ones.
+_LOOKALIKES = str.maketrans(
+    "АВЕЗІЈКМНОРЅСТУХЬавеѕіјкмнорстухҺһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ",
+    "ABE3IJKMHOPSCTYXbabesijkmhopctyxHhdqwABEZHIKMNOPTYXaeikvoptux",
+)
+_MIXED = re.compile(r"\w*(?:[A-Za-z]\w*[Ͱ-ӿԀ-ԯ]|[Ͱ-ӿԀ-ԯ]\w*[A-Za-z])\w*")
+
+
+def undisguised(text: str) -> tuple[str, int, int]:
+    """Return the text without disguise, and how many characters were unseen and words mixed.
+
+    A word of one alphabet stays: only words of Latin and Greek or Cyrillic letters are changed.
+    """
+    if text.isascii():
+        return text, 0, 0
+    text, unseen = _INVISIBLE.subn("", text)
+    mixed = 0
+
+    def latin(match: re.Match[str]) -> str:
+        nonlocal mixed
+        mixed += 1
+        return match[0].translate(_LOOKALIKES)
+
+    words = [
+        _MIXED.sub(latin, word) if not word.isascii() and len(word) < 200 else word
+        for word in re.split(r"(\s+)", text)
+    ]
+    return "".join(words), unseen, mixed
