@@ -16,7 +16,7 @@ from buckler.normalisers.features import matrix
 from buckler.students import Examples, get_student
 from buckler.tasks import get_task
 
-TASK = Path(__file__).resolve().parents[1] / "examples" / "pe-headers" / "task.toml"
+TASK = Path(__file__).resolve().parents[1] / "examples" / "pe" / "task.toml"
 EPOCHS = 12
 
 

@@ -227,7 +227,7 @@ def test_pe_headers_of_the_public_set(real_data, tmp_path):
 
     from sklearn.metrics import roc_auc_score
 
-    task = get_task(Path(__file__).parents[1] / "examples/pe-headers/task.toml")
+    task = get_task(Path(__file__).parents[1] / "examples/pe/task.toml")
     train = collect_events([real_data / "pe/clamp-train.parquet"], task)
     test = collect_events([real_data / "pe/clamp-test.parquet"], task)
     fitted = fit_student(train, task, "trees", {"epochs": 16}, folds=2)

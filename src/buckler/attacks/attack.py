@@ -79,6 +79,8 @@ class Attack:
 
     def __call__(self, text: str, scene: Scene) -> str:
         """Return the changed event; its context (parent, user, …) stays."""
+        if "row" in self.media:  # numbers, in which any byte may stand
+            return self.change(text, scene)
         head, separator, context = text.partition(_SEPARATOR)
         return self.change(head, scene) + separator + context
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from buckler.events.derived import derive
 from buckler.events.grouping import group_of
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Wanted, find_inputs, get_reader
+from buckler.events.times import seconds_of
 from buckler.normalisers import CanonicalTexts, get_normaliser
 from buckler.tasks import Task
 
@@ -267,7 +267,7 @@ def _timestamps(column: pa.Array | None, n: int) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = pa.array([_seconds(text) for text in column.to_pylist()], pa.int64())
+        column = pa.array([seconds_of(text) for text in column.to_pylist()], pa.int64())
     if pa.types.is_timestamp(column.type):
         seconds = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     elif pa.types.is_integer(column.type):
@@ -281,15 +281,3 @@ def _timestamps(column: pa.Array | None, n: int) -> pa.Array:
             pc.greater(seconds, unit * 100_000_000), pc.divide(seconds, unit), seconds
         )
     return pc.if_else(pc.equal(seconds, 0), None, seconds)
-
-
-def _seconds(text: str | None) -> int | None:
-    try:
-        return int(float(text or ""))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        moment = datetime.fromisoformat((text or "").strip())
-    except ValueError:
-        return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -100,7 +100,18 @@ def reader(kind: type[Reader]) -> type[Reader]:
 
 @cache
 def _readers() -> dict[str, type[Reader]]:
-    for module in ("parquet", "csv", "jsonl", "auditd", "lines", "mail", "outlook", "evtx"):
+    for module in (
+        "parquet",
+        "csv",
+        "jsonl",
+        "auditd",
+        "lines",
+        "mail",
+        "outlook",
+        "evtx",
+        "pe",
+        "alerts",
+    ):
         import_module(f"buckler.events.{module}")
     for entry in entry_points(group="buckler.readers"):
         reader(entry.load())

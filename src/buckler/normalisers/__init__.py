@@ -6,17 +6,20 @@ any rule is a new id, never a silent difference. The rules stand in docs/normali
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from buckler import _kernel
 from buckler.errors import SettingsError
-from buckler.normalisers import email_v2
+from buckler.normalisers import email_v2, pe
 from buckler.normalisers.canonical import CanonicalTexts, arrow_columns
 from buckler.normalisers.email import email_fields
 from buckler.normalisers.features import FeatureSchema
+from buckler.normalisers.pe import PE
 
 __all__ = [
     "FEATURES",
     "NORMALISERS",
+    "PE",
     "CanonicalTexts",
     "FeatureSchema",
     "Normaliser",
@@ -104,16 +107,20 @@ def get_normaliser(name: str, features: FeatureSchema | None = None) -> Normalis
     SettingsError
         If this version of Buckler does not know it, or it does not fit the features.
     """
-    if name == FEATURES:
+    if name in (FEATURES, PE):
         if not features:
-            raise SettingsError(f"normaliser {FEATURES!r} needs the names of the features")
+            raise SettingsError(f"normaliser {name!r} needs the names of the features")
         if len(set(features.names)) < len(features):
             raise SettingsError("a feature is named twice")
-        return Normaliser(FEATURES, 0, features.canonical, features)
+        if name == FEATURES:
+            return Normaliser(FEATURES, 0, features.canonical, features)
+        if (wrong := pe.check_names(features)) is not None:
+            raise SettingsError(wrong)
+        return Normaliser(PE, 0, partial(pe.row_of, features=features), features)
     if features:
-        raise SettingsError(f"normaliser {name!r} knows no features: use {FEATURES!r}")
+        raise SettingsError(f"normaliser {name!r} knows no features: use {FEATURES!r} or {PE!r}")
     try:
         return NORMALISERS[name]
     except KeyError:
-        known = ", ".join(sorted([*NORMALISERS, FEATURES]))
+        known = ", ".join(sorted([*NORMALISERS, FEATURES, PE]))
         raise SettingsError(f"unknown normaliser {name!r}: this version knows {known}") from None

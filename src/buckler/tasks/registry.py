@@ -6,15 +6,20 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from buckler.errors import SettingsError
-from buckler.normalisers import FEATURES
+from buckler.normalisers import FEATURES, PE
 from buckler.settings_file import read_settings
+from buckler.tasks.alert_triage import ALERT_TRIAGE
 from buckler.tasks.command_line import COMMAND_LINE
 from buckler.tasks.email import EMAIL
+from buckler.tasks.pe import PE_TASK
 from buckler.tasks.task import Task
 from buckler.tasks.url_category import URL_CATEGORY
 from buckler.tasks.url_threat import URL_THREAT
 
-_BUILT_IN = {task.name: task for task in (COMMAND_LINE, EMAIL, URL_CATEGORY, URL_THREAT)}
+_BUILT_IN = {
+    task.name: task
+    for task in (ALERT_TRIAGE, COMMAND_LINE, EMAIL, PE_TASK, URL_CATEGORY, URL_THREAT)
+}
 
 
 def list_tasks() -> list[Task]:
@@ -76,7 +81,7 @@ def _task_from_toml(path: Path) -> Task:
     if parsed.features is not None:
         rows = parsed.features
         settings |= {"numbers": rows.numbers, "categories": rows.categories, "medium": "row"}
-        settings["normaliser"] = FEATURES
+        settings["normaliser"] = PE if parsed.normaliser == PE else FEATURES
         settings["max_bytes"] = 4 * (len(rows.numbers) + len(rows.categories))
     try:
         return Task(**settings)

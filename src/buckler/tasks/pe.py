@@ -1,0 +1,20 @@
+"""pe: is this Windows program malware?"""
+
+from buckler.normalisers.pe import NUMBERS, PE
+from buckler.tasks.task import Task
+
+PE_TASK = Task(
+    name="pe",
+    description="Windows programs as benign or malware, by headers, tables, strings and bytes",
+    classes={
+        "benign": "A program that does what its user expects.",
+        "malware": "A program that harms, spies, extorts, or brings others that do.",
+    },
+    bad=("malware",),
+    normaliser=PE,
+    max_bytes=4 * len(NUMBERS),
+    text_columns=("features", "file"),
+    aliases={"malicious": "malware", "goodware": "benign", "1": "malware", "0": "benign"},
+    medium="row",
+    numbers=NUMBERS,
+)
