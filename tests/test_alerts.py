@@ -129,20 +129,19 @@ def test_suricata_and_wazuh_and_tables(tmp_path):
     assert dict(quarantine.reasons) == {"no time": 1}
 
 
+_NAMES = ("timestamp", "alert", "event_type", "src_ip", "rule", "host", "level")
+_nested = st.dictionaries(
+    st.sampled_from(["signature", "severity", "name", "level"]), st.text(max_size=5)
+)
+_values = st.none() | st.text(max_size=8) | st.integers() | _nested
+
+
 @settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    st.lists(
-        st.dictionaries(
-            st.sampled_from(["timestamp", "alert", "event_type", "src_ip", "rule", "host", "level"]),
-            st.none() | st.text(max_size=8) | st.integers() | st.dictionaries(
-                st.sampled_from(["signature", "severity", "name", "level"]), st.text(max_size=5)),
-        )
-        | st.text(max_size=10),
-        max_size=8,
-    )
-)  # fmt: skip
+    st.lists(st.dictionaries(st.sampled_from(_NAMES), _values) | st.text(max_size=10), max_size=8)
+)
 def test_any_objects_pass_the_alert_reader(tmp_path, rows):
     path = tmp_path / "eve.json"
     path.write_text("\n".join(map(json.dumps, rows)))

@@ -46,9 +46,7 @@ POWERSHELL = "powershell -NoProfile -Command Invoke-Expression ('whoami'+' /all'
     "name",
     ["carets", "empty-quotes", "ticks", "random-case", "wide-spaces", "invisible", "homoglyphs"],
 )
-@pytest.mark.parametrize(
-    "text", ["schtasks.exe /create /tn updater /tr c:\\temp\\run.exe", POWERSHELL]
-)
+@pytest.mark.parametrize("text", ["schtasks.exe /create /tn updater /tr runner.exe", POWERSHELL])
 def test_the_canonical_form_undoes_these(name, text):
     for seed in range(20):
         made = get_attack(name, "command-line")(text, scene(seed))

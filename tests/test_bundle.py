@@ -69,7 +69,7 @@ def test_a_bundle_scores_as_the_student_that_it_was_made_from(tmp_path):
 )
 def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, bad, settings):
     names = [f"c{i}" for i in range(classes)]
-    task = Task("t", dict.fromkeys(names, "x"), tuple(names[i] for i in bad), "url-v1", 512)
+    task = Task("t", dict.fromkeys(names, "x"), tuple(names[i] for i in bad), "url-v2", 768)
     events = made_up_events(1200, np.random.default_rng(4))
     labels = np.array([events.texts[i][0] % classes for i in range(len(events))], np.int32)
     events = type(events)(events.table, events.texts, labels)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from buckler import _kernel
 from buckler.errors import SettingsError
-from buckler.normalisers import NORMALISERS, get_normaliser
+from buckler.events.duplicates import minhash, near_duplicates_of
+from buckler.normalisers import NORMALISERS, CanonicalTexts, get_normaliser
 
 URL, TEXT = get_normaliser("url-v1"), get_normaliser("text-v1")
 
@@ -279,4 +280,22 @@ def test_a_long_path_never_hides_the_structure():
     fields = url2("http://a.example/" + "x" * 5000 + "?" + "y" * 5000)
     assert fields[0] == "a.example"
     assert len(fields) == 5
-    assert fields[4].startswith(" l")
+    assert fields[4].startswith("\x1e l")
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.lists(st.sampled_from([b"a", b"bc", b"\x1f", b"\x1e", b"\x1f\x1e"])), max_size=6)
+)
+def test_derived_fields_are_cut_for_comparing(parts):
+    texts = [b"".join(p) for p in parts]
+    cut = CanonicalTexts.from_bytes(texts).without_derived()
+    assert [cut[i] for i in range(len(cut))] == [t.partition(b"\x1f\x1e")[0] for t in texts]
+
+
+def test_urls_of_the_same_build_are_no_near_duplicates():
+    forms = URL2.canonical_column(
+        pa.array(["http://a.example/river", "http://b.example/house"]), 768
+    )
+    digests = minhash(forms)
+    assert near_duplicates_of(digests[:1], digests[1:]).tolist() == [-1]

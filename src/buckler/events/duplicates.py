@@ -35,7 +35,8 @@ def first_of_each(hashes: npt.NDArray[np.void]) -> npt.NDArray[np.intp]:
 
 
 def minhash(texts: CanonicalTexts) -> Digests:
-    """Return MinHash signatures, uint32 [n, 128]."""
+    """Return MinHash signatures, uint32 [n, 128]; derived fields do not count."""
+    texts = texts.without_derived()
     digests = np.empty((len(texts), N_PERMUTATIONS), np.uint32)
     start = 0
     while start < len(texts):

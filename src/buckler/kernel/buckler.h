@@ -26,6 +26,9 @@ extern "C" {
 /* Separates the fields of a canonical form (ASCII "unit separator"). It cannot occur inside one. */
 #define BK_FIELD_SEPARATOR 0x1F
 
+/* Begins a field that only says again what stands before it, in another way. */
+#define BK_DERIVED 0x1E
+
 /* Bytes that a buffer passed to the n-gram functions must have beyond its stated length. */
 #define BK_PADDING 64
 

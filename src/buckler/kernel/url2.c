@@ -248,6 +248,7 @@ size_t bk_normalise_url2(url_normaliser plain, const uint8_t *text, size_t lengt
     if (result.length == before) write_target(&result, query, &marks);
     if (result.length == before) write_target(&result, path, &marks);
     sink_byte(&result, BK_FIELD_SEPARATOR);
+    sink_byte(&result, BK_DERIVED);
     bk_url_structure(&result, host, path, query, marks);
     return result.length;
 }

@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from buckler import _kernel
 
+SEPARATOR, DERIVED = 0x1F, 0x1E
+
 
 @dataclass(frozen=True)
 class CanonicalTexts:
@@ -41,6 +43,26 @@ class CanonicalTexts:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
         return CanonicalTexts(offsets, self.data[np.repeat(self.offsets[rows], lengths) + within])
+
+    def without_derived(self) -> "CanonicalTexts":
+        """Return the texts without fields that only say again what stands before them.
+
+        Such fields begin with DERIVED. Texts are compared without them: two that have no more in
+        common than their build are no near-duplicates.
+        """
+        marks = np.flatnonzero((self.data[1:] == DERIVED) & (self.data[:-1] == SEPARATOR))
+        if not len(marks):
+            return self
+        row = np.searchsorted(self.offsets, marks, side="right") - 1
+        inside = marks + 1 < self.offsets[row + 1]  # else the two bytes are of two texts
+        marks, row = marks[inside], row[inside]
+        ends = self.offsets[1:].copy()
+        ends[row[::-1]] = marks[::-1]  # of several in a text the first counts
+        kept = np.zeros(len(self.data) + 1, np.int8)
+        np.add.at(kept, self.offsets[:-1], 1)
+        np.add.at(kept, ends, -1)
+        offsets = np.concatenate([[0], np.cumsum(ends - self.offsets[:-1])]).astype(np.int64)
+        return CanonicalTexts(offsets, self.data[np.cumsum(kept[:-1]) > 0])
 
     @staticmethod
     def from_bytes(texts: Iterable[bytes]) -> "CanonicalTexts":
