@@ -46,7 +46,7 @@ def run(data: Path) -> None:
         [(name, f"{len(texts) / value:,.0f}") for name, value in seconds.items()],
     )
     mails = pq.read_table(data / "email" / "train.parquet")["raw"].slice(0, 1500).to_pylist()
-    email = get_normaliser("email-v1")
+    email = get_normaliser("email-v2")
     taken = in_turns({"mail": lambda: [email.canonical(m, 8192) for m in mails]}, 3)["mail"]
     size = sum(len(m.encode("utf-8", "surrogatepass")) for m in mails)
     print(f"\nmail to canonical form: {len(mails) / taken:,.0f}/s, {size / taken / 1e6:.1f} MB/s")

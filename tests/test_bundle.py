@@ -79,7 +79,7 @@ def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, bad, settin
     scores = scorer.score(events.table.column("text"))
     assert scores.probabilities.shape == (1200, classes)
     assert np.allclose(scores.probabilities.sum(axis=1), 1, atol=1e-5)
-    assert (scores.label_indices == labels).mean() > 0.8
+    assert (scores.label_indices == labels).mean() > 0.75
     verdict = scorer.score_one("http://example.com/x")
     assert sum(verdict.probabilities.values()) == pytest.approx(1, abs=1e-5)
     if bad:

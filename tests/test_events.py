@@ -57,7 +57,7 @@ def test_events_carry_labels_groups_and_times(tmp_path):
     assert events.labels.tolist() == [0, 1, 1]
     assert events.column("group").tolist() == ["a.co.uk", "b.github.io", "1.2.3.4"]
     assert events.column("ts").tolist() == [None, 1_700_000_000, 5]
-    assert events.texts[1] == b"b.github.io\x1f\x1f"
+    assert events.texts[1].startswith(b"b.github.io\x1f\x1f")
     assert len(set(events.column("id"))) == 3
 
 
@@ -251,7 +251,8 @@ def test_leaks_fail_loudly_are_dropped_or_are_let_pass(tmp_path):
     with pytest.raises(LeakError, match=r"1 stand in training too.*2 share a group.*'drop'"):
         check_leaks(training, test, OnLeak.FAIL)
     kept, after = check_leaks(training, test, OnLeak.DROP)
-    assert kept.texts[0] == b"c.example\x1f3\x1f" and len(kept) == 1 and not after.any
+    assert kept.texts[0].startswith(b"c.example\x1f3\x1f")
+    assert len(kept) == 1 and not after.any
     kept, found = check_leaks(training, test, OnLeak.ALLOW)
     assert len(kept) == 3 and found.any
     found.save(tmp_path / "leaks.npz")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buckler.events import collect_events
+from buckler.normalisers.disguise import undisguised
 from buckler.tasks import get_task, list_tasks
 from buckler.teachers.asking.fencing import fenced, without_hidden
 from buckler.teachers.asking.injection import detect_injection
@@ -34,7 +35,7 @@ def test_the_suite_has_sixty_for_each_text_task_in_many_tongues_and_disguises():
     assert len({i.language for i in suite}) >= 15
     assert len({i.disguise for i in suite}) >= 12
     assert len({(i.text, i.disguise) for i in suite}) == len(suite)
-    assert set(EVENTS) == {task.name for task in list_tasks()}
+    assert set(EVENTS) == {task.name for task in list_tasks() if task.medium != "row"}
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -47,7 +48,7 @@ def test_every_injection_arrives_in_the_event_and_stays_inside_the_fence(name):
         shown = task.readable(planted)
         wanted = text.replace("\n", " ").split()[0][:6]
         if task.medium != "url" and injection.disguise not in ("tag characters", "zero-width"):
-            assert wanted in shown, injection.name
+            assert wanted in shown or undisguised(wanted)[0] in shown, injection.name
         safe = fenced(without_hidden(shown), "0a1b2c3d")
         assert safe.count("\n") == 2 and safe.count("<<") == safe.count(">>") == 2
         assert "<|" not in safe and "[/INST]" not in safe

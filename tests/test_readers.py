@@ -231,13 +231,13 @@ def test_reading_goes_on_behind_any_cursor(tmp_path, suffix, monkeypatch):
 
 def test_folders_are_searched_and_what_cannot_be_read_is_passed_over(tmp_path):
     (tmp_path / "sub").mkdir()
-    for name in ("b.txt", "sub/a.csv", "c.exe"):
+    for name in ("b.txt", "sub/a.csv", "c.bin"):
         write(tmp_path / name, "text\nx\n")
     assert [p.name for p in find_inputs([tmp_path])] == ["b.txt", "a.csv"]
     with pytest.raises(InputError, match="no such file"):
         find_inputs([tmp_path / "none"])
     with pytest.raises(InputError, match="no reader for this suffix"):
-        get_reader(tmp_path / "c.exe")
+        get_reader(tmp_path / "c.bin")
     with pytest.raises(InputError, match="no file there"):
         (tmp_path / "empty").mkdir()
         find_inputs([tmp_path / "empty"])

@@ -260,7 +260,7 @@ def test_each_gate_stops_what_it_should_and_counts_it():
         Draft(raw[bad[0]], cells[0]),
         Draft("http://unique-one.example/some/long/path/here", cells[0]),
         Draft("http://unique-one.example/some/long/path/here", cells[1]),
-        Draft(raw[bad[1]] + "&utm_source=" + "x1y2z3" * 3, cells[1], (int(bad[1]),)),
+        Draft(raw[bad[1]] + "&session=" + "x1y2z3" * 3, cells[1], (int(bad[1]),)),
         Draft("http://contradicted.example/abcdef/ghijkl", cells[2]),
         *(Draft(text, cells[k % 3]) for k, text in enumerate(fresh)),
     ]

@@ -34,7 +34,7 @@ confidence = 0.7
 
 [[rule]]
 label = "benign"
-pattern = '/[0-9]+\\x1f$'
+pattern = '/[0-9]+\\x1f\\x1f'
 """
 
 

@@ -19,6 +19,7 @@ MAX_COMMAND = 1 << 16
 _SERIAL = re.compile(rb"msg=audit\((\d{1,12})\.\d{1,6}:(\d{1,20})\)")
 _ARGUMENT = re.compile(rb' a(\d{1,4})(?:\[\d{1,5}\])?=(?:"([^"]*)"|([0-9A-Fa-f]+))')
 _FIELD = re.compile(rb' (exe|uid|comm|UID)=(?:"([^"]*)"|([^\s"]+))')
+_NEEDS_QUOTES = re.compile(r"[\s'\"]")
 _NODE = re.compile(rb"^node=(\S{1,253}) ")
 
 
@@ -93,6 +94,7 @@ def _chunk(
 
 def _programs(path: Path, block: Block, quarantine: Quarantine) -> list[_Program]:
     found: dict[bytes, _Program] = {}
+    done: list[_Program] = []
     for row, line in enumerate(block.data.splitlines(), block.first_row):
         execve = b"type=EXECVE " in line[:300]
         if not execve and b"type=SYSCALL " not in line[:300]:
@@ -104,6 +106,9 @@ def _programs(path: Path, block: Block, quarantine: Quarantine) -> list[_Program
             quarantine.add(path, row, "a record without a serial number", line)
             continue
         program = found.get(match.group(2))
+        if program is not None and execve and program.arguments and b" a0=" in line:
+            done.append(program)  # numbers begin anew when the daemon does
+            program = None
         if program is None:
             program = found[match.group(2)] = _Program(row, match.group(1))
         if execve:
@@ -118,7 +123,7 @@ def _programs(path: Path, block: Block, quarantine: Quarantine) -> list[_Program
         node = _NODE.match(line)
         if node is not None:
             program.host = node.group(1)
-    return list(found.values())
+    return sorted([*done, *found.values()], key=lambda program: program.row)
 
 
 def _add_arguments(program: _Program, line: bytes) -> None:
@@ -154,6 +159,6 @@ def _as_object(program: _Program) -> dict[str, str | None]:
 
 def _quoted(word: str) -> str:
     """Return a word so that its ends can be seen."""
-    if word and not any(c.isspace() or c in "'\"" for c in word):
+    if word and not _NEEDS_QUOTES.search(word):
         return word
     return "'" + word.replace("'", "'\\''") + "'"

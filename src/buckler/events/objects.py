@@ -12,6 +12,7 @@ import pyarrow as pa
 from buckler.events.quarantine import Quarantine
 
 Names = Mapping[str, tuple[str, ...]]
+Getter = tuple[str, Callable[[dict[str, Any]], Any] | None]
 
 
 def columns_of(
@@ -31,7 +32,10 @@ def columns_of(
     pass_over
         Objects without any of the text's names are other kinds of events: counted, not set aside.
     """
-    getters = {role: [_getter(name) for name in tried] for role, tried in names.items()}
+    getters = {
+        role: [(name, _getter(name) if "." in name else None) for name in tried]
+        for role, tried in names.items()
+    }
     texts = getters.pop("text", None)
     found: dict[str, list[Any]] = {role: [] for role in getters}
     text: list[bytes] = []
@@ -63,9 +67,9 @@ def reach(value: dict[str, Any], name: str) -> Any:
     return _getter(name)(value)
 
 
-def _first(value: dict[str, Any], getters: list[Callable[[dict[str, Any]], Any]]) -> Any:
-    for get in getters:
-        found = get(value)
+def _first(value: dict[str, Any], getters: list[Getter]) -> Any:
+    for name, reach_in in getters:
+        found = value.get(name) if reach_in is None else reach_in(value)
         if found is not None and not isinstance(found, dict):
             return found
     return None
@@ -92,5 +96,7 @@ def _getter(name: str) -> Callable[[dict[str, Any]], Any]:
 def _as_text(value: Any) -> str | None:
     if value is None:
         return None
+    if type(value) is int:
+        return str(value)
     text = value if isinstance(value, str) else json.dumps(value)
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -19,6 +19,10 @@ static size_t refang(const uint8_t *text, size_t length, uint8_t *out) {
         {"[:]", ":"},  {"(:)", ":"},   {"[/]", "/"},   {"[://]", "://"}, {"[@]", "@"},    {"[at]", "@"},
     };
     size_t w = 0;
+    if (!memchr(text, '[', length) && !memchr(text, '(', length) && !memchr(text, '{', length)) {
+        memcpy(out, text, length);
+        return length;
+    }
     for (size_t i = 0; i < length;) {
         size_t k = 0, n = sizeof known / sizeof *known;
         if (text[i] == '[' || text[i] == '(' || text[i] == '{')
@@ -75,6 +79,12 @@ static size_t write_address(url_part host, uint8_t *out) {
 /* Letters of other alphabets become the Latin ones that they look like. */
 static size_t write_latin(url_part host, uint8_t *out, uint32_t *marks) {
     size_t w = 0;
+    uint8_t seen = 0;
+    for (size_t i = 0; i < host.length; i++) seen |= host.bytes[i];
+    if (seen < 0x80) {
+        memcpy(out, host.bytes, host.length);
+        return host.length;
+    }
     for (size_t i = 0; i < host.length;) {
         uint32_t point;
         size_t used = bk_utf8_read(host.bytes + i, host.length - i, &point);
@@ -135,10 +145,13 @@ static size_t write_query(url_part query, uint8_t *out, uint32_t *marks) {
 
 /* Where another URL begins inside; the length of the text if none does. */
 static size_t find_target(url_part text) {
-    for (size_t i = 0; i + 8 < text.length; i++) {
-        if (lower(text.bytes[i]) != 'h' || !bk_starts_with(text.bytes + i, text.length - i, "http")) continue;
-        size_t at = i + 4 + (lower(text.bytes[i + 4]) == 's');
-        if (text.bytes[at] == ':' && at + 2 < text.length && text.bytes[at + 1] == '/') return i;
+    for (size_t at = 0; at < text.length; at++) {
+        const uint8_t *colon = memchr(text.bytes + at, ':', text.length - at);
+        if (!colon) break;
+        at = (size_t)(colon - text.bytes);
+        if (at + 2 >= text.length || colon[1] != '/') continue;
+        if (at >= 5 && bk_starts_with(colon - 5, 5, "https")) return at - 5;
+        if (at >= 4 && bk_starts_with(colon - 4, 4, "http")) return at - 4;
     }
     return text.length;
 }

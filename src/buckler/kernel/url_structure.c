@@ -5,36 +5,40 @@
 #include "url2.h"
 #include "url_words.h"
 
-enum { SHAPE_BYTES = 24, CROSSES = 8, LETTERS = 26 };
+enum { SHAPE_BYTES = 24, NO_PAIR = 26 * 26 };
 
-typedef struct {
-    const char *const *words; /* sorted */
-    const uint8_t *lengths, *by_pair; /* where the words of each pair of first letters begin */
-} word_list;
-static const word_list brand_list = {brands, brands_lengths, brands_by_pair};
-static const word_list lure_list = {lures, lures_lengths, lures_by_pair};
+enum { BRAND = 1, LURE = 2 }; /* what words were found */
 
-/* Begin and end of the words that start with the two letters here. */
-static const uint8_t *words_from(const word_list *list, url_part text, size_t at) {
-    static const uint8_t none[2] = {0, 0};
+/* Where the words begin that start with the two letters here, in the list and in the next pair's; or none. */
+static size_t pair_at(url_part text, size_t at) {
     uint32_t first = lower(text.bytes[at]) - (uint32_t)'a', second = lower(text.bytes[at + 1]) - (uint32_t)'a';
-    return first > 25 || second > 25 ? none : list->by_pair + 26 * first + second;
+    return first > 25 || second > 25 ? NO_PAIR : 26 * first + second;
 }
 
-/* Whether one of the words, of at least `least` letters, stands anywhere in the text. */
-static int has_word(url_part text, const word_list *list, size_t least) {
-    for (size_t i = 0; i + least <= text.length; i++) {
-        const uint8_t *range = words_from(list, text, i);
-        for (size_t w = range[0]; w < range[1]; w++)
-            if (list->lengths[w] >= least && bk_starts_with(text.bytes + i, text.length - i, list->words[w])) return 1;
-    }
+static int word_at(url_part text, size_t at, const char *const *words, const uint8_t *lengths,
+                   const uint8_t *range, size_t least) {
+    for (size_t w = range[0]; w < range[1]; w++)
+        if (lengths[w] >= least && bk_starts_with(text.bytes + at, text.length - at, words[w])) return 1;
     return 0;
+}
+
+/* Which kinds of words, brands of at least `least` letters and lures, stand anywhere in the text. */
+static int find_words(url_part text, size_t least) {
+    int found = 0;
+    for (size_t i = 0; i + 3 <= text.length && found != (BRAND | LURE); i++) {
+        size_t pair = pair_at(text, i);
+        if (pair == NO_PAIR) continue;
+        if (!(found & BRAND) && word_at(text, i, brands, brands_lengths, brands_by_pair + pair, least)) found |= BRAND;
+        if (!(found & LURE) && word_at(text, i, lures, lures_lengths, lures_by_pair + pair, 4)) found |= LURE;
+    }
+    return found;
 }
 
 static int is_brand(url_part name) {
     if (name.length < 2) return 0;
-    const uint8_t *range = words_from(&brand_list, name, 0);
-    for (size_t w = range[0]; w < range[1]; w++)
+    size_t pair = pair_at(name, 0);
+    if (pair == NO_PAIR) return 0;
+    for (size_t w = brands_by_pair[pair]; w < brands_by_pair[pair + 1]; w++)
         if (brands_lengths[w] == name.length && memcmp(brands[w], name.bytes, name.length) == 0) return 1;
     return 0;
 }
@@ -211,18 +215,19 @@ void bk_url_structure(byte_sink *out, url_part host, url_part path, url_part que
     uint8_t plain_name[64], plain_sub[128];
     url_part name = without_digits(parts.name, plain_name, sizeof plain_name);
     url_part sub = without_digits(parts.sub, plain_sub, sizeof plain_sub);
-    int own = is_brand(parts.name) && !(marks & URL_LOOKALIKE);
-    int in_name = !own && has_word(parts.name, &brand_list, 3);
+    int own = is_brand(parts.name) && !(marks & URL_LOOKALIKE), in_name = find_words(parts.name, 3);
+    int disguised = find_words(name, 5), in_sub = find_words(sub, 4);
+    int behind = find_words(path, 4) | find_words(query, 4), named = own || in_name & BRAND;
     uint32_t which = 0;
     put_mark(out, own, "=b", &which, 1);
-    put_mark(out, in_name, "~b", &which, 2);
-    put_mark(out, !own && !in_name && has_word(name, &brand_list, 5), "xb", &which, 4);
-    put_mark(out, !own && !in_name && has_near_brand(name), "nb", &which, 8);
-    put_mark(out, has_word(sub, &brand_list, 4), "sb", &which, 16);
-    put_mark(out, has_word(path, &brand_list, 4) || has_word(query, &brand_list, 4), "pb", &which, 32);
-    put_mark(out, has_word(parts.name, &lure_list, 4), "rw", &which, 64);
-    put_mark(out, has_word(parts.sub, &lure_list, 4), "sw", &which, 128);
-    put_mark(out, has_word(path, &lure_list, 4) || has_word(query, &lure_list, 4), "pw", &which, 256);
+    put_mark(out, !own && in_name & BRAND, "~b", &which, 2);
+    put_mark(out, !named && disguised & BRAND, "xb", &which, 4);
+    put_mark(out, !named && has_near_brand(name), "nb", &which, 8);
+    put_mark(out, in_sub & BRAND, "sb", &which, 16);
+    put_mark(out, behind & BRAND, "pb", &which, 32);
+    put_mark(out, in_name & LURE, "rw", &which, 64);
+    put_mark(out, in_sub & LURE, "sw", &which, 128);
+    put_mark(out, behind & LURE, "pw", &which, 256);
     static const char *const names[] = {"ip", "pt", "ui", "id", "la", "rd", "tr"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         put_mark(out, (int)(marks >> i & 1), names[i], &which, 512u << i);

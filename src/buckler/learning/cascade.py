@@ -235,15 +235,30 @@ def _choose_band(
 def _nearest(
     badness: Floats, weights: npt.NDArray[np.float64], threshold: float, share: float
 ) -> tuple[float, float]:
-    """Return the interval about the threshold that holds such a share of the events."""
-    order = np.argsort(badness, kind="stable")
-    mass = np.cumsum(weights[order])
-    centre = int(np.searchsorted(badness[order], np.float32(threshold)))
-    middle = mass[centre - 1] if centre else 0.0
-    low = int(np.searchsorted(mass, middle - share / 2, side="left"))
-    high = int(np.searchsorted(mass, middle + share / 2, side="right")) - 1
-    low, high = min(low + 1, centre, len(order) - 1), max(high, centre - 1, 0)
-    return float(badness[order[low]]), float(badness[order[max(high, low)]])
+    """Return the interval about the threshold that holds at most such a share of the events.
+
+    Events of the same badness are taken together or not at all, so that ties break no budget. Where
+    not even the nearest fit, the interval is empty: its low end is above its high end.
+    """
+    values, inverse = np.unique(badness, return_inverse=True)
+    mass = np.bincount(inverse, weights)
+    low = high = int(np.searchsorted(values, np.float32(threshold)))  # [low, high)
+    below = above = 0.0
+    while True:
+        room = share + 1e-12 - below - above
+        can_low = low > 0 and mass[low - 1] <= room
+        can_high = high < len(values) and mass[high] <= room
+        if can_high and (above <= below or not can_low):
+            above += mass[high]
+            high += 1
+        elif can_low:
+            low -= 1
+            below += mass[low]
+        else:
+            break
+    if low == high:
+        return float(threshold), float(np.nextafter(np.float32(threshold), np.float32(-1)))
+    return float(values[low]), float(values[high - 1])
 
 
 def _weights(bad: npt.NDArray[np.bool_], prevalence: float | None) -> npt.NDArray[np.float64]:

@@ -65,7 +65,9 @@ class Mutation(Generator):
             self._like[name] = self._shapes(self._rows[name])
 
     def _text(self, row: int) -> str:
-        return self.plan.task.readable(self._raw[row].as_py())
+        raw = self._raw[row].as_py()
+        task = self.plan.task
+        return task.readable(raw.partition(b"\x1f")[0] if task.context else raw)
 
     def _shapes(self, rows: list[int]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)

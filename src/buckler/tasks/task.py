@@ -108,7 +108,12 @@ class Task:
             prepared = normaliser.prepare(raw)
             text = prepared if isinstance(prepared, str) else prepared.decode("utf-8", "replace")
             return text.replace("\x1f", "\n")
-        return raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
+        text = raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
+        if not self.context or "\x1f" not in text:
+            return text
+        first, *others = text.split("\x1f")
+        named = zip((names[0] for names in self.context), others, strict=False)
+        return "\n".join([first, *(f"{name}: {value}" for name, value in named if value)])
 
     def class_index(self, label: str) -> int:
         """Return the index of a label as data spells it.

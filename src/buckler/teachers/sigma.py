@@ -40,6 +40,8 @@ COLUMNS = {
     "ParentCommandLine": "parent",
     "User": "user",
 }
+# What stands behind a command line, in the order of its task's context.
+CONTEXT = ("ParentCommandLine", "Image", "User")
 
 
 class SigmaSettings(BaseModel):
@@ -162,12 +164,16 @@ class SigmaTeacher(Teacher):
             for field, column in COLUMNS.items()
             if column in events.table.column_names
         }
-        absent = frozenset(COLUMNS.keys() - present.keys() - {"Image"})
         for row in range(len(events)):
             fields = {field: _text(values[row]) for field, values in present.items()}
+            parts = fields["CommandLine"].split("\x1f")
+            fields["CommandLine"] = parts[0]
+            for field, value in zip(CONTEXT, parts[1:], strict=False):
+                if value and not fields.get(field):
+                    fields[field] = value
             if not fields.get("Image"):
                 fields["Image"] = image_of(fields["CommandLine"])
-            missing = absent | {field for field, value in fields.items() if not value}
+            missing = frozenset(field for field in COLUMNS if not fields.get(field))
             hits: set[Leaf] = set()
             for field, value in fields.items():
                 self._matchers[field].match(value, hits)
