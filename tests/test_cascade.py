@@ -29,7 +29,7 @@ def stages(tmp_path_factory):
     events = made_up_events(1200, np.random.default_rng(0))
     few = events.take(np.arange(60))
     return [
-        bundle(folder / "poor.buckler", few, table_bits=8, max_order=2, epochs=2),
+        bundle(folder / "poor.buckler", few, table_bits=5, max_order=3, epochs=1),
         bundle(folder / "better.buckler", few, table_bits=10),
         bundle(folder / "good.buckler", events, table_bits=12),
     ]
