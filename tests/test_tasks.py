@@ -16,7 +16,15 @@ attack = "Guessing and spraying."
 
 def test_the_built_in_tasks_are_there():
     names = [task.name for task in list_tasks()]
-    assert names == ["alert-triage", "command-line", "email", "pe", "url-category", "url-threat"]
+    assert names == [
+        "alert-triage",
+        "command-line",
+        "email",
+        "html",
+        "pe",
+        "url-category",
+        "url-threat",
+    ]
     assert len(get_task("url-category").classes) == 29
     assert get_task("email").bad == ("spam", "phishing")
 
@@ -59,7 +67,7 @@ def test_a_definition_that_makes_no_sense_is_named(tmp_path, old, new, words):
 def test_unknown_tasks_and_missing_files_are_named(tmp_path):
     with pytest.raises(
         SettingsError,
-        match="known are alert-triage, command-line, email, pe, url-category, url-threat",
+        match="known are alert-triage, command-line, email, html, pe, url-category, url-threat",
     ):
         get_task("url")
     with pytest.raises(SettingsError, match="cannot be read"):

@@ -1,1 +1,90 @@
-"""."""
+"""Attacks on pages: padding, pictures of text, forms taken apart, letters that look alike."""
+
+import html
+import re
+
+from buckler.attacks.attack import Scene, attack
+from buckler.attacks.text import invisible, many_homoglyphs
+
+_TAGS = re.compile(r"(<[^<>]*>)")
+_SCRIPT = re.compile(r"(<(?:script|style)\b[^<>]*>.*?</(?:script|style)>)", re.I | re.S)
+_BODY_END = re.compile(r"</body\s*>", re.I)
+_TITLE = re.compile(r"(<title[^<>]*>)(.*?)(</title>)", re.I | re.S)
+_FORM = re.compile(r"</?form\b[^<>]*>", re.I)
+_ACTION = re.compile(r"(<form\b[^<>]*?)\saction\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s<>]+)", re.I)
+_HEADING = re.compile(r"<(h[1-6]|p|span|label|b|strong)\b[^<>]*>([^<>]{3,200})</\1>", re.I)
+_MAX_PADDING = 20_000
+
+
+def _visible(page: str, change: object) -> str:
+    """Change the text between tags, outside scripts and styles."""
+    whole = _SCRIPT.split(page)
+    for at in range(0, len(whole), 2):
+        pieces = _TAGS.split(whole[at])
+        pieces[::2] = [change(piece) for piece in pieces[::2]]  # type: ignore[operator]
+        whole[at] = "".join(pieces)
+    return "".join(whole)
+
+
+def _before_end(page: str, addition: str) -> str:
+    end = _BODY_END.search(page)
+    at = end.start() if end is not None else len(page)
+    return page[:at] + addition + page[at:]
+
+
+@attack("homoglyphs", "html")
+def homoglyphs_in_page(page: str, scene: Scene) -> str:
+    """Letters of other alphabets in three words of ten."""
+    return _visible(page, lambda text: many_homoglyphs(text, scene))
+
+
+@attack("invisible", "html")
+def invisible_in_page(page: str, scene: Scene) -> str:
+    """Characters without width inside every other word."""
+    return _visible(page, lambda text: invisible(text, scene))
+
+
+@attack("padding", "html")
+def padding(page: str, scene: Scene) -> str:
+    """The content of an ordinary page below, where nobody scrolls to."""
+    return _before_end(page, f"<div>{scene.benign_text()[:_MAX_PADDING]}</div>")
+
+
+@attack("hidden-padding", "html")
+def hidden_padding(page: str, scene: Scene) -> str:
+    """The text of an ordinary page, hidden by a style."""
+    words = html.escape(" ".join(_TAGS.sub(" ", scene.benign_text()).split())[:_MAX_PADDING])
+    return _before_end(page, f'<div style="display:none">{words}</div>')
+
+
+@attack("text-as-images", "html")
+def text_as_images(page: str, scene: Scene) -> str:
+    """Headings and labels as pictures."""
+    return _HEADING.sub(lambda _: f'<img src="/i/{scene.below(10**6)}.png">', page)
+
+
+@attack("split-form", "html")
+def split_form(page: str, scene: Scene) -> str:
+    """No form: fields alone, and a script that sends them."""
+    made = _FORM.sub("", page)
+    if made == page:
+        return page
+    script = (
+        f"<script>b.onclick=function(){{fetch('/{scene.below(10**6)}',{{method:'POST'}})}}</script>"
+    )
+    return _before_end(made, script)
+
+
+@attack("own-action", "html")
+def own_action(page: str, scene: Scene) -> str:
+    """Forms that post to the page's own site."""
+    return _ACTION.sub(
+        lambda m: f'{m[1]} action="/{scene.one_of(["login", "next", "auth"])}"', page
+    )
+
+
+@attack("no-title", "html")
+def no_title(page: str, scene: Scene) -> str:
+    """A title that names nobody."""
+    title = scene.one_of(["Welcome", "Home", "Sign in", "Loading"])
+    return _TITLE.sub(lambda m: m[1] + title + m[3], page, count=1)

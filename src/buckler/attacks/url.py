@@ -4,12 +4,8 @@ import re
 from urllib.parse import quote
 
 from buckler.attacks.attack import Scene, attack
+from buckler.normalisers.brands import BRANDS
 
-BRANDS = (
-    "paypal", "microsoft", "apple", "amazon", "netflix", "facebook", "instagram", "google",
-    "dropbox", "linkedin", "whatsapp", "ebay", "dhl", "fedex", "usps", "chase", "wellsfargo",
-    "coinbase", "metamask", "binance", "outlook", "office365", "docusign", "adobe", "spotify",
-)  # fmt: skip
 _FREE_HOSTS = (
     "github.io", "pages.dev", "workers.dev", "web.app", "firebaseapp.com", "vercel.app",
     "netlify.app", "weebly.com", "wixsite.com", "blogspot.com", "000webhostapp.com", "glitch.me",

@@ -13,6 +13,8 @@ def group_of(text: bytes, canonical: bytes, group_by: str) -> str | None:
     """Return the group of one event by the task's rule; None where it has none."""
     if group_by == "registered-domain":
         return registered_domain(canonical.partition(b"\x1f")[0])
+    if group_by == "page-domain":  # the first field of a page's form is its host and path
+        return registered_domain(canonical.partition(b"\x1f")[0].partition(b"/")[0]) or None
     if group_by == "sender-domain":
         match = _SENDER.search(text[:_MAX_HEADER_BYTES])
         return registered_domain(match.group(1).lower()) if match else None

@@ -110,6 +110,7 @@ def _readers() -> dict[str, type[Reader]]:
         "outlook",
         "evtx",
         "pe",
+        "pages",
         "alerts",
     ):
         import_module(f"buckler.events.{module}")

@@ -1,27 +1,12 @@
 """Writes url_words.h: names that are imitated and words that lure, by their first two letters."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-# Names that are imitated most; a fact of the trade, not of any data set.
-BRANDS = (
-    "adobe aeon airbnb alibaba allegro amazon amazonaws ameli americanexpress amex apple "
-    "axisbank bancolombia bankofamerica barclays bbva binance blockchain booking bradesco "
-    "caixa capitalone chase citibank coinbase correos creditagricole dhl discord docusign dpd "
-    "dropbox ebay etsy exodus facebook fedex github gmail google hmrc hotmail hsbc icloud "
-    "inpost instagram intesa itau jcb kraken kucoin laposte ledger linkedin lloyds mastercard "
-    "mercadolibre metamask microsoft microsoftonline mufg natwest netflix office365 olx "
-    "onedrive opensea orange outlook pancakeswap paypal phantom postbank rakuten revolut "
-    "roblox santander sharepoint shopify smbc sparkasse spotify steamcommunity swisscom "
-    "telegram tiktok trezor trustwallet twitter uniswap usps verizon vinted visa "
-    "walletconnect wellsfargo wetransfer whatsapp wise yahoo youtube zelle zoom "
-)
-LURES = (
-    "account airdrop auth bank billing bonus claim confirm free gift invoice login password "
-    "payment recover reward secure service signin support unlock update verify wallet webmail "
-)
+from buckler.normalisers.brands import BRANDS, LURES
 
 
-def table(name: str, words: list[str]) -> str:
+def table(name: str, words: Iterable[str]) -> str:
     """Return the words, their lengths, and where those of each pair of letters begin."""
     words = sorted(words)
     pairs = [chr(97 + a) + chr(97 + b) for a in range(26) for b in range(26)]
@@ -35,7 +20,7 @@ def table(name: str, words: list[str]) -> str:
     )
 
 
-def by_length(words: list[str]) -> str:
+def by_length(words: Iterable[str]) -> str:
     """Return the brands in order of length, and where those of each length begin."""
     words = sorted(words)
     order = sorted(range(len(words)), key=lambda i: len(words[i]))
@@ -60,10 +45,5 @@ def _wrapped(text: str) -> str:
 
 if __name__ == "__main__":
     head = "/* Written by make_url_words.py: do not edit. */\n"
-    text = (
-        head
-        + table("brands", BRANDS.split())
-        + table("lures", LURES.split())
-        + by_length(BRANDS.split())
-    )
+    text = head + table("brands", BRANDS) + table("lures", LURES) + by_length(BRANDS)
     (Path(__file__).parent / "url_words.h").write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from functools import partial
 
 from buckler import _kernel
 from buckler.errors import SettingsError
-from buckler.normalisers import email_v2, pe
+from buckler.normalisers import email_v2, html_page, pe
 from buckler.normalisers.canonical import CanonicalTexts, arrow_columns
 from buckler.normalisers.email import email_fields
 from buckler.normalisers.features import FeatureSchema
@@ -95,6 +95,7 @@ NORMALISERS = {
         Normaliser("email-v1", 2, email_fields),
         Normaliser("email-v2", 2, email_v2.email_fields),
         Normaliser("email-auth-v1", 2, email_v2.email_auth_fields),
+        Normaliser("html-v1", 2, html_page.html_fields),
     )
 }
 

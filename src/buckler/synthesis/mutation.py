@@ -26,6 +26,7 @@ _PARTS = {
     "url": re.compile(r"://|[/?&=#._-]|[^/?&=#._:-]+"),
     "command-line": re.compile(r"\s+|[^\s]+"),
     "message": re.compile(r"\n+|[^\n]+"),
+    "html": re.compile(r"<[^<>]*>|[^<]+|<"),
     "text": re.compile(r"\s+|[^\s]+"),
 }
 _SHAPE = re.compile(r"[a-z]+|[A-Z]+|\d+|\s+")
@@ -67,6 +68,8 @@ class Mutation(Generator):
     def _text(self, row: int) -> str:
         raw = self._raw[row].as_py()
         task = self.plan.task
+        if task.medium == "html":
+            return str(raw.partition(b"\x1f")[0].decode("utf-8", "replace"))
         return task.readable(raw.partition(b"\x1f")[0] if task.context else raw)
 
     def _shapes(self, rows: list[int]) -> dict[str, list[str]]:

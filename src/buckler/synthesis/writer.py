@@ -37,12 +37,13 @@ TEXTS_A_CALL = 5
 SEEDS_A_CALL = 3
 MAX_REJECTS = 2
 _MAX_SEED_CHARACTERS = 600
-_TOKENS = {"url": 60, "command-line": 120, "message": 500, "text": 250}
+_TOKENS = {"url": 60, "command-line": 120, "message": 500, "html": 900, "text": 250}
 _MEDIA = {
     "url": "URLs, each on its own",
     "command-line": "command lines, each as it would stand in a process-creation event",
     "message": "e-mail messages in RFC 5322 form: the headers From, To and Subject, an empty line, "
     "and a plain-text body",
+    "html": "web pages as HTML source, each complete, without references to real sites",
     "text": "texts",
 }
 _STRING = re.compile(r'"')

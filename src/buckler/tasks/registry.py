@@ -11,6 +11,7 @@ from buckler.settings_file import read_settings
 from buckler.tasks.alert_triage import ALERT_TRIAGE
 from buckler.tasks.command_line import COMMAND_LINE
 from buckler.tasks.email import EMAIL
+from buckler.tasks.html import HTML
 from buckler.tasks.pe import PE_TASK
 from buckler.tasks.task import Task
 from buckler.tasks.url_category import URL_CATEGORY
@@ -18,7 +19,7 @@ from buckler.tasks.url_threat import URL_THREAT
 
 _BUILT_IN = {
     task.name: task
-    for task in (ALERT_TRIAGE, COMMAND_LINE, EMAIL, PE_TASK, URL_CATEGORY, URL_THREAT)
+    for task in (ALERT_TRIAGE, COMMAND_LINE, EMAIL, HTML, PE_TASK, URL_CATEGORY, URL_THREAT)
 }
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from buckler.errors import InputError, SettingsError
 from buckler.normalisers import FeatureSchema, Normaliser, get_normaliser
 
-MEDIA = ("url", "message", "command-line", "text", "row")
+MEDIA = ("url", "message", "command-line", "html", "text", "row")
+
+GROUPINGS = ("none", "registered-domain", "sender-domain", "page-domain")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Task:
         which they stand behind the text.
     group_by
         Where no column names the group (what must not straddle a split): ``registered-domain``,
-        ``sender-domain`` or ``none``.
+        ``sender-domain``, ``page-domain`` or ``none``.
     aliases
         Other spellings of a class in data, such as ``malicious`` for ``phishing``.
     description
@@ -39,7 +41,7 @@ class Task:
     guidance
         What a teacher is told beyond the classes: what decides in doubt, what is easily mistaken.
     medium
-        What an event is: ``url``, ``message``, ``command-line``, ``text`` or ``row``.
+        What an event is: ``url``, ``message``, ``command-line``, ``html``, ``text`` or ``row``.
     numbers, categories
         Names of the features, where an event is a row of a table instead of a text.
     """
@@ -73,10 +75,8 @@ class Task:
             raise SettingsError(f"task {self.name!r}: not every class can be bad")
         if not 1 <= self.max_bytes <= 1 << 20:
             raise SettingsError(f"task {self.name!r}: max_bytes must be 1 to 1048576")
-        if self.group_by not in ("none", "registered-domain", "sender-domain"):
-            raise SettingsError(
-                f"task {self.name!r}: group_by must be none, registered-domain or sender-domain"
-            )
+        if self.group_by not in GROUPINGS:
+            raise SettingsError(f"task {self.name!r}: group_by must be {', '.join(GROUPINGS)}")
         if self.medium not in MEDIA:
             raise SettingsError(f"task {self.name!r}: medium must be one of {', '.join(MEDIA)}")
         if self.features and self.max_bytes != 4 * len(self.features):

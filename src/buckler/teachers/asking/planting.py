@@ -37,7 +37,15 @@ def _in_url(raw: bytes, text: str) -> bytes:
 def _in_command_line(raw: bytes, text: str) -> bytes:
     windows = b"\\" in raw or b".exe" in raw.lower() or b"powershell" in raw.lower()
     remark = b" & rem " if windows else b" # "
-    return raw + remark + " ".join(text.split("\n")).encode("utf-8", "replace")
+    line, separator, context = raw.partition(b"\x1f")
+    planted = " ".join(text.split("\n")).encode("utf-8", "replace")
+    return line + remark + planted + separator + context
+
+
+def _in_page(raw: bytes, text: str) -> bytes:
+    page, separator, address = raw.partition(b"\x1f")
+    paragraph = f"\n<p>{escape(text)}</p>\n".encode("utf-8", "replace")
+    return page + paragraph + separator + address
 
 
 def _in_text(raw: bytes, text: str) -> bytes:
@@ -79,5 +87,6 @@ _PLANTERS = {
     "url": _in_url,
     "command-line": _in_command_line,
     "message": _in_message,
+    "html": _in_page,
     "text": _in_text,
 }
