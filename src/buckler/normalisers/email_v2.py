@@ -19,6 +19,7 @@ from buckler import _kernel
 from buckler.normalisers import email as v1
 from buckler.normalisers.disguise import undisguised
 from buckler.normalisers.html_walk import MAX_LINKS, Html, walk_html
+from buckler.normalisers.sites import site_of
 
 MAX_SUBJECT_CHARACTERS = 512
 MAX_ATTACHMENT_CHARACTERS = 512
@@ -30,7 +31,6 @@ _URL_V2 = 4
 _IN_TEXT = re.compile(r"\b(?:https?://|www\.)[^\s<>\"')\]]{3,500}", re.I)
 _DOMAIN = re.compile(r"\b((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})\b", re.I)
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@((?:[\w-]{1,63}\.)+[a-z]{2,24})", re.I)
-_SECOND_LEVEL = frozenset(("ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"))
 _CHECK = re.compile(r"\b(spf|dkim|dmarc)\s{0,4}=\s{0,4}([a-z]{2,12})", re.I)
 _WALLET = re.compile(
     r"\b(?:bc1[a-z0-9]{25,60}|0x[0-9a-fA-F]{40}|[13][a-km-zA-HJ-NP-Z1-9]{25,34})\b"
@@ -135,25 +135,18 @@ def _canonical(link: str) -> str:
     return (host + b"/" + path)[:_LINK_BYTES].decode("utf-8", "replace")
 
 
-def _domain(host: str) -> str:
-    """Return about the registered domain: the last two labels, three below co.uk and the like."""
-    labels = host.lower().strip(".").split(".")
-    n = 3 if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL else 2
-    return ".".join(labels[-n:])
-
-
 def _sender_marks(message: Message) -> list[tuple[str, int]]:
     name, address = parseaddr(v1.header(str(message.get("from", ""))))
     _, reply = parseaddr(v1.header(str(message.get("reply-to", ""))))
-    own = _domain(address.rpartition("@")[2]) if "@" in address else ""
-    other = _domain(reply.rpartition("@")[2]) if "@" in reply else ""
+    own = site_of(address.rpartition("@")[2]) if "@" in address else ""
+    other = site_of(reply.rpartition("@")[2]) if "@" in reply else ""
     in_name = _ADDRESS.search(name)
     named = _DOMAIN.search(name)
     return [
         ("reply-elsewhere", int(bool(own and other and own != other))),
         ("reply-to-free-mail", int(other in _FREE_MAIL and own not in _FREE_MAIL)),
         ("name-is-address", int(in_name is not None)),
-        ("name-of-other-domain", int(bool(named and own and _domain(named[1]) != own))),
+        ("name-of-other-domain", int(bool(named and own and site_of(named[1]) != own))),
     ]
 
 
@@ -163,14 +156,14 @@ def _link_marks(page: Html, targets: list[str], links: list[str]) -> list[tuple[
         said = _DOMAIN.search(text)
         if said is not None and "." in target:
             host = _canonical(target).partition("/")[0]
-            mismatched += _domain(said[1]) != _domain(host) and not _ADDRESS.search(text)
+            mismatched += site_of(said[1]) != site_of(host) and not _ADDRESS.search(text)
     hosts = {target.partition("/")[0] for target in targets}
     return [
         ("link-says-other", mismatched),
         ("link-to-address", sum(host.replace(".", "").isdigit() for host in hosts if host)),
         ("link-with-code", sum(_scheme(link) in ("javascript", "data") for link in links)),
         ("form", len(page.actions)),
-        ("sites", len({_domain(host) for host in hosts}) - 1),
+        ("sites", len({site_of(host) for host in hosts}) - 1),
     ]
 
 

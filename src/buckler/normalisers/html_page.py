@@ -16,6 +16,7 @@ from buckler.normalisers.brands import BRANDS, LURES
 from buckler.normalisers.disguise import undisguised
 from buckler.normalisers.email import joined
 from buckler.normalisers.html_guard import bounded
+from buckler.normalisers.sites import site_of
 
 MAX_PAGE_BYTES = 2 << 20
 MAX_ELEMENTS = 2000  # of a kind that are looked at
@@ -37,7 +38,6 @@ _TELLING = frozenset(
         *("sendBeacon", "importScripts", "Function", "WebSocket", "debugger", "setInterval"),
     )
 )
-_SECOND_LEVEL = frozenset(("ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"))
 _ASKED = {
     "password": re.compile(r"pass|pwd|kennwort|contrase|senha|mot.?de.?passe", re.I),
     "code": re.compile(r"otp|2fa|token|verif.*code|one.?time|sms", re.I),
@@ -98,7 +98,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _fields(tree: Any, source: str, address: str, page: str) -> list[str]:
-    site = _site(page.partition("/")[0])
+    site = site_of(page.partition("/")[0])
     scripts = tree.css("script")[:MAX_ELEMENTS]
     code = " ".join(s.text() for s in scripts if "src" not in s.attributes)[:_MAX_SCRIPT]
     resources = _targets(tree, "script", "src") + _targets(tree, "img", "src")
@@ -219,7 +219,7 @@ def _where(target: str, address: str, site: str) -> str:
     host = _host(urljoin(address, target) if address else target)
     if not host:
         return "own"
-    return "own" if site and _site(host) == site else "other"
+    return "own" if site and site_of(host) == site else "other"
 
 
 def _reach(kind: str, targets: list[str], address: str, site: str) -> dict[str, int]:
@@ -250,10 +250,3 @@ def _host(target: str) -> str:
     if not re.match(r"(?:[a-z][a-z0-9+.-]{0,20}:)?//", target, re.I):
         return ""
     return _kernel.normalise(_URL_V2, target, 768).split(b"\x1f")[0].decode("utf-8", "replace")
-
-
-def _site(host: str) -> str:
-    """Return about the registered domain."""
-    labels = host.lower().strip(".").split(".")
-    n = 3 if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SECOND_LEVEL else 2
-    return ".".join(labels[-n:])
