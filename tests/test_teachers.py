@@ -77,9 +77,9 @@ def test_the_version_of_rules_is_their_content(rules):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("'/[0-9]+\\x1f$'", "'(unclosed'"), "rule 3.*no RE2 pattern"),
-        (("'/[0-9]+\\x1f$'", "'(a)\\1'"), "no RE2 pattern"),
-        (("'/[0-9]+\\x1f$'", "''"), "rule.2.pattern"),
+        (("'/[0-9]+\\x1f\\x1f'", "'(unclosed'"), "rule 3.*no RE2 pattern"),
+        (("'/[0-9]+\\x1f\\x1f'", "'(a)\\1'"), "no RE2 pattern"),
+        (("'/[0-9]+\\x1f\\x1f'", "''"), "rule.2.pattern"),
         (('label = "benign"', 'label = "odd"'), "'odd' is not a class"),
         (("confidence = 0.9", "confidence = 2"), "confidence"),
         (('name = "lures"', "name = "), "not valid TOML"),
