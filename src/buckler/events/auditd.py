@@ -96,9 +96,9 @@ def _programs(path: Path, block: Block, quarantine: Quarantine) -> list[_Program
     found: dict[bytes, _Program] = {}
     done: list[_Program] = []
     for row, line in enumerate(block.data.splitlines(), block.first_row):
-        execve = b"type=EXECVE " in line[:300]
-        if not execve and b"type=SYSCALL " not in line[:300]:
-            if line and b"msg=audit(" not in line[:400]:
+        execve = line.find(b"type=EXECVE ", 0, 300) >= 0
+        if not execve and line.find(b"type=SYSCALL ", 0, 300) < 0:
+            if line and line.find(b"msg=audit(", 0, 400) < 0:
                 quarantine.add(path, row, "not a record of auditd", line)
             continue
         match = _SERIAL.search(line)
@@ -127,12 +127,13 @@ def _programs(path: Path, block: Block, quarantine: Quarantine) -> list[_Program
 
 
 def _add_arguments(program: _Program, line: bytes) -> None:
+    in_pieces = b"]=" in line
     for number, quoted, encoded in _ARGUMENT.findall(line):
         if len(program.arguments) >= MAX_ARGUMENTS or program.size > MAX_COMMAND:
             return
         value = quoted if quoted or not encoded else _decoded(encoded)
         program.size += len(value) + 1
-        if b"a%s[" % number in line and int(number) < len(program.arguments):
+        if in_pieces and b"a%s[" % number in line and int(number) < len(program.arguments):
             program.arguments[-1] += value  # a long argument in several pieces
         else:
             program.arguments.append(value)
@@ -147,7 +148,9 @@ def _decoded(value: bytes) -> bytes:
 
 
 def _as_object(program: _Program) -> dict[str, str | None]:
-    words = [_quoted(a.decode("utf-8", "replace")) for a in program.arguments]
+    words = [
+        _quoted(a) for a in b"\0".join(program.arguments).decode("utf-8", "replace").split("\0")
+    ]
     return {
         "text": " ".join(words),
         "image": program.exe.decode("utf-8", "replace") or None,
