@@ -26,6 +26,7 @@ from buckler.labels.ledger import Ledger
 from buckler.learning.attack import attack_scorer
 from buckler.learning.evaluate import assess_scorer
 from buckler.learning.fit import fit_student
+from buckler.learning.noise import Noise
 from buckler.learning.package import write_fitted
 from buckler.learning.recipe import Recipe, StudentSection
 from buckler.learning.stages import StageOutput
@@ -157,15 +158,16 @@ def train_plain(
     task: Task,
     student: StudentSection,
     deployed_fpr: float | None = None,
+    noise: Noise = Noise.NONE,
 ) -> dict[str, Any]:
-    """Write the bundle of a student that learns hard labels and nothing else."""
+    """Write the bundle of a student that learns the labelled events and nothing else."""
     fitted = fit_student(
         events,
         task,
         student.family,
         student.settings,
         folds=student.folds,
-        noise=student.noise,
+        noise=noise,
         seed=student.seed,
     )
     write_fitted(path, fitted, task, deployed_fpr=deployed_fpr)
@@ -310,6 +312,7 @@ def under_attack(
                 task,
                 recipe.student,
                 recipe.evaluation.deployed_fpr,
+                recipe.student.noise,
             ),
         )
         bundles = {"not augmented": plain.folder / "plain.buckler", **bundles}
