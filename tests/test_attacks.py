@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from buckler.attacks import Scene, attacks_on, get_attack, get_attacks
 from buckler.errors import SettingsError
 from buckler.evaluation.robustness import outcome, robustness_html, robustness_table
-from buckler.learning.attack import attack_scorer, augment
+from buckler.learning.attack import attack_scorers, augment
 from buckler.learning.cross_fit import apart_from
 from buckler.normalisers import get_normaliser
 from buckler.tasks import get_task
@@ -118,8 +118,10 @@ def test_copies_keep_id_group_and_label_of_their_origin():
 def test_what_is_measured_under_attack(url_scorer):
     events, task = made_up_events(600, np.random.default_rng(2)), get_task("url-threat")
     attacks = get_attacks(["brand-in-path", "typo-squat"], "url")
-    found = attack_scorer(url_scorer, events, task, attacks, seed=3, max_events=100)
-    again = attack_scorer(url_scorer, events, task, attacks, seed=3, max_events=100)
+    pair = {"one": url_scorer, "two": url_scorer}
+    found, twin = attack_scorers(pair, events, task, attacks, seed=3, max_events=100)
+    (again,) = attack_scorers({"one": url_scorer}, events, task, attacks, seed=3, max_events=100)
+    assert twin.outcomes == found.outcomes
     assert found == again
     assert [o.attack for o in found.outcomes] == ["brand-in-path", "typo-squat"]
     assert found.caught.n_rows == (events.labels == 1).sum()

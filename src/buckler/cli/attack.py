@@ -1,11 +1,9 @@
 """`buckler attack`: what a bundle still catches when events are disguised."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from buckler.attacks import attacks_on, get_attacks
@@ -16,7 +14,7 @@ from buckler.cli.results import print_robustness
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.robustness import robustness_html, robustness_json
 from buckler.events import Quarantine, collect_events
-from buckler.learning.attack import MAX_ATTACKED, attack_scorer
+from buckler.learning.attack import MAX_ATTACKED, attack_scorers
 from buckler.runtime import load
 
 
@@ -72,22 +70,18 @@ def attack(
             format_name=format_name,
             quarantine=quarantine,
         )
-        models = []
-        for path in (bundle, *(beside or ())):
-            name = path.stem if path == bundle or path.stem != bundle.stem else str(path.parent)
-            show = partial(_show, progress, bar, name)
-            models.append(
-                attack_scorer(
-                    load(path),
-                    events,
-                    the_task,
-                    attacks,
-                    model=name,
-                    seed=seed,
-                    max_events=max_events,
-                    on_attack=show,
-                )
-            )
+        scorers = {bundle.stem: scorer}
+        for path in beside or ():
+            scorers[path.stem if path.stem not in scorers else str(path)] = load(path)
+        models = attack_scorers(
+            scorers,
+            events,
+            the_task,
+            attacks,
+            seed=seed,
+            max_events=max_events,
+            on_attack=lambda name: progress.update(bar, description=name),
+        )
     write_whole(output / "attack.json", robustness_json(models))
     print_robustness(models)
     lead = f"{the_task.description}. {', '.join(p.name for p in data)}; seed {seed}."
@@ -98,7 +92,3 @@ def attack(
     except MissingExtraError as error:
         out.print(f"report  no HTML: {error}")
     out.print(f"        {output / 'attack.json'}")
-
-
-def _show(progress: Progress, bar: TaskID, model: str, name: str) -> None:
-    progress.update(bar, description=f"{model}: {name}")

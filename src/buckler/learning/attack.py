@@ -1,6 +1,7 @@
 """Attacks test events and sees what a bundle still catches; makes attacked copies to learn from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from buckler.evaluation.robustness import Bools, Robustness, outcome
 from buckler.events import Events
 from buckler.learning.cross_fit import Extra
 from buckler.learning.recipe import AugmentationSection
-from buckler.runtime import Scorer
+from buckler.runtime import Scorer, Scores
 from buckler.synthesis.specimens import SPECIMEN
 from buckler.tasks import Task
 
@@ -21,62 +22,65 @@ MAX_ATTACKED = 5_000
 _MAX_BENIGN = 5_000
 
 
-def attack_scorer(
-    scorer: Scorer,
+def attack_scorers(
+    scorers: Mapping[str, Scorer],
     events: Events,
     task: Task,
     attacks: Sequence[Attack],
     *,
-    model: str = "this bundle",
     seed: int = 0,
     max_events: int = MAX_ATTACKED,
     on_attack: Callable[[str], None] | None = None,
-) -> Robustness:
-    """Measure the share of bad events that a bundle catches, as they are and under each attack.
+) -> list[Robustness]:
+    """Measure the share of bad events that bundles catch, as they are and under each attack.
 
-    The same seed attacks in the same way, so that bundles can be set side by side. Where a task has
-    no bad classes, all events are attacked, and a right verdict counts.
+    Each attack is made once, so that all bundles (by the name that tables call them) judge the
+    same texts. Where a task has no bad classes, all events are attacked, and a right verdict
+    counts.
 
     Raises
     ------
     InputError
         If there is no labelled event to attack.
     """
+    events = events.take(np.flatnonzero(events.labels >= 0))
     bad = _attacked_rows(events, task)
     if not len(bad):
         raise InputError("no labelled event of a bad class to attack")
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.permutation(bad)[:max_events])
-    texts = _texts(events, chosen)
+    texts, labels = _texts(events, chosen), events.labels[chosen]
     scene = _scene(events, task, rng)
-    found = _unattacked(scorer, events.take(np.flatnonzero(events.labels >= 0)), task, model)
-    before = _caught(scorer, events.take(chosen), task)
+    found, before = [], []
+    for name, scorer in scorers.items():
+        scores = scorer.score(events.table.column("text"))
+        caught = _caught(scorer, scores, events.labels, task)
+        found.append(_unattacked(name, scorer, scores, caught, _bad(events, task), task))
+        before.append(caught[chosen])
     for number, attack in enumerate(attacks):
         if on_attack is not None:
             on_attack(attack.name)
         own = Scene(np.random.default_rng([seed, number]), scene.benign, scene.features)
-        attacked, changed = _attacked(texts, attack, own)
-        rows = np.flatnonzero(changed)
-        if len(rows):
-            part = _changed_events(events, chosen[rows], [attacked[i] for i in rows], task)
-            after = _caught(scorer, part, task)
-        else:
-            after = np.zeros(0, bool)
-        found.outcomes.append(outcome(attack.name, attack.description, before[rows], after))
+        attacked = [attack(text, own) for text in texts]
+        rows = np.flatnonzero([a != b for a, b in zip(texts, attacked, strict=True)])
+        column = _column([attacked[i] for i in rows])
+        for model, scorer, was in zip(found, scorers.values(), before, strict=True):
+            after = _caught(scorer, scorer.score(column), labels[rows], task)
+            model.outcomes.append(outcome(attack.name, attack.description, was[rows], after))
     return found
 
 
-def _unattacked(scorer: Scorer, events: Events, task: Task, model: str) -> Robustness:
-    caught = _caught(scorer, events, task)
-    bad = _bad(events, task)
+def _unattacked(
+    name: str, scorer: Scorer, scores: Scores, caught: Bools, bad: Bools, task: Task
+) -> Robustness:
     if not task.bad:
-        return Robustness(model, rate(caught), rate(np.zeros(0, bool)))
+        return Robustness(name, rate(caught), rate(np.zeros(0, bool)))
+    found = Robustness(name, rate(caught[bad]), rate(caught[~bad]))
     target = scorer.manifest.deployed_fpr
     if target is None or not enough_negatives(int((~bad).sum()), target):
-        return Robustness(model, rate(caught[bad]), rate(caught[~bad]))
-    badness = scorer.score(events.table.column("text")).badness
-    matched = tpr_at_fpr(Ranking(badness, bad).roc(), target)
-    return Robustness(model, rate(caught[bad]), rate(caught[~bad]), matched, target)
+        return found
+    matched = tpr_at_fpr(Ranking(scores.badness, bad).roc(), target)
+    return replace(found, matched=matched, matched_fpr=target)
 
 
 def augment(
@@ -111,7 +115,7 @@ def augment(
     if not origins:
         return None
     kept = np.array(origins, np.intp)
-    copies = _changed_events(events, kept, texts, task, source=SPECIMEN)
+    copies = _copies(events, kept, texts, task)
     targets = events.targets(len(task.classes))[kept]
     return Extra(copies, targets, np.full(len(kept), weight, np.float32))
 
@@ -150,34 +154,23 @@ def _scene(events: Events, task: Task, rng: np.random.Generator) -> Scene:
     return Scene(rng, _texts(events, rows), task.features or None)
 
 
-def _attacked(texts: list[str], attack: Attack, scene: Scene) -> tuple[list[str], Bools]:
-    attacked = [attack(text, scene) for text in texts]
-    changed = [a != b for a, b in zip(texts, attacked, strict=True)]
-    return attacked, np.array(changed, bool)
+def _column(texts: Sequence[str]) -> pa.Array:
+    return pa.array([text.encode("utf-8", "surrogateescape") for text in texts], pa.large_binary())
 
 
-def _changed_events(
-    events: Events,
-    rows: npt.NDArray[np.intp],
-    texts: list[str],
-    task: Task,
-    source: str | None = None,
-) -> Events:
-    """Return these events with other texts."""
+def _copies(events: Events, rows: npt.NDArray[np.intp], texts: list[str], task: Task) -> Events:
+    """Return these events with other texts, marked as made."""
     origin = events.take(rows)
-    raw = [text.encode("utf-8", "surrogateescape") for text in texts]
-    column = pa.array(raw, pa.large_binary())
-    table = origin.table.set_column(origin.table.schema.get_field_index("text"), "text", column)
-    if source is not None:
-        index = table.schema.get_field_index("source")
-        table = table.set_column(index, "source", pa.array([source] * len(rows), pa.string()))
+    column = _column(texts)
+    table = origin.table
+    for name, made in (("text", column), ("source", pa.array([SPECIMEN] * len(rows), pa.string()))):
+        table = table.set_column(table.schema.get_field_index(name), name, made)
     return Events(table, task.canonical.canonical_column(column, task.max_bytes), origin.labels)
 
 
-def _caught(scorer: Scorer, events: Events, task: Task) -> Bools:
-    scores = scorer.score(events.table.column("text"))
+def _caught(scorer: Scorer, scores: Scores, labels: npt.NDArray[np.int32], task: Task) -> Bools:
     if not task.bad:
-        return np.asarray(scores.label_indices == events.labels)
+        return np.asarray(scores.label_indices == labels)
     threshold = scorer.threshold()
     if threshold is None:
         return np.isin(scores.label_indices, list(scorer.bad))

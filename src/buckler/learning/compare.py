@@ -23,7 +23,7 @@ from buckler.events.collect import TARGET, concatenate
 from buckler.events.splitting import deduplicate, unlike
 from buckler.labels import LabelStore, open_existing
 from buckler.labels.ledger import Ledger
-from buckler.learning.attack import attack_scorer
+from buckler.learning.attack import attack_scorers
 from buckler.learning.evaluate import assess_scorer
 from buckler.learning.fit import fit_student
 from buckler.learning.noise import Noise
@@ -316,8 +316,5 @@ def under_attack(
             ),
         )
         bundles = {"not augmented": plain.folder / "plain.buckler", **bundles}
-    seed = recipe.student.seed
-    return [
-        attack_scorer(load(path), test, task, attacks, model=name, seed=seed)
-        for name, path in bundles.items()
-    ]
+    scorers = {name: load(path) for name, path in bundles.items()}
+    return attack_scorers(scorers, test, task, attacks, seed=recipe.student.seed)
