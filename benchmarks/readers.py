@@ -118,6 +118,7 @@ def run(data: Path) -> None:
                 any_bytes=task.canonical.prepare is not None,
                 features=task.features or None,
                 context=task.context,
+                mixed=bool(task.context),
             )
 
             def read(files=files, wanted=wanted, format_name=format_name) -> int:

@@ -83,5 +83,5 @@ def scan(
     out.print(f"  {result.output}")
     if result.quarantined:
         out.print(f"  {result.quarantine_summary}: {result.quarantine_file}")
-    elif "passed over" in result.quarantine_summary:
+    elif result.passed_over:
         out.print(f"  {result.quarantine_summary}")

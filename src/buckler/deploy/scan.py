@@ -101,6 +101,7 @@ class ScanResult:
     quarantined: int
     quarantine_file: Path | None
     quarantine_summary: str
+    passed_over: int
     resumed_at_row: int
     seconds: float
 
@@ -171,6 +172,7 @@ def scan(
         quarantine.count,
         quarantine_path if quarantine.count else None,
         quarantine.summary(),
+        quarantine.passed_over.total(),
         resumed_at_row,
         time.monotonic() - started,
     )
@@ -210,6 +212,7 @@ def _scan_all(
         any_bytes=scorer.parses_texts,
         features=scorer.features,
         context=settings.context,
+        mixed=bool(settings.context),
     )
     last_checkpoint = time.monotonic()
     with _stop_flag() as stop:

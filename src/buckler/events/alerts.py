@@ -110,9 +110,8 @@ def _columns(incidents: Incidents, part: slice, wanted: Wanted, path: Path) -> d
 def _alerts(path: Path, wanted: Wanted, quarantine: Quarantine) -> Alerts:
     """Read all alerts of a file, in the order of time; those without a time are set aside."""
     parts: dict[str, list[Any]] = {name: [] for name in (*_PARTS, "rule", "label", "row")}
-    inner = Wanted(_RULE, {**_PARTS, "label": wanted.optional.get("label", ())})
-    # Logs of mixed events: lines without a rule are passed over, as with any telemetry.
-    inner = Wanted(_RULE, inner.optional, context=(("",),)) if _is_json(path) else inner
+    labels = wanted.optional.get("label", ())
+    inner = Wanted(_RULE, {**_PARTS, "label": labels}, mixed=True)
     for chunk in _reader_of(path).chunks(path, inner, quarantine):
         n = len(chunk.text)
         parts["rule"] += [t.decode("utf-8", "replace") for t in chunk.text.to_pylist()]
@@ -144,10 +143,6 @@ def _alerts(path: Path, wanted: Wanted, quarantine: Quarantine) -> Alerts:
         np.array([None if v is None else str(v) for v in parts["label"]], object)[order],
         np.array(parts["row"], np.int64)[order],
     )
-
-
-def _is_json(path: Path) -> bool:
-    return ".json" in path.name.lower() or ".ndjson" in path.name.lower()
 
 
 def _reader_of(path: Path) -> Reader:

@@ -139,6 +139,7 @@ def collect_events(
         any_bytes=task.canonical.prepare is not None,
         features=task.features or None,
         context=task.context,
+        mixed=bool(task.context),
         optional={
             **(labels if with_labels else {}),
             "group": (group_column,) if group_column else task.group_columns,

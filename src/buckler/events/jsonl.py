@@ -37,21 +37,20 @@ class JsonLinesReader(Reader):
     ) -> Iterator[Chunk]:
         """Yield the objects behind byte `cursor`."""
         chosen: dict[str, str] | None = None
-        telemetry = bool(wanted.context)  # logs hold events of many kinds: names are tried anew
         for block in line_blocks(path, quarantine, cursor):
             if chosen is None:
                 if block.first_row == 1 and block.data.lstrip().startswith(b"["):
                     raise InputError(
                         f"{path}: a JSON array, not one object a line; convert it: jq -c '.[]'"
                     )
-                chosen = {} if telemetry else _choose(path, block, wanted)
+                chosen = {} if wanted.mixed else _choose(path, block, wanted)
                 if chosen is None:  # not one sound object yet
                     _parse_slowly(path, block, {"text": ("",)}, quarantine, pass_over=False)
                     continue
-            names = roles_of(wanted) if telemetry else {r: (n,) for r, n in chosen.items()}
+            names = roles_of(wanted) if wanted.mixed else {r: (n,) for r, n in chosen.items()}
             parsed = _parse_fast(block, chosen) if "text" in chosen else None
             columns, rows = parsed or _parse_slowly(
-                path, block, names, quarantine, pass_over=telemetry
+                path, block, names, quarantine, pass_over=wanted.mixed
             )
             yield make_chunk(
                 path, wanted, columns, rows, block.cursor, block.size_bytes, quarantine

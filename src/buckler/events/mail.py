@@ -13,6 +13,7 @@ from buckler.errors import InputError
 from buckler.events.lines import BLOCK_BYTES
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Reader, Wanted, reader
+from buckler.events.whole_file import WholeFileReader
 from buckler.normalisers.email import MAX_MESSAGE_BYTES
 
 CHUNK_MESSAGES = 256
@@ -21,16 +22,12 @@ _HEADER_BYTES = 1 << 15
 _DATE = re.compile(rb"^date:[ \t]*([^\r\n]{1,80})", re.I | re.M)
 
 
-def message_chunk(
-    messages: list[bytes], rows: list[int], path: Path, cursor: int, size: int
-) -> Chunk:
-    """Return messages as a chunk; their time is what their own header says."""
-    columns = {  # corpora are often laid out as one folder for each class
+def mail_columns(messages: list[bytes], path: Path) -> dict[str, pa.Array]:
+    """Return folder and time of messages; the time is what their own header says."""
+    return {  # corpora are often laid out as one folder for each class
         "folder": pa.array([path.parent.name] * len(messages), pa.string()),
         "ts": pa.array([_sent(message) for message in messages], pa.int64()),
     }
-    texts = pa.array(messages, pa.large_binary())
-    return Chunk(texts, columns, np.array(rows, np.int64), cursor, size)
 
 
 def _sent(message: bytes) -> int | None:
@@ -42,32 +39,34 @@ def _sent(message: bytes) -> int | None:
         return None
 
 
+class MailFileReader(WholeFileReader):
+    """One message a file."""
+
+    def columns(self, event: bytes, path: Path) -> dict[str, pa.Array]:
+        """Return folder and time."""
+        return mail_columns([event], path)
+
+
 @reader
-class MessageReader(Reader):
+class MessageReader(MailFileReader):
     """One message a file. Of a longer one, the first MiB is read."""
 
     name = "eml"
     suffixes = (".eml",)
+    most_bytes = MAX_MESSAGE_BYTES
 
-    def chunks(
+    def event(
         self,
+        data: bytes,
         path: Path,
         wanted: Wanted,  # noqa: ARG002 - a message has no columns
         quarantine: Quarantine,
-        cursor: int = 0,
-    ) -> Iterator[Chunk]:
-        """Yield the one message, unless it stands before the cursor."""
-        if cursor > 0:
-            return
-        try:
-            with path.open("rb") as file:
-                raw = file.read(MAX_MESSAGE_BYTES)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        if not raw.strip():
+    ) -> bytes | None:
+        """Return the message."""
+        if not data.strip():
             quarantine.add(path, 1, "empty message")
-            return
-        yield message_chunk([raw], [1], path, 1, path.stat().st_size)
+            return None
+        return data
 
 
 @reader
@@ -100,12 +99,17 @@ class MboxReader(Reader):
                     rows.append(row)
                     size += len(raw)
                     if len(messages) == CHUNK_MESSAGES or size > BLOCK_BYTES:
-                        yield message_chunk(messages, rows, path, row, size)
+                        yield _chunk(messages, rows, path, row, size)
                         messages, rows, size = [], [], 0
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
         if messages:
-            yield message_chunk(messages, rows, path, rows[-1], size)
+            yield _chunk(messages, rows, path, rows[-1], size)
+
+
+def _chunk(messages: list[bytes], rows: list[int], path: Path, cursor: int, size: int) -> Chunk:
+    text = pa.array(messages, pa.large_binary())
+    return Chunk(text, mail_columns(messages, path), np.array(rows, np.int64), cursor, size)
 
 
 def _messages(file: IO[bytes], path: Path) -> Iterator[bytes]:

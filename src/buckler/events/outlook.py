@@ -1,15 +1,14 @@
 """Reads Outlook messages (.msg) as the internet messages that they were: headers, bodies, names."""
 
-from collections.abc import Iterator
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from buckler.errors import InputError, MissingExtraError
-from buckler.events.mail import message_chunk
+from buckler.errors import MissingExtraError
+from buckler.events.mail import MailFileReader
 from buckler.events.quarantine import Quarantine
-from buckler.events.reading import Chunk, Reader, Wanted, reader
+from buckler.events.reading import Wanted, reader
 
 MAX_FILE_BYTES = 64 << 20
 MAX_BODY_CHARACTERS = 1 << 20
@@ -19,35 +18,28 @@ _POLICY = policy.default.clone(linesep="\n", cte_type="8bit", max_line_length=99
 
 
 @reader
-class OutlookReader(Reader):
+class OutlookReader(MailFileReader):
     """One Outlook message a file; of attachments, only their names and types are kept."""
 
     name = "msg"
     suffixes = (".msg",)
+    most_bytes = MAX_FILE_BYTES + 1
 
-    def chunks(
+    def event(
         self,
+        data: bytes,
         path: Path,
         wanted: Wanted,  # noqa: ARG002 - a message has no columns
         quarantine: Quarantine,
-        cursor: int = 0,
-    ) -> Iterator[Chunk]:
-        """Yield the one message, unless it stands before the cursor."""
-        if cursor > 0:
-            return
-        try:
-            size = path.stat().st_size
-            if size > MAX_FILE_BYTES:
-                quarantine.add(path, 1, "message larger than 64 MiB")
-                return
-            data = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    ) -> bytes | None:
+        """Return the message as the internet message that it was."""
+        if len(data) > MAX_FILE_BYTES:
+            quarantine.add(path, 1, "message larger than 64 MiB")
+            return None
         raw = _as_internet_message(data)
         if raw is None:
             quarantine.add(path, 1, "not a sound Outlook message", data[:64])
-            return
-        yield message_chunk([raw], [1], path, 1, size)
+        return raw
 
 
 def _as_internet_message(data: bytes) -> bytes | None:

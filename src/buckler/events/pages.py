@@ -12,6 +12,7 @@ from buckler.events.lines import BLOCK_BYTES
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Reader, Wanted, reader
 from buckler.events.times import seconds_of
+from buckler.events.whole_file import WholeFileReader
 from buckler.normalisers.html_page import MAX_PAGE_BYTES
 
 CHUNK_PAGES = 256
@@ -19,33 +20,25 @@ _SEPARATOR = b"\x1f"
 
 
 @reader
-class PageReader(Reader):
+class PageReader(WholeFileReader):
     """One page a file. Of a longer one, the first 2 MiB are read."""
 
     name = "html"
     suffixes = (".html", ".htm", ".xhtml", ".shtml")
+    most_bytes = MAX_PAGE_BYTES
 
-    def chunks(
+    def event(
         self,
+        data: bytes,
         path: Path,
         wanted: Wanted,  # noqa: ARG002 - a page has no columns
         quarantine: Quarantine,
-        cursor: int = 0,
-    ) -> Iterator[Chunk]:
-        """Yield the one page, unless it stands before the cursor."""
-        if cursor > 0:
-            return
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_PAGE_BYTES)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    ) -> bytes | None:
+        """Return the page."""
         if not data.strip():
             quarantine.add(path, 1, "empty page")
-            return
-        columns = {"folder": pa.array([path.parent.name], pa.string())}
-        text = pa.array([data.replace(_SEPARATOR, b" ")], pa.large_binary())
-        yield Chunk(text, columns, np.array([1], np.int64), 1, path.stat().st_size)
+            return None
+        return data.replace(_SEPARATOR, b" ")
 
 
 @reader

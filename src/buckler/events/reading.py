@@ -36,7 +36,8 @@ class Wanted:
     Texts that are not UTF-8 are bad rows, unless `any_bytes` says that the task decodes for itself.
     Where `features` are wanted, a table's columns of these names become packed rows; a text column
     of such rows (JSON or packed) will do too. `context` names the columns of the further fields of
-    a text, see `events.context`.
+    a text, see `events.context`. A `mixed` log holds events of many kinds, each in its own form:
+    those without a text are passed over, not set aside.
     """
 
     text: tuple[str, ...] = ("text",)
@@ -44,6 +45,7 @@ class Wanted:
     any_bytes: bool = False
     features: FeatureSchema | None = None
     context: tuple[tuple[str, ...], ...] = ()
+    mixed: bool = False
 
 
 def roles_of(wanted: Wanted) -> dict[str, tuple[str, ...]]:
