@@ -165,32 +165,27 @@ def variables(text: str, scene: Scene) -> str:
     return f'cmd /c "{sets}&&call {call}"'
 
 
-@attack("concatenation", "command-line")
-def concatenation(text: str, scene: Scene) -> str:
-    """Strings put together from pieces, in PowerShell."""
+def _cut_strings(text: str, scene: Scene, joined: str) -> str:
+    """Write each string of a PowerShell line as two pieces, {0} and {1}, put together."""
 
     def cut(match: re.Match[str]) -> str:
         word = match[1]
         at = 1 + scene.below(len(word) - 1)
-        return f"('{word[:at]}'+'{word[at:]}')"
+        return joined.format(word[:at], word[at:])
 
-    if not _POWERSHELL.search(text):
-        return text
-    return _LITERAL.sub(cut, text)
+    return _LITERAL.sub(cut, text) if _POWERSHELL.search(text) else text
+
+
+@attack("concatenation", "command-line")
+def concatenation(text: str, scene: Scene) -> str:
+    """Strings put together from pieces, in PowerShell."""
+    return _cut_strings(text, scene, "('{0}'+'{1}')")
 
 
 @attack("format-operator", "command-line")
 def format_operator(text: str, scene: Scene) -> str:
     """Strings put together by PowerShell's ``-f``, in another order."""
-
-    def cut(match: re.Match[str]) -> str:
-        word = match[1]
-        at = 1 + scene.below(len(word) - 1)
-        return f"(\"{{1}}{{0}}\" -f '{word[at:]}','{word[:at]}')"
-
-    if not _POWERSHELL.search(text):
-        return text
-    return _LITERAL.sub(cut, text)
+    return _cut_strings(text, scene, "(\"{{1}}{{0}}\" -f '{1}','{0}')")
 
 
 @attack("encoded", "command-line")

@@ -15,11 +15,10 @@ from email.message import Message
 from email.utils import parseaddr
 from urllib.parse import urlsplit
 
-from buckler import _kernel
 from buckler.normalisers import email as v1
 from buckler.normalisers.disguise import undisguised
 from buckler.normalisers.html_walk import MAX_LINKS, Html, walk_html
-from buckler.normalisers.sites import site_of
+from buckler.normalisers.sites import host_and_path, site_of
 
 MAX_SUBJECT_CHARACTERS = 512
 MAX_ATTACHMENT_CHARACTERS = 512
@@ -27,7 +26,6 @@ MAX_LINK_CHARACTERS = 2048
 MAX_HIDDEN_CHARACTERS = 1024
 _LINK_BYTES = 128
 _MANY = 4
-_URL_V2 = 4
 _IN_TEXT = re.compile(r"\b(?:https?://|www\.)[^\s<>\"')\]]{3,500}", re.I)
 _DOMAIN = re.compile(r"\b((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})\b", re.I)
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@((?:[\w-]{1,63}\.)+[a-z]{2,24})", re.I)
@@ -131,8 +129,7 @@ def _attachment(name: str, kind: str) -> str:
 
 def _canonical(link: str) -> str:
     """Return host and path of a link, wrappers taken off."""
-    host, path = _kernel.normalise(_URL_V2, link, 2 * _LINK_BYTES + 768).split(b"\x1f")[:2]
-    return (host + b"/" + path)[:_LINK_BYTES].decode("utf-8", "replace")
+    return "/".join(host_and_path(link)).encode()[:_LINK_BYTES].decode("utf-8", "replace")
 
 
 def _sender_marks(message: Message) -> list[tuple[str, int]]:

@@ -10,18 +10,16 @@ from collections import Counter
 from typing import Any
 from urllib.parse import urljoin
 
-from buckler import _kernel
 from buckler.errors import MissingExtraError
 from buckler.normalisers.brands import BRANDS, LURES
 from buckler.normalisers.disguise import undisguised
 from buckler.normalisers.email import joined
 from buckler.normalisers.html_guard import bounded
-from buckler.normalisers.sites import site_of
+from buckler.normalisers.sites import host_and_path, site_of
 
 MAX_PAGE_BYTES = 2 << 20
 MAX_ELEMENTS = 2000  # of a kind that are looked at
 _MAX_SCRIPT = 1 << 16
-_URL_V2 = 4
 _SAVED_FROM = re.compile(r"<!--\s{0,4}saved from url=\(\d{4}\)(\S{1,2048})", re.I)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]{2,40})", re.I)
 _HIDING = re.compile(
@@ -62,7 +60,7 @@ def html_fields(raw: str | bytes) -> str:
     except ImportError as error:
         raise MissingExtraError("judging pages", "formats") from error
     source, address = _source(raw)
-    page = _canonical(address) if address else ""
+    page = "/".join(host_and_path(address)) if address else ""
     try:
         tree = LexborHTMLParser(bounded(source))
         return joined(_fields(tree, source, address, page))
@@ -241,12 +239,7 @@ def _take_hidden(tree: Any) -> str:
     return " ".join(" ".join(found).split())
 
 
-def _canonical(address: str) -> str:
-    host, path = _kernel.normalise(_URL_V2, address, 768).split(b"\x1f")[:2]
-    return f"{host.decode('utf-8', 'replace')}/{path.decode('utf-8', 'replace')}"
-
-
 def _host(target: str) -> str:
     if not re.match(r"(?:[a-z][a-z0-9+.-]{0,20}:)?//", target, re.I):
         return ""
-    return _kernel.normalise(_URL_V2, target, 768).split(b"\x1f")[0].decode("utf-8", "replace")
+    return host_and_path(target)[0]
