@@ -148,6 +148,15 @@ def test_attack_on_the_command_line(tmp_path, url_bundle):
     assert buckler("attack", url_bundle, data, "-o", tmp_path, "-a", "no").returncode == 2
 
 
+def test_a_recipe_with_an_unknown_attack_fails_before_any_work(tmp_path):
+    (tmp_path / "buckler.toml").write_text(
+        'task = "url-threat"\n[data]\ntrain = ["not-read.jsonl"]\n[evaluation]\nattacks = ["x"]\n'
+    )
+    result = buckler("run", tmp_path / "buckler.toml")
+    assert result.returncode == 2
+    assert "no attack 'x' on a url" in result.stderr
+
+
 def test_a_recipe_with_augmentation_reports_both_students(tmp_path):
     events = made_up_events(1500, np.random.default_rng(5))
     rows = zip(*(events.column(c) for c in ("text", "label", "group")), strict=True)

@@ -15,7 +15,7 @@ from buckler.events.derived import derive
 from buckler.events.grouping import group_of
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Wanted, find_inputs, get_reader
-from buckler.events.times import seconds_of
+from buckler.events.times import UNITS, seconds_of
 from buckler.normalisers import CanonicalTexts, get_normaliser
 from buckler.tasks import Task
 
@@ -277,8 +277,6 @@ def _timestamps(column: pa.Array | None, n: int) -> pa.Array:
         seconds = pc.floor(column).cast(pa.int64(), safe=False)
     else:
         return pa.nulls(n, pa.int64())
-    for unit in (1_000_000, 1_000):  # of many logs; as seconds it would be after the year 5000
-        seconds = pc.if_else(
-            pc.greater(seconds, unit * 100_000_000), pc.divide(seconds, unit), seconds
-        )
+    for above, unit in UNITS:
+        seconds = pc.if_else(pc.greater(seconds, above), pc.divide(seconds, unit), seconds)
     return pc.if_else(pc.equal(seconds, 0), None, seconds)

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 _ZONE = re.compile(r"\s?([+-]\d{2}):?(\d{2})$")  # +0100, which the standard library wants as +01:00
 _FRACTION = re.compile(r"(\.\d{6})\d+")
-_UNITS = (1_000_000, 1_000)  # of many logs; as seconds it would be after the year 5000
+# Micro- and milliseconds, of many logs: the number above which it must be that and what to divide
+# by. As seconds, it would be after the year 5000.
+UNITS = ((100_000_000_000_000, 1_000_000), (100_000_000_000, 1_000))
 
 
 def seconds_of(value: object) -> int | None:
@@ -15,8 +17,8 @@ def seconds_of(value: object) -> int | None:
         return int(moment.timestamp())
     try:
         number = int(float("" if value is None else value))  # type: ignore[arg-type]
-        for unit in _UNITS:
-            if number > unit * 100_000_000:
+        for above, unit in UNITS:
+            if number > above:
                 return number // unit
         return number
     except (ValueError, OverflowError, TypeError):

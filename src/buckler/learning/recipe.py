@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from buckler.attacks import get_attacks
 from buckler.errors import SettingsError
 from buckler.events.splitting import OnLeak
 from buckler.labels.merging import Merge
@@ -263,8 +264,12 @@ class Recipe(_Section):
         return file_digest(Path(path)) if path else None
 
     def load_task(self) -> Task:
-        """Return the task that the recipe names."""
-        return get_task(self.task)
+        """Return the task that the recipe names, on whose events its attacks must be known."""
+        task = get_task(self.task)
+        asked = self.augmentation or AugmentationSection()
+        for names in (self.evaluation.attacks, asked.attacks, asked.variations):
+            get_attacks(names, task.medium)
+        return task
 
 
 def read_recipe(path: Path) -> Recipe:
