@@ -92,7 +92,7 @@ def attack(name: str, *media: str, of_benign: bool = False) -> Callable[[Change]
     """Register a function as an attack; the first line of its docstring describes it."""
 
     def register(change: Change) -> Change:
-        description = (change.__doc__ or "").strip().splitlines()[0]
+        description = (change.__doc__ or "").strip().splitlines()[0].replace("``", "")
         found = Attack(name, media, description, change, of_benign)
         for medium in media:
             _ATTACKS[medium, name] = found
