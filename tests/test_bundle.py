@@ -202,7 +202,7 @@ def test_hostile_archives_are_refused(url_bundle):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m.update(format_version=3), "version 3.*upgrade"),
+        (lambda m: m.update(format_version=4), "version 4.*upgrade"),
         (lambda m: m.update(format="other"), "not that of a Buckler bundle"),
         (lambda m: m["student"].update(family="oracle"), "unknown student family.*upgrade"),
         (lambda m: m["normaliser"].update(id="url-v9"), "unknown normaliser.*upgrade"),

@@ -12,10 +12,9 @@ from buckler.events import collect_events
 from buckler.events.splitting import deduplicate
 from buckler.labels import Labeler, LabelStore
 from buckler.labels.merging import Merge
-from buckler.learning.compare import with_file_labels
 from buckler.learning.recipe import read_recipe
 from buckler.learning.run import run_recipe
-from buckler.learning.targets import with_opinions
+from buckler.learning.targets import with_file_labels, with_opinions
 from buckler.tasks import get_task
 from tests.made_up import made_up_table
 

@@ -19,6 +19,7 @@ def model_card(manifest: Manifest) -> str:
         f"| Classes | {', '.join(manifest.classes)} |",
         f"| An alarm is raised for | {bad} |",
         f"| Student | {manifest.family} |",
+        *(f"| Further question, on {head.on} | {head.name} |" for head in manifest.heads),
         f"| Canonical form | {manifest.normaliser}, at most {manifest.max_bytes} bytes |",
         f"| Made | {manifest.created} |",
         "",

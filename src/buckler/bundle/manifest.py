@@ -6,6 +6,7 @@ the specification.
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -13,12 +14,33 @@ from typing import Any
 from buckler.errors import BundleError
 
 FORMAT = "buckler-bundle"
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_CLASSES = 1024
 MAX_FEATURES = 1 << 16
 MAX_KNOTS = 64
+MAX_HEADS = 8
+ON = ("alarms", "all")
+# Column names of verdicts, which no head may take.
+_TAKEN = ("text", "label", "badness", "alarm", "path", "row", "review", "stage")
+HEAD_NAME = re.compile(rf"(?!p_|(?:{'|'.join(_TAKEN)})$)[a-z][a-z0-9_]{{0,40}}")
+
+
+@dataclass(frozen=True)
+class Head:
+    """A further question that a bundle answers, by a bundle inside it.
+
+    Attributes
+    ----------
+    name
+        What it asks for, such as ``technique``.
+    on
+        ``alarms``: it is asked of events that raise one; ``all``: of every event.
+    """
+
+    name: str
+    on: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +77,8 @@ class Manifest:
         them (isotonic or beta calibration); empty where calibration is in the weights.
     conformal
         Error rate -> the probability that a class needs to be in the prediction set.
+    heads
+        Further questions; the n-th is answered by ``head-n.buckler``.
     calibration, metrics, provenance
         For people and for reports.
     files
@@ -77,6 +101,7 @@ class Manifest:
     categories: tuple[str, ...] = ()
     knots: tuple[tuple[float, ...], ...] = ()
     conformal: dict[float, float] = field(default_factory=dict)
+    heads: tuple[Head, ...] = ()
     calibration: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +113,8 @@ class Manifest:
             json.dumps(
                 {
                     "format": FORMAT,
-                    "format_version": FORMAT_VERSION,
+                    # Older readers read bundles without heads.
+                    "format_version": FORMAT_VERSION if self.heads else 2,
                     "name": self.name,
                     "created": self.created,
                     "task": {
@@ -114,6 +140,7 @@ class Manifest:
                         {"error_rate": rate, "least_probability": value}
                         for rate, value in self.conformal.items()
                     ],
+                    **({"heads": [vars(head) for head in self.heads]} if self.heads else {}),
                     "calibration": self.calibration,
                     "metrics": self.metrics,
                     "provenance": self.provenance,
@@ -179,6 +206,7 @@ def parse_manifest(data: bytes) -> Manifest:
         categories=_names(normaliser, "categories"),
         knots=_knots(raw, len(classes)),
         conformal=_pairs(raw, "conformal", "error_rate", "least_probability"),
+        heads=_heads(raw),
         calibration=_get(raw, "calibration", dict),
         metrics=_get(raw, "metrics", dict),
         provenance=_get(raw, "provenance", dict),
@@ -226,6 +254,21 @@ def _knots(raw: dict[str, Any], n_classes: int) -> tuple[tuple[float, ...], ...]
     if any(a >= b for a, b in pairwise(xs)) or any(a > b for a, b in pairwise(ys)):
         raise BundleError("manifest: knots must rise")
     return xs, ys
+
+
+def _heads(raw: dict[str, Any]) -> tuple[Head, ...]:
+    entries = _get(raw, "heads", list) if "heads" in raw else []
+    heads = []
+    for entry in entries[: MAX_HEADS + 1]:
+        if not isinstance(entry, dict):
+            raise BundleError("manifest: heads must be objects")
+        head = Head(_get(entry, "name", str), _get(entry, "on", str))
+        if not HEAD_NAME.fullmatch(head.name) or head.on not in ON:
+            raise BundleError(f"manifest: {head.name[:40]!r} on {head.on[:40]!r} is no head")
+        heads.append(head)
+    if len(heads) > MAX_HEADS or len({head.name for head in heads}) < len(heads):
+        raise BundleError(f"manifest: heads must be at most {MAX_HEADS}, each of its own name")
+    return tuple(heads)
 
 
 def _number(raw: dict[str, Any], key: str) -> float:

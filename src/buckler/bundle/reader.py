@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from buckler.bundle.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from buckler.bundle.manifest import MAX_HEADS, MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from buckler.errors import BundleError
 
 MAX_BUNDLE_BYTES = 1 << 30
@@ -27,7 +27,8 @@ SBOM = "sbom.cdx.json"
 ONNX = "model.onnx"
 MAX_STAGES = 8
 STAGES = tuple(f"stage-{i}.buckler" for i in range(1, MAX_STAGES + 1))
-_ENTRIES = {MANIFEST, WEIGHTS, ONNX, *STAGES, VECTORS, CARD, SBOM, SIGNATURE}
+HEADS = tuple(f"head-{i}.buckler" for i in range(1, MAX_HEADS + 1))
+_ENTRIES = {MANIFEST, WEIGHTS, ONNX, *STAGES, *HEADS, VECTORS, CARD, SBOM, SIGNATURE}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Bundle:
     def weights(self) -> dict[str, bytes]:
         """The files that the student's scorer reads."""
         return {n: data for n, data in self.entries.items() if n in (WEIGHTS, ONNX, *STAGES)}
+
+    @property
+    def heads(self) -> dict[str, bytes]:
+        """The bundles of the further questions that it answers."""
+        return {n: data for n, data in self.entries.items() if n in HEADS}
 
     @property
     def raw_manifest(self) -> bytes:

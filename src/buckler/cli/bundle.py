@@ -49,6 +49,7 @@ def show(
         "classes": ", ".join(m.classes),
         "alarm for": ", ".join(m.bad) or "-",
         "student": f"{m.family} {m.settings}",
+        "further questions": ", ".join(f"{h.name} (on {h.on})" for h in m.heads) or "none",
         "canonical form": f"{m.normaliser}, at most {m.max_bytes:,} bytes",
         "thresholds": ", ".join(
             f"{v:.6f} at FPR {f:g}{' (deployed)' if f == m.deployed_fpr else ''}"

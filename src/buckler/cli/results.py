@@ -7,6 +7,7 @@ from buckler.evaluation.assess import Assessment
 from buckler.evaluation.report import Comparison, figure_rows, rate_text
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.learning.evaluate import Evaluated
+from buckler.learning.heads import heads_table
 from buckler.learning.run import Run
 from buckler.teachers.asking.paid_run import Account
 
@@ -26,6 +27,9 @@ def print_run(run: Run) -> None:
     if run.comparison is not None:
         out.print()
         print_comparison(run.comparison)
+    if run.heads:
+        out.print()
+        print_rows(heads_table(run.heads))
     if run.robustness:
         out.print()
         print_robustness(run.robustness)
@@ -57,7 +61,11 @@ def print_comparison(comparison: Comparison) -> None:
 
 def print_robustness(models: list[Robustness]) -> None:
     """Print what is caught under each attack; the intervals stand in the report."""
-    found = robustness_table(models)
+    print_rows(robustness_table(models))
+
+
+def print_rows(found: Comparison) -> None:
+    """Print a table as it stands, without intervals."""
     table = Table(box=None, pad_edge=False)
     for position, name in enumerate(found.head):
         table.add_column(safe(name, 40), justify="right" if position else "left", overflow="fold")

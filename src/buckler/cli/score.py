@@ -1,6 +1,7 @@
 """`buckler score`: judge a few texts and say why."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,7 @@ def score(
         pieces = scorer.explain(text, label=verdict.label, top=top) if top else []
         shown = given if not given.startswith("@") else given[1:]
         if as_json:
-            document = {"text": shown, **vars(verdict), "because": [vars(p) for p in pieces]}
+            document = {"text": shown, **asdict(verdict), "because": [vars(p) for p in pieces]}
             out.print(json.dumps(document))
             continue
         out.print(safe(shown))
@@ -48,6 +49,8 @@ def score(
         if verdict.stage is not None:
             line += f", stage {verdict.stage}{', for review' if verdict.review else ''}"
         out.print(line)
+        for name, head in verdict.heads.items():
+            out.print(f"  {name}: {safe(head.label)} ({head.probability:.4f})")
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 2), pad_edge=True)
         for piece in pieces:
             table.add_row(f"{piece.weight:+.3f}", safe(piece.text))

@@ -11,20 +11,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from buckler.bundle.writer import write_whole
 from buckler.deploy.sinks import Sink, get_sink
+from buckler.deploy.verdicts import VerdictForm, verdict_batch, verdict_schema
 from buckler.errors import InputError, OutputError
 from buckler.events.quarantine import Quarantine
-from buckler.events.reading import Chunk, Wanted, find_inputs, get_reader, is_utf8
-from buckler.normalisers import FeatureSchema
+from buckler.events.reading import Chunk, Wanted, find_inputs, get_reader
 from buckler.runtime import Scorer
 
 CHECKPOINT_S = 30.0
-_SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
 
 
 class ScanInterruptedError(OutputError):
@@ -58,6 +55,11 @@ class ScanSettings:
     with_text: bool = True
     with_probabilities: bool = False
     threads: int = 1
+
+    @property
+    def form(self) -> VerdictForm:
+        """What a verdict says."""
+        return VerdictForm(self.target_fpr, self.with_text, self.with_probabilities, self.threads)
 
 
 @dataclass
@@ -153,7 +155,7 @@ def scan(
     quarantine_path = target.with_name(target.name + ".quarantine.jsonl")
     try:
         quarantine = _open_quarantine(folder / "quarantine.jsonl", state)
-        sink = sink_type(folder, _schema(scorer, settings), state.sink_position)
+        sink = sink_type(folder, verdict_schema(scorer, settings.form), state.sink_position)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
     with _writing(target, sink, quarantine, folder):
@@ -214,12 +216,13 @@ def _scan_all(
         context=settings.context,
         mixed=bool(settings.context),
     )
+    form = settings.form
     last_checkpoint = time.monotonic()
     with _stop_flag() as stop:
         while state.file < len(inputs):
             path = inputs[state.file]
             for chunk in _chunks(path, settings, wanted, quarantine, state, len(inputs) > 1):
-                batch = _judge(scorer, chunk, path, settings)
+                batch = verdict_batch(scorer, chunk, path, form)
                 sink.write(batch)
                 state.cursor = chunk.cursor
                 state.rows += batch.num_rows
@@ -253,67 +256,6 @@ def _chunks(
         if not one_of_many:
             raise
         quarantine.add(path, 0, f"file not read to its end: {error}")
-
-
-def _judge(scorer: Scorer, chunk: Chunk, path: Path, settings: ScanSettings) -> pa.RecordBatch:
-    scores = scorer.score(chunk.text, threads=settings.threads)
-    n = len(scores)
-    threshold = scorer.threshold(settings.target_fpr)
-    if threshold is not None:
-        alarm = pa.array(scores.badness >= threshold)
-    else:
-        bad = pa.array([i in scorer.bad for i in range(len(scorer.classes))])
-        alarm = bad.take(pa.array(scores.label_indices))
-    columns = {
-        "label": pa.DictionaryArray.from_arrays(
-            pa.array(scores.label_indices, pa.int32()), pa.array(scorer.classes)
-        ),
-        "badness": pa.array(scores.badness),
-        "alarm": alarm,
-        "path": pa.DictionaryArray.from_arrays(
-            pa.repeat(pa.scalar(0, pa.int32()), n), pa.array([str(path)])
-        ),
-        "row": pa.array(chunk.rows),
-    }
-    if settings.with_text:
-        columns = {"text": _readable(chunk.text, scorer.features), **columns}
-    if scorer.manifest.family == "cascade":
-        columns["review"] = pa.array(scorer.review(scores))
-        stages = scorer.stages(scores)
-        decided = pa.nulls(n, pa.int8()) if stages is None else pa.array(stages + np.int8(1))
-        columns["stage"] = decided
-    if settings.with_probabilities:
-        for index, name in enumerate(scorer.classes):
-            columns[f"p_{name}"] = pa.array(scores.probabilities[:, index])
-    return pa.RecordBatch.from_arrays(list(columns.values()), schema=_schema(scorer, settings))
-
-
-def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
-    """Texts as strings; bytes that are not UTF-8 (in mail) become replacement characters."""
-    if features is not None:
-        rows = ["; ".join(features.describe(features.canonical(t))) for t in text.to_pylist()]
-        return pa.array(rows, pa.large_string())
-    if is_utf8(text):
-        return pc.replace_substring(text.view(pa.large_string()), _SEPARATOR, _BAR)
-    return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())
-
-
-def _schema(scorer: Scorer, settings: ScanSettings) -> pa.Schema:
-    names = pa.dictionary(pa.int32(), pa.string())
-    fields = [
-        ("label", names),
-        ("badness", pa.float32()),
-        ("alarm", pa.bool_()),
-        ("path", names),
-        ("row", pa.int64()),
-    ]
-    if settings.with_text:
-        fields.insert(0, ("text", pa.large_string()))
-    if scorer.manifest.family == "cascade":
-        fields += [("review", pa.bool_()), ("stage", pa.int8())]
-    if settings.with_probabilities:
-        fields += [(f"p_{name}", pa.float32()) for name in scorer.classes]
-    return pa.schema(fields)
 
 
 # --- state ------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ class JsonLinesSink(_AppendingSink):
 def _as_json(column: pa.Array) -> pa.Array:
     """Each value as JSON text."""
     if pa.types.is_dictionary(column.type):
-        return _as_json(column.dictionary).take(column.indices)
+        return pc.fill_null(_as_json(column.dictionary).take(column.indices), "null")
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return pa.array(
             [json.dumps(v, ensure_ascii=False) for v in column.to_pylist()], pa.string()
@@ -183,7 +183,7 @@ def _as_json(column: pa.Array) -> pa.Array:
     text = column.cast(pa.string())
     if pa.types.is_floating(column.type):
         text = pc.if_else(pc.is_finite(column), text, "null")
-    return text
+    return pc.fill_null(text, "null")
 
 
 class CsvSink(_AppendingSink):

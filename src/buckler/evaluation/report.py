@@ -38,6 +38,8 @@ class About:
         The model beside others.
     robustness
         What it catches under attack.
+    heads
+        How further questions are answered.
     """
 
     title: str
@@ -46,8 +48,13 @@ class About:
     provenance: dict[str, str]
     comparison: Comparison | None = None
     robustness: Comparison | None = None
+    heads: Comparison | None = None
 
 
+HEAD_CAPTION = (
+    "Test rows whose answer is known, with 95 % intervals; answers that were not learned count as "
+    "wrong. Sure: a probability of one half or more."
+)
 ATTACK_CAPTION = (
     "Share of bad events caught at the deployed threshold, with Wilson intervals: before, and "
     "after each attack, of the events that it could be applied to. Where no class is bad: the "
@@ -71,6 +78,8 @@ def report_html(assessment: Assessment, about: About) -> str:
         n_rows=f"{assessment.n_rows:,}",
         comparison=about.comparison,
         robustness=about.robustness,
+        heads=about.heads,
+        head_caption=HEAD_CAPTION,
         attack_caption=ATTACK_CAPTION,
         resampling="cluster bootstrap over groups",
         figures=[
@@ -125,6 +134,7 @@ def report_json(assessment: Assessment, about: About) -> bytes:
         "provenance": about.provenance,
         "comparison": _records(about.comparison),
         "robustness": _records(about.robustness),
+        "heads": _records(about.heads),
         "classes": list(assessment.classes),
         "bad": [assessment.classes[i] for i in assessment.bad],
         "n_rows": assessment.n_rows,

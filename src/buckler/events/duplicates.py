@@ -99,6 +99,15 @@ def near_duplicates_of(digests: Digests, others: Digests) -> npt.NDArray[np.intp
     return found
 
 
+def near_duplicate_clusters(texts: CanonicalTexts) -> npt.NDArray[np.intp]:
+    """Return for each text the first of the texts that it is, or nearly repeats, step by step."""
+    found = earlier_near_duplicates(minhash(texts))
+    first = np.where(found < 0, np.arange(len(found)), found)
+    while (first[first] != first).any():
+        first = first[first]
+    return first
+
+
 def _confirmed(a: Digests, b: Digests, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     return np.where((a == b).mean(axis=1) >= THRESHOLD, rows, -1)
 

@@ -171,7 +171,4 @@ def _copies(events: Events, rows: npt.NDArray[np.intp], texts: list[str], task: 
 def _caught(scorer: Scorer, scores: Scores, labels: npt.NDArray[np.int32], task: Task) -> Bools:
     if not task.bad:
         return np.asarray(scores.label_indices == labels)
-    threshold = scorer.threshold()
-    if threshold is None:
-        return np.isin(scores.label_indices, list(scorer.bad))
-    return np.asarray(scores.badness >= threshold)
+    return scorer.alarms(scores)

@@ -140,6 +140,7 @@ def build_cascade(
         deployed_fpr=deployed,
         knots=polygon.knots,
         conformal=least_probabilities(probabilities, validation.labels),
+        heads=bundles[-1].manifest.heads,
         calibration={
             "method": polygon.method,
             "n_rows": len(validation),
@@ -157,10 +158,12 @@ def build_cascade(
         files={},
     )
     files = {name: pack(bundle.entries) for name, bundle in zip(STAGES, bundles, strict=False)}
+    heads = bundles[-1].heads  # those of the last stage are asked
     texts = conformance_texts(task)
     tolerance = max(tolerance_of(bundle.entries[VECTORS]) for bundle in bundles)
     vectors = vectors_json(texts, conformance_outputs(manifest, files, texts), tolerance)
-    return Cascade(write_bundle(output, manifest, {**files, VECTORS: vectors}), shares, thresholds)
+    written = write_bundle(output, manifest, {**files, **heads, VECTORS: vectors})
+    return Cascade(written, shares, thresholds)
 
 
 def combine_all(outputs: Sequence[Floats], bands: Sequence[Band]) -> Floats:

@@ -19,7 +19,7 @@ from buckler.evaluation.report import Comparison, figure_name, without_nan
 from buckler.evaluation.robustness import Robustness
 from buckler.evaluation.slicing import slice_values
 from buckler.events import Events
-from buckler.events.collect import TARGET, concatenate
+from buckler.events.collect import concatenate
 from buckler.events.splitting import deduplicate, unlike
 from buckler.labels import LabelStore, open_existing
 from buckler.labels.ledger import Ledger
@@ -31,6 +31,7 @@ from buckler.learning.package import write_fitted
 from buckler.learning.recipe import Recipe, StudentSection
 from buckler.learning.stages import StageOutput
 from buckler.learning.stored_events import load_events
+from buckler.learning.targets import with_file_labels
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 
@@ -172,23 +173,6 @@ def train_plain(
     )
     write_fitted(path, fitted, task, deployed_fpr=deployed_fpr)
     return {"rows": fitted.n_rows}
-
-
-def with_file_labels(train: Events, as_read: Events, task: Task) -> Events:
-    """Return the training rows with the labels that their files gave them, and only those."""
-    if TARGET not in train.table.column_names:
-        return train  # no opinion has changed a label
-    label_of = dict(
-        zip(as_read.table.column("id").to_pylist(), as_read.labels.tolist(), strict=True)
-    )
-    ids = train.table.column("id").to_pylist()
-    labels = np.array([label_of.get(i, -1) for i in ids], np.int32)
-    names = np.array([*task.class_names, None], object)
-    table = train.table.drop_columns([TARGET])
-    index = table.schema.get_field_index("label")
-    table = table.set_column(index, "label", pa.array(names[labels], pa.string()))
-    rows = np.flatnonzero(labels >= 0)
-    return Events(table, train.texts, labels).take(rows)
 
 
 def with_more_labels(train: Events, more: Events, test: Events) -> Events:

@@ -67,6 +67,7 @@ def write_report(
     provenance: dict[str, str] | None = None,
     comparison: Comparison | None = None,
     robustness: Comparison | None = None,
+    heads: Comparison | None = None,
 ) -> Evaluated:
     """Write ``report.json`` and, where the extra is installed, ``report.html``.
 
@@ -90,6 +91,7 @@ def write_report(
         },
         comparison=comparison,
         robustness=robustness,
+        heads=heads,
     )
     json_path, html_path = folder / "report.json", folder / "report.html"
     write_whole(json_path, report_json(assessment, about))

@@ -35,6 +35,7 @@ def read_inputs(recipe: Recipe, task: Task) -> dict[str, Any]:
         for side, paths in sides(recipe)
     }
     columns = recipe.data.model_dump(exclude={"train", "test"})
+    columns["keep"] = recipe.kept_columns
     return {"files": digests, "columns": columns, "task": repr(task)}
 
 
@@ -55,7 +56,7 @@ def read(
                 label_column=data.label_column if side != "pool" else None,
                 with_labels=side != "pool",
                 group_column=data.group_column,
-                keep=tuple(data.keep),
+                keep=recipe.kept_columns,
                 format_name=data.format,
                 quarantine=quarantine,
                 on_progress=on_read,

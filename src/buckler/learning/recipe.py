@@ -1,11 +1,12 @@
 """The recipe: what `buckler.toml` may say, checked before any work begins."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from buckler.attacks import get_attacks
+from buckler.bundle.manifest import HEAD_NAME, MAX_HEADS
 from buckler.errors import SettingsError
 from buckler.events.splitting import OnLeak
 from buckler.labels.merging import Merge
@@ -223,6 +224,58 @@ class AugmentationSection(_Section):
     weight: float = Field(default=0.5, gt=0, le=100)
 
 
+class HeadSection(_Section):
+    """A further question, which a column of the data answers for some events.
+
+    Attributes
+    ----------
+    name
+        Of the column in verdicts, such as ``technique``.
+    column
+        Of the data; by default named the same.
+    on
+        ``alarms``: learned from events of bad classes, asked of alarms; ``all``: of every event.
+    separator
+        What parts several answers in a cell; any of them is right.
+    cut_at
+        Answers count up to this only: ``"."`` takes the technique of a sub-technique.
+    min_rows
+        Answers with fewer training rows are not learned.
+    folds_by
+        ``group``, or ``text`` where the groups are the answers themselves, so that a fold by group
+        could never know them: near-duplicates stay together then.
+    student
+        Settings of the family that differ from the recipe's.
+    """
+
+    name: str
+    column: str = ""
+    on: Literal["alarms", "all"] = "alarms"
+    separator: str = ""
+    cut_at: str = ""
+    min_rows: int = Field(default=20, ge=2)
+    folds_by: Literal["group", "text"] = "group"
+    student: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not HEAD_NAME.fullmatch(self.name):
+            raise ValueError(
+                "a head's name is a lower-case word that no column of verdicts has, such as "
+                "technique"
+            )
+        self.column = self.column or self.name
+        return self
+
+    def values_in(self, cell: object) -> tuple[str, ...]:
+        """Return the answers in a cell, each once; none where it is empty."""
+        text = "" if cell is None else str(cell)
+        parts = text.split(self.separator) if self.separator else [text]
+        if self.cut_at:
+            parts = [part.partition(self.cut_at)[0] for part in parts]
+        return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+
+
 class EvaluationSection(_Section):
     """How it is measured.
 
@@ -255,6 +308,7 @@ class Recipe(_Section):
     compare: CompareSection = CompareSection()
     split: SplitSection = SplitSection()
     student: StudentSection = StudentSection()
+    head: list[HeadSection] = Field(default=[], max_length=MAX_HEADS)
     augmentation: AugmentationSection | None = None
     evaluation: EvaluationSection = EvaluationSection()
 
@@ -262,6 +316,11 @@ class Recipe(_Section):
         """Return the digest of the student's pre-trained weights, where it has any."""
         path = self.student.settings.get("pretrained")
         return file_digest(Path(path)) if path else None
+
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """Columns that are carried along: for slices, and for heads."""
+        return tuple(dict.fromkeys([*self.data.keep, *(head.column for head in self.head)]))
 
     def load_task(self) -> Task:
         """Return the task that the recipe names, on whose events its attacks must be known."""
@@ -281,6 +340,9 @@ def read_recipe(path: Path) -> Recipe:
         If it cannot be read, or says what cannot be.
     """
     recipe = read_settings(path, Recipe)
+    names = [head.name for head in recipe.head]
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{path}: head: every head needs a name of its own")
     base = path.parent
     recipe.data.train = [base / p for p in recipe.data.train]
     recipe.data.test = [base / p for p in recipe.data.test]

@@ -17,6 +17,7 @@ from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
 from buckler.evaluation.report import Comparison
 from buckler.evaluation.robustness import Robustness, robustness_table
+from buckler.events import Events
 from buckler.events.splitting import Leaks
 from buckler.labels import LabelStore, open_existing
 from buckler.learning import prepare
@@ -27,7 +28,6 @@ from buckler.learning.compare import (
     save_comparison,
     side_by_side,
     under_attack,
-    with_file_labels,
 )
 from buckler.learning.cross_fit import Extra, OnEpoch
 from buckler.learning.evaluate import (
@@ -38,12 +38,13 @@ from buckler.learning.evaluate import (
     write_report,
 )
 from buckler.learning.fit import fit_student
+from buckler.learning.heads import Learned, heads_table, learn_heads
 from buckler.learning.package import choose_deployed, write_fitted
 from buckler.learning.recipe import LabelsSection, Recipe
 from buckler.learning.stages import StageOutput, Stages, file_digest
 from buckler.learning.stored_events import load_events
 from buckler.learning.synthesise import kept_specimens, make_specimens, proof_summary
-from buckler.learning.teach import Lesson, teach
+from buckler.learning.teach import Lesson, teach_stage
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 from buckler.teachers import get_teacher
@@ -67,6 +68,8 @@ class Run:
         The student beside others; None where it learned from labels alone.
     robustness
         What it catches under attack, where that was asked for.
+    heads
+        What the further questions are answered like.
     """
 
     bundle: Path
@@ -75,6 +78,7 @@ class Run:
     stages: list[tuple[str, float, bool, dict[str, Any]]]
     comparison: Comparison | None = None
     robustness: list[Robustness] = field(default_factory=list)
+    heads: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,8 +161,7 @@ def run_recipe(
             },
             lambda f: make_specimens(
                 f,
-                load_events(split.folder / "train.arrow", task),
-                load_events(split.folder / "test.arrow", task),
+                *_sides(split, task),
                 task,
                 section,
                 recipe.student,
@@ -178,7 +181,7 @@ def run_recipe(
                 "augmentation": _dumped(recipe.augmentation),
                 "student": recipe.student.model_dump(),
             },
-            lambda f: _teach(f, split.folder, read.folder, recipe, task, specimens),
+            lambda f: teach_stage(f, split.folder, read.folder, recipe, task, specimens),
         )
     train = step(
         "train-3",
@@ -194,6 +197,19 @@ def run_recipe(
         },
         lambda f: _train(f, split, taught, made, specimens, recipe, task, hooks, opinions),
     )
+    learned = Learned()
+    if recipe.head:
+        heads = step(
+            "heads-1",
+            {
+                "split": split.key,
+                "heads": [head.model_dump() for head in recipe.head],
+                "student": recipe.student.model_dump(),
+                "resamples": recipe.evaluation.resamples,
+            },
+            lambda f: learn_heads(f, *_sides(split, task), task, recipe),
+        )
+        learned = Learned.read(heads.folder, recipe.head)
     name = recipe.name or task.name
     tell("evaluate")
     started = time.monotonic()
@@ -223,7 +239,7 @@ def run_recipe(
         done.append(("attack", time.monotonic() - started, False, {"models": len(attacked)}))
     tell("bundle")
     started = time.monotonic()
-    scorer = _bundle_with_metrics(train.folder / f"{name}.buckler", bundle, assessment)
+    scorer = _bundle_with_metrics(train.folder / f"{name}.buckler", bundle, assessment, learned)
     table = comparison(judges, assessment) if judges else None
     report = write_report(
         assessment,
@@ -233,10 +249,17 @@ def run_recipe(
         notes=leak_notes(leaks),
         comparison=table,
         robustness=robustness_table(attacked) if attacked else None,
+        heads=heads_table(learned.figures) if learned.figures else None,
     )
     write_whole(recipe.output / "card.md", read_bundle(bundle).entries["card.md"])
     done.append(("bundle", time.monotonic() - started, False, {}))
-    return Run(bundle, report, assessment, done, table, attacked)
+    return Run(bundle, report, assessment, done, table, attacked, learned.figures)
+
+
+def _sides(split: StageOutput, task: Task) -> tuple[Events, Events]:
+    """Return the training and the test events of a split."""
+    train, test = (load_events(split.folder / f"{side}.arrow", task) for side in ("train", "test"))
+    return train, test
 
 
 def _names(paths: list[Path]) -> str:
@@ -289,35 +312,6 @@ def _additions(
         found += augmentation(rows, task, recipe.augmentation, recipe.student.seed)
     parts = [extra for extra in found if extra is not None]
     return reduce(lambda a, b: a.joined_with(b), parts) if parts else None
-
-
-def _teach(
-    folder: Path,
-    split: Path,
-    source: Path,
-    recipe: Recipe,
-    task: Task,
-    specimens: Extra | None,
-) -> dict[str, Any]:
-    if recipe.pool is None:
-        raise InputError("the recipe has no pool")
-    rows = load_events(split / "train.arrow", task)
-    file_labels = None
-    if recipe.pool.distill.calibrate:
-        file_labels = with_file_labels(rows, load_events(source / "train.arrow", task), task)
-    lesson = teach(
-        rows,
-        load_events(split / "test.arrow", task),
-        load_events(source / "pool.arrow", task),
-        task,
-        section=recipe.pool,
-        labels=recipe.labels,
-        student=recipe.student,
-        specimens=specimens,
-        file_labels=file_labels,
-    )
-    lesson.save(folder)
-    return {**lesson.summary, "extra_examples": 0 if lesson.extra is None else len(lesson.extra)}
 
 
 # --- train and bundle -------------------------------------------------------------------------
@@ -382,9 +376,12 @@ def _train(
     }
 
 
-def _bundle_with_metrics(source: Path, target: Path, assessment: Assessment) -> Scorer:
-    """Write the final bundle: the trained one, with its test figures in manifest and card."""
+def _bundle_with_metrics(
+    source: Path, target: Path, assessment: Assessment, learned: Learned
+) -> Scorer:
+    """Write the final bundle: the trained one, with its heads, and its test figures in the card."""
     bundle = read_bundle(source)
-    manifest = replace(bundle.manifest, metrics=headline(assessment))
-    write_bundle(target, manifest, {**bundle.weights, VECTORS: bundle.entries[VECTORS]})
+    manifest = replace(bundle.manifest, metrics=headline(assessment), heads=learned.heads)
+    files = {**bundle.weights, **(learned.files or {}), VECTORS: bundle.entries[VECTORS]}
+    write_bundle(target, manifest, files)
     return load(target)

@@ -83,3 +83,20 @@ def with_opinions(
         name = f"{labelers[key].name} {labelers[key].version}".strip()
         summary[f"estimated accuracy of {name}"] = round(accuracy, 4)
     return Events(table, events.texts, labels), summary
+
+
+def with_file_labels(train: Events, as_read: Events, task: Task) -> Events:
+    """Return the training rows with the labels that their files gave them, and only those."""
+    if TARGET not in train.table.column_names:
+        return train  # no opinion has changed a label
+    label_of = dict(
+        zip(as_read.table.column("id").to_pylist(), as_read.labels.tolist(), strict=True)
+    )
+    ids = train.table.column("id").to_pylist()
+    labels = np.array([label_of.get(i, -1) for i in ids], np.int32)
+    names = np.array([*task.class_names, None], object)
+    table = train.table.drop_columns([TARGET])
+    index = table.schema.get_field_index("label")
+    table = table.set_column(index, "label", pa.array(names[labels], pa.string()))
+    rows = np.flatnonzero(labels >= 0)
+    return Events(table, train.texts, labels).take(rows)

@@ -16,10 +16,10 @@ from buckler.labels import open_existing
 from buckler.learning.cross_fit import CrossFitted, Extra
 from buckler.learning.distill import calibrate_teacher, calibrated_teacher, distil
 from buckler.learning.joint import distil_jointly
-from buckler.learning.recipe import LabelsSection, PoolSection, StudentSection
+from buckler.learning.recipe import LabelsSection, PoolSection, Recipe, StudentSection
 from buckler.learning.rounds import run_rounds
 from buckler.learning.stored_events import load_events, save_events
-from buckler.learning.targets import opinions_on
+from buckler.learning.targets import opinions_on, with_file_labels
 from buckler.synthesis.specimens import SPECIMEN
 from buckler.tasks import Task
 
@@ -79,6 +79,42 @@ class Lesson:
                 crossed = CrossFitted(file["logits"], int(file["epochs"]), [])
         settings = json.loads((folder / "student.json").read_bytes())
         return Lesson(extra, settings, crossed, {})
+
+
+def teach_stage(
+    folder: Path,
+    split: Path,
+    source: Path,
+    recipe: Recipe,
+    task: Task,
+    specimens: Extra | None,
+) -> dict[str, Any]:
+    """Turn the pool of a recipe into examples, from the folders of earlier stages.
+
+    Raises
+    ------
+    InputError
+        If nothing of the pool is left, or nobody is there to judge it.
+    """
+    if recipe.pool is None:
+        raise InputError("the recipe has no pool")
+    rows = load_events(split / "train.arrow", task)
+    file_labels = None
+    if recipe.pool.distill.calibrate:
+        file_labels = with_file_labels(rows, load_events(source / "train.arrow", task), task)
+    lesson = teach(
+        rows,
+        load_events(split / "test.arrow", task),
+        load_events(source / "pool.arrow", task),
+        task,
+        section=recipe.pool,
+        labels=recipe.labels,
+        student=recipe.student,
+        specimens=specimens,
+        file_labels=file_labels,
+    )
+    lesson.save(folder)
+    return {**lesson.summary, "extra_examples": 0 if lesson.extra is None else len(lesson.extra)}
 
 
 def teach(

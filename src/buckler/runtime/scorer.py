@@ -17,7 +17,8 @@ from buckler.errors import BundleError, SettingsError
 from buckler.normalisers import FeatureSchema, Normaliser, arrow_columns
 from buckler.runtime.cascade import CascadeModel, knots_of, recalibrated
 from buckler.runtime.families import build_model, normaliser_of
-from buckler.runtime.verdict import Contribution, Scores, Verdict
+from buckler.runtime.heads import Head, head_bundles
+from buckler.runtime.verdict import Contribution, HeadVerdict, Scores, Verdict
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,6 +66,8 @@ class Scorer:
     ----------
     manifest
         What the bundle says of itself.
+    heads
+        Name -> a further question, such as which technique.
     badness_of
         The fastest way for one text: `str` or `bytes` in, its badness out (a float).
     """
@@ -80,6 +83,10 @@ class Scorer:
         self._model = build_model(self.manifest, bundle.weights)
         self._review = _interval(self.manifest)
         self._check_vectors(bundle.entries.get(VECTORS, b""))
+        asked = {head.name: head.on == "all" for head in self.manifest.heads}
+        self.heads: dict[str, Head] = {
+            name: Head(asked[name], Scorer(inner)) for name, inner in head_bundles(bundle).items()
+        }
         self.badness_of: Callable[[str | bytes], Any] = self._badness_of
         plain = not self.parses_texts and not self._knots
         if plain and len(self.classes) == 2 and self.bad == (1,):
@@ -112,17 +119,41 @@ class Scorer:
         scores = self.score([text])
         index, badness = int(scores.label_indices[0]), float(scores.badness[0])
         threshold = self.threshold(target_fpr)
+        alarm = bool(self.alarms(scores, target_fpr)[0])
         label = self.classes[index]
         return Verdict(
             label,
             float(scores.probabilities[0, index]),
             badness,
             threshold,
-            badness >= threshold if threshold is not None else index in self.bad,
+            alarm,
             {n: float(p) for n, p in zip(self.classes, scores.probabilities[0], strict=True)},
             bool(self.review(scores)[0]),
             None if (stages := self.stages(scores)) is None else int(stages[0]) + 1,
+            {
+                name: head.scorer._head_verdict(text)
+                for name, head in self.heads.items()
+                if head.every or alarm
+            },
         )
+
+    def alarms(self, scores: Scores, target_fpr: float | None = None) -> npt.NDArray[np.bool_]:
+        """Return bool [n]: where an alarm is raised, at the threshold or by the likeliest class.
+
+        Raises
+        ------
+        SettingsError
+            If the bundle has no threshold for this rate.
+        """
+        threshold = self.threshold(target_fpr)
+        if threshold is None:
+            return np.isin(scores.label_indices, self.bad)
+        return np.asarray(scores.badness >= np.float32(threshold))
+
+    def _head_verdict(self, text: str | bytes) -> HeadVerdict:
+        probabilities = self.score([text]).probabilities[0]
+        index = int(probabilities.argmax())
+        return HeadVerdict(self.classes[index], float(probabilities[index]))
 
     def review(self, scores: Scores) -> npt.NDArray[np.bool_]:
         """Return bool [n]: which a cascade marks for a person."""

@@ -83,6 +83,14 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class HeadVerdict:
+    """What a head says: the likeliest class, and its probability."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The answer for one event, with all that led to it.
 
@@ -105,6 +113,8 @@ class Verdict:
         Whether a cascade marks it for a person: it lies too near the threshold.
     stage
         The stage of a cascade that decided, from 1; None without stages.
+    heads
+        Name -> what that head says; those that are asked of alarms alone only where there is one.
     """
 
     label: str
@@ -115,6 +125,7 @@ class Verdict:
     probabilities: dict[str, float]
     review: bool = False
     stage: int | None = None
+    heads: dict[str, HeadVerdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
