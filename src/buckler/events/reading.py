@@ -113,6 +113,7 @@ def _readers() -> dict[str, type[Reader]]:
         "evtx",
         "pe",
         "pages",
+        "mail_pages",
         "alerts",
     ):
         import_module(f"buckler.events.{module}")

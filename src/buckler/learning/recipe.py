@@ -124,6 +124,9 @@ class SynthesisSection(_Section):
         Of a specimen beside a real event.
     seeds
         Of the proof.
+    unproven
+        Learn from them whatever the proof says, and say so in the bundle: for what no real event
+        can prove, since there is none of its kind.
     hold_out
         ``COLUMN=VALUE,VALUE``: the proof measures whether events of this kind are found by students
         that saw none; the column must stand in `data.keep`. The bundle's student learns from all.
@@ -136,6 +139,7 @@ class SynthesisSection(_Section):
     number: int = Field(default=1000, ge=1, le=100_000)
     weight: float = Field(default=0.5, gt=0, le=100)
     seeds: int = Field(default=5, ge=2, le=50)
+    unproven: bool = False
 
 
 class CompareSection(_Section):

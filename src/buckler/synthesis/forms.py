@@ -6,6 +6,7 @@ from email import policy
 from email.parser import BytesParser
 from urllib.parse import urlsplit
 
+from buckler.normalisers.html_text import visible_text
 from buckler.synthesis.plan import Cell
 from buckler.tasks import Task
 
@@ -13,6 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PROGRAM = re.compile(r"[\w$&%(.\"'^+@~/\\:{-]")
 _PLACE = re.compile(r"\[\[|\]\]|<(?:insert|your|placeholder)[^>]{0,40}>", re.IGNORECASE)
 _MIN_BODY = 20
+_MIN_PAGE_WORDS = 2
 _MAX_COMMAND_CHARACTERS = 8191  # what the Windows shell takes
 
 
@@ -30,6 +32,8 @@ def ill_formed(text: str, cell: Cell, task: Task) -> str | None:
         return _command(text, cell)
     if task.medium == "message":
         return _message(text)
+    if task.medium == "html":
+        return _page(text, cell, task)
     return None
 
 
@@ -60,6 +64,16 @@ def _command(text: str, cell: Cell) -> str | None:
             shlex.split(text, posix=False)
         except ValueError:
             return "quotes that do not close"
+    return None
+
+
+def _page(text: str, cell: Cell, task: Task) -> str | None:
+    if not re.search(r"<(?:html|body|form|div|table)\b", text[:4096], re.IGNORECASE):
+        return "no page"
+    if len(visible_text(text).split()) < _MIN_PAGE_WORDS:
+        return "a page that shows nothing"
+    if cell.label in task.bad and not re.search(r"<(?:input|textarea)\b", text, re.IGNORECASE):
+        return "a fake page that asks for nothing"
     return None
 
 

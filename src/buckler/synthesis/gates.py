@@ -174,7 +174,9 @@ def pass_gates(
     if settings.told_apart < 1:
         sift("told apart", np.nan_to_num(synthetic) >= settings.told_apart)
     novelty = Novelty()
-    old = [novelty.share_new(d.text) < settings.new for d in sieve.drafts]
+    # Of what is judged: the markup of pages and the headers of mails are alike by nature.
+    read = plan.task.readable
+    old = [novelty.share_new(read(d.text)) < settings.new for d in sieve.drafts]
     sift("nothing new", np.array(old, bool))
     full = np.ones(len(events), bool)
     full[_even([(d.cell.label, d.cell.name) for d in sieve.drafts], number)] = False
@@ -192,7 +194,7 @@ def pass_gates(
         "judge_silent": silent,
         "cells": len(plan.cells),
         "cells_covered": len({s.cell for s in kept}),
-        "distinct_3grams": distinct(s.text for s in kept),
+        "distinct_3grams": distinct(read(s.text) for s in kept),
         "distinct_3grams_of_real": _distinct_of_real(real, plan, kept, seed),
         "two_sample_auroc": {label: asdict(test.auroc) for label, test in final.items()},
         "classes": dict(Counter(s.label for s in kept)),

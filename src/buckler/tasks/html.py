@@ -21,5 +21,11 @@ HTML = Task(
         "lead nowhere, encoded scripts. A login page on its own site is benign."
     ),
     medium="html",
-    aliases={"malicious": "phishing", "phish": "phishing", "legitimate": "benign"},
+    aliases={
+        "malicious": "phishing",
+        "phish": "phishing",
+        "legitimate": "benign",
+        "ham": "benign",
+        "spam": "benign",  # unwanted, but no fake login
+    },
 )

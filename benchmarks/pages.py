@@ -1,0 +1,125 @@
+"""Fake login pages: what specimens teach that mails do not, on real pages and on unseen brands."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measure import table
+from buckler.errors import BucklerError
+from buckler.evaluation.metrics import Ranking, Rate, auroc, rate
+from buckler.events import Events, collect_events
+from buckler.events.public_data import get_public_data
+from buckler.events.splitting import OnLeak, check_leaks, deduplicate
+from buckler.learning.cross_fit import Extra
+from buckler.learning.fit import fit_student
+from buckler.learning.noise import Noise
+from buckler.learning.package import write_fitted
+from buckler.runtime import Scorer, load
+from buckler.synthesis.gates import GateSettings
+from buckler.synthesis.generate import Synthesis, synthesise
+from buckler.synthesis.generator import get_generator
+from buckler.synthesis.plan import Plan, read_plan
+from buckler.synthesis.specimens import as_events
+from buckler.tasks import get_task
+
+HTML = get_task("html")
+UNSEEN = {
+    "brand": {"docusign", "ebay", "yahoo", "steam", "telegram"},
+    "bank": {"hsbc", "bbva"},
+    "carrier": {"laposte", "correos"},
+    "wallet": {"binance"},
+}
+SETTINGS = {"min_order": 3, "dropout": 0.3}
+FPR, N_SPECIMENS = 0.01, 4000
+
+
+def run(data: Path) -> None:
+    """Print the table."""
+    mails = [
+        collect_events([data / "email" / f"{side}.parquet"], HTML, format_name="mail-html")
+        for side in ("train", "test")
+    ]
+    train, _ = check_leaks(deduplicate(mails[0], near=False).events, mails[1], OnLeak.DROP)
+    plan = read_plan(HTML)
+    seen = [c for c in plan.cells if not _unseen(c.attributes)]
+    known = _specimens(Plan(HTML, seen, plan.slots), train, N_SPECIMENS, seed=0)
+    new = _specimens(
+        Plan(HTML, [c for c in plan.cells if _unseen(c.attributes)], plan.slots), train, 800, seed=1
+    )
+    templates = _templates()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, extra in (("mails", None), ("mails and specimens", _extra(known))):
+            path = Path(folder) / "html.buckler"
+            fitted = fit_student(
+                train, HTML, "ngram", SETTINGS, extra=extra, noise=Noise.DOUBT, folds=5
+            )
+            write_fitted(path, fitted, HTML, deployed_fpr=FPR)
+            rows.append([name, *_figures(load(path), mails[1], new, templates)])
+    print(f"{len(known):,} specimens of seen brands, {len(new):,} of unseen ones")
+    table(
+        [
+            "learned from",
+            "HTML of later mails: AUROC",
+            "detection",
+            "false alarms",
+            "fakes of unseen brands: detection",
+            "their own pages: false alarms",
+            "page templates: false alarms",
+            "of those that ask for a password",
+        ],
+        rows,
+    )
+
+
+def _unseen(attributes: dict[str, str]) -> bool:
+    return any(attributes.get(name) in values for name, values in UNSEEN.items())
+
+
+def _specimens(plan: Plan, real: Events, number: int, seed: int) -> Events:
+    generator = get_generator("grammar", plan, real, seed)
+    wanted = Synthesis(number, gates=GateSettings(), seed=seed)
+    return as_events(synthesise(plan, generator, wanted).specimens, HTML)
+
+
+def _extra(events: Events) -> Extra:
+    return Extra(events, events.targets(2), np.ones(len(events), np.float32))
+
+
+def _templates() -> Events | None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pages.parquet"
+        try:
+            get_public_data("page-templates", path)
+        except BucklerError as error:
+            print(f"no page templates: {error}")
+            return None
+        return collect_events([path], HTML, keep=("asks",))
+
+
+def _figures(scorer: Scorer, mails: Events, new: Events, templates: Events | None) -> list[str]:
+    badness = scorer.score(mails.table.column("text")).badness
+    alarms = _alarms(scorer, mails)
+    bad = mails.labels == 1
+    fakes = _alarms(scorer, new)
+    cells = [
+        f"{auroc(Ranking(badness, bad).roc()):.3f}",
+        _share(rate(alarms[bad])),
+        _share(rate(alarms[~bad])),
+        _share(rate(fakes[new.labels == 1])),
+        _share(rate(fakes[new.labels == 0])),
+    ]
+    if templates is None:
+        return [*cells, "-", "-"]
+    on_templates = _alarms(scorer, templates)
+    asks = templates.column("asks") == "a password"
+    return [*cells, _share(rate(on_templates)), _share(rate(on_templates[asks]))]
+
+
+def _alarms(scorer: Scorer, events: Events) -> np.ndarray:
+    return scorer.alarms(scorer.score(events.table.column("text")))
+
+
+def _share(value: Rate) -> str:
+    return f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f}, n={value.n_rows})"
