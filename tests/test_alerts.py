@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from buckler.errors import InputError
 from buckler.evaluation.triage import measure_reading
 from buckler.events import Quarantine, collect_events
+from buckler.events.alerts import read_severities, severity_by_rule
 from buckler.events.incidents import Alerts, join_alerts
 from buckler.events.times import seconds_of
 from buckler.normalisers.features import matrix
@@ -205,3 +207,26 @@ def test_triage_ranks_and_says_what_it_is_worth(tmp_path, real_data):
     result = buckler("triage", tmp_path / "b.parquet", "-b", bundle, "-o", tmp_path / "q.csv")
     assert result.returncode == 2
     assert "no column named" in result.stderr
+
+
+def test_severities_come_from_a_table_where_alerts_have_none(tmp_path):
+    table = tmp_path / "severity.csv"
+    table.write_text('rule,level\nWazuh: IDS event.,6\nSuricata: *,3\n"Odd, rule",critical\n')
+    found = read_severities(table)
+    assert found == {"Wazuh: IDS event.": 0.4, "Suricata: *": 0.2, "Odd, rule": 1.0}
+    rules = ["Suricata: Alert - X", "Odd, rule", "AMiner: new", "Wazuh: IDS event."]
+    assert severity_by_rule(rules, found).tolist() == [0.2, 1.0, -1, 0.4]
+    for text, words in (
+        ("rule,level\nx,often\n", "row 2: level 'often' is no severity"),
+        ("rule,other\nx,3\n", "no column named level"),
+        ("name,level\nx,3\n", "no column named rule"),
+        ("rule,level\n", "no rule|empty"),
+    ):
+        table.write_text(text)
+        with pytest.raises(InputError, match=words):
+            read_severities(table)
+
+
+def test_the_table_of_the_example_is_sound():
+    path = Path(__file__).parents[1] / "examples" / "alert-triage" / "severity.csv"
+    assert len(read_severities(path)) > 25

@@ -24,6 +24,7 @@ from buckler.synthesis.generator import Draft, get_generator
 from buckler.synthesis.grammar import expand
 from buckler.synthesis.plan import Cell, list_plans, read_plan
 from buckler.synthesis.safeguards import dressed, harmless_base64, made_safe, unsafe_part
+from buckler.synthesis.scribe import read_texts
 from buckler.synthesis.specimens import (
     MARK,
     Specimen,
@@ -35,7 +36,6 @@ from buckler.synthesis.specimens import (
 )
 from buckler.synthesis.transforms import transformed
 from buckler.synthesis.two_sample import two_sample_test
-from buckler.synthesis.writer import read_texts
 from buckler.tasks import get_task
 from tests.made_up import made_up_events
 from tests.test_cli import buckler

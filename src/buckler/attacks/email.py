@@ -16,7 +16,7 @@ _LINK = re.compile(r"https?://[^\s\"'<>)\]]+")
 _MAX_BENIGN = 3000
 
 
-def _rewritten(raw: str, change: Callable[[str, bool], str]) -> str:
+def rewritten(raw: str, change: Callable[[str, bool], str]) -> str:
     """Change the text of each text part; `change` is told whether it is HTML."""
     data = raw.encode("utf-8", "surrogateescape")[:MAX_MESSAGE_BYTES]
     try:
@@ -59,19 +59,19 @@ def _benign_words(scene: Scene) -> str:
 @attack("homoglyphs", "message")
 def homoglyphs_in_text(raw: str, scene: Scene) -> str:
     """Letters of other alphabets in three words of ten."""
-    return _rewritten(raw, lambda t, h: _visible(t, h, lambda p: many_homoglyphs(p, scene)))
+    return rewritten(raw, lambda t, h: _visible(t, h, lambda p: many_homoglyphs(p, scene)))
 
 
 @attack("invisible", "message")
 def invisible_in_text(raw: str, scene: Scene) -> str:
     """Characters without width inside every other word."""
-    return _rewritten(raw, lambda t, h: _visible(t, h, lambda p: invisible(p, scene)))
+    return rewritten(raw, lambda t, h: _visible(t, h, lambda p: invisible(p, scene)))
 
 
 @attack("typing-errors", "message")
 def typing_errors_in_text(raw: str, scene: Scene) -> str:
     """Letters swapped or left out."""
-    return _rewritten(raw, lambda t, h: _visible(t, h, lambda p: typing_errors(p, scene)))
+    return rewritten(raw, lambda t, h: _visible(t, h, lambda p: typing_errors(p, scene)))
 
 
 @attack("hidden-text", "message")
@@ -82,7 +82,7 @@ def hidden_text(raw: str, scene: Scene) -> str:
     def add(text: str, is_html: bool) -> str:
         return f'{text}\n<div style="display:none">{words}</div>' if is_html else text
 
-    return _rewritten(raw, add)
+    return rewritten(raw, add)
 
 
 @attack("benign-text", "message")
@@ -94,7 +94,7 @@ def benign_text(raw: str, scene: Scene) -> str:
         quoted = f"<hr><p>{html.escape(words)}</p>" if is_html else f"\n\n> {words}"
         return text + quoted
 
-    return _rewritten(raw, add)
+    return rewritten(raw, add)
 
 
 @attack("image-only", "message")
@@ -108,7 +108,7 @@ def image_only(raw: str, scene: Scene) -> str:
             return target
         return f'<a href="{html.escape(target)}"><img src="cid:image{scene.below(1000)}"></a>'
 
-    return _rewritten(raw, replace)
+    return rewritten(raw, replace)
 
 
 @attack("wrapped-links", "message")
@@ -120,4 +120,4 @@ def wrapped_links(raw: str, scene: Scene) -> str:
     def wrap(match: re.Match[str]) -> str:
         return scene.one_of(openers) + quote(html.unescape(match[0]), safe="")
 
-    return _rewritten(raw, lambda text, _: _LINK.sub(wrap, text))
+    return rewritten(raw, lambda text, _: _LINK.sub(wrap, text))

@@ -10,12 +10,19 @@ from buckler.attacks import attacks_on, get_attacks
 from buckler.bundle.writer import write_whole
 from buckler.cli.console import out, step_progress
 from buckler.cli.evaluate import task_of
-from buckler.cli.results import print_robustness
+from buckler.cli.options import BudgetTokens, BudgetUsd
+from buckler.cli.results import print_account, print_estimate, print_robustness
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.robustness import robustness_html, robustness_json
 from buckler.events import Quarantine, collect_events
-from buckler.learning.attack import MAX_ATTACKED, attack_scorers
+from buckler.labels import LabelStore
+from buckler.learning.attack import MAX_ATTACKED, attack_scorers, attacked_texts
 from buckler.runtime import load
+from buckler.synthesis.paraphrase import NAME, Paraphraser
+from buckler.synthesis.scribe import get_writer
+from buckler.teachers.asking.limits import Budget
+from buckler.teachers.asking.paid_run import Account
+from buckler.teachers.run import check_price
 
 
 def attack(
@@ -41,6 +48,21 @@ def attack(
     format_name: Annotated[
         str | None, typer.Option("--format", help="Read as this format, whatever the suffix.")
     ] = None,
+    paraphrase: Annotated[
+        str | None,
+        typer.Option(help="Have mails said in other words by: chat, anthropic, gguf."),
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="The language model's file.")
+    ] = None,
+    store: Annotated[
+        str, typer.Option("--store", "-s", help="Where what was paid for is kept.")
+    ] = "labels.db",
+    budget_usd: BudgetUsd = None,
+    budget_tokens: BudgetTokens = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Estimate what paraphrases cost; do nothing.")
+    ] = False,
     max_events: Annotated[
         int, typer.Option(help="Attack at most so many events.", min=1)
     ] = MAX_ATTACKED,
@@ -60,6 +82,7 @@ def attack(
         return
     if not data or output is None:
         raise SettingsError("name labelled test data, and a folder with --output")
+    account: Account | None = None
     with step_progress() as progress, Quarantine() as quarantine:
         bar = progress.add_task("reading")
         events = collect_events(
@@ -70,6 +93,24 @@ def attack(
             format_name=format_name,
             quarantine=quarantine,
         )
+        if paraphrase is not None:
+            texts = attacked_texts(events, the_task, seed=seed, max_events=max_events)
+            model = get_writer(paraphrase, settings, the_task)
+            budget = Budget(usd=budget_usd, tokens=budget_tokens)
+            check_price(model, budget)
+
+            def tell(account: Account) -> None:
+                done = f"{account.spent.events:,} calls, {account.spent.cost_usd:.4f} USD"
+                progress.update(bar, description=f"{NAME}: {done}")
+
+            with LabelStore(store) as opened:
+                rephrase = Paraphraser(model, the_task, opened, budget=budget, on_progress=tell)
+                if dry_run:
+                    progress.stop()
+                    print_estimate(*rephrase.estimate(texts))
+                    return
+                attacks = [*attacks, rephrase.attack(texts)]
+            account = rephrase.account
         scorers = {bundle.stem: scorer}
         for path in beside or ():
             scorers[path.stem if path.stem not in scorers else str(path)] = load(path)
@@ -82,6 +123,8 @@ def attack(
             max_events=max_events,
             on_attack=lambda name: progress.update(bar, description=name),
         )
+    if account is not None:
+        print_account(account)
     write_whole(output / "attack.json", robustness_json(models))
     print_robustness(models)
     lead = f"{the_task.description}. {', '.join(p.name for p in data)}; seed {seed}."

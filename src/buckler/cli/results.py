@@ -9,6 +9,7 @@ from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.learning.evaluate import Evaluated
 from buckler.learning.heads import heads_table
 from buckler.learning.run import Run
+from buckler.teachers.asking.limits import Spending
 from buckler.teachers.asking.paid_run import Account
 
 
@@ -96,6 +97,14 @@ def _short(value: object) -> str:
     if isinstance(value, dict):
         return " ".join(f"{k}:{_short(v)}" for k, v in value.items())
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def print_estimate(calls: int, spending: Spending) -> None:
+    """Print what calls to a language model would probably cost."""
+    out.print(
+        f"{calls:,} calls to make: about {spending.input_tokens:,} tokens in, "
+        f"{spending.output_tokens:,} out, {spending.cost_usd:.4f} USD; nothing was asked"
+    )
 
 
 def print_account(account: Account) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import BudgetTokens, BudgetUsd
-from buckler.cli.results import print_account
+from buckler.cli.results import print_account, print_estimate
 from buckler.errors import SettingsError
 from buckler.events import Events, Quarantine, collect_events
 from buckler.labels import LabelStore
@@ -22,11 +22,11 @@ from buckler.synthesis.generate import Synthesis, orders, synthesise
 from buckler.synthesis.generator import Generator, get_generator, list_generators
 from buckler.synthesis.judges import STUDENT_LIMIT, student_judge, teacher_judge
 from buckler.synthesis.plan import Plan, read_plan
+from buckler.synthesis.scribe import get_writer
 from buckler.synthesis.specimens import Specimen, read_specimens, write_specimens
 from buckler.synthesis.writer import Writer
 from buckler.tasks import Task, get_task
 from buckler.teachers import get_teacher
-from buckler.teachers.asking.language_model import LanguageModelTeacher
 from buckler.teachers.asking.limits import Budget
 from buckler.teachers.asking.paid_run import Account
 from buckler.teachers.run import check_price
@@ -211,9 +211,7 @@ def _writer(
             )
         yield get_generator(by, plan, real, seed)
         return
-    model = get_teacher(by, settings, plan.task)
-    if not isinstance(model, LanguageModelTeacher):
-        raise SettingsError(f"the teacher {by!r} cannot write")
+    model = get_writer(by, settings, plan.task)
     check_price(model, budget)
     with LabelStore(store) as opened:
         yield Writer(model, plan, real, opened, seed=seed, budget=budget, on_progress=advance)
@@ -222,11 +220,7 @@ def _writer(
 def _print_estimate(generator: Generator | Writer, plan: Plan, wanted: Synthesis) -> None:
     if not isinstance(generator, Writer):
         raise SettingsError("this generator costs nothing: there is nothing to estimate")
-    calls, spending = generator.estimate(orders(plan, wanted.n_drafts))
-    out.print(
-        f"{calls:,} calls to make: about {spending.input_tokens:,} tokens in, "
-        f"{spending.output_tokens:,} out, {spending.cost_usd:.4f} USD; nothing was asked"
-    )
+    print_estimate(*generator.estimate(orders(plan, wanted.n_drafts)))
 
 
 def _print_report(report: dict[str, Any], file: Path) -> None:

@@ -17,6 +17,7 @@ from buckler.cli.options import TrustedKey
 from buckler.errors import InputError, OutputError
 from buckler.evaluation.triage import measure_reading, reading_table
 from buckler.events import Events, Quarantine, collect_events
+from buckler.events.alerts import read_severities, severity_by_rule
 from buckler.normalisers.features import matrix
 from buckler.runtime import Scorer, load
 
@@ -30,6 +31,10 @@ def triage(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to: a .csv file.")],
     trusted_key: TrustedKey = None,
     top: Annotated[int, typer.Option(help="Write so many incidents, with reasons.", min=1)] = 1000,
+    severity: Annotated[
+        Path | None,
+        typer.Option(help="A .csv of rule and level: severity order for alerts that have none."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
 ) -> None:
     """Join alerts to incidents and rank them by the probability of a true attack.
@@ -40,6 +45,7 @@ def triage(
         raise OutputError(f"{output} exists; give --force to replace it")
     scorer = load(bundle, trusted_key=trusted_key)
     task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
+    severities = read_severities(severity) if severity is not None else {}
     if "rule_rarity" not in task.numbers:
         raise InputError(f"{bundle}: a bundle of task {task.name}, not one of alert-triage")
     with step_progress() as progress, Quarantine() as quarantine:
@@ -60,7 +66,7 @@ def triage(
     if quarantine.count or quarantine.passed_over:
         out.print(f"  {quarantine.summary()}")
     if (events.labels == 1).any():
-        _measure(events, badness, task.numbers)
+        _measure(events, badness, task.numbers, severities)
 
 
 def _record(scorer: Scorer, events: Events, badness: Any, row: int, rank: int) -> dict[str, object]:
@@ -123,7 +129,9 @@ def _show(records: list[dict[str, object]]) -> None:
     out.print()
 
 
-def _measure(events: Events, badness: Any, numbers: tuple[str, ...]) -> None:
+def _measure(
+    events: Events, badness: Any, numbers: tuple[str, ...], severities: dict[str, float]
+) -> None:
     values = matrix(events.texts.data, len(events), len(events.texts[0]) // 4)
     attack = events.labels == 1
     phase = np.array(
@@ -133,6 +141,8 @@ def _measure(events: Events, badness: Any, numbers: tuple[str, ...]) -> None:
     counts = np.array([int(n) for n in events.column("n_alerts")], np.int64)
     orders = {"buckler": badness.astype(np.float64)}
     level = values[:, numbers.index("level")].astype(np.float64)
+    if severities:
+        level = severity_by_rule([str(rule) for rule in events.column("alert")], severities)
     if not np.isnan(level).all():
         orders["severity"] = level
     orders["rarity"] = values[:, numbers.index("rule_rarity")].astype(np.float64)
@@ -149,4 +159,4 @@ def _measure(events: Events, badness: Any, numbers: tuple[str, ...]) -> None:
         table.add_row(*row)
     out.print(table)
     if "severity" not in orders:
-        out.print("These alerts have no severity, so that order cannot be compared.")
+        out.print("These alerts have no severity: --severity names a table of rules and levels.")

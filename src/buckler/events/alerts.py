@@ -4,7 +4,7 @@ One event is an incident (`incidents.py`), a row of features. A file is held who
 time, since an incident is described by what came before it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,15 +162,62 @@ def _levels(
     parts: dict[str, list[Any]], order: npt.NDArray[np.int64], path: Path
 ) -> npt.NDArray[np.float64]:
     """Return severities from 0 to 1: words, Wazuh's 0 to 15, Suricata's 1 (worst) to 4."""
-    levels = []
-    for value, event in zip(parts["level"], parts["event"], strict=True):
-        text = "" if value is None else str(value).strip().lower()
-        try:
-            number = _LEVELS[text] if text in _LEVELS else float(text)
-        except ValueError:
-            number = np.nan
-        if text not in _LEVELS and number == number:
-            suricata = event == "alert" or "eve" in path.name.lower()
-            number = (4 - number) / 3 if suricata else number / 15
-        levels.append(min(1.0, max(0.0, number)) if number == number else np.nan)
+    eve = "eve" in path.name.lower()
+    pairs = zip(parts["level"], parts["event"], strict=True)
+    levels = [severity_of(value, suricata=eve or event == "alert") for value, event in pairs]
     return np.array(levels, np.float64)[order]
+
+
+def severity_of(value: object, *, suricata: bool = False) -> float:
+    """Return a severity from 0 to 1, of a word, Wazuh's 0 to 15 or Suricata's 4 to 1; else NaN."""
+    text = "" if value is None else str(value).strip().lower()
+    if text in _LEVELS:
+        return _LEVELS[text]
+    try:
+        number = float(text)
+    except ValueError:
+        return float("nan")
+    number = (4 - number) / 3 if suricata else number / 15
+    return min(1.0, max(0.0, number)) if number == number else number
+
+
+def read_severities(path: Path) -> dict[str, float]:
+    """Return the severity of each rule, from a table with the columns ``rule`` and ``level``.
+
+    A name that ends in ``*`` stands for all that begin so.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table.
+    """
+    quarantine = Quarantine()
+    found: dict[str, float] = {}
+    for chunk in CsvReader().chunks(path, Wanted(("rule",), {"level": ("level",)}), quarantine):
+        if "level" not in chunk.columns:
+            raise InputError(f"{path}: no column named level beside the column rule")
+        levels = chunk.columns["level"].to_pylist()
+        for row, raw, level in zip(chunk.rows, chunk.text.to_pylist(), levels, strict=True):
+            number = severity_of(level)
+            if number != number:
+                raise InputError(
+                    f"{path}: row {row}: level {str(level)[:20]!r} is no severity: write "
+                    "low, medium, high, critical, or 0 to 15"
+                )
+            found[raw.decode("utf-8", "replace").strip()] = number
+    if not found:
+        raise InputError(f"{path}: no rule in it ({quarantine.summary()})")
+    return found
+
+
+def severity_by_rule(rules: Iterable[str], severities: dict[str, float]) -> npt.NDArray[np.float64]:
+    """Return the severity of each rule; -1, below all, of those that the table does not name."""
+    starts = {name[:-1]: level for name, level in severities.items() if name.endswith("*")}
+
+    def level_of(rule: str) -> float:
+        if rule in severities:
+            return severities[rule]
+        return max((level for start, level in starts.items() if rule.startswith(start)), default=-1)
+
+    known = {rule: level_of(rule) for rule in set(rules)}
+    return np.array([known[rule] for rule in rules], np.float64)

@@ -44,11 +44,8 @@ def attack_scorers(
         If there is no labelled event to attack.
     """
     events = events.take(np.flatnonzero(events.labels >= 0))
-    bad = _attacked_rows(events, task)
-    if not len(bad):
-        raise InputError("no labelled event of a bad class to attack")
     rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.permutation(bad)[:max_events])
+    chosen = _chosen(events, task, rng, max_events)
     texts, labels = _texts(events, chosen), events.labels[chosen]
     scene = _scene(events, task, rng)
     found, before = [], []
@@ -68,6 +65,29 @@ def attack_scorers(
             after = _caught(scorer, scorer.score(column), labels[rows], task)
             model.outcomes.append(outcome(attack.name, attack.description, was[rows], after))
     return found
+
+
+def attacked_texts(
+    events: Events, task: Task, *, seed: int = 0, max_events: int = MAX_ATTACKED
+) -> list[str]:
+    """Return the texts that `attack_scorers` will attack, for an attack that must be prepared.
+
+    Raises
+    ------
+    InputError
+        If there is no labelled event to attack.
+    """
+    events = events.take(np.flatnonzero(events.labels >= 0))
+    return _texts(events, _chosen(events, task, np.random.default_rng(seed), max_events))
+
+
+def _chosen(
+    events: Events, task: Task, rng: np.random.Generator, max_events: int
+) -> npt.NDArray[np.intp]:
+    bad = _attacked_rows(events, task)
+    if not len(bad):
+        raise InputError("no labelled event of a bad class to attack")
+    return np.sort(rng.permutation(bad)[:max_events])
 
 
 def _unattacked(
