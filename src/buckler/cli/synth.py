@@ -44,8 +44,9 @@ def synth(
     ],
     number: Annotated[int, typer.Option("--number", "-n", help="Specimens wanted.", min=1)] = 1000,
     by: Annotated[
-        str, typer.Option(help="Who writes: grammar, mutation, chat, anthropic, gguf.")
-    ] = "grammar",
+        str | None,
+        typer.Option(help="Who writes: grammar, mutation, crossing, chat, anthropic, gguf."),
+    ] = None,
     settings: Annotated[
         Path | None, typer.Option("--settings", help="The language model's file.")
     ] = None,
@@ -83,6 +84,9 @@ def synth(
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="Read as this format, whatever the suffix.")
+    ] = None,
     store: Annotated[
         str, typer.Option("--store", "-s", help="Where what was paid for is kept.")
     ] = "labels.db",
@@ -96,13 +100,18 @@ def synth(
     """Write specimens by a plan, let them through the gates, and prove that they help."""
     the_task = get_task(task)
     the_plan = read_plan(the_task, plan)
+    by = by or ("crossing" if the_task.features else "grammar")
     if only:
         the_plan = the_plan.matching(dict(kind_of(text) for text in only))
     column = kind_of(hold_out)[0] if hold_out else ""
     with Quarantine() as quarantine, step_progress() as progress:
         bar = progress.add_task("reading")
         read = partial(
-            collect_events, task=the_task, text_column=text_column, label_column=label_column
+            collect_events,
+            task=the_task,
+            text_column=text_column,
+            label_column=label_column,
+            format_name=format_name,
         )
         keep = sorted(
             {name for cell in the_plan.cells for name in cell.attributes} | {column} - {""}
@@ -142,6 +151,7 @@ def synth(
                 real,
                 passed.specimens,
                 the_task,
+                "trees" if the_task.features else "ngram",
                 seeds=seeds,
                 weight=weight,
                 unseen=unseen,
@@ -188,7 +198,7 @@ def _judge(
     if name == "none":
         return None, "nobody"
     if name == "student":
-        return student_judge(real, len(task.classes), seed), "a student of the real labels"
+        return student_judge(real, task, seed), "a student of the real labels"
     teacher = get_teacher(name, settings, task)
     return teacher_judge(teacher, len(task.classes)), teacher.labeler.name
 

@@ -16,7 +16,7 @@ from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc, enough_negatives, tpr_at_fpr
 from buckler.evaluation.over_seeds import Mean
 from buckler.events import Events
-from buckler.events.splitting import apart_from, split_by_group
+from buckler.events.splitting import Split, apart_from, split_by_group
 from buckler.learning.cross_fit import Extra
 from buckler.learning.fit import fit_student
 from buckler.synthesis.specimens import Specimen, as_events
@@ -25,6 +25,7 @@ from buckler.tasks import Task
 HELD_OUT = 0.3
 WEIGHT = 0.5
 _FOLDS = 3
+_FEW_GROUPS = 20
 _RATES = (1e-2, 1e-3)
 
 
@@ -159,7 +160,7 @@ def prove(
     without: dict[str, list[float]] = {}
     with_: dict[str, list[float]] = {}
     for seed in range(seeds):
-        split = split_by_group(real, HELD_OUT, seed)
+        split = _split(real, seed)
         left, right = split.left, split.right
         if unseen is not None:
             left = left[~unseen[left]]
@@ -190,16 +191,27 @@ def prove(
     return Proof(measure, without, with_, gain, unseen_name if unseen is not None else "")
 
 
+def _split(real: Events, seed: int) -> Split:
+    """Hold out about a share of the events by group; of few groups, so many whole ones."""
+    codes = real.group_codes()
+    groups = np.unique(codes)
+    if len(groups) >= _FEW_GROUPS:
+        return split_by_group(real, HELD_OUT, seed)
+    drawn = np.random.default_rng(seed).permutation(groups)
+    right = np.isin(codes, drawn[: max(1, round(HELD_OUT * len(groups)))])
+    return Split(np.flatnonzero(~right), np.flatnonzero(right))
+
+
 def _figures(
     p: npt.NDArray[np.float64], labels: npt.NDArray[np.int32], bad: list[int]
 ) -> dict[str, float]:
     """Return figures, the deciding one first."""
-    accuracy = float((p.argmax(axis=1) == labels).mean())
     is_bad = np.isin(labels, bad)
+    if bad and (is_bad.all() or not is_bad.any()):
+        raise InputError("the held-out events are all of one kind; there are too few groups")
+    accuracy = float((p.argmax(axis=1) == labels).mean())
     if not bad:
         return {"accuracy": accuracy}
-    if is_bad.all() or not is_bad.any():
-        raise InputError("the held-out events are all of one kind; there are too few groups")
     roc = Ranking(p[:, bad].sum(axis=1), is_bad).roc()
     n_negative = int((~is_bad).sum())
     found = {

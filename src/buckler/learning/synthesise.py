@@ -42,7 +42,7 @@ def make_specimens(
             plan,
             get_generator(section.by, plan, seen, student.seed),
             Synthesis(section.number, gates=GateSettings(judge=STUDENT_LIMIT), seed=student.seed),
-            judge=student_judge(seen, len(task.classes), student.seed),
+            judge=student_judge(seen, task, student.seed),
             judge_name="a student of the training labels",
             also_apart_from=test,
         )

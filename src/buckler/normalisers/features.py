@@ -7,6 +7,7 @@ hash of its name, so that no list of them need be carried along and an unseen on
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -19,6 +20,7 @@ from buckler.errors import InputError
 
 MARK = b"\x00bkrow1\x00"
 N_CATEGORIES = 1021
+_NUMBERED = re.compile(r"#[0-9]{1,4}")
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -85,9 +87,14 @@ def matrix(data: npt.NDArray[np.uint8], n_rows: int, n_features: int) -> npt.NDA
 
 
 def category_number(name: Any) -> float:
-    """Return the number of a category, the same everywhere; NaN for none."""
+    """Return the number of a category, the same everywhere; NaN for none.
+
+    ``#`` and a number is that number: of a category whose name is not known any more.
+    """
     if name is None or name == "":
         return math.nan
+    if isinstance(name, str) and _NUMBERED.fullmatch(name):
+        return float(int(name[1:]) % N_CATEGORIES)
     text = str(name).encode("utf-8", "replace")
     return float(int.from_bytes(blake2b(text, digest_size=8).digest(), "little") % N_CATEGORIES)
 

@@ -6,6 +6,9 @@ from email import policy
 from email.parser import BytesParser
 from urllib.parse import urlsplit
 
+import numpy as np
+
+from buckler.errors import InputError
 from buckler.normalisers.html_text import visible_text
 from buckler.synthesis.plan import Cell
 from buckler.tasks import Task
@@ -34,6 +37,8 @@ def ill_formed(text: str, cell: Cell, task: Task) -> str | None:
         return _message(text)
     if task.medium == "html":
         return _page(text, cell, task)
+    if task.medium == "row":
+        return _row(text, task)
     return None
 
 
@@ -65,6 +70,14 @@ def _command(text: str, cell: Cell) -> str | None:
         except ValueError:
             return "quotes that do not close"
     return None
+
+
+def _row(text: str, task: Task) -> str | None:
+    try:
+        row = np.frombuffer(task.features.canonical(text), "<f4")
+    except InputError:
+        return "no row of features"
+    return None if np.isfinite(row).any() else "a row without a value"
 
 
 def _page(text: str, cell: Cell, task: Task) -> str | None:

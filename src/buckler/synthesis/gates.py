@@ -231,8 +231,8 @@ def _canonical(texts: list[str], task: Task) -> CanonicalTexts:
 
 
 def _safe_form(real: Events, task: Task) -> CanonicalTexts:
-    """Return canonical texts of real events as specimens are stored; of mails, as they are."""
-    if task.medium == "message":
+    """Return canonical texts of real events as specimens are stored; mails and rows as they are."""
+    if task.medium in ("message", "row"):
         return real.texts
     raw = real.table.column("text").to_pylist()
     return _canonical([made_safe(text.decode("utf-8", "replace")) for text in raw], task)
@@ -265,7 +265,9 @@ def _told_apart(
         rows = np.flatnonzero(events.labels == index)
         if len(rows):
             of_class = real.take(np.flatnonzero(real.labels == index))
-            found[label] = two_sample_test(events.take(rows), numbers[rows], of_class, seed)
+            found[label] = two_sample_test(
+                events.take(rows), numbers[rows], of_class, plan.task, seed
+            )
     return found
 
 

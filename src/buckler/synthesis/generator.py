@@ -20,7 +20,7 @@ from buckler.events import Events
 from buckler.labels import Labeler
 from buckler.synthesis.plan import Cell, Plan
 
-_BUILT_IN = ("grammar", "mutation")
+_BUILT_IN = ("grammar", "mutation", "crossing")
 
 
 @dataclass(frozen=True)

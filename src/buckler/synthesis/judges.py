@@ -6,8 +6,10 @@ import numpy.typing as npt
 from buckler.errors import InputError
 from buckler.evaluation.calibration import probabilities_of
 from buckler.events import Events
-from buckler.students import Examples, get_student
+from buckler.students import Examples
+from buckler.synthesis.classifiers import new_classifier
 from buckler.synthesis.gates import Judge
+from buckler.tasks import Task
 from buckler.teachers.teacher import Teacher
 
 # A student knows nothing of what is new; it only stops what real events plainly contradict.
@@ -27,7 +29,7 @@ def teacher_judge(teacher: Teacher, n_classes: int) -> Judge:
     return judge
 
 
-def student_judge(real: Events, n_classes: int, seed: int = 0) -> Judge:
+def student_judge(real: Events, task: Task, seed: int = 0) -> Judge:
     """Return a judge that has learned the real labels.
 
     Raises
@@ -38,11 +40,11 @@ def student_judge(real: Events, n_classes: int, seed: int = 0) -> Judge:
     rows = np.flatnonzero(real.labels >= 0)
     if len(np.unique(real.labels[rows])) < 2:
         raise InputError("a judge that learns needs real events of two classes; use --judge none")
-    known = real.take(rows)
+    known, n_classes = real.take(rows), len(task.classes)
     # Classes weigh alike: what is rare is no less likely among specimens.
     counts = np.bincount(known.labels, minlength=n_classes)
     weights = (len(known) / (n_classes * np.maximum(counts, 1)))[known.labels].astype(np.float32)
     examples = Examples(known.texts, known.targets(n_classes), weights)
-    student = get_student("ngram", {"epochs": _EPOCHS, "seed": seed})
+    student = new_classifier(task, epochs=_EPOCHS, seed=seed)
     student.fit(examples)
     return lambda events: probabilities_of(student.predict_logits(events.texts))

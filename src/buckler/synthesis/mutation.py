@@ -43,6 +43,8 @@ class Mutation(Generator):
 
     def __init__(self, plan: Plan, real: Events, seed: int) -> None:
         super().__init__(plan, real, seed)
+        if plan.task.features:
+            raise SettingsError(f"{plan.task.name}: rows of features are written by crossing")
         self.labeler = Labeler(self.kind, VERSION, "rule")
         self._pattern = _PARTS[plan.task.medium]
         rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ Other keys of a family are attributes with one value.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +38,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from buckler.errors import SettingsError
 from buckler.settings_file import read_settings
 from buckler.synthesis.transforms import get_transform
-from buckler.tasks import Task
+from buckler.tasks import Task, get_task
 
 MAX_CELLS = 20_000
 _PLANS = Path(__file__).parent / "plans"
@@ -50,11 +50,17 @@ class _Strict(BaseModel):
 
 
 class AttributeValue(_Strict):
-    """One value of an attribute: what it means, what it puts into slots, what it does to a text."""
+    """One value of an attribute: what it means, what it puts into slots, what it does to a text.
+
+    Of rows of features: which are taken from another row, get a value, or are multiplied.
+    """
 
     say: str = Field(default="", max_length=500)
     slots: dict[str, list[str]] = {}
     transform: str | None = None
+    take: list[str] = []
+    put: dict[str, list[float]] = {}
+    scale: dict[str, tuple[float, float]] = {}
 
 
 class Family(BaseModel):
@@ -110,6 +116,9 @@ class Cell:
         What the cell's attributes put into slots.
     transforms
         Attribute -> what it does to a text, in order.
+    take, put, scale
+        For crossing: globs of features that come from another row; globs -> values to choose from;
+        globs -> the range of a factor.
     """
 
     label: str
@@ -118,6 +127,9 @@ class Cell:
     forms: tuple[str, ...]
     slots: dict[str, list[str]]
     transforms: dict[str, str]
+    take: tuple[str, ...] = ()
+    put: dict[str, list[float]] = field(default_factory=dict)
+    scale: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -176,8 +188,6 @@ def read_plan(task: Task, path: Path | None = None) -> Plan:
     SettingsError
         If there is none, or it makes no sense.
     """
-    if task.features:
-        raise SettingsError(f"task {task.name!r} judges rows of features: specimens are texts")
     if path is None:
         path = _PLANS / f"{task.name}.toml"
         if not path.is_file():
@@ -186,7 +196,7 @@ def read_plan(task: Task, path: Path | None = None) -> Plan:
                 f"{', '.join(list_plans())}); write one and name it with --plan"
             )
     file = read_settings(path, _PlanFile)
-    if file.task != task.name:
+    if file.task != task.name and not _same_form(file.task, task):
         raise SettingsError(f"{path}: a plan of task {file.task!r}, not of {task.name!r}")
     for name, values in file.attribute.items():
         for value, said in values.items():
@@ -234,7 +244,19 @@ def _cells(family: Family, attributes: dict[str, dict[str, AttributeValue]], whe
                 for (name, _), value in zip(combination, said, strict=True)
                 if value.transform
             },
+            tuple(glob for value in said for glob in value.take),
+            {glob: values for value in said for glob, values in value.put.items()},
+            {glob: range_ for value in said for glob, range_ in value.scale.items()},
         )
+
+
+def _same_form(name: str, task: Task) -> bool:
+    """Whether a plan of a built-in task fits another of the same canonical form and classes."""
+    try:
+        other = get_task(name)
+    except SettingsError:
+        return False
+    return (other.normaliser, other.class_names) == (task.normaliser, task.class_names)
 
 
 def _check_slots(cell: Cell, shared: dict[str, list[str]], where: str) -> None:

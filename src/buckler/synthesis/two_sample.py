@@ -14,7 +14,9 @@ from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc
 from buckler.events import Events
 from buckler.normalisers import CanonicalTexts
-from buckler.students import Examples, get_student
+from buckler.students import Examples
+from buckler.synthesis.classifiers import new_classifier
+from buckler.tasks import Task
 
 FOLDS = 5
 MIN_ROWS = 50
@@ -41,7 +43,7 @@ class TwoSample:
 
 
 def two_sample_test(
-    specimens: Events, cells: npt.NDArray[np.intp], real: Events, seed: int = 0
+    specimens: Events, cells: npt.NDArray[np.intp], real: Events, task: Task, seed: int = 0
 ) -> TwoSample:
     """Tell specimens of a class from real events of it, in folds by cell and by group.
 
@@ -71,7 +73,7 @@ def two_sample_test(
         held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
         if not len(held) or not made_up[rest].any() or made_up[rest].all():
             continue
-        student = get_student("ngram", {"epochs": _EPOCHS, "seed": seed, "table_bits": 16})
+        student = new_classifier(task, epochs=_EPOCHS, seed=seed, table_bits=16)
         student.fit(Examples(texts.take(rest), targets[rest], weights[rest]))
         logits[held] = student.predict_logits(texts.take(held))[:, 0]
     measured = bootstrap(

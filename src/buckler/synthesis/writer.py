@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from buckler.errors import SettingsError
 from buckler.events import Events
 from buckler.labels import LabelStore
 from buckler.synthesis.generator import Draft
@@ -57,6 +58,10 @@ class SpecimenScribe(Scribe):
     """
 
     def __init__(self, model: LanguageModelTeacher, plan: Plan, real: Events) -> None:
+        if plan.task.medium not in _TOKENS:
+            raise SettingsError(
+                f"{plan.task.name}: no language model writes rows of features; take --by crossing"
+            )
         self._plan, self._real = plan, real
         self.texts_a_call, self.tokens_a_text = TEXTS_A_CALL, _TOKENS[plan.task.medium]
         super().__init__(model, VERSION, _system(plan))
