@@ -10,7 +10,7 @@ from buckler.attacks import attacks_on, get_attacks
 from buckler.bundle.writer import write_whole
 from buckler.cli.console import out, step_progress
 from buckler.cli.evaluate import task_of
-from buckler.cli.options import BudgetTokens, BudgetUsd
+from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
 from buckler.cli.results import print_account, print_estimate, print_robustness
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.robustness import robustness_html, robustness_json
@@ -52,12 +52,8 @@ def attack(
         str | None,
         typer.Option(help="Have mails said in other words by: chat, anthropic, gguf."),
     ] = None,
-    settings: Annotated[
-        Path | None, typer.Option("--settings", help="The language model's file.")
-    ] = None,
-    store: Annotated[
-        str, typer.Option("--store", "-s", help="Where what was paid for is kept.")
-    ] = "labels.db",
+    settings: ModelSettings = None,
+    store: PaidStore = "labels.db",
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
     dry_run: Annotated[

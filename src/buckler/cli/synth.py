@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.cli.options import BudgetTokens, BudgetUsd
+from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
 from buckler.cli.results import print_account, print_estimate
 from buckler.errors import SettingsError
 from buckler.events import Events, Quarantine, collect_events
@@ -47,9 +47,7 @@ def synth(
         str | None,
         typer.Option(help="Who writes: grammar, mutation, crossing, chat, anthropic, gguf."),
     ] = None,
-    settings: Annotated[
-        Path | None, typer.Option("--settings", help="The language model's file.")
-    ] = None,
+    settings: ModelSettings = None,
     plan: Annotated[
         Path | None, typer.Option(help="A plan of your own; by default the task's.")
     ] = None,
@@ -87,9 +85,7 @@ def synth(
     format_name: Annotated[
         str | None, typer.Option("--format", help="Read as this format, whatever the suffix.")
     ] = None,
-    store: Annotated[
-        str, typer.Option("--store", "-s", help="Where what was paid for is kept.")
-    ] = "labels.db",
+    store: PaidStore = "labels.db",
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
     dry_run: Annotated[
