@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import in_turns, table
 from benchmarks.models import FOLDER, events, scorer
+from buckler.deploy.fields import Fields
 from buckler.deploy.scan import ScanSettings, scan
 from buckler.normalisers import get_normaliser
 
@@ -26,7 +27,7 @@ def run(data: Path) -> None:
     lines.write_text("\n".join(texts))
     pa.csv.write_csv(pa.table({"url": urls}), csv)
     model = scorer(data, "url-threat", "threat-train")
-    settings = ScanSettings(("url",))
+    settings = ScanSettings(Fields(("url",)))
 
     def scanning(source: Path, suffix: str = ".parquet"):
         target = FOLDER / f"verdicts{suffix}"

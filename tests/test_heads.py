@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from buckler.bundle.reader import HEADS, VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.cli.main import _run
+from buckler.deploy.fields import Fields
 from buckler.deploy.scan import ScanSettings, scan
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.learning.cascade import build_cascade
@@ -97,7 +98,12 @@ def test_a_scan_has_a_column_for_each_head_and_asks_it_where_it_should(run, tmp_
     scorer = load(run.bundle)
     for threads in (1, 2):
         target = tmp_path / f"out{threads}.parquet"
-        scan(scorer, [tmp_path / "new.parquet"], target, ScanSettings(("url",), threads=threads))
+        scan(
+            scorer,
+            [tmp_path / "new.parquet"],
+            target,
+            ScanSettings(Fields(("url",)), threads=threads),
+        )
         out = pq.read_table(target)
         for row in out.to_pylist():
             verdict = scorer.score_one(row["text"])
@@ -112,7 +118,7 @@ def test_a_scan_has_a_column_for_each_head_and_asks_it_where_it_should(run, tmp_
 def test_a_scan_without_an_alarm_has_an_empty_column(run, tmp_path):
     (tmp_path / "urls.txt").write_text("http://www.music-stone12.example/river/12\n" * 3)
     target = tmp_path / "out.jsonl"
-    scan(load(run.bundle), [tmp_path / "urls.txt"], target, ScanSettings(("url",)))
+    scan(load(run.bundle), [tmp_path / "urls.txt"], target, ScanSettings(Fields(("url",))))
     rows = [json.loads(line) for line in target.read_text().splitlines()]
     assert [row["brand"] for row in rows] == [None] * 3
 

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from buckler.deploy import scan as scan_module
+from buckler.deploy.fields import Fields
 from buckler.deploy.scan import ScanInterruptedError, ScanSettings, scan
 from buckler.errors import InputError, OutputError, SettingsError
 from buckler.events import lines as lines_module
 from tests.made_up import made_up_url
 
-SETTINGS = ScanSettings(("url", "text"))
+SETTINGS = ScanSettings(Fields(("url", "text")))
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_kill_9_loses_nothing_that_was_checkpointed(url_bundle, tmp_path, many_u
         "from buckler.runtime import load\n"
         "s.CHECKPOINT_S = 0.0\n"
         f"s.scan(load({str(url_bundle)!r}), [Path(p) for p in sys.argv[1:]], "
-        f"Path({str(target)!r}), s.ScanSettings(('url', 'text')), "
+        f"Path({str(target)!r}), s.ScanSettings(s.Fields(('url', 'text'))), "
         "on_progress=lambda size, rows: time.sleep(0.01))\n"
     )
     command = [sys.executable, "-c", code, *map(str, sources)]
@@ -184,13 +185,18 @@ def test_bad_choices_fail_before_any_work(url_scorer, tmp_path, many_urls):
     with pytest.raises(OutputError, match="name it"):
         scan(url_scorer, [source], tmp_path / "out.xlsx", SETTINGS)
     with pytest.raises(SettingsError, match="no threshold"):
-        scan(url_scorer, [source], tmp_path / "out.csv", ScanSettings(("url",), target_fpr=1e-7))
+        scan(
+            url_scorer,
+            [source],
+            tmp_path / "out.csv",
+            ScanSettings(Fields(("url",)), target_fpr=1e-7),
+        )
     assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_probabilities_and_no_text(url_scorer, tmp_path, many_urls):
     source = write_jsonl(tmp_path / "in.jsonl", many_urls)
-    settings = ScanSettings(("url",), with_text=False, with_probabilities=True, threads=2)
+    settings = ScanSettings(Fields(("url",)), with_text=False, with_probabilities=True, threads=2)
     table = read_back(scan(url_scorer, [source], tmp_path / "o.parquet", settings).output)
     assert table.column_names == [
         "label",
@@ -231,10 +237,10 @@ def test_memory_does_not_grow_with_the_input(url_bundle, tmp_path, many_urls):
         code = (
             "import re, sys\n"
             "from pathlib import Path\n"
-            "from buckler.deploy.scan import ScanSettings, scan\n"
+            "from buckler.deploy.scan import Fields, ScanSettings, scan\n"
             "from buckler.runtime import load\n"
             f"r = scan(load({str(url_bundle)!r}), [Path(sys.argv[1])], Path(sys.argv[2]), "
-            "ScanSettings(('url',)))\n"
+            "ScanSettings(Fields(('url',))))\n"
             "status = Path('/proc/self/status').read_text()\n"
             "print(int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) // 1024)\n"
         )

@@ -16,6 +16,7 @@ from buckler.bundle.writer import write_whole
 from buckler.cli.console import err, out
 from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.cli.run import run_with_progress
+from buckler.deploy.fields import Fields
 from buckler.deploy.scan import ScanResult, ScanSettings
 from buckler.deploy.scan import scan as scan_files
 from buckler.evaluation.metrics import rate
@@ -140,7 +141,7 @@ def demo(
         load(run.bundle),
         [folder / "rest.parquet"],
         folder / "verdicts.parquet",
-        ScanSettings(("raw",), with_text=False),
+        ScanSettings(Fields(("raw",)), with_text=False),
         overwrite=True,
         restart=True,
     )

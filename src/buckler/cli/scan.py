@@ -8,13 +8,11 @@ import typer
 
 from buckler.cli.console import byte_progress, out
 from buckler.cli.options import TrustedKey
+from buckler.deploy.fields import fields_of
 from buckler.deploy.scan import ScanSettings
 from buckler.deploy.scan import scan as scan_files
 from buckler.events import find_inputs
 from buckler.runtime import load
-from buckler.tasks import list_tasks
-
-_TEXT_COLUMNS = ("text", "url", "raw", "message", "command_line")
 
 
 def scan(
@@ -49,12 +47,8 @@ def scan(
 ) -> None:
     """Score files of any size; Ctrl-C stops it, the same command goes on."""
     scorer = load(bundle, trusted_key=trusted_key)
-    known = {task.name: task for task in list_tasks()}
-    task = known.get(scorer.manifest.task)
-    names = tuple(column or (*(task.text_columns if task else ()), *_TEXT_COLUMNS))
     settings = ScanSettings(
-        tuple(dict.fromkeys(names)),
-        task.context if task else (),
+        fields_of(scorer, column or ()),
         format_name,
         fpr,
         not scorer.parses_texts if text is None else text,

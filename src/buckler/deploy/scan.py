@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from buckler.bundle.writer import write_whole
+from buckler.deploy.fields import Fields
 from buckler.deploy.sinks import Sink, get_sink
 from buckler.deploy.verdicts import VerdictForm, verdict_batch, verdict_schema
 from buckler.errors import InputError, OutputError
@@ -34,10 +35,8 @@ class ScanSettings:
 
     Attributes
     ----------
-    columns
-        Names that the text column may have.
-    context
-        Names of the columns of each further field.
+    fields
+        Under which names text and further fields come.
     format_name
         Read every file as this format.
     target_fpr
@@ -48,8 +47,7 @@ class ScanSettings:
         For scoring.
     """
 
-    columns: tuple[str, ...]
-    context: tuple[tuple[str, ...], ...] = ()
+    fields: Fields
     format_name: str | None = None
     target_fpr: float | None = None
     with_text: bool = True
@@ -209,13 +207,7 @@ def _scan_all(
     folder: Path,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    wanted = Wanted(
-        settings.columns,
-        any_bytes=scorer.parses_texts,
-        features=scorer.features,
-        context=settings.context,
-        mixed=bool(settings.context),
-    )
+    wanted = settings.fields.wanted(scorer)
     form = settings.form
     last_checkpoint = time.monotonic()
     with _stop_flag() as stop:

@@ -38,7 +38,20 @@ class VerdictForm:
 
 def verdict_batch(scorer: Scorer, chunk: Chunk, path: Path, form: VerdictForm) -> pa.RecordBatch:
     """Score rows that a reader gave; return a verdict for each, as `verdict_schema` says."""
-    scores = scorer.score(chunk.text, threads=form.threads)
+    columns = verdict_columns(scorer, chunk.text, form)
+    columns["path"] = pa.DictionaryArray.from_arrays(
+        pa.repeat(pa.scalar(0, pa.int32()), len(chunk.rows)), pa.array([str(path)])
+    )
+    columns["row"] = pa.array(chunk.rows)
+    if form.with_text:
+        columns["text"] = _readable(chunk.text, scorer.features)
+    schema = verdict_schema(scorer, form)
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def verdict_columns(scorer: Scorer, text: pa.Array, form: VerdictForm) -> dict[str, pa.Array]:
+    """Score a column of texts; return what the bundle says of each row, by name."""
+    scores = scorer.score(text, threads=form.threads)
     n = len(scores)
     alarms = scorer.alarms(scores, form.target_fpr)
     columns = {
@@ -47,24 +60,18 @@ def verdict_batch(scorer: Scorer, chunk: Chunk, path: Path, form: VerdictForm) -
         ),
         "badness": pa.array(scores.badness),
         "alarm": pa.array(alarms),
-        "path": pa.DictionaryArray.from_arrays(
-            pa.repeat(pa.scalar(0, pa.int32()), n), pa.array([str(path)])
-        ),
-        "row": pa.array(chunk.rows),
     }
-    if form.with_text:
-        columns = {"text": _readable(chunk.text, scorer.features), **columns}
     if scorer.manifest.family == "cascade":
         columns["review"] = pa.array(scorer.review(scores))
         stages = scorer.stages(scores)
         decided = pa.nulls(n, pa.int8()) if stages is None else pa.array(stages + np.int8(1))
         columns["stage"] = decided
     for name, head in scorer.heads.items():
-        columns |= _answers(name, head, chunk.text, head.rows(alarms))
+        columns |= _answers(name, head, text, head.rows(alarms))
     if form.with_probabilities:
         for index, name in enumerate(scorer.classes):
             columns[f"p_{name}"] = pa.array(scores.probabilities[:, index])
-    return pa.RecordBatch.from_arrays(list(columns.values()), schema=verdict_schema(scorer, form))
+    return columns
 
 
 def _answers(

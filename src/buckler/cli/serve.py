@@ -1,0 +1,48 @@
+"""`buckler serve`: bundles over HTTP."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from buckler.cli.console import out
+from buckler.cli.options import TrustedKey
+from buckler.errors import MissingExtraError
+
+
+def serve(
+    bundles: Annotated[list[Path] | None, typer.Argument(help="The .buckler files.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="A .toml file; see docs/serve.md.")
+    ] = None,
+    trusted_key: TrustedKey = None,
+    host: Annotated[str | None, typer.Option(help="Where to listen (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port (8811); 0 takes a free one.")] = None,
+    api_keys: Annotated[
+        Path | None, typer.Option("--api-keys", help="File of keys that may ask.")
+    ] = None,
+    new_key: Annotated[
+        str | None, typer.Option("--new-key", help="Make a key of this name, print it, and stop.")
+    ] = None,
+) -> None:
+    """Serve bundles over HTTP: JSON, NDJSON and Arrow; changed files are taken over in flight."""
+    try:
+        from buckler.deploy.serving.guard import new_key as make_key
+        from buckler.deploy.serving.server import run_server
+        from buckler.deploy.serving.settings import read_serve_settings
+    except ImportError as error:
+        raise MissingExtraError("serving over HTTP", "serve") from error
+    if new_key is not None:
+        key, line = make_key(new_key)
+        out.print(f"key, to be told once:    {key}", soft_wrap=True)
+        out.print(f"line for the --api-keys file:  {line}", soft_wrap=True)
+        return
+    given: dict[str, Any] = {
+        "bundles": bundles or None,
+        "trusted_key": trusted_key,
+        "host": host,
+        "port": port,
+        "api_keys": api_keys,
+    }
+    known = {name: value for name, value in given.items() if value is not None}
+    run_server(read_serve_settings(settings, known))

@@ -1,0 +1,1 @@
+"""HTTP: bundles behind an interface that survives whatever is sent to it."""

@@ -1,0 +1,233 @@
+"""What a request says and what it is answered: JSON, NDJSON and Arrow IPC."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from buckler.deploy.conventions import Judged, get_convention
+from buckler.deploy.incoming import Incoming, read_values
+from buckler.deploy.serving.models import Served
+from buckler.deploy.tables import judge_batch
+from buckler.deploy.verdicts import VerdictForm, verdict_columns
+from buckler.errors import InputError
+from buckler.events.reading import choose_columns
+
+JSON, NDJSON, ARROW = (
+    "application/json",
+    "application/x-ndjson",
+    "application/vnd.apache.arrow.stream",
+)
+MEDIA = (JSON, NDJSON, ARROW)
+_BODY = Path("body")
+
+
+class BadRequestError(InputError):
+    """A request that makes no sense; its text is for whoever sent it."""
+
+
+class TooManyEventsError(BadRequestError):
+    """More events than a request may hold."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a request wants to be answered.
+
+    Attributes
+    ----------
+    form
+        Threshold, probabilities, threads.
+    convention
+        ``plain``, ``ocsf``, ``ecs`` or ``alert``.
+    explain
+        How many pieces that moved a verdict to name, for each event.
+    """
+
+    form: VerdictForm = field(default_factory=VerdictForm)
+    convention: str = "plain"
+    explain: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body, and what to count."""
+
+    body: bytes
+    media: str
+    events: int
+    alarms: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body that has been read, and is not judged yet.
+
+    Attributes
+    ----------
+    media
+        One of `MEDIA`.
+    values
+        Strings and objects, of JSON and NDJSON.
+    batches
+        Record batches, of Arrow.
+    single
+        Whether it was one event alone, which is answered by one verdict.
+    """
+
+    media: str
+    values: list[Any] = field(default_factory=list)
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    single: bool = False
+
+    def __len__(self) -> int:
+        return len(self.values) or sum(batch.num_rows for batch in self.batches)
+
+
+def read_body(body: bytes, media: str, max_batch: int) -> Body:
+    """Read a body.
+
+    Raises
+    ------
+    BadRequestError
+        If the body as a whole makes no sense, or holds no event, or too many.
+    """
+    if media == ARROW:
+        found = Body(media, batches=_batches(body))
+    elif media == NDJSON:
+        found = Body(media, [_line(line) for line in body.split(b"\n") if line.strip()])
+    else:
+        values, single = _json_events(body)
+        found = Body(media, values, single=single)
+    if not len(found):
+        raise BadRequestError("no event in the body")
+    if len(found) > max_batch:
+        raise TooManyEventsError(f"{len(found):,} events; at most {max_batch:,} are taken at once")
+    return found
+
+
+def judge(body: Body, served: Served, wish: Wish) -> Answer:
+    """Judge the events of a body; every event gets an answer, in the order in which they came.
+
+    Raises
+    ------
+    BadRequestError
+        If an Arrow stream has no column that can be the text.
+    """
+    if body.media == ARROW:
+        return _judge_arrow(body, served, wish)
+    sound = [{} if value is _BROKEN else value for value in body.values]
+    incoming = read_values(sound, served.scorer, served.fields)
+    records, alarms = _records(body.values, incoming, served, wish)
+    if body.media == NDJSON:
+        written = b"\n".join(orjson.dumps(record) for record in records) + b"\n"
+    elif body.single:
+        written = orjson.dumps(records[0])
+    else:
+        written = orjson.dumps({"bundle": served.name, "verdicts": records})
+    return Answer(written, body.media, len(body), alarms, len(incoming.errors))
+
+
+# --- JSON ---------------------------------------------------------------------------------------
+
+_BROKEN: Any = object()
+
+
+def _line(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _BROKEN
+
+
+def _json_events(body: bytes) -> tuple[list[Any], bool]:
+    """Return the events of a JSON body, and whether it was one alone."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequestError(f"the body is no JSON: {error}") from error
+    if isinstance(document, list):
+        return document, False
+    if not isinstance(document, dict):
+        raise BadRequestError("the body is neither an object nor an array")
+    for name in ("texts", "events"):
+        if name in document:
+            if not isinstance(document[name], list):
+                raise BadRequestError(f"{name} is no array")
+            return document[name], False
+    if "event" in document and isinstance(document["event"], (dict, str)):
+        return [document["event"]], True
+    return [document], True
+
+
+def _records(
+    values: Sequence[Any], incoming: Incoming, served: Served, wish: Wish
+) -> tuple[list[Any], int]:
+    """Return a record for each value, and the number of alarms."""
+    scorer, now = served.scorer, time.time()
+    columns = verdict_columns(scorer, incoming.text, wish.form)
+    alarms = columns["alarm"].true_count
+    names = list(columns)
+    rows = zip(*(column.to_pylist() for column in columns.values()), strict=True)
+    verdicts = [dict(zip(names, row, strict=True)) for row in rows]
+    if wish.explain:
+        for verdict, text in zip(verdicts, incoming.text.to_pylist(), strict=True):
+            pieces = scorer.explain(text, label=verdict["label"], top=wish.explain)
+            verdict["because"] = [vars(piece) for piece in pieces]
+    if wish.convention != "plain":
+        form = get_convention(wish.convention)
+        texts = incoming.text.to_pylist() if wish.form.with_text else [None] * len(verdicts)
+        verdicts = [
+            form(Judged(v, now, None if t is None else t.decode("utf-8", "replace")), scorer)
+            for v, t in zip(verdicts, texts, strict=True)
+        ]
+    if not incoming.errors:
+        return verdicts, alarms
+    found: list[Any] = [{"error": incoming.errors.get(i, "not judged")} for i in range(len(values))]
+    for row, verdict in zip(incoming.rows.tolist(), verdicts, strict=True):
+        found[row] = verdict
+    for row, value in enumerate(values):
+        if value is _BROKEN:
+            found[row] = {"error": "no JSON"}
+    return found, alarms
+
+
+# --- Arrow --------------------------------------------------------------------------------------
+
+
+def _batches(body: bytes) -> list[pa.RecordBatch]:
+    try:
+        with pa.ipc.open_stream(body) as stream:
+            batches = list(stream)
+        for batch in batches:
+            batch.validate(full=True)  # offsets of whoever sent it
+    except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, MemoryError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise BadRequestError(f"not a sound Arrow stream: {reason}") from error
+    return batches
+
+
+def _judge_arrow(body: Body, served: Served, wish: Wish) -> Answer:
+    """Answer record batches by others: the same rows, null where one could not be judged."""
+    schema = body.batches[0].schema
+    try:
+        chosen = choose_columns(_BODY, schema.names, served.fields.wanted(served.scorer))
+        columns = served.fields.columns
+        made = [
+            pa.RecordBatch.from_pydict(judge_batch(b, chosen, served.scorer, columns, wish.form))
+            for b in body.batches
+        ]
+    except InputError as error:
+        raise BadRequestError(str(error)) from error
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, made[0].schema) as writer:
+        for batch in made:
+            writer.write_batch(batch)
+    alarms = sum(batch.column("alarm").true_count for batch in made)
+    errors = sum(batch.column("alarm").null_count for batch in made)
+    return Answer(sink.getvalue().to_pybytes(), ARROW, len(body), alarms, errors)

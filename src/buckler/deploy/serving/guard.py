@@ -1,0 +1,102 @@
+"""Who may ask, and how much: API keys, requests in flight, events a second."""
+
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from buckler.errors import SettingsError
+
+_MAX_CALLERS = 10_000
+_BURST_S = 2.0  # of the rate, that may come at once
+_KEY_BYTES = 32
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    since: float
+
+
+class Keys:
+    """API keys: a file of ``name sha256`` lines. The keys themselves are stored nowhere.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, or a line is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._names: dict[str, str] = {}
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: cannot be read ({error})") from error
+        for number, line in enumerate(lines, 1):
+            parts = line.split("#")[0].split()
+            if not parts:
+                continue
+            if len(parts) != 2 or len(parts[1]) != 64:
+                raise SettingsError(
+                    f"{path}: line {number} is no `name sha256`; make one with `buckler serve "
+                    "--new-key NAME`"
+                )
+            self._names[parts[1].lower()] = parts[0]
+        if not self._names:
+            raise SettingsError(f"{path}: no key in it")
+
+    def caller(self, headers: Mapping[str, str]) -> str | None:
+        """Return who asks, by ``Authorization: Bearer`` or ``X-API-Key``; None for nobody known."""
+        given = headers.get("x-api-key", "")
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if not given and scheme.lower() == "bearer":
+            given = token.strip()
+        if not given:
+            return None
+        digest = sha256(given.encode("utf-8", "replace")).hexdigest()
+        found = None
+        for known, name in self._names.items():  # all of them, so that time tells nothing
+            if hmac.compare_digest(known, digest):
+                found = name
+        return found
+
+
+def new_key(name: str) -> tuple[str, str]:
+    """Return a new key, and the line of the file of keys that admits it."""
+    key = secrets.token_urlsafe(_KEY_BYTES)
+    return key, f"{name} {sha256(key.encode()).hexdigest()}"
+
+
+class Rate:
+    """Events a second for each caller: a bucket of tokens, refilled as time passes."""
+
+    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_second, self._clock = per_second, clock
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def wait_s(self, caller: str, events: int) -> float:
+        """Take the events; return 0, or how long to wait before they can be taken.
+
+        A batch larger than the bucket is let through when the bucket is full, and then owed.
+        """
+        if not self.per_second:
+            return 0.0
+        now, most = self._clock(), self.per_second * _BURST_S
+        bucket = self._buckets.get(caller)
+        if bucket is None:
+            bucket = self._buckets[caller] = _Bucket(most, now)
+            if len(self._buckets) > _MAX_CALLERS:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(caller)
+        bucket.tokens = min(most, bucket.tokens + (now - bucket.since) * self.per_second)
+        bucket.since = now
+        needed = min(float(events), most)
+        if bucket.tokens >= needed:
+            bucket.tokens -= events
+            return 0.0
+        return (needed - bucket.tokens) / self.per_second

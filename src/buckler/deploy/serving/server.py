@@ -1,0 +1,64 @@
+"""Runs the application: sockets, TLS, signals."""
+
+import logging
+import signal
+import socket
+from contextlib import suppress
+
+import uvicorn
+
+from buckler.deploy.json_log import log_as_json
+from buckler.deploy.serving.app import build_app
+from buckler.deploy.serving.settings import ServeSettings
+from buckler.errors import InputError, SettingsError
+
+_LOG = logging.getLogger("buckler.serve")
+_KEEP_ALIVE_S = 30
+_BACKLOG = 1024
+
+
+def run_server(settings: ServeSettings) -> None:
+    """Serve until SIGTERM or SIGINT; requests at work are finished first.
+
+    Raises
+    ------
+    BucklerError
+        If a bundle cannot be used, or the address cannot be listened on.
+    """
+    log_as_json()
+    app = build_app(settings)
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    scheme = "https" if settings.tls_certificate is not None else "http"
+    names = ", ".join(served.name for served in app.state.service.models)
+    told = {"address": f"{scheme}://{host}:{port}", "bundles": names}
+    _LOG.info("listening", extra={"told": told})
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=settings.shutdown_s,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        ws="none",
+    )
+    try:
+        config.load()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"TLS: {settings.tls_certificate}: {error}") from error
+    # The server raises the signal again when it is done; being told to stop is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(settings: ServeSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise InputError(
+            f"{settings.host}:{settings.port}: cannot be listened on ({error.strerror})"
+        ) from error

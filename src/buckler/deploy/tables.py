@@ -1,0 +1,137 @@
+"""Verdicts for the rows of a table, whichever engine holds it: aligned, null where not judged."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.bundle.reader import parse_bundle, read_bundle
+from buckler.bundle.writer import pack
+from buckler.deploy.fields import fields_of
+from buckler.deploy.verdicts import VerdictForm, verdict_columns, verdict_schema
+from buckler.errors import InputError
+from buckler.events.quarantine import Quarantine
+from buckler.events.reading import choose_columns, make_chunk
+from buckler.runtime import Scorer, load
+
+PREFIX = "buckler_"
+_TABLE = Path("table")
+_LOADED: dict[str, Scorer] = {}
+
+
+class TableJudge:
+    """A bundle that judges tables. It can be sent to other processes; each loads it once.
+
+    Parameters
+    ----------
+    bundle
+        The file. It is verified here; its content travels, so workers need no such file.
+    column
+        Name of the text column; by default the usual names of the bundle's task.
+    target_fpr, probabilities
+        As in `buckler scan`.
+    prefix
+        Before the names of the columns that are added.
+    trusted_key
+        A public key: the bundle must be signed by its owner.
+
+    Raises
+    ------
+    BucklerError
+        If the bundle cannot be used, or has no threshold for this rate.
+    """
+
+    def __init__(
+        self,
+        bundle: str | Path,
+        column: str | None = None,
+        *,
+        target_fpr: float | None = None,
+        probabilities: bool = False,
+        prefix: str = PREFIX,
+        trusted_key: str | Path | None = None,
+    ) -> None:
+        scorer = load(bundle, trusted_key=trusted_key)
+        scorer.threshold(target_fpr)
+        self._digest = scorer.sha256
+        self._data = pack(read_bundle(bundle).entries)
+        _LOADED[self._digest] = scorer
+        self._columns: Sequence[str] = (column,) if column is not None else ()
+        self._form = VerdictForm(target_fpr, False, probabilities)
+        self.prefix = prefix
+
+    @property
+    def scorer(self) -> Scorer:
+        """The bundle at work in this process."""
+        if self._digest not in _LOADED:
+            _LOADED[self._digest] = Scorer(parse_bundle(self._data))
+        return _LOADED[self._digest]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that are added."""
+        verdicts = verdict_schema(self.scorer, self._form)
+        return pa.schema(
+            [
+                (self.prefix + f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
+                for f in verdicts
+                if f.name not in ("path", "row")
+            ]
+        )
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Return the table with verdicts behind its columns.
+
+        Raises
+        ------
+        InputError
+            If it lacks a text column, or has a column of an added name.
+        """
+        taken = [name for name in self.schema.names if name in table.column_names]
+        if taken:
+            raise InputError(f"the table has a column {taken[0]!r} already; give another prefix")
+        for field, column in zip(self.schema, self.columns(table).values(), strict=True):
+            table = table.append_column(field, column)
+        return table
+
+    def columns(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
+        """Return the verdicts alone, by name with prefix."""
+        parts = [self._judged(batch) for batch in table.to_batches()]
+        return {
+            field.name: pa.chunked_array([part[field.name] for part in parts], field.type)
+            for field in self.schema
+        }
+
+    def _judged(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+        fields = fields_of(self.scorer, self._columns)
+        chosen = choose_columns(_TABLE, batch.schema.names, fields.wanted(self.scorer))
+        found = judge_batch(batch, chosen, self.scorer, self._columns, self._form)
+        return {self.prefix + name: column for name, column in found.items()}
+
+
+def judge_batch(
+    batch: pa.RecordBatch,
+    chosen: dict[str, str],
+    scorer: Scorer,
+    columns: Sequence[str],
+    form: VerdictForm,
+) -> dict[str, pa.Array]:
+    """Return verdicts by name for every row of a batch; null where a row could not be judged.
+
+    `chosen` says which column has which role; see `choose_columns`.
+    """
+    wanted = fields_of(scorer, columns).wanted(scorer)
+    held = {role: batch.column(name) for role, name in chosen.items()}
+    rows = np.arange(batch.num_rows, dtype=np.int64)
+    chunk = make_chunk(_TABLE, wanted, held, rows, 0, 0, Quarantine())
+    verdicts = verdict_columns(scorer, chunk.text, form)
+    if len(chunk.rows) < batch.num_rows:
+        place = np.full(batch.num_rows, -1, np.int64)
+        place[chunk.rows] = np.arange(len(chunk.rows))
+        order = pa.array(place, mask=place < 0)
+        verdicts = {name: column.take(order) for name, column in verdicts.items()}
+    return {
+        name: column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for name, column in verdicts.items()
+    }

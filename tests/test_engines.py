@@ -1,0 +1,193 @@
+"""Ray, Spark, DuckDB and Polars, each real: the same scores to the bit as the scorer's own."""
+
+import json
+import os
+import sys
+from base64 import b64decode
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from buckler.bundle.reader import VECTORS, read_bundle
+from buckler.deploy.tables import TableJudge
+from buckler.errors import BundleError, InputError, SettingsError
+from buckler.runtime import load
+from tests.made_up import made_up_table
+
+NULLS = ["http://a.example/", None, "", "http://b.example/login"]
+
+
+@pytest.fixture(scope="module")
+def texts(url_bundle):
+    """Made-up URLs, and those of the bundle's conformance vectors that are text."""
+    document = json.loads(read_bundle(url_bundle).entries[VECTORS])
+    found = made_up_table(2000, np.random.default_rng(3))["url"].to_pylist()
+    for vector in document["vectors"]:
+        try:
+            text = b64decode(vector["text"]).decode()
+        except UnicodeDecodeError:
+            continue
+        if text and "\x00" not in text:
+            found.append(text)
+    assert len(found) > 2020
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(url_bundle, texts):
+    scorer = load(url_bundle)
+    scores = scorer.score(texts)
+    return {
+        "label": [scorer.classes[i] for i in scores.label_indices],
+        "badness": scores.badness.tolist(),
+        "alarm": scorer.alarms(scores).tolist(),
+    }
+
+
+def same(found, expected):
+    assert found["label"] == expected["label"]
+    assert [np.float32(v) for v in found["badness"]] == expected["badness"]
+    assert found["alarm"] == expected["alarm"]
+
+
+def of_columns(table, prefix="buckler_"):
+    return {name: table[f"{prefix}{name}"].to_pylist() for name in ("label", "badness", "alarm")}
+
+
+def test_arrow_tables(url_bundle, texts, expected):
+    judge = TableJudge(url_bundle, probabilities=True)
+    table = pa.table({"n": range(len(texts)), "url": pa.chunked_array([texts[:7], texts[7:]])})
+    judged = judge(table)
+    same(of_columns(judged), expected)
+    assert judged.column_names[:2] == ["n", "url"]
+    assert "buckler_p_phishing" in judged.column_names
+    assert judge(table.slice(0, 0)).num_rows == 0
+    for kind in (pa.large_string(), pa.binary(), pa.string_view()):
+        same(of_columns(judge(pa.table({"url": pa.array(texts, kind)}))), expected)
+    nulls = of_columns(judge(pa.table({"url": NULLS})))
+    assert [v is None for v in nulls["label"]] == [False, True, True, False]
+    with pytest.raises(InputError, match="already; give another prefix"):
+        judge(judged)
+    with pytest.raises(InputError, match="no column named"):
+        judge(pa.table({"x": texts}))
+    with pytest.raises(SettingsError, match="no threshold"):
+        TableJudge(url_bundle, target_fpr=0.5)
+    with pytest.raises(BundleError):
+        TableJudge(url_bundle.with_name("none.buckler"))
+
+
+def test_a_judge_travels_with_its_bundle(url_bundle, tmp_path, texts, expected):
+    import pickle
+    import subprocess
+
+    copy = tmp_path / "url.buckler"
+    copy.write_bytes(url_bundle.read_bytes())
+    (tmp_path / "judge.pickle").write_bytes(pickle.dumps(TableJudge(copy)))
+    copy.unlink()
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    code = (
+        "import json, pickle, sys, pyarrow as pa\n"
+        "judge = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "table = judge(pa.table({'url': json.load(open(sys.argv[2]))}))\n"
+        "print(json.dumps([float(b).hex() for b in table['buckler_badness'].to_pylist()]))\n"
+    )
+    paths = [tmp_path / "judge.pickle", tmp_path / "texts.json"]
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, check=True)
+    got = [np.float32(float.fromhex(v)) for v in json.loads(done.stdout)]
+    assert got == expected["badness"]
+
+
+def test_polars(url_bundle, texts, expected):
+    pl = pytest.importorskip("polars", reason="the extra 'polars' is not installed")
+    from buckler.deploy.polars import score, verdict
+
+    frame = pl.DataFrame({"url": texts})
+    same(of_columns(score(frame, url_bundle).to_arrow()), expected)
+    lazy = frame.lazy().select(verdict(pl.col("url"), url_bundle).alias("v")).unnest("v")
+    assert lazy.collect_schema()["badness"] == pl.Float32
+    same(of_columns(lazy.collect().to_arrow(), ""), expected)
+    alarms = frame.filter(verdict(pl.col("url"), url_bundle).struct.field("alarm"))
+    assert len(alarms) == sum(expected["alarm"])
+    nulls = pl.DataFrame({"url": NULLS}).select(verdict(pl.col("url"), url_bundle)).unnest("url")
+    assert [v is None for v in nulls["label"]] == [False, True, True, False]
+
+
+def test_duckdb(url_bundle, texts, expected, tmp_path):
+    duckdb = pytest.importorskip("duckdb", reason="the extra 'duckdb' is not installed")
+    from buckler.deploy.duckdb import register
+
+    connection = duckdb.connect()
+    register(connection, url_bundle)
+    many = pa.table({"n": range(len(texts) * 3), "url": texts * 3})
+    connection.register("urls", many)
+    query = (
+        "select buckler_label(url) as label, buckler_badness(url) as badness, "
+        "buckler_alarm(url) as alarm from urls order by n"
+    )
+    table = connection.execute(query).to_arrow_table()
+    same(of_columns(table, ""), {k: v * 3 for k, v in expected.items()})
+    count_alarms = "select count(*) from urls where buckler_alarm(url)"
+    ((count,),) = connection.execute(count_alarms).fetchall()
+    assert count == 3 * sum(expected["alarm"])
+    connection.register("nulls", pa.table({"url": NULLS}))
+    rows = connection.execute("select buckler_label(url) is null from nulls").fetchall()
+    assert rows == [(False,), (True,), (True,), (False,)]
+
+
+@pytest.mark.slow
+def test_ray(url_bundle, texts, expected):
+    ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+    from buckler.deploy.ray import score
+
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    try:
+        dataset = ray.data.from_arrow(pa.table({"n": range(len(texts)), "url": texts}))
+        judged = score(dataset.repartition(4), url_bundle, batch_size=300)
+        rows = sorted(judged.take_all(), key=lambda row: row["n"])
+        same({k: [row[f"buckler_{k}"] for row in rows] for k in expected}, expected)
+    finally:
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory):
+    pyspark = pytest.importorskip("pyspark", reason="the extra 'spark' is not installed")
+    from shutil import which
+
+    if which("java") is None and not os.environ.get("JAVA_HOME"):
+        pytest.skip("no Java: Spark cannot start")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    folder = tmp_path_factory.mktemp("spark")
+    session = (
+        pyspark.sql.SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.local.dir", str(folder))
+        .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@pytest.mark.slow
+def test_spark(spark, url_bundle, texts, expected, tmp_path):
+    from buckler.deploy.spark import register, score
+
+    frame = spark.createDataFrame([(i, t) for i, t in enumerate(texts)], "n long, url string")
+    rows = sorted(score(frame.repartition(3), url_bundle).collect(), key=lambda row: row["n"])
+    same({k: [row[f"buckler_{k}"] for row in rows] for k in expected}, expected)
+    register(spark, url_bundle)
+    frame.createOrReplaceTempView("urls")
+    query = (
+        "select n, buckler_label(url) label, buckler_badness(url) badness, "
+        "buckler_alarm(url) alarm from urls order by n"
+    )
+    rows = spark.sql(query).collect()
+    same({k: [row[k] for row in rows] for k in expected}, expected)
+    assert isinstance(tmp_path, Path)
