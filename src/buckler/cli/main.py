@@ -13,6 +13,7 @@ from buckler.cli import run as run_command
 from buckler.cli import scan as scan_command
 from buckler.cli import select as select_command
 from buckler.cli import serve as serve_command
+from buckler.cli import stream as stream_command
 from buckler.cli import study as study_command
 from buckler.cli import synth as synth_command
 from buckler.cli import train as train_command
@@ -48,6 +49,7 @@ app.command("eval", rich_help_panel=MAKE)(evaluate_command.evaluate)
 app.command("attack", rich_help_panel=MAKE)(attack_command.attack)
 app.command("score", rich_help_panel=USE)(score.score)
 app.command("scan", rich_help_panel=USE)(scan_command.scan)
+app.command("stream", rich_help_panel=USE)(stream_command.stream)
 app.command("serve", rich_help_panel=USE)(serve_command.serve)
 app.command("triage", rich_help_panel=USE)(triage_command.triage)
 app.command("verify", rich_help_panel=USE)(bundle.verify)

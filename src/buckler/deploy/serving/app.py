@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import buckler
 from buckler.deploy.conventions import list_conventions
+from buckler.deploy.records import Wish
 from buckler.deploy.serving.bodies import (
     ARROW,
     JSON,
@@ -23,7 +24,6 @@ from buckler.deploy.serving.bodies import (
     BadRequestError,
     Body,
     TooManyEventsError,
-    Wish,
     judge,
     read_body,
 )
@@ -218,10 +218,10 @@ class Service:
         media = _ALSO.get(media, media)
         if media not in MEDIA:
             raise Refusal(415, "media type", f"send one of {', '.join(MEDIA)}")
-        convention = query.get("as", "plain")
-        if convention not in list_conventions():
+        convention = query.get("as", "verdict")
+        if convention not in ("verdict", *list_conventions()):
             raise Refusal(400, "bad request", f"as: one of {', '.join(list_conventions())}")
-        if media == ARROW and (convention != "plain" or "explain" in query):
+        if media == ARROW and (convention != "verdict" or "explain" in query):
             raise Refusal(400, "bad request", "Arrow answers are columns: no `as`, no `explain`")
         try:
             rate = float(query["fpr"]) if "fpr" in query else self.settings.target_fpr
@@ -339,7 +339,9 @@ _OPENAPI: dict[str, Any] = {
         _parameter("fpr", {"type": "number"}, "Use the threshold for this false-positive rate."),
         _parameter("probabilities", {"type": "boolean"}, "Tell the probability of each class."),
         _parameter("explain", {"type": "integer"}, "Name so many pieces that moved the verdict."),
-        _parameter("as", {"enum": ["plain", "ocsf", "ecs", "alert"]}, "The form of verdicts."),
+        _parameter(
+            "as", {"enum": ["verdict", "plain", "ocsf", "ecs", "alert"]}, "The form of verdicts."
+        ),
         _parameter("text", {"type": "boolean"}, "Put the event into OCSF, ECS and alerts."),
     ],
     "requestBody": {

@@ -1,7 +1,5 @@
 """What a request says and what it is answered: JSON, NDJSON and Arrow IPC."""
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,11 +7,9 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from buckler.deploy.conventions import Judged, get_convention
-from buckler.deploy.incoming import Incoming, read_values
+from buckler.deploy.records import Wish, judge_values, loads
 from buckler.deploy.serving.models import Served
 from buckler.deploy.tables import judge_batch
-from buckler.deploy.verdicts import VerdictForm, verdict_columns
 from buckler.errors import InputError
 from buckler.events.reading import choose_columns
 
@@ -32,25 +28,6 @@ class BadRequestError(InputError):
 
 class TooManyEventsError(BadRequestError):
     """More events than a request may hold."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """How a request wants to be answered.
-
-    Attributes
-    ----------
-    form
-        Threshold, probabilities, threads.
-    convention
-        ``plain``, ``ocsf``, ``ecs`` or ``alert``.
-    explain
-        How many pieces that moved a verdict to name, for each event.
-    """
-
-    form: VerdictForm = field(default_factory=VerdictForm)
-    convention: str = "plain"
-    explain: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +77,7 @@ def read_body(body: bytes, media: str, max_batch: int) -> Body:
     if media == ARROW:
         found = Body(media, batches=_batches(body))
     elif media == NDJSON:
-        found = Body(media, [_line(line) for line in body.split(b"\n") if line.strip()])
+        found = Body(media, [loads(line) for line in body.split(b"\n") if line.strip()])
     else:
         values, single = _json_events(body)
         found = Body(media, values, single=single)
@@ -121,28 +98,18 @@ def judge(body: Body, served: Served, wish: Wish) -> Answer:
     """
     if body.media == ARROW:
         return _judge_arrow(body, served, wish)
-    sound = [{} if value is _BROKEN else value for value in body.values]
-    incoming = read_values(sound, served.scorer, served.fields)
-    records, alarms = _records(body.values, incoming, served, wish)
+    made = judge_values(body.values, served.scorer, served.fields, wish)
+    records = made.records
     if body.media == NDJSON:
         written = b"\n".join(orjson.dumps(record) for record in records) + b"\n"
     elif body.single:
         written = orjson.dumps(records[0])
     else:
         written = orjson.dumps({"bundle": served.name, "verdicts": records})
-    return Answer(written, body.media, len(body), alarms, len(incoming.errors))
+    return Answer(written, body.media, len(body), made.alarms, len(made.errors))
 
 
 # --- JSON ---------------------------------------------------------------------------------------
-
-_BROKEN: Any = object()
-
-
-def _line(line: bytes) -> Any:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return _BROKEN
 
 
 def _json_events(body: bytes) -> tuple[list[Any], bool]:
@@ -163,38 +130,6 @@ def _json_events(body: bytes) -> tuple[list[Any], bool]:
     if "event" in document and isinstance(document["event"], (dict, str)):
         return [document["event"]], True
     return [document], True
-
-
-def _records(
-    values: Sequence[Any], incoming: Incoming, served: Served, wish: Wish
-) -> tuple[list[Any], int]:
-    """Return a record for each value, and the number of alarms."""
-    scorer, now = served.scorer, time.time()
-    columns = verdict_columns(scorer, incoming.text, wish.form)
-    alarms = columns["alarm"].true_count
-    names = list(columns)
-    rows = zip(*(column.to_pylist() for column in columns.values()), strict=True)
-    verdicts = [dict(zip(names, row, strict=True)) for row in rows]
-    if wish.explain:
-        for verdict, text in zip(verdicts, incoming.text.to_pylist(), strict=True):
-            pieces = scorer.explain(text, label=verdict["label"], top=wish.explain)
-            verdict["because"] = [vars(piece) for piece in pieces]
-    if wish.convention != "plain":
-        form = get_convention(wish.convention)
-        texts = incoming.text.to_pylist() if wish.form.with_text else [None] * len(verdicts)
-        verdicts = [
-            form(Judged(v, now, None if t is None else t.decode("utf-8", "replace")), scorer)
-            for v, t in zip(verdicts, texts, strict=True)
-        ]
-    if not incoming.errors:
-        return verdicts, alarms
-    found: list[Any] = [{"error": incoming.errors.get(i, "not judged")} for i in range(len(values))]
-    for row, verdict in zip(incoming.rows.tolist(), verdicts, strict=True):
-        found[row] = verdict
-    for row, value in enumerate(values):
-        if value is _BROKEN:
-            found[row] = {"error": "no JSON"}
-    return found, alarms
 
 
 # --- Arrow --------------------------------------------------------------------------------------

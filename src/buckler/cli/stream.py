@@ -1,0 +1,145 @@
+"""`buckler stream`: events as they come, from a pipe, a folder or Kafka."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from buckler.cli.console import err
+from buckler.cli.options import TrustedKey
+from buckler.deploy.fields import fields_of
+from buckler.deploy.json_log import log_as_json
+from buckler.deploy.scan import ScanInterruptedError, ScanSettings
+from buckler.deploy.verdicts import VerdictForm
+from buckler.errors import MissingExtraError, SettingsError
+from buckler.runtime import Scorer, load
+
+
+def stream(
+    source: Annotated[
+        str, typer.Argument(help="- for standard input, a folder to watch, or `kafka`.")
+    ],
+    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="A .buckler file.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Of a watched folder: where verdicts go.")
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="Of Kafka: a .toml file; see docs/stream.md.")
+    ] = None,
+    trusted_key: TrustedKey = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", "-c", help="Name of the text, such as http.url; may be repeated."),
+    ] = None,
+    convention: Annotated[
+        str, typer.Option("--as", help="verdict, plain, ocsf, ecs, alert, or bulk (Elasticsearch).")
+    ] = "plain",
+    index: Annotated[str, typer.Option(help="Of --as bulk: the index.")] = "buckler",
+    text: Annotated[bool, typer.Option("--text", help="Put the event into the answer.")] = False,
+    only_alarms: Annotated[
+        bool, typer.Option("--only-alarms", help="Answer alarms alone.")
+    ] = False,
+    pass_over: Annotated[
+        bool, typer.Option("--pass-over", help="No answer for lines without the text.")
+    ] = False,
+    fpr: Annotated[
+        float | None, typer.Option(help="Alarm at the threshold for this false-positive rate.")
+    ] = None,
+    wait: Annotated[float, typer.Option(help="Seconds that a line may wait.", min=0.001)] = 0.2,
+    batch: Annotated[int, typer.Option(help="Lines at once, at most.", min=1)] = 2000,
+    alarm_exit: Annotated[
+        bool, typer.Option("--alarm-exit", help="Exit with code 1 if there was an alarm.")
+    ] = False,
+) -> None:
+    """Judge events as they come; every event gets an answer, until it is told to stop."""
+    scorer = load(bundle, trusted_key=trusted_key)
+    scorer.threshold(fpr)
+    stop = _stopping()
+    if source == "kafka":
+        _kafka(scorer, settings, stop)
+        return
+    if source != "-":
+        if output is None or not Path(source).is_dir():
+            raise SettingsError("name a folder to watch and, with --output, one for verdicts")
+        _folder(scorer, Path(source), output, column or [], fpr, stop)
+        return
+    try:
+        from buckler.deploy.records import Wish
+        from buckler.deploy.streaming.pipe import PipeSettings, run_pipe
+    except ImportError as error:
+        raise MissingExtraError("judging a stream", "stream") from error
+    bulk = convention == "bulk"
+    chosen = PipeSettings(
+        fields_of(scorer, column or ()),
+        Wish(VerdictForm(fpr, text), "verdict" if bulk else convention),
+        batch,
+        wait,
+        only_alarms,
+        pass_over,
+        index if bulk else "",
+    )
+    if convention not in ("verdict", "bulk"):
+        from buckler.deploy.conventions import get_convention
+
+        get_convention(convention)  # an unknown one fails before any line is read
+    try:
+        counts = run_pipe(scorer, chosen, sys.stdin.buffer, sys.stdout.buffer, stop)
+    except BrokenPipeError:
+        sys.stdout = None  # nobody reads; the interpreter need not flush
+        raise typer.Exit(0) from None
+    err.print(
+        f"{counts.lines:,} lines, {counts.alarms:,} alarms, {counts.errors:,} that could not be "
+        f"judged, {counts.passed_over:,} passed over"
+    )
+    if alarm_exit and counts.alarms:
+        raise typer.Exit(1)
+
+
+def _stopping() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set; a second one stops at once."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            signal.default_int_handler(number, frame)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return stop
+
+
+def _folder(
+    scorer: Scorer,
+    folder: Path,
+    output: Path,
+    columns: list[str],
+    fpr: float | None,
+    stop: threading.Event,
+) -> None:
+    from buckler.deploy.streaming.folder import watch_folder
+
+    log_as_json()
+    settings = ScanSettings(
+        fields_of(scorer, columns), target_fpr=fpr, with_text=not scorer.parses_texts
+    )
+    try:
+        watch_folder(scorer, folder, output, settings, stop)
+    except ScanInterruptedError:
+        return
+
+
+def _kafka(scorer: Scorer, settings: Path | None, stop: threading.Event) -> None:
+    try:
+        from buckler.deploy.streaming.kafka import KafkaWorker
+        from buckler.deploy.streaming.metrics import exporter
+        from buckler.deploy.streaming.settings import read_kafka_settings
+    except ImportError as error:
+        raise MissingExtraError("Kafka", "kafka") from error
+    log_as_json()
+    chosen = read_kafka_settings(settings)
+    KafkaWorker(scorer, chosen, exporter(chosen.metrics_port, scorer), stop).run()

@@ -1,0 +1,1 @@
+"""Streams: Kafka topics, pipes and folders; every event in, one answer out."""

@@ -1,0 +1,141 @@
+"""Lines in, JSON lines out, as they come: ``tail -F eve.json | buckler stream -``."""
+
+import os
+import select
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import orjson
+
+from buckler.deploy.conventions import Judged, bulk_lines
+from buckler.deploy.fields import Fields
+from buckler.deploy.records import Wish, judge_values, loads
+from buckler.runtime import Scorer
+
+_READ_BYTES = 1 << 18
+MAX_LINE_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class PipeSettings:
+    """How a pipe is judged.
+
+    Attributes
+    ----------
+    fields, wish
+        Under which names events come, and how they are answered.
+    batch_events, batch_s
+        A batch is judged when it has so many lines, or its first has waited so long.
+    only_alarms
+        Answer alarms alone; else there is one line out for each line in.
+    pass_over
+        Lines without the fields are other kinds of events: no answer, and no error.
+    index
+        Write for Elasticsearch's bulk interface, into this index.
+    """
+
+    fields: Fields
+    wish: Wish
+    batch_events: int = 2000
+    batch_s: float = 0.2
+    only_alarms: bool = False
+    pass_over: bool = False
+    index: str = ""
+
+
+@dataclass
+class PipeCounts:
+    """What came and went."""
+
+    lines: int = 0
+    alarms: int = 0
+    errors: int = 0
+    passed_over: int = 0
+
+
+def run_pipe(
+    scorer: Scorer,
+    settings: PipeSettings,
+    source: BinaryIO,
+    sink: BinaryIO,
+    stop: threading.Event,
+) -> PipeCounts:
+    """Judge lines until the source ends or `stop` is set; what was read is answered first.
+
+    Raises
+    ------
+    BrokenPipeError
+        If whoever reads the answers went away.
+    """
+    counts = PipeCounts()
+    for lines in batches(source, settings.batch_events, settings.batch_s, stop):
+        sink.write(b"".join(_answers(lines, scorer, settings, counts)))
+        sink.flush()
+    return counts
+
+
+def batches(
+    source: BinaryIO, batch_events: int, batch_s: float, stop: threading.Event
+) -> Iterator[list[bytes]]:
+    """Yield lines by number and by time, whichever comes first.
+
+    A line longer than 16 MiB becomes an empty one, so that it is answered by an error.
+    """
+    handle = source.fileno()
+    waiting: list[bytes] = []
+    rest, too_long = b"", False
+    first = 0.0
+    ended = False
+    while not ended and not stop.is_set():
+        left = batch_s if not waiting else max(0.0, first + batch_s - time.monotonic())
+        ready, _, _ = select.select([handle], [], [], left)
+        if ready:
+            data = os.read(handle, _READ_BYTES)
+            ended = not data
+            *whole, rest = (rest + data).split(b"\n")
+            if whole and too_long:
+                whole[0], too_long = b"", False
+            if len(rest) > MAX_LINE_BYTES:
+                rest, too_long = b"", True
+            if whole and not waiting:
+                first = time.monotonic()
+            waiting += whole
+        while len(waiting) >= batch_events:
+            yield waiting[:batch_events]
+            waiting = waiting[batch_events:]
+        if waiting and time.monotonic() - first >= batch_s:
+            yield waiting
+            waiting = []
+    if rest.strip():
+        waiting.append(rest)
+    if waiting:
+        yield waiting
+
+
+def _answers(
+    lines: Sequence[bytes], scorer: Scorer, settings: PipeSettings, counts: PipeCounts
+) -> Iterator[bytes]:
+    values: list[Any] = [loads(line) if line.strip() else None for line in lines]
+    made = judge_values(values, scorer, settings.fields, settings.wish)
+    counts.lines += len(lines)
+    counts.alarms += made.alarms
+    for row, verdict in enumerate(made.verdicts):
+        if verdict is None:
+            if settings.pass_over and made.errors.get(row) == "no text":
+                counts.passed_over += 1
+                continue
+            counts.errors += 1
+            if settings.only_alarms or settings.index:
+                continue
+        elif settings.only_alarms and not verdict["alarm"]:
+            continue
+        elif settings.index:
+            text = values[row] if settings.wish.form.with_text else None
+            known = text if isinstance(text, str) else None
+            for record in bulk_lines(Judged(verdict, time.time(), known), scorer, settings.index):
+                yield orjson.dumps(record) + b"\n"
+            continue
+        yield orjson.dumps(made.records[row]) + b"\n"
