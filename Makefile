@@ -10,7 +10,7 @@ TEACHER ?= recorded
 DATA ?= ../shared/data
 KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
-.PHONY: demo test lint bench study c wasm lock clean
+.PHONY: demo test lint bench bench-deploy study c wasm lock clean
 
 # TEACHER=encoder trains the teacher anew instead of using its recorded opinions (minutes, torch).
 demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
@@ -26,6 +26,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+bench-deploy: $(VENV)/.dev
+	$(BIN)/python -m benchmarks deploy
 
 study: $(VENV)/.dev
 	$(BIN)/buckler study $(DATA)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     asking,
+    deploy,
     encoder,
     families,
     footprint,
@@ -34,10 +35,12 @@ SECTIONS = {
     "asking": asking.run,
     "encoder": encoder.run,
     "teachers": teachers.run,
+    "deploy": deploy.run,
     "families": families.run,
     "trees": trees.run,
 }
-SLOW = ("encoder", "teachers", "families")  # minutes of fine-tuning: only when named
+# Only when named: minutes of fine-tuning, or engines to start.
+SLOW = ("encoder", "teachers", "families", "deploy")
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
@@ -58,7 +61,8 @@ def main() -> int:
         print(f"no data in {arguments.data}: give --data", file=sys.stderr)
         return 2
     print(machine_line())
-    pin_to_one_core()
+    if arguments.sections != ["deploy"]:  # servers and their load generators share the cores
+        pin_to_one_core()
     for name in arguments.sections or [s for s in SECTIONS if s not in SLOW]:
         print(f"\n## {name}\n", flush=True)
         SECTIONS[name](arguments.data)

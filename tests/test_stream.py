@@ -224,9 +224,7 @@ def worker(broker, bundle, folder, topic, **chosen):
 
 
 def offsets(messages):
-    return Counter(
-        tuple(v.decode() for k, v in m.headers() if k in ("partition", "offset")) for m in messages
-    )
+    return Counter(dict(m.headers())["source"] for m in messages)
 
 
 def stopped(process):

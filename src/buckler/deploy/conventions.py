@@ -6,9 +6,9 @@ object out. Nothing of the event goes in but what the caller gives.
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import buckler
 from buckler.errors import SettingsError
@@ -27,8 +27,7 @@ _FROM_TASK = {
 }
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """One verdict.
 
     Attributes
@@ -84,10 +83,13 @@ def list_conventions() -> list[str]:
 @convention("plain")
 def plain(judged: Judged, scorer: Scorer) -> Record:
     """The verdict as it is, with the bundle that gave it."""
-    record: Record = {} if judged.text is None else {"text": judged.text}
-    record |= judged.verdict
-    record |= {"time": _iso(judged.seconds), "bundle": scorer.manifest.name}
-    return record | ({"source": judged.source} if judged.source else {})
+    record: Record = {**judged.verdict}
+    if judged.text is not None:
+        record["text"] = judged.text
+    record["time"], record["bundle"] = _iso(judged.seconds), scorer.manifest.name
+    if judged.source:
+        record["source"] = judged.source
+    return record
 
 
 @convention("ocsf")
@@ -199,6 +201,7 @@ def bulk_lines(judged: Judged, scorer: Scorer, index: str) -> Iterator[Record]:
     yield ecs(judged, scorer)
 
 
+@lru_cache(maxsize=16)  # a batch is of one moment
 def _iso(seconds: float) -> str:
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

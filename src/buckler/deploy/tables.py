@@ -1,6 +1,5 @@
 """Verdicts for the rows of a table, whichever engine holds it: aligned, null where not judged."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pyarrow as pa
 
 from buckler.bundle.reader import parse_bundle, read_bundle
 from buckler.bundle.writer import pack
-from buckler.deploy.fields import fields_of
+from buckler.deploy.fields import Fields, fields_of
 from buckler.deploy.verdicts import VerdictForm, verdict_columns, verdict_schema
 from buckler.errors import InputError
 from buckler.events.quarantine import Quarantine
@@ -57,7 +56,7 @@ class TableJudge:
         self._digest = scorer.sha256
         self._data = pack(read_bundle(bundle).entries)
         _LOADED[self._digest] = scorer
-        self._columns: Sequence[str] = (column,) if column is not None else ()
+        self._fields = fields_of(scorer, (column,) if column is not None else ())
         self._form = VerdictForm(target_fpr, False, probabilities)
         self.prefix = prefix
 
@@ -104,9 +103,9 @@ class TableJudge:
         }
 
     def _judged(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
-        fields = fields_of(self.scorer, self._columns)
-        chosen = choose_columns(_TABLE, batch.schema.names, fields.wanted(self.scorer))
-        found = judge_batch(batch, chosen, self.scorer, self._columns, self._form)
+        wanted = self._fields.wanted(self.scorer)
+        chosen = choose_columns(_TABLE, batch.schema.names, wanted)
+        found = judge_batch(batch, chosen, self.scorer, self._fields, self._form)
         return {self.prefix + name: column for name, column in found.items()}
 
 
@@ -114,14 +113,14 @@ def judge_batch(
     batch: pa.RecordBatch,
     chosen: dict[str, str],
     scorer: Scorer,
-    columns: Sequence[str],
+    fields: Fields,
     form: VerdictForm,
 ) -> dict[str, pa.Array]:
     """Return verdicts by name for every row of a batch; null where a row could not be judged.
 
     `chosen` says which column has which role; see `choose_columns`.
     """
-    wanted = fields_of(scorer, columns).wanted(scorer)
+    wanted = fields.wanted(scorer)
     held = {role: batch.column(name) for role, name in chosen.items()}
     rows = np.arange(batch.num_rows, dtype=np.int64)
     chunk = make_chunk(_TABLE, wanted, held, rows, 0, 0, Quarantine())

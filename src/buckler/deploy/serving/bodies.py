@@ -152,9 +152,10 @@ def _judge_arrow(body: Body, served: Served, wish: Wish) -> Answer:
     schema = body.batches[0].schema
     try:
         chosen = choose_columns(_BODY, schema.names, served.fields.wanted(served.scorer))
-        columns = served.fields.columns
         made = [
-            pa.RecordBatch.from_pydict(judge_batch(b, chosen, served.scorer, columns, wish.form))
+            pa.RecordBatch.from_pydict(
+                judge_batch(b, chosen, served.scorer, served.fields, wish.form)
+            )
             for b in body.batches
         ]
     except InputError as error:

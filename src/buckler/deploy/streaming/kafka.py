@@ -2,7 +2,7 @@
 
 A batch is consumed, judged, produced and acknowledged before its offsets are committed. Whatever
 dies in between, the batch is done again by whoever takes over: nothing is lost, some verdicts may
-come twice; their ids (conventions) and headers (topic, partition, offset) tell.
+come twice; their ids (conventions) and the header `source` (topic, partition, offset) tell.
 """
 
 import logging
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -49,8 +49,7 @@ class Counts:
     lag: dict[int, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Outgoing:
+class _Outgoing(NamedTuple):
     topic: str
     value: bytes | None
     key: bytes | None
@@ -88,6 +87,7 @@ class KafkaWorker:
         scorer.threshold(settings.target_fpr)
         self._fields = fields_of(scorer, settings.columns)
         self._wish = Wish(VerdictForm(settings.target_fpr, settings.with_text), settings.convention)
+        self._bundle = ("bundle", scorer.sha256.encode())
         self._on_batch = on_batch
         self._stop = stop if stop is not None else threading.Event()
         common = {"bootstrap.servers": settings.brokers, "logger": _LOG, **settings.client}
@@ -174,12 +174,13 @@ class KafkaWorker:
         made = judge_values(values, self.scorer, self._fields, self._wish, sources)
         told = Counts(events=len(messages), alarms=made.alarms, dead=len(made.errors))
         outgoing = []
-        for row, message in enumerate(messages):
-            verdict = made.verdicts[row]
+        only_alarms = self.settings.only_alarms
+        for row, (message, verdict) in enumerate(zip(messages, made.verdicts, strict=True)):
             if verdict is None:
                 outgoing.append(self._dead(message, made.errors.get(row, "not judged")))
-            elif verdict["alarm"] or not self.settings.only_alarms:
-                outgoing.append(self._answer(message, orjson.dumps(made.records[row])))
+            elif verdict["alarm"] or not only_alarms:
+                value = orjson.dumps(made.records[row])
+                outgoing.append(self._answer(message, value, sources[row]))
         outgoing += self._uncertain(messages, made, told)
         return outgoing, told
 
@@ -206,7 +207,10 @@ class KafkaWorker:
                 settings.uncertain_topic,
                 messages[row].value(),
                 messages[row].key(),
-                [*_where(messages[row]), ("badness", f"{_badness(made, row):.6f}".encode())],
+                [
+                    ("source", _source(messages[row]).encode()),
+                    ("badness", f"{_badness(made, row):.6f}".encode()),
+                ],
             )
             for row in sorted(chosen)
         ]
@@ -224,7 +228,7 @@ class KafkaWorker:
             told.events += events
             told.alarms += alarms
             told.dead += errors
-            outgoing.append(self._answer(message, value))
+            outgoing.append(self._answer(message, value, _source(message)))
         return outgoing, told
 
     def _arrow_answer(self, body: bytes) -> tuple[bytes, int, int, int]:
@@ -237,9 +241,7 @@ class KafkaWorker:
             writer = None
             for batch in stream:
                 batch.validate(full=True)
-                columns = judge_batch(
-                    batch, names, self.scorer, self._fields.columns, self._wish.form
-                )
+                columns = judge_batch(batch, names, self.scorer, self._fields, self._wish.form)
                 made = pa.RecordBatch.from_pydict(columns)
                 if writer is None:
                     writer = pa.ipc.new_stream(sink, made.schema)
@@ -252,13 +254,15 @@ class KafkaWorker:
         writer.close()
         return sink.getvalue().to_pybytes(), events, alarms, errors
 
-    def _answer(self, message: Message, value: bytes) -> _Outgoing:
-        bundle = ("bundle", self.scorer.sha256.encode())
-        headers = [*_where(message), bundle]
+    def _answer(self, message: Message, value: bytes, source: str) -> _Outgoing:
+        headers = [("source", source.encode()), self._bundle]
         return _Outgoing(self.settings.output_topic, value, message.key(), headers)
 
     def _dead(self, message: Message, reason: str) -> _Outgoing:
-        headers = [*_where(message), ("reason", reason[:_MAX_REASON].encode("utf-8", "replace"))]
+        headers = [
+            ("source", _source(message).encode()),
+            ("reason", reason[:_MAX_REASON].encode("utf-8", "replace")),
+        ]
         return _Outgoing(self.settings.dead_letter_topic, message.value(), message.key(), headers)
 
     # --- producing and committing ---------------------------------------------------------------
@@ -345,14 +349,6 @@ def _text(value: bytes | None) -> Any:
 
 def _source(message: Message) -> str:
     return f"{message.topic()}/{message.partition()}/{message.offset()}"
-
-
-def _where(message: Message) -> list[tuple[str, bytes]]:
-    return [
-        ("topic", str(message.topic()).encode()),
-        ("partition", str(message.partition()).encode()),
-        ("offset", str(message.offset()).encode()),
-    ]
 
 
 def _told(_: Consumer, partitions: Sequence[TopicPartition]) -> None:
