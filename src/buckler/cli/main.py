@@ -7,7 +7,7 @@ import typer
 
 from buckler import __version__
 from buckler.cli import attack as attack_command
-from buckler.cli import bundle, cascade, data, demo, init, label, labels, pretrain, score
+from buckler.cli import bundle, cascade, data, demo, doctor, init, label, labels, pretrain, score
 from buckler.cli import capacity as capacity_command
 from buckler.cli import evaluate as evaluate_command
 from buckler.cli import run as run_command
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.command("demo", rich_help_panel=START)(demo.demo)
 app.command("init", rich_help_panel=START)(init.init)
+app.command("doctor", rich_help_panel=START)(doctor.doctor)
 app.add_typer(data.app, name="data", rich_help_panel=START)
 app.command("label", rich_help_panel=MAKE)(label.label)
 app.add_typer(labels.app, name="labels", rich_help_panel=MAKE)
