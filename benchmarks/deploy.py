@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,7 @@ from buckler.events import collect_events
 from buckler.learning.fit import fit_student
 from buckler.learning.package import write_fitted
 from buckler.runtime import load
-from buckler.tasks import get_task
+from buckler.tasks import Task, get_task
 
 TASK = get_task("url-threat")
 SECONDS = 6.0
@@ -41,24 +43,34 @@ def run(data: Path) -> None:
     """Print the tables."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundle, urls = _prepare(data, folder)
-        rows = _raw(bundle, urls)
-        raw = float(rows[0][1].replace(",", ""))
-        rows += _files(bundle, urls, folder)
+        bundle, urls = _prepare(data, folder, TASK)
+        cheap = replace(TASK, name="url-threat-v1", normaliser="url-v1", max_bytes=512)
+        light, _ = _prepare(data, folder, cheap)
+        first = _raw(light, urls, "url-v1")
+        of_light = [*first, *_files(light, urls, folder, "url-v1")]
+        _shares(of_light)
+        rows = _raw(bundle, urls, "url-v2")
+        rows += _files(bundle, urls, folder, "url-v2")
         rows += _engines(bundle, urls, folder)
         rows += _kafka(bundle, urls, folder)
         rows += _http(bundle, urls, folder)
-        for row in rows:
-            row.insert(2, f"{float(row[1].replace(',', '')) / raw:.2f}" if row[1] else "")
-        table(["what", "events/s", "share of the scorer's", "remark"], rows)
+        _shares(rows)
+        table(["what", "events/s", "share of the scorer's", "remark"], [*of_light, *rows])
 
 
-def _prepare(data: Path, folder: Path) -> tuple[Path, pa.Array]:
-    events = collect_events([data / "url" / "threat-train.parquet"], TASK)
+def _shares(rows: list[list[str]]) -> None:
+    """Put behind each rate its share of the first, which is the scorer's."""
+    raw = float(rows[0][1].replace(",", ""))
+    for row in rows:
+        row.insert(2, f"{float(row[1].replace(',', '')) / raw:.2f}" if row[1] else "")
+
+
+def _prepare(data: Path, folder: Path, task: Task) -> tuple[Path, pa.Array]:
+    events = collect_events([data / "url" / "threat-train.parquet"], task)
     rng = np.random.default_rng(0)
     some = events.take(np.sort(rng.permutation(len(events))[:60_000]))
-    bundle = folder / "url.buckler"
-    write_fitted(bundle, fit_student(some, TASK, "ngram", {}, folds=3), TASK)
+    bundle = folder / f"{task.name}.buckler"
+    write_fitted(bundle, fit_student(some, task, "ngram", {}, folds=3), task)
     return bundle, pq.read_table(data / "url" / "threat-test.parquet")["url"].combine_chunks()
 
 
@@ -66,10 +78,10 @@ def _times(urls: pa.Array, n: int) -> pa.Array:
     return pa.concat_arrays([urls] * (n // len(urls) + 1)).slice(0, n).cast(pa.string())
 
 
-def _raw(bundle: Path, urls: pa.Array) -> list[list[str]]:
+def _raw(bundle: Path, urls: pa.Array, what: str) -> list[list[str]]:
     scorer, many = load(bundle), _times(urls, 500_000)
     best = min(_seconds(lambda: scorer.score(many)) for _ in range(3))
-    return [["scorer, Arrow column, one thread", f"{len(many) / best:,.0f}", ""]]
+    return [[f"{what}: scorer, Arrow column, one thread", f"{len(many) / best:,.0f}", ""]]
 
 
 def _seconds(work) -> float:
@@ -81,7 +93,7 @@ def _seconds(work) -> float:
 # --- files --------------------------------------------------------------------------------------
 
 
-def _files(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
+def _files(bundle: Path, urls: pa.Array, folder: Path, what: str) -> list[list[str]]:
     scorer, n = load(bundle), 1_000_000
     many = pa.table({"url": _times(urls, n)})
     pq.write_table(many, folder / "in.parquet")
@@ -89,15 +101,14 @@ def _files(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
         for text in many["url"].to_pylist():
             file.write(json.dumps({"url": text}) + "\n")
     rows = []
+    settings, target = ScanSettings(Fields(("url",)), with_text=False), folder / "out.parquet"
     for name in ("in.parquet", "in.jsonl"):
-        settings = ScanSettings(Fields(("url",)), with_text=False)
-        target = folder / "out.parquet"
-
-        def work(name: str = name) -> None:
-            scan(scorer, [folder / name], target, settings, overwrite=True)
-
+        source = folder / name
+        work = partial(scan, scorer, [source], target, settings, overwrite=True)
         best = min(_seconds(work) for _ in range(3))
-        rows.append([f"scan of {name.removeprefix('in.')} to Parquet", f"{n / best:,.0f}", ""])
+        rows.append(
+            [f"{what}: scan of {name.removeprefix('in.')} to Parquet", f"{n / best:,.0f}", ""]
+        )
     return rows
 
 
@@ -315,8 +326,8 @@ def _http(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
 
 
 def _request(media: str, body: bytes) -> bytes:
-    head = f"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = f"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 async def _ask(reader, writer, request: bytes) -> None:

@@ -137,7 +137,7 @@ def test_duckdb(url_bundle, texts, expected, tmp_path):
 
 
 @pytest.mark.slow
-def test_ray(url_bundle, texts, expected):
+def test_ray(url_bundle, texts, expected, tmp_path):
     ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     from buckler.deploy.ray import score
 
@@ -147,8 +147,30 @@ def test_ray(url_bundle, texts, expected):
         judged = score(dataset.repartition(4), url_bundle, batch_size=300)
         rows = sorted(judged.take_all(), key=lambda row: row["n"])
         same({k: [row[f"buckler_{k}"] for row in rows] for k in expected}, expected)
+        labelled_by_rules(ray, tmp_path)
     finally:
         ray.shutdown()
+
+
+def labelled_by_rules(ray, folder):
+    """A teacher that costs nothing labels in Ray; one that is paid for is not asked there."""
+    pytest.importorskip("re2", reason="the extra 'rules' is not installed")
+    from buckler.deploy.ray import label
+
+    rules = folder / "rules.toml"
+    rules.write_text(
+        'name = "bait"\n[[rule]]\nlabel = "phishing"\npattern = "login|verify"\nconfidence = 0.9\n'
+    )
+    urls = ["http://a.example/login", "http://b.example/", None, ""]
+    dataset = ray.data.from_arrow(pa.table({"n": range(4), "url": urls}))
+    rows = label(dataset, "url-threat", "rules", rules).take_all()
+    rows = sorted(rows, key=lambda row: row["n"])
+    assert [row["buckler_label"] for row in rows] == ["phishing", None, None, None]
+    assert rows[0]["buckler_p_phishing"] == pytest.approx(0.9, abs=1e-4)
+    with pytest.raises(SettingsError, match="pays once"):
+        chat = folder / "chat.toml"
+        chat.write_text('model = "m"\nbase_url = "http://127.0.0.1:1/v1"\n')
+        label(dataset, "url-threat", "chat", chat)
 
 
 @pytest.fixture(scope="module")

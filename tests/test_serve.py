@@ -1,6 +1,7 @@
 """HTTP: a real server process, real clients, hostile bodies, reloads and shutdown."""
 
 import datetime
+import http.server
 import json
 import os
 import signal
@@ -468,6 +469,41 @@ def test_tls(url_bundle, tmp_path):
         assert base.startswith("https://")
         with httpx.Client(base_url=base, verify=trusted) as client:
             assert client.post("/v1/score", json={"text": "x"}).status_code == 200
+
+
+def test_spans_go_where_the_environment_says(url_bundle, tmp_path):
+    pytest.importorskip("opentelemetry.sdk", reason="the extra 'otel' is not installed")
+    got = []
+
+    class Collector(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    collector = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=collector.serve_forever, daemon=True).start()
+    environment = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_SERVICE_NAME": "my-buckler",
+    }
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    with server(url_bundle, folder=tmp_path, environment=environment) as (base, _, _log):
+        headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+        reply = httpx.post(
+            f"{base}/v1/score", json={"text": "http://secret.example"}, headers=headers
+        )
+        assert reply.status_code == 200
+    collector.shutdown()
+    assert [path for path, _ in got] == ["/v1/traces"]
+    body = got[0][1]
+    assert bytes.fromhex(trace) in body
+    assert b"POST /v1/score" in body
+    assert b"my-buckler" in body
+    assert b"secret" not in body
 
 
 def test_what_cannot_be_served_is_one_clear_line(url_bundle, tmp_path):

@@ -1,9 +1,21 @@
-"""Ray Data: verdicts for a dataset of any size, wherever its blocks lie."""
+"""Ray Data: verdicts, and teachers' labels, for a dataset of any size, wherever its blocks lie."""
 
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buckler.deploy.tables import TableJudge
+import numpy as np
+import pyarrow as pa
+
+from buckler.deploy.tables import PREFIX, TableJudge
+from buckler.errors import InputError, SettingsError
+from buckler.events import Events
+from buckler.events.collect import EVENT_SCHEMA, events_from_table
+from buckler.labels import Opinion
+from buckler.tasks import Task, get_task
+from buckler.teachers import Teacher, get_teacher
+from buckler.teachers.asking.language_model import LanguageModelTeacher
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -33,7 +45,8 @@ def score(
     ray_options
         Passed on to `map_batches`, such as ``num_cpus`` or ``concurrency``.
     options
-        Of `TableJudge`: target_fpr, probabilities, prefix, trusted_key.
+        Of `TableJudge`: target_fpr, probabilities, prefix, trusted_key. With ``probabilities`` the
+        answers are pseudo-labels: filter by the largest.
 
     Raises
     ------
@@ -44,3 +57,96 @@ def score(
     return dataset.map_batches(
         judge.__call__, batch_format="pyarrow", batch_size=batch_size, **(ray_options or {})
     )
+
+
+def label(
+    dataset: "Dataset",
+    task: str | Task,
+    kind: str,
+    settings: str | Path | None = None,
+    column: str | None = None,
+    *,
+    prefix: str = PREFIX,
+    batch_size: int = 4096,
+    ray_options: dict[str, Any] | None = None,
+) -> "Dataset":
+    """Return a dataset with a teacher's opinion behind its columns: label and probabilities.
+
+    For teachers that cost nothing (``encoder``, ``rules``, ``sigma``, ``recorded``), made once in
+    each worker. One that is paid for is asked by `buckler label`, whose store makes sure that
+    nothing is paid twice.
+
+    Parameters
+    ----------
+    kind, settings
+        The teacher and its file, which every worker must be able to read.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such teacher or task, or it is paid for.
+    """
+    the_task = get_task(task) if isinstance(task, str) else task
+    if isinstance(get_teacher(kind, _path(settings), the_task), LanguageModelTeacher):
+        raise SettingsError(
+            f"the teacher {kind!r} is paid for: ask it by `buckler label`, which pays once"
+        )
+    work = partial(
+        _labelled, task=the_task, kind=kind, settings=settings, column=column, prefix=prefix
+    )
+    return dataset.map_batches(
+        work, batch_format="pyarrow", batch_size=batch_size, **(ray_options or {})
+    )
+
+
+_TEACHERS: dict[tuple[str, str, str], Teacher] = {}
+
+
+def _labelled(
+    table: pa.Table,
+    task: Task,
+    kind: str,
+    settings: str | Path | None,
+    column: str | None,
+    prefix: str,
+) -> pa.Table:
+    key = (kind, str(settings), task.name)
+    if key not in _TEACHERS:
+        _TEACHERS[key] = get_teacher(kind, _path(settings), task)
+    names = (column,) if column is not None else task.text_columns
+    name = next((n for n in names if n in table.column_names), None)
+    if name is None:
+        raise InputError(f"no column named {' or '.join(names)}")
+    texts = table[name].cast(pa.large_binary()).to_pylist()
+    rows = [row for row, text in enumerate(texts) if text]
+    said: list[Opinion | None] = [None] * len(texts)
+    for row, opinion in zip(
+        rows, _TEACHERS[key].annotate(_events(table, name, rows, task)), strict=True
+    ):
+        said[row] = opinion
+    best = [None if o is None else task.class_names[int(np.argmax(o.probabilities))] for o in said]
+    table = table.append_column(f"{prefix}label", pa.array(best, pa.string()))
+    for index, name in enumerate(task.class_names):
+        values = [None if o is None else o.probabilities[index] for o in said]
+        table = table.append_column(f"{prefix}p_{name}", pa.array(values, pa.float32()))
+    return table
+
+
+def _events(table: pa.Table, name: str, rows: list[int], task: Task) -> Events:
+    chosen = table.take(pa.array(rows, pa.int64()))
+    text = chosen[name].cast(pa.large_binary()).combine_chunks()
+    ids = [blake2b(value, digest_size=16).digest() for value in text.to_pylist()]
+    n = len(rows)
+    columns = {
+        "id": pa.array(ids, pa.binary(16)),
+        "text": text,
+        "label": pa.nulls(n, pa.string()),
+        "group": pa.nulls(n, pa.string()),
+        "ts": pa.nulls(n, pa.int64()),
+        "source": pa.nulls(n, pa.string()),
+    }
+    return events_from_table(pa.table(columns, schema=EVENT_SCHEMA), task)
+
+
+def _path(settings: str | Path | None) -> Path | None:
+    return None if settings is None else Path(settings)

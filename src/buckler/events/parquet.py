@@ -12,6 +12,7 @@ from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Reader, Wanted, choose_columns, make_chunk, reader
 
 BATCH_ROWS = 1 << 16
+_READ_BYTES = 1 << 20  # at once: a mapped file would count as resident, page by page
 
 
 @reader
@@ -26,7 +27,7 @@ class ParquetReader(Reader):
     ) -> Iterator[Chunk]:
         """Yield the rows behind row `cursor`."""
         try:
-            with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+            with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES) as file:
                 yield from _chunks(file, path, wanted, quarantine, cursor)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowIndexError) as error:
             raise InputError(f"{path}: not a sound Parquet file: {_first_line(error)}") from error

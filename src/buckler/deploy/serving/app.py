@@ -31,6 +31,7 @@ from buckler.deploy.serving.guard import Keys, Rate
 from buckler.deploy.serving.metrics import MEDIA_TYPE, Metrics
 from buckler.deploy.serving.models import Models, Served
 from buckler.deploy.serving.settings import ServeSettings
+from buckler.deploy.serving.tracing import Tracing
 from buckler.deploy.verdicts import VerdictForm
 from buckler.errors import SettingsError
 
@@ -59,6 +60,7 @@ def build_app(settings: ServeSettings) -> FastAPI:
     models = Models(settings.bundles, settings.columns, settings.trusted_key, settings.target_fpr)
     service = Service(settings, models, Keys(settings.api_keys) if settings.api_keys else None)
 
+    tracing = Tracing()
     for served in models:  # the first verdict takes longest
         judge(Body(JSON, ["warm"], single=True), served, Wish())
 
@@ -74,6 +76,7 @@ def build_app(settings: ServeSettings) -> FastAPI:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+        await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="Buckler",
@@ -85,7 +88,7 @@ def build_app(settings: ServeSettings) -> FastAPI:
     )
     app.state.service = service
     app.add_exception_handler(Refusal, service.refused)
-    app.add_middleware(Observed, metrics=service.metrics)
+    app.add_middleware(Observed, metrics=service.metrics, tracing=tracing)
     app.post("/v1/score", openapi_extra=_OPENAPI, response_class=Response)(service.score)
     app.get("/v1/models")(service.list_models)
     app.get("/healthz")(service.health)
@@ -99,10 +102,10 @@ async def _at_once(work: Callable[..., Any], *arguments: Any) -> Any:
 
 
 class Observed:
-    """Counts, times and logs every request, around all else."""
+    """Counts, times, traces and logs every request, around all else."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app, self.metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing) -> None:
+        self.app, self.metrics, self.tracing = app, metrics, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -118,11 +121,14 @@ class Observed:
                 status = message["status"]
             await send(message)
 
+        path = scope["path"] if scope["path"] in _PATHS else "other"
         try:
-            await self.app(scope, receive, watched)
+            with self.tracing.span(scope["method"], path, scope["headers"]) as span:
+                await self.app(scope, receive, watched)
+                if span is not None:
+                    span.set_attribute("http.response.status_code", status)
         finally:
             seconds = time.perf_counter() - started
-            path = scope["path"] if scope["path"] in _PATHS else "other"
             self.metrics.requests.labels(path, str(status)).inc()
             self.metrics.seconds.labels(path).observe(seconds)
             if path == "/v1/score" or status >= 400:
