@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -27,6 +28,7 @@ pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
 
 from buckler.deploy.records import Wish
 from buckler.deploy.streaming.folder import watch_folder
+from buckler.deploy.streaming.partitions import Partitions
 from buckler.deploy.streaming.pipe import PipeSettings, batches, run_pipe
 
 BUCKLER = [sys.executable, "-c", "from buckler.cli.main import main; main()"]
@@ -76,6 +78,44 @@ def test_what_a_pipe_may_be_asked(url_bundle):
     unknown = piped(url_bundle, b"", "--as", "xml")
     assert unknown.returncode == 2
     assert b"unknown form" in unknown.stderr
+
+
+def test_partitions_by_the_hour(url_bundle, tmp_path, url_scorer):
+    texts = urls(100)
+    lines = [json.dumps(t).encode() for t in texts] + [b"{broken"]
+    done = piped(url_bundle, b"\n".join(lines), "-o", str(tmp_path / "out"), "--text")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b""
+    table = pads.dataset(tmp_path / "out", partitioning="hive").to_table()
+    assert {"date", "hour"} <= set(table.column_names)
+    assert table["text"].to_pylist() == [*texts, None]
+    assert table["error"].to_pylist() == [None] * 100 + ["no JSON"]
+    scores = url_scorer.score(texts).badness.tolist()
+    assert table["badness"].to_pylist()[:100] == scores
+    assert not list((tmp_path / "out").rglob(".*"))
+
+
+def test_parts_are_cut_by_rows_by_age_and_at_the_hour(tmp_path):
+    now = [3600.0 * 10 - 5]
+    schema = pa.schema([("n", pa.int64())])
+    parts = Partitions(tmp_path / "p", schema, part_rows=3, part_s=60, clock=lambda: now[0])
+    parts.write([{"n": 1}, {"n": 2}])
+    now[0] += 10  # the hour is over
+    parts.write([{"n": 3}])
+    parts.write([{"n": 4}, {"n": 5}])  # enough rows
+    parts.write([{"n": 6}])
+    now[0] += 61
+    parts.write([])
+    found = list((tmp_path / "p").rglob("*.parquet"))
+    found.sort(key=lambda path: pq.read_table(path)["n"][0].as_py())
+    assert [pq.read_table(p)["n"].to_pylist() for p in found] == [[1, 2], [3, 4, 5], [6]]
+    assert found[0].parent.name == "hour=09"
+    assert found[1].parent.name == "hour=10"
+    (tmp_path / "file").write_text("")
+    stuck = Partitions(tmp_path / "file", schema)
+    stuck.write([{"n": 1}])
+    with pytest.raises(OutputError, match="cannot be written"):
+        stuck.flush()
 
 
 def test_a_line_does_not_wait_for_the_next(url_bundle):

@@ -60,6 +60,10 @@ def capacity(
         f"measured here: {measured.rate:,.0f} events/s of one core in batches of {batch:,}; "
         f"events of {measured.event_bytes:,.0f} bytes"
     )
+    reach = scorer.manifest.calibration.get("share_reaching_each_stage")
+    if isinstance(reach, list):  # measured as one: the batches went through all stages
+        shares = ", ".join(f"{float(share):.2%}" for share in reach)
+        err.print(f"share of the validation events that reach each stage, and review: {shares}")
     _print(plan(measured, asked))
 
 

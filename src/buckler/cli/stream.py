@@ -25,7 +25,12 @@ def stream(
     ],
     bundle: Annotated[Path, typer.Option("--bundle", "-b", help="A .buckler file.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Of a watched folder: where verdicts go.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A folder: a watched one's verdicts, or a pipe's by the hour.",
+        ),
     ] = None,
     settings: Annotated[
         Path | None, typer.Option("--settings", help="Of Kafka: a .toml file; see docs/stream.md.")
@@ -69,7 +74,13 @@ def stream(
         return
     try:
         from buckler.deploy.records import Wish
-        from buckler.deploy.streaming.pipe import PipeSettings, run_pipe
+        from buckler.deploy.streaming.partitions import Partitions
+        from buckler.deploy.streaming.pipe import (
+            PipeSettings,
+            partition_schema,
+            run_into_partitions,
+            run_pipe,
+        )
     except ImportError as error:
         raise MissingExtraError("judging a stream", "stream") from error
     bulk = convention == "bulk"
@@ -87,7 +98,11 @@ def stream(
 
         get_convention(convention)  # an unknown one fails before any line is read
     try:
-        counts = run_pipe(scorer, chosen, sys.stdin.buffer, sys.stdout.buffer, stop)
+        if output is not None:
+            parts = Partitions(output, partition_schema(scorer, chosen.wish.form))
+            counts = run_into_partitions(scorer, chosen, sys.stdin.buffer, parts, stop)
+        else:
+            counts = run_pipe(scorer, chosen, sys.stdin.buffer, sys.stdout.buffer, stop)
     except BrokenPipeError:
         sys.stdout = None  # nobody reads; the interpreter need not flush
         raise typer.Exit(0) from None

@@ -6,13 +6,17 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import orjson
+import pyarrow as pa
 
 from buckler.deploy.conventions import Judged, bulk_lines
 from buckler.deploy.fields import Fields
-from buckler.deploy.records import Wish, judge_values, loads
+from buckler.deploy.records import Records, Wish, judge_values, loads
+from buckler.deploy.streaming.partitions import Partitions
+from buckler.deploy.verdicts import VerdictForm, verdict_schema
 from buckler.runtime import Scorer
 
 _READ_BYTES = 1 << 18
@@ -77,10 +81,43 @@ def run_pipe(
     return counts
 
 
+def run_into_partitions(
+    scorer: Scorer,
+    settings: PipeSettings,
+    source: BinaryIO,
+    partitions: Partitions,
+    stop: threading.Event,
+) -> PipeCounts:
+    """Judge lines into Parquet partitions until the source ends or `stop` is set.
+
+    Raises
+    ------
+    OutputError
+        If a part cannot be written.
+    """
+    counts = PipeCounts()
+    for lines in batches(source, settings.batch_events, settings.batch_s, stop, idle=True):
+        partitions.write(list(_rows(lines, scorer, settings, counts)))
+    partitions.flush()
+    return counts
+
+
+def partition_schema(scorer: Scorer, form: VerdictForm) -> pa.Schema:
+    """Return the columns of a partition: time, error, and those of the bundle's verdicts."""
+    verdicts = [f for f in verdict_schema(scorer, form) if f.name not in ("path", "row")]
+    plain = [(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in verdicts]
+    return pa.schema([("time", pa.timestamp("ms", "UTC")), ("error", pa.string()), *plain])
+
+
 def batches(
-    source: BinaryIO, batch_events: int, batch_s: float, stop: threading.Event
+    source: BinaryIO,
+    batch_events: int,
+    batch_s: float,
+    stop: threading.Event,
+    *,
+    idle: bool = False,
 ) -> Iterator[list[bytes]]:
-    """Yield lines by number and by time, whichever comes first.
+    """Yield lines by number and by time, whichever comes first; with `idle`, none at times too.
 
     A line longer than 16 MiB becomes an empty one, so that it is answered by an error.
     """
@@ -109,30 +146,62 @@ def batches(
         if waiting and time.monotonic() - first >= batch_s:
             yield waiting
             waiting = []
+        elif idle and not waiting:
+            yield []
     if rest.strip():
         waiting.append(rest)
     if waiting:
         yield waiting
 
 
-def _answers(
+def _judged(
     lines: Sequence[bytes], scorer: Scorer, settings: PipeSettings, counts: PipeCounts
-) -> Iterator[bytes]:
+) -> tuple[list[Any], Records, list[int]]:
+    """Return the values of lines, what came of them, and which rows are to be answered."""
     values: list[Any] = [loads(line) if line.strip() else None for line in lines]
     made = judge_values(values, scorer, settings.fields, settings.wish)
     counts.lines += len(lines)
     counts.alarms += made.alarms
+    rows = []
     for row, verdict in enumerate(made.verdicts):
         if verdict is None:
             if settings.pass_over and made.errors.get(row) == "no text":
                 counts.passed_over += 1
                 continue
             counts.errors += 1
-            if settings.only_alarms or settings.index:
-                continue
-        elif settings.only_alarms and not verdict["alarm"]:
+            if not settings.only_alarms:
+                rows.append(row)
+        elif verdict["alarm"] or not settings.only_alarms:
+            rows.append(row)
+    return values, made, rows
+
+
+def _rows(
+    lines: Sequence[bytes], scorer: Scorer, settings: PipeSettings, counts: PipeCounts
+) -> Iterator[dict[str, Any]]:
+    values, made, rows = _judged(lines, scorer, settings, counts)
+    now = datetime.now(UTC)
+    for row in rows:
+        verdict = made.verdicts[row]
+        if verdict is None:
+            yield {"time": now, "error": made.errors.get(row, "not judged")}
             continue
-        elif settings.index:
+        told = {"time": now, **verdict}
+        if settings.wish.form.with_text:
+            value = values[row]
+            told["text"] = value if isinstance(value, str) else orjson.dumps(value).decode()
+        yield told
+
+
+def _answers(
+    lines: Sequence[bytes], scorer: Scorer, settings: PipeSettings, counts: PipeCounts
+) -> Iterator[bytes]:
+    values, made, rows = _judged(lines, scorer, settings, counts)
+    for row in rows:
+        verdict = made.verdicts[row]
+        if settings.index:
+            if verdict is None:
+                continue
             text = values[row] if settings.wish.form.with_text else None
             known = text if isinstance(text, str) else None
             for record in bulk_lines(Judged(verdict, time.time(), known), scorer, settings.index):
