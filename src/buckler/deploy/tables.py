@@ -1,5 +1,7 @@
 """Verdicts for the rows of a table, whichever engine holds it: aligned, null where not judged."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,64 @@ class TableJudge:
         chosen = choose_columns(_TABLE, batch.schema.names, wanted)
         found = judge_batch(batch, chosen, self.scorer, self._fields, self._form)
         return {self.prefix + name: column for name, column in found.items()}
+
+
+@dataclass(frozen=True)
+class JudgedStream:
+    """An IPC stream of verdicts, row by row as the events came, and what to count."""
+
+    body: bytes
+    events: int
+    alarms: int
+    errors: int
+
+
+def read_stream(body: bytes) -> list[pa.RecordBatch]:
+    """Return the record batches of an IPC stream that anybody may have sent.
+
+    Raises
+    ------
+    InputError
+        If it is not sound, or holds no batch.
+    """
+    try:
+        with pa.ipc.open_stream(body) as stream:
+            batches = list(stream)
+        for batch in batches:
+            batch.validate(full=True)  # offsets of whoever sent it
+    except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, MemoryError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise InputError(f"not a sound Arrow stream: {reason}") from error
+    if not batches:
+        raise InputError("an Arrow stream without a record batch")
+    return batches
+
+
+def judge_stream(
+    batches: Sequence[pa.RecordBatch], scorer: Scorer, fields: Fields, form: VerdictForm
+) -> JudgedStream:
+    """Return the verdicts of record batches of one schema as an IPC stream.
+
+    Raises
+    ------
+    InputError
+        If no column can be the text.
+    """
+    chosen = choose_columns(_TABLE, batches[0].schema.names, fields.wanted(scorer))
+    made = [
+        pa.RecordBatch.from_pydict(judge_batch(batch, chosen, scorer, fields, form))
+        for batch in batches
+    ]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, made[0].schema) as writer:
+        for batch in made:
+            writer.write_batch(batch)
+    return JudgedStream(
+        sink.getvalue().to_pybytes(),
+        sum(batch.num_rows for batch in made),
+        sum(batch.column("alarm").true_count for batch in made),
+        sum(batch.column("alarm").null_count for batch in made),
+    )
 
 
 def judge_batch(

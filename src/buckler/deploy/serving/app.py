@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import buckler
@@ -261,6 +262,8 @@ class Service:
                     if size > most:
                         raise too_large
                     parts.append(part)
+        except ClientDisconnect:
+            raise Refusal(400, "gone", "the client went away") from None
         except TimeoutError:
             raise Refusal(408, "slow", "the body took too long to arrive") from None
         return b"".join(parts)

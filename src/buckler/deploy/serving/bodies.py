@@ -1,7 +1,6 @@
 """What a request says and what it is answered: JSON, NDJSON and Arrow IPC."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,9 +8,8 @@ import pyarrow as pa
 
 from buckler.deploy.records import Wish, judge_values, loads
 from buckler.deploy.serving.models import Served
-from buckler.deploy.tables import judge_batch
+from buckler.deploy.tables import judge_stream, read_stream
 from buckler.errors import InputError
-from buckler.events.reading import choose_columns
 
 JSON, NDJSON, ARROW = (
     "application/json",
@@ -19,7 +17,6 @@ JSON, NDJSON, ARROW = (
     "application/vnd.apache.arrow.stream",
 )
 MEDIA = (JSON, NDJSON, ARROW)
-_BODY = Path("body")
 
 
 class BadRequestError(InputError):
@@ -75,7 +72,10 @@ def read_body(body: bytes, media: str, max_batch: int) -> Body:
         If the body as a whole makes no sense, or holds no event, or too many.
     """
     if media == ARROW:
-        found = Body(media, batches=_batches(body))
+        try:
+            found = Body(media, batches=read_stream(body))
+        except InputError as error:
+            raise BadRequestError(str(error)) from error
     elif media == NDJSON:
         found = Body(media, [loads(line) for line in body.split(b"\n") if line.strip()])
     else:
@@ -97,7 +97,11 @@ def judge(body: Body, served: Served, wish: Wish) -> Answer:
         If an Arrow stream has no column that can be the text.
     """
     if body.media == ARROW:
-        return _judge_arrow(body, served, wish)
+        try:
+            found = judge_stream(body.batches, served.scorer, served.fields, wish.form)
+        except InputError as error:
+            raise BadRequestError(str(error)) from error
+        return Answer(found.body, ARROW, found.events, found.alarms, found.errors)
     made = judge_values(body.values, served.scorer, served.fields, wish)
     records = made.records
     if body.media == NDJSON:
@@ -130,40 +134,3 @@ def _json_events(body: bytes) -> tuple[list[Any], bool]:
     if "event" in document and isinstance(document["event"], (dict, str)):
         return [document["event"]], True
     return [document], True
-
-
-# --- Arrow --------------------------------------------------------------------------------------
-
-
-def _batches(body: bytes) -> list[pa.RecordBatch]:
-    try:
-        with pa.ipc.open_stream(body) as stream:
-            batches = list(stream)
-        for batch in batches:
-            batch.validate(full=True)  # offsets of whoever sent it
-    except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, MemoryError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise BadRequestError(f"not a sound Arrow stream: {reason}") from error
-    return batches
-
-
-def _judge_arrow(body: Body, served: Served, wish: Wish) -> Answer:
-    """Answer record batches by others: the same rows, null where one could not be judged."""
-    schema = body.batches[0].schema
-    try:
-        chosen = choose_columns(_BODY, schema.names, served.fields.wanted(served.scorer))
-        made = [
-            pa.RecordBatch.from_pydict(
-                judge_batch(b, chosen, served.scorer, served.fields, wish.form)
-            )
-            for b in body.batches
-        ]
-    except InputError as error:
-        raise BadRequestError(str(error)) from error
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, made[0].schema) as writer:
-        for batch in made:
-            writer.write_batch(batch)
-    alarms = sum(batch.column("alarm").true_count for batch in made)
-    errors = sum(batch.column("alarm").null_count for batch in made)
-    return Answer(sink.getvalue().to_pybytes(), ARROW, len(body), alarms, errors)

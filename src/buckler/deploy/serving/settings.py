@@ -1,14 +1,14 @@
 """What the server is told: by a file, the environment (BUCKLER_SERVE_…) or the command line."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from buckler.errors import SettingsError
+from buckler.deploy.layers import layered
 
+_PATHS = ("bundles", "trusted_key", "tls_certificate", "tls_key", "api_keys")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -92,22 +92,7 @@ def read_serve_settings(file: Path | None, given: dict[str, Any]) -> ServeSettin
     SettingsError
         If they make no sense.
     """
-    of_file: dict[str, Any] = {}
-    if file is not None:
-        try:
-            of_file = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
-        for name in ("bundles", "trusted_key", "tls_certificate", "tls_key", "api_keys"):
-            if name in of_file:
-                of_file[name] = _beside(file, of_file[name])
-    try:
-        environment = _Environment().model_dump(exclude_unset=True)
-        return ServeSettings.model_validate({**of_file, **environment, **given})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise SettingsError(f"{file or 'serve'}: {where}: {first['msg']}") from error
+    return layered(ServeSettings, _Environment, file, given, _PATHS)
 
 
 class _Environment(ServeSettings):
@@ -118,9 +103,3 @@ class _Environment(ServeSettings):
     @model_validator(mode="after")
     def _safe(self) -> Self:
         return self
-
-
-def _beside(file: Path, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_beside(file, each) for each in value]
-    return file.parent / value if isinstance(value, str) else value

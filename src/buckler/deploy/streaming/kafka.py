@@ -9,20 +9,17 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from buckler.deploy.fields import fields_of
 from buckler.deploy.records import Records, Wish, judge_values, loads
 from buckler.deploy.streaming.settings import KafkaSettings
-from buckler.deploy.tables import judge_batch
+from buckler.deploy.tables import judge_stream, read_stream
 from buckler.deploy.verdicts import VerdictForm
 from buckler.errors import InputError, SettingsError
-from buckler.events.reading import choose_columns
 from buckler.runtime import Scorer
 
 _LOG = logging.getLogger("buckler.stream")
@@ -219,40 +216,18 @@ class KafkaWorker:
         told, outgoing = Counts(), []
         for message in messages:
             try:
-                value, events, alarms, errors = self._arrow_answer(message.value() or b"")
-            except (pa.ArrowException, InputError, ValueError, OSError, TypeError) as error:
+                batches = read_stream(message.value() or b"")
+                made = judge_stream(batches, self.scorer, self._fields, self._wish.form)
+            except InputError as error:
                 told.events += 1
                 told.dead += 1
                 outgoing.append(self._dead(message, _reason(error)))
                 continue
-            told.events += events
-            told.alarms += alarms
-            told.dead += errors
-            outgoing.append(self._answer(message, value, _source(message)))
+            told.events += made.events
+            told.alarms += made.alarms
+            told.dead += made.errors
+            outgoing.append(self._answer(message, made.body, _source(message)))
         return outgoing, told
-
-    def _arrow_answer(self, body: bytes) -> tuple[bytes, int, int, int]:
-        """Return an IPC stream of verdicts for one of events: row by row, null for no verdict."""
-        sink = pa.BufferOutputStream()
-        events = alarms = errors = 0
-        with pa.ipc.open_stream(body) as stream:
-            wanted = self._fields.wanted(self.scorer)
-            names = choose_columns(_MESSAGE, stream.schema.names, wanted)
-            writer = None
-            for batch in stream:
-                batch.validate(full=True)
-                columns = judge_batch(batch, names, self.scorer, self._fields, self._wish.form)
-                made = pa.RecordBatch.from_pydict(columns)
-                if writer is None:
-                    writer = pa.ipc.new_stream(sink, made.schema)
-                writer.write_batch(made)
-                events += made.num_rows
-                alarms += made.column("alarm").true_count
-                errors += made.column("alarm").null_count
-        if writer is None:
-            raise InputError("an Arrow stream without a record batch")
-        writer.close()
-        return sink.getvalue().to_pybytes(), events, alarms, errors
 
     def _answer(self, message: Message, value: bytes, source: str) -> _Outgoing:
         headers = [("source", source.encode()), self._bundle]
@@ -325,7 +300,6 @@ class KafkaWorker:
             self.counts.lag[part] = max(0, high - position) if high > 0 else 0
 
 
-_MESSAGE = Path("message")
 _FOR_GOOD = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,

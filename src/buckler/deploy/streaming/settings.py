@@ -1,13 +1,12 @@
 """What a Kafka worker is told: by a file or the environment (BUCKLER_STREAM_…)."""
 
-import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from buckler.errors import SettingsError
+from buckler.deploy.layers import layered
 
 
 class KafkaSettings(BaseSettings):
@@ -94,19 +93,7 @@ def read_kafka_settings(file: Path | None) -> KafkaSettings:
     SettingsError
         If they make no sense.
     """
-    of_file: dict[str, Any] = {}
-    if file is not None:
-        try:
-            of_file = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{file}: cannot be read as TOML: {error}") from error
-    try:
-        environment = _Environment().model_dump(exclude_unset=True)
-        return KafkaSettings.model_validate({**of_file, **environment})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise SettingsError(f"{file or 'stream'}: {where}: {first['msg']}") from error
+    return layered(KafkaSettings, _Environment, file, {})
 
 
 class _Environment(KafkaSettings):
