@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     asking,
+    decay,
     deploy,
     encoder,
     families,
@@ -36,11 +37,12 @@ SECTIONS = {
     "encoder": encoder.run,
     "teachers": teachers.run,
     "deploy": deploy.run,
+    "decay": decay.run,
     "families": families.run,
     "trees": trees.run,
 }
 # Only when named: minutes of fine-tuning, or engines to start.
-SLOW = ("encoder", "teachers", "families", "deploy")
+SLOW = ("encoder", "teachers", "families", "deploy", "decay")
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 

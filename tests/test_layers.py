@@ -27,6 +27,7 @@ ROOMS = [
     "runtime",
     "learning",
     "deploy",
+    "monitor",
     "study",
     "cli",
 ]

@@ -1,0 +1,125 @@
+"""Phishing by month: how a bundle ages, when the monitor says so, and what training again gives.
+
+Benign rows of the data have no time; they are dealt to months by group, at random, and never stand
+on both sides. So what changes over time here is the phishing.
+"""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.measure import table, use_all_cores
+from buckler.evaluation.metrics import rate
+from buckler.events import Events, collect_events
+from buckler.learning.fit import fit_student
+from buckler.learning.noise import Noise
+from buckler.learning.package import write_fitted
+from buckler.monitor.quality import area_under_time
+from buckler.monitor.watch import watch
+from buckler.runtime import Scorer, load
+from buckler.tasks import get_task
+
+TASK = get_task("url-threat")
+FIRST_MONTHS = 5  # of training; the next one is the reference
+FPR = 0.01
+SETTINGS = {"dropout": 0.3}
+
+
+def run(data: Path) -> None:
+    """Print the tables."""
+    use_all_cores()
+    events = collect_events(
+        [data / "url" / "threat-train.parquet", data / "url" / "threat-test.parquet"], TASK
+    )
+    months = _months(events)
+    names = sorted(set(months))
+    first, reference, later = names[:FIRST_MONTHS], names[FIRST_MONTHS], names[FIRST_MONTHS + 1 :]
+    with tempfile.TemporaryDirectory() as folder:
+        old = _trained(events.take(np.flatnonzero(np.isin(months, first))), Path(folder) / "0")
+        then = events.take(np.flatnonzero(months == reference))
+        rows = np.flatnonzero(np.isin(months, later))
+        found = watch(old, then, events.take(rows), TASK, months[rows])
+        alarmed = next((w.name for w in found.windows if w.alarms), None)
+        at_alarm = None
+        as_it_was, after_alarm, every_month, lines = [], [], [], []
+        for number, window in enumerate(found.windows):
+            now = events.take(np.flatnonzero(months == window.name))
+            before = names[: names.index(window.name)]
+            known = events.take(np.flatnonzero(np.isin(months, before)))
+            fresh = _trained(known, Path(folder) / f"{number + 1}")
+            if alarmed is not None and window.name > alarmed and at_alarm is None:
+                at_alarm = fresh  # knows all that came up to the month of the alarm
+            kept = at_alarm if at_alarm is not None else old
+            shares = [_shares(scorer, now) for scorer in (old, kept, fresh)]
+            as_it_was.append(shares[0][0])
+            after_alarm.append(shares[1][0])
+            every_month.append(shares[2][0])
+            lines.append(
+                (
+                    window.name,
+                    f"{window.n:,}",
+                    f"{window.drift.psi:.2f}",
+                    f"{window.drift.domain.value:.2f}",
+                    f"{window.unlabelled.recall.value:.3f}",
+                    *(f"{d:.3f}, {f:.4f}" for d, f in shares),
+                    "; ".join(alarm.reason.split(" where")[0] for alarm in window.alarms) or "-",
+                )
+            )
+    print(
+        f"trained on {first[0]} to {first[-1]}, reference {reference}; first alarm: {alarmed}; "
+        f"detection of the reference {found.reference.detection.value:.3f}\n"
+    )
+    table(
+        (
+            "month",
+            "events",
+            "PSI",
+            "told apart",
+            "recall, estimated without labels",
+            "as it was: detection, false alarms",
+            "trained again after the first alarm",
+            "trained again every month",
+            "alarms (labels known)",
+        ),
+        lines,
+    )
+    areas = [area_under_time(v) for v in (as_it_was, after_alarm, every_month)]
+    print(f"\narea under time of detection: {', '.join(f'{a:.3f}' for a in areas)}")
+
+
+def _months(events: Events) -> np.ndarray:
+    times = events.column("ts")
+    known = np.array([None if t is None else str(np.datetime64(int(t), "s"))[:7] for t in times])
+    dated = sorted({m for m in known if m is not None})
+    share = {m: (known == m).sum() for m in dated}
+    whole = [m for m in dated if share[m] >= 1000]
+    rng = np.random.default_rng(0)
+    codes = events.group_codes()
+    dealt = rng.choice(
+        whole, codes.max() + 1, p=np.array([share[m] for m in whole]) / sum(share[m] for m in whole)
+    )
+    return np.array([dealt[c] if m is None else m for m, c in zip(known, codes, strict=True)])
+
+
+def _trained(events: Events, path: Path) -> Scorer:
+    plain = replace(
+        events,
+        table=events.table.set_column(
+            events.table.schema.get_field_index("source"),
+            "source",
+            pa.nulls(len(events), pa.string()),
+        ),
+    )
+    fitted = fit_student(plain, TASK, "ngram", SETTINGS, folds=3, noise=Noise.NONE)
+    path = path.with_suffix(".buckler")
+    write_fitted(path, fitted, TASK, deployed_fpr=FPR)
+    return load(path)
+
+
+def _shares(scorer: Scorer, events: Events) -> tuple[float, float]:
+    alarms = scorer.alarms(scorer.score(events.table.column("text")))
+    bad = events.labels == 1
+    return rate(alarms[bad]).value, rate(alarms[~bad]).value

@@ -1,0 +1,250 @@
+"""Windows of time against a reference, and what to say of each: fine, or an alarm with a reason."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import InputError
+from buckler.evaluation.bootstrap import Estimate
+from buckler.events import Events
+from buckler.monitor.drift import Drift, domain_auroc, drifts
+from buckler.monitor.quality import Labelled, Unlabelled, with_labels, without_labels
+from buckler.runtime import Scorer
+from buckler.tasks import Task
+
+_NOWHERE = Estimate(float("nan"), float("nan"), float("nan"))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on it is an alarm.
+
+    Attributes
+    ----------
+    psi
+        Population stability index; with a q-value below `chance`.
+    chance
+        Share of such alarms that chance may make.
+    domain
+        AUROC of the domain classifier: the low end of its interval above this.
+    alarm_ratio
+        Of the alarm rate to the reference's, or the other way round; their intervals apart.
+    false_alarms
+        Times the rate that was deployed: the low end of the measured rate above this.
+    detection_loss
+        Of the reference's detection: the high end of the measured rate below what is left.
+    least
+        Events that a window needs.
+    """
+
+    psi: float = 0.25
+    chance: float = 0.01
+    domain: float = 0.75
+    alarm_ratio: float = 2.0
+    false_alarms: float = 2.0
+    detection_loss: float = 0.1
+    least: int = 200
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What is wrong, and what to do about it."""
+
+    reason: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of time.
+
+    Attributes
+    ----------
+    name, n
+        Such as ``2026-04``, and its events.
+    drift
+        Against the reference.
+    unlabelled, labelled
+        Its quality; `labelled` is None without labels.
+    alarms
+        What is wrong; empty where nothing is.
+    """
+
+    name: str
+    n: int
+    drift: Drift
+    unlabelled: Unlabelled
+    labelled: Labelled | None
+    alarms: tuple[Alarm, ...] = ()
+
+
+@dataclass(frozen=True)
+class Watched:
+    """All windows, and the reference that they were compared with.
+
+    Attributes
+    ----------
+    reference
+        As a window of its own, where it has labels, drift aside.
+    skipped
+        Windows with too few events: name and number.
+    """
+
+    reference: Labelled | None
+    reference_alarms: float
+    windows: list[Window]
+    skipped: list[tuple[str, int]] = field(default_factory=list)
+
+
+def window_names(events: Events, by: str) -> npt.NDArray[np.object_]:
+    """Return the month, week or day of each event; None where it has no time.
+
+    Raises
+    ------
+    InputError
+        If no event has a time.
+    """
+    forms = {"month": "%Y-%m", "week": "%G-W%V", "day": "%Y-%m-%d"}
+    times = events.column("ts")
+    if all(t is None for t in times):
+        raise InputError("no event has a time (column ts): give --by all")
+    form = forms[by]
+    return np.array(
+        [None if t is None else datetime.fromtimestamp(t, UTC).strftime(form) for t in times],
+        object,
+    )
+
+
+def watch(
+    scorer: Scorer,
+    reference: Events,
+    current: Events,
+    task: Task,
+    names: npt.NDArray[np.object_],
+    *,
+    limits: Limits = Limits(),
+    domain: bool = True,
+    seed: int = 0,
+) -> Watched:
+    """Compare windows of current events with reference events.
+
+    Parameters
+    ----------
+    reference
+        Events as they were when the bundle was made, none of which it learned from.
+    names
+        The window of each current event; None leaves it out.
+
+    Raises
+    ------
+    InputError
+        If the reference is too small, or no window is large enough.
+    """
+    if len(reference) < limits.least:
+        raise InputError(f"{len(reference):,} reference events are fewer than {limits.least}")
+    bad_classes = [task.class_names.index(name) for name in task.bad]
+    before, before_alarms = _scored(scorer, reference)
+    known = _labelled(reference, before, before_alarms, bad_classes)
+    training = float(before.mean())
+    order = sorted({name for name in names if name is not None})
+    rows = {name: np.flatnonzero(names == name) for name in order}
+    skipped = [(name, len(rows[name])) for name in order if len(rows[name]) < limits.least]
+    used = [name for name in order if len(rows[name]) >= limits.least]
+    if not used:
+        raise InputError(f"no window has {limits.least} events; take longer ones with --by")
+    scores, alarms = _scored(scorer, current)
+    parts = [current.take(rows[name]) for name in used]
+    domains = [domain_auroc(reference, part, task, seed) if domain else _NOWHERE for part in parts]
+    of_windows = [scores[rows[name]] for name in used]
+    flags = [alarms[rows[name]] for name in used]
+    found = []
+    for name, part, badness, raised, drift in zip(
+        used, parts, of_windows, flags, drifts(before, of_windows, flags, domains), strict=True
+    ):
+        window = Window(
+            name,
+            len(part),
+            drift,
+            without_labels(badness, raised, part.group_codes(), training),
+            _labelled(part, badness, raised, bad_classes),
+        )
+        found.append(_judged(window, known, before_alarms, scorer, limits))
+    return Watched(known, float(before_alarms.mean()), found, skipped)
+
+
+def _scored(
+    scorer: Scorer, events: Events
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    scores = scorer.score(events.table.column("text"))
+    return scores.badness.astype(np.float64), scorer.alarms(scores)
+
+
+def _labelled(
+    events: Events,
+    badness: npt.NDArray[np.float64],
+    alarms: npt.NDArray[np.bool_],
+    bad_classes: list[int],
+) -> Labelled | None:
+    rows = np.flatnonzero(events.labels >= 0)
+    if not len(rows) or not bad_classes:
+        return None
+    return with_labels(badness[rows], alarms[rows], np.isin(events.labels[rows], bad_classes))
+
+
+def _judged(
+    window: Window,
+    reference: Labelled | None,
+    before_alarms: npt.NDArray[np.bool_],
+    scorer: Scorer,
+    limits: Limits,
+) -> Window:
+    """Return the window with its alarms."""
+    found: list[Alarm] = []
+    drift, labelled = window.drift, window.labelled
+    if labelled is not None and reference is not None:
+        kept = (1 - limits.detection_loss) * reference.detection.value
+        if labelled.detection.n_rows and labelled.detection.high < kept:
+            found.append(
+                Alarm(
+                    f"detection {labelled.detection.value:.3f} where it was "
+                    f"{reference.detection.value:.3f}",
+                    "train again with events of this time, and compare before you promote",
+                )
+            )
+        promised = scorer.manifest.deployed_fpr
+        if promised is not None and labelled.false_alarms.low > limits.false_alarms * promised:
+            found.append(
+                Alarm(
+                    f"false alarms {labelled.false_alarms.value:.4f}, aimed at {promised:g}",
+                    "choose the threshold again on events of this time, or train again",
+                )
+            )
+    if drift.domain.low > limits.domain:
+        found.append(
+            Alarm(
+                f"events are told from the reference's with AUROC {drift.domain.value:.2f}",
+                "look at what is new; ask a teacher or a person about a sample of it",
+            )
+        )
+    if drift.psi > limits.psi and drift.q_value < limits.chance:
+        found.append(
+            Alarm(
+                f"scores have moved: PSI {drift.psi:.2f}, q {drift.q_value:.2g}",
+                "ask a teacher or a person about a sample before you trust the threshold",
+            )
+        )
+    usual = float(before_alarms.mean())
+    if usual and (
+        drift.alarms.low > limits.alarm_ratio * usual
+        or drift.alarms.high * limits.alarm_ratio < usual
+    ):
+        found.append(
+            Alarm(
+                f"alarm rate {drift.alarms.value:.4f} where it was {usual:.4f}",
+                "an attack wave, a new source or a blind spot: look at alarms and at a sample "
+                "of the rest",
+            )
+        )
+    return Window(window.name, window.n, drift, window.unlabelled, labelled, tuple(found))

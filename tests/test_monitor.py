@@ -1,0 +1,194 @@
+"""Watching a bundle: it is quiet where nothing changed, and says what did where something did."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buckler.errors import InputError
+from buckler.events.collect import events_from_table
+from buckler.runtime import load
+from buckler.tasks import get_task
+from tests.made_up import made_up_events, made_up_table, made_up_url
+from tests.test_cli import buckler
+
+pytest.importorskip("scipy", reason="the extra 'monitor' is not installed")
+
+from buckler.monitor.drift import (
+    discovery_rates,
+    kolmogorov_smirnov,
+    population_stability,
+)
+from buckler.monitor.quality import (
+    area_under_time,
+    shifted_prevalence,
+    with_labels,
+    without_labels,
+)
+from buckler.monitor.report import prometheus, report_html, report_json
+from buckler.monitor.watch import Limits, watch, window_names
+
+TASK = get_task("url-threat")
+RNG = np.random.default_rng(0)
+
+
+# --- measures -------------------------------------------------------------------------------------
+
+
+def test_stability_of_the_same_and_of_another_distribution():
+    a, b = RNG.normal(size=5000), RNG.normal(size=5000)
+    assert population_stability(a, b) < 0.02
+    assert population_stability(a, b + 1) > 0.25
+    assert population_stability(np.zeros(500), np.zeros(300)) < 0.001
+    assert np.isfinite(population_stability(np.zeros(500), np.ones(300)))
+    assert kolmogorov_smirnov(a, b)[1] > 0.001
+    assert kolmogorov_smirnov(a, b + 0.5)[1] < 1e-10
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.lists(st.floats(0, 1), min_size=1))
+def test_stability_is_never_negative(a, b):
+    assert population_stability(np.array(a), np.array(b)) >= -1e-12
+
+
+def test_many_quiet_windows_raise_few_alarms():
+    reference = RNG.normal(size=3000)
+    p = [kolmogorov_smirnov(reference, RNG.normal(size=500))[1] for _ in range(200)]
+    assert sum(q < 0.01 for q in discovery_rates(p)) <= 2
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.6])
+def test_prevalence_is_found_from_calibrated_scores(share):
+    """Scores that are calibrated at one half, on events of which another share is bad."""
+    n = 40_000
+    bad = RNG.random(n) < share
+    evidence = RNG.normal(loc=np.where(bad, 1.2, -1.2), size=n)
+    badness = 1 / (1 + np.exp(-2 * 1.2 * evidence))
+    assert shifted_prevalence(badness, 0.5) == pytest.approx(share, abs=0.02)
+    alarms = badness > 0.8
+    found = without_labels(badness, alarms, np.arange(n), 0.5, n_resamples=50)
+    assert found.precision.low - 0.02 < bad[alarms].mean() < found.precision.high + 0.02
+    assert found.recall.value == pytest.approx(alarms[bad].mean(), abs=0.03)
+    told = with_labels(badness, alarms, bad)
+    assert told.precision.value == bad[alarms].mean()
+    assert told.detection.n_rows == bad.sum()
+
+
+def test_area_under_time():
+    assert area_under_time([1.0, 1.0, 1.0]) == 1
+    assert area_under_time([1.0, 0.0]) == 0.5
+    assert area_under_time([0.3]) == 0.3
+    assert np.isnan(area_under_time([]))
+
+
+# --- watching -------------------------------------------------------------------------------------
+
+
+def stretched(events, days=1):
+    """The same events, their times spread so that months have enough of them."""
+    ts = pa.array(1_700_000_000 + np.arange(len(events)) * 86_400 * days // 10)
+    index = events.table.schema.get_field_index("ts")
+    return replace(events, table=events.table.set_column(index, "ts", ts))
+
+
+def test_it_is_quiet_where_nothing_changed(url_scorer):
+    reference = made_up_events(1500, np.random.default_rng(10))
+    current = stretched(made_up_events(1500, np.random.default_rng(11)))
+    names = window_names(current, "month")
+    found = watch(url_scorer, reference, current, TASK, names, domain=True)
+    assert len(found.windows) >= 3
+    assert [w.alarms for w in found.windows] == [()] * len(found.windows)
+    assert found.reference.detection.value > 0.9
+    assert all(w.drift.domain.low < 0.6 for w in found.windows)
+    assert sum(w.n for w in found.windows) + sum(n for _, n in found.skipped) == 1500
+
+
+def other_events(n, seed, benign_like_bad):
+    """Bad events that look like good ones, of other words; if asked, good ones like bad ones."""
+    rng = np.random.default_rng(seed)
+    bad = rng.random(n) < 0.4
+    urls = [
+        f"http://www.window-door{rng.integers(999)}.example/garage/{rng.integers(99)}"
+        if b
+        else made_up_url(benign_like_bad, rng)
+        for b in bad
+    ]
+    table = pa.table(
+        {
+            "id": pa.array([i.to_bytes(16, "little") for i in range(n)], pa.binary(16)),
+            "text": pa.array(urls, pa.string()).cast(pa.large_binary()),
+            "label": ["phishing" if b else "benign" for b in bad],
+            "group": [f"n{i}" for i in range(n)],
+            "ts": pa.array(np.full(n, 1_760_000_000)),
+            "source": pa.nulls(n, pa.string()),
+        }
+    )
+    return events_from_table(table, TASK)
+
+
+def test_it_says_what_changed(url_scorer):
+    reference = made_up_events(1500, np.random.default_rng(10))
+    lost = other_events(600, 1, benign_like_bad=False)
+    (window,) = watch(url_scorer, reference, lost, TASK, window_names(lost, "month")).windows
+    reasons = " ".join(alarm.reason for alarm in window.alarms)
+    assert "detection" in reasons
+    assert "told from the reference" in reasons
+    noisy = other_events(600, 2, benign_like_bad=True)
+    (window,) = watch(
+        url_scorer, reference, noisy, TASK, np.full(600, "all", object), domain=False
+    ).windows
+    assert "false alarms" in " ".join(alarm.reason for alarm in window.alarms)
+    assert np.isnan(window.drift.domain.value)
+    unlabelled = replace(noisy, labels=np.full(600, -1, np.int32))
+    (window,) = watch(
+        url_scorer, reference, unlabelled, TASK, np.full(600, "all", object), domain=False
+    ).windows
+    assert window.labelled is None
+    assert window.alarms
+
+
+def test_too_few_events_say_nothing(url_scorer):
+    few, many = (made_up_events(n, np.random.default_rng(1)) for n in (50, 500))
+    with pytest.raises(InputError, match="fewer than"):
+        watch(url_scorer, few, many, TASK, np.full(500, "all", object))
+    with pytest.raises(InputError, match="no window"):
+        watch(url_scorer, many, few, TASK, np.full(50, "all", object))
+    undated = replace(many, table=many.table.set_column(4, "ts", pa.nulls(500, pa.int64())))
+    with pytest.raises(InputError, match="--by all"):
+        window_names(undated, "month")
+
+
+def test_reports_escape_and_hold(url_scorer):
+    reference = made_up_events(600, np.random.default_rng(10))
+    lost = other_events(300, 1, benign_like_bad=False)
+    names = np.full(300, "<script>alert(1)</script>", object)
+    found = watch(url_scorer, reference, lost, TASK, names, limits=Limits(least=100), domain=False)
+    page = report_html("t", "lead", found, ())
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;" in page
+    assert json.loads(report_json("t", found))["windows"][0]["n"] == 300
+    lines = prometheus('a"b', found).decode().splitlines()
+    assert 'buckler_monitor_events{bundle="a\\"b"} 300' in lines
+
+
+def test_from_the_command_line(url_bundle, tmp_path):
+    pq.write_table(made_up_table(800, np.random.default_rng(1)), tmp_path / "then.parquet")
+    pq.write_table(made_up_table(800, np.random.default_rng(2)), tmp_path / "now.parquet")
+    common = ["monitor", url_bundle, tmp_path / "now.parquet", "-r", tmp_path / "then.parquet"]
+    done = buckler(*common, "-o", tmp_path / "out", "--by", "all", "--alarm-exit")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "monitor.html", "monitor.json", "monitor.prom",
+    }  # fmt: skip
+    urls = [f"ftp://x{i}.example/~{i}" for i in range(400)]
+    pq.write_table(pa.table({"url": urls}), tmp_path / "now.parquet")
+    done = buckler(*common, "-o", tmp_path / "out", "--by", "all", "--alarm-exit")
+    assert done.returncode == 1
+    assert "alarm rate" in done.stdout
+    assert buckler(*common, "-o", tmp_path / "out", "--by", "year").returncode == 2
+    assert load(url_bundle).manifest.name == "url"
