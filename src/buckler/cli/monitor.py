@@ -69,12 +69,17 @@ def monitor(
         progress.update(bar, description="comparing")
         names = np.full(len(now), "all", object) if by == "all" else window_names(now, by)
         found = watch(scorer, then, now, task, names, limits=Limits(least=least), domain=domain)
+    undated = int((names == None).sum())  # noqa: E711 - of each element
     title = f"{scorer.manifest.name}: monitor"
     write_whole(output / "monitor.json", report_json(title, found))
     write_whole(output / "monitor.prom", prometheus(scorer.manifest.name, found))
     _print(found)
     lead = f"{len(now):,} events by {by} against {len(then):,} of the reference."
     notes = tuple(f"{name}: {n:,} events are too few to say anything." for name, n in found.skipped)
+    if undated:
+        notes += (f"{undated:,} events have no time and stand in no window.",)
+    for note in notes:
+        out.print(f"note: {note}")
     try:
         write_whole(output / "monitor.html", report_html(title, lead, found, notes).encode())
         out.print(f"report  {output / 'monitor.html'}")
