@@ -10,6 +10,7 @@ from benchmarks import (
     deploy,
     encoder,
     families,
+    faults,
     footprint,
     labels,
     pages,
@@ -38,11 +39,12 @@ SECTIONS = {
     "teachers": teachers.run,
     "deploy": deploy.run,
     "decay": decay.run,
+    "faults": faults.run,
     "families": families.run,
     "trees": trees.run,
 }
 # Only when named: minutes of fine-tuning, or engines to start.
-SLOW = ("encoder", "teachers", "families", "deploy", "decay")
+SLOW = ("encoder", "teachers", "families", "deploy", "decay", "faults")
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
@@ -63,7 +65,10 @@ def main() -> int:
         print(f"no data in {arguments.data}: give --data", file=sys.stderr)
         return 2
     print(machine_line())
-    if arguments.sections != ["deploy"]:  # servers and their load generators share the cores
+    if not set(arguments.sections) & {
+        "deploy",
+        "faults",
+    }:  # servers and their load generators share the cores
         pin_to_one_core()
     for name in arguments.sections or [s for s in SECTIONS if s not in SLOW]:
         print(f"\n## {name}\n", flush=True)
