@@ -35,7 +35,7 @@ TASK = get_task("url-threat")
 SECONDS = 6.0
 BATCH = 1000
 RATE = 500
-ENGINE_ROWS = 2_000_000
+ENGINE_ROWS = 5_000_000
 BUCKLER = [sys.executable, "-c", "from buckler.cli.main import main; main()"]
 
 
