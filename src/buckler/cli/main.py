@@ -11,6 +11,7 @@ from buckler.cli import bundle, cascade, data, demo, doctor, init, label, labels
 from buckler.cli import capacity as capacity_command
 from buckler.cli import evaluate as evaluate_command
 from buckler.cli import monitor as monitor_command
+from buckler.cli import registry as registry_command
 from buckler.cli import run as run_command
 from buckler.cli import scan as scan_command
 from buckler.cli import select as select_command
@@ -54,6 +55,7 @@ app.command("score", rich_help_panel=USE)(score.score)
 app.command("scan", rich_help_panel=USE)(scan_command.scan)
 app.command("stream", rich_help_panel=USE)(stream_command.stream)
 app.command("monitor", rich_help_panel=USE)(monitor_command.monitor)
+app.add_typer(registry_command.app, name="registry", rich_help_panel=USE)
 app.command("capacity", rich_help_panel=USE)(capacity_command.capacity)
 app.command("serve", rich_help_panel=USE)(serve_command.serve)
 app.command("triage", rich_help_panel=USE)(triage_command.triage)

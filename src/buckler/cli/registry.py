@@ -1,0 +1,112 @@
+"""`buckler registry`: which bundle is deployed, and whether a new one is better."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.evaluate import task_of
+from buckler.cli.options import TrustedKey
+from buckler.deploy.registry import Registry
+from buckler.errors import SettingsError
+from buckler.events import Quarantine, collect_events
+from buckler.learning.promote import Decision, decide
+from buckler.runtime import load
+
+app = typer.Typer(
+    help="Which bundle is deployed, and whether a new one is better.", no_args_is_help=True
+)
+Root = Annotated[Path, typer.Option("--registry", "-r", help="The folder.")]
+Name = Annotated[str, typer.Argument(help="Under which name it is deployed.")]
+
+
+@app.command("promote")
+def promote(
+    name: Name,
+    candidate: Annotated[Path, typer.Argument(help="A .buckler file.")],
+    tests: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Labelled events that neither learned from: frozen tests, verdicts."),
+    ] = None,
+    root: Root = Path("registry"),
+    trusted_key: TrustedKey = None,
+    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    force: Annotated[
+        str | None, typer.Option("--force", help="Promote whatever the comparison says: why.")
+    ] = None,
+) -> None:
+    """Deploy a bundle, if it is better than the deployed one; exit code 1 if it is not."""
+    registry = Registry(root, name)
+    scorer = load(candidate, trusted_key=trusted_key)
+    if registry.live is None:
+        entry = registry.promote(candidate, force or "the first")
+    elif force:
+        entry = registry.promote(candidate, f"forced: {force}")
+    else:
+        if not tests:
+            raise SettingsError("name labelled events to compare on, or --force REASON")
+        champion = load(registry.live, trusted_key=trusted_key)
+        task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
+        with step_progress() as progress, Quarantine() as quarantine:
+            progress.add_task("comparing")
+            read = partial(
+                collect_events,
+                task=task,
+                label_column=label_column,
+                text_column=text_column,
+                quarantine=quarantine,
+            )
+            found = decide(champion, scorer, [(path.name, read([path])) for path in tests], task)
+        if quarantine.count:
+            err.print(quarantine.summary())
+        _print(found)
+        act = registry.promote if found.promote else registry.refuse
+        entry = act(candidate, found.reason)
+    out.print(f"{entry.action}: {safe(entry.reason, 300)}")
+    if entry.action == "refuse":
+        raise typer.Exit(1)
+    out.print(f"deployed: {registry.live}")
+
+
+@app.command("roll-back")
+def roll_back(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Why.")],
+    root: Root = Path("registry"),
+) -> None:
+    """Deploy the bundle that was deployed before."""
+    entry = Registry(root, name).roll_back(reason)
+    out.print(f"deployed again: {entry.sha256}")
+
+
+@app.command("history")
+def history(name: Name, root: Root = Path("registry")) -> None:
+    """Say what was promoted, refused and rolled back."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("time", "what", "bundle", "by", "why"):
+        table.add_column(heading, overflow="fold")
+    for entry in Registry(root, name).history():
+        table.add_row(
+            entry.time, entry.action, entry.sha256[:12], safe(entry.by, 40), safe(entry.reason, 300)
+        )
+    out.print(table)
+
+
+def _print(found: Decision) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("events", "measure", "deployed", "candidate", "gain (95 %)"):
+        table.add_column(heading, overflow="fold")
+    for pair in found.compared:
+        gain = pair.gain
+        table.add_row(
+            safe(pair.name, 60),
+            pair.measure,
+            f"{pair.champion:.4f}",
+            f"{pair.candidate:.4f}",
+            f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})",
+        )
+    out.print(table)

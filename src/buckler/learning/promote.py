@@ -1,0 +1,138 @@
+"""Is a candidate better than the deployed bundle? A paired comparison on the same events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import InputError, SettingsError
+from buckler.evaluation.bootstrap import Estimate, bootstrap
+from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
+from buckler.events import Events
+from buckler.runtime import Scorer
+from buckler.tasks import Task
+
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two bundles on the same events.
+
+    Attributes
+    ----------
+    name
+        Of the events.
+    measure
+        What is compared: detection at the deployed false-positive rate of these very events, or
+        accuracy where no class is bad or the negatives are too few to say.
+    champion, candidate, gain
+        The figures, and the gain with its interval: events of a group are drawn together, and both
+        bundles judge the same draws.
+    """
+
+    name: str
+    measure: str
+    champion: float
+    candidate: float
+    gain: Estimate
+
+    @property
+    def better(self) -> bool:
+        """Whether the candidate is surely better."""
+        return self.gain.low > 0
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is surely worse."""
+        return self.gain.high < 0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to promote, and why.
+
+    Attributes
+    ----------
+    promote
+        Surely better on one set of events, and surely worse on none.
+    reason
+        In a sentence.
+    compared
+        One for each set.
+    """
+
+    promote: bool
+    reason: str
+    compared: tuple[Paired, ...]
+
+
+def decide(
+    champion: Scorer, candidate: Scorer, tests: Sequence[tuple[str, Events]], task: Task
+) -> Decision:
+    """Compare a candidate with the deployed bundle.
+
+    Raises
+    ------
+    SettingsError
+        If they decide different things.
+    InputError
+        If there are no labelled events, or a set lacks a class.
+    """
+    for what in ("task", "classes", "bad"):
+        if getattr(champion.manifest, what) != getattr(candidate.manifest, what):
+            raise SettingsError(
+                f"{candidate.manifest.name} and the deployed bundle differ in their {what}"
+            )
+    if not tests:
+        raise InputError("a promotion needs labelled events to compare on")
+    compared = tuple(_paired(champion, candidate, name, events, task) for name, events in tests)
+    worse = [pair for pair in compared if pair.worse]
+    better = [pair for pair in compared if pair.better]
+    if worse:
+        return Decision(False, f"worse on {_said(worse[0])}", compared)
+    if better:
+        return Decision(True, f"better on {_said(better[0])}", compared)
+    return Decision(False, f"no sure gain: {_said(compared[0])}", compared)
+
+
+def _said(pair: Paired) -> str:
+    gain = pair.gain
+    return (
+        f"{pair.name}: {pair.measure} {pair.champion:.4f} before, {pair.candidate:.4f} after, "
+        f"gain {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+    )
+
+
+def _paired(champion: Scorer, candidate: Scorer, name: str, events: Events, task: Task) -> Paired:
+    rows = np.flatnonzero(events.labels >= 0)
+    if not len(rows):
+        raise InputError(f"{name}: no event has a label")
+    events = events.take(rows)
+    texts = events.table.column("text")
+    both = [scorer.score(texts) for scorer in (champion, candidate)]
+    bad = np.isin(events.labels, [task.class_names.index(c) for c in task.bad])
+    rate = champion.manifest.deployed_fpr
+    ranked = bool(task.bad) and rate is not None and bad.any() and not bad.all()
+    if ranked and rate is not None and enough_negatives(int((~bad).sum()), rate):
+        measure = f"detection at FPR {rate:g}"
+        rankings = [Ranking(scores.badness, bad) for scores in both]
+
+        def figures(weights: npt.NDArray[np.float64] | None) -> list[float]:
+            return [tpr_at_fpr(ranking.roc(weights), rate) for ranking in rankings]
+
+    else:
+        measure = "accuracy"
+        right = [(scores.label_indices == events.labels).astype(np.float64) for scores in both]
+
+        def figures(weights: npt.NDArray[np.float64] | None) -> list[float]:
+            return [float(np.average(hits, weights=weights)) for hits in right]
+
+    def measured(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
+        before, after = figures(weights)
+        return {"gain": after - before}
+
+    gain = bootstrap(measured, events.group_codes(), _RESAMPLES)["gain"]
+    before, after = figures(None)
+    return Paired(name, measure, before, after, gain)

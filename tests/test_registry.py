@@ -1,0 +1,168 @@
+"""Which bundle is deployed: promoted only if surely better, kept for ever, rolled back at once."""
+
+import json
+import threading
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from buckler.deploy.registry import LIVE, Registry
+from buckler.errors import BundleError, InputError, SettingsError
+from buckler.learning.fit import fit_student
+from buckler.learning.package import write_fitted
+from buckler.learning.promote import decide
+from buckler.runtime import load
+from buckler.tasks import Task, get_task
+from tests.made_up import made_up_events, made_up_table
+from tests.test_cli import buckler
+
+TASK = get_task("url-threat")
+
+
+def bundle(path, seed, n=1200, labels_wrong=0.0, **settings):
+    rng = np.random.default_rng(seed)
+    events = made_up_events(n, rng)
+    wrong = rng.random(n) < labels_wrong
+    events.labels[wrong] = 1 - events.labels[wrong]
+    fitted = fit_student(events, TASK, "ngram", {"table_bits": 12, **settings}, folds=2)
+    write_fitted(path, fitted, TASK, deployed_fpr=0.01 if n > 400 else None)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles")
+    return {
+        "poor": bundle(folder / "poor.buckler", 0, labels_wrong=0.5),
+        "good": bundle(folder / "good.buckler", 1),
+        "same": bundle(folder / "same.buckler", 2),
+    }
+
+
+@pytest.fixture(scope="module")
+def test_events():
+    return made_up_events(2000, np.random.default_rng(9))
+
+
+def test_only_what_is_surely_better_is_promoted(bundles, test_events):
+    scorers = {name: load(path) for name, path in bundles.items()}
+    up = decide(scorers["poor"], scorers["good"], [("frozen", test_events)], TASK)
+    assert up.promote
+    assert "better on frozen" in up.reason
+    assert up.compared[0].measure == "detection at FPR 0.01"
+    down = decide(scorers["good"], scorers["poor"], [("frozen", test_events)], TASK)
+    assert not down.promote
+    assert "worse on frozen" in down.reason
+    level = decide(scorers["good"], scorers["same"], [("frozen", test_events)], TASK)
+    assert not level.promote
+    assert "no sure gain" in level.reason
+
+
+def test_worse_on_one_set_outweighs_better_on_another(bundles, test_events):
+    """Labels turned round make the poor bundle look better there."""
+    turned = made_up_events(2000, np.random.default_rng(10))
+    turned.labels[:] = 1 - turned.labels
+    good, poor = load(bundles["good"]), load(bundles["poor"])
+    tests = [("frozen", test_events), ("turned", turned)]
+    found = decide(poor, good, tests, TASK)
+    assert [pair.better for pair in found.compared] == [True, False]
+    assert found.compared[1].worse
+    assert not found.promote
+
+
+def test_what_cannot_be_compared_is_said(bundles, test_events, tmp_path):
+    good = load(bundles["good"])
+    with pytest.raises(InputError, match="needs labelled events"):
+        decide(good, good, [], TASK)
+    unlabelled = made_up_events(50, np.random.default_rng(0))
+    unlabelled.labels[:] = -1
+    with pytest.raises(InputError, match="no event has a label"):
+        decide(good, good, [("x", unlabelled)], TASK)
+    other = Task("other", {"benign": "", "phishing": ""}, ("phishing",), "url-v1", 512)
+    events = made_up_events(300, np.random.default_rng(0), other)
+    write_fitted(tmp_path / "o.buckler", fit_student(events, other, "ngram", {}, folds=2), other)
+    with pytest.raises(SettingsError, match="differ in their task"):
+        decide(good, load(tmp_path / "o.buckler"), [("x", test_events)], TASK)
+
+
+def test_promoted_refused_and_rolled_back(bundles, tmp_path):
+    registry = Registry(tmp_path, "url")
+    assert registry.live is None
+    assert registry.history() == []
+    first = registry.promote(bundles["poor"], "the first")
+    second = registry.promote(bundles["good"], "better")
+    registry.refuse(bundles["same"], "no gain")
+    assert load(registry.live).sha256 == second.sha256
+    back = registry.roll_back("it alarms on everything")
+    assert back.sha256 == first.sha256
+    assert load(registry.live).sha256 == first.sha256
+    assert registry.roll_back("it was not that").sha256 == second.sha256
+    assert [e.action for e in registry.history()] == [
+        "promote", "promote", "refuse", "roll back", "roll back",
+    ]  # fmt: skip
+    kept = {load(p).sha256 for p in (tmp_path / "url").glob("*.buckler") if p.name != LIVE}
+    assert kept == {load(p).sha256 for p in bundles.values()}
+    only = Registry(tmp_path, "alone")
+    only.promote(bundles["good"], "the first")
+    with pytest.raises(InputError, match="no bundle was deployed before"):
+        only.roll_back("x")
+
+
+def test_damage_is_noticed(bundles, tmp_path):
+    registry = Registry(tmp_path, "url")
+    (tmp_path / "bad.buckler").write_bytes(b"nope")
+    with pytest.raises(BundleError):
+        registry.promote(tmp_path / "bad.buckler", "x")
+    assert registry.live is None
+    registry.promote(bundles["good"], "x")
+    history = tmp_path / "url" / "history.jsonl"
+    history.write_text(history.read_text() + "{broken\n")
+    with pytest.raises(InputError, match="damaged history"):
+        registry.history()
+    for name in ("../up", "", "a/b", ".hidden"):
+        with pytest.raises(SettingsError, match="no name for a bundle"):
+            Registry(tmp_path, name)
+
+
+def test_many_at_once_lose_no_line(bundles, tmp_path):
+    paths = list(bundles.values())
+
+    def work(k):
+        for _ in range(5):
+            Registry(tmp_path, "url").promote(paths[k % 3], f"from {k}")
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    registry = Registry(tmp_path, "url")
+    history = registry.history()
+    assert len(history) == 30
+    assert load(registry.live).sha256 == history[-1].sha256
+
+
+def test_from_the_command_line(bundles, tmp_path):
+    pq.write_table(made_up_table(2000, np.random.default_rng(9)), tmp_path / "frozen.parquet")
+    common = ["registry", "promote", "url"]
+    rest = [tmp_path / "frozen.parquet", "-r", tmp_path / "registry"]
+    first = buckler(*common, bundles["poor"], *rest)
+    assert first.returncode == 0, first.stderr
+    better = buckler(*common, bundles["good"], *rest)
+    assert better.returncode == 0, better.stderr
+    assert "promote: better on frozen.parquet" in better.stdout
+    worse = buckler(*common, bundles["poor"], *rest)
+    assert worse.returncode == 1
+    assert "refuse: worse on frozen.parquet" in worse.stdout
+    assert buckler(*common, bundles["same"], "-r", tmp_path / "registry").returncode == 2
+    forced = buckler(*common, bundles["poor"], *rest, "--force", "an experiment")
+    assert forced.returncode == 0
+    back = buckler(
+        "registry", "roll-back", "url", "-r", tmp_path / "registry", "--reason", "enough"
+    )
+    assert back.returncode == 0, back.stderr
+    told = buckler("registry", "history", "url", "-r", tmp_path / "registry")
+    assert told.stdout.count("promote") == 3
+    lines = (tmp_path / "registry" / "url" / "history.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["reason"] == "enough"
