@@ -4,6 +4,7 @@ import datetime
 import http.server
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -410,6 +411,42 @@ def test_a_changed_file_is_taken_over_and_no_request_is_lost(tmp_path):
     assert 'buckler_reloads_total{bundle="live",result="taken"} 1.0' in page
     assert model["reload_failure"] == ""
     assert "reload failed" in log.read_text()
+
+
+def test_a_challenger_judges_unseen(url_bundle, tmp_path, url_scorer):
+    challenger = bundle_named(tmp_path / "challenger.buckler", 3, bits=4)
+    texts = urls(400)
+    chosen = ServeSettings(bundles=[url_bundle], challengers=[tmp_path / "challenger.buckler"])
+    with TestClient(build_app(chosen)) as client:
+        alone = client.post("/v1/score", json={"texts": texts})
+        assert [v["alarm"] for v in alone.json()["verdicts"]] == url_scorer.alarms(
+            url_scorer.score(texts)
+        ).tolist()
+        body = arrow(pa.table({"url": texts}))
+        client.post("/v1/score", content=body, headers={"content-type": ARROW})
+        for _ in range(200):
+            page = client.get("/metrics").text
+            found = dict(re.findall(r'buckler_shadow_total\{alarm="(\w+)".*\} (\d+)', page))
+            if sum(map(int, found.values())) == 800:
+                break
+            time.sleep(0.02)
+    ours, theirs = (s.alarms(s.score(texts)) for s in (url_scorer, challenger))
+    expected = {
+        "both": 2 * int((ours & theirs).sum()),
+        "deployed": 2 * int((ours & ~theirs).sum()),
+        "challenger": 2 * int((~ours & theirs).sum()),
+        "none": 2 * int((~ours & ~theirs).sum()),
+    }
+    assert {k: int(v) for k, v in found.items()} == {k: v for k, v in expected.items() if v}
+
+
+def test_a_challenger_must_decide_the_same(url_bundle, tmp_path):
+    events, task = made_up_rows(200, np.random.default_rng(0))
+    fitted = fit_student(events, task, "trees", {"epochs": 2}, folds=2)
+    write_fitted(tmp_path / "rows.buckler", fitted, task)
+    chosen = ServeSettings(bundles=[url_bundle], challengers=[tmp_path / "rows.buckler"])
+    with pytest.raises(SettingsError, match="no served bundle decides the same"):
+        build_app(chosen)
 
 
 def test_told_to_stop_it_finishes_what_it_began(url_bundle, tmp_path):

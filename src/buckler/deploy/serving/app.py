@@ -32,6 +32,7 @@ from buckler.deploy.serving.guard import Keys, Rate
 from buckler.deploy.serving.metrics import MEDIA_TYPE, Metrics
 from buckler.deploy.serving.models import Models, Served
 from buckler.deploy.serving.settings import ServeSettings
+from buckler.deploy.serving.shadow import Shadow
 from buckler.deploy.serving.tracing import Tracing
 from buckler.deploy.verdicts import VerdictForm
 from buckler.errors import SettingsError
@@ -145,6 +146,13 @@ class Service:
         self.settings, self.models, self.keys = settings, models, keys
         self.metrics = Metrics()
         self.rate = Rate(settings.events_per_second)
+        self.shadow = Shadow(
+            settings.challengers,
+            list(models),
+            settings.shadow_share,
+            settings.trusted_key,
+            self.metrics.registry,
+        )
         self.ready = False
         self._in_flight = 0
         for served in models:
@@ -191,6 +199,7 @@ class Service:
         finally:
             self._in_flight -= 1
             self.metrics.in_flight.dec()
+        self.shadow.look(body, served, wish)
         name = served.name
         self.metrics.events.labels(name).inc(made.events)
         self.metrics.alarms.labels(name).inc(made.alarms)

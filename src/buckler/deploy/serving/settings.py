@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from buckler.deploy.layers import layered
 
-_PATHS = ("bundles", "trusted_key", "tls_certificate", "tls_key", "api_keys")
+_PATHS = ("bundles", "challengers", "trusted_key", "tls_certificate", "tls_key", "api_keys")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -19,6 +19,9 @@ class ServeSettings(BaseSettings):
     ----------
     bundles
         Files to serve, each under its bundle's name.
+    challengers, shadow_share
+        Bundles that judge too what those of the same task judged, unseen by who asked, for such a
+        share of the requests; only counts of alarms are kept, for Prometheus.
     trusted_key
         A public key: only bundles that its owner signed are served, at a reload too.
     host, port
@@ -53,6 +56,8 @@ class ServeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BUCKLER_SERVE_", extra="forbid")
 
     bundles: list[Path] = Field(min_length=1)
+    challengers: list[Path] = []
+    shadow_share: float = Field(default=1.0, gt=0, le=1)
     trusted_key: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8811, ge=0, le=65535)

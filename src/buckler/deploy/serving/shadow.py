@@ -1,0 +1,113 @@
+"""Challengers judge what the deployed bundle judged, unseen by the caller; only counts stay."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from prometheus_client import CollectorRegistry, Counter
+from starlette.concurrency import run_in_threadpool
+
+from buckler.deploy.records import Wish, judge_values
+from buckler.deploy.serving.bodies import ARROW, Body
+from buckler.deploy.serving.models import Served
+from buckler.deploy.tables import judge_stream
+from buckler.errors import BucklerError, SettingsError
+from buckler.runtime import load
+
+_LOG = logging.getLogger("buckler.serve")
+_MAX_WAITING = 8
+
+
+class Shadow:
+    """Challengers of the bundles that are served.
+
+    Raises
+    ------
+    BucklerError
+        If one is not sound, or no served bundle decides the same.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        served: Sequence[Served],
+        share: float,
+        trusted_key: Path | None,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._share, self._waiting = share, 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._of: dict[str, list[Served]] = {}
+        for path in paths:
+            scorer = load(path, trusted_key=trusted_key)
+            known = [s for s in served if _same(s, scorer.manifest)]
+            if not known:
+                raise SettingsError(f"{path}: no served bundle decides the same")
+            for champion in known:
+                challenger = Served(path, scorer, champion.fields, (0, 0, 0))
+                self._of.setdefault(champion.name, []).append(challenger)
+        self._events = Counter(
+            "buckler_shadow",
+            "Events that a challenger judged too, by who raised an alarm.",
+            ("bundle", "challenger", "alarm"),
+            registry=registry,
+        )
+        self._left_out = Counter(
+            "buckler_shadow_left_out", "Requests not judged twice: too busy.", registry=registry
+        )
+
+    def look(self, body: Body, served: Served, wish: Wish) -> None:
+        """Have challengers judge a body after it was answered, if there are any and it is drawn."""
+        challengers = self._of.get(served.name)
+        if not challengers or random.random() >= self._share:  # noqa: S311 - a sample
+            return
+        if self._waiting >= _MAX_WAITING:
+            self._left_out.inc()
+            return
+        self._waiting += 1
+        task = asyncio.create_task(self._judge(body, served, challengers, wish))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _judge(
+        self, body: Body, served: Served, challengers: Sequence[Served], wish: Wish
+    ) -> None:
+        try:
+            before = await run_in_threadpool(_alarms, body, served, wish)
+            for challenger in challengers:
+                after = await run_in_threadpool(_alarms, body, challenger, wish)
+                pairs = list(zip(before, after, strict=True))
+                for name, pair in _PAIRS.items():
+                    count = sum(found == pair for found in pairs)
+                    if count:
+                        self._events.labels(served.name, challenger.name, name).inc(count)
+        except BucklerError as error:
+            _LOG.warning("shadow", extra={"told": {"reason": str(error)}})
+        finally:
+            self._waiting -= 1
+
+
+_PAIRS = {
+    "both": (True, True),
+    "deployed": (True, False),
+    "challenger": (False, True),
+    "none": (False, False),
+}
+
+
+def _same(served: Served, manifest: object) -> bool:
+    ours = served.scorer.manifest
+    return all(getattr(ours, n) == getattr(manifest, n) for n in ("task", "classes", "bad"))
+
+
+def _alarms(body: Body, served: Served, wish: Wish) -> list[bool | None]:
+    """Return who raises an alarm; None for what could not be judged."""
+    if body.media == ARROW:
+        made = judge_stream(body.batches, served.scorer, served.fields, wish.form)
+        with pa.ipc.open_stream(made.body) as stream:
+            return [v for batch in stream for v in batch.column("alarm").to_pylist()]
+    made_of = judge_values(body.values, served.scorer, served.fields, Wish(wish.form))
+    return [None if verdict is None else verdict["alarm"] for verdict in made_of.verdicts]
