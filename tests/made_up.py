@@ -1,11 +1,16 @@
 """Made-up events with a pattern that can be learned, for tests without real data."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 
 from buckler.events import Events
 from buckler.events.collect import events_from_table
+from buckler.learning.fit import fit_student
+from buckler.learning.package import write_fitted
 from buckler.normalisers.features import MARK, category_number
+from buckler.runtime import Scorer, load
 from buckler.tasks import Task, get_task
 
 _WORDS = ["news", "shop", "garden", "music", "travel", "book", "river", "stone", "cloud", "paper"]
@@ -49,6 +54,13 @@ def made_up_events(n: int, rng: np.random.Generator, task: Task | None = None) -
         }
     )
     return events_from_table(stored, task or get_task("url-threat"))
+
+
+def made_up_bundle(path: Path, seed: int, bits: int = 10) -> Scorer:
+    task = get_task("url-threat")
+    events = made_up_events(600, np.random.default_rng(seed))
+    write_fitted(path, fit_student(events, task, "ngram", {"table_bits": bits}, folds=2), task)
+    return load(path)
 
 
 def made_up_rows(n: int, rng: np.random.Generator) -> tuple[Events, Task]:

@@ -24,8 +24,7 @@ from buckler.errors import SettingsError
 from buckler.learning.fit import fit_student
 from buckler.learning.package import write_fitted
 from buckler.runtime import load
-from buckler.tasks import get_task
-from tests.made_up import made_up_events, made_up_rows, made_up_table
+from tests.made_up import made_up_bundle, made_up_rows, made_up_table
 
 httpx = pytest.importorskip("httpx", reason="the extra 'serve' is not installed")
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
@@ -362,17 +361,10 @@ def test_the_environment_stands_between_file_and_command_line(url_bundle, tmp_pa
 # --- reload, shutdown, TLS ------------------------------------------------------------------------
 
 
-def bundle_named(path, seed, bits=10):
-    task = get_task("url-threat")
-    events = made_up_events(600, np.random.default_rng(seed))
-    write_fitted(path, fit_student(events, task, "ngram", {"table_bits": bits}, folds=2), task)
-    return load(path)
-
-
 def test_a_changed_file_is_taken_over_and_no_request_is_lost(tmp_path):
-    first = bundle_named(tmp_path / "live.buckler", 1)
+    first = made_up_bundle(tmp_path / "live.buckler", 1)
     (tmp_path / "next").mkdir()
-    second = bundle_named(tmp_path / "next" / "live.buckler", 2)
+    second = made_up_bundle(tmp_path / "next" / "live.buckler", 2)
     environment = {"BUCKLER_SERVE_RELOAD_S": "0.1"}
     stop, seen, failed = threading.Event(), [], []
     with server(tmp_path / "live.buckler", folder=tmp_path, environment=environment) as (
@@ -414,7 +406,7 @@ def test_a_changed_file_is_taken_over_and_no_request_is_lost(tmp_path):
 
 
 def test_a_challenger_judges_unseen(url_bundle, tmp_path, url_scorer):
-    challenger = bundle_named(tmp_path / "challenger.buckler", 3, bits=4)
+    challenger = made_up_bundle(tmp_path / "challenger.buckler", 3, bits=4)
     texts = urls(400)
     chosen = ServeSettings(bundles=[url_bundle], challengers=[tmp_path / "challenger.buckler"])
     with TestClient(build_app(chosen)) as client:

@@ -22,7 +22,7 @@ from buckler.deploy.conventions import list_conventions
 from buckler.deploy.fields import Fields, fields_of
 from buckler.deploy.scan import ScanSettings
 from buckler.errors import OutputError, SettingsError
-from tests.made_up import made_up_table
+from tests.made_up import made_up_bundle, made_up_table
 
 pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
 
@@ -363,6 +363,41 @@ def test_a_broker_that_hangs_or_dies_is_waited_for(broker, url_bundle, tmp_path)
         assert process.poll() is None, process.log.read_text()
         assert len(offsets(again)) == 500
         stopped(process)
+
+
+@pytest.mark.slow
+def test_a_worker_takes_a_newer_bundle_over_between_batches(broker, tmp_path):
+    live, texts = tmp_path / "live.buckler", urls(300)
+    first = made_up_bundle(live, 1)
+    (tmp_path / "next").mkdir()
+    second = made_up_bundle(tmp_path / "next" / "live.buckler", 2)
+    values = [json.dumps(text).encode() for text in texts]
+    broker.topics("events", "events.verdicts", "events.dead")
+    with worker(broker, live, tmp_path, "events", reload_s=0.1) as process:
+        broker.produce("events", values)
+        before = broker.consume("events.verdicts", 300)
+        (tmp_path / "damaged").write_bytes(b"PK damaged")
+        (tmp_path / "damaged").replace(live)
+        time.sleep(1)
+        broker.produce("events", values)
+        during = broker.consume("events.verdicts", 600)
+        (tmp_path / "next" / "live.buckler").replace(live)
+        time.sleep(1)
+        broker.produce("events", values)
+        after = broker.consume("events.verdicts", 900)
+        stopped(process)
+    told = process.log.read_text()
+    assert told.count("reload failed") == 1
+    assert second.sha256 in told
+    assert len(before) == 300
+    assert {dict(m.headers())["bundle"].decode() for m in during} == {first.sha256}
+    by_bundle = Counter(dict(m.headers())["bundle"].decode() for m in after)
+    assert by_bundle == {first.sha256: 600, second.sha256: 300}
+    expected = dict(zip(map(str, range(300)), second.score(texts).badness.tolist(), strict=True))
+    for message in after:
+        if dict(message.headers())["bundle"].decode() == second.sha256:
+            badness = json.loads(message.value())["badness"]
+            assert np.float32(badness) == expected[message.key().decode()]
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from buckler.cli.options import TrustedKey
 from buckler.deploy.fields import fields_of
 from buckler.deploy.json_log import log_as_json
 from buckler.deploy.scan import ScanInterruptedError, ScanSettings
+from buckler.deploy.served import Served
 from buckler.deploy.verdicts import VerdictForm
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.runtime import Scorer, load
@@ -61,12 +62,12 @@ def stream(
     ] = False,
 ) -> None:
     """Judge events as they come; every event gets an answer, until it is told to stop."""
-    scorer = load(bundle, trusted_key=trusted_key)
-    scorer.threshold(fpr)
     stop = _stopping()
     if source == "kafka":
-        _kafka(scorer, settings, stop)
+        _kafka(bundle, trusted_key, settings, stop)
         return
+    scorer = load(bundle, trusted_key=trusted_key)
+    scorer.threshold(fpr)
     if source != "-":
         if output is None or not Path(source).is_dir():
             raise SettingsError("name a folder to watch and, with --output, one for verdicts")
@@ -148,7 +149,9 @@ def _folder(
         return
 
 
-def _kafka(scorer: Scorer, settings: Path | None, stop: threading.Event) -> None:
+def _kafka(
+    bundle: Path, trusted_key: Path | None, settings: Path | None, stop: threading.Event
+) -> None:
     try:
         from buckler.deploy.streaming.kafka import KafkaWorker
         from buckler.deploy.streaming.metrics import exporter
@@ -157,4 +160,5 @@ def _kafka(scorer: Scorer, settings: Path | None, stop: threading.Event) -> None
         raise MissingExtraError("Kafka", "kafka") from error
     log_as_json()
     chosen = read_kafka_settings(settings)
-    KafkaWorker(scorer, chosen, exporter(chosen.metrics_port, scorer), stop).run()
+    served = Served.load(bundle, chosen.columns, trusted_key, chosen.target_fpr)
+    KafkaWorker(served, chosen, exporter(chosen.metrics_port, served.name), stop).run()

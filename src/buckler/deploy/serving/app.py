@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import buckler
 from buckler.deploy.conventions import list_conventions
 from buckler.deploy.records import Wish
+from buckler.deploy.served import Served
 from buckler.deploy.serving.bodies import (
     ARROW,
     JSON,
@@ -30,7 +31,7 @@ from buckler.deploy.serving.bodies import (
 )
 from buckler.deploy.serving.guard import Keys, Rate
 from buckler.deploy.serving.metrics import MEDIA_TYPE, Metrics
-from buckler.deploy.serving.models import Models, Served
+from buckler.deploy.serving.models import Models
 from buckler.deploy.serving.settings import ServeSettings
 from buckler.deploy.serving.shadow import Shadow
 from buckler.deploy.serving.tracing import Tracing

@@ -7,7 +7,7 @@ import orjson
 import pyarrow as pa
 
 from buckler.deploy.records import Wish, judge_values, loads
-from buckler.deploy.serving.models import Served
+from buckler.deploy.served import Served
 from buckler.deploy.tables import judge_stream, read_stream
 from buckler.errors import InputError
 

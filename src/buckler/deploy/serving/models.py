@@ -1,46 +1,14 @@
-"""The bundles that are served; a changed file is verified, then takes the old one's place."""
+"""The bundles that are served, by name."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from buckler.deploy.fields import Fields, fields_of
-from buckler.errors import BucklerError, SettingsError
-from buckler.runtime import Scorer, load
+from buckler.deploy.served import Served
+from buckler.errors import SettingsError
 
 _LOG = logging.getLogger("buckler.serve")
-_Stamp = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Served:
-    """One bundle at work.
-
-    Attributes
-    ----------
-    path
-        Its file.
-    scorer, fields
-        The bundle, and under which names events come for it.
-    stamp
-        Time, size and inode of the file when it was loaded.
-    failure
-        Why a newer file was not taken; empty where there is none.
-    """
-
-    path: Path
-    scorer: Scorer
-    fields: Fields
-    stamp: _Stamp
-    failure: str = ""
-
-    @property
-    def name(self) -> str:
-        """Of the bundle."""
-        return self.scorer.manifest.name
 
 
 class Models:
@@ -53,11 +21,9 @@ class Models:
         trusted_key: Path | None = None,
         target_fpr: float | None = None,
     ) -> None:
-        self._columns, self._trusted_key = tuple(columns), trusted_key
-        self._target_fpr = target_fpr
         self._served: dict[str, Served] = {}
         for path in paths:
-            found = self._load(path)
+            found = Served.load(path, columns, trusted_key, target_fpr)
             if found.name in self._served:
                 raise SettingsError(
                     f"{path} and {self._served[found.name].path} are both named {found.name}: a "
@@ -84,40 +50,14 @@ class Models:
         while True:
             await asyncio.sleep(every_s)
             for served in list(self._served.values()):
-                stamp = await asyncio.to_thread(_stamp, served.path)
-                if stamp is not None and stamp != served.stamp:
-                    await self._reload(served, stamp, on_reload)
-
-    async def _reload(
-        self, served: Served, stamp: _Stamp, on_reload: Callable[[str, bool], None]
-    ) -> None:
-        try:
-            newer = await asyncio.to_thread(self._load, served.path)
-            if newer.name != served.name:
-                raise SettingsError(f"{served.path}: it is now named {newer.name}")
-        except BucklerError as error:
-            # Judged once for each state of the file: the old one goes on.
-            self._served[served.name] = Served(
-                served.path, served.scorer, served.fields, stamp, str(error)
-            )
-            told = {"bundle": served.name, "reason": str(error)}
-            _LOG.error("reload failed", extra={"told": told})
-            on_reload(served.name, False)
-            return
-        self._served[served.name] = newer
-        told = {"bundle": newer.name, "sha256": newer.scorer.sha256}
-        _LOG.info("reloaded", extra={"told": told})
-        on_reload(newer.name, True)
-
-    def _load(self, path: Path) -> Served:
-        stamp = _stamp(path) or (0, 0, 0)
-        scorer = load(path, trusted_key=self._trusted_key)
-        scorer.threshold(self._target_fpr)  # a rate without a threshold fails here
-        return Served(path, scorer, fields_of(scorer, self._columns), stamp)
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    with suppress(OSError):
-        status = path.stat()
-        return status.st_mtime_ns, status.st_size, status.st_ino
-    return None
+                newer = await asyncio.to_thread(served.newer)
+                if newer is served:
+                    continue
+                self._served[served.name] = newer
+                if newer.failure:
+                    told = {"bundle": newer.name, "reason": newer.failure}
+                    _LOG.error("reload failed", extra={"told": told})
+                else:
+                    told = {"bundle": newer.name, "sha256": newer.scorer.sha256}
+                    _LOG.info("reloaded", extra={"told": told})
+                on_reload(newer.name, not newer.failure)

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.concurrency import run_in_threadpool
 
 from buckler.deploy.records import Wish, judge_values
+from buckler.deploy.served import Served
 from buckler.deploy.serving.bodies import ARROW, Body
-from buckler.deploy.serving.models import Served
 from buckler.deploy.tables import judge_stream
 from buckler.errors import BucklerError, SettingsError
 from buckler.runtime import load
@@ -47,7 +47,7 @@ class Shadow:
             if not known:
                 raise SettingsError(f"{path}: no served bundle decides the same")
             for champion in known:
-                challenger = Served(path, scorer, champion.fields, (0, 0, 0))
+                challenger = Served(path, scorer, champion.fields)
                 self._of.setdefault(champion.name, []).append(challenger)
         self._events = Counter(
             "buckler_shadow",

@@ -7,6 +7,7 @@ come twice; their ids (conventions) and the header `source` (topic, partition, o
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,13 +15,12 @@ from typing import Any, NamedTuple
 import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from buckler.deploy.fields import fields_of
 from buckler.deploy.records import Records, Wish, judge_values, loads
+from buckler.deploy.served import Served
 from buckler.deploy.streaming.settings import KafkaSettings
 from buckler.deploy.tables import judge_stream, read_stream
 from buckler.deploy.verdicts import VerdictForm
 from buckler.errors import InputError, SettingsError
-from buckler.runtime import Scorer
 
 _LOG = logging.getLogger("buckler.stream")
 _FLUSH_S = 60.0
@@ -43,6 +43,8 @@ class Counts:
     batches: int = 0
     commits: int = 0
     retries: int = 0
+    reloads: int = 0
+    bundle: str = ""
     lag: dict[int, int] = field(default_factory=dict)
 
 
@@ -62,6 +64,8 @@ class KafkaWorker:
 
     Parameters
     ----------
+    served
+        The bundle; a changed file is taken over between two batches.
     on_batch
         Called after each commit.
     stop
@@ -70,21 +74,19 @@ class KafkaWorker:
     Raises
     ------
     SettingsError
-        If the client's settings make no sense, or the bundle has no threshold for the rate.
+        If the client's settings make no sense.
     """
 
     def __init__(
         self,
-        scorer: Scorer,
+        served: Served,
         settings: KafkaSettings,
         on_batch: Callable[[Counts], None] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        self.scorer, self.settings, self.counts = scorer, settings, Counts()
-        scorer.threshold(settings.target_fpr)
-        self._fields = fields_of(scorer, settings.columns)
+        self.settings, self.counts = settings, Counts()
+        self._use(served)
         self._wish = Wish(VerdictForm(settings.target_fpr, settings.with_text), settings.convention)
-        self._bundle = ("bundle", scorer.sha256.encode())
         self._on_batch = on_batch
         self._stop = stop if stop is not None else threading.Event()
         common = {"bootstrap.servers": settings.brokers, "logger": _LOG, **settings.client}
@@ -107,12 +109,31 @@ class KafkaWorker:
         try:
             while not self._stop.is_set():
                 messages = self._take()
+                self._take_over()
                 if messages:
                     self._work(messages)
         finally:
             self._consumer.close()
             self._producer.flush(_FLUSH_S)
         return self.counts
+
+    def _use(self, served: Served) -> None:
+        self._served, self.counts.bundle = served, served.scorer.sha256
+        self._next_look = time.monotonic() + self.settings.reload_s
+
+    def _take_over(self) -> None:
+        """Use a newer bundle, if its file changed and it is sound."""
+        if not self.settings.reload_s or time.monotonic() < self._next_look:
+            return
+        before, newer = self._served, self._served.newer()
+        self._use(newer)
+        if newer is before:
+            return
+        if newer.failure:
+            _LOG.error("reload failed", extra={"told": {"reason": newer.failure}})
+        else:
+            self.counts.reloads += 1
+            _LOG.info("reloaded", extra={"told": {"sha256": newer.scorer.sha256}})
 
     def _take(self) -> list[Message]:
         """Return the next batch; errors that pass are logged, others raised."""
@@ -167,8 +188,8 @@ class KafkaWorker:
             values: list[Any] = [_text(message.value()) for message in messages]
         else:
             values = [loads(message.value() or b"") for message in messages]
-        sources = [_source(message) for message in messages]
-        made = judge_values(values, self.scorer, self._fields, self._wish, sources)
+        sources, served = [_source(message) for message in messages], self._served
+        made = judge_values(values, served.scorer, served.fields, self._wish, sources)
         told = Counts(events=len(messages), alarms=made.alarms, dead=len(made.errors))
         outgoing = []
         only_alarms = self.settings.only_alarms
@@ -213,11 +234,11 @@ class KafkaWorker:
         ]
 
     def _judge_arrow(self, messages: Sequence[Message]) -> tuple[list[_Outgoing], Counts]:
-        told, outgoing = Counts(), []
+        told, outgoing, served = Counts(), [], self._served
         for message in messages:
             try:
                 batches = read_stream(message.value() or b"")
-                made = judge_stream(batches, self.scorer, self._fields, self._wish.form)
+                made = judge_stream(batches, served.scorer, served.fields, self._wish.form)
             except InputError as error:
                 told.events += 1
                 told.dead += 1
@@ -230,7 +251,7 @@ class KafkaWorker:
         return outgoing, told
 
     def _answer(self, message: Message, value: bytes, source: str) -> _Outgoing:
-        headers = [("source", source.encode()), self._bundle]
+        headers = [("source", source.encode()), ("bundle", self.counts.bundle.encode())]
         return _Outgoing(self.settings.output_topic, value, message.key(), headers)
 
     def _dead(self, message: Message, reason: str) -> _Outgoing:

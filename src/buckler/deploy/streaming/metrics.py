@@ -5,15 +5,23 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
-from buckler.runtime import Scorer
-
 if TYPE_CHECKING:
     from buckler.deploy.streaming.kafka import Counts
 
-_NAMES = ("messages", "events", "alarms", "dead", "uncertain", "batches", "commits", "retries")
+_NAMES = (
+    "messages",
+    "events",
+    "alarms",
+    "dead",
+    "uncertain",
+    "batches",
+    "commits",
+    "retries",
+    "reloads",
+)
 
 
-def exporter(port: int, scorer: Scorer) -> "Callable[[Counts], None] | None":
+def exporter(port: int, name: str) -> "Callable[[Counts], None] | None":
     """Serve the counts of a worker on this port of loopback; None for port 0."""
     if not port:
         return None
@@ -24,12 +32,13 @@ def exporter(port: int, scorer: Scorer) -> "Callable[[Counts], None] | None":
     }
     lag = Gauge("buckler_stream_lag", "Messages behind.", ("partition",), registry=registry)
     bundle = Gauge("buckler_bundle", "1.", ("bundle", "sha256"), registry=registry)
-    bundle.labels(scorer.manifest.name, scorer.sha256).set(1)
     start_http_server(port, addr="127.0.0.1", registry=registry)
 
     def tell(counts: "Counts") -> None:
-        for name, gauge in known.items():
-            gauge.set(getattr(counts, name))
+        for what, gauge in known.items():
+            gauge.set(getattr(counts, what))
+        bundle.clear()
+        bundle.labels(name, counts.bundle).set(1)
         for partition, behind in counts.lag.items():
             lag.labels(str(partition)).set(behind)
 

@@ -41,6 +41,8 @@ class KafkaSettings(BaseSettings):
         A batch is judged when it holds so many messages, or so much time has passed.
     backoff_s
         The longest wait before a batch that could not be delivered is tried again.
+    reload_s
+        How often the bundle's file is looked at, between batches; 0 for never.
     metrics_port
         Where Prometheus may ask; 0 for nowhere.
     client
@@ -66,6 +68,7 @@ class KafkaSettings(BaseSettings):
     batch_events: int = Field(default=5000, ge=1, le=1_000_000)
     batch_s: float = Field(default=0.2, gt=0, le=60)
     backoff_s: float = Field(default=30, gt=0, le=3600)
+    reload_s: float = Field(default=2, ge=0, le=3600)
     metrics_port: int = Field(default=0, ge=0, le=65535)
     client: dict[str, str | int | float | bool] = {}
 
