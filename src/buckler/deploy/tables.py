@@ -10,7 +10,7 @@ import pyarrow as pa
 from buckler.bundle.reader import parse_bundle, read_bundle
 from buckler.bundle.writer import pack
 from buckler.deploy.fields import Fields, fields_of
-from buckler.deploy.verdicts import VerdictForm, verdict_columns, verdict_schema
+from buckler.deploy.verdicts import VerdictForm, answer_schema, verdict_columns
 from buckler.errors import InputError
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import choose_columns, make_chunk
@@ -72,14 +72,8 @@ class TableJudge:
     @property
     def schema(self) -> pa.Schema:
         """The columns that are added."""
-        verdicts = verdict_schema(self.scorer, self._form)
-        return pa.schema(
-            [
-                (self.prefix + f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
-                for f in verdicts
-                if f.name not in ("path", "row")
-            ]
-        )
+        verdicts = answer_schema(self.scorer, self._form)
+        return pa.schema([f.with_name(self.prefix + f.name) for f in verdicts])
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Return the table with verdicts behind its columns.
@@ -152,11 +146,7 @@ def judge_stream(
     InputError
         If no column can be the text.
     """
-    chosen = choose_columns(_TABLE, batches[0].schema.names, fields.wanted(scorer))
-    made = [
-        pa.RecordBatch.from_pydict(judge_batch(batch, chosen, scorer, fields, form))
-        for batch in batches
-    ]
+    made = judge_batches(batches, scorer, fields, form)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, made[0].schema) as writer:
         for batch in made:
@@ -167,6 +157,23 @@ def judge_stream(
         sum(batch.column("alarm").true_count for batch in made),
         sum(batch.column("alarm").null_count for batch in made),
     )
+
+
+def judge_batches(
+    batches: Sequence[pa.RecordBatch], scorer: Scorer, fields: Fields, form: VerdictForm
+) -> list[pa.RecordBatch]:
+    """Return the verdicts of record batches of one schema, batch by batch.
+
+    Raises
+    ------
+    InputError
+        If no column can be the text.
+    """
+    chosen = choose_columns(_TABLE, batches[0].schema.names, fields.wanted(scorer))
+    return [
+        pa.RecordBatch.from_pydict(judge_batch(batch, chosen, scorer, fields, form))
+        for batch in batches
+    ]
 
 
 def judge_batch(

@@ -100,6 +100,17 @@ def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
     return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())
 
 
+def answer_schema(scorer: Scorer, form: VerdictForm) -> pa.Schema:
+    """Return the columns of verdicts that stand beside their event: no place, names as strings."""
+    return pa.schema(
+        [
+            (f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
+            for f in verdict_schema(scorer, form)
+            if f.name not in ("path", "row")
+        ]
+    )
+
+
 def verdict_schema(scorer: Scorer, form: VerdictForm) -> pa.Schema:
     """Return the columns of a bundle's verdicts."""
     names = pa.dictionary(pa.int32(), pa.string())

@@ -6,14 +6,13 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter
 from starlette.concurrency import run_in_threadpool
 
 from buckler.deploy.records import Wish, judge_values
 from buckler.deploy.served import Served
 from buckler.deploy.serving.bodies import ARROW, Body
-from buckler.deploy.tables import judge_stream
+from buckler.deploy.tables import judge_batches
 from buckler.errors import BucklerError, SettingsError
 from buckler.runtime import load
 
@@ -106,8 +105,7 @@ def _same(served: Served, manifest: object) -> bool:
 def _alarms(body: Body, served: Served, wish: Wish) -> list[bool | None]:
     """Return who raises an alarm; None for what could not be judged."""
     if body.media == ARROW:
-        made = judge_stream(body.batches, served.scorer, served.fields, wish.form)
-        with pa.ipc.open_stream(made.body) as stream:
-            return [v for batch in stream for v in batch.column("alarm").to_pylist()]
-    made_of = judge_values(body.values, served.scorer, served.fields, Wish(wish.form))
-    return [None if verdict is None else verdict["alarm"] for verdict in made_of.verdicts]
+        batches = judge_batches(body.batches, served.scorer, served.fields, wish.form)
+        return [alarm for batch in batches for alarm in batch.column("alarm").to_pylist()]
+    made = judge_values(body.values, served.scorer, served.fields, Wish(wish.form))
+    return [None if verdict is None else verdict["alarm"] for verdict in made.verdicts]

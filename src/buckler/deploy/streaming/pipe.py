@@ -16,7 +16,7 @@ from buckler.deploy.conventions import Judged, bulk_lines
 from buckler.deploy.fields import Fields
 from buckler.deploy.records import Records, Wish, judge_values, loads
 from buckler.deploy.streaming.partitions import Partitions
-from buckler.deploy.verdicts import VerdictForm, verdict_schema
+from buckler.deploy.verdicts import VerdictForm, answer_schema
 from buckler.runtime import Scorer
 
 _READ_BYTES = 1 << 18
@@ -104,9 +104,8 @@ def run_into_partitions(
 
 def partition_schema(scorer: Scorer, form: VerdictForm) -> pa.Schema:
     """Return the columns of a partition: time, error, and those of the bundle's verdicts."""
-    verdicts = [f for f in verdict_schema(scorer, form) if f.name not in ("path", "row")]
-    plain = [(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in verdicts]
-    return pa.schema([("time", pa.timestamp("ms", "UTC")), ("error", pa.string()), *plain])
+    verdicts = answer_schema(scorer, form)
+    return pa.schema([("time", pa.timestamp("ms", "UTC")), ("error", pa.string()), *verdicts])
 
 
 def batches(
