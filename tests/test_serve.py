@@ -402,6 +402,8 @@ def test_a_changed_file_is_taken_over_and_no_request_is_lost(tmp_path):
     assert 'buckler_reloads_total{bundle="live",result="refused"} 1.0' in page
     assert 'buckler_reloads_total{bundle="live",result="taken"} 1.0' in page
     assert model["reload_failure"] == ""
+    assert second.sha256 in page
+    assert first.sha256 not in page
     assert "reload failed" in log.read_text()
 
 

@@ -156,8 +156,7 @@ class Service:
         )
         self.ready = False
         self._in_flight = 0
-        for served in models:
-            self._tell(served)
+        self._tell()
 
     async def refused(self, request: Request, refusal: Exception) -> Response:  # noqa: ARG002
         """Answer a request that is refused."""
@@ -303,13 +302,14 @@ class Service:
     def reloaded(self, name: str, success: bool) -> None:
         """Count a reload."""
         self.metrics.reloads.labels(name, "taken" if success else "refused").inc()
-        served = self.models.get(name)
-        if success and served is not None:
-            self._tell(served)
+        self._tell()
 
-    def _tell(self, served: Served) -> None:
-        task, digest = served.scorer.manifest.task, served.scorer.sha256
-        self.metrics.bundle.labels(served.name, task, digest).set(1)
+    def _tell(self) -> None:
+        """Tell which bundles are at work; one that was replaced is gone."""
+        self.metrics.bundle.clear()
+        for served in self.models:
+            task, digest = served.scorer.manifest.task, served.scorer.sha256
+            self.metrics.bundle.labels(served.name, task, digest).set(1)
 
 
 # What clients say who mean one of these; the last is what curl says of any body.
