@@ -14,14 +14,17 @@ from buckler.runtime import load
 from tests.made_up import made_up_table
 
 
-def buckler(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def buckler(
+    *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "buckler.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         cwd=cwd,
-        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200"},
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "200", **(env or {})},
+        input=stdin,
     )
 
 

@@ -28,6 +28,7 @@ ROOMS = [
     "learning",
     "deploy",
     "monitor",
+    "review",
     "study",
     "cli",
 ]

@@ -1,7 +1,9 @@
 """Which bundle is deployed: promoted only if surely better, kept for ever, rolled back at once."""
 
 import json
+import os
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -88,7 +90,7 @@ def test_what_cannot_be_compared_is_said(bundles, test_events, tmp_path):
 
 def test_promoted_refused_and_rolled_back(bundles, tmp_path):
     registry = Registry(tmp_path, "url")
-    assert registry.live is None
+    assert registry.deployed() is None
     assert registry.history() == []
     first = registry.promote(bundles["poor"], "the first")
     second = registry.promote(bundles["good"], "better")
@@ -114,10 +116,9 @@ def test_damage_is_noticed(bundles, tmp_path):
     (tmp_path / "bad.buckler").write_bytes(b"nope")
     with pytest.raises(BundleError):
         registry.promote(tmp_path / "bad.buckler", "x")
-    assert registry.live is None
+    assert registry.deployed() is None
     registry.promote(bundles["good"], "x")
-    history = tmp_path / "url" / "history.jsonl"
-    history.write_text(history.read_text() + "{broken\n")
+    (tmp_path / "url" / "history" / "00000002.json").write_text("{broken\n")
     with pytest.raises(InputError, match="damaged history"):
         registry.history()
     for name in ("../up", "", "a/b", ".hidden"):
@@ -143,6 +144,66 @@ def test_many_at_once_lose_no_line(bundles, tmp_path):
     assert load(registry.live).sha256 == history[-1].sha256
 
 
+@contextmanager
+def object_store(monkeypatch):
+    """An S3-compatible server on loopback, and where the clients look for it."""
+    moto_server = pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    import boto3
+
+    server = moto_server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        }.items():
+            monkeypatch.setenv(name, value)
+        boto3.client("s3").create_bucket(Bucket="models")
+        yield "s3://models/registry"
+    finally:
+        server.stop()
+
+
+def test_a_registry_in_an_object_store(bundles, monkeypatch, tmp_path):
+    with object_store(monkeypatch) as root:
+        registry = Registry(root, "url")
+        assert registry.deployed() is None
+        with pytest.raises(InputError, match="nothing is deployed"), registry.deployed_file():
+            pass
+        first = registry.promote(bundles["poor"], "the first")
+        second = registry.promote(bundles["good"], "better")
+        registry.refuse(bundles["same"], "no gain")
+        with registry.deployed_file() as path:
+            assert load(path).sha256 == second.sha256
+        threads = [
+            threading.Thread(
+                target=lambda k=k: Registry(root, "url").promote(bundles["good"], f"from {k}")
+            )
+            for k in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        history = Registry(root, "url").history()
+        assert [e.action for e in history[:3]] == ["promote", "promote", "refuse"]
+        assert sorted(e.reason for e in history[3:]) == [f"from {k}" for k in range(4)]
+        assert Registry(root, "url").roll_back("enough").sha256 == first.sha256
+        target = tmp_path / "live.buckler"
+        known = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
+        fetched = buckler("registry", "fetch", "url", "-r", root, "-o", target, env=known)
+        assert fetched.returncode == 0, fetched.stderr
+        assert load(tmp_path / "live.buckler").sha256 == first.sha256
+    with pytest.raises(InputError, match="cannot be read"):
+        Registry(root, "url").history()
+    with pytest.raises(InputError):
+        Registry("nonsense://x/y", "url")
+
+
 def test_from_the_command_line(bundles, tmp_path):
     pq.write_table(made_up_table(2000, np.random.default_rng(9)), tmp_path / "frozen.parquet")
     common = ["registry", "promote", "url"]
@@ -164,5 +225,10 @@ def test_from_the_command_line(bundles, tmp_path):
     assert back.returncode == 0, back.stderr
     told = buckler("registry", "history", "url", "-r", tmp_path / "registry")
     assert told.stdout.count("promote") == 3
-    lines = (tmp_path / "registry" / "url" / "history.jsonl").read_text().splitlines()
-    assert json.loads(lines[-1])["reason"] == "enough"
+    lines = sorted((tmp_path / "registry" / "url" / "history").iterdir())
+    assert json.loads(lines[-1].read_text())["reason"] == "enough"
+    fetched = buckler(
+        "registry", "fetch", "url", "-r", tmp_path / "registry", "-o", tmp_path / "live.buckler"
+    )
+    assert fetched.returncode == 0, fetched.stderr
+    assert load(tmp_path / "live.buckler").sha256 == json.loads(lines[-1].read_text())["sha256"]

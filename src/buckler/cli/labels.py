@@ -122,6 +122,9 @@ def show(
         for placeholder, original in originals.items() if reveal else ():
             out.print(f"  {placeholder}: {safe(original, 300)}")
         merged = merge_opinions(opened.opinions(the_task), labelers, Merge.DAWID_SKENE)
+    if event_id not in merged.event_ids:
+        out.print("  target: none, every opinion was withdrawn")
+        return
     row = merged.event_ids.index(event_id)
     best = int(merged.probabilities[row].argmax())
     why = "a human's verdict" if merged.human[row] else "all opinions weighed"

@@ -12,6 +12,7 @@ from buckler.cli import capacity as capacity_command
 from buckler.cli import evaluate as evaluate_command
 from buckler.cli import monitor as monitor_command
 from buckler.cli import registry as registry_command
+from buckler.cli import review as review_command
 from buckler.cli import run as run_command
 from buckler.cli import scan as scan_command
 from buckler.cli import select as select_command
@@ -55,6 +56,7 @@ app.command("score", rich_help_panel=USE)(score.score)
 app.command("scan", rich_help_panel=USE)(scan_command.scan)
 app.command("stream", rich_help_panel=USE)(stream_command.stream)
 app.command("monitor", rich_help_panel=USE)(monitor_command.monitor)
+app.add_typer(review_command.app, name="review", rich_help_panel=USE)
 app.add_typer(registry_command.app, name="registry", rich_help_panel=USE)
 app.command("capacity", rich_help_panel=USE)(capacity_command.capacity)
 app.command("serve", rich_help_panel=USE)(serve_command.serve)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from buckler.bundle.writer import write_whole
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import TrustedKey
@@ -19,7 +20,9 @@ from buckler.runtime import load
 app = typer.Typer(
     help="Which bundle is deployed, and whether a new one is better.", no_args_is_help=True
 )
-Root = Annotated[Path, typer.Option("--registry", "-r", help="The folder.")]
+Root = Annotated[
+    str, typer.Option("--registry", "-r", help="A folder, or a URL such as s3://bucket/registry.")
+]
 Name = Annotated[str, typer.Argument(help="Under which name it is deployed.")]
 
 
@@ -31,7 +34,7 @@ def promote(
         list[Path] | None,
         typer.Argument(help="Labelled events that neither learned from: frozen tests, verdicts."),
     ] = None,
-    root: Root = Path("registry"),
+    root: Root = "registry",
     trusted_key: TrustedKey = None,
     label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
@@ -42,14 +45,15 @@ def promote(
     """Deploy a bundle, if it is better than the deployed one; exit code 1 if it is not."""
     registry = Registry(root, name)
     scorer = load(candidate, trusted_key=trusted_key)
-    if registry.live is None:
+    if registry.deployed() is None:
         entry = registry.promote(candidate, force or "the first")
     elif force:
         entry = registry.promote(candidate, f"forced: {force}")
     else:
         if not tests:
             raise SettingsError("name labelled events to compare on, or --force REASON")
-        champion = load(registry.live, trusted_key=trusted_key)
+        with registry.deployed_file() as path:
+            champion = load(path, trusted_key=trusted_key)
         task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
         with step_progress() as progress, Quarantine() as quarantine:
             progress.add_task("comparing")
@@ -63,7 +67,7 @@ def promote(
             found = decide(champion, scorer, [(path.name, read([path])) for path in tests], task)
         if quarantine.count:
             err.print(quarantine.summary())
-        _print(found)
+        print_decision(found)
         act = registry.promote if found.promote else registry.refuse
         entry = act(candidate, found.reason)
     out.print(f"{entry.action}: {safe(entry.reason, 300)}")
@@ -76,7 +80,7 @@ def promote(
 def roll_back(
     name: Name,
     reason: Annotated[str, typer.Option(help="Why.")],
-    root: Root = Path("registry"),
+    root: Root = "registry",
 ) -> None:
     """Deploy the bundle that was deployed before."""
     entry = Registry(root, name).roll_back(reason)
@@ -84,7 +88,7 @@ def roll_back(
 
 
 @app.command("history")
-def history(name: Name, root: Root = Path("registry")) -> None:
+def history(name: Name, root: Root = "registry") -> None:
     """Say what was promoted, refused and rolled back."""
     table = Table(box=None, pad_edge=False)
     for heading in ("time", "what", "bundle", "by", "why"):
@@ -96,7 +100,23 @@ def history(name: Name, root: Root = Path("registry")) -> None:
     out.print(table)
 
 
-def _print(found: Decision) -> None:
+@app.command("fetch")
+def fetch(
+    name: Name,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    root: Root = "registry",
+    trusted_key: TrustedKey = None,
+) -> None:
+    """Copy the deployed bundle to a file, verified; a server that watches it takes it over."""
+    registry = Registry(root, name)
+    with registry.deployed_file() as path:
+        digest = load(path, trusted_key=trusted_key).sha256
+        write_whole(output, path.read_bytes())
+    out.print(f"{digest}: {output}")
+
+
+def print_decision(found: Decision) -> None:
+    """Print what a candidate and the deployed bundle do on the same events."""
     table = Table(box=None, pad_edge=False)
     for heading in ("events", "measure", "deployed", "candidate", "gain (95 %)"):
         table.add_column(heading, overflow="fold")

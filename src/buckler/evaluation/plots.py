@@ -1,5 +1,7 @@
 """The plots of a report, as SVG text to be put into the page."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,29 @@ def draw_all(assessment: Assessment) -> dict[str, str]:
     MissingExtraError
         If matplotlib is not installed.
     """
+    plots = {}
+    with plot_style():
+        ranking = Ranking(assessment.badness, assessment.is_bad)
+        if assessment.bad and ranking.n_positive and ranking.n_negative:
+            plots["ROC, false-positive rate on a logarithmic axis"] = _roc(assessment, ranking)
+            plots["Precision and recall"] = _precision_recall(ranking)
+            plots["Scores"] = _histogram(assessment)
+        plots["Reliability"] = _reliability(assessment)
+        months = [s for s in assessment.slices if s.by == "month" and s.n_bad]
+        if len(months) > 1:
+            plots["Detection by month"] = _months(assessment)
+    return plots
+
+
+@contextmanager
+def plot_style(**further: Any) -> Iterator[None]:
+    """Draw in the style of all our plots.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
     try:
         import matplotlib as mpl
     except ImportError:
@@ -37,28 +62,21 @@ def draw_all(assessment: Assessment) -> dict[str, str]:
         "axes.grid": True,
         "grid.color": "#e3e6ea",
         "axes.axisbelow": True,
+        **further,
     }
-    plots = {}
     with mpl.rc_context(style):  # type: ignore[arg-type]
-        ranking = Ranking(assessment.badness, assessment.is_bad)
-        if assessment.bad and ranking.n_positive and ranking.n_negative:
-            plots["ROC, false-positive rate on a logarithmic axis"] = _roc(assessment, ranking)
-            plots["Precision and recall"] = _precision_recall(ranking)
-            plots["Scores"] = _histogram(assessment)
-        plots["Reliability"] = _reliability(assessment)
-        months = [s for s in assessment.slices if s.by == "month" and s.n_bad]
-        if len(months) > 1:
-            plots["Detection by month"] = _months(assessment)
-    return plots
+        yield
 
 
-def _figure(width: float = 4.6, height: float = 3.4) -> "Figure":
+def new_figure(width: float = 4.6, height: float = 3.4) -> "Figure":
+    """Return an empty figure; sizes in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _svg(figure: "Figure") -> str:
+def svg_of(figure: "Figure") -> str:
+    """Return a figure as SVG text, from its root element on."""
     out = StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
@@ -66,7 +84,7 @@ def _svg(figure: "Figure") -> str:
 
 
 def _roc(assessment: Assessment, ranking: Ranking) -> str:
-    figure = _figure()
+    figure = new_figure()
     axes = figure.subplots()
     roc = ranking.roc()
     floor = 1 / max(1, ranking.n_negative)
@@ -92,11 +110,11 @@ def _roc(assessment: Assessment, ranking: Ranking) -> str:
             )
     axes.set_xlabel(f"False-positive rate ({ranking.n_negative:,} negatives)")
     axes.set_ylabel(f"Detection rate ({ranking.n_positive:,} positives)")
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _precision_recall(ranking: Ranking) -> str:
-    figure = _figure()
+    figure = new_figure()
     axes = figure.subplots()
     roc = ranking.roc()
     hits, alarms = roc.tpr * ranking.n_positive, roc.fpr * ranking.n_negative
@@ -115,11 +133,11 @@ def _precision_recall(ranking: Ranking) -> str:
     axes.set_ylim(0, 1.01)
     axes.set_xlabel("Recall")
     axes.set_ylabel("Precision")
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _histogram(assessment: Assessment) -> str:
-    figure = _figure()
+    figure = new_figure()
     axes = figure.subplots()
     bins = np.linspace(0, 1, 51)
     for rows, colour, name in (
@@ -142,11 +160,11 @@ def _histogram(assessment: Assessment) -> str:
     axes.set_xlabel("Badness (line: the deployed threshold)")
     axes.set_ylabel("Rows")
     axes.legend(frameon=False, loc="upper center")
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _reliability(assessment: Assessment) -> str:
-    figure = _figure()
+    figure = new_figure()
     axes = figure.subplots()
     bins = assessment.reliability
     axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":")
@@ -158,12 +176,12 @@ def _reliability(assessment: Assessment) -> str:
     axes.set_xlabel("Predicted probability" if assessment.bad else "Probability of the top class")
     axes.set_ylabel("Share that is bad" if assessment.bad else "Share that is right")
     axes.set_title(f"ECE {assessment.ece:.4f}", fontsize=9, loc="left")
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _months(assessment: Assessment) -> str:
     months = [s for s in assessment.slices if s.by == "month" and s.n_bad]
-    figure = _figure(max(4.6, 0.42 * len(months) + 1.5))
+    figure = new_figure(max(4.6, 0.42 * len(months) + 1.5))
     axes = figure.subplots()
     values = [s.detection.value for s in months]
     spread = [
@@ -175,4 +193,4 @@ def _months(assessment: Assessment) -> str:
     axes.set_ylim(0, 1.02)
     deployed = assessment.deployed_fpr
     axes.set_ylabel(f"Detection at the threshold for FPR {deployed:g}" if deployed else "Detection")
-    return _svg(figure)
+    return svg_of(figure)

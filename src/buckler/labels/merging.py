@@ -122,23 +122,21 @@ def merge_opinions(
 
 def _collect(batches: Iterable[OpinionBatch], labelers: dict[int, Labeler]) -> _Votes:
     """Gather opinions; of a labeler's several revisions for an event the last one counts."""
+    last: dict[tuple[bytes, int], tuple[npt.NDArray[np.float32], float]] = {}
+    for batch in batches:
+        for i, event_id in enumerate(batch.event_ids):
+            said = (batch.probabilities[i], float(batch.confidence[i]))
+            last[event_id, int(batch.labelers[i])] = said
     index: dict[bytes, int] = {}
-    place: dict[tuple[int, int], int] = {}
     rows: list[tuple[int, int]] = []
     probabilities: list[npt.NDArray[np.float32]] = []
     confidence: list[float] = []
-    for batch in batches:
-        for i, event_id in enumerate(batch.event_ids):
-            event = index.setdefault(event_id, len(index))
-            key = (event, int(batch.labelers[i]))
-            if key in place:
-                probabilities[place[key]] = batch.probabilities[i]
-                confidence[place[key]] = float(batch.confidence[i])
-                continue
-            place[key] = len(rows)
-            rows.append(key)
-            probabilities.append(batch.probabilities[i])
-            confidence.append(float(batch.confidence[i]))
+    for (event_id, labeler_id), (said_p, sure) in last.items():
+        if sure == 0 and labelers[labeler_id].kind == "human":
+            continue  # withdrawn
+        rows.append((index.setdefault(event_id, len(index)), labeler_id))
+        probabilities.append(said_p)
+        confidence.append(sure)
     ids = sorted({labeler for _, labeler in rows})
     number = {labeler: k for k, labeler in enumerate(ids)}
     labeler = np.array([number[k] for _, k in rows], np.int64)

@@ -49,7 +49,7 @@ class Opinion:
     probabilities
         Of each class of the task, in its order; they add up to 1.
     confidence
-        How sure the labeler is of it, 0 to 1.
+        How sure the labeler is of it, 0 to 1. A human's with 0 is withdrawn: it counts for nothing.
     rationale
         Why, in the labeler's words.
     cost_usd

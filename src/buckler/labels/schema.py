@@ -145,29 +145,39 @@ def _create(connection: Connection) -> None:
     METADATA.create_all(connection, tables=[TASKS, LABELERS, EVENTS, OPINIONS])
 
 
-def _forbid_changes(connection: Connection) -> None:
-    """An opinion is never overwritten or deleted: the database itself refuses."""
+def forbid_changes(connection: Connection, table: str, function: str) -> None:
+    """Let the database itself refuse to change or delete a row of a table.
+
+    Parameters
+    ----------
+    function
+        Name of the trigger function, for PostgreSQL.
+    """
     if connection.dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):
             connection.execute(
                 text(
-                    f"CREATE TRIGGER opinions_no_{verb.lower()} BEFORE {verb} ON opinions BEGIN "
-                    "SELECT RAISE(ABORT, 'opinions are never changed'); END"
+                    f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN "
+                    f"SELECT RAISE(ABORT, '{table} are never changed'); END"
                 )
             )
         return
     connection.execute(
         text(
-            "CREATE FUNCTION buckler_forbid() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'opinions are never changed'; END $$"
+            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{table} are never changed'; END $$"
         )
     )
     connection.execute(
         text(
-            "CREATE TRIGGER opinions_no_change BEFORE UPDATE OR DELETE ON opinions "
-            "FOR EACH ROW EXECUTE FUNCTION buckler_forbid()"
+            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+            f"FOR EACH ROW EXECUTE FUNCTION {function}()"
         )
     )
+
+
+def _forbid_changes(connection: Connection) -> None:
+    forbid_changes(connection, "opinions", "buckler_forbid")
 
 
 def _add_ledger(connection: Connection) -> None:
@@ -187,23 +197,28 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
 )
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the tables up to this version.
+def migrate(
+    connection: Connection,
+    version: Table = VERSION,
+    migrations: tuple[Callable[[Connection], None], ...] = MIGRATIONS,
+) -> None:
+    """Bring the tables up to this version: those of labels, or another room's with its own count.
 
     Raises
     ------
     OutputError
         If a newer Buckler has already changed them.
     """
-    if not inspect(connection).has_table(VERSION.name):
-        VERSION.create(connection)
-    done = connection.execute(VERSION.select()).scalars().all()
+    if not inspect(connection).has_table(version.name):
+        version.create(connection)
+    done = connection.execute(version.select()).scalars().all()
     newest = max(done, default=0)
-    if newest > len(MIGRATIONS):
+    if newest > len(migrations):
+        named = version.name.replace("_", " ")
         raise OutputError(
-            f"the label store has schema version {newest}, this Buckler knows {len(MIGRATIONS)}; "
+            f"the label store has {named} {newest}, this Buckler knows {len(migrations)}; "
             "upgrade Buckler"
         )
-    for number in range(newest + 1, len(MIGRATIONS) + 1):
-        MIGRATIONS[number - 1](connection)
-        connection.execute(VERSION.insert().values(version=number))
+    for number in range(newest + 1, len(migrations) + 1):
+        migrations[number - 1](connection)
+        connection.execute(version.insert().values(version=number))

@@ -6,6 +6,7 @@ labeler has said of an event in one version is stored once, and asked for first.
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -52,7 +53,7 @@ class LabelStore:
         elif url.startswith("postgresql://"):
             url = url.replace("postgresql://", "postgresql+pg8000://", 1)
         self.where = str(where)
-        self._open: Connection | None = None
+        self._open = threading.local()
         try:
             self._engine = _engine(url)
             self._insert_sql = str(self.insert(OPINIONS).compile(dialect=self._engine.dialect))
@@ -62,6 +63,11 @@ class LabelStore:
             raise MissingExtraError("PostgreSQL", "postgres") from None
         except (ArgumentError, NoSuchModuleError) as error:
             raise InputError(f"{where}: not a label store: {_first_line(error)}") from error
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
 
     def close(self) -> None:
         """Let go of the database."""
@@ -174,9 +180,17 @@ class LabelStore:
             added += connection.execute(self.insert(OPINIONS).values(part)).rowcount
         return added
 
-    def add_events(self, ids: Sequence[bytes], texts: Sequence[bytes]) -> None:
+    def add_events(
+        self,
+        ids: Sequence[bytes],
+        texts: Sequence[bytes],
+        groups: Sequence[str | None] | None = None,
+        sources: Sequence[str | None] | None = None,
+    ) -> None:
         """Keep the texts of events, for those who review or export them."""
-        rows = [{"id": i, "text": t} for i, t in zip(ids, texts, strict=True)]
+        n = len(ids)
+        columns = zip(ids, texts, groups or [None] * n, sources or [None] * n, strict=True)
+        rows = [{"id": i, "text": t, "group_name": g, "source": s} for i, t, g, s in columns]
         for start in range(0, len(rows), BATCH_ROWS):
             with self.writing() as connection:
                 connection.execute(self.insert(EVENTS), rows[start : start + BATCH_ROWS])
@@ -270,19 +284,19 @@ class LabelStore:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Make all that is written inside one transaction; one thread at a time."""
+        """Make all that this thread writes inside one transaction."""
         with self.writing() as connection:
-            self._open = connection
+            self._open.connection = connection
             try:
                 yield connection
             finally:
-                self._open = None
+                self._open.connection = None
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction; errors of the database become OutputError."""
-        if self._open is not None:
-            yield self._open
+        if (open_one := getattr(self._open, "connection", None)) is not None:
+            yield open_one
             return
         try:
             with self._engine.begin() as connection:
@@ -301,14 +315,15 @@ class LabelStore:
 
     def keys(self, connection: Connection, task: Task, labeler: Labeler) -> tuple[int, int]:
         """Return the ids of task and labeler, entering them where they are new."""
-        return self._task_id(connection, task), self._labeler_id(connection, labeler)
+        return self.task_id(connection, task), self._labeler_id(connection, labeler)
 
     def insert(self, table: Any) -> Any:
         """Return an insert that passes over rows whose key is there."""
         dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
         return dialect.insert(table).on_conflict_do_nothing()
 
-    def _task_id(self, connection: Connection, task: Task) -> int:
+    def task_id(self, connection: Connection, task: Task) -> int:
+        """Return the id of a task, entering it where it is new."""
         row = {"name": task.name, "classes": _classes(task)}
         connection.execute(self.insert(TASKS), row)
         return int(connection.scalar(_task_query(task)) or 0)

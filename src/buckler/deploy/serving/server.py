@@ -27,7 +27,7 @@ def run_server(settings: ServeSettings) -> None:
     """
     log_as_json()
     app = build_app(settings)
-    listening = _listen(settings)
+    listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     scheme = "https" if settings.tls_certificate is not None else "http"
     names = ", ".join(served.name for served in app.state.service.models)
@@ -54,11 +54,16 @@ def run_server(settings: ServeSettings) -> None:
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def _listen(settings: ServeSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises
+    ------
+    InputError
+        If the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise InputError(
-            f"{settings.host}:{settings.port}: cannot be listened on ({error.strerror})"
-        ) from error
+        raise InputError(f"{host}:{port}: cannot be listened on ({error.strerror})") from error

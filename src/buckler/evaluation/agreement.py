@@ -1,0 +1,61 @@
+"""How far two people agree beyond chance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.evaluation.bootstrap import Estimate
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two judges on the same events.
+
+    Attributes
+    ----------
+    n
+        Events that both judged.
+    share
+        Of them, judged alike.
+    kappa
+        Cohen's kappa (1960): 0 is what chance would give, 1 full agreement; NaN where only one
+        class was ever said. The interval is by the large-sample error of Fleiss, Cohen and Everitt
+        (1969).
+    """
+
+    n: int
+    share: float
+    kappa: Estimate
+
+
+def cohens_kappa(
+    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], n_classes: int
+) -> Agreement:
+    """Return the agreement of two judges.
+
+    Parameters
+    ----------
+    first, second
+        int64 [n]: the class that each said.
+    """
+    n = len(first)
+    nothing = Estimate(float("nan"), float("nan"), float("nan"))
+    if not n:
+        return Agreement(0, float("nan"), nothing)
+    table = np.zeros((n_classes, n_classes))
+    np.add.at(table, (first, second), 1 / n)
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    observed, chance = float(np.trace(table)), float(rows @ columns)
+    if chance >= 1 - 1e-12:
+        return Agreement(n, observed, nothing)
+    kappa = (observed - chance) / (1 - chance)
+    diagonal = np.diag(table)
+    a = float((diagonal * ((1 - chance) - (rows + columns) * (1 - observed)) ** 2).sum())
+    weights = (columns[:, None] + rows[None, :]) ** 2
+    np.fill_diagonal(weights, 0)
+    b = (1 - observed) ** 2 * float((table * weights).sum())
+    c = (observed * chance - 2 * chance + observed) ** 2
+    error = float(np.sqrt(max(0.0, a + b - c) / n)) / (1 - chance) ** 2
+    low, high = max(-1.0, kappa - 1.96 * error), min(1.0, kappa + 1.96 * error)
+    return Agreement(n, observed, Estimate(kappa, low, high))

@@ -1,0 +1,106 @@
+"""The dashboard's plots, as SVG pictures that follow the reader's light or dark theme."""
+
+from collections.abc import Callable
+
+from buckler.evaluation.plots import BLUE, RED, new_figure, plot_style, svg_of
+from buckler.review.dashboard import Dashboard
+from buckler.review.schema import State
+
+_INK, _GRID = "#123456", "#654321"  # stand-ins that become the theme's colours
+_THEME = (
+    "<style>:root{color:#1c2330;--grid:#dfe3e8}"
+    "@media (prefers-color-scheme:dark){:root{color:#e4e8ee;--grid:#39414d}}</style>"
+)
+_COLOURS = (BLUE, "#d9822b", "#2e8b57", "#8e5bb5", RED, "#8a8f98")
+
+
+def draw(name: str, board: Dashboard) -> str | None:
+    """Return a plot as a whole SVG file; None where there is no such plot."""
+    if name not in PLOTS:
+        return None
+    style = {
+        "text.color": _INK,
+        "axes.labelcolor": _INK,
+        "xtick.color": _INK,
+        "ytick.color": _INK,
+        "axes.edgecolor": _INK,
+        "grid.color": _GRID,
+        "savefig.transparent": True,
+    }
+    with plot_style(**style):
+        svg = PLOTS[name](board)
+    svg = svg.replace(_INK, "currentColor").replace(_GRID, "var(--grid)")
+    start = svg.index(">") + 1
+    return svg[:start] + _THEME + svg[start:]
+
+
+def _queue(board: Dashboard) -> str:
+    figure = new_figure(4.6, 2.2)
+    axes = figure.subplots()
+    names = {
+        State.OPEN: "waiting",
+        State.SECOND: "second opinion",
+        State.DISPUTED: "disputed",
+        State.DONE: "judged",
+        State.FOLDED: "near-duplicates",
+    }
+    values = [board.states.get(state, 0) for state in names]
+    bars = axes.barh(list(names.values()), values, color=BLUE)
+    axes.bar_label(bars, [f"{v:,}" for v in values], padding=3, color=_INK, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(max(values) * 1.18, 1))
+    axes.set_xlabel("Events")
+    return svg_of(figure)
+
+
+def _verdicts(board: Dashboard) -> str:
+    figure = new_figure(4.6, 2.6)
+    axes = figure.subplots()
+    days = list(board.by_day)
+    totals: dict[str, int] = {}
+    for of in board.by_day.values():
+        for who, n in of.items():
+            totals[who] = totals.get(who, 0) + n
+    shown = sorted(totals, key=lambda who: -totals[who])[: len(_COLOURS) - 1]
+    bottom = [0] * len(days)
+    for colour, name in zip(_COLOURS, [*shown, ""], strict=False):
+        heights = [
+            sum(n for w, n in of.items() if (w == name if name else w not in shown))
+            for of in board.by_day.values()
+        ]
+        if any(heights):
+            label = name[:24] or "others"
+            axes.bar(range(len(days)), heights, bottom=bottom, color=colour, label=label)
+            bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
+    ticks = list(range(0, len(days), 7))
+    axes.set_xticks(ticks, [days[i][5:] for i in ticks])
+    axes.locator_params(axis="y", integer=True)
+    axes.set_ylabel("Verdicts a day")
+    if totals:
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
+    return svg_of(figure)
+
+
+def _teachers(board: Dashboard) -> str:
+    rows = [
+        (f"{teacher.name[:22]}: {name[:16]}", share)
+        for teacher in board.teachers[:4]
+        for name, share in list(teacher.of_class.items())[:6]
+    ][:16]
+    figure = new_figure(4.6, 0.9 + 0.28 * max(2, len(rows)))
+    axes = figure.subplots()
+    for at, (_, share) in enumerate(rows):
+        axes.plot([share.low, share.high], [at, at], color=BLUE, lw=1.4)
+        axes.plot(share.value, at, "o", color=BLUE, ms=5)
+    axes.set_yticks(range(len(rows)), [f"{name} ({share.n_rows:,})" for name, share in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_xlabel("Right, by the analysts' verdicts (95 %)")
+    return svg_of(figure)
+
+
+PLOTS: dict[str, Callable[[Dashboard], str]] = {
+    "queue": _queue,
+    "verdicts": _verdicts,
+    "teachers": _teachers,
+}

@@ -1,0 +1,133 @@
+"""All that an analyst is shown of one event."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from buckler.labels import Labeler
+from buckler.labels.ledger import flags_of
+from buckler.review.queue import Item, Queue
+from buckler.review.showing import Piece, spans, visible
+from buckler.review.similar import JudgedEvents, Similar
+from buckler.runtime import Scorer
+from buckler.runtime.verdict import Contribution, Verdict
+
+_EXPLAINED = 12
+_MAX_OPINIONS = 50
+
+
+@dataclass(frozen=True)
+class Said:
+    """An opinion."""
+
+    who: Labeler
+    label: str
+    probability: float
+    why: str
+    at_s: int
+    withdrawn: bool
+
+
+@dataclass(frozen=True)
+class Look:
+    """One event on screen.
+
+    Attributes
+    ----------
+    text, raw
+        As a person reads it, and as it came (None where that is the same).
+    pieces
+        The canonical form, with what moved the score; empty where the bundle is not there, or the
+        event is a row of features.
+    contributions
+        What spoke for and against the likeliest class.
+    verdict
+        The bundle's; None without one.
+    said
+        What labelers say; empty while the judging is blind.
+    similar
+        Judged events that look like it.
+    family
+        How many of its group wait.
+    folded
+        How many near-duplicates the verdict serves.
+    flags
+        What was noticed of it, such as an attempt to instruct a teacher.
+    """
+
+    item: Item
+    text: Markup
+    raw: Markup | None
+    pieces: list[Piece]
+    contributions: list[Contribution]
+    verdict: Verdict | None
+    said: list[Said]
+    similar: list[Similar]
+    family: int
+    folded: int
+    flags: dict[str, str] = field(default_factory=dict)
+
+    def seen(self, blind: bool) -> dict[str, Any]:
+        """Return what is noted beside the verdict: what was on the screen."""
+        if blind:
+            return {"blind": True}
+        labelers = [f"{s.who.name} {s.who.version}".strip() for s in self.said]
+        return {
+            "badness": round(self.item.badness, 6),
+            "student": self.item.label,
+            "labelers": labelers[:20],
+            "similar": [s.item_id for s in self.similar],
+        }
+
+
+def look_at(
+    item: Item, queue: Queue, scorer: Scorer | None, judged: JudgedEvents, blind: bool
+) -> Look:
+    """Gather what is shown of an item; with `blind`, nothing that others think of it."""
+    store, task = queue.store, queue.task
+    raw = store.texts([item.event_id]).get(item.event_id, b"")
+    readable = task.readable(raw)
+    as_it_came = None
+    if not task.features and (plain := raw.decode("utf-8", "replace")) != readable:
+        as_it_came = visible(plain)
+    canonical = task.canonical.canonical(raw, task.max_bytes)
+    verdict, contributions, pieces = None, list[Contribution](), list[Piece]()
+    if scorer is not None and not blind:
+        verdict = scorer.score_one(raw)
+        contributions = scorer.explain(raw, top=_EXPLAINED)
+    if not task.features:
+        pieces = spans(canonical, contributions)
+    return Look(
+        item,
+        visible(readable),
+        as_it_came,
+        pieces,
+        contributions,
+        verdict,
+        [] if blind else _said(queue, item),
+        [] if blind else judged.like(canonical, item.id),
+        len(queue.family(item.group)),
+        queue.folded_behind(item.id),
+        flags_of(store, item.event_id),
+    )
+
+
+def _said(queue: Queue, item: Item) -> list[Said]:
+    labelers = queue.store.labelers()
+    found = []
+    for batch in queue.store.opinions(queue.task, item.event_id):
+        for at in range(len(batch)):
+            best = int(batch.probabilities[at].argmax())
+            who = labelers[int(batch.labelers[at])]
+            found.append(
+                Said(
+                    who,
+                    queue.task.class_names[best],
+                    float(batch.probabilities[at, best]),
+                    batch.rationales[at] or "",
+                    int(batch.created_s[at]),
+                    who.kind == "human" and not batch.confidence[at],
+                )
+            )
+    return sorted(found, key=lambda s: s.at_s)[:_MAX_OPINIONS]

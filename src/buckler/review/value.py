@@ -1,0 +1,164 @@
+"""What a verdict on an event would be worth: where the queue's order comes from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.events import Events
+from buckler.events.duplicates import near_duplicate_clusters
+from buckler.learning.select import disagreement
+from buckler.review.schema import Lane
+from buckler.runtime import Scorer
+
+Floats = npt.NDArray[np.float64]
+
+# How much of a verdict's worth each sign can make out.
+WEIGHTS = {
+    "near the threshold": 0.9,
+    "teacher and student disagree": 0.9,
+    "uncertain": 0.5,
+    "unlike what came before": 0.4,
+}
+SAMPLE_SHARE = 0.01
+SAMPLE_LEAST = 200
+_LOGIT_SCALE = 1.0
+_LEAST = 1e-6
+_GROUP_DECAY = 0.5
+_NEWNESS = 0.6
+
+
+@dataclass(frozen=True)
+class Valued:
+    """Events in the order in which they are worth a verdict.
+
+    Attributes
+    ----------
+    badness, alarms, labels
+        What the bundle says: float64, bool and int64 [n].
+    value, reason
+        float64 [n], and why in words.
+    standing_for
+        int64 [n]: the row whose verdict serves this one; itself, where it is shown.
+    serves
+        int64 [n]: how many events a verdict on this one serves.
+    lane
+        int64 [n]: see `Lane`.
+    """
+
+    badness: Floats
+    alarms: npt.NDArray[np.bool_]
+    labels: npt.NDArray[np.intp]
+    value: Floats
+    reason: npt.NDArray[np.object_]
+    standing_for: npt.NDArray[np.intp]
+    serves: npt.NDArray[np.int64]
+    lane: npt.NDArray[np.int64]
+
+
+def value_events(
+    events: Events,
+    scorer: Scorer,
+    *,
+    teacher: Floats | None = None,
+    newness: Floats | None = None,
+    sample_share: float = SAMPLE_SHARE,
+    seed: int = 0,
+) -> Valued:
+    """Order events by what a verdict on each would be worth.
+
+    Events drawn by lot for honest figures are neither ordered nor folded: each stands for itself,
+    and for the stratum (alarms, or the rest) that it was drawn from.
+
+    Parameters
+    ----------
+    teacher
+        float64 [n, classes]: what teachers say; rows of NaN where nothing is known.
+    newness
+        float64 [n]: probability that an event is of now and not of then, by a classifier that did
+        not learn from it.
+    sample_share
+        Of the alarms and of the rest; at least `SAMPLE_LEAST` of each.
+    """
+    scores = scorer.score(events.table.column("text"))
+    badness = scores.badness.astype(np.float64)
+    alarms = scorer.alarms(scores)
+    probabilities = scores.probabilities.astype(np.float64)
+    lane = _drawn(alarms, sample_share, np.random.default_rng(seed))
+    standing_for = _folded(events, lane)
+    serves = np.bincount(standing_for, minlength=len(events)).astype(np.int64)
+    signs = {"uncertain": _uncertain(probabilities)}
+    threshold = scorer.threshold()
+    if threshold is not None:
+        signs["near the threshold"] = _near(badness, threshold)
+    if teacher is not None:
+        signs["teacher and student disagree"] = _disagree(probabilities, teacher)
+    if newness is not None:
+        signs["unlike what came before"] = np.clip((newness - _NEWNESS) / (1 - _NEWNESS), 0, 1)
+    names = list(signs)
+    strength = np.stack([WEIGHTS[name] * signs[name] for name in names])
+    value = 1 - np.prod(1 - strength, axis=0)
+    value *= 1 + 0.1 * np.log2(serves.clip(1))
+    value *= _GROUP_DECAY ** np.log2(1 + _rank_in_group(value, events.group_codes(), standing_for))
+    reason = np.array(names, object)[strength.argmax(axis=0)]
+    reason[lane != Lane.VALUE] = "drawn by lot"
+    return Valued(badness, alarms, scores.label_indices, value, reason, standing_for, serves, lane)
+
+
+def _drawn(
+    alarms: npt.NDArray[np.bool_], share: float, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    lane = np.full(len(alarms), int(Lane.VALUE), np.int64)
+    if share <= 0:
+        return lane
+    for flag, name in ((True, Lane.SAMPLE_ALARM), (False, Lane.SAMPLE_REST)):
+        rows = np.flatnonzero(alarms == flag)
+        n = min(len(rows) // 2, max(SAMPLE_LEAST, round(share * len(rows))))
+        lane[rng.permutation(rows)[:n]] = int(name)
+    return lane
+
+
+def _folded(events: Events, lane: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    standing_for = np.arange(len(events))
+    rows = np.flatnonzero(lane == Lane.VALUE)
+    if len(rows):
+        standing_for[rows] = rows[near_duplicate_clusters(events.texts.take(rows))]
+    return standing_for
+
+
+def _uncertain(probabilities: Floats) -> Floats:
+    top = np.sort(probabilities, axis=1)
+    return np.asarray(1 - (top[:, -1] - top[:, -2]))
+
+
+def _near(badness: Floats, threshold: float) -> Floats:
+    """1 at the threshold; it falls with the distance in logits, to either side."""
+    apart = _logit(badness) - _logit(np.array([threshold]))
+    return np.asarray(np.exp(-np.abs(apart) / _LOGIT_SCALE))
+
+
+def _disagree(probabilities: Floats, teacher: Floats) -> Floats:
+    known = ~np.isnan(teacher).any(axis=1)
+    found = np.zeros(len(teacher))
+    if known.any():
+        found[known] = disagreement([probabilities[known], teacher[known]]) / np.log(2)
+    return np.clip(found, 0, 1)
+
+
+def _rank_in_group(
+    value: Floats, groups: npt.NDArray[np.int64], standing_for: npt.NDArray[np.intp]
+) -> npt.NDArray[np.int64]:
+    """Return how many shown events of its group are worth more: the like of them teach less."""
+    shown = standing_for == np.arange(len(value))
+    order = np.lexsort((-value, ~shown, groups))
+    ordered = groups[order]
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    starts = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - starts
+    return rank
+
+
+def _logit(p: Floats) -> Floats:
+    q = np.clip(p, _LEAST, 1 - _LEAST)
+    return np.asarray(np.log(q / (1 - q)))

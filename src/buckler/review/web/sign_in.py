@@ -1,0 +1,194 @@
+"""Signing in: by password, or by an identity provider; and out."""
+
+import secrets
+from typing import Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from buckler.errors import MissingExtraError, SettingsError
+from buckler.review.accounts import User
+from buckler.review.sessions import LONGEST_S
+from buckler.review.settings import ReviewSettings
+from buckler.review.web.site import Refused, Site, check_origin, posted, site_of, to
+
+router = APIRouter()
+_PRE = "buckler-review-pre"  # binds the sign-in form to the browser that asked for it
+_WRONG = "Wrong name or password."
+
+
+@router.get("/sign-in")
+def ask(request: Request) -> Response:
+    """Show the form."""
+    return _form(request, "")
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request, name: str = Form(""), password: str = Form(""), pre: str = Form("")
+) -> Response:
+    """Check name and password."""
+    site = site_of(request)
+    check_origin(request)
+    held = request.cookies.get(_PRE, "")
+    if not held or not secrets.compare_digest(held.encode(), pre.encode("utf-8", "replace")):
+        return _form(request, "The form was too old: please try again.", 400)
+    address = request.client.host if request.client is not None else "-"
+    wait = site.rate.wait_s(name, address)
+    if wait:
+        site.audit(request, name, "sign-in refused", "too many tries")
+        answer = _form(request, f"Too many tries: wait {wait} seconds.", 429)
+        answer.headers["Retry-After"] = str(wait)
+        return answer
+    user = site.accounts.check(name, password)
+    if user is None:
+        site.audit(request, name, "sign-in failed")
+        return _form(request, _WRONG, 401)
+    site.rate.forget(name, address)
+    return _begin(request, site, user, "signed in")
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, csrf: str = Form("")) -> Response:
+    """End the session."""
+    site = site_of(request)
+    session = posted(request, csrf)
+    for desk in site.desks.values():
+        desk.queue.release(session.user.id)
+    site.sessions.end(request.cookies.get(site.cookie, ""))
+    site.audit(request, session.user.name, "signed out")
+    answer = to("/sign-in", "out")
+    answer.delete_cookie(
+        site.cookie, path="/", secure=site.settings.encrypted, httponly=True, samesite="lax"
+    )
+    return answer
+
+
+def _form(request: Request, problem: str, status: int = 200) -> Response:
+    site = site_of(request)
+    token = request.cookies.get(_PRE) or secrets.token_urlsafe(24)
+    answer = site.page(
+        request,
+        "sign_in",
+        status=status,
+        pre=token,
+        problem=problem,
+        oidc=bool(site.settings.oidc_issuer),
+    )
+    answer.set_cookie(
+        _PRE,
+        token,
+        path="/sign-in",
+        httponly=True,
+        samesite="strict",
+        secure=site.settings.encrypted,
+    )
+    return answer
+
+
+def _begin(request: Request, site: Site, user: User, how: str) -> Response:
+    """Begin a session; one that the browser held before ends."""
+    if old := request.cookies.get(site.cookie):
+        site.sessions.end(old)
+    token = site.sessions.begin(user)
+    site.audit(request, user.name, how)
+    answer = to("/")
+    answer.set_cookie(
+        site.cookie,
+        token,
+        max_age=LONGEST_S,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=site.settings.encrypted,
+    )
+    return answer
+
+
+# --- single sign-on ------------------------------------------------------------------------------
+
+
+def oidc_client(settings: ReviewSettings) -> Any:
+    """Return the client of the identity provider (authorization code with PKCE).
+
+    Raises
+    ------
+    MissingExtraError
+        If authlib is not installed.
+    SettingsError
+        If the file of the secret cannot be read.
+    """
+    try:
+        from authlib.integrations.starlette_client import OAuth
+    except ImportError as error:
+        raise MissingExtraError("single sign-on", "oidc") from error
+    secret = None
+    if settings.oidc_secret_file is not None:
+        try:
+            secret = settings.oidc_secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{settings.oidc_secret_file}: cannot be read ({error})") from error
+    issuer = settings.oidc_issuer.rstrip("/")
+    return OAuth().register(
+        "provider",
+        client_id=settings.oidc_client,
+        client_secret=secret,
+        server_metadata_url=f"{issuer}/.well-known/openid-configuration",
+        client_kwargs={"scope": "openid email profile", "code_challenge_method": "S256"},
+    )
+
+
+oidc_router = APIRouter()
+
+
+@oidc_router.get("/oidc")
+async def begin_oidc(request: Request) -> Response:
+    """Send the browser to the identity provider."""
+    try:
+        answer = await request.app.state.oidc.authorize_redirect(
+            request, str(request.url_for("end_oidc"))
+        )
+    except Exception as error:
+        raise Refused(502, "The identity provider cannot be reached.") from error
+    return answer  # type: ignore[no-any-return]
+
+
+@oidc_router.get("/oidc/back")
+async def end_oidc(request: Request) -> Response:
+    """Take the browser back from the identity provider: its word is checked, and its signature."""
+    site = site_of(request)
+    try:
+        token = await request.app.state.oidc.authorize_access_token(request)
+        claims = dict(token["userinfo"])
+        subject = f"{claims['iss']} {claims['sub']}"
+    except Exception as error:
+        site.audit(request, "-", "sign-in failed", f"single sign-on: {type(error).__name__}")
+        raise Refused(401, "The identity provider's answer was not accepted.") from error
+    user = site.accounts.by_subject(subject) or _bound(request, site, claims, subject)
+    if user is None:
+        site.audit(request, str(claims.get("email", "-")), "sign-in refused", "no account")
+        raise Refused(403, "You have no account here: ask an admin.")
+    return _begin(request, site, user, "signed in by the identity provider")
+
+
+def _bound(request: Request, site: Site, claims: dict[str, Any], subject: str) -> User | None:
+    """Return an account that waits for this person, or a new one where that is allowed.
+
+    An address counts only if the provider has verified it, and an account with a password is
+    nobody's but its owner's.
+    """
+    email = str(claims.get("email", "")) if claims.get("email_verified") is True else ""
+    waiting = site.accounts.by_name(email) if email else None
+    if waiting is not None and not waiting.has_password and waiting.subject is None:
+        site.accounts.bind(waiting.id, subject)
+        site.audit(request, waiting.name, "account bound", subject)
+        return waiting
+    if site.settings.oidc_new is None or waiting is not None or not email:
+        return None
+    try:
+        made = site.accounts.add(email, site.settings.oidc_new, None)
+    except SettingsError:
+        return None
+    site.accounts.bind(made.id, subject)
+    site.audit(request, made.name, "account made", f"by single sign-on, {made.role}")
+    return made
