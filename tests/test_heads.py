@@ -19,7 +19,8 @@ from buckler.errors import BundleError, InputError, SettingsError
 from buckler.learning.cascade import build_cascade
 from buckler.learning.fit import fit_student
 from buckler.learning.package import write_fitted
-from buckler.learning.recipe import HeadSection, read_recipe
+from buckler.learning.recipe import HeadSection
+from buckler.learning.recipe_file import read_recipe
 from buckler.learning.run import run_recipe
 from buckler.runtime import load
 from buckler.tasks import Task, get_task

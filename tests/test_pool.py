@@ -12,7 +12,7 @@ from buckler.events import collect_events
 from buckler.events.splitting import deduplicate
 from buckler.labels import Labeler, LabelStore
 from buckler.labels.merging import Merge
-from buckler.learning.recipe import read_recipe
+from buckler.learning.recipe_file import read_recipe
 from buckler.learning.run import run_recipe
 from buckler.learning.targets import with_file_labels, with_opinions
 from buckler.tasks import get_task

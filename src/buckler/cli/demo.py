@@ -22,7 +22,7 @@ from buckler.deploy.scan import scan as scan_files
 from buckler.evaluation.metrics import rate
 from buckler.evaluation.report import rate_text
 from buckler.events.public_data import get_public_data
-from buckler.learning.recipe import read_recipe
+from buckler.learning.recipe_file import read_recipe
 from buckler.learning.run import Run
 from buckler.runtime import load
 

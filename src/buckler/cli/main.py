@@ -10,6 +10,7 @@ from buckler.cli import attack as attack_command
 from buckler.cli import bundle, cascade, data, demo, doctor, init, label, labels, pretrain, score
 from buckler.cli import capacity as capacity_command
 from buckler.cli import evaluate as evaluate_command
+from buckler.cli import learn as learn_command
 from buckler.cli import monitor as monitor_command
 from buckler.cli import registry as registry_command
 from buckler.cli import review as review_command
@@ -57,6 +58,7 @@ app.command("scan", rich_help_panel=USE)(scan_command.scan)
 app.command("stream", rich_help_panel=USE)(stream_command.stream)
 app.command("monitor", rich_help_panel=USE)(monitor_command.monitor)
 app.add_typer(review_command.app, name="review", rich_help_panel=USE)
+app.command("learn", rich_help_panel=MAKE)(learn_command.learn)
 app.add_typer(registry_command.app, name="registry", rich_help_panel=USE)
 app.command("capacity", rich_help_panel=USE)(capacity_command.capacity)
 app.command("serve", rich_help_panel=USE)(serve_command.serve)

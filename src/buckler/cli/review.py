@@ -112,6 +112,39 @@ def add(
         err.print(quarantine.summary())
 
 
+@app.command("export")
+def export(
+    target: Annotated[Path, typer.Argument(help="The .json file to write.")],
+    task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file.")],
+    tool: Annotated[str, typer.Option("--as", help="label-studio or argilla.")],
+    store: Store = "labels.db",
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=100_000)] = 1000,
+) -> None:
+    """Write what waits for a verdict for another annotation tool."""
+    from buckler.review.annotation_tools import export_queue
+
+    with open_existing(store) as opened:
+        n = export_queue(_queue(opened, task), _tool(tool), target, limit)
+    out.print(f"{n:,} events: {target}")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="What the tool exported, as JSON.")],
+    task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file.")],
+    tool: Annotated[str, typer.Option("--as", help="label-studio or argilla.")],
+    store: Store = "labels.db",
+) -> None:
+    """Take verdicts over from another annotation tool."""
+    from buckler.review.annotation_tools import import_answers
+
+    with open_existing(store) as opened, Quarantine() as quarantine:
+        n = import_answers(_queue(opened, task), _tool(tool), source, quarantine)
+    out.print(f"{n:,} new opinions")
+    if quarantine.count or quarantine.passed_over:
+        err.print(quarantine.summary())
+
+
 @app.command("serve")
 def serve(
     bundles: Annotated[list[Path] | None, typer.Argument(help="Deployed bundles.")] = None,
@@ -207,6 +240,24 @@ def change_user(
         )
         write_audit(opened, "command line", "account changed", told)
     out.print(f"changed: {safe(told)}")
+
+
+def _queue(store: LabelStore, task: str) -> Any:
+    from buckler.review.queue import Queue
+    from buckler.review.schema import migrate_review
+
+    with store.writing() as connection:
+        migrate_review(connection)
+    return Queue(store, get_task(task))
+
+
+def _tool(name: str) -> Any:
+    from buckler.review.annotation_tools import Tool
+
+    try:
+        return Tool(name)
+    except ValueError:
+        raise SettingsError(f"--as: {name[:40]!r} is no tool: label-studio or argilla") from None
 
 
 def _accounts(store: LabelStore) -> Any:

@@ -7,7 +7,8 @@ import typer
 
 from buckler.cli.console import step_progress
 from buckler.cli.results import print_run
-from buckler.learning.recipe import Recipe, read_recipe
+from buckler.learning.recipe import Recipe
+from buckler.learning.recipe_file import read_recipe
 from buckler.learning.run import Run, run_recipe
 
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from buckler.cli.console import byte_progress, out
+from buckler.cli.console import byte_progress, out, safe
 from buckler.cli.options import TrustedKey
+from buckler.deploy.challengers import told_counts
 from buckler.deploy.fields import fields_of
 from buckler.deploy.scan import ScanSettings
 from buckler.deploy.scan import scan as scan_files
@@ -40,6 +41,10 @@ def scan(
         bool, typer.Option("--probabilities", help="Write a column for each class.")
     ] = False,
     threads: Annotated[int, typer.Option(help="Threads for scoring.", min=1, max=256)] = 1,
+    challenger: Annotated[
+        list[Path] | None,
+        typer.Option("--challenger", help="A bundle to compare on the way; may be repeated."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away what an interrupted scan left.")
@@ -54,6 +59,7 @@ def scan(
         not scorer.parses_texts if text is None else text,
         probabilities,
         threads,
+        tuple(challenger or ()),
     )
     total = sum(path.stat().st_size for path in find_inputs(paths, format_name))
     with byte_progress("scanning", total) as (progress, bar):
@@ -66,7 +72,14 @@ def scan(
             progress.update(bar, advance=size_bytes, rows=rows, rate=rate)
 
         result = scan_files(
-            scorer, paths, output, settings, overwrite=force, restart=restart, on_progress=advance
+            scorer,
+            paths,
+            output,
+            settings,
+            overwrite=force,
+            restart=restart,
+            trusted_key=trusted_key,
+            on_progress=advance,
         )
     done = result.rows - result.resumed_at_row
     out.print(
@@ -75,6 +88,8 @@ def scan(
         + (f" (went on behind row {result.resumed_at_row:,})" if result.resumed_at_row else "")
     )
     out.print(f"  {result.output}")
+    for name, counts in result.shadow.items():
+        out.print(f"  {safe(told_counts(name, counts), 300)}")
     if result.quarantined:
         out.print(f"  {result.quarantine_summary}: {result.quarantine_file}")
     elif result.passed_over:

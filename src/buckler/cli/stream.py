@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from buckler.cli.console import err
+from buckler.cli.console import err, safe
 from buckler.cli.options import TrustedKey
 from buckler.deploy.fields import fields_of
 from buckler.deploy.json_log import log_as_json
@@ -57,6 +57,10 @@ def stream(
     ] = None,
     wait: Annotated[float, typer.Option(help="Seconds that a line may wait.", min=0.001)] = 0.2,
     batch: Annotated[int, typer.Option(help="Lines at once, at most.", min=1)] = 2000,
+    challenger: Annotated[
+        list[Path] | None,
+        typer.Option("--challenger", help="A bundle to compare on the way; may be repeated."),
+    ] = None,
     alarm_exit: Annotated[
         bool, typer.Option("--alarm-exit", help="Exit with code 1 if there was an alarm.")
     ] = False,
@@ -71,9 +75,10 @@ def stream(
     if source != "-":
         if output is None or not Path(source).is_dir():
             raise SettingsError("name a folder to watch and, with --output, one for verdicts")
-        _folder(scorer, Path(source), output, column or [], fpr, stop)
+        _folder(scorer, Path(source), output, column or [], fpr, tuple(challenger or ()), stop)
         return
     try:
+        from buckler.deploy.challengers import Challengers
         from buckler.deploy.records import Wish
         from buckler.deploy.streaming.partitions import Partitions
         from buckler.deploy.streaming.pipe import (
@@ -93,6 +98,7 @@ def stream(
         only_alarms,
         pass_over,
         index if bulk else "",
+        Challengers(challenger or (), scorer, trusted_key),
     )
     if convention not in ("verdict", "bulk"):
         from buckler.deploy.conventions import get_convention
@@ -111,6 +117,8 @@ def stream(
         f"{counts.lines:,} lines, {counts.alarms:,} alarms, {counts.errors:,} that could not be "
         f"judged, {counts.passed_over:,} passed over"
     )
+    for line in chosen.challengers.told() if chosen.challengers is not None else ():
+        err.print(safe(line, 300))
     if alarm_exit and counts.alarms:
         raise typer.Exit(1)
 
@@ -135,13 +143,17 @@ def _folder(
     output: Path,
     columns: list[str],
     fpr: float | None,
+    challengers: tuple[Path, ...],
     stop: threading.Event,
 ) -> None:
     from buckler.deploy.streaming.folder import watch_folder
 
     log_as_json()
     settings = ScanSettings(
-        fields_of(scorer, columns), target_fpr=fpr, with_text=not scorer.parses_texts
+        fields_of(scorer, columns),
+        target_fpr=fpr,
+        with_text=not scorer.parses_texts,
+        challengers=challengers,
     )
     try:
         watch_folder(scorer, folder, output, settings, stop)

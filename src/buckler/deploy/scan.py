@@ -14,9 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from buckler.bundle.writer import write_whole
+from buckler.deploy.challengers import Challengers, count_pairs
 from buckler.deploy.fields import Fields
 from buckler.deploy.sinks import Sink, get_sink
-from buckler.deploy.verdicts import VerdictForm, verdict_batch, verdict_schema
+from buckler.deploy.verdicts import VerdictForm, verdict_batch, verdict_columns, verdict_schema
 from buckler.errors import InputError, OutputError
 from buckler.events.quarantine import Quarantine
 from buckler.events.reading import Chunk, Wanted, find_inputs, get_reader
@@ -45,6 +46,9 @@ class ScanSettings:
         Whether to write the text, and a column for each class.
     threads
         For scoring.
+    challengers
+        Further bundles that decide the same: their badness and alarm are written beside each
+        verdict, and counted.
     """
 
     fields: Fields
@@ -53,6 +57,7 @@ class ScanSettings:
     with_text: bool = True
     with_probabilities: bool = False
     threads: int = 1
+    challengers: tuple[Path, ...] = ()
 
     @property
     def form(self) -> VerdictForm:
@@ -78,6 +83,8 @@ class ScanState:
         Rows set aside, by reason.
     passed_over
         Rows that are other kinds of events.
+    shadow
+        Of each challenger: who raised an alarm, and how often.
     """
 
     key: dict[str, Any]
@@ -89,6 +96,7 @@ class ScanState:
     alarms: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     passed_over: dict[str, int] = field(default_factory=dict)
+    shadow: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,7 @@ class ScanResult:
     passed_over: int
     resumed_at_row: int
     seconds: float
+    shadow: dict[str, dict[str, int]]
 
 
 def scan(
@@ -114,6 +123,7 @@ def scan(
     *,
     overwrite: bool = False,
     restart: bool = False,
+    trusted_key: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> ScanResult:
     """Score every row of files and folders into one output file.
@@ -129,6 +139,8 @@ def scan(
         Replace an existing target.
     restart
         Throw away what an interrupted scan left.
+    trusted_key
+        Who must have signed the challengers.
     on_progress
         Called with the bytes read and the rows scored since the last call.
 
@@ -147,17 +159,21 @@ def scan(
         raise OutputError(f"{target} exists; give another name, or --force to replace it")
     inputs = find_inputs(paths, settings.format_name)
     scorer.threshold(settings.target_fpr)  # a rate without a threshold fails before any work
+    challengers = Challengers(settings.challengers, scorer, trusted_key)
     folder = target.with_name(target.name + ".partial")
-    state = _open_state(folder, _key(scorer, inputs, settings), restart)
+    state = _open_state(folder, _key(scorer, challengers, inputs, settings), restart)
     resumed_at_row = state.rows
     quarantine_path = target.with_name(target.name + ".quarantine.jsonl")
     try:
         quarantine = _open_quarantine(folder / "quarantine.jsonl", state)
-        sink = sink_type(folder, verdict_schema(scorer, settings.form), state.sink_position)
+        schema = _with_challengers(verdict_schema(scorer, settings.form), challengers)
+        sink = sink_type(folder, schema, state.sink_position)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
     with _writing(target, sink, quarantine, folder):
-        _scan_all(scorer, inputs, settings, state, sink, quarantine, folder, on_progress)
+        _scan_all(
+            scorer, challengers, inputs, settings, state, sink, quarantine, folder, on_progress
+        )
         quarantine.close()
         sink.finish(target)
         if (folder / "quarantine.jsonl").exists():
@@ -175,6 +191,7 @@ def scan(
         quarantine.passed_over.total(),
         resumed_at_row,
         time.monotonic() - started,
+        state.shadow,
     )
 
 
@@ -199,6 +216,7 @@ def _writing(target: Path, sink: Sink, quarantine: Quarantine, folder: Path) -> 
 
 def _scan_all(
     scorer: Scorer,
+    challengers: Challengers,
     inputs: list[Path],
     settings: ScanSettings,
     state: ScanState,
@@ -215,6 +233,7 @@ def _scan_all(
             path = inputs[state.file]
             for chunk in _chunks(path, settings, wanted, quarantine, state, len(inputs) > 1):
                 batch = verdict_batch(scorer, chunk, path, form)
+                batch = _challenged(batch, chunk, challengers, form, state)
                 sink.write(batch)
                 state.cursor = chunk.cursor
                 state.rows += batch.num_rows
@@ -230,6 +249,34 @@ def _scan_all(
                         "run the same command again to go on from there"
                     )
             state.file, state.cursor = state.file + 1, 0
+
+
+def _with_challengers(schema: pa.Schema, challengers: Challengers) -> pa.Schema:
+    for number in range(1, len(challengers.scorers) + 1):
+        schema = schema.append(pa.field(f"challenger_{number}_badness", pa.float32()))
+        schema = schema.append(pa.field(f"challenger_{number}_alarm", pa.bool_()))
+    return schema
+
+
+def _challenged(
+    batch: pa.RecordBatch,
+    chunk: Chunk,
+    challengers: Challengers,
+    form: VerdictForm,
+    state: ScanState,
+) -> pa.RecordBatch:
+    """Return the verdicts with those of challengers behind them, and count."""
+    if not challengers:
+        return batch
+    before, columns = batch.column("alarm").to_pylist(), list(batch.columns)
+    for name, scorer in challengers.scorers.items():
+        found = verdict_columns(scorer, chunk.text, form)
+        columns += [found["badness"], found["alarm"]]
+        counts = state.shadow.setdefault(name, {})
+        for pair, n in count_pairs(before, found["alarm"].to_pylist()).items():
+            counts[pair] = counts.get(pair, 0) + n
+    schema = _with_challengers(batch.schema, challengers)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _chunks(
@@ -253,10 +300,14 @@ def _chunks(
 # --- state ------------------------------------------------------------------------------------
 
 
-def _key(scorer: Scorer, inputs: list[Path], settings: ScanSettings) -> dict[str, Any]:
+def _key(
+    scorer: Scorer, challengers: Challengers, inputs: list[Path], settings: ScanSettings
+) -> dict[str, Any]:
     files = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in inputs]
-    chosen = {k: v for k, v in asdict(settings).items() if k != "threads"}
+    chosen = {k: v for k, v in asdict(settings).items() if k not in ("threads", "challengers")}
     key = {"bundle": scorer.sha256, "inputs": files, "settings": chosen}
+    if challengers:
+        key["challengers"] = [found.sha256 for found in challengers.scorers.values()]
     return dict(json.loads(json.dumps(key)))
 
 

@@ -77,6 +77,15 @@ class Opinion:
 
 
 @dataclass(frozen=True)
+class StoredEvent:
+    """What is kept of an event: its text, and what it came with."""
+
+    text: bytes
+    group: str | None
+    source: str | None
+
+
+@dataclass(frozen=True)
 class OpinionBatch:
     """Opinions as arrays.
 

@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from buckler.errors import InputError, MissingExtraError, OutputError
-from buckler.labels.opinion import Labeler, Opinion, OpinionBatch
+from buckler.labels.opinion import Labeler, Opinion, OpinionBatch, StoredEvent
 from buckler.labels.rows import IDS_A_QUERY, Row, as_batch, check_arrays, new_verdicts
 from buckler.labels.schema import EVENTS, LABELERS, OPINIONS, TASKS, migrate
 from buckler.tasks import Task
@@ -243,12 +243,16 @@ class LabelStore:
 
     def texts(self, ids: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the stored texts of these events."""
-        found: dict[bytes, bytes] = {}
+        return {event_id: event.text for event_id, event in self.events(ids).items()}
+
+    def events(self, ids: Iterable[bytes]) -> dict[bytes, StoredEvent]:
+        """Return these events, those that are kept."""
+        found: dict[bytes, StoredEvent] = {}
         iterator = iter(ids)
         with self.reading() as connection:
             while part := list(islice(iterator, IDS_A_QUERY)):
-                query = select(EVENTS.c.id, EVENTS.c.text).where(EVENTS.c.id.in_(part))
-                found.update((bytes(r.id), bytes(r.text)) for r in connection.execute(query))
+                for r in connection.execute(select(EVENTS).where(EVENTS.c.id.in_(part))):
+                    found[bytes(r.id)] = StoredEvent(bytes(r.text), r.group_name, r.source)
         return found
 
     def counts(self) -> list[tuple[str, Labeler, int, float]]:

@@ -9,9 +9,10 @@ from buckler.events import Events, Quarantine, collect_events, find_inputs
 from buckler.events.splitting import Leaks, check_leaks, deduplicate, split_by_group, split_by_time
 from buckler.labels import LabelStore
 from buckler.learning.recipe import LabelsSection, Recipe
-from buckler.learning.stages import file_digest
+from buckler.learning.stages import StageOutput, file_digest
 from buckler.learning.stored_events import load_events, save_events
 from buckler.learning.targets import with_opinions
+from buckler.learning.verdicts import without_judged
 from buckler.tasks import Task
 
 # --- read -------------------------------------------------------------------------------------
@@ -95,12 +96,21 @@ def label(
 
 
 def split(
-    folder: Path, training_source: Path, test_source: Path, recipe: Recipe, task: Task
+    folder: Path,
+    training_source: Path,
+    test_source: Path,
+    verdicts: StageOutput | None,
+    recipe: Recipe,
+    task: Task,
 ) -> dict[str, Any]:
     """Leave repetitions out, and part training from test."""
     settings = recipe.split
     training = _labelled(load_events(training_source / "train.arrow", task))
     summary: dict[str, Any] = {}
+    if verdicts is not None:
+        before = len(training)
+        training = without_judged(training, verdicts.folder, task)
+        summary["judged_by_analysts"] = before - len(training)
     if settings.deduplicate != "none":
         found = deduplicate(training, near=settings.deduplicate == "near")
         training = found.events

@@ -69,9 +69,22 @@ class Decision:
 
 
 def decide(
-    champion: Scorer, candidate: Scorer, tests: Sequence[tuple[str, Events]], task: Task
+    champion: Scorer,
+    candidate: Scorer,
+    tests: Sequence[tuple[str, Events]],
+    task: Task,
+    *,
+    guards: Sequence[tuple[str, Events]] = (),
 ) -> Decision:
     """Compare a candidate with the deployed bundle.
+
+    Parameters
+    ----------
+    tests
+        Any of these can promote, and refuse.
+    guards
+        These can only refuse: events that were chosen because the deployed bundle was unsure of
+        them make any other look better.
 
     Raises
     ------
@@ -87,9 +100,11 @@ def decide(
             )
     if not tests:
         raise InputError("a promotion needs labelled events to compare on")
-    compared = tuple(_paired(champion, candidate, name, events, task) for name, events in tests)
+    compared = tuple(
+        _paired(champion, candidate, name, events, task) for name, events in [*tests, *guards]
+    )
     worse = [pair for pair in compared if pair.worse]
-    better = [pair for pair in compared if pair.better]
+    better = [pair for pair in compared[: len(tests)] if pair.better]
     if worse:
         return Decision(False, f"worse on {_said(worse[0])}", compared)
     if better:

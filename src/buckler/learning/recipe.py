@@ -7,14 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from buckler.attacks import get_attacks
 from buckler.bundle.manifest import HEAD_NAME, MAX_HEADS
-from buckler.errors import SettingsError
 from buckler.events.splitting import OnLeak
 from buckler.labels.merging import Merge
 from buckler.learning.distill import Distillation
 from buckler.learning.noise import Noise
 from buckler.learning.rounds import RoundSettings
 from buckler.learning.stages import file_digest
-from buckler.settings_file import read_settings
 from buckler.tasks import Task, get_task
 
 
@@ -63,6 +61,24 @@ class LabelsSection(_Section):
     store: str
     merge: Merge = Merge.DAWID_SKENE
     label_share: float = Field(default=0.0, ge=0, le=1)
+
+
+class VerdictsSection(_Section):
+    """Verdicts of analysts, which are learned beside the training rows.
+
+    Attributes
+    ----------
+    store
+        The label store that holds them.
+    hold_out
+        Share of their groups that is never learned from, so that it can measure; always the same.
+    weight
+        Of a verdict beside a training row.
+    """
+
+    store: str
+    hold_out: float = Field(default=0.3, ge=0, lt=1)
+    weight: float = Field(default=1.0, gt=0, le=100)
 
 
 class PoolSection(_Section):
@@ -306,6 +322,7 @@ class Recipe(_Section):
     output: Path = Path("out")
     data: DataSection
     labels: LabelsSection | None = None
+    verdicts: VerdictsSection | None = None
     pool: PoolSection | None = None
     teacher: TeacherSection | None = None
     synthesis: SynthesisSection | None = None
@@ -333,58 +350,3 @@ class Recipe(_Section):
         for names in (self.evaluation.attacks, asked.attacks, asked.variations):
             get_attacks(names, task.medium)
         return task
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe; paths in it become relative to its folder.
-
-    Raises
-    ------
-    SettingsError
-        If it cannot be read, or says what cannot be.
-    """
-    recipe = read_settings(path, Recipe)
-    names = [head.name for head in recipe.head]
-    if len(set(names)) < len(names):
-        raise SettingsError(f"{path}: head: every head needs a name of its own")
-    base = path.parent
-    recipe.data.train = [base / p for p in recipe.data.train]
-    recipe.data.test = [base / p for p in recipe.data.test]
-    recipe.output = base / recipe.output
-    if recipe.student.settings.get("pretrained"):
-        path = base / str(recipe.student.settings["pretrained"])
-        recipe.student = recipe.student.model_copy(update={"pretrained": str(path)})
-    if recipe.pool is not None:
-        if recipe.pool.rounds is not None and recipe.pool.distill.with_student:
-            raise SettingsError(f"{path}: pool: rounds and distill.with_student exclude each other")
-        recipe.pool.events = [base / p for p in recipe.pool.events]
-    if recipe.teacher is not None and recipe.teacher.settings is not None:
-        recipe.teacher.settings = base / recipe.teacher.settings
-    if recipe.synthesis is not None:
-        recipe.synthesis.specimens = [base / p for p in recipe.synthesis.specimens]
-        if recipe.synthesis.plan is not None:
-            recipe.synthesis.plan = base / recipe.synthesis.plan
-        if not recipe.synthesis.specimens and recipe.synthesis.by is None:
-            raise SettingsError(f"{path}: synthesis: name `specimens`, or a generator with `by`")
-    recipe.compare.upper_bound = [base / p for p in recipe.compare.upper_bound]
-    _check_teacher(recipe, path)
-    if recipe.labels is not None and "://" not in recipe.labels.store:
-        recipe.labels.store = str(base / recipe.labels.store)
-    if recipe.task.endswith(".toml"):
-        recipe.task = str(base / recipe.task)
-    return recipe
-
-
-def _check_teacher(recipe: Recipe, path: Path) -> None:
-    teacher = recipe.teacher
-    if teacher is None:
-        return
-    if recipe.labels is None:
-        raise SettingsError(f"{path}: a teacher needs [labels] with a store for its opinions")
-    if "pool" in teacher.on and recipe.pool is None:
-        raise SettingsError(f"{path}: teacher.on names the pool, and there is no [pool]")
-    if {"train", "test"} & set(teacher.on) and not recipe.data.test:
-        raise SettingsError(
-            f"{path}: a teacher that is asked about training or test events needs data.test: else "
-            "test rows taken from the training data would get its word as their label"
-        )

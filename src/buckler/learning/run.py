@@ -1,18 +1,16 @@
 """Runs a recipe: from events to a bundle and a report; each stage is done once for its inputs."""
 
-import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from buckler.bundle.reader import VECTORS, read_bundle
-from buckler.bundle.writer import write_bundle, write_whole
+from buckler.bundle.reader import read_bundle
+from buckler.bundle.writer import write_whole
 from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
 from buckler.evaluation.report import Comparison
@@ -33,19 +31,18 @@ from buckler.learning.cross_fit import Extra, OnEpoch
 from buckler.learning.evaluate import (
     Evaluated,
     assess_scorer,
-    headline,
     leak_notes,
     write_report,
 )
-from buckler.learning.fit import fit_student
 from buckler.learning.heads import Learned, heads_table, learn_heads
-from buckler.learning.package import choose_deployed, write_fitted
 from buckler.learning.recipe import LabelsSection, Recipe
 from buckler.learning.stages import StageOutput, Stages, file_digest
 from buckler.learning.stored_events import load_events
-from buckler.learning.synthesise import kept_specimens, make_specimens, proof_summary
-from buckler.learning.teach import Lesson, teach_stage
-from buckler.runtime import Scorer, load
+from buckler.learning.synthesise import kept_specimens, make_specimens
+from buckler.learning.teach import teach_stage
+from buckler.learning.train import bundle_with_metrics, train_student
+from buckler.learning.verdicts import part_verdicts, verdict_examples
+from buckler.runtime import load
 from buckler.tasks import Task
 from buckler.teachers import get_teacher
 
@@ -70,6 +67,8 @@ class Run:
         What it catches under attack, where that was asked for.
     heads
         What the further questions are answered like.
+    verdicts
+        Folder of analysts' verdicts, parted; None where the recipe names none.
     """
 
     bundle: Path
@@ -79,14 +78,7 @@ class Run:
     comparison: Comparison | None = None
     robustness: list[Robustness] = field(default_factory=list)
     heads: tuple[dict[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class _Hooks:
-    """What a run tells while it works."""
-
-    on_read: Callable[[int], None] | None
-    on_epoch: OnEpoch | None
+    verdicts: Path | None = None
 
 
 def run_recipe(
@@ -104,7 +96,6 @@ def run_recipe(
         If the recipe, the data or the output folder do not allow it; what was done stays done.
     """
     task = recipe.load_task()
-    hooks = _Hooks(on_read, on_epoch)
     stages = Stages(recipe.output / "stages")
     done: list[tuple[str, float, bool, dict[str, Any]]] = []
 
@@ -124,7 +115,7 @@ def run_recipe(
     read = step(
         "read-2",
         prepare.read_inputs(recipe, task),
-        lambda f: prepare.read(f, recipe, task, hooks.on_read),
+        lambda f: prepare.read(f, recipe, task, on_read),
     )
     speeds = _ask(recipe, task, read, tell, done) if recipe.teacher is not None else {}
     labelled, opinions = read, None
@@ -139,10 +130,16 @@ def run_recipe(
                     f, read.folder, store, task, labels, needed=recipe.pool is None
                 ),
             )
+    verdicts = _verdicts(recipe, task, read, step)
     split = step(
         "split-1",
-        {"events": labelled.key, "split": recipe.split.model_dump(), "seed": recipe.student.seed},
-        lambda f: prepare.split(f, labelled.folder, read.folder, recipe, task),
+        {
+            "events": labelled.key,
+            "split": recipe.split.model_dump(),
+            "seed": recipe.student.seed,
+            **({} if verdicts is None else {"verdicts": verdicts.key}),
+        },
+        lambda f: prepare.split(f, labelled.folder, read.folder, verdicts, recipe, task),
     )
     made: StageOutput | None = None
     if recipe.synthesis is not None:
@@ -167,7 +164,7 @@ def run_recipe(
                 recipe.student,
             ),
         )
-    specimens = _additions(made, split, recipe, task)
+    specimens = _additions(made, split, verdicts, recipe, task)
     taught: StageOutput | None = None
     if recipe.pool is not None:
         taught = step(
@@ -195,7 +192,9 @@ def run_recipe(
             "name": recipe.name or task.name,
             "student": recipe.student.model_dump(),
         },
-        lambda f: _train(f, split, taught, made, specimens, recipe, task, hooks, opinions),
+        lambda f: train_student(
+            f, split, taught, made, specimens, recipe, task, on_epoch, opinions
+        ),
     )
     learned = Learned()
     if recipe.head:
@@ -239,7 +238,7 @@ def run_recipe(
         done.append(("attack", time.monotonic() - started, False, {"models": len(attacked)}))
     tell("bundle")
     started = time.monotonic()
-    scorer = _bundle_with_metrics(train.folder / f"{name}.buckler", bundle, assessment, learned)
+    scorer = bundle_with_metrics(train.folder / f"{name}.buckler", bundle, assessment, learned)
     table = comparison(judges, assessment) if judges else None
     report = write_report(
         assessment,
@@ -253,7 +252,8 @@ def run_recipe(
     )
     write_whole(recipe.output / "card.md", read_bundle(bundle).entries["card.md"])
     done.append(("bundle", time.monotonic() - started, False, {}))
-    return Run(bundle, report, assessment, done, table, attacked, learned.figures)
+    folder = None if verdicts is None else verdicts.folder
+    return Run(bundle, report, assessment, done, table, attacked, learned.figures, folder)
 
 
 def _sides(split: StageOutput, task: Task) -> tuple[Events, Events]:
@@ -300,11 +300,36 @@ def _dumped(section: BaseModel | None) -> dict[str, Any] | None:
     return None if section is None else section.model_dump()
 
 
+def _verdicts(
+    recipe: Recipe, task: Task, read: StageOutput, step: Callable[..., StageOutput]
+) -> StageOutput | None:
+    """Part what analysts have judged into what is learned and what measures."""
+    section = recipe.verdicts
+    if section is None:
+        return None
+    with open_existing(section.store) as store:
+        return step(
+            "verdicts-1",
+            {
+                "read": read.key,
+                "opinions": store.digest(task),
+                "how": section.model_dump(exclude={"store"}),
+            },
+            lambda f: part_verdicts(f, store, read.folder, task, section),
+        )
+
+
 def _additions(
-    made: StageOutput | None, split: StageOutput, recipe: Recipe, task: Task
+    made: StageOutput | None,
+    split: StageOutput,
+    verdicts: StageOutput | None,
+    recipe: Recipe,
+    task: Task,
 ) -> Extra | None:
-    """Return what is learned beside labelled events: specimens, and attacked copies."""
+    """Return what is learned beside labelled events: verdicts, specimens, attacked copies."""
     found = []
+    if verdicts is not None and recipe.verdicts is not None:
+        found.append(verdict_examples(verdicts.folder, task, recipe.verdicts))
     if made is not None and recipe.synthesis is not None:
         found.append(kept_specimens(made.folder, task, recipe.synthesis.weight))
     if recipe.augmentation is not None:
@@ -312,76 +337,3 @@ def _additions(
         found += augmentation(rows, task, recipe.augmentation, recipe.student.seed)
     parts = [extra for extra in found if extra is not None]
     return reduce(lambda a, b: a.joined_with(b), parts) if parts else None
-
-
-# --- train and bundle -------------------------------------------------------------------------
-
-
-def _train(
-    folder: Path,
-    split: StageOutput,
-    taught: StageOutput | None,
-    made: StageOutput | None,
-    specimens: Extra | None,
-    recipe: Recipe,
-    task: Task,
-    hooks: _Hooks,
-    opinions: str | None,
-) -> dict[str, Any]:
-    student = recipe.student
-    checkpoints = recipe.output / "checkpoints"
-    lesson = Lesson(None, student.settings, None, {})
-    if taught is not None:
-        lesson = Lesson.load(taught.folder, task)
-    extra = lesson.extra
-    if specimens is not None:
-        extra = specimens if extra is None else extra.joined_with(specimens)
-    fitted = fit_student(
-        load_events(split.folder / "train.arrow", task),
-        task,
-        student.family,
-        {**lesson.settings, "checkpoints": str(checkpoints)},
-        extra=extra,
-        crossed=lesson.crossed,
-        folds=student.folds,
-        noise=student.noise,
-        seed=student.seed,
-        on_epoch=hooks.on_epoch,
-    )
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    name = recipe.name or task.name
-    thresholds = {t.target_fpr: t.value for t in fitted.thresholds if t.value is not None}
-    choose_deployed(thresholds, recipe.evaluation.deployed_fpr)
-    write_fitted(
-        folder / f"{name}.buckler",
-        fitted,
-        task,
-        deployed_fpr=recipe.evaluation.deployed_fpr,
-        provenance={
-            "data_digest": split.key,
-            "recipe_digest": sha256(recipe.model_dump_json().encode()).hexdigest(),
-            "student": f"{student.family} {lesson.settings}, {student.folds} folds, "
-            f"seed {student.seed}",
-            **({} if opinions is None else {"opinions_digest": opinions}),
-            **({} if recipe.teacher is None else {"teacher": recipe.teacher.kind}),
-            **({} if made is None else {"specimens": proof_summary(made.folder)}),
-        },
-    )
-    return {
-        "rows": fitted.n_rows,
-        "extra_examples": fitted.n_extra,
-        "suspect_labels": fitted.n_suspect,
-        "epochs": fitted.epochs,
-        "thresholds": {f"{k:g}": v for k, v in thresholds.items()},
-    }
-
-
-def _bundle_with_metrics(
-    source: Path, target: Path, assessment: Assessment, learned: Learned
-) -> Scorer:
-    """Write the final bundle: the trained one, with its heads, and its test figures in the card."""
-    bundle = read_bundle(source)
-    manifest = replace(bundle.manifest, metrics=headline(assessment), heads=learned.heads)
-    files = {**bundle.weights, **(learned.files or {}), VECTORS: bundle.entries[VECTORS]}
-    write_bundle(target, manifest, files)
-    return load(target)

@@ -9,6 +9,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter
 from starlette.concurrency import run_in_threadpool
 
+from buckler.deploy.challengers import count_pairs, decide_the_same
 from buckler.deploy.records import Wish, judge_values
 from buckler.deploy.served import Served
 from buckler.deploy.serving.bodies import ARROW, Body
@@ -42,7 +43,7 @@ class Shadow:
         self._of: dict[str, list[Served]] = {}
         for path in paths:
             scorer = load(path, trusted_key=trusted_key)
-            known = [s for s in served if _same(s, scorer.manifest)]
+            known = [s for s in served if decide_the_same(s.scorer.manifest, scorer.manifest)]
             if not known:
                 raise SettingsError(f"{path}: no served bundle decides the same")
             for champion in known:
@@ -78,28 +79,12 @@ class Shadow:
             before = await run_in_threadpool(_alarms, body, served, wish)
             for challenger in challengers:
                 after = await run_in_threadpool(_alarms, body, challenger, wish)
-                pairs = list(zip(before, after, strict=True))
-                for name, pair in _PAIRS.items():
-                    count = sum(found == pair for found in pairs)
-                    if count:
-                        self._events.labels(served.name, challenger.name, name).inc(count)
+                for name, count in count_pairs(before, after).items():
+                    self._events.labels(served.name, challenger.name, name).inc(count)
         except BucklerError as error:
             _LOG.warning("shadow", extra={"told": {"reason": str(error)}})
         finally:
             self._waiting -= 1
-
-
-_PAIRS = {
-    "both": (True, True),
-    "deployed": (True, False),
-    "challenger": (False, True),
-    "none": (False, False),
-}
-
-
-def _same(served: Served, manifest: object) -> bool:
-    ours = served.scorer.manifest
-    return all(getattr(ours, n) == getattr(manifest, n) for n in ("task", "classes", "bad"))
 
 
 def _alarms(body: Body, served: Served, wish: Wish) -> list[bool | None]:

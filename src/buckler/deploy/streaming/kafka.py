@@ -8,6 +8,7 @@ come twice; their ids (conventions) and the header `source` (topic, partition, o
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from buckler.deploy.challengers import Challengers
 from buckler.deploy.records import Records, Wish, judge_values, loads
 from buckler.deploy.served import Served
 from buckler.deploy.streaming.settings import KafkaSettings
@@ -46,6 +48,7 @@ class Counts:
     reloads: int = 0
     bundle: str = ""
     lag: dict[int, int] = field(default_factory=dict)
+    shadow: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 class _Outgoing(NamedTuple):
@@ -86,6 +89,8 @@ class KafkaWorker:
     ) -> None:
         self.settings, self.counts = settings, Counts()
         self._use(served)
+        self._challengers = Challengers(settings.challengers, served.scorer, served.trusted_key)
+        self.counts.shadow = self._challengers.counts
         self._wish = Wish(VerdictForm(settings.target_fpr, settings.with_text), settings.convention)
         self._on_batch = on_batch
         self._stop = stop if stop is not None else threading.Event()
@@ -154,7 +159,7 @@ class KafkaWorker:
 
     def _work(self, messages: Sequence[Message]) -> None:
         """Judge, produce and commit a batch; if it cannot be delivered, again and again."""
-        outgoing, told = self._judge(messages)
+        outgoing, told, judged = self._judge(messages)
         backoff = _FIRST_BACKOFF_S
         while True:
             try:
@@ -168,6 +173,10 @@ class KafkaWorker:
                 backoff = min(self.settings.backoff_s, backoff * 2)
                 self._producer = Producer(self._producer_settings)  # a fatal one stays fatal
         self._commit(messages)
+        if self._challengers and judged is not None:
+            values, made = judged
+            fields, target_fpr = self._served.fields, self.settings.target_fpr
+            self._challengers.look(values, made.verdicts, fields, target_fpr)
         counts = self.counts
         counts.messages += len(messages)
         counts.events += told.events
@@ -181,9 +190,12 @@ class KafkaWorker:
 
     # --- judging --------------------------------------------------------------------------------
 
-    def _judge(self, messages: Sequence[Message]) -> tuple[list[_Outgoing], Counts]:
+    def _judge(
+        self, messages: Sequence[Message]
+    ) -> tuple[list[_Outgoing], Counts, tuple[list[Any], Records] | None]:
+        """Return what to send, what to count, and what was judged, for challengers."""
         if self.settings.values == "arrow":
-            return self._judge_arrow(messages)
+            return *self._judge_arrow(messages), None
         if self.settings.values == "text":
             values: list[Any] = [_text(message.value()) for message in messages]
         else:
@@ -200,7 +212,7 @@ class KafkaWorker:
                 value = orjson.dumps(made.records[row])
                 outgoing.append(self._answer(message, value, sources[row]))
         outgoing += self._uncertain(messages, made, told)
-        return outgoing, told
+        return outgoing, told, (values, made)
 
     def _uncertain(
         self, messages: Sequence[Message], made: Records, told: Counts

@@ -32,6 +32,12 @@ def exporter(port: int, name: str) -> "Callable[[Counts], None] | None":
     }
     lag = Gauge("buckler_stream_lag", "Messages behind.", ("partition",), registry=registry)
     bundle = Gauge("buckler_bundle", "1.", ("bundle", "sha256"), registry=registry)
+    shadow = Gauge(
+        "buckler_stream_challenger",
+        "Events that a challenger judged too, by who raised an alarm.",
+        ("challenger", "alarm"),
+        registry=registry,
+    )
     start_http_server(port, addr="127.0.0.1", registry=registry)
 
     def tell(counts: "Counts") -> None:
@@ -39,6 +45,9 @@ def exporter(port: int, name: str) -> "Callable[[Counts], None] | None":
             gauge.set(getattr(counts, what))
         bundle.clear()
         bundle.labels(name, counts.bundle).set(1)
+        for challenger, pairs in counts.shadow.items():
+            for pair, n in pairs.items():
+                shadow.labels(challenger, pair).set(n)
         for partition, behind in counts.lag.items():
             lag.labels(str(partition)).set(behind)
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
+from buckler.deploy.challengers import Challengers
 from buckler.deploy.conventions import Judged, bulk_lines
 from buckler.deploy.fields import Fields
 from buckler.deploy.records import Records, Wish, judge_values, loads
@@ -39,6 +40,8 @@ class PipeSettings:
         Lines without the fields are other kinds of events: no answer, and no error.
     index
         Write for Elasticsearch's bulk interface, into this index.
+    challengers
+        Judge too, after the answer; only counts stay.
     """
 
     fields: Fields
@@ -48,6 +51,7 @@ class PipeSettings:
     only_alarms: bool = False
     pass_over: bool = False
     index: str = ""
+    challengers: Challengers | None = None
 
 
 @dataclass
@@ -76,8 +80,10 @@ def run_pipe(
     """
     counts = PipeCounts()
     for lines in batches(source, settings.batch_events, settings.batch_s, stop):
-        sink.write(b"".join(_answers(lines, scorer, settings, counts)))
+        judged = _judged(lines, scorer, settings, counts)
+        sink.write(b"".join(_answers(judged, scorer, settings)))
         sink.flush()
+        _challenge(judged, settings)
     return counts
 
 
@@ -97,7 +103,9 @@ def run_into_partitions(
     """
     counts = PipeCounts()
     for lines in batches(source, settings.batch_events, settings.batch_s, stop, idle=True):
-        partitions.write(list(_rows(lines, scorer, settings, counts)))
+        judged = _judged(lines, scorer, settings, counts)
+        partitions.write(list(_rows(judged, settings)))
+        _challenge(judged, settings)
     partitions.flush()
     return counts
 
@@ -153,9 +161,20 @@ def batches(
         yield waiting
 
 
+_Judged = tuple[list[Any], Records, list[int]]
+
+
+def _challenge(judged: _Judged, settings: PipeSettings) -> None:
+    """Let challengers judge what was answered."""
+    values, made, _ = judged
+    if settings.challengers is not None and values:
+        target_fpr = settings.wish.form.target_fpr
+        settings.challengers.look(values, made.verdicts, settings.fields, target_fpr)
+
+
 def _judged(
     lines: Sequence[bytes], scorer: Scorer, settings: PipeSettings, counts: PipeCounts
-) -> tuple[list[Any], Records, list[int]]:
+) -> _Judged:
     """Return the values of lines, what came of them, and which rows are to be answered."""
     values: list[Any] = [loads(line) if line.strip() else None for line in lines]
     made = judge_values(values, scorer, settings.fields, settings.wish)
@@ -175,10 +194,8 @@ def _judged(
     return values, made, rows
 
 
-def _rows(
-    lines: Sequence[bytes], scorer: Scorer, settings: PipeSettings, counts: PipeCounts
-) -> Iterator[dict[str, Any]]:
-    values, made, rows = _judged(lines, scorer, settings, counts)
+def _rows(judged: _Judged, settings: PipeSettings) -> Iterator[dict[str, Any]]:
+    values, made, rows = judged
     now = datetime.now(UTC)
     for row in rows:
         verdict = made.verdicts[row]
@@ -192,10 +209,8 @@ def _rows(
         yield told
 
 
-def _answers(
-    lines: Sequence[bytes], scorer: Scorer, settings: PipeSettings, counts: PipeCounts
-) -> Iterator[bytes]:
-    values, made, rows = _judged(lines, scorer, settings, counts)
+def _answers(judged: _Judged, scorer: Scorer, settings: PipeSettings) -> Iterator[bytes]:
+    values, made, rows = judged
     for row in rows:
         verdict = made.verdicts[row]
         if settings.index:

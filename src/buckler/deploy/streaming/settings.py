@@ -41,6 +41,9 @@ class KafkaSettings(BaseSettings):
         A batch is judged when it holds so many messages, or so much time has passed.
     backoff_s
         The longest wait before a batch that could not be delivered is tried again.
+    challengers
+        Bundles that judge too what was judged, after it was committed; only counts of alarms are
+        kept, for Prometheus. Not with arrow values.
     reload_s
         How often the bundle's file is looked at, between batches; 0 for never.
     metrics_port
@@ -68,6 +71,7 @@ class KafkaSettings(BaseSettings):
     batch_events: int = Field(default=5000, ge=1, le=1_000_000)
     batch_s: float = Field(default=0.2, gt=0, le=60)
     backoff_s: float = Field(default=30, gt=0, le=3600)
+    challengers: list[Path] = []
     reload_s: float = Field(default=2, ge=0, le=3600)
     metrics_port: int = Field(default=0, ge=0, le=65535)
     client: dict[str, str | int | float | bool] = {}
@@ -83,8 +87,9 @@ class KafkaSettings(BaseSettings):
         low, high = self.uncertain
         if not 0 <= low < high <= 1:
             raise ValueError("uncertain must be two rising numbers from 0 to 1")
-        if self.values == "arrow" and (self.uncertain_topic or self.convention != "plain"):
-            raise ValueError("arrow values have neither an uncertain topic nor a convention")
+        alone = self.uncertain_topic or self.convention != "plain" or self.challengers
+        if self.values == "arrow" and alone:
+            raise ValueError("arrow values: no uncertain topic, no convention, no challengers")
         return self
 
 
@@ -96,7 +101,7 @@ def read_kafka_settings(file: Path | None) -> KafkaSettings:
     SettingsError
         If they make no sense.
     """
-    return layered(KafkaSettings, _Environment, file, {})
+    return layered(KafkaSettings, _Environment, file, {}, ("challengers",))
 
 
 class _Environment(KafkaSettings):

@@ -1,0 +1,65 @@
+"""`buckler learn`: verdicts of analysts train a candidate; the better bundle is deployed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from buckler.cli.console import out, safe
+from buckler.cli.options import TrustedKey
+from buckler.cli.registry import print_decision
+from buckler.cli.results import print_run
+from buckler.cli.run import run_with_progress
+from buckler.deploy.registry import Registry
+from buckler.errors import SettingsError
+from buckler.learning.recipe_file import read_recipe
+
+
+def learn(
+    recipe: Annotated[Path, typer.Argument(help="The recipe.")] = Path("buckler.toml"),
+    from_review: Annotated[
+        bool, typer.Option("--from-review", help="Learn from the verdicts in the label store.")
+    ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", "-s", help="The label store.", envvar="BUCKLER_LABELS"),
+    ] = None,
+    root: Annotated[
+        str, typer.Option("--registry", "-r", help="A folder, or s3://bucket/registry.")
+    ] = "registry",
+    name: Annotated[
+        str | None, typer.Option("--name", help="In the registry; by default the recipe's.")
+    ] = None,
+    hold_out: Annotated[
+        float, typer.Option(help="Share of the judged groups that only measures.", min=0, max=0.9)
+    ] = 0.3,
+    weight: Annotated[
+        float, typer.Option(help="Of a verdict beside a training row.", min=0.01, max=100)
+    ] = 1.0,
+    trusted_key: TrustedKey = None,
+) -> None:
+    """Train again, compare with the deployed bundle, promote if better; exit code 1 if not."""
+    from buckler.review.relearn import learn_from_review
+
+    if not from_review:
+        raise SettingsError("say what to learn from: --from-review")
+    read = read_recipe(recipe)
+    where = store or (read.labels.store if read.labels is not None else "labels.db")
+    registry = Registry(root, name or read.name or read.task)
+    found = learn_from_review(
+        read,
+        where,
+        registry,
+        run_with_progress,
+        hold_out=hold_out,
+        weight=weight,
+        trusted_key=trusted_key,
+    )
+    print_run(found.run)
+    out.print()
+    if found.decision is not None:
+        print_decision(found.decision)
+    out.print(f"{found.entry.action}: {safe(found.entry.reason, 300)}")
+    if found.entry.action == "refuse":
+        raise typer.Exit(1)
+    out.print(f"deployed: {registry.live}")

@@ -1,0 +1,94 @@
+"""The stage that trains the student, and the bundle that comes of it."""
+
+import shutil
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from buckler.bundle.reader import VECTORS, read_bundle
+from buckler.bundle.writer import write_bundle
+from buckler.evaluation.assess import Assessment
+from buckler.learning.cross_fit import Extra, OnEpoch
+from buckler.learning.evaluate import headline
+from buckler.learning.fit import fit_student
+from buckler.learning.heads import Learned
+from buckler.learning.package import choose_deployed, write_fitted
+from buckler.learning.recipe import Recipe
+from buckler.learning.stages import StageOutput
+from buckler.learning.stored_events import load_events
+from buckler.learning.synthesise import proof_summary
+from buckler.learning.teach import Lesson
+from buckler.runtime import Scorer, load
+from buckler.tasks import Task
+
+
+def train_student(
+    folder: Path,
+    split: StageOutput,
+    taught: StageOutput | None,
+    made: StageOutput | None,
+    specimens: Extra | None,
+    recipe: Recipe,
+    task: Task,
+    on_epoch: OnEpoch | None,
+    opinions: str | None,
+) -> dict[str, Any]:
+    """Fit the student and write its bundle; return the summary of the stage."""
+    student = recipe.student
+    checkpoints = recipe.output / "checkpoints"
+    lesson = Lesson(None, student.settings, None, {})
+    if taught is not None:
+        lesson = Lesson.load(taught.folder, task)
+    extra = lesson.extra
+    if specimens is not None:
+        extra = specimens if extra is None else extra.joined_with(specimens)
+    fitted = fit_student(
+        load_events(split.folder / "train.arrow", task),
+        task,
+        student.family,
+        {**lesson.settings, "checkpoints": str(checkpoints)},
+        extra=extra,
+        crossed=lesson.crossed,
+        folds=student.folds,
+        noise=student.noise,
+        seed=student.seed,
+        on_epoch=on_epoch,
+    )
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    name = recipe.name or task.name
+    thresholds = {t.target_fpr: t.value for t in fitted.thresholds if t.value is not None}
+    choose_deployed(thresholds, recipe.evaluation.deployed_fpr)
+    write_fitted(
+        folder / f"{name}.buckler",
+        fitted,
+        task,
+        deployed_fpr=recipe.evaluation.deployed_fpr,
+        provenance={
+            "data_digest": split.key,
+            "recipe_digest": sha256(recipe.model_dump_json().encode()).hexdigest(),
+            "student": f"{student.family} {lesson.settings}, {student.folds} folds, "
+            f"seed {student.seed}",
+            **({} if opinions is None else {"opinions_digest": opinions}),
+            **({} if recipe.teacher is None else {"teacher": recipe.teacher.kind}),
+            **({} if made is None else {"specimens": proof_summary(made.folder)}),
+        },
+    )
+    return {
+        "rows": fitted.n_rows,
+        "extra_examples": fitted.n_extra,
+        "suspect_labels": fitted.n_suspect,
+        "epochs": fitted.epochs,
+        "thresholds": {f"{k:g}": v for k, v in thresholds.items()},
+    }
+
+
+def bundle_with_metrics(
+    source: Path, target: Path, assessment: Assessment, learned: Learned
+) -> Scorer:
+    """Write the final bundle: the trained one, with its heads, and its test figures in the card."""
+    bundle = read_bundle(source)
+    manifest = replace(bundle.manifest, metrics=headline(assessment), heads=learned.heads)
+    files = {**bundle.weights, **(learned.files or {}), VECTORS: bundle.entries[VECTORS]}
+    write_bundle(target, manifest, files)
+    return load(target)

@@ -1,0 +1,294 @@
+"""The queue to other annotation tools, and their verdicts back: Label Studio and Argilla."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from sqlalchemy import select, update
+
+from buckler.bundle.writer import write_whole
+from buckler.errors import InputError
+from buckler.events import Quarantine
+from buckler.labels import Labeler
+from buckler.labels.rows import IDS_A_QUERY
+from buckler.review.queue import Item, Queue, as_item
+from buckler.review.schema import ITEMS, State
+from buckler.review.verdicts import MAX_NOTE
+from buckler.tasks import Task
+
+MAX_BYTES = 256 << 20
+_MAX_TEXT = 100_000
+_LABEL, _TEXT = "label", "text"
+
+
+class Tool(StrEnum):
+    """Which tool."""
+
+    LABEL_STUDIO = "label-studio"
+    ARGILLA = "argilla"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What somebody said of an event in another tool.
+
+    Attributes
+    ----------
+    event_id
+        As we sent it; None where the record lost it.
+    at_s
+        When, in seconds since 1970.
+    """
+
+    event_id: bytes | None
+    text: str
+    label: str
+    who: str
+    note: str
+    at_s: int
+
+
+def export_queue(queue: Queue, tool: Tool, target: Path, limit: int) -> int:
+    """Write the items that wait, those of most value first; return how many.
+
+    Label Studio gets its tasks with our verdict as prediction, and beside it the labelling
+    interface (``.xml``); Argilla records for ``Dataset.records.log``.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    query = (
+        select(ITEMS)
+        .where(ITEMS.c.task_id == queue.task_id, ITEMS.c.state == State.OPEN)
+        .order_by(ITEMS.c.value.desc(), ITEMS.c.id.desc())
+        .limit(limit)
+    )
+    with queue.store.reading() as connection:
+        items = [as_item(row) for row in connection.execute(query)]
+    texts = queue.store.texts([item.event_id for item in items])
+    form = _FORMS[tool][0]
+    records = [
+        form(item, queue.task.readable(texts.get(item.event_id, b""))[:_MAX_TEXT], queue.task)
+        for item in items
+    ]
+    write_whole(target, json.dumps(records, ensure_ascii=False, indent=1).encode())
+    if tool is Tool.LABEL_STUDIO:
+        write_whole(target.with_suffix(".xml"), labelling_interface(queue.task).encode())
+    return len(records)
+
+
+def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantine) -> int:
+    """Take what people said in another tool over as opinions; return how many are new.
+
+    The event that an answer is about must be one that the store knows, or its text given whole;
+    its item leaves the queue.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is not the tool's export.
+    """
+    task, store, added = queue.task, queue.store, 0
+    by_person: dict[str, list[tuple[bytes, int, Answer]]] = {}
+    for row, record in enumerate(_records(source), 1):
+        try:
+            answers = list(_FORMS[tool][1](record))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            quarantine.add(source, row, f"no record of {tool}", json.dumps(record)[:200])
+            continue
+        if not answers:
+            quarantine.pass_over("records without an answer")
+        for answer in answers:
+            try:
+                label = task.class_index(answer.label)
+            except InputError:
+                reason = f"label {answer.label[:40]!r} is no class of {task.name}"
+                quarantine.add(source, row, reason, answer.text)
+                continue
+            event_id = answer.event_id or _id_of(answer.text)
+            by_person.setdefault(answer.who, []).append((event_id, label, answer))
+    for who, said in by_person.items():
+        ids = [event_id for event_id, _, _ in said]
+        known = set(store.texts(ids))
+        new = [(i, a.text.encode("utf-8", "replace")) for i, _, a in said if i == _id_of(a.text)]
+        store.add_events([i for i, _ in new], [text for _, text in new])
+        known |= {i for i, _ in new}
+        kept = [each for each in said if each[0] in known]
+        for _ in range(len(said) - len(kept)):
+            quarantine.add(source, 0, "an event that the store does not know")
+        if not kept:
+            continue
+        with store.transaction() as connection:
+            added += store.add_arrays(
+                task,
+                Labeler(who[:100], str(tool), "human"),
+                [i for i, _, _ in kept],
+                np.eye(len(task.classes), dtype=np.float32)[[label for _, label, _ in kept]],
+                rationales=[a.note[:MAX_NOTE] or None for _, _, a in kept],
+                created_s=[a.at_s for _, _, a in kept],
+            )
+            for label in {label for _, label, _ in kept}:
+                _close(connection, queue, [i for i, k, _ in kept if k == label], label)
+    return added
+
+
+def labelling_interface(task: Task) -> str:
+    """Return the configuration of a Label Studio project for a task."""
+    choices = "\n".join(f"    <Choice value={quoteattr(name)}/>" for name in task.classes)
+    return (
+        f'<View>\n  <Text name="{_TEXT}" value="$text"/>\n'
+        f'  <Choices name="{_LABEL}" toName="{_TEXT}" choice="single" required="true">\n'
+        f"{choices}\n  </Choices>\n</View>\n"
+    )
+
+
+# --- Label Studio --------------------------------------------------------------------------------
+
+
+def _studio_task(item: Item, text: str, task: Task) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "data": {"text": text, "event_id": item.event_id.hex(), "reason": item.reason}
+    }
+    if not item.blind:
+        choice = {"choices": [task.class_names[item.label]]}
+        result = {
+            "from_name": _LABEL,
+            "to_name": _TEXT,
+            "type": "choices",
+            "value": choice,
+        }
+        record["predictions"] = [
+            {"model_version": "buckler", "score": round(item.badness, 6), "result": [result]}
+        ]
+    return record
+
+
+def _studio_answers(record: dict[str, Any]) -> Iterator[Answer]:
+    data = record["data"]
+    for annotation in record.get("annotations") or []:
+        if annotation.get("was_cancelled"):
+            continue
+        by = annotation.get("completed_by")
+        who = str(by.get("email") or by.get("id")) if isinstance(by, dict) else str(by)
+        for result in annotation.get("result") or []:
+            if result.get("type") != "choices" or result.get("from_name") != _LABEL:
+                continue
+            notes = [
+                " ".join(map(str, other["value"].get("text", [])))
+                for other in annotation["result"]
+                if other.get("type") == "textarea"
+            ]
+            yield Answer(
+                _event_id(data.get("event_id")),
+                str(data.get("text", "")),
+                str(result["value"]["choices"][0]),
+                f"label-studio:{who}",
+                " ".join(notes),
+                _seconds(annotation.get("created_at")),
+            )
+
+
+# --- Argilla -------------------------------------------------------------------------------------
+
+
+def _argilla_record(item: Item, text: str, task: Task) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "id": item.event_id.hex(),
+        "fields": {"text": text},
+        "metadata": {"reason": item.reason},
+        "suggestions": {},
+        "responses": {},
+        "vectors": {},
+    }
+    if not item.blind:
+        suggestion = {
+            "value": task.class_names[item.label],
+            "score": round(item.badness, 6),
+            "agent": "buckler",
+        }
+        record["suggestions"] = {_LABEL: suggestion}
+    return record
+
+
+def _argilla_answers(record: dict[str, Any]) -> Iterator[Answer]:
+    for response in (record.get("responses") or {}).get(_LABEL) or []:
+        if response.get("status", "submitted") not in ("submitted", None):
+            continue
+        yield Answer(
+            _event_id(record.get("id")),
+            str(record["fields"].get("text", "")),
+            str(response["value"]),
+            f"argilla:{response.get('user_id') or 'unknown'}",
+            "",
+            _seconds(record.get("updated_at")),
+        )
+
+
+_Form = tuple[
+    Callable[[Item, str, Task], dict[str, Any]], Callable[[dict[str, Any]], Iterator[Answer]]
+]
+_FORMS: dict[Tool, _Form] = {
+    Tool.LABEL_STUDIO: (_studio_task, _studio_answers),
+    Tool.ARGILLA: (_argilla_record, _argilla_answers),
+}
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _records(source: Path) -> list[Any]:
+    try:
+        if source.stat().st_size > MAX_BYTES:
+            raise InputError(f"{source}: larger than {MAX_BYTES >> 20} MiB; export it in parts")
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{source}: cannot be read ({error})") from error
+    try:
+        if text.lstrip()[:1] == "[":
+            return list(json.loads(text))
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source}: not JSON ({str(error)[:100]})") from error
+
+
+def _event_id(value: object) -> bytes | None:
+    try:
+        found = bytes.fromhex(str(value))
+    except ValueError:
+        return None
+    return found if len(found) == 16 else None
+
+
+def _id_of(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def _seconds(value: object) -> int:
+    try:
+        return int(datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return int(time.time())
+
+
+def _close(connection: Any, queue: Queue, ids: list[bytes], label: int) -> None:
+    """Take what was judged elsewhere out of the queue."""
+    for start in range(0, len(ids), IDS_A_QUERY):
+        connection.execute(
+            update(ITEMS)
+            .where(
+                ITEMS.c.task_id == queue.task_id,
+                ITEMS.c.event_id.in_(ids[start : start + IDS_A_QUERY]),
+                ITEMS.c.state == State.OPEN,
+            )
+            .values(state=int(State.DONE), verdict=label, claimed_by=None, claimed_until=0)
+        )

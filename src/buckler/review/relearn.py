@@ -1,0 +1,145 @@
+"""Closes the loop: verdicts train a candidate, which is deployed only if it is surely better."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import select
+
+from buckler.deploy.registry import Entry, Registry
+from buckler.errors import InputError, SettingsError
+from buckler.events import Events, collect_events
+from buckler.events.duplicates import near_duplicate_clusters
+from buckler.labels import LabelStore, open_existing
+from buckler.labels.schema import TASKS
+from buckler.learning.promote import Decision, decide
+from buckler.learning.recipe import Recipe, VerdictsSection
+from buckler.learning.run import Run
+from buckler.learning.verdicts import held_out_verdicts
+from buckler.review.schema import ITEMS, Lane, migrate_review
+from buckler.runtime import load
+from buckler.tasks import Task
+
+LEAST = 20  # events that a set needs to say anything
+
+
+@dataclass(frozen=True)
+class Relearned:
+    """What came of it.
+
+    Attributes
+    ----------
+    run
+        The training.
+    decision
+        The comparison; None where nothing was deployed yet.
+    entry
+        What the registry says of it.
+    """
+
+    run: Run
+    decision: Decision | None
+    entry: Entry
+
+
+def learn_from_review(
+    recipe: Recipe,
+    store: str,
+    registry: Registry,
+    train: Callable[[Recipe], Run],
+    *,
+    hold_out: float = 0.3,
+    weight: float = 1.0,
+    trusted_key: Path | None = None,
+) -> Relearned:
+    """Train a candidate with the verdicts of analysts, and promote it if it is better.
+
+    Its test data must be the recipe's own, and frozen. It is compared there, and on held-out
+    verdicts: of events drawn by lot, and (to refuse only) of those chosen for their value.
+
+    Parameters
+    ----------
+    train
+        Runs a recipe.
+    hold_out, weight
+        See `VerdictsSection`.
+
+    Raises
+    ------
+    SettingsError
+        If the recipe names no test data.
+    InputError
+        If there is no verdict to learn from.
+    """
+    if not recipe.data.test:
+        raise SettingsError("learning from review needs frozen tests: name data.test in the recipe")
+    task = recipe.load_task()
+    with_verdicts = recipe.model_copy(
+        update={
+            "verdicts": VerdictsSection(store=store, hold_out=hold_out, weight=weight),
+            "output": recipe.output / "learn",
+        }
+    )
+    run = train(with_verdicts)
+    stage = next(summary for name, _, _, summary in run.stages if name.startswith("verdicts"))
+    if not stage.get("learned_from"):
+        raise InputError(f"{Path(store).name}: no verdict to learn from: {_said(stage)}")
+    counted = f"with {stage['learned_from']:,} judged events"
+    if registry.deployed() is None:
+        return Relearned(run, None, registry.promote(run.bundle, f"the first, {counted}"))
+    with registry.deployed_file() as path:
+        champion = load(path, trusted_key=trusted_key)
+    tests, guards = _sets(recipe, run, store, task)
+    found = decide(champion, load(run.bundle), tests, task, guards=guards)
+    act = registry.promote if found.promote else registry.refuse
+    return Relearned(run, found, act(run.bundle, f"{found.reason}; {counted}"))
+
+
+def _said(stage: dict[str, object]) -> str:
+    if not stage.get("judged"):
+        return "nobody has judged anything, or no texts are kept"
+    return f"of {stage['judged']:,} judged events, all are held out or too like a test"
+
+
+def _sets(
+    recipe: Recipe, run: Run, store: str, task: Task
+) -> tuple[list[tuple[str, Events]], list[tuple[str, Events]]]:
+    """Return the sets that can promote, and those that can only refuse."""
+    data = recipe.data
+    frozen = collect_events(
+        data.test,
+        task,
+        text_column=data.text_column,
+        label_column=data.label_column,
+        group_column=data.group_column,
+        format_name=data.format,
+    )
+    tests, guards = [("the frozen tests", frozen)], []
+    held = None if run.verdicts is None else held_out_verdicts(run.verdicts, task)
+    if held is not None:
+        with open_existing(store) as opened:
+            lot = _drawn_by_lot(opened, task, held)
+        drawn, chosen = held.take(np.flatnonzero(lot)), held.take(np.flatnonzero(~lot))
+        # Near-duplicates got the word that was said of one of them; that one is enough.
+        first = near_duplicate_clusters(chosen.texts) == np.arange(len(chosen))
+        chosen = chosen.take(np.flatnonzero(first))
+        if len(drawn) >= LEAST:
+            tests.append(("held-out verdicts, drawn by lot", drawn))
+        if len(chosen) >= LEAST:
+            guards.append(("held-out verdicts, chosen for their value", chosen))
+    return tests, guards
+
+
+def _drawn_by_lot(
+    store: LabelStore, task: Task, events: Events
+) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    with store.writing() as connection:
+        migrate_review(connection)
+        query = (
+            select(ITEMS.c.event_id)
+            .join(TASKS, TASKS.c.id == ITEMS.c.task_id)
+            .where(TASKS.c.name == task.name, ITEMS.c.lane != Lane.VALUE)
+        )
+        drawn = {bytes(i) for i in connection.scalars(query)}
+    return np.array([i in drawn for i in events.table.column("id").to_pylist()], bool)
