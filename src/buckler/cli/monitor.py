@@ -1,5 +1,8 @@
 """`buckler monitor`: is a bundle still as good as it was?"""
 
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,28 +13,69 @@ import typer
 from buckler.bundle.writer import write_whole
 from buckler.cli.console import out, safe, step_progress
 from buckler.cli.evaluate import task_of
-from buckler.cli.options import TrustedKey
+from buckler.cli.options import BudgetTokens, BudgetUsd, TrustedKey
 from buckler.cli.results import print_rows
+from buckler.cli.stream import stopping
+from buckler.deploy.fields import fields_of
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.report import Comparison
-from buckler.events import Quarantine, collect_events
+from buckler.events import Events, Quarantine, collect_events
+from buckler.labels import LabelStore
+from buckler.monitor.ask import Doubt, ask_in_doubt
 from buckler.monitor.report import decay, prometheus, report_html, report_json, watched_table
-from buckler.monitor.watch import Limits, Watched, watch, window_names
-from buckler.runtime import load
+from buckler.monitor.watch import Limits, Watched, watch, window_names, with_asked
+from buckler.runtime import Scorer, load
+from buckler.tasks import Task
+from buckler.teachers import Teacher, get_teacher
+from buckler.teachers.asking.limits import Budget
 
 _WINDOWS = ("month", "week", "day", "all")
 _SHOWN = ("window", "events", "PSI", "told apart", "alarm rate", "detection", "false alarms")
 
 
+@dataclass(frozen=True)
+class _Asking:
+    """Who is asked in doubt, and for how much."""
+
+    teacher: Teacher
+    store: str
+    number: int
+    budget: Budget
+
+
 def monitor(
     bundle: Annotated[Path, typer.Argument(help="A .buckler file.")],
-    current: Annotated[list[Path], typer.Argument(help="Events as they come now.")],
+    current: Annotated[
+        list[Path], typer.Argument(help="Events as they come now; - reads JSON lines as they come.")
+    ],
     reference: Annotated[
         list[Path],
         typer.Option("--reference", "-r", help="Events of when it was made, not trained on."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
     by: Annotated[str, typer.Option(help="Windows of time: month, week, day, or all.")] = "month",
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", help="Compare value by value of this column too."),
+    ] = None,
+    every: Annotated[
+        int, typer.Option(help="Of events as they come: how many make a window.", min=20)
+    ] = 5000,
+    ask: Annotated[
+        str | None,
+        typer.Option(help="A teacher to label samples where something is wrong: chat, encoder, …"),
+    ] = None,
+    ask_settings: Annotated[
+        Path | None, typer.Option("--ask-settings", help="The teacher's file.")
+    ] = None,
+    ask_number: Annotated[
+        int, typer.Option("--ask-number", help="Events of a sample.", min=2)
+    ] = 100,
+    store: Annotated[
+        str, typer.Option("--store", "-s", help="Where what it says is kept.")
+    ] = "labels.db",
+    budget_usd: BudgetUsd = None,
+    budget_tokens: BudgetTokens = None,
     trusted_key: TrustedKey = None,
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
     label_column: Annotated[
@@ -55,6 +99,11 @@ def monitor(
     task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
     if not task.bad:
         raise SettingsError(f"{task.name} has no bad class, so that there is no alarm to watch")
+    limits = Limits(least=least)
+    asking = None
+    if ask is not None:
+        budget = Budget(usd=budget_usd, tokens=budget_tokens)
+        asking = _Asking(get_teacher(ask, ask_settings, task), store, ask_number, budget)
     with step_progress() as progress, Quarantine() as quarantine:
         bar = progress.add_task("reading")
         read = partial(
@@ -63,43 +112,154 @@ def monitor(
             text_column=text_column,
             label_column=label_column,
             format_name=format_name,
+            keep=tuple(s for s in slices or () if s not in ("source", "group")),
             quarantine=quarantine,
         )
+        if current == [Path("-")]:
+            if slices or ask:
+                raise SettingsError("--slice and --ask are for files, not for events as they come")
+            found = _follow(
+                scorer, read(reference), task, text_column, output, every, limits, domain
+            )
+            if alarm_exit and found.windows[-1].alarms:
+                raise typer.Exit(1)
+            return
         then, now = read(reference), read(current)
         progress.update(bar, description="comparing")
         names = np.full(len(now), "all", object) if by == "all" else window_names(now, by)
-        found = watch(scorer, then, now, task, names, limits=Limits(least=least), domain=domain)
-    undated = int((names == None).sum())  # noqa: E711 - of each element
-    title = f"{scorer.manifest.name}: monitor"
-    write_whole(output / "monitor.json", report_json(title, found))
-    write_whole(output / "monitor.prom", prometheus(scorer.manifest.name, found))
-    _print(found)
+        found = watch(
+            scorer, then, now, task, names, limits=limits, domain=domain, slices=slices or ()
+        )
+        notes = _notes(found, names)
+        if asking is not None:
+            progress.update(bar, description="asking a teacher")
+            found, said = _ask(found, scorer, now, names, task, asking)
+            notes += said
     lead = f"{len(now):,} events by {by} against {len(then):,} of the reference."
-    notes = tuple(f"{name}: {n:,} events are too few to say anything." for name, n in found.skipped)
-    if undated:
-        notes += (f"{undated:,} events have no time and stand in no window.",)
+    _print(found)
     for note in notes:
-        out.print(f"note: {note}")
-    try:
-        write_whole(output / "monitor.html", report_html(title, lead, found, notes).encode())
-        out.print(f"report  {output / 'monitor.html'}")
-    except MissingExtraError as error:
-        out.print(f"report  no HTML: {error}")
-    out.print(f"        {output / 'monitor.json'}, monitor.prom")
+        out.print(f"note: {safe(note, 300)}")
+    _write(output, scorer, found, lead, notes, out.print)
     if quarantine.count:
         out.print(f"        {quarantine.summary()}")
     if alarm_exit and found.windows[-1].alarms:
         raise typer.Exit(1)
 
 
+def _notes(
+    found: Watched, names: "np.ndarray[tuple[int], np.dtype[np.object_]]"
+) -> tuple[str, ...]:
+    notes = tuple(f"{name}: {n:,} events are too few to say anything." for name, n in found.skipped)
+    undated = int((names == None).sum())  # noqa: E711 - of each element
+    if undated:
+        notes += (f"{undated:,} events have no time and stand in no window.",)
+    return notes
+
+
+def _ask(
+    found: Watched,
+    scorer: Scorer,
+    now: Events,
+    names: "np.ndarray[tuple[int], np.dtype[np.object_]]",
+    task: Task,
+    asking: _Asking,
+) -> tuple[Watched, tuple[str, ...]]:
+    """Ask about windows that alarm and have no labels."""
+    doubts = []
+    for window in found.windows:
+        if window.alarms and window.labelled is None:
+            part = now.take(np.flatnonzero(names == window.name))
+            alarms = scorer.alarms(scorer.score(part.table.column("text")))
+            doubts.append(Doubt(window.name, part, alarms))
+    if not doubts:
+        return found, ("No window is in doubt: no teacher was asked.",)
+    with LabelStore(asking.store) as store:
+        asked = ask_in_doubt(
+            doubts, asking.teacher, store, task, n=asking.number, budget=asking.budget
+        )
+    labeler = asking.teacher.labeler
+    note = f"{labeler.name} {labeler.version} was asked about {asked.asked:,} events"
+    note += f", {asked.new:,} of them for the first time"
+    note += f"; stopped: {asked.stopped}." if asked.stopped else "."
+    return with_asked(found, asked.windows), (note,)
+
+
+def _follow(
+    scorer: Scorer,
+    reference: Events,
+    task: Task,
+    text_column: str | None,
+    output: Path,
+    every: int,
+    limits: Limits,
+    domain: bool,
+) -> Watched:
+    """Compare events as they come, until they end or somebody says stop."""
+    from buckler.monitor.follow import Followed, follow
+
+    counts = Followed()
+    fields = fields_of(scorer, (text_column,) if text_column else ())
+    found: Watched | None = None
+    for found in follow(
+        scorer,
+        reference,
+        task,
+        fields,
+        sys.stdin.buffer,
+        stopping(),
+        every=every,
+        limits=limits,
+        domain=domain,
+        counts=counts,
+    ):
+        newest = found.windows[-1]
+        said = "; ".join(alarm.reason for alarm in newest.alarms) or "as it was"
+        out.print(f"{newest.name}: {newest.n:,} events, {safe(said, 300)}")
+        lead = (
+            f"{counts.judged:,} events as they came, against {len(reference):,} of the reference."
+        )
+        _write(output, scorer, found, lead, (), None)
+    unreadable = f", {counts.unreadable:,} could not be read" if counts.unreadable else ""
+    out.print(f"{counts.lines:,} lines{unreadable}; report: {output}")
+    if found is None:
+        raise SettingsError(f"too few events came: a window needs {limits.least}")
+    return found
+
+
+def _write(
+    output: Path,
+    scorer: Scorer,
+    found: Watched,
+    lead: str,
+    notes: tuple[str, ...],
+    say: Callable[[str], None] | None,
+) -> None:
+    title = f"{scorer.manifest.name}: monitor"
+    tell = say if say is not None else (lambda _: None)
+    write_whole(output / "monitor.json", report_json(title, found))
+    write_whole(output / "monitor.prom", prometheus(scorer.manifest.name, found))
+    try:
+        write_whole(output / "monitor.html", report_html(title, lead, found, notes).encode())
+        tell(f"report  {output / 'monitor.html'}")
+    except MissingExtraError as error:
+        tell(f"report  no HTML: {error}")
+    tell(f"        {output / 'monitor.json'}, monitor.prom")
+
+
 def _print(found: Watched) -> None:
-    whole = watched_table(found)
+    whole = watched_table(found.windows + found.slices)
     chosen = [whole.head.index(name) for name in _SHOWN]
     rows = [tuple(row[i] for i in chosen) for row in whole.rows]
     print_rows(Comparison(_SHOWN, rows))
     out.print()
-    for window in found.windows:
+    for window in found.windows + found.slices:
         for alarm in window.alarms:
-            out.print(f"{window.name}: {safe(alarm.reason, 200)}: {alarm.action}")
+            out.print(f"{safe(window.name, 80)}: {safe(alarm.reason, 200)}: {alarm.action}")
+        if window.asked is not None:
+            asked = window.asked
+            out.print(
+                f"{window.name}: by the teacher, precision {asked.precision.value:.3f} "
+                f"({asked.precision.low:.3f} to {asked.precision.high:.3f}), recall {asked.recall}"
+            )
     areas = ", ".join(f"{k} {v:.3f}" for k, v in decay(found).items() if v == v)
     out.print(f"area under time: {areas}")

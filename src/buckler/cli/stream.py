@@ -66,7 +66,7 @@ def stream(
     ] = False,
 ) -> None:
     """Judge events as they come; every event gets an answer, until it is told to stop."""
-    stop = _stopping()
+    stop = stopping()
     if source == "kafka":
         _kafka(bundle, trusted_key, settings, stop)
         return
@@ -123,7 +123,7 @@ def stream(
         raise typer.Exit(1)
 
 
-def _stopping() -> threading.Event:
+def stopping() -> threading.Event:
     """Return an event that SIGTERM and SIGINT set; a second one stops at once."""
     stop = threading.Event()
 

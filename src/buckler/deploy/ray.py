@@ -1,7 +1,6 @@
 """Ray Data: verdicts, and teachers' labels, for a dataset of any size, wherever its blocks lie."""
 
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 from buckler.deploy.tables import PREFIX, TableJudge
 from buckler.errors import InputError, SettingsError
 from buckler.events import Events
-from buckler.events.collect import EVENT_SCHEMA, events_from_table
+from buckler.events.collect import text_events
 from buckler.labels import Opinion
 from buckler.tasks import Task, get_task
 from buckler.teachers import Teacher, get_teacher
@@ -134,18 +133,7 @@ def _labelled(
 
 def _events(table: pa.Table, name: str, rows: list[int], task: Task) -> Events:
     chosen = table.take(pa.array(rows, pa.int64()))
-    text = chosen[name].cast(pa.large_binary()).combine_chunks()
-    ids = [blake2b(value, digest_size=16).digest() for value in text.to_pylist()]
-    n = len(rows)
-    columns = {
-        "id": pa.array(ids, pa.binary(16)),
-        "text": text,
-        "label": pa.nulls(n, pa.string()),
-        "group": pa.nulls(n, pa.string()),
-        "ts": pa.nulls(n, pa.int64()),
-        "source": pa.nulls(n, pa.string()),
-    }
-    return events_from_table(pa.table(columns, schema=EVENT_SCHEMA), task)
+    return text_events(chosen[name].cast(pa.large_binary()).combine_chunks(), task)
 
 
 def _path(settings: str | Path | None) -> Path | None:

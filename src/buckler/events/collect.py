@@ -1,6 +1,6 @@
 """Reads labelled or unlabelled data whole, for training and evaluation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -184,6 +184,55 @@ def events_from_table(table: pa.Table, task: Task) -> Events:
     index = {name: i for i, name in enumerate(task.class_names)}
     labels = [UNLABELLED if v is None else index[v] for v in table.column("label").to_pylist()]
     return Events(table, texts, np.array(labels, np.int32))
+
+
+def text_events(
+    texts: pa.Array | Sequence[bytes],
+    task: Task,
+    *,
+    ids: Sequence[bytes] | None = None,
+    labels: Sequence[str | None] | None = None,
+    groups: Sequence[str | None] | None = None,
+    sources: Sequence[str | None] | None = None,
+) -> Events:
+    """Return events from texts that came by another way than a file; what is not given is null.
+
+    Parameters
+    ----------
+    ids
+        16 bytes each; by default the hash of the text, as for files.
+    labels
+        Class names.
+    """
+    column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_binary())
+    raw = column.to_pylist()
+    n = len(raw)
+    known = ids if ids is not None else [blake2b(text, digest_size=16).digest() for text in raw]
+    table = pa.table(
+        {
+            "id": pa.array(known, pa.binary(16)),
+            "text": column,
+            "label": pa.array(labels if labels is not None else [None] * n, pa.string()),
+            "group": pa.array(groups if groups is not None else [None] * n, pa.string()),
+            "ts": pa.nulls(n, pa.int64()),
+            "source": pa.array(sources if sources is not None else [None] * n, pa.string()),
+        },
+        schema=EVENT_SCHEMA,
+    )
+    return events_from_table(table, task)
+
+
+def with_groups(events: Events, task: Task) -> Events:
+    """Return events with the group that the task's rule gives, where they have none."""
+    groups = events.table.column("group").to_pylist()
+    raw = events.table.column("text").to_pylist()
+    found = [
+        group if group is not None else group_of(raw[i], events.texts[i], task.group_by)
+        for i, group in enumerate(groups)
+    ]
+    index = events.table.schema.get_field_index("group")
+    table = events.table.set_column(index, "group", pa.array(found, pa.string()))
+    return Events(table, events.texts, events.labels)
 
 
 def concatenate(parts: list[Events]) -> Events:

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from buckler.events import Events
-from buckler.events.collect import EVENT_SCHEMA, concatenate, events_from_table
-from buckler.events.grouping import group_of
+from buckler.events.collect import concatenate, text_events, with_groups
 from buckler.events.splitting import unlike
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge, merge_opinions
@@ -37,23 +35,15 @@ def judged_events(store: LabelStore, task: Task) -> Events | None:
     names = task.class_names
     ids = sorted(stored)
     texts = [stored[i].text for i in ids]
-    forms = task.canonical.canonical_column(pa.array(texts, pa.large_binary()), task.max_bytes)
-    groups = [
-        stored[i].group if stored[i].group is not None else group_of(text, forms[n], task.group_by)
-        for n, (i, text) in enumerate(zip(ids, texts, strict=True))
-    ]
-    table = pa.table(
-        {
-            "id": pa.array(ids, pa.binary(16)),
-            "text": pa.array(texts, pa.large_binary()),
-            "label": pa.array([names[label_of[i]] for i in ids], pa.string()),
-            "group": pa.array(groups, pa.string()),
-            "ts": pa.nulls(len(ids), pa.int64()),
-            "source": pa.array([stored[i].source for i in ids], pa.string()),
-        },
-        schema=EVENT_SCHEMA,
+    events = text_events(
+        texts,
+        task,
+        ids=ids,
+        labels=[names[label_of[i]] for i in ids],
+        groups=[stored[i].group for i in ids],
+        sources=[stored[i].source for i in ids],
     )
-    return events_from_table(table, task)
+    return with_groups(events, task)
 
 
 def held_out_rows(events: Events, share: float) -> npt.NDArray[np.bool_]:

@@ -95,17 +95,20 @@ def domain_auroc(reference: Events, window: Events, task: Task, seed: int = 0) -
 
 
 def drifts(
-    reference: Floats,
-    windows: list[Floats],
-    alarms: list[Bools],
-    domains: list[Estimate],
+    pairs: list[tuple[Floats, Floats]], alarms: list[Bools], domains: list[Estimate]
 ) -> list[Drift]:
-    """Compare windows of badness with the reference, all of them as one family of tests."""
-    tests = [kolmogorov_smirnov(reference, window) for window in windows]
+    """Compare badness with its reference, pair by pair, all of them as one family of tests.
+
+    Parameters
+    ----------
+    pairs
+        Reference and window.
+    """
+    tests = [kolmogorov_smirnov(reference, window) for reference, window in pairs]
     q_values = discovery_rates([p for _, p in tests])
     return [
         Drift(population_stability(reference, window), ks, p, q, rate(alarm), domain)
-        for window, (ks, p), q, alarm, domain in zip(
-            windows, tests, q_values, alarms, domains, strict=True
+        for (reference, window), (ks, p), q, alarm, domain in zip(
+            pairs, tests, q_values, alarms, domains, strict=True
         )
     ]

@@ -57,6 +57,53 @@ class Labelled:
     ece: float
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """What a sample of alarms and one of the rest say of all events.
+
+    Attributes
+    ----------
+    precision
+        Share of alarms that are bad.
+    missed
+        Share of events without an alarm that are bad.
+    recall
+        Of all bad events, those with an alarm: by the two shares and how many events each stands
+        for. The ends of its interval join the unlucky ends of both. NaN where nothing is known.
+    """
+
+    precision: Rate
+    missed: Rate
+    recall: Estimate
+
+
+def sampled(bad_alarms: Bools, bad_rest: Bools, n_alarms: int, n_rest: int) -> Sampled:
+    """Estimate precision and recall from judged samples.
+
+    Parameters
+    ----------
+    bad_alarms, bad_rest
+        bool: whether each sampled event is bad.
+    n_alarms, n_rest
+        How many events the samples were drawn from.
+    """
+    precision, missed = rate(bad_alarms), rate(bad_rest)
+
+    def recall(p: float, m: float) -> float:
+        hits, misses = p * n_alarms, m * n_rest
+        return hits / (hits + misses) if hits + misses > 0 else float("nan")
+
+    return Sampled(
+        precision,
+        missed,
+        Estimate(
+            recall(precision.value, missed.value),
+            recall(precision.low, missed.high),
+            recall(precision.high, missed.low),
+        ),
+    )
+
+
 def shifted_prevalence(badness: Floats, training: float, weights: Floats | None = None) -> float:
     """Return the share of bad events whose calibrated scores these are.
 

@@ -1,6 +1,7 @@
 """What was watched, as a page, as JSON, and as a file for Prometheus' node exporter."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ from buckler.evaluation.metrics import Rate
 from buckler.evaluation.pages import render
 from buckler.evaluation.report import Comparison, without_nan
 from buckler.monitor.quality import area_under_time
-from buckler.monitor.watch import Watched
+from buckler.monitor.watch import Watched, Window
 
 CAPTION = (
     "Each window against the reference. PSI: population stability index of the scores; q: chance "
@@ -22,10 +23,10 @@ _HEAD = (
 )  # fmt: skip
 
 
-def watched_table(watched: Watched) -> Comparison:
-    """Return the windows as rows of texts."""
+def watched_table(windows: Sequence[Window]) -> Comparison:
+    """Return windows as rows of texts."""
     rows: list[tuple[str, ...]] = []
-    for window in watched.windows:
+    for window in windows:
         drift, quality, labelled = window.drift, window.unlabelled, window.labelled
         rows.append(
             (
@@ -71,7 +72,7 @@ def report_html(title: str, lead: str, watched: Watched, notes: tuple[str, ...])
     """
     alarms = [
         {"name": window.name, "reason": alarm.reason, "action": alarm.action}
-        for window in watched.windows
+        for window in watched.windows + watched.slices
         for alarm in window.alarms
     ]
     return render(
@@ -79,7 +80,9 @@ def report_html(title: str, lead: str, watched: Watched, notes: tuple[str, ...])
         title=title,
         lead=lead,
         notes=notes,
-        table=watched_table(watched),
+        table=watched_table(watched.windows),
+        slices=watched_table(watched.slices) if watched.slices else None,
+        asked=[w for w in watched.windows if w.asked is not None],
         caption=CAPTION,
         alarms=alarms,
     )
@@ -98,6 +101,9 @@ def prometheus(bundle: str, watched: Watched) -> bytes:
         "events": newest.n,
         "alarms": len(newest.alarms),
     }
+    if newest.asked is not None:
+        values["asked_precision"] = newest.asked.precision.value
+        values["asked_recall"] = newest.asked.recall.value
     if newest.labelled is not None:
         values["detection"] = newest.labelled.detection.value
         values["false_alarm_rate"] = newest.labelled.false_alarms.value

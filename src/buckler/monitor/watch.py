@@ -1,6 +1,7 @@
 """Windows of time against a reference, and what to say of each: fine, or an alarm with a reason."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,7 +11,7 @@ from buckler.errors import InputError
 from buckler.evaluation.bootstrap import Estimate
 from buckler.events import Events
 from buckler.monitor.drift import Drift, domain_auroc, drifts
-from buckler.monitor.quality import Labelled, Unlabelled, with_labels, without_labels
+from buckler.monitor.quality import Labelled, Sampled, Unlabelled, with_labels, without_labels
 from buckler.runtime import Scorer
 from buckler.tasks import Task
 
@@ -70,6 +71,8 @@ class Window:
         Its quality; `labelled` is None without labels.
     alarms
         What is wrong; empty where nothing is.
+    asked
+        What a teacher says of a sample of it; None where none was asked.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Window:
     unlabelled: Unlabelled
     labelled: Labelled | None
     alarms: tuple[Alarm, ...] = ()
+    asked: Sampled | None = None
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,15 @@ class Watched:
         As a window of its own, where it has labels, drift aside.
     skipped
         Windows with too few events: name and number.
+    slices
+        Parts of windows against the same part of the reference: ``2026-04, source a``.
     """
 
     reference: Labelled | None
     reference_alarms: float
     windows: list[Window]
     skipped: list[tuple[str, int]] = field(default_factory=list)
+    slices: list[Window] = field(default_factory=list)
 
 
 def window_names(events: Events, by: str) -> npt.NDArray[np.object_]:
@@ -126,6 +133,7 @@ def watch(
     *,
     limits: Limits = Limits(),
     domain: bool = True,
+    slices: Sequence[str] = (),
     seed: int = 0,
 ) -> Watched:
     """Compare windows of current events with reference events.
@@ -136,6 +144,8 @@ def watch(
         Events as they were when the bundle was made, none of which it learned from.
     names
         The window of each current event; None leaves it out.
+    slices
+        Columns of both: windows are compared value by value too, where both sides have enough.
 
     Raises
     ------
@@ -144,34 +154,104 @@ def watch(
     """
     if len(reference) < limits.least:
         raise InputError(f"{len(reference):,} reference events are fewer than {limits.least}")
-    bad_classes = [task.class_names.index(name) for name in task.bad]
-    before, before_alarms = _scored(scorer, reference)
-    known = _labelled(reference, before, before_alarms, bad_classes)
-    training = float(before.mean())
     order = sorted({name for name in names if name is not None})
     rows = {name: np.flatnonzero(names == name) for name in order}
     skipped = [(name, len(rows[name])) for name in order if len(rows[name]) < limits.least]
-    used = [name for name in order if len(rows[name]) >= limits.least]
-    if not used:
+    everything = np.arange(len(reference))
+    parts = [_Part(n, rows[n], everything) for n in order if len(rows[n]) >= limits.least]
+    if not parts:
         raise InputError(f"no window has {limits.least} events; take longer ones with --by")
-    scores, alarms = _scored(scorer, current)
-    parts = [current.take(rows[name]) for name in used]
-    domains = [domain_auroc(reference, part, task, seed) if domain else _NOWHERE for part in parts]
-    of_windows = [scores[rows[name]] for name in used]
-    flags = [alarms[rows[name]] for name in used]
+    n_windows = len(parts)
+    for column in slices:
+        parts += _sliced(column, reference, current, parts[:n_windows], limits.least)
+    found = _compared(scorer, reference, current, task, parts, limits, domain, seed)
+    before, before_alarms = _scored(scorer, reference)
+    bad_classes = [task.class_names.index(name) for name in task.bad]
+    known = _labelled(reference, before, before_alarms, bad_classes)
+    return Watched(
+        known, float(before_alarms.mean()), found[:n_windows], skipped, found[n_windows:]
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A window, or a slice of one: its rows, and those of the reference that it is held against."""
+
+    name: str
+    rows: npt.NDArray[np.intp]
+    against: npt.NDArray[np.intp]
+
+
+def _sliced(
+    column: str, reference: Events, current: Events, windows: list[_Part], least: int
+) -> list[_Part]:
+    now, then = current.column(column), reference.column(column)
     found = []
-    for name, part, badness, raised, drift in zip(
-        used, parts, of_windows, flags, drifts(before, of_windows, flags, domains), strict=True
+    for window in windows:
+        for value in sorted({v for v in now[window.rows] if v is not None}):
+            rows = window.rows[now[window.rows] == value]
+            against = np.flatnonzero(then == value)
+            if min(len(rows), len(against)) >= least:
+                found.append(_Part(f"{window.name}, {column} {str(value)[:40]}", rows, against))
+    return found
+
+
+def _compared(
+    scorer: Scorer,
+    reference: Events,
+    current: Events,
+    task: Task,
+    parts: list[_Part],
+    limits: Limits,
+    domain: bool,
+    seed: int,
+) -> list[Window]:
+    """Compare every part with its side of the reference, all as one family of tests."""
+    bad_classes = [task.class_names.index(name) for name in task.bad]
+    before, before_alarms = _scored(scorer, reference)
+    scores, alarms = _scored(scorer, current)
+    now = [current.take(part.rows) for part in parts]
+    then = [reference.take(part.against) for part in parts]
+    domains = [
+        domain_auroc(b, a, task, seed) if domain else _NOWHERE
+        for a, b in zip(now, then, strict=True)
+    ]
+    pairs = [(before[part.against], scores[part.rows]) for part in parts]
+    found = []
+    for part, a, b, drift in zip(
+        parts, now, then, drifts(pairs, [alarms[p.rows] for p in parts], domains), strict=True
     ):
+        badness, raised = scores[part.rows], alarms[part.rows]
+        was, was_raised = before[part.against], before_alarms[part.against]
         window = Window(
-            name,
-            len(part),
+            part.name,
+            len(a),
             drift,
-            without_labels(badness, raised, part.group_codes(), training),
-            _labelled(part, badness, raised, bad_classes),
+            without_labels(badness, raised, a.group_codes(), float(was.mean())),
+            _labelled(a, badness, raised, bad_classes),
         )
-        found.append(_judged(window, known, before_alarms, scorer, limits))
-    return Watched(known, float(before_alarms.mean()), found, skipped)
+        known = _labelled(b, was, was_raised, bad_classes)
+        found.append(_judged(window, known, was_raised, scorer, limits))
+    return found
+
+
+def with_asked(watched: Watched, asked: Mapping[str, Sampled]) -> Watched:
+    """Return the windows with what a teacher says of samples, and alarms where it disagrees."""
+    windows = []
+    for window in watched.windows:
+        said = asked.get(window.name)
+        if said is None:
+            windows.append(window)
+            continue
+        alarms = window.alarms
+        if said.precision.n_rows and said.precision.high < window.unlabelled.precision.low:
+            reason = (
+                f"a teacher finds {said.precision.value:.2f} of alarms bad, "
+                f"{window.unlabelled.precision.value:.2f} were expected"
+            )
+            alarms += (Alarm(reason, "let people judge a sample, and train again with it"),)
+        windows.append(replace(window, asked=said, alarms=alarms))
+    return replace(watched, windows=windows)
 
 
 def _scored(

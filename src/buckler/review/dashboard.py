@@ -12,6 +12,7 @@ from buckler.evaluation.agreement import Agreement, cohens_kappa
 from buckler.evaluation.metrics import Rate, rate
 from buckler.labels.rows import IDS_A_QUERY
 from buckler.labels.schema import OPINIONS
+from buckler.monitor.quality import Sampled, sampled
 from buckler.review.queue import Queue
 from buckler.review.schema import BATCHES, ITEMS, USERS, VERDICTS, Lane, State
 
@@ -36,28 +37,6 @@ class TeacherFigures:
 
 
 @dataclass(frozen=True)
-class Honest:
-    """What events drawn by lot say of the deployed bundle.
-
-    Attributes
-    ----------
-    precision
-        Share of alarms that are bad.
-    missed
-        Share of events without an alarm that are bad.
-    recall, recall_low, recall_high
-        Of all bad events, those with an alarm: by the two shares and how many events each stands
-        for; the ends join the unlucky ends of both. NaN where too little is judged.
-    """
-
-    precision: Rate
-    missed: Rate
-    recall: float
-    recall_low: float
-    recall_high: float
-
-
-@dataclass(frozen=True)
 class Dashboard:
     """The figures of one queue.
 
@@ -71,6 +50,8 @@ class Dashboard:
         Verdicts that stand, and the events that they served.
     median_s
         Of a verdict, among those that took at least a moment.
+    honest
+        What events drawn by lot say of the deployed bundle.
     minutes_saved
         By near-duplicates and families: what judging each event alone would have taken besides.
     """
@@ -83,7 +64,7 @@ class Dashboard:
     median_s: float
     minutes_saved: float
     agreement: Agreement
-    honest: Honest
+    honest: Sampled
     teachers: list[TeacherFigures]
     costs: list[tuple[str, int, float]] = field(default_factory=list)
 
@@ -180,7 +161,7 @@ def _agreement(queue: Queue) -> Agreement:
     return cohens_kappa(both[:, 0], both[:, 1], len(queue.task.classes))
 
 
-def _honest(queue: Queue) -> Honest:
+def _honest(queue: Queue) -> Sampled:
     bad = [queue.task.class_names.index(name) for name in queue.task.bad]
     query = (
         select(ITEMS.c.lane, ITEMS.c.verdict, func.count())
@@ -200,21 +181,9 @@ def _honest(queue: Queue) -> Honest:
             counts[lane][int(verdict in bad)] += n
         events, alarms = connection.execute(totals).one()
     flags = {k: np.repeat([False, True], of) for k, of in counts.items()}
-    precision, missed = rate(flags[Lane.SAMPLE_ALARM]), rate(flags[Lane.SAMPLE_REST])
-    n_alarms, n_rest = int(alarms or 0), int(events or 0) - int(alarms or 0)
-    ends = [
-        _recall(p * n_alarms, m * n_rest)
-        for p, m in (
-            (precision.value, missed.value),
-            (precision.low, missed.high),
-            (precision.high, missed.low),
-        )
-    ]
-    return Honest(precision, missed, *ends)
-
-
-def _recall(hits: float, misses: float) -> float:
-    return hits / (hits + misses) if hits + misses > 0 else float("nan")
+    n_alarms = int(alarms or 0)
+    n_rest = int(events or 0) - n_alarms
+    return sampled(flags[Lane.SAMPLE_ALARM], flags[Lane.SAMPLE_REST], n_alarms, n_rest)
 
 
 def _teachers(queue: Queue) -> list[TeacherFigures]:

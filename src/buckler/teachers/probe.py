@@ -6,12 +6,11 @@ from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Rate, wilson
 from buckler.events import Events
-from buckler.events.collect import EVENT_SCHEMA, events_from_table
+from buckler.events.collect import text_events
 from buckler.labels import LabelStore
 from buckler.labels.ledger import flagged
 from buckler.tasks import Task
@@ -186,13 +185,4 @@ def _verdicts(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, in
 
 
 def _as_events(planted: dict[bytes, tuple[bytes, Injection | None]], task: Task) -> Events:
-    n = len(planted)
-    table = pa.table(
-        {
-            "id": pa.array(planted, pa.binary(16)),
-            "text": pa.array([text for text, _ in planted.values()], pa.large_binary()),
-            **{name: pa.nulls(n, EVENT_SCHEMA.field(name).type) for name in EVENT_SCHEMA.names[2:]},
-        },
-        schema=EVENT_SCHEMA,
-    )
-    return events_from_table(table, task)
+    return text_events([text for text, _ in planted.values()], task, ids=list(planted))

@@ -1,0 +1,123 @@
+"""Where labels are missing and something is wrong: a teacher labels a small sample."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.events import Events
+from buckler.events.collect import concatenate
+from buckler.labels import LabelStore
+from buckler.monitor.quality import Sampled, sampled
+from buckler.tasks import Task
+from buckler.teachers import Teacher
+from buckler.teachers.asking.limits import Budget
+from buckler.teachers.run import check_price, label_events
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A window of which somebody should look at a sample.
+
+    Attributes
+    ----------
+    name
+        Of the window.
+    events, alarms
+        All of its events, and which raised an alarm: bool [n].
+    """
+
+    name: str
+    events: Events
+    alarms: Bools
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a teacher says of samples.
+
+    Attributes
+    ----------
+    windows
+        Window -> what its sample says.
+    asked, new
+        Events asked about, and of these judged only now; the others were paid for before.
+    stopped
+        Why not all were judged; empty where they were.
+    """
+
+    windows: dict[str, Sampled]
+    asked: int
+    new: int
+    stopped: str
+
+
+def ask_in_doubt(
+    doubts: Sequence[Doubt],
+    teacher: Teacher,
+    store: LabelStore,
+    task: Task,
+    *,
+    n: int,
+    budget: Budget,
+    seed: int = 0,
+) -> Asked:
+    """Let a teacher judge a sample of each window: half of it alarms, half the rest.
+
+    The newest window comes first, in case the budget ends. What is said is an opinion in the store
+    like any other, so that asking again costs nothing.
+
+    Parameters
+    ----------
+    n
+        Events a window.
+
+    Raises
+    ------
+    SettingsError
+        If a budget in dollars is set and no price is known.
+    """
+    check_price(teacher, budget)
+    rng = np.random.default_rng(seed)
+    drawn = {doubt.name: _drawn(doubt.alarms, n, rng) for doubt in doubts}
+    parts = [doubt.events.take(drawn[doubt.name]) for doubt in reversed(doubts)]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return Asked({}, 0, 0, "")
+    done = label_events(store, teacher, concatenate(parts), task, budget=budget)
+    bad = {task.class_names.index(name) for name in task.bad}
+    said = _said(store, teacher, task)
+    found = {}
+    for doubt in doubts:
+        rows = drawn[doubt.name]
+        ids = doubt.events.table.column("id").to_pylist()
+        verdicts = [(doubt.alarms[row], said[ids[row]] in bad) for row in rows if ids[row] in said]
+        n_alarms = int(doubt.alarms.sum())
+        found[doubt.name] = sampled(
+            np.array([is_bad for raised, is_bad in verdicts if raised], bool),
+            np.array([is_bad for raised, is_bad in verdicts if not raised], bool),
+            n_alarms,
+            len(doubt.alarms) - n_alarms,
+        )
+    stopped = (done.account.stopped if done.account is not None else "") or ""
+    return Asked(found, done.events, done.new, stopped)
+
+
+def _drawn(alarms: Bools, n: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    raised, rest = np.flatnonzero(alarms), np.flatnonzero(~alarms)
+    of_raised = min(len(raised), max(n // 2, n - len(rest)))
+    chosen = [rng.permutation(raised)[:of_raised], rng.permutation(rest)[: n - of_raised]]
+    return np.sort(np.concatenate(chosen))
+
+
+def _said(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, int]:
+    labelers = store.labelers()
+    found: dict[bytes, int] = {}
+    for batch in store.opinions(task):
+        for row, labeler in enumerate(batch.labelers.tolist()):
+            if labelers[labeler] == teacher.labeler:
+                found[batch.event_ids[row]] = int(batch.probabilities[row].argmax())
+    return found
