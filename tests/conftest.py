@@ -1,13 +1,16 @@
+import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import create_engine, text
 
 from buckler.learning.fit import fit_student
 from buckler.learning.package import write_fitted
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
 from tests.made_up import made_up_events
+from tests.postgres import postgres
 
 REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -32,3 +35,31 @@ def url_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def url_scorer(url_bundle: Path) -> Scorer:
     return load(url_bundle)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with postgres(tmp_path_factory.mktemp("postgres"), port) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres(postgres_url):
+    """The URL of a database of which nothing stays behind."""
+    yield postgres_url
+    engine = create_engine(postgres_url.replace("postgresql://", "postgresql+pg8000://", 1))
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_where(request, tmp_path):
+    """Where a label store can be: a file, and a PostgreSQL server."""
+    if request.param == "sqlite":
+        return str(tmp_path / "labels.db")
+    return request.getfixturevalue("empty_postgres")

@@ -1,5 +1,4 @@
 import json
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from buckler.labels.exchange import export_opinions, import_labels
 from buckler.labels.merging import Merge, merge_opinions
 from buckler.tasks import Task, get_task
 from tests.made_up import made_up_table
-from tests.postgres import postgres
 from tests.test_cli import buckler
 
 TASK = get_task("url-threat")
@@ -37,27 +35,10 @@ def opinion(i: int, p: float, **more) -> Opinion:
     return Opinion(event(i), (1 - p, p), **more)
 
 
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with postgres(tmp_path_factory.mktemp("postgres"), port) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
-    if request.param == "sqlite":
-        with LabelStore(tmp_path / "labels.db") as opened:
-            yield opened
-        return
-    url = request.getfixturevalue("postgres_url")
-    with LabelStore(url) as opened:
+@pytest.fixture
+def store(store_where):
+    with LabelStore(store_where) as opened:
         yield opened
-        with opened._engine.begin() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
 
 
 def everything(store, task=TASK):

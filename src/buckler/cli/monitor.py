@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 import typer
 
 from buckler.bundle.writer import write_whole
@@ -146,9 +147,7 @@ def monitor(
         raise typer.Exit(1)
 
 
-def _notes(
-    found: Watched, names: "np.ndarray[tuple[int], np.dtype[np.object_]]"
-) -> tuple[str, ...]:
+def _notes(found: Watched, names: npt.NDArray[np.object_]) -> tuple[str, ...]:
     notes = tuple(f"{name}: {n:,} events are too few to say anything." for name, n in found.skipped)
     undated = int((names == None).sum())  # noqa: E711 - of each element
     if undated:
@@ -160,7 +159,7 @@ def _ask(
     found: Watched,
     scorer: Scorer,
     now: Events,
-    names: "np.ndarray[tuple[int], np.dtype[np.object_]]",
+    names: npt.NDArray[np.object_],
     task: Task,
     asking: _Asking,
 ) -> tuple[Watched, tuple[str, ...]]:

@@ -188,9 +188,10 @@ def add_user(
     """Make an account."""
     from buckler.review.accounts import write_audit
 
+    chosen = _role(role)
     password = None if sign_on else _password(password_file)
     with LabelStore(store) as opened:
-        made = _accounts(opened).add(name, _role(role), password)
+        made = _accounts(opened).add(name, chosen, password)
         write_audit(opened, "command line", "account made", f"{made.name}, {made.role}")
     out.print(f"account {made.name}, {made.role}")
 

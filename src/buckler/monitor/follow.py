@@ -58,9 +58,7 @@ def follow(
     """
     windows: list[Window] = []
     waiting: list[Events] = []
-    found: Watched | None = None
-    ends = batches(source, _LINES, _WAIT_S, stop)
-    for lines in ends:
+    for lines in batches(source, _LINES, _WAIT_S, stop):
         events = _read(lines, scorer, task, fields, counts)
         if events is None:
             continue
@@ -69,8 +67,7 @@ def follow(
             whole = concatenate(waiting)
             now, rest = np.arange(every), np.arange(every, len(whole))
             waiting = [whole.take(rest)] if len(rest) else []
-            found = _watched(scorer, reference, whole.take(now), task, limits, domain, windows)
-            yield found
+            yield _watched(scorer, reference, whole.take(now), task, limits, domain, windows)
     if waiting and sum(len(part) for part in waiting) >= limits.least:
         yield _watched(scorer, reference, concatenate(waiting), task, limits, domain, windows)
 
@@ -84,7 +81,8 @@ def _watched(
     domain: bool,
     windows: list[Window],
 ) -> Watched:
-    name = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M:%S")
+    number = int(windows[-1].name.split()[0]) + 1 if windows else 1
+    name = f"{number} {datetime.fromtimestamp(time.time(), UTC):%Y-%m-%d %H:%M:%S}"
     names = np.full(len(events), name, object)
     found = watch(scorer, reference, events, task, names, limits=limits, domain=domain)
     windows += found.windows
