@@ -126,9 +126,14 @@ class SignInRate:
             if not self._limiter.test(limit, key):
                 reset = self._limiter.get_window_stats(limit, key).reset_time
                 return max(1, math.ceil(float(reset) - self._clock()))
-        for limit, key in keys:
+        for limit, key in (keys[0], keys[2]):
             self._limiter.hit(limit, key)
         return 0
+
+    def failed(self, address: str) -> None:
+        """Count a failure against an address: many analysts may share one."""
+        limit, form = self._limits[1]
+        self._limiter.hit(limit, form.format(address=address))
 
     def forget(self, name: str, address: str) -> None:
         """Let the tries of an account from an address be as if they had not been."""

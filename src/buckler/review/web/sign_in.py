@@ -42,6 +42,7 @@ def sign_in(
         return answer
     user = site.accounts.check(name, password)
     if user is None:
+        site.rate.failed(address)
         site.audit(request, name, "sign-in failed")
         return _form(request, _WRONG, 401)
     site.rate.forget(name, address)
