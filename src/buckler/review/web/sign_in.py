@@ -135,7 +135,11 @@ def oidc_client(settings: ReviewSettings) -> Any:
         client_id=settings.oidc_client,
         client_secret=secret,
         server_metadata_url=f"{issuer}/.well-known/openid-configuration",
-        client_kwargs={"scope": "openid email profile", "code_challenge_method": "S256"},
+        client_kwargs={
+            "scope": "openid email profile",
+            "code_challenge_method": "S256",
+            **({"token_endpoint_auth_method": "none"} if secret is None else {}),
+        },
     )
 
 
