@@ -17,6 +17,8 @@ from benchmarks import (
     pipelines,
     quality,
     readers,
+    review_queue,
+    review_scale,
     scoring,
     teachers,
     training,
@@ -40,11 +42,22 @@ SECTIONS = {
     "deploy": deploy.run,
     "decay": decay.run,
     "faults": faults.run,
+    "review-queue": review_queue.run,
+    "review-scale": review_scale.run,
     "families": families.run,
     "trees": trees.run,
 }
 # Only when named: minutes of fine-tuning, or engines to start.
-SLOW = ("encoder", "teachers", "families", "deploy", "decay", "faults")
+SLOW = (
+    "encoder",
+    "teachers",
+    "families",
+    "deploy",
+    "decay",
+    "faults",
+    "review-queue",
+    "review-scale",
+)
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 

@@ -11,14 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.errors import InputError
-from buckler.events.collect import events_from_table
+from buckler.events.collect import concatenate, events_from_table, text_events
+from buckler.labels import Labeler, LabelStore, Opinion
 from buckler.runtime import load
 from buckler.tasks import get_task
+from buckler.teachers.asking.limits import Budget
+from buckler.teachers.recorded import RecordedTeacher
 from tests.made_up import made_up_events, made_up_table, made_up_url
 from tests.test_cli import buckler
 
 pytest.importorskip("scipy", reason="the extra 'monitor' is not installed")
 
+from buckler.monitor.ask import Doubt, ask_in_doubt
 from buckler.monitor.drift import (
     discovery_rates,
     kolmogorov_smirnov,
@@ -26,12 +30,13 @@ from buckler.monitor.drift import (
 )
 from buckler.monitor.quality import (
     area_under_time,
+    sampled,
     shifted_prevalence,
     with_labels,
     without_labels,
 )
 from buckler.monitor.report import prometheus, report_html, report_json
-from buckler.monitor.watch import Limits, watch, window_names
+from buckler.monitor.watch import Limits, watch, window_names, with_asked
 
 TASK = get_task("url-threat")
 RNG = np.random.default_rng(0)
@@ -192,3 +197,150 @@ def test_from_the_command_line(url_bundle, tmp_path):
     assert "alarm rate" in done.stdout
     assert buckler(*common, "-o", tmp_path / "out", "--by", "year").returncode == 2
     assert load(url_bundle).manifest.name == "url"
+
+
+# --- slices, streams, and a teacher's word --------------------------------------------------------
+
+
+def test_a_slice_is_held_against_the_same_slice(url_scorer):
+    reference = made_up_events(1500, np.random.default_rng(10))
+    current = made_up_events(1500, np.random.default_rng(11))
+    odd = other_events(300, 3, benign_like_bad=True)
+    source = odd.table.schema.get_field_index("source")
+    named = odd.table.set_column(source, "source", pa.array(["b"] * 300, pa.string()))
+    current = concatenate([current, replace(odd, table=named)])
+    names = np.full(len(current), "all", object)
+    found = watch(
+        url_scorer, reference, current, TASK, names, domain=False, slices=("source",),
+        limits=Limits(least=100),
+    )  # fmt: skip
+    quiet, loud = found.slices
+    assert (quiet.name, loud.name) == ("all, source a", "all, source b")
+    assert quiet.alarms == ()
+    assert loud.alarms
+    assert [w.name for w in found.windows] == ["all"]
+    assert "By slice" in report_html("t", "lead", found, ())
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.booleans(), max_size=50),
+    st.lists(st.booleans(), max_size=50),
+    st.integers(0, 10**9),
+    st.integers(0, 10**9),
+)
+def test_samples_give_sound_intervals(alarms, rest, n_alarms, n_rest):
+    found = sampled(np.array(alarms, bool), np.array(rest, bool), n_alarms, n_rest)
+    recall = found.recall
+    if recall.value == recall.value:
+        assert 0 <= recall.low <= recall.value <= recall.high <= 1
+
+
+def doubtful(n=800):
+    """A window in which the alarms are wrong, without labels; and what is true of it."""
+    events = other_events(n, 2, benign_like_bad=True)
+    return replace(events, labels=np.full(n, -1, np.int32)), events.labels
+
+
+def recorded(events, labels):
+    ids = events.table.column("id").to_pylist()
+    said = {
+        i: Opinion(i, (1 - float(label), float(label)))
+        for i, label in zip(ids, labels.tolist(), strict=True)
+    }
+    return RecordedTeacher(Labeler("knows", "1", "llm"), said)
+
+
+def test_a_teacher_is_asked_in_doubt_and_only_once(url_scorer, tmp_path):
+    events, labels = doubtful()
+    reference = made_up_events(1500, np.random.default_rng(10))
+    names = np.full(len(events), "all", object)
+    found = watch(url_scorer, reference, events, TASK, names, domain=False)
+    alarms = url_scorer.alarms(url_scorer.score(events.table.column("text")))
+    doubt = [Doubt("all", events, alarms)]
+    teacher = recorded(events, labels)
+    with LabelStore(tmp_path / "l.db") as store:
+        asked = ask_in_doubt(doubt, teacher, store, TASK, n=100, budget=Budget())
+        again = ask_in_doubt(doubt, teacher, store, TASK, n=100, budget=Budget())
+    assert (asked.asked, asked.new, again.new) == (100, 100, 0)
+    said = asked.windows["all"]
+    assert said.precision.n_rows == said.missed.n_rows == 50
+    bad = labels == 1
+    assert said.precision.low <= bad[alarms].mean() <= said.precision.high
+    recall = (alarms & bad).sum() / bad.sum()
+    assert said.recall.low <= recall <= said.recall.high
+    (window,) = with_asked(found, asked.windows).windows
+    assert window.asked == said
+    assert "a teacher finds" in " ".join(alarm.reason for alarm in window.alarms)
+    page = report_html("t", "lead", with_asked(found, asked.windows), ())
+    assert "A teacher's word" in page or "A teacher&#39;s word" in page
+
+
+def test_asking_keeps_its_budget(url_scorer, tmp_path):
+    pytest.importorskip("openai", reason="the extra 'llm' is not installed")
+    from buckler.teachers.chat import ChatSettings, ChatTeacher
+    from tests.chat_server import chat_server
+
+    events, _ = doubtful(400)
+    alarms = url_scorer.alarms(url_scorer.score(events.table.column("text")))
+    with chat_server(tmp_path) as server, LabelStore(tmp_path / "l.db") as store:
+        settings = ChatSettings(model="m", base_url=f"{server.url}/v1")
+        doubts = [Doubt(name, events, alarms) for name in ("2026-01", "2026-02")]
+        asked = ask_in_doubt(
+            doubts, ChatTeacher(TASK, settings), store, TASK, n=100, budget=Budget(events=30)
+        )
+        assert asked.new <= 30
+        assert asked.stopped == "the budget is spent"
+        assert len(server.asked()) <= 30
+
+
+def lines_of(events):
+    texts = events.table.column("text").to_pylist()
+    return [json.dumps({"url": t.decode()}) for t in texts]
+
+
+def test_events_as_they_come_are_compared_window_by_window(url_bundle, tmp_path):
+    pq.write_table(made_up_table(1200, np.random.default_rng(10)), tmp_path / "then.parquet")
+    same = lines_of(made_up_events(1000, np.random.default_rng(11)))
+    odd = lines_of(other_events(1200, 3, benign_like_bad=True))
+    stdin = "\n".join([*same, "no JSON{", *odd])
+    output = tmp_path / "m"
+    command = ["monitor", url_bundle, "-", "-r", tmp_path / "then.parquet", "-o", output]
+    done = buckler(*command, "--every", 500, "--no-domain", stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert [" 500 events, as it was" in line for line in told[:2]] == [True, True]
+    assert "scores have moved" in told[2]
+    assert "scores have moved" in told[3]
+    assert "200 events" in told[4]  # what was left
+    assert "2,201 lines, 1 could not be read" in told[5]
+    written = json.loads((output / "monitor.json").read_text())
+    assert [w["n"] for w in written["windows"]] == [500, 500, 500, 500, 200]
+    whole = "\n".join(odd[:500])
+    loud = buckler(*command, "--every", 500, "--alarm-exit", "--no-domain", stdin=whole)
+    assert loud.returncode == 1
+    few = buckler(*command, "--no-domain", stdin="\n".join(same[:50]))
+    assert few.returncode == 2
+    assert "too few events" in few.stderr
+
+
+def test_asking_from_the_command_line(url_bundle, tmp_path):
+    events, labels = doubtful(600)
+    texts = [t.decode() for t in events.table.column("text").to_pylist()]
+    pq.write_table(pa.table({"url": texts}), tmp_path / "now.parquet")
+    pq.write_table(made_up_table(1200, np.random.default_rng(10)), tmp_path / "then.parquet")
+    known = text_events([t.encode() for t in texts], TASK)
+    rows = [
+        {"event_id": i.hex(), "labeler": "knows", "version": "1", "kind": "llm",
+         "p_benign": 1 - int(k), "p_phishing": int(k)}
+        for i, k in zip(known.table.column("id").to_pylist(), labels, strict=True)
+    ]  # fmt: skip
+    (tmp_path / "said.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    common = ["monitor", url_bundle, tmp_path / "now.parquet", "-r", tmp_path / "then.parquet"]
+    common += ["-o", tmp_path / "m", "--by", "all", "--no-domain", "--ask", "recorded"]
+    common += ["--ask-settings", tmp_path / "said.jsonl", "-s", tmp_path / "l.db"]
+    done = buckler(*common, "--ask-number", 60)
+    assert done.returncode == 0, done.stderr
+    assert "knows 1 was asked about 60 events, 60 of them for the first time" in done.stdout
+    assert "a teacher finds" in done.stdout
+    assert "0 of them for the first time" in buckler(*common, "--ask-number", 60).stdout

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +12,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -18,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from buckler.deploy.challengers import count_pairs
 from buckler.deploy.conventions import list_conventions
 from buckler.deploy.fields import Fields, fields_of
 from buckler.deploy.scan import ScanSettings
@@ -263,6 +267,12 @@ def worker(broker, bundle, folder, topic, **chosen):
         process.wait()
 
 
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
 def offsets(messages):
     return Counter(dict(m.headers())["source"] for m in messages)
 
@@ -280,12 +290,24 @@ def test_every_message_has_its_verdict(broker, url_bundle, url_scorer, tmp_path)
     topics = ("events", "events.verdicts", "events.dead", "unsure")
     broker.topics(*topics)
     broker.produce("events", values)
+    other, port = made_up_bundle(tmp_path / "challenger.buckler", 3, bits=4), free_port()
     with worker(
         broker, url_bundle, tmp_path, "events",
         uncertain_topic="unsure", uncertain=[0.01, 0.99], uncertain_share=0.05, batch_events=500,
+        challengers=["challenger.buckler"], metrics_port=port,
     ) as process:  # fmt: skip
         verdicts = broker.consume("events.verdicts", 2000)
         dead = broker.consume("events.dead", 2)
+        pairs = count_pairs(*(s.alarms(s.score(texts)).tolist() for s in (url_scorer, other)))
+        shadow = re.compile(r'buckler_stream_challenger\{alarm="(\w+)".*\} ([\d.]+)')
+        end = time.monotonic() + 30
+        while True:
+            page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            counted = {name: int(float(n)) for name, n in shadow.findall(page)}
+            if counted == pairs or time.monotonic() > end:
+                break
+            time.sleep(0.1)
+        assert counted == pairs
         stopped(process)
     del values[5:7]
     by_key = {m.key(): json.loads(m.value()) for m in verdicts}

@@ -1,7 +1,7 @@
 """The queue of one task: who works at what, what comes next, and looking through it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,14 +137,14 @@ class Queue:
 
     def claimed(self, user_id: int) -> int | None:
         """Return the item that an analyst works at."""
-        query = select(ITEMS.c.id).where(
-            ITEMS.c.task_id == self.task_id,
-            ITEMS.c.claimed_by == user_id,
-            ITEMS.c.claimed_until > self.clock(),
-            ITEMS.c.state.in_(_WAITING),
+        query = select(ITEMS.c.id, ITEMS.c.state, ITEMS.c.claimed_until).where(
+            ITEMS.c.task_id == self.task_id, ITEMS.c.claimed_by == user_id
         )
+        now = self.clock()
         with self.store.reading() as connection:
-            return connection.scalar(query.limit(1))
+            rows = connection.execute(query).all()
+        live = [r.id for r in rows if r.state in _WAITING and r.claimed_until > now]
+        return live[0] if live else None
 
     def claim(self, item_id: int, user_id: int) -> bool:
         """Claim a certain item; False if another works at it, or it stands behind another."""
@@ -180,10 +180,30 @@ class Queue:
     def page(self, wanted: Filter, after: tuple[float, int] | None = None) -> Page:
         """Return a page of items, those of most value first."""
         states = _WAITING if wanted.state is None else (wanted.state,)
-        parts = [self._part(wanted, state, after) for state in states]
-        merged = sorted((i for part in parts for i in part), key=lambda i: (-i.value, -i.id))
-        shown = merged[:PAGE]
-        more = len(merged) > PAGE
+        query = select(ITEMS).where(ITEMS.c.task_id == self.task_id)
+        if wanted.label is not None:
+            query = query.where(ITEMS.c.label == wanted.label)
+        if wanted.lane is not None:
+            query = query.where(ITEMS.c.lane == wanted.lane)
+        if after is not None:
+            value, item_id = after
+            query = query.where(
+                or_(ITEMS.c.value < value, and_(ITEMS.c.value == value, ITEMS.c.id < item_id))
+            )
+        found = search_clause(self.store.dialect, wanted.query) if wanted.query else None
+        if found is not None:
+            # A few thousand rows at most: read by their numbers, and ordered here.
+            queries = [query.where(found, ITEMS.c.state.in_(states))]
+        else:
+            ordered = query.order_by(ITEMS.c.value.desc(), ITEMS.c.id.desc()).limit(PAGE + 1)
+            queries = [ordered.where(*place) for place in _along_indexes(wanted, states)]
+        rows: list[Any] = []
+        with self.store.reading() as connection:
+            for each in queries:
+                rows += connection.execute(each)
+        rows.sort(key=lambda row: (-row.value, -row.id))
+        shown = [as_item(row) for row in rows[:PAGE]]
+        more = len(rows) > PAGE
         return Page(shown, (shown[-1].value, shown[-1].id) if more else None)
 
     def family(self, group: str | None) -> list[int]:
@@ -244,29 +264,18 @@ class Queue:
             )
         return None if found is None else int(found)
 
-    def _part(self, wanted: Filter, state: State, after: tuple[float, int] | None) -> list[Item]:
-        query = select(ITEMS).where(ITEMS.c.task_id == self.task_id, ITEMS.c.state == state)
-        if wanted.label is not None:
-            query = query.where(ITEMS.c.label == wanted.label)
-        # Each query is read along an index: by lane and value, or by label and value.
-        lanes: list[Lane | None] = [wanted.lane]
-        if wanted.lane is None and wanted.label is None:
-            lanes = list(Lane)
-        searched = search_clause(self.store.dialect, wanted.query) if wanted.query else None
-        if searched is not None:
-            query = query.where(searched)
-        if after is not None:
-            value, item_id = after
-            query = query.where(
-                or_(ITEMS.c.value < value, and_(ITEMS.c.value == value, ITEMS.c.id < item_id))
-            )
-        found: list[Item] = []
-        with self.store.reading() as connection:
-            for lane in lanes:
-                part = query if lane is None else query.where(ITEMS.c.lane == lane)
-                ordered = part.order_by(ITEMS.c.value.desc(), ITEMS.c.id.desc()).limit(PAGE + 1)
-                found += [as_item(row) for row in connection.execute(ordered)]
-        return found
+
+def _along_indexes(
+    wanted: Filter, states: Sequence[State]
+) -> Iterator[tuple[ColumnElement[bool], ...]]:
+    """Part a page into queries each of which reads along an index, and stops after a page."""
+    by_label = wanted.label is not None or wanted.lane is not None
+    for state in states:
+        if by_label:  # the lane, if one is asked for, stands in the query already
+            yield (ITEMS.c.state == state,)
+            continue
+        for lane in Lane:
+            yield ITEMS.c.state == state, ITEMS.c.lane == lane
 
 
 def as_item(row: Any) -> Item:

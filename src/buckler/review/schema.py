@@ -85,7 +85,7 @@ ITEMS = Table(
     Index("review_by_label", "task_id", "state", "label", "value", "id"),
     Index("review_by_group", "task_id", "group_name", "state"),
     Index("review_folded", "standing_for"),
-    Index("review_claims", "claimed_by"),
+    Index("review_claims", "claimed_by", "task_id"),
     Index("review_closed", "closed_by"),
 )
 

@@ -1,0 +1,214 @@
+"""Analysts simulated by true labels: quality against verdicts, by the order of the queue.
+
+A bundle learned from few and old labels; later events wait. Verdicts come in rounds; after each
+the student learns again and the rest is ordered anew. A tenth of the queue's verdicts go to events
+drawn by lot, as in the application. The teacher is an encoder that learned labels of other groups.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.measure import table, use_all_cores
+from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
+from buckler.evaluation.over_seeds import Mean
+from buckler.events import Events, collect_events
+from buckler.learning.cross_fit import Extra
+from buckler.learning.fit import fit_student
+from buckler.learning.noise import Noise
+from buckler.learning.package import write_fitted
+from buckler.review.value import value_events
+from buckler.runtime import Scorer, load
+from buckler.tasks import get_task
+from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
+
+TASK = get_task("url-threat")
+BASE, POOL, TEACHER_ROWS = 500, 6000, 2500
+BUDGETS = (100, 200, 400, 800, 1600)
+SEEDS = 3
+FPR = 0.01
+LOT = 0.1
+TEACHER_WEIGHT = 0.3
+ORDERS = ("by lot", "least sure first", "queue", "queue and teacher", "teacher, by lot")
+Rows = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class World:
+    """What all orders start from."""
+
+    base: Events
+    pool: Events
+    test: Events
+    teacher: Floats
+
+
+def run(data: Path) -> None:
+    """Print the tables."""
+    use_all_cores()
+    url = data / "url"
+    everything = collect_events([url / "threat-train.parquet"], TASK)
+    test = collect_events([url / "threat-test.parquet"], TASK)
+    curves: dict[str, list[dict[int, tuple[float, float]]]] = {name: [] for name in ORDERS}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        worlds = _worlds(everything, test, folder)
+        for seed, world in enumerate(worlds):
+            for order in ORDERS:
+                curves[order].append(_curve(world, order, seed, folder))
+    said = worlds[0].teacher.argmax(axis=1) == worlds[0].pool.labels
+    print(f"the teacher is right about {said.mean():.3f} of the pool\n")
+    for which, title in enumerate((f"detection at FPR {FPR:g}", "AUROC")):
+        rows = [
+            (order, *(_mean(curves[order], n, which) for n in (0, *BUDGETS))) for order in ORDERS
+        ]
+        table((f"{title}, threat-test", *(f"{n:,} verdicts" for n in (0, *BUDGETS))), rows)
+        print()
+    _saved(curves)
+
+
+def _worlds(everything: Events, test: Events, folder: Path) -> list[World]:
+    """Old labels to begin with, later events to be judged; the teacher knows other groups."""
+    rng = np.random.default_rng(0)
+    codes = everything.group_codes()
+    times = np.array([0 if t is None else t for t in everything.column("ts")], np.int64)
+    bad = everything.labels == 1
+    old = np.quantile(times[bad & (times > 0)], 0.2)
+    side = rng.integers(0, 3, codes.max() + 1)[codes]  # base and its time; pool; teacher
+    first = np.flatnonzero((side == 0) & (~bad | (times <= old)))
+    later = np.flatnonzero((side == 1) & (~bad | (times > old)))
+    others = np.flatnonzero(side == 2)
+    pools = [_some(later, bad, POOL, 0.3, seed) for seed in range(SEEDS)]
+    labelled = everything.take(_some(others, bad, TEACHER_ROWS, 0.5, 9))
+    words = {
+        "url": [t.decode("utf-8", "replace") for t in labelled.table.column("text").to_pylist()],
+        "label": labelled.table.column("label"),
+        "group": labelled.table.column("group"),
+    }
+    pq.write_table(pa.table(words), folder / "labels.parquet")
+    settings = EncoderSettings(train=[folder / "labels.parquet"], work=folder / "work", epochs=4)
+    teacher = EncoderTeacher(settings, TASK)
+    worlds = []
+    for seed, rows in enumerate(pools):
+        pool = everything.take(rows)
+        opinions = list(teacher.annotate(pool))
+        p = np.array([(0.5, 0.5) if o is None else o.probabilities for o in opinions])
+        base = everything.take(_some(first, bad, BASE, 0.4, 100 + seed))
+        worlds.append(World(base, pool, test, p))
+    return worlds
+
+
+def _some(rows: Rows, bad: npt.NDArray[np.bool_], n: int, share: float, seed: int) -> Rows:
+    rng = np.random.default_rng(seed)
+    of_bad = rng.permutation(rows[bad[rows]])[: round(n * share)]
+    rest = rng.permutation(rows[~bad[rows]])[: n - len(of_bad)]
+    return np.sort(np.concatenate([of_bad, rest]))
+
+
+def _curve(world: World, order: str, seed: int, folder: Path) -> dict[int, tuple[float, float]]:
+    rng = np.random.default_rng(seed)
+    judged = np.zeros(len(world.pool), bool)  # has a verdict, its own or that of its like
+    taught = world.teacher if "teacher" in order else None
+    found = {}
+    given = 0
+    for budget in (0, *BUDGETS):
+        if budget:
+            scorer = _student(world, judged, taught, folder)
+            _judge(world, scorer, order, budget - given, judged, taught, rng)
+            given = budget
+        found[budget] = _figures(_student(world, judged, taught, folder), world.test)
+    return found
+
+
+def _judge(
+    world: World,
+    scorer: Scorer,
+    order: str,
+    n: int,
+    judged: npt.NDArray[np.bool_],
+    taught: Floats | None,
+    rng: np.random.Generator,
+) -> None:
+    """Give `n` verdicts; note which events they serve."""
+    waiting = np.flatnonzero(~judged)
+    rest = world.pool.take(waiting)
+    if order.endswith("by lot"):
+        judged[rng.permutation(waiting)[:n]] = True
+        return
+    if order == "least sure first":
+        p = np.sort(scorer.score(rest.table.column("text")).probabilities, axis=1)
+        judged[waiting[np.argsort(p[:, -1] - p[:, -2], kind="stable")[:n]]] = True
+        return
+    by_lot = round(LOT * n)
+    lot = rng.permutation(len(waiting))[:by_lot]
+    judged[waiting[lot]] = True
+    said = None if taught is None else taught[waiting]
+    valued = value_events(rest, scorer, teacher=said, sample_share=0)
+    shown = np.flatnonzero(valued.standing_for == np.arange(len(waiting)))
+    shown = np.setdiff1d(shown, lot)
+    best = shown[np.argsort(-valued.value[shown], kind="stable")[: n - by_lot]]
+    judged[waiting[np.isin(valued.standing_for, best)]] = True
+
+
+def _student(
+    world: World, judged: npt.NDArray[np.bool_], taught: Floats | None, folder: Path
+) -> Scorer:
+    """Learn from the old labels, the verdicts, and (if it is asked) what the teacher says."""
+    parts = []
+    rows = np.flatnonzero(judged)
+    if len(rows):
+        events = world.pool.take(rows)
+        parts.append(Extra(events, events.targets(2), np.ones(len(rows), np.float32)))
+    if taught is not None:
+        others = np.flatnonzero(~judged)
+        weights = np.full(len(others), TEACHER_WEIGHT, np.float32)
+        said = taught[others].astype(np.float32)
+        parts.append(Extra(world.pool.take(others), said, weights))
+    extra = None
+    for part in parts:
+        extra = part if extra is None else extra.joined_with(part)
+    settings = {"dropout": 0.3}
+    fitted = fit_student(
+        world.base, TASK, "ngram", settings, extra=extra, folds=3, noise=Noise.NONE
+    )
+    path = folder / "student.buckler"
+    write_fitted(path, fitted, TASK, deployed_fpr=FPR)
+    return load(path)
+
+
+def _figures(scorer: Scorer, test: Events) -> tuple[float, float]:
+    badness = scorer.score(test.table.column("text"), threads=2).badness
+    roc = Ranking(badness.astype(np.float64), test.labels == 1).roc()
+    return tpr_at_fpr(roc, FPR), auroc(roc)
+
+
+def _mean(curves: list[dict[int, tuple[float, float]]], n: int, which: int) -> str:
+    return str(Mean.of([curve[n][which] for curve in curves]))
+
+
+def _saved(curves: dict[str, list[dict[int, tuple[float, float]]]]) -> None:
+    """Print how many verdicts each order needs for what the queue with a teacher reaches."""
+    points = (0, *BUDGETS)
+
+    def means(order: str) -> Floats:
+        return np.array([np.mean([c[n][1] for c in curves[order]]) for n in points])
+
+    reached = means("queue and teacher")
+    rows = []
+    for order in ("queue", "least sure first", "by lot"):
+        own = np.maximum.accumulate(means(order))
+        cells = []
+        for quality in reached:
+            if quality > own[-1]:
+                cells.append(f"more than {points[-1]:,}")
+            else:
+                cells.append(f"{np.interp(quality, own, points):,.0f}")
+        rows.append((order, *cells))
+    heads = (f"{n:,} with a teacher" for n in points)
+    table(("verdicts without a teacher for the same AUROC", *heads), rows)
