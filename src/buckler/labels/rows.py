@@ -41,12 +41,17 @@ def new_verdicts(
     connection: Connection, task_id: int, labeler_id: int, batch: list[Row]
 ) -> tuple[list[Row], dict[bytes, int]]:
     """Leave out a human's verdicts that repeat the last one; number the others."""
-    latest: dict[bytes, tuple[int, bytes]] = {}
+    latest: dict[bytes, tuple[int, bytes, bool]] = {}
     new = {row[0]: row for row in batch}  # the last word of a batch counts
     ids = list(new)
     for start in range(0, len(ids), IDS_A_QUERY):
         query = (
-            select(OPINIONS.c.event_id, OPINIONS.c.revision, OPINIONS.c.probabilities)
+            select(
+                OPINIONS.c.event_id,
+                OPINIONS.c.revision,
+                OPINIONS.c.probabilities,
+                OPINIONS.c.confidence,
+            )
             .where(
                 OPINIONS.c.task_id == task_id,
                 OPINIONS.c.labeler_id == labeler_id,
@@ -55,11 +60,12 @@ def new_verdicts(
             .order_by(OPINIONS.c.revision)
         )
         for found in connection.execute(query):
-            latest[bytes(found.event_id)] = (found.revision, bytes(found.probabilities))
+            said = bytes(found.probabilities), found.confidence == 0  # 0: withdrawn
+            latest[bytes(found.event_id)] = (found.revision, *said)
     kept, revisions = [], {}
     for event_id, row in new.items():
-        revision, before = latest.get(event_id, (-1, b""))
-        if before != row[1]:
+        revision, before, withdrawn = latest.get(event_id, (-1, b"", False))
+        if (before, withdrawn) != (row[1], row[3] == 0):
             kept.append(row)
             revisions[event_id] = revision + 1
     return kept, revisions

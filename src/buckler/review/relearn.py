@@ -16,7 +16,7 @@ from buckler.labels.schema import TASKS
 from buckler.learning.promote import Decision, decide
 from buckler.learning.recipe import Recipe, VerdictsSection
 from buckler.learning.run import Run
-from buckler.learning.verdicts import held_out_verdicts
+from buckler.learning.verdicts import held_out_verdicts, judged_events
 from buckler.review.schema import ITEMS, Lane, migrate_review
 from buckler.runtime import load
 from buckler.tasks import Task
@@ -75,6 +75,11 @@ def learn_from_review(
     if not recipe.data.test:
         raise SettingsError("learning from review needs frozen tests: name data.test in the recipe")
     task = recipe.load_task()
+    with open_existing(store) as opened:
+        if judged_events(opened, task) is None:
+            raise InputError(
+                f"{Path(store).name}: nobody has judged anything yet, or no texts are kept"
+            )
     with_verdicts = recipe.model_copy(
         update={
             "verdicts": VerdictsSection(store=store, hold_out=hold_out, weight=weight),
@@ -84,7 +89,10 @@ def learn_from_review(
     run = train(with_verdicts)
     stage = next(summary for name, _, _, summary in run.stages if name.startswith("verdicts"))
     if not stage.get("learned_from"):
-        raise InputError(f"{Path(store).name}: no verdict to learn from: {_said(stage)}")
+        raise InputError(
+            f"{Path(store).name}: no verdict to learn from: of {stage['judged']:,} judged events, "
+            "all are held out or too like a test"
+        )
     counted = f"with {stage['learned_from']:,} judged events"
     if registry.deployed() is None:
         return Relearned(run, None, registry.promote(run.bundle, f"the first, {counted}"))
@@ -94,12 +102,6 @@ def learn_from_review(
     found = decide(champion, load(run.bundle), tests, task, guards=guards)
     act = registry.promote if found.promote else registry.refuse
     return Relearned(run, found, act(run.bundle, f"{found.reason}; {counted}"))
-
-
-def _said(stage: dict[str, object]) -> str:
-    if not stage.get("judged"):
-        return "nobody has judged anything, or no texts are kept"
-    return f"of {stage['judged']:,} judged events, all are held out or too like a test"
 
 
 def _sets(
