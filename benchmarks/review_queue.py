@@ -34,7 +34,14 @@ SEEDS = 3
 FPR = 0.01
 LOT = 0.1
 TEACHER_WEIGHT = 0.3
-ORDERS = ("by lot", "least sure first", "queue", "queue and teacher", "teacher, by lot")
+ORDERS = (
+    "by lot",
+    "least sure first",
+    "queue",
+    "teacher, by lot",
+    "teacher, least sure first",
+    "teacher, queue",
+)
 Rows = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
@@ -141,7 +148,7 @@ def _judge(
     if order.endswith("by lot"):
         judged[rng.permutation(waiting)[:n]] = True
         return
-    if order == "least sure first":
+    if order.endswith("least sure first"):
         p = np.sort(scorer.score(rest.table.column("text")).probabilities, axis=1)
         judged[waiting[np.argsort(p[:, -1] - p[:, -2], kind="stable")[:n]]] = True
         return
@@ -199,7 +206,7 @@ def _saved(curves: dict[str, list[dict[int, tuple[float, float]]]]) -> None:
     def means(order: str) -> Floats:
         return np.array([np.mean([c[n][1] for c in curves[order]]) for n in points])
 
-    reached = means("queue and teacher")
+    reached = means("teacher, queue")
     rows = []
     for order in ("queue", "least sure first", "by lot"):
         own = np.maximum.accumulate(means(order))

@@ -13,7 +13,9 @@ from buckler.review.queue import Queue
 from buckler.review.schema import ITEMS, VERDICTS
 
 _MOST = 5000
+_DIMENSIONS = 1024
 _LEAST_LIKE = 0.35
+_ENOUGH = 20  # judged events from which on what all have in common is left aside
 SHOWN = 5
 
 
@@ -24,7 +26,7 @@ class Similar:
     Attributes
     ----------
     likeness
-        0 to 1: cosine of hashed 3-grams.
+        0 to 1: cosine of hashed 3-grams, what all judged events have in common left aside.
     """
 
     item_id: int
@@ -57,8 +59,10 @@ class JudgedEvents:
                 self._vectors = dict(zip(ids, known, strict=True))
         if not ids:
             return []
-        own = hashed_vectors(CanonicalTexts.from_bytes([canonical]))[0]
-        likeness = np.stack([vector for vector, _ in known]) @ own
+        likeness = _likeness(
+            np.stack([vector for vector, _ in known]),
+            hashed_vectors(CanonicalTexts.from_bytes([canonical]), _DIMENSIONS)[0],
+        )
         best = np.argsort(-likeness, kind="stable")[:SHOWN]
         return [
             Similar(ids[at], known[at][1], labels[ids[at]], float(likeness[at]))
@@ -92,6 +96,21 @@ class JudgedEvents:
             there = [(i, texts[e]) for i, e in event_of.items() if e in texts]
             task = self._queue.task
             forms = [task.canonical.canonical(raw, task.max_bytes) for _, raw in there]
-            vectors = hashed_vectors(CanonicalTexts.from_bytes(forms))
+            vectors = hashed_vectors(CanonicalTexts.from_bytes(forms), _DIMENSIONS)
             for (item_id, raw), vector in zip(there, vectors, strict=True):
                 self._vectors[item_id] = (vector, task.readable(raw)[:300])
+
+
+def _likeness(
+    judged: npt.NDArray[np.float32], own: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return the cosine of each judged event with this one.
+
+    Any two long texts of a language are alike; so the mean of all is taken away first.
+    """
+    if len(judged) >= _ENOUGH:
+        mean = judged.mean(axis=0)
+        judged, own = judged - mean, own - mean
+        judged = judged / np.maximum(np.linalg.norm(judged, axis=1, keepdims=True), 1e-9)
+        own = own / max(float(np.linalg.norm(own)), 1e-9)
+    return np.asarray(judged @ own, np.float32)

@@ -15,9 +15,9 @@ Floats = npt.NDArray[np.float64]
 
 # How much of a verdict's worth each sign can make out.
 WEIGHTS = {
-    "near the threshold": 0.9,
+    "near the threshold": 0.5,
     "teacher and student disagree": 0.9,
-    "uncertain": 0.5,
+    "uncertain": 0.9,
     "unlike what came before": 0.4,
 }
 SAMPLE_SHARE = 0.01
