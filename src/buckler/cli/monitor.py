@@ -21,10 +21,10 @@ from buckler.deploy.fields import fields_of
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.report import Comparison
 from buckler.events import Events, Quarantine, collect_events
-from buckler.labels import LabelStore
-from buckler.monitor.ask import Doubt, ask_in_doubt
+from buckler.labels import LabelStore, open_existing
+from buckler.monitor.ask import Doubt, ask_in_doubt, judged_samples
 from buckler.monitor.report import decay, prometheus, report_html, report_json, watched_table
-from buckler.monitor.watch import Limits, Watched, watch, window_names, with_asked
+from buckler.monitor.watch import Limits, Watched, Window, watch, window_names, with_asked
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 from buckler.teachers import Teacher, get_teacher
@@ -72,8 +72,12 @@ def monitor(
     ask_number: Annotated[
         int, typer.Option("--ask-number", help="Events of a sample.", min=2)
     ] = 100,
+    verdicts: Annotated[
+        bool,
+        typer.Option("--verdicts", help="Count what analysts said of events drawn by lot."),
+    ] = False,
     store: Annotated[
-        str, typer.Option("--store", "-s", help="Where what it says is kept.")
+        str, typer.Option("--store", "-s", help="The label store: verdicts, a teacher's word.")
     ] = "labels.db",
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
@@ -117,8 +121,8 @@ def monitor(
             quarantine=quarantine,
         )
         if current == [Path("-")]:
-            if slices or ask:
-                raise SettingsError("--slice and --ask are for files, not for events as they come")
+            if slices or ask or verdicts:
+                raise SettingsError("--slice, --ask and --verdicts are for files")
             found = _follow(
                 scorer, read(reference), task, text_column, output, every, limits, domain
             )
@@ -132,6 +136,9 @@ def monitor(
             scorer, then, now, task, names, limits=limits, domain=domain, slices=slices or ()
         )
         notes = _notes(found, names)
+        if verdicts:
+            found, said = _judged(found, scorer, now, names, task, store)
+            notes += said
         if asking is not None:
             progress.update(bar, description="asking a teacher")
             found, said = _ask(found, scorer, now, names, task, asking)
@@ -164,12 +171,8 @@ def _ask(
     asking: _Asking,
 ) -> tuple[Watched, tuple[str, ...]]:
     """Ask about windows that alarm and have no labels."""
-    doubts = []
-    for window in found.windows:
-        if window.alarms and window.labelled is None:
-            part = now.take(np.flatnonzero(names == window.name))
-            alarms = scorer.alarms(scorer.score(part.table.column("text")))
-            doubts.append(Doubt(window.name, part, alarms))
+    windows = [w for w in found.windows if w.alarms and w.labelled is None and w.asked is None]
+    doubts = [_window(w, scorer, now, names) for w in windows]
     if not doubts:
         return found, ("No window is in doubt: no teacher was asked.",)
     with LabelStore(asking.store) as store:
@@ -181,6 +184,32 @@ def _ask(
     note += f", {asked.new:,} of them for the first time"
     note += f"; stopped: {asked.stopped}." if asked.stopped else "."
     return with_asked(found, asked.windows), (note,)
+
+
+def _judged(
+    found: Watched,
+    scorer: Scorer,
+    now: Events,
+    names: npt.NDArray[np.object_],
+    task: Task,
+    where: str,
+) -> tuple[Watched, tuple[str, ...]]:
+    """Put what analysts said of events drawn by lot beside the windows."""
+    from buckler.review.lots import lot_verdicts
+
+    with open_existing(where) as store:
+        said = lot_verdicts(store, task)
+    windows = [_window(w, scorer, now, names) for w in found.windows]
+    samples = judged_samples(windows, said, task)
+    n = sum(s.precision.n_rows + s.missed.n_rows for s in samples.values())
+    note = f"analysts have judged {n:,} events of {len(samples):,} windows that were drawn by lot."
+    return with_asked(found, samples, "by the analysts"), (note,)
+
+
+def _window(window: Window, scorer: Scorer, now: Events, names: npt.NDArray[np.object_]) -> Doubt:
+    part = now.take(np.flatnonzero(names == window.name))
+    alarms = scorer.alarms(scorer.score(part.table.column("text")))
+    return Doubt(window.name, part, alarms)
 
 
 def _follow(
@@ -257,7 +286,7 @@ def _print(found: Watched) -> None:
         if window.asked is not None:
             asked = window.asked
             out.print(
-                f"{window.name}: by the teacher, precision {asked.precision.value:.3f} "
+                f"{window.name}: {window.asked_by}, precision {asked.precision.value:.3f} "
                 f"({asked.precision.low:.3f} to {asked.precision.high:.3f}), recall {asked.recall}"
             )
     areas = ", ".join(f"{k} {v:.3f}" for k, v in decay(found).items() if v == v)

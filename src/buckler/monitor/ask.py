@@ -1,6 +1,6 @@
 """Where labels are missing and something is wrong: a teacher labels a small sample."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Doubt:
-    """A window of which somebody should look at a sample.
+    """A window of which a sample is looked at.
 
     Attributes
     ----------
@@ -88,22 +88,48 @@ def ask_in_doubt(
     if not parts:
         return Asked({}, 0, 0, "")
     done = label_events(store, teacher, concatenate(parts), task, budget=budget)
-    bad = {task.class_names.index(name) for name in task.bad}
     said = _said(store, teacher, task)
     found = {}
     for doubt in doubts:
         rows = drawn[doubt.name]
-        ids = doubt.events.table.column("id").to_pylist()
-        verdicts = [(doubt.alarms[row], said[ids[row]] in bad) for row in rows if ids[row] in said]
-        n_alarms = int(doubt.alarms.sum())
-        found[doubt.name] = sampled(
-            np.array([is_bad for raised, is_bad in verdicts if raised], bool),
-            np.array([is_bad for raised, is_bad in verdicts if not raised], bool),
-            n_alarms,
-            len(doubt.alarms) - n_alarms,
-        )
+        few = Doubt(doubt.name, doubt.events.take(rows), doubt.alarms[rows])
+        found[doubt.name] = _estimate(few, doubt.alarms, said, task)
     stopped = (done.account.stopped if done.account is not None else "") or ""
     return Asked(found, done.events, done.new, stopped)
+
+
+def judged_samples(
+    windows: Sequence[Doubt], verdicts: Mapping[bytes, int], task: Task
+) -> dict[str, Sampled]:
+    """Return what verdicts on events drawn by lot say of the windows that have any.
+
+    Parameters
+    ----------
+    verdicts
+        Event -> class index. Alarms may have been drawn more often than the rest, but each of
+        the two by lot.
+    """
+    found = {}
+    for window in windows:
+        ids = window.events.table.column("id").to_pylist()
+        if any(event_id in verdicts for event_id in ids):
+            found[window.name] = _estimate(window, window.alarms, verdicts, task)
+    return found
+
+
+def _estimate(judged: Doubt, alarms: Bools, said: Mapping[bytes, int], task: Task) -> Sampled:
+    bad = {task.class_names.index(name) for name in task.bad}
+    ids = judged.events.table.column("id").to_pylist()
+    known = [
+        (raised, said[i] in bad) for raised, i in zip(judged.alarms, ids, strict=True) if i in said
+    ]
+    n_alarms = int(alarms.sum())
+    return sampled(
+        np.array([is_bad for raised, is_bad in known if raised], bool),
+        np.array([is_bad for raised, is_bad in known if not raised], bool),
+        n_alarms,
+        len(alarms) - n_alarms,
+    )
 
 
 def _drawn(alarms: Bools, n: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:

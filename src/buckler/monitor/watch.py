@@ -71,8 +71,8 @@ class Window:
         Its quality; `labelled` is None without labels.
     alarms
         What is wrong; empty where nothing is.
-    asked
-        What a teacher says of a sample of it; None where none was asked.
+    asked, asked_by
+        What judged samples of it say, and who judged them; None where nobody was asked.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Window:
     labelled: Labelled | None
     alarms: tuple[Alarm, ...] = ()
     asked: Sampled | None = None
+    asked_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -235,8 +236,10 @@ def _compared(
     return found
 
 
-def with_asked(watched: Watched, asked: Mapping[str, Sampled]) -> Watched:
-    """Return the windows with what a teacher says of samples, and alarms where it disagrees."""
+def with_asked(
+    watched: Watched, asked: Mapping[str, Sampled], who: str = "by the teacher"
+) -> Watched:
+    """Return the windows with what samples say, and alarms where the scores promised more."""
     windows = []
     for window in watched.windows:
         said = asked.get(window.name)
@@ -246,11 +249,11 @@ def with_asked(watched: Watched, asked: Mapping[str, Sampled]) -> Watched:
         alarms = window.alarms
         if said.precision.n_rows and said.precision.high < window.unlabelled.precision.low:
             reason = (
-                f"a teacher finds {said.precision.value:.2f} of alarms bad, "
+                f"{who}, {said.precision.value:.2f} of alarms are bad, "
                 f"{window.unlabelled.precision.value:.2f} were expected"
             )
             alarms += (Alarm(reason, "let people judge a sample, and train again with it"),)
-        windows.append(replace(window, asked=said, alarms=alarms))
+        windows.append(replace(window, asked=said, asked_by=who, alarms=alarms))
     return replace(watched, windows=windows)
 
 

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import select
 
 from buckler.deploy.registry import Entry, Registry
 from buckler.errors import InputError, SettingsError
 from buckler.events import Events, collect_events
 from buckler.events.duplicates import near_duplicate_clusters
-from buckler.labels import LabelStore, open_existing
-from buckler.labels.schema import TASKS
+from buckler.labels import open_existing
 from buckler.learning.promote import Decision, decide
 from buckler.learning.recipe import Recipe, VerdictsSection
 from buckler.learning.run import Run
 from buckler.learning.verdicts import held_out_verdicts, judged_events
-from buckler.review.schema import ITEMS, Lane, migrate_review
+from buckler.review.lots import drawn_by_lot
 from buckler.runtime import load
 from buckler.tasks import Task
 
@@ -121,7 +119,8 @@ def _sets(
     held = None if run.verdicts is None else held_out_verdicts(run.verdicts, task)
     if held is not None:
         with open_existing(store) as opened:
-            lot = _drawn_by_lot(opened, task, held)
+            drawn_ids = drawn_by_lot(opened, task)
+        lot = np.array([i in drawn_ids for i in held.table.column("id").to_pylist()], bool)
         drawn, chosen = held.take(np.flatnonzero(lot)), held.take(np.flatnonzero(~lot))
         # Near-duplicates got the word that was said of one of them; that one is enough.
         first = near_duplicate_clusters(chosen.texts) == np.arange(len(chosen))
@@ -131,17 +130,3 @@ def _sets(
         if len(chosen) >= LEAST:
             guards.append(("held-out verdicts, chosen for their value", chosen))
     return tests, guards
-
-
-def _drawn_by_lot(
-    store: LabelStore, task: Task, events: Events
-) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    with store.writing() as connection:
-        migrate_review(connection)
-        query = (
-            select(ITEMS.c.event_id)
-            .join(TASKS, TASKS.c.id == ITEMS.c.task_id)
-            .where(TASKS.c.name == task.name, ITEMS.c.lane != Lane.VALUE)
-        )
-        drawn = {bytes(i) for i in connection.scalars(query)}
-    return np.array([i in drawn for i in events.table.column("id").to_pylist()], bool)
