@@ -379,4 +379,4 @@ def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url
     alarms, bad = url_scorer.alarms(scores), np.array([truth[i] == 1 for i in ids])
     assert (asked["precision"]["n_rows"], asked["missed"]["n_rows"]) == (40, 40)
     assert asked["precision"]["low"] <= bad[alarms].mean() <= asked["precision"]["high"]
-    assert asked["missed"]["low"] <= bad[~alarms].mean() <= asked["missed"]["high"]
+    assert asked["missed"]["low"] <= bad[~alarms].mean() <= asked["missed"]["high"] + 1e-9

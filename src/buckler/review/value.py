@@ -37,7 +37,7 @@ class Valued:
     badness, alarms, labels
         What the bundle says: float64, bool and int64 [n].
     value, reason
-        float64 [n], and why in words.
+        float64 [n], and why in words; by chance for those drawn by lot.
     standing_for
         int64 [n]: the row whose verdict serves this one; itself, where it is shown.
     serves
@@ -84,7 +84,8 @@ def value_events(
     badness = scores.badness.astype(np.float64)
     alarms = scorer.alarms(scores)
     probabilities = scores.probabilities.astype(np.float64)
-    lane = _drawn(alarms, sample_share, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    lane = _drawn(alarms, sample_share, rng)
     standing_for = _folded(events, lane)
     serves = np.bincount(standing_for, minlength=len(events)).astype(np.int64)
     signs = {"uncertain": _uncertain(probabilities)}
@@ -101,6 +102,8 @@ def value_events(
     value *= 1 + 0.1 * np.log2(serves.clip(1))
     value *= _GROUP_DECAY ** np.log2(1 + _rank_in_group(value, events.group_codes(), standing_for))
     reason = np.array(names, object)[strength.argmax(axis=0)]
+    # In an order of chance too: else the first of them to be judged would be no fair sample.
+    value[lane != Lane.VALUE] = rng.random(int((lane != Lane.VALUE).sum()))
     reason[lane != Lane.VALUE] = "drawn by lot"
     return Valued(badness, alarms, scores.label_indices, value, reason, standing_for, serves, lane)
 
