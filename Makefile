@@ -16,8 +16,10 @@ KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
 	$(BIN)/buckler demo --teacher $(TEACHER)
 
+# Files of tests are shared out among processes; `make test WORKERS=0` runs them one after the other.
+WORKERS ?= auto
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -117,7 +117,10 @@ def wilson(k: int, n: int) -> Rate:
     z = 1.959963984540054
     centre = (k + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * float(np.sqrt(k * (n - k) / n + z * z / 4))
-    return Rate(k / n, max(0.0, centre - half), min(1.0, centre + half), k, n)
+    # None and all are exact ends, whatever the rounding.
+    low = 0.0 if k == 0 else max(0.0, centre - half)
+    high = 1.0 if k == n else min(1.0, centre + half)
+    return Rate(k / n, low, high, k, n)
 
 
 def confusion(
