@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -42,8 +43,8 @@ def review_site(
 class Browser:
     """A client that keeps cookies, and knows the token of the last page's forms."""
 
-    def __init__(self, address: str) -> None:
-        self.http = httpx.Client(base_url=address, follow_redirects=True, timeout=60)
+    def __init__(self, address: str, **options: Any) -> None:
+        self.http = httpx.Client(base_url=address, follow_redirects=True, timeout=60, **options)
 
     def sign_in(self, name: str, password: str = PASSPHRASE) -> httpx.Response:
         page = self.http.get("/sign-in")

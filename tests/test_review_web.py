@@ -1,14 +1,17 @@
 """The review application over HTTP: who may do what, and what nobody may."""
 
 import re
+import ssl
 import threading
 
 import httpx
 import numpy as np
 import pytest
+from sqlalchemy import select, update
 
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
+from tests.certificates import self_signed
 from tests.made_up import made_up_events
 
 pytest.importorskip("argon2", reason="the extra 'review' is not installed")
@@ -16,7 +19,7 @@ pytest.importorskip("argon2", reason="the extra 'review' is not installed")
 from buckler.review.accounts import Accounts, Role, read_audit
 from buckler.review.fill import fill_queue
 from buckler.review.queue import Filter, Queue
-from buckler.review.schema import State
+from buckler.review.schema import USERS, VERDICTS, State
 from buckler.review.web.guard import MAX_BODY_BYTES
 from buckler.runtime import load
 from tests.review_site import PASSPHRASE, Browser, field, review_site
@@ -225,24 +228,64 @@ def test_what_is_too_large_or_asks_for_another_host_is_refused(site):
     assert client.get("/static/%2e%2e/site.py").status_code == 404
 
 
-def test_many_browsers_at_once_lose_nothing(site):
-    """Twenty signed-in browsers judge at the same moment, through the real server."""
+def test_over_tls_and_behind_a_proxy(site, tmp_path, url_bundle):
+    certificate, key = self_signed(tmp_path)
+    settings = f'tls_certificate = "{certificate}"\ntls_key = "{key}"\n'
+    with review_site(site[1], url_bundle, settings=settings, folder=tmp_path) as address:
+        assert address.startswith("https://")
+        trusted = ssl.create_default_context(cafile=str(certificate))
+        browser = Browser(address, verify=trusted)
+        assert browser.sign_in("lea").status_code == 200
+        (cookie,) = (
+            c for c in browser.http.cookies.jar if "review" in c.name and "pre" not in c.name
+        )
+        assert (cookie.name, cookie.secure, cookie.path) == ("__Host-buckler-review", True, "/")
+        assert "HttpOnly" in cookie._rest
+        headers = browser.http.get("/").headers
+        assert headers["strict-transport-security"].startswith("max-age=")
+    settings = 'behind_proxy = ["127.0.0.1"]\npublic_hosts = ["review.example"]\n'
+    with review_site(site[1], url_bundle, settings=settings, folder=tmp_path) as address:
+        asked = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+        asked |= {"Host": "review.example"}
+        client = httpx.Client(base_url=address, headers=asked)
+        page = client.get("/sign-in")
+        assert "Secure" in page.headers["set-cookie"]
+        form = {"name": "zed", "password": "x", "pre": field(page.text, "pre")}
+        pre = {"Cookie": f"buckler-review-pre={form['pre']}"}
+        assert client.post("/sign-in", data=form, headers=pre).status_code == 401
     with LabelStore(site[1]) as store:
-        accounts = Accounts(store)
-        for k in range(20):
-            accounts.add(f"load-{k}", Role.ANALYST, None)
-            with store.writing() as connection:  # one hash for all: hashing is slow on purpose
-                connection.exec_driver_sql(
-                    "UPDATE review_users SET password = "
-                    "(SELECT password FROM review_users WHERE name = 'ann') WHERE name = ?",
-                    (f"load-{k}",),
-                )
-    judged: list[int] = []
-    errors: list[object] = []
+        assert next(e.address for e in read_audit(store) if e.who == "zed") == "203.0.113.9"
 
-    def work(k: int) -> None:
+
+def test_who_asks_cannot_be_made_up_without_a_proxy(site):
+    client = httpx.Client(base_url=site[0], headers={"X-Forwarded-For": "203.0.113.9"})
+    page = client.get("/sign-in")
+    form = {"name": "yak", "password": "x", "pre": field(page.text, "pre")}
+    assert client.post("/sign-in", data=form).status_code == 401
+    with LabelStore(site[1]) as store:
+        assert next(e.address for e in read_audit(store) if e.who == "yak") == "127.0.0.1"
+
+
+def test_many_browsers_at_once_lose_nothing(store_where, url_bundle):
+    """Twenty signed-in browsers judge at the same moment, through the real server."""
+    where, judged, errors = store_where, list[int](), list[object]()
+    with LabelStore(where) as store:
+        events = made_up_events(500, np.random.default_rng(5))
+        fill_queue(store, events, load(url_bundle), TASK)
+        accounts = Accounts(store)
+        first = accounts.add("load-0", Role.ANALYST, PASSPHRASE)
+        for k in range(1, 20):
+            made = accounts.add(f"load-{k}", Role.ANALYST, None)
+            hashed = select(USERS.c.password).where(USERS.c.id == first.id)
+            with store.writing() as connection:  # one hash for all: hashing is slow on purpose
+                password = connection.scalar(hashed)
+                connection.execute(
+                    update(USERS).where(USERS.c.id == made.id).values(password=password)
+                )
+
+    def work(address: str, k: int) -> None:
         try:
-            browser = Browser(site[0])
+            browser = Browser(address)
             assert browser.sign_in(f"load-{k}").status_code == 200
             token = browser.token()
             page = browser.http.post("/t/url-threat/next", data={"csrf": token})
@@ -255,16 +298,14 @@ def test_many_browsers_at_once_lose_nothing(site):
         except Exception as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with review_site(where, url_bundle) as address:
+        threads = [threading.Thread(target=work, args=(address, k)) for k in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert errors == []
-    with LabelStore(site[1]) as store, store.reading() as connection:
-        rows = connection.exec_driver_sql(
-            "SELECT v.item_id FROM review_verdicts v JOIN review_users u ON u.id = v.user_id "
-            "WHERE u.name LIKE 'load-%'"
-        ).all()
-    assert sorted(i for (i,) in rows) == sorted(judged)
+    with LabelStore(where) as store, store.reading() as connection:
+        rows = connection.scalars(select(VERDICTS.c.item_id)).all()
+    assert sorted(rows) == sorted(judged)
     assert len(judged) == 200

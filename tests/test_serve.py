@@ -1,6 +1,5 @@
 """HTTP: a real server process, real clients, hostile bodies, reloads and shutdown."""
 
-import datetime
 import http.server
 import json
 import os
@@ -24,6 +23,7 @@ from buckler.errors import SettingsError
 from buckler.learning.fit import fit_student
 from buckler.learning.package import write_fitted
 from buckler.runtime import load
+from tests.certificates import self_signed
 from tests.made_up import made_up_bundle, made_up_rows, made_up_table
 
 httpx = pytest.importorskip("httpx", reason="the extra 'serve' is not installed")
@@ -468,34 +468,12 @@ def test_told_to_stop_it_finishes_what_it_began(url_bundle, tmp_path):
 
 
 def test_tls(url_bundle, tmp_path):
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(__import__("ipaddress").ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    (tmp_path / "c.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (tmp_path / "k.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    certificate, key = self_signed(tmp_path)
     environment = {
-        "BUCKLER_SERVE_TLS_CERTIFICATE": str(tmp_path / "c.pem"),
-        "BUCKLER_SERVE_TLS_KEY": str(tmp_path / "k.pem"),
+        "BUCKLER_SERVE_TLS_CERTIFICATE": str(certificate),
+        "BUCKLER_SERVE_TLS_KEY": str(key),
     }
-    trusted = ssl.create_default_context(cafile=str(tmp_path / "c.pem"))
+    trusted = ssl.create_default_context(cafile=str(certificate))
     with server(url_bundle, folder=tmp_path, environment=environment) as (base, _, _log):
         assert base.startswith("https://")
         with httpx.Client(base_url=base, verify=trusted) as client:

@@ -40,8 +40,8 @@ class Look:
     pieces
         The canonical form, with what moved the score; empty where the bundle is not there, or the
         event is a row of features.
-    contributions
-        What spoke for and against the likeliest class.
+    about, contributions
+        A class, and what spoke for and against it: the bad one of two, else the likeliest.
     verdict
         The bundle's; None without one.
     said
@@ -60,6 +60,7 @@ class Look:
     text: Markup
     raw: Markup | None
     pieces: list[Piece]
+    about: str
     contributions: list[Contribution]
     verdict: Verdict | None
     said: list[Said]
@@ -92,17 +93,21 @@ def look_at(
     if not task.features and (plain := raw.decode("utf-8", "replace")) != readable:
         as_it_came = visible(plain)
     canonical = task.canonical.canonical(raw, task.max_bytes)
-    verdict, contributions, pieces = None, list[Contribution](), list[Piece]()
+    verdict, about, contributions = None, "", list[Contribution]()
     if scorer is not None and not blind:
         verdict = scorer.score_one(raw)
-        contributions = scorer.explain(raw, top=_EXPLAINED)
-    if not task.features:
-        pieces = spans(canonical, contributions)
+        two = len(task.classes) == 2 and len(task.bad) == 1
+        about = task.bad[0] if two else verdict.label
+        contributions = scorer.explain(raw, label=about, top=_EXPLAINED)
+    pieces = [] if task.features else spans(canonical, contributions)
+    if task.bad and about not in task.bad:  # red is what speaks for a bad class
+        pieces = [Piece(piece.text, -piece.level) for piece in pieces]
     return Look(
         item,
         visible(readable),
         as_it_came,
         pieces,
+        about,
         contributions,
         verdict,
         [] if blind else _said(queue, item),
