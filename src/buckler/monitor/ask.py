@@ -13,7 +13,7 @@ from buckler.monitor.quality import Sampled, sampled
 from buckler.tasks import Task
 from buckler.teachers import Teacher
 from buckler.teachers.asking.limits import Budget
-from buckler.teachers.run import check_price, label_events
+from buckler.teachers.run import check_price, label_events, verdicts_of
 
 Bools = npt.NDArray[np.bool_]
 
@@ -88,7 +88,7 @@ def ask_in_doubt(
     if not parts:
         return Asked({}, 0, 0, "")
     done = label_events(store, teacher, concatenate(parts), task, budget=budget)
-    said = _said(store, teacher, task)
+    said = verdicts_of(store, teacher, task)
     found = {}
     for doubt in doubts:
         rows = drawn[doubt.name]
@@ -137,13 +137,3 @@ def _drawn(alarms: Bools, n: int, rng: np.random.Generator) -> npt.NDArray[np.in
     of_raised = min(len(raised), max(n // 2, n - len(rest)))
     chosen = [rng.permutation(raised)[:of_raised], rng.permutation(rest)[: n - of_raised]]
     return np.sort(np.concatenate(chosen))
-
-
-def _said(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, int]:
-    labelers = store.labelers()
-    found: dict[bytes, int] = {}
-    for batch in store.opinions(task):
-        for row, labeler in enumerate(batch.labelers.tolist()):
-            if labelers[labeler] == teacher.labeler:
-                found[batch.event_ids[row]] = int(batch.probabilities[row].argmax())
-    return found

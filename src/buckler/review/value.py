@@ -102,9 +102,13 @@ def value_events(
     value *= 1 + 0.1 * np.log2(serves.clip(1))
     value *= _GROUP_DECAY ** np.log2(1 + _rank_in_group(value, events.group_codes(), standing_for))
     reason = np.array(names, object)[strength.argmax(axis=0)]
-    # In an order of chance too: else the first of them to be judged would be no fair sample.
-    value[lane != Lane.VALUE] = rng.random(int((lane != Lane.VALUE).sum()))
-    reason[lane != Lane.VALUE] = "drawn by lot"
+    # In an order of chance too, else the first of them to be judged would be no fair sample; the
+    # values are those of others, so that they stand among them in a list.
+    lot = np.flatnonzero(lane != Lane.VALUE)
+    if len(lot):
+        others = value[(lane == Lane.VALUE) & (standing_for == np.arange(len(events)))]
+        value[lot] = rng.choice(others, len(lot)) if len(others) else rng.random(len(lot))
+    reason[lot] = "drawn by lot"
     return Valued(badness, alarms, scores.label_indices, value, reason, standing_for, serves, lane)
 
 

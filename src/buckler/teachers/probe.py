@@ -19,7 +19,7 @@ from buckler.teachers.asking.injections import Injection, injections
 from buckler.teachers.asking.limits import Budget
 from buckler.teachers.asking.paid_run import Account
 from buckler.teachers.asking.planting import plant
-from buckler.teachers.run import label_events
+from buckler.teachers.run import label_events, verdicts_of
 from buckler.teachers.teacher import Teacher
 
 # Planted as well, to see what any added text does: as long as an injection, and about nothing.
@@ -107,7 +107,7 @@ def probe_injection(
     wanted = int(np.ceil(n_calls / 4))
     clean = _clean_events(events, bad, wanted, seed)
     label_events(store, teacher, clean, task, budget=budget)
-    verdicts = _verdicts(store, teacher, task)
+    verdicts = verdicts_of(store, teacher, task)
     columns = (clean.table.column(name).to_pylist() for name in ("id", "text"))
     found = [raw for i, raw in zip(*columns, strict=True) if i in verdicts and bad[verdicts[i]]]
     if not found:
@@ -126,7 +126,7 @@ def probe_injection(
         planted[blake2b(text, digest_size=16).digest()] = (text, None)
     apart = replace(task, name=f"{task.name}/injection-probe")
     labelled = label_events(store, teacher, _as_events(planted, task), apart, budget=budget)
-    counts = _count(planted, _verdicts(store, teacher, apart), bad)
+    counts = _count(planted, verdicts_of(store, teacher, apart), bad)
     detected = None
     if labelled.account is not None:
         injected = {i for i, (_, injection) in planted.items() if injection is not None}
@@ -172,16 +172,6 @@ def _clean_events(events: Events, bad: npt.NDArray[np.bool_], n: int, seed: int)
     if not len(rows):
         raise InputError("no event is labelled bad: nothing to turn")
     return events.take(np.sort(np.random.default_rng(seed).permutation(rows)[:n]))
-
-
-def _verdicts(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, int]:
-    who = store.labelers()
-    found: dict[bytes, int] = {}
-    for batch in store.opinions(task):
-        for row, labeler in enumerate(batch.labelers.tolist()):
-            if who[labeler] == teacher.labeler:
-                found[batch.event_ids[row]] = int(batch.probabilities[row].argmax())
-    return found
 
 
 def _as_events(planted: dict[bytes, tuple[bytes, Injection | None]], task: Task) -> Events:

@@ -152,6 +152,17 @@ def label_events(
     )
 
 
+def verdicts_of(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, int]:
+    """Return event -> class index of all that a teacher has said, in this version."""
+    who = store.labelers()
+    found: dict[bytes, int] = {}
+    for batch in store.opinions(task):
+        for row, labeler in enumerate(batch.labelers.tolist()):
+            if who[labeler] == teacher.labeler:
+                found[batch.event_ids[row]] = int(batch.probabilities[row].argmax())
+    return found
+
+
 def check_price(teacher: Teacher, budget: Budget) -> None:
     """Refuse a budget in dollars where a price is not known, a committee's members included.
 

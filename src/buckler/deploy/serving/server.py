@@ -4,8 +4,11 @@ import logging
 import signal
 import socket
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from buckler.deploy.json_log import log_as_json
 from buckler.deploy.serving.app import build_app
@@ -33,21 +36,49 @@ def run_server(settings: ServeSettings) -> None:
     names = ", ".join(served.name for served in app.state.service.models)
     told = {"address": f"{scheme}://{host}:{port}", "bundles": names}
     _LOG.info("listening", extra={"told": told})
+    serve_until_told(
+        app,
+        listening,
+        settings.tls_certificate,
+        settings.tls_key,
+        timeout_graceful_shutdown=settings.shutdown_s,
+    )
+
+
+def serve_until_told(
+    app: FastAPI,
+    listening: socket.socket,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    **further: Any,
+) -> None:
+    """Serve an application until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    further
+        Settings of uvicorn.
+
+    Raises
+    ------
+    SettingsError
+        If the certificate cannot be used.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=settings.shutdown_s,
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
+        ssl_certfile=tls_certificate,
+        ssl_keyfile=tls_key,
         ws="none",
+        **further,
     )
     try:
         config.load()
     except (OSError, ValueError) as error:
-        raise SettingsError(f"TLS: {settings.tls_certificate}: {error}") from error
+        raise SettingsError(f"TLS: {tls_certificate}: {error}") from error
     # The server raises the signal again when it is done; being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):

@@ -1,18 +1,15 @@
 """Runs the application: sockets, TLS, proxies."""
 
 import logging
-import signal
-from contextlib import suppress
-
-import uvicorn
 
 from buckler.deploy.json_log import log_as_json
-from buckler.deploy.serving.server import listen
-from buckler.errors import SettingsError
+from buckler.deploy.serving.server import listen, serve_until_told
 from buckler.review.settings import ReviewSettings
 from buckler.review.web.app import build_review
 
 _LOG = logging.getLogger("buckler.review")
+_SHUTDOWN_S = 10
+_MAX_HEADER_BYTES = 32 << 10
 
 
 def run_review(settings: ReviewSettings) -> None:
@@ -30,24 +27,13 @@ def run_review(settings: ReviewSettings) -> None:
     scheme = "https" if settings.tls_certificate is not None else "http"
     shown = f"[{host}]" if ":" in host else host
     _LOG.info("listening", extra={"told": {"address": f"{scheme}://{shown}:{port}"}})
-    config = uvicorn.Config(
+    serve_until_told(
         app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
+        listening,
+        settings.tls_certificate,
+        settings.tls_key,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
         proxy_headers=bool(settings.behind_proxy),
         forwarded_allow_ips=settings.behind_proxy,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=32 << 10,
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-        ws="none",
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
     )
-    try:
-        config.load()
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"TLS: {settings.tls_certificate}: {error}") from error
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
