@@ -357,7 +357,9 @@ def open_existing(where: str) -> LabelStore:
         If there is none.
     """
     if "://" not in where and not Path(where).exists():
-        raise InputError(f"{where}: no label store there; `buckler labels import` makes one")
+        raise InputError(
+            f"{where}: no label store there; `buckler labels import` or `review add` makes one"
+        )
     return LabelStore(where)
 
 

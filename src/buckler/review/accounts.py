@@ -1,6 +1,7 @@
 """Who may do what: accounts, roles, passwords (Argon2id), and what is written down of it."""
 
 import re
+import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,7 @@ MIN_PASSWORD, MAX_PASSWORD = 12, 200
 _HASHER = PasswordHasher()
 # Verified where there is no such account, so that the answer takes as long.
 _NOBODY = _HASHER.hash("there is no such account")
+_FEW = threading.BoundedSemaphore(4)  # each takes 64 MiB while it works
 
 
 class Role(StrEnum):
@@ -123,7 +125,8 @@ class Accounts:
             row = connection.execute(query).one_or_none()
         stored = _NOBODY if row is None or row.password is None else str(row.password)
         try:
-            _HASHER.verify(stored, password[:MAX_PASSWORD])
+            with _FEW:
+                _HASHER.verify(stored, password[:MAX_PASSWORD])
         except (VerificationError, InvalidHashError):
             return None
         if row is None or row.password is None:

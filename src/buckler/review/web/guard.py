@@ -115,6 +115,7 @@ class SignInRate:
             (parse("30/5 minutes"), "{address}"),
             (parse("100/hour"), "{name}"),
         )
+        self._noted = parse("5/5 minutes")
 
     def wait_s(self, name: str, address: str) -> int:
         """Count a try; return how long to wait before the next one is heard, 0 if this one is."""
@@ -129,6 +130,10 @@ class SignInRate:
         for limit, key in (keys[0], keys[2]):
             self._limiter.hit(limit, key)
         return 0
+
+    def worth_noting(self, address: str) -> bool:
+        """Whether a refusal goes into the audit log: a flood of them would only fill it."""
+        return bool(self._limiter.hit(self._noted, f"noted {address}"))
 
     def failed(self, address: str) -> None:
         """Count a failure against an address: many analysts may share one."""

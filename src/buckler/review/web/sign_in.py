@@ -36,7 +36,8 @@ def sign_in(
     address = request.client.host if request.client is not None else "-"
     wait = site.rate.wait_s(name, address)
     if wait:
-        site.audit(request, name, "sign-in refused", "too many tries")
+        if site.rate.worth_noting(address):
+            site.audit(request, name, "sign-in refused", "too many tries")
         answer = _form(request, f"Too many tries: wait {wait} seconds.", 429)
         answer.headers["Retry-After"] = str(wait)
         return answer
