@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
 from buckler.labels import LabelStore
+from buckler.labels.rows import IDS_A_QUERY
 from buckler.review.schema import ITEMS, SKIPS, Lane, State
-from buckler.review.words import search_clause
+from buckler.review.words import find_words, has_words
 from buckler.tasks import Task
 
 PAGE = 50
@@ -180,27 +181,16 @@ class Queue:
     def page(self, wanted: Filter, after: tuple[float, int] | None = None) -> Page:
         """Return a page of items, those of most value first."""
         states = _WAITING if wanted.state is None else (wanted.state,)
-        query = select(ITEMS).where(ITEMS.c.task_id == self.task_id)
-        if wanted.label is not None:
-            query = query.where(ITEMS.c.label == wanted.label)
-        if wanted.lane is not None:
-            query = query.where(ITEMS.c.lane == wanted.lane)
-        if after is not None:
-            value, item_id = after
-            query = query.where(
-                or_(ITEMS.c.value < value, and_(ITEMS.c.value == value, ITEMS.c.id < item_id))
-            )
-        found = search_clause(self.store.dialect, wanted.query) if wanted.query else None
-        if found is not None:
-            # A few thousand rows at most: read by their numbers, and ordered here.
-            queries = [query.where(found, ITEMS.c.state.in_(states))]
-        else:
-            ordered = query.order_by(ITEMS.c.value.desc(), ITEMS.c.id.desc()).limit(PAGE + 1)
-            queries = [ordered.where(*place) for place in _along_indexes(wanted, states)]
         rows: list[Any] = []
         with self.store.reading() as connection:
-            for each in queries:
-                rows += connection.execute(each)
+            if has_words(wanted.query):
+                ids = find_words(connection, wanted.query)
+                for part in (ids[k : k + IDS_A_QUERY] for k in range(0, len(ids), IDS_A_QUERY)):
+                    found = connection.execute(select(ITEMS).where(ITEMS.c.id.in_(part)))
+                    rows += [row for row in found if self._fits(row, wanted, states, after)]
+            else:
+                for query in self._along_indexes(wanted, states, after):
+                    rows += connection.execute(query)
         rows.sort(key=lambda row: (-row.value, -row.id))
         shown = [as_item(row) for row in rows[:PAGE]]
         more = len(rows) > PAGE
@@ -236,6 +226,45 @@ class Queue:
 
     # --- queries ----------------------------------------------------------------------------------
 
+    def _along_indexes(
+        self, wanted: Filter, states: Sequence[State], after: tuple[float, int] | None
+    ) -> Iterator[Select[Any]]:
+        """Yield queries each of which reads along an index, and stops after a page."""
+        query = select(ITEMS).where(ITEMS.c.task_id == self.task_id)
+        if wanted.label is not None:
+            query = query.where(ITEMS.c.label == wanted.label)
+        if after is not None:
+            value, item_id = after
+            query = query.where(
+                or_(ITEMS.c.value < value, and_(ITEMS.c.value == value, ITEMS.c.id < item_id))
+            )
+        query = query.order_by(ITEMS.c.value.desc(), ITEMS.c.id.desc()).limit(PAGE + 1)
+        for state in states:
+            of_state = query.where(ITEMS.c.state == state)
+            if wanted.lane is not None:
+                yield of_state.where(ITEMS.c.lane == wanted.lane)
+            elif wanted.label is not None:
+                yield of_state
+            else:
+                for lane in Lane:
+                    yield of_state.where(ITEMS.c.lane == lane)
+
+    def _fits(
+        self,
+        row: Any,
+        wanted: Filter,
+        states: Sequence[State],
+        after: tuple[float, int] | None,
+    ) -> bool:
+        """Whether a row that a search has found is asked for."""
+        return (
+            row.task_id == self.task_id
+            and row.state in states
+            and wanted.label in (None, row.label)
+            and wanted.lane in (None, row.lane)
+            and (after is None or (row.value, row.id) < after)
+        )
+
     def _drawn_kind(self, lead: bool) -> str:
         drawn = self._rng.random()
         if drawn < _SECOND_SHARE:
@@ -263,19 +292,6 @@ class Queue:
                 .returning(ITEMS.c.id)
             )
         return None if found is None else int(found)
-
-
-def _along_indexes(
-    wanted: Filter, states: Sequence[State]
-) -> Iterator[tuple[ColumnElement[bool], ...]]:
-    """Part a page into queries each of which reads along an index, and stops after a page."""
-    by_label = wanted.label is not None or wanted.lane is not None
-    for state in states:
-        if by_label:  # the lane, if one is asked for, stands in the query already
-            yield (ITEMS.c.state == state,)
-            continue
-        for lane in Lane:
-            yield ITEMS.c.state == state, ITEMS.c.lane == lane
 
 
 def as_item(row: Any) -> Item:

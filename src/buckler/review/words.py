@@ -6,7 +6,6 @@ words, the last one as a beginning.
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -14,7 +13,7 @@ _WORD = re.compile(r"[^\W_]{2,40}")
 MAX_WORDS = 300
 _MAX_QUERY_WORDS = 8
 _MAX_CHARACTERS = 20_000
-MAX_FOUND = 5000  # a word that stands everywhere finds no more than these
+MAX_FOUND = 2000  # a word that stands everywhere finds no more than these
 
 
 def words_of(readable: str) -> list[str]:
@@ -38,17 +37,24 @@ def index_words(connection: Connection, rows: Sequence[tuple[int, list[str]]]) -
     connection.execute(statement, [{"id": i, "words": " ".join(w) or "-"} for i, w in rows])
 
 
-def search_clause(dialect: str, query: str) -> Any:
-    """Return a sub-select of the ids that a query finds; None where it has no word."""
+def has_words(query: str) -> bool:
+    """Whether a query asks for anything."""
+    return _WORD.search(query.lower()) is not None
+
+
+def find_words(connection: Connection, query: str) -> list[int]:
+    """Return the ids of items, of any task, that hold all words of a query; the first of them.
+
+    The items are then read by their numbers: in one query with other conditions, a database
+    without statistics would rather walk through a million rows.
+    """
     words = _WORD.findall(query.lower())[:_MAX_QUERY_WORDS]
-    if not words:
-        return None
-    if dialect == "sqlite":
+    if connection.dialect.name == "sqlite":
         asked = " AND ".join([*(f'"{w}"' for w in words[:-1]), f'"{words[-1]}"*'])
         where = "review_words MATCH :asked"
     else:
         asked = " & ".join([*(f"'{w}'" for w in words[:-1]), f"'{words[-1]}':*"])
         where = "words @@ CAST(:asked AS tsquery)"
-    return text(
-        f"review_items.id IN (SELECT rowid FROM review_words WHERE {where} LIMIT {MAX_FOUND})"  # noqa: S608 - nothing of the query is in it
-    ).bindparams(asked=asked)
+    found = text(f"SELECT rowid FROM review_words WHERE {where} LIMIT :most")  # noqa: S608 - fixed
+    rows = connection.execute(found, {"asked": asked, "most": MAX_FOUND})
+    return [int(i) for i in rows.scalars()]

@@ -8,7 +8,6 @@ from fastapi.responses import Response
 from markupsafe import Markup
 
 from buckler.review.charts import draw
-from buckler.review.dashboard import gather
 from buckler.review.look import look_at
 from buckler.review.queue import Filter, Item
 from buckler.review.schema import Lane, State
@@ -31,6 +30,7 @@ router = APIRouter()
 Who = Annotated[Session, Depends(signed_in)]
 Poster = Annotated[Session, Depends(posted)]
 _EXCERPT_BYTES, _EXCERPT = 4096, 140
+_PLOT_S = 5.0
 STATES = {
     State.OPEN: "waiting",
     State.SECOND: "second opinion",
@@ -264,7 +264,7 @@ def dashboard(request: Request, session: Who, task: str) -> Response:
     """Show the figures."""
     site = site_of(request)
     desk = site.desk(task)
-    board = gather(desk.queue)
+    board = desk.board()
     days = [(day, sum(of.values())) for day, of in board.by_day.items() if of]
     return site.page(
         request,
@@ -281,7 +281,7 @@ def dashboard(request: Request, session: Who, task: str) -> Response:
 @router.get("/t/{task}/plots/{name}.svg")
 def plot(request: Request, session: Who, task: str, name: str) -> Response:  # noqa: ARG001
     """Draw a plot."""
-    svg = draw(name, gather(site_of(request).desk(task).queue))
+    svg = draw(name, site_of(request).desk(task).board(at_most_s=_PLOT_S))
     if svg is None:
         raise Refused(404, "There is no such plot.")
     headers = {"Content-Security-Policy": PICTURE_CSP}

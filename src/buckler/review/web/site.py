@@ -14,6 +14,7 @@ from buckler.deploy.served import Served
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore, open_existing
 from buckler.review.accounts import Accounts, Role, User, write_audit
+from buckler.review.dashboard import Dashboard, gather
 from buckler.review.queue import Queue
 from buckler.review.sessions import Session, Sessions
 from buckler.review.settings import ReviewSettings
@@ -67,6 +68,15 @@ class Desk:
     verdicts: Verdicts
     judged: JudgedEvents
     served: Served | None = None
+    _board: tuple[float, Dashboard | None] = (0.0, None)
+
+    def board(self, *, at_most_s: float = 0) -> Dashboard:
+        """Return the figures of now, or of so many seconds ago: plots come right behind a page."""
+        made_at, board = self._board
+        if board is None or time.monotonic() - made_at > at_most_s:
+            board = gather(self.queue)
+            self._board = (time.monotonic(), board)
+        return board
 
     @property
     def scorer(self) -> Scorer | None:
