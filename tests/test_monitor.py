@@ -224,13 +224,16 @@ def test_a_slice_is_held_against_the_same_slice(url_scorer):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.lists(st.booleans(), max_size=50),
-    st.lists(st.booleans(), max_size=50),
+    st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.booleans()), max_size=60),
     st.integers(0, 10**9),
     st.integers(0, 10**9),
 )
-def test_samples_give_sound_intervals(alarms, rest, n_alarms, n_rest):
-    found = sampled(np.array(alarms, bool), np.array(rest, bool), n_alarms, n_rest)
+def test_samples_give_sound_intervals(events, n_alarms, n_rest):
+    badness = np.array([b for b, _, _ in events], np.float64)
+    alarms, is_bad = (np.array([e[k] for e in events], bool) for k in (1, 2))
+    found = sampled(badness, alarms, is_bad, n_alarms, n_rest)
+    assert found.precision.n_rows + found.missed.n_rows == len(events)
+    assert not len(events) or 0 <= found.ece <= 1
     recall = found.recall
     if recall.value == recall.value:
         assert 0 <= recall.low <= recall.value <= recall.high <= 1
@@ -257,7 +260,8 @@ def test_a_teacher_is_asked_in_doubt_and_only_once(url_scorer, tmp_path):
     names = np.full(len(events), "all", object)
     found = watch(url_scorer, reference, events, TASK, names, domain=False)
     alarms = url_scorer.alarms(url_scorer.score(events.table.column("text")))
-    doubt = [Doubt("all", events, alarms)]
+    badness = url_scorer.score(events.table.column("text")).badness.astype(np.float64)
+    doubt = [Doubt("all", events, badness, alarms)]
     teacher = recorded(events, labels)
     with LabelStore(tmp_path / "l.db") as store:
         asked = ask_in_doubt(doubt, teacher, store, TASK, n=100, budget=Budget())
@@ -269,6 +273,7 @@ def test_a_teacher_is_asked_in_doubt_and_only_once(url_scorer, tmp_path):
     assert said.precision.low <= bad[alarms].mean() <= said.precision.high
     recall = (alarms & bad).sum() / bad.sum()
     assert said.recall.low <= recall <= said.recall.high
+    assert said.ece > 0.3  # of these it knows nothing
     (window,) = with_asked(found, asked.windows).windows
     assert window.asked == said
     assert "of alarms are bad" in " ".join(alarm.reason for alarm in window.alarms)
@@ -285,7 +290,8 @@ def test_asking_keeps_its_budget(url_scorer, tmp_path):
     alarms = url_scorer.alarms(url_scorer.score(events.table.column("text")))
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "l.db") as store:
         settings = ChatSettings(model="m", base_url=f"{server.url}/v1")
-        doubts = [Doubt(name, events, alarms) for name in ("2026-01", "2026-02")]
+        badness = np.zeros(len(events))
+        doubts = [Doubt(name, events, badness, alarms) for name in ("2026-01", "2026-02")]
         asked = ask_in_doubt(
             doubts, ChatTeacher(TASK, settings), store, TASK, n=100, budget=Budget(events=30)
         )

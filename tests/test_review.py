@@ -429,6 +429,7 @@ def test_the_dashboard_adds_up(store, url_scorer):
     assert board.honest.missed.low <= bad[~alarms].mean() <= board.honest.missed.high
     recall = (alarms & bad).sum() / bad.sum()
     assert board.honest.recall.low <= recall <= board.honest.recall.high
+    assert 0 <= board.honest.ece < 0.2
     (figures,) = board.teachers
     assert figures.whole.low <= 0.75 <= figures.whole.high
     assert board.costs == [("t 1", 600, pytest.approx(6.0))]

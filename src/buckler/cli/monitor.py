@@ -208,8 +208,8 @@ def _judged(
 
 def _window(window: Window, scorer: Scorer, now: Events, names: npt.NDArray[np.object_]) -> Doubt:
     part = now.take(np.flatnonzero(names == window.name))
-    alarms = scorer.alarms(scorer.score(part.table.column("text")))
-    return Doubt(window.name, part, alarms)
+    scores = scorer.score(part.table.column("text"))
+    return Doubt(window.name, part, scores.badness.astype(np.float64), scorer.alarms(scores))
 
 
 def _follow(

@@ -186,13 +186,12 @@ def add_user(
     ] = False,
 ) -> None:
     """Make an account."""
-    from buckler.review.accounts import write_audit
-
+    module = _module()
     chosen = _role(role)
     password = None if sign_on else _password(password_file)
     with LabelStore(store) as opened:
-        made = _accounts(opened).add(name, chosen, password)
-        write_audit(opened, "command line", "account made", f"{made.name}, {made.role}")
+        made = module.Accounts(opened).add(name, chosen, password)
+        module.write_audit(opened, "command line", "account made", f"{made.name}, {made.role}")
     out.print(f"account {made.name}, {made.role}")
 
 
@@ -203,7 +202,7 @@ def list_users(store: Store = "labels.db") -> None:
     for heading in ("name", "role", "signs in by", "state"):
         table.add_column(heading)
     with open_existing(store) as opened:
-        for each in _accounts(opened).all():
+        for each in _module().Accounts(opened).all():
             ways = ["password"] * each.has_password + ["single sign-on"] * bool(each.subject)
             state = "in use" if each.active else "closed"
             table.add_row(safe(each.name), each.role, ", ".join(ways) or "-", state)
@@ -222,10 +221,9 @@ def change_user(
     password_file: PasswordFile = None,
 ) -> None:
     """Change an account: role, password, whether it is in use."""
-    from buckler.review.accounts import write_audit
-
+    module = _module()
     with open_existing(store) as opened:
-        accounts = _accounts(opened)
+        accounts = module.Accounts(opened)
         found = accounts.require(name)
         if role is not None:
             accounts.set_role(found.id, _role(role))
@@ -239,7 +237,7 @@ def change_user(
             + (["new password"] if password or password_file else [])
             + ([] if close is None else ["closed" if close else "open"])
         )
-        write_audit(opened, "command line", "account changed", told)
+        module.write_audit(opened, "command line", "account changed", told)
     out.print(f"changed: {safe(told)}")
 
 
@@ -261,19 +259,17 @@ def _tool(name: str) -> Any:
         raise SettingsError(f"--as: {name[:40]!r} is no tool: label-studio or argilla") from None
 
 
-def _accounts(store: LabelStore) -> Any:
+def _module() -> Any:
     try:
-        from buckler.review.accounts import Accounts
+        from buckler.review import accounts
     except ImportError as error:
         raise MissingExtraError("the review application", "review") from error
-    return Accounts(store)
+    return accounts
 
 
 def _role(name: str) -> Any:
-    from buckler.review.accounts import Role
-
     try:
-        return Role(name)
+        return _module().Role(name)
     except ValueError:
         raise SettingsError(f"{name[:40]!r} is no role: analyst, lead or admin") from None
 

@@ -26,12 +26,13 @@ class Doubt:
     ----------
     name
         Of the window.
-    events, alarms
-        All of its events, and which raised an alarm: bool [n].
+    events, badness, alarms
+        All of its events, their badness, and which raised an alarm: float64 and bool [n].
     """
 
     name: str
     events: Events
+    badness: npt.NDArray[np.float64]
     alarms: Bools
 
 
@@ -92,7 +93,7 @@ def ask_in_doubt(
     found = {}
     for doubt in doubts:
         rows = drawn[doubt.name]
-        few = Doubt(doubt.name, doubt.events.take(rows), doubt.alarms[rows])
+        few = Doubt(doubt.name, doubt.events.take(rows), doubt.badness[rows], doubt.alarms[rows])
         found[doubt.name] = _estimate(few, doubt.alarms, said, task)
     stopped = (done.account.stopped if done.account is not None else "") or ""
     return Asked(found, done.events, done.new, stopped)
@@ -120,16 +121,11 @@ def judged_samples(
 def _estimate(judged: Doubt, alarms: Bools, said: Mapping[bytes, int], task: Task) -> Sampled:
     bad = {task.class_names.index(name) for name in task.bad}
     ids = judged.events.table.column("id").to_pylist()
-    known = [
-        (raised, said[i] in bad) for raised, i in zip(judged.alarms, ids, strict=True) if i in said
-    ]
+    known = np.array([i in said for i in ids], bool)
+    is_bad = np.array([said[i] in bad for i in ids if i in said], bool)
     n_alarms = int(alarms.sum())
-    return sampled(
-        np.array([is_bad for raised, is_bad in known if raised], bool),
-        np.array([is_bad for raised, is_bad in known if not raised], bool),
-        n_alarms,
-        len(alarms) - n_alarms,
-    )
+    n_rest = len(alarms) - n_alarms
+    return sampled(judged.badness[known], judged.alarms[known], is_bad, n_alarms, n_rest)
 
 
 def _drawn(alarms: Bools, n: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:

@@ -70,24 +70,28 @@ class Sampled:
     recall
         Of all bad events, those with an alarm: by the two shares and how many events each stands
         for. The ends of its interval join the unlucky ends of both. NaN where nothing is known.
+    ece
+        Calibration error of the badness of the sampled events. That alarms are drawn more often
+        than the rest does no harm: what is asked is how often events of a badness are bad.
     """
 
     precision: Rate
     missed: Rate
     recall: Estimate
+    ece: float
 
 
-def sampled(bad_alarms: Bools, bad_rest: Bools, n_alarms: int, n_rest: int) -> Sampled:
-    """Estimate precision and recall from judged samples.
+def sampled(badness: Floats, alarms: Bools, is_bad: Bools, n_alarms: int, n_rest: int) -> Sampled:
+    """Estimate precision, recall and calibration from judged samples.
 
     Parameters
     ----------
-    bad_alarms, bad_rest
-        bool: whether each sampled event is bad.
+    badness, alarms, is_bad
+        Of the sampled events.
     n_alarms, n_rest
         How many events the samples were drawn from.
     """
-    precision, missed = rate(bad_alarms), rate(bad_rest)
+    precision, missed = rate(is_bad[alarms]), rate(is_bad[~alarms])
 
     def recall(p: float, m: float) -> float:
         hits, misses = p * n_alarms, m * n_rest
@@ -101,6 +105,7 @@ def sampled(bad_alarms: Bools, bad_rest: Bools, n_alarms: int, n_rest: int) -> S
             recall(precision.low, missed.high),
             recall(precision.high, missed.low),
         ),
+        expected_calibration_error(badness, is_bad) if len(badness) else float("nan"),
     )
 
 

@@ -163,27 +163,25 @@ def _agreement(queue: Queue) -> Agreement:
 
 def _honest(queue: Queue) -> Sampled:
     bad = [queue.task.class_names.index(name) for name in queue.task.bad]
-    query = (
-        select(ITEMS.c.lane, ITEMS.c.verdict, func.count())
-        .where(
-            ITEMS.c.task_id == queue.task_id,
-            ITEMS.c.lane != Lane.VALUE,
-            ITEMS.c.state.in_((State.DONE, State.SECOND)),
-        )
-        .group_by(ITEMS.c.lane, ITEMS.c.verdict)
+    query = select(ITEMS.c.lane, ITEMS.c.badness, ITEMS.c.verdict).where(
+        ITEMS.c.task_id == queue.task_id,
+        ITEMS.c.lane.in_((Lane.SAMPLE_ALARM, Lane.SAMPLE_REST)),
+        ITEMS.c.state.in_((State.DONE, State.SECOND)),
     )
     totals = select(func.sum(BATCHES.c.events), func.sum(BATCHES.c.alarms)).where(
         BATCHES.c.task_id == queue.task_id
     )
-    counts: dict[int, list[int]] = {Lane.SAMPLE_ALARM: [0, 0], Lane.SAMPLE_REST: [0, 0]}
     with queue.store.reading() as connection:
-        for lane, verdict, n in connection.execute(query):
-            counts[lane][int(verdict in bad)] += n
+        rows = connection.execute(query.limit(_MOST_VERDICTS)).all()
         events, alarms = connection.execute(totals).one()
-    flags = {k: np.repeat([False, True], of) for k, of in counts.items()}
     n_alarms = int(alarms or 0)
-    n_rest = int(events or 0) - n_alarms
-    return sampled(flags[Lane.SAMPLE_ALARM], flags[Lane.SAMPLE_REST], n_alarms, n_rest)
+    return sampled(
+        np.array([row.badness for row in rows], np.float64),
+        np.array([row.lane == Lane.SAMPLE_ALARM for row in rows], bool),
+        np.array([row.verdict in bad for row in rows], bool),
+        n_alarms,
+        int(events or 0) - n_alarms,
+    )
 
 
 def _teachers(queue: Queue) -> list[TeacherFigures]:
