@@ -4,11 +4,14 @@ import json
 import os
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from buckler.bundle.reader import VECTORS, read_bundle
+from buckler.bundle.writer import write_bundle
 from buckler.deploy.registry import LIVE, Registry
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.learning.fit import fit_student
@@ -71,6 +74,22 @@ def test_worse_on_one_set_outweighs_better_on_another(bundles, test_events):
     assert [pair.better for pair in found.compared] == [True, False]
     assert found.compared[1].worse
     assert not found.promote
+
+
+def test_a_threshold_that_lets_too_many_alarms_through_is_refused(bundles, test_events, tmp_path):
+    """It ranks no worse, and would alarm on half of all that is harmless."""
+    champion = load(bundles["poor"])
+    bundle = read_bundle(bundles["good"])
+    manifest = replace(bundle.manifest, thresholds={0.01: 1e-9}, deployed_fpr=0.01)
+    loose = tmp_path / "loose.buckler"
+    write_bundle(loose, manifest, {**bundle.weights, VECTORS: bundle.entries[VECTORS]})
+    strict = decide(champion, load(bundles["good"]), [("frozen", test_events)], TASK)
+    assert strict.promote
+    assert not strict.compared[0].false_alarms.too_many
+    found = decide(champion, load(loose), [("frozen", test_events)], TASK)
+    assert found.compared[0].gain.low > 0
+    assert not found.promote
+    assert "at its own threshold" in found.reason and "0.01 was aimed at" in found.reason
 
 
 def test_what_cannot_be_compared_is_said(bundles, test_events, tmp_path):

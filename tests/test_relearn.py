@@ -184,7 +184,8 @@ def test_a_guard_refuses_and_never_promotes(tmp_path):
     assert not decide(worse, better, tests, TASK, guards=[("clear", clear)]).promote
     assert decide(worse, better, [("clear", clear)], TASK).promote
     back = decide(better, worse, tests, TASK, guards=[("clear", clear)])
-    assert not back.promote and "worse on clear" in back.reason
+    assert not back.promote and "worse on" in back.reason
+    assert back.compared[1].worse and back.compared[1].false_alarms is None
 
 
 def test_from_the_command_line(tmp_path):

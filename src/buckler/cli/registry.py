@@ -14,7 +14,7 @@ from buckler.cli.options import TrustedKey
 from buckler.deploy.registry import Registry
 from buckler.errors import SettingsError
 from buckler.events import Quarantine, collect_events
-from buckler.learning.promote import Decision, decide
+from buckler.learning.promote import Decision, Paired, decide
 from buckler.runtime import load
 
 app = typer.Typer(
@@ -118,7 +118,7 @@ def fetch(
 def print_decision(found: Decision) -> None:
     """Print what a candidate and the deployed bundle do on the same events."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("events", "measure", "deployed", "candidate", "gain (95 %)"):
+    for heading in ("events", "measure", "deployed", "candidate", "gain (95 %)", "false alarms"):
         table.add_column(heading, overflow="fold")
     for pair in found.compared:
         gain = pair.gain
@@ -128,5 +128,11 @@ def print_decision(found: Decision) -> None:
             f"{pair.champion:.4f}",
             f"{pair.candidate:.4f}",
             f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})",
+            _alarms(pair),
         )
     out.print(table)
+
+
+def _alarms(pair: Paired) -> str:
+    found = pair.false_alarms
+    return "-" if found is None else f"{found.champion:.4f} -> {found.candidate.value:.4f}"

@@ -1,19 +1,46 @@
 """Is a candidate better than the deployed bundle? A paired comparison on the same events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.bootstrap import Estimate, bootstrap
-from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
+from buckler.evaluation.metrics import Ranking, Rate, enough_negatives, tpr_at_fpr
+from buckler.evaluation.metrics import rate as share_of
 from buckler.events import Events
 from buckler.runtime import Scorer
 from buckler.tasks import Task
 
 _RESAMPLES = 1000
+_TOLERATED = 2.0  # times the false-alarm rate that was aimed at
+
+
+@dataclass(frozen=True)
+class FalseAlarms:
+    """What the bundles' own thresholds do on the events: the ranking may be fine, and they not.
+
+    Attributes
+    ----------
+    aimed
+        The false-positive rate that they were chosen for.
+    champion, candidate
+        Share of events that are not bad and raise an alarm.
+    more
+        How many more the candidate raises, with its interval.
+    """
+
+    aimed: float
+    champion: float
+    candidate: Rate
+    more: Estimate
+
+    @property
+    def too_many(self) -> bool:
+        """Whether the candidate surely raises more, and more than twice what was aimed at."""
+        return self.more.low > 0 and self.candidate.low > _TOLERATED * self.aimed
 
 
 @dataclass(frozen=True)
@@ -30,6 +57,8 @@ class Paired:
     champion, candidate, gain
         The figures, and the gain with its interval: events of a group are drawn together, and both
         bundles judge the same draws.
+    false_alarms
+        At the bundles' own thresholds; None where no class is bad, or a bundle has none.
     """
 
     name: str
@@ -37,16 +66,18 @@ class Paired:
     champion: float
     candidate: float
     gain: Estimate
+    false_alarms: FalseAlarms | None = None
 
     @property
     def better(self) -> bool:
         """Whether the candidate is surely better."""
-        return self.gain.low > 0
+        return self.gain.low > 0 and not self.worse
 
     @property
     def worse(self) -> bool:
-        """Whether it is surely worse."""
-        return self.gain.high < 0
+        """Whether it is surely worse, or its threshold lets too many false alarms through."""
+        too_many = self.false_alarms is not None and self.false_alarms.too_many
+        return self.gain.high < 0 or too_many
 
 
 @dataclass(frozen=True)
@@ -100,9 +131,13 @@ def decide(
             )
     if not tests:
         raise InputError("a promotion needs labelled events to compare on")
+    both = (champion, candidate)
     compared = tuple(
-        _paired(champion, candidate, name, events, task) for name, events in [*tests, *guards]
+        replace(_paired(*both, name, events, task), false_alarms=_alarms(*both, events, task))
+        for name, events in tests
     )
+    # Of events that were chosen near the threshold, its false alarms say nothing.
+    compared += tuple(_paired(*both, name, events, task) for name, events in guards)
     worse = [pair for pair in compared if pair.worse]
     better = [pair for pair in compared[: len(tests)] if pair.better]
     if worse:
@@ -113,6 +148,12 @@ def decide(
 
 
 def _said(pair: Paired) -> str:
+    alarms = pair.false_alarms
+    if alarms is not None and alarms.too_many:
+        return (
+            f"{pair.name}: at its own threshold {alarms.candidate.value:.4f} false alarms, where "
+            f"{alarms.aimed:g} was aimed at and the deployed one gives {alarms.champion:.4f}"
+        )
     gain = pair.gain
     return (
         f"{pair.name}: {pair.measure} {pair.champion:.4f} before, {pair.candidate:.4f} after, "
@@ -151,3 +192,22 @@ def _paired(champion: Scorer, candidate: Scorer, name: str, events: Events, task
     gain = bootstrap(measured, events.group_codes(), _RESAMPLES)["gain"]
     before, after = figures(None)
     return Paired(name, measure, before, after, gain)
+
+
+def _alarms(champion: Scorer, candidate: Scorer, events: Events, task: Task) -> FalseAlarms | None:
+    """Compare alarms on events that are not bad."""
+    bad_classes = [task.class_names.index(c) for c in task.bad]
+    rows = np.flatnonzero((events.labels >= 0) & ~np.isin(events.labels, bad_classes))
+    aimed = champion.manifest.deployed_fpr
+    if aimed is None or candidate.threshold() is None or not len(rows):
+        return None
+    good = events.take(rows)
+    texts = good.table.column("text")
+    before, after = (scorer.alarms(scorer.score(texts)) for scorer in (champion, candidate))
+
+    def measured(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
+        shares = [float(np.average(raised, weights=weights)) for raised in (before, after)]
+        return {"more": shares[1] - shares[0]}
+
+    more = bootstrap(measured, good.group_codes(), _RESAMPLES)["more"]
+    return FalseAlarms(aimed, float(before.mean()), share_of(after), more)
