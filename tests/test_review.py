@@ -2,6 +2,7 @@
 
 import json
 import threading
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -27,9 +28,12 @@ from buckler.review.dashboard import gather
 from buckler.review.fill import fill_queue
 from buckler.review.queue import Filter, Queue
 from buckler.review.schema import VERDICTS, Lane, State
+from buckler.review.showing import spans, visible
+from buckler.review.similar import JudgedEvents
 from buckler.review.value import value_events
 from buckler.review.verdicts import ConflictError, Verdicts
 from buckler.review.words import words_of
+from buckler.runtime.verdict import Contribution
 from buckler.tasks import get_task
 from tests.made_up import made_up_events
 from tests.test_cli import buckler, refused
@@ -623,3 +627,51 @@ def test_from_the_command_line(url_bundle, tmp_path):
     export = ["review", "export", tmp_path / "x.json", "-t", "url-threat", *where]
     assert "100 events" in buckler(*export, "--as", "argilla", "--limit", 100).stdout
     refused(buckler(*export, "--as", "paper"), "is no tool")
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=400), st.integers(0, 500))
+def test_shown_text_is_never_markup_and_never_hidden(text, limit):
+    shown = str(visible(text, limit)).replace('<span class="code">', "").replace("</span>", "")
+    assert not set(shown) & set("<>\"'")
+    assert all(
+        unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp") or c in "\n\t" for c in shown
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.binary(max_size=300),
+    st.lists(st.tuples(st.integers(-3, 310), st.integers(0, 12), st.floats(-5, 5)), max_size=12),
+)
+def test_spans_part_the_form_and_lose_nothing(form, found):
+    given_ = [Contribution("", start, start + n, weight) for start, n, weight in found]
+    pieces = spans(form, given_)
+    assert all(-4 <= piece.level <= 4 for piece in pieces)
+    plain = spans(form, [])
+    # A cut inside a broken character, or a line break, shows both halves.
+    if all(b < 0x80 for b in form) and b"\r\n" not in form:
+        joined = "".join(str(piece.text) for piece in pieces)
+        assert joined == "".join(str(piece.text) for piece in plain)
+
+
+def test_judged_events_like_this_one(store, url_scorer):
+    filled(store, url_scorer)
+    queue, verdicts = desk(store)
+    judged = JudgedEvents(queue)
+    assert judged.like(b"anything", 0) == []
+    for _ in range(60):
+        verdicts.judge(queue.claim_next(1), ANN, 1)
+    done = queue.page(Filter(state=State.DONE)).items
+    raw = store.texts([done[0].event_id])[done[0].event_id]
+    form = TASK.canonical.canonical(raw, TASK.max_bytes)
+    found = judged.like(form, 0)
+    assert found[0].item_id == done[0].id
+    assert found[0].likeness == pytest.approx(1, abs=1e-4)
+    assert [s.likeness for s in found] == sorted((s.likeness for s in found), reverse=True)
+    assert done[0].id not in {s.item_id for s in judged.like(form, done[0].id)}
+    verdicts.undo(ANN)
+    assert len(judged._labels()) == 59
