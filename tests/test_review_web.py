@@ -27,7 +27,7 @@ from tests.review_site import PASSPHRASE, Browser, field, review_site
 TASK = get_task("url-threat")
 PAGES = ["/", "/t/url-threat", "/t/url-threat/dashboard", "/t/url-threat/families", "/account"]
 LEADS, ADMINS = ["/audit"], ["/accounts"]
-PLOTS = [f"/t/url-threat/plots/{name}.svg" for name in ("queue", "verdicts", "teachers")]
+PLOTS = [f"/t/url-threat/plots/{name}.svg" for name in ("queue", "verdicts", "bundle", "teachers")]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 """The dashboard's plots, as SVG pictures that follow the reader's light or dark theme."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from buckler.evaluation.bootstrap import Estimate
+from buckler.evaluation.metrics import Rate
 from buckler.evaluation.plots import BLUE, RED, new_figure, plot_style, svg_of
 from buckler.review.dashboard import Dashboard
 from buckler.review.schema import State
@@ -81,26 +83,42 @@ def _verdicts(board: Dashboard) -> str:
     return svg_of(figure)
 
 
+def _bundle(board: Dashboard) -> str:
+    honest = board.honest
+    rows: list[tuple[str, Rate | Estimate]] = [
+        (f"precision ({honest.precision.n_rows:,} alarms judged)", honest.precision),
+        (f"recall ({honest.missed.n_rows:,} others judged)", honest.recall),
+    ]
+    return _intervals(rows, "By events drawn by lot (95 %)")
+
+
 def _teachers(board: Dashboard) -> str:
     rows = [
-        (f"{teacher.name[:22]}: {name[:16]}", share)
+        (f"{teacher.name[:22]}: {name[:16]} ({share.n_rows:,})", share)
         for teacher in board.teachers[:4]
         for name, share in list(teacher.of_class.items())[:6]
-    ][:16]
+    ]
+    return _intervals(rows[:16], "Right, by the analysts' verdicts (95 %)")
+
+
+def _intervals(rows: Sequence[tuple[str, Rate | Estimate]], label: str) -> str:
+    """Draw shares with their intervals, one below the other."""
     figure = new_figure(4.6, 0.9 + 0.28 * max(2, len(rows)))
     axes = figure.subplots()
     for at, (_, share) in enumerate(rows):
-        axes.plot([share.low, share.high], [at, at], color=BLUE, lw=1.4)
-        axes.plot(share.value, at, "o", color=BLUE, ms=5)
-    axes.set_yticks(range(len(rows)), [f"{name} ({share.n_rows:,})" for name, share in rows])
+        if share.value == share.value:
+            axes.plot([share.low, share.high], [at, at], color=BLUE, lw=1.4)
+            axes.plot(share.value, at, "o", color=BLUE, ms=5)
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
-    axes.set_xlabel("Right, by the analysts' verdicts (95 %)")
+    axes.set_xlabel(label)
     return svg_of(figure)
 
 
 PLOTS: dict[str, Callable[[Dashboard], str]] = {
     "queue": _queue,
     "verdicts": _verdicts,
+    "bundle": _bundle,
     "teachers": _teachers,
 }
