@@ -1,5 +1,6 @@
 """Between opinions as arrays and rows of the table."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,8 @@ import numpy.typing as npt
 from sqlalchemy import Connection, select
 
 from buckler.errors import InputError
-from buckler.labels.opinion import OpinionBatch
-from buckler.labels.schema import OPINIONS
+from buckler.labels.opinion import Labeler, OpinionBatch
+from buckler.labels.schema import LABELERS, OPINIONS, TASKS
 from buckler.tasks import Task
 
 IDS_A_QUERY = 500
@@ -82,4 +83,21 @@ def as_batch(rows: Sequence[Any], n_classes: int) -> OpinionBatch:
         np.array([r.cost_usd for r in rows], np.float64),
         np.array([r.created_s for r in rows], np.int64),
         [r.rationale for r in rows],
+    )
+
+
+def classes_of(task: Task) -> str:
+    """Return the classes of a task as the table of tasks holds them."""
+    return json.dumps(task.class_names)
+
+
+def task_query(task: Task) -> Any:
+    """Return a query for the id of a task."""
+    return select(TASKS.c.id).where(TASKS.c.name == task.name, TASKS.c.classes == classes_of(task))
+
+
+def labeler_query(labeler: Labeler) -> Any:
+    """Return a query for the id of a labeler."""
+    return select(LABELERS.c.id).where(
+        LABELERS.c.name == labeler.name, LABELERS.c.version == labeler.version
     )

@@ -23,7 +23,16 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from buckler.errors import InputError, MissingExtraError, OutputError
 from buckler.labels.opinion import Labeler, Opinion, OpinionBatch, StoredEvent
-from buckler.labels.rows import IDS_A_QUERY, Row, as_batch, check_arrays, new_verdicts
+from buckler.labels.rows import (
+    IDS_A_QUERY,
+    Row,
+    as_batch,
+    check_arrays,
+    classes_of,
+    labeler_query,
+    new_verdicts,
+    task_query,
+)
 from buckler.labels.schema import EVENTS, LABELERS, OPINIONS, TASKS, migrate
 from buckler.tasks import Task
 
@@ -202,8 +211,8 @@ class LabelStore:
         found: set[bytes] = set()
         iterator = iter(ids)
         with self.reading() as connection:
-            task_id = connection.scalar(_task_query(task))
-            labeler_id = connection.scalar(_labeler_query(labeler))
+            task_id = connection.scalar(task_query(task))
+            labeler_id = connection.scalar(labeler_query(labeler))
             if task_id is None or labeler_id is None:
                 return found
             while part := list(islice(iterator, IDS_A_QUERY)):
@@ -231,7 +240,7 @@ class LabelStore:
         query = (
             select(OPINIONS)
             .join(TASKS, TASKS.c.id == OPINIONS.c.task_id)
-            .where(TASKS.c.name == task.name, TASKS.c.classes == _classes(task))
+            .where(TASKS.c.name == task.name, TASKS.c.classes == classes_of(task))
             .order_by(OPINIONS.c.event_id, OPINIONS.c.labeler_id, OPINIONS.c.revision)
         )
         if event_id is not None:
@@ -328,9 +337,9 @@ class LabelStore:
 
     def task_id(self, connection: Connection, task: Task) -> int:
         """Return the id of a task, entering it where it is new."""
-        row = {"name": task.name, "classes": _classes(task)}
+        row = {"name": task.name, "classes": classes_of(task)}
         connection.execute(self.insert(TASKS), row)
-        return int(connection.scalar(_task_query(task)) or 0)
+        return int(connection.scalar(task_query(task)) or 0)
 
     def _labeler_id(self, connection: Connection, labeler: Labeler) -> int:
         row = {"name": labeler.name, "version": labeler.version, "kind": labeler.kind}
@@ -380,20 +389,6 @@ def _engine(url: str) -> Engine:
     elif engine.dialect.name != "postgresql":
         raise InputError(f"a label store is SQLite or PostgreSQL, not {engine.dialect.name}")
     return engine
-
-
-def _classes(task: Task) -> str:
-    return json.dumps(task.class_names)
-
-
-def _task_query(task: Task) -> Any:
-    return select(TASKS.c.id).where(TASKS.c.name == task.name, TASKS.c.classes == _classes(task))
-
-
-def _labeler_query(labeler: Labeler) -> Any:
-    return select(LABELERS.c.id).where(
-        LABELERS.c.name == labeler.name, LABELERS.c.version == labeler.version
-    )
 
 
 def _first_line(error: Exception) -> str:
