@@ -137,6 +137,50 @@ def test_filling_again_adds_only_what_is_new(store, url_scorer):
     assert sum(queue.counts().values()) == first.added + first.folded + 50
 
 
+def test_what_nearly_repeats_a_waiting_event_stands_behind_it(store, url_scorer):
+    long = "https://www.example.com/" + "catalogue/garden/tools/" * 8
+
+    def pages(*numbers):
+        return text_events([f"{long}?page={i}".encode() for i in numbers], TASK)
+
+    first = fill_queue(store, pages(1), url_scorer, TASK, sample_share=0)
+    assert (first.added, first.folded) == (1, 0)
+    later = fill_queue(store, pages(*range(2, 12)), url_scorer, TASK, sample_share=0)
+    assert (later.added, later.folded) == (0, 10)
+    queue, verdicts = desk(store)
+    item = queue.claim_next(1)
+    assert verdicts.judge(item, ANN, 0).served == 11
+    # The verdict was given: it says nothing of what comes later.
+    last = fill_queue(store, pages(12, 13), url_scorer, TASK, sample_share=0)
+    assert (last.added, last.folded) == (1, 1)
+
+
+def test_what_is_judged_while_the_queue_is_filled_serves_nothing_more(
+    store, url_scorer, monkeypatch
+):
+    long = "https://www.example.com/" + "catalogue/garden/tools/" * 8
+    events = text_events([f"{long}?page={i}".encode() for i in range(30)], TASK)
+    monkeypatch.setattr("buckler.review.fill._ROWS", 10)
+    queue, verdicts = desk(store)
+    given_at = []
+
+    def judge(n, total):
+        if not given_at:  # after the first part
+            given_at.append(verdicts.judge(queue.claim_next(1), ANN, 0).served)
+
+    found = fill_queue(store, events, url_scorer, TASK, sample_share=0, on_progress=judge)
+    assert found.added + found.folded == 30
+    left = queue.claim_next(1)
+    assert left is not None
+    assert (
+        given_at[0]
+        + verdicts.judge(left, ANN, 0).served
+        + sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+        + sum(queue.folded_behind(i.id) for i in queue.page(Filter()).items)
+        == 30
+    )
+
+
 def test_a_limit_keeps_the_best_and_all_that_was_drawn(store, url_scorer):
     events = made_up_events(400, np.random.default_rng(5))
     valued = value_events(events, url_scorer, sample_share=0.01)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from sqlalchemy import Connection, func, select, text
 
 from buckler.events import Events
+from buckler.events.duplicates import minhash, near_duplicates_of
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge, merge_opinions
 from buckler.labels.rows import IDS_A_QUERY
-from buckler.review.schema import BATCHES, FAMILIES, ITEMS, State, migrate_review
+from buckler.review.schema import BATCHES, FAMILIES, ITEMS, Lane, State, migrate_review
 from buckler.review.value import Valued, value_events
 from buckler.review.words import index_words, words_of
 from buckler.runtime import Scorer
@@ -21,6 +23,7 @@ from buckler.tasks import Task
 
 _ROWS = 5000
 _REFERENCE_ROWS = 20_000
+_MOST_WAITING = 10_000  # items, those worth most, that new events are compared with
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def fill_queue(
 ) -> Filled:
     """Put events into the queue; those that are there already stay as they are.
 
+    What nearly repeats an event that waits for a verdict stands behind it.
+
     Parameters
     ----------
     reference
@@ -97,6 +102,7 @@ def fill_queue(
     keep = chosen[valued.standing_for] & ~skipped
     batch_id = _new_batch(store, scorer, task, len(events), int(valued.alarms.sum()))
     filling = _Filling(store, events, valued, task, batch_id, keep)
+    filling.stand_behind(_like_waiting(store, events, valued, task))
     # Those that are shown first: a folded one names the item that serves it.
     order = np.concatenate([np.flatnonzero(keep & shown), np.flatnonzero(keep & ~shown)])
     for start in range(0, len(order), _ROWS):
@@ -115,6 +121,34 @@ def fill_queue(
         int((human & ~ruled).sum()),
         int((~keep & ~skipped).sum()),
     )
+
+
+def _like_waiting(store: LabelStore, events: Events, valued: Valued, task: Task) -> dict[int, int]:
+    """Return row -> item for events that nearly repeat one that waits; not for those by lot."""
+    with store.writing() as connection:
+        waiting = (
+            select(ITEMS.c.id, ITEMS.c.event_id)
+            .where(
+                ITEMS.c.task_id == store.task_id(connection, task),
+                ITEMS.c.state == State.OPEN,
+                ITEMS.c.lane == Lane.VALUE,
+            )
+            .order_by(ITEMS.c.value.desc(), ITEMS.c.id.desc())
+            .limit(_MOST_WAITING)
+        )
+        item_of = {bytes(e): int(i) for i, e in connection.execute(waiting)}
+    rows = np.flatnonzero(valued.lane == Lane.VALUE)
+    if not item_of or not len(rows):
+        return {}
+    digests, items = [], list[int]()
+    ids = list(item_of)
+    for start in range(0, len(ids), IDS_A_QUERY):  # a part at a time: mails and pages are large
+        texts = store.texts(ids[start : start + IDS_A_QUERY])
+        raw = pa.array(list(texts.values()), pa.large_binary())
+        digests.append(minhash(task.canonical.canonical_column(raw, task.max_bytes)))
+        items += [item_of[event_id] for event_id in texts]
+    found = near_duplicates_of(minhash(events.texts.take(rows)), np.concatenate(digests))
+    return {int(rows[at]): items[like] for at, like in enumerate(found.tolist()) if like >= 0}
 
 
 def _each_once(events: Events) -> Events:
@@ -203,6 +237,10 @@ class _Filling:
         self._item_of: dict[int, int] = {}  # row that is shown -> the open item that serves it
         self.added = self.folded = self.drawn = self.known = 0
 
+    def stand_behind(self, item_of: dict[int, int]) -> None:
+        """Let these rows be served by items that wait already."""
+        self._item_of |= item_of
+
     def insert(self, rows: npt.NDArray[np.intp]) -> None:
         """Enter these rows, but for those that are in the queue already."""
         table = self._events.table.take(rows)
@@ -214,6 +252,7 @@ class _Filling:
             self._store.add_events(ids, raw, groups, table.column("source").to_pylist())
             _lock(connection)
             known = _known(connection, task_id, ids)
+            self._forget_judged(connection, rows)
             number = int(connection.scalar(select(func.max(ITEMS.c.id))) or 0)
             for at, row in enumerate(rows.tolist()):
                 if ids[at] in known:
@@ -246,13 +285,27 @@ class _Filling:
     def _behind(self, row: int, number: int) -> int | None:
         """Return the open item whose verdict will serve this row; None: it is shown itself."""
         stands_for = int(self._valued.standing_for[row])
-        if stands_for != row and stands_for in self._item_of:
+        if stands_for in self._item_of:
             self.folded += 1
             return self._item_of[stands_for]
         self._item_of[stands_for] = number  # its like was judged before, or it is the first
         self.added += 1
         self.drawn += int(self._valued.lane[row] > 0)
         return None
+
+    def _forget_judged(self, connection: Connection, rows: npt.NDArray[np.intp]) -> None:
+        """Stand behind nothing that was judged meanwhile: its verdict was given without these."""
+        serving = {int(s): self._item_of.get(int(s)) for s in self._valued.standing_for[rows]}
+        items = sorted({item for item in serving.values() if item is not None})
+        still: set[int] = set()
+        for start in range(0, len(items), IDS_A_QUERY):
+            query = select(ITEMS.c.id).where(
+                ITEMS.c.id.in_(items[start : start + IDS_A_QUERY]), ITEMS.c.state == State.OPEN
+            )
+            still.update(int(i) for i in connection.scalars(query))
+        for stands_for, item in serving.items():
+            if item is not None and item not in still:
+                del self._item_of[stands_for]
 
     def _judged(self, row: int) -> dict[str, object]:
         valued = self._valued
