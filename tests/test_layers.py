@@ -34,6 +34,16 @@ ROOMS = [
 ]
 
 
+# Packages that come with extras alone.
+EXTRAS = {
+    "argon2", "authlib", "confluent_kafka", "cryptography", "duckdb", "evtx", "fastapi", "fsspec",
+    "httpx", "jinja2", "lightgbm", "limits", "markupsafe", "matplotlib", "onnx", "onnxruntime",
+    "openai", "anthropic", "orjson", "pefile", "polars", "prometheus_client", "pydantic_settings",
+    "pyspark", "ray", "re2", "s3fs", "scipy", "selectolax", "sigma", "starlette", "torch",
+    "transformers", "uvicorn", "warcio",
+}  # fmt: skip
+
+
 def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -71,6 +81,21 @@ def test_modules_stay_small():
 
 def run(code: str) -> str:
     return subprocess.check_output([sys.executable, "-c", code], text=True)
+
+
+def test_the_command_line_needs_no_extra():
+    """What `pip install buckler` brings must do for every command to be listed."""
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {EXTRAS!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "import buckler.cli.main\n"
+        "print('listed')"
+    )
+    assert run(code).strip() == "listed"
 
 
 def test_an_endpoint_loads_no_training_code(url_bundle):

@@ -3,12 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from buckler.bundle.manifest import Manifest
-from buckler.deploy.fields import Fields
-from buckler.deploy.records import Wish, judge_values
-from buckler.deploy.verdicts import VerdictForm
 from buckler.errors import SettingsError
 from buckler.runtime import Scorer, load
 
@@ -56,23 +52,6 @@ class Challengers:
 
     def __bool__(self) -> bool:
         return bool(self.scorers)
-
-    def look(
-        self,
-        values: Sequence[Any],
-        verdicts: Sequence[dict[str, Any] | None],
-        fields: Fields,
-        target_fpr: float | None,
-    ) -> None:
-        """Judge values that the deployed bundle has judged, and count."""
-        before = [None if verdict is None else bool(verdict["alarm"]) for verdict in verdicts]
-        wish = Wish(VerdictForm(target_fpr, with_text=False))
-        for name, scorer in self.scorers.items():
-            made = judge_values(values, scorer, fields, wish)
-            after = [
-                None if verdict is None else bool(verdict["alarm"]) for verdict in made.verdicts
-            ]
-            self.counts[name] += count_pairs(before, after)
 
     def told(self) -> list[str]:
         """Return a line about each."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from buckler.deploy.challengers import Challengers, count_pairs
 from buckler.deploy.conventions import Judged, get_convention
 from buckler.deploy.fields import Fields
 from buckler.deploy.incoming import read_values
@@ -55,6 +56,25 @@ class Records:
     verdicts: list[dict[str, Any] | None]
     errors: dict[int, str]
     alarms: int
+
+    @property
+    def raised(self) -> list[bool | None]:
+        """For each whether it raised an alarm; None where it could not be judged."""
+        return [None if verdict is None else bool(verdict["alarm"]) for verdict in self.verdicts]
+
+
+def challenge(
+    challengers: Challengers,
+    values: Sequence[Any],
+    made: Records,
+    fields: Fields,
+    target_fpr: float | None,
+) -> None:
+    """Let challengers judge values that the deployed bundle has judged, and count."""
+    wish = Wish(VerdictForm(target_fpr, with_text=False))
+    for name, scorer in challengers.scorers.items():
+        after = judge_values(values, scorer, fields, wish).raised
+        challengers.counts[name] += count_pairs(made.raised, after)
 
 
 def loads(line: bytes) -> Any:

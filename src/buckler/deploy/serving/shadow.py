@@ -92,5 +92,4 @@ def _alarms(body: Body, served: Served, wish: Wish) -> list[bool | None]:
     if body.media == ARROW:
         batches = judge_batches(body.batches, served.scorer, served.fields, wish.form)
         return [alarm for batch in batches for alarm in batch.column("alarm").to_pylist()]
-    made = judge_values(body.values, served.scorer, served.fields, Wish(wish.form))
-    return [None if verdict is None else verdict["alarm"] for verdict in made.verdicts]
+    return judge_values(body.values, served.scorer, served.fields, Wish(wish.form)).raised

@@ -17,7 +17,7 @@ import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from buckler.deploy.challengers import Challengers
-from buckler.deploy.records import Records, Wish, judge_values, loads
+from buckler.deploy.records import Records, Wish, challenge, judge_values, loads
 from buckler.deploy.served import Served
 from buckler.deploy.streaming.settings import KafkaSettings
 from buckler.deploy.tables import judge_stream, read_stream
@@ -176,7 +176,7 @@ class KafkaWorker:
         if self._challengers and judged is not None:
             values, made = judged
             fields, target_fpr = self._served.fields, self.settings.target_fpr
-            self._challengers.look(values, made.verdicts, fields, target_fpr)
+            challenge(self._challengers, values, made, fields, target_fpr)
         counts = self.counts
         counts.messages += len(messages)
         counts.events += told.events

@@ -15,7 +15,7 @@ import pyarrow as pa
 from buckler.deploy.challengers import Challengers
 from buckler.deploy.conventions import Judged, bulk_lines
 from buckler.deploy.fields import Fields
-from buckler.deploy.records import Records, Wish, judge_values, loads
+from buckler.deploy.records import Records, Wish, challenge, judge_values, loads
 from buckler.deploy.streaming.partitions import Partitions
 from buckler.deploy.verdicts import VerdictForm, answer_schema
 from buckler.runtime import Scorer
@@ -169,7 +169,7 @@ def _challenge(judged: _Judged, settings: PipeSettings) -> None:
     values, made, _ = judged
     if settings.challengers is not None and values:
         target_fpr = settings.wish.form.target_fpr
-        settings.challengers.look(values, made.verdicts, settings.fields, target_fpr)
+        challenge(settings.challengers, values, made, settings.fields, target_fpr)
 
 
 def _judged(
