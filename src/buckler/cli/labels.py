@@ -1,7 +1,6 @@
 """`buckler labels`: opinions in, out, and what they say."""
 
 import time
-from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.errors import InputError
 from buckler.events import Quarantine, collect_events
+from buckler.events.collect import id_of_text
 from buckler.labels import Labeler, LabelStore, open_existing
 from buckler.labels.exchange import export_opinions, import_labels
 from buckler.labels.ledger import flags_of, redactions_of
@@ -251,4 +251,4 @@ def noise(
 def _event_id(text: str) -> bytes:
     if len(text) == 32 and all(c in "0123456789abcdef" for c in text):
         return bytes.fromhex(text)
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return id_of_text(text.encode("utf-8", "surrogatepass"))

@@ -207,7 +207,7 @@ def text_events(
     column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_binary())
     raw = column.to_pylist()
     n = len(raw)
-    known = ids if ids is not None else [blake2b(text, digest_size=16).digest() for text in raw]
+    known = ids if ids is not None else [id_of_text(text) for text in raw]
     table = pa.table(
         {
             "id": pa.array(known, pa.binary(16)),
@@ -233,6 +233,11 @@ def with_groups(events: Events, task: Task) -> Events:
     index = events.table.schema.get_field_index("group")
     table = events.table.set_column(index, "group", pa.array(found, pa.string()))
     return Events(table, events.texts, events.labels)
+
+
+def id_of_text(text: bytes) -> bytes:
+    """Return the id of an event: 16 bytes, the hash of its text."""
+    return blake2b(text, digest_size=16).digest()
 
 
 def concatenate(parts: list[Events]) -> Events:
@@ -285,7 +290,7 @@ def _table(
     task: Task,
 ) -> pa.Table:
     raw = text.to_pylist()
-    ids = [blake2b(value, digest_size=16).digest() for value in raw]
+    ids = [id_of_text(value) for value in raw]
     names = np.array([*task.class_names, None], object)
     group = columns.get("group")
     if group is None:

@@ -134,13 +134,12 @@ def decide(
             )
     if not tests:
         raise InputError("a promotion needs labelled events to compare on")
-    both = (champion, candidate)
-    compared = tuple(
-        replace(_paired(*both, name, events, task), false_alarms=_alarms(*both, events, task))
-        for name, events in tests
-    )
+    compared = tuple(_paired(champion, candidate, name, events, task) for name, events in tests)
     # Of events that were chosen near the threshold, its false alarms say nothing.
-    compared += tuple(_paired(*both, name, events, task) for name, events in guards)
+    compared += tuple(
+        replace(_paired(champion, candidate, name, events, task), false_alarms=None)
+        for name, events in guards
+    )
     worse = [pair for pair in compared if pair.worse]
     better = [pair for pair in compared[: len(tests)] if pair.better]
     if worse:
@@ -194,23 +193,27 @@ def _paired(champion: Scorer, candidate: Scorer, name: str, events: Events, task
 
     gain = bootstrap(measured, events.group_codes(), _RESAMPLES)["gain"]
     before, after = figures(None)
-    return Paired(name, measure, before, after, gain)
+    alarms = None
+    if rate is not None and candidate.threshold() is not None and not bad.all():
+        raised = [
+            s.alarms(scores)[~bad] for s, scores in zip((champion, candidate), both, strict=True)
+        ]
+        good = events.take(np.flatnonzero(~bad))
+        alarms = _false_alarms(raised[0], raised[1], good.group_codes(), rate)
+    return Paired(name, measure, before, after, gain, alarms)
 
 
-def _alarms(champion: Scorer, candidate: Scorer, events: Events, task: Task) -> FalseAlarms | None:
+def _false_alarms(
+    before: npt.NDArray[np.bool_],
+    after: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int64],
+    aimed: float,
+) -> FalseAlarms:
     """Compare alarms on events that are not bad."""
-    bad_classes = [task.class_names.index(c) for c in task.bad]
-    rows = np.flatnonzero((events.labels >= 0) & ~np.isin(events.labels, bad_classes))
-    aimed = champion.manifest.deployed_fpr
-    if aimed is None or candidate.threshold() is None or not len(rows):
-        return None
-    good = events.take(rows)
-    texts = good.table.column("text")
-    before, after = (scorer.alarms(scorer.score(texts)) for scorer in (champion, candidate))
 
     def measured(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
         shares = [float(np.average(raised, weights=weights)) for raised in (before, after)]
         return {"more": shares[1] - shares[0]}
 
-    more = bootstrap(measured, good.group_codes(), _RESAMPLES)["more"]
+    more = bootstrap(measured, groups, _RESAMPLES)["more"]
     return FalseAlarms(aimed, float(before.mean()), share_of(after), more)

@@ -10,7 +10,7 @@ from buckler.errors import InputError
 from buckler.events import Events
 from buckler.events.collect import TARGET
 from buckler.labels import LabelStore
-from buckler.labels.merging import Merge, merge_opinions
+from buckler.labels.merging import Merge, Targets, merge_opinions
 from buckler.tasks import Task
 
 
@@ -18,13 +18,20 @@ def opinions_on(
     events: Events, store: LabelStore, task: Task, method: Merge
 ) -> npt.NDArray[np.float64]:
     """Return the merged opinions of the store, float64 [n, classes]; NaN rows where it has none."""
+    merged, rows = merged_for(events, store, task, method)
+    found = np.full((len(events), len(task.classes)), np.nan)
+    found[rows >= 0] = merged.probabilities[rows[rows >= 0]]
+    return found
+
+
+def merged_for(
+    events: Events, store: LabelStore, task: Task, method: Merge
+) -> tuple[Targets, npt.NDArray[np.int64]]:
+    """Return all merged opinions, and for each event its row among them: int64 [n], -1 for none."""
     merged = merge_opinions(store.opinions(task), store.labelers(), method)
     row_of = {event_id: row for row, event_id in enumerate(merged.event_ids)}
-    found = np.full((len(events), len(task.classes)), np.nan)
-    for row, event_id in enumerate(events.table.column("id").to_pylist()):
-        if event_id in row_of:
-            found[row] = merged.probabilities[row_of[event_id]]
-    return found
+    ids = events.table.column("id").to_pylist()
+    return merged, np.array([row_of.get(event_id, -1) for event_id in ids], np.int64)
 
 
 def with_opinions(
@@ -47,10 +54,7 @@ def with_opinions(
         If the store has no opinion of any of them, and one is needed.
     """
     labelers = store.labelers()
-    merged = merge_opinions(store.opinions(task), labelers, method)
-    row_of = {event_id: row for row, event_id in enumerate(merged.event_ids)}
-    ids = events.table.column("id").to_pylist()
-    rows = np.array([row_of.get(event_id, -1) for event_id in ids], np.int64)
+    merged, rows = merged_for(events, store, task, method)
     judged = np.flatnonzero(rows >= 0)
     if not len(judged) and not needed:
         return events, {"events_with_opinions": 0}

@@ -165,8 +165,9 @@ def watch(
     n_windows = len(parts)
     for column in slices:
         parts += _sliced(column, reference, current, parts[:n_windows], limits.least)
-    found = _compared(scorer, reference, current, task, parts, limits, domain, seed)
     before, before_alarms = _scored(scorer, reference)
+    scored = (before, before_alarms)
+    found = _compared(scorer, reference, scored, current, task, parts, limits, domain, seed)
     bad_classes = [task.class_names.index(name) for name in task.bad]
     known = _labelled(reference, before, before_alarms, bad_classes)
     return Watched(
@@ -200,6 +201,7 @@ def _sliced(
 def _compared(
     scorer: Scorer,
     reference: Events,
+    scored: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]],
     current: Events,
     task: Task,
     parts: list[_Part],
@@ -209,7 +211,7 @@ def _compared(
 ) -> list[Window]:
     """Compare every part with its side of the reference, all as one family of tests."""
     bad_classes = [task.class_names.index(name) for name in task.bad]
-    before, before_alarms = _scored(scorer, reference)
+    before, before_alarms = scored
     scores, alarms = _scored(scorer, current)
     now = [current.take(part.rows) for part in parts]
     then = [reference.take(part.against) for part in parts]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -17,6 +16,7 @@ from sqlalchemy import select, update
 from buckler.bundle.writer import write_whole
 from buckler.errors import InputError
 from buckler.events import Quarantine
+from buckler.events.collect import id_of_text
 from buckler.labels import Labeler
 from buckler.labels.rows import IDS_A_QUERY
 from buckler.review.queue import Item, Queue, as_item
@@ -270,7 +270,7 @@ def _event_id(value: object) -> bytes | None:
 
 
 def _id_of(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+    return id_of_text(text.encode("utf-8", "replace"))
 
 
 def _seconds(value: object) -> int:

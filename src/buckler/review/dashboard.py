@@ -57,7 +57,6 @@ class Dashboard:
     """
 
     states: dict[State, int]
-    lots: dict[Lane, int]
     by_day: dict[str, dict[str, int]]
     verdicts: int
     served: int
@@ -71,13 +70,9 @@ class Dashboard:
 
 def gather(queue: Queue) -> Dashboard:
     """Return the figures as they are now."""
-    counts = queue.counts()
     states: Counter[State] = Counter()
-    lots: Counter[Lane] = Counter()
-    for (state, lane), n in counts.items():
+    for (state, _), n in queue.counts().items():
         states[state] += n
-        if state == State.OPEN:
-            lots[lane] += n
     standing = and_(VERDICTS.c.task_id == queue.task_id, VERDICTS.c.undone_s.is_(None))
     with queue.store.reading() as connection:
         n, served = connection.execute(
@@ -96,7 +91,6 @@ def gather(queue: Queue) -> Dashboard:
     saved = (int(served or 0) - n) * median / 60 if seconds else 0.0
     return Dashboard(
         dict(states),
-        dict(lots),
         _by_day(queue),
         int(n),
         int(served or 0),

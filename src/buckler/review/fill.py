@@ -12,8 +12,9 @@ from sqlalchemy import Connection, func, select, text
 from buckler.events import Events
 from buckler.events.duplicates import minhash, near_duplicates_of
 from buckler.labels import LabelStore
-from buckler.labels.merging import Merge, merge_opinions
+from buckler.labels.merging import Merge
 from buckler.labels.rows import IDS_A_QUERY
+from buckler.learning.targets import merged_for
 from buckler.review.schema import BATCHES, FAMILIES, ITEMS, Lane, State, migrate_review
 from buckler.review.value import Valued, value_events
 from buckler.review.words import index_words, words_of
@@ -161,13 +162,11 @@ def _said(
     store: LabelStore, events: Events, task: Task
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return what teachers say of each event (NaN where nothing), and where a human has spoken."""
-    merged = merge_opinions(store.opinions(task), store.labelers(), Merge.MEAN)
-    row_of = {event_id: row for row, event_id in enumerate(merged.event_ids)}
+    merged, rows = merged_for(events, store, task, Merge.MEAN)
+    known = rows >= 0
     said = np.full((len(events), len(task.classes)), np.nan)
     human = np.zeros(len(events), bool)
-    for row, event_id in enumerate(events.table.column("id").to_pylist()):
-        if (at := row_of.get(event_id)) is not None:
-            said[row], human[row] = merged.probabilities[at], merged.human[at]
+    said[known], human[known] = merged.probabilities[rows[known]], merged.human[rows[known]]
     return said, human
 
 

@@ -69,24 +69,25 @@ class Look:
     folded: int
     flags: dict[str, str] = field(default_factory=dict)
 
-    def seen(self, blind: bool) -> dict[str, Any]:
-        """Return what is noted beside the verdict: what was on the screen."""
-        if blind:
-            return {"blind": True}
-        labelers = [f"{s.who.name} {s.who.version}".strip() for s in self.said]
-        return {
-            "badness": round(self.item.badness, 6),
-            "student": self.item.label,
-            "labelers": labelers[:20],
-            "similar": [s.item_id for s in self.similar],
-        }
+
+def what_was_seen(item: Item, queue: Queue, judged: JudgedEvents) -> dict[str, Any]:
+    """Return what is noted beside a verdict: what others think of the event, if it was shown."""
+    if item.blind:
+        return {"blind": True}
+    raw = queue.store.texts([item.event_id]).get(item.event_id, b"")
+    canonical = queue.task.canonical.canonical(raw, queue.task.max_bytes)
+    labelers = [f"{s.who.name} {s.who.version}".strip() for s in _said(queue, item)]
+    return {
+        "badness": round(item.badness, 6),
+        "student": item.label,
+        "labelers": labelers[:20],
+        "similar": [s.item_id for s in judged.like(canonical, item.id)],
+    }
 
 
-def look_at(
-    item: Item, queue: Queue, scorer: Scorer | None, judged: JudgedEvents, blind: bool
-) -> Look:
-    """Gather what is shown of an item; with `blind`, nothing that others think of it."""
-    store, task = queue.store, queue.task
+def look_at(item: Item, queue: Queue, scorer: Scorer | None, judged: JudgedEvents) -> Look:
+    """Gather what is shown of an item; where it is judged blind, nothing that others think."""
+    store, task, blind = queue.store, queue.task, item.blind
     raw = store.texts([item.event_id]).get(item.event_id, b"")
     readable = task.readable(raw)
     as_it_came = None

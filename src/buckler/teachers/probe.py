@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,7 @@ import numpy.typing as npt
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Rate, wilson
 from buckler.events import Events
-from buckler.events.collect import text_events
+from buckler.events.collect import id_of_text, text_events
 from buckler.labels import LabelStore
 from buckler.labels.ledger import flagged
 from buckler.tasks import Task
@@ -120,10 +119,10 @@ def probe_injection(
     for number in range(n_calls):
         raw, injection = found[number % len(found)], suite[number % len(suite)]
         text = plant(task, raw, injection.written(good))
-        planted[blake2b(text, digest_size=16).digest()] = (text, injection)
+        planted[id_of_text(text)] = (text, injection)
     for number, raw in enumerate(found):
         text = plant(task, raw, CONTROL.replace("{n}", str(number + 2)))
-        planted[blake2b(text, digest_size=16).digest()] = (text, None)
+        planted[id_of_text(text)] = (text, None)
     apart = replace(task, name=f"{task.name}/injection-probe")
     labelled = label_events(store, teacher, _as_events(planted, task), apart, budget=budget)
     counts = _count(planted, verdicts_of(store, teacher, apart), bad)

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from markupsafe import Markup
 
 from buckler.review.charts import draw
-from buckler.review.look import look_at
+from buckler.review.look import look_at, what_was_seen
 from buckler.review.queue import Filter, Item
 from buckler.review.schema import Lane, State
 from buckler.review.sessions import Session
@@ -116,8 +116,7 @@ def event(request: Request, session: Who, task: str, item_id: int) -> Response:
     item = _item(desk, item_id)
     now = desk.queue.clock()
     mine = item.claimed_by == session.user.id and item.claimed_until > now
-    blind = item.blind
-    shown = look_at(item, desk.queue, desk.scorer, desk.judged, blind)
+    shown = look_at(item, desk.queue, desk.scorer, desk.judged)
     holder = None
     if item.held_by_other(session.user.id, now):
         held = site.accounts.get(item.claimed_by or 0)
@@ -130,7 +129,7 @@ def event(request: Request, session: Who, task: str, item_id: int) -> Response:
         desk=desk,
         item=item,
         shown=shown,
-        blind=blind,
+        blind=item.blind,
         mine=mine,
         holder=holder,
         may_judge=item.state != State.DISPUTED or is_lead(session.user),
@@ -168,8 +167,7 @@ def verdict(
     if label not in desk.task.classes:
         raise Refused(400, "There is no such class.")
     item = _item(desk, item_id)
-    shown = look_at(item, desk.queue, desk.scorer, desk.judged, item.blind)
-    seen = shown.seen(item.blind)
+    seen = what_was_seen(item, desk.queue, desk.judged)
     if desk.served is not None:
         seen["bundle"] = desk.served.scorer.sha256[:32]
     try:
