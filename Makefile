@@ -10,7 +10,7 @@ TEACHER ?= recorded
 DATA ?= ../shared/data
 KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
-.PHONY: demo test lint bench bench-deploy study c wasm lock clean
+.PHONY: demo test lint bench bench-deploy measure study c wasm lock clean
 
 # TEACHER=encoder trains the teacher anew instead of using its recorded opinions (minutes, torch).
 demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
@@ -32,8 +32,12 @@ bench: $(VENV)/.dev
 bench-deploy: $(VENV)/.dev
 	$(BIN)/python -m benchmarks deploy
 
+# The structure of the code base: sizes, signatures, repetition, start-up times.
+measure: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.structure
+
 study: $(VENV)/.dev
-	$(BIN)/buckler study $(DATA)
+	$(BIN)/python -m benchmarks.study $(DATA)
 
 # The kernel as one header and one C file, with an example; no Python in it.
 CFLAGS_KERNEL := -std=c11 -O3 -Wall -Wextra -ffp-contract=off -fno-math-errno -fno-trapping-math

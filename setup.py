@@ -13,7 +13,7 @@ setup(
             sources=sorted(map(str, KERNEL.glob("*.c"))),
             depends=sorted(map(str, KERNEL.glob("*.h"))),
             libraries=["m"],
-            # No contraction: the same bits on every machine. No errno or traps: loops vectorise.
+            # No contraction: the same bits on every machine. No errno or traps: loops vectorize.
             extra_compile_args=[
                 "-std=c11",
                 "-O3",

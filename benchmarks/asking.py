@@ -10,7 +10,7 @@ from benchmarks.measure import table, use_all_cores
 from benchmarks.models import events
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
-from buckler.teachers.chat import ChatSettings, ChatTeacher
+from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 from buckler.teachers.run import label_events
 from tests.chat_server import chat_server
 

@@ -1,4 +1,4 @@
-"""fastText and scikit-learn, on the same canonical texts."""
+"""fastText and scikit-learn, on the same normalized texts."""
 
 import tempfile
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import SGDClassifier
 
-from buckler.events import Events
+from buckler.dataset.dataset import Events
 
 FASTTEXT = {"dim": 16, "minn": 1, "maxn": 5, "bucket": 1 << 20, "lr": 0.5, "epoch": 5}
 

@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.measure import table, use_all_cores
+from buckler.dataset.dataset import Events, collect_events
 from buckler.evaluation.metrics import rate
-from buckler.events import Events, collect_events
-from buckler.learning.fit import fit_student
-from buckler.learning.noise import Noise
-from buckler.learning.package import write_fitted
-from buckler.monitor.quality import area_under_time
-from buckler.monitor.watch import watch
+from buckler.monitoring.quality import area_under_time
+from buckler.monitoring.watch import watch
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
+from buckler.training.fit import fit_student
+from buckler.training.noise import Noise
+from buckler.training.packaging import write_fitted
 
 TASK = get_task("url-threat")
 FIRST_MONTHS = 5  # of training; the next one is the reference
@@ -42,20 +42,20 @@ def run(data: Path) -> None:
         then = events.take(np.flatnonzero(months == reference))
         rows = np.flatnonzero(np.isin(months, later))
         found = watch(old, then, events.take(rows), TASK, months[rows])
-        alarmed = next((w.name for w in found.windows if w.alarms), None)
-        at_alarm = None
-        as_it_was, after_alarm, every_month, lines = [], [], [], []
+        detected = next((w.name for w in found.windows if w.alerts), None)
+        at_detection = None
+        as_it_was, after_detection, every_month, lines = [], [], [], []
         for number, window in enumerate(found.windows):
             now = events.take(np.flatnonzero(months == window.name))
             before = names[: names.index(window.name)]
             known = events.take(np.flatnonzero(np.isin(months, before)))
             fresh = _trained(known, Path(folder) / f"{number + 1}")
-            if alarmed is not None and window.name > alarmed and at_alarm is None:
-                at_alarm = fresh  # knows all that came up to the month of the alarm
-            kept = at_alarm if at_alarm is not None else old
+            if detected is not None and window.name > detected and at_detection is None:
+                at_detection = fresh  # knows all that came up to the month of the detection
+            kept = at_detection if at_detection is not None else old
             shares = [_shares(scorer, now) for scorer in (old, kept, fresh)]
             as_it_was.append(shares[0][0])
-            after_alarm.append(shares[1][0])
+            after_detection.append(shares[1][0])
             every_month.append(shares[2][0])
             lines.append(
                 (
@@ -63,13 +63,13 @@ def run(data: Path) -> None:
                     f"{window.n:,}",
                     f"{window.drift.psi:.2f}",
                     f"{window.drift.domain.value:.2f}",
-                    f"{window.unlabelled.recall.value:.3f}",
+                    f"{window.unlabeled.recall.value:.3f}",
                     *(f"{d:.3f}, {f:.4f}" for d, f in shares),
-                    "; ".join(alarm.reason.split(" where")[0] for alarm in window.alarms) or "-",
+                    "; ".join(alert.reason.split(" where")[0] for alert in window.alerts) or "-",
                 )
             )
     print(
-        f"trained on {first[0]} to {first[-1]}, reference {reference}; first alarm: {alarmed}; "
+        f"trained on {first[0]} to {first[-1]}, reference {reference}; first detection: {detected}; "
         f"detection of the reference {found.reference.detection.value:.3f}\n"
     )
     table(
@@ -79,14 +79,14 @@ def run(data: Path) -> None:
             "PSI",
             "told apart",
             "recall, estimated without labels",
-            "as it was: detection, false alarms",
-            "trained again after the first alarm",
+            "as it was: detection, false positives",
+            "trained again after the first detection",
             "trained again every month",
-            "alarms (labels known)",
+            "detections (labels known)",
         ),
         lines,
     )
-    areas = [area_under_time(v) for v in (as_it_was, after_alarm, every_month)]
+    areas = [area_under_time(v) for v in (as_it_was, after_detection, every_month)]
     print(f"\narea under time of detection: {', '.join(f'{a:.3f}' for a in areas)}")
 
 
@@ -120,6 +120,6 @@ def _trained(events: Events, path: Path) -> Scorer:
 
 
 def _shares(scorer: Scorer, events: Events) -> tuple[float, float]:
-    alarms = scorer.alarms(scorer.score(events.table.column("text")))
-    bad = events.labels == 1
-    return rate(alarms[bad]).value, rate(alarms[~bad]).value
+    detections = scorer.detections(scorer.score(events.table.column("text")))
+    positive = events.labels == 1
+    return rate(detections[positive]).value, rate(detections[~positive]).value

@@ -21,15 +21,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table
-from buckler.deploy.fields import Fields
-from buckler.deploy.scan import ScanSettings, scan
-from buckler.deploy.tables import TableJudge
+from buckler.dataset.dataset import collect_events
 from buckler.errors import BucklerError
-from buckler.events import collect_events
-from buckler.learning.fit import fit_student
-from buckler.learning.package import write_fitted
 from buckler.runtime import load
+from buckler.serving.fields import Fields
+from buckler.serving.scan import ScanSettings, scan
+from buckler.serving.tables import TableJudge
 from buckler.tasks import Task, get_task
+from buckler.training.fit import fit_student
+from buckler.training.packaging import write_fitted
 
 TASK = get_task("url-threat")
 SECONDS = 6.0
@@ -44,7 +44,7 @@ def run(data: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle, urls = _prepare(data, folder, TASK)
-        cheap = replace(TASK, name="url-threat-v1", normaliser="url-v1", max_bytes=512)
+        cheap = replace(TASK, name="url-threat-v1", normalizer="url-v1", max_bytes=512)
         light, _ = _prepare(data, folder, cheap)
         first = _raw(light, urls, "url-v1")
         of_light = [*first, *_files(light, urls, folder, "url-v1")]
@@ -136,8 +136,8 @@ def _polars_and_duckdb(bundle: Path, many: pa.Table) -> list[list[str]]:
     import duckdb
     import polars as pl
 
-    from buckler.deploy import duckdb as of_duckdb
-    from buckler.deploy import polars as of_polars
+    from buckler.serving.engines import duckdb as of_duckdb
+    from buckler.serving.engines import polars as of_polars
 
     frame = pl.from_arrow(many)
     expression = of_polars.verdict(pl.col("url"), bundle)
@@ -146,7 +146,7 @@ def _polars_and_duckdb(bundle: Path, many: pa.Table) -> list[list[str]]:
     connection.execute("set threads to 1")
     of_duckdb.register(connection, bundle)
     connection.register("urls", many)
-    query = "select count(*) from urls where buckler_badness(url) > 0.5"
+    query = "select count(*) from urls where buckler_score(url) > 0.5"
     sql = _seconds(lambda: connection.execute(query).fetchall())
     return [_row("Polars expression", seconds), _row("DuckDB function, one thread", sql)]
 
@@ -154,7 +154,7 @@ def _polars_and_duckdb(bundle: Path, many: pa.Table) -> list[list[str]]:
 def _ray(bundle: Path, many: pa.Table) -> list[list[str]]:
     import ray
 
-    from buckler.deploy.ray import score
+    from buckler.serving.engines.ray import score
 
     ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -169,7 +169,7 @@ def _ray(bundle: Path, many: pa.Table) -> list[list[str]]:
 def _spark(bundle: Path, many: pa.Table, folder: Path) -> list[list[str]]:
     from pyspark.sql import SparkSession
 
-    from buckler.deploy.spark import score
+    from buckler.serving.engines.spark import score
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
     pq.write_table(many, folder / "spark.parquet", row_group_size=250_000)

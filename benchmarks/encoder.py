@@ -1,4 +1,4 @@
-"""Labelling with the encoder on a CPU: rows a second before and after each step, and accuracy."""
+"""Labeling with the encoder on a CPU: rows a second before and after each step, and accuracy."""
 
 import tempfile
 import time

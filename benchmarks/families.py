@@ -16,13 +16,13 @@ from benchmarks.measure import in_turns, pin_to_one_core, table, use_all_cores
 from benchmarks.models import FOLDER, events
 from benchmarks.offline_checkers import fraudurl_scores, magika_once
 from benchmarks.quality import _figures
-from buckler.events import Events
-from buckler.events.splitting import deduplicate, split_by_group
-from buckler.learning.cascade import build_cascade
-from buckler.learning.fit import Fitted, fit_student
-from buckler.learning.package import write_fitted
+from buckler.dataset.dataset import Events
+from buckler.dataset.splits import deduplicate, split_by_group
 from buckler.runtime import load
 from buckler.tasks import get_task
+from buckler.training.cascade import build_cascade
+from buckler.training.fit import Fitted, fit_student
+from buckler.training.packaging import write_fitted
 
 TASK = get_task("url-threat")
 _FEW = 2000
@@ -146,9 +146,9 @@ def _bundle(name: str, path: Path, training_s: float, test: Events, texts: list[
     precision = scorer.manifest.settings.get("precision", "int8 table")
     return Contender(
         name if "float32" in name else f"{name} ({precision})",
-        lambda rows: scorer.score(rows.table.column("text")).badness,
+        lambda rows: scorer.score(rows.table.column("text")).score,
         lambda: scorer.score(column),
-        lambda i: scorer.badness_of(texts[i]),
+        lambda i: scorer.score_of(texts[i]),
         path.stat().st_size,
         training_s,
         memory.decode().strip(),
@@ -216,7 +216,7 @@ def _cascade(data: Path, made: dict[str, tuple[Path, float]]) -> None:
         stage = scorer.stages(scores)
         reached = "" if stage is None else f"{(stage > 0).mean():.3f}"
         speed = f"{len(column) / seconds[name]:,.0f}"
-        found.append((name, *_figures(scores.badness, measured_on), reached, speed))
+        found.append((name, *_figures(scores.score, measured_on), reached, speed))
     print()
     heads = ("half of threat-test", "AUROC", "TPR at 1e-2", "TPR at 1e-3", "reach stage 2")
     table((*heads, "events/s"), found)
@@ -243,7 +243,7 @@ def _plot(points: list[tuple[str, float, float]], path: Path) -> None:
     for index, (name, speed, detection) in enumerate(sorted(points, key=lambda p: -p[1])):
         axes.plot(speed, detection, "o", color="#1f5aa6" if detection > best else "#999999")
         to_the_left = speed > 1e6 or ("float32" in name and speed > 6e3)
-        above = index % 2 == 0  # neighbours' names would stand on each other
+        above = index % 2 == 0  # neighbors' names would stand on each other
         axes.annotate(
             name,
             (speed, detection),

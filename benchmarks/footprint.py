@@ -14,7 +14,7 @@ from pathlib import Path
 started = time.perf_counter()
 import buckler.runtime
 scorer = buckler.runtime.load({path!r})
-scorer.badness_of("http://a.example/")
+scorer.score_of("http://a.example/")
 ready = time.perf_counter() - started
 status = Path("/proc/self/status").read_text()
 print(ready, re.search(r"VmRSS:\\s+(\\d+)", status)[1], re.search(r"VmHWM:\\s+(\\d+)", status)[1])

@@ -5,12 +5,12 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from buckler.events import Events, collect_events
-from buckler.events.splitting import deduplicate
-from buckler.learning.fit import fit_student
-from buckler.learning.package import write_fitted
+from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.splits import deduplicate
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
+from buckler.training.fit import fit_student
+from buckler.training.packaging import write_fitted
 
 # A folder that is kept lets a later run time what an earlier one trained.
 FOLDER = Path(os.environ.get("BUCKLER_BENCH") or tempfile.mkdtemp(prefix="buckler-bench-"))
@@ -24,7 +24,7 @@ def events(data: Path, task: str, name: str) -> Events:
 
 @cache
 def bundle(data: Path, task: str, *names: str, **settings: object) -> Path:
-    from buckler.events.collect import concatenate
+    from buckler.dataset.dataset import concatenate
 
     found = deduplicate(concatenate([events(data, task, n) for n in names]), near=False).events
     parts = "-".join([*names, *(f"{k}{v}" for k, v in sorted(settings.items()))])

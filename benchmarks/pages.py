@@ -1,4 +1,4 @@
-"""Fake login pages: what specimens teach that mails do not, on real pages and on unseen brands."""
+"""Fake login pages: what synthetic examples teach that mails do not, on real pages and on unseen brands."""
 
 import tempfile
 from pathlib import Path
@@ -6,22 +6,22 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import table
+from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.public_data import get_public_data
+from buckler.dataset.splits import OnLeak, check_leaks, deduplicate
 from buckler.errors import BucklerError
 from buckler.evaluation.metrics import Ranking, Rate, auroc, rate
-from buckler.events import Events, collect_events
-from buckler.events.public_data import get_public_data
-from buckler.events.splitting import OnLeak, check_leaks, deduplicate
-from buckler.learning.cross_fit import Extra
-from buckler.learning.fit import fit_student
-from buckler.learning.noise import Noise
-from buckler.learning.package import write_fitted
 from buckler.runtime import Scorer, load
-from buckler.synthesis.gates import GateSettings
-from buckler.synthesis.generate import Synthesis, synthesise
+from buckler.synthesis.filters import GateSettings
+from buckler.synthesis.generate import Synthesis, synthesize
 from buckler.synthesis.generator import get_generator
 from buckler.synthesis.plan import Plan, read_plan
-from buckler.synthesis.specimens import as_events
+from buckler.synthesis.synthetic_examples import as_events
 from buckler.tasks import get_task
+from buckler.training.cross_validation import Extra
+from buckler.training.fit import fit_student
+from buckler.training.noise import Noise
+from buckler.training.packaging import write_fitted
 
 HTML = get_task("html")
 UNSEEN = {
@@ -31,7 +31,7 @@ UNSEEN = {
     "wallet": {"binance"},
 }
 SETTINGS = {"min_order": 3, "dropout": 0.3}
-FPR, N_SPECIMENS = 0.01, 4000
+FPR, N_SYNTHETIC_EXAMPLES = 0.01, 4000
 
 
 def run(data: Path) -> None:
@@ -43,30 +43,30 @@ def run(data: Path) -> None:
     train, _ = check_leaks(deduplicate(mails[0], near=False).events, mails[1], OnLeak.DROP)
     plan = read_plan(HTML)
     seen = [c for c in plan.cells if not _unseen(c.attributes)]
-    known = _specimens(Plan(HTML, seen, plan.slots), train, N_SPECIMENS, seed=0)
-    new = _specimens(
+    known = _synthetic_examples(Plan(HTML, seen, plan.slots), train, N_SYNTHETIC_EXAMPLES, seed=0)
+    new = _synthetic_examples(
         Plan(HTML, [c for c in plan.cells if _unseen(c.attributes)], plan.slots), train, 800, seed=1
     )
     templates = _templates()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, extra in (("mails", None), ("mails and specimens", _extra(known))):
+        for name, extra in (("mails", None), ("mails and synthetic examples", _extra(known))):
             path = Path(folder) / "html.buckler"
             fitted = fit_student(
                 train, HTML, "ngram", SETTINGS, extra=extra, noise=Noise.DOUBT, folds=5
             )
             write_fitted(path, fitted, HTML, deployed_fpr=FPR)
             rows.append([name, *_figures(load(path), mails[1], new, templates)])
-    print(f"{len(known):,} specimens of seen brands, {len(new):,} of unseen ones")
+    print(f"{len(known):,} synthetic examples of seen brands, {len(new):,} of unseen ones")
     table(
         [
             "learned from",
             "HTML of later mails: AUROC",
             "detection",
-            "false alarms",
+            "false positives",
             "fakes of unseen brands: detection",
-            "their own pages: false alarms",
-            "page templates: false alarms",
+            "their own pages: false positives",
+            "page templates: false positives",
             "of those that ask for a password",
         ],
         rows,
@@ -77,10 +77,10 @@ def _unseen(attributes: dict[str, str]) -> bool:
     return any(attributes.get(name) in values for name, values in UNSEEN.items())
 
 
-def _specimens(plan: Plan, real: Events, number: int, seed: int) -> Events:
+def _synthetic_examples(plan: Plan, real: Events, number: int, seed: int) -> Events:
     generator = get_generator("grammar", plan, real, seed)
     wanted = Synthesis(number, gates=GateSettings(), seed=seed)
-    return as_events(synthesise(plan, generator, wanted).specimens, HTML)
+    return as_events(synthesize(plan, generator, wanted).synthetic_examples, HTML)
 
 
 def _extra(events: Events) -> Extra:
@@ -99,26 +99,26 @@ def _templates() -> Events | None:
 
 
 def _figures(scorer: Scorer, mails: Events, new: Events, templates: Events | None) -> list[str]:
-    badness = scorer.score(mails.table.column("text")).badness
-    alarms = _alarms(scorer, mails)
-    bad = mails.labels == 1
-    fakes = _alarms(scorer, new)
+    score = scorer.score(mails.table.column("text")).score
+    detections = _detections(scorer, mails)
+    positive = mails.labels == 1
+    fakes = _detections(scorer, new)
     cells = [
-        f"{auroc(Ranking(badness, bad).roc()):.3f}",
-        _share(rate(alarms[bad])),
-        _share(rate(alarms[~bad])),
+        f"{auroc(Ranking(score, positive).roc()):.3f}",
+        _share(rate(detections[positive])),
+        _share(rate(detections[~positive])),
         _share(rate(fakes[new.labels == 1])),
         _share(rate(fakes[new.labels == 0])),
     ]
     if templates is None:
         return [*cells, "-", "-"]
-    on_templates = _alarms(scorer, templates)
+    on_templates = _detections(scorer, templates)
     asks = templates.column("asks") == "a password"
     return [*cells, _share(rate(on_templates)), _share(rate(on_templates[asks]))]
 
 
-def _alarms(scorer: Scorer, events: Events) -> np.ndarray:
-    return scorer.alarms(scorer.score(events.table.column("text")))
+def _detections(scorer: Scorer, events: Events) -> np.ndarray:
+    return scorer.detections(scorer.score(events.table.column("text")))
 
 
 def _share(value: Rate) -> str:

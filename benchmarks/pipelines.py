@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import in_turns, table
 from benchmarks.models import FOLDER, events, scorer
-from buckler.deploy.fields import Fields
-from buckler.deploy.scan import ScanSettings, scan
-from buckler.normalisers import get_normaliser
+from buckler.normalize import get_normalizer
+from buckler.serving.fields import Fields
+from buckler.serving.scan import ScanSettings, scan
 
 COPIES = 8
 
@@ -47,7 +47,7 @@ def run(data: Path) -> None:
         [(name, f"{len(texts) / value:,.0f}") for name, value in seconds.items()],
     )
     mails = pq.read_table(data / "email" / "train.parquet")["raw"].slice(0, 1500).to_pylist()
-    email = get_normaliser("email-v2")
-    taken = in_turns({"mail": lambda: [email.canonical(m, 8192) for m in mails]}, 3)["mail"]
+    email = get_normalizer("email-v2")
+    taken = in_turns({"mail": lambda: [email.normalize(m, 8192) for m in mails]}, 3)["mail"]
     size = sum(len(m.encode("utf-8", "surrogatepass")) for m in mails)
-    print(f"\nmail to canonical form: {len(mails) / taken:,.0f}/s, {size / taken / 1e6:.1f} MB/s")
+    print(f"\nmail to normalized text: {len(mails) / taken:,.0f}/s, {size / taken / 1e6:.1f} MB/s")

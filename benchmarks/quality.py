@@ -7,11 +7,10 @@ import numpy as np
 from benchmarks.baselines import FastText, ScikitLearn, plain_texts
 from benchmarks.measure import in_turns, table
 from benchmarks.models import bundle, events, scorer
+from buckler.dataset.dataset import Events, concatenate
+from buckler.dataset.splits import deduplicate, split_by_group, unlike
 from buckler.evaluation.bootstrap import bootstrap
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
-from buckler.events import Events
-from buckler.events.collect import concatenate
-from buckler.events.splitting import deduplicate, split_by_group, unlike
 from buckler.runtime import load
 
 RESAMPLES = 300
@@ -59,7 +58,7 @@ def run(data: Path) -> None:
             ]
         for name, model in fitted[id(training)]:
             scores = (
-                model.score(testing.table.column("text")).badness
+                model.score(testing.table.column("text")).score
                 if name == "Buckler"
                 else model.probabilities(plain_texts(testing), 2)[:, 1]
             )
@@ -72,9 +71,9 @@ def run(data: Path) -> None:
 def _student(training: Events):
     import tempfile
 
-    from buckler.learning.fit import fit_student
-    from buckler.learning.package import write_fitted
     from buckler.tasks import get_task
+    from buckler.training.fit import fit_student
+    from buckler.training.packaging import write_fitted
 
     path = Path(tempfile.mkdtemp()) / "a.buckler"
     task = get_task("url-threat")
@@ -143,8 +142,8 @@ def run_curve(data: Path) -> None:
     rows = []
     for i, shape in enumerate(shapes):
         model = scorers[str(i)]
-        roc = Ranking(model.score(test.table.column("text")).badness, test.labels == 1).roc()
-        across = Ranking(model.score(other.table.column("text")).badness, other.labels == 1).roc()
+        roc = Ranking(model.score(test.table.column("text")).score, test.labels == 1).roc()
+        across = Ranking(model.score(other.table.column("text")).score, other.labels == 1).roc()
         hidden = f", hidden {shape['hidden']}" if "hidden" in shape else ""
         rows.append(
             (

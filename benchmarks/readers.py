@@ -11,8 +11,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from benchmarks.measure import in_turns, table
-from buckler.events import Quarantine
-from buckler.events.reading import Wanted, get_reader
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import Wanted, get_reader
 from buckler.tasks import get_task
 
 ROUNDS = 3
@@ -115,7 +115,7 @@ def run(data: Path) -> None:
             wanted = Wanted(
                 task.text_columns,
                 {"label": task.label_columns, "ts": ("timestamp", "UtcTime", "@timestamp")},
-                any_bytes=task.canonical.prepare is not None,
+                any_bytes=task.text_normalizer.prepare is not None,
                 features=task.features or None,
                 context=task.context,
                 mixed=bool(task.context),

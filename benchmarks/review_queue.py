@@ -15,17 +15,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
+from buckler.dataset.dataset import Events, collect_events
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
 from buckler.evaluation.over_seeds import Mean
-from buckler.events import Events, collect_events
-from buckler.learning.cross_fit import Extra
-from buckler.learning.fit import fit_student
-from buckler.learning.noise import Noise
-from buckler.learning.package import write_fitted
 from buckler.review.value import value_events
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
+from buckler.training.cross_validation import Extra
+from buckler.training.fit import fit_student
+from buckler.training.noise import Noise
+from buckler.training.packaging import write_fitted
 
 TASK = get_task("url-threat")
 BASE, POOL, TEACHER_ROWS = 500, 6000, 2500
@@ -85,18 +85,18 @@ def _worlds(everything: Events, test: Events, folder: Path) -> list[World]:
     rng = np.random.default_rng(0)
     codes = everything.group_codes()
     times = np.array([0 if t is None else t for t in everything.column("ts")], np.int64)
-    bad = everything.labels == 1
-    old = np.quantile(times[bad & (times > 0)], 0.2)
+    positive = everything.labels == 1
+    old = np.quantile(times[positive & (times > 0)], 0.2)
     side = rng.integers(0, 3, codes.max() + 1)[codes]  # base and its time; pool; teacher
-    first = np.flatnonzero((side == 0) & (~bad | (times <= old)))
-    later = np.flatnonzero((side == 1) & (~bad | (times > old)))
+    first = np.flatnonzero((side == 0) & (~positive | (times <= old)))
+    later = np.flatnonzero((side == 1) & (~positive | (times > old)))
     others = np.flatnonzero(side == 2)
-    pools = [_some(later, bad, POOL, 0.3, seed) for seed in range(SEEDS)]
-    labelled = everything.take(_some(others, bad, TEACHER_ROWS, 0.5, 9))
+    pools = [_some(later, positive, POOL, 0.3, seed) for seed in range(SEEDS)]
+    labeled = everything.take(_some(others, positive, TEACHER_ROWS, 0.5, 9))
     words = {
-        "url": [t.decode("utf-8", "replace") for t in labelled.table.column("text").to_pylist()],
-        "label": labelled.table.column("label"),
-        "group": labelled.table.column("group"),
+        "url": [t.decode("utf-8", "replace") for t in labeled.table.column("text").to_pylist()],
+        "label": labeled.table.column("label"),
+        "group": labeled.table.column("group"),
     }
     pq.write_table(pa.table(words), folder / "labels.parquet")
     settings = EncoderSettings(train=[folder / "labels.parquet"], work=folder / "work", epochs=4)
@@ -104,18 +104,18 @@ def _worlds(everything: Events, test: Events, folder: Path) -> list[World]:
     worlds = []
     for seed, rows in enumerate(pools):
         pool = everything.take(rows)
-        opinions = list(teacher.annotate(pool))
-        p = np.array([(0.5, 0.5) if o is None else o.probabilities for o in opinions])
-        base = everything.take(_some(first, bad, BASE, 0.4, 100 + seed))
+        annotations = list(teacher.annotate(pool))
+        p = np.array([(0.5, 0.5) if o is None else o.probabilities for o in annotations])
+        base = everything.take(_some(first, positive, BASE, 0.4, 100 + seed))
         worlds.append(World(base, pool, test, p))
     return worlds
 
 
-def _some(rows: Rows, bad: npt.NDArray[np.bool_], n: int, share: float, seed: int) -> Rows:
+def _some(rows: Rows, positive: npt.NDArray[np.bool_], n: int, share: float, seed: int) -> Rows:
     rng = np.random.default_rng(seed)
-    of_bad = rng.permutation(rows[bad[rows]])[: round(n * share)]
-    rest = rng.permutation(rows[~bad[rows]])[: n - len(of_bad)]
-    return np.sort(np.concatenate([of_bad, rest]))
+    of_positive = rng.permutation(rows[positive[rows]])[: round(n * share)]
+    rest = rng.permutation(rows[~positive[rows]])[: n - len(of_positive)]
+    return np.sort(np.concatenate([of_positive, rest]))
 
 
 def _curve(world: World, order: str, seed: int, folder: Path) -> dict[int, tuple[float, float]]:
@@ -190,8 +190,8 @@ def _student(
 
 
 def _figures(scorer: Scorer, test: Events) -> tuple[float, float]:
-    badness = scorer.score(test.table.column("text"), threads=2).badness
-    roc = Ranking(badness.astype(np.float64), test.labels == 1).roc()
+    score = scorer.score(test.table.column("text"), threads=2).score
+    roc = Ranking(score.astype(np.float64), test.labels == 1).roc()
     return tpr_at_fpr(roc, FPR), auroc(roc)
 
 

@@ -15,15 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
-from buckler.events import Events, collect_events
-from buckler.events.collect import text_events, with_groups
-from buckler.labels import Labeler, LabelStore
-from buckler.learning.fit import fit_student
-from buckler.learning.package import write_fitted
+from buckler.dataset.dataset import Events, collect_events, text_events, with_groups
+from buckler.labels import Annotator, LabelStore
 from buckler.review.accounts import Accounts, Role
 from buckler.review.fill import fill_queue
 from buckler.runtime import load
 from buckler.tasks import get_task
+from buckler.training.fit import fit_student
+from buckler.training.packaging import write_fitted
 from tests.review_site import PASSPHRASE, Browser, review_site
 
 TASK = get_task("url-threat")
@@ -79,7 +78,7 @@ def _fill(where: str, events: Events, bundle: Path) -> None:
         rng = np.random.default_rng(0)
         ids = events.table.column("id").to_pylist()[:50_000]
         said = rng.dirichlet((1, 1), len(ids)).astype(np.float32)
-        store.add_arrays(TASK, Labeler("teacher", "1", "llm"), ids, said)
+        store.add_arrays(TASK, Annotator("teacher", "1", "llm"), ids, said)
 
 
 def _pages(where: str, bundle: Path) -> dict[str, str]:

@@ -59,7 +59,7 @@ def run(data: Path) -> None:
     )
     pin_to_one_core()
     print(f"two threads: {threads['1'] / threads['2']:.2f} x one thread\n")
-    one = threat.badness_of
+    one = threat.score_of
     times = []
     for url in urls[:50_000]:
         started = time.perf_counter_ns()

@@ -9,34 +9,34 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
+from buckler.dataset.dataset import Events, collect_events
 from buckler.evaluation.assess import assess
-from buckler.events import Events, collect_events
 from buckler.labels import LabelStore
 from buckler.tasks import Task, get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
-from buckler.teachers.gguf import GgufSettings, GgufTeacher
+from buckler.teachers.llm.gguf import GgufSettings, GgufTeacher
 from buckler.teachers.run import label_events
 from buckler.teachers.sigma import SigmaSettings, SigmaTeacher
 from buckler.teachers.teacher import Teacher
 
 GGUF_ROWS = 300
 CASES = (
-    # task, labelled data, test data, labels used, epochs, learning rate
+    # task, labeled data, test data, labels used, epochs, learning rate
     ("url-category", "url/category-labelled", "url/category-test", 8_695, 5, 2e-4),
     ("url-threat", "url/threat-train", "url/threat-test", 12_000, 3, 1e-4),
-    ("command-line", "command_line/labelled", "command_line/test", 10_000, 3, 1e-4),
+    ("command-line", "command_line/labeled", "command_line/test", 10_000, 3, 1e-4),
 )
 
 
 def run(data: Path) -> None:
     use_all_cores()
     rows = []
-    for name, labelled, tested, n_labels, epochs, rate in CASES:
+    for name, labeled, tested, n_labels, epochs, rate in CASES:
         task = get_task(name)
         test = collect_events([data / f"{tested}.parquet"], task, keep=SigmaTeacher.columns)
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
-            few = _few(data / f"{labelled}.parquet", n_labels, work)
+            few = _few(data / f"{labeled}.parquet", n_labels, work)
             encoder = EncoderSettings(train=[few], work=work, epochs=epochs, learning_rate=rate)
             teachers: list[tuple[str, Teacher, int]] = [
                 (f"encoder, {n_labels:,} labels", EncoderTeacher(encoder, task), len(test)),
@@ -82,19 +82,19 @@ def _figures(teacher: Teacher, task: Task, test: Events, n: int, work: Path) -> 
     if n < len(test):
         test = test.take(np.sort(np.random.default_rng(1).permutation(len(test))[:n]))
     if isinstance(teacher, EncoderTeacher):
-        teacher.prepare()  # training is not labelling
-    with LabelStore(work / f"{teacher.kind}-{teacher.labeler.version}.db") as store:
+        teacher.prepare()  # training is not labeling
+    with LabelStore(work / f"{teacher.kind}-{teacher.annotator.version}.db") as store:
         started = time.perf_counter()
         label_events(store, teacher, test, task)
         seconds = time.perf_counter() - started
         said = {
             event_id: batch.probabilities[row]
-            for batch in store.opinions(task)
+            for batch in store.annotations(task)
             for row, event_id in enumerate(batch.event_ids)
         }
     ids = test.table.column("id").to_pylist()
     n_said = len(said)
-    if teacher.labeler.kind == "rule":  # silence is taken for benign
+    if teacher.annotator.kind == "rule":  # silence is taken for benign
         silent = np.array([0.95, 0.05], np.float32)
         said = {i: said.get(i, silent) for i in ids}
     judged = np.array([row for row, i in enumerate(ids) if i in said], np.intp)
@@ -104,7 +104,7 @@ def _figures(teacher: Teacher, task: Task, test: Events, n: int, work: Path) -> 
         test.labels[judged],
         test.take(judged).group_codes(),
         classes=tuple(task.class_names),
-        bad=tuple(task.class_index(name) for name in task.bad),
+        positive=tuple(task.class_index(name) for name in task.positive),
         thresholds={},
         deployed_fpr=None,
         n_resamples=300,

@@ -11,8 +11,8 @@ import onnxruntime
 from onnx import helper
 
 from benchmarks.measure import in_turns, table
-from buckler.events import collect_events
-from buckler.normalisers.features import matrix
+from buckler.dataset.dataset import collect_events
+from buckler.normalize.features import matrix
 from buckler.students import Examples, get_student
 from buckler.tasks import get_task
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 
-from buckler.learning.fit import fit_student
-from buckler.learning.package import write_fitted
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
-from tests.made_up import made_up_events
-from tests.postgres import postgres
+from buckler.training.fit import fit_student
+from buckler.training.packaging import write_fitted
+from tests.support.made_up import made_up_events
+from tests.support.postgres import postgres
 
 REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

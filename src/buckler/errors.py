@@ -1,16 +1,60 @@
-"""Every error that Buckler raises on purpose."""
+"""The tree of errors that Buckler raises on purpose.
+
+    BucklerError
+    ├── InputError          data that cannot be read or used
+    ├── SettingsError       a recipe, task file or argument that makes no sense
+    ├── LeakError           training and test data share what they must not share
+    ├── BundleError         a bundle that is damaged, altered, hostile or too new
+    ├── OutputError         a result that cannot be written
+    └── MissingExtraError   a feature whose optional dependencies are not installed
+
+An error says what is wrong, where, and what to do about it. It names no command-line option: the
+same message serves callers of the Python API. Where a file, a row or a field is at fault, the
+error carries it as an attribute too.
+"""
+
+from pathlib import Path
 
 
 class BucklerError(Exception):
-    """Something that the caller can put right; the message says what, where and how."""
+    """A fault that the caller can put right.
+
+    Attributes
+    ----------
+    path
+        File or folder at fault; None where none is.
+    row
+        Row of the file, counted from 1; None where the fault is not one row's.
+    field
+        Column, key or argument at fault; None where there is none.
+
+    Examples
+    --------
+    >>> error = InputError("a.csv: row 3: no text", path=Path("a.csv"), row=3)
+    >>> error.row
+    3
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        path: Path | str | None = None,
+        row: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.path = None if path is None else Path(path)
+        self.row = row
+        self.field = field
 
 
 class InputError(BucklerError):
-    """Data that cannot be read or used: names the file, the row where known, and the remedy."""
+    """Data that cannot be read or used."""
 
 
 class SettingsError(BucklerError):
-    """A recipe, task file or option that makes no sense."""
+    """A recipe, task file or argument that makes no sense."""
 
 
 class LeakError(BucklerError):
@@ -22,11 +66,18 @@ class BundleError(BucklerError):
 
 
 class OutputError(BucklerError):
-    """A result that could not be written."""
+    """A result that cannot be written."""
 
 
 class MissingExtraError(BucklerError):
-    """A feature whose optional dependencies are not installed."""
+    """A feature whose optional dependencies are not installed.
+
+    Attributes
+    ----------
+    extra
+        Name of the extra that brings them.
+    """
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an extra: pip install 'buckler[{extra}]'")
+        self.extra = extra

@@ -1,4 +1,4 @@
-"""What attackers do to an event so that it is not recognised, as transforms of its text.
+"""What attackers do to an event so that it is not recognized, as transforms of its text.
 
 One file a medium. An attack leaves what the event does as it is; it returns the text unchanged
 where it cannot be applied.

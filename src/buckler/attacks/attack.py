@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 import numpy as np
 
 from buckler.errors import SettingsError
-from buckler.normalisers import FeatureSchema
+from buckler.normalize import FeatureSchema
 
 _SEPARATOR = "\x1f"
 _MODULES = ("text", "command_line", "url", "html", "email", "rows")
@@ -24,7 +24,7 @@ class Scene:
     rng
         Everything random comes from it.
     benign
-        Texts of events that are not bad, to imitate or to hide among.
+        Texts of events that are not positive, to imitate or to hide among.
     features
         Names of the features, where an event is a row of them.
     """
@@ -68,7 +68,7 @@ class Attack:
     change
         Text in, text out.
     of_benign
-        A variation of events that are not bad, for training data that lack them; no attack.
+        A variation of events that are not positive, for training data that lack them; no attack.
     """
 
     name: str

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from buckler.attacks.attack import Scene, attack
 from buckler.attacks.text import invisible, many_homoglyphs, typing_errors
-from buckler.normalisers.email import MAX_MESSAGE_BYTES, parts, text_of
+from buckler.normalize.email import MAX_MESSAGE_BYTES, parts, text_of
 
 _TAGS = re.compile(r"(<[^<>]*>)")
 _LINK = re.compile(r"https?://[^\s\"'<>)\]]+")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from buckler.attacks.attack import Scene, attack
-from buckler.normalisers.features import MARK
+from buckler.normalize.features import MARK
 
 Values = dict[str, float]
 _RANDOM_ENTROPY = 7.9

@@ -4,7 +4,7 @@ import re
 from urllib.parse import quote
 
 from buckler.attacks.attack import Scene, attack
-from buckler.normalisers.brands import BRANDS
+from buckler.normalize.brands import BRANDS
 
 _FREE_HOSTS = (
     "github.io", "pages.dev", "workers.dev", "web.app", "firebaseapp.com", "vercel.app",

@@ -1,1 +1,1 @@
-"""The artefact: one file that holds a trained student and all that is known about it."""
+"""The artifact: one file that holds a trained student and all that is known about it."""

@@ -7,7 +7,7 @@ from buckler.bundle.manifest import Manifest
 
 def model_card(manifest: Manifest) -> str:
     """Return the card as Markdown, from what the manifest says."""
-    bad = ", ".join(manifest.bad) or "none"
+    positive = ", ".join(manifest.positive) or "none"
     lines = [
         f"# {manifest.name}",
         "",
@@ -17,10 +17,10 @@ def model_card(manifest: Manifest) -> str:
         "| --- | --- |",
         f"| Task | {manifest.task} |",
         f"| Classes | {', '.join(manifest.classes)} |",
-        f"| An alarm is raised for | {bad} |",
+        f"| A detection is raised for | {positive} |",
         f"| Student | {manifest.family} |",
         *(f"| Further question, on {head.on} | {head.name} |" for head in manifest.heads),
-        f"| Canonical form | {manifest.normaliser}, at most {manifest.max_bytes} bytes |",
+        f"| Normalized text | {manifest.normalizer}, at most {manifest.max_bytes} bytes |",
         f"| Made | {manifest.created} |",
         "",
         "## Thresholds",
@@ -52,12 +52,12 @@ def model_card(manifest: Manifest) -> str:
 def _thresholds(manifest: Manifest) -> list[str]:
     if not manifest.thresholds:
         return [
-            "None: the task has no bad class, or the validation rows were too few; "
+            "None: the task has no positive class, or the validation rows were too few; "
             "the likeliest class is the verdict."
         ]
     rows = [
-        "| False-positive rate aimed at | Badness from which an alarm is raised | "
-        "On held-out rows: false alarms | Detection | Negatives |",
+        "| False-positive rate aimed at | Score from which a detection is raised | "
+        "On held-out rows: false positives | Detection | Negatives |",
         "| --- | --- | --- | --- | --- |",
     ]
     records = manifest.calibration.get("thresholds")
@@ -85,8 +85,8 @@ def _rate(record: dict[str, Any], name: str) -> str:
 
 def _calibration(manifest: Manifest) -> list[str]:
     lines = []
-    if manifest.knots:
-        method = manifest.calibration.get("polygon") or manifest.calibration.get("method")
+    if manifest.curve_points:
+        method = manifest.calibration.get("curve") or manifest.calibration.get("method")
         lines.append(f"Calibrated by {method} regression on held-out rows.")
     if manifest.conformal:
         rates = ", ".join(f"{rate:g}" for rate in manifest.conformal)

@@ -11,7 +11,7 @@ import numpy as np
 
 from buckler.bundle.reader import VECTORS, WEIGHTS, Bundle, parse_tensors
 from buckler.errors import SettingsError
-from buckler.normalisers import get_normaliser
+from buckler.normalize import get_normalizer
 
 _HEADER = struct.Struct("<8s8I2f2I2Q8x")
 _SECTION = 16
@@ -26,21 +26,21 @@ def flat_model(bundle: Bundle) -> bytes:
         If the bundle is none of `ngram`, or its texts are parsed in Python first.
     """
     m = bundle.manifest
-    normaliser = get_normaliser(m.normaliser) if m.family == "ngram" else None
-    if normaliser is None or normaliser.prepare is not None:
+    normalizer = get_normalizer(m.normalizer) if m.family == "ngram" else None
+    if normalizer is None or normalizer.prepare is not None:
         raise SettingsError(
             f"{m.name}: only `ngram` bundles over URLs and texts run without Python, "
-            f"this is {m.family} over {m.normaliser}"
+            f"this is {m.family} over {m.normalizer}"
         )
     tensors = parse_tensors(bundle.entries.get(WEIGHTS))
     head = tensors.get("head")
-    bad = sum(1 << i for i, name in enumerate(m.classes) if name in m.bad and i < 64)
+    positive = sum(1 << i for i, name in enumerate(m.classes) if name in m.positive and i < 64)
     threshold = m.thresholds[m.deployed_fpr] if m.deployed_fpr is not None else float("nan")
-    knots = [np.array(row, "<f8").tobytes() for row in m.knots]
+    curve_points = [np.array(row, "<f8").tobytes() for row in m.curve_points]
     sections = [
         tensors["bias"].astype("<f4").tobytes(),
         b"" if head is None else head.astype("<f4").tobytes(),
-        *(knots or [b"", b""]),
+        *(curve_points or [b"", b""]),
     ]
     body = b"".join(data + bytes(-len(data) % _SECTION) for data in sections)
     body += tensors["table"].tobytes()
@@ -55,12 +55,12 @@ def flat_model(bundle: Bundle) -> bytes:
             s["width"],
             s["n_outputs"],
             m.max_bytes,
-            normaliser.kind,
+            normalizer.kind,
             s["scale"],
             threshold,
             head is not None,
-            len(m.knots[0]) if m.knots else 0,
-            bad,
+            len(m.curve_points[0]) if m.curve_points else 0,
+            positive,
             _HEADER.size + len(body),
         )
         + body

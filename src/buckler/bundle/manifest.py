@@ -19,11 +19,11 @@ READABLE_VERSIONS = (1, 2, 3)
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_CLASSES = 1024
 MAX_FEATURES = 1 << 16
-MAX_KNOTS = 64
+MAX_CURVE_POINTS = 64
 MAX_HEADS = 8
-ON = ("alarms", "all")
+ON = ("detections", "all")
 # Column names of verdicts, which no head may take.
-_TAKEN = ("text", "label", "badness", "alarm", "path", "row", "review", "stage")
+_TAKEN = ("text", "label", "score", "detected", "path", "row", "review", "stage")
 HEAD_NAME = re.compile(rf"(?!p_|(?:{'|'.join(_TAKEN)})$)[a-z][a-z0-9_]{{0,40}}")
 
 
@@ -36,7 +36,7 @@ class Head:
     name
         What it asks for, such as ``technique``.
     on
-        ``alarms``: it is asked of events that raise one; ``all``: of every event.
+        ``detections``: it is asked of events that raise one; ``all``: of every event.
     """
 
     name: str
@@ -60,20 +60,20 @@ class Manifest:
     classes
         Class names with a sentence each, in the order of the outputs.
     bad
-        The classes that an alarm is raised for.
-    normaliser, max_bytes
-        Id of the canonical form, and where it is cut.
+        The classes that a detection is raised for.
+    normalizer, max_bytes
+        Id of the normalized text, and where it is cut.
     numbers, categories
-        Names of the features, where the canonical form is a row of them.
+        Names of the features, where the normalized text is a row of them.
     family, settings
         The student family and the numbers that its scorer needs.
     thresholds
-        Target false-positive rate -> badness from which an alarm is raised; only those that the
+        Target false-positive rate -> score from which a detection is raised; only those that the
         validation rows could support.
     deployed_fpr
         The target whose threshold is used unless another is asked for; None without thresholds.
-    knots
-        Two rows, x and y: the logit of a two-class student becomes the value of the polygon through
+    curve points
+        Two rows, x and y: the logit of a two-class student becomes the value of the calibration curve through
         them (isotonic or beta calibration); empty where calibration is in the weights.
     conformal
         Error rate -> the probability that a class needs to be in the prediction set.
@@ -90,8 +90,8 @@ class Manifest:
     task: str
     description: str
     classes: dict[str, str]
-    bad: tuple[str, ...]
-    normaliser: str
+    positive: tuple[str, ...]
+    normalizer: str
     max_bytes: int
     family: str
     settings: dict[str, Any]
@@ -99,7 +99,7 @@ class Manifest:
     deployed_fpr: float | None
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    knots: tuple[tuple[float, ...], ...] = ()
+    curve_points: tuple[tuple[float, ...], ...] = ()
     conformal: dict[float, float] = field(default_factory=dict)
     heads: tuple[Head, ...] = ()
     calibration: dict[str, Any] = field(default_factory=dict)
@@ -121,21 +121,21 @@ class Manifest:
                         "name": self.task,
                         "description": self.description,
                         "classes": self.classes,
-                        "bad": list(self.bad),
+                        "positive": list(self.positive),
                     },
-                    "normaliser": {
-                        "id": self.normaliser,
+                    "normalizer": {
+                        "id": self.normalizer,
                         "max_bytes": self.max_bytes,
                         "numbers": list(self.numbers),
                         "categories": list(self.categories),
                     },
                     "student": {"family": self.family, "settings": self.settings},
                     "thresholds": [
-                        {"target_fpr": fpr, "badness": value}
+                        {"target_fpr": fpr, "score": value}
                         for fpr, value in self.thresholds.items()
                     ],
                     "deployed_fpr": self.deployed_fpr,
-                    "knots": [list(row) for row in self.knots],
+                    "curve_points": [list(row) for row in self.curve_points],
                     "conformal": [
                         {"error_rate": rate, "least_probability": value}
                         for rate, value in self.conformal.items()
@@ -174,16 +174,16 @@ def parse_manifest(data: bytes) -> Manifest:
             f"{FORMAT_VERSION}; upgrade Buckler"
         )
     task = _get(raw, "task", dict)
-    normaliser, student = _get(raw, "normaliser", dict), _get(raw, "student", dict)
+    normalizer, student = _get(raw, "normalizer", dict), _get(raw, "student", dict)
     classes = _get(task, "classes", dict)
     if not 2 <= len(classes) <= MAX_CLASSES or not all(
         isinstance(v, str) for v in classes.values()
     ):
         raise BundleError("manifest: task.classes must name 2 to 1,024 classes")
-    bad = tuple(_get(task, "bad", list))
-    if not all(isinstance(name, str) and name in classes for name in bad):
-        raise BundleError("manifest: task.bad names a class that is not there")
-    thresholds = _pairs(raw, "thresholds", "target_fpr", "badness")
+    positive = tuple(_get(task, "positive", list))
+    if not all(isinstance(name, str) and name in classes for name in positive):
+        raise BundleError("manifest: task.positive names a class that is not there")
+    thresholds = _pairs(raw, "thresholds", "target_fpr", "score")
     deployed = None
     if raw.get("deployed_fpr") is not None:
         deployed = _number(raw, "deployed_fpr")
@@ -195,16 +195,16 @@ def parse_manifest(data: bytes) -> Manifest:
         task=_get(task, "name", str),
         description=_get(task, "description", str),
         classes=classes,
-        bad=bad,
-        normaliser=_get(normaliser, "id", str),
-        max_bytes=_get(normaliser, "max_bytes", int),
+        positive=positive,
+        normalizer=_get(normalizer, "id", str),
+        max_bytes=_get(normalizer, "max_bytes", int),
         family=_get(student, "family", str),
         settings=_get(student, "settings", dict),
         thresholds=thresholds,
         deployed_fpr=deployed,
-        numbers=_names(normaliser, "numbers"),
-        categories=_names(normaliser, "categories"),
-        knots=_knots(raw, len(classes)),
+        numbers=_names(normalizer, "numbers"),
+        categories=_names(normalizer, "categories"),
+        curve_points=_curve_points(raw, len(classes)),
         conformal=_pairs(raw, "conformal", "error_rate", "least_probability"),
         heads=_heads(raw),
         calibration=_get(raw, "calibration", dict),
@@ -241,18 +241,18 @@ def _names(raw: dict[str, Any], key: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _knots(raw: dict[str, Any], n_classes: int) -> tuple[tuple[float, ...], ...]:
-    """Check the polygon: one that fell would turn the ranking round."""
-    rows = _get(raw, "knots", list) if "knots" in raw else []
+def _curve_points(raw: dict[str, Any], n_classes: int) -> tuple[tuple[float, ...], ...]:
+    """Check the calibration curve: one that fell would turn the ranking round."""
+    rows = _get(raw, "curve_points", list) if "curve_points" in raw else []
     if not rows:
         return ()
     if len(rows) != 2 or n_classes != 2 or not all(isinstance(row, list) for row in rows):
-        raise BundleError("manifest: knots must be two rows, for a task of two classes")
-    xs, ys = (tuple(_number({"knots": v}, "knots") for v in row) for row in rows)
-    if len(xs) != len(ys) or not 2 <= len(xs) <= MAX_KNOTS:
-        raise BundleError(f"manifest: knots must be 2 to {MAX_KNOTS}")
+        raise BundleError("manifest: curve points must be two rows, for a task of two classes")
+    xs, ys = (tuple(_number({"curve_points": v}, "curve_points") for v in row) for row in rows)
+    if len(xs) != len(ys) or not 2 <= len(xs) <= MAX_CURVE_POINTS:
+        raise BundleError(f"manifest: curve points must be 2 to {MAX_CURVE_POINTS}")
     if any(a >= b for a, b in pairwise(xs)) or any(a > b for a, b in pairwise(ys)):
-        raise BundleError("manifest: knots must rise")
+        raise BundleError("manifest: curve points must rise")
     return xs, ys
 
 

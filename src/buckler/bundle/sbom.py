@@ -30,7 +30,7 @@ def bill_of_materials(manifest: Manifest) -> bytes:
                         "approach": {"type": "supervised"},
                         "task": "classification",
                         "architectureFamily": manifest.family,
-                        "inputs": [{"format": manifest.normaliser}],
+                        "inputs": [{"format": manifest.normalizer}],
                         "outputs": [{"format": "probability of " + ", ".join(manifest.classes)}],
                     }
                 },

@@ -8,8 +8,9 @@ from typing import Any
 
 from buckler.bundle.reader import SIGNATURE, read_bundle
 from buckler.bundle.signature import check_signature
-from buckler.bundle.writer import pack, write_whole
+from buckler.bundle.writer import pack
 from buckler.errors import InputError, MissingExtraError, OutputError
+from buckler.files import write_atomically
 
 
 def new_key_pair(private: Path, public: Path, password: str | None = None) -> None:
@@ -88,7 +89,7 @@ def sign_bundle(path: Path, private_key: Path, password: str | None = None) -> s
         except ValueError as error:
             raise InputError(f"{private_key}: cannot sign ({str(error)[:100]})") from error
         entries[SIGNATURE] = signature.read_bytes()
-    write_whole(path, pack(entries))
+    write_atomically(path, pack(entries))
     return check_signature(read_bundle(path), public)
 
 

@@ -1,7 +1,5 @@
 """Writes a bundle: all or nothing, and the same bytes for the same content."""
 
-import os
-import tempfile
 import zipfile
 from dataclasses import replace
 from hashlib import sha256
@@ -17,7 +15,7 @@ from buckler.bundle.card import model_card
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import CARD, MANIFEST, SBOM
 from buckler.bundle.sbom import bill_of_materials
-from buckler.errors import OutputError
+from buckler.files import write_atomically
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -48,7 +46,7 @@ def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Man
             for name, data in entries.items()
         },
     )
-    write_whole(path, pack({MANIFEST: manifest.to_json(), **entries}))
+    write_atomically(path, pack({MANIFEST: manifest.to_json(), **entries}))
     return manifest
 
 
@@ -64,27 +62,3 @@ def pack(entries: dict[str, bytes]) -> bytes:
 def pack_tensors(tensors: dict[str, npt.NDArray[Any]]) -> bytes:
     """Return arrays as a safetensors file."""
     return save({name: np.ascontiguousarray(t) for name, t in tensors.items()})
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is never seen half-written.
-
-    Raises
-    ------
-    OutputError
-        If that fails.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error

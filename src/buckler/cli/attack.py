@@ -7,28 +7,29 @@ import typer
 from rich.table import Table
 
 from buckler.attacks import attacks_on, get_attacks
-from buckler.bundle.writer import write_whole
 from buckler.cli.console import out, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
 from buckler.cli.results import print_account, print_estimate, print_robustness
+from buckler.dataset.dataset import collect_events
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.robustness import robustness_html, robustness_json
-from buckler.events import Quarantine, collect_events
+from buckler.files import write_atomically
 from buckler.labels import LabelStore
-from buckler.learning.attack import MAX_ATTACKED, attack_scorers, attacked_texts
+from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.synthesis.paraphrase import NAME, Paraphraser
 from buckler.synthesis.scribe import get_writer
-from buckler.teachers.asking.limits import Budget
-from buckler.teachers.asking.paid_run import Account
+from buckler.teachers.llm.limits import Budget
+from buckler.teachers.llm.paid_run import Account
 from buckler.teachers.run import check_price
+from buckler.training.augmentation import MAX_ATTACKED, attack_scorers, attacked_texts
 
 
 def attack(
     bundle: Annotated[Path, typer.Argument(help="A .buckler file.")],
     data: Annotated[
-        list[Path] | None, typer.Argument(help="Labelled test files or folders.")
+        list[Path] | None, typer.Argument(help="Labeled test files or folders.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for attack.html and attack.json.")
@@ -64,7 +65,7 @@ def attack(
     ] = MAX_ATTACKED,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Disguise bad events as attackers would, and measure what a bundle still catches."""
+    """Disguise positive events as attackers would, and measure what a bundle still catches."""
     scorer = load(bundle)
     the_task = task_of(task or scorer.manifest.task, tuple(scorer.manifest.classes))
     attacks = get_attacks(names or ["all"], the_task.medium)
@@ -77,7 +78,7 @@ def attack(
         out.print(table)
         return
     if not data or output is None:
-        raise SettingsError("name labelled test data, and a folder with --output")
+        raise SettingsError("name labeled test data, and a folder with --output")
     account: Account | None = None
     with step_progress() as progress, Quarantine() as quarantine:
         bar = progress.add_task("reading")
@@ -121,12 +122,12 @@ def attack(
         )
     if account is not None:
         print_account(account)
-    write_whole(output / "attack.json", robustness_json(models))
+    write_atomically(output / "attack.json", robustness_json(models))
     print_robustness(models)
     lead = f"{the_task.description}. {', '.join(p.name for p in data)}; seed {seed}."
     try:
         page = robustness_html(f"Attacks on {bundle.stem}", lead, models)
-        write_whole(output / "attack.html", page.encode())
+        write_atomically(output / "attack.html", page.encode())
         out.print(f"report  {output / 'attack.html'}")
     except MissingExtraError as error:
         out.print(f"report  no HTML: {error}")

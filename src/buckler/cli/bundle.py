@@ -11,10 +11,10 @@ from buckler.bundle.flat import flat_model, flat_vectors
 from buckler.bundle.reader import ONNX, SIGNATURE, VECTORS, Bundle, read_bundle
 from buckler.bundle.signing import new_key_pair, sign_bundle
 from buckler.bundle.vectors import tolerance_of
-from buckler.bundle.writer import write_whole
 from buckler.cli.console import out, safe
 from buckler.cli.options import TrustedKey
 from buckler.errors import SettingsError
+from buckler.files import write_atomically
 from buckler.runtime import load
 
 app = typer.Typer(help="Look into a bundle, sign it, and verify it.", no_args_is_help=True)
@@ -47,10 +47,10 @@ def show(
         "name": m.name,
         "task": f"{m.task}: {m.description}",
         "classes": ", ".join(m.classes),
-        "alarm for": ", ".join(m.bad) or "-",
+        "detection for": ", ".join(m.positive) or "-",
         "student": f"{m.family} {m.settings}",
         "further questions": ", ".join(f"{h.name} (on {h.on})" for h in m.heads) or "none",
-        "canonical form": f"{m.normaliser}, at most {m.max_bytes:,} bytes",
+        "normalized text": f"{m.normalizer}, at most {m.max_bytes:,} bytes",
         "thresholds": ", ".join(
             f"{v:.6f} at FPR {f:g}{' (deployed)' if f == m.deployed_fpr else ''}"
             for f, v in m.thresholds.items()
@@ -127,8 +127,8 @@ def flat(
     load(path)  # whatever it is, it is sound
     bundle = read_bundle(path)
     vectors = output.with_suffix(".vectors.txt")
-    write_whole(output, flat_model(bundle))
-    write_whole(vectors, flat_vectors(bundle).encode())
+    write_atomically(output, flat_model(bundle))
+    write_atomically(vectors, flat_vectors(bundle).encode())
     out.print(f"model    {output} ({output.stat().st_size:,} bytes)")
     out.print(f"vectors  {vectors}")
 

@@ -7,12 +7,12 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out
-from buckler.deploy.capacity import Load, Plan, measure, plan
-from buckler.deploy.fields import fields_of
 from buckler.errors import InputError
-from buckler.events.quarantine import Quarantine
-from buckler.events.reading import get_reader
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import get_reader
 from buckler.runtime import load
+from buckler.serving.capacity import Load, Plan, measure, plan
+from buckler.serving.fields import fields_of
 
 
 def capacity(
@@ -20,7 +20,7 @@ def capacity(
     events: Annotated[Path, typer.Argument(help="A file of events like those to come.")],
     events_per_day: Annotated[float, typer.Option(help="Such as 1e9.")] = 1e9,
     peak: Annotated[float, typer.Option(help="The busiest moment, times the average.")] = 3.0,
-    utilisation: Annotated[float, typer.Option(help="Of the cores at the peak, at most.")] = 0.6,
+    utilization: Annotated[float, typer.Option(help="Of the cores at the peak, at most.")] = 0.6,
     handling_us: Annotated[
         float, typer.Option(help="Microseconds an event for reading, parsing and sending.")
     ] = 15.0,
@@ -45,7 +45,7 @@ def capacity(
     asked = Load(
         events_per_day,
         peak,
-        utilisation,
+        utilization,
         handling_us / 1e6,
         replication,
         retention_days,
@@ -71,7 +71,7 @@ def _print(found: Plan) -> None:
     rows = {
         "events/s, average and peak": f"{found.mean_rate:,.0f}, {found.peak_rate:,.0f}",
         "events/s of a core, handling included": f"{found.core_rate:,.0f}",
-        "cores": f"{found.cores:,}, {100 * found.utilisation_at_peak:.0f} % busy at the peak",
+        "cores": f"{found.cores:,}, {100 * found.utilization_at_peak:.0f} % busy at the peak",
         "memory": f"{found.memory_mb / 1000:,.1f} GB, one process a core",
         "Mbit/s at the peak": f"{found.inbound_mbit:,.0f} in, {found.outbound_mbit:,.0f} out",
         "partitions": f"{max(found.partitions, found.cores):,}, one a worker at least",

@@ -9,18 +9,19 @@ from rich.table import Table
 from buckler.cli.console import out, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.results import print_assessment, print_comparison, print_report
-from buckler.events import Quarantine, collect_events
-from buckler.learning.cascade import build_cascade
-from buckler.learning.compare import comparison, judge_bundle
-from buckler.learning.evaluate import assess_scorer, write_report
+from buckler.dataset.dataset import collect_events
+from buckler.pipeline.compare import comparison, judge_bundle
+from buckler.pipeline.evaluate import assess_scorer, write_report
+from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
+from buckler.training.cascade import build_cascade
 
 
 def cascade(
     stages: Annotated[list[Path], typer.Argument(help="Bundles of one task, cheapest first.")],
     validate: Annotated[
         list[Path],
-        typer.Option("--validate", help="Labelled events that no stage has learned from."),
+        typer.Option("--validate", help="Labeled events that no stage has learned from."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The new .buckler file.")],
     budget: Annotated[
@@ -33,10 +34,10 @@ def cascade(
     fpr: Annotated[float, typer.Option(help="False-positive rate to deploy at.")] = 1e-2,
     prevalence: Annotated[
         float | None,
-        typer.Option(help="Share of bad events where it will run; budgets hold for that mix."),
+        typer.Option(help="Share of positive events where it will run; budgets hold for that mix."),
     ] = None,
     test: Annotated[
-        list[Path] | None, typer.Option("--test", help="Labelled events for the report.")
+        list[Path] | None, typer.Option("--test", help="Labeled events for the report.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
     task: Annotated[
@@ -46,7 +47,7 @@ def cascade(
 ) -> None:
     """Put bundles in a row: the cheapest judges all, what it is unsure of goes on to the next.
 
-    How many go on is your budget; which, and the thresholds, are chosen on labelled events.
+    How many go on is your budget; which, and the thresholds, are chosen on labeled events.
     """
     first = load(stages[0])
     the_task = task_of(task or first.manifest.task, tuple(first.manifest.classes))

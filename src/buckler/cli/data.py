@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from buckler.cli.console import err, out
+from buckler.dataset.public_data import PUBLIC_DATA, get_public_data
 from buckler.errors import OutputError
-from buckler.events.public_data import PUBLIC_DATA, get_public_data
 
 app = typer.Typer(
-    help="Public data sets: licence, origin, and how to get them.", no_args_is_help=True
+    help="Public data sets: license, origin, and how to get them.", no_args_is_help=True
 )
 
 
@@ -21,7 +21,7 @@ def list_data() -> None:
         fetched = "" if data.archives else " (from a local copy)"
         out.print(f"{data.name}{fetched}")
         out.print(f"  {data.what}")
-        out.print(f"  task {data.task}; licence: {data.licence}")
+        out.print(f"  task {data.task}; license: {data.license}")
         out.print(f"  from: {data.origin}")
         out.print(f"  know before use: {data.noise}")
 
@@ -39,4 +39,4 @@ def get(
     if output.exists() and not force:
         raise OutputError(f"{output} exists; give another name, or --force to replace it")
     rows = get_public_data(name, output, from_folder=from_folder, on_step=err.print)
-    out.print(f"{rows:,} rows: {output} (licence: {PUBLIC_DATA[name].licence})")
+    out.print(f"{rows:,} rows: {output} (license: {PUBLIC_DATA[name].license})")

@@ -12,19 +12,19 @@ import pyarrow.parquet as pq
 import typer
 from rich.table import Table
 
-from buckler.bundle.writer import write_whole
 from buckler.cli.console import err, out
 from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.cli.run import run_with_progress
-from buckler.deploy.fields import Fields
-from buckler.deploy.scan import ScanResult, ScanSettings
-from buckler.deploy.scan import scan as scan_files
+from buckler.dataset.public_data import get_public_data
 from buckler.evaluation.metrics import rate
 from buckler.evaluation.report import rate_text
-from buckler.events.public_data import get_public_data
-from buckler.learning.recipe_file import read_recipe
-from buckler.learning.run import Run
+from buckler.files import write_atomically
+from buckler.pipeline.recipe_file import read_recipe
+from buckler.pipeline.run import Run
 from buckler.runtime import load
+from buckler.serving.fields import Fields
+from buckler.serving.scan import ScanResult, ScanSettings
+from buckler.serving.scan import scan as scan_files
 
 N_LABELS = 600
 NOISE = 0.05
@@ -34,8 +34,8 @@ SEED = 1
 _TASK = """\
 name = "spam"
 description = "Unasked-for bulk mail against mail that its reader wants, judged by content"
-bad = ["spam"]
-normaliser = "email-v1"
+positive = ["spam"]
+normalizer = "email-v1"
 max_bytes = 8192
 text_columns = ["raw"]
 group_by = "sender-domain"
@@ -50,7 +50,7 @@ task = "spam.toml"
 output = "out"
 
 [data]
-train = ["labelled.parquet"]
+train = ["labeled.parquet"]
 test = ["test.parquet"]
 
 [split]
@@ -79,20 +79,20 @@ on = ["pool", "test"]    # of the test only to compare it with the student
 events = ["rest.parquet"]
 
 [pool.distill]
-weight = 1.0             # of a mail that the teacher judged, beside a labelled one
+weight = 1.0             # of a mail that the teacher judged, beside a labeled one
 temperature = 0.5        # sharper than the teacher says: a linear student blurs what it is told
 with_student = true      # learn from teacher and student together: they err differently
 """
 
 _ENCODER = """\
 name = "minilm"
-train = ["labelled.parquet"]
+train = ["labeled.parquet"]
 work = "encoder"
 epochs = 6
 learning_rate = 1e-4
 max_tokens = 128
 """
-RECORDED = Path(__file__).parent / "demo_opinions.parquet"
+RECORDED = Path(__file__).parent / "demo_annotations.parquet"
 
 
 class DemoTeacher(StrEnum):
@@ -111,12 +111,13 @@ def demo(
     teacher: Annotated[
         DemoTeacher,
         typer.Option(
-            help="recorded: a transformer's opinions that come with Buckler; encoder: train it now "
+            help="recorded: a transformer's annotations that come with Buckler; encoder: train it now "
             "(extras torch,onnx; minutes); none: labels only."
         ),
     ] = DemoTeacher.RECORDED,
-    opinions: Annotated[
-        Path | None, typer.Option(help="Recorded opinions other than those that come with Buckler.")
+    annotations: Annotated[
+        Path | None,
+        typer.Option(help="Recorded annotations other than those that come with Buckler."),
     ] = None,
 ) -> None:
     """Real mails, 600 noisy labels, a teacher: train, compare on unseen senders, scan the rest."""
@@ -129,7 +130,7 @@ def demo(
 
     started = time.monotonic()
     rest = _prepare(folder, pq.read_table(corpus))
-    _write_recipe(folder, teacher, (opinions or RECORDED).resolve())
+    _write_recipe(folder, teacher, (annotations or RECORDED).resolve())
     times["split by sender"] = time.monotonic() - started
 
     started = time.monotonic()
@@ -148,7 +149,7 @@ def demo(
     times["scan the rest"] = time.monotonic() - started
 
     out.print(
-        f"{N_LABELS} labelled mails, of which {NOISE:.0%} were given the wrong label on purpose"
+        f"{N_LABELS} labeled mails, of which {NOISE:.0%} were given the wrong label on purpose"
         f"{_taught(run)};\ntested on mails from sender domains that training never saw, true "
         "labels.\n"
     )
@@ -174,54 +175,52 @@ def demo(
 def _taught(run: Run) -> str:
     for name, _, _, summary in run.stages:
         if name.startswith("teach-"):
-            return (
-                f",\nand what a teacher says of {summary['with_opinions']:,} mails without a label"
-            )
+            return f",\nand what a teacher says of {summary['with_annotations']:,} mails without a label"
     return ""
 
 
 def _prepare(folder: Path, corpus: pa.Table) -> pa.Table:
-    """Split by sender domain; draw the labelled mails and spoil some labels. Returns the rest."""
+    """Split by sender domain; draw the labeled mails and spoil some labels. Returns the rest."""
     rng = np.random.default_rng(SEED)
     groups = np.array(pc.fill_null(corpus["group"], "").to_pylist())
     names = np.array(sorted(set(groups)))
     test_names = set(rng.permutation(names)[: int(TEST_SHARE * len(names))])
     is_test = np.array([g in test_names for g in groups])
     pool = rng.permutation(np.flatnonzero(~is_test))
-    labelled = corpus.take(pa.array(np.sort(pool[:N_LABELS])))
+    labeled = corpus.take(pa.array(np.sort(pool[:N_LABELS])))
     wrong = rng.choice(N_LABELS, int(NOISE * N_LABELS), replace=False)
-    labels = np.array(labelled["label"].to_pylist(), object)
+    labels = np.array(labeled["label"].to_pylist(), object)
     labels[wrong] = np.where(labels[wrong] == "ham", "spam", "ham")
-    position = labelled.schema.get_field_index("label")
-    labelled = labelled.set_column(position, "label", pa.array(labels, pa.string()))
+    position = labeled.schema.get_field_index("label")
+    labeled = labeled.set_column(position, "label", pa.array(labels, pa.string()))
     rest = corpus.take(pa.array(np.sort(pool[N_LABELS:])))
-    pq.write_table(labelled, folder / "labelled.parquet")
+    pq.write_table(labeled, folder / "labeled.parquet")
     pq.write_table(corpus.filter(pa.array(is_test)), folder / "test.parquet")
     pq.write_table(rest.drop_columns(["label"]), folder / "rest.parquet")
-    write_whole(folder / "spam.toml", _TASK.encode())
+    write_atomically(folder / "spam.toml", _TASK.encode())
     return rest
 
 
-def _write_recipe(folder: Path, teacher: DemoTeacher, opinions: Path) -> None:
+def _write_recipe(folder: Path, teacher: DemoTeacher, annotations: Path) -> None:
     recipe = _RECIPE
     if teacher is DemoTeacher.RECORDED:
-        recipe += _TAUGHT.format(kind="recorded", settings=opinions)
+        recipe += _TAUGHT.format(kind="recorded", settings=annotations)
     elif teacher is DemoTeacher.ENCODER:
         recipe += _TAUGHT.format(kind="encoder", settings="encoder.toml")
-        write_whole(folder / "encoder.toml", _ENCODER.encode())
-    write_whole(folder / "buckler.toml", recipe.encode())
+        write_atomically(folder / "encoder.toml", _ENCODER.encode())
+    write_atomically(folder / "buckler.toml", recipe.encode())
 
 
 def _print_scan(result: ScanResult, rest: pa.Table) -> None:
     verdicts = pq.read_table(result.output)
     rows = np.array(verdicts["row"]) - 1
-    alarm = np.array(verdicts["alarm"])
+    detected = np.array(verdicts["detected"])
     is_spam = np.array([label == "spam" for label in rest["label"].to_pylist()])[rows]
     out.print(
-        f"Scan of the other {result.rows:,} mails: {result.alarms:,} alarms, "
+        f"Scan of the other {result.rows:,} mails: {result.detections:,} detections, "
         f"{result.quarantine_summary}, {result.rows / max(result.seconds, 1e-9):,.0f} mails/s."
     )
     out.print(
-        f"Their true labels, kept from training: detection {rate_text(rate(alarm[is_spam]))}, "
-        f"false alarms {rate_text(rate(alarm[~is_spam]))}.\n"
+        f"Their true labels, kept from training: detection {rate_text(rate(detected[is_spam]))}, "
+        f"false positives {rate_text(rate(detected[~is_spam]))}.\n"
     )

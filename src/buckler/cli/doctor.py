@@ -65,8 +65,8 @@ def _python() -> Finding:
 
 
 def _simd() -> Finding:
-    """Normalise something through the kernel: does it run on this processor?"""
-    made = _kernel.normalise(1, "HTTPS://Example.com/%41", 100)
+    """Normalize something through the kernel: does it run on this processor?"""
+    made = _kernel.normalize(1, "HTTPS://Example.com/%41", 100)
     if b"example.com" not in made.lower():
         return Finding("kernel", _WRONG, "it does not do what it should; reinstall Buckler")
     return Finding("kernel", _GOOD, f"instructions: {_kernel.simd()}")

@@ -8,17 +8,18 @@ import typer
 
 from buckler.cli.console import out, step_progress
 from buckler.cli.results import print_assessment, print_report
+from buckler.dataset.dataset import collect_events
+from buckler.dataset.splits import find_leaks
 from buckler.errors import InputError
-from buckler.events import Quarantine, collect_events
-from buckler.events.splitting import find_leaks
-from buckler.learning.evaluate import assess_scorer, leak_notes, write_report
+from buckler.pipeline.evaluate import assess_scorer, leak_notes, write_report
+from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.tasks import Task, get_task, list_tasks
 
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="A .buckler file.")],
-    data: Annotated[list[Path], typer.Argument(help="Labelled test files or folders.")],
+    data: Annotated[list[Path], typer.Argument(help="Labeled test files or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
     trained_on: Annotated[
         list[Path] | None,
@@ -39,7 +40,7 @@ def evaluate(
     ] = None,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap.", min=50, max=10_000)] = 500,
 ) -> None:
-    """Measure a bundle on labelled test data; writes report.html and report.json."""
+    """Measure a bundle on labeled test data; writes report.html and report.json."""
     scorer = load(bundle)
     the_task = task_of(task or scorer.manifest.task, tuple(scorer.manifest.classes))
     read = partial(
@@ -53,10 +54,10 @@ def evaluate(
     with step_progress() as progress, Quarantine() as quarantine:
         bar = progress.add_task("reading")
         events = read(data, keep=tuple(slices or ()), quarantine=quarantine)
-        unlabelled = int((events.labels < 0).sum())
-        if unlabelled == len(events):
+        unlabeled = int((events.labels < 0).sum())
+        if unlabeled == len(events):
             raise InputError("no test row has a label; name the column with --label-column")
-        if unlabelled:
+        if unlabeled:
             events = events.take((events.labels >= 0).nonzero()[0])
         leaks = None
         if trained_on:
@@ -67,8 +68,8 @@ def evaluate(
             scorer, events, leaks=leaks, slices=tuple(slices or ()), n_resamples=resamples
         )
         notes = leak_notes(leaks)
-        if unlabelled:
-            notes += (f"{unlabelled:,} rows without a label were left out.",)
+        if unlabeled:
+            notes += (f"{unlabeled:,} rows without a label were left out.",)
         if quarantine.count:
             notes += (f"{quarantine.summary()[0].upper()}{quarantine.summary()[1:]}.",)
         report = write_report(

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from buckler.bundle.writer import write_whole
 from buckler.cli.console import out
 from buckler.errors import OutputError
+from buckler.files import write_atomically
 from buckler.tasks import Task, get_task
 
 _RECIPE = """\
-# One run, from labelled events to a bundle: buckler run {file}
+# One run, from labeled events to a bundle: buckler run {file}
 # Every setting: docs/recipe.md
 
 task = "{task}"          # a built-in task, or a .toml file of your own (docs/tasks.md)
@@ -44,8 +44,8 @@ _TASK = """\
 
 name = "my-task"
 description = "What it decides, in a sentence"
-bad = ["malicious"]          # classes that an alarm is raised for
-normaliser = "text-v1"       # or url-v2, command-v1, email-v2 (docs/normalisers.md)
+positive = ["malicious"]          # classes that a detection is raised for
+normalizer = "text-v1"       # or url-v2, command-v1, email-v2 (docs/normalizers.md)
 max_bytes = 4096
 text_columns = ["text"]
 label_columns = ["label"]
@@ -67,12 +67,14 @@ def init(
         if path.exists():
             raise OutputError(f"{path} exists; it is yours, so it is not replaced")
     if task == "own":
-        write_whole(task_path, _TASK.encode())
+        write_atomically(task_path, _TASK.encode())
         the_task = get_task(task_path)
         out.print(f"wrote {task_path}: name your classes in it")
     else:
         the_task = get_task(task)
-    write_whole(recipe_path, _recipe("task.toml" if task == "own" else task, the_task).encode())
+    write_atomically(
+        recipe_path, _recipe("task.toml" if task == "own" else task, the_task).encode()
+    )
     out.print(f"wrote {recipe_path}: name your data in it, then: buckler run {recipe_path}")
 
 

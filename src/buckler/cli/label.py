@@ -11,19 +11,20 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import BudgetTokens, BudgetUsd
 from buckler.cli.results import print_account
+from buckler.dataset.dataset import Events, collect_events
 from buckler.errors import SettingsError
 from buckler.evaluation.calibration import expected_calibration_error
 from buckler.evaluation.metrics import Rate, wilson
-from buckler.events import Events, Quarantine, collect_events
 from buckler.labels import LabelStore
 from buckler.labels.ledger import Ledger
+from buckler.readers.quarantine import Quarantine
 from buckler.tasks import Task, get_task
 from buckler.teachers import Teacher, get_teacher
-from buckler.teachers.asking.language_model import LanguageModelTeacher
-from buckler.teachers.asking.limits import Budget
-from buckler.teachers.asking.paid_run import Account
+from buckler.teachers.llm.language_model import LanguageModelTeacher
+from buckler.teachers.llm.limits import Budget
+from buckler.teachers.llm.paid_run import Account
 from buckler.teachers.probe import probe_injection
-from buckler.teachers.run import Labelled, Progress, check_price, label_events, plan_run
+from buckler.teachers.run import Labeled, Progress, check_price, label_events, plan_run
 
 MIN_COMPARED = 30
 
@@ -34,7 +35,7 @@ def label(
     teacher: Annotated[
         str,
         typer.Option(
-            help="Who is asked: chat, anthropic, gguf, encoder, rules, sigma, recorded, committee."
+            help="Who is asked: chat, anthropic, gguf, encoder, rules, sigma, recorded, ensemble."
         ),
     ],
     settings: Annotated[Path | None, typer.Option("--settings", help="The teacher's file.")] = None,
@@ -61,14 +62,14 @@ def label(
     probe: Annotated[
         bool,
         typer.Option(
-            "--probe-injection", help="Measure how often planted text turns a bad verdict."
+            "--probe-injection", help="Measure how often planted text turns a positive verdict."
         ),
     ] = False,
     probe_calls: Annotated[
         int, typer.Option(help="Injected events to ask about in a probe.", min=1)
     ] = 200,
 ) -> None:
-    """Ask a teacher about events, once for each; its opinions go to the label store."""
+    """Ask a teacher about events, once for each; its annotations go to the label store."""
     the_task = get_task(task)
     who = get_teacher(teacher, settings, the_task)
     budget = Budget(usd=budget_usd, tokens=budget_tokens, events=budget_events)
@@ -115,21 +116,21 @@ def _run(store: LabelStore, who: Teacher, events: Events, task: Task, budget: Bu
         result = label_events(store, who, events, task, budget=budget, on_progress=advance)
     for name, member in result.members.items():
         _print_result(name, member, task)
-    name = f"{who.labeler.name} {who.labeler.version}".strip()
+    name = f"{who.annotator.name} {who.annotator.version}".strip()
     _print_result(name, result, task)
     if isinstance(who, LanguageModelTeacher):
-        total = Ledger(store, task, who.labeler).spent()
+        total = Ledger(store, task, who.annotator).spent()
         out.print(
             f"in all runs: {total.events:,} events asked, "
             f"{total.input_tokens + total.output_tokens:,} tokens, {total.cost_usd:.4f} USD"
         )
 
 
-def _print_result(name: str, result: Labelled, task: Task) -> None:
+def _print_result(name: str, result: Labeled, task: Task) -> None:
     given_up = f", {result.given_up:,} given up before" if result.given_up else ""
     out.print(
         f"{safe(name)}: {result.events:,} events, {result.known:,} judged before{given_up}, "
-        f"{result.new:,} new opinions, {result.silent:,} without one"
+        f"{result.new:,} new annotations, {result.silent:,} without one"
     )
     if result.account is not None:
         print_account(result.account)
@@ -147,17 +148,17 @@ def _print_result(name: str, result: Labelled, task: Task) -> None:
             f"calibration: mean confidence {confidence.mean():.3f}, expected calibration error "
             f"{error:.3f}, log loss {loss:.3f}"
         )
-        if task.bad:
-            _print_bad(result, task)
+        if task.positive:
+            _print_positive(result, task)
 
 
-def _print_bad(result: Labelled, task: Task) -> None:
-    bad = np.array([name in task.bad for name in task.classes])
-    said, is_bad = bad[result.probabilities.argmax(axis=1)], bad[result.labels]
-    if is_bad.any() and (~is_bad).any():
-        caught = wilson(int((said & is_bad).sum()), int(is_bad.sum()))
-        alarms = wilson(int((said & ~is_bad).sum()), int((~is_bad).sum()))
-        out.print(f"of the bad it calls {_rate(caught)} bad, of the rest {_rate(alarms)}")
+def _print_positive(result: Labeled, task: Task) -> None:
+    positive = np.array([name in task.positive for name in task.classes])
+    said, is_positive = positive[result.probabilities.argmax(axis=1)], positive[result.labels]
+    if is_positive.any() and (~is_positive).any():
+        caught = wilson(int((said & is_positive).sum()), int(is_positive.sum()))
+        detections = wilson(int((said & ~is_positive).sum()), int((~is_positive).sum()))
+        out.print(f"of the bad it calls {_rate(caught)} bad, of the rest {_rate(detections)}")
 
 
 def _print_plan(store: LabelStore, who: Teacher, events: Events, task: Task) -> None:
@@ -182,8 +183,8 @@ def _print_probe(
         progress.add_task("probing")
         probe = probe_injection(store, who, events, task, n_calls=n_calls, budget=budget)
     out.print(
-        f"{safe(who.labeler.name)}: planted text turned {_rate(probe.flips)} of "
-        f"{probe.flips.n_rows:,} bad verdicts; harmless text turned {_rate(probe.control)} of "
+        f"{safe(who.annotator.name)}: planted text turned {_rate(probe.flips)} of "
+        f"{probe.flips.n_rows:,} positive verdicts; harmless text turned {_rate(probe.control)} of "
         f"{probe.control.n_rows:,}"
     )
     if probe.detected is not None:

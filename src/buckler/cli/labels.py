@@ -1,4 +1,4 @@
-"""`buckler labels`: opinions in, out, and what they say."""
+"""`buckler labels`: annotations in, out, and what they say."""
 
 import time
 from pathlib import Path
@@ -9,15 +9,15 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
+from buckler.dataset.dataset import collect_events, id_of_text
 from buckler.errors import InputError
-from buckler.events import Quarantine, collect_events
-from buckler.events.collect import id_of_text
-from buckler.labels import Labeler, LabelStore, open_existing
-from buckler.labels.exchange import export_opinions, import_labels
+from buckler.labels import Annotator, LabelStore, open_existing
+from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.ledger import flags_of, redactions_of
-from buckler.labels.merging import Merge, merge_opinions
-from buckler.learning.noise_estimate import estimate_noise, write_suspects
+from buckler.labels.merging import Merge, merge_annotations
+from buckler.readers.quarantine import Quarantine
 from buckler.tasks import Task, get_task
+from buckler.training.noise_estimate import estimate_noise, write_suspects
 
 app = typer.Typer(
     help="The label store: who said what of which event, kept for ever.", no_args_is_help=True
@@ -33,11 +33,13 @@ TaskName = Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml 
 
 @app.command("import")
 def import_(
-    data: Annotated[list[Path], typer.Argument(help="Labelled files or folders.")],
+    data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
     task: TaskName,
-    labeler: Annotated[str, typer.Option(help="Who says so: an analyst, a model, a feed.")],
+    annotator: Annotated[str, typer.Option(help="Who says so: an analyst, a model, a feed.")],
     store: Store = "labels.db",
-    version: Annotated[str, typer.Option(help="Version of the labeler: model, prompt, date.")] = "",
+    version: Annotated[
+        str, typer.Option(help="Version of the annotator: model, prompt, date.")
+    ] = "",
     kind: Annotated[str, typer.Option(help="human, llm, model, rule or feed.")] = "feed",
     confidence: Annotated[
         float, typer.Option(help="Probability that a label is right.", min=0, max=1)
@@ -45,14 +47,14 @@ def import_(
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
     probability_column: Annotated[
-        str | None, typer.Option(help="Column with the probability of the bad class instead.")
+        str | None, typer.Option(help="Column with the probability of the positive class instead.")
     ] = None,
     texts: Annotated[
         bool, typer.Option("--texts/--no-texts", help="Keep the texts too, for review.")
     ] = True,
 ) -> None:
-    """Take labelled rows over as the opinions of one labeler."""
-    the_task, who = get_task(task), Labeler(labeler, version, kind)
+    """Take labeled rows over as the annotations of one annotator."""
+    the_task, who = get_task(task), Annotator(annotator, version, kind)
     with LabelStore(store) as opened, Quarantine() as quarantine, step_progress() as progress:
         progress.add_task("importing")
         started = time.monotonic()
@@ -70,7 +72,7 @@ def import_(
         )
         seconds = max(time.monotonic() - started, 1e-9)
     out.print(
-        f"{rows:,} rows read, {added:,} new opinions of {safe(labeler)} "
+        f"{rows:,} rows read, {added:,} new annotations of {safe(annotator)} "
         f"({rows / seconds:,.0f} rows/s)"
     )
     if quarantine.count:
@@ -83,9 +85,9 @@ def export(
     task: TaskName,
     store: Store = "labels.db",
 ) -> None:
-    """Write all opinions of a task to a file."""
+    """Write all annotations of a task to a file."""
     with open_existing(store) as opened:
-        out.print(f"{export_opinions(opened, get_task(task), target):,} opinions: {target}")
+        out.print(f"{export_annotations(opened, get_task(task), target):,} annotations: {target}")
 
 
 @app.command("show")
@@ -97,18 +99,18 @@ def show(
         bool, typer.Option("--reveal", help="Show what was redacted for hosted teachers.")
     ] = False,
 ) -> None:
-    """Show every opinion of one event, and the target that they give."""
+    """Show every annotation of one event, and the target that they give."""
     the_task = get_task(task)
     event_id = _event_id(text)
     with open_existing(store) as opened:
-        labelers = opened.labelers()
-        batches = list(opened.opinions(the_task, event_id))
+        annotators = opened.annotators()
+        batches = list(opened.annotations(the_task, event_id))
         if not batches:
-            raise InputError(f"no opinion of this event for task {the_task.name!r}")
+            raise InputError(f"no annotation of this event for task {the_task.name!r}")
         out.print(f"event {event_id.hex()}")
         for batch in batches:
             for i in range(len(batch)):
-                who = labelers[int(batch.labelers[i])]
+                who = annotators[int(batch.annotators[i])]
                 best = int(batch.probabilities[i].argmax())
                 line = f"  {who.kind} {who.name} {who.version}: {the_task.class_names[best]} "
                 out.print(safe(line + f"({batch.probabilities[i, best]:.3f})", 300))
@@ -121,13 +123,13 @@ def show(
             out.print(f"  redacted: {', '.join(originals)} (--reveal shows what they stand for)")
         for placeholder, original in originals.items() if reveal else ():
             out.print(f"  {placeholder}: {safe(original, 300)}")
-        merged = merge_opinions(opened.opinions(the_task), labelers, Merge.DAWID_SKENE)
+        merged = merge_annotations(opened.annotations(the_task), annotators, Merge.DAWID_SKENE)
     if event_id not in merged.event_ids:
-        out.print("  target: none, every opinion was withdrawn")
+        out.print("  target: none, every annotation was withdrawn")
         return
     row = merged.event_ids.index(event_id)
     best = int(merged.probabilities[row].argmax())
-    why = "a human's verdict" if merged.human[row] else "all opinions weighed"
+    why = "a human's verdict" if merged.human[row] else "all annotations weighed"
     shown = f"{the_task.class_names[best]} ({merged.probabilities[row, best]:.3f})"
     out.print(f"  target: {shown}, {why}")
 
@@ -137,25 +139,25 @@ def stats(task: TaskName, store: Store = "labels.db") -> None:
     """Show who said how much at what cost, and how often each is right by the estimate."""
     the_task = get_task(task)
     with open_existing(store) as opened:
-        labelers = opened.labelers()
+        annotators = opened.annotators()
         counts = [row for row in opened.counts() if row[0] == the_task.name]
         if not counts:
-            raise InputError(f"no opinion for task {the_task.name!r} in {store}")
-        merged = merge_opinions(opened.opinions(the_task), labelers, Merge.DAWID_SKENE)
-    by_labeler = {
-        labelers[k]: a for k, a in merged.accuracy.items() if merged.n_shared[k] >= MIN_SHARED
+            raise InputError(f"no annotation for task {the_task.name!r} in {store}")
+        merged = merge_annotations(opened.annotations(the_task), annotators, Merge.DAWID_SKENE)
+    by_annotator = {
+        annotators[k]: a for k, a in merged.accuracy.items() if merged.n_shared[k] >= MIN_SHARED
     }
     table = Table(box=None, pad_edge=False)
-    for heading in ("labeler", "version", "kind", "opinions", "cost in USD", "est. accuracy"):
+    for heading in ("annotator", "version", "kind", "annotations", "cost in USD", "est. accuracy"):
         table.add_column(heading, justify="right" if heading[0] in "oce" else "left")
     for _, who, n, cost in counts:
         row = (safe(who.name), safe(who.version), who.kind, f"{n:,}", f"{cost:.2f}")
-        table.add_row(*row, f"{by_labeler[who]:.3f}" if who in by_labeler else "-")
+        table.add_row(*row, f"{by_annotator[who]:.3f}" if who in by_annotator else "-")
     out.print(table)
     out.print()
     _print_targets(merged.probabilities, the_task)
     out.print(f"{len(merged.event_ids):,} events, {int(merged.human.sum()):,} decided by a human")
-    if len(by_labeler) < len(counts):
+    if len(by_annotator) < len(counts):
         out.print(f"-: fewer than {MIN_SHARED} events that another judged too; taken on trust")
 
 
@@ -173,21 +175,23 @@ def conflicts(
     store: Store = "labels.db",
     limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=10_000)] = 20,
 ) -> None:
-    """Show the events that labelers disagree about most."""
+    """Show the events that annotators disagree about most."""
     the_task = get_task(task)
     with open_existing(store) as opened:
-        labelers = opened.labelers()
-        merged = merge_opinions(opened.opinions(the_task), labelers, Merge.MEAN)
-        several = np.flatnonzero((merged.n_opinions > 1) & (merged.probabilities.max(axis=1) < 1))
+        annotators = opened.annotators()
+        merged = merge_annotations(opened.annotations(the_task), annotators, Merge.MEAN)
+        several = np.flatnonzero(
+            (merged.n_annotations > 1) & (merged.probabilities.max(axis=1) < 1)
+        )
         order = several[np.argsort(merged.probabilities[several].max(axis=1), kind="stable")]
         ids = [merged.event_ids[row] for row in order[:limit]]
         texts = opened.texts(ids)
         for event_id in ids:
             text = texts.get(event_id, b"").decode("utf-8", "replace")
             out.print(safe(text, 160) or event_id.hex())
-            for batch in opened.opinions(the_task, event_id):
+            for batch in opened.annotations(the_task, event_id):
                 for i in range(len(batch)):
-                    who = labelers[int(batch.labelers[i])]
+                    who = annotators[int(batch.annotators[i])]
                     best = int(batch.probabilities[i].argmax())
                     said = f"{the_task.class_names[best]} {batch.probabilities[i, best]:.2f}"
                     out.print(f"  {safe(who.name)} {safe(who.version)}: {said}")
@@ -196,7 +200,7 @@ def conflicts(
 
 @app.command("noise")
 def noise(
-    data: Annotated[list[Path], typer.Argument(help="Labelled files or folders.")],
+    data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
     task: TaskName,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A .csv file for the suspect rows.")

@@ -10,9 +10,9 @@ from buckler.cli.options import TrustedKey
 from buckler.cli.registry import print_decision
 from buckler.cli.results import print_run
 from buckler.cli.run import run_with_progress
-from buckler.deploy.registry import Registry
 from buckler.errors import SettingsError
-from buckler.learning.recipe_file import read_recipe
+from buckler.pipeline.recipe_file import read_recipe
+from buckler.serving.registry import Registry
 
 
 def learn(

@@ -19,13 +19,12 @@ from buckler.cli import scan as scan_command
 from buckler.cli import select as select_command
 from buckler.cli import serve as serve_command
 from buckler.cli import stream as stream_command
-from buckler.cli import study as study_command
 from buckler.cli import synth as synth_command
 from buckler.cli import train as train_command
 from buckler.cli import triage as triage_command
 from buckler.cli.console import err, out, safe
-from buckler.deploy.scan import ScanInterruptedError
 from buckler.errors import BucklerError
+from buckler.serving.scan import ScanInterruptedError
 
 START, MAKE, USE = "Start here", "Make a bundle", "Use a bundle"
 
@@ -45,12 +44,11 @@ app.command("label", rich_help_panel=MAKE)(label.label)
 app.add_typer(labels.app, name="labels", rich_help_panel=MAKE)
 app.command("select", rich_help_panel=MAKE)(select_command.select)
 app.command("synth", rich_help_panel=MAKE)(synth_command.synth)
-app.command("specimens", rich_help_panel=MAKE)(synth_command.show)
+app.command("synthetic-examples", rich_help_panel=MAKE)(synth_command.show)
 app.command("run", rich_help_panel=MAKE)(run_command.run)
 app.command("train", rich_help_panel=MAKE)(train_command.train)
 app.command("pretrain", rich_help_panel=MAKE)(pretrain.pretrain)
 app.command("cascade", rich_help_panel=MAKE)(cascade.cascade)
-app.command("study", rich_help_panel=MAKE)(study_command.study)
 app.command("eval", rich_help_panel=MAKE)(evaluate_command.evaluate)
 app.command("attack", rich_help_panel=MAKE)(attack_command.attack)
 app.command("score", rich_help_panel=USE)(score.score)

@@ -11,27 +11,28 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from buckler.bundle.writer import write_whole
 from buckler.cli.console import out, safe, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import BudgetTokens, BudgetUsd, TrustedKey
 from buckler.cli.results import print_rows
 from buckler.cli.stream import stopping
-from buckler.deploy.fields import fields_of
+from buckler.dataset.dataset import Events, collect_events
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.report import Comparison
-from buckler.events import Events, Quarantine, collect_events
+from buckler.files import write_atomically
 from buckler.labels import LabelStore, open_existing
-from buckler.monitor.ask import Doubt, ask_in_doubt, judged_samples
-from buckler.monitor.report import decay, prometheus, report_html, report_json, watched_table
-from buckler.monitor.watch import Limits, Watched, Window, watch, window_names, with_asked
+from buckler.monitoring.ask import Doubt, ask_in_doubt, judged_samples
+from buckler.monitoring.report import decay, prometheus, report_html, report_json, watched_table
+from buckler.monitoring.watch import Limits, Watched, Window, watch, window_names, with_asked
+from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
+from buckler.serving.fields import fields_of
 from buckler.tasks import Task
 from buckler.teachers import Teacher, get_teacher
-from buckler.teachers.asking.limits import Budget
+from buckler.teachers.llm.limits import Budget
 
 _WINDOWS = ("month", "week", "day", "all")
-_SHOWN = ("window", "events", "PSI", "told apart", "alarm rate", "detection", "false alarms")
+_SHOWN = ("window", "events", "PSI", "told apart", "detection rate", "detection", "false positives")
 
 
 @dataclass(frozen=True)
@@ -93,17 +94,20 @@ def monitor(
         bool, typer.Option("--domain/--no-domain", help="Train a classifier of windows.")
     ] = True,
     least: Annotated[int, typer.Option(help="Events that a window needs.", min=20)] = 200,
-    alarm_exit: Annotated[
-        bool, typer.Option("--alarm-exit", help="Exit with code 1 if the newest window alarms.")
+    fail_on_alert: Annotated[
+        bool,
+        typer.Option("--fail-on-alert", help="Exit with code 1 if the newest window detections."),
     ] = False,
 ) -> None:
-    """Compare what comes now with what was then: scores, events, alarms, and quality."""
+    """Compare what comes now with what was then: scores, events, detections, and quality."""
     if by not in _WINDOWS:
         raise SettingsError(f"--by: one of {', '.join(_WINDOWS)}")
     scorer = load(bundle, trusted_key=trusted_key)
     task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
-    if not task.bad:
-        raise SettingsError(f"{task.name} has no bad class, so that there is no alarm to watch")
+    if not task.positive:
+        raise SettingsError(
+            f"{task.name} has no positive class, so that there is no detection to watch"
+        )
     limits = Limits(least=least)
     asking = None
     if ask is not None:
@@ -126,7 +130,7 @@ def monitor(
             found = _follow(
                 scorer, read(reference), task, text_column, output, every, limits, domain
             )
-            if alarm_exit and found.windows[-1].alarms:
+            if fail_on_alert and found.windows[-1].alerts:
                 raise typer.Exit(1)
             return
         then, now = read(reference), read(current)
@@ -150,7 +154,7 @@ def monitor(
     _write(output, scorer, found, lead, notes, out.print)
     if quarantine.count:
         out.print(f"        {quarantine.summary()}")
-    if alarm_exit and found.windows[-1].alarms:
+    if fail_on_alert and found.windows[-1].alerts:
         raise typer.Exit(1)
 
 
@@ -170,8 +174,8 @@ def _ask(
     task: Task,
     asking: _Asking,
 ) -> tuple[Watched, tuple[str, ...]]:
-    """Ask about windows that alarm and have no labels."""
-    windows = [w for w in found.windows if w.alarms and w.labelled is None and w.asked is None]
+    """Ask about windows that detection and have no labels."""
+    windows = [w for w in found.windows if w.alerts and w.labeled is None and w.asked is None]
     doubts = [_window(w, scorer, now, names) for w in windows]
     if not doubts:
         return found, ("No window is in doubt: no teacher was asked.",)
@@ -179,8 +183,8 @@ def _ask(
         asked = ask_in_doubt(
             doubts, asking.teacher, store, task, n=asking.number, budget=asking.budget
         )
-    labeler = asking.teacher.labeler
-    note = f"{labeler.name} {labeler.version} was asked about {asked.asked:,} events"
+    annotator = asking.teacher.annotator
+    note = f"{annotator.name} {annotator.version} was asked about {asked.asked:,} events"
     note += f", {asked.new:,} of them for the first time"
     note += f"; stopped: {asked.stopped}." if asked.stopped else "."
     return with_asked(found, asked.windows), (note,)
@@ -209,7 +213,7 @@ def _judged(
 def _window(window: Window, scorer: Scorer, now: Events, names: npt.NDArray[np.object_]) -> Doubt:
     part = now.take(np.flatnonzero(names == window.name))
     scores = scorer.score(part.table.column("text"))
-    return Doubt(window.name, part, scores.badness.astype(np.float64), scorer.alarms(scores))
+    return Doubt(window.name, part, scores.score.astype(np.float64), scorer.detections(scores))
 
 
 def _follow(
@@ -223,7 +227,7 @@ def _follow(
     domain: bool,
 ) -> Watched:
     """Compare events as they come, until they end or somebody says stop."""
-    from buckler.monitor.follow import Followed, follow
+    from buckler.monitoring.follow import Followed, follow
 
     counts = Followed()
     fields = fields_of(scorer, (text_column,) if text_column else ())
@@ -241,7 +245,7 @@ def _follow(
         counts=counts,
     ):
         newest = found.windows[-1]
-        said = "; ".join(alarm.reason for alarm in newest.alarms) or "as it was"
+        said = "; ".join(alert.reason for alert in newest.alerts) or "as it was"
         out.print(f"{newest.name}: {newest.n:,} events, {safe(said, 300)}")
         lead = (
             f"{counts.judged:,} events as they came, against {len(reference):,} of the reference."
@@ -264,10 +268,10 @@ def _write(
 ) -> None:
     title = f"{scorer.manifest.name}: monitor"
     tell = say if say is not None else (lambda _: None)
-    write_whole(output / "monitor.json", report_json(title, found))
-    write_whole(output / "monitor.prom", prometheus(scorer.manifest.name, found))
+    write_atomically(output / "monitor.json", report_json(title, found))
+    write_atomically(output / "monitor.prom", prometheus(scorer.manifest.name, found))
     try:
-        write_whole(output / "monitor.html", report_html(title, lead, found, notes).encode())
+        write_atomically(output / "monitor.html", report_html(title, lead, found, notes).encode())
         tell(f"report  {output / 'monitor.html'}")
     except MissingExtraError as error:
         tell(f"report  no HTML: {error}")
@@ -281,8 +285,8 @@ def _print(found: Watched) -> None:
     print_rows(Comparison(_SHOWN, rows))
     out.print()
     for window in found.windows + found.slices:
-        for alarm in window.alarms:
-            out.print(f"{safe(window.name, 80)}: {safe(alarm.reason, 200)}: {alarm.action}")
+        for alert in window.alerts:
+            out.print(f"{safe(window.name, 80)}: {safe(alert.reason, 200)}: {alert.action}")
         if window.asked is not None:
             asked = window.asked
             out.print(

@@ -1,4 +1,4 @@
-"""`buckler pretrain`: a `minibert` learns the language of unlabelled events."""
+"""`buckler pretrain`: a `minibert` learns the language of unlabeled events."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +7,10 @@ import typer
 
 from buckler.cli.console import out, step_progress
 from buckler.cli.train import settings_of
-from buckler.events import collect_events
-from buckler.students.minibert import MiniBertStudent
-from buckler.students.pretraining import pretrain as pretrain_student
+from buckler.dataset.dataset import collect_events
 from buckler.students.student import get_student
+from buckler.students.torch.minibert import MiniBertStudent
+from buckler.students.torch.pretraining import pretrain as pretrain_student
 from buckler.tasks import get_task
 
 
@@ -25,7 +25,7 @@ def pretrain(
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Pre-train a minibert on unlabelled events; a recipe names the file as `pretrained`."""
+    """Pre-train a minibert on unlabeled events; a recipe names the file as `pretrained`."""
     student = get_student("minibert", {**settings_of(setting or []), "seed": seed})
     assert isinstance(student, MiniBertStudent)  # noqa: S101 - what the name stands for
     with step_progress() as progress:

@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from buckler.bundle.writer import write_whole
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import TrustedKey
-from buckler.deploy.registry import Registry
+from buckler.dataset.dataset import collect_events
 from buckler.errors import SettingsError
-from buckler.events import Quarantine, collect_events
-from buckler.learning.promote import Decision, Paired, decide
+from buckler.files import write_atomically
+from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
+from buckler.serving.registry import Registry
+from buckler.training.promotion import Decision, Paired, decide
 
 app = typer.Typer(
     help="Which bundle is deployed, and whether a new one is better.", no_args_is_help=True
@@ -32,7 +33,7 @@ def promote(
     candidate: Annotated[Path, typer.Argument(help="A .buckler file.")],
     tests: Annotated[
         list[Path] | None,
-        typer.Argument(help="Labelled events that neither learned from: frozen tests, verdicts."),
+        typer.Argument(help="Labeled events that neither learned from: frozen tests, verdicts."),
     ] = None,
     root: Root = "registry",
     trusted_key: TrustedKey = None,
@@ -51,7 +52,7 @@ def promote(
         entry = registry.promote(candidate, f"forced: {force}")
     else:
         if not tests:
-            raise SettingsError("name labelled events to compare on, or --force REASON")
+            raise SettingsError("name labeled events to compare on, or --force REASON")
         with registry.deployed_file() as path:
             champion = load(path, trusted_key=trusted_key)
         task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
@@ -111,14 +112,14 @@ def fetch(
     registry = Registry(root, name)
     with registry.deployed_file() as path:
         digest = load(path, trusted_key=trusted_key).sha256
-        write_whole(output, path.read_bytes())
+        write_atomically(output, path.read_bytes())
     out.print(f"{digest}: {output}")
 
 
 def print_decision(found: Decision) -> None:
     """Print what a candidate and the deployed bundle do on the same events."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("events", "measure", "deployed", "candidate", "gain (95 %)", "false alarms"):
+    for heading in ("events", "measure", "deployed", "candidate", "gain (95 %)", "false positives"):
         table.add_column(heading, overflow="fold")
     for pair in found.compared:
         gain = pair.gain
@@ -128,11 +129,11 @@ def print_decision(found: Decision) -> None:
             f"{pair.champion:.4f}",
             f"{pair.candidate:.4f}",
             f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})",
-            _alarms(pair),
+            _detections(pair),
         )
     out.print(table)
 
 
-def _alarms(pair: Paired) -> str:
-    found = pair.false_alarms
+def _detections(pair: Paired) -> str:
+    found = pair.false_positives
     return "-" if found is None else f"{found.champion:.4f} -> {found.candidate.value:.4f}"

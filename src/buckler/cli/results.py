@@ -6,11 +6,11 @@ from buckler.cli.console import err, out, safe
 from buckler.evaluation.assess import Assessment
 from buckler.evaluation.report import Comparison, figure_rows, rate_text
 from buckler.evaluation.robustness import Robustness, robustness_table
-from buckler.learning.evaluate import Evaluated
-from buckler.learning.heads import heads_table
-from buckler.learning.run import Run
-from buckler.teachers.asking.limits import Spending
-from buckler.teachers.asking.paid_run import Account
+from buckler.pipeline.evaluate import Evaluated
+from buckler.pipeline.run import Run
+from buckler.teachers.llm.limits import Spending
+from buckler.teachers.llm.paid_run import Account
+from buckler.training.auxiliary import heads_table
 
 
 def print_run(run: Run) -> None:
@@ -85,7 +85,7 @@ def print_assessment(assessment: Assessment) -> None:
     for at in assessment.thresholds:
         deployed = " (deployed)" if at.target_fpr == assessment.deployed_fpr else ""
         table.add_row(f"Threshold for FPR {at.target_fpr:g}{deployed}", "", "")
-        for name, rate in (("detection", at.detection), ("false alarms", at.false_alarms)):
+        for name, rate in (("detection", at.detection), ("false positives", at.false_positives)):
             value, _, interval = rate_text(rate).partition(" (")
             table.add_row(f"  {name}", value, interval.rstrip(")"))
     out.print(table)

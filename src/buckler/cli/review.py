@@ -10,9 +10,10 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import TrustedKey
+from buckler.dataset.dataset import collect_events
 from buckler.errors import MissingExtraError, SettingsError
-from buckler.events import Quarantine, collect_events
 from buckler.labels import LabelStore, open_existing
+from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.tasks import get_task
 
@@ -97,7 +98,7 @@ def add(
             on_progress=tell,
         )
     out.print(
-        f"{found.events:,} events, {found.alarms:,} alarms: {found.added:,} to be shown "
+        f"{found.events:,} events, {found.detections:,} detections: {found.added:,} to be shown "
         f"({found.drawn:,} drawn by lot), {found.folded:,} near-duplicates behind them"
     )
     for n, why in (
@@ -140,7 +141,7 @@ def import_(
 
     with open_existing(store) as opened, Quarantine() as quarantine:
         n = import_answers(_queue(opened, task), _tool(tool), source, quarantine)
-    out.print(f"{n:,} new opinions")
+    out.print(f"{n:,} new annotations")
     if quarantine.count or quarantine.passed_over:
         err.print(quarantine.summary())
 

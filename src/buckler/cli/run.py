@@ -7,9 +7,9 @@ import typer
 
 from buckler.cli.console import step_progress
 from buckler.cli.results import print_run
-from buckler.learning.recipe import Recipe
-from buckler.learning.recipe_file import read_recipe
-from buckler.learning.run import Run, run_recipe
+from buckler.pipeline.recipe import Recipe
+from buckler.pipeline.recipe_file import read_recipe
+from buckler.pipeline.run import Run, run_recipe
 
 
 def run(

@@ -8,12 +8,12 @@ import typer
 
 from buckler.cli.console import byte_progress, out, safe
 from buckler.cli.options import TrustedKey
-from buckler.deploy.challengers import told_counts
-from buckler.deploy.fields import fields_of
-from buckler.deploy.scan import ScanSettings
-from buckler.deploy.scan import scan as scan_files
-from buckler.events import find_inputs
+from buckler.readers.reader import find_inputs
 from buckler.runtime import load
+from buckler.serving.challengers import told_counts
+from buckler.serving.fields import fields_of
+from buckler.serving.scan import ScanSettings
+from buckler.serving.scan import scan as scan_files
 
 
 def scan(
@@ -31,7 +31,7 @@ def scan(
         typer.Option("--format", help="Read as parquet, csv, jsonl, lines, eml or mbox."),
     ] = None,
     fpr: Annotated[
-        float | None, typer.Option(help="Alarm at the threshold for this false-positive rate.")
+        float | None, typer.Option(help="Detection at the threshold for this false-positive rate.")
     ] = None,
     text: Annotated[
         bool | None,
@@ -83,7 +83,7 @@ def scan(
         )
     done = result.rows - result.resumed_at_row
     out.print(
-        f"{result.rows:,} rows scored, {result.alarms:,} alarms, "
+        f"{result.rows:,} rows scored, {result.detections:,} detections, "
         f"{done / max(result.seconds, 1e-9):,.0f} rows/s"
         + (f" (went on behind row {result.resumed_at_row:,})" if result.resumed_at_row else "")
     )

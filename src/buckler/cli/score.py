@@ -40,10 +40,10 @@ def score(
             out.print(json.dumps(document))
             continue
         out.print(safe(shown))
-        alarm = "ALARM" if verdict.alarm else "no alarm"
+        detected = "DETECTION" if verdict.detected else "no detection"
         line = f"  {verdict.label} ({verdict.probability:.4f})"
-        if scorer.bad:
-            line += f", {alarm}: badness {verdict.badness:.4f}"
+        if scorer.positive:
+            line += f", {detected}: score {verdict.score:.4f}"
             if verdict.threshold is not None:
                 line += f", threshold {verdict.threshold:.4f}"
         if verdict.stage is not None:

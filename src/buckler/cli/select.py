@@ -9,15 +9,16 @@ import pyarrow.parquet as pq
 import typer
 
 from buckler.cli.console import err, out, step_progress
+from buckler.dataset.dataset import collect_events
 from buckler.errors import OutputError, SettingsError
-from buckler.events import Quarantine, collect_events
-from buckler.learning.select import Choose, choose_events
+from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.tasks import get_task
+from buckler.training.selection import Choose, choose_events
 
 
 def select(
-    pool: Annotated[list[Path], typer.Argument(help="Files or folders of unlabelled events.")],
+    pool: Annotated[list[Path], typer.Argument(help="Files or folders of unlabeled events.")],
     task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
     number: Annotated[int, typer.Option("--number", "-n", help="How many to choose.", min=1)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .parquet file to write.")],
@@ -26,8 +27,8 @@ def select(
         list[Path] | None,
         typer.Option("--bundle", "-b", help="A student that judges the pool; several to disagree."),
     ] = None,
-    labelled: Annotated[
-        list[Path] | None, typer.Option(help="Labelled files, to keep away from (diverse).")
+    labeled: Annotated[
+        list[Path] | None, typer.Option(help="Labeled files, to keep away from (diverse).")
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
@@ -39,7 +40,7 @@ def select(
         events = collect_events(
             pool, the_task, text_column=text_column, with_labels=False, quarantine=quarantine
         )
-        known = collect_events(labelled, the_task, text_column=text_column) if labelled else None
+        known = collect_events(labeled, the_task, text_column=text_column) if labeled else None
         progress.update(bar, description="judging")
         judged = []
         for path in bundle or []:
@@ -49,7 +50,7 @@ def select(
             scores = scorer.score(events.table.column("text"))
             judged.append(scores.probabilities.astype(np.float64))
         progress.update(bar, description="choosing")
-        chosen = choose_events(events, number, by, probabilities=judged, labelled=known, seed=seed)
+        chosen = choose_events(events, number, by, probabilities=judged, labeled=known, seed=seed)
     serves = np.bincount(chosen.standing_for, minlength=len(events))[chosen.rows]
     table = events.table.take(pa.array(chosen.rows)).drop_columns(["label"])
     table = table.append_column("serves", pa.array(serves))

@@ -11,13 +11,13 @@ import typer
 
 from buckler.cli.console import err, safe
 from buckler.cli.options import TrustedKey
-from buckler.deploy.fields import fields_of
-from buckler.deploy.json_log import log_as_json
-from buckler.deploy.scan import ScanInterruptedError, ScanSettings
-from buckler.deploy.served import Served
-from buckler.deploy.verdicts import VerdictForm
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.runtime import Scorer, load
+from buckler.serving.fields import fields_of
+from buckler.serving.json_log import log_as_json
+from buckler.serving.scan import ScanInterruptedError, ScanSettings
+from buckler.serving.served import Served
+from buckler.serving.verdicts import VerdictForm
 
 
 def stream(
@@ -46,14 +46,14 @@ def stream(
     ] = "plain",
     index: Annotated[str, typer.Option(help="Of --as bulk: the index.")] = "buckler",
     text: Annotated[bool, typer.Option("--text", help="Put the event into the answer.")] = False,
-    only_alarms: Annotated[
-        bool, typer.Option("--only-alarms", help="Answer alarms alone.")
+    only_detections: Annotated[
+        bool, typer.Option("--only-detections", help="Answer detections alone.")
     ] = False,
     pass_over: Annotated[
         bool, typer.Option("--pass-over", help="No answer for lines without the text.")
     ] = False,
     fpr: Annotated[
-        float | None, typer.Option(help="Alarm at the threshold for this false-positive rate.")
+        float | None, typer.Option(help="Detection at the threshold for this false-positive rate.")
     ] = None,
     wait: Annotated[float, typer.Option(help="Seconds that a line may wait.", min=0.001)] = 0.2,
     batch: Annotated[int, typer.Option(help="Lines at once, at most.", min=1)] = 2000,
@@ -61,8 +61,8 @@ def stream(
         list[Path] | None,
         typer.Option("--challenger", help="A bundle to compare on the way; may be repeated."),
     ] = None,
-    alarm_exit: Annotated[
-        bool, typer.Option("--alarm-exit", help="Exit with code 1 if there was an alarm.")
+    fail_on_detection: Annotated[
+        bool, typer.Option("--fail-on-detection", help="Exit with code 1 if there was a detection.")
     ] = False,
 ) -> None:
     """Judge events as they come; every event gets an answer, until it is told to stop."""
@@ -78,10 +78,10 @@ def stream(
         _folder(scorer, Path(source), output, column or [], fpr, tuple(challenger or ()), stop)
         return
     try:
-        from buckler.deploy.challengers import Challengers
-        from buckler.deploy.records import Wish
-        from buckler.deploy.streaming.partitions import Partitions
-        from buckler.deploy.streaming.pipe import (
+        from buckler.serving.challengers import Challengers
+        from buckler.serving.records import Wish
+        from buckler.serving.stream.partitions import Partitions
+        from buckler.serving.stream.pipe import (
             PipeSettings,
             partition_schema,
             run_into_partitions,
@@ -95,13 +95,13 @@ def stream(
         Wish(VerdictForm(fpr, text), "verdict" if bulk else convention),
         batch,
         wait,
-        only_alarms,
+        only_detections,
         pass_over,
         index if bulk else "",
         Challengers(challenger or (), scorer, trusted_key),
     )
     if convention not in ("verdict", "bulk"):
-        from buckler.deploy.conventions import get_convention
+        from buckler.serving.conventions import get_convention
 
         get_convention(convention)  # an unknown one fails before any line is read
     try:
@@ -114,12 +114,12 @@ def stream(
         sys.stdout = None  # nobody reads; the interpreter need not flush
         raise typer.Exit(0) from None
     err.print(
-        f"{counts.lines:,} lines, {counts.alarms:,} alarms, {counts.errors:,} that could not be "
+        f"{counts.lines:,} lines, {counts.detections:,} detections, {counts.errors:,} that could not be "
         f"judged, {counts.passed_over:,} passed over"
     )
     for line in chosen.challengers.told() if chosen.challengers is not None else ():
         err.print(safe(line, 300))
-    if alarm_exit and counts.alarms:
+    if fail_on_detection and counts.detections:
         raise typer.Exit(1)
 
 
@@ -146,7 +146,7 @@ def _folder(
     challengers: tuple[Path, ...],
     stop: threading.Event,
 ) -> None:
-    from buckler.deploy.streaming.folder import watch_folder
+    from buckler.serving.stream.folder import watch_folder
 
     log_as_json()
     settings = ScanSettings(
@@ -165,9 +165,9 @@ def _kafka(
     bundle: Path, trusted_key: Path | None, settings: Path | None, stop: threading.Event
 ) -> None:
     try:
-        from buckler.deploy.streaming.kafka import KafkaWorker
-        from buckler.deploy.streaming.metrics import exporter
-        from buckler.deploy.streaming.settings import read_kafka_settings
+        from buckler.serving.stream.kafka import KafkaWorker
+        from buckler.serving.stream.metrics import exporter
+        from buckler.serving.stream.settings import read_kafka_settings
     except ImportError as error:
         raise MissingExtraError("Kafka", "kafka") from error
     log_as_json()

@@ -1,4 +1,4 @@
-"""`buckler synth`: specimens of what is rare or unseen, and the proof that they help."""
+"""`buckler synth`: synthetic examples of what is rare or unseen, and the proof that they help."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,36 +13,45 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
 from buckler.cli.results import print_account, print_estimate
+from buckler.dataset.dataset import Events, collect_events
 from buckler.errors import SettingsError
-from buckler.events import Events, Quarantine, collect_events
 from buckler.labels import LabelStore
-from buckler.learning.prove import WEIGHT, kind_of, prove, rows_of_kind
-from buckler.synthesis.gates import GateSettings, Judge
-from buckler.synthesis.generate import Synthesis, orders, synthesise
+from buckler.readers.quarantine import Quarantine
+from buckler.synthesis.filters import GateSettings, Judge
+from buckler.synthesis.generate import Synthesis, orders, synthesize
 from buckler.synthesis.generator import Generator, get_generator, list_generators
 from buckler.synthesis.judges import STUDENT_LIMIT, student_judge, teacher_judge
 from buckler.synthesis.plan import Plan, read_plan
 from buckler.synthesis.scribe import get_writer
-from buckler.synthesis.specimens import Specimen, read_specimens, write_specimens
+from buckler.synthesis.synthetic_examples import (
+    SyntheticExample,
+    read_synthetic_examples,
+    write_synthetic_examples,
+)
 from buckler.synthesis.writer import Writer
 from buckler.tasks import Task, get_task
 from buckler.teachers import get_teacher
-from buckler.teachers.asking.limits import Budget
-from buckler.teachers.asking.paid_run import Account
+from buckler.teachers.llm.limits import Budget
+from buckler.teachers.llm.paid_run import Account
 from buckler.teachers.run import check_price
+from buckler.training.synthesis_trial import WEIGHT, kind_of, prove, rows_of_kind
 
 WRITERS = ("chat", "anthropic", "gguf")
 
 
 def synth(
     data: Annotated[
-        list[Path], typer.Argument(help="Labelled real events: seeds, and what specimens must fit.")
+        list[Path],
+        typer.Argument(help="Labeled real events: seeds, and what synthetic examples must fit."),
     ],
     task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The .parquet file of specimens to write.")
+        Path,
+        typer.Option("--output", "-o", help="The .parquet file of synthetic examples to write."),
     ],
-    number: Annotated[int, typer.Option("--number", "-n", help="Specimens wanted.", min=1)] = 1000,
+    number: Annotated[
+        int, typer.Option("--number", "-n", help="Synthetic examples wanted.", min=1)
+    ] = 1000,
     by: Annotated[
         str | None,
         typer.Option(help="Who writes: grammar, mutation, crossing, chat, anthropic, gguf."),
@@ -59,7 +68,7 @@ def synth(
         str, typer.Option(help="Who must agree with the label: student, none, or a teacher.")
     ] = "student",
     judge_settings: Annotated[Path | None, typer.Option(help="The judge's file.")] = None,
-    told_apart: Annotated[
+    real_vs_synthetic: Annotated[
         float,
         typer.Option(help="Drop what a classifier knows for made up so surely.", min=0.5, max=1),
     ] = 1.0,
@@ -71,7 +80,8 @@ def synth(
     ] = False,
     seeds: Annotated[int, typer.Option(help="Of the proof.", min=2, max=50)] = 5,
     weight: Annotated[
-        float, typer.Option(help="Of a specimen beside a real event, in the proof.", min=0.001)
+        float,
+        typer.Option(help="Of a synthetic example beside a real event, in the proof.", min=0.001),
     ] = WEIGHT,
     hold_out: Annotated[
         str | None,
@@ -93,7 +103,7 @@ def synth(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Write specimens by a plan, let them through the gates, and prove that they help."""
+    """Write synthetic examples by a plan, let them through the gates, and prove that they help."""
     the_task = get_task(task)
     the_plan = read_plan(the_task, plan)
     by = by or ("crossing" if the_task.features else "grammar")
@@ -116,7 +126,7 @@ def synth(
         others = read(apart_from) if apart_from else None
         unseen = rows_of_kind(real, hold_out) if hold_out else None
         seen = real if unseen is None else real.take(np.flatnonzero(~unseen))
-        wanted = Synthesis(number, gates=_gates(judge, told_apart), seed=seed)
+        wanted = Synthesis(number, gates=_gates(judge, real_vs_synthetic), seed=seed)
 
         def advance(account: Account, n_orders: int) -> None:
             done = account.spent.events
@@ -131,7 +141,7 @@ def synth(
                 return
             progress.update(bar, description="writing")
             judged, judge_name = _judge(judge, judge_settings, the_task, seen, seed)
-            passed = synthesise(
+            passed = synthesize(
                 the_plan,
                 generator,
                 wanted,
@@ -141,11 +151,11 @@ def synth(
                 on_draft=lambda n: progress.update(bar, description=f"writing: {n:,} drafts"),
             )
             account = generator.account if isinstance(generator, Writer) else None
-        report: dict[str, Any] = {"writer": generator.labeler.name, **passed.report}
-        if prove_it and passed.specimens:
+        report: dict[str, Any] = {"writer": generator.annotator.name, **passed.report}
+        if prove_it and passed.synthetic_examples:
             proof = prove(
                 real,
-                passed.specimens,
+                passed.synthetic_examples,
                 the_task,
                 "trees" if the_task.features else "ngram",
                 seeds=seeds,
@@ -156,7 +166,7 @@ def synth(
             )
             report["proof"] = proof.as_json()
     kept = report.get("proof", {}).get("kept", True)
-    write_specimens(output, passed.specimens if kept else [], the_task, report)
+    write_synthetic_examples(output, passed.synthetic_examples if kept else [], the_task, report)
     if account is not None:
         print_account(account)
     _print_report(report, output)
@@ -165,27 +175,27 @@ def synth(
 
 
 def show(
-    file: Annotated[Path, typer.Argument(help="A file of specimens.")],
+    file: Annotated[Path, typer.Argument(help="A file of synthetic examples.")],
     task: Annotated[str, typer.Option("--task", "-t", help="Its task.")],
     number: Annotated[int, typer.Option("--number", "-n", help="How many.", min=1)] = 20,
 ) -> None:
-    """Show specimens, spread over the grid, and the report of a file."""
-    specimens, report = read_specimens(file, get_task(task))
-    step = max(1, len(specimens) // number)
-    for specimen in specimens[::step][:number]:
-        _print_specimen(specimen)
+    """Show synthetic examples, spread over the grid, and the report of a file."""
+    synthetic_examples, report = read_synthetic_examples(file, get_task(task))
+    step = max(1, len(synthetic_examples) // number)
+    for synthetic_example in synthetic_examples[::step][:number]:
+        _print_synthetic_example(synthetic_example)
     _print_report(report, file)
 
 
-def _print_specimen(specimen: Specimen) -> None:
-    out.print(safe(specimen.cell, 200), style="bold")
-    for line in specimen.text.splitlines()[:12]:
+def _print_synthetic_example(synthetic_example: SyntheticExample) -> None:
+    out.print(safe(synthetic_example.cell, 200), style="bold")
+    for line in synthetic_example.text.splitlines()[:12]:
         out.print(f"  {safe(line, 300)}")
 
 
-def _gates(judge: str, told_apart: float) -> GateSettings:
+def _gates(judge: str, real_vs_synthetic: float) -> GateSettings:
     limit = STUDENT_LIMIT if judge == "student" else 0.5
-    return GateSettings(judge=limit, told_apart=told_apart)
+    return GateSettings(judge=limit, real_vs_synthetic=real_vs_synthetic)
 
 
 def _judge(
@@ -196,7 +206,7 @@ def _judge(
     if name == "student":
         return student_judge(real, task, seed), "a student of the real labels"
     teacher = get_teacher(name, settings, task)
-    return teacher_judge(teacher, len(task.classes)), teacher.labeler.name
+    return teacher_judge(teacher, len(task.classes)), teacher.annotator.name
 
 
 @contextmanager
@@ -242,7 +252,7 @@ def _print_report(report: dict[str, Any], file: Path) -> None:
     out.print(table)
     classes = ", ".join(f"{name} {count:,}" for name, count in report["classes"].items())
     out.print(
-        f"\n{report['specimens']:,} specimens of {report['drafts']:,} drafts by "
+        f"\n{report['synthetic_examples']:,} synthetic examples of {report['drafts']:,} drafts by "
         f"{safe(report['writer'])} ({classes}); {report['cells_covered']:,} of {report['cells']:,} "
         f"cells covered; judged by {safe(report['judge'])}"
     )
@@ -261,7 +271,7 @@ def _print_report(report: dict[str, Any], file: Path) -> None:
         if not report["proof"]["kept"]:
             out.print(f"{file}: the report alone; they did not earn their place")
             return
-    out.print(f"{file}: stored encoded and marked; `buckler specimens` shows them")
+    out.print(f"{file}: stored encoded and marked; `buckler synthetic_examples` shows them")
 
 
 def _share(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`buckler train`: a bundle from labelled files, without a recipe file."""
+"""`buckler train`: a bundle from labeled files, without a recipe file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,20 +7,20 @@ import typer
 
 from buckler.cli.results import print_run
 from buckler.cli.run import run_with_progress
+from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
-from buckler.events.splitting import OnLeak
-from buckler.learning.noise import Noise
-from buckler.learning.recipe import (
+from buckler.pipeline.recipe import (
     DataSection,
     EvaluationSection,
     Recipe,
     SplitSection,
     StudentSection,
 )
+from buckler.training.noise import Noise
 
 
 def train(
-    data: Annotated[list[Path], typer.Argument(help="Labelled files or folders.")],
+    data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
     task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for bundle and report.")],
     test: Annotated[
@@ -48,7 +48,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Train, evaluate and bundle labelled files; `buckler run` does the same from a recipe."""
+    """Train, evaluate and bundle labeled files; `buckler run` does the same from a recipe."""
     recipe = Recipe(
         task=task,
         output=output,

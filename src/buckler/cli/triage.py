@@ -10,16 +10,17 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from buckler.bundle.writer import write_whole
 from buckler.cli.console import out, safe, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import TrustedKey
+from buckler.dataset.dataset import Events, collect_events
 from buckler.errors import InputError, OutputError
-from buckler.evaluation.triage import measure_reading, reading_table
-from buckler.events import Events, Quarantine, collect_events
-from buckler.events.alerts import read_severities, severity_by_rule
-from buckler.normalisers.features import matrix
+from buckler.files import write_atomically
+from buckler.normalize.features import matrix
+from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
+from buckler.triage.alerts import read_severities, severity_by_rule
+from buckler.triage.metrics import measure_reading, reading_table
 
 _KEPT = ("phase", "alert", "host", "address", "n_alerts", "first")
 _SHOWN = 10
@@ -53,9 +54,9 @@ def triage(
         events = collect_events(
             alerts, task, keep=_KEPT, format_name="alerts", quarantine=quarantine
         )
-    badness = scorer.score(events.table.column("text")).badness
-    order = np.argsort(-badness, kind="stable")[:top]
-    records = [_record(scorer, events, badness, row, rank) for rank, row in enumerate(order, 1)]
+    score = scorer.score(events.table.column("text")).score
+    order = np.argsort(-score, kind="stable")[:top]
+    records = [_record(scorer, events, score, row, rank) for rank, row in enumerate(order, 1)]
     _write(output, records)
     _show(records[:_SHOWN])
     n_alerts = sum(int(n) for n in events.column("n_alerts"))
@@ -66,10 +67,10 @@ def triage(
     if quarantine.count or quarantine.passed_over:
         out.print(f"  {quarantine.summary()}")
     if (events.labels == 1).any():
-        _measure(events, badness, task.numbers, severities)
+        _measure(events, score, task.numbers, severities)
 
 
-def _record(scorer: Scorer, events: Events, badness: Any, row: int, rank: int) -> dict[str, object]:
+def _record(scorer: Scorer, events: Events, score: Any, row: int, rank: int) -> dict[str, object]:
     def of(name: str) -> str:
         return str(events.table.column(name)[int(row)].as_py() or "")
 
@@ -82,7 +83,7 @@ def _record(scorer: Scorer, events: Events, badness: Any, row: int, rank: int) -
     last = int(of("ts") or 0)
     return {
         "rank": rank,
-        "probability": f"{badness[row]:.4f}",
+        "probability": f"{score[row]:.4f}",
         "alert": of("alert"),
         "host": of("host"),
         "address": of("address"),
@@ -110,7 +111,7 @@ def _write(output: Path, records: list[dict[str, object]]) -> None:
                 for k, v in record.items()
             }
         )
-    write_whole(output, text.getvalue().encode("utf-8", "replace"))
+    write_atomically(output, text.getvalue().encode("utf-8", "replace"))
 
 
 def _show(records: list[dict[str, object]]) -> None:
@@ -130,7 +131,7 @@ def _show(records: list[dict[str, object]]) -> None:
 
 
 def _measure(
-    events: Events, badness: Any, numbers: tuple[str, ...], severities: dict[str, float]
+    events: Events, score: Any, numbers: tuple[str, ...], severities: dict[str, float]
 ) -> None:
     values = matrix(events.texts.data, len(events), len(events.texts[0]) // 4)
     attack = events.labels == 1
@@ -139,7 +140,7 @@ def _measure(
         object,
     )
     counts = np.array([int(n) for n in events.column("n_alerts")], np.int64)
-    orders = {"buckler": badness.astype(np.float64)}
+    orders = {"buckler": score.astype(np.float64)}
     level = values[:, numbers.index("level")].astype(np.float64)
     if severities:
         level = severity_by_rule([str(rule) for rule in events.column("alert")], severities)

@@ -37,10 +37,10 @@ class Slice:
     by, value
         What the rows have in common, such as ``source`` and its name.
     n_bad, n_other
-        Rows of bad classes, and the others.
+        Rows of positive classes, and the others.
     auroc
         NaN unless both occur.
-    detection, false_alarms
+    detection, false_detections
         Shares at the deployed threshold.
     accuracy
         Of the likeliest class.
@@ -48,11 +48,11 @@ class Slice:
 
     by: str
     value: str
-    n_bad: int
+    n_positive: int
     n_other: int
     auroc: float
     detection: Rate
-    false_alarms: Rate
+    false_positives: Rate
     accuracy: Rate
 
 
@@ -61,9 +61,9 @@ class AtThreshold:
     """What a threshold that was chosen on validation data does on the test data."""
 
     target_fpr: float
-    badness: float
+    score: float
     detection: Rate
-    false_alarms: Rate
+    false_positives: Rate
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,15 @@ class Assessment:
     f1
         By class; NaN for a class that did not occur.
     reliability, ece
-        Calibration of the badness, or of the top class where no class is bad.
+        Calibration of the score, or of the top class where no class is bad.
     slices
         Figures by source, month, seen or unseen group, and what was asked for.
-    badness, is_bad
+    score, is_bad
         Per row, for plots.
     """
 
     classes: tuple[str, ...]
-    bad: tuple[int, ...]
+    positive: tuple[int, ...]
     n_rows: int
     class_counts: list[int]
     figures: dict[str, Estimate]
@@ -110,8 +110,8 @@ class Assessment:
     reliability: list[ReliabilityBin]
     ece: float
     slices: list[Slice] = field(default_factory=list)
-    badness: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
-    is_bad: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    score: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    is_positive: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
 def assess(
@@ -120,13 +120,13 @@ def assess(
     groups: npt.NDArray[np.int64],
     *,
     classes: tuple[str, ...],
-    bad: tuple[int, ...],
+    positive: tuple[int, ...],
     thresholds: dict[float, float],
     deployed_fpr: float | None,
     slices: dict[str, npt.NDArray[np.object_]] | None = None,
     n_resamples: int = 500,
 ) -> Assessment:
-    """Measure a model on labelled test rows.
+    """Measure a model on labeled test rows.
 
     Parameters
     ----------
@@ -147,27 +147,27 @@ def assess(
     if not len(labels) or (labels < 0).any():
         raise InputError("evaluation needs a label for each row; see --label-column")
     predicted = probabilities.argmax(axis=1)
-    is_bad = np.isin(labels, bad)
-    badness = _badness(probabilities, bad)
+    is_positive = np.isin(labels, positive)
+    score = _score(probabilities, positive)
     counts = confusion(labels, predicted, len(classes))
     figures, too_few = _figures(
-        probabilities, labels, badness, is_bad, groups, bool(bad), n_resamples
+        probabilities, labels, score, is_positive, groups, bool(positive), n_resamples
     )
-    confidence = badness if bad else probabilities.max(axis=1)
-    truth = is_bad if bad else predicted == labels
+    confidence = score if positive else probabilities.max(axis=1)
+    truth = is_positive if positive else predicted == labels
     at = [
         AtThreshold(
             fpr,
             value,
-            rate(badness[is_bad] >= np.float32(value)),
-            rate(badness[~is_bad] >= np.float32(value)),
+            rate(score[is_positive] >= np.float32(value)),
+            rate(score[~is_positive] >= np.float32(value)),
         )
         for fpr, value in thresholds.items()
     ]
-    alarm = _alarms(badness, predicted, bad, thresholds, deployed_fpr)
+    detected = _detections(score, predicted, positive, thresholds, deployed_fpr)
     return Assessment(
         classes,
-        bad,
+        positive,
         len(labels),
         np.bincount(labels, minlength=len(classes)).tolist(),
         figures,
@@ -181,44 +181,44 @@ def assess(
         [
             part
             for name, values in (slices or {}).items()
-            for part in _slices(name, values, badness, is_bad, alarm, predicted == labels)
+            for part in _slices(name, values, score, is_positive, detected, predicted == labels)
         ],
-        badness,
-        is_bad,
+        score,
+        is_positive,
     )
 
 
-def _badness(probabilities: Floats, bad: tuple[int, ...]) -> Floats:
-    if not bad:
+def _score(probabilities: Floats, positive: tuple[int, ...]) -> Floats:
+    if not positive:
         return np.asarray(probabilities.max(axis=1))
     if probabilities.shape[1] == 2:
-        return np.ascontiguousarray(probabilities[:, bad[0]])
-    return np.asarray(probabilities[:, bad].sum(axis=1))
+        return np.ascontiguousarray(probabilities[:, positive[0]])
+    return np.asarray(probabilities[:, positive].sum(axis=1))
 
 
-def _alarms(
-    badness: Floats,
+def _detections(
+    score: Floats,
     predicted: npt.NDArray[np.intp],
-    bad: tuple[int, ...],
+    positive: tuple[int, ...],
     thresholds: dict[float, float],
     deployed_fpr: float | None,
 ) -> npt.NDArray[np.bool_]:
     if deployed_fpr is None:
-        return np.isin(predicted, bad)
-    return badness >= np.float32(thresholds[deployed_fpr])
+        return np.isin(predicted, positive)
+    return score >= np.float32(thresholds[deployed_fpr])
 
 
 def _figures(
     probabilities: Floats,
     labels: npt.NDArray[np.int32],
-    badness: Floats,
-    is_bad: npt.NDArray[np.bool_],
+    score: Floats,
+    is_positive: npt.NDArray[np.bool_],
     groups: npt.NDArray[np.int64],
-    has_bad: bool,
+    has_positive: bool,
     n_resamples: int,
 ) -> tuple[dict[str, Estimate], list[float]]:
-    ranking = Ranking(badness, is_bad)
-    ranked = has_bad and ranking.n_positive > 0 and ranking.n_negative > 0
+    ranking = Ranking(score, is_positive)
+    ranked = has_positive and ranking.n_positive > 0 and ranking.n_negative > 0
     targets = [t for t in TARGET_FPRS if ranked and enough_negatives(ranking.n_negative, t)]
     predicted = probabilities.argmax(axis=1)
     correct = (predicted == labels).astype(np.float64)
@@ -231,9 +231,11 @@ def _figures(
         found: dict[str, float] = {}
         if ranked:
             roc = ranking.roc(weights)
-            n_bad = float(w[is_bad].sum())
+            n_positive = float(w[is_positive].sum())
             found["auroc"] = auroc(roc)
-            found["average precision"] = average_precision(roc, n_bad, float(w.sum()) - n_bad)
+            found["average precision"] = average_precision(
+                roc, n_positive, float(w.sum()) - n_positive
+            )
             found |= {f"tpr@fpr={t:g}": tpr_at_fpr(roc, t) for t in targets}
         matrix = np.bincount(
             labels * n_classes + predicted, weights=w, minlength=n_classes * n_classes
@@ -245,35 +247,35 @@ def _figures(
         found["log loss"] = float((losses * w).sum() / w.sum())
         return found
 
-    too_few = [t for t in TARGET_FPRS if has_bad and t not in targets]
+    too_few = [t for t in TARGET_FPRS if has_positive and t not in targets]
     return bootstrap(measure, groups, n_resamples), too_few
 
 
 def _slices(
     name: str,
     values: npt.NDArray[np.object_],
-    badness: Floats,
-    is_bad: npt.NDArray[np.bool_],
-    alarm: npt.NDArray[np.bool_],
+    score: Floats,
+    is_positive: npt.NDArray[np.bool_],
+    detected: npt.NDArray[np.bool_],
     correct: npt.NDArray[np.bool_],
 ) -> list[Slice]:
     found = []
     for value in sorted({v for v in values if v is not None}, key=str):
         rows = values == value
-        bad_rows, others = rows & is_bad, rows & ~is_bad
-        n_bad, n_other = int(bad_rows.sum()), int(others.sum())
+        bad_rows, others = rows & is_positive, rows & ~is_positive
+        n_positive, n_other = int(bad_rows.sum()), int(others.sum())
         area = float("nan")
-        if n_bad and n_other:
-            area = auroc(Ranking(badness[rows], is_bad[rows]).roc())
+        if n_positive and n_other:
+            area = auroc(Ranking(score[rows], is_positive[rows]).roc())
         found.append(
             Slice(
                 name,
                 str(value),
-                n_bad,
+                n_positive,
                 n_other,
                 area,
-                rate(alarm[bad_rows]),
-                rate(alarm[others]),
+                rate(detected[bad_rows]),
+                rate(detected[others]),
                 rate(correct[rows]),
             )
         )

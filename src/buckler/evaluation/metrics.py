@@ -8,8 +8,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 TARGET_FPRS = (1e-2, 1e-3, 1e-4)
-# Below three expected false alarms, a rate says nothing (the "rule of three").
-MIN_FALSE_ALARMS = 3
+# Below three expected false positives, a rate says nothing (the "rule of three").
+MIN_FALSE_POSITIVES = 3
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Ranking:
         """Return the curve, with row weights where given (as in a bootstrap)."""
         w = np.ones(len(self._sorted)) if weights is None else weights[self._order]
         hits = np.cumsum(w * self._positive)[self._last]
-        alarms = np.cumsum(w * ~self._positive)[self._last]
+        detections = np.cumsum(w * ~self._positive)[self._last]
         return Roc(
             self._sorted[self._last],
             hits / max(hits[-1], 1e-300),
-            alarms / max(alarms[-1], 1e-300),
+            detections / max(detections[-1], 1e-300),
         )
 
 
@@ -68,20 +68,20 @@ def auroc(roc: Roc) -> float:
 
 def average_precision(roc: Roc, n_positive: float, n_negative: float) -> float:
     """Return the mean of precision over recall, by steps (no interpolation)."""
-    hits, alarms = roc.tpr * n_positive, roc.fpr * n_negative
-    precision = hits / np.maximum(hits + alarms, 1e-300)
+    hits, detections = roc.tpr * n_positive, roc.fpr * n_negative
+    precision = hits / np.maximum(hits + detections, 1e-300)
     return float((np.diff(np.append(0, roc.tpr)) * precision).sum())
 
 
 def tpr_at_fpr(roc: Roc, target: float) -> float:
-    """Return the detection rate at the lowest threshold whose false alarms keep within it."""
+    """Return the detection rate at the lowest threshold whose false positives keep within it."""
     allowed = np.flatnonzero(roc.fpr <= target * (1 + 1e-12))
     return float(roc.tpr[allowed[-1]]) if len(allowed) else 0.0
 
 
 def enough_negatives(n_negative: int, target: float) -> bool:
     """Whether so many negatives can say anything about this false-positive rate."""
-    return n_negative * target >= MIN_FALSE_ALARMS
+    return n_negative * target >= MIN_FALSE_POSITIVES
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ def wilson(k: int, n: int) -> Rate:
     if n == 0:
         return Rate(float("nan"), 0.0, 1.0, 0, 0)
     z = 1.959963984540054
-    centre = (k + z * z / 2) / (n + z * z)
+    center = (k + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * float(np.sqrt(k * (n - k) / n + z * z / 4))
     # None and all are exact ends, whatever the rounding.
-    low = 0.0 if k == 0 else max(0.0, centre - half)
-    high = 1.0 if k == n else min(1.0, centre + half)
+    low = 0.0 if k == 0 else max(0.0, center - half)
+    high = 1.0 if k == n else min(1.0, center + half)
     return Rate(k / n, low, high, k, n)
 
 

@@ -14,7 +14,7 @@ from buckler.evaluation.metrics import TARGET_FPRS, Ranking
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, RED, GREY = "#1f5fa8", "#c0392b", "#8a8f98"
+BLUE, RED, GRAY = "#1f5fa8", "#c0392b", "#8a8f98"
 
 
 def draw_all(assessment: Assessment) -> dict[str, str]:
@@ -27,13 +27,13 @@ def draw_all(assessment: Assessment) -> dict[str, str]:
     """
     plots = {}
     with plot_style():
-        ranking = Ranking(assessment.badness, assessment.is_bad)
-        if assessment.bad and ranking.n_positive and ranking.n_negative:
+        ranking = Ranking(assessment.score, assessment.is_positive)
+        if assessment.positive and ranking.n_positive and ranking.n_negative:
             plots["ROC, false-positive rate on a logarithmic axis"] = _roc(assessment, ranking)
             plots["Precision and recall"] = _precision_recall(ranking)
             plots["Scores"] = _histogram(assessment)
         plots["Reliability"] = _reliability(assessment)
-        months = [s for s in assessment.slices if s.by == "month" and s.n_bad]
+        months = [s for s in assessment.slices if s.by == "month" and s.n_positive]
         if len(months) > 1:
             plots["Detection by month"] = _months(assessment)
     return plots
@@ -94,15 +94,15 @@ def _roc(assessment: Assessment, ranking: Ranking) -> str:
     axes.set_ylim(0, 1.01)
     for target in TARGET_FPRS:
         if target >= floor / 2:
-            axes.axvline(target, color=GREY, lw=0.8, ls=":")
+            axes.axvline(target, color=GRAY, lw=0.8, ls=":")
     for at in assessment.thresholds:
-        if at.false_alarms.n_rows and at.detection.n_rows:
+        if at.false_positives.n_rows and at.detection.n_rows:
             axes.plot(
-                max(at.false_alarms.value, floor / 2), at.detection.value, "o", color=RED, ms=5
+                max(at.false_positives.value, floor / 2), at.detection.value, "o", color=RED, ms=5
             )
             axes.annotate(
                 f"aimed at {at.target_fpr:g}",
-                (max(at.false_alarms.value, floor / 2), at.detection.value),
+                (max(at.false_positives.value, floor / 2), at.detection.value),
                 textcoords="offset points",
                 xytext=(6, -10),
                 color=RED,
@@ -117,16 +117,18 @@ def _precision_recall(ranking: Ranking) -> str:
     figure = new_figure()
     axes = figure.subplots()
     roc = ranking.roc()
-    hits, alarms = roc.tpr * ranking.n_positive, roc.fpr * ranking.n_negative
-    axes.step(roc.tpr, hits / np.maximum(hits + alarms, 1e-12), where="post", color=BLUE, lw=1.6)
+    hits, detections = roc.tpr * ranking.n_positive, roc.fpr * ranking.n_negative
+    axes.step(
+        roc.tpr, hits / np.maximum(hits + detections, 1e-12), where="post", color=BLUE, lw=1.6
+    )
     share = ranking.n_positive / (ranking.n_positive + ranking.n_negative)
-    axes.axhline(share, color=GREY, lw=0.8, ls=":")
+    axes.axhline(share, color=GRAY, lw=0.8, ls=":")
     axes.annotate(
         "share of bad rows",
         (0.02, share),
         xytext=(0, 3),
         textcoords="offset points",
-        color=GREY,
+        color=GRAY,
         fontsize=8,
     )
     axes.set_xlim(0, 1)
@@ -140,24 +142,24 @@ def _histogram(assessment: Assessment) -> str:
     figure = new_figure()
     axes = figure.subplots()
     bins = np.linspace(0, 1, 51)
-    for rows, colour, name in (
-        (~assessment.is_bad, BLUE, "others"),
-        (assessment.is_bad, RED, "bad"),
+    for rows, color, name in (
+        (~assessment.is_positive, BLUE, "others"),
+        (assessment.is_positive, RED, "positive"),
     ):
         axes.hist(
-            assessment.badness[rows],
+            assessment.score[rows],
             bins.tolist(),
             histtype="step",
-            color=colour,
+            color=color,
             label=name,
             lw=1.4,
         )
     for at in assessment.thresholds:
         style = "-" if at.target_fpr == assessment.deployed_fpr else ":"
-        axes.axvline(at.badness, color=GREY, lw=1, ls=style)
+        axes.axvline(at.score, color=GRAY, lw=1, ls=style)
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("Badness (line: the deployed threshold)")
+    axes.set_xlabel("Score (line: the deployed threshold)")
     axes.set_ylabel("Rows")
     axes.legend(frameon=False, loc="upper center")
     return svg_of(figure)
@@ -167,20 +169,22 @@ def _reliability(assessment: Assessment) -> str:
     figure = new_figure()
     axes = figure.subplots()
     bins = assessment.reliability
-    axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":")
+    axes.plot([0, 1], [0, 1], color=GRAY, lw=0.8, ls=":")
     axes.plot(
         [b.confidence for b in bins], [b.accuracy for b in bins], "o-", color=BLUE, ms=4, lw=1
     )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.set_xlabel("Predicted probability" if assessment.bad else "Probability of the top class")
-    axes.set_ylabel("Share that is bad" if assessment.bad else "Share that is right")
+    axes.set_xlabel(
+        "Predicted probability" if assessment.positive else "Probability of the top class"
+    )
+    axes.set_ylabel("Share that is bad" if assessment.positive else "Share that is right")
     axes.set_title(f"ECE {assessment.ece:.4f}", fontsize=9, loc="left")
     return svg_of(figure)
 
 
 def _months(assessment: Assessment) -> str:
-    months = [s for s in assessment.slices if s.by == "month" and s.n_bad]
+    months = [s for s in assessment.slices if s.by == "month" and s.n_positive]
     figure = new_figure(max(4.6, 0.42 * len(months) + 1.5))
     axes = figure.subplots()
     values = [s.detection.value for s in months]

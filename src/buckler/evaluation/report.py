@@ -56,7 +56,7 @@ HEAD_CAPTION = (
     "wrong. Sure: a probability of one half or more."
 )
 ATTACK_CAPTION = (
-    "Share of bad events caught at the deployed threshold, with Wilson intervals: before, and "
+    "Share of positive events caught at the deployed threshold, with Wilson intervals: before, and "
     "after each attack, of the events that it could be applied to. Where no class is bad: the "
     "share of right verdicts."
 )
@@ -90,9 +90,9 @@ def report_html(assessment: Assessment, about: About) -> str:
             {
                 "target": f"{at.target_fpr:g}"
                 + (" (deployed)" if at.target_fpr == assessment.deployed_fpr else ""),
-                "badness": f"{at.badness:.6f}",
+                "score": f"{at.score:.6f}",
                 "detection": rate_text(at.detection),
-                "false_alarms": rate_text(at.false_alarms),
+                "false_positives": rate_text(at.false_positives),
             }
             for at in assessment.thresholds
         ],
@@ -104,17 +104,17 @@ def report_html(assessment: Assessment, about: About) -> str:
             {
                 "by": s.by,
                 "value": s.value[:80],
-                "n_bad": f"{s.n_bad:,}",
+                "n_positive": f"{s.n_positive:,}",
                 "n_other": f"{s.n_other:,}",
                 "auroc": number(s.auroc),
                 "detection": rate_text(s.detection),
-                "false_alarms": rate_text(s.false_alarms),
+                "false_positives": rate_text(s.false_positives),
                 "accuracy": rate_text(s.accuracy),
             }
             for s in assessment.slices
         ],
         slice_note=_slice_note(assessment),
-        has_bad=bool(assessment.bad),
+        has_positive=bool(assessment.positive),
         classes=_class_rows(assessment),
         class_names=assessment.classes,
         confusion=[
@@ -136,7 +136,7 @@ def report_json(assessment: Assessment, about: About) -> bytes:
         "robustness": _records(about.robustness),
         "heads": _records(about.heads),
         "classes": list(assessment.classes),
-        "bad": [assessment.classes[i] for i in assessment.bad],
+        "positive": [assessment.classes[i] for i in assessment.positive],
         "n_rows": assessment.n_rows,
         "class_counts": assessment.class_counts,
         "figures": {
@@ -148,9 +148,9 @@ def report_json(assessment: Assessment, about: About) -> bytes:
         "thresholds": [
             {
                 "target_fpr": at.target_fpr,
-                "badness": at.badness,
+                "score": at.score,
                 "detection": vars(at.detection),
-                "false_alarms": vars(at.false_alarms),
+                "false_positives": vars(at.false_positives),
             }
             for at in assessment.thresholds
         ],
@@ -162,7 +162,7 @@ def report_json(assessment: Assessment, about: About) -> bytes:
             {
                 **vars(s),
                 "detection": vars(s.detection),
-                "false_alarms": vars(s.false_alarms),
+                "false_positives": vars(s.false_positives),
                 "accuracy": vars(s.accuracy),
             }
             for s in assessment.slices
@@ -232,12 +232,12 @@ def _interval(estimate: Estimate) -> str:
 
 
 def _slice_note(assessment: Assessment) -> str:
-    if not assessment.bad:
+    if not assessment.positive:
         return "Accuracy of the likeliest class, with Wilson intervals."
     if assessment.deployed_fpr is None:
-        return "An alarm is a verdict of a bad class."
+        return "A detection is a verdict of a positive class."
     return (
-        f"Detection and false alarms at the deployed threshold (FPR {assessment.deployed_fpr:g} "
+        f"Detection and false positives at the deployed threshold (FPR {assessment.deployed_fpr:g} "
         "on validation data), with Wilson intervals."
     )
 
@@ -263,9 +263,9 @@ def _own_notes(assessment: Assessment) -> list[str]:
     notes = []
     if assessment.too_few:
         rates = ", ".join(f"{t:g}" for t in assessment.too_few)
-        others = assessment.n_rows - int(assessment.is_bad.sum())
+        others = assessment.n_rows - int(assessment.is_positive.sum())
         notes.append(
-            f"{others:,} rows that are not bad are too few to say anything of FPR {rates}."
+            f"{others:,} rows that are not positive are too few to say anything of FPR {rates}."
         )
     for i, n in enumerate(assessment.class_counts):
         if n == 0:

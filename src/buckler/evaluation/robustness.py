@@ -43,11 +43,11 @@ class Robustness:
     ----------
     model
         How it is called in tables.
-    caught, false_alarms
-        On the events as they are. For a task without bad classes, `caught` is the accuracy and
-        nothing is a false alarm.
+    caught, false_detections
+        On the events as they are. For a task without positive classes, `caught` is the accuracy and
+        nothing is a false positive.
     matched, matched_fpr
-        Share caught where exactly this share of the clean negatives of the test alarms: deployed
+        Share caught where exactly this share of the clean negatives of the test detections: deployed
         thresholds keep more or less than they promise, and models can only be compared at one rate.
     outcomes
         One an attack.
@@ -55,7 +55,7 @@ class Robustness:
 
     model: str
     caught: Rate
-    false_alarms: Rate
+    false_positives: Rate
     matched: float = float("nan")
     matched_fpr: float | None = None
     outcomes: list[Outcome] = field(default_factory=list)
@@ -76,11 +76,11 @@ def robustness_table(models: list[Robustness]) -> Comparison:
     for model in models:
         clean += [_share(model.caught), ""]
     rows.append(tuple(clean))
-    if models[0].false_alarms.n_rows:
-        alarms = ["none: false alarms", f"{models[0].false_alarms.n_rows:,}"]
+    if models[0].false_positives.n_rows:
+        detections = ["none: false positives", f"{models[0].false_positives.n_rows:,}"]
         for model in models:
-            alarms += [_share(model.false_alarms, 4), ""]
-        rows.append(tuple(alarms))
+            detections += [_share(model.false_positives, 4), ""]
+        rows.append(tuple(detections))
     if (target := models[0].matched_fpr) is not None:
         matched = [f"none: at FPR {target:g} of these rows", ""]
         for model in models:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from buckler.events.collect import Events
-from buckler.events.splitting import Leaks
+from buckler.dataset.dataset import Events
+from buckler.dataset.splits import Leaks
 
 MAX_VALUES = 60
 

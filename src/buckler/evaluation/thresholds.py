@@ -10,7 +10,7 @@ from buckler.evaluation.metrics import TARGET_FPRS, Rate, enough_negatives, rate
 
 @dataclass(frozen=True)
 class Threshold:
-    """An alarm is raised where the badness is at least `value`.
+    """A detection is raised where the score is at least `value`.
 
     Attributes
     ----------
@@ -19,7 +19,7 @@ class Threshold:
     value
         The threshold; None where the validation rows are too few to say.
     n_negatives
-        How many validation rows that are not bad it rests on.
+        How many validation rows that are not positive it rests on.
     fpr, tpr
         What it gave on the validation rows.
     """
@@ -32,26 +32,28 @@ class Threshold:
 
 
 def choose_thresholds(
-    badness: npt.NDArray[np.float32], bad: npt.NDArray[np.bool_]
+    score: npt.NDArray[np.float32], positive: npt.NDArray[np.bool_]
 ) -> list[Threshold]:
     """Return a threshold for each target rate: the lowest that keeps within it."""
-    negatives = np.sort(badness[~bad])[::-1]
+    negatives = np.sort(score[~positive])[::-1]
     found = []
     for target in TARGET_FPRS:
         value = None
         if enough_negatives(len(negatives), target):
             allowed = int(np.floor(target * len(negatives) + 1e-9))
-            # Just above the first negative that must not alarm: as strict as needed, no stricter.
+            # Just above the first negative that must not detection: as strict as needed, no stricter.
             value = float(np.nextafter(np.float32(negatives[allowed]), np.float32(2)))
-        alarm = badness >= np.float32(value) if value is not None else np.zeros(len(bad), bool)
+        detected = (
+            score >= np.float32(value) if value is not None else np.zeros(len(positive), bool)
+        )
         unknown = rate(np.zeros(0, bool))
         found.append(
             Threshold(
                 target,
                 value,
                 len(negatives),
-                rate(alarm[~bad]) if value is not None else unknown,
-                rate(alarm[bad]) if value is not None else unknown,
+                rate(detected[~positive]) if value is not None else unknown,
+                rate(detected[positive]) if value is not None else unknown,
             )
         )
     return found

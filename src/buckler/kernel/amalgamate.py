@@ -15,7 +15,7 @@ SOURCES = (
     "command_variables.c",
     "command_shell.c",
     "command.c",
-    "normalise.c",
+    "normalize.c",
     "probabilities.c",
     "ngram.c",
     "ngram_paths.c",

@@ -37,17 +37,17 @@ static void ngram_dealloc(PyObject *object) {
 }
 
 static PyObject *ngram_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"normaliser", "max_bytes", "min_order", "max_order", "table_bits",
+    static char *names[] = {"normalizer", "max_bytes", "min_order", "max_order", "table_bits",
                             "width",      "n_outputs", "scale",     "table",     "head",
                             "bias",       NULL};
-    int normaliser;
+    int normalizer;
     bk_ngram m = {0};
     PyObject *table, *head, *bias;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "iIIIIIIfOOO", names, &normaliser, &m.max_bytes,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "iIIIIIIfOOO", names, &normalizer, &m.max_bytes,
                                      &m.min_order, &m.max_order, &m.table_bits, &m.width,
                                      &m.n_outputs, &m.scale, &table, &head, &bias))
         return NULL;
-    m.normaliser = (bk_normaliser)normaliser;
+    m.normalizer = (bk_normalizer)normalizer;
     m.table = (const int8_t *)"";
     m.head = head == Py_None ? NULL : (const float *)"";
     m.bias = (const float *)"";

@@ -178,11 +178,11 @@ PyObject *bk_recalibrate_buffer(PyObject *module, PyObject *args) {
         PyBuffer_Release(&x);
         return NULL;
     }
-    bk_polygon polygon = {(uint32_t)(x.len / (Py_ssize_t)sizeof(double)), x.buf, y.buf};
-    if (polygon.n < 2)
-        PyErr_SetString(PyExc_ValueError, "a polygon needs two knots");
+    bk_curve curve = {(uint32_t)(x.len / (Py_ssize_t)sizeof(double)), x.buf, y.buf};
+    if (curve.n < 2)
+        PyErr_SetString(PyExc_ValueError, "a curve needs two curve_points");
     else
-        bk_recalibrate(&polygon, p.buf, (size_t)p.len / sizeof(float));
+        bk_recalibrate(&curve, p.buf, (size_t)p.len / sizeof(float));
     PyBuffer_Release(&p);
     PyBuffer_Release(&x);
     PyBuffer_Release(&y);

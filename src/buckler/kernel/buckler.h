@@ -1,5 +1,5 @@
 /*
- * buckler.h: canonical forms and the `ngram` student, for any program that can call C.
+ * buckler.h: normalized forms and the `ngram` student, for any program that can call C.
  *
  * C11 with the vector types of GCC and Clang, for little-endian machines. It allocates nothing, keeps
  * no global state that changes after the first call, takes no locks, and is safe to call from many
@@ -20,10 +20,10 @@
 extern "C" {
 #endif
 
-/* Bumped when the same text could give another canonical form or another n-gram row. */
+/* Bumped when the same text could give another normalized form or another n-gram row. */
 #define BK_ABI_VERSION 1
 
-/* Separates the fields of a canonical form (ASCII "unit separator"). It cannot occur inside one. */
+/* Separates the fields of a normalized form (ASCII "unit separator"). It cannot occur inside one. */
 #define BK_FIELD_SEPARATOR 0x1F
 
 /* Begins a field that only says again what stands before it, in another way. */
@@ -39,25 +39,25 @@ extern "C" {
 #define BK_MAX_TEXT_BYTES (1u << 20)
 
 typedef enum {
-    BK_NORMALISE_NONE = 0, /* already canonical: bytes are taken as they are */
-    BK_NORMALISE_URL = 1,  /* url-v1:  host, path, query (see docs/normalisers.md) */
-    BK_NORMALISE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
-    BK_NORMALISE_COMMAND = 3, /* command-v1: command, payloads, image, parent, user, marks */
-    BK_NORMALISE_URL2 = 4, /* url-v2: host, path, query, target, structure */
-    BK_LAST_NORMALISER = BK_NORMALISE_URL2
-} bk_normaliser;
+    BK_NORMALIZE_NONE = 0, /* already normalized: bytes are taken as they are */
+    BK_NORMALIZE_URL = 1,  /* url-v1:  host, path, query (see docs/normalizers.md) */
+    BK_NORMALIZE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
+    BK_NORMALIZE_COMMAND = 3, /* command-v1: command, payloads, image, parent, user, marks */
+    BK_NORMALIZE_URL2 = 4, /* url-v2: host, path, query, target, structure */
+    BK_LAST_NORMALIZER = BK_NORMALIZE_URL2
+} bk_normalizer;
 
 /*
- * Writes the canonical form of `text` to `out` and returns its length, which is at most `capacity`.
+ * Writes the normalized form of `text` to `out` and returns its length, which is at most `capacity`.
  * Longer forms are cut there. Only the first `capacity` bytes of the input are looked at (of a
  * command line 16,384, of a URL for url-v2 2,048).
  * `out` needs room for capacity + BK_PADDING bytes and must not overlap `text`.
  */
-size_t bk_normalise(bk_normaliser normaliser, const uint8_t *text, size_t length,
+size_t bk_normalize(bk_normalizer normalizer, const uint8_t *text, size_t length,
                     uint8_t *out, size_t capacity);
 
 /*
- * A trained `ngram` student. The canonical form is framed by separators and followed by zero bytes,
+ * A trained `ngram` student. The normalized form is framed by separators and followed by zero bytes,
  * so that at each of its bytes an n-gram of every length from `min_order` to `max_order` starts. One
  * that starts in field f (a separator is the first byte of the field behind it) selects the row
  *
@@ -74,8 +74,8 @@ typedef struct {
     uint32_t table_bits;  /* the table has 2^table_bits rows */
     uint32_t width;       /* int8 columns of a row: 1, or a multiple of 16 */
     uint32_t n_outputs;   /* 1 for two classes, else the number of classes */
-    uint32_t max_bytes;   /* canonical forms are cut here */
-    bk_normaliser normaliser;
+    uint32_t max_bytes;   /* normalized forms are cut here */
+    bk_normalizer normalizer;
     float scale;          /* what one step of an int8 weight is worth */
     const int8_t *table;  /* [2^table_bits][width] */
     const float *head;    /* NULL, or [width][n_outputs] */
@@ -102,12 +102,12 @@ void bk_ngram_logits(const bk_ngram *model, void *scratch, float *out);
 void bk_ngram_probabilities(const bk_ngram *model, float *logits, size_t n_texts);
 
 /*
- * The row of every n-gram of a canonical form: rows[(k - min_order) * stride + i] for the n-gram of
+ * The row of every n-gram of a normalized form: rows[(k - min_order) * stride + i] for the n-gram of
  * k bytes at byte i of the framed form, which is length + 2 bytes long. stride >= length + 2.
  * `framed` gets the framed form and needs length + 2 + BK_PADDING bytes.
  */
 void bk_ngram_rows(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
-                   const uint8_t *canonical, size_t length, uint8_t *framed,
+                   const uint8_t *normalized, size_t length, uint8_t *framed,
                    uint32_t *rows, size_t stride);
 
 /* Training. All arrays are the caller's; the float table is what int8 is later made from. */
@@ -127,7 +127,7 @@ typedef struct {
     uint64_t seed;         /* of the dropout; another for each epoch */
 } bk_ngram_trainer;
 
-/* Canonical texts, Arrow large_binary layout, with a soft target and a weight for each. */
+/* Normalized texts, Arrow large_binary layout, with a soft target and a weight for each. */
 typedef struct {
     const int64_t *offsets; /* [n + 1] */
     const uint8_t *data;
@@ -157,15 +157,15 @@ void bk_ngram_predict(const bk_ngram_trainer *trainer, const bk_examples *exampl
 void bk_activate(float *logits, size_t n_rows, size_t n_outputs);
 
 /*
- * Isotonic or beta calibration as a polygon over [0, 1] through `n` knots that rise in x and do not
+ * Isotonic or beta calibration as a curve over [0, 1] through `n` curve_points that rise in x and do not
  * fall in y. Each of `p` becomes its value there; NaN stays NaN.
  */
 typedef struct {
     uint32_t n;
     const double *x, *y;
-} bk_polygon;
+} bk_curve;
 
-void bk_recalibrate(const bk_polygon *polygon, float *p, size_t count);
+void bk_recalibrate(const bk_curve *curve, float *p, size_t count);
 
 /*
  * An `ngram` bundle as one flat file, for programs that read no zip and no JSON: `buckler bundle flat`
@@ -174,15 +174,15 @@ void bk_recalibrate(const bk_polygon *polygon, float *p, size_t count);
  */
 typedef struct {
     bk_ngram ngram;
-    bk_polygon polygon;  /* n = 0 where calibration is in the weights */
-    float threshold;     /* badness from which an alarm is raised; NaN for none */
-    uint64_t bad;        /* bit j: class j raises an alarm (classes from 64 on do not) */
+    bk_curve curve;  /* n = 0 where calibration is in the weights */
+    float threshold;     /* score from which an detected is raised; NaN for none */
+    uint64_t positive;        /* bit j: class j raises an detected (classes from 64 on do not) */
 } bk_model;
 
 /* NULL if the file was opened, else what is wrong with it. Every size in it is checked. */
 const char *bk_model_open(bk_model *model, const void *data, size_t size);
 
-/* Scores one raw text: n_outputs probabilities are written to `out`; returns its badness. */
+/* Scores one raw text: n_outputs probabilities are written to `out`; returns its score. */
 float bk_model_score(const bk_model *model, const uint8_t *text, size_t length, void *scratch,
                      float *out);
 

@@ -1,4 +1,4 @@
-/* command-v1: fields, placeholders for what only misleads, payloads. Rules in docs/normalisers.md. */
+/* command-v1: fields, placeholders for what only misleads, payloads. Rules in docs/normalizers.md. */
 #include <string.h>
 
 #include "command.h"
@@ -261,7 +261,7 @@ static void write_clean(command_writer *w, command_part text) {
     write_words(w, clean, length);
 }
 
-size_t bk_normalise_command(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
+size_t bk_normalize_command(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
     uint8_t command_bytes[COMMAND_BYTES], payload_bytes[DECODED_BYTES], parent_bytes[PARENT_BYTES];
     byte_sink result = {out, 0, capacity}, command = {command_bytes, 0, sizeof command_bytes};
     byte_sink payload = {payload_bytes, 0, sizeof payload_bytes}, parent = {parent_bytes, 0, PARENT_BYTES};

@@ -38,6 +38,6 @@ size_t bk_decode_hex(const uint8_t *text, size_t length, uint8_t *out, size_t ca
 size_t bk_decode_codes(const uint8_t *text, size_t length, uint8_t *out, size_t capacity,
                        size_t *used);
 
-size_t bk_normalise_command(const uint8_t *text, size_t length, uint8_t *out, size_t capacity);
+size_t bk_normalize_command(const uint8_t *text, size_t length, uint8_t *out, size_t capacity);
 
 #endif

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from buckler.normalisers.brands import BRANDS, LURES
+from buckler.normalize.brands import BRANDS, LURES
 
 
 def table(name: str, words: Iterable[str]) -> str:

@@ -4,14 +4,14 @@
 
 #include "buckler.h"
 
-enum { HEADER_BYTES = 80, SECTION = 16, MAX_KNOTS = 64 };
+enum { HEADER_BYTES = 80, SECTION = 16, MAX_CURVE_POINTS = 64 };
 
 typedef struct { /* little-endian, as it stands in the file */
     char magic[8];
-    uint32_t version, min_order, max_order, table_bits, width, n_outputs, max_bytes, normaliser;
+    uint32_t version, min_order, max_order, table_bits, width, n_outputs, max_bytes, normalizer;
     float scale, threshold;
-    uint32_t has_head, n_knots;
-    uint64_t bad, size;
+    uint32_t has_head, n_curve_points;
+    uint64_t positive, size;
     uint32_t reserved[2];
 } flat_header;
 
@@ -26,40 +26,40 @@ const char *bk_model_open(bk_model *model, const void *data, size_t size) {
     if (memcmp(h.magic, "BKNGRAM1", 8)) return "not a flat model";
     if (h.version != BK_ABI_VERSION) return "made for another version of the kernel";
     if (h.size != size) return "the file is cut short or has something behind it";
-    if (h.has_head > 1 || h.n_knots == 1 || h.n_knots > MAX_KNOTS) return "the header is not sound";
-    if (h.n_knots && h.n_outputs != 1) return "knots are for two classes";
+    if (h.has_head > 1 || h.n_curve_points == 1 || h.n_curve_points > MAX_CURVE_POINTS) return "the header is not sound";
+    if (h.n_curve_points && h.n_outputs != 1) return "curve_points are for two classes";
     bk_ngram m = {.min_order = h.min_order, .max_order = h.max_order, .table_bits = h.table_bits,
                   .width = h.width, .n_outputs = h.n_outputs, .max_bytes = h.max_bytes,
-                  .normaliser = (bk_normaliser)h.normaliser, .scale = h.scale,
+                  .normalizer = (bk_normalizer)h.normalizer, .scale = h.scale,
                   .table = (const int8_t *)data, .bias = data, .head = h.has_head ? data : NULL};
     const char *problem = bk_ngram_check(&m); /* before any size is computed from the numbers */
     if (problem) return problem;
-    const size_t floats = sizeof(float), knots = h.n_knots * sizeof(double);
+    const size_t floats = sizeof(float), curve_points = h.n_curve_points * sizeof(double);
     const size_t head = h.has_head ? padded((size_t)h.width * h.n_outputs * floats) : 0;
     const size_t bias = padded(h.n_outputs * floats), table = (size_t)h.width << h.table_bits;
-    if (size != HEADER_BYTES + bias + head + 2 * padded(knots) + table)
+    if (size != HEADER_BYTES + bias + head + 2 * padded(curve_points) + table)
         return "its sections do not fit its header";
     const uint8_t *at = (const uint8_t *)data + HEADER_BYTES;
     m.bias = (const float *)at;
     at += bias;
     m.head = h.has_head ? (const float *)at : NULL;
     at += head;
-    model->polygon = (bk_polygon){h.n_knots, (const double *)at,
-                                  (const double *)(at + padded(knots))};
-    at += 2 * padded(knots);
+    model->curve = (bk_curve){h.n_curve_points, (const double *)at,
+                                  (const double *)(at + padded(curve_points))};
+    at += 2 * padded(curve_points);
     m.table = (const int8_t *)at;
     for (size_t j = 0; j < h.n_outputs; j++)
         if (!isfinite(m.bias[j])) return "a bias is not finite";
     for (size_t j = 0; m.head && j < (size_t)h.width * h.n_outputs; j++)
         if (!isfinite(m.head[j])) return "the head is not finite";
-    for (uint32_t k = 0; k < h.n_knots; k++) {
-        const double *x = model->polygon.x, *y = model->polygon.y;
+    for (uint32_t k = 0; k < h.n_curve_points; k++) {
+        const double *x = model->curve.x, *y = model->curve.y;
         if (!(x[k] >= 0 && x[k] <= 1 && y[k] >= 0 && y[k] <= 1)) return "a knot is out of range";
-        if (k && (!(x[k - 1] < x[k]) || y[k - 1] > y[k])) return "knots must rise";
+        if (k && (!(x[k - 1] < x[k]) || y[k - 1] > y[k])) return "curve_points must rise";
     }
     model->ngram = m;
     model->threshold = h.threshold;
-    model->bad = h.bad;
+    model->positive = h.positive;
     return NULL;
 }
 
@@ -68,13 +68,13 @@ float bk_model_score(const bk_model *model, const uint8_t *text, size_t length, 
     bk_ngram_score(&model->ngram, text, length, scratch, out);
     const uint32_t n = model->ngram.n_outputs;
     if (n == 1) {
-        if (model->polygon.n) bk_recalibrate(&model->polygon, out, 1);
-        return model->bad & 2 ? out[0] : model->bad & 1 ? 1 - out[0] : out[0] >= 0.5f ? out[0] : 1 - out[0];
+        if (model->curve.n) bk_recalibrate(&model->curve, out, 1);
+        return model->positive & 2 ? out[0] : model->positive & 1 ? 1 - out[0] : out[0] >= 0.5f ? out[0] : 1 - out[0];
     }
-    float badness = 0, top = out[0];
+    float score = 0, top = out[0];
     for (uint32_t j = 0; j < n; j++) {
-        if (j < 64 && model->bad >> j & 1) badness += out[j];
+        if (j < 64 && model->positive >> j & 1) score += out[j];
         if (out[j] > top) top = out[j];
     }
-    return model->bad ? badness : top;
+    return model->positive ? score : top;
 }

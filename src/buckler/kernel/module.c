@@ -1,4 +1,4 @@
-/* buckler._kernel: texts, Arrow columns, canonical forms, and the module itself. */
+/* buckler._kernel: texts, Arrow columns, normalized forms, and the module itself. */
 #include "binding.h"
 
 /* --- texts ------------------------------------------------------------------------------------ */
@@ -107,7 +107,7 @@ static PyObject *kernel_column_length(PyObject *module, PyObject *capsule) {
     return array ? PyLong_FromLongLong(array->length) : NULL;
 }
 
-/* --- normalising ------------------------------------------------------------------------------ */
+/* --- normalizing ------------------------------------------------------------------------------ */
 
 static int check_capacity(Py_ssize_t capacity) {
     if (capacity >= 1 && capacity <= (Py_ssize_t)BK_MAX_TEXT_BYTES) return 0;
@@ -115,19 +115,19 @@ static int check_capacity(Py_ssize_t capacity) {
     return -1;
 }
 
-static PyObject *kernel_normalise(PyObject *module, PyObject *args) {
+static PyObject *kernel_normalize(PyObject *module, PyObject *args) {
     (void)module;
-    int normaliser;
+    int normalizer;
     PyObject *object;
     Py_ssize_t capacity;
     text_view view;
-    if (!PyArg_ParseTuple(args, "iOn", &normaliser, &object, &capacity) ||
+    if (!PyArg_ParseTuple(args, "iOn", &normalizer, &object, &capacity) ||
         check_capacity(capacity) < 0 || bk_view_text(object, &view) < 0)
         return NULL;
     uint8_t *out = malloc((size_t)capacity + BK_PADDING);
     PyObject *result = NULL;
     if (out) {
-        size_t length = bk_normalise((bk_normaliser)normaliser, view.bytes, (size_t)view.length, out,
+        size_t length = bk_normalize((bk_normalizer)normalizer, view.bytes, (size_t)view.length, out,
                                      (size_t)capacity);
         result = PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)length);
     } else {
@@ -138,14 +138,14 @@ static PyObject *kernel_normalise(PyObject *module, PyObject *args) {
     return result;
 }
 
-static PyObject *kernel_normalise_column(PyObject *module, PyObject *args) {
+static PyObject *kernel_normalize_column(PyObject *module, PyObject *args) {
     (void)module;
-    int normaliser;
+    int normalizer;
     PyObject *schema, *array, *wanted = Py_None;
     Py_ssize_t capacity;
     text_column column;
     Py_buffer chosen = {0};
-    if (!PyArg_ParseTuple(args, "iOOn|O", &normaliser, &schema, &array, &capacity, &wanted) ||
+    if (!PyArg_ParseTuple(args, "iOOn|O", &normalizer, &schema, &array, &capacity, &wanted) ||
         check_capacity(capacity) < 0 || bk_view_column(schema, array, &column) < 0 ||
         (wanted != Py_None && PyObject_GetBuffer(wanted, &chosen, PyBUF_C_CONTIGUOUS) < 0))
         return NULL;
@@ -170,14 +170,14 @@ static PyObject *kernel_normalise_column(PyObject *module, PyObject *args) {
         nulls[i] = !text;
         size_t limit = length < (size_t)capacity ? length : (size_t)capacity;
         limit = 4 * limit + 16 < (size_t)capacity ? 4 * limit + 16 : (size_t)capacity;
-        if (normaliser > BK_NORMALISE_TEXT) limit = (size_t)capacity; /* fields of their own */
+        if (normalizer > BK_NORMALIZE_TEXT) limit = (size_t)capacity; /* fields of their own */
         if (used + limit + BK_PADDING > room) {
             uint8_t *grown = realloc(data, room = 2 * room + limit + BK_PADDING);
             failed = !grown;
             data = grown ? grown : data;
         }
         if (text && !failed)
-            used += bk_normalise((bk_normaliser)normaliser, text, length, data + used, limit);
+            used += bk_normalize((bk_normalizer)normalizer, text, length, data + used, limit);
     }
     Py_END_ALLOW_THREADS
     PyObject *result = NULL;
@@ -239,8 +239,8 @@ static PyObject *kernel_simd_select(PyObject *module, PyObject *name) {
 }
 
 static PyMethodDef kernel_methods[] = {
-    {"normalise", kernel_normalise, METH_VARARGS, NULL},
-    {"normalise_column", kernel_normalise_column, METH_VARARGS, NULL},
+    {"normalize", kernel_normalize, METH_VARARGS, NULL},
+    {"normalize_column", kernel_normalize_column, METH_VARARGS, NULL},
     {"ngram_rows", kernel_ngram_rows, METH_VARARGS, NULL},
     {"split_stream", kernel_split_stream, METH_O, NULL},
     {"column_length", kernel_column_length, METH_O, NULL},

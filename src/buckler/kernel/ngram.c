@@ -34,8 +34,8 @@ const char *bk_shape_problem(uint32_t min_order, uint32_t max_order, uint32_t ta
 const char *bk_ngram_check(const bk_ngram *m) {
     if (!m->table || !m->bias) return "table and bias are needed";
     if (m->max_bytes < 1 || m->max_bytes > BK_MAX_TEXT_BYTES) return "max_bytes must be 1 to 1048576";
-    if ((uint32_t)m->normaliser > BK_LAST_NORMALISER)
-        return "unknown normaliser";
+    if ((uint32_t)m->normalizer > BK_LAST_NORMALIZER)
+        return "unknown normalizer";
     if (!(m->scale > 0) || m->scale > 1e6f) return "scale must be a positive number";
     return bk_shape_problem(m->min_order, m->max_order, m->table_bits, m->width, m->n_outputs,
                          m->head != NULL);
@@ -54,7 +54,7 @@ size_t bk_ngram_scratch_bytes(const bk_ngram *m) {
 void bk_ngram_prepare(const bk_ngram *m, const uint8_t *text, size_t length, void *scratch) {
     uint8_t *framed = scratch_bytes(scratch);
     field_borders borders;
-    length = bk_normalise_fields(m->normaliser, text, length, framed + 1, m->max_bytes, &borders);
+    length = bk_normalize_fields(m->normalizer, text, length, framed + 1, m->max_bytes, &borders);
     *(framed_text *)scratch = frame(framed, length, &borders);
 }
 

@@ -14,7 +14,7 @@
 enum { BLOCK = 256, ROW_STEP = 16 };
 #define FIELD_SEED 0x85EBCA77u /* field f of a text starts from (f + 1) * FIELD_SEED */
 
-/* A canonical text between separators, with BK_PADDING readable bytes behind it. */
+/* A normalized text between separators, with BK_PADDING readable bytes behind it. */
 typedef struct {
     const uint8_t *text;
     size_t length;

@@ -136,7 +136,7 @@ static size_t BK_PATH(list_rows)(uint32_t min_order, uint32_t max_order, uint32_
     return w;
 }
 
-/* AdaGrad for width 1, in blocks, so that roots and quotients vectorise. */
+/* AdaGrad for width 1, in blocks, so that roots and quotients vectorize. */
 static void BK_PATH(update_narrow)(const bk_ngram_trainer *t, const uint32_t *rows, size_t n,
                                    float gradient) {
     const float rate = t->learning_rate, l2 = t->l2;

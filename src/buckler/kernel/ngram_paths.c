@@ -81,12 +81,12 @@ int bk_simd_select(const char *name) {
 }
 
 void bk_ngram_rows(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
-                   const uint8_t *canonical, size_t length, uint8_t *framed, uint32_t *rows,
+                   const uint8_t *normalized, size_t length, uint8_t *framed, uint32_t *rows,
                    size_t stride) {
     uint32_t block[BK_MAX_ORDER][BLOCK];
     field_borders borders;
-    memcpy(framed + 1, canonical, length);
-    bk_find_borders(canonical, length, &borders);
+    memcpy(framed + 1, normalized, length);
+    bk_find_borders(normalized, length, &borders);
     framed_text f = frame(framed, length, &borders);
     length = f.length;
     for (size_t start = 0; start < length; start += BLOCK) {

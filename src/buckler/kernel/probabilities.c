@@ -5,7 +5,7 @@
 
 /*
  * e^x for x in [-700, 700], in double arithmetic written out so that no library's rounding is in a
- * score, and without a branch so that loops over it vectorise.
+ * score, and without a branch so that loops over it vectorize.
  */
 static inline double exp_fixed(double x) {
     double n = x * 1.4426950408889634;
@@ -52,12 +52,12 @@ void bk_activate(float *z, size_t n_rows, size_t n_outputs) {
     }
 }
 
-void bk_recalibrate(const bk_polygon *polygon, float *p, size_t count) {
-    const double *x = polygon->x, *y = polygon->y;
+void bk_recalibrate(const bk_curve *curve, float *p, size_t count) {
+    const double *x = curve->x, *y = curve->y;
     for (size_t i = 0; i < count; i++) {
         double at = (double)p[i];
         if (at != at) continue;
-        uint32_t k = 0, last = polygon->n - 2; /* the piece that it lies in, by halves */
+        uint32_t k = 0, last = curve->n - 2; /* the piece that it lies in, by halves */
         for (uint32_t low = 0, high = last; low <= high && high != UINT32_MAX;) {
             uint32_t middle = low + (high - low) / 2;
             if (x[middle] <= at) k = middle, low = middle + 1;

@@ -1,4 +1,4 @@
-/* url-v2. The rules are written out in docs/normalisers.md. */
+/* url-v2. The rules are written out in docs/normalizers.md. */
 #include "url2.h"
 
 #include <string.h>
@@ -199,7 +199,7 @@ typedef struct {
     url_part parts[3]; /* host, path, query */
 } plain_url;
 
-static void take_apart(url_normaliser plain, const uint8_t *text, size_t length, plain_url *url) {
+static void take_apart(url_normalizer plain, const uint8_t *text, size_t length, plain_url *url) {
     length = plain(text, length, url->bytes, URL2_INPUT_BYTES);
     for (size_t n = 0; n < 3; n++) url->parts[n] = (url_part){url->bytes + length, 0};
     url->parts[0].bytes = url->bytes;
@@ -211,7 +211,7 @@ static void take_apart(url_normaliser plain, const uint8_t *text, size_t length,
 }
 
 /* Replaces a wrapper by where it leads; the wrapper's host is kept in `outer`. 1 if it was one. */
-static int unwrap(url_normaliser plain, plain_url *url, byte_sink *outer) {
+static int unwrap(url_normalizer plain, plain_url *url, byte_sink *outer) {
     uint8_t inner[URL2_INPUT_BYTES];
     const url_part *parts = url->parts;
     if (!is_wrapper(parts[0], parts[1])) return 0;
@@ -233,7 +233,7 @@ static int unwrap(url_normaliser plain, plain_url *url, byte_sink *outer) {
     return 1;
 }
 
-size_t bk_normalise_url2(url_normaliser plain, const uint8_t *text, size_t length, uint8_t *out,
+size_t bk_normalize_url2(url_normalizer plain, const uint8_t *text, size_t length, uint8_t *out,
                          size_t capacity) {
     uint8_t clean[URL2_INPUT_BYTES], host_bytes[HOST_BYTES + 32], query_bytes[URL2_INPUT_BYTES];
     uint8_t outer_bytes[URL2_TARGET_BYTES];

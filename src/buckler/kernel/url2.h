@@ -11,7 +11,7 @@ typedef struct {
     size_t length;
 } url_part;
 
-/* What was noticed while the URL was made canonical; a bit each. */
+/* What was noticed while the URL was made normalized; a bit each. */
 enum {
     URL_ADDRESS = 1,   /* the host is an address in digits */
     URL_PORT = 2,      /* a port that is not the usual one */
@@ -22,12 +22,12 @@ enum {
     URL_TRACKED = 64   /* tracking parameters were dropped */
 };
 
-/* Appends marks and shape of a canonical URL, as words of up to four letters. */
+/* Appends marks and shape of a normalized URL, as words of up to four letters. */
 void bk_url_structure(byte_sink *out, url_part host, url_part path, url_part query, uint32_t marks);
 
 /* `plain` is url-v1: its result is taken apart and put together anew. */
-typedef size_t (*url_normaliser)(const uint8_t *text, size_t length, uint8_t *out, size_t capacity);
-size_t bk_normalise_url2(url_normaliser plain, const uint8_t *text, size_t length, uint8_t *out,
+typedef size_t (*url_normalizer)(const uint8_t *text, size_t length, uint8_t *out, size_t capacity);
+size_t bk_normalize_url2(url_normalizer plain, const uint8_t *text, size_t length, uint8_t *out,
                          size_t capacity);
 
 #endif

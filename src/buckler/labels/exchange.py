@@ -1,4 +1,4 @@
-"""Opinions to and from files."""
+"""Annotations to and from files."""
 
 import json
 import time
@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from buckler.dataset.dataset import Events, collect_events
 from buckler.errors import InputError, OutputError
-from buckler.events import Events, Quarantine, collect_events
-from buckler.labels.opinion import Labeler, OpinionBatch
+from buckler.labels.annotation import AnnotationBatch, Annotator
 from buckler.labels.store import LabelStore
+from buckler.readers.quarantine import Quarantine
 from buckler.tasks import Task
 
 
@@ -20,7 +21,7 @@ def import_labels(
     store: LabelStore,
     paths: list[Path],
     task: Task,
-    labeler: Labeler,
+    annotator: Annotator,
     *,
     confidence: float = 1.0,
     text_column: str | None = None,
@@ -30,7 +31,7 @@ def import_labels(
     quarantine: Quarantine | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> tuple[int, int]:
-    """Take labelled rows over as one labeler's opinions; return (rows read, new opinions).
+    """Take labeled rows over as one annotator's annotations; return (rows read, new annotations).
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def import_labels(
         on_progress=on_progress,
     )
     if probability_column is not None:
-        probabilities = _bad_probabilities(events, task, probability_column)
+        probabilities = _positive_probabilities(events, task, probability_column)
     else:
         rows = np.flatnonzero(events.labels >= 0)
         if not len(rows):
@@ -73,7 +74,7 @@ def import_labels(
         store.add_events(ids, events.table.column("text").to_pylist())
     added = store.add_arrays(
         task,
-        labeler,
+        annotator,
         ids,
         probabilities.astype(np.float32),
         confidence=[confidence] * len(ids),
@@ -82,24 +83,24 @@ def import_labels(
     return len(events), added
 
 
-def _bad_probabilities(
+def _positive_probabilities(
     events: Events, task: Task, column: str
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
-    if len(task.classes) != 2 or len(task.bad) != 1:
+    if len(task.classes) != 2 or len(task.positive) != 1:
         raise InputError("a probability column needs a task with two classes, one of them bad")
     if column not in events.table.column_names:
         raise InputError(f"no column named {column}")
     values = np.array([float(v) for v in events.column(column)])
     if not ((values >= 0) & (values <= 1)).all():
         raise InputError(f"column {column} must hold probabilities, 0 to 1")
-    bad = task.class_names.index(task.bad[0])
+    positive = task.class_names.index(task.positive[0])
     found = np.empty((len(values), 2))
-    found[:, bad], found[:, 1 - bad] = values, 1 - values
+    found[:, positive], found[:, 1 - positive] = values, 1 - values
     return found
 
 
-def export_opinions(store: LabelStore, task: Task, target: Path) -> int:
-    """Write all opinions of a task to ``.parquet`` or ``.jsonl``; return how many.
+def export_annotations(store: LabelStore, task: Task, target: Path) -> int:
+    """Write all annotations of a task to ``.parquet`` or ``.jsonl``; return how many.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def _schema(task: Task) -> pa.Schema:
     return pa.schema(
         [
             ("event_id", pa.string()),
-            ("labeler", pa.string()),
+            ("annotator", pa.string()),
             ("version", pa.string()),
             ("kind", pa.string()),
             ("label", pa.string()),
@@ -151,15 +152,15 @@ def _schema(task: Task) -> pa.Schema:
 
 
 def _tables(store: LabelStore, task: Task) -> Iterator[pa.Table]:
-    labelers = store.labelers()
-    for batch in store.opinions(task):
-        yield _table(batch, labelers, store.texts(set(batch.event_ids)), task)
+    annotators = store.annotators()
+    for batch in store.annotations(task):
+        yield _table(batch, annotators, store.texts(set(batch.event_ids)), task)
 
 
 def _table(
-    batch: OpinionBatch, labelers: dict[int, Labeler], texts: dict[bytes, bytes], task: Task
+    batch: AnnotationBatch, annotators: dict[int, Annotator], texts: dict[bytes, bytes], task: Task
 ) -> pa.Table:
-    said = [labelers[int(k)] for k in batch.labelers]
+    said = [annotators[int(k)] for k in batch.annotators]
     names = task.class_names
     return pa.table(
         [

@@ -1,6 +1,6 @@
-"""What asking a teacher cost, what came to nothing, and what was noticed: beside the opinions.
+"""What asking a teacher cost, what came to nothing, and what was noticed: beside the annotations.
 
-Written in the same transaction as the opinions of a call, so that money and opinions agree after
+Written in the same transaction as the annotations of a call, so that money and annotations agree after
 any crash.
 """
 
@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import func, select
 
-from buckler.labels.opinion import Labeler
+from buckler.labels.annotation import Annotator
 from buckler.labels.rows import IDS_A_QUERY
 from buckler.labels.schema import (
+    ANNOTATORS,
     CALLS,
     DRAFTS,
     FLAGS,
-    LABELERS,
     REDACTIONS,
     REJECTS,
     SUBMISSIONS,
@@ -33,7 +33,7 @@ class Call:
 
     Attributes
     ----------
-    events, opinions
+    events, annotations
         How many were asked about, how many usable answers came.
     input_tokens, output_tokens
         As the server counted them.
@@ -42,7 +42,7 @@ class Call:
     """
 
     events: int
-    opinions: int
+    annotations: int
     input_tokens: int
     output_tokens: int
     cost_usd: float
@@ -71,18 +71,18 @@ class Submission:
 
 
 class Ledger:
-    """The books of one task and labeler in a label store."""
+    """The books of one task and annotator in a label store."""
 
-    def __init__(self, store: LabelStore, task: Task, labeler: Labeler) -> None:
-        self._store, self._task, self._labeler = store, task, labeler
+    def __init__(self, store: LabelStore, task: Task, annotator: Annotator) -> None:
+        self._store, self._task, self._annotator = store, task, annotator
 
     def record_calls(self, calls: Iterable[Call]) -> None:
         """Enter what calls cost."""
         now = int(time.time())
         with self._store.writing() as connection:
-            task_id, labeler_id = self._store.keys(connection, self._task, self._labeler)
+            task_id, annotator_id = self._store.keys(connection, self._task, self._annotator)
             rows = [
-                {**asdict(call), "task_id": task_id, "labeler_id": labeler_id, "created_s": now}
+                {**asdict(call), "task_id": task_id, "annotator_id": annotator_id, "created_s": now}
                 for call in calls
             ]
             if rows:
@@ -92,12 +92,12 @@ class Ledger:
         """Enter (event id, reason) of answers that say nothing usable."""
         now = int(time.time())
         with self._store.writing() as connection:
-            task_id, labeler_id = self._store.keys(connection, self._task, self._labeler)
+            task_id, annotator_id = self._store.keys(connection, self._task, self._annotator)
             rows = [
                 {
                     "event_id": event_id,
                     "task_id": task_id,
-                    "labeler_id": labeler_id,
+                    "annotator_id": annotator_id,
                     "reason": reason[:200],
                     "created_s": now,
                 }
@@ -111,12 +111,12 @@ class Ledger:
         query = (
             select(REJECTS.c.event_id)
             .join(TASKS, TASKS.c.id == REJECTS.c.task_id)
-            .join(LABELERS, LABELERS.c.id == REJECTS.c.labeler_id)
+            .join(ANNOTATORS, ANNOTATORS.c.id == REJECTS.c.annotator_id)
             .where(
                 TASKS.c.name == self._task.name,
                 TASKS.c.classes == json.dumps(self._task.class_names),
-                LABELERS.c.name == self._labeler.name,
-                LABELERS.c.version == self._labeler.version,
+                ANNOTATORS.c.name == self._annotator.name,
+                ANNOTATORS.c.version == self._annotator.version,
             )
             .group_by(REJECTS.c.event_id)
             .having(func.count() >= at_least)
@@ -128,12 +128,12 @@ class Ledger:
         """Enter what was written to each order; what stands there already stays."""
         now = int(time.time())
         with self._store.writing() as connection:
-            task_id, labeler_id = self._store.keys(connection, self._task, self._labeler)
+            task_id, annotator_id = self._store.keys(connection, self._task, self._annotator)
             rows = [
                 {
                     "order_id": order_id,
                     "task_id": task_id,
-                    "labeler_id": labeler_id,
+                    "annotator_id": annotator_id,
                     "content": json.dumps(texts),
                     "created_s": now,
                 }
@@ -143,15 +143,15 @@ class Ledger:
                 connection.execute(self._store.insert(DRAFTS), rows)
 
     def drafts(self) -> dict[bytes, list[str]]:
-        """Return what this labeler has written to each order."""
+        """Return what this annotator has written to each order."""
         query = (
             select(DRAFTS.c.order_id, DRAFTS.c.content)
             .join(TASKS, TASKS.c.id == DRAFTS.c.task_id)
-            .join(LABELERS, LABELERS.c.id == DRAFTS.c.labeler_id)
+            .join(ANNOTATORS, ANNOTATORS.c.id == DRAFTS.c.annotator_id)
             .where(
                 TASKS.c.name == self._task.name,
-                LABELERS.c.name == self._labeler.name,
-                LABELERS.c.version == self._labeler.version,
+                ANNOTATORS.c.name == self._annotator.name,
+                ANNOTATORS.c.version == self._annotator.version,
             )
         )
         with self._store.reading() as connection:
@@ -164,23 +164,23 @@ class Ledger:
         query = (
             select(
                 func.sum(CALLS.c.events),
-                func.sum(CALLS.c.opinions),
+                func.sum(CALLS.c.annotations),
                 func.sum(CALLS.c.input_tokens),
                 func.sum(CALLS.c.output_tokens),
                 func.sum(CALLS.c.cost_usd),
             )
             .join(TASKS, TASKS.c.id == CALLS.c.task_id)
-            .join(LABELERS, LABELERS.c.id == CALLS.c.labeler_id)
+            .join(ANNOTATORS, ANNOTATORS.c.id == CALLS.c.annotator_id)
             .where(
                 TASKS.c.name == self._task.name,
-                LABELERS.c.name == self._labeler.name,
-                LABELERS.c.version == self._labeler.version,
+                ANNOTATORS.c.name == self._annotator.name,
+                ANNOTATORS.c.version == self._annotator.version,
             )
         )
         with self._store.reading() as connection:
             row = connection.execute(query).one()
-        events, opinions, read, written = (int(value or 0) for value in row[:4])
-        return Call(events, opinions, read, written, float(row[4] or 0))
+        events, annotations, read, written = (int(value or 0) for value in row[:4])
+        return Call(events, annotations, read, written, float(row[4] or 0))
 
     # --- batches that a provider works on --------------------------------------------------------
 
@@ -188,12 +188,12 @@ class Ledger:
         """Note that a batch is about to be handed in; return its number."""
         content = {name: [i.hex() for i in ids] for name, ids in requests.items()}
         with self._store.writing() as connection:
-            task_id, labeler_id = self._store.keys(connection, self._task, self._labeler)
+            task_id, annotator_id = self._store.keys(connection, self._task, self._annotator)
             result = connection.execute(
                 SUBMISSIONS.insert().returning(SUBMISSIONS.c.id),
                 {
                     "task_id": task_id,
-                    "labeler_id": labeler_id,
+                    "annotator_id": annotator_id,
                     "content": json.dumps(content),
                     "provider_id": None,
                     "collected": 0,
@@ -215,12 +215,12 @@ class Ledger:
         query = (
             select(SUBMISSIONS)
             .join(TASKS, TASKS.c.id == SUBMISSIONS.c.task_id)
-            .join(LABELERS, LABELERS.c.id == SUBMISSIONS.c.labeler_id)
+            .join(ANNOTATORS, ANNOTATORS.c.id == SUBMISSIONS.c.annotator_id)
             .where(
                 SUBMISSIONS.c.collected == 0,
                 TASKS.c.name == self._task.name,
-                LABELERS.c.name == self._labeler.name,
-                LABELERS.c.version == self._labeler.version,
+                ANNOTATORS.c.name == self._annotator.name,
+                ANNOTATORS.c.version == self._annotator.version,
             )
             .order_by(SUBMISSIONS.c.id)
         )

@@ -1,4 +1,4 @@
-"""From many opinions to one training target an event; a human's verdict wins."""
+"""From many annotations to one training target an event; a human's verdict wins."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from buckler.labels.opinion import Labeler, OpinionBatch
+from buckler.labels.annotation import AnnotationBatch, Annotator
 
 Floats = npt.NDArray[np.float64]
 _STEPS = 100
 _TOLERANCE = 1e-6
-# What is believed of a labeler before its verdicts are compared with those of others: as if so
+# What is believed of an annotator before its verdicts are compared with those of others: as if so
 # many of each class had been seen, this share of them right.
 _PRIOR_VERDICTS = 10.0
 _PRIOR_ACCURACY = 0.9
 
 
 class Merge(StrEnum):
-    """How opinions become a target.
+    """How annotations become a target.
 
     ``majority`` counts verdicts; ``mean`` averages probabilities, by confidence; ``dawid-skene``
-    estimates how each labeler errs, and weighs accordingly.
+    estimates how each annotator errs, and weighs accordingly.
     """
 
     MAJORITY = "majority"
@@ -40,27 +40,27 @@ class Targets:
         In the order of the rows.
     probabilities
         float64 [events, classes].
-    n_opinions
+    n_annotations
         int64: how many each rests on.
     human
         bool: where a human's verdict decided.
     confusion
-        Labeler id -> float64 [true class, verdict]: how it errs, by the estimate.
+        Annotator id -> float64 [true class, verdict]: how it errs, by the estimate.
     n_shared
-        Labeler id -> how many of its opinions could be compared with another's. With none,
+        Annotator id -> how many of its annotations could be compared with another's. With none,
         nothing is known of how it errs.
     """
 
     event_ids: list[bytes]
     probabilities: Floats
-    n_opinions: npt.NDArray[np.int64]
+    n_annotations: npt.NDArray[np.int64]
     human: npt.NDArray[np.bool_]
     confusion: dict[int, Floats]
     n_shared: dict[int, int]
 
     @property
     def accuracy(self) -> dict[int, float]:
-        """Estimated share of right verdicts of each labeler, classes weighed as they occur."""
+        """Estimated share of right verdicts of each annotator, classes weighed as they occur."""
         if not len(self.probabilities):
             return {}
         share = self.probabilities.mean(axis=0)
@@ -69,30 +69,30 @@ class Targets:
 
 @dataclass(frozen=True)
 class _Votes:
-    """All opinions, by event and labeler as numbers."""
+    """All annotations, by event and annotator as numbers."""
 
     event_ids: list[bytes]
     event: npt.NDArray[np.int64]
-    labeler: npt.NDArray[np.int64]
-    labeler_ids: list[int]
+    annotator: npt.NDArray[np.int64]
+    annotator_ids: list[int]
     probabilities: Floats
     confidence: Floats
     is_human: npt.NDArray[np.bool_]
 
 
-def merge_opinions(
-    batches: Iterable[OpinionBatch], labelers: dict[int, Labeler], method: Merge
+def merge_annotations(
+    batches: Iterable[AnnotationBatch], annotators: dict[int, Annotator], method: Merge
 ) -> Targets:
-    """Merge all opinions of a task.
+    """Merge all annotations of a task.
 
     Parameters
     ----------
     batches
-        From `LabelStore.opinions`.
-    labelers
-        From `LabelStore.labelers`.
+        From `LabelStore.annotations`.
+    annotators
+        From `LabelStore.annotators`.
     """
-    votes = _collect(batches, labelers)
+    votes = _collect(batches, annotators)
     n_events = len(votes.event_ids)
     n_classes = votes.probabilities.shape[1]
     if not n_events:
@@ -109,47 +109,47 @@ def merge_opinions(
         own = _only(votes, votes.is_human)
         human[own.event] = True
         merged[human] = _average(own, n_events, n_classes, hard=False)[human]
-    n_shared = np.bincount(votes.labeler[shared], minlength=len(votes.labeler_ids))
+    n_shared = np.bincount(votes.annotator[shared], minlength=len(votes.annotator_ids))
     return Targets(
         votes.event_ids,
         merged,
         counts,
         human,
-        {key: confusion[k] for k, key in enumerate(votes.labeler_ids)},
-        {key: int(n_shared[k]) for k, key in enumerate(votes.labeler_ids)},
+        {key: confusion[k] for k, key in enumerate(votes.annotator_ids)},
+        {key: int(n_shared[k]) for k, key in enumerate(votes.annotator_ids)},
     )
 
 
-def _collect(batches: Iterable[OpinionBatch], labelers: dict[int, Labeler]) -> _Votes:
-    """Gather opinions; of a labeler's several revisions for an event the last one counts."""
+def _collect(batches: Iterable[AnnotationBatch], annotators: dict[int, Annotator]) -> _Votes:
+    """Gather annotations; of an annotator's several revisions for an event the last one counts."""
     last: dict[tuple[bytes, int], tuple[npt.NDArray[np.float32], float]] = {}
     for batch in batches:
         for i, event_id in enumerate(batch.event_ids):
             said = (batch.probabilities[i], float(batch.confidence[i]))
-            last[event_id, int(batch.labelers[i])] = said
+            last[event_id, int(batch.annotators[i])] = said
     index: dict[bytes, int] = {}
     rows: list[tuple[int, int]] = []
     probabilities: list[npt.NDArray[np.float32]] = []
     confidence: list[float] = []
-    for (event_id, labeler_id), (said_p, sure) in last.items():
-        if sure == 0 and labelers[labeler_id].kind == "human":
+    for (event_id, annotator_id), (said_p, sure) in last.items():
+        if sure == 0 and annotators[annotator_id].kind == "human":
             continue  # withdrawn
-        rows.append((index.setdefault(event_id, len(index)), labeler_id))
+        rows.append((index.setdefault(event_id, len(index)), annotator_id))
         probabilities.append(said_p)
         confidence.append(sure)
-    ids = sorted({labeler for _, labeler in rows})
-    number = {labeler: k for k, labeler in enumerate(ids)}
-    labeler = np.array([number[k] for _, k in rows], np.int64)
-    human = np.array([labelers[k].kind == "human" for k in ids], bool)
+    ids = sorted({annotator for _, annotator in rows})
+    number = {annotator: k for k, annotator in enumerate(ids)}
+    annotator = np.array([number[k] for _, k in rows], np.int64)
+    human = np.array([annotators[k].kind == "human" for k in ids], bool)
     stacked = np.array(probabilities, np.float64) if rows else np.zeros((0, 2))
     return _Votes(
         list(index),
         np.array([e for e, _ in rows], np.int64),
-        labeler,
+        annotator,
         ids,
         stacked,
         np.array(confidence, np.float64),
-        human[labeler] if len(rows) else np.zeros(0, bool),
+        human[annotator] if len(rows) else np.zeros(0, bool),
     )
 
 
@@ -157,8 +157,8 @@ def _only(votes: _Votes, rows: npt.NDArray[np.bool_]) -> _Votes:
     return _Votes(
         votes.event_ids,
         votes.event[rows],
-        votes.labeler[rows],
-        votes.labeler_ids,
+        votes.annotator[rows],
+        votes.annotator_ids,
         votes.probabilities[rows],
         votes.confidence[rows],
         votes.is_human[rows],
@@ -176,23 +176,23 @@ def _average(votes: _Votes, n_events: int, n_classes: int, *, hard: bool) -> Flo
 
 
 def _confusion(votes: _Votes, truth: Floats) -> Floats:
-    """[labeler, true class, verdict], smoothed by what is believed before."""
+    """[annotator, true class, verdict], smoothed by what is believed before."""
     n_classes = truth.shape[1]
     prior = np.full((n_classes, n_classes), (1 - _PRIOR_ACCURACY) / (n_classes - 1))
     np.fill_diagonal(prior, _PRIOR_ACCURACY)
-    counts = np.tile(prior * _PRIOR_VERDICTS, (len(votes.labeler_ids), 1, 1))
+    counts = np.tile(prior * _PRIOR_VERDICTS, (len(votes.annotator_ids), 1, 1))
     for verdict in range(n_classes):
         share = truth[votes.event] * votes.probabilities[:, verdict : verdict + 1]
-        np.add.at(counts[:, :, verdict], votes.labeler, share)
+        np.add.at(counts[:, :, verdict], votes.annotator, share)
     return np.asarray(counts / counts.sum(axis=2, keepdims=True))
 
 
 def _dawid_skene(
     votes: _Votes, shared: npt.NDArray[np.bool_], n_events: int, n_classes: int
 ) -> tuple[Floats, Floats]:
-    """Expectation-maximisation of Dawid and Skene (1979), verdicts as probabilities.
+    """Expectation-maximization of Dawid and Skene (1979), verdicts as probabilities.
 
-    An opinion that gives a class probability p counts as p of a verdict for it. How a labeler errs
+    An annotation that gives a class probability p counts as p of a verdict for it. How an annotator errs
     is learned only from events that another judged too: from the rest it would be free to drift.
     """
     compared = _only(votes, shared)
@@ -203,7 +203,7 @@ def _dawid_skene(
         log_truth = np.tile(np.log(prior / prior.sum()), (n_events, 1))
         log_confusion = np.log(confusion)
         for true_class in range(n_classes):
-            said = (votes.probabilities * log_confusion[votes.labeler, true_class]).sum(axis=1)
+            said = (votes.probabilities * log_confusion[votes.annotator, true_class]).sum(axis=1)
             np.add.at(log_truth[:, true_class], votes.event, said)
         log_truth -= log_truth.max(axis=1, keepdims=True)
         new = np.exp(log_truth)

@@ -1,4 +1,4 @@
-"""Between opinions as arrays and rows of the table."""
+"""Between annotations as arrays and rows of the table."""
 
 import json
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ import numpy.typing as npt
 from sqlalchemy import Connection, select
 
 from buckler.errors import InputError
-from buckler.labels.opinion import Labeler, OpinionBatch
-from buckler.labels.schema import LABELERS, OPINIONS, TASKS
+from buckler.labels.annotation import AnnotationBatch, Annotator
+from buckler.labels.schema import ANNOTATIONS, ANNOTATORS, TASKS
 from buckler.tasks import Task
 
 IDS_A_QUERY = 500
@@ -19,7 +19,7 @@ IDS_A_QUERY = 500
 def check_arrays(
     task: Task, event_ids: Sequence[bytes], probabilities: npt.NDArray[np.float32]
 ) -> None:
-    """Raise InputError unless these are sound opinions of the task."""
+    """Raise InputError unless these are sound annotations of the task."""
     n_classes = len(task.classes)
     if probabilities.shape != (len(event_ids), n_classes):
         raise InputError(
@@ -30,7 +30,7 @@ def check_arrays(
     sound &= np.abs(probabilities.sum(axis=1) - 1) < 1e-3
     if not sound.all():
         row = int(np.flatnonzero(~sound)[0])
-        raise InputError(f"opinion {row + 1}: probabilities must be positive and add up to 1")
+        raise InputError(f"annotation {row + 1}: probabilities must be positive and add up to 1")
     if any(len(i) != 16 for i in event_ids):
         raise InputError("an event id has 16 bytes")
 
@@ -39,7 +39,7 @@ Row = tuple[bytes, bytes, int, float, str | None, float, int]
 
 
 def new_verdicts(
-    connection: Connection, task_id: int, labeler_id: int, batch: list[Row]
+    connection: Connection, task_id: int, annotator_id: int, batch: list[Row]
 ) -> tuple[list[Row], dict[bytes, int]]:
     """Leave out a human's verdicts that repeat the last one; number the others."""
     latest: dict[bytes, tuple[int, bytes, bool]] = {}
@@ -48,17 +48,17 @@ def new_verdicts(
     for start in range(0, len(ids), IDS_A_QUERY):
         query = (
             select(
-                OPINIONS.c.event_id,
-                OPINIONS.c.revision,
-                OPINIONS.c.probabilities,
-                OPINIONS.c.confidence,
+                ANNOTATIONS.c.event_id,
+                ANNOTATIONS.c.revision,
+                ANNOTATIONS.c.probabilities,
+                ANNOTATIONS.c.confidence,
             )
             .where(
-                OPINIONS.c.task_id == task_id,
-                OPINIONS.c.labeler_id == labeler_id,
-                OPINIONS.c.event_id.in_(ids[start : start + IDS_A_QUERY]),
+                ANNOTATIONS.c.task_id == task_id,
+                ANNOTATIONS.c.annotator_id == annotator_id,
+                ANNOTATIONS.c.event_id.in_(ids[start : start + IDS_A_QUERY]),
             )
-            .order_by(OPINIONS.c.revision)
+            .order_by(ANNOTATIONS.c.revision)
         )
         for found in connection.execute(query):
             said = bytes(found.probabilities), found.confidence == 0  # 0: withdrawn
@@ -72,12 +72,12 @@ def new_verdicts(
     return kept, revisions
 
 
-def as_batch(rows: Sequence[Any], n_classes: int) -> OpinionBatch:
+def as_batch(rows: Sequence[Any], n_classes: int) -> AnnotationBatch:
     """Turn rows of the table into arrays."""
     flat = np.frombuffer(b"".join(bytes(r.probabilities) for r in rows), "<f4")
-    return OpinionBatch(
+    return AnnotationBatch(
         [bytes(r.event_id) for r in rows],
-        np.array([r.labeler_id for r in rows], np.int64),
+        np.array([r.annotator_id for r in rows], np.int64),
         flat.reshape(-1, n_classes),
         np.array([r.confidence for r in rows], np.float64),
         np.array([r.cost_usd for r in rows], np.float64),
@@ -96,8 +96,8 @@ def task_query(task: Task) -> Any:
     return select(TASKS.c.id).where(TASKS.c.name == task.name, TASKS.c.classes == classes_of(task))
 
 
-def labeler_query(labeler: Labeler) -> Any:
-    """Return a query for the id of a labeler."""
-    return select(LABELERS.c.id).where(
-        LABELERS.c.name == labeler.name, LABELERS.c.version == labeler.version
+def annotator_query(annotator: Annotator) -> Any:
+    """Return a query for the id of an annotator."""
+    return select(ANNOTATORS.c.id).where(
+        ANNOTATORS.c.name == annotator.name, ANNOTATORS.c.version == annotator.version
     )

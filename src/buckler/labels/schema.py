@@ -34,8 +34,8 @@ TASKS = Table(
     UniqueConstraint("name", "classes"),
 )
 
-LABELERS = Table(
-    "labelers",
+ANNOTATORS = Table(
+    "annotators",
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False),
@@ -53,12 +53,12 @@ EVENTS = Table(
     Column("group_name", Text),
 )
 
-OPINIONS = Table(
-    "opinions",
+ANNOTATIONS = Table(
+    "annotations",
     METADATA,
     Column("event_id", LargeBinary(16), primary_key=True),
     Column("task_id", Integer, ForeignKey("tasks.id"), primary_key=True),
-    Column("labeler_id", Integer, ForeignKey("labelers.id"), primary_key=True),
+    Column("annotator_id", Integer, ForeignKey("annotators.id"), primary_key=True),
     Column("revision", Integer, primary_key=True),  # 0; higher when a human judges anew
     Column("probabilities", LargeBinary, nullable=False),  # float32, little-endian
     Column("label", Integer, nullable=False),
@@ -66,7 +66,7 @@ OPINIONS = Table(
     Column("rationale", Text),
     Column("cost_usd", Float, nullable=False),
     Column("created_s", BigInteger, nullable=False),
-    Index("opinions_by_labeler", "task_id", "labeler_id"),
+    Index("annotations_by_annotator", "task_id", "annotator_id"),
 )
 
 # What asking has cost: one row a call, answered or not.
@@ -75,9 +75,9 @@ CALLS = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("task_id", Integer, ForeignKey("tasks.id"), nullable=False),
-    Column("labeler_id", Integer, ForeignKey("labelers.id"), nullable=False),
+    Column("annotator_id", Integer, ForeignKey("annotators.id"), nullable=False),
     Column("events", Integer, nullable=False),
-    Column("opinions", Integer, nullable=False),
+    Column("annotations", Integer, nullable=False),
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
     Column("cost_usd", Float, nullable=False),
@@ -91,10 +91,10 @@ REJECTS = Table(
     Column("id", Integer, primary_key=True),
     Column("event_id", LargeBinary(16), nullable=False),
     Column("task_id", Integer, ForeignKey("tasks.id"), nullable=False),
-    Column("labeler_id", Integer, ForeignKey("labelers.id"), nullable=False),
+    Column("annotator_id", Integer, ForeignKey("annotators.id"), nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_s", BigInteger, nullable=False),
-    Index("rejects_by_event", "event_id", "task_id", "labeler_id"),
+    Index("rejects_by_event", "event_id", "task_id", "annotator_id"),
 )
 
 FLAGS = Table(
@@ -121,7 +121,7 @@ SUBMISSIONS = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("task_id", Integer, ForeignKey("tasks.id"), nullable=False),
-    Column("labeler_id", Integer, ForeignKey("labelers.id"), nullable=False),
+    Column("annotator_id", Integer, ForeignKey("annotators.id"), nullable=False),
     Column("content", Text, nullable=False),  # JSON: which events each request asks about
     Column("provider_id", Text),  # null until the provider has confirmed it
     Column("collected", Integer, nullable=False),
@@ -135,14 +135,14 @@ DRAFTS = Table(
     METADATA,
     Column("order_id", LargeBinary(16), primary_key=True),
     Column("task_id", Integer, ForeignKey("tasks.id"), primary_key=True),
-    Column("labeler_id", Integer, ForeignKey("labelers.id"), primary_key=True),
+    Column("annotator_id", Integer, ForeignKey("annotators.id"), primary_key=True),
     Column("content", Text, nullable=False),  # JSON array
     Column("created_s", BigInteger, nullable=False),
 )
 
 
 def _create(connection: Connection) -> None:
-    METADATA.create_all(connection, tables=[TASKS, LABELERS, EVENTS, OPINIONS])
+    METADATA.create_all(connection, tables=[TASKS, ANNOTATORS, EVENTS, ANNOTATIONS])
 
 
 def forbid_changes(connection: Connection, table: str, function: str) -> None:
@@ -177,7 +177,7 @@ def forbid_changes(connection: Connection, table: str, function: str) -> None:
 
 
 def _forbid_changes(connection: Connection) -> None:
-    forbid_changes(connection, "opinions", "buckler_forbid")
+    forbid_changes(connection, "annotations", "buckler_forbid")
 
 
 def _add_ledger(connection: Connection) -> None:

@@ -1,7 +1,7 @@
-"""The label store: append-only opinions in SQLite or PostgreSQL.
+"""The label store: append-only annotations in SQLite or PostgreSQL.
 
 It is also the cache of every paid call and the point where an interrupted one goes on: what a
-labeler has said of an event in one version is stored once, and asked for first.
+annotator has said of an event in one version is stored once, and asked for first.
 """
 
 import json
@@ -22,18 +22,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from buckler.errors import InputError, MissingExtraError, OutputError
-from buckler.labels.opinion import Labeler, Opinion, OpinionBatch, StoredEvent
+from buckler.labels.annotation import Annotation, AnnotationBatch, Annotator, StoredEvent
 from buckler.labels.rows import (
     IDS_A_QUERY,
     Row,
+    annotator_query,
     as_batch,
     check_arrays,
     classes_of,
-    labeler_query,
     new_verdicts,
     task_query,
 )
-from buckler.labels.schema import EVENTS, LABELERS, OPINIONS, TASKS, migrate
+from buckler.labels.schema import ANNOTATIONS, ANNOTATORS, EVENTS, TASKS, migrate
 from buckler.tasks import Task
 
 BATCH_ROWS = 10_000
@@ -65,7 +65,7 @@ class LabelStore:
         self._open = threading.local()
         try:
             self._engine = _engine(url)
-            self._insert_sql = str(self.insert(OPINIONS).compile(dialect=self._engine.dialect))
+            self._insert_sql = str(self.insert(ANNOTATIONS).compile(dialect=self._engine.dialect))
             with self.writing() as connection:
                 migrate(connection)
         except ModuleNotFoundError:
@@ -95,17 +95,19 @@ class LabelStore:
 
     # --- writing ------------------------------------------------------------------------------
 
-    def add(self, task: Task, labeler: Labeler, opinions: Iterable[Opinion]) -> int:
-        """Store opinions; return how many were new. See `add_arrays`."""
+    def add(self, task: Task, annotator: Annotator, annotations: Iterable[Annotation]) -> int:
+        """Store annotations; return how many were new. See `add_arrays`."""
         added = 0
-        iterator = iter(opinions)
+        iterator = iter(annotations)
         while batch := list(islice(iterator, BATCH_ROWS)):
             n_classes = len(batch[0].probabilities)
             if any(len(o.probabilities) != n_classes for o in batch):
-                raise InputError("opinions of one task must have the same number of probabilities")
+                raise InputError(
+                    "annotations of one task must have the same number of probabilities"
+                )
             added += self.add_arrays(
                 task,
-                labeler,
+                annotator,
                 [o.event_id for o in batch],
                 np.array([o.probabilities for o in batch], np.float32),
                 confidence=[o.confidence for o in batch],
@@ -118,7 +120,7 @@ class LabelStore:
     def add_arrays(
         self,
         task: Task,
-        labeler: Labeler,
+        annotator: Annotator,
         event_ids: Sequence[bytes],
         probabilities: npt.NDArray[np.float32],
         *,
@@ -127,9 +129,9 @@ class LabelStore:
         cost_usd: Sequence[float] | None = None,
         created_s: Sequence[int] | None = None,
     ) -> int:
-        """Store many opinions; return how many were new.
+        """Store many annotations; return how many were new.
 
-        What the labeler has already said of an event stays as it is; a human's new verdict is
+        What the annotator has already said of an event stays as it is; a human's new verdict is
         stored beside the old one. Each 10,000 are one transaction: after a crash, whole batches
         are there or not.
 
@@ -145,7 +147,7 @@ class LabelStore:
         Raises
         ------
         InputError
-            If an opinion is not sound, or does not fit the task.
+            If an annotation is not sound, or does not fit the task.
         OutputError
             If the database cannot be written.
         """
@@ -169,24 +171,24 @@ class LabelStore:
                 )
             )
             with self.writing() as connection:
-                keys = self.keys(connection, task, labeler)
+                keys = self.keys(connection, task, annotator)
                 revisions: dict[bytes, int] = {}
-                if labeler.kind == "human":
+                if annotator.kind == "human":
                     batch, revisions = new_verdicts(connection, *keys, batch)
                 full = [(r[0], *keys, revisions.get(r[0], 0), *r[1:]) for r in batch]
-                added += self._insert_opinions(connection, full) if full else 0
+                added += self._insert_annotations(connection, full) if full else 0
         return added
 
-    def _insert_opinions(self, connection: Connection, rows: list[tuple[Any, ...]]) -> int:
+    def _insert_annotations(self, connection: Connection, rows: list[tuple[Any, ...]]) -> int:
         if self._engine.dialect.name == "sqlite":
             return connection.exec_driver_sql(self._insert_sql, rows).rowcount
         added = 0  # many rows a statement: each statement is a journey to the server
-        names = OPINIONS.c.keys()
+        names = ANNOTATIONS.c.keys()
         for start in range(0, len(rows), _ROWS_A_STATEMENT):
             part = [
                 dict(zip(names, r, strict=True)) for r in rows[start : start + _ROWS_A_STATEMENT]
             ]
-            added += connection.execute(self.insert(OPINIONS).values(part)).rowcount
+            added += connection.execute(self.insert(ANNOTATIONS).values(part)).rowcount
         return added
 
     def add_events(
@@ -206,45 +208,45 @@ class LabelStore:
 
     # --- reading ------------------------------------------------------------------------------
 
-    def known(self, task: Task, labeler: Labeler, ids: Iterable[bytes]) -> set[bytes]:
-        """Return which of these events the labeler has already judged: they need no call."""
+    def known(self, task: Task, annotator: Annotator, ids: Iterable[bytes]) -> set[bytes]:
+        """Return which of these events the annotator has already judged: they need no call."""
         found: set[bytes] = set()
         iterator = iter(ids)
         with self.reading() as connection:
             task_id = connection.scalar(task_query(task))
-            labeler_id = connection.scalar(labeler_query(labeler))
-            if task_id is None or labeler_id is None:
+            annotator_id = connection.scalar(annotator_query(annotator))
+            if task_id is None or annotator_id is None:
                 return found
             while part := list(islice(iterator, IDS_A_QUERY)):
-                query = select(OPINIONS.c.event_id).where(
-                    OPINIONS.c.task_id == task_id,
-                    OPINIONS.c.labeler_id == labeler_id,
-                    OPINIONS.c.event_id.in_(part),
+                query = select(ANNOTATIONS.c.event_id).where(
+                    ANNOTATIONS.c.task_id == task_id,
+                    ANNOTATIONS.c.annotator_id == annotator_id,
+                    ANNOTATIONS.c.event_id.in_(part),
                 )
                 found.update(bytes(i) for i in connection.scalars(query))
         return found
 
-    def labelers(self) -> dict[int, Labeler]:
-        """Return every labeler by its id."""
+    def annotators(self) -> dict[int, Annotator]:
+        """Return every annotator by its id."""
         with self.reading() as connection:
-            rows = connection.execute(select(LABELERS)).all()
-        return {row.id: Labeler(row.name, row.version, row.kind) for row in rows}
+            rows = connection.execute(select(ANNOTATORS)).all()
+        return {row.id: Annotator(row.name, row.version, row.kind) for row in rows}
 
     def tasks(self) -> list[tuple[str, list[str]]]:
         """Return name and classes of every task that has been judged."""
         with self.reading() as connection:
             return [(r.name, json.loads(r.classes)) for r in connection.execute(select(TASKS))]
 
-    def opinions(self, task: Task, event_id: bytes | None = None) -> Iterator[OpinionBatch]:
-        """Yield all opinions of a task (of one event), by event, in constant memory."""
+    def annotations(self, task: Task, event_id: bytes | None = None) -> Iterator[AnnotationBatch]:
+        """Yield all annotations of a task (of one event), by event, in constant memory."""
         query = (
-            select(OPINIONS)
-            .join(TASKS, TASKS.c.id == OPINIONS.c.task_id)
+            select(ANNOTATIONS)
+            .join(TASKS, TASKS.c.id == ANNOTATIONS.c.task_id)
             .where(TASKS.c.name == task.name, TASKS.c.classes == classes_of(task))
-            .order_by(OPINIONS.c.event_id, OPINIONS.c.labeler_id, OPINIONS.c.revision)
+            .order_by(ANNOTATIONS.c.event_id, ANNOTATIONS.c.annotator_id, ANNOTATIONS.c.revision)
         )
         if event_id is not None:
-            query = query.where(OPINIONS.c.event_id == event_id)
+            query = query.where(ANNOTATIONS.c.event_id == event_id)
         with self.reading() as connection:
             result = connection.execution_options(yield_per=BATCH_ROWS).execute(query)
             for rows in result.partitions(BATCH_ROWS):
@@ -264,33 +266,33 @@ class LabelStore:
                     found[bytes(r.id)] = StoredEvent(bytes(r.text), r.group_name, r.source)
         return found
 
-    def counts(self) -> list[tuple[str, Labeler, int, float]]:
-        """Return (task, labeler, opinions, cost in USD) for each pair that has any."""
+    def counts(self) -> list[tuple[str, Annotator, int, float]]:
+        """Return (task, annotator, annotations, cost in USD) for each pair that has any."""
         query = (
             select(
                 TASKS.c.name,
-                LABELERS.c.name,
-                LABELERS.c.version,
-                LABELERS.c.kind,
+                ANNOTATORS.c.name,
+                ANNOTATORS.c.version,
+                ANNOTATORS.c.kind,
                 func.count(),
-                func.sum(OPINIONS.c.cost_usd),
+                func.sum(ANNOTATIONS.c.cost_usd),
             )
-            .select_from(OPINIONS)
-            .join(TASKS, TASKS.c.id == OPINIONS.c.task_id)
-            .join(LABELERS, LABELERS.c.id == OPINIONS.c.labeler_id)
-            .group_by(TASKS.c.name, LABELERS.c.name, LABELERS.c.version, LABELERS.c.kind)
-            .order_by(TASKS.c.name, LABELERS.c.name, LABELERS.c.version)
+            .select_from(ANNOTATIONS)
+            .join(TASKS, TASKS.c.id == ANNOTATIONS.c.task_id)
+            .join(ANNOTATORS, ANNOTATORS.c.id == ANNOTATIONS.c.annotator_id)
+            .group_by(TASKS.c.name, ANNOTATORS.c.name, ANNOTATORS.c.version, ANNOTATORS.c.kind)
+            .order_by(TASKS.c.name, ANNOTATORS.c.name, ANNOTATORS.c.version)
         )
         with self.reading() as connection:
             rows = connection.execute(query).all()
-        return [(r[0], Labeler(r[1], r[2], r[3]), int(r[4]), float(r[5] or 0)) for r in rows]
+        return [(r[0], Annotator(r[1], r[2], r[3]), int(r[4]), float(r[5] or 0)) for r in rows]
 
     def digest(self, task: Task) -> str:
-        """Return a hash of all opinions of a task: it changes with the first new one."""
+        """Return a hash of all annotations of a task: it changes with the first new one."""
         found = sha256()
-        for batch in self.opinions(task):
+        for batch in self.annotations(task):
             found.update(b"".join(batch.event_ids))
-            found.update(batch.labelers.tobytes() + batch.probabilities.tobytes())
+            found.update(batch.annotators.tobytes() + batch.probabilities.tobytes())
         return found.hexdigest()
 
     # --- the database -------------------------------------------------------------------------
@@ -326,9 +328,9 @@ class LabelStore:
         except SQLAlchemyError as error:
             raise InputError(f"{self.where}: {_first_line(error)}") from error
 
-    def keys(self, connection: Connection, task: Task, labeler: Labeler) -> tuple[int, int]:
-        """Return the ids of task and labeler, entering them where they are new."""
-        return self.task_id(connection, task), self._labeler_id(connection, labeler)
+    def keys(self, connection: Connection, task: Task, annotator: Annotator) -> tuple[int, int]:
+        """Return the ids of task and annotator, entering them where they are new."""
+        return self.task_id(connection, task), self._annotator_id(connection, annotator)
 
     def insert(self, table: Any) -> Any:
         """Return an insert that passes over rows whose key is there."""
@@ -341,18 +343,18 @@ class LabelStore:
         connection.execute(self.insert(TASKS), row)
         return int(connection.scalar(task_query(task)) or 0)
 
-    def _labeler_id(self, connection: Connection, labeler: Labeler) -> int:
-        row = {"name": labeler.name, "version": labeler.version, "kind": labeler.kind}
-        connection.execute(self.insert(LABELERS), row)
+    def _annotator_id(self, connection: Connection, annotator: Annotator) -> int:
+        row = {"name": annotator.name, "version": annotator.version, "kind": annotator.kind}
+        connection.execute(self.insert(ANNOTATORS), row)
         stored = connection.execute(
-            select(LABELERS).where(
-                LABELERS.c.name == labeler.name, LABELERS.c.version == labeler.version
+            select(ANNOTATORS).where(
+                ANNOTATORS.c.name == annotator.name, ANNOTATORS.c.version == annotator.version
             )
         ).one()
-        if stored.kind != labeler.kind:
+        if stored.kind != annotator.kind:
             raise InputError(
-                f"labeler {labeler.name!r} is already known as kind {stored.kind!r}, "
-                f"not {labeler.kind!r}"
+                f"annotator {annotator.name!r} is already known as kind {stored.kind!r}, "
+                f"not {annotator.kind!r}"
             )
         return int(stored.id)
 
@@ -380,7 +382,7 @@ def _engine(url: str) -> Engine:
         def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
             for pragma in (
                 "journal_mode=WAL",
-                "synchronous=FULL",  # an opinion that was paid for survives a power cut
+                "synchronous=FULL",  # an annotation that was paid for survives a power cut
                 "busy_timeout=30000",
                 "foreign_keys=ON",
             ):

@@ -13,12 +13,12 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from sqlalchemy import select, update
 
-from buckler.bundle.writer import write_whole
+from buckler.dataset.dataset import id_of_text
 from buckler.errors import InputError
-from buckler.events import Quarantine
-from buckler.events.collect import id_of_text
-from buckler.labels import Labeler
+from buckler.files import write_atomically
+from buckler.labels import Annotator
 from buckler.labels.rows import IDS_A_QUERY
+from buckler.readers.quarantine import Quarantine
 from buckler.review.queue import Item, Queue, as_item
 from buckler.review.schema import ITEMS, State
 from buckler.review.verdicts import MAX_NOTE
@@ -59,7 +59,7 @@ class Answer:
 def export_queue(queue: Queue, tool: Tool, target: Path, limit: int) -> int:
     """Write the items that wait, those of most value first; return how many.
 
-    Label Studio gets its tasks with our verdict as prediction, and beside it the labelling
+    Label Studio gets its tasks with our verdict as prediction, and beside it the labeling
     interface (``.xml``); Argilla records for ``Dataset.records.log``.
 
     Raises
@@ -81,14 +81,14 @@ def export_queue(queue: Queue, tool: Tool, target: Path, limit: int) -> int:
         form(item, queue.task.readable(texts.get(item.event_id, b""))[:_MAX_TEXT], queue.task)
         for item in items
     ]
-    write_whole(target, json.dumps(records, ensure_ascii=False, indent=1).encode())
+    write_atomically(target, json.dumps(records, ensure_ascii=False, indent=1).encode())
     if tool is Tool.LABEL_STUDIO:
-        write_whole(target.with_suffix(".xml"), labelling_interface(queue.task).encode())
+        write_atomically(target.with_suffix(".xml"), labeling_interface(queue.task).encode())
     return len(records)
 
 
 def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantine) -> int:
-    """Take what people said in another tool over as opinions; return how many are new.
+    """Take what people said in another tool over as annotations; return how many are new.
 
     The event that an answer is about must be one that the store knows, or its text given whole;
     its item leaves the queue.
@@ -131,7 +131,7 @@ def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantin
         with store.transaction() as connection:
             added += store.add_arrays(
                 task,
-                Labeler(who[:100], str(tool), "human"),
+                Annotator(who[:100], str(tool), "human"),
                 [i for i, _, _ in kept],
                 np.eye(len(task.classes), dtype=np.float32)[[label for _, label, _ in kept]],
                 rationales=[a.note[:MAX_NOTE] or None for _, _, a in kept],
@@ -142,7 +142,7 @@ def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantin
     return added
 
 
-def labelling_interface(task: Task) -> str:
+def labeling_interface(task: Task) -> str:
     """Return the configuration of a Label Studio project for a task."""
     choices = "\n".join(f"    <Choice value={quoteattr(name)}/>" for name in task.classes)
     return (
@@ -168,7 +168,7 @@ def _studio_task(item: Item, text: str, task: Task) -> dict[str, Any]:
             "value": choice,
         }
         record["predictions"] = [
-            {"model_version": "buckler", "score": round(item.badness, 6), "result": [result]}
+            {"model_version": "buckler", "score": round(item.score, 6), "result": [result]}
         ]
     return record
 
@@ -213,7 +213,7 @@ def _argilla_record(item: Item, text: str, task: Task) -> dict[str, Any]:
     if not item.blind:
         suggestion = {
             "value": task.class_names[item.label],
-            "score": round(item.badness, 6),
+            "score": round(item.score, 6),
             "agent": "buckler",
         }
         record["suggestions"] = {_LABEL: suggestion}

@@ -8,7 +8,7 @@ from buckler.evaluation.plots import BLUE, RED, new_figure, plot_style, svg_of
 from buckler.review.dashboard import Dashboard
 from buckler.review.schema import State
 
-_INK, _GRID = "#123456", "#654321"  # stand-ins that become the theme's colours
+_INK, _GRID = "#123456", "#654321"  # stand-ins that become the theme's colors
 _THEME = (
     "<style>:root{color:#1c2330;--grid:#dfe3e8}"
     "@media (prefers-color-scheme:dark){:root{color:#e4e8ee;--grid:#39414d}}</style>"
@@ -41,7 +41,7 @@ def _queue(board: Dashboard) -> str:
     axes = figure.subplots()
     names = {
         State.OPEN: "waiting",
-        State.SECOND: "second opinion",
+        State.SECOND: "second annotation",
         State.DISPUTED: "disputed",
         State.DONE: "judged",
         State.FOLDED: "near-duplicates",
@@ -65,14 +65,14 @@ def _verdicts(board: Dashboard) -> str:
             totals[who] = totals.get(who, 0) + n
     shown = sorted(totals, key=lambda who: -totals[who])[: len(_COLOURS) - 1]
     bottom = [0] * len(days)
-    for colour, name in zip(_COLOURS, [*shown, ""], strict=False):
+    for color, name in zip(_COLOURS, [*shown, ""], strict=False):
         heights = [
             sum(n for w, n in of.items() if (w == name if name else w not in shown))
             for of in board.by_day.values()
         ]
         if any(heights):
             label = name[:24] or "others"
-            axes.bar(range(len(days)), heights, bottom=bottom, color=colour, label=label)
+            axes.bar(range(len(days)), heights, bottom=bottom, color=color, label=label)
             bottom = [a + b for a, b in zip(bottom, heights, strict=True)]
     ticks = list(range(0, len(days), 7))
     axes.set_xticks(ticks, [days[i][5:] for i in ticks])
@@ -86,7 +86,7 @@ def _verdicts(board: Dashboard) -> str:
 def _bundle(board: Dashboard) -> str:
     honest = board.honest
     rows: list[tuple[str, Rate | Estimate]] = [
-        (f"precision ({honest.precision.n_rows:,} alarms judged)", honest.precision),
+        (f"precision ({honest.precision.n_rows:,} detections judged)", honest.precision),
         (f"recall ({honest.missed.n_rows:,} others judged)", honest.recall),
     ]
     return _intervals(rows, "By events drawn by lot (95 %)")

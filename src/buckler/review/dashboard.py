@@ -11,8 +11,8 @@ from sqlalchemy import and_, func, select
 from buckler.evaluation.agreement import Agreement, cohens_kappa
 from buckler.evaluation.metrics import Rate, rate
 from buckler.labels.rows import IDS_A_QUERY
-from buckler.labels.schema import OPINIONS
-from buckler.monitor.quality import Sampled, sampled
+from buckler.labels.schema import ANNOTATIONS
+from buckler.monitoring.quality import Sampled, sampled
 from buckler.review.queue import Queue
 from buckler.review.schema import BATCHES, ITEMS, USERS, VERDICTS, Lane, State
 
@@ -22,7 +22,7 @@ _MOST_VERDICTS = 200_000
 
 @dataclass(frozen=True)
 class TeacherFigures:
-    """How often a labeler was right where an analyst has judged.
+    """How often an annotator was right where an analyst has judged.
 
     Attributes
     ----------
@@ -100,8 +100,8 @@ def gather(queue: Queue) -> Dashboard:
         _honest(queue),
         _teachers(queue),
         [
-            (f"{who.name} {who.version}".strip(), opinions, cost)
-            for task, who, opinions, cost in queue.store.counts()
+            (f"{who.name} {who.version}".strip(), annotations, cost)
+            for task, who, annotations, cost in queue.store.counts()
             if task == queue.task.name and cost
         ],
     )
@@ -156,30 +156,30 @@ def _agreement(queue: Queue) -> Agreement:
 
 
 def _honest(queue: Queue) -> Sampled:
-    bad = [queue.task.class_names.index(name) for name in queue.task.bad]
-    query = select(ITEMS.c.lane, ITEMS.c.badness, ITEMS.c.verdict).where(
+    positive = [queue.task.class_names.index(name) for name in queue.task.positive]
+    query = select(ITEMS.c.lane, ITEMS.c.score, ITEMS.c.verdict).where(
         ITEMS.c.task_id == queue.task_id,
-        ITEMS.c.lane.in_((Lane.SAMPLE_ALARM, Lane.SAMPLE_REST)),
+        ITEMS.c.lane.in_((Lane.SAMPLE_DETECTION, Lane.SAMPLE_REST)),
         ITEMS.c.state.in_((State.DONE, State.SECOND)),
     )
-    totals = select(func.sum(BATCHES.c.events), func.sum(BATCHES.c.alarms)).where(
+    totals = select(func.sum(BATCHES.c.events), func.sum(BATCHES.c.detections)).where(
         BATCHES.c.task_id == queue.task_id
     )
     with queue.store.reading() as connection:
         rows = connection.execute(query.limit(_MOST_VERDICTS)).all()
-        events, alarms = connection.execute(totals).one()
-    n_alarms = int(alarms or 0)
+        events, detections = connection.execute(totals).one()
+    n_detections = int(detections or 0)
     return sampled(
-        np.array([row.badness for row in rows], np.float64),
-        np.array([row.lane == Lane.SAMPLE_ALARM for row in rows], bool),
-        np.array([row.verdict in bad for row in rows], bool),
-        n_alarms,
-        int(events or 0) - n_alarms,
+        np.array([row.score for row in rows], np.float64),
+        np.array([row.lane == Lane.SAMPLE_DETECTION for row in rows], bool),
+        np.array([row.verdict in positive for row in rows], bool),
+        n_detections,
+        int(events or 0) - n_detections,
     )
 
 
 def _teachers(queue: Queue) -> list[TeacherFigures]:
-    """Compare every labeler but humans with the analysts' last verdicts."""
+    """Compare every annotator but humans with the analysts' last verdicts."""
     judged = select(ITEMS.c.event_id, ITEMS.c.verdict).where(
         ITEMS.c.task_id == queue.task_id,
         ITEMS.c.state == State.DONE,
@@ -193,22 +193,24 @@ def _teachers(queue: Queue) -> list[TeacherFigures]:
     ).limit(_MOST_VERDICTS)
     with queue.store.reading() as connection:
         verdict_of = {bytes(e): int(v) for e, v in connection.execute(judged)}
-        labelers = queue.store.labelers()
+        annotators = queue.store.annotators()
         hits: dict[int, list[tuple[int, bool]]] = defaultdict(list)
         ids = list(verdict_of)
         for start in range(0, len(ids), IDS_A_QUERY):
-            query = select(OPINIONS.c.event_id, OPINIONS.c.labeler_id, OPINIONS.c.label).where(
-                OPINIONS.c.task_id == queue.task_id,
-                OPINIONS.c.event_id.in_(ids[start : start + IDS_A_QUERY]),
+            query = select(
+                ANNOTATIONS.c.event_id, ANNOTATIONS.c.annotator_id, ANNOTATIONS.c.label
+            ).where(
+                ANNOTATIONS.c.task_id == queue.task_id,
+                ANNOTATIONS.c.event_id.in_(ids[start : start + IDS_A_QUERY]),
             )
-            for event_id, labeler_id, label in connection.execute(query):
-                if labelers[labeler_id].kind != "human":
+            for event_id, annotator_id, label in connection.execute(query):
+                if annotators[annotator_id].kind != "human":
                     truth = verdict_of[bytes(event_id)]
-                    hits[labeler_id].append((truth, truth == label))
+                    hits[annotator_id].append((truth, truth == label))
     names = queue.task.class_names
     found = []
-    for labeler_id, of in sorted(hits.items()):
-        who = labelers[labeler_id]
+    for annotator_id, of in sorted(hits.items()):
+        who = annotators[annotator_id]
         right = np.array([hit for _, hit in of], bool)
         truths = np.array([truth for truth, _ in of])
         classes = {names[k]: rate(right[truths == k]) for k in sorted(set(truths.tolist()))}

@@ -9,18 +9,18 @@ import numpy.typing as npt
 import pyarrow as pa
 from sqlalchemy import Connection, func, select, text
 
-from buckler.events import Events
-from buckler.events.duplicates import minhash, near_duplicates_of
+from buckler.dataset.dataset import Events
+from buckler.dataset.deduplication import minhash, near_duplicates_of
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge
 from buckler.labels.rows import IDS_A_QUERY
-from buckler.learning.targets import merged_for
 from buckler.review.schema import BATCHES, FAMILIES, ITEMS, Lane, State, migrate_review
 from buckler.review.value import Valued, value_events
 from buckler.review.words import index_words, words_of
 from buckler.runtime import Scorer
 from buckler.synthesis.two_sample import two_sample_test
 from buckler.tasks import Task
+from buckler.training.targets import merged_for
 
 _ROWS = 5000
 _REFERENCE_ROWS = 20_000
@@ -33,7 +33,7 @@ class Filled:
 
     Attributes
     ----------
-    events, alarms
+    events, detections
         Of the data.
     added, folded, drawn
         New items: to be shown, behind another, and (of those shown) drawn by lot.
@@ -48,7 +48,7 @@ class Filled:
     """
 
     events: int
-    alarms: int
+    detections: int
     added: int
     folded: int
     drawn: int
@@ -101,7 +101,7 @@ def fill_queue(
     skipped = human | ruled
     chosen = _best(valued, shown & ~skipped, limit)
     keep = chosen[valued.standing_for] & ~skipped
-    batch_id = _new_batch(store, scorer, task, len(events), int(valued.alarms.sum()))
+    batch_id = _new_batch(store, scorer, task, len(events), int(valued.detections.sum()))
     filling = _Filling(store, events, valued, task, batch_id, keep)
     filling.stand_behind(_like_waiting(store, events, valued, task))
     # Those that are shown first: a folded one names the item that serves it.
@@ -113,7 +113,7 @@ def fill_queue(
             on_progress(len(rows), len(order))
     return Filled(
         len(events),
-        int(valued.alarms.sum()),
+        int(valued.detections.sum()),
         filling.added,
         filling.folded,
         filling.drawn,
@@ -146,7 +146,7 @@ def _like_waiting(store: LabelStore, events: Events, valued: Valued, task: Task)
     for start in range(0, len(ids), IDS_A_QUERY):  # a part at a time: mails and pages are large
         texts = store.texts(ids[start : start + IDS_A_QUERY])
         raw = pa.array(list(texts.values()), pa.large_binary())
-        digests.append(minhash(task.canonical.canonical_column(raw, task.max_bytes)))
+        digests.append(minhash(task.text_normalizer.normalize_column(raw, task.max_bytes)))
         items += [item_of[event_id] for event_id in texts]
     found = near_duplicates_of(minhash(events.texts.take(rows)), np.concatenate(digests))
     return {int(rows[at]): items[like] for at, like in enumerate(found.tolist()) if like >= 0}
@@ -202,7 +202,7 @@ def _best(valued: Valued, shown: npt.NDArray[np.bool_], limit: int | None) -> np
     return chosen
 
 
-def _new_batch(store: LabelStore, scorer: Scorer, task: Task, events: int, alarms: int) -> int:
+def _new_batch(store: LabelStore, scorer: Scorer, task: Task, events: int, detections: int) -> int:
     with store.writing() as connection:
         made = connection.execute(
             BATCHES.insert().returning(BATCHES.c.id),
@@ -211,7 +211,7 @@ def _new_batch(store: LabelStore, scorer: Scorer, task: Task, events: int, alarm
                 "bundle": scorer.sha256,
                 "threshold": scorer.threshold(),
                 "events": events,
-                "alarms": alarms,
+                "detections": detections,
                 "added_s": int(time.time()),
             },
         )
@@ -312,9 +312,9 @@ class _Filling:
             "lane": int(valued.lane[row]),
             "value": float(valued.value[row]),
             "reason": str(valued.reason[row]),
-            "badness": float(valued.badness[row]),
+            "score": float(valued.score[row]),
             "label": int(valued.labels[row]),
-            "alarm": int(valued.alarms[row]),
+            "detected": int(valued.detections[row]),
             "serves": max(1, int(self._serves[row])),
         }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from buckler.labels import Labeler
+from buckler.labels import Annotator
 from buckler.labels.ledger import flags_of
 from buckler.review.queue import Item, Queue
 from buckler.review.showing import Piece, spans, visible
@@ -14,14 +14,14 @@ from buckler.runtime import Scorer
 from buckler.runtime.verdict import Contribution, Verdict
 
 _EXPLAINED = 12
-_MAX_OPINIONS = 50
+_MAX_ANNOTATIONS = 50
 
 
 @dataclass(frozen=True)
 class Said:
-    """An opinion."""
+    """An annotation."""
 
-    who: Labeler
+    who: Annotator
     label: str
     probability: float
     why: str
@@ -38,14 +38,14 @@ class Look:
     text, raw
         As a person reads it, and as it came (None where that is the same).
     pieces
-        The canonical form, with what moved the score; empty where the bundle is not there, or the
+        The normalized text, with what moved the score; empty where the bundle is not there, or the
         event is a row of features.
     about, contributions
         A class, and what spoke for and against it: the bad one of two, else the likeliest.
     verdict
         The bundle's; None without one.
     said
-        What labelers say; empty while the judging is blind.
+        What annotators say; empty while the judging is blind.
     similar
         Judged events that look like it.
     family
@@ -75,13 +75,13 @@ def what_was_seen(item: Item, queue: Queue, judged: JudgedEvents) -> dict[str, A
     if item.blind:
         return {"blind": True}
     raw = queue.store.texts([item.event_id]).get(item.event_id, b"")
-    canonical = queue.task.canonical.canonical(raw, queue.task.max_bytes)
-    labelers = [f"{s.who.name} {s.who.version}".strip() for s in _said(queue, item)]
+    normalized = queue.task.text_normalizer.normalize(raw, queue.task.max_bytes)
+    annotators = [f"{s.who.name} {s.who.version}".strip() for s in _said(queue, item)]
     return {
-        "badness": round(item.badness, 6),
+        "score": round(item.score, 6),
         "student": item.label,
-        "labelers": labelers[:20],
-        "similar": [s.item_id for s in judged.like(canonical, item.id)],
+        "annotators": annotators[:20],
+        "similar": [s.item_id for s in judged.like(normalized, item.id)],
     }
 
 
@@ -93,15 +93,15 @@ def look_at(item: Item, queue: Queue, scorer: Scorer | None, judged: JudgedEvent
     as_it_came = None
     if not task.features and (plain := raw.decode("utf-8", "replace")) != readable:
         as_it_came = visible(plain)
-    canonical = task.canonical.canonical(raw, task.max_bytes)
+    normalized = task.text_normalizer.normalize(raw, task.max_bytes)
     verdict, about, contributions = None, "", list[Contribution]()
     if scorer is not None and not blind:
         verdict = scorer.score_one(raw)
-        two = len(task.classes) == 2 and len(task.bad) == 1
-        about = task.bad[0] if two else verdict.label
+        two = len(task.classes) == 2 and len(task.positive) == 1
+        about = task.positive[0] if two else verdict.label
         contributions = scorer.explain(raw, label=about, top=_EXPLAINED)
-    pieces = [] if task.features else spans(canonical, contributions)
-    if task.bad and about not in task.bad:  # red is what speaks for a bad class
+    pieces = [] if task.features else spans(normalized, contributions)
+    if task.positive and about not in task.positive:  # red is what speaks for a positive class
         pieces = [Piece(piece.text, -piece.level) for piece in pieces]
     return Look(
         item,
@@ -112,7 +112,7 @@ def look_at(item: Item, queue: Queue, scorer: Scorer | None, judged: JudgedEvent
         contributions,
         verdict,
         [] if blind else _said(queue, item),
-        [] if blind else judged.like(canonical, item.id),
+        [] if blind else judged.like(normalized, item.id),
         len(queue.family(item.group)),
         queue.folded_behind(item.id),
         flags_of(store, item.event_id),
@@ -120,12 +120,12 @@ def look_at(item: Item, queue: Queue, scorer: Scorer | None, judged: JudgedEvent
 
 
 def _said(queue: Queue, item: Item) -> list[Said]:
-    labelers = queue.store.labelers()
+    annotators = queue.store.annotators()
     found = []
-    for batch in queue.store.opinions(queue.task, item.event_id):
+    for batch in queue.store.annotations(queue.task, item.event_id):
         for at in range(len(batch)):
             best = int(batch.probabilities[at].argmax())
-            who = labelers[int(batch.labelers[at])]
+            who = annotators[int(batch.annotators[at])]
             found.append(
                 Said(
                     who,
@@ -136,4 +136,4 @@ def _said(queue: Queue, item: Item) -> list[Said]:
                     who.kind == "human" and not batch.confidence[at],
                 )
             )
-    return sorted(found, key=lambda s: s.at_s)[:_MAX_OPINIONS]
+    return sorted(found, key=lambda s: s.at_s)[:_MAX_ANNOTATIONS]

@@ -15,7 +15,7 @@ from buckler.review.words import find_words, has_words
 from buckler.tasks import Task
 
 PAGE = 50
-_SECOND_SHARE = 0.15  # of what an analyst is given: second opinions, while there are any
+_SECOND_SHARE = 0.15  # of what an analyst is given: second annotations, while there are any
 _SAMPLE_SHARE = 0.1  # … and events drawn by lot
 _WAITING = (State.OPEN, State.SECOND, State.DISPUTED)
 
@@ -30,9 +30,9 @@ class Item:
     lane: Lane
     value: float
     reason: str
-    badness: float
+    score: float
     label: int
-    alarm: bool
+    detected: bool
     group: str | None
     ts: int | None
     serves: int
@@ -50,7 +50,7 @@ class Item:
 
     @property
     def blind(self) -> bool:
-        """Whether score and opinions stay hidden until it is judged, for honest figures."""
+        """Whether score and annotations stay hidden until it is judged, for honest figures."""
         return self.state == State.SECOND or (self.lane != Lane.VALUE and self.state == State.OPEN)
 
 
@@ -124,7 +124,7 @@ class Queue:
         open_one = ITEMS.c.state == State.OPEN
         kinds: dict[str, ColumnElement[bool]] = {
             "second": and_(ITEMS.c.state == State.SECOND, ITEMS.c.first_by != user_id),
-            "alarm": and_(open_one, ITEMS.c.lane == Lane.SAMPLE_ALARM),
+            "detected": and_(open_one, ITEMS.c.lane == Lane.SAMPLE_DETECTION),
             "rest": and_(open_one, ITEMS.c.lane == Lane.SAMPLE_REST),
             "value": and_(open_one, ITEMS.c.lane == Lane.VALUE),
         }
@@ -270,7 +270,7 @@ class Queue:
         if drawn < _SECOND_SHARE:
             return "disputed" if lead else "second"
         if drawn < _SECOND_SHARE + _SAMPLE_SHARE:
-            return "alarm" if self._rng.random() < 0.5 else "rest"
+            return "detected" if self._rng.random() < 0.5 else "rest"
         return "value"
 
     def _claim(self, kind: ColumnElement[bool], user_id: int) -> int | None:
@@ -303,9 +303,9 @@ def as_item(row: Any) -> Item:
         Lane(row.lane),
         row.value,
         row.reason,
-        row.badness,
+        row.score,
         row.label,
-        bool(row.alarm),
+        bool(row.detected),
         row.group_name,
         row.ts,
         row.serves,

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from buckler.deploy.registry import Entry, Registry
+from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.errors import InputError, SettingsError
-from buckler.events import Events, collect_events
-from buckler.events.duplicates import near_duplicate_clusters
 from buckler.labels import open_existing
-from buckler.learning.promote import Decision, decide
-from buckler.learning.recipe import Recipe, VerdictsSection
-from buckler.learning.run import Run
-from buckler.learning.verdicts import held_out_verdicts, judged_events
+from buckler.pipeline.recipe import Recipe, VerdictsSection
+from buckler.pipeline.run import Run
 from buckler.review.lots import drawn_by_lot
 from buckler.runtime import load
+from buckler.serving.registry import Entry, Registry
 from buckler.tasks import Task
+from buckler.training.analyst_labels import held_out_verdicts, judged_events
+from buckler.training.promotion import Decision, decide
 
 LEAST = 20  # events that a set needs to say anything
 

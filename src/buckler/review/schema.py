@@ -40,7 +40,7 @@ class Lane(IntEnum):
     """Why an item is in the queue: chosen for its value, or drawn by lot for honest figures."""
 
     VALUE = 0
-    SAMPLE_ALARM = 1
+    SAMPLE_DETECTION = 1
     SAMPLE_REST = 2
 
 
@@ -53,7 +53,7 @@ BATCHES = Table(
     Column("bundle", Text, nullable=False),
     Column("threshold", Float),
     Column("events", Integer, nullable=False),
-    Column("alarms", Integer, nullable=False),
+    Column("detections", Integer, nullable=False),
     Column("added_s", BigInteger, nullable=False),
 )
 
@@ -68,9 +68,9 @@ ITEMS = Table(
     Column("lane", Integer, nullable=False),
     Column("value", Float, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("badness", Float, nullable=False),
+    Column("score", Float, nullable=False),
     Column("label", Integer, nullable=False),  # the student's
-    Column("alarm", Integer, nullable=False),
+    Column("detected", Integer, nullable=False),
     Column("group_name", Text),
     Column("ts", BigInteger),
     Column("serves", Integer, nullable=False),

@@ -6,9 +6,9 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from buckler.deploy.layers import layered
-from buckler.deploy.serving.settings import LOOPBACK
 from buckler.review.accounts import Role
+from buckler.serving.http.settings import LOOPBACK
+from buckler.serving.layers import layered
 
 _PATHS = (
     "bundles",

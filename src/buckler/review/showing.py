@@ -21,7 +21,7 @@ _LEVELS = 4
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of the canonical form.
+    """A run of the normalized text.
 
     Attributes
     ----------
@@ -60,9 +60,9 @@ def visible(text: str, limit: int = MAX_SHOWN) -> Markup:
     return Markup("".join(shown))  # noqa: S704 - every part is escaped above
 
 
-def spans(canonical: bytes, contributions: Sequence[Contribution]) -> list[Piece]:
-    """Return a canonical form in runs, each with how much it spoke for the class."""
-    data = canonical[:MAX_SHOWN]
+def spans(normalized: bytes, contributions: Sequence[Contribution]) -> list[Piece]:
+    """Return a normalized text in runs, each with how much it spoke for the class."""
+    data = normalized[:MAX_SHOWN]
     weight = [0.0] * len(data)
     for found in contributions:
         start, end = max(0, found.start), min(len(data), found.end)
@@ -70,18 +70,18 @@ def spans(canonical: bytes, contributions: Sequence[Contribution]) -> list[Piece
             weight[at] += found.weight / max(1, end - start)
     top = max((abs(w) for w in weight), default=0.0)
     if top <= 0:
-        return [Piece(_canonical_text(data), 0)]
+        return [Piece(_normalized_text(data), 0)]
     pieces: list[Piece] = []
     start = 0
     levels = [round(_LEVELS * w / top) for w in weight]
     for at in range(1, len(data) + 1):
         inside = at < len(data) and (levels[at] == levels[start] or data[at] & 0xC0 == 0x80)
         if not inside:
-            pieces.append(Piece(_canonical_text(data[start:at]), levels[start]))
+            pieces.append(Piece(_normalized_text(data[start:at]), levels[start]))
             start = at
     return pieces
 
 
-def _canonical_text(data: bytes) -> Markup:
+def _normalized_text(data: bytes) -> Markup:
     text = data.decode("utf-8", "replace").replace("\x1f", " ¦ ").replace("\x1e", "")
     return visible(text)

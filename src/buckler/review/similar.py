@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import func, select
 
-from buckler.events.features import hashed_vectors
-from buckler.normalisers import CanonicalTexts
+from buckler.normalize import NormalizedTexts
+from buckler.readers.features import hashed_vectors
 from buckler.review.queue import Queue
 from buckler.review.schema import ITEMS, VERDICTS
 
@@ -43,7 +43,7 @@ class JudgedEvents:
         self._lock = threading.Lock()
         self._vectors: dict[int, tuple[npt.NDArray[np.float32], str]] = {}
 
-    def like(self, canonical: bytes, but: int) -> list[Similar]:
+    def like(self, normalized: bytes, but: int) -> list[Similar]:
         """Return the judged events most like this one, likest first, without item `but`."""
         if self._queue.task.features:
             return []  # packed numbers have no words in common
@@ -61,7 +61,7 @@ class JudgedEvents:
             return []
         likeness = _likeness(
             np.stack([vector for vector, _ in known]),
-            hashed_vectors(CanonicalTexts.from_bytes([canonical]), _DIMENSIONS)[0],
+            hashed_vectors(NormalizedTexts.from_bytes([normalized]), _DIMENSIONS)[0],
         )
         best = np.argsort(-likeness, kind="stable")[:SHOWN]
         return [
@@ -95,8 +95,8 @@ class JudgedEvents:
             texts = self._queue.store.texts(event_of.values())
             there = [(i, texts[e]) for i, e in event_of.items() if e in texts]
             task = self._queue.task
-            forms = [task.canonical.canonical(raw, task.max_bytes) for _, raw in there]
-            vectors = hashed_vectors(CanonicalTexts.from_bytes(forms), _DIMENSIONS)
+            forms = [task.text_normalizer.normalize(raw, task.max_bytes) for _, raw in there]
+            vectors = hashed_vectors(NormalizedTexts.from_bytes(forms), _DIMENSIONS)
             for (item_id, raw), vector in zip(there, vectors, strict=True):
                 self._vectors[item_id] = (vector, task.readable(raw)[:300])
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.events import Events
-from buckler.events.duplicates import near_duplicate_clusters
-from buckler.learning.select import disagreement
+from buckler.dataset.dataset import Events
+from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.review.schema import Lane
 from buckler.runtime import Scorer
+from buckler.training.selection import disagreement
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Valued:
 
     Attributes
     ----------
-    badness, alarms, labels
+    score, detections, labels
         What the bundle says: float64, bool and int64 [n].
     value, reason
         float64 [n], and why in words; by chance for those drawn by lot.
@@ -46,8 +46,8 @@ class Valued:
         int64 [n]: see `Lane`.
     """
 
-    badness: Floats
-    alarms: npt.NDArray[np.bool_]
+    score: Floats
+    detections: npt.NDArray[np.bool_]
     labels: npt.NDArray[np.intp]
     value: Floats
     reason: npt.NDArray[np.object_]
@@ -68,7 +68,7 @@ def value_events(
     """Order events by what a verdict on each would be worth.
 
     Events drawn by lot for honest figures are neither ordered nor folded: each stands for itself,
-    and for the stratum (alarms, or the rest) that it was drawn from.
+    and for the stratum (detections, or the rest) that it was drawn from.
 
     Parameters
     ----------
@@ -78,20 +78,20 @@ def value_events(
         float64 [n]: probability that an event is of now and not of then, by a classifier that did
         not learn from it.
     sample_share
-        Of the alarms and of the rest; at least `SAMPLE_LEAST` of each.
+        Of the detections and of the rest; at least `SAMPLE_LEAST` of each.
     """
     scores = scorer.score(events.table.column("text"))
-    badness = scores.badness.astype(np.float64)
-    alarms = scorer.alarms(scores)
+    score = scores.score.astype(np.float64)
+    detections = scorer.detections(scores)
     probabilities = scores.probabilities.astype(np.float64)
     rng = np.random.default_rng(seed)
-    lane = _drawn(alarms, sample_share, rng)
+    lane = _drawn(detections, sample_share, rng)
     standing_for = _folded(events, lane)
     serves = np.bincount(standing_for, minlength=len(events)).astype(np.int64)
     signs = {"uncertain": _uncertain(probabilities)}
     threshold = scorer.threshold()
     if threshold is not None:
-        signs["near the threshold"] = _near(badness, threshold)
+        signs["near the threshold"] = _near(score, threshold)
     if teacher is not None:
         signs["teacher and student disagree"] = _disagree(probabilities, teacher)
     if newness is not None:
@@ -109,17 +109,19 @@ def value_events(
         others = value[(lane == Lane.VALUE) & (standing_for == np.arange(len(events)))]
         value[lot] = rng.choice(others, len(lot)) if len(others) else rng.random(len(lot))
     reason[lot] = "drawn by lot"
-    return Valued(badness, alarms, scores.label_indices, value, reason, standing_for, serves, lane)
+    return Valued(
+        score, detections, scores.label_indices, value, reason, standing_for, serves, lane
+    )
 
 
 def _drawn(
-    alarms: npt.NDArray[np.bool_], share: float, rng: np.random.Generator
+    detections: npt.NDArray[np.bool_], share: float, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    lane = np.full(len(alarms), int(Lane.VALUE), np.int64)
+    lane = np.full(len(detections), int(Lane.VALUE), np.int64)
     if share <= 0:
         return lane
-    for flag, name in ((True, Lane.SAMPLE_ALARM), (False, Lane.SAMPLE_REST)):
-        rows = np.flatnonzero(alarms == flag)
+    for flag, name in ((True, Lane.SAMPLE_DETECTION), (False, Lane.SAMPLE_REST)):
+        rows = np.flatnonzero(detections == flag)
         n = min(len(rows) // 2, max(SAMPLE_LEAST, round(share * len(rows))))
         lane[rng.permutation(rows)[:n]] = int(name)
     return lane
@@ -138,9 +140,9 @@ def _uncertain(probabilities: Floats) -> Floats:
     return np.asarray(1 - (top[:, -1] - top[:, -2]))
 
 
-def _near(badness: Floats, threshold: float) -> Floats:
+def _near(score: Floats, threshold: float) -> Floats:
     """1 at the threshold; it falls with the distance in logits, to either side."""
-    apart = _logit(badness) - _logit(np.array([threshold]))
+    apart = _logit(score) - _logit(np.array([threshold]))
     return np.asarray(np.exp(-np.abs(apart) / _LOGIT_SCALE))
 
 

@@ -1,4 +1,4 @@
-"""An analyst's verdict: an opinion in the label store, and a note of what was seen; never lost."""
+"""An analyst's verdict: an annotation in the label store, and a note of what was seen; never lost."""
 
 import json
 import time
@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import Connection, select, update
 
 from buckler.errors import BucklerError
-from buckler.labels import Labeler
+from buckler.labels import Annotator
 from buckler.review.queue import Item, Queue, as_item
 from buckler.review.schema import FAMILIES, ITEMS, USERS, VERDICTS, Lane, State
 
@@ -156,7 +156,7 @@ class Verdicts:
     def undo(self, user: tuple[int, str]) -> int | None:
         """Take back this analyst's last verdict of the past hour; return its item, claimed again.
 
-        The opinions stay, with others behind them that withdraw them.
+        The annotations stay, with others behind them that withdraw them.
 
         Raises
         ------
@@ -340,7 +340,7 @@ class Verdicts:
         why: str,
         confidence: float = 1.0,
     ) -> None:
-        """Store opinions; without a label, ones that withdraw what was said."""
+        """Store annotations; without a label, ones that withdraw what was said."""
         if not ids:
             return
         n_classes = len(self.queue.task.classes)
@@ -349,7 +349,7 @@ class Verdicts:
             said = np.tile(np.eye(n_classes, dtype=np.float32)[label], (len(ids), 1))
         self.store.add_arrays(
             self.queue.task,
-            Labeler(name, version, "human"),
+            Annotator(name, version, "human"),
             ids,
             said,
             confidence=[confidence] * len(ids),

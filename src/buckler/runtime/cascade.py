@@ -11,12 +11,12 @@ from buckler import _kernel
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import STAGES, Bundle, parse_bundle
 from buckler.errors import BundleError
-from buckler.normalisers import CanonicalTexts
+from buckler.normalize import NormalizedTexts
 from buckler.runtime.model import Floats, Form, Model
 from buckler.runtime.verdict import Contribution
 
 # What the stages of a cascade must agree in.
-SAME = ("classes", "bad", "normaliser", "max_bytes", "numbers", "categories")
+SAME = ("classes", "positive", "normalizer", "max_bytes", "numbers", "categories")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class CascadeModel(Model):
         for name in STAGES[: len(self.bands) + 1]:
             bundle = _stage(name, weights, manifest)
             model = build(bundle.manifest, bundle.weights)
-            self.stages.append((model, knots_of(bundle.manifest)))
+            self.stages.append((model, curve_of(bundle.manifest)))
         if set(weights) != set(STAGES[: len(self.stages)]):
             raise BundleError("the cascade has more stages than bands")
         self.score_one = lambda text: self.score_list([text])[0]
@@ -87,49 +87,51 @@ class CascadeModel(Model):
         """Return outputs for a list of str, bytes or None; NaN for None."""
         outputs = self._calibrated(0, self.stages[0][0].score_list(texts))
 
-        def canonical(rows: npt.NDArray[np.intp]) -> CanonicalTexts:
-            kind, limit = self._form.normaliser.kind, self._form.max_bytes
-            return CanonicalTexts.from_bytes(_kernel.normalise(kind, texts[i], limit) for i in rows)
+        def normalized(rows: npt.NDArray[np.intp]) -> NormalizedTexts:
+            kind, limit = self._form.normalizer.kind, self._form.max_bytes
+            return NormalizedTexts.from_bytes(
+                _kernel.normalize(kind, texts[i], limit) for i in rows
+            )
 
-        return self._finish(outputs, canonical)
+        return self._finish(outputs, normalized)
 
     def score_column(self, schema: object, array: object, begin: int, end: int) -> Floats:
         """Return outputs for rows of an Arrow array; NaN for a null."""
         first = self.stages[0][0].score_column(schema, array, begin, end)
         outputs = self._calibrated(0, first)
 
-        def canonical(rows: npt.NDArray[np.intp]) -> CanonicalTexts:
-            offsets, data, _ = _kernel.normalise_column(
-                self._form.normaliser.kind,
+        def normalized(rows: npt.NDArray[np.intp]) -> NormalizedTexts:
+            offsets, data, _ = _kernel.normalize_column(
+                self._form.normalizer.kind,
                 schema,
                 array,
                 self._form.max_bytes,
                 (rows + begin).astype(np.int64),
             )
-            return CanonicalTexts.from_buffers(offsets, data)
+            return NormalizedTexts.from_buffers(offsets, data)
 
-        return self._finish(outputs, canonical)
+        return self._finish(outputs, normalized)
 
-    def score_canonical(self, texts: CanonicalTexts) -> Floats:
-        """Return outputs for texts that are canonical already."""
-        outputs = self._calibrated(0, self.stages[0][0].score_canonical(texts))
+    def score_normalized(self, texts: NormalizedTexts) -> Floats:
+        """Return outputs for texts that are normalized already."""
+        outputs = self._calibrated(0, self.stages[0][0].score_normalized(texts))
         return self._finish(outputs, texts.take)
 
-    def explain(self, canonical: bytes, output: int, top: int) -> list[Contribution]:
+    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
         """Return what moved the logit of the stage that decided."""
-        texts = CanonicalTexts.from_bytes([canonical])
+        texts = NormalizedTexts.from_bytes([normalized])
         for index, (model, _) in enumerate(self.stages):
-            scored = self._calibrated(index, model.score_canonical(texts))
+            scored = self._calibrated(index, model.score_normalized(texts))
             if index == len(self.bands) or not self.bands[index].uncertain(scored)[0]:
                 break
-        return model.explain(canonical, output, top)
+        return model.explain(normalized, output, top)
 
     def stage_of(
-        self, outputs: Floats, knots: Sequence[npt.NDArray[np.float64]] = ()
+        self, outputs: Floats, curve_points: Sequence[npt.NDArray[np.float64]] = ()
     ) -> npt.NDArray[np.int8]:
         """Return the index of the stage that decided each row, for two classes.
 
-        It can be read off the output: whatever went on lies inside the band. `knots` are those of
+        It can be read off the output: whatever went on lies inside the band. `curve_points` are those of
         the calibration that the outputs went through.
         """
         stage = np.zeros(len(outputs), np.int8)
@@ -137,38 +139,38 @@ class CascadeModel(Model):
         for band in self.bands:
             inside = Band(float(low), float(high)).placed(np.array([band.low, band.high], "f4"))
             low, high = inside[0], inside[1]
-            ends = recalibrated(inside, knots)
+            ends = recalibrated(inside, curve_points)
             stage += (outputs >= ends[0]) & (outputs <= ends[1])
         return stage
 
     def _finish(
-        self, outputs: Floats, canonical: Callable[[npt.NDArray[np.intp]], CanonicalTexts]
+        self, outputs: Floats, normalized: Callable[[npt.NDArray[np.intp]], NormalizedTexts]
     ) -> Floats:
-        def later(index: int, texts: CanonicalTexts) -> Floats:
-            scored = self._calibrated(index, self.stages[index][0].score_canonical(texts))
+        def later(index: int, texts: NormalizedTexts) -> Floats:
+            scored = self._calibrated(index, self.stages[index][0].score_normalized(texts))
             if index == len(self.bands):
                 return scored
             return combine(
                 scored, self.bands[index], lambda rows: later(index + 1, texts.take(rows))
             )
 
-        return combine(outputs, self.bands[0], lambda rows: later(1, canonical(rows)))
+        return combine(outputs, self.bands[0], lambda rows: later(1, normalized(rows)))
 
     def _calibrated(self, index: int, outputs: Floats) -> Floats:
         return recalibrated(outputs, self.stages[index][1])
 
 
-def knots_of(manifest: Manifest) -> tuple[npt.NDArray[np.float64], ...]:
-    """Return the polygon of a bundle's calibration, as the kernel wants it; empty for none."""
-    return tuple(np.array(row, np.float64) for row in manifest.knots)
+def curve_of(manifest: Manifest) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return the calibration curve of a bundle's calibration, as the kernel wants it; empty for none."""
+    return tuple(np.array(row, np.float64) for row in manifest.curve_points)
 
 
-def recalibrated(outputs: Floats, knots: Sequence[npt.NDArray[np.float64]]) -> Floats:
-    """Return the probabilities of the second of two classes after the polygon, if there is one."""
-    if not knots:
+def recalibrated(outputs: Floats, curve_points: Sequence[npt.NDArray[np.float64]]) -> Floats:
+    """Return the probabilities of the second of two classes after the calibration curve, if there is one."""
+    if not curve_points:
         return outputs
     out = np.array(outputs, np.float32)
-    _kernel.recalibrate(out, knots[0], knots[1])
+    _kernel.recalibrate(out, curve_points[0], curve_points[1])
     return out
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import ONNX, WEIGHTS, parse_tensors
 from buckler.errors import BundleError, SettingsError
-from buckler.normalisers import FeatureSchema, Normaliser, get_normaliser
+from buckler.normalize import FeatureSchema, Normalizer, get_normalizer
 from buckler.runtime.cascade import CascadeModel
 from buckler.runtime.model import Form, Model
 from buckler.runtime.neural import NeuralModel
@@ -53,11 +53,11 @@ def build_model(manifest: Manifest, weights: Weights) -> Model:
     if build is None:
         raise BundleError(f"unknown student family {manifest.family[:40]!r}; upgrade Buckler")
     n_outputs = 1 if len(manifest.classes) == 2 else len(manifest.classes)
-    return build(manifest, weights, Form(normaliser_of(manifest), manifest.max_bytes, n_outputs))
+    return build(manifest, weights, Form(normalizer_of(manifest), manifest.max_bytes, n_outputs))
 
 
-def normaliser_of(manifest: Manifest) -> Normaliser:
-    """Return the normaliser that a bundle names.
+def normalizer_of(manifest: Manifest) -> Normalizer:
+    """Return the normalizer that a bundle names.
 
     Raises
     ------
@@ -66,11 +66,11 @@ def normaliser_of(manifest: Manifest) -> Normaliser:
     """
     features = FeatureSchema(manifest.numbers, manifest.categories)
     try:
-        normaliser = get_normaliser(manifest.normaliser, features if features else None)
+        normalizer = get_normalizer(manifest.normalizer, features if features else None)
     except SettingsError as error:
         raise BundleError(f"{error}; upgrade Buckler") from error
     if not 1 <= manifest.max_bytes <= 1 << 20:
         raise BundleError("manifest: max_bytes must be 1 to 1048576")
     if features and manifest.max_bytes != 4 * len(features):
         raise BundleError("manifest: max_bytes does not fit the features")
-    return normaliser
+    return normalizer

@@ -1,8 +1,8 @@
 """The seam for loaded students: one Model for each family, texts in, probabilities out.
 
 A scorer builds the model of its bundle through `buckler.runtime.families`. Models whose input is a
-canonical form, however they compute, derive from `CanonicalModel` and only say what the logits of
-canonical texts are; `ngram` reads raw texts in its own kernel.
+normalized text, however they compute, derive from `NormalizedTextModel` and only say what the logits of
+normalized texts are; `ngram` reads raw texts in its own kernel.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from buckler import _kernel
 from buckler.errors import BundleError
-from buckler.normalisers import CanonicalTexts, Normaliser
+from buckler.normalize import NormalizedTexts, Normalizer
 from buckler.runtime.verdict import Contribution
 
 Floats = npt.NDArray[np.float32]
@@ -28,15 +28,15 @@ class Form:
 
     Attributes
     ----------
-    normaliser
-        Makes the canonical form.
+    normalizer
+        Makes the normalized text.
     max_bytes
         Where it is cut.
     n_outputs
         1 for two classes, else the number of classes.
     """
 
-    normaliser: Normaliser
+    normalizer: Normalizer
     max_bytes: int
     n_outputs: int
 
@@ -60,16 +60,16 @@ class Model(ABC):
         """Return outputs for rows of an Arrow array; NaN for a null."""
 
     @abstractmethod
-    def score_canonical(self, texts: CanonicalTexts) -> Floats:
-        """Return outputs for texts that are canonical already."""
+    def score_normalized(self, texts: NormalizedTexts) -> Floats:
+        """Return outputs for texts that are normalized already."""
 
     @abstractmethod
-    def explain(self, canonical: bytes, output: int, top: int) -> list[Contribution]:
+    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
         """Return what moved the logit of an output most, strongest first."""
 
 
-class CanonicalModel(Model):
-    """A model of canonical texts."""
+class NormalizedTextModel(Model):
+    """A model of normalized texts."""
 
     def __init__(self, form: Form) -> None:
         self.form = form
@@ -77,35 +77,35 @@ class CanonicalModel(Model):
         self.score_one = lambda text: self.score_list([text])[0]
 
     @abstractmethod
-    def logits(self, texts: CanonicalTexts) -> Floats:
+    def logits(self, texts: NormalizedTexts) -> Floats:
         """Return float32 [n, outputs], calibrated; texts are few enough to be held at once."""
 
     def score_list(self, texts: list[Any]) -> Floats:
         """Return outputs for a list of str, bytes or None; NaN for None."""
         there = [i for i, text in enumerate(texts) if text is not None]
-        kind, limit = self.form.normaliser.kind, self.form.max_bytes
-        canonical = CanonicalTexts.from_bytes(
-            _kernel.normalise(kind, texts[i], limit) for i in there
+        kind, limit = self.form.normalizer.kind, self.form.max_bytes
+        normalized = NormalizedTexts.from_bytes(
+            _kernel.normalize(kind, texts[i], limit) for i in there
         )
-        return self._spread(self.score_canonical(canonical), np.array(there, np.intp), len(texts))
+        return self._spread(self.score_normalized(normalized), np.array(there, np.intp), len(texts))
 
     def score_column(self, schema: object, array: object, begin: int, end: int) -> Floats:
         """Return outputs for rows of an Arrow array; NaN for a null."""
         parts = []
         for first in range(begin, end, _ROWS_AT_ONCE):
             rows = np.arange(first, min(first + _ROWS_AT_ONCE, end), dtype=np.int64)
-            offsets, data, nulls = _kernel.normalise_column(
-                self.form.normaliser.kind, schema, array, self.form.max_bytes, rows
+            offsets, data, nulls = _kernel.normalize_column(
+                self.form.normalizer.kind, schema, array, self.form.max_bytes, rows
             )
-            texts = CanonicalTexts.from_buffers(offsets, data)
+            texts = NormalizedTexts.from_buffers(offsets, data)
             there = np.flatnonzero(np.frombuffer(nulls, np.uint8) == 0)
             if len(there) < len(rows):
                 texts = texts.take(there)
-            parts.append(self._spread(self.score_canonical(texts), there, len(rows)))
+            parts.append(self._spread(self.score_normalized(texts), there, len(rows)))
         return np.concatenate(parts) if parts else self.score_list([])
 
-    def score_canonical(self, texts: CanonicalTexts) -> Floats:
-        """Return outputs for texts that are canonical already."""
+    def score_normalized(self, texts: NormalizedTexts) -> Floats:
+        """Return outputs for texts that are normalized already."""
         out = np.empty((len(texts), self.n_outputs), np.float32)
         for first in range(0, len(texts), _ROWS_AT_ONCE):
             part = np.arange(first, min(first + _ROWS_AT_ONCE, len(texts)))

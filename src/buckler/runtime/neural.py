@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from buckler.bundle.onnx_check import check_onnx
 from buckler.errors import BundleError, MissingExtraError
-from buckler.normalisers import CanonicalTexts
-from buckler.normalisers.padding import MASK, padded_batches
-from buckler.runtime.model import CanonicalModel, Floats, Form, whole_number
+from buckler.normalize import NormalizedTexts
+from buckler.normalize.padding import MASK, padded_batches
+from buckler.runtime.model import Floats, Form, NormalizedTextModel, whole_number
 from buckler.runtime.verdict import Contribution
 
 _BATCH_BYTES = 1 << 15
@@ -18,7 +18,7 @@ _MAX_SPANS = 48
 _WORD = re.compile(rb"[^\W_]+|[^\w\s\x1f]+|_+")
 
 
-class NeuralModel(CanonicalModel):
+class NeuralModel(NormalizedTextModel):
     """A network as ONNX.
 
     Raises
@@ -54,7 +54,7 @@ class NeuralModel(CanonicalModel):
         if inputs != [("bytes", "tensor(uint8)")] or outputs != ["logits"]:
             raise BundleError("the network does not turn `bytes` (uint8) into `logits`")
 
-    def logits(self, texts: CanonicalTexts) -> Floats:
+    def logits(self, texts: NormalizedTexts) -> Floats:
         """Return float32 [n, outputs]; texts of like length are scored together."""
         out = np.empty((len(texts), self.n_outputs), np.float32)
         for rows, padded in padded_batches(texts, self.max_length, self.length_step, _BATCH_BYTES):
@@ -70,22 +70,22 @@ class NeuralModel(CanonicalModel):
             raise BundleError("the network's logits do not fit the task")
         return np.asarray(logits)
 
-    def explain(self, canonical: bytes, output: int, top: int) -> list[Contribution]:
+    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
         """Return the words that moved an output most: what it loses when each is hidden.
 
         Occlusion (Zeiler and Fergus 2014), one batch for all words; the longest text costs as much
         as some fifty events.
         """
-        seen = canonical[: self.max_length]
+        seen = normalized[: self.max_length]
         spans = [(m.start(), m.end()) for m in _WORD.finditer(seen)]
-        while len(spans) > _MAX_SPANS:  # neighbours together, until they are few enough
+        while len(spans) > _MAX_SPANS:  # neighbors together, until they are few enough
             spans = [
                 (spans[i][0], spans[min(i + 1, len(spans) - 1)][1]) for i in range(0, len(spans), 2)
             ]
         variants = [seen]
         for start, end in spans:
             variants.append(seen[:start] + bytes([MASK]) * (end - start) + seen[end:])
-        logits = self.logits(CanonicalTexts.from_bytes(variants)).astype(np.float64)
+        logits = self.logits(NormalizedTexts.from_bytes(variants)).astype(np.float64)
         if self.n_outputs > 1:
             logits -= logits.mean(axis=1, keepdims=True)
         column = logits[:, output if self.n_outputs > 1 else 0]

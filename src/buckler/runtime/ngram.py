@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from buckler import _kernel
 from buckler.errors import BundleError
-from buckler.normalisers import CanonicalTexts
+from buckler.normalize import NormalizedTexts
 from buckler.runtime.model import Form, Model, whole_number
 from buckler.runtime.verdict import Contribution
 
@@ -74,8 +74,8 @@ class NgramModel(Model):
             )
 
         try:
-            self._kernel = kernel(form.normaliser.kind, form.max_bytes)
-            self._on_canonical = kernel(0, form.max_bytes)
+            self._kernel = kernel(form.normalizer.kind, form.max_bytes)
+            self._on_normalized = kernel(0, form.max_bytes)
         except (ValueError, OverflowError) as error:
             raise BundleError(f"student: {error}") from error
         self._settings, self._head = settings, head
@@ -103,13 +103,13 @@ class NgramModel(Model):
         self._kernel.score_column(schema, array, begin, end, out)
         return out
 
-    def score_canonical(self, texts: CanonicalTexts) -> Floats:
-        """Return outputs for texts that are canonical already."""
+    def score_normalized(self, texts: NormalizedTexts) -> Floats:
+        """Return outputs for texts that are normalized already."""
         out = np.empty(self._shape(len(texts)), np.float32)
-        self._on_canonical.score_list([texts[i] for i in range(len(texts))], out)
+        self._on_normalized.score_list([texts[i] for i in range(len(texts))], out)
         return out
 
-    def explain(self, canonical: bytes, output: int, top: int) -> list[Contribution]:
+    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
         """Return the n-grams that moved an output most, strongest first.
 
         For a linear model the weights add up to the logit less its bias (for several classes: less
@@ -118,12 +118,12 @@ class NgramModel(Model):
         """
         orders = range(self._settings["min_order"], self._settings["max_order"] + 1)
         rows = np.frombuffer(
-            _kernel.ngram_rows(orders[0], orders[-1], self._settings["table_bits"], canonical),
+            _kernel.ngram_rows(orders[0], orders[-1], self._settings["table_bits"], normalized),
             np.uint32,
         ).reshape(len(orders), -1)
         factor = self._settings["scale"] / np.sqrt(rows.size)
         weights = self._table[rows] @ self._direction(rows, factor, output) * factor
-        framed = b"\x1f" + canonical + b"\x1f"
+        framed = b"\x1f" + normalized + b"\x1f"
         found: dict[bytes, Contribution] = {}
         for flat in np.argsort(-np.abs(weights), axis=None)[: 8 * top]:
             order, start = divmod(int(flat), weights.shape[1])

@@ -14,10 +14,10 @@ from buckler import _kernel
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import VECTORS, Bundle, read_bundle
 from buckler.errors import BundleError, SettingsError
-from buckler.normalisers import FeatureSchema, Normaliser, arrow_columns
-from buckler.runtime.cascade import CascadeModel, knots_of, recalibrated
-from buckler.runtime.families import build_model, normaliser_of
-from buckler.runtime.heads import Head, head_bundles
+from buckler.normalize import FeatureSchema, Normalizer, arrow_columns
+from buckler.runtime.auxiliary import Head, head_bundles
+from buckler.runtime.cascade import CascadeModel, curve_of, recalibrated
+from buckler.runtime.families import build_model, normalizer_of
 from buckler.runtime.verdict import Contribution, HeadVerdict, Scores, Verdict
 
 Floats = npt.NDArray[np.float32]
@@ -68,17 +68,17 @@ class Scorer:
         What the bundle says of itself.
     heads
         Name -> a further question, such as which technique.
-    badness_of
-        The fastest way for one text: `str` or `bytes` in, its badness out (a float).
+    score_of
+        The fastest way for one text: `str` or `bytes` in, its score out (a float).
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self.manifest: Manifest = bundle.manifest
         self.sha256 = bundle.sha256
         self.classes = tuple(self.manifest.classes)
-        self.bad = tuple(self.classes.index(name) for name in self.manifest.bad)
-        self._normaliser = normaliser_of(self.manifest)
-        self._knots = knots_of(self.manifest)
+        self.positive = tuple(self.classes.index(name) for name in self.manifest.positive)
+        self._normalizer = normalizer_of(self.manifest)
+        self._curve_points = curve_of(self.manifest)
         self._sets = self.manifest.conformal
         self._model = build_model(self.manifest, bundle.weights)
         self._review = _interval(self.manifest)
@@ -87,20 +87,20 @@ class Scorer:
         self.heads: dict[str, Head] = {
             name: Head(asked[name], Scorer(inner)) for name, inner in head_bundles(bundle).items()
         }
-        self.badness_of: Callable[[str | bytes], Any] = self._badness_of
-        plain = not self.parses_texts and not self._knots
-        if plain and len(self.classes) == 2 and self.bad == (1,):
-            self.badness_of = self._model.score_one
+        self.score_of: Callable[[str | bytes], Any] = self._score_of
+        plain = not self.parses_texts and not self._curve_points
+        if plain and len(self.classes) == 2 and self.positive == (1,):
+            self.score_of = self._model.score_one
 
     @property
     def parses_texts(self) -> bool:
         """Whether texts are parsed first, as mail is: any bytes will do, and they may be long."""
-        return self._normaliser.prepare is not None
+        return self._normalizer.prepare is not None
 
     @property
     def features(self) -> FeatureSchema | None:
         """Names of the features, where events are rows of a table; None where they are texts."""
-        return self._normaliser.features
+        return self._normalizer.features
 
     def score(self, texts: object, *, threads: int = 1) -> Scores:
         """Score a batch.
@@ -112,33 +112,33 @@ class Scorer:
         threads
             How many to use for an Arrow column; the scores are the same.
         """
-        return Scores(self._outputs(texts, threads), self.classes, self.bad, self._sets)
+        return Scores(self._outputs(texts, threads), self.classes, self.positive, self._sets)
 
     def score_one(self, text: str | bytes, *, target_fpr: float | None = None) -> Verdict:
         """Score one event and decide at the deployed threshold, or at that of `target_fpr`."""
         scores = self.score([text])
-        index, badness = int(scores.label_indices[0]), float(scores.badness[0])
+        index, score = int(scores.label_indices[0]), float(scores.score[0])
         threshold = self.threshold(target_fpr)
-        alarm = bool(self.alarms(scores, target_fpr)[0])
+        detected = bool(self.detections(scores, target_fpr)[0])
         label = self.classes[index]
         return Verdict(
             label,
             float(scores.probabilities[0, index]),
-            badness,
+            score,
             threshold,
-            alarm,
+            detected,
             {n: float(p) for n, p in zip(self.classes, scores.probabilities[0], strict=True)},
             bool(self.review(scores)[0]),
             None if (stages := self.stages(scores)) is None else int(stages[0]) + 1,
             {
                 name: head.scorer._head_verdict(text)
                 for name, head in self.heads.items()
-                if head.every or alarm
+                if head.every or detected
             },
         )
 
-    def alarms(self, scores: Scores, target_fpr: float | None = None) -> npt.NDArray[np.bool_]:
-        """Return bool [n]: where an alarm is raised, at the threshold or by the likeliest class.
+    def detections(self, scores: Scores, target_fpr: float | None = None) -> npt.NDArray[np.bool_]:
+        """Return bool [n]: where a detection is raised, at the threshold or by the likeliest class.
 
         Raises
         ------
@@ -147,8 +147,8 @@ class Scorer:
         """
         threshold = self.threshold(target_fpr)
         if threshold is None:
-            return np.isin(scores.label_indices, self.bad)
-        return np.asarray(scores.badness >= np.float32(threshold))
+            return np.isin(scores.label_indices, self.positive)
+        return np.asarray(scores.score >= np.float32(threshold))
 
     def _head_verdict(self, text: str | bytes) -> HeadVerdict:
         probabilities = self.score([text]).probabilities[0]
@@ -160,16 +160,16 @@ class Scorer:
         if self._review is None:
             return np.zeros(len(scores), bool)
         low, high = (np.float32(value) for value in self._review)
-        return np.asarray((scores.badness >= low) & (scores.badness <= high))
+        return np.asarray((scores.score >= low) & (scores.score <= high))
 
     def stages(self, scores: Scores) -> npt.NDArray[np.int8] | None:
         """Return which stage of a cascade of two classes decided each row, from 0; else None."""
         if not isinstance(self._model, CascadeModel) or scores.outputs.ndim > 1:
             return None
-        return self._model.stage_of(scores.outputs, self._knots)
+        return self._model.stage_of(scores.outputs, self._curve_points)
 
     def threshold(self, target_fpr: float | None = None) -> float | None:
-        """Return the badness from which an alarm is raised; None where the bundle has none.
+        """Return the score from which a detection is raised; None where the bundle has none.
 
         Raises
         ------
@@ -197,25 +197,25 @@ class Scorer:
         if label is None:
             label = self.classes[int(self.score([text]).label_indices[0])]
         index = self.classes.index(label)
-        if self._normaliser.features is not None:
-            canonical = self._normaliser.features.canonical(text)
+        if self._normalizer.features is not None:
+            normalized = self._normalizer.features.normalize(text)
         else:
-            canonical = self._normaliser.canonical(text, self.manifest.max_bytes)
-        found = self._model.explain(canonical, index, top)
+            normalized = self._normalizer.normalize(text, self.manifest.max_bytes)
+        found = self._model.explain(normalized, index, top)
         if len(self.classes) == 2 and index == 0:  # the one output speaks for the second class
             found = [Contribution(c.text, c.start, c.end, -c.weight) for c in found]
         return found
 
-    def _badness_of(self, text: str | bytes) -> float:
-        return float(self.score([text]).badness[0])
+    def _score_of(self, text: str | bytes) -> float:
+        return float(self.score([text]).score[0])
 
     def _outputs(self, texts: object, threads: int) -> Floats:
-        return recalibrated(self._model_outputs(texts, threads), self._knots)
+        return recalibrated(self._model_outputs(texts, threads), self._curve_points)
 
     def _model_outputs(self, texts: object, threads: int) -> Floats:
         if self.parses_texts:
             values = texts if isinstance(texts, list) else texts.to_pylist()  # type: ignore[attr-defined]
-            return self._model.score_list(_prepared(self._normaliser, values))
+            return self._model.score_list(_prepared(self._normalizer, values))
         if isinstance(texts, list):
             return self._model.score_list(texts)
         parts = []
@@ -263,9 +263,9 @@ def conformance_outputs(
     manifest: Manifest, weights: Mapping[str, bytes], texts: list[bytes]
 ) -> Floats:
     """Return the outputs that a bundle records for its conformance vectors."""
-    ready = _prepared(normaliser_of(manifest), texts)
+    ready = _prepared(normalizer_of(manifest), texts)
     outputs = build_model(manifest, weights).score_list(ready)
-    return recalibrated(outputs, knots_of(manifest))
+    return recalibrated(outputs, curve_of(manifest))
 
 
 def _interval(manifest: Manifest) -> tuple[float, float] | None:
@@ -277,9 +277,9 @@ def _interval(manifest: Manifest) -> tuple[float, float] | None:
     return raw[0], raw[1]
 
 
-def _prepared(normaliser: Normaliser, texts: Sequence[Any]) -> list[Any]:
+def _prepared(normalizer: Normalizer, texts: Sequence[Any]) -> list[Any]:
     """What the kernel gets of texts that Python parses first; None stays None."""
-    prepare = normaliser.prepare
+    prepare = normalizer.prepare
     if prepare is None:
         return list(texts)
     return [None if text is None else prepare(text) for text in texts]

@@ -7,15 +7,15 @@ import numpy.typing as npt
 
 from buckler import _kernel
 from buckler.errors import BundleError, InputError
-from buckler.normalisers import CanonicalTexts
-from buckler.normalisers.features import matrix
-from buckler.runtime.model import CanonicalModel, Form
+from buckler.normalize import NormalizedTexts
+from buckler.normalize.features import matrix
+from buckler.runtime.model import Form, NormalizedTextModel
 from buckler.runtime.verdict import Contribution
 
 _TENSORS = {"roots": np.uint32, "nodes": np.uint32, "sets": np.uint32, "bias": np.float32}
 
 
-class TreesModel(CanonicalModel):
+class TreesModel(NormalizedTextModel):
     """Boosted trees over rows of features.
 
     Raises
@@ -28,7 +28,7 @@ class TreesModel(CanonicalModel):
         self, settings: dict[str, Any], tensors: dict[str, npt.NDArray[Any]], form: Form
     ) -> None:
         super().__init__(form)
-        schema = form.normaliser.features
+        schema = form.normalizer.features
         if schema is None or settings.get("kernel_version") != _kernel.ABI_VERSION:
             raise BundleError("trees need features and the kernel version that they were made for")
         for name, kind in _TENSORS.items():
@@ -44,7 +44,7 @@ class TreesModel(CanonicalModel):
         except (ValueError, OverflowError) as error:
             raise BundleError(f"student: {error}") from error
 
-    def logits(self, texts: CanonicalTexts) -> npt.NDArray[np.float32]:
+    def logits(self, texts: NormalizedTexts) -> npt.NDArray[np.float32]:
         """Return float32 [n, outputs]."""
         out = np.empty((len(texts), self.n_outputs), np.float32)
         if (texts.lengths != 4 * len(self._schema)).any():
@@ -52,12 +52,12 @@ class TreesModel(CanonicalModel):
         self._kernel.logits(np.ascontiguousarray(texts.data), out)
         return out
 
-    def explain(self, canonical: bytes, output: int, top: int) -> list[Contribution]:
+    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
         """Return the features that moved an output most: Shapley values (Lundberg et al. 2018)."""
-        row = matrix(np.frombuffer(canonical, np.uint8), 1, len(self._schema))
+        row = matrix(np.frombuffer(normalized, np.uint8), 1, len(self._schema))
         values = np.zeros(len(self._schema), np.float64)
         index = output if self.n_outputs > 1 else 0
         self._kernel.explain(row, index, values)
-        names = self._schema.describe(canonical)
+        names = self._schema.describe(normalized)
         strongest = [int(i) for i in np.argsort(-np.abs(values), kind="stable")[:top] if values[i]]
         return [Contribution(names[i], 4 * i, 4 * i + 4, float(values[i])) for i in strongest]

@@ -22,14 +22,14 @@ class Scores:
     classes
         Class names, in order.
     bad
-        Indices of the classes that an alarm is raised for.
+        Indices of the classes that a detection is raised for.
     conformal
         Error rate -> the probability that a class needs to be in the prediction set.
     """
 
     outputs: Floats
     classes: tuple[str, ...]
-    bad: tuple[int, ...]
+    positive: tuple[int, ...]
     conformal: dict[float, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -43,13 +43,13 @@ class Scores:
         return np.stack([1 - self.outputs, self.outputs], axis=1)
 
     @cached_property
-    def badness(self) -> Floats:
-        """float32 [n]: probability of the bad classes together; of the top class without any."""
-        if not self.bad:
+    def score(self) -> Floats:
+        """float32 [n]: probability of the positive classes together; of the top class without any."""
+        if not self.positive:
             return np.asarray(self.probabilities.max(axis=1))
         if self.outputs.ndim == 1:
-            return self.outputs if self.bad == (1,) else 1 - self.outputs
-        return np.asarray(self.outputs[:, self.bad].sum(axis=1))
+            return self.outputs if self.positive == (1,) else 1 - self.outputs
+        return np.asarray(self.outputs[:, self.positive].sum(axis=1))
 
     @cached_property
     def label_indices(self) -> npt.NDArray[np.intp]:
@@ -100,13 +100,13 @@ class Verdict:
         The most probable class.
     probability
         Its probability.
-    badness
-        Probability of the bad classes together.
+    score
+        Probability of the positive classes together.
     threshold
-        The badness from which an alarm is raised; None where the bundle has none.
-    alarm
-        Whether badness reaches the threshold; without a threshold, whether `label` is bad. It can
-        differ from `label`: a threshold for few false alarms may lie above or below one half.
+        The score from which a detection is raised; None where the bundle has none.
+    detection
+        Whether score reaches the threshold; without a threshold, whether `label` is bad. It can
+        differ from `label`: a threshold for few false positives may lie above or below one half.
     probabilities
         Of every class.
     review
@@ -114,14 +114,14 @@ class Verdict:
     stage
         The stage of a cascade that decided, from 1; None without stages.
     heads
-        Name -> what that head says; those that are asked of alarms alone only where there is one.
+        Name -> what that head says; those that are asked of detections alone only where there is one.
     """
 
     label: str
     probability: float
-    badness: float
+    score: float
     threshold: float | None
-    alarm: bool
+    detected: bool
     probabilities: dict[str, float]
     review: bool = False
     stage: int | None = None
@@ -135,10 +135,10 @@ class Contribution:
     Attributes
     ----------
     text
-        The piece, of the canonical form; field borders are shown as ``|``. For rows of features,
+        The piece, of the normalized text; field borders are shown as ``|``. For rows of features,
         name and value.
     start, end
-        Where it stands in the canonical form, in bytes; it may reach one byte over either end.
+        Where it stands in the normalized text, in bytes; it may reach one byte over either end.
     weight
         What it adds to the logit of the class: n-gram weights, Shapley values of features, or what
         the logit loses when the piece is hidden.

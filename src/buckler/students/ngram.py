@@ -1,6 +1,6 @@
 """The `ngram` student: hashed byte n-grams, an int8 table and a small head, in the C kernel.
 
-Every n-gram of a canonical text selects a row of the table; the rows are summed. One row holds a
+Every n-gram of a normalized text selects a row of the table; the rows are summed. One row holds a
 single weight for two classes, a weight for each class otherwise, or `hidden` numbers that a small
 head turns into classes. Hashing as in Weinberger et al. 2009, embedding bags as in fastText
 (Joulin et al. 2017), AdaGrad (Duchi et al. 2011), averaged iterates (Polyak and Juditsky 1992).
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from buckler import _kernel
 from buckler.errors import SettingsError
-from buckler.normalisers import CanonicalTexts
+from buckler.normalize import NormalizedTexts
 from buckler.students.student import (
     Examples,
     Exported,
@@ -164,10 +164,10 @@ class NgramStudent(Student):
                 best_loss, best, self.best_epoch_ = validation_loss, mean.copy(), epoch
             elif epoch - self.best_epoch_ >= self.patience:
                 break
-        self._quantise(best, training.texts)
+        self._quantize(best, training.texts)
         return self
 
-    def predict_logits(self, texts: CanonicalTexts) -> Floats:
+    def predict_logits(self, texts: NormalizedTexts) -> Floats:
         """Return logits of the int8 model, through the same kernel that the runtime uses."""
         column = pa.LargeBinaryArray.from_buffers(
             pa.large_binary(),
@@ -260,7 +260,7 @@ class NgramStudent(Student):
     def _pass(
         self,
         model: _FloatModel,
-        texts: CanonicalTexts,
+        texts: NormalizedTexts,
         targets: Floats,
         weights: Floats,
         order: npt.NDArray[np.uint32],
@@ -284,14 +284,14 @@ class NgramStudent(Student):
         except ValueError as error:
             raise SettingsError(f"student 'ngram': {error}") from error
 
-    def _float_logits(self, model: _FloatModel, texts: CanonicalTexts) -> Floats:
+    def _float_logits(self, model: _FloatModel, texts: NormalizedTexts) -> Floats:
         out = np.empty((len(texts), self.n_outputs_), np.float32)
         _kernel.predict(self._call_settings(0), model.arrays, (texts.offsets, texts.data), out)
         return out
 
     # --- int8 ---------------------------------------------------------------------------------
 
-    def _quantise(self, model: _FloatModel, texts: CanonicalTexts) -> None:
+    def _quantize(self, model: _FloatModel, texts: NormalizedTexts) -> None:
         """Choose the clipping of the int8 table that moves the logits least."""
         self.head_, self.bias_ = model.head, model.bias
         sample = texts.take(np.arange(0, len(texts), max(1, len(texts) // _QUANTISE_SAMPLE)))

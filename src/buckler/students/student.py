@@ -1,6 +1,6 @@
 """The seam for model families: one Student class each, found by the name of the family.
 
-A student learns soft targets with weights, judges canonical texts, and exports plain arrays that
+A student learns soft targets with weights, judges normalized texts, and exports plain arrays that
 the runtime can score without any training code. To add a family: one module with one class under
 ``@student``, imported in `get_student`, or an entry point in the group ``buckler.students``.
 """
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import SettingsError
-from buckler.normalisers import CanonicalTexts
+from buckler.normalize import NormalizedTexts
 
 Floats = npt.NDArray[np.float32]
 
@@ -30,14 +30,14 @@ class Examples:
     Attributes
     ----------
     texts
-        Canonical forms.
+        Normalized texts.
     targets
         float32 [n, classes]: class probabilities, hard or soft; each row adds up to 1.
     weights
         float32 [n]: how much each example counts.
     """
 
-    texts: CanonicalTexts
+    texts: NormalizedTexts
     targets: Floats
     weights: Floats
 
@@ -51,7 +51,7 @@ class Examples:
 
     @staticmethod
     def from_labels(
-        texts: CanonicalTexts, labels: npt.NDArray[np.int32], n_classes: int
+        texts: NormalizedTexts, labels: npt.NDArray[np.int32], n_classes: int
     ) -> "Examples":
         """Make hard targets of class indices, with weight 1."""
         targets = np.zeros((len(labels), n_classes), np.float32)
@@ -112,7 +112,7 @@ class Student(ABC):
         """
 
     @abstractmethod
-    def predict_logits(self, texts: CanonicalTexts) -> Floats:
+    def predict_logits(self, texts: NormalizedTexts) -> Floats:
         """Return [n, 1] for two classes, else [n, classes], of the model as it will be exported."""
 
     @abstractmethod
@@ -135,7 +135,7 @@ def student(kind: type[Student]) -> type[Student]:
 
 @cache
 def _families() -> dict[str, type[Student]]:
-    for module in ("ngram", "bytecnn", "minibert", "trees"):
+    for module in ("ngram", "torch.bytecnn", "torch.minibert", "trees"):
         import_module(f"buckler.students.{module}")
     for entry in entry_points(group="buckler.students"):
         student(entry.load())

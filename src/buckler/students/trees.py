@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from buckler import _kernel
 from buckler.errors import MissingExtraError, SettingsError
-from buckler.normalisers import CanonicalTexts
-from buckler.normalisers.features import matrix
+from buckler.normalize import NormalizedTexts
+from buckler.normalize.features import matrix
 from buckler.students.student import (
     Examples,
     Exported,
@@ -164,7 +164,7 @@ class TreesStudent(Student):
         self._keep(forest.tensors(self.n_outputs_, best))
         return self
 
-    def predict_logits(self, texts: CanonicalTexts) -> Floats:
+    def predict_logits(self, texts: NormalizedTexts) -> Floats:
         """Return logits, through the same kernel that the runtime uses."""
         out = np.empty((len(texts), self.n_outputs_), np.float32)
         self.logits_.logits(np.ascontiguousarray(texts.data), out)

@@ -1,1 +1,1 @@
-"""Specimens: a plan of what is rare or unseen, generators that write it, gates that it passes."""
+"""Synthetic examples: a plan of what is rare or unseen, generators that write it, gates that it passes."""

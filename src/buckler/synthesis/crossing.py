@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.attacks import Scene
+from buckler.dataset.dataset import Events
 from buckler.errors import SettingsError
-from buckler.events import Events
-from buckler.labels import Labeler
-from buckler.normalisers.features import MARK, matrix
+from buckler.labels import Annotator
+from buckler.normalize.features import MARK, matrix
 from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
 from buckler.synthesis.plan import Cell, Plan
 from buckler.synthesis.transforms import get_transform
@@ -36,7 +36,7 @@ class Crossing(Generator):
             raise SettingsError(
                 f"{plan.task.name}: crossing is for rows of features; texts are written by grammar"
             )
-        self.labeler = Labeler(self.kind, VERSION, "rule")
+        self.annotator = Annotator(self.kind, VERSION, "rule")
         self._names = plan.task.features.names
         self._values = matrix(real.texts.data, len(real), len(self._names))
         self._rows = {

@@ -1,4 +1,4 @@
-"""How varied specimens are: distinct n-grams, and how much of the grid they cover."""
+"""How varied synthetic examples are: distinct n-grams, and how much of the grid they cover."""
 
 import re
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def distinct(texts: Iterable[str]) -> float:
 
 
 class Novelty:
-    """Remembers the n-grams of the specimens so far."""
+    """Remembers the n-grams of the synthetic examples so far."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, ...]] = set()

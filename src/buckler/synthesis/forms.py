@@ -1,4 +1,4 @@
-"""The first gate: does a specimen parse as what it claims to be?"""
+"""The first gate: does a synthetic example parse as what it claims to be?"""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from buckler.errors import InputError
-from buckler.normalisers.html_text import visible_text
+from buckler.normalize.html_text import visible_text
 from buckler.synthesis.plan import Cell
 from buckler.tasks import Task
 
@@ -74,7 +74,7 @@ def _command(text: str, cell: Cell) -> str | None:
 
 def _row(text: str, task: Task) -> str | None:
     try:
-        row = np.frombuffer(task.features.canonical(text), "<f4")
+        row = np.frombuffer(task.features.normalize(text), "<f4")
     except InputError:
         return "no row of features"
     return None if np.isfinite(row).any() else "a row without a value"
@@ -85,7 +85,7 @@ def _page(text: str, cell: Cell, task: Task) -> str | None:
         return "no page"
     if len(visible_text(text).split()) < _MIN_PAGE_WORDS:
         return "a page that shows nothing"
-    if cell.label in task.bad and not re.search(r"<(?:input|textarea)\b", text, re.IGNORECASE):
+    if cell.label in task.positive and not re.search(r"<(?:input|textarea)\b", text, re.IGNORECASE):
         return "a fake page that asks for nothing"
     return None
 

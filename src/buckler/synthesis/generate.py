@@ -1,17 +1,17 @@
-"""From a plan to specimens: orders for the cells, drafts, gates, until there are enough."""
+"""From a plan to synthetic examples: orders for the cells, drafts, gates, until there are enough."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from buckler.dataset.dataset import Events
 from buckler.errors import InputError
-from buckler.events import Events
-from buckler.labels import Labeler
-from buckler.synthesis.gates import GateSettings, Judge, Passed, pass_gates
+from buckler.labels import Annotator
+from buckler.synthesis.filters import GateSettings, Judge, Passed, pass_gates
 from buckler.synthesis.generator import Draft
 from buckler.synthesis.plan import Cell, Plan
 
-SURPLUS = 2.0  # drafts for each specimen that is wanted
+SURPLUS = 2.0  # drafts for each synthetic example that is wanted
 MAX_DRAFTS = 200_000
 
 
@@ -22,7 +22,7 @@ class Synthesis:
     Attributes
     ----------
     number
-        Specimens.
+        Synthetic examples.
     surplus
         Drafts for each of them: gates are strict.
     gates
@@ -45,7 +45,7 @@ class Synthesis:
 class Source(Protocol):
     """What writes drafts: a generator, or a language model's `Writer`."""
 
-    labeler: Labeler
+    annotator: Annotator
     real: Events
 
     def drafts(self, orders: Sequence[tuple[Cell, int]]) -> Iterator[Draft]:
@@ -66,7 +66,7 @@ def orders(plan: Plan, n_drafts: int) -> list[tuple[Cell, int]]:
     return found
 
 
-def synthesise(
+def synthesize(
     plan: Plan,
     generator: Source,
     wanted: Synthesis,
@@ -89,12 +89,12 @@ def synthesise(
         if on_draft is not None:
             on_draft(len(drafts))
     if not drafts:
-        raise InputError(f"the generator {generator.labeler.name!r} wrote nothing for this plan")
+        raise InputError(f"the generator {generator.annotator.name!r} wrote nothing for this plan")
     return pass_gates(
         drafts,
         plan,
         generator.real,
-        writer=(generator.labeler.name, generator.labeler.version),
+        writer=(generator.annotator.name, generator.annotator.version),
         settings=wanted.gates,
         number=wanted.number,
         judge=judge,

@@ -1,4 +1,4 @@
-"""The seam for generators: who writes drafts of specimens for the cells of a plan.
+"""The seam for generators: who writes drafts of synthetic examples for the cells of a plan.
 
 To add one: a module with one class under ``@generator``, listed in `_BUILT_IN`, or an entry point
 in the group ``buckler.generators``. Every teacher that asks a language model is one too (`writer`).
@@ -15,9 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from buckler.dataset.dataset import Events
 from buckler.errors import SettingsError
-from buckler.events import Events
-from buckler.labels import Labeler
+from buckler.labels import Annotator
 from buckler.synthesis.plan import Cell, Plan
 
 _BUILT_IN = ("grammar", "mutation", "crossing")
@@ -51,12 +51,12 @@ class Generator(ABC):
     ----------
     kind
         Its name on the command line.
-    labeler
-        Its name and version, kept with every specimen.
+    annotator
+        Its name and version, kept with every synthetic example.
     """
 
     kind: ClassVar[str]
-    labeler: Labeler
+    annotator: Annotator
 
     def __init__(self, plan: Plan, real: Events, seed: int) -> None:
         self.plan, self.real, self.seed = plan, real, seed

@@ -7,9 +7,9 @@ from hashlib import sha256
 
 import numpy as np
 
+from buckler.dataset.dataset import Events
 from buckler.errors import SettingsError
-from buckler.events import Events
-from buckler.labels import Labeler
+from buckler.labels import Annotator
 from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
 from buckler.synthesis.plan import Cell, Plan
 from buckler.synthesis.transforms import transformed
@@ -38,7 +38,7 @@ class Grammar(Generator):
         if not any(cell.forms for cell in plan.cells):
             raise SettingsError("no cell of the plan has forms: a language model must write it")
         content = json.dumps([[c.name, c.forms, c.slots] for c in plan.cells] + [plan.slots])
-        self.labeler = Labeler(
+        self.annotator = Annotator(
             self.kind, f"{VERSION}-{sha256(content.encode()).hexdigest()[:8]}", "rule"
         )
 

@@ -1,14 +1,14 @@
-"""Who judges specimens at the gate: a teacher, or a student of the real labels."""
+"""Who judges synthetic examples at the gate: a teacher, or a student of the real labels."""
 
 import numpy as np
 import numpy.typing as npt
 
+from buckler.dataset.dataset import Events
 from buckler.errors import InputError
 from buckler.evaluation.calibration import probabilities_of
-from buckler.events import Events
 from buckler.students import Examples
 from buckler.synthesis.classifiers import new_classifier
-from buckler.synthesis.gates import Judge
+from buckler.synthesis.filters import Judge
 from buckler.tasks import Task
 from buckler.teachers.teacher import Teacher
 
@@ -23,7 +23,7 @@ def teacher_judge(teacher: Teacher, n_classes: int) -> Judge:
     def judge(events: Events) -> npt.NDArray[np.float64]:
         said = teacher.annotate(events)
         silent = (float("nan"),) * n_classes
-        rows = [silent if opinion is None else opinion.probabilities for opinion in said]
+        rows = [silent if annotation is None else annotation.probabilities for annotation in said]
         return np.array(rows, np.float64).reshape(-1, n_classes)
 
     return judge
@@ -41,7 +41,7 @@ def student_judge(real: Events, task: Task, seed: int = 0) -> Judge:
     if len(np.unique(real.labels[rows])) < 2:
         raise InputError("a judge that learns needs real events of two classes; use --judge none")
     known, n_classes = real.take(rows), len(task.classes)
-    # Classes weigh alike: what is rare is no less likely among specimens.
+    # Classes weigh alike: what is rare is no less likely among synthetic examples.
     counts = np.bincount(known.labels, minlength=n_classes)
     weights = (len(known) / (n_classes * np.maximum(counts, 1)))[known.labels].astype(np.float32)
     examples = Examples(known.texts, known.targets(n_classes), weights)

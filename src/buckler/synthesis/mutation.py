@@ -14,9 +14,9 @@ from email.message import EmailMessage
 
 import numpy as np
 
+from buckler.dataset.dataset import Events
 from buckler.errors import SettingsError
-from buckler.events import Events
-from buckler.labels import Labeler
+from buckler.labels import Annotator
 from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
 from buckler.synthesis.plan import Cell, Plan
 from buckler.synthesis.transforms import transformed
@@ -45,7 +45,7 @@ class Mutation(Generator):
         super().__init__(plan, real, seed)
         if plan.task.features:
             raise SettingsError(f"{plan.task.name}: rows of features are written by crossing")
-        self.labeler = Labeler(self.kind, VERSION, "rule")
+        self.annotator = Annotator(self.kind, VERSION, "rule")
         self._pattern = _PARTS[plan.task.medium]
         rng = np.random.default_rng(seed)
         self._rows: dict[str, list[int]] = {}

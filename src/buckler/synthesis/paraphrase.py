@@ -12,15 +12,15 @@ from buckler.attacks import Attack, Scene
 from buckler.attacks.email import rewritten
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
-from buckler.normalisers.email import parsed, parts, text_of
-from buckler.normalisers.html_walk import walk_html
+from buckler.normalize.email import parsed, parts, text_of
+from buckler.normalize.html_walk import walk_html
 from buckler.synthesis.scribe import Desk, Scribe
 from buckler.tasks import Task
-from buckler.teachers.asking.fencing import fenced, new_tag
-from buckler.teachers.asking.language_model import LanguageModelTeacher
-from buckler.teachers.asking.limits import Budget, Spending
-from buckler.teachers.asking.paid_run import Account
-from buckler.teachers.asking.prompt import Question, json_object
+from buckler.teachers.llm.fencing import fenced, new_tag
+from buckler.teachers.llm.language_model import LanguageModelTeacher
+from buckler.teachers.llm.limits import Budget, Spending
+from buckler.teachers.llm.paid_run import Account
+from buckler.teachers.llm.prompt import Question, json_object
 
 NAME = "paraphrase"
 VERSION = "paraphrase-1"  # a change of any wording here is a new version

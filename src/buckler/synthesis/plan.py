@@ -69,9 +69,9 @@ class Family(BaseModel):
     Attributes
     ----------
     label
-        The class of its specimens (``class`` in the file).
+        The class of its synthetic examples (``class`` in the file).
     say
-        What a specimen is, in words: for whoever writes or judges it.
+        What a synthetic example is, in words: for whoever writes or judges it.
     forms
         What the grammar expands; without any, only a language model can write it.
     cross
@@ -251,12 +251,12 @@ def _cells(family: Family, attributes: dict[str, dict[str, AttributeValue]], whe
 
 
 def _same_form(name: str, task: Task) -> bool:
-    """Whether a plan of a built-in task fits another of the same canonical form and classes."""
+    """Whether a plan of a built-in task fits another of the same normalized text and classes."""
     try:
         other = get_task(name)
     except SettingsError:
         return False
-    return (other.normaliser, other.class_names) == (task.normaliser, task.class_names)
+    return (other.normalizer, other.class_names) == (task.normalizer, task.class_names)
 
 
 def _check_slots(cell: Cell, shared: dict[str, list[str]], where: str) -> None:

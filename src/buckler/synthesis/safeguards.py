@@ -1,4 +1,4 @@
-"""What keeps specimens harmless: reserved names and addresses, and no payload that works.
+"""What keeps synthetic examples harmless: reserved names and addresses, and no payload that works.
 
 Names end in ``.example``, ``.test`` or ``.invalid`` or stand under ``example.com`` and the like
 (RFC 2606, RFC 6761); addresses are those for documentation (RFC 5737, RFC 3849). Long encoded blobs
@@ -47,7 +47,7 @@ _BASE64 = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{40,}={0,2}")
 _HEX = re.compile(
     r"(?:\\x[0-9a-fA-F]{2}|0x[0-9a-fA-F]{2},\s?){12,}|(?<![0-9a-fA-F])[0-9a-fA-F]{80,}"
 )
-_REMARK = "Write-Output 'specimen';"
+_REMARK = "Write-Output 'synthetic';"
 
 
 def made_safe(text: str) -> str:
@@ -152,7 +152,7 @@ _DOCUMENTATION = re.compile(r"(?<![\d.])(?:192\.0\.2|198\.51\.100|203\.0\.113)\.
 def dressed(text: str) -> str:
     """Return a text as a student should see it: usual suffixes and addresses for reserved ones.
 
-    Else every specimen would give itself away, and ``.example`` would become a sign of attack. What
+    Else every synthetic example would give itself away, and ``.example`` would become a sign of attack. What
     this returns is turned into features at once and is never written anywhere. The choice depends
     only on the name.
     """

@@ -1,6 +1,6 @@
-"""A language model that writes: what specimens and paraphrases share of asking for them.
+"""A language model that writes: what synthetic examples and paraphrases share of asking for them.
 
-What it writes is paid for, so it goes through the same run as opinions do: limits, budget, and
+What it writes is paid for, so it goes through the same run as annotations do: limits, budget, and
 every answer in the label store before the next call. What was ordered once is never ordered again.
 """
 
@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from buckler.errors import SettingsError
-from buckler.labels import Labeler, LabelStore
+from buckler.labels import Annotator, LabelStore
 from buckler.labels.ledger import Ledger
-from buckler.synthesis.specimens import decoded, encoded
+from buckler.synthesis.synthetic_examples import decoded, encoded
 from buckler.tasks import Task
 from buckler.teachers import get_teacher
-from buckler.teachers.asking.language_model import (
+from buckler.teachers.llm.language_model import (
     Judged,
     LanguageModelTeacher,
     Prepared,
     Replies,
     Send,
 )
-from buckler.teachers.asking.limits import Budget, Spending
-from buckler.teachers.asking.paid_run import Account, Outcome, PaidRun
-from buckler.teachers.asking.prompt import Question
+from buckler.teachers.llm.limits import Budget, Spending
+from buckler.teachers.llm.paid_run import Account, Outcome, PaidRun
+from buckler.teachers.llm.prompt import Question
 
 MAX_REJECTS = 2
 _MAX_TEXTS = 50
@@ -53,9 +53,9 @@ class Scribe(ABC):
     def __init__(self, model: LanguageModelTeacher, version: str, system: str) -> None:
         self._model, self._system = model, system
         self.settings = model.settings.model_copy(update={"events_per_call": 1})
-        said = json.dumps([version, system, self.texts_a_call, model.labeler.version])
-        self.labeler = Labeler(
-            model.labeler.name, f"{version}-{sha256(said.encode()).hexdigest()[:8]}", "llm"
+        said = json.dumps([version, system, self.texts_a_call, model.annotator.version])
+        self.annotator = Annotator(
+            model.annotator.name, f"{version}-{sha256(said.encode()).hexdigest()[:8]}", "llm"
         )
 
     @abstractmethod
@@ -116,7 +116,7 @@ class Desk:
 
     def __init__(self, scribe: Scribe, store: LabelStore, task: Task) -> None:
         self._scribe, self._store = scribe, store
-        self._ledger = Ledger(store, task, scribe.labeler)
+        self._ledger = Ledger(store, task, scribe.annotator)
 
     def todo(self, ids: Iterable[bytes]) -> list[bytes]:
         """Return the orders that nothing was written for yet."""
@@ -145,7 +145,9 @@ class Desk:
             for outcome in outcomes:
                 self._ledger.record_drafts(outcome.drafts)
             self._ledger.record_rejects(r for outcome in outcomes for r in outcome.rejects)
-            calls = [replace(o.call, opinions=sum(map(len, o.drafts.values()))) for o in outcomes]
+            calls = [
+                replace(o.call, annotations=sum(map(len, o.drafts.values()))) for o in outcomes
+            ]
             self._ledger.record_calls(calls)
 
 

@@ -1,4 +1,4 @@
-"""Styles of attackers and typists, put on the texts of specimens: the attacks, by name."""
+"""Styles of attackers and typists, put on the texts of synthetic examples: the attacks, by name."""
 
 from collections.abc import Iterable
 

@@ -1,7 +1,7 @@
-"""Can specimens be told from real events of their class? A classifier says how well.
+"""Can synthetic examples be told from real events of their class? A classifier says how well.
 
 After Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests": an AUROC of 0.5 means that
-it cannot tell them apart, 1 that specimens are of a kind of their own.
+it cannot tell them apart, 1 that synthetic examples are of a kind of their own.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from buckler.dataset.dataset import Events
 from buckler.evaluation.bootstrap import Estimate, bootstrap
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc
-from buckler.events import Events
-from buckler.normalisers import CanonicalTexts
+from buckler.normalize import NormalizedTexts
 from buckler.students import Examples
 from buckler.synthesis.classifiers import new_classifier
 from buckler.tasks import Task
@@ -34,7 +34,7 @@ class TwoSample:
     auroc
         With its interval, resampled by group and cell.
     synthetic
-        float64 [specimens]: probability that each is one, from a classifier that did not see it;
+        float64 [synthetic examples]: probability that each is one, from a classifier that did not see it;
         NaN where there were too few to tell.
     """
 
@@ -43,25 +43,25 @@ class TwoSample:
 
 
 def two_sample_test(
-    specimens: Events, cells: npt.NDArray[np.intp], real: Events, task: Task, seed: int = 0
+    synthetic_examples: Events, cells: npt.NDArray[np.intp], real: Events, task: Task, seed: int = 0
 ) -> TwoSample:
-    """Tell specimens of a class from real events of it, in folds by cell and by group.
+    """Tell synthetic examples of a class from real events of it, in folds by cell and by group.
 
     Parameters
     ----------
     cells
-        The cell of each specimen: those of one cell stand in one fold, if there are enough cells.
+        The cell of each synthetic example: those of one cell stand in one fold, if there are enough cells.
     """
     nan = float("nan")
-    if len(specimens) < MIN_ROWS or len(real) < MIN_ROWS:
-        return TwoSample(Estimate(nan, nan, nan), np.full(len(specimens), nan))
+    if len(synthetic_examples) < MIN_ROWS or len(real) < MIN_ROWS:
+        return TwoSample(Estimate(nan, nan, nan), np.full(len(synthetic_examples), nan))
     if len(np.unique(cells)) < FOLDS:
-        cells = np.arange(len(specimens))
+        cells = np.arange(len(synthetic_examples))
     rng = np.random.default_rng(seed)
     if len(real) > _MAX_ROWS:
         real = real.take(np.sort(rng.permutation(len(real))[:_MAX_ROWS]))
-    texts = CanonicalTexts.concatenate([specimens.texts, real.texts])
-    made_up = np.arange(len(texts)) < len(specimens)
+    texts = NormalizedTexts.concatenate([synthetic_examples.texts, real.texts])
+    made_up = np.arange(len(texts)) < len(synthetic_examples)
     _, groups = np.unique(real.group_codes(), return_inverse=True)
     groups = np.concatenate([cells, groups + cells.max() + 1])
     fold_of = rng.integers(0, FOLDS, groups.max() + 1)[groups]
@@ -82,5 +82,5 @@ def two_sample_test(
         _RESAMPLES,
         seed,
     )
-    synthetic = probabilities_of(logits[: len(specimens), None])[:, 1]
+    synthetic = probabilities_of(logits[: len(synthetic_examples), None])[:, 1]
     return TwoSample(measured["auroc"], synthetic)

@@ -6,17 +6,17 @@ from hashlib import sha256
 
 import numpy as np
 
+from buckler.dataset.dataset import Events
 from buckler.errors import SettingsError
-from buckler.events import Events
 from buckler.labels import LabelStore
 from buckler.synthesis.generator import Draft
 from buckler.synthesis.plan import Cell, Plan
 from buckler.synthesis.scribe import Desk, Scribe
-from buckler.teachers.asking.fencing import fenced, new_tag
-from buckler.teachers.asking.language_model import LanguageModelTeacher
-from buckler.teachers.asking.limits import Budget, Spending
-from buckler.teachers.asking.paid_run import Account
-from buckler.teachers.asking.prompt import Question, json_object
+from buckler.teachers.llm.fencing import fenced, new_tag
+from buckler.teachers.llm.language_model import LanguageModelTeacher
+from buckler.teachers.llm.limits import Budget, Spending
+from buckler.teachers.llm.paid_run import Account
+from buckler.teachers.llm.prompt import Question, json_object
 
 VERSION = "write-1"  # a change of any wording here is a new version
 TEXTS_A_CALL = 5
@@ -48,8 +48,8 @@ class Order:
     seeds: tuple[int, ...]
 
 
-class SpecimenScribe(Scribe):
-    """Writes specimens of a plan's cells.
+class SyntheticExampleScribe(Scribe):
+    """Writes synthetic examples of a plan's cells.
 
     Attributes
     ----------
@@ -131,8 +131,8 @@ class Writer:
     ) -> None:
         self.plan, self.real, self.seed = plan, real, seed
         self._budget, self._on_progress = budget, on_progress
-        self._scribe = SpecimenScribe(model, plan, real)
-        self.labeler = self._scribe.labeler
+        self._scribe = SyntheticExampleScribe(model, plan, real)
+        self.annotator = self._scribe.annotator
         self._desk = Desk(self._scribe, store, plan.task)
         self.account: Account | None = None
 
@@ -177,7 +177,7 @@ def _system(plan: Plan) -> str:
     task = plan.task
     classes = "\n".join(f"- {name}: {text}" for name, text in task.classes.items())
     return (
-        "You write specimens that train a detector, to protect people from attacks. They are read "
+        "You write synthetic examples that train a detector, to protect people from attacks. They are read "
         "by a classifier only and are never sent or run.\n"
         f"The detector decides: {task.description}. Its classes:\n{classes}\n"
         "Write them as real ones look, also in what is careless or dull about them. Use reserved "

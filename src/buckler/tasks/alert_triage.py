@@ -1,6 +1,6 @@
 """alert-triage: which incidents should an analyst read first?"""
 
-from buckler.normalisers import FEATURES
+from buckler.normalize import FEATURES
 from buckler.tasks.task import Task
 
 _NUMBERS = (
@@ -11,7 +11,7 @@ _NUMBERS = (
     *("rule_hosts_hour", "network_rules_hour", "network_alerts_hour", "burst"),
 )
 _CATEGORIES = ("rule", "tool")
-# Phases by name, as labelled data sets have them.
+# Phases by name, as labeled data sets have them.
 _ATTACKS = (
     *("true_positive", "TruePositive", "malicious", "1", "dirb", "wpscan", "service_scan"),
     *("dns_scan", "dnsteal", "attacker_change_user", "escalated_sudo_command", "webshell_cmd"),
@@ -22,18 +22,18 @@ _NO_ATTACKS = ("-", "false_positive", "FalsePositive", "BenignPositive", "benign
 
 ALERT_TRIAGE = Task(
     name="alert-triage",
-    description="Incidents (alerts of one rule, host and address) as attacks or false alarms",
+    description="Incidents (alerts of one rule, host and address) as attacks or false positives",
     classes={
-        "false-alarm": "Nothing that an analyst needed to see.",
+        "false-positive": "Nothing that an analyst needed to see.",
         "attack": "A step of a true attack.",
     },
-    bad=("attack",),
-    normaliser=FEATURES,
+    positive=("attack",),
+    normalizer=FEATURES,
     max_bytes=4 * (len(_NUMBERS) + len(_CATEGORIES)),
     text_columns=("features",),
     label_columns=("event_label", "label", "verdict", "IncidentGrade"),
     group_columns=("scenario", "group"),
-    aliases=dict.fromkeys(_ATTACKS, "attack") | dict.fromkeys(_NO_ATTACKS, "false-alarm"),
+    aliases=dict.fromkeys(_ATTACKS, "attack") | dict.fromkeys(_NO_ATTACKS, "false-positive"),
     medium="row",
     numbers=_NUMBERS,
     categories=_CATEGORIES,

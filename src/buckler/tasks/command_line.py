@@ -9,8 +9,8 @@ COMMAND_LINE = Task(
         "benign": "What users, administrators, installers and services run.",
         "malicious": "A step of an attack: discovery, execution, evasion, theft or damage.",
     },
-    bad=("malicious",),
-    normaliser="command-v1",
+    positive=("malicious",),
+    normalizer="command-v1",
     max_bytes=4096,
     # Plain tables; Sysmon and Security as .evtx or flat JSON; winlogbeat; ECS; OCSF.
     text_columns=(
@@ -82,7 +82,7 @@ COMMAND_LINE = Task(
     aliases={"good": "benign", "bad": "malicious", "attack": "malicious"},
     guidance=(
         "Malicious: encoded or downloaded code that is run at once, dumping of credentials, "
-        "disabling of defences or logs, deleting backups, unusual use of system binaries to load "
+        "disabling of defenses or logs, deleting backups, unusual use of system binaries to load "
         "code, reverse shells, new administrators, persistence in hidden places. Administration, "
         "software installation and builds are benign even when they look technical."
     ),

@@ -1,6 +1,6 @@
 """pe: is this Windows program malware?"""
 
-from buckler.normalisers.pe import NUMBERS, PE
+from buckler.normalize.pe import NUMBERS, PE
 from buckler.tasks.task import Task
 
 PE_TASK = Task(
@@ -10,8 +10,8 @@ PE_TASK = Task(
         "benign": "A program that does what its user expects.",
         "malware": "A program that harms, spies, extorts, or brings others that do.",
     },
-    bad=("malware",),
-    normaliser=PE,
+    positive=("malware",),
+    normalizer=PE,
     max_bytes=4 * len(NUMBERS),
     text_columns=("features", "file"),
     aliases={"malicious": "malware", "goodware": "benign", "1": "malware", "0": "benign"},

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from buckler.errors import SettingsError
-from buckler.normalisers import FEATURES, PE
+from buckler.normalize import FEATURES, PE
 from buckler.settings_file import read_settings
 from buckler.tasks.alert_triage import ALERT_TRIAGE
 from buckler.tasks.command_line import COMMAND_LINE
@@ -62,8 +62,8 @@ class _TaskFile(BaseModel):
     name: str
     description: str = ""
     classes: dict[str, str]
-    bad: tuple[str, ...] = ()
-    normaliser: str = "text-v1"
+    positive: tuple[str, ...] = ()
+    normalizer: str = "text-v1"
     max_bytes: int = 4096
     text_columns: tuple[str, ...] = ("text",)
     label_columns: tuple[str, ...] = ("label",)
@@ -82,7 +82,7 @@ def _task_from_toml(path: Path) -> Task:
     if parsed.features is not None:
         rows = parsed.features
         settings |= {"numbers": rows.numbers, "categories": rows.categories, "medium": "row"}
-        settings["normaliser"] = PE if parsed.normaliser == PE else FEATURES
+        settings["normalizer"] = PE if parsed.normalizer == PE else FEATURES
         settings["max_bytes"] = 4 * (len(rows.numbers) + len(rows.categories))
     try:
         return Task(**settings)

@@ -1,9 +1,9 @@
-"""The Task: which classes there are, which are bad, and how an event becomes canonical text."""
+"""The Task: which classes there are, which are bad, and how an event becomes normalized text."""
 
 from dataclasses import dataclass, field
 
 from buckler.errors import InputError, SettingsError
-from buckler.normalisers import FeatureSchema, Normaliser, get_normaliser
+from buckler.normalize import FeatureSchema, Normalizer, get_normalizer
 
 MEDIA = ("url", "message", "command-line", "html", "text", "row")
 
@@ -21,11 +21,11 @@ class Task:
     classes
         Class names with a sentence each, in the order of every probability vector.
     bad
-        The classes that an alarm is raised for; empty where no class is worse than another.
-    normaliser
-        The id of the canonical form; part of the bundle.
+        The classes that a detection is raised for; empty where no class is worse than another.
+    normalizer
+        The id of the normalized text; part of the bundle.
     max_bytes
-        Canonical forms are cut here.
+        Normalized texts are cut here.
     text_columns, label_columns, group_columns
         Names under which tables usually hold these, tried in order.
     context
@@ -48,8 +48,8 @@ class Task:
 
     name: str
     classes: dict[str, str]
-    bad: tuple[str, ...] = ()
-    normaliser: str = "text-v1"
+    positive: tuple[str, ...] = ()
+    normalizer: str = "text-v1"
     max_bytes: int = 4096
     text_columns: tuple[str, ...] = ("text",)
     label_columns: tuple[str, ...] = ("label",)
@@ -68,10 +68,10 @@ class Task:
             raise SettingsError(f"task {self.name!r} needs at least two classes")
         if len(self.classes) > 1024:
             raise SettingsError(f"task {self.name!r} has more than 1,024 classes")
-        for name in (*self.bad, *self.aliases.values()):
+        for name in (*self.positive, *self.aliases.values()):
             if name not in self.classes:
                 raise SettingsError(f"task {self.name!r} has no class {name!r}")
-        if len(self.bad) == len(self.classes):
+        if len(self.positive) == len(self.classes):
             raise SettingsError(f"task {self.name!r}: not every class can be bad")
         if not 1 <= self.max_bytes <= 1 << 20:
             raise SettingsError(f"task {self.name!r}: max_bytes must be 1 to 1048576")
@@ -81,7 +81,7 @@ class Task:
             raise SettingsError(f"task {self.name!r}: medium must be one of {', '.join(MEDIA)}")
         if self.features and self.max_bytes != 4 * len(self.features):
             raise SettingsError(f"task {self.name!r}: max_bytes is four times the features")
-        get_normaliser(self.normaliser, self.features or None)
+        get_normalizer(self.normalizer, self.features or None)
 
     @property
     def class_names(self) -> list[str]:
@@ -89,9 +89,9 @@ class Task:
         return list(self.classes)
 
     @property
-    def canonical(self) -> Normaliser:
-        """The normaliser itself."""
-        return get_normaliser(self.normaliser, self.features or None)
+    def text_normalizer(self) -> Normalizer:
+        """The normalizer itself."""
+        return get_normalizer(self.normalizer, self.features or None)
 
     @property
     def features(self) -> FeatureSchema:
@@ -100,12 +100,12 @@ class Task:
 
     def readable(self, raw: bytes | str) -> str:
         """Return an event as a person reads it: a message parsed, all else as it is."""
-        normaliser = self.canonical
-        if normaliser.features is not None:
-            row = normaliser.features.canonical(raw)
-            return "\n".join(normaliser.features.describe(row))
-        if normaliser.prepare is not None:
-            prepared = normaliser.prepare(raw)
+        normalizer = self.text_normalizer
+        if normalizer.features is not None:
+            row = normalizer.features.normalize(raw)
+            return "\n".join(normalizer.features.describe(row))
+        if normalizer.prepare is not None:
+            prepared = normalizer.prepare(raw)
             text = prepared if isinstance(prepared, str) else prepared.decode("utf-8", "replace")
             return text.replace("\x1f", "\n")
         text = raw if isinstance(raw, str) else raw.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Who has opinions: teachers, and the run that asks them."""
+"""Who has annotations: teachers, and the run that asks them."""
 
 from buckler.teachers.teacher import Teacher, get_teacher, teacher
 

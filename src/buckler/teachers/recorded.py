@@ -1,4 +1,4 @@
-"""Opinions that another run bought: a file that `buckler labels export` wrote.
+"""Annotations that another run bought: a file that `buckler labels export` wrote.
 
 A run can so be repeated to the letter without its teacher.
 """
@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from buckler.dataset.dataset import Events
 from buckler.errors import InputError, SettingsError
-from buckler.events import Events
-from buckler.labels import Labeler, Opinion
+from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
 from buckler.teachers.teacher import Teacher, required, teacher
 
@@ -22,34 +22,34 @@ _MAX_LINE_BYTES = 1 << 20
 
 @teacher
 class RecordedTeacher(Teacher):
-    """The opinions of one labeler from a file, found by the hash of the event."""
+    """The annotations of one annotator from a file, found by the hash of the event."""
 
     kind = "recorded"
 
-    def __init__(self, labeler: Labeler, opinions: dict[bytes, Opinion]) -> None:
-        self.labeler = labeler
-        self._opinions = opinions
+    def __init__(self, annotator: Annotator, annotations: dict[bytes, Annotation]) -> None:
+        self.annotator = annotator
+        self._annotations = annotations
 
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "RecordedTeacher":
-        """Read ``.parquet`` or ``.jsonl`` with event_id, labeler, version, kind, p_CLASS.
+        """Read ``.parquet`` or ``.jsonl`` with event_id, annotator, version, kind, p_CLASS.
 
         Raises
         ------
         SettingsError
-            If the file holds the opinions of several labelers, or of another task.
+            If the file holds the annotations of several annotators, or of another task.
         InputError
             If it cannot be read.
         """
         path = required(path, cls.kind, "a file that `buckler labels export` wrote")
-        opinions: dict[bytes, Opinion] = {}
-        labelers: set[tuple[str, str, str]] = set()
+        annotations: dict[bytes, Annotation] = {}
+        annotators: set[tuple[str, str, str]] = set()
         columns = [f"p_{name}" for name in task.classes]
         for number, row in enumerate(_rows(path), 1):
             try:
                 event_id = bytes.fromhex(row["event_id"])
                 probabilities = tuple(float(row[column]) for column in columns)
-                opinions[event_id] = Opinion(
+                annotations[event_id] = Annotation(
                     event_id,
                     probabilities,
                     float(row.get("confidence") or 1.0),
@@ -57,21 +57,23 @@ class RecordedTeacher(Teacher):
                     0.0,  # paid for where it was recorded
                     int(row.get("created_s") or 0),
                 )
-                labelers.add((row["labeler"], row.get("version") or "", row.get("kind") or "model"))
+                annotators.add(
+                    (row["annotator"], row.get("version") or "", row.get("kind") or "model")
+                )
             except (KeyError, TypeError, ValueError, InputError) as error:
                 raise SettingsError(
-                    f"{path}: row {number} is no opinion on task {task.name!r} "
+                    f"{path}: row {number} is no annotation on task {task.name!r} "
                     f"({type(error).__name__}: {str(error)[:80]})"
                 ) from error
-        if len(labelers) != 1:
+        if len(annotators) != 1:
             raise SettingsError(
-                f"{path}: opinions of {len(labelers)} labelers; a recorded teacher is one"
+                f"{path}: annotations of {len(annotators)} annotators; a recorded teacher is one"
             )
-        return cls(Labeler(*labelers.pop()), opinions)
+        return cls(Annotator(*annotators.pop()), annotations)
 
-    def annotate(self, events: Events) -> list[Opinion | None]:
+    def annotate(self, events: Events) -> list[Annotation | None]:
         """Return what was recorded of each event."""
-        return [self._opinions.get(i) for i in events.table.column("id").to_pylist()]
+        return [self._annotations.get(i) for i in events.table.column("id").to_pylist()]
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -88,6 +90,6 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
                     raise InputError(f"{path}: line {number} is not a JSON object")
                 yield row
     except (pa.ArrowInvalid, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a sound file of opinions: {str(error)[:100]}") from error
+        raise InputError(f"{path}: not a sound file of annotations: {str(error)[:100]}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error

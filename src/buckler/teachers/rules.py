@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from buckler.dataset.dataset import Events
 from buckler.errors import InputError, MissingExtraError, SettingsError
-from buckler.events import Events
-from buckler.labels import Labeler, Opinion
+from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
 from buckler.teachers.teacher import Teacher, required, teacher
@@ -36,7 +36,7 @@ class _RuleFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1)
-    match: Literal["canonical", "text"] = "canonical"
+    match: Literal["normalized", "text"] = "normalized"
     case_sensitive: bool = False
     rule: list[_Rule] = Field(min_length=1, max_length=100_000)
 
@@ -46,13 +46,13 @@ class RulesTeacher(Teacher):
     """Patterns that speak for a class.
 
     Several rules that match an event are taken as independent witnesses: their odds multiply.
-    An event that no rule matches gets no opinion. The version is a hash of the rules.
+    An event that no rule matches gets no annotation. The version is a hash of the rules.
     """
 
     kind = "rules"
 
     def __init__(self, file: _RuleFile, version: str, task: Task) -> None:
-        self.labeler = Labeler(file.name, version, "rule")
+        self.annotator = Annotator(file.name, version, "rule")
         self._on_text = file.match == "text"
         self._names = [rule.name or rule.pattern for rule in file.rule]
         self._patterns = _PatternSet(
@@ -82,12 +82,12 @@ class RulesTeacher(Teacher):
         except (SettingsError, InputError) as error:
             raise SettingsError(f"{path}: {error}") from error
 
-    def annotate(self, events: Events) -> list[Opinion | None]:
+    def annotate(self, events: Events) -> list[Annotation | None]:
         """Match every pattern against each event."""
         ids = events.table.column("id").to_pylist()
         texts = events.table.column("text").to_pylist() if self._on_text else None
         now = int(time.time())
-        found: list[Opinion | None] = []
+        found: list[Annotation | None] = []
         for row, event_id in enumerate(ids):
             hits = self._patterns.match(texts[row] if texts else events.texts[row])
             if not hits:
@@ -95,7 +95,9 @@ class RulesTeacher(Teacher):
                 continue
             p = _softmax(self._evidence[hits].sum(axis=0))
             why = ", ".join(self._names[hit] for hit in hits)[:500]
-            found.append(Opinion(event_id, tuple(p.tolist()), float(p.max()), why, created_s=now))
+            found.append(
+                Annotation(event_id, tuple(p.tolist()), float(p.max()), why, created_s=now)
+            )
         return found
 
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from buckler.dataset.dataset import Events
 from buckler.errors import SettingsError
-from buckler.events import Events
-from buckler.labels import LabelStore, Opinion
+from buckler.labels import Annotation, LabelStore
 from buckler.labels.ledger import Ledger, add_flags, add_redactions
 from buckler.tasks import Task
-from buckler.teachers.anthropic import AnthropicTeacher
-from buckler.teachers.asking.batch_run import BatchRun
-from buckler.teachers.asking.injection import FLAG
-from buckler.teachers.asking.language_model import LanguageModelTeacher, Prepared
-from buckler.teachers.asking.limits import Budget, Spending
-from buckler.teachers.asking.paid_run import Account, Outcome, PaidRun
-from buckler.teachers.committee import Committee
+from buckler.teachers.ensemble import Ensemble
+from buckler.teachers.llm.anthropic import AnthropicTeacher
+from buckler.teachers.llm.batch_run import BatchRun
+from buckler.teachers.llm.injection import FLAG
+from buckler.teachers.llm.language_model import LanguageModelTeacher, Prepared
+from buckler.teachers.llm.limits import Budget, Spending
+from buckler.teachers.llm.paid_run import Account, Outcome, PaidRun
 from buckler.teachers.teacher import Teacher
 
 BATCH_ROWS = 1000
@@ -36,7 +36,7 @@ class Progress:
     account
         Of a language model.
     who
-        Name of the labeler: a committee's members speak one after the other.
+        Name of the annotator: an ensemble's members speak one after the other.
     """
 
     done: int
@@ -46,28 +46,28 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """What a labelling run did.
+class Labeled:
+    """What a labeling run did.
 
     Attributes
     ----------
     events
         Different events that were given.
     known
-        Of these, already judged by this labeler in this version: not asked again.
+        Of these, already judged by this annotator in this version: not asked again.
     given_up
         Not asked again because answers were unusable before.
     new
-        New opinions.
+        New annotations.
     silent
         Events of which the teacher said nothing.
     probabilities, labels
-        New opinions of events that have a label of their own, to compare: float64 [n, classes]
+        New annotations of events that have a label of their own, to compare: float64 [n, classes]
         and int32 [n].
     account
         What a language model cost; None for other teachers.
     members
-        Of a committee: its members' runs.
+        Of an ensemble: its members' runs.
     """
 
     events: int
@@ -78,7 +78,7 @@ class Labelled:
     probabilities: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int32]
     account: Account | None = None
-    members: dict[str, "Labelled"] = field(default_factory=dict)
+    members: dict[str, "Labeled"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,15 @@ def label_events(
     *,
     budget: Budget | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-) -> Labelled:
+) -> Labeled:
     """Ask a teacher about every event that it has not judged before.
 
     Answers are stored as they come: stop at any time, and the next run asks for the rest.
     """
-    members: dict[str, Labelled] = {}
-    if isinstance(teacher, Committee):
+    members: dict[str, Labeled] = {}
+    if isinstance(teacher, Ensemble):
         for member in teacher.members:
-            name = f"{member.labeler.name} {member.labeler.version}".strip()
+            name = f"{member.annotator.name} {member.annotator.version}".strip()
             members[name] = label_events(
                 store, member, events, task, budget=budget, on_progress=on_progress
             )
@@ -119,7 +119,7 @@ def label_events(
 
     def report(done: int) -> None:
         if on_progress is not None:
-            on_progress(Progress(done, len(todo), account, teacher.labeler.name))
+            on_progress(Progress(done, len(todo), account, teacher.annotator.name))
 
     if isinstance(teacher, LanguageModelTeacher):
         keeper = _Keeper(store, teacher, task, heard)
@@ -133,13 +133,13 @@ def label_events(
     else:
         for start in range(0, len(todo), BATCH_ROWS):
             batch = todo.take(np.arange(start, min(start + BATCH_ROWS, len(todo))))
-            said = [opinion for opinion in teacher.annotate(batch) if opinion is not None]
+            said = [annotation for annotation in teacher.annotate(batch) if annotation is not None]
             heard.add(said)
             if said:
-                _keep_texts(store, batch, {opinion.event_id for opinion in said})
-                store.add(task, teacher.labeler, said)
+                _keep_texts(store, batch, {annotation.event_id for annotation in said})
+                store.add(task, teacher.annotator, said)
             report(start + len(batch))
-    return Labelled(
+    return Labeled(
         events=known + given_up + len(todo),
         known=known,
         given_up=given_up,
@@ -154,28 +154,28 @@ def label_events(
 
 def verdicts_of(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, int]:
     """Return event -> class index of all that a teacher has said, in this version."""
-    who = store.labelers()
+    who = store.annotators()
     found: dict[bytes, int] = {}
-    for batch in store.opinions(task):
-        for row, labeler in enumerate(batch.labelers.tolist()):
-            if who[labeler] == teacher.labeler:
+    for batch in store.annotations(task):
+        for row, annotator in enumerate(batch.annotators.tolist()):
+            if who[annotator] == teacher.annotator:
                 found[batch.event_ids[row]] = int(batch.probabilities[row].argmax())
     return found
 
 
 def check_price(teacher: Teacher, budget: Budget) -> None:
-    """Refuse a budget in dollars where a price is not known, a committee's members included.
+    """Refuse a budget in dollars where a price is not known, an ensemble's members included.
 
     Raises
     ------
     SettingsError
         If so.
     """
-    for member in teacher.members if isinstance(teacher, Committee) else [teacher]:
+    for member in teacher.members if isinstance(teacher, Ensemble) else [teacher]:
         unpriced = isinstance(member, LanguageModelTeacher) and member.price is None
         if unpriced and budget.usd is not None:
             raise SettingsError(
-                f"no price is known for {member.labeler.name!r}: a budget in USD needs "
+                f"no price is known for {member.annotator.name!r}: a budget in USD needs "
                 "`price = { input = ..., output = ... }` in the teacher's settings"
             )
 
@@ -198,10 +198,10 @@ def _unasked(
     """Return the rows to ask about, how many events are known, and how many are given up."""
     ids = events.table.column("id").to_pylist()
     first = {event_id: row for row, event_id in reversed(list(enumerate(ids)))}
-    known = store.known(task, teacher.labeler, first)
+    known = store.known(task, teacher.annotator, first)
     given_up: set[bytes] = set()
     if isinstance(teacher, LanguageModelTeacher):
-        given_up = Ledger(store, task, teacher.labeler).rejected(MAX_REJECTS) & first.keys()
+        given_up = Ledger(store, task, teacher.annotator).rejected(MAX_REJECTS) & first.keys()
         given_up -= known
     rows = sorted(row for i, row in first.items() if i not in known and i not in given_up)
     return np.array(rows, np.intp), len(known), len(given_up)
@@ -242,15 +242,15 @@ class _Keeper:
         self, store: LabelStore, teacher: LanguageModelTeacher, task: Task, heard: "_Heard"
     ) -> None:
         self._store, self._task, self._heard = store, task, heard
-        self._labeler = teacher.labeler
-        self.ledger = Ledger(store, task, teacher.labeler)
+        self._annotator = teacher.annotator
+        self.ledger = Ledger(store, task, teacher.annotator)
 
     def keep(self, outcomes: list[Outcome]) -> None:
-        """Store opinions, costs, rejects, and what was noticed about the events."""
+        """Store annotations, costs, rejects, and what was noticed about the events."""
         with self._store.transaction():
             self._keep(outcomes)
         for outcome in outcomes:
-            self._heard.add(outcome.opinions)
+            self._heard.add(outcome.annotations)
 
     def close_batch(self, outcomes: list[Outcome], number: int) -> None:
         """Store outcomes and note that their batch is collected."""
@@ -258,7 +258,7 @@ class _Keeper:
             self._keep(outcomes)
             self.ledger.close(number)
         for outcome in outcomes:
-            self._heard.add(outcome.opinions)
+            self._heard.add(outcome.annotations)
 
     def keep_events(self, asked: Sequence[Prepared]) -> None:
         """Store events with what was noticed about them."""
@@ -268,15 +268,15 @@ class _Keeper:
 
     def _keep(self, outcomes: list[Outcome]) -> None:
         self.keep_events([event for outcome in outcomes for event in outcome.asked])
-        opinions = [opinion for outcome in outcomes for opinion in outcome.opinions]
-        if opinions:
-            self._store.add(self._task, self._labeler, opinions)
+        annotations = [annotation for outcome in outcomes for annotation in outcome.annotations]
+        if annotations:
+            self._store.add(self._task, self._annotator, annotations)
         self.ledger.record_rejects(reject for outcome in outcomes for reject in outcome.rejects)
         self.ledger.record_calls(outcome.call for outcome in outcomes)
 
 
 class _Heard:
-    """New opinions, compared with the events' own labels."""
+    """New annotations, compared with the events' own labels."""
 
     def __init__(self, task: Task, events: Events) -> None:
         ids = events.table.column("id").to_pylist()
@@ -288,12 +288,12 @@ class _Heard:
         self.labels: list[int] = []
         self.count = 0
 
-    def add(self, opinions: Sequence[Opinion]) -> None:
-        self.count += len(opinions)
-        for opinion in opinions:
-            if opinion.event_id in self._label:
-                self._rows.append(opinion.probabilities)
-                self.labels.append(self._label[opinion.event_id])
+    def add(self, annotations: Sequence[Annotation]) -> None:
+        self.count += len(annotations)
+        for annotation in annotations:
+            if annotation.event_id in self._label:
+                self._rows.append(annotation.probabilities)
+                self.labels.append(self._label[annotation.event_id])
 
     def probabilities(self) -> npt.NDArray[np.float64]:
         return np.array(self._rows, np.float64).reshape(-1, self._n_classes)

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
+from buckler.dataset.dataset import Events
 from buckler.errors import InputError, MissingExtraError, SettingsError
-from buckler.events import Events
-from buckler.labels import Labeler, Opinion
+from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
 from buckler.teachers.sigma_conditions import (
@@ -50,12 +50,12 @@ class SigmaSettings(BaseModel):
     Attributes
     ----------
     name
-        Of the labeler.
+        Of the annotator.
     rules
         Folders or files of rules in YAML, or a Parquet table with columns ``title``, ``level``
         and ``detection`` (JSON).
     label
-        The class that a rule speaks for; by default the task's first bad class.
+        The class that a rule speaks for; by default the task's first positive class.
     min_level
         Rules below it are left out.
     confidence
@@ -79,10 +79,10 @@ class SigmaSettings(BaseModel):
 
 @teacher
 class SigmaTeacher(Teacher):
-    """Rules that match speak for the bad class, with the confidence of the highest level.
+    """Rules that match speak for the positive class, with the confidence of the highest level.
 
     Rules overlap, so several matches are not several witnesses. An event that no rule matches
-    gets no opinion. Rules that cannot be evaluated here are counted in `skipped`.
+    gets no annotation. Rules that cannot be evaluated here are counted in `skipped`.
     """
 
     kind = "sigma"
@@ -90,9 +90,9 @@ class SigmaTeacher(Teacher):
 
     def __init__(self, settings: SigmaSettings, task: Task) -> None:
         self._settings, self._task = settings, task
-        label = settings.label or (task.bad[0] if task.bad else None)
+        label = settings.label or (task.positive[0] if task.positive else None)
         if label is None:
-            raise SettingsError("a task without a bad class needs `label`")
+            raise SettingsError("a task without a positive class needs `label`")
         self._label = task.class_index(label)
         compiler = Compiler(COLUMNS)
         self._matchers = compiler.matchers
@@ -125,7 +125,7 @@ class SigmaTeacher(Teacher):
             raise SettingsError(f"{settings.rules[0]}: no rule that can be evaluated")
         for matcher in self._matchers.values():
             matcher.compile()
-        self.labeler = Labeler(settings.name, digest.hexdigest()[:12], "rule")
+        self.annotator = Annotator(settings.name, digest.hexdigest()[:12], "rule")
 
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "SigmaTeacher":
@@ -135,9 +135,9 @@ class SigmaTeacher(Teacher):
         settings.rules = [path.parent / rules for rules in settings.rules]
         return cls(settings, task)
 
-    def annotate(self, events: Events) -> list[Opinion | None]:
+    def annotate(self, events: Events) -> list[Annotation | None]:
         """Evaluate every rule on each event."""
-        found: list[Opinion | None] = []
+        found: list[Annotation | None] = []
         now = int(time.time())
         rest = len(self._task.classes) - 1
         for event_id, matched in zip(
@@ -150,7 +150,7 @@ class SigmaTeacher(Teacher):
             p = [(1 - confidence) / rest] * (rest + 1)
             p[self._label] = confidence
             why = ", ".join(self._rules[i][0] for i in matched)[:500]
-            found.append(Opinion(event_id, tuple(p), max(p), why, created_s=now))
+            found.append(Annotation(event_id, tuple(p), max(p), why, created_s=now))
         return found
 
     def titles(self, events: Events) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""The seam for everything that can label: rules, recorded opinions, models, large models.
+"""The seam for everything that can label: rules, recorded annotations, models, large models.
 
 A teacher looks at events and says what it thinks, or nothing. It does not know of stores, budgets
 or files of events: `label_events` asks it only for what it has not said before and keeps what it
@@ -12,27 +12,27 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from buckler.dataset.dataset import Events
 from buckler.errors import SettingsError
-from buckler.events import Events
-from buckler.labels import Labeler, Opinion
+from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
 
 
 class Teacher(ABC):
-    """One source of opinions.
+    """One source of annotations.
 
     Attributes
     ----------
     kind
         The name by which it is chosen.
-    labeler
+    annotator
         Who speaks, with a version that changes whenever it could say something else.
     columns
         Further columns of the events that it looks at, where they are there.
     """
 
     kind = ""
-    labeler: Labeler
+    annotator: Annotator
     columns: tuple[str, ...] = ()
 
     @classmethod
@@ -41,16 +41,16 @@ class Teacher(ABC):
         """Make a teacher from its file of settings; None where the user gave none."""
 
     @abstractmethod
-    def annotate(self, events: Events) -> list[Opinion | None]:
-        """Return an opinion for each event, or None where there is nothing to say."""
+    def annotate(self, events: Events) -> list[Annotation | None]:
+        """Return an annotation for each event, or None where there is nothing to say."""
 
 
 _BUILT_IN = (
-    "anthropic",
-    "chat",
-    "committee",
+    "llm.anthropic",
+    "llm.chat",
+    "ensemble",
     "encoder",
-    "gguf",
+    "llm.gguf",
     "recorded",
     "rules",
     "sigma",

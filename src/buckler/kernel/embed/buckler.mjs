@@ -1,7 +1,7 @@
 // An `ngram` bundle in JavaScript: the same bits as everywhere, in a browser or in Node.
 //
 //     const scorer = await load(await readFile("buckler.wasm"), await readFile("model.bkm"));
-//     scorer.score("http://example.com/")  // { badness, alarm, outputs }
+//     scorer.score("http://example.com/")  // { score, detected, outputs }
 
 export async function load(wasm, model) {
   const { instance } = await WebAssembly.instantiate(wasm, {});
@@ -21,10 +21,10 @@ export async function load(wasm, model) {
       const data = typeof text === "string" ? encoder.encode(text) : text;
       const address = c.bk_alloc(data.length + 1);
       bytes(address, data.length).set(data);
-      const badness = c.bk_score(address, data.length);
+      const score = c.bk_score(address, data.length);
       c.bk_free(address);
       const outputs = new Float32Array(c.memory.buffer, c.bk_outputs(), c.bk_n_outputs()).slice();
-      return { badness, alarm: badness >= c.bk_threshold(), outputs };
+      return { score, detected: score >= c.bk_threshold(), outputs };
     },
   };
 }

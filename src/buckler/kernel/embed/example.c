@@ -1,7 +1,7 @@
 /*
  * Scores lines of text with a flat model:
  *
- *     example model.bkm < urls.txt             badness, a tab, and the text; ALARM where it alarms
+ *     example model.bkm < urls.txt             score, a tab, and the text; DETECTION where it detections
  *     example model.bkm --check vectors.txt    every bit of the conformance vectors, else exit 1
  */
 #include <stdio.h>
@@ -79,8 +79,8 @@ int main(int count, char **arguments) {
         float out[BK_MAX_WIDTH];
         while (fgets(line, sizeof line, stdin)) {
             size_t length = strcspn(line, "\r\n");
-            float badness = bk_model_score(&model, (uint8_t *)line, length, scratch, out);
-            printf("%.6f%s\t%.*s\n", (double)badness, badness >= model.threshold ? " ALARM" : "",
+            float score = bk_model_score(&model, (uint8_t *)line, length, scratch, out);
+            printf("%.6f%s\t%.*s\n", (double)score, score >= model.threshold ? " DETECTION" : "",
                    (int)length, line);
         }
     }

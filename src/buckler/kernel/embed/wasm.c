@@ -21,7 +21,7 @@ const char *EXPORT(bk_open)(const void *data, size_t size) {
     return scratch ? NULL : "out of memory";
 }
 
-/* The badness; bk_outputs() has the probabilities. */
+/* The score; bk_outputs() has the probabilities. */
 float EXPORT(bk_score)(const uint8_t *text, size_t length) {
     return bk_model_score(&model, text, length, scratch, outputs);
 }

@@ -11,12 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
-from buckler.deploy.serving.settings import LOOPBACK
 from buckler.errors import BucklerError, MissingExtraError
 from buckler.review.settings import ReviewSettings
 from buckler.review.web import governing, judging, sign_in
 from buckler.review.web.guard import Headers, SmallBodies
 from buckler.review.web.site import Refused, SignInFirst, Site, site_of
+from buckler.serving.http.settings import LOOPBACK
 
 _LOG = logging.getLogger("buckler.review")
 _OIDC_S = 600

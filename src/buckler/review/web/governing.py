@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 
-from buckler.deploy.registry import histories
 from buckler.errors import BucklerError
 from buckler.review.accounts import Role, User, read_audit
 from buckler.review.sessions import Session
@@ -19,6 +18,7 @@ from buckler.review.web.site import (
     site_of,
     to,
 )
+from buckler.serving.registry import histories
 
 router = APIRouter()
 Admin = Annotated[Session, Depends(governing)]

@@ -33,14 +33,14 @@ _EXCERPT_BYTES, _EXCERPT = 4096, 140
 _PLOT_S = 5.0
 STATES = {
     State.OPEN: "waiting",
-    State.SECOND: "second opinion",
+    State.SECOND: "second annotation",
     State.DISPUTED: "disputed",
     State.DONE: "judged",
     State.FOLDED: "near-duplicate",
 }
 LANES = {
     Lane.VALUE: "by value",
-    Lane.SAMPLE_ALARM: "alarms by lot",
+    Lane.SAMPLE_DETECTION: "detections by lot",
     Lane.SAMPLE_REST: "rest by lot",
 }
 
@@ -134,7 +134,7 @@ def event(request: Request, session: Who, task: str, item_id: int) -> Response:
         holder=holder,
         may_judge=item.state != State.DISPUTED or is_lead(session.user),
         classes=list(desk.task.classes.items()),
-        bad=desk.task.bad,
+        positive=desk.task.positive,
         state=STATES[item.state],
         lane=LANES[item.lane],
         State=State,
@@ -272,7 +272,7 @@ def dashboard(request: Request, session: Who, task: str) -> Response:
         board=board,
         days=days,
         states=STATES,
-        bad=desk.task.bad,
+        positive=desk.task.positive,
     )
 
 

@@ -2,10 +2,10 @@
 
 import logging
 
-from buckler.deploy.json_log import log_as_json
-from buckler.deploy.serving.server import listen, serve_until_told
 from buckler.review.settings import ReviewSettings
 from buckler.review.web.app import build_review
+from buckler.serving.http.server import listen, serve_until_told
+from buckler.serving.json_log import log_as_json
 
 _LOG = logging.getLogger("buckler.review")
 _SHUTDOWN_S = 10

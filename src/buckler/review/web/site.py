@@ -10,7 +10,6 @@ from fastapi import Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from buckler.deploy.served import Served
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore, open_existing
 from buckler.review.accounts import Accounts, Role, User, write_audit
@@ -23,6 +22,7 @@ from buckler.review.similar import JudgedEvents
 from buckler.review.verdicts import Verdicts
 from buckler.review.web.guard import SignInRate
 from buckler.runtime import Scorer
+from buckler.serving.served import Served
 from buckler.tasks import Task, get_task, list_tasks
 
 # What a page says of what was just done: never text from outside.

@@ -1,1 +1,1 @@
-"""A pre-trained transformer: texts to tokens, fine-tuning, and fast labelling on a CPU."""
+"""A pre-trained transformer: texts to tokens, fine-tuning, and fast labeling on a CPU."""

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler import torch_training
 from buckler.errors import InputError, MissingExtraError
 from buckler.evaluation.calibration import fit_calibration
+from buckler.students.torch import training_loop
+from buckler.students.torch.training_loop import Checkpoint, mixed_precision
 from buckler.teachers.encoding.tokens import Batch, Ids, bucketed, shuffled
-from buckler.torch_training import Checkpoint, mixed_precision
 
 _INFERENCE_TOKENS = 8192
 _WARM_UP = 0.1
@@ -211,4 +211,4 @@ def _mean_loss(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -
 
 def import_torch() -> Any:
     """Return torch, or say what is missing."""
-    return torch_training.import_torch("the teacher 'encoder'")
+    return training_loop.import_torch("the teacher 'encoder'")

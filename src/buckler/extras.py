@@ -1,0 +1,34 @@
+"""Optional dependencies: imported where a feature needs them, named where they are missing."""
+
+from importlib import import_module
+from types import ModuleType
+
+from buckler.errors import MissingExtraError
+
+
+def import_extra(module: str, feature: str, extra: str) -> ModuleType:
+    """Import a module that comes with an extra.
+
+    Parameters
+    ----------
+    module
+        Dotted name.
+    feature
+        Beginning of the error message: the feature that needs the module.
+    extra
+        Name of the extra that brings it.
+
+    Raises
+    ------
+    MissingExtraError
+        If the module is not installed.
+
+    Examples
+    --------
+    >>> import_extra("json", "reading JSON", "formats").loads("1")
+    1
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(feature, extra) from error

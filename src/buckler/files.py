@@ -1,0 +1,131 @@
+"""Files: reading, atomic writing and digests, with one wording for every failure.
+
+Everything that reads or writes a file goes through here, so that a missing file, a full disk and a
+refused permission are told the same way everywhere, and no reader ever sees half a file.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+from buckler.errors import BucklerError, InputError, OutputError
+
+_BLOCK_BYTES = 1 << 20
+
+
+@contextmanager
+def reading(path: Path | str, error: type[BucklerError] = InputError) -> Iterator[None]:
+    """Turn a failure of the operating system into an error that names the file.
+
+    Parameters
+    ----------
+    path
+        File or folder that the block reads.
+    error
+        Class of the error to raise.
+
+    Raises
+    ------
+    BucklerError
+        If the block raises OSError.
+
+    Examples
+    --------
+    >>> with reading("no-such-file"):
+    ...     open("no-such-file")
+    Traceback (most recent call last):
+    buckler.errors.InputError: no-such-file: cannot be read (No such file or directory)
+    """
+    try:
+        yield
+    except OSError as failure:
+        raise error(f"{path}: cannot be read ({_reason(failure)})", path=path) from failure
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Turn a failure of the operating system into an error that names the file.
+
+    Raises
+    ------
+    OutputError
+        If the block raises OSError.
+    """
+    try:
+        yield
+    except OSError as failure:
+        raise OutputError(f"{path}: cannot be written ({_reason(failure)})", path=path) from failure
+
+
+def read_bytes(path: Path, error: type[BucklerError] = InputError) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    BucklerError
+        If the file cannot be read; of the class that `error` names.
+    """
+    with reading(path, error):
+        return path.read_bytes()
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that takes the place of `path` when the block ends without an error.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; nothing is left behind then.
+    """
+    temporary: Path | None = None
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            temporary = Path(name)
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            temporary = None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that nobody ever sees half of it.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; nothing is left behind then.
+    """
+    with atomic_writer(path) as file:
+        file.write(data)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    digest = sha256()
+    with reading(path), path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _reason(failure: OSError) -> str:
+    return failure.strerror or type(failure).__name__

@@ -1,0 +1,117 @@
+"""The nouns of the label store."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import InputError
+
+KINDS = ("human", "llm", "model", "rule", "feed")
+_ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """Someone or something that has annotations.
+
+    Attributes
+    ----------
+    name
+        Such as an analyst, a model or a feed.
+    version
+        What changes when it would judge differently: model and prompt version, rule set, feed date.
+        An analyst who changes their mind gives a new version of the annotation, not of the analyst.
+    kind
+        ``human``, ``llm``, ``model``, ``rule`` or ``feed``. A human's verdict wins.
+    """
+
+    name: str
+    version: str = ""
+    kind: str = "feed"
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise InputError("an annotator needs a name")
+        if self.kind not in KINDS:
+            raise InputError(f"annotator {self.name!r}: kind must be one of {', '.join(KINDS)}")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What an annotator said of an event; never changed once it is stored.
+
+    Attributes
+    ----------
+    event_id
+        16 bytes: the hash of the event's content.
+    probabilities
+        Of each class of the task, in its order; they add up to 1.
+    confidence
+        How sure the annotator is of it, 0 to 1. A human's with 0 is withdrawn: it counts for nothing.
+    rationale
+        Why, in the annotator's words.
+    cost_usd
+        What it cost.
+    created_s
+        When, in seconds since 1970.
+    """
+
+    event_id: bytes
+    probabilities: tuple[float, ...]
+    confidence: float = 1.0
+    rationale: str | None = None
+    cost_usd: float = 0.0
+    created_s: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.event_id) != _ID_BYTES:
+            raise InputError(f"an event id has {_ID_BYTES} bytes, not {len(self.event_id)}")
+        if not all(math.isfinite(p) and -1e-6 <= p <= 1 + 1e-6 for p in self.probabilities):
+            raise InputError("probabilities must lie between 0 and 1")
+        if abs(sum(self.probabilities) - 1) > 1e-3:
+            raise InputError("probabilities must add up to 1")
+        if not 0 <= self.confidence <= 1:
+            raise InputError("confidence must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """What is kept of an event: its text, and what it came with."""
+
+    text: bytes
+    group: str | None
+    source: str | None
+
+
+@dataclass(frozen=True)
+class AnnotationBatch:
+    """Annotations as arrays.
+
+    Attributes
+    ----------
+    event_ids
+        16 bytes each.
+    annotators
+        int64 [n]: ids, to be looked up in `LabelStore.annotators`.
+    probabilities
+        float32 [n, classes].
+    confidence, cost_usd
+        float64 [n].
+    created_s
+        int64 [n].
+    rationales
+        Text or None.
+    """
+
+    event_ids: list[bytes]
+    annotators: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float64]
+    cost_usd: npt.NDArray[np.float64]
+    created_s: npt.NDArray[np.int64]
+    rationales: list[str | None]
+
+    def __len__(self) -> int:
+        return len(self.event_ids)

@@ -1,1 +1,0 @@
-"""From labelled events to a bundle."""

@@ -1,0 +1,178 @@
+"""email-v2, first half: what a mail says, where it leads, and the tricks that it plays.
+
+Fields: subject, marks, attachments, links, hidden text, visible text; the text comes last, so that
+no length of it pushes the others out. Marks are relations (the reply goes elsewhere, a link's text
+names another site than the link), never the value of a header: values tell the mail system and the
+year, which a model would learn instead of the intent.
+
+``email-auth-v1`` has the receiver's own checks (SPF, DKIM, DMARC) before the subject. It is for
+those who train on mail that all went through their own gateway: in corpora, whether a mail has been
+checked at all tells one corpus from another.
+"""
+
+import re
+from email.message import Message
+from email.utils import parseaddr
+from urllib.parse import urlsplit
+
+from buckler.normalize import email as v1
+from buckler.normalize.disguise import undisguised
+from buckler.normalize.html_walk import MAX_LINKS, Html, walk_html
+from buckler.normalize.sites import host_and_path, site_of
+
+MAX_SUBJECT_CHARACTERS = 512
+MAX_ATTACHMENT_CHARACTERS = 512
+MAX_LINK_CHARACTERS = 2048
+MAX_HIDDEN_CHARACTERS = 1024
+_LINK_BYTES = 128
+_MANY = 4
+_IN_TEXT = re.compile(r"\b(?:https?://|www\.)[^\s<>\"')\]]{3,500}", re.I)
+_DOMAIN = re.compile(r"\b((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})\b", re.I)
+_ADDRESS = re.compile(r"[\w.+-]{1,64}@((?:[\w-]{1,63}\.)+[a-z]{2,24})", re.I)
+_CHECK = re.compile(r"\b(spf|dkim|dmarc)\s{0,4}=\s{0,4}([a-z]{2,12})", re.I)
+_WALLET = re.compile(
+    r"\b(?:bc1[a-z0-9]{25,60}|0x[0-9a-fA-F]{40}|[13][a-km-zA-HJ-NP-Z1-9]{25,34})\b"
+)
+_FREE_MAIL = frozenset(
+    (
+        *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com"),
+        *("aol.com", "icloud.com", "gmx.de", "gmx.net", "web.de", "mail.ru", "yandex.ru"),
+        *("proton.me", "protonmail.com", "zoho.com"),
+    )
+)
+_RISKY = {
+    "program": "exe scr com bat cmd ps1 vbs vbe js jse wsf hta jar msi lnk pif cpl apk dll",
+    "page": "htm html shtml xhtml svg mht mhtml",
+    "macro": "docm xlsm pptm dotm xlam xls doc ppt xll one",
+    "archive": "zip rar 7z gz tar ace cab iso img vhd vhdx",
+    "document": "pdf docx xlsx pptx rtf odt csv txt",
+}
+_KIND_OF = {ending: kind for kind, endings in _RISKY.items() for ending in endings.split()}
+
+
+def email_fields(raw: str | bytes) -> str:
+    """Return the six fields of email-v2, joined by the field separator; never raises."""
+    return v1.joined(_fields(raw)[1:])
+
+
+def email_auth_fields(raw: str | bytes) -> str:
+    """Return the seven fields of email-auth-v1; never raises."""
+    return v1.joined(_fields(raw))
+
+
+def _fields(raw: str | bytes) -> list[str]:
+    message, data = v1.parsed(raw)
+    if message is None:
+        text, unseen, mixed = undisguised(data.decode("utf-8", "replace"))
+        counted = _counts([("invisible", unseen), ("lookalike", mixed)])
+        return ["", "", counted, "", "", "", text]
+    plain: list[str] = []
+    page = Html()
+    attachments: list[str] = []
+    size = 0
+    for part in v1.parts(message):
+        if part.is_multipart():
+            continue
+        kind = part.get_content_type()
+        name = v1.header(part.get_filename() or "")
+        if name or part.get_content_maintype() != "text":
+            attachments.append(_attachment(name, kind))
+            continue
+        if size >= v1.MAX_TEXT_CHARACTERS:
+            continue
+        text = v1.text_of(part)
+        if kind == "text/html":
+            found = walk_html(text)
+            text = found.text
+            page.hidden += found.hidden
+            page.links = (page.links + found.links)[:MAX_LINKS]
+            page.actions += found.actions
+            page.images += found.images
+        plain.append(text[: v1.MAX_TEXT_CHARACTERS - size])
+        size += len(plain[-1])
+    subject, unseen, mixed = undisguised(v1.header(str(message.get("subject", ""))))
+    text, more_unseen, more_mixed = undisguised(" ".join(plain))
+    links = [target for target, _ in page.links] + page.actions
+    links += [m[0] for m in _IN_TEXT.finditer(text, 0)][: MAX_LINKS - min(MAX_LINKS, len(links))]
+    targets = [_normalized(link) for link in dict.fromkeys(links)]
+    marks = [
+        ("invisible", unseen + more_unseen),
+        ("lookalike", mixed + more_mixed),
+        *_sender_marks(message),
+        *_link_marks(page, targets, links),
+        ("image-only", int(page.images > 0 and len(text.split()) < 12)),
+        ("wallet", len(_WALLET.findall(text[:20_000]))),
+    ]
+    return [
+        _checks(message),
+        subject[:MAX_SUBJECT_CHARACTERS],
+        _counts(marks),
+        " ".join(attachments)[:MAX_ATTACHMENT_CHARACTERS],
+        " ".join(targets)[:MAX_LINK_CHARACTERS],
+        " ".join(page.hidden.split())[:MAX_HIDDEN_CHARACTERS],
+        text,
+    ]
+
+
+def _counts(marks: list[tuple[str, int]]) -> str:
+    """Return a word for each mark that is there, and ``many-`` before it where there are many."""
+    return " ".join(("many-" if n >= _MANY else "") + name for name, n in marks if n > 0)
+
+
+def _attachment(name: str, kind: str) -> str:
+    endings = name.lower().rsplit(".", 2)[1:]
+    words = [name, kind, *(_KIND_OF[e.strip()] for e in endings[-1:] if e.strip() in _KIND_OF)]
+    if len(endings) == 2 and endings[0] in _KIND_OF and _KIND_OF.get(endings[1]) == "program":
+        words.append("double-ending")
+    return " ".join(words)
+
+
+def _normalized(link: str) -> str:
+    """Return host and path of a link, wrappers taken off."""
+    return "/".join(host_and_path(link)).encode()[:_LINK_BYTES].decode("utf-8", "replace")
+
+
+def _sender_marks(message: Message) -> list[tuple[str, int]]:
+    name, address = parseaddr(v1.header(str(message.get("from", ""))))
+    _, reply = parseaddr(v1.header(str(message.get("reply-to", ""))))
+    own = site_of(address.rpartition("@")[2]) if "@" in address else ""
+    other = site_of(reply.rpartition("@")[2]) if "@" in reply else ""
+    in_name = _ADDRESS.search(name)
+    named = _DOMAIN.search(name)
+    return [
+        ("reply-elsewhere", int(bool(own and other and own != other))),
+        ("reply-to-free-mail", int(other in _FREE_MAIL and own not in _FREE_MAIL)),
+        ("name-is-address", int(in_name is not None)),
+        ("name-of-other-domain", int(bool(named and own and site_of(named[1]) != own))),
+    ]
+
+
+def _link_marks(page: Html, targets: list[str], links: list[str]) -> list[tuple[str, int]]:
+    mismatched = 0
+    for target, text in page.links:
+        said = _DOMAIN.search(text)
+        if said is not None and "." in target:
+            host = _normalized(target).partition("/")[0]
+            mismatched += site_of(said[1]) != site_of(host) and not _ADDRESS.search(text)
+    hosts = {target.partition("/")[0] for target in targets}
+    return [
+        ("link-says-other", mismatched),
+        ("link-to-address", sum(host.replace(".", "").isdigit() for host in hosts if host)),
+        ("link-with-code", sum(_scheme(link) in ("javascript", "data") for link in links)),
+        ("form", len(page.actions)),
+        ("sites", len({site_of(host) for host in hosts}) - 1),
+    ]
+
+
+def _scheme(link: str) -> str:
+    try:
+        return urlsplit(link[:64]).scheme.lower()
+    except ValueError:
+        return ""
+
+
+def _checks(message: Message) -> str:
+    """Return the results of the first receiver's checks, such as ``spf-fail dkim-none``."""
+    said = str(message.get("authentication-results", ""))[: v1.MAX_HEADER_CHARACTERS]
+    results = {name.lower(): result.lower() for name, result in reversed(_CHECK.findall(said))}
+    return " ".join(f"{name}-{result}" for name, result in sorted(results.items()))

@@ -1,0 +1,109 @@
+"""Rows of features as normalized text: float32 numbers, one after the other, in a stated order.
+
+A row may be given as a JSON object of names and values, or packed: the mark and then the float32
+numbers, little-endian. A missing number is NaN. A category becomes a number below 1,024 by a
+hash of its name, so that no list of them need be carried along and an unseen one is no error.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import InputError
+
+MARK = b"\x00bkrow1\x00"
+N_CATEGORIES = 1021
+_NUMBERED = re.compile(r"#[0-9]{1,4}")
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """Names of the features, in their order in a row: numbers first, then categories."""
+
+    numbers: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, in order."""
+        return self.numbers + self.categories
+
+    def __len__(self) -> int:
+        return len(self.numbers) + len(self.categories)
+
+    def normalize(self, row: str | bytes) -> bytes:
+        """Return the float32 numbers of a row that is JSON or packed.
+
+        Raises
+        ------
+        InputError
+            If it is neither.
+        """
+        data = row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
+        if data.startswith(MARK):
+            if len(data) != len(MARK) + 4 * len(self):
+                raise InputError(
+                    f"a packed row has {len(data) - len(MARK)} bytes where {4 * len(self)} are "
+                    "expected: it was made for other features"
+                )
+            return data[len(MARK) :]
+        try:
+            values = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"not a JSON object of features: {str(error)[:80]}") from error
+        if not isinstance(values, dict):
+            raise InputError("not a JSON object of features")
+        return self.row(values)
+
+    def row(self, values: Mapping[str, Any]) -> bytes:
+        """Return the float32 numbers of named values; what is not there is missing.
+
+        Raises
+        ------
+        InputError
+            If a value is not a number.
+        """
+        numbers = [_number(values.get(name), name) for name in self.numbers]
+        numbers += [category_number(values.get(name)) for name in self.categories]
+        return np.array(numbers, np.float32).tobytes()
+
+    def describe(self, normalized: bytes) -> list[str]:
+        """Return ``name=value`` for each feature of a normalized row."""
+        row = np.frombuffer(normalized, "<f4")
+        return [f"{name}={value:g}" for name, value in zip(self.names, row, strict=True)]
+
+
+def matrix(data: npt.NDArray[np.uint8], n_rows: int, n_features: int) -> npt.NDArray[np.float32]:
+    """Return normalized rows as float32 [rows, features], copying nothing where memory allows."""
+    return np.frombuffer(data, "<f4").reshape(n_rows, n_features)
+
+
+def category_number(name: Any) -> float:
+    """Return the number of a category, the same everywhere; NaN for none.
+
+    ``#`` and a number is that number: of a category whose name is not known any more.
+    """
+    if name is None or name == "":
+        return math.nan
+    if isinstance(name, str) and _NUMBERED.fullmatch(name):
+        return float(int(name[1:]) % N_CATEGORIES)
+    text = str(name).encode("utf-8", "replace")
+    return float(int.from_bytes(blake2b(text, digest_size=8).digest(), "little") % N_CATEGORIES)
+
+
+def _number(value: Any, name: str) -> float:
+    if value is None or value == "":
+        return math.nan
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"feature {name!r} is not a number: {str(value)[:40]!r}") from None
+    return min(max(number, -LARGEST), LARGEST)

@@ -1,0 +1,108 @@
+"""Many normalized texts in two arrays, and the way from any Arrow column to the kernel."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler import _kernel
+
+SEPARATOR, DERIVED = 0x1F, 0x1E
+
+
+@dataclass(frozen=True)
+class NormalizedTexts:
+    """Texts one after the other, as the kernel reads them (Arrow's large_binary layout).
+
+    Attributes
+    ----------
+    offsets
+        int64 [n + 1]: where each text starts.
+    data
+        uint8: the bytes of all texts.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    data: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> bytes:
+        return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes()
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Bytes of each text."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "NormalizedTexts":
+        """Return the texts of these rows, in this order."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        return NormalizedTexts(offsets, self.data[np.repeat(self.offsets[rows], lengths) + within])
+
+    def without_derived(self) -> "NormalizedTexts":
+        """Return the texts without fields that only say again what stands before them.
+
+        Such fields begin with DERIVED. Texts are compared without them: two that have no more in
+        common than their build are no near-duplicates.
+        """
+        marks = np.flatnonzero((self.data[1:] == DERIVED) & (self.data[:-1] == SEPARATOR))
+        if not len(marks):
+            return self
+        row = np.searchsorted(self.offsets, marks, side="right") - 1
+        inside = marks + 1 < self.offsets[row + 1]  # else the two bytes are of two texts
+        marks, row = marks[inside], row[inside]
+        ends = self.offsets[1:].copy()
+        ends[row[::-1]] = marks[::-1]  # of several in a text the first counts
+        kept = np.zeros(len(self.data) + 1, np.int8)
+        np.add.at(kept, self.offsets[:-1], 1)
+        np.add.at(kept, ends, -1)
+        offsets = np.concatenate([[0], np.cumsum(ends - self.offsets[:-1])]).astype(np.int64)
+        return NormalizedTexts(offsets, self.data[np.cumsum(kept[:-1]) > 0])
+
+    @staticmethod
+    def from_bytes(texts: Iterable[bytes]) -> "NormalizedTexts":
+        """Lay out texts that are bytes objects."""
+        parts = list(texts)
+        offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
+        return NormalizedTexts(offsets, np.frombuffer(b"".join(parts), np.uint8))
+
+    @staticmethod
+    def from_buffers(offsets: bytes, data: bytes) -> "NormalizedTexts":
+        """Wrap what the kernel returned."""
+        return NormalizedTexts(np.frombuffer(offsets, np.int64), np.frombuffer(data, np.uint8))
+
+    @staticmethod
+    def concatenate(parts: list["NormalizedTexts"]) -> "NormalizedTexts":
+        """Join several, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        starts = np.cumsum([0, *(len(p.data) for p in parts)])
+        offsets = [p.offsets[:-1] + start for p, start in zip(parts, starts, strict=False)]
+        return NormalizedTexts(
+            np.concatenate([*offsets, starts[-1:]]).astype(np.int64),
+            np.concatenate([p.data for p in parts]) if parts else np.empty(0, np.uint8),
+        )
+
+
+def arrow_columns(column: object) -> list[tuple[object, object]]:
+    """Return (schema, array) capsules of the chunks of an Arrow column, copying nothing.
+
+    Any object with the Arrow PyCapsule interface will do: pyarrow, polars, duckdb, pandas.
+
+    Raises
+    ------
+    TypeError
+        If the object offers no Arrow data.
+    """
+    if hasattr(column, "__arrow_c_array__"):
+        return [column.__arrow_c_array__()]
+    if hasattr(column, "__arrow_c_stream__"):
+        return _kernel.split_stream(column.__arrow_c_stream__())
+    raise TypeError(
+        f"texts must be a list of str or bytes, or an Arrow column, not {type(column).__name__}"
+    )

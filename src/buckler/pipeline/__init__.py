@@ -1,0 +1,1 @@
+"""Recipes and the stages that run them; the only place that knows TOML recipes."""

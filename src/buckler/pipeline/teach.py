@@ -1,0 +1,206 @@
+"""The stage in which a pool of unlabeled events becomes training examples."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.dataset.dataset import MADE_FROM, Events
+from buckler.dataset.splits import deduplicate, unlike
+from buckler.errors import InputError
+from buckler.labels import open_existing
+from buckler.pipeline.recipe import LabelsSection, PoolSection, Recipe, StudentSection
+from buckler.pipeline.stored_events import load_events, save_events
+from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
+from buckler.tasks import Task
+from buckler.training.cross_validation import CrossFitted, Extra
+from buckler.training.distillation import calibrate_teacher, calibrated_teacher, distil
+from buckler.training.ensemble_distillation import distil_jointly
+from buckler.training.self_training import run_rounds
+from buckler.training.targets import annotations_on, with_file_labels
+
+_TARGET, _WEIGHT = "extra target", "extra weight"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the pool brought.
+
+    Attributes
+    ----------
+    extra
+        Examples; None where the labels alone served best.
+    settings
+        Of the student that goes with them.
+    crossed
+        From rounds: what cross-fitted students say of the labeled events.
+    summary
+        To tell.
+    """
+
+    extra: Extra | None
+    settings: dict[str, Any]
+    crossed: CrossFitted | None
+    summary: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder; synthetic examples, which are never stored in this form, are left out."""
+        (folder / "student.json").write_text(json.dumps(self.settings), encoding="utf-8")
+        if self.crossed is not None:
+            np.savez(folder / "crossed.npz", logits=self.crossed.logits, epochs=self.crossed.epochs)
+        if self.extra is not None:
+            sources = self.extra.events.column("source")
+            extra = self.extra.take(np.flatnonzero(sources != SYNTHETIC_EXAMPLE))
+            events = extra.events
+            if MADE_FROM in events.table.column_names:
+                table = events.table.drop_columns([MADE_FROM])
+                events = Events(table, events.texts, events.labels)
+            targets = pa.array(extra.targets.tolist(), pa.list_(pa.float32()))
+            table = events.table.append_column(_TARGET, targets)
+            table = table.append_column(_WEIGHT, pa.array(extra.weights))
+            save_events(Events(table, events.texts, events.labels), folder / "extra.arrow")
+
+    @staticmethod
+    def load(folder: Path, task: Task) -> "Lesson":
+        """Read what `save` wrote."""
+        extra = crossed = None
+        if (folder / "extra.arrow").exists():
+            events = load_events(folder / "extra.arrow", task)
+            targets = np.array(events.table.column(_TARGET).to_pylist(), np.float32)
+            weights = np.array(events.table.column(_WEIGHT).to_pylist(), np.float32)
+            plain = events.table.drop_columns([_TARGET, _WEIGHT])
+            extra = Extra(Events(plain, events.texts, events.labels), targets, weights)
+        if (folder / "crossed.npz").exists():
+            with np.load(folder / "crossed.npz", allow_pickle=False) as file:
+                crossed = CrossFitted(file["logits"], int(file["epochs"]), [])
+        settings = json.loads((folder / "student.json").read_bytes())
+        return Lesson(extra, settings, crossed, {})
+
+
+def teach_stage(
+    folder: Path,
+    split: Path,
+    source: Path,
+    recipe: Recipe,
+    task: Task,
+    synthetic_examples: Extra | None,
+) -> dict[str, Any]:
+    """Turn the pool of a recipe into examples, from the folders of earlier stages.
+
+    Raises
+    ------
+    InputError
+        If nothing of the pool is left, or nobody is there to judge it.
+    """
+    if recipe.pool is None:
+        raise InputError("the recipe has no pool")
+    rows = load_events(split / "train.arrow", task)
+    file_labels = None
+    if recipe.pool.distill.calibrate:
+        file_labels = with_file_labels(rows, load_events(source / "train.arrow", task), task)
+    lesson = teach(
+        rows,
+        load_events(split / "test.arrow", task),
+        load_events(source / "pool.arrow", task),
+        task,
+        section=recipe.pool,
+        labels=recipe.labels,
+        student=recipe.student,
+        synthetic_examples=synthetic_examples,
+        file_labels=file_labels,
+    )
+    lesson.save(folder)
+    return {**lesson.summary, "extra_examples": 0 if lesson.extra is None else len(lesson.extra)}
+
+
+def teach(
+    train: Events,
+    test: Events,
+    pool: Events,
+    task: Task,
+    *,
+    section: PoolSection,
+    labels: LabelsSection | None,
+    student: StudentSection,
+    synthetic_examples: Extra | None = None,
+    file_labels: Events | None = None,
+) -> Lesson:
+    """Turn the pool into examples.
+
+    Events of the pool that share a group or a near-duplicate with the test rows are left out,
+    and so are those that are among the labeled ones.
+
+    `file_labels` are the training events with the labels of their files, if a teacher is to be
+    calibrated on them.
+    `synthetic_examples` stand among what rounds and joint distillation learn from; the train stage adds them
+    to what is stored.
+
+    Raises
+    ------
+    InputError
+        If nothing of the pool is left, or nobody is there to judge it.
+    """
+    if section.rounds is None and labels is None:
+        raise InputError(
+            "the pool has no teacher: name a label store in [labels], or let the student label it "
+            "with [pool.rounds]"
+        )
+    pool = deduplicate(_without_labels(pool), near=False).events
+    summary: dict[str, Any] = {"pool_rows": len(pool)}
+    pool = pool.take(unlike(pool, test))
+    known = set(train.table.column("id").to_pylist())
+    ids = pool.table.column("id").to_pylist()
+    pool = pool.take(np.array([row for row, i in enumerate(ids) if i not in known], np.intp))
+    summary["like_test_or_labeled"] = summary["pool_rows"] - len(pool)
+    if not len(pool):
+        raise InputError("no event of the pool is left: all are among the training or test events")
+    taught: Extra | None = None
+    if labels is not None:
+        with open_existing(labels.store) as store:
+            said = annotations_on(pool, store, task, labels.merge)
+            if file_labels is not None:
+                on_labeled = annotations_on(file_labels, store, task, labels.merge)
+                scale = calibrate_teacher(on_labeled, file_labels.labels)
+                said = calibrated_teacher(said, scale)
+                summary["calibrated"] = "too few labels" if scale is None else round(scale.slope, 3)
+        found = distil(train, pool, None, said, section.distill).extra
+        summary["with_annotations"] = len(found)
+        taught = found if len(found) else None
+    if section.rounds is None:
+        if taught is None:
+            raise InputError("the label store has no annotation of any event of the pool")
+        if section.distill.with_student:
+            extra, crossed = distil_jointly(
+                train, pool, said, task, section.distill, student, synthetic_examples
+            )
+            return Lesson(extra, student.settings, crossed, summary)
+        return Lesson(taught, student.settings, None, summary)
+    if synthetic_examples is not None:
+        taught = synthetic_examples if taught is None else taught.joined_with(synthetic_examples)
+    rounds = run_rounds(
+        train,
+        pool,
+        task,
+        student.family,
+        student.settings,
+        taught=taught,
+        rounds=section.rounds,
+        folds=student.folds,
+        seed=student.seed,
+    )
+    summary["best_round"] = rounds.best.number
+    for done in rounds.history:
+        summary[f"round_{done.number}"] = (
+            f"{done.pseudo_labels:,} pseudo-labels, held-out loss {done.loss:.4f}, "
+            f"accuracy {done.accuracy:.4f}"
+        )
+    return Lesson(rounds.extra, rounds.settings, rounds.crossed, summary)
+
+
+def _without_labels(events: Events) -> Events:
+    index = events.table.schema.get_field_index("label")
+    table = events.table.set_column(index, "label", pa.nulls(len(events), pa.string()))
+    return Events(table, events.texts, np.full(len(events), -1, np.int32))

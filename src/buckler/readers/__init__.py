@@ -1,0 +1,1 @@
+"""Readers: files of any format become chunks of rows in bounded memory."""

@@ -1,0 +1,128 @@
+"""Reads Windows event logs (.evtx): any event whose data hold the wanted text.
+
+For command lines these are Sysmon's event 1 and Security's event 4688. Fields are named as the
+event names them (`CommandLine`, `ParentImage`, …), those of its header by their own names
+(`EventID`, `Computer`, `Channel`, `TimeCreated`).
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from buckler.errors import InputError, MissingExtraError
+from buckler.readers.objects import columns_of
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import Chunk, Reader, Wanted, make_chunk, reader, roles_of
+
+CHUNK_EVENTS = 4096
+_MAGIC = b"ElfFile\x00"
+
+
+@reader
+class EvtxReader(Reader):
+    """Windows event logs; the cursor counts records."""
+
+    name = "evtx"
+    suffixes = (".evtx",)
+
+    def chunks(
+        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+    ) -> Iterator[Chunk]:
+        """Yield the events behind record `cursor`.
+
+        Raises
+        ------
+        InputError
+            If the file is no event log.
+        MissingExtraError
+            If the extra `formats` is not installed.
+        """
+        records = _records(path)
+        size = path.stat().st_size
+        names = roles_of(wanted)
+        done = 0
+        try:
+            while batch := list(islice(records, CHUNK_EVENTS)):
+                first, done = done, done + len(batch)
+                if done <= cursor:
+                    continue
+                objects = (
+                    (row, value, sample)
+                    for row, (value, sample) in enumerate(batch, first + 1)
+                    if row > cursor and not _is_damaged(value, row, path, quarantine)
+                )
+                columns, rows = columns_of(path, objects, names, quarantine, pass_over=True)
+                read = min(size, 512 * len(batch))
+                yield make_chunk(path, wanted, columns, rows, done, read, quarantine)
+        except (RuntimeError, OSError) as error:
+            raise InputError(f"{path}: not a sound event log: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or ["no reason given"])[0][:200]
+
+
+def _records(path: Path) -> Iterator[tuple[Any, bytes]]:
+    """Yield (fields, sample); a record that cannot be read gives None."""
+    try:
+        from evtx import PyEvtxParser
+    except ImportError as error:
+        raise MissingExtraError("reading .evtx files", "formats") from error
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                raise InputError(f"{path}: not a Windows event log (.evtx)")
+        records = iter(PyEvtxParser(str(path), number_of_threads=1).records_json())
+    except (RuntimeError, OSError) as error:
+        raise InputError(f"{path}: not a sound event log: {_line(error)}") from error
+    failures = 0
+    while True:
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            failures += 1
+            if failures > CHUNK_EVENTS:
+                raise
+            yield None, str(error).encode()
+            continue
+        data = str(record["data"]) if record is not None else ""
+        yield _flat(data), data[:200].encode()
+
+
+def _is_damaged(value: Any, row: int, path: Path, quarantine: Quarantine) -> bool:
+    if value is not None:
+        return False
+    quarantine.add(path, row, "damaged record")
+    return True
+
+
+def _flat(data: str) -> dict[str, Any]:
+    """Return the header's and the event's own fields in one dictionary."""
+    try:
+        event = json.loads(data).get("Event")
+    except (ValueError, RecursionError, AttributeError):
+        return {}
+    if not isinstance(event, dict):
+        return {}
+    found: dict[str, Any] = {}
+    for part in ("EventData", "UserData", "System"):
+        fields = event.get(part)
+        if isinstance(fields, dict):
+            found |= {name: _value(value) for name, value in fields.items()}
+    return found
+
+
+def _value(value: Any) -> Any:
+    """Return what an element holds; of elements with attributes, the text or the one attribute."""
+    if not isinstance(value, dict):
+        return value
+    attributes = value.get("#attributes")
+    if "#text" in value:
+        return value["#text"]
+    if isinstance(attributes, dict) and len(attributes) == 1:
+        return next(iter(attributes.values()))
+    return None

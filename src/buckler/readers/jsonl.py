@@ -1,0 +1,110 @@
+"""Reads JSON lines (NDJSON): one object a line; dotted names reach into nested objects."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.json as pj
+
+from buckler.errors import InputError
+from buckler.readers.lines import Block, line_blocks, usable_lines
+from buckler.readers.objects import Names, columns_of, reach
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import (
+    Chunk,
+    Reader,
+    Wanted,
+    choose_columns,
+    make_chunk,
+    reader,
+    roles_of,
+)
+
+
+@reader
+class JsonLinesReader(Reader):
+    """JSON lines."""
+
+    name = "jsonl"
+    suffixes = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".jsonl.zst")
+
+    def chunks(
+        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+    ) -> Iterator[Chunk]:
+        """Yield the objects behind byte `cursor`."""
+        chosen: dict[str, str] | None = None
+        for block in line_blocks(path, quarantine, cursor):
+            if chosen is None:
+                if block.first_row == 1 and block.data.lstrip().startswith(b"["):
+                    raise InputError(
+                        f"{path}: a JSON array, not one object a line; convert it: jq -c '.[]'"
+                    )
+                chosen = {} if wanted.mixed else _choose(path, block, wanted)
+                if chosen is None:  # not one sound object yet
+                    _parse_slowly(path, block, {"text": ("",)}, quarantine, pass_over=False)
+                    continue
+            names = roles_of(wanted) if wanted.mixed else {r: (n,) for r, n in chosen.items()}
+            parsed = _parse_fast(block, chosen) if "text" in chosen else None
+            columns, rows = parsed or _parse_slowly(
+                path, block, names, quarantine, pass_over=wanted.mixed
+            )
+            yield make_chunk(
+                path, wanted, columns, rows, block.cursor, block.size_bytes, quarantine
+            )
+
+
+def _choose(path: Path, block: Block, wanted: Wanted) -> dict[str, str] | None:
+    """Look for the wanted names in the first objects; None where no line holds an object."""
+    names: dict[str, None] = {}
+    for line in block.data.split(b"\n", 1000)[:1000]:
+        value = _loads(line)
+        if isinstance(value, dict):
+            names.update(dict.fromkeys(value))
+            candidates = (*wanted.text, *(n for c in wanted.optional.values() for n in c))
+            names.update({n: None for n in candidates if "." in n and reach(value, n) is not None})
+    return choose_columns(path, list(names), wanted) if names else None
+
+
+def _parse_fast(
+    block: Block, chosen: dict[str, str]
+) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
+    """Parse with Arrow's reader; None where a line needs the slow path or names are nested."""
+    if any("." in name for name in chosen.values()):
+        return None
+    lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
+    schema = pa.schema([(name, pa.string()) for name in chosen.values()])
+    try:
+        table = pj.read_json(
+            pa.BufferReader(block.data),
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(block.data) + 1),
+            parse_options=pj.ParseOptions(
+                explicit_schema=schema, unexpected_field_behavior="ignore"
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    if table.num_rows != lines:  # blank lines, or several objects on one: row numbers would drift
+        return None
+    columns = {role: table.column(name).combine_chunks() for role, name in chosen.items()}
+    rows = np.arange(block.first_row, block.first_row + lines, dtype=np.int64)
+    return columns, rows
+
+
+def _parse_slowly(
+    path: Path, block: Block, names: Names, quarantine: Quarantine, *, pass_over: bool
+) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
+    """Parse line by line and set aside what is not an object with a text."""
+    lines = zip(*usable_lines(path, block, quarantine), strict=True)
+    objects = ((row, _loads(line), line) for line, row in lines)
+    return columns_of(path, objects, names, quarantine, pass_over=pass_over)
+
+
+def _loads(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

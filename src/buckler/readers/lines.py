@@ -1,0 +1,152 @@
+"""Reads text line by line, and cuts any line-based file into bounded blocks; cursors are bytes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.errors import InputError
+from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
+from buckler.readers.reader import Chunk, Reader, Wanted, make_chunk, reader
+
+BLOCK_BYTES = 1 << 22
+MAX_LINE_BYTES = 1 << 20
+TOO_LONG = "line longer than 1 MiB"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of a file.
+
+    Attributes
+    ----------
+    data
+        The lines, each with its newline (the last line of a file may lack one).
+    first_row
+        The number of the first line, counted from 1.
+    cursor
+        The byte at which the next block starts (of the decompressed data).
+    size_bytes
+        Length of the data, for progress.
+    """
+
+    data: bytes
+    first_row: int
+    cursor: int
+    size_bytes: int
+
+
+def line_blocks(path: Path, quarantine: Quarantine, cursor: int = 0) -> Iterator[Block]:
+    """Yield blocks of whole lines; a line that is too long is set aside without being held.
+
+    ``.gz``, ``.bz2`` and ``.zst`` are decompressed as they are read.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is binary, or is UTF-16.
+    """
+    position, row = cursor, 1
+    try:
+        with pa.input_stream(str(path), compression="detect", buffer_size=0) as stream:
+            row += _skip(stream, cursor)
+            rest = b""
+            while data := stream.read(BLOCK_BYTES):
+                if position == 0 and not rest:
+                    check_is_text(path, data)
+                    if data.startswith(b"\xef\xbb\xbf"):
+                        data, position = data[3:], 3
+                data = rest + data
+                end = data.rfind(b"\n") + 1
+                if end == 0 and len(data) > MAX_LINE_BYTES:
+                    quarantine.add(path, row, TOO_LONG, data[:SAMPLE_BYTES])
+                    skipped, rest = _skip_line(stream)
+                    position += len(data) + skipped
+                    row += 1
+                    continue
+                rest = data[end:]
+                if end:
+                    position += end
+                    yield Block(data[:end], row, position, end)
+                    row += data.count(b"\n", 0, end)
+            if rest:
+                yield Block(rest, row, position + len(rest), len(rest))
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def check_is_text(path: Path, data: bytes) -> None:
+    """Refuse what is not lines of text at all.
+
+    Raises
+    ------
+    InputError
+        If the data starts like a binary or a UTF-16 file.
+    """
+    head = data[:4096]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{path}: UTF-16 text; convert it: iconv -f UTF-16 -t UTF-8")
+    if head.count(0) > len(head) // 10:
+        raise InputError(f"{path}: binary data, not lines of text; check the path or --format")
+
+
+def _skip(stream: pa.NativeFile, cursor: int) -> int:
+    """Read up to the cursor; return how many lines that is."""
+    lines = 0
+    while cursor > 0:
+        data = stream.read(min(cursor, BLOCK_BYTES))
+        if not data:
+            break
+        lines += data.count(b"\n")
+        cursor -= len(data)
+    return lines
+
+
+def _skip_line(stream: pa.NativeFile) -> tuple[int, bytes]:
+    """Read to the end of the line; return how many bytes belong to it, and what follows."""
+    skipped = 0
+    while data := stream.read(BLOCK_BYTES):
+        end = data.find(b"\n") + 1
+        if end:
+            return skipped + end, data[end:]
+        skipped += len(data)
+    return skipped, b""
+
+
+def usable_lines(path: Path, block: Block, quarantine: Quarantine) -> tuple[list[bytes], list[int]]:
+    """Return the lines of a block that are neither blank nor too long, and their numbers."""
+    lines, rows = [], []
+    for row, line in enumerate(block.data.split(b"\n"), block.first_row):
+        line = line.removesuffix(b"\r")
+        if len(line) > MAX_LINE_BYTES:
+            quarantine.add(path, row, TOO_LONG, line)
+        elif line and not line.isspace():
+            lines.append(line)
+            rows.append(row)
+    return lines, rows
+
+
+@reader
+class LinesReader(Reader):
+    """Plain text: one event a line; blank lines are skipped."""
+
+    name = "lines"
+    suffixes = (".txt", ".log", ".lst", ".txt.gz", ".log.gz", ".txt.zst", ".log.zst")
+
+    def chunks(
+        self,
+        path: Path,
+        wanted: Wanted,
+        quarantine: Quarantine,
+        cursor: int = 0,
+    ) -> Iterator[Chunk]:
+        """Yield the lines behind byte `cursor`."""
+        for block in line_blocks(path, quarantine, cursor):
+            lines, rows = usable_lines(path, block, quarantine)
+            columns = {"text": pa.array(lines, pa.large_binary())}
+            numbers = np.array(rows, np.int64)
+            yield make_chunk(
+                path, wanted, columns, numbers, block.cursor, block.size_bytes, quarantine
+            )

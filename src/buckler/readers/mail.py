@@ -1,0 +1,135 @@
+"""Reads mail as raw bytes: one message a file (.eml, maildir), or many in an mbox."""
+
+import re
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.errors import InputError
+from buckler.normalize.email import MAX_MESSAGE_BYTES
+from buckler.readers.lines import BLOCK_BYTES
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import Chunk, Reader, Wanted, reader
+from buckler.readers.whole_file import WholeFileReader
+
+CHUNK_MESSAGES = 256
+_LINE_BYTES = 1 << 16
+_HEADER_BYTES = 1 << 15
+_DATE = re.compile(rb"^date:[ \t]*([^\r\n]{1,80})", re.I | re.M)
+
+
+def mail_columns(messages: list[bytes], path: Path) -> dict[str, pa.Array]:
+    """Return folder and time of messages; the time is what their own header says."""
+    return {  # corpora are often laid out as one folder for each class
+        "folder": pa.array([path.parent.name] * len(messages), pa.string()),
+        "ts": pa.array([_sent(message) for message in messages], pa.int64()),
+    }
+
+
+def _sent(message: bytes) -> int | None:
+    found = _DATE.search(message[:_HEADER_BYTES])
+    try:
+        moment = parsedate_to_datetime(found[1].decode("ascii", "replace")) if found else None
+        return int(moment.timestamp()) if moment is not None else None
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+class MailFileReader(WholeFileReader):
+    """One message a file."""
+
+    def columns(self, event: bytes, path: Path) -> dict[str, pa.Array]:
+        """Return folder and time."""
+        return mail_columns([event], path)
+
+
+@reader
+class MessageReader(MailFileReader):
+    """One message a file. Of a longer one, the first MiB is read."""
+
+    name = "eml"
+    suffixes = (".eml",)
+    most_bytes = MAX_MESSAGE_BYTES
+
+    def event(
+        self,
+        data: bytes,
+        path: Path,
+        wanted: Wanted,  # noqa: ARG002 - a message has no columns
+        quarantine: Quarantine,
+    ) -> bytes | None:
+        """Return the message."""
+        if not data.strip():
+            quarantine.add(path, 1, "empty message")
+            return None
+        return data
+
+
+@reader
+class MboxReader(Reader):
+    """Many messages in one file, each after a line that starts with "From "."""
+
+    name = "mbox"
+    suffixes = (".mbox", ".mbx")
+
+    def chunks(
+        self,
+        path: Path,
+        wanted: Wanted,  # noqa: ARG002 - a message has no columns
+        quarantine: Quarantine,
+        cursor: int = 0,
+    ) -> Iterator[Chunk]:
+        """Yield the messages behind message number `cursor`."""
+        messages: list[bytes] = []
+        rows: list[int] = []
+        size = 0
+        try:
+            with path.open("rb") as file:
+                for row, raw in enumerate(_messages(file, path), 1):
+                    if row <= cursor:
+                        continue
+                    if not raw.strip():
+                        quarantine.add(path, row, "empty message")
+                        continue
+                    messages.append(raw)
+                    rows.append(row)
+                    size += len(raw)
+                    if len(messages) == CHUNK_MESSAGES or size > BLOCK_BYTES:
+                        yield _chunk(messages, rows, path, row, size)
+                        messages, rows, size = [], [], 0
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        if messages:
+            yield _chunk(messages, rows, path, rows[-1], size)
+
+
+def _chunk(messages: list[bytes], rows: list[int], path: Path, cursor: int, size: int) -> Chunk:
+    text = pa.array(messages, pa.large_binary())
+    return Chunk(text, mail_columns(messages, path), np.array(rows, np.int64), cursor, size)
+
+
+def _messages(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Cut at "From " lines that follow an empty line; keep the first MiB of each message."""
+    if not file.read(5).startswith(b"From "):
+        raise InputError(f"{path}: not an mbox file (it does not start with 'From ')")
+    file.readline()
+    parts: list[bytes] = []
+    size, after_blank, at_start = 0, False, True
+    while line := file.readline(_LINE_BYTES):
+        if at_start and after_blank and line.startswith(b"From "):
+            yield b"".join(parts)
+            parts, size = [], 0
+            while line and not line.endswith(b"\n"):
+                line = file.readline(_LINE_BYTES)
+            after_blank = False
+            continue
+        after_blank = at_start and not line.strip()
+        at_start = line.endswith(b"\n")
+        if size < MAX_MESSAGE_BYTES:
+            parts.append(line[: MAX_MESSAGE_BYTES - size])
+            size += len(parts[-1])
+    yield b"".join(parts)

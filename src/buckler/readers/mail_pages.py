@@ -1,0 +1,57 @@
+"""Reads the HTML bodies of mails as pages: what a lure looks like where no page was saved."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.normalize.email import parsed, parts, text_of
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import Chunk, Reader, Wanted, get_reader, reader
+
+_RAW = ("raw", "message", "eml", "text")
+_SEPARATOR = "\x1f"
+
+
+@reader
+class MailPageReader(Reader):
+    """Mails in any format that has a reader; each with an HTML body is an event.
+
+    Named as a format, for no suffix tells that a mail should be read so. The address of such a page
+    is unknown.
+    """
+
+    name = "mail-html"
+
+    def chunks(
+        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+    ) -> Iterator[Chunk]:
+        """Yield the HTML bodies behind `cursor`, which means what the mails' reader wants."""
+        mails = replace(wanted, text=_RAW, context=(), any_bytes=True, mixed=False)
+        for chunk in get_reader(path).chunks(path, mails, quarantine, cursor):
+            pages = [_page(raw) for raw in chunk.text.to_pylist()]
+            rows = np.array([i for i, page in enumerate(pages) if page is not None], np.intp)
+            for _ in range(len(pages) - len(rows)):
+                quarantine.pass_over("mails without HTML")
+            kept = pa.array(rows)
+            yield Chunk(
+                pa.array([pages[i] for i in rows], pa.large_binary()),
+                {name: column.take(kept) for name, column in chunk.columns.items()},
+                chunk.rows[rows],
+                chunk.cursor,
+                chunk.size_bytes,
+            )
+
+
+def _page(raw: bytes) -> bytes | None:
+    message, _ = parsed(raw)
+    if message is None:
+        return None
+    for part in parts(message):
+        if not part.is_multipart() and part.get_content_type() == "text/html":
+            text = text_of(part).replace(_SEPARATOR, " ").strip()
+            if text:
+                return text.encode("utf-8", "replace")
+    return None

@@ -1,0 +1,102 @@
+"""Rows out of objects (of JSON lines, event logs): for each role, the first name that is there."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from buckler.readers.quarantine import Quarantine
+
+Names = Mapping[str, tuple[str, ...]]
+Getter = tuple[str, Callable[[dict[str, Any]], Any] | None]
+
+
+def columns_of(
+    path: Path,
+    objects: Iterable[tuple[int, Any, bytes]],
+    names: Names,
+    quarantine: Quarantine,
+    *,
+    pass_over: bool = False,
+) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
+    """Return columns by role, and row numbers, of (row, object, sample) triples.
+
+    Parameters
+    ----------
+    names
+        Role -> names to try, in order; a dotted name reaches into nested objects.
+    pass_over
+        Objects without any of the text's names are other kinds of events: counted, not set aside.
+    """
+    getters = {
+        role: [(name, _getter(name) if "." in name else None) for name in tried]
+        for role, tried in names.items()
+    }
+    texts = getters.pop("text", None)
+    found: dict[str, list[Any]] = {role: [] for role in getters}
+    text: list[bytes] = []
+    rows: list[int] = []
+    for row, value, sample in objects:
+        if not isinstance(value, dict):
+            quarantine.add(path, row, "not a JSON object", sample)
+            continue
+        content = _first(value, texts) if texts is not None else ""
+        if not isinstance(content, str):
+            if pass_over and content is None:
+                quarantine.pass_over("other events")
+            else:
+                quarantine.add(path, row, "no text", sample)
+            continue
+        # Lone surrogates are legal in JSON, not in UTF-8: a text that has them is set aside.
+        text.append(content.encode("utf-8", "surrogatepass"))
+        for role, tried in getters.items():
+            found[role].append(_as_text(_first(value, tried)))
+        rows.append(row)
+    columns = {role: pa.array(values, pa.string()) for role, values in found.items()}
+    if texts is not None:
+        columns["text"] = pa.array(text, pa.large_binary())
+    return columns, np.array(rows, np.int64)
+
+
+def reach(value: dict[str, Any], name: str) -> Any:
+    """Return value["a.b"], or value["a"]["b"] for a dotted name; None where it is not there."""
+    return _getter(name)(value)
+
+
+def _first(value: dict[str, Any], getters: list[Getter]) -> Any:
+    for name, reach_in in getters:
+        found = value.get(name) if reach_in is None else reach_in(value)
+        if found is not None and not isinstance(found, dict):
+            return found
+    return None
+
+
+def _getter(name: str) -> Callable[[dict[str, Any]], Any]:
+    parts = name.split(".")
+    if len(parts) == 1:
+        return lambda value: value.get(name)
+
+    def get(value: dict[str, Any]) -> Any:
+        if name in value:
+            return value[name]
+        found: Any = value
+        for part in parts:
+            if not isinstance(found, dict):
+                return None
+            found = found.get(part)
+        return found
+
+    return get
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if type(value) is int:
+        return str(value)
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

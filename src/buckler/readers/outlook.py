@@ -1,0 +1,102 @@
+"""Reads Outlook messages (.msg) as the internet messages that they were: headers, bodies, names."""
+
+from email import policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from buckler.errors import MissingExtraError
+from buckler.readers.mail import MailFileReader
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import Wanted, reader
+
+MAX_FILE_BYTES = 64 << 20
+MAX_BODY_CHARACTERS = 1 << 20
+MAX_ATTACHMENTS = 64
+_KEPT = ("To", "Cc", "Reply-To", "Date", "Message-ID", "Authentication-Results")
+_POLICY = policy.default.clone(linesep="\n", cte_type="8bit", max_line_length=998)
+
+
+@reader
+class OutlookReader(MailFileReader):
+    """One Outlook message a file; of attachments, only their names and types are kept."""
+
+    name = "msg"
+    suffixes = (".msg",)
+    most_bytes = MAX_FILE_BYTES + 1
+
+    def event(
+        self,
+        data: bytes,
+        path: Path,
+        wanted: Wanted,  # noqa: ARG002 - a message has no columns
+        quarantine: Quarantine,
+    ) -> bytes | None:
+        """Return the message as the internet message that it was."""
+        if len(data) > MAX_FILE_BYTES:
+            quarantine.add(path, 1, "message larger than 64 MiB")
+            return None
+        raw = _as_internet_message(data)
+        if raw is None:
+            quarantine.add(path, 1, "not a sound Outlook message", data[:64])
+        return raw
+
+
+def _as_internet_message(data: bytes) -> bytes | None:
+    """Return an RFC 5322 message; None where the file is no Outlook message."""
+    try:
+        from oxmsg import Message
+    except ImportError as error:
+        raise MissingExtraError("reading .msg files", "formats") from error
+    source = _tried(lambda: Message.load(data), None)
+    if source is None:
+        return None
+    message = EmailMessage(policy=_POLICY)
+    headers = {k.lower(): v for k, v in _tried(lambda: source.message_headers, {}).items()}
+    _set(message, "From", _tried(lambda: source.sender, None) or headers.get("from"))
+    _set(message, "Subject", _tried(lambda: source.subject, None))
+    for name in _KEPT:
+        _set(message, name, headers.get(name.lower()))
+    plain = _clean(_tried(lambda: source.body, None) or "")[:MAX_BODY_CHARACTERS]
+    message.set_content(plain or "\n", charset="utf-8", cte="8bit")
+    page = _clean(_tried(lambda: source.html_body, None) or "")[:MAX_BODY_CHARACTERS]
+    if page:
+        message.add_alternative(page, subtype="html", charset="utf-8", cte="8bit")
+    for attachment in _tried(lambda: source.attachments, ())[:MAX_ATTACHMENTS]:
+        _name_attachment(message, attachment)
+    return message.as_bytes()
+
+
+def _name_attachment(message: EmailMessage, attachment: Any) -> None:
+    name = _clean(_tried(lambda: attachment.file_name, None) or "attachment")
+    kind = _tried(lambda: attachment.mime_type, None) or "application/octet-stream"
+    main, _, sub = str(kind).partition("/")
+    if not (main.isalnum() and sub.replace("-", "").replace(".", "").replace("+", "").isalnum()):
+        main, sub = "application", "octet-stream"
+    if main in ("text", "message", "multipart"):
+        main = "application"
+    message.add_attachment(b"", maintype=main, subtype=sub, filename=" ".join(name.split())[:255])
+
+
+def _tried(get: Any, otherwise: Any) -> Any:
+    """Return a property, or what stands for it where this file has it damaged.
+
+    The parser raises whatever its parts raise on damage: struct, index, key, decoding errors.
+    """
+    try:
+        return get()
+    except Exception:
+        return otherwise
+
+
+def _set(message: EmailMessage, name: str, value: object) -> None:
+    text = " ".join(_clean(str(value or "")).split())[:2048]
+    if text:
+        try:
+            message[name] = text
+        except (ValueError, IndexError, AttributeError):  # a header that no policy can write
+            message[name] = "".join(c for c in text if c.isascii() and c.isprintable())
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")

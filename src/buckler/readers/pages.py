@@ -1,0 +1,127 @@
+"""Reads web pages: saved files, and web archives (WARC). No page is fetched or run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.errors import InputError, MissingExtraError
+from buckler.normalize.html_page import MAX_PAGE_BYTES
+from buckler.readers.lines import BLOCK_BYTES
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import Chunk, Reader, Wanted, reader
+from buckler.readers.times import seconds_of
+from buckler.readers.whole_file import WholeFileReader
+
+CHUNK_PAGES = 256
+_SEPARATOR = b"\x1f"
+
+
+@reader
+class PageReader(WholeFileReader):
+    """One page a file. Of a longer one, the first 2 MiB are read."""
+
+    name = "html"
+    suffixes = (".html", ".htm", ".xhtml", ".shtml")
+    most_bytes = MAX_PAGE_BYTES
+
+    def event(
+        self,
+        data: bytes,
+        path: Path,
+        wanted: Wanted,  # noqa: ARG002 - a page has no columns
+        quarantine: Quarantine,
+    ) -> bytes | None:
+        """Return the page."""
+        if not data.strip():
+            quarantine.add(path, 1, "empty page")
+            return None
+        return data.replace(_SEPARATOR, b" ")
+
+
+@reader
+class WarcReader(Reader):
+    """Web archives: each response that holds HTML is an event; the cursor counts records."""
+
+    name = "warc"
+    suffixes = (".warc", ".warc.gz")
+
+    def chunks(
+        self,
+        path: Path,
+        wanted: Wanted,  # noqa: ARG002 - records have no columns
+        quarantine: Quarantine,
+        cursor: int = 0,
+    ) -> Iterator[Chunk]:
+        """Yield the pages behind record `cursor`.
+
+        Raises
+        ------
+        InputError
+            If the file is no web archive, or is damaged.
+        """
+        pages: list[tuple[int, bytes, int | None]] = []
+        size, row, total = 0, 0, max(1, path.stat().st_size)
+        for row, record in enumerate(_records(path), 1):
+            if row <= cursor:
+                continue
+            page = _page(record, path, row, quarantine)
+            if page is None:
+                continue
+            pages.append((row, *page))
+            size += len(page[0])
+            if len(pages) == CHUNK_PAGES or size > BLOCK_BYTES:
+                yield _chunk(path, pages, row, min(size, total))
+                pages, size = [], 0
+        if pages:
+            yield _chunk(path, pages, row, min(size, total))
+
+
+def _records(path: Path) -> Iterator[Any]:
+    try:
+        from warcio.archiveiterator import ArchiveIterator
+        from warcio.exceptions import ArchiveLoadFailed
+    except ImportError as error:
+        raise MissingExtraError("reading web archives", "formats") from error
+    try:
+        with path.open("rb") as file:
+            yield from ArchiveIterator(file)
+    except (ArchiveLoadFailed, OSError, ValueError, EOFError, KeyError, AttributeError,
+            UnicodeError, TypeError) as error:  # fmt: skip
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a sound web archive: {reason}") from error
+
+
+def _page(
+    record: Any, path: Path, row: int, quarantine: Quarantine
+) -> tuple[bytes, int | None] | None:
+    """Return page and time of a record; None where it holds none."""
+    headers = record.http_headers or record.rec_headers
+    kind = str(headers.get_header("Content-Type") or "") if headers is not None else ""
+    if record.rec_type not in ("response", "resource") or "html" not in kind.lower():
+        quarantine.pass_over("other records")
+        return None
+    address = str(record.rec_headers.get_header("WARC-Target-URI") or "").strip("<>")
+    try:
+        data = record.content_stream().read(MAX_PAGE_BYTES)
+    except (OSError, ValueError, EOFError, ArithmeticError) as error:
+        quarantine.add(path, row, f"a page that cannot be unpacked ({type(error).__name__})")
+        return None
+    if not data.strip():
+        quarantine.add(path, row, "empty page", address)
+        return None
+    joined = data.replace(_SEPARATOR, b" ")
+    if address:
+        joined += _SEPARATOR + address.encode("utf-8", "replace").replace(_SEPARATOR, b" ")
+    return joined, seconds_of(record.rec_headers.get_header("WARC-Date"))
+
+
+def _chunk(path: Path, pages: list[tuple[int, bytes, int | None]], cursor: int, size: int) -> Chunk:
+    columns = {
+        "folder": pa.array([path.parent.name] * len(pages), pa.string()),
+        "ts": pa.array([seconds for _, _, seconds in pages], pa.int64()),
+    }
+    texts = pa.array([data for _, data, _ in pages], pa.large_binary())
+    return Chunk(texts, columns, np.array([row for row, _, _ in pages], np.int64), cursor, size)

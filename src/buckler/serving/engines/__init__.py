@@ -1,0 +1,1 @@
+"""Scoring inside Ray, Spark, DuckDB and Polars."""

@@ -1,0 +1,110 @@
+"""What the server is told: by a file, the environment (BUCKLER_SERVE_…) or the command line."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from buckler.serving.layers import layered
+
+_PATHS = ("bundles", "challengers", "trusted_key", "tls_certificate", "tls_key", "api_keys")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class ServeSettings(BaseSettings):
+    """Settings of `buckler serve`.
+
+    Attributes
+    ----------
+    bundles
+        Files to serve, each under its bundle's name.
+    challengers, shadow_share
+        Bundles that judge too what those of the same task judged, unseen by who asked, for such a
+        share of the requests; only counts of detections are kept, for Prometheus.
+    trusted_key
+        A public key: only bundles that its owner signed are served, at a reload too.
+    host, port
+        Where to listen.
+    tls_certificate, tls_key
+        Files in PEM form; without them it speaks plain HTTP.
+    api_keys
+        A file of ``name sha256`` lines; without it everybody may ask, which is refused where the
+        host is not loopback, unless `anonymous` says so.
+    columns
+        Names of the text in events that are objects, where the task's usual ones do not fit.
+    target_fpr
+        Detection at the threshold for this rate; by default the deployed one.
+    max_body_bytes, max_batch
+        Of a request: bytes, and events.
+    max_in_flight
+        Requests at work; a further one is told to come again later (429).
+    events_per_second
+        For each key, or for each address without keys; 0 sets no limit.
+    body_timeout_s
+        How long a request's body may take to arrive.
+    reload_s
+        How often the bundle files are looked at; 0 never.
+    shutdown_s
+        How long requests at work may take when the server is told to stop.
+    threads
+        For scoring batches.
+    log_texts
+        Write events into the log; off, since they are other people's data.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="BUCKLER_SERVE_", extra="forbid")
+
+    bundles: list[Path] = Field(min_length=1)
+    challengers: list[Path] = []
+    shadow_share: float = Field(default=1.0, gt=0, le=1)
+    trusted_key: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8811, ge=0, le=65535)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    api_keys: Path | None = None
+    anonymous: bool = False
+    columns: list[str] = []
+    target_fpr: float | None = Field(default=None, gt=0, lt=1)
+    max_body_bytes: int = Field(default=16 << 20, ge=1024, le=1 << 30)
+    max_batch: int = Field(default=50_000, ge=1, le=10_000_000)
+    max_in_flight: int = Field(default=64, ge=1, le=100_000)
+    events_per_second: float = Field(default=0, ge=0)
+    body_timeout_s: float = Field(default=30, gt=0, le=3600)
+    reload_s: float = Field(default=2, ge=0, le=3600)
+    shutdown_s: int = Field(default=20, ge=0, le=3600)
+    threads: int = Field(default=1, ge=1, le=256)
+    log_texts: bool = False
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        if self.host not in LOOPBACK and self.api_keys is None and not self.anonymous:
+            raise ValueError(
+                f"host {self.host} can be reached from elsewhere: name api_keys, or say "
+                "anonymous = true"
+            )
+        return self
+
+
+def read_serve_settings(file: Path | None, given: dict[str, Any]) -> ServeSettings:
+    """Return the settings: the command line before the environment before the file.
+
+    Raises
+    ------
+    SettingsError
+        If they make no sense.
+    """
+    return layered(ServeSettings, _Environment, file, given, _PATHS)
+
+
+class _Environment(ServeSettings):
+    """What the environment alone says."""
+
+    bundles: list[Path] = []
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        return self

@@ -1,0 +1,132 @@
+"""Verdicts as columns: what a bundle says of each event, in one place for all that writes it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from buckler.normalize import FeatureSchema
+from buckler.readers.reader import Chunk, is_utf8
+from buckler.runtime import Scorer
+from buckler.runtime.auxiliary import Head
+
+_SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
+
+
+@dataclass(frozen=True)
+class VerdictForm:
+    """What a verdict says.
+
+    Attributes
+    ----------
+    target_fpr
+        Detection at the threshold for this rate; None for the deployed one.
+    with_text, with_probabilities
+        Whether it holds the text, and a column for each class.
+    threads
+        For scoring.
+    """
+
+    target_fpr: float | None = None
+    with_text: bool = True
+    with_probabilities: bool = False
+    threads: int = 1
+
+
+def verdict_batch(scorer: Scorer, chunk: Chunk, path: Path, form: VerdictForm) -> pa.RecordBatch:
+    """Score rows that a reader gave; return a verdict for each, as `verdict_schema` says."""
+    columns = verdict_columns(scorer, chunk.text, form)
+    columns["path"] = pa.DictionaryArray.from_arrays(
+        pa.repeat(pa.scalar(0, pa.int32()), len(chunk.rows)), pa.array([str(path)])
+    )
+    columns["row"] = pa.array(chunk.rows)
+    if form.with_text:
+        columns["text"] = _readable(chunk.text, scorer.features)
+    schema = verdict_schema(scorer, form)
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def verdict_columns(scorer: Scorer, text: pa.Array, form: VerdictForm) -> dict[str, pa.Array]:
+    """Score a column of texts; return what the bundle says of each row, by name."""
+    scores = scorer.score(text, threads=form.threads)
+    n = len(scores)
+    detections = scorer.detections(scores, form.target_fpr)
+    columns = {
+        "label": pa.DictionaryArray.from_arrays(
+            pa.array(scores.label_indices, pa.int32()), pa.array(scorer.classes)
+        ),
+        "score": pa.array(scores.score),
+        "detected": pa.array(detections),
+    }
+    if scorer.manifest.family == "cascade":
+        columns["review"] = pa.array(scorer.review(scores))
+        stages = scorer.stages(scores)
+        decided = pa.nulls(n, pa.int8()) if stages is None else pa.array(stages + np.int8(1))
+        columns["stage"] = decided
+    for name, head in scorer.heads.items():
+        columns |= _answers(name, head, text, head.rows(detections))
+    if form.with_probabilities:
+        for index, name in enumerate(scorer.classes):
+            columns[f"p_{name}"] = pa.array(scores.probabilities[:, index])
+    return columns
+
+
+def _answers(
+    name: str, head: Head, text: pa.Array, rows: npt.NDArray[np.intp]
+) -> dict[str, pa.Array]:
+    """What a head says of some rows, as columns of all rows; null where it was not asked."""
+    scores = head.scorer.score(text.take(pa.array(rows)))
+    labels, sure = np.zeros(len(text), np.int32), np.zeros(len(text), np.float32)
+    unasked = np.ones(len(text), bool)
+    unasked[rows] = False
+    labels[rows], sure[rows] = scores.label_indices, scores.probabilities.max(axis=1)
+    said = pa.array(labels, mask=unasked)
+    return {
+        name: pa.DictionaryArray.from_arrays(said, pa.array(head.scorer.classes)),
+        f"{name}_probability": pa.array(sure, mask=unasked),
+    }
+
+
+def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
+    """Texts as strings; bytes that are not UTF-8 (in mail) become replacement characters."""
+    if features is not None:
+        rows = ["; ".join(features.describe(features.normalize(t))) for t in text.to_pylist()]
+        return pa.array(rows, pa.large_string())
+    if is_utf8(text):
+        return pc.replace_substring(text.view(pa.large_string()), _SEPARATOR, _BAR)
+    return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())
+
+
+def answer_schema(scorer: Scorer, form: VerdictForm) -> pa.Schema:
+    """Return the columns of verdicts that stand beside their event: no place, names as strings."""
+    return pa.schema(
+        [
+            (f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
+            for f in verdict_schema(scorer, form)
+            if f.name not in ("path", "row")
+        ]
+    )
+
+
+def verdict_schema(scorer: Scorer, form: VerdictForm) -> pa.Schema:
+    """Return the columns of a bundle's verdicts."""
+    names = pa.dictionary(pa.int32(), pa.string())
+    fields = [
+        ("label", names),
+        ("score", pa.float32()),
+        ("detected", pa.bool_()),
+        ("path", names),
+        ("row", pa.int64()),
+    ]
+    if form.with_text:
+        fields.insert(0, ("text", pa.large_string()))
+    if scorer.manifest.family == "cascade":
+        fields += [("review", pa.bool_()), ("stage", pa.int8())]
+    for name in scorer.heads:
+        fields += [(name, names), (f"{name}_probability", pa.float32())]
+    if form.with_probabilities:
+        fields += [(f"p_{name}", pa.float32()) for name in scorer.classes]
+    return pa.schema(fields)

@@ -1,0 +1,1 @@
+"""Students that are networks: trained with torch, exported to ONNX."""

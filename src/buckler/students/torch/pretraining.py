@@ -1,0 +1,100 @@
+"""Lets a `minibert` restore hidden bytes of unlabeled texts before it sees a label.
+
+Masked-language pre-training (Devlin et al. 2019) over patches of bytes: a share of the patches is
+hidden whole, and a linear layer says which bytes stood there.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from buckler.errors import OutputError, SettingsError
+from buckler.normalize import NormalizedTexts
+from buckler.normalize.padding import MASK
+from buckler.students.torch import training_loop
+from buckler.students.torch.minibert import MiniBertStudent
+
+_HIDDEN_SHARE = 0.2
+
+
+def pretrain(
+    student: MiniBertStudent,
+    texts: NormalizedTexts,
+    path: Path,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> list[float]:
+    """Train the body of a student and write it; return the loss of each epoch, in nats a byte.
+
+    The file goes into the setting `pretrained` of a student with the same layers, heads, width,
+    patch and max_length.
+
+    Raises
+    ------
+    SettingsError
+        If there are no texts.
+    OutputError
+        If the file cannot be written.
+    """
+    if not len(texts):
+        raise SettingsError("there is nothing to learn from")
+    torch = training_loop.import_torch("pre-training")
+    torch.manual_seed(student.seed)
+    network = student.build(torch, 1)
+    body, patch = network.body, student.patch
+    restore = torch.nn.Linear(student.width, patch * 256)
+    parameters = [*body.parameters(), *restore.parameters()]
+    optimizer = torch.optim.AdamW(
+        parameters, student.learning_rate, weight_decay=student.weight_decay, fused=True
+    )
+    device = torch.device("cpu")
+    steps = student.epochs * -(-len(texts) // student.batch_rows)
+    losses: list[float] = []
+    step = 0
+    for epoch in range(1, student.epochs + 1):
+        rng = np.random.default_rng((student.seed, epoch))
+        body.train()
+        total = count = 0.0
+        for _, padded in student.shuffled(texts, rng):
+            width = -(-padded.shape[1] // patch) * patch
+            whole = np.zeros((len(padded), width), np.uint8)
+            whole[:, : padded.shape[1]] = padded
+            drawn = rng.random((len(whole), width // patch)) < _HIDDEN_SHARE
+            hidden = np.repeat(drawn, patch, axis=1) & (whole != 0)
+            shown = np.where(hidden, MASK, whole).astype(np.uint8)[:, : padded.shape[1]]
+            if not hidden.any():
+                continue
+            for group in optimizer.param_groups:
+                group["lr"] = student.learning_rate * (1 - step / max(steps, 1))
+            with training_loop.mixed_precision(torch, device):
+                vectors, _ = body(torch.from_numpy(shown))
+                said = restore(vectors).float()
+            said = said.reshape(len(whole), -1, 256)[:, :width]
+            mask = torch.from_numpy(hidden[:, : said.shape[1]])
+            wanted = torch.from_numpy(whole[:, : said.shape[1]].astype(np.int64))
+            loss = torch.nn.functional.cross_entropy(said[mask], wanted[mask])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            step += 1
+            total += float(loss.detach()) * int(mask.sum())
+            count += int(mask.sum())
+        losses.append(total / max(count, 1))
+        _write(body, path)
+        if on_epoch is not None:
+            on_epoch(epoch, losses[-1])
+    return losses
+
+
+def _write(body: Any, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.detach().contiguous() for k, v in body.state_dict().items()}, partial)
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error

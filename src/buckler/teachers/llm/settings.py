@@ -1,0 +1,81 @@
+"""What every teacher that asks a language model can be told."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from buckler.teachers.llm.prices import Price
+
+
+class AskSettings(BaseModel):
+    """Settings that all of them share.
+
+    Attributes
+    ----------
+    model
+        Its name at the server.
+    samples
+        How many answers make up the probabilities where the server gives none of its own.
+    temperature
+        Of these samples.
+    prior_correction
+        Divide token probabilities by those of events without content: small models favor some
+        classes whatever the event says.
+    rationale
+        Ask for a short reason; costs output tokens.
+    events_per_call
+        Several events share the instructions and so cost less; answers are matched by tag.
+    max_characters
+        Of an event; head and tail are kept.
+    few_shot
+        How many labeled examples are shown.
+    examples
+        The labeled file that they are chosen from.
+    concurrency
+        Calls in flight.
+    requests_per_minute, tokens_per_minute
+        Limits of the server.
+    attempts
+        How often a call is tried before it is left for the next run.
+    timeout_s
+        Of one call.
+    redact
+        Take secrets and personal data out before an event leaves; by default if the server is
+        not on this machine or in a private network.
+    price
+        USD per million tokens, before the price table.
+    prices
+        A price table of your own.
+    """
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model: str = Field(min_length=1, max_length=200)
+    samples: int = Field(default=5, ge=1, le=100)
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    prior_correction: bool = False
+    rationale: bool = False
+    events_per_call: int = Field(default=1, ge=1, le=100)
+    max_characters: int = Field(default=4000, ge=100, le=200_000)
+    few_shot: int = Field(default=0, ge=0, le=64)
+    examples: Path | None = None
+    concurrency: int = Field(default=8, ge=1, le=1024)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    attempts: int = Field(default=6, ge=1, le=20)
+    timeout_s: float = Field(default=60, gt=0, le=3600)
+    redact: bool | None = None
+    price: Price | None = None
+    prices: Path | None = None
+
+    def relative_to(self, file: Path | None) -> Self:
+        """Return the settings with paths that are relative to the file that they stand in."""
+        if file is None:
+            return self
+        paths = {
+            name: file.parent / value
+            for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), Path)
+        }
+        return self.model_copy(update=paths)

@@ -1,0 +1,1 @@
+"""From labeled events to a bundle."""

@@ -1,0 +1,199 @@
+"""Attacks test events and sees what a bundle still catches; makes attacked copies to learn from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from buckler.attacks import Attack, Scene, get_attacks
+from buckler.dataset.dataset import Events
+from buckler.errors import InputError
+from buckler.evaluation.metrics import Ranking, enough_negatives, rate, tpr_at_fpr
+from buckler.evaluation.robustness import Bools, Robustness, outcome
+from buckler.pipeline.recipe import AugmentationSection
+from buckler.runtime import Scorer, Scores
+from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
+from buckler.tasks import Task
+from buckler.training.cross_validation import Extra
+
+MAX_ATTACKED = 5_000
+_MAX_BENIGN = 5_000
+
+
+def attack_scorers(
+    scorers: Mapping[str, Scorer],
+    events: Events,
+    task: Task,
+    attacks: Sequence[Attack],
+    *,
+    seed: int = 0,
+    max_events: int = MAX_ATTACKED,
+    on_attack: Callable[[str], None] | None = None,
+) -> list[Robustness]:
+    """Measure the share of positive events that bundles catch, as they are and under each attack.
+
+    Each attack is made once, so that all bundles (by the name that tables call them) judge the
+    same texts. Where a task has no positive classes, all events are attacked, and a right verdict
+    counts.
+
+    Raises
+    ------
+    InputError
+        If there is no labeled event to attack.
+    """
+    events = events.take(np.flatnonzero(events.labels >= 0))
+    rng = np.random.default_rng(seed)
+    chosen = _chosen(events, task, rng, max_events)
+    texts, labels = _texts(events, chosen), events.labels[chosen]
+    scene = _scene(events, task, rng)
+    found, before = [], []
+    for name, scorer in scorers.items():
+        scores = scorer.score(events.table.column("text"))
+        caught = _caught(scorer, scores, events.labels, task)
+        found.append(_unattacked(name, scorer, scores, caught, _bad(events, task), task))
+        before.append(caught[chosen])
+    for number, attack in enumerate(attacks):
+        if on_attack is not None:
+            on_attack(attack.name)
+        own = Scene(np.random.default_rng([seed, number]), scene.benign, scene.features)
+        attacked = [attack(text, own) for text in texts]
+        rows = np.flatnonzero([a != b for a, b in zip(texts, attacked, strict=True)])
+        column = _column([attacked[i] for i in rows])
+        for model, scorer, was in zip(found, scorers.values(), before, strict=True):
+            after = _caught(scorer, scorer.score(column), labels[rows], task)
+            model.outcomes.append(outcome(attack.name, attack.description, was[rows], after))
+    return found
+
+
+def attacked_texts(
+    events: Events, task: Task, *, seed: int = 0, max_events: int = MAX_ATTACKED
+) -> list[str]:
+    """Return the texts that `attack_scorers` will attack, for an attack that must be prepared.
+
+    Raises
+    ------
+    InputError
+        If there is no labeled event to attack.
+    """
+    events = events.take(np.flatnonzero(events.labels >= 0))
+    return _texts(events, _chosen(events, task, np.random.default_rng(seed), max_events))
+
+
+def _chosen(
+    events: Events, task: Task, rng: np.random.Generator, max_events: int
+) -> npt.NDArray[np.intp]:
+    positive = _attacked_rows(events, task)
+    if not len(positive):
+        raise InputError("no labeled event of a positive class to attack")
+    return np.sort(rng.permutation(positive)[:max_events])
+
+
+def _unattacked(
+    name: str, scorer: Scorer, scores: Scores, caught: Bools, positive: Bools, task: Task
+) -> Robustness:
+    if not task.positive:
+        return Robustness(name, rate(caught), rate(np.zeros(0, bool)))
+    found = Robustness(name, rate(caught[positive]), rate(caught[~positive]))
+    target = scorer.manifest.deployed_fpr
+    if target is None or not enough_negatives(int((~positive).sum()), target):
+        return found
+    matched = tpr_at_fpr(Ranking(scores.score, positive).roc(), target)
+    return replace(found, matched=matched, matched_fpr=target)
+
+
+def augment(
+    events: Events,
+    task: Task,
+    changes: Sequence[Attack],
+    share: float,
+    weight: float,
+    seed: int,
+    *,
+    of_benign: bool = False,
+) -> Extra | None:
+    """Return changed copies of a share of the bad (or of the other) events, to learn from as well.
+
+    A copy keeps id, group and target of its origin, so that it never helps a fold in which its
+    origin is held out. None where nothing could be changed.
+    """
+    rng = np.random.default_rng(seed)
+    rows = _attacked_rows(events, task)
+    if of_benign:
+        rows = np.setdiff1d(np.flatnonzero(events.labels >= 0), rows)
+    rows = np.sort(rng.permutation(rows)[: round(share * len(rows))])
+    scene = _scene(events, task, rng)
+    texts, origins = [], []
+    for row, text in zip(rows.tolist(), _texts(events, rows), strict=True):
+        for position in rng.permutation(len(changes)).tolist():  # the first that can be applied
+            made = changes[position](text, scene)
+            if made != text:
+                texts.append(made)
+                origins.append(row)
+                break
+    if not origins:
+        return None
+    kept = np.array(origins, np.intp)
+    copies = _copies(events, kept, texts, task)
+    targets = events.targets(len(task.classes))[kept]
+    return Extra(copies, targets, np.full(len(kept), weight, np.float32))
+
+
+def augmentation(
+    events: Events, task: Task, section: AugmentationSection, seed: int
+) -> list[Extra | None]:
+    """Return the changed copies that a recipe asks for."""
+    attacks = get_attacks(section.attacks, task.medium)
+    variations = get_attacks(section.variations, task.medium)
+    share, weight = section.share, section.weight
+    return [
+        augment(events, task, attacks, share, weight, seed) if attacks else None,
+        augment(events, task, variations, section.variation_share, weight, seed, of_benign=True)
+        if variations
+        else None,
+    ]
+
+
+def _bad(events: Events, task: Task) -> Bools:
+    return np.isin(events.labels, [task.class_names.index(name) for name in task.positive])
+
+
+def _attacked_rows(events: Events, task: Task) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(_bad(events, task) if task.positive else events.labels >= 0)
+
+
+def _texts(events: Events, rows: npt.NDArray[np.intp]) -> list[str]:
+    column = events.table.column("text").take(pa.array(rows))
+    return [value.decode("utf-8", "surrogateescape") for value in column.to_pylist()]
+
+
+def _scene(events: Events, task: Task, rng: np.random.Generator) -> Scene:
+    rows = np.flatnonzero((events.labels >= 0) & ~_bad(events, task))
+    rows = rng.permutation(rows)[:_MAX_BENIGN]
+    return Scene(rng, _texts(events, rows), task.features or None)
+
+
+def _column(texts: Sequence[str]) -> pa.Array:
+    return pa.array([text.encode("utf-8", "surrogateescape") for text in texts], pa.large_binary())
+
+
+def _copies(events: Events, rows: npt.NDArray[np.intp], texts: list[str], task: Task) -> Events:
+    """Return these events with other texts, marked as made."""
+    origin = events.take(rows)
+    column = _column(texts)
+    table = origin.table
+    for name, made in (
+        ("text", column),
+        ("source", pa.array([SYNTHETIC_EXAMPLE] * len(rows), pa.string())),
+    ):
+        table = table.set_column(table.schema.get_field_index(name), name, made)
+    return Events(
+        table, task.text_normalizer.normalize_column(column, task.max_bytes), origin.labels
+    )
+
+
+def _caught(scorer: Scorer, scores: Scores, labels: npt.NDArray[np.int32], task: Task) -> Bools:
+    if not task.positive:
+        return np.asarray(scores.label_indices == labels)
+    return scorer.detections(scores)

@@ -1,0 +1,296 @@
+"""Puts bundles in a row, cheapest first, under a budget; the uncertain go on to the next.
+
+Bands and thresholds are chosen on labeled validation events that no stage has learned from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import buckler
+from buckler.bundle.manifest import Manifest
+from buckler.bundle.reader import STAGES, VECTORS, Bundle, read_bundle
+from buckler.bundle.vectors import tolerance_of, vectors_json
+from buckler.bundle.writer import pack, write_bundle
+from buckler.dataset.dataset import Events
+from buckler.errors import InputError, SettingsError
+from buckler.evaluation.calibration_curve import NONE, choose_curve
+from buckler.evaluation.conformal import least_probabilities
+from buckler.evaluation.metrics import Ranking, tpr_at_fpr
+from buckler.evaluation.thresholds import Threshold, choose_thresholds
+from buckler.runtime import Scorer
+from buckler.runtime.cascade import SAME, Band, combine
+from buckler.runtime.scorer import conformance_outputs
+from buckler.tasks import Task
+from buckler.training.packaging import choose_deployed, conformance_texts, threshold_records
+
+Floats = npt.NDArray[np.float32]
+_HIGHS = 60
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """A cascade that was written.
+
+    Attributes
+    ----------
+    manifest
+        Of its bundle.
+    shares
+        Of the events: how many reach each stage, the first being 1, and the last review.
+    thresholds
+        On the validation events.
+    """
+
+    manifest: Manifest
+    shares: list[float]
+    thresholds: list[Threshold]
+
+
+def build_cascade(
+    stages: Sequence[Path],
+    validation: Events,
+    task: Task,
+    output: Path,
+    *,
+    budgets: Sequence[float],
+    review: float = 0.0,
+    target_fpr: float = 1e-2,
+    prevalence: float | None = None,
+    seed: int = 0,
+) -> Cascade:
+    """Choose the bands and write the cascade as one bundle.
+
+    Parameters
+    ----------
+    stages
+        Bundles of the same task, cheapest first.
+    validation
+        Labeled events that no stage has learned from.
+    budgets
+        For each stage behind the first: the share of all events that may reach it, at most.
+    review
+        The share of all events, nearest to the threshold, that is marked for a person.
+    target_fpr
+        Detection is made best at this false-positive rate, which is deployed.
+    prevalence
+        Share of positive events where the cascade will run; the budgets hold for that mix. Default: as
+        in the validation events.
+    seed
+        Of the folds that calibration is chosen on.
+
+    Raises
+    ------
+    SettingsError
+        If stages and budgets do not fit, or the stages decide different things.
+    InputError
+        If the validation events are unlabeled or lack a class.
+    """
+    bundles = [read_bundle(path) for path in stages]
+    _check(bundles, budgets, review, prevalence)
+    if (validation.labels < 0).any() or len(np.unique(validation.labels)) < 2:
+        raise InputError("a cascade is chosen on labeled events of more than one class")
+    positive_classes = [task.class_names.index(name) for name in task.positive]
+    positive = np.isin(validation.labels, positive_classes)
+    weights = _weights(positive, prevalence)
+    outputs = [Scorer(bundle).score(validation.table.column("text")).outputs for bundle in bundles]
+    bands: list[Band] = []
+    shares = [1.0]
+    combined = outputs[0]
+    reach = np.arange(len(validation))
+    for position, budget in enumerate(budgets):
+        judge = _Judge(validation.labels, positive, target_fpr, task, bands, outputs)
+        band = _choose_band(outputs[position], reach, weights, budget, judge)
+        bands.append(band)
+        reach = reach[band.uncertain(outputs[position][reach])]
+        shares.append(float(weights[reach].sum()))
+        combined = combine_all(outputs, bands)
+    curve = NONE
+    if combined.ndim == 1:
+        rng = np.random.default_rng(seed)
+        curve = choose_curve(combined, validation.labels == 1, validation.group_codes(), rng)
+        combined = curve(combined)
+        probabilities = np.stack([1 - combined, combined], axis=1)
+    else:
+        probabilities = combined
+    thresholds: list[Threshold] = []
+    if positive_classes:
+        thresholds = choose_thresholds(probabilities[:, positive_classes].sum(axis=1), positive)
+    values = {t.target_fpr: t.value for t in thresholds if t.value is not None}
+    deployed = choose_deployed(values, target_fpr if values else None)
+    settings: dict[str, Any] = {"bands": [[band.low, band.high] for band in bands]}
+    if review and deployed is not None:
+        score = probabilities[:, positive_classes].sum(axis=1)
+        interval = _nearest(score, weights, values[deployed], review)
+        settings["review"] = list(interval)
+        marked = (score >= np.float32(interval[0])) & (score <= np.float32(interval[1]))
+        shares.append(float(weights[marked].sum()))
+    manifest = replace(
+        bundles[0].manifest,
+        name=output.stem,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        family="cascade",
+        settings=settings,
+        thresholds=values,
+        deployed_fpr=deployed,
+        curve_points=curve.curve_points,
+        conformal=least_probabilities(probabilities, validation.labels),
+        heads=bundles[-1].manifest.heads,
+        calibration={
+            "method": curve.method,
+            "n_rows": len(validation),
+            "share_reaching_each_stage": shares,
+            "thresholds": threshold_records(thresholds),
+        },
+        metrics={},
+        provenance={
+            "buckler": buckler.__version__,
+            "stages": [f"{b.manifest.name} ({b.manifest.family}) {b.sha256}" for b in bundles],
+            "budgets": list(budgets),
+            "prevalence": prevalence,
+            "validation_rows": len(validation),
+        },
+        files={},
+    )
+    files = {name: pack(bundle.entries) for name, bundle in zip(STAGES, bundles, strict=False)}
+    heads = bundles[-1].heads  # those of the last stage are asked
+    texts = conformance_texts(task)
+    tolerance = max(tolerance_of(bundle.entries[VECTORS]) for bundle in bundles)
+    vectors = vectors_json(texts, conformance_outputs(manifest, files, texts), tolerance)
+    written = write_bundle(output, manifest, {**files, **heads, VECTORS: vectors})
+    return Cascade(written, shares, thresholds)
+
+
+def combine_all(outputs: Sequence[Floats], bands: Sequence[Band]) -> Floats:
+    """Return what the stages say together; each has judged all rows."""
+    combined = outputs[len(bands)]
+    for output, band in zip(reversed(outputs[: len(bands)]), reversed(bands), strict=True):
+        later = combined
+        combined = combine(output, band, lambda rows, later=later: later[rows])  # type: ignore[misc]
+    return combined
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """How good a further band would be: detection at the target rate, else accuracy."""
+
+    labels: npt.NDArray[np.int32]
+    positive: npt.NDArray[np.bool_]
+    target_fpr: float
+    task: Task
+    bands: list[Band]
+    outputs: list[Floats]
+
+    def __call__(self, band: Band) -> float:
+        combined = combine_all(self.outputs, [*self.bands, band])
+        if combined.ndim == 2:
+            return float((combined.argmax(axis=1) == self.labels).mean())
+        score = combined if self.task.positive[0] == self.task.class_names[1] else 1 - combined
+        return tpr_at_fpr(Ranking(score, self.positive).roc(), self.target_fpr)
+
+
+def _choose_band(
+    output: Floats,
+    reach: npt.NDArray[np.intp],
+    weights: npt.NDArray[np.float64],
+    budget: float,
+    judge: _Judge,
+) -> Band:
+    """Return the band with the best result among those that keep to the budget."""
+    if output.ndim == 2:
+        top = output[reach].max(axis=1)
+        order = np.argsort(top, kind="stable")
+        inside = np.cumsum(weights[reach][order]) <= budget
+        last = int(inside.sum())
+        value = float(top[order[min(last, len(order) - 1)]])
+        return Band(0.0, min(max(value, 1e-6), 1.0))
+    order = reach[np.argsort(-output[reach], kind="stable")]
+    scores, mass = output[order], np.cumsum(weights[order])
+    best: tuple[float, Band] | None = None
+    from_top = np.geomspace(1, len(order), _HIGHS).astype(int) - 1
+    for start in np.unique([*from_top, *(len(order) - 1 - from_top)]):  # closest at either end
+        before = mass[start - 1] if start else 0.0
+        end = int(np.searchsorted(mass, before + budget, side="right")) - 1
+        if end <= start:
+            continue
+        low, high = float(scores[end]), float(scores[start])
+        while end > start and end + 1 < len(scores) and scores[end + 1] == scores[end]:
+            end -= 1  # a tie must not break the budget
+            low = float(scores[end])
+        if not low < high:
+            continue
+        found = judge(Band(low, high))
+        if best is None or found > best[0]:
+            best = (found, Band(low, high))
+    if best is None:
+        raise SettingsError(
+            f"a budget of {budget:g} is less than one of {len(reach):,} validation events; "
+            "raise it or validate on more"
+        )
+    return best[1]
+
+
+def _nearest(
+    score: Floats, weights: npt.NDArray[np.float64], threshold: float, share: float
+) -> tuple[float, float]:
+    """Return the interval about the threshold that holds at most such a share of the events.
+
+    Events of the same score are taken together or not at all, so that ties break no budget. Where
+    not even the nearest fit, the interval is empty: its low end is above its high end.
+    """
+    values, inverse = np.unique(score, return_inverse=True)
+    mass = np.bincount(inverse, weights)
+    low = high = int(np.searchsorted(values, np.float32(threshold)))  # [low, high)
+    below = above = 0.0
+    while True:
+        room = share + 1e-12 - below - above
+        can_low = low > 0 and mass[low - 1] <= room
+        can_high = high < len(values) and mass[high] <= room
+        if can_high and (above <= below or not can_low):
+            above += mass[high]
+            high += 1
+        elif can_low:
+            low -= 1
+            below += mass[low]
+        else:
+            break
+    if low == high:
+        return float(threshold), float(np.nextafter(np.float32(threshold), np.float32(-1)))
+    return float(values[low]), float(values[high - 1])
+
+
+def _weights(positive: npt.NDArray[np.bool_], prevalence: float | None) -> npt.NDArray[np.float64]:
+    if prevalence is None or not positive.any() or positive.all():
+        return np.full(len(positive), 1 / len(positive))
+    return np.asarray(
+        np.where(positive, prevalence / positive.sum(), (1 - prevalence) / (~positive).sum())
+    )
+
+
+def _check(
+    bundles: list[Bundle], budgets: Sequence[float], review: float, prevalence: float | None
+) -> None:
+    if not 2 <= len(bundles) <= len(STAGES):
+        raise SettingsError(f"a cascade has 2 to {len(STAGES)} stages")
+    if len(budgets) != len(bundles) - 1:
+        raise SettingsError(
+            f"{len(bundles)} stages need {len(bundles) - 1} budgets, one for each behind the first"
+        )
+    for share in (*budgets, *([] if prevalence is None else [prevalence])):
+        if not 0 < share < 1:
+            raise SettingsError("budgets and prevalence are shares, above 0 and below 1")
+    if not 0 <= review < 1:
+        raise SettingsError("review is a share, from 0 to below 1")
+    for bundle in bundles[1:]:
+        for what in ("task", *SAME):
+            if getattr(bundle.manifest, what) != getattr(bundles[0].manifest, what):
+                raise SettingsError(
+                    f"{bundle.manifest.name} and {bundles[0].manifest.name} differ in their {what}"
+                )
+    if any(bundle.manifest.family == "cascade" for bundle in bundles):
+        raise SettingsError("a stage cannot be a cascade itself")

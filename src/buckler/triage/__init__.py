@@ -1,0 +1,1 @@
+"""Alert triage: alerts become incidents, and incidents a queue for an analyst."""

@@ -1,0 +1,223 @@
+"""Reads alerts of Suricata, Wazuh, Sigma tools and tables, and joins them to incidents.
+
+One event is an incident (`incidents.py`), a row of features. A file is held whole, in the order of
+time, since an incident is described by what came before it.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from buckler.errors import InputError
+from buckler.readers.csv import CsvReader
+from buckler.readers.feature_columns import FEATURE
+from buckler.readers.jsonl import JsonLinesReader
+from buckler.readers.parquet import ParquetReader
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import Chunk, Reader, Wanted, make_chunk, reader
+from buckler.readers.times import seconds_of
+from buckler.triage.incidents import CATEGORIES, NUMBERS, Alerts, Incidents, join_alerts
+
+MAX_ALERTS = 20_000_000
+CHUNK_INCIDENTS = 1 << 14
+# For each part of an alert the names that tools give it; the first that is there counts.
+_RULE = (
+    *("alert.signature", "rule.description", "rule_name", "RuleTitle", "rule", "signature"),
+    *("name", "AlertTitle", "title", "kibana.alert.rule.name", "Title"),
+)
+_PARTS = {
+    "time": ("timestamp", "time", "@timestamp", "Timestamp", "ts", "datetime"),
+    "host": ("agent.name", "host", "Computer", "host.name", "hostname", "DeviceName", "dest_ip"),
+    "address": ("src_ip", "data.srcip", "ip", "source.ip", "srcip", "SrcIP", "user"),
+    "level": ("rule.level", "alert.severity", "level", "severity", "Level", "Severity"),
+    "tool": ("tool", "event_type", "decoder.name", "source", "Channel"),
+    "event": ("event_type",),
+}
+_LEVELS = {
+    **dict.fromkeys(("informational", "info", "0"), 0.0),
+    **dict.fromkeys(("low",), 0.25),
+    **dict.fromkeys(("medium", "med"), 0.5),
+    **dict.fromkeys(("high",), 0.75),
+    **dict.fromkeys(("critical", "crit"), 1.0),
+}
+NOTHING = frozenset(
+    ("-", "", "false_positive", "FalsePositive", "BenignPositive", "benign", "false-positive", "0")
+)
+
+
+@reader
+class AlertReader(Reader):
+    """Alerts: Suricata's eve.json, Wazuh's alerts.json, hayabusa and Sigma hits, CSV, Parquet."""
+
+    name = "alerts"
+    suffixes = ("eve.json", "eve.json.gz", "alerts.json", "alerts.json.gz")
+
+    def chunks(
+        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+    ) -> Iterator[Chunk]:
+        """Yield the incidents behind incident `cursor`.
+
+        Raises
+        ------
+        InputError
+            If the task does not judge incidents, or the file names no rule or no time.
+        """
+        if wanted.features is None or not set(wanted.features.names) <= {*NUMBERS, *CATEGORIES}:
+            raise InputError(f"{path}: alerts are joined to incidents: take the task alert-triage")
+        incidents = join_alerts(_alerts(path, wanted, quarantine), NOTHING)
+        size = path.stat().st_size
+        for begin in range(cursor, len(incidents), CHUNK_INCIDENTS):
+            end = min(len(incidents), begin + CHUNK_INCIDENTS)
+            yield make_chunk(
+                path,
+                wanted,
+                _columns(incidents, slice(begin, end), wanted, path),
+                incidents.rows[begin:end],
+                end,
+                size * (end - begin) // len(incidents),
+                quarantine,
+            )
+
+
+def _columns(incidents: Incidents, part: slice, wanted: Wanted, path: Path) -> dict[str, pa.Array]:
+    columns: dict[str, pa.Array] = {}
+    if wanted.features is not None:
+        for name in wanted.features.names:
+            kind = pa.string() if name in CATEGORIES else pa.float64()
+            columns[FEATURE + name] = pa.array(incidents.features[name][part].tolist(), kind)
+    known = {
+        "label": pa.array(incidents.label[part].tolist(), pa.string()),
+        "ts": pa.array(incidents.last[part]),
+        "source": pa.array([path.stem] * len(incidents.first[part]), pa.string()),
+        "group": pa.array([path.stem] * len(incidents.first[part]), pa.string()),
+        "phase": pa.array(incidents.label[part].tolist(), pa.string()),
+        "alert": pa.array(incidents.rule[part].tolist(), pa.string()),
+        "host": pa.array(incidents.host[part].tolist(), pa.string()),
+        "address": pa.array(incidents.address[part].tolist(), pa.string()),
+        "n_alerts": pa.array(incidents.alerts[part]),
+        "first": pa.array(incidents.first[part]),
+    }
+    roles = set(wanted.optional)
+    has_labels = any(label is not None for label in incidents.label)
+    kept = {r: c for r, c in known.items() if r in roles and (r != "label" or has_labels)}
+    return {**columns, **kept}
+
+
+def _alerts(path: Path, wanted: Wanted, quarantine: Quarantine) -> Alerts:
+    """Read all alerts of a file, in the order of time; those without a time are set aside."""
+    parts: dict[str, list[Any]] = {name: [] for name in (*_PARTS, "rule", "label", "row")}
+    labels = wanted.optional.get("label", ())
+    inner = Wanted(_RULE, {**_PARTS, "label": labels}, mixed=True)
+    for chunk in _reader_of(path).chunks(path, inner, quarantine):
+        n = len(chunk.text)
+        parts["rule"] += [t.decode("utf-8", "replace") for t in chunk.text.to_pylist()]
+        parts["row"] += chunk.rows.tolist()
+        for name in (*_PARTS, "label"):
+            column = chunk.columns.get(name)
+            parts[name] += [None] * n if column is None else column.to_pylist()
+        if len(parts["row"]) > MAX_ALERTS:
+            raise InputError(f"{path}: more than {MAX_ALERTS:,} alerts; split the file by time")
+    seconds = [seconds_of(value) for value in parts["time"]]
+    for row, value, rule in zip(parts["row"], seconds, parts["rule"], strict=True):
+        if value is None:
+            quarantine.add(path, row, "no time", rule)
+    kept = np.array([i for i, value in enumerate(seconds) if value is not None], np.int64)
+    times = np.array([value for value in seconds if value is not None], np.int64)
+    order = kept[np.argsort(times, kind="stable")]
+    texts = {
+        name: np.array(["" if v is None else str(v) for v in parts[name]], object)[order]
+        for name in ("rule", "host", "address", "tool")
+    }
+    tools = [_tool(r, t) for r, t in zip(texts["rule"], texts["tool"], strict=True)]
+    return Alerts(
+        np.sort(times, kind="stable"),
+        texts["rule"],
+        texts["host"],
+        texts["address"],
+        np.array(tools, object),
+        _levels(parts, order, path),
+        np.array([None if v is None else str(v) for v in parts["label"]], object)[order],
+        np.array(parts["row"], np.int64)[order],
+    )
+
+
+def _reader_of(path: Path) -> Reader:
+    name = path.name.lower()
+    if name.endswith(ParquetReader.suffixes):
+        return ParquetReader()
+    return CsvReader() if name.endswith(CsvReader.suffixes) else JsonLinesReader()
+
+
+def _tool(rule: str, tool: str) -> str:
+    """Return who raised the alert: of "Wazuh: …" the name before the colon."""
+    head, colon, _ = rule.partition(": ")
+    return head if colon and len(head) < 20 and " " not in head else tool
+
+
+def _levels(
+    parts: dict[str, list[Any]], order: npt.NDArray[np.int64], path: Path
+) -> npt.NDArray[np.float64]:
+    """Return severities from 0 to 1: words, Wazuh's 0 to 15, Suricata's 1 (worst) to 4."""
+    eve = "eve" in path.name.lower()
+    pairs = zip(parts["level"], parts["event"], strict=True)
+    levels = [severity_of(value, suricata=eve or event == "alert") for value, event in pairs]
+    return np.array(levels, np.float64)[order]
+
+
+def severity_of(value: object, *, suricata: bool = False) -> float:
+    """Return a severity from 0 to 1, of a word, Wazuh's 0 to 15 or Suricata's 4 to 1; else NaN."""
+    text = "" if value is None else str(value).strip().lower()
+    if text in _LEVELS:
+        return _LEVELS[text]
+    try:
+        number = float(text)
+    except ValueError:
+        return float("nan")
+    number = (4 - number) / 3 if suricata else number / 15
+    return min(1.0, max(0.0, number)) if number == number else number
+
+
+def read_severities(path: Path) -> dict[str, float]:
+    """Return the severity of each rule, from a table with the columns ``rule`` and ``level``.
+
+    A name that ends in ``*`` stands for all that begin so.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table.
+    """
+    quarantine = Quarantine()
+    found: dict[str, float] = {}
+    for chunk in CsvReader().chunks(path, Wanted(("rule",), {"level": ("level",)}), quarantine):
+        if "level" not in chunk.columns:
+            raise InputError(f"{path}: no column named level beside the column rule")
+        levels = chunk.columns["level"].to_pylist()
+        for row, raw, level in zip(chunk.rows, chunk.text.to_pylist(), levels, strict=True):
+            number = severity_of(level)
+            if number != number:
+                raise InputError(
+                    f"{path}: row {row}: level {str(level)[:20]!r} is no severity: write "
+                    "low, medium, high, critical, or 0 to 15"
+                )
+            found[raw.decode("utf-8", "replace").strip()] = number
+    if not found:
+        raise InputError(f"{path}: no rule in it ({quarantine.summary()})")
+    return found
+
+
+def severity_by_rule(rules: Iterable[str], severities: dict[str, float]) -> npt.NDArray[np.float64]:
+    """Return the severity of each rule; -1, below all, of those that the table does not name."""
+    starts = {name[:-1]: level for name, level in severities.items() if name.endswith("*")}
+
+    def level_of(rule: str) -> float:
+        if rule in severities:
+            return severities[rule]
+        return max((level for start, level in starts.items() if rule.startswith(start)), default=-1)
+
+    known = {rule: level_of(rule) for rule in set(rules)}
+    return np.array([known[rule] for rule in rules], np.float64)

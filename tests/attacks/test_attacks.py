@@ -1,0 +1,177 @@
+"""Attacks: what they do, that they take any text, and what is measured under them."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buckler.attacks import Scene, attacks_on, get_attack, get_attacks
+from buckler.errors import SettingsError
+from buckler.evaluation.robustness import outcome, robustness_html, robustness_table
+from buckler.normalize import get_normalizer
+from buckler.tasks import get_task
+from buckler.training.augmentation import attack_scorers, augment
+from buckler.training.cross_validation import apart_from
+from tests.support.cli import buckler
+from tests.support.made_up import made_up_events
+
+COMMAND, URL = get_normalizer("command-v1"), get_normalizer("url-v2")
+PAIRS = sorted(
+    (m, a.name) for m in ("command-line", "url", "message", "text") for a in attacks_on(m)
+)
+
+
+def scene(seed: int = 0, benign: tuple[str, ...] = ("git status", "http://a.example/news/one")):
+    return Scene(np.random.default_rng(seed), benign)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=120), st.sampled_from(PAIRS), st.integers(0, 99))
+def test_any_text_can_be_attacked_and_in_the_same_way_again(text, pair, seed):
+    attack = get_attack(pair[1], pair[0])
+    text = text.encode("utf-8", "replace").decode()
+    once = attack(text, scene(seed))
+    assert once == attack(text, scene(seed))
+    assert len(once.encode("utf-8", "surrogateescape")) <= 12 * len(text.encode()) + 6000
+    assert attack.description.endswith(".")
+
+
+POWERSHELL = "powershell -NoProfile -Command Invoke-Expression ('whoami'+' /all') -Wait"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["carets", "empty-quotes", "ticks", "random-case", "wide-spaces", "invisible", "homoglyphs"],
+)
+@pytest.mark.parametrize("text", ["schtasks.exe /create /tn updater /tr runner.exe", POWERSHELL])
+def test_the_normalized_form_undoes_these(name, text):
+    for seed in range(20):
+        made = get_attack(name, "command-line")(text, scene(seed))
+        assert (
+            COMMAND.normalize(made, 4096).split(b"\x1f")[0]
+            == (COMMAND.normalize(text, 4096).split(b"\x1f")[0])
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["variables", "concatenation", "format-operator", "substrings", "encoded"]
+)
+def test_and_shows_what_these_run(name):
+    text = "cmd.exe /c powershell -c Start-Process 'notepad.exe' -Verb runas"
+    for seed in range(20):
+        made = get_attack(name, "command-line")(text, scene(seed))
+        assert made != text
+        form = COMMAND.normalize(made, 4096)
+        assert b"notepad.exe" in form
+        assert b"start-process" in form
+
+
+def test_context_stays_as_it_is():
+    made = get_attack("carets", "command-line")("whoami.exe /all\x1fcmd.exe\x1f\x1froot", scene())
+    assert made.endswith("\x1fcmd.exe\x1f\x1froot")
+
+
+def test_redirectors_and_homographs_are_seen_through():
+    url = "http://paypal-login.example/verify/account"
+    plain = URL.normalize(url, 768).split(b"\x1f")[:2]
+    for seed in range(20):
+        assert (
+            URL.normalize(get_attack("redirector", "url")(url, scene(seed)), 768).split(b"\x1f")[:2]
+            == plain
+        )
+        made = get_attack("homograph", "url")(url, scene(seed))
+        assert "xn--" in made
+        assert URL.normalize(made, 768).split(b"\x1f")[0] == plain[0]
+
+
+def test_variations_are_no_attacks():
+    assert "ordinary-path" not in [a.name for a in attacks_on("url")]
+    made = get_attack("ordinary-path", "url")("http://a.example/", scene())
+    assert re.match(r"http://a\.example/.+", made)
+    assert get_attack("ordinary-path", "url")("http://a.example/b", scene()) == "http://a.example/b"
+
+
+def test_unknown_attacks_are_named():
+    with pytest.raises(SettingsError, match="no attack 'x' on a url: known are brand-in-path"):
+        get_attacks(["x"], "url")
+
+
+def test_copies_keep_id_group_and_label_of_their_origin():
+    events, task = made_up_events(400, np.random.default_rng(1)), get_task("url-threat")
+    extra = augment(events, task, get_attacks(["all"], "url"), 0.5, 0.3, 0)
+    assert extra is not None
+    assert (extra.events.labels == 1).all()
+    assert (extra.weights == np.float32(0.3)).all()
+    assert len(extra) == round(0.5 * (events.labels == 1).sum())
+    assert set(extra.events.table["id"].to_pylist()) <= set(events.table["id"].to_pylist())
+    held = events.take(np.arange(0, 400, 2))
+    kept = apart_from(extra.events, held)
+    ids = set(held.table["id"].to_pylist())
+    assert all(extra.events.table["id"][int(i)].as_py() not in ids for i in kept)
+    texts = set(events.table["text"].to_pylist())
+    assert all(t not in texts for t in extra.events.table["text"].to_pylist())
+
+
+def test_what_is_measured_under_attack(url_scorer):
+    events, task = made_up_events(600, np.random.default_rng(2)), get_task("url-threat")
+    attacks = get_attacks(["brand-in-path", "typo-squat"], "url")
+    pair = {"one": url_scorer, "two": url_scorer}
+    found, twin = attack_scorers(pair, events, task, attacks, seed=3, max_events=100)
+    (again,) = attack_scorers({"one": url_scorer}, events, task, attacks, seed=3, max_events=100)
+    assert twin.outcomes == found.outcomes
+    assert found == again
+    assert [o.attack for o in found.outcomes] == ["brand-in-path", "typo-squat"]
+    assert found.caught.n_rows == (events.labels == 1).sum()
+    assert found.outcomes[0].n_changed == 100
+    table = robustness_table([found, found])
+    assert len(table.head) == 6
+    page = robustness_html("t <b>", "lead", [found])
+    assert "t &lt;b&gt;" in page
+    empty = outcome("x", "y", np.zeros(0, bool), np.zeros(0, bool))
+    assert empty.n_changed == 0
+
+
+def test_attack_on_the_command_line(tmp_path, url_bundle):
+    data = tmp_path / "a.jsonl"
+    events = made_up_events(300, np.random.default_rng(4))
+    rows = zip(events.column("text"), events.column("label"), strict=True)
+    data.write_text("\n".join(json.dumps({"url": t.decode(), "label": label}) for t, label in rows))
+    result = buckler("attack", url_bundle, data, "-o", tmp_path / "out", "-a", "userinfo")
+    assert result.returncode == 0, result.stderr
+    document = json.loads((tmp_path / "out" / "attack.json").read_text())
+    assert document["models"][0]["outcomes"][0]["attack"] == "userinfo"
+    assert "userinfo" in (tmp_path / "out" / "attack.html").read_text()
+    assert "brand-in-path" in buckler("attack", url_bundle, "--list").stdout
+    assert buckler("attack", url_bundle, data, "-o", tmp_path, "-a", "no").returncode == 2
+
+
+def test_a_recipe_with_an_unknown_attack_fails_before_any_work(tmp_path):
+    (tmp_path / "buckler.toml").write_text(
+        'task = "url-threat"\n[data]\ntrain = ["not-read.jsonl"]\n[evaluation]\nattacks = ["x"]\n'
+    )
+    result = buckler("run", tmp_path / "buckler.toml")
+    assert result.returncode == 2
+    assert "no attack 'x' on a url" in result.stderr
+
+
+def test_a_recipe_with_augmentation_reports_both_students(tmp_path):
+    events = made_up_events(1500, np.random.default_rng(5))
+    rows = zip(*(events.column(c) for c in ("text", "label", "group")), strict=True)
+    (tmp_path / "a.jsonl").write_text(
+        "\n".join(json.dumps({"url": t.decode(), "label": a, "group": g}) for t, a, g in rows)
+    )
+    (tmp_path / "buckler.toml").write_text(
+        'task = "url-threat"\n[data]\ntrain = ["a.jsonl"]\n[split]\non_leak = "allow"\n'
+        '[student]\nfolds = 3\ntable_bits = 12\n[augmentation]\nattacks = ["subdomain-chain"]\n'
+        'variations = ["ordinary-path"]\n[evaluation]\nresamples = 50\n'
+        'attacks = ["subdomain-chain"]\n'
+    )
+    result = buckler("run", tmp_path / "buckler.toml")
+    assert result.returncode == 0, result.stderr
+    assert "not augmented" in " ".join(result.stdout.split())
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["robustness"][-1]["attack"] == "subdomain-chain"
+    assert "Under attack" in (tmp_path / "out" / "report.html").read_text()

@@ -1,0 +1,236 @@
+import io
+import json
+import zipfile
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from buckler.bundle.manifest import parse_manifest
+from buckler.bundle.reader import parse_bundle, read_bundle
+from buckler.bundle.vectors import vector_texts
+from buckler.errors import BundleError, OutputError, SettingsError
+from buckler.runtime import Scorer, load
+from buckler.tasks import Task, get_task
+from buckler.training.fit import fit_student
+from buckler.training.packaging import choose_deployed, write_fitted
+from tests.support.bundles import entries, rebuilt, with_manifest
+from tests.support.made_up import made_up_events
+
+
+def test_a_bundle_scores_as_the_student_that_it_was_made_from(tmp_path):
+    task = get_task("url-threat")
+    events = made_up_events(1500, np.random.default_rng(3))
+    fitted = fit_student(events, task, "ngram", {"table_bits": 11}, folds=3)
+    write_fitted(tmp_path / "a.buckler", fitted, task)
+    scorer = load(tmp_path / "a.buckler")
+    z = fitted.student.predict_logits(events.texts)[:, 0].astype(np.float64)
+    got = scorer.score(events.table.column("text"))
+    assert np.allclose(got.score, 1 / (1 + np.exp(-z)), atol=1e-6)
+    assert (got.label_indices == events.labels).mean() > 0.97
+    by_list = scorer.score(events.table.column("text").to_pylist())
+    assert np.array_equal(got.outputs, by_list.outputs)
+    threaded = scorer.score(events.table.column("text"), threads=3)
+    assert np.array_equal(got.outputs, threaded.outputs)
+
+
+@pytest.mark.parametrize(
+    ("classes", "positive", "settings"),
+    [
+        (2, (1,), {}),
+        (2, (0,), {}),
+        (3, (1, 2), {}),
+        (29, (), {}),
+        (2, (1,), {"hidden": 16, "learning_rate": 0.1}),
+        (5, (0,), {"hidden": 32, "learning_rate": 0.1}),
+    ],
+)
+def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, settings):
+    names = [f"c{i}" for i in range(classes)]
+    task = Task("t", dict.fromkeys(names, "x"), tuple(names[i] for i in positive), "url-v2", 768)
+    events = made_up_events(1200, np.random.default_rng(4))
+    labels = np.array([events.texts[i][0] % classes for i in range(len(events))], np.int32)
+    events = type(events)(events.table, events.texts, labels)
+    fitted = fit_student(events, task, "ngram", {"table_bits": 10, **settings}, folds=2)
+    write_fitted(tmp_path / "a.buckler", fitted, task)
+    scorer = load(tmp_path / "a.buckler")
+    scores = scorer.score(events.table.column("text"))
+    assert scores.probabilities.shape == (1200, classes)
+    assert np.allclose(scores.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (scores.label_indices == labels).mean() > 0.75
+    verdict = scorer.score_one("http://example.com/x")
+    assert sum(verdict.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    if positive:
+        assert verdict.score == pytest.approx(
+            sum(verdict.probabilities[names[i]] for i in positive), abs=1e-5
+        )
+        assert scorer.score_of("http://example.com/x") == pytest.approx(verdict.score)
+    assert scorer.explain("http://example.com/x", top=3)
+
+
+def test_contributions_add_up_to_the_logit(url_scorer):
+    text = "https://login-river7.example/verify.php?u=7"
+    pieces = url_scorer.explain(text, label="phishing", top=10_000)
+    normalized = url_scorer._normalizer.normalize(text, 512)
+    framed = b"\x1f" + normalized + b"\x1f"
+    counts = {}
+    for order in range(1, 6):
+        for start in range(len(framed) - order + 1):
+            piece = framed[start : start + order]
+            counts[piece] = counts.get(piece, 0) + 1
+    assert len(pieces) > 50
+    assert all(p.text.replace("|", "\x1f").encode() in framed for p in pieces)
+    opposite = url_scorer.explain(text, label="benign", top=3)
+    assert [p.weight for p in opposite] == [-p.weight for p in pieces[:3]]
+
+
+def test_vectors_are_fixed_and_hold_nothing_of_the_training_data(url_bundle):
+    assert vector_texts() == vector_texts()
+    stored = json.loads(entries(url_bundle)["vectors.json"])["vectors"]
+    assert len(stored) == len(vector_texts()) == 64
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.5, 0.9, 0.999])
+def test_a_truncated_bundle_is_refused(url_bundle, tmp_path, share):
+    data = url_bundle.read_bytes()
+    path = tmp_path / "cut.buckler"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(BundleError, match=r"cut\.buckler"):
+        load(path)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_an_altered_byte_is_noticed_or_harmless(url_bundle, data):
+    original = url_bundle.read_bytes()
+    altered = bytearray(original)
+    at = data.draw(st.integers(0, len(original) - 1))
+    altered[at] ^= data.draw(st.integers(1, 255))
+    try:
+        bundle = parse_bundle(bytes(altered))
+    except BundleError:
+        return
+    # Bytes of the zip's own bookkeeping (dates, attributes) carry nothing.
+    assert bundle.entries == read_bundle(url_bundle).entries
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=2000))
+def test_any_bytes_are_refused_as_a_bundle(data):
+    with pytest.raises(BundleError):
+        parse_bundle(data)
+    with pytest.raises(BundleError):
+        parse_manifest(data)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=5), v, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_a_manifest_with_any_value_anywhere_is_read_or_refused(url_bundle, data):
+    manifest = json.loads(entries(url_bundle)["manifest.json"])
+    node = manifest
+    while True:
+        key = data.draw(st.sampled_from(sorted(node)))
+        if isinstance(node[key], dict) and node[key] and data.draw(st.booleans()):
+            node = node[key]
+            continue
+        node[key] = data.draw(json_values)
+        break
+    content = entries(url_bundle) | {"manifest.json": json.dumps(manifest).encode()}
+    with suppress(BundleError):
+        Scorer(parse_bundle(rebuilt(content)))
+
+
+def test_hostile_archives_are_refused(url_bundle):
+    content = entries(url_bundle)
+    for hostile, words in (
+        (rebuilt(content | {"../evil": b"x"}), "unexpected file"),
+        (rebuilt(content | {"code.py": b"x"}), "unexpected file"),
+        (rebuilt(content, zipfile.ZIP_DEFLATED), "compressed"),
+        (rebuilt({k: v for k, v in content.items() if k != "card.md"}), "not those that"),
+        (rebuilt({k: v for k, v in content.items() if k != "manifest.json"}), r"manifest\.json"),
+        (
+            rebuilt(content | {"weights.safetensors": content["weights.safetensors"][:-1]}),
+            "altered",
+        ),
+        (rebuilt(content | {"card.md": b"x" * len(content["card.md"])}), "altered"),
+    ):
+        with pytest.raises(BundleError, match=words):
+            parse_bundle(hostile)
+    twice = io.BytesIO(url_bundle.read_bytes())
+    with (
+        pytest.warns(UserWarning, match="Duplicate"),
+        zipfile.ZipFile(twice, "a") as archive,
+    ):
+        archive.writestr("card.md", b"other")
+    with pytest.raises(BundleError):
+        parse_bundle(twice.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: m.update(format_version=4), "version 4.*upgrade"),
+        (lambda m: m.update(format="other"), "not that of a Buckler bundle"),
+        (lambda m: m["student"].update(family="oracle"), "unknown student family.*upgrade"),
+        (lambda m: m["normalizer"].update(id="url-v9"), "unknown normalizer.*upgrade"),
+        (lambda m: m["student"]["settings"].update(kernel_version=99), "kernel version 99"),
+        (lambda m: m["student"]["settings"].update(table_bits=24), "table has"),
+        (lambda m: m["student"]["settings"].update(width=1 << 24), "width"),
+        (lambda m: m["student"]["settings"].update(max_order=4), "scores its conformance"),
+        (lambda m: m["student"]["settings"].update(scale=1e-3), "scores its conformance"),
+        (lambda m: m["normalizer"].update(max_bytes=1 << 30), "max_bytes"),
+        (lambda m: m.update(deployed_fpr=0.5), "deployed_fpr"),
+        (lambda m: m["task"].update(positive=["nobody"]), "positive"),
+        (lambda m: m["task"]["classes"].update(third="x"), "do not fit the task"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(url_bundle, change, words):
+    with pytest.raises(BundleError, match=words):
+        Scorer(parse_bundle(with_manifest(url_bundle, change)))
+
+
+def test_writing_is_all_or_nothing(tmp_path, url_bundle):
+    task = get_task("url-threat")
+    events = made_up_events(600, np.random.default_rng(3))
+    fitted = fit_student(events, task, "ngram", {"table_bits": 8}, folds=2)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_fitted(tmp_path / "file" / "a.buckler", fitted, task)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(SettingsError, match="too few negatives"):
+        write_fitted(tmp_path / "a.buckler", fitted, task, deployed_fpr=1e-4)
+
+
+def test_the_deployed_rate_is_the_strictest_usual_one_that_data_support():
+    assert choose_deployed({0.01: 0.5, 0.001: 0.9, 0.0001: 0.99}, None) == 0.001
+    assert choose_deployed({0.01: 0.5}, None) == 0.01
+    assert choose_deployed({}, None) is None
+    assert choose_deployed({0.01: 0.5, 0.001: 0.9}, 0.01) == 0.01
+
+
+def test_a_threshold_that_is_not_there_is_named(url_scorer):
+    with pytest.raises(SettingsError, match="no threshold for a false-positive rate of 1e-05"):
+        url_scorer.threshold(1e-5)
+
+
+def test_a_missing_file_and_nulls(url_scorer, tmp_path):
+    with pytest.raises(BundleError, match="cannot be read"):
+        load(tmp_path / "none.buckler")
+    scores = url_scorer.score([None, "http://a.example"])
+    assert np.isnan(scores.score[0]) and 0 <= scores.score[1] <= 1
+    assert len(url_scorer.score([])) == 0
+    with pytest.raises(TypeError, match="Arrow column"):
+        url_scorer.score(7)

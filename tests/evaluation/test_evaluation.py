@@ -1,0 +1,236 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buckler.errors import InputError
+from buckler.evaluation.assess import assess
+from buckler.evaluation.bootstrap import bootstrap
+from buckler.evaluation.calibration import (
+    expected_calibration_error,
+    fit_calibration,
+    reliability_bins,
+)
+from buckler.evaluation.metrics import (
+    Ranking,
+    auroc,
+    average_precision,
+    confusion,
+    f1_scores,
+    rate,
+    tpr_at_fpr,
+)
+from buckler.evaluation.report import About, report_html, report_json
+from buckler.evaluation.thresholds import choose_thresholds
+from buckler.training.noise import suspect_labels
+
+rankings = (
+    st.integers(2, 60)
+    .flatmap(
+        lambda n: st.tuples(
+            st.lists(st.integers(0, 8), min_size=n, max_size=n),
+            st.lists(st.booleans(), min_size=n, max_size=n),
+        )
+    )
+    .filter(lambda pair: any(pair[1]) and not all(pair[1]))
+)
+
+
+@settings(max_examples=200)
+@given(rankings)
+def test_auroc_is_the_chance_that_a_positive_scores_higher(pair):
+    scores, positive = map(np.array, pair)
+    pairs = [
+        1.0 if p > n else 0.5 if p == n else 0.0
+        for p in scores[positive]
+        for n in scores[~positive]
+    ]
+    assert auroc(Ranking(scores, positive).roc()) == pytest.approx(np.mean(pairs))
+
+
+@settings(max_examples=200)
+@given(rankings, st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]))
+def test_detection_at_a_rate_is_the_best_threshold_that_keeps_within_it(pair, target):
+    scores, positive = map(np.array, pair)
+    best = 0.0
+    for threshold in [*scores, scores.max() + 1]:
+        detected = scores >= threshold
+        if (detected & ~positive).sum() / (~positive).sum() <= target:
+            best = max(best, (detected & positive).sum() / positive.sum())
+    assert tpr_at_fpr(Ranking(scores, positive).roc(), target) == pytest.approx(best)
+
+
+@settings(max_examples=100)
+@given(rankings)
+def test_average_precision_sums_precision_over_steps_of_recall(pair):
+    scores, positive = map(np.array, pair)
+    expected, before = 0.0, 0.0
+    for threshold in sorted(set(scores), reverse=True):
+        detected = scores >= threshold
+        recall = (detected & positive).sum() / positive.sum()
+        expected += (recall - before) * (detected & positive).sum() / detected.sum()
+        before = recall
+    ranking = Ranking(scores, positive)
+    got = average_precision(ranking.roc(), ranking.n_positive, ranking.n_negative)
+    assert got == pytest.approx(expected)
+
+
+@settings(max_examples=50)
+@given(rankings, st.integers(0, 1000))
+def test_row_weights_act_like_repeated_rows(pair, seed):
+    scores, positive = map(np.array, pair)
+    counts = np.random.default_rng(seed).integers(1, 4, len(scores))
+    weighted = auroc(Ranking(scores, positive).roc(counts.astype(float)))
+    repeated = auroc(Ranking(np.repeat(scores, counts), np.repeat(positive, counts)).roc())
+    assert weighted == pytest.approx(repeated)
+
+
+def test_wilson_intervals_hold_the_share_and_stay_in_bounds():
+    assert rate(np.zeros(0, bool)).n_rows == 0
+    for k, n in ((0, 5), (5, 5), (3, 1000)):
+        r = rate(np.arange(n) < k)
+        assert 0 <= r.low <= r.value <= r.high <= 1
+    assert rate(np.zeros(1000, bool)).high == pytest.approx(0.00383, abs=1e-4)
+
+
+def test_thresholds_keep_within_their_rate_or_say_that_negatives_are_too_few():
+    rng = np.random.default_rng(0)
+    score = rng.random(5000).astype(np.float32)
+    positive = rng.random(5000) < 0.2
+    one, two, three = choose_thresholds(score, positive)
+    assert one.value is not None and one.fpr.value <= 0.01
+    assert (score[~positive] >= np.float32(one.value)).mean() <= 0.01
+    lower = np.nextafter(np.float32(one.value), np.float32(0))
+    assert (score[~positive] >= lower).mean() > 0.01
+    assert two.value is not None and two.fpr.value <= 0.001
+    assert three.value is None
+
+
+def test_ties_at_the_threshold_do_not_break_its_promise():
+    score = np.concatenate([np.full(990, 0.5), np.full(10, 0.9), np.full(500, 0.9)])
+    positive = np.arange(1500) >= 1000
+    first = choose_thresholds(score.astype(np.float32), positive)[0]
+    assert first.fpr.value <= 0.01
+
+
+def test_calibration_recovers_what_distorted_the_logits():
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 3, 20_000)
+    labels = (rng.random(20_000) < 1 / (1 + np.exp(-z))).astype(np.int32)
+    found = fit_calibration(((z - 1) * 4).astype(np.float32)[:, None], labels)
+    assert found.slope == pytest.approx(0.25, rel=0.05)
+    assert found.shift == pytest.approx(1, abs=0.1)
+    logits = rng.normal(0, 2, (20_000, 5))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    drawn = np.array([rng.choice(5, p=row) for row in p[:5000]], np.int32)
+    found = fit_calibration((logits[:5000] * 3).astype(np.float32), drawn)
+    assert found.slope == pytest.approx(1 / 3, rel=0.05)
+
+
+def test_calibration_never_turns_the_ranking_round():
+    z = np.linspace(-3, 3, 100, dtype=np.float32)[:, None]
+    assert fit_calibration(z, (z[:, 0] < 0).astype(np.int32)).slope == 1
+    assert fit_calibration(z, np.zeros(100, np.int32)).slope == 1
+
+
+def test_ece_is_zero_for_the_truth_and_large_for_a_boast():
+    rng = np.random.default_rng(0)
+    p = rng.random(50_000)
+    assert expected_calibration_error(p, rng.random(50_000) < p) < 0.01
+    assert expected_calibration_error(np.ones(100), np.zeros(100, bool)) == pytest.approx(1)
+    assert sum(b.n_rows for b in reliability_bins(p, p > 0.5)) == 50_000
+
+
+def test_the_bootstrap_draws_groups_and_is_wider_for_fewer():
+    values = np.repeat(np.random.default_rng(0).random(50), 20)
+
+    def measure(w):
+        return {"mean": float(np.average(values, weights=w))}
+
+    by_row = bootstrap(measure, np.arange(1000))["mean"]
+    by_group = bootstrap(measure, np.repeat(np.arange(50), 20))["mean"]
+    assert by_row.low < by_row.value < by_row.high
+    assert by_group.high - by_group.low > 2 * (by_row.high - by_row.low)
+
+
+def test_f1_of_a_class_that_never_occurs_is_unknown():
+    matrix = confusion(np.array([0, 0, 1], np.int32), np.array([0, 1, 1]), 3)
+    assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert f1_scores(matrix)[:2] == pytest.approx([2 / 3, 2 / 3])
+    assert np.isnan(f1_scores(matrix)[2])
+
+
+def test_suspect_labels_are_those_that_were_turned():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 3000).astype(np.int32)
+    p = np.full((3000, 3), 0.05)
+    p[np.arange(3000), truth] = 0.9
+    labels = truth.copy()
+    wrong = rng.choice(3000, 150, replace=False)
+    labels[wrong] = (labels[wrong] + 1) % 3
+    assert set(np.flatnonzero(suspect_labels(p, labels))) == set(wrong)
+    assert not suspect_labels(p, truth).any()
+
+
+def sample(n=4000, seed=0, name="benign"):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n) < 0.3).astype(np.int32)
+    z = rng.normal(0, 1, n) + 3 * labels - 2
+    p = (1 / (1 + np.exp(-z))).astype(np.float32)
+    return assess(
+        np.stack([1 - p, p], axis=1),
+        labels,
+        np.arange(n),
+        classes=(name, "phishing"),
+        positive=(1,),
+        thresholds={0.01: 0.6},
+        deployed_fpr=0.01,
+        slices={
+            "source": np.array(["a", "<script>alert(1)</script>"] * (n // 2), object),
+            "month": np.array([f"2026-{1 + i % 3:02}" for i in range(n)], object),
+        },
+        n_resamples=60,
+    )
+
+
+def test_an_assessment_says_what_it_cannot_say():
+    found = sample()
+    assert found.too_few == [0.001, 0.0001]
+    assert "tpr@fpr=0.001" not in found.figures
+    e = found.figures["auroc"]
+    assert 0.9 < e.low < e.value < e.high < 1
+    assert len(found.slices) == 5
+    assert sum(s.n_positive for s in found.slices if s.by == "month") == found.class_counts[1]
+    with pytest.raises(InputError, match="label"):
+        assess(
+            np.zeros((1, 2), np.float32),
+            np.array([-1], np.int32),
+            np.zeros(1, np.int64),
+            classes=("a", "b"),
+            positive=(1,),
+            thresholds={},
+            deployed_fpr=None,
+        )
+
+
+def test_the_page_is_self_contained_and_escapes_what_data_say():
+    about = About("t <b>", "lead & more", ("note <i>",), {"key": "<value>"})
+    page = report_html(sample(name="<img src=x onerror=alert(1)>"), about)
+    assert "<script" not in page and "onerror=alert(1)>" not in page.replace("&gt;", "")
+    assert "&lt;script&gt;alert(1)" in page
+    assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in page
+    for outside in ('src="http', 'href="http', "@import", "url(http"):
+        assert outside not in page
+    for title in ("ROC", "Precision and recall", "Scores", "Reliability", "Detection by month"):
+        assert title in page
+    assert page.count("<svg") == 5
+
+
+def test_the_json_has_the_same_figures_and_no_nan():
+    found = sample()
+    data = json.loads(report_json(found, About("t", "l", (), {})), parse_constant=pytest.fail)
+    assert data["figures"]["auroc"]["value"] == found.figures["auroc"].value
+    assert data["too_few_negatives_for_fpr"] == [0.001, 0.0001]
+    assert data["confusion"] == found.confusion.tolist()

@@ -1,0 +1,135 @@
+/*
+ * Feeds the kernel hostile bytes under the sanitizers of the compiler: every buffer has exactly the
+ * size that buckler.h asks for, so a byte read or written outside is an abort.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buckler.h"
+
+static uint64_t state = 88172645463325252ull;
+
+static uint32_t next(uint32_t below) {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return (uint32_t)(state >> 33) % below;
+}
+
+static const char *const PIECES[] = {"http://", "https:", "//", "\\\\", "@", "xn--", "%", "%25", "%2", "www.",
+                                     ":443", ":80", ".", "..", "?", "#", "\x1f", "\xf0\x9f", "\xc3\xa9",
+                                     "\xe3\x80\x82", "xn--a-ecp.", "-", "\xff", "\xef\xbc\xa1", "a", "Z",
+                                     "powershell -enc ", "cABvAHcAZQByAHMAaABlAGwAbAA=", "%COMSPEC:~", "-7,3%", "%",
+                                     "set a=", "&&", "%a%", "$env:comspec[", "1,3]", "[char]", "0x41", "\\x41", "\\u0041",
+                                     "\"{1}{0}\" -f ", "'ab'", "+", ",", " ", "\"", "'", "`", "^", "& rem ", " # ",
+                                     "73,69,88,32,97", "77686f616d69202f616c6c", "\\Users\\", "192.168.", "1.2",
+                                     "3F2504E0-4F89-11D3-9A0C-0305E82C3301", "S-1-5-21-1", "\xe2\x80\x8b", "\xd0\xbe"};
+
+/* A text in a block of its own size, so that reading past its end is noticed. */
+static uint8_t *text_of(size_t *length) {
+    uint8_t draft[4096];
+    size_t n = 0, parts = next(40);
+    for (size_t i = 0; i < parts && n < 4000; i++) {
+        if (next(3)) {
+            const char *piece = PIECES[next(sizeof PIECES / sizeof *PIECES)];
+            memcpy(draft + n, piece, strlen(piece));
+            n += strlen(piece);
+        } else {
+            for (uint32_t j = next(next(8) ? 12 : 300); j > 0 && n < 4000; j--) draft[n++] = (uint8_t)next(256);
+        }
+    }
+    uint8_t *text = malloc(n ? n : 1);
+    memcpy(text, draft, n);
+    *length = n;
+    return text;
+}
+
+static void normalize(void) {
+    size_t length, capacity = 1 + next(next(2) ? 200 : 2000);
+    uint8_t *text = text_of(&length), *out = malloc(capacity + BK_PADDING);
+    for (int kind = BK_NORMALIZE_NONE; kind <= BK_LAST_NORMALIZER; kind++) {
+        size_t got = bk_normalize((bk_normalizer)kind, text, length, out, capacity);
+        if (got > capacity) abort();
+    }
+    free(text);
+    free(out);
+}
+
+static void score(void) {
+    uint32_t orders = 1 + next(8), bits = 1 + next(10), classes = next(2) ? 1 : 2 + next(40);
+    uint32_t width = classes == 1 && next(2) ? 1 : (classes + 15) / 16 * 16;
+    int has_head = width > 1 && next(2);
+    size_t cells = (size_t)width << bits;
+    int8_t *table = malloc(cells);
+    float *head = has_head ? malloc(width * classes * sizeof(float)) : NULL;
+    float *bias = calloc(classes, sizeof(float)), *out = malloc(classes * sizeof(float));
+    for (size_t i = 0; i < cells; i++) table[i] = (int8_t)next(256);
+    for (size_t i = 0; has_head && i < width * classes; i++) head[i] = (float)next(100) / 50 - 1;
+    bk_ngram model = {1 + next(orders), orders, bits, width, classes, 1 + next(600),
+                      (bk_normalizer)next(3), 0.01f, table, head, bias};
+    if (bk_ngram_check(&model)) abort();
+    void *scratch = malloc(bk_ngram_scratch_bytes(&model));
+    static const char *const paths[] = {"avx512", "avx2", "portable"};
+    for (int repeat = 0; repeat < 20; repeat++) {
+        size_t length;
+        uint8_t *text = text_of(&length);
+        bk_simd_select(paths[next(3)]);
+        bk_ngram_score(&model, text, length, scratch, out);
+        for (uint32_t j = 0; j < classes; j++)
+            if (!(out[j] >= 0 && out[j] <= 1)) abort();
+        free(text);
+    }
+    free(scratch), free(table), free(head), free(bias), free(out);
+}
+
+static void train(void) {
+    enum { N = 12 };
+    uint32_t orders = 1 + next(8), bits = 1 + next(8), classes = next(2) ? 1 : 3 + next(20);
+    uint32_t width = classes == 1 && next(2) ? 1 : (classes + 15) / 16 * 16;
+    int has_head = width > 1 && next(2);
+    size_t rows = (size_t)1 << bits, head_size = has_head ? width * classes : 0;
+    float *table = calloc(rows * width, 4), *table_squares = calloc(rows, 4);
+    float *head = has_head ? calloc(head_size, 4) : NULL, *head_squares = has_head ? calloc(head_size, 4) : NULL;
+    float *bias = calloc(classes, 4), *bias_squares = calloc(classes, 4);
+    float *targets = calloc(N * classes, 4), *weights = malloc(N * 4), *logits = malloc(N * classes * 4);
+    int64_t offsets[N + 1] = {0};
+    uint8_t *data = malloc(1);
+    uint32_t order[N];
+    size_t longest = 0;
+    for (size_t i = 0; i < N; i++) {
+        size_t length;
+        uint8_t *text = text_of(&length);
+        data = realloc(data, (size_t)offsets[i] + length + 1);
+        memcpy(data + offsets[i], text, length);
+        free(text);
+        offsets[i + 1] = offsets[i] + (int64_t)length;
+        longest = length > longest ? length : longest;
+        targets[i * classes + next(classes)] = 1;
+        weights[i] = 1;
+        order[i] = next(N);
+    }
+    data = realloc(data, (size_t)offsets[N] ? (size_t)offsets[N] : 1);
+    bk_ngram_trainer trainer = {1 + next(orders), orders, bits, width, classes, table, table_squares, head,
+                                head_squares, bias, bias_squares, 0.3f, next(2) ? 0 : 1e-4f,
+                                next(2) ? 0 : 0.4f, next(1000)};
+    if (bk_ngram_trainer_check(&trainer)) abort();
+    bk_examples examples = {offsets, data, targets, weights};
+    void *scratch = malloc(bk_ngram_train_scratch_bytes(&trainer, longest));
+    double loss = bk_ngram_train(&trainer, &examples, order, 0, N, scratch);
+    bk_ngram_predict(&trainer, &examples, 0, N, scratch, logits);
+    if (!(loss >= 0) || isnan(logits[0])) abort();
+    free(scratch), free(data), free(table), free(table_squares), free(head), free(head_squares);
+    free(bias), free(bias_squares), free(targets), free(weights), free(logits);
+}
+
+int main(int count, char **arguments) {
+    long rounds = count > 1 ? strtol(arguments[1], NULL, 10) : 1000;
+    if (count > 2) state ^= (uint64_t)strtoull(arguments[2], NULL, 10) << 20;
+    for (long i = 0; i < rounds; i++) {
+        for (int j = 0; j < 50; j++) normalize();
+        score();
+        train();
+    }
+    printf("%ld rounds\n", rounds);
+    return 0;
+}

@@ -1,0 +1,301 @@
+import string
+import unicodedata
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buckler import _kernel
+from buckler.dataset.deduplication import minhash, near_duplicates_of
+from buckler.errors import SettingsError
+from buckler.normalize import NORMALIZERS, NormalizedTexts, get_normalizer
+
+URL, TEXT = get_normalizer("url-v1"), get_normalizer("text-v1")
+
+
+def url(text: str | bytes, max_bytes: int = 512) -> bytes:
+    return URL.normalize(text, max_bytes)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://example.com/", b"example.com\x1f\x1f"),
+        ("HTTPS://WWW.Example.COM:443/a//b?x=1#f", b"example.com\x1fa//b\x1fx=1#f"),
+        ("example.com/login", b"example.com\x1flogin\x1f"),
+        ("//example.com/login", b"example.com\x1flogin\x1f"),
+        ("http:example.com/login", b"example.com\x1flogin\x1f"),
+        ("http:\\\\example.com\\login", b"example.com\x1flogin\x1f"),
+        ("hxxps://example.com/%6c%6Fgin", b"example.com\x1flogin\x1f"),
+        ("http://ex%61mple.com./%252561", b"example.com\x1fa\x1f"),
+        ("http://user:pw@example.com/", b"example.com\x1fuser:pw@\x1f"),
+        ("http://google.com@evil.example/a", b"evil.example\x1fgoogle.com@a\x1f"),
+        ("http://a@b@evil.example", b"evil.example\x1fa@b@\x1f"),
+        ("http://xn--mnchen-3ya.de/", "münchen.de\x1f\x1f".encode()),
+        ("http://MÜNCHEN.de/", "münchen.de\x1f\x1f".encode()),
+        ("http://example。com/", b"example.com\x1f\x1f"),
+        ("http://\uff45\uff58ample.com/", b"example.com\x1f\x1f"),
+        ("http://example.com:8080/", b"example.com:8080\x1f\x1f"),
+        ("  <http://example.com/a>  ", b"example.com\x1fa\x1f"),
+        ("http://example.com?q=1/2", b"example.com\x1f\x1fq=1/2"),
+        ("http://example.com/a\tb\x1fc", b"example.com\x1fa b c\x1f"),
+        ("http://example.com/Path?Query=A", b"example.com\x1fPath\x1fQuery=A"),
+        ("", b"\x1f\x1f"),
+        ("http://", b"\x1f\x1f"),
+        ("%zz%", b"%zz%\x1f\x1f"),
+    ],
+)
+def test_url_normalized_forms(text, expected):
+    assert url(text) == expected
+
+
+hosts = st.lists(
+    st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12), min_size=1, max_size=4
+).map(".".join)
+paths = st.text(string.ascii_letters + string.digits + "/._-~", max_size=40)
+
+
+@settings(max_examples=200)
+@given(hosts, paths, st.sampled_from(["http", "https", "HTTP", "hxxp", "ftp"]), st.data())
+def test_scheme_case_and_escapes_change_nothing(host, path, scheme, data):
+    plain = url(f"{host}/{path}")
+    assert url(f"{scheme}://{host}/{path}") == plain
+    assert url(f"{scheme}://{host.upper()}/{path}") == plain
+    escaped = "".join(f"%{ord(c):02X}" if data.draw(st.booleans()) else c for c in path.lstrip("/"))
+    assert url(f"{scheme}://{host}/{escaped}") == plain
+    escaped_host = "".join(f"%{ord(c):02x}" if data.draw(st.booleans()) else c for c in host)
+    assert url(f"http://{escaped_host}/{path}") == plain
+
+
+@settings(max_examples=200)
+@given(
+    st.text(st.characters(categories=["Ll", "Lo"], max_codepoint=0xFFFF), min_size=1, max_size=20)
+)
+def test_punycode_gives_the_host_that_it_stands_for(label):
+    label = unicodedata.normalize("NFKC", label).lower()
+    encoded = label.encode("punycode").decode()
+    if label.isascii() or "." in label:
+        return
+    assert url(f"http://xn--{encoded}.example/") == url(f"http://{label}.example/")
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=2000), st.integers(1, 600))
+def test_any_bytes_give_a_bounded_form_with_two_borders(data, max_bytes):
+    form = url(data, max_bytes)
+    assert len(form) <= max_bytes
+    assert form.count(b"\x1f") <= 2
+    assert all(c >= 0x20 and c != 0x7F for c in form if c != 0x1F)
+    if max_bytes > len(data) * 4 + 16:
+        assert form.count(b"\x1f") == 2
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=200))
+def test_text_is_folded_as_unicode_says(text):
+    form = TEXT.normalize(text, 4096)
+    assert len(form) <= 4096
+    assert b"  " not in form
+    folded = []
+    for c in text:
+        if c == "\x1f":
+            folded.append(c)
+            continue
+        f = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", c).lower())
+        folded.append(f if len(f) == 1 else c)
+    expected = "".join(folded).replace("\u3002", ".")
+    clean = "".join(" " if (c <= " " and c != "\x1f") or c == "\x7f" else c for c in expected)
+    fields = [" ".join(p for p in f.split(" ") if p) for f in clean.split("\x1f")]
+    got = form.decode("utf-8", "surrogatepass").split("\x1f")
+    assert got == fields
+
+
+@settings(max_examples=100)
+@given(st.lists(st.one_of(st.none(), st.binary(max_size=600)), max_size=20), st.integers(1, 700))
+def test_columns_and_single_texts_agree(batch, max_bytes):
+    for normalizer in (URL, TEXT, NORMALIZERS["none"]):
+        column = normalizer.normalize_column(pa.array(batch, pa.large_binary()), max_bytes)
+        single = [b"" if t is None else normalizer.normalize(t, max_bytes) for t in batch]
+        assert [column[i] for i in range(len(column))] == single
+
+
+def test_a_column_of_many_kinds_of_text_grows_its_buffer():
+    batch = ["x" * 5000, "é" * 3000, ""] * 200
+    forms = TEXT.normalize_column(pa.array(batch), 8192)
+    assert [forms[i] for i in range(3)] == [b"x" * 5000, "é".encode() * 3000, b""]
+    assert len(forms) == 600
+
+
+def test_unknown_normalizers_and_bad_sizes_are_refused():
+    with pytest.raises(SettingsError, match="url-v1"):
+        get_normalizer("url-v9")
+    with pytest.raises(ValueError, match="max_bytes"):
+        _kernel.normalize(1, "a", 0)
+    with pytest.raises(TypeError):
+        URL.normalize_column(7, 512)
+
+
+# --- url-v2 ------------------------------------------------------------------------------------
+
+URL2 = get_normalizer("url-v2")
+
+
+def url2(text: str | bytes, max_bytes: int = 768) -> list[str]:
+    """Host, path, query, target, structure."""
+    return URL2.normalize(text, max_bytes).decode("utf-8", "replace").split("\x1f")
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "path"),
+    [
+        ("hxxps://evil[.]example[.]com/a", "evil.example.com", "a"),
+        ("hxxp[://]evil(dot)example/a", "evil.example", "a"),
+        ("http://3232235777/a", "192.168.1.1", "a"),
+        ("http://0xC0A80101/", "192.168.1.1", ""),
+        ("http://0300.0250.1.1:8080/", "192.168.1.1:8080", ""),
+        ("http://192.168.257/", "192.168.1.1", ""),
+        ("http://256.1.1.1.1/", "256.1.1.1.1", ""),
+        ("http://4294967296/", "4294967296", ""),
+        ("http://09.1.1.1/", "09.1.1.1", ""),
+        ("http://1.2.3.4.5/", "1.2.3.4.5", ""),
+        ("http://[::1]/a", "[::1]", "a"),
+        ("http://xn--pypal-4ve.com/", "paypal.com", ""),
+        (
+            "https://www.google.com/url?q=https%3A%2F%2Fwww.evil.example%2Fa&sa=D",
+            "evil.example",
+            "a",
+        ),
+        (
+            "https://nam02.safelinks.protection.outlook.com/?url=https%3A%2F%2Fa.example%2Fb&data=x",
+            "a.example",
+            "b",
+        ),
+        (
+            "https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3Dhttp%253A%252F%252Fb.example",
+            "b.example",
+            "",
+        ),
+        ("https://google.com/search?q=http://a.example/", "google.com", "search"),
+        ("https://notgoogle.com/url?q=http://a.example/", "notgoogle.com", "url"),
+        ("", "", ""),
+    ],
+)
+def test_url_v2_sees_through_disguises(text, host, path):
+    assert url2(text)[:2] == [host, path]
+
+
+def test_url_v2_leaves_out_where_a_visitor_came_from():
+    assert url2("http://a.example/?utm_source=x&id=7&gclid=abc&fbclid=d")[2] == "id=7"
+
+
+def test_url_v2_names_where_a_link_leads():
+    assert url2("http://a.example/go?to=https://www.b.example/Path&x=1")[3] == "b.example/path"
+    assert url2("https://web.archive.org/web/2020/http://b.example/x")[3] == "web.archive.org"
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ("http://paypal.com/", {"=b"}),
+        ("http://paypal-login.com/", {"~b", "rw"}),
+        ("http://paypa1-x.com/", {"xb"}),
+        ("http://gooogle.com/", {"nb"}),
+        ("http://paypla.com/", {"nb"}),
+        ("http://paypal.com.evil.ru/verify", {"sb", "pw"}),
+        ("http://evil.ru/paypal/", {"pb"}),
+        ("http://1.2.3.4:81/", {"ip", "pt"}),
+        ("http://a@b.example/", {"ui"}),
+        ("http://xn--pypal-4ve.com/", {"~b", "id", "la"}),
+        ("http://münchen.de/", {"id"}),
+        ("http://a.example/?u=http://b.example", {"rd"}),
+        ("http://a.example/?utm_source=b", {"tr"}),
+    ],
+)
+def test_url_v2_marks(text, marks):
+    words = url2(text)[4].split()
+    known = {
+        "=b",
+        "~b",
+        "xb",
+        "nb",
+        "sb",
+        "pb",
+        "rw",
+        "sw",
+        "pw",
+        "ip",
+        "pt",
+        "ui",
+        "id",
+        "la",
+        "rd",
+        "tr",
+    }
+    assert {w for w in words if w in known} == marks
+
+
+@settings(max_examples=200)
+@given(hosts, paths)
+def test_url_v2_is_url_v1_and_more(host, path):
+    plain = f"http://h.{host}.example/{path}"
+    assert "\x1f".join(url2(plain)[:3]).encode() == url(plain)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=20),
+            st.sampled_from(
+                [
+                    "http://",
+                    "[.]",
+                    "google.com/url?q=",
+                    "%3A%2F%2F",
+                    "utm_a=",
+                    "&",
+                    "@",
+                    "0x7f",
+                    "017700000001",
+                    "xn--",
+                    "://",
+                    "paypal",
+                    "\x1f",
+                ]
+            ),
+        ),
+        max_size=20,
+    ).map("".join),
+    st.sampled_from([1, 5, 100, 300, 768]),
+)
+def test_any_url_has_a_second_form_that_fits(text, max_bytes):
+    form = URL2.normalize(text, max_bytes)
+    assert len(form) <= max_bytes
+    data = text.encode("utf-8", "surrogatepass")
+    assert URL2.normalize_column(pa.array([data], pa.large_binary()), max_bytes)[0] == form
+
+
+def test_a_long_path_never_hides_the_structure():
+    fields = url2("http://a.example/" + "x" * 5000 + "?" + "y" * 5000)
+    assert fields[0] == "a.example"
+    assert len(fields) == 5
+    assert fields[4].startswith("\x1e l")
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.lists(st.sampled_from([b"a", b"bc", b"\x1f", b"\x1e", b"\x1f\x1e"])), max_size=6)
+)
+def test_derived_fields_are_cut_for_comparing(parts):
+    texts = [b"".join(p) for p in parts]
+    cut = NormalizedTexts.from_bytes(texts).without_derived()
+    assert [cut[i] for i in range(len(cut))] == [t.partition(b"\x1f\x1e")[0] for t in texts]
+
+
+def test_urls_of_the_same_build_are_no_near_duplicates():
+    forms = URL2.normalize_column(
+        pa.array(["http://a.example/river", "http://b.example/house"]), 768
+    )
+    digests = minhash(forms)
+    assert near_duplicates_of(digests[:1], digests[1:]).tolist() == [-1]

@@ -1,0 +1,312 @@
+"""A recipe with a pool: annotations and pseudo-labels become training examples."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from buckler.dataset.dataset import collect_events
+from buckler.dataset.splits import deduplicate
+from buckler.errors import InputError, SettingsError
+from buckler.labels import Annotator, LabelStore
+from buckler.labels.merging import Merge
+from buckler.pipeline.recipe_file import read_recipe
+from buckler.pipeline.run import run_recipe
+from buckler.tasks import get_task
+from buckler.training.targets import with_annotations, with_file_labels
+from tests.support.made_up import made_up_table
+
+TASK = get_task("url-threat")
+RECIPE = """\
+task = "url-threat"
+output = "out"
+[data]
+train = ["few.parquet"]
+test = ["test.parquet"]
+[pool]
+events = ["pool.parquet"]
+{more}
+[split]
+on_leak = "drop"
+[student]
+table_bits = 12
+folds = 3
+[evaluation]
+resamples = 50
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Sixty labels, a third of them wrong; a pool of 3,000, some of which are test events."""
+    everything = made_up_table(5000, np.random.default_rng(4))
+    few = everything.slice(0, 60)
+    labels = few.column("label").to_pylist()
+    other = {"benign": "phishing", "phishing": "benign"}
+    labels = [other[label] if i % 3 == 0 else label for i, label in enumerate(labels)]
+    index = few.schema.get_field_index("label")
+    pq.write_table(few.set_column(index, "label", [labels]), tmp_path / "few.parquet")
+    pq.write_table(everything.slice(0, 3100).drop_columns(["label"]), tmp_path / "pool.parquet")
+    pq.write_table(everything.slice(3000, 2000), tmp_path / "test.parquet")
+    return tmp_path
+
+
+def run(folder, more=""):
+    (folder / "buckler.toml").write_text(RECIPE.replace("{more}", more))
+    return run_recipe(read_recipe(folder / "buckler.toml"))
+
+
+def stage(result, name):
+    return next(summary for stage, _, _, summary in result.stages if stage.startswith(name))
+
+
+def accuracy(result):
+    return result.assessment.figures["accuracy"].value
+
+
+def test_a_teachers_annotations_on_the_pool_teach_the_student(folder):
+    truth = made_up_table(5000, np.random.default_rng(4)).slice(60, 2440)
+    pq.write_table(truth, folder / "truth.parquet")
+    pool = collect_events([folder / "truth.parquet"], TASK)
+    p = np.where(np.eye(2)[pool.labels] == 1, 0.9, 0.1).astype(np.float32)
+    with LabelStore(folder / "labels.db") as store:
+        ids = pool.table.column("id").to_pylist()
+        store.add_arrays(TASK, Annotator("teacher", "1", "llm"), ids, p)
+    told = run(folder, '[labels]\nstore = "labels.db"\n')
+    summary = stage(told, "teach")
+    assert summary["like_test_or_labeled"] >= 160  # 100 of the test, 60 labeled
+    assert 200 < summary["with_annotations"] == summary["extra_examples"] <= 2440
+    alone = folder / "alone"
+    alone.mkdir()
+    for name in ("few", "test"):
+        (alone / f"{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())
+    text = RECIPE.replace('[pool]\nevents = ["pool.parquet"]\n{more}\n', "")
+    (alone / "buckler.toml").write_text(text)
+    assert accuracy(told) > accuracy(run_recipe(read_recipe(alone / "buckler.toml"))) + 0.05
+    again = run(folder, '[labels]\nstore = "labels.db"\n')
+    assert [
+        reused for name, _, reused, _ in again.stages if name.startswith(("teach", "train"))
+    ] == [
+        True,
+        True,
+    ]
+
+
+def test_rounds_without_a_teacher(folder):
+    result = run(folder, "[pool.rounds]\nmax_rounds = 2\npatience = 5\n")
+    summary = stage(result, "teach")
+    assert {"round_0", "round_1", "round_2", "best_round"} <= summary.keys()
+    assert stage(result, "train")["extra_examples"] == summary["extra_examples"]
+    assert json.loads((folder / "out" / "report.json").read_text())
+
+
+def test_labels_in_the_pool_are_not_looked_at(folder):
+    before = run(folder, "[pool.rounds]\nmax_rounds = 1\n")
+    table = pq.read_table(folder / "pool.parquet")
+    pq.write_table(
+        table.append_column("label", [["nonsense"] * len(table)]), folder / "pool.parquet"
+    )
+    after = run(folder, "[pool.rounds]\nmax_rounds = 1\n")
+    assert accuracy(after) == accuracy(before)
+
+
+def test_a_pool_without_anyone_to_judge_it_is_an_error(folder):
+    with pytest.raises(InputError, match="no teacher"):
+        run(folder)
+    LabelStore(folder / "labels.db").close()
+    with pytest.raises(InputError, match="no annotation"):
+        run(folder, '[labels]\nstore = "labels.db"\n')
+    table = pq.read_table(folder / "test.parquet").drop_columns(["label"])
+    pq.write_table(table, folder / "pool.parquet")
+    with pytest.raises(InputError, match="no event of the pool is left"):
+        run(folder, "[pool.rounds]\n")
+
+
+# --- the whole loop -----------------------------------------------------------------------------
+
+
+def recorded(folder, columns, errs=0.1):
+    """Annotations of a teacher that is right nine times in ten, as `buckler labels export` writes."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for name in columns:
+        events = collect_events([folder / f"{name}.parquet"], TASK, with_labels=False)
+        for event_id, text in zip(
+            events.table["id"].to_pylist(), events.table["text"].to_pylist(), strict=True
+        ):
+            positive = b".php" in text
+            p = 0.9 if positive != (rng.random() < errs) else 0.1
+            rows.append(
+                {
+                    "event_id": event_id.hex(),
+                    "annotator": "old hand",
+                    "version": "1",
+                    "kind": "model",
+                    "p_benign": 1 - p,
+                    "p_phishing": p,
+                }
+            )
+    with (folder / "annotations.jsonl").open("w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+LOOP = """
+[pool.distill]
+weight = 1.0
+with_student = true
+[labels]
+store = "labels.db"
+[teacher]
+kind = "recorded"
+settings = "annotations.jsonl"
+on = ["pool", "test"]
+[synthesis]
+by = "grammar"
+number = 120
+seeds = 2
+[compare]
+upper_bound = ["truth.parquet"]
+"""
+
+
+def test_the_whole_loop_asks_synthesises_distils_and_compares(folder):
+    truth = made_up_table(5000, np.random.default_rng(4)).slice(60, 2440)
+    pq.write_table(truth, folder / "truth.parquet")
+    recorded(folder, ["pool", "test"])
+    result = run(folder, LOOP)
+    assert [name.rpartition("-")[0] or name for name, *_ in result.stages] == [
+        *("read", "ask", "label", "split", "synthesis", "teach", "train", "evaluate"),
+        *("labels-only", "upper-bound", "compare", "bundle"),
+    ]
+    judges = {row[0]: row for row in result.comparison.rows}
+    assert list(judges) == [
+        "labels only",
+        "this bundle",
+        "teacher: old hand 1",
+        "upper bound: more true labels",
+    ]
+    at = result.comparison.head.index("Accuracy")
+    value = {name: float(row[at].split()[0]) for name, row in judges.items()}
+    assert value["labels only"] < value["this bundle"] <= 1
+    assert 0.85 < value["teacher: old hand 1"] < 0.95, "one in ten of its annotations is wrong"
+    saved = json.loads((folder / "out" / "comparison.json").read_text())
+    assert [judge["name"] for judge in saved] == list(judges)
+    assert "Side by side" in (folder / "out" / "report.html").read_text()
+    card = (folder / "out" / "card.md").read_text()
+    assert "synthetic examples: " in card
+    assert "over 2 seeds" in card
+    again = run(folder, LOOP)
+    assert all(reused for name, _, reused, _ in again.stages if "-" in name or name == "ask"), (
+        "a second run does nothing anew"
+    )
+
+
+def test_a_boastful_teacher_is_calibrated_on_labels_that_it_did_not_see(folder):
+    recorded(folder, ["pool", "few"], errs=0.3)
+    path = folder / "annotations.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:  # as often wrong, and sure of itself
+        positive = row["p_phishing"] > 0.5
+        row |= {
+            "p_phishing": 0.999 if positive else 0.001,
+            "p_benign": 0.001 if positive else 0.999,
+        }
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    loop = LOOP.partition("[synthesis]")[0].replace('"test"', '"train"')
+    loop = loop.replace("weight = 1.0", "weight = 1.0\ncalibrate = true")
+    found = stage(run(folder, loop), "teach")
+    assert 0 < found["calibrated"] < 0.5
+
+
+def test_a_recipe_can_prove_synthetic_examples_on_a_kind_that_is_held_out(folder):
+    recorded(folder, ["pool"])
+    loop = LOOP.partition("[compare]")[0].replace(', "test"]', "]")
+    with pytest.raises(SettingsError, match=r"data\.keep"):
+        run(folder, loop + 'hold_out = "kind=a"\n')
+    few = pq.read_table(folder / "few.parquet")
+    kinds = [
+        "a" if label == "phishing" and i % 2 else "b"
+        for i, label in enumerate(few["label"].to_pylist())
+    ]
+    pq.write_table(few.append_column("kind", [kinds]), folder / "few.parquet")
+    test = pq.read_table(folder / "test.parquet")
+    pq.write_table(test.append_column("kind", [["b"] * len(test)]), folder / "test.parquet")
+    text = RECIPE.replace('test = ["test.parquet"]', 'test = ["test.parquet"]\nkeep = ["kind"]')
+    (folder / "buckler.toml").write_text(text.replace("{more}", loop + 'hold_out = "kind=a"\n'))
+    found = stage(run_recipe(read_recipe(folder / "buckler.toml")), "synthesis")
+    assert "of kind=a on held-out real events" in found["proof"]
+
+
+def test_synthetic_examples_are_never_stored_as_they_are_shown_to_a_student(folder):
+    recorded(folder, ["pool"])
+    more = LOOP.replace(', "test"]', "]").replace("truth.parquet", "test.parquet")
+    run(folder, more.partition("[compare]")[0])
+    stored = b"".join(p.read_bytes() for p in (folder / "out" / "stages").rglob("*.arrow"))
+    from buckler.synthesis.safeguards import dressed
+    from buckler.synthesis.synthetic_examples import read_synthetic_examples
+
+    (path,) = (folder / "out" / "stages").rglob("synthetic_examples.parquet")
+    synthetic_examples, report = read_synthetic_examples(path, TASK)
+    assert report["proof"]["seeds"] == 2
+    assert synthetic_examples
+    for one in synthetic_examples:
+        assert dressed(one.text).encode() not in stored
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('[teacher]\nkind = "recorded"\n', "needs [labels]"),
+        (
+            '[labels]\nstore = "l.db"\n[teacher]\nkind = "rules"\non = ["pool", "nobody"]\n',
+            "teacher.on",
+        ),
+        ("[synthesis]\nnumber = 3\n", "name `synthetic_examples`, or a generator"),
+        (
+            "[pool.rounds]\nmax_rounds = 1\n[pool.distill]\nwith_student = true\n",
+            "exclude each other",
+        ),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(folder, more, message):
+    with pytest.raises(SettingsError) as error:
+        run(folder, more)
+    assert message in str(error.value)
+
+
+def test_a_share_of_the_target_can_stay_with_the_label_of_the_file(folder):
+    few = collect_events([folder / "few.parquet"], TASK)
+    p = np.where(np.eye(2)[1 - few.labels] == 1, 0.9, 0.1).astype(np.float32)
+    with LabelStore(folder / "labels.db") as store:
+        ids = few.table["id"].to_pylist()
+        store.add_arrays(TASK, Annotator("contrary", "1", "model"), ids, p)
+        trusting, _ = with_annotations(few, store, TASK, Merge.MEAN)
+        doubting, _ = with_annotations(few, store, TASK, Merge.MEAN, label_share=0.75)
+        rows = np.arange(len(few))
+        assert (trusting.targets(2)[rows, few.labels] < 0.2).all()
+        assert np.allclose(
+            doubting.targets(2)[rows, few.labels],
+            0.75 + 0.25 * trusting.targets(2)[rows, few.labels],
+            atol=1e-5,
+        )
+        store.add_arrays(TASK, Annotator("anna", "", "human"), ids[:1], p[:1])
+        decided, _ = with_annotations(few, store, TASK, Merge.MEAN, label_share=0.75)
+        assert decided.targets(2)[0, few.labels[0]] < 0.2, "a human's verdict counts in full"
+
+
+def test_labels_only_learns_what_most_rows_of_a_text_say(folder):
+    """A text that stands three times with two labels has the label of the two."""
+    few = pq.read_table(folder / "few.parquet")
+    row = few.slice(0, 1)
+    label = row["label"][0].as_py()
+    other = {"benign": "phishing", "phishing": "benign"}[label]
+    index = few.schema.get_field_index("label")
+    wrong = row.set_column(index, "label", [[other]])
+    events = []
+    for name, table in (("a", pa.concat_tables([few, row, wrong])), ("b", few)):
+        pq.write_table(table, folder / f"{name}.parquet")
+        events.append(collect_events([folder / f"{name}.parquet"], TASK))
+    train = deduplicate(events[0], near=False).events
+    assert (with_file_labels(train, events[0], TASK).labels == events[1].labels).all()

@@ -1,0 +1,195 @@
+"""Learning from verdicts: what is held out never teaches, and only the better is deployed."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buckler.dataset.dataset import text_events
+from buckler.dataset.splits import find_leaks
+from buckler.errors import InputError, SettingsError
+from buckler.labels import Annotator, LabelStore
+from buckler.pipeline.recipe import VerdictsSection
+from buckler.pipeline.recipe_file import read_recipe
+from buckler.pipeline.run import run_recipe
+from buckler.pipeline.stored_events import load_events, save_events
+from buckler.review.fill import fill_queue
+from buckler.review.queue import Filter, Queue
+from buckler.review.relearn import learn_from_review
+from buckler.review.schema import Lane
+from buckler.review.verdicts import Verdicts
+from buckler.runtime import load
+from buckler.serving.registry import Registry
+from buckler.tasks import get_task
+from buckler.training.analyst_labels import held_out_rows, judged_events, part_verdicts
+from buckler.training.fit import fit_student
+from buckler.training.packaging import write_fitted
+from buckler.training.promotion import decide
+from tests.support.cli import buckler, refused
+from tests.support.made_up import made_up_bundle, made_up_events, made_up_table
+
+TASK = get_task("url-threat")
+ANN = Annotator("ann", "", "human")
+
+
+def judge(store, events, labels, who=ANN, confidence=None):
+    ids = events.table.column("id").to_pylist()
+    texts = events.table.column("text").to_pylist()
+    store.add_events(ids, texts, events.table.column("group").to_pylist())
+    n = len(ids)
+    p = np.eye(2, dtype=np.float32)[labels]
+    store.add_arrays(TASK, who, ids, p, confidence=confidence or [1.0] * n)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0, 0.95), st.integers(0, 1000))
+def test_a_group_is_always_on_the_same_side(share, seed):
+    events = made_up_events(120, np.random.default_rng(seed))
+    held = held_out_rows(events, share)
+    groups = events.column("group")
+    for group in set(groups):
+        assert len(set(held[groups == group])) == 1
+    more = held_out_rows(events.take(np.arange(0, 120, 3)), share)
+    assert (more == held[::3]).all()  # whatever else there is
+
+
+def test_what_people_said_and_withdrew(tmp_path):
+    events = made_up_events(40, np.random.default_rng(0))
+    with LabelStore(tmp_path / "l.db") as store:
+        assert judged_events(store, TASK) is None
+        judge(store, events, events.labels)
+        first = events.take(np.arange(5))
+        judge(store, first, np.zeros(5, np.int64), confidence=[0.0] * 5)  # withdrawn
+        second = events.take(np.arange(5, 10))
+        judge(store, second, 1 - second.labels, Annotator("bob", "", "human"))  # disagrees
+        llm = Annotator("m", "1", "llm")
+        judge(store, made_up_events(60, np.random.default_rng(9)).take(np.arange(40, 60)),
+              np.ones(20, np.int64), llm)  # fmt: skip
+        found = judged_events(store, TASK)
+    ids = events.table.column("id").to_pylist()
+    label_of = dict(zip(ids, events.labels.tolist(), strict=True))
+    assert len(found) == 30
+    assert all(label_of[i] == k for i, k in zip(
+        found.table.column("id").to_pylist(), found.labels.tolist(), strict=True))  # fmt: skip
+
+
+def test_what_is_learned_shares_nothing_with_what_measures(tmp_path):
+    rng = np.random.default_rng(0)
+    test, events = made_up_events(200, rng), made_up_events(300, np.random.default_rng(1))
+    long = "https://www.example.com/" + "catalog/garden/tools/" * 8
+    like = text_events(
+        [f"{long}?page={i}".encode() for i in range(40)], TASK, groups=[f"p{i}" for i in range(40)]
+    )
+    save_events(test, tmp_path / "test.arrow")
+    with LabelStore(tmp_path / "l.db") as store:
+        judge(store, events, events.labels)
+        judge(store, like, np.zeros(40, np.int64))
+        section = VerdictsSection(store=str(tmp_path / "l.db"), hold_out=0.3)
+        told = part_verdicts(tmp_path, store, tmp_path, TASK, section)
+    learned = load_events(tmp_path / "learned.arrow", TASK)
+    held = load_events(tmp_path / "held-out.arrow", TASK)
+    assert told["judged"] == told["learned_from"] + told["held_out"] + told["too_like_a_test"]
+    assert told["too_like_a_test"] > 0  # the pages that are all alike
+    assert len(learned) > 50 and len(held) > 50
+    for other in (held, test):
+        leaks = find_leaks(learned, other)
+        assert not leaks.any
+
+
+def recipe_in(folder, rng):
+    table = made_up_table(2400, rng)
+    pq.write_table(table.slice(0, 1800), folder / "train.parquet")
+    pq.write_table(table.slice(1800), folder / "frozen.parquet")
+    (folder / "buckler.toml").write_text(
+        'task = "url-threat"\nname = "url"\n[data]\ntrain = ["train.parquet"]\n'
+        'test = ["frozen.parquet"]\n[split]\non_leak = "drop"\n'
+        "[student]\ntable_bits = 12\nfolds = 2\n[evaluation]\ndeployed_fpr = 0.01\n"
+    )
+    return read_recipe(folder / "buckler.toml")
+
+
+def test_verdicts_take_the_place_of_what_the_file_says(tmp_path):
+    recipe = recipe_in(tmp_path, np.random.default_rng(0))
+    train = pq.read_table(tmp_path / "train.parquet")
+    some = train.slice(0, 200)
+    events = text_events(
+        [t.encode() for t in some["url"].to_pylist()], TASK, groups=some["group"].to_pylist()
+    )
+    with LabelStore(tmp_path / "l.db") as store:
+        judge(store, events, np.zeros(200, np.int64))
+    section = VerdictsSection(store=str(tmp_path / "l.db"), hold_out=0.5)
+    run = run_recipe(recipe.model_copy(update={"verdicts": section}))
+    stage = {name: summary for name, _, _, summary in run.stages}
+    judged = set(events.table.column("id").to_pylist())
+    held = load_events(run.verdicts / "held-out.arrow", TASK)
+    split = next((tmp_path / "out" / "stages").glob("split-1-*"))
+    kept = load_events(split / "train.arrow", TASK)
+    assert judged.isdisjoint(kept.table.column("id").to_pylist())
+    assert set(kept.column("group")).isdisjoint(set(held.column("group")))
+    assert stage["train-3"]["extra_examples"] == stage["verdicts-1"]["learned_from"]
+    again = run_recipe(recipe.model_copy(update={"verdicts": section}))
+    assert all(reused for name, _, reused, _ in again.stages if name.endswith(("-1", "-2", "-3")))
+
+
+def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
+    recipe = recipe_in(tmp_path, np.random.default_rng(0))
+    scorer = made_up_bundle(tmp_path / "b.buckler", 3)
+    registry, where = Registry(tmp_path / "r", "url"), str(tmp_path / "l.db")
+    with LabelStore(where):
+        pass
+    with pytest.raises(InputError, match="nobody has judged anything"):
+        learn_from_review(recipe, where, registry, run_recipe)
+    events = made_up_events(300, np.random.default_rng(4))
+    truth = dict(zip(events.table.column("id").to_pylist(), events.labels.tolist(), strict=True))
+    with LabelStore(where) as store:
+        fill_queue(store, events, scorer, TASK, sample_share=0.3)
+        queue = Queue(store, TASK)
+        verdicts = Verdicts(queue, second_share=0)
+        for lane in (*Lane, Lane.VALUE, Lane.VALUE):
+            for item in queue.page(Filter(lane=lane)).items:
+                assert queue.claim(item.id, 1)
+                verdicts.judge(item.id, (1, "ann"), truth[item.event_id])
+    first = learn_from_review(recipe, where, registry, run_recipe)
+    assert first.decision is None
+    assert first.entry.action == "promote"
+    second = learn_from_review(recipe, where, registry, run_recipe)
+    assert second.entry.action == "refuse"  # the same again
+    assert "no sure gain" in second.entry.reason
+    names = [pair.name for pair in second.decision.compared]
+    assert names[0] == "the frozen tests"
+    assert any("drawn by lot" in name for name in names)
+    assert any("chosen for their value" in name for name in names)
+    assert load(second.run.bundle).sha256 == registry.deployed().sha256
+    bare = recipe.model_copy(update={"data": recipe.data.model_copy(update={"test": []})})
+    with pytest.raises(SettingsError, match="frozen tests"):
+        learn_from_review(bare, where, registry, run_recipe)
+
+
+def test_a_guard_refuses_and_never_promotes(tmp_path):
+    good, poor = (
+        made_up_events(800, np.random.default_rng(1)),
+        made_up_events(800, np.random.default_rng(2)),
+    )
+    turned = type(poor)(poor.table, poor.texts, 1 - poor.labels)
+    for name, events in (("good", good), ("poor", turned)):
+        fitted = fit_student(events, TASK, "ngram", {"table_bits": 10}, folds=2)
+        write_fitted(tmp_path / f"{name}.buckler", fitted, TASK)
+    better, worse = (load(tmp_path / f"{n}.buckler") for n in ("good", "poor"))
+    rng = np.random.default_rng(3)
+    level = made_up_events(600, rng)
+    level.labels[:] = rng.integers(0, 2, 600)  # nobody can know
+    clear = made_up_events(600, np.random.default_rng(4))
+    tests = [("level", level)]
+    assert not decide(worse, better, tests, TASK, guards=[("clear", clear)]).promote
+    assert decide(worse, better, [("clear", clear)], TASK).promote
+    back = decide(better, worse, tests, TASK, guards=[("clear", clear)])
+    assert not back.promote and "worse on" in back.reason
+    assert back.compared[1].worse and back.compared[1].false_positives is None
+
+
+def test_from_the_command_line(tmp_path):
+    recipe_in(tmp_path, np.random.default_rng(0))
+    refused(buckler("learn", tmp_path / "buckler.toml"), "--from-review")
+    missing = ["learn", tmp_path / "buckler.toml", "--from-review", "-s", tmp_path / "none.db"]
+    refused(buckler(*missing, "-r", tmp_path / "r"), "no label store")

@@ -1,0 +1,725 @@
+"""The review queue: order, claims, verdicts, undoing, families, figures; and nothing is lost."""
+
+import json
+import threading
+import unicodedata
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+
+from buckler.dataset.dataset import concatenate, text_events
+from buckler.errors import InputError, OutputError, SettingsError
+from buckler.evaluation.agreement import cohens_kappa
+from buckler.labels import Annotator, LabelStore
+from buckler.labels.merging import Merge, merge_annotations
+from buckler.readers.quarantine import Quarantine
+from buckler.review.annotation_tools import (
+    Tool,
+    export_queue,
+    import_answers,
+    labeling_interface,
+)
+from buckler.review.dashboard import gather
+from buckler.review.fill import fill_queue
+from buckler.review.queue import Filter, Queue
+from buckler.review.schema import VERDICTS, Lane, State
+from buckler.review.showing import spans, visible
+from buckler.review.similar import JudgedEvents
+from buckler.review.value import value_events
+from buckler.review.verdicts import ConflictError, Verdicts
+from buckler.review.words import words_of
+from buckler.runtime.verdict import Contribution
+from buckler.tasks import get_task
+from tests.support.cli import buckler, refused
+from tests.support.made_up import made_up_events
+
+pytest.importorskip("argon2", reason="the extra 'review' is not installed")
+
+from buckler.review.accounts import Accounts, Role, read_audit, write_audit
+from buckler.review.sessions import LONGEST_S, Sessions
+
+TASK = get_task("url-threat")
+ANN, BOB, LEA = (1, "ann"), (2, "bob"), (3, "lea")
+
+
+@pytest.fixture
+def store(store_where):
+    with LabelStore(store_where) as opened:
+        accounts = Accounts(opened)
+        for number, name in (ANN, BOB, LEA):
+            assert accounts.add(name, Role.LEAD, None).id == number
+        yield opened
+
+
+def filled(store, scorer, n=400, **more):
+    events = made_up_events(n, np.random.default_rng(5))
+    return events, fill_queue(store, events, scorer, TASK, **more)
+
+
+def desk(store, second_share=0.0, seed=0, **more):
+    queue = Queue(store, TASK, rng=np.random.default_rng(seed), **more)
+    rng = np.random.default_rng(seed)
+    return queue, Verdicts(queue, second_share=second_share, rng=rng, clock=queue.clock)
+
+
+def annotations(store):
+    found = {}
+    annotators = store.annotators()
+    for batch in store.annotations(TASK):
+        for i, event_id in enumerate(batch.event_ids):
+            who = annotators[int(batch.annotators[i])]
+            said = int(batch.probabilities[i].argmax()) if batch.confidence[i] else None
+            found.setdefault(event_id, []).append((who.name, who.version, said))
+    return found
+
+
+# --- order ----------------------------------------------------------------------------------------
+
+
+def test_what_is_near_the_threshold_in_dispute_or_new_comes_first(url_scorer):
+    events = made_up_events(600, np.random.default_rng(1))
+    plain = value_events(events, url_scorer, sample_share=0)
+    near = np.abs(np.log(plain.score / (1 - plain.score)) - _logit(url_scorer.threshold()))
+    shown = plain.standing_for == np.arange(len(events))
+    top = np.argsort(-plain.value[shown])[:50]
+    assert np.median(near[shown][top]) < np.median(near[shown]) / 2
+    assert set(plain.lane) == {Lane.VALUE}
+
+    teacher = np.full((600, 2), np.nan)
+    teacher[7] = (1, 0) if plain.score[7] > 0.5 else (0, 1)
+    disputed = value_events(events, url_scorer, teacher=teacher, sample_share=0)
+    assert disputed.value[7] > plain.value[7]
+    assert disputed.reason[7] == "teacher and student disagree"
+
+    newness = np.zeros(600)
+    newness[9] = 1.0
+    fresh = value_events(events, url_scorer, newness=newness, sample_share=0)
+    assert fresh.value[9] > plain.value[9]
+
+
+def _logit(p):
+    return np.log(p / (1 - p))
+
+
+def test_near_duplicates_stand_behind_one_and_those_drawn_by_lot_for_themselves(url_scorer):
+    base = made_up_events(100, np.random.default_rng(1))
+    long = "https://www.example.com/" + "catalog/garden/tools/" * 8
+    like = text_events([f"{long}?page={i}".encode() for i in range(40)], TASK)
+    events = concatenate([base, like])
+    valued = value_events(events, url_scorer, sample_share=0)
+    assert len(set(valued.standing_for[100:])) < 10
+    assert valued.serves.sum() == len(events)
+    drawn = value_events(events, url_scorer, sample_share=0.5)
+    lot = np.flatnonzero(drawn.lane > 0)
+    assert len(lot)
+    assert (drawn.standing_for[lot] == lot).all()
+    assert (drawn.serves[lot] == 1).all()
+    assert (drawn.detections[drawn.lane == Lane.SAMPLE_DETECTION]).all()
+    assert not (drawn.detections[drawn.lane == Lane.SAMPLE_REST]).any()
+
+
+def test_filling_again_adds_only_what_is_new(store, url_scorer):
+    events, first = filled(store, url_scorer)
+    assert first.added + first.folded == len(set(events.table.column("id").to_pylist()))
+    again = fill_queue(store, events, url_scorer, TASK)
+    assert (again.added, again.known) == (0, first.added + first.folded)
+    more = made_up_events(50, np.random.default_rng(77))
+    ids = pa.array([b"new" + i.to_bytes(13, "big") for i in range(50)], pa.binary(16))
+    table = more.table.set_column(0, "id", ids)
+    third = fill_queue(store, type(more)(table, more.texts, more.labels), url_scorer, TASK)
+    assert third.added + third.folded == 50
+    queue, _ = desk(store)
+    assert sum(queue.counts().values()) == first.added + first.folded + 50
+
+
+def test_what_nearly_repeats_a_waiting_event_stands_behind_it(store, url_scorer):
+    long = "https://www.example.com/" + "catalog/garden/tools/" * 8
+
+    def pages(*numbers):
+        return text_events([f"{long}?page={i}".encode() for i in numbers], TASK)
+
+    first = fill_queue(store, pages(1), url_scorer, TASK, sample_share=0)
+    assert (first.added, first.folded) == (1, 0)
+    later = fill_queue(store, pages(*range(2, 12)), url_scorer, TASK, sample_share=0)
+    assert (later.added, later.folded) == (0, 10)
+    queue, verdicts = desk(store)
+    item = queue.claim_next(1)
+    assert verdicts.judge(item, ANN, 0).served == 11
+    # The verdict was given: it says nothing of what comes later.
+    last = fill_queue(store, pages(12, 13), url_scorer, TASK, sample_share=0)
+    assert (last.added, last.folded) == (1, 1)
+
+
+def test_what_is_judged_while_the_queue_is_filled_serves_nothing_more(
+    store, url_scorer, monkeypatch
+):
+    long = "https://www.example.com/" + "catalog/garden/tools/" * 8
+    events = text_events([f"{long}?page={i}".encode() for i in range(30)], TASK)
+    monkeypatch.setattr("buckler.review.fill._ROWS", 10)
+    queue, verdicts = desk(store)
+    given_at = []
+
+    def judge(n, total):
+        if not given_at:  # after the first part
+            given_at.append(verdicts.judge(queue.claim_next(1), ANN, 0).served)
+
+    found = fill_queue(store, events, url_scorer, TASK, sample_share=0, on_progress=judge)
+    assert found.added + found.folded == 30
+    left = queue.claim_next(1)
+    assert left is not None
+    assert (
+        given_at[0]
+        + verdicts.judge(left, ANN, 0).served
+        + sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+        + sum(queue.folded_behind(i.id) for i in queue.page(Filter()).items)
+        == 30
+    )
+
+
+def test_a_limit_keeps_the_best_and_all_that_was_drawn(store, url_scorer):
+    events = made_up_events(400, np.random.default_rng(5))
+    valued = value_events(events, url_scorer, sample_share=0.01)
+    found = fill_queue(store, events, url_scorer, TASK, limit=20)
+    assert found.added == 20 + found.drawn
+    queue, _ = desk(store)
+    best = {i.event_id for i in queue.page(Filter(lane=Lane.VALUE)).items}
+    rows = np.flatnonzero((valued.lane == 0) & (valued.standing_for == np.arange(400)))
+    order = rows[np.argsort(-valued.value[rows], kind="stable")[:20]]
+    ids = events.table.column("id").to_pylist()
+    assert best == {ids[row] for row in order}
+
+
+# --- claims ---------------------------------------------------------------------------------------
+
+
+def test_two_analysts_never_get_the_same_event(store, url_scorer):
+    filled(store, url_scorer)
+    now = [1000.0]
+    queue, verdicts = desk(store, clock=lambda: now[0])
+    a, b = queue.claim_next(1), queue.claim_next(2)
+    assert a != b
+    assert queue.claim_next(1) == a  # still at work
+    assert not queue.claim(a, 2)
+    with pytest.raises(ConflictError, match="no longer yours"):
+        verdicts.judge(a, BOB, 1)
+    now[0] += queue.claim_s + 1  # ann went home
+    assert queue.claim(a, 2)
+    with pytest.raises(ConflictError):
+        verdicts.judge(a, ANN, 1)
+    verdicts.judge(a, BOB, 1)
+    assert queue.item(a).state == State.DONE
+
+
+def test_what_is_skipped_is_not_offered_again_to_the_same_analyst(store, url_scorer):
+    filled(store, url_scorer, n=40)
+    queue, _ = desk(store)
+    seen = set()
+    while (item := queue.claim_next(1)) is not None:
+        assert item not in seen
+        seen.add(item)
+        queue.skip(item, 1)
+    assert len(seen) == sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+    assert queue.claim_next(2) is not None
+
+
+def test_twenty_analysts_lose_and_double_no_verdict(store, url_scorer):
+    filled(store, url_scorer, n=260)
+    queue, _ = desk(store)
+    waiting = sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+    done: list[tuple[int, int]] = []
+    errors = []
+
+    def work(k):
+        own, verdicts = desk(store, seed=k)
+        try:
+            while (item := own.claim_next(k)) is not None:
+                verdicts.judge(item, (k, f"analyst-{k}"), k % 2, seconds=1)
+                done.append((k, item))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(done) == waiting
+    assert max(Counter(item for _, item in done).values()) == 1
+    with store.reading() as connection:
+        rows = connection.execute(select(VERDICTS.c.user_id, VERDICTS.c.item_id)).all()
+    assert sorted(rows) == sorted(done)
+    direct = [s for said in annotations(store).values() for s in said if s[1] == ""]
+    assert Counter(name for name, _, _ in direct) == Counter(f"analyst-{k}" for k, _ in done)
+
+
+# --- verdicts -------------------------------------------------------------------------------------
+
+
+def test_a_verdict_is_an_annotation_and_says_what_was_seen(store, url_scorer):
+    filled(store, url_scorer)
+    queue, verdicts = desk(store)
+    item = queue.item(queue.claim_next(1))
+    verdicts.judge(item.id, ANN, 1, note="a kit", seconds=3.5, seen={"score": 0.4})
+    assert annotations(store) == {item.event_id: [("ann", "", 1)]}
+    (batch,) = store.annotations(TASK, item.event_id)
+    assert batch.rationales == ["a kit"]
+    with store.reading() as connection:
+        row = connection.execute(select(VERDICTS)).one()
+    assert (row.user_id, row.label, row.seconds) == (1, 1, 3.5)
+    assert json.loads(row.seen) == {"score": 0.4}
+    assert merge_annotations(store.annotations(TASK), store.annotators(), Merge.MEAN).human.all()
+
+
+def test_undoing_withdraws_and_brings_the_event_back(store, url_scorer):
+    filled(store, url_scorer)
+    queue, verdicts = desk(store)
+    first = queue.claim_next(1)
+    event_id = queue.item(first).event_id
+    verdicts.judge(first, ANN, 1)
+    second = queue.claim_next(1)
+    verdicts.judge(second, ANN, 0)
+    assert verdicts.undo(ANN) == second
+    assert queue.item(second).state == State.OPEN
+    assert queue.claimed(1) == second
+    assert verdicts.undo(ANN) == first
+    assert verdicts.undo(ANN) is None
+    said = annotations(store)[event_id]
+    assert said == [("ann", "", 1), ("ann", "", None)]  # both stay
+    assert (
+        merge_annotations(store.annotations(TASK), store.annotators(), Merge.MEAN).event_ids == []
+    )
+    assert queue.claim(first, 1)
+    verdicts.judge(first, ANN, 0)
+    merged = merge_annotations(store.annotations(TASK), store.annotators(), Merge.DAWID_SKENE)
+    assert merged.event_ids == [event_id]
+    assert merged.probabilities[0].tolist() == [1, 0]
+
+
+def test_after_an_hour_or_a_colleagues_verdict_nothing_is_undone(store, url_scorer):
+    filled(store, url_scorer)
+    now = [5000.0]
+    queue, verdicts = desk(store, clock=lambda: now[0])
+    item = queue.claim_next(1)
+    verdicts.judge(item, ANN, 1)
+    now[0] += 3601
+    assert verdicts.undo(ANN) is None
+    other = queue.claim_next(1)
+    verdicts.judge(other, ANN, 1)
+    assert queue.claim(other, 2)
+    verdicts.judge(other, BOB, 0)
+    with pytest.raises(ConflictError, match="a colleague has judged"):
+        verdicts.undo(ANN)
+    assert [s[2] for s in annotations(store)[queue.item(other).event_id]] == [1, 0]
+
+
+def test_one_verdict_serves_near_duplicates_and_undoing_frees_them(store, url_scorer):
+    long = "https://www.example.com/" + "catalog/garden/tools/" * 8
+    events = text_events([f"{long}?page={i}".encode() for i in range(30)], TASK)
+    fill_queue(store, events, url_scorer, TASK, sample_share=0)
+    queue, verdicts = desk(store)
+    counts = queue.counts()
+    assert counts[State.FOLDED, Lane.VALUE] >= 20
+    item = queue.claim_next(1)
+    behind = queue.folded_behind(item)
+    done = verdicts.judge(item, ANN, 0)
+    assert done.served == 1 + behind
+    spread = [s for said in annotations(store).values() for s in said]
+    assert Counter(version for _, version, _ in spread) == {"": 1, "near-duplicate": behind}
+    verdicts.undo(ANN)
+    assert (
+        merge_annotations(store.annotations(TASK), store.annotators(), Merge.MEAN).event_ids == []
+    )
+
+
+def test_a_family_is_ruled_out_once_and_can_come_back(store, url_scorer):
+    events = made_up_events(300, np.random.default_rng(5))
+    groups = pa.array(["one.example" if i % 3 else f"g{i}" for i in range(300)], pa.string())
+    index = events.table.schema.get_field_index("group")
+    events = type(events)(
+        events.table.set_column(index, "group", groups), events.texts, events.labels
+    )
+    fill_queue(store, events, url_scorer, TASK, sample_share=0.01)
+    queue, verdicts = desk(store)
+    item = next(i for i in queue.page(Filter(lane=Lane.VALUE)).items if i.group == "one.example")
+    assert queue.claim(item.id, 1)
+    lots = [i.id for i in queue.page(Filter(lane=Lane.SAMPLE_REST)).items]
+    done = verdicts.judge(item.id, ANN, 0, family=True)
+    assert done.served > 20
+    left = [queue.item(i) for i in queue.family("one.example")]
+    assert all(i.lane != Lane.VALUE for i in left)  # drawn by lot: judged one by one
+    assert all(queue.item(i).state == State.OPEN for i in lots)
+    (family,) = verdicts.families()
+    assert (family.group, family.by, family.served) == ("one.example", "ann", done.served)
+    later = text_events([b"https://one.example/new/page"], TASK, groups=["one.example"])
+    assert fill_queue(store, later, url_scorer, TASK).ruled_out == 1
+    assert verdicts.revoke(family.id, "lea") == "one.example"
+    assert verdicts.revoke(family.id, "lea") is None
+    assert len(queue.family("one.example")) > 20
+    assert queue.item(item.id).state == State.DONE  # what was looked at stays judged
+    assert fill_queue(store, later, url_scorer, TASK).added == 1
+
+
+def test_second_annotations_disputes_and_agreement(store, url_scorer):
+    filled(store, url_scorer)
+    queue, verdicts = desk(store, second_share=1.0)
+    for k in range(30):
+        item = queue.claim_next(1)
+        verdicts.judge(item, ANN, k % 2)
+    assert queue.counts()[State.SECOND, Lane.VALUE] > 0
+    second = {i.id: i for i in queue.page(Filter(state=State.SECOND)).items}
+    assert len(second) == 30
+    for k, item in enumerate(second.values()):
+        assert item.blind
+        assert queue.claim(item.id, 2)
+        verdicts.judge(item.id, BOB, item.verdict if k < 24 else 1 - item.verdict)
+    disputed = queue.page(Filter(state=State.DISPUTED)).items
+    assert len(disputed) == 6
+    assert queue.claim(disputed[0].id, 1)
+    with pytest.raises(ConflictError, match="a lead decides"):
+        verdicts.judge(disputed[0].id, ANN, 1)
+    queue.release(1)
+    assert queue.claim(disputed[0].id, 3)
+    assert verdicts.judge(disputed[0].id, LEA, 1, lead=True).state == State.DONE
+    agreement = gather(queue).agreement
+    assert (agreement.n, agreement.share) == (30, pytest.approx(0.8))
+    assert 0.4 < agreement.kappa.value < 0.8
+    assert agreement.kappa.low < agreement.kappa.value < agreement.kappa.high
+
+
+def test_an_analyst_gives_no_second_annotation_on_their_own(store, url_scorer):
+    filled(store, url_scorer, n=30)
+    queue, verdicts = desk(store, second_share=1.0)
+    while (item := queue.claim_next(1)) is not None:
+        verdicts.judge(item, ANN, 1)
+    assert queue.claim_next(2) is not None
+
+
+# --- looking through ------------------------------------------------------------------------------
+
+
+def test_search_finds_words_and_beginnings(store, url_scorer):
+    texts = ["https://alpha.example/login/beta", "https://gamma.example/logout", "x:'\"); DROP--"]
+    fill_queue(store, text_events([t.encode() for t in texts], TASK), url_scorer, TASK)
+    queue, _ = desk(store)
+
+    def found(query):
+        items = queue.page(Filter(query=query)).items
+        known = store.texts(i.event_id for i in items)
+        return sorted(known[i.event_id].decode() for i in items)
+
+    assert found("alpha") == [texts[0]]
+    assert found("LOG") == sorted(texts[:2])
+    assert found("example beta") == [texts[0]]
+    assert found("alpha gamma") == []
+    assert found("drop") == [texts[2]]
+    for hostile in (
+        "'; DROP TABLE review_items; --",
+        '"*" OR',
+        "a:b NEAR(",
+        "\x00",
+        "%",
+        "é" * 300,
+    ):
+        found(hostile)
+    assert len(queue.page(Filter()).items) == 3
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=300))
+def test_words_are_plain(readable):
+    for word in words_of(readable):
+        assert word == word.lower()
+        assert len(word) >= 2
+        assert word.isalnum() or any(not c.isascii() for c in word)
+
+
+def test_pages_follow_one_another_without_gap_or_repetition(store, url_scorer):
+    filled(store, url_scorer, n=300)
+    queue, _ = desk(store)
+    seen, after = [], None
+    while True:
+        page = queue.page(Filter(), after)
+        seen += [i.id for i in page.items]
+        after = page.following
+        if after is None:
+            break
+    waiting = sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+    assert len(seen) == len(set(seen)) == waiting
+    values = [queue.item(i).value for i in seen]
+    assert values == sorted(values, reverse=True)
+    assert {i.label for i in queue.page(Filter(label=1)).items} == {1}
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def test_the_dashboard_adds_up(store, url_scorer):
+    events, _ = filled(store, url_scorer, n=600, sample_share=0.2)
+    truth = dict(zip(events.table.column("id").to_pylist(), events.labels.tolist(), strict=True))
+    ids = list(truth)
+    teacher = Annotator("t", "1", "llm")
+    wrong = np.array([truth[i] for i in ids])
+    wrong[::4] = 1 - wrong[::4]
+    store.add_arrays(TASK, teacher, ids, np.eye(2, dtype=np.float32)[wrong], cost_usd=[0.01] * 600)
+    queue, verdicts = desk(store)
+    for lane in (Lane.SAMPLE_DETECTION, Lane.SAMPLE_REST):
+        for item in queue.page(Filter(lane=lane)).items:
+            assert queue.claim(item.id, 1)
+            verdicts.judge(item.id, ANN, truth[item.event_id], seconds=4)
+    board = gather(queue)
+    assert board.verdicts == board.served == 100
+    assert board.median_s == 4
+    scores = url_scorer.score(events.table.column("text"))
+    detections, positive = url_scorer.detections(scores), events.labels == 1
+    assert board.honest.precision.low <= positive[detections].mean() <= board.honest.precision.high
+    assert board.honest.missed.low <= positive[~detections].mean() <= board.honest.missed.high
+    recall = (detections & positive).sum() / positive.sum()
+    assert board.honest.recall.low <= recall <= board.honest.recall.high
+    assert 0 <= board.honest.ece < 0.2
+    (figures,) = board.teachers
+    assert figures.whole.low <= 0.75 <= figures.whole.high
+    assert board.costs == [("t 1", 600, pytest.approx(6.0))]
+    assert sum(n for of in board.by_day.values() for n in of.values()) == 100
+    assert sum(board.states.values()) == 600
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=60))
+def test_kappa_is_sound(pairs):
+    both = np.array(pairs, np.int64).reshape(-1, 2)
+    found = cohens_kappa(both[:, 0], both[:, 1], 4)
+    assert found.n == len(pairs)
+    if found.kappa.value == found.kappa.value:
+        assert -1 <= found.kappa.low <= found.kappa.value <= found.kappa.high <= 1
+
+
+def test_kappa_of_the_textbook():
+    """Cohen (1960): two clinicians, 100 patients; kappa of this table is 0.130 by hand."""
+    a = np.repeat([0, 0, 1, 1], [44, 23, 18, 15])
+    b = np.repeat([0, 1, 0, 1], [44, 23, 18, 15])
+    observed, chance = 0.59, 0.67 * 0.62 + 0.33 * 0.38
+    found = cohens_kappa(a, b, 2)
+    assert found.kappa.value == pytest.approx((observed - chance) / (1 - chance))
+    assert cohens_kappa(a, a, 2).kappa.value == pytest.approx(1)
+
+
+# --- other tools ----------------------------------------------------------------------------------
+
+
+def test_label_studio_and_argilla_there_and_back(store, url_scorer, tmp_path):
+    filled(store, url_scorer, n=60)
+    queue, _ = desk(store)
+    assert export_queue(queue, Tool.LABEL_STUDIO, tmp_path / "s.json", 10) == 10
+    assert '<Choice value="phishing"/>' in (tmp_path / "s.xml").read_text()
+    tasks = json.loads((tmp_path / "s.json").read_text())
+    choice = {"from_name": "label", "to_name": "text", "type": "choices"}
+    for k, task in enumerate(tasks):
+        value = {"choices": ["phishing" if k % 2 else "benign"]}
+        task["annotations"] = [
+            {
+                "completed_by": {"id": 4, "email": "ann@example.org"},
+                "created_at": "2026-03-01T10:00:00.000000Z",
+                "was_cancelled": k == 0,
+                "result": [{**choice, "value": value}],
+            }
+        ]
+    tasks[1]["annotations"][0]["result"][0]["value"] = {"choices": ["nonsense"]}
+    tasks += [{"data": 5}, "x", {"data": {"event_id": "ff" * 16, "text": "unknown"}}]
+    tasks[-1]["annotations"] = tasks[2]["annotations"]
+    (tmp_path / "back.json").write_text(json.dumps(tasks))
+    with Quarantine() as quarantine:
+        assert import_answers(queue, Tool.LABEL_STUDIO, tmp_path / "back.json", quarantine) == 8
+    assert quarantine.count == 3
+    assert Counter(s[0] for said in annotations(store).values() for s in said) == {
+        "label-studio:ann@example.org": 8
+    }
+    assert sum(n for (s, _), n in queue.counts().items() if s == State.DONE) == 8
+
+    export_queue(queue, Tool.ARGILLA, tmp_path / "a.json", 5)
+    records = json.loads((tmp_path / "a.json").read_text())
+    for record in records:
+        record["responses"] = {"label": [{"value": "benign", "user_id": "u1"}]}
+    lines = "\n".join(json.dumps(r) for r in records)
+    (tmp_path / "a.jsonl").write_text(lines)
+    with Quarantine() as quarantine:
+        assert import_answers(queue, Tool.ARGILLA, tmp_path / "a.jsonl", quarantine) == 5
+    with Quarantine() as quarantine:
+        assert import_answers(queue, Tool.ARGILLA, tmp_path / "a.jsonl", quarantine) == 0
+    (tmp_path / "positive.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="not JSON"):
+        import_answers(queue, Tool.ARGILLA, tmp_path / "positive.json", Quarantine())
+
+
+def test_class_names_cannot_break_the_interface():
+    from buckler.tasks import Task
+
+    hostile = Task("t", {'a"/><script>': "", "b": ""})
+    assert "<script>" not in labeling_interface(hostile)
+
+
+# --- accounts -------------------------------------------------------------------------------------
+
+
+def test_accounts_passwords_and_roles(store):
+    accounts = Accounts(store)
+    amy = accounts.add("amy", Role.ANALYST, "correct horse battery")
+    assert accounts.check("amy", "correct horse battery") == amy
+    assert accounts.check("amy", "wrong horse battery") is None
+    assert accounts.check("ann", "") is None  # has none
+    assert accounts.check("nobody", "correct horse battery") is None
+    for name, password, why in (
+        ("amy", "correct horse battery", "already"),
+        ("b", "short", "12 to 200"),
+        ("b", "aaaaaaaaaaaaaaaa", "too easy"),
+        ("barbara-long-name", "barbara-long-name", "too easy"),
+        ("<script>", "correct horse battery", "letters, digits"),
+        ("", "correct horse battery", "letters, digits"),
+    ):
+        with pytest.raises(SettingsError, match=why):
+            accounts.add(name, Role.ANALYST, password)
+    sso = accounts.add("eve@example.org", Role.LEAD, None)
+    assert accounts.check("eve@example.org", "") is None
+    assert not sso.has_password
+    accounts.set_active(amy.id, False)
+    assert accounts.check("amy", "correct horse battery") is None
+    assert accounts.get(amy.id) is None
+    with store.reading() as connection:
+        stored = connection.execute(text("SELECT password FROM review_users")).scalars().all()
+    assert any(str(password).startswith("$argon2id$") for password in stored)
+    assert Role.ADMIN.covers(Role.LEAD)
+    assert not Role.ANALYST.covers(Role.LEAD)
+
+
+def test_sessions_end(store):
+    accounts = Accounts(store)
+    ann = accounts.add("amy", Role.ANALYST, "correct horse battery")
+    now = [10_000.0]
+    sessions = Sessions(store, accounts, idle_s=100, clock=lambda: now[0])
+    token = sessions.begin(ann)
+    assert sessions.find(token).user == ann
+    assert sessions.find(token[:-1]) is None
+    assert sessions.find("") is None
+    assert sessions.find(token).vouches(sessions.find(token).csrf)
+    assert not sessions.find(token).vouches("")
+    now[0] += 90
+    assert sessions.find(token) is not None
+    now[0] += 90  # was used in between
+    assert sessions.find(token) is not None
+    now[0] += 101
+    assert sessions.find(token) is None
+    whole = Sessions(store, accounts, idle_s=10 * LONGEST_S, clock=lambda: now[0])
+    token = whole.begin(ann)
+    now[0] += LONGEST_S + 1
+    assert whole.find(token) is None
+    token = whole.begin(ann)
+    accounts.set_password(ann, "another horse battery")
+    assert whole.find(token) is None
+    token = whole.begin(ann)
+    whole.end(token)
+    assert whole.find(token) is None
+    with store.reading() as connection:  # what a browser holds is nowhere
+        assert (
+            token.encode()
+            not in str(connection.execute(text("SELECT * FROM review_sessions")).all()).encode()
+        )
+
+
+def test_the_audit_log_cannot_be_changed(store):
+    Accounts(store)
+    write_audit(store, "ann", "signed in", "x" * 2000, "127.0.0.1")
+    (entry,) = read_audit(store)
+    assert (entry.who, entry.action, len(entry.detail)) == ("ann", "signed in", 500)
+    for statement in ("UPDATE review_audit SET who = 'bob'", "DELETE FROM review_audit"):
+        with pytest.raises(OutputError, match="never changed"), store.writing() as connection:
+            connection.execute(text(statement))
+    assert len(read_audit(store)) == 1
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
+def test_from_the_command_line(url_bundle, tmp_path):
+    import pyarrow.parquet as pq
+
+    from tests.support.made_up import made_up_table
+
+    pq.write_table(made_up_table(300, np.random.default_rng(3)), tmp_path / "e.parquet")
+    where = ["-s", tmp_path / "l.db"]
+    done = buckler("review", "add", tmp_path / "e.parquet", "-b", url_bundle, *where)
+    assert done.returncode == 0, done.stderr
+    assert "to be shown" in done.stdout
+    made = buckler(
+        "review", "user", "add", "ann", "--role", "lead", *where, "--password-file", "-",
+        stdin="correct horse battery\n",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert "ann" in buckler("review", "user", "list", *where).stdout
+    assert buckler("review", "user", "change", "ann", "--close", *where).returncode == 0
+    assert "closed" in buckler("review", "user", "list", *where).stdout
+    refused(buckler("review", "user", "change", "bob", "--close", *where), "no account named bob")
+    refused(buckler("review", "user", "add", "x", "--role", "king", *where), "is no role")
+    refused(buckler("review", "user", "add", "x", *where), "--password-file")
+    refused(buckler("review", "serve", "-s", tmp_path / "none.db"), "no label store")
+    anywhere = ["review", "serve", *where, "--host", "0.0.0.0"]  # noqa: S104
+    refused(buckler(*anywhere), "TLS", "behind_proxy")
+    (tmp_path / "r.toml").write_text('behind_proxy = ["*"]\npublic_hosts = ["review.example"]\n')
+    refused(buckler(*anywhere, "--settings", tmp_path / "r.toml"), "would let any in")
+    (tmp_path / "r.toml").write_text('behind_proxy = ["10.0.0.1"]\n')
+    refused(buckler(*anywhere, "--settings", tmp_path / "r.toml"), "public_hosts")
+    export = ["review", "export", tmp_path / "x.json", "-t", "url-threat", *where]
+    assert "100 events" in buckler(*export, "--as", "argilla", "--limit", 100).stdout
+    refused(buckler(*export, "--as", "paper"), "is no tool")
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=400), st.integers(0, 500))
+def test_shown_text_is_never_markup_and_never_hidden(text, limit):
+    shown = str(visible(text, limit)).replace('<span class="code">', "").replace("</span>", "")
+    assert not set(shown) & set("<>\"'")
+    assert all(
+        unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp") or c in "\n\t" for c in shown
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.binary(max_size=300),
+    st.lists(st.tuples(st.integers(-3, 310), st.integers(0, 12), st.floats(-5, 5)), max_size=12),
+)
+def test_spans_part_the_form_and_lose_nothing(form, found):
+    given_ = [Contribution("", start, start + n, weight) for start, n, weight in found]
+    pieces = spans(form, given_)
+    assert all(-4 <= piece.level <= 4 for piece in pieces)
+    plain = spans(form, [])
+    # A cut inside a broken character, or a line break, shows both halves.
+    if all(b < 0x80 for b in form) and b"\r\n" not in form:
+        joined = "".join(str(piece.text) for piece in pieces)
+        assert joined == "".join(str(piece.text) for piece in plain)
+
+
+def test_judged_events_like_this_one(store, url_scorer):
+    filled(store, url_scorer)
+    queue, verdicts = desk(store)
+    judged = JudgedEvents(queue)
+    assert judged.like(b"anything", 0) == []
+    for _ in range(60):
+        verdicts.judge(queue.claim_next(1), ANN, 1)
+    done = queue.page(Filter(state=State.DONE)).items
+    raw = store.texts([done[0].event_id])[done[0].event_id]
+    form = TASK.text_normalizer.normalize(raw, TASK.max_bytes)
+    found = judged.like(form, 0)
+    assert found[0].item_id == done[0].id
+    assert found[0].likeness == pytest.approx(1, abs=1e-4)
+    assert [s.likeness for s in found] == sorted((s.likeness for s in found), reverse=True)
+    assert done[0].id not in {s.item_id for s in judged.like(form, done[0].id)}
+    verdicts.undo(ANN)
+    assert len(judged._labels()) == 59

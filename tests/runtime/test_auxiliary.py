@@ -1,0 +1,227 @@
+"""Further questions beside the task's own: from a column of the data to a column of verdicts."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buckler.bundle.reader import HEADS, VECTORS, read_bundle
+from buckler.bundle.writer import write_bundle
+from buckler.cli.main import _run
+from buckler.errors import BundleError, InputError, SettingsError
+from buckler.pipeline.recipe import HeadSection
+from buckler.pipeline.recipe_file import read_recipe
+from buckler.pipeline.run import run_recipe
+from buckler.runtime import load
+from buckler.serving.fields import Fields
+from buckler.serving.scan import ScanSettings, scan
+from buckler.tasks import Task, get_task
+from buckler.training.cascade import build_cascade
+from buckler.training.fit import fit_student
+from buckler.training.packaging import write_fitted
+from tests.support.bundles import entries, rebuilt, with_manifest
+from tests.support.made_up import made_up_events, made_up_table
+
+HEADS_OF_RECIPE = """
+[[head]]
+name = "brand"
+on = "detections"
+separator = ","
+cut_at = "."
+folds_by = "text"
+[[head]]
+name = "scheme"
+on = "all"
+student = { table_bits = 8 }
+"""
+
+
+def written(folder, heads, drop=()):
+    """A recipe over made-up URLs, whose word of bait is the brand, often with a second one."""
+    table = made_up_table(1500, np.random.default_rng(0))
+    urls = table["url"].to_pylist()
+    bait = [u.split("//")[1].split("-")[0] if "php" in u else "" for u in urls]
+    columns = {
+        "brand": [f"{b}.{i % 7},rare{i}" if b else None for i, b in enumerate(bait)],
+        "scheme": [u.split(":")[0] for u in urls],
+    }
+    for name, values in columns.items():
+        if name not in drop:
+            table = table.append_column(name, pa.array(values))
+    pq.write_table(table, folder / "urls.parquet")
+    recipe = folder / "buckler.toml"
+    recipe.write_text(
+        'task = "url-threat"\n[data]\ntrain = ["urls.parquet"]\n[student]\ntable_bits = 12\n'
+        f"folds = 3\n[evaluation]\nresamples = 50\n{heads}"
+    )
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("heads")
+    return run_recipe(read_recipe(written(folder, HEADS_OF_RECIPE)))
+
+
+def test_heads_are_learned_measured_and_answer(run):
+    scorer = load(run.bundle)
+    assert scorer.heads["brand"].scorer.classes == (
+        "account", "login", "secure", "update", "verify", "wallet",
+    )  # fmt: skip
+    positive = scorer.score_one("https://wallet-music12.example/login.php?u=12")
+    assert positive.detected
+    assert positive.heads["brand"].label == "wallet"
+    assert positive.heads["scheme"].label == "https"
+    good = scorer.score_one("http://www.music-stone12.example/river/12")
+    assert not good.detected
+    assert list(good.heads) == ["scheme"]
+    brand, scheme = run.heads
+    # Rare second answers are not learned, and cost nothing where the first is right.
+    assert brand["figures"]["right"][0] > 0.95
+    assert brand["not_learned"] == 0
+    assert brand["figures"]["always the commonest"][0] < 0.5
+    assert scheme["test_rows"] > brand["test_rows"]
+    report = json.loads(run.report.json.read_bytes())
+    assert [row["head"] for row in report["heads"] if row["classes"]] == [
+        "brand (detections)",
+        "scheme (all)",
+    ]
+
+
+def test_a_scan_has_a_column_for_each_head_and_asks_it_where_it_should(run, tmp_path):
+    urls = made_up_table(300, np.random.default_rng(1))
+    pq.write_table(urls, tmp_path / "new.parquet")
+    scorer = load(run.bundle)
+    for threads in (1, 2):
+        target = tmp_path / f"out{threads}.parquet"
+        scan(
+            scorer,
+            [tmp_path / "new.parquet"],
+            target,
+            ScanSettings(Fields(("url",)), threads=threads),
+        )
+        out = pq.read_table(target)
+        for row in out.to_pylist():
+            verdict = scorer.score_one(row["text"])
+            assert (row["brand"] is not None) == row["detected"]
+            said = verdict.heads.get("brand")
+            assert row["brand"] == (said.label if said else None)
+            assert row["brand_probability"] == (said.probability if said else None)
+            assert row["scheme"] == verdict.heads["scheme"].label
+    assert 0 < out["brand"].null_count < 300
+
+
+def test_a_scan_without_an_detection_has_an_empty_column(run, tmp_path):
+    (tmp_path / "urls.txt").write_text("http://www.music-stone12.example/river/12\n" * 3)
+    target = tmp_path / "out.jsonl"
+    scan(load(run.bundle), [tmp_path / "urls.txt"], target, ScanSettings(Fields(("url",))))
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [row["brand"] for row in rows] == [None] * 3
+
+
+def test_the_commands_show_heads(run, capsys):
+    assert _run(["bundle", "show", str(run.bundle)]) == 0
+    assert "brand (on detections), scheme (on all)" in capsys.readouterr().out
+    url = "https://wallet-music12.example/login.php?u=12"
+    assert _run(["score", url, "-b", str(run.bundle)]) == 0
+    assert "brand: wallet" in capsys.readouterr().out
+    assert _run(["score", url, "-b", str(run.bundle), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["heads"]["brand"]["label"] == "wallet"
+
+
+def test_a_cascade_asks_the_heads_of_its_last_stage(run, tmp_path, url_bundle):
+    path = tmp_path / "all.buckler"
+    validation = made_up_events(1000, np.random.default_rng(2))
+    build_cascade([url_bundle, run.bundle], validation, get_task("url-threat"), path, budgets=[0.2])
+    verdict = load(path).score_one("https://wallet-music12.example/login.php?u=12")
+    assert verdict.heads["brand"].label == "wallet"
+
+
+def test_a_bundle_without_heads_is_of_the_older_version(url_bundle, run):
+    assert json.loads(read_bundle(url_bundle).raw_manifest)["format_version"] == 2
+    assert json.loads(read_bundle(run.bundle).raw_manifest)["format_version"] == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: m.update(heads=[]), "not those that the manifest lists"),
+        (lambda m: m["heads"][0].update(name="score"), "is no head"),
+        (lambda m: m["heads"][0].update(name="p_x"), "is no head"),
+        (lambda m: m["heads"][0].update(on="never"), "is no head"),
+        (lambda m: m["heads"][1].update(name="brand"), "a name of its own|each of its own"),
+        (lambda m: m.update(heads=["brand", "scheme"]), "must be objects"),
+        (lambda m: m.update(heads=m["heads"] * 9), "at most 8"),
+    ],
+)
+def test_heads_that_do_not_fit_are_refused(run, tmp_path, change, words):
+    path = tmp_path / "x.buckler"
+    path.write_bytes(with_manifest(run.bundle, change))
+    with pytest.raises(BundleError, match=words):
+        load(path)
+
+
+def test_heads_have_no_heads_and_no_stages(run, tmp_path):
+    outer = read_bundle(run.bundle)
+    files = {**outer.weights, VECTORS: outer.entries[VECTORS]}
+    nested = {HEADS[0]: run.bundle.read_bytes(), HEADS[1]: outer.heads[HEADS[1]]}
+    write_bundle(tmp_path / "x.buckler", outer.manifest, {**files, **nested})
+    with pytest.raises(BundleError, match=r"head-1\.buckler: a head has no heads"):
+        load(tmp_path / "x.buckler")
+    damaged = {HEADS[0]: b"PK", HEADS[1]: outer.heads[HEADS[1]]}
+    write_bundle(tmp_path / "y.buckler", outer.manifest, {**files, **damaged})
+    with pytest.raises(BundleError, match=r"head-1\.buckler: not a sound bundle"):
+        load(tmp_path / "y.buckler")
+    task = Task("other", {"benign": "", "phishing": ""}, normalizer="text-v1")
+    events = made_up_events(200, np.random.default_rng(0), task)
+    write_fitted(tmp_path / "o", fit_student(events, task, "ngram", {"table_bits": 6}), task)
+    other = {HEADS[0]: (tmp_path / "o").read_bytes(), HEADS[1]: outer.heads[HEADS[1]]}
+    write_bundle(tmp_path / "o.buckler", outer.manifest, {**files, **other})
+    with pytest.raises(BundleError, match="differs from the bundle in its normalizer"):
+        load(tmp_path / "o.buckler")
+    plain = replace(outer.manifest, heads=())
+    write_bundle(tmp_path / "z.buckler", plain, files)
+    assert load(tmp_path / "z.buckler").heads == {}
+    altered = entries(run.bundle)
+    altered[HEADS[0]] = altered[HEADS[0]][:-1] + b"\x01"
+    (tmp_path / "w.buckler").write_bytes(rebuilt(altered))
+    with pytest.raises(BundleError, match="altered or damaged"):
+        load(tmp_path / "w.buckler")
+
+
+def test_what_cannot_be_learned_is_said(tmp_path):
+    recipe = written(tmp_path, HEADS_OF_RECIPE, drop=("brand",))
+    with pytest.raises(InputError, match="no column named 'brand'"):
+        run_recipe(read_recipe(recipe))
+    recipe = written(tmp_path, '[[head]]\nname = "brand"\nmin_rows = 2000\n')
+    with pytest.raises(InputError, match="lower min_rows"):
+        run_recipe(read_recipe(recipe))
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [
+        '[[head]]\nname = "label"\n',
+        '[[head]]\nname = "Two words"\n',
+        '[[head]]\nname = "a"\n[[head]]\nname = "a"\n',
+        "".join(f'[[head]]\nname = "h{i}"\n' for i in range(9)),
+    ],
+)
+def test_names_that_verdicts_could_not_hold_are_refused(tmp_path, heads):
+    with pytest.raises(SettingsError, match="head"):
+        read_recipe(written(tmp_path, heads))
+
+
+@given(st.lists(st.text(st.characters(exclude_characters=",."), max_size=8)), st.data())
+def test_answers_in_a_cell(parts, data):
+    section = HeadSection(name="x", separator=",", cut_at=".")
+    tails = data.draw(st.lists(st.text(max_size=4), min_size=len(parts), max_size=len(parts)))
+    cell = ",".join(f"{p}.{t.replace(',', '')}" for p, t in zip(parts, tails, strict=True))
+    assert section.values_in(cell) == tuple(dict.fromkeys(p.strip() for p in parts if p.strip()))
+    assert section.values_in(None) == ()
+    assert HeadSection(name="x").values_in(cell) == ((cell.strip(),) if cell.strip() else ())

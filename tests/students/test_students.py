@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+from buckler.errors import SettingsError
+from buckler.normalize import NormalizedTexts
+from buckler.students import Examples, get_student
+from tests.support.made_up import made_up_events
+
+
+def examples(n=2000, seed=0, classes=2):
+    events = made_up_events(n, np.random.default_rng(seed))
+    labels = events.labels
+    if classes > 2:  # the first letter of the normalized host, folded into classes
+        labels = np.array([events.texts[i][0] % classes for i in range(n)], np.int32)
+    return Examples.from_labels(events.texts, labels, classes), labels
+
+
+def accuracy(student, data, labels):
+    logits = student.predict_logits(data.texts)
+    predicted = logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(axis=1)
+    return float((predicted == labels).mean())
+
+
+@pytest.mark.parametrize(
+    ("classes", "settings"),
+    [
+        (2, {}),
+        (2, {"hidden": 16, "learning_rate": 0.1}),
+        (5, {}),
+        (29, {"hidden": 32, "learning_rate": 0.1}),
+        (2, {"dropout": 0.3, "l2": 1e-4, "class_weights": "balanced"}),
+        (2, {"min_order": 3, "max_order": 8}),
+        (2, {"threads": 2}),
+    ],
+)
+def test_it_learns_what_it_has_not_seen(classes, settings):
+    training, _ = examples(classes=classes)
+    validation, labels = examples(600, seed=9, classes=classes)
+    student = get_student("ngram", {"table_bits": 12, **settings}).fit(training, validation)
+    assert accuracy(student, validation, labels) > 0.97
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_training_is_reproducible_to_the_bit(threads):
+    training, _ = examples(800)
+    settings = {"table_bits": 10, "dropout": 0.1, "epochs": 3, "threads": threads}
+    tables = [
+        get_student("ngram", {**settings, "seed": 3}).fit(training).export().tensors["table"]
+        for _ in range(2)
+    ]
+    assert np.array_equal(tables[0], tables[1])
+    other = get_student("ngram", {**settings, "seed": 4})
+    assert not np.array_equal(tables[0], other.fit(training).export().tensors["table"])
+
+
+def test_soft_targets_are_learned_as_probabilities():
+    texts = NormalizedTexts.from_bytes([b"same text"] * 400)
+    soft = np.tile(np.array([[0.8, 0.2]], np.float32), (400, 1))
+    student = get_student("ngram", {"table_bits": 8, "epochs": 60, "learning_rate": 0.05})
+    student.fit(Examples(texts, soft, np.ones(400, np.float32)))
+    p = 1 / (1 + np.exp(-student.predict_logits(texts.take(np.array([0])))[0, 0]))
+    assert abs(p - 0.2) < 0.05
+
+
+def test_weights_decide_between_contradictions():
+    texts = NormalizedTexts.from_bytes([b"same text"] * 200)
+    labels = np.array([0, 1] * 100, np.int32)
+    data = Examples.from_labels(texts, labels, 2)
+    for favored in (0, 1):
+        weights = np.where(labels == favored, 1.0, 0.05).astype(np.float32)
+        student = get_student("ngram", {"table_bits": 8, "epochs": 10})
+        student.fit(Examples(texts, data.targets, weights))
+        assert (student.predict_logits(texts)[0, 0] > 0) == bool(favored)
+
+
+def test_it_stops_when_validation_no_longer_improves():
+    training, labels = examples(400)
+    rng = np.random.default_rng(0)
+    noise = Examples.from_labels(training.texts, rng.permutation(labels), 2)
+    seen = []
+    student = get_student("ngram", {"table_bits": 12, "epochs": 50, "patience": 2})
+    student.fit(noise, training, lambda epoch, loss, held_out: seen.append(held_out))
+    assert len(seen) < 50
+    assert student.best_epoch_ == int(np.argmin(seen)) + 1
+
+
+def test_int8_hardly_moves_the_logits():
+    training, _ = examples()
+    student = get_student("ngram", {"table_bits": 12, "epochs": 4}).fit(training)
+    z = student.predict_logits(training.texts)[:, 0]
+    assert student.table_.dtype == np.int8
+    assert np.abs(z).max() > 1
+    before = z.copy()
+    student.rescale(0.5, 1.0)
+    after = student.predict_logits(training.texts)[:, 0]
+    assert np.allclose(after, 0.5 * before + 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"table_bits": 0},
+        {"table_bits": 30},
+        {"max_order": 9},
+        {"hidden": 7},
+        {"learning_rate": -1.0},
+        {"dropout": 1.0},
+        {"epochs": 0},
+        {"threads": 0},
+        {"class_weights": "some"},
+        {"unknown": 1},
+    ],
+)
+def test_settings_out_of_range_are_named(settings):
+    training, _ = examples(20)
+    with pytest.raises(SettingsError):
+        get_student("ngram", {"table_bits": 8, **settings}).fit(training, training)
+
+
+def test_unknown_families_and_ragged_examples_are_refused():
+    with pytest.raises(SettingsError, match="known are bytecnn, minibert, ngram, trees"):
+        get_student("oracle", {})
+    texts = NormalizedTexts.from_bytes([b"a", b"b"])
+    with pytest.raises(SettingsError, match="same number of rows"):
+        Examples(texts, np.zeros((1, 2), np.float32), np.zeros(2, np.float32))

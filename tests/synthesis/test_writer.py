@@ -1,0 +1,176 @@
+"""A language model that writes synthetic examples: a real server, kills, budgets, and a real small model."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from buckler.labels import LabelStore
+from buckler.labels.ledger import Ledger
+from buckler.synthesis import writer as writer_module
+from buckler.synthesis.filters import GateSettings, pass_gates
+from buckler.synthesis.generate import Synthesis, orders, synthesize
+from buckler.synthesis.plan import read_plan
+from buckler.synthesis.safeguards import unsafe_part
+from buckler.synthesis.writer import TEXTS_A_CALL, Writer
+from buckler.tasks import get_task
+from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
+from buckler.teachers.llm.gguf import GgufSettings, GgufTeacher
+from buckler.teachers.llm.limits import Budget
+from tests.support.chat_server import chat_server
+from tests.support.cli import buckler
+from tests.support.made_up import made_up_events
+
+pytest.importorskip("openai", reason="the extra 'llm' is not installed")
+URL = get_task("url-threat")
+
+
+def model(at, **settings):
+    chosen = {"model": "m", "base_url": f"{at}/v1", "concurrency": 4, **settings}
+    return ChatTeacher(URL, ChatSettings(**chosen))
+
+
+def real():
+    return made_up_events(300, np.random.default_rng(0))
+
+
+def n_orders(asked):
+    return sum(n for text, n in asked.items() if text.startswith("order "))
+
+
+@pytest.fixture
+def server(tmp_path):
+    with chat_server(tmp_path) as running:
+        yield running
+
+
+def test_it_writes_to_order_once_and_what_it_writes_is_made_harmless(tmp_path, server):
+    plan = read_plan(URL)
+    wanted = Synthesis(100)
+    with LabelStore(tmp_path / "labels.db") as store:
+        writer = Writer(model(server.url), plan, real(), store)
+        calls, estimate = writer.estimate(orders(plan, wanted.n_drafts))
+        assert calls == sum(-(-n // TEXTS_A_CALL) for _, n in orders(plan, wanted.n_drafts))
+        assert estimate.output_tokens > 0
+        passed = synthesize(plan, writer, wanted)
+        assert writer.account.calls == calls == n_orders(server.asked())
+        again = Writer(model(server.url), plan, real(), store)
+        assert synthesize(plan, again, wanted).synthetic_examples == passed.synthetic_examples
+        assert again.account is None, "nothing was left to ask"
+        assert n_orders(server.asked()) == calls
+        spent = Ledger(store, URL, writer.annotator).spent()
+        assert spent.input_tokens > 0
+        assert spent.annotations == calls * TEXTS_A_CALL
+    assert len(passed.synthetic_examples) > 50
+    for one in passed.synthetic_examples:
+        assert "real-bank.com" not in one.text
+        assert unsafe_part(one.text) is None
+        assert one.made_from, "the seeds that it was shown are known"
+    stored = (tmp_path / "labels.db").read_bytes()
+    assert b"real-bank" not in stored, "drafts are stored encoded"
+
+
+def test_an_order_says_what_is_wanted_and_fences_the_seeds(tmp_path, server):
+    plan = read_plan(URL).matching({"lure": {"wallet"}, "hosting": {"free"}})
+    with LabelStore(tmp_path / "labels.db") as store:
+        list(Writer(model(server.url), plan, real(), store).drafts(orders(plan, 5)))
+    (order,) = [t for t in server.asked() if t.startswith("order ")][:1]
+    assert "Class: phishing" in order
+    assert "wallet" in order
+
+
+def test_a_budget_ends_the_writing_and_it_goes_on_later(tmp_path, server):
+    plan = read_plan(URL)
+    wanted = orders(plan, 400)
+    with LabelStore(tmp_path / "labels.db") as store:
+        few = Writer(model(server.url), plan, real(), store, budget=Budget(tokens=8000))
+        first = list(few.drafts(wanted))
+        assert few.account.stopped == "the budget is spent"
+        assert few.account.spent.tokens <= 8000
+        rest = Writer(model(server.url), plan, real(), store)
+        every = list(rest.drafts(wanted))
+        assert len(every) > len(first) > 0
+        assert [d.text for d in first] == [d.text for d in every if d in first]
+        assert n_orders(server.asked()) == few.account.calls + rest.account.calls
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.synthesis.test_writer import *
+with LabelStore(Path(sys.argv[2])) as store:
+    plan = read_plan(URL)
+    list(Writer(model(sys.argv[1]), plan, real(), store).drafts(orders(plan, 1500)))
+"""
+
+
+def test_kills_lose_no_text_that_was_paid_for(tmp_path):
+    rng = np.random.default_rng(3)
+    plan = read_plan(URL)
+    n, kills = sum(-(-k // TEXTS_A_CALL) for _, k in orders(plan, 1500)), 6
+    with chat_server(tmp_path, delay=0.05) as server:
+        command = [sys.executable, "-c", KILLED, server.url, str(tmp_path / "a.db")]
+        environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+        for _ in range(kills):
+            before = n_orders(server.asked())
+            child = subprocess.Popen(command, env=environment)
+            while n_orders(server.asked()) == before and child.poll() is None:
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0.02, 0.4))
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+        assert subprocess.run(command, env=environment, check=False).returncode == 0
+        asked = n_orders(server.asked())
+    with LabelStore(tmp_path / "a.db") as store:
+        annotator = Writer(model("http://127.0.0.1:1"), plan, real(), store).annotator
+        assert len(Ledger(store, URL, annotator).drafts()) == n
+    assert n <= asked <= n + kills * 4
+
+
+def test_from_the_command_line_with_a_dry_run_first(tmp_path, server):
+    import pyarrow.parquet as pq
+
+    from tests.support.made_up import made_up_table
+
+    pq.write_table(made_up_table(400, np.random.default_rng(0)), tmp_path / "real.parquet")
+    (tmp_path / "chat.toml").write_text(f'model = "m"\nbase_url = "{server.url}/v1"\n')
+    common = ["synth", tmp_path / "real.parquet", "-t", "url-threat", "-n", "60", "--by", "chat"]
+    common += ["--settings", tmp_path / "chat.toml", "-s", tmp_path / "labels.db"]
+    common += ["-o", tmp_path / "s.parquet", "--judge", "none"]
+    dry = buckler(*common, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "nothing was asked" in dry.stdout
+    assert not server.asked()
+    done = buckler(*common)
+    assert done.returncode == 0, done.stderr
+    assert "tokens" in done.stdout
+    assert "synthetic examples of" in done.stdout
+    shown = buckler("synthetic_examples", tmp_path / "s.parquet", "-t", "url-threat", "-n", "3")
+    assert shown.returncode == 0, shown.stderr
+    assert ".example" in shown.stdout
+    wrong = buckler(*common[:6], "--by", "nobody", "-o", tmp_path / "x.parquet")
+    assert wrong.returncode == 2
+    assert "unknown generator" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_a_real_small_model_writes_what_the_gates_let_through_or_count(tmp_path, monkeypatch):
+    """SmolLM2 writes poor synthetic examples; the form of its answers holds, and every draft is counted."""
+    pytest.importorskip("xllamacpp", reason="the extra 'gguf' is not installed")
+    monkeypatch.setattr(writer_module, "TEXTS_A_CALL", 1)  # it is slow, and long answers are slower
+    plan = read_plan(URL).matching({"lure": {"parcel"}, "hosting": {"own"}, "imitation": {"none"}})
+    with LabelStore(tmp_path / "labels.db") as store:
+        scribe = Writer(GgufTeacher(URL, GgufSettings()), plan, real(), store)
+        drafts = list(scribe.drafts(orders(plan, 1)))
+        assert scribe.account.calls == 1
+    passed = pass_gates(
+        drafts, plan, real(), writer=("smol", "1"), settings=GateSettings(), number=5
+    )
+    assert sum(passed.rejects.values()) + len(passed.synthetic_examples) == len(drafts) <= 1
+    json.dumps(passed.report)

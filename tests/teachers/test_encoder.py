@@ -1,0 +1,250 @@
+"""The encoder: a tiny transformer made here, and the real one on real labels."""
+
+import json
+import logging
+import os
+import signal
+import string
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buckler.dataset.dataset import collect_events
+from buckler.errors import InputError, SettingsError
+from buckler.labels import LabelStore
+from buckler.tasks import get_task
+from buckler.teachers import get_teacher
+from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
+from buckler.teachers.encoding.segmentation import Segmenter
+from buckler.teachers.encoding.tokens import bucketed, shuffled
+from buckler.teachers.run import label_events
+from tests.support.made_up import made_up_table
+
+TASK = get_task("url-threat")
+
+
+@st.composite
+def token_lists(draw):
+    lengths = draw(st.lists(st.integers(1, 40), min_size=1, max_size=60))
+    return [np.arange(1, n + 1) for n in lengths]
+
+
+@given(token_lists(), st.integers(8, 200))
+def test_batches_hold_every_text_once_within_their_budget(encoded, budget):
+    seen = []
+    for batch in bucketed(encoded, budget, max_rows=16):
+        n, longest = batch.ids.shape
+        assert n <= 16 and (n == 1 or n * longest <= budget)
+        for row, ids, mask in zip(batch.rows, batch.ids, batch.mask, strict=True):
+            assert (ids[mask == 1] == encoded[row]).all() and (ids[mask == 0] == 0).all()
+        seen += batch.rows.tolist()
+    assert sorted(seen) == list(range(len(encoded)))
+
+
+@given(token_lists(), st.integers(1, 20), st.integers(0, 5))
+def test_training_batches_hold_every_text_once_in_an_order_of_their_own(encoded, rows, seed):
+    batches = [*shuffled(encoded, rows, np.random.default_rng(seed))]
+    assert sorted(r for b in batches for r in b.rows.tolist()) == list(range(len(encoded)))
+    assert max(len(b.rows) for b in batches) <= rows
+
+
+def test_glued_names_are_cut_into_words(tmp_path):
+    words = [
+        "the",
+        "of",
+        "and",
+        "com",
+        "news",
+        "water",
+        "cheshire",
+        "herald",
+        "bank",
+        "sports",
+        "login",
+        "pay",
+        "pal",
+    ]
+    letters = string.ascii_lowercase
+    filler = [f"q{a}z{b}" for a in letters for b in letters] + [
+        f"j{a}x{b}" for a in letters for b in letters
+    ]
+    vocabulary = {word: rank for rank, word in enumerate(["[PAD]", "##s", *words, *filler])}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({"model": {"vocab": vocabulary}}), encoding="utf-8")
+    segmenter = Segmenter(path)
+    assert segmenter.spaced("CheshireHerald.com/sportsnews-1") == (
+        "cheshire herald . com / sports news - 1"
+    )
+    assert segmenter.spaced("paypal") == "pay pal"
+    assert segmenter.spaced("") == ""
+    long = "a" * 5000
+    assert segmenter.spaced(long) == long
+    path.write_text('{"model": {"vocab": {"a": 1}}}', encoding="utf-8")
+    with pytest.raises(InputError, match="too few"):
+        Segmenter(path)
+
+
+# --- with torch ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    """A transformer of a few thousand parameters in the format of the real one."""
+    pytest.importorskip("torch", reason="the extra 'torch' is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    texts = [made_up_table(500, np.random.default_rng(9)).column("url").to_pylist()]
+    tokenizer.train_from_iterator(
+        texts[0], trainers.WordPieceTrainer(vocab_size=300, special_tokens=special)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def made_up(path, n, seed):
+    pq.write_table(made_up_table(n, np.random.default_rng(seed)), path)
+    return path
+
+
+def settings(tmp_path, model, **changes):
+    train = made_up(tmp_path / "train.parquet", 600, 1)
+    values = {
+        "model": str(model),
+        "train": [train],
+        "work": tmp_path / "work",
+        "epochs": 3,
+        "learning_rate": 5e-3,
+        "max_tokens": 32,
+        "threads": 1,
+    }
+    return EncoderSettings(**values | changes)
+
+
+def test_it_learns_calibrates_and_labels(tmp_path, tiny_model):
+    notes = []
+    who = EncoderTeacher(settings(tmp_path, tiny_model), TASK, on_note=notes.append)
+    test = collect_events([made_up(tmp_path / "test.parquet", 400, 2)], TASK)
+    with LabelStore(tmp_path / "a.db") as store:
+        result = label_events(store, who, test, TASK)
+    assert result.new == result.events
+    right = (result.probabilities.argmax(axis=1) == result.labels).mean()
+    assert right > 0.8
+    assert notes[0].startswith("fine-tuning on") and "int8 weights" in notes[-1]
+    assert logging.getLogger().level == logging.WARNING  # the quantizer would have changed it
+    # Trained once: another of the same settings only loads.
+    notes.clear()
+    again = EncoderTeacher(settings(tmp_path, tiny_model), TASK, on_note=notes.append)
+    assert again.annotator == who.annotator
+    assert again.probabilities(test) == pytest.approx(who.probabilities(test))
+    assert not notes
+    # The exact network and the int8 one agree.
+    exact = EncoderTeacher(settings(tmp_path, tiny_model, precision="float32"), TASK)
+    assert exact.annotator != who.annotator
+    said = json.loads(next((tmp_path / "work").glob("*/done.json")).read_text())
+    assert abs(said["held_out_accuracy"]["int8"] - said["held_out_accuracy"]["float32"]) < 0.05
+    assert not list((tmp_path / "work").rglob("checkpoint*"))
+
+
+def test_order_and_company_of_rows_do_not_matter(tmp_path, tiny_model):
+    who = EncoderTeacher(
+        settings(tmp_path, tiny_model, precision="float32", epochs=1), TASK, on_note=str
+    )
+    test = collect_events([made_up(tmp_path / "test.parquet", 200, 2)], TASK)
+    p = who.probabilities(test)
+    order = np.random.default_rng(0).permutation(len(test))
+    assert who.probabilities(test.take(order)) == pytest.approx(p[order], abs=1e-5)
+    assert who.probabilities(test.take(order[:1])) == pytest.approx(p[order[:1]], abs=1e-5)
+
+
+TRAIN = """
+import sys
+from pathlib import Path
+from buckler.tasks import get_task
+from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
+s = EncoderSettings.model_validate_json(sys.argv[1])
+EncoderTeacher(s, get_task("url-threat"), on_note=lambda n: print(n, flush=True)).prepare()
+"""
+
+
+def test_a_killed_training_goes_on_behind_its_last_epoch(tmp_path, tiny_model):
+    chosen = settings(tmp_path, tiny_model, epochs=4, patience=0)
+    command = [sys.executable, "-c", TRAIN, chosen.model_dump_json()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    before = []
+    for line in process.stdout:
+        before.append(line.strip())
+        if line.startswith("epoch 2"):
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.wait()
+    after = subprocess.check_output(command, text=True).splitlines()
+    assert [line.split(":")[0] for line in after[1:-1]] == ["epoch 3", "epoch 4"]
+    whole = settings(tmp_path, tiny_model, epochs=4, patience=0, work=tmp_path / "other")
+    command[-1] = whole.model_dump_json()
+    uninterrupted = subprocess.check_output(command, text=True).splitlines()
+    assert uninterrupted[3:5] == after[1:3]  # to the last digit that is shown
+
+
+def test_what_cannot_be_trained_on_is_said(tmp_path, tiny_model):
+    pq.write_table(pa.table({"url": ["a.example"] * 3}), tmp_path / "u.parquet")
+    with pytest.raises(SettingsError, match="needs at least 4"):
+        EncoderTeacher(settings(tmp_path, tiny_model, train=[tmp_path / "u.parquet"]), TASK)
+    with pytest.raises(SettingsError, match="is missing"):
+        EncoderTeacher(settings(tmp_path, tmp_path), TASK)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{}")
+    (broken / "tokenizer.json").write_text("{}")
+    with pytest.raises(InputError, match=r"tokenizer\.json: cannot be read"):
+        EncoderTeacher(settings(tmp_path, broken), TASK)
+    (broken / "tokenizer.json").write_bytes((tiny_model / "tokenizer.json").read_bytes())
+    (broken / "pytorch_model.bin").write_bytes(b"a pickle would run code")
+    with pytest.raises(InputError, match="no encoder that can be loaded"):
+        EncoderTeacher(settings(tmp_path, broken), TASK, on_note=str).prepare()
+
+
+@pytest.mark.slow
+def test_the_packaged_encoder_learns_from_real_labels(tmp_path, real_data):
+    pytest.importorskip("torch", reason="the extra 'torch' is not installed")
+    labeled = pq.read_table(
+        real_data / "url/threat-train.parquet", columns=["url", "label", "group"]
+    )
+    rows = np.random.default_rng(1).permutation(len(labeled))[:600]
+    pq.write_table(labeled.take(rows), tmp_path / "few.parquet")
+    (tmp_path / "encoder.toml").write_text(
+        'train = ["few.parquet"]\nepochs = 2\nmax_tokens = 48\nlearning_rate = 2e-4\n'
+    )
+    try:
+        who = get_teacher("encoder", tmp_path / "encoder.toml", TASK)
+    except SettingsError as error:
+        pytest.skip(str(error))
+    test = collect_events([real_data / "url/threat-test.parquet"], TASK)
+    test = test.take(np.arange(0, len(test), 20))
+    p = who.probabilities(test)
+    assert ((p[:, 1] > 0.5) == (test.labels == 1)).mean() > 0.7
+    assert (tmp_path / "encoder").is_dir()

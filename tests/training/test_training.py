@@ -1,0 +1,343 @@
+"""Distillation, rounds, selection, and learning in spite of wrong labels."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buckler.dataset.dataset import Events
+from buckler.dataset.splits import apart_from
+from buckler.errors import InputError
+from buckler.normalize import NormalizedTexts
+from buckler.readers.features import hashed_vectors
+from buckler.tasks import get_task
+from buckler.training.cross_validation import Extra, cross_fit
+from buckler.training.distillation import (
+    Distillation,
+    calibrate_teacher,
+    calibrated_teacher,
+    distil,
+    pooled,
+    softened,
+)
+from buckler.training.fit import fit_student
+from buckler.training.noise import Noise, handle_noise
+from buckler.training.selection import Choose, choose_events, disagreement
+from buckler.training.self_training import RoundSettings, confident_rows, run_rounds
+from tests.support.cli import buckler
+from tests.support.made_up import made_up_events, made_up_table
+
+TASK = get_task("url-threat")
+SMALL = {"table_bits": 12}
+
+
+@st.composite
+def distributions(draw, min_rows=1, classes=None):
+    k = classes or draw(st.integers(2, 6))
+    n = draw(st.integers(min_rows, 20))
+    seed = draw(st.integers(0, 1000))
+    return np.random.default_rng(seed).dirichlet(np.full(k, 0.7), n)
+
+
+def relabeled(events: Events, labels) -> Events:
+    names = np.array([*TASK.class_names, None], object)
+    index = events.table.schema.get_field_index("label")
+    table = events.table.set_column(index, "label", pa.array(names[labels], pa.string()))
+    return Events(table, events.texts, np.asarray(labels, np.int32))
+
+
+def accuracy(student, test):
+    return ((student.predict_logits(test.texts)[:, 0] > 0) == (test.labels == 1)).mean()
+
+
+def detection(fitted, test):
+    """Share of the bad above the threshold for one false positive in a hundred."""
+    threshold = {t.target_fpr: t.value for t in fitted.thresholds}[0.01]
+    p = 1 / (1 + np.exp(-fitted.student.predict_logits(test.texts)[:, 0]))
+    return (p[test.labels == 1] >= threshold).mean()
+
+
+# --- targets ---------------------------------------------------------------------------------
+
+
+@given(distributions(), st.floats(0.1, 10))
+def test_a_temperature_moves_probabilities_and_keeps_their_order(p, temperature):
+    soft = softened(p, temperature)
+    assert soft.sum(axis=1) == pytest.approx(np.ones(len(p)))
+    clear = np.sort(p, axis=1)[:, -1] - np.sort(p, axis=1)[:, -2] > 1e-3
+    assert (soft.argmax(axis=1) == p.argmax(axis=1))[clear].all()
+    if temperature > 1:
+        assert (soft.max(axis=1) <= p.max(axis=1) + 1e-5).all()
+    assert softened(p, 1) == pytest.approx(p, abs=1e-4)
+
+
+@given(distributions(classes=3, min_rows=3))
+def test_teachers_are_pooled_where_they_speak(p):
+    silent = np.full_like(p, np.nan)
+    assert pooled([p, silent]) == pytest.approx(p, abs=1e-4)
+    assert pooled([p, p]) == pytest.approx(p, abs=1e-4)
+    assert np.isnan(pooled([silent, silent])).all()
+    other = p[::-1].copy()
+    other[0] = np.nan
+    both = pooled([p, other])
+    assert both[0] == pytest.approx(p[0], abs=1e-4)
+    assert both.sum(axis=1) == pytest.approx(np.ones(len(p)))
+
+
+def test_an_overconfident_teacher_is_calibrated():
+    rng = np.random.default_rng(0)
+    truth = rng.dirichlet(np.ones(3), 4000)
+    labels = np.array([rng.choice(3, p=row) for row in truth], np.int32)
+    loud = softened(truth, 0.3)
+    found = calibrated_teacher(loud, calibrate_teacher(loud, labels))
+    assert np.abs(found - truth).mean() < 0.02 < np.abs(loud - truth).mean()
+    assert calibrate_teacher(loud[:5], labels[:5]) is None
+    assert calibrated_teacher(loud, None) is loud
+
+
+def test_targets_mix_label_and_teacher_and_leave_out_what_is_unsure():
+    events = made_up_events(40, np.random.default_rng(0))
+    labeled, pool = events.take(np.arange(10)), events.take(np.arange(10, 40))
+    teacher = np.tile([0.2, 0.8], (40, 1))
+    teacher[0] = np.nan  # silent
+    teacher[10:20] = [0.45, 0.55]
+    teacher[20] = np.nan
+    taught = distil(
+        labeled,
+        pool,
+        teacher[:10],
+        teacher[10:],
+        Distillation(weight=0.3, min_confidence=0.6),
+        label_share=0.25,
+    )
+    hard = labeled.targets(2)
+    assert (taught.targets[0] == hard[0]).all()
+    assert taught.targets[1:] == pytest.approx(0.25 * hard[1:] + 0.75 * np.array([0.2, 0.8]))
+    assert len(taught.extra) == 19 and set(taught.extra.weights) == {np.float32(0.3)}
+
+
+def test_a_student_learns_from_a_teacher_what_labels_do_not_show():
+    rng = np.random.default_rng(3)
+    everything = made_up_events(6000, rng)
+    few, pool = everything.take(np.arange(40)), everything.take(np.arange(40, 4000))
+    few = relabeled(few, np.where(np.arange(40) % 3 == 0, 1 - few.labels, few.labels))
+    test = everything.take(np.arange(4000, 6000))
+    alone = fit_student(few, TASK, "ngram", SMALL, folds=3)
+    # A teacher that is right nine times in ten, and says so.
+    right = np.where(rng.random(len(pool)) < 0.9, pool.labels, 1 - pool.labels)
+    teacher = np.where(np.eye(2)[right] == 1, 0.9, 0.1)
+    taught = distil(few, pool, None, teacher, Distillation(weight=1))
+    fitted = fit_student(few, TASK, "ngram", SMALL, extra=taught.extra, folds=3)
+    assert fitted.n_extra == len(pool)
+    assert accuracy(fitted.student, test) > max(0.93, accuracy(alone.student, test) + 0.02)
+
+
+# --- cross-fitting with extra examples -------------------------------------------------------
+
+
+def test_extra_examples_never_share_a_group_with_the_fold_that_is_judged():
+    events = made_up_events(600, np.random.default_rng(0))
+    targets = np.tile(np.float32([0.5, 0.5]), (600, 1))
+    extra = Extra(events, targets, np.ones(600, np.float32))
+    held_out = events.take(np.arange(100))
+    apart = apart_from(extra.events, held_out)
+    groups = set(held_out.column("group"))
+    assert len(apart) and not groups & set(events.column("group")[apart])
+    # Wrong targets of the very same events cannot be looked up by the fold that is judged.
+    wrong = Extra(events, 1 - events.targets(2), np.full(600, 5, np.float32))
+    plain = cross_fit(events, TASK, "ngram", SMALL, folds=3)
+    misled = cross_fit(events, TASK, "ngram", SMALL, extra=wrong, folds=3)
+    right = ((plain.logits[:, 0] > 0) == (events.labels == 1)).mean()
+    assert right > 0.8 > ((misled.logits[:, 0] > 0) == (events.labels == 1)).mean()
+
+
+# --- noise -----------------------------------------------------------------------------------
+
+
+@given(distributions(classes=4), st.sampled_from(list(Noise)))
+def test_every_method_gives_targets_and_weights_of_the_right_kind(p, method):
+    labels = np.arange(len(p), dtype=np.int32) % 4
+    targets = np.eye(4, dtype=np.float32)[labels]
+    before = targets.copy()
+    handled = handle_noise(method, p, labels, targets)
+    assert (targets == before).all()
+    assert handled.targets.sum(axis=1) == pytest.approx(np.ones(len(p)), abs=1e-5)
+    assert (handled.weights >= 0).all() and (handled.weights <= 1).all()
+    if method is Noise.NONE:
+        assert not handled.suspect.any()
+    if method is Noise.DROP:
+        assert ((handled.weights == 0) == handled.suspect).all()
+
+
+@pytest.mark.parametrize("method", ["drop", "relabel", "bootstrap", "gce"])
+def test_wrong_labels_do_less_harm(method):
+    rng = np.random.default_rng(1)
+    events, test = made_up_events(3000, rng), made_up_events(3000, rng)
+    wrong = rng.random(len(events)) < np.where(events.labels == 1, 0.35, 0.05)
+    noisy = relabeled(events, np.where(wrong, 1 - events.labels, events.labels))
+    naive = fit_student(noisy, TASK, "ngram", SMALL, folds=3)
+    robust = fit_student(noisy, TASK, "ngram", SMALL, noise=Noise(method), folds=3)
+    assert accuracy(robust.student, test) >= accuracy(naive.student, test) - 0.003
+    assert robust.n_suspect > 0.5 * wrong.sum()
+    # The threshold for few false positives is what noise among the negatives ruins.
+    assert detection(robust, test) > detection(naive, test) + 0.1
+
+
+# --- rounds ----------------------------------------------------------------------------------
+
+
+def test_rounds_use_the_pool_and_keep_the_best():
+    rng = np.random.default_rng(5)
+    everything = made_up_events(5000, rng)
+    few, pool = everything.take(np.arange(60)), everything.take(np.arange(60, 4000))
+    told = []
+    found = run_rounds(
+        few,
+        relabeled(pool, np.full(len(pool), -1)),
+        TASK,
+        "ngram",
+        SMALL,
+        rounds=RoundSettings(max_rounds=3, weight=0.3),
+        folds=3,
+        on_round=told.append,
+    )
+    assert found.history == told and found.history[0].pseudo_labels == 0
+    assert found.best.loss == min(r.loss for r in told)
+    if found.best.number:
+        assert len(found.extra) == found.best.pseudo_labels
+        assert not set(found.extra.events.column("id")) & set(few.column("id"))
+    else:
+        assert found.extra is None
+
+
+def test_held_out_labels_stay_held_out_through_the_rounds():
+    """Pseudo-labels of a student that saw all labels would carry them into every fold."""
+    rng = np.random.default_rng(7)
+    events = made_up_events(1500, rng)
+    few = relabeled(events.take(np.arange(300)), rng.integers(0, 2, 300))  # nothing to learn
+    pool = events.take(np.arange(300, 1500))
+    found = run_rounds(
+        few, pool, TASK, "ngram", SMALL,
+        rounds=RoundSettings(max_rounds=3, patience=9, weight=1, share=1), folds=3,
+    )  # fmt: skip
+    assert len(found.history) == 4
+    for done in found.history:
+        assert 0.4 < done.accuracy < 0.6, found.history
+
+
+def test_what_a_teacher_said_is_not_overruled_by_the_student():
+    everything = made_up_events(1000, np.random.default_rng(6))
+    few, pool = everything.take(np.arange(100)), everything.take(np.arange(100, 1000))
+    taught = Extra(
+        pool.take(np.arange(50)),
+        np.tile(np.float32([0.9, 0.1]), (50, 1)),
+        np.ones(50, np.float32),
+    )
+    found = run_rounds(
+        few, pool, TASK, "ngram", SMALL, taught=taught,
+        rounds=RoundSettings(max_rounds=2, patience=5), folds=3,
+    )  # fmt: skip
+    assert found.history[0].pseudo_labels == 0 and found.history[1].pseudo_labels > 0
+    ids = found.extra.events.table.column("id").to_pylist()
+    assert len(ids) == len(set(ids))
+    assert (found.extra.targets[:50] == taught.targets).all()
+
+
+@given(distributions(classes=3, min_rows=4), st.floats(0.1, 1), st.floats(1, 5))
+def test_no_class_swamps_the_others(p, share, balance):
+    labels = np.array([0, 0, 1, 2], np.int32)
+    rows = confident_rows(p, labels, share, balance)
+    assert len(set(rows)) == len(rows)
+    verdicts = p.argmax(axis=1)
+    for label, expected in enumerate((0.5, 0.25, 0.25)):
+        own = verdicts == label
+        picked = rows[own[rows]]
+        limit = min(share * own.sum(), balance * expected * len(p) * share)
+        assert len(picked) <= np.ceil(limit)
+        left = np.setdiff1d(np.flatnonzero(own), picked)
+        if len(picked) and len(left):
+            assert p[picked].max(axis=1).min() >= p[left].max(axis=1).max() - 1e-12
+
+
+# --- selection -------------------------------------------------------------------------------
+
+
+def texts(*values):
+    return NormalizedTexts.from_bytes(v.encode() for v in values)
+
+
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=30))
+def test_vectors_have_length_one_and_depend_on_the_text_alone(values):
+    vectors = hashed_vectors(texts(*values))
+    norms = np.linalg.norm(vectors, axis=1)
+    empty = np.array([not v for v in values])
+    assert norms[~empty] == pytest.approx(np.ones((~empty).sum()), abs=1e-5)
+    for i, value in enumerate(values):
+        assert (hashed_vectors(texts(value))[0] == vectors[i]).all()
+
+
+@pytest.mark.parametrize("method", list(Choose))
+def test_each_way_chooses_so_many_different_events(method):
+    pool = made_up_events(400, np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    judges = [rng.dirichlet(np.ones(2), 400) for _ in range(2)]
+    chosen = choose_events(pool, 50, method, probabilities=judges, seed=3)
+    assert len(chosen.rows) == len(set(chosen.rows.tolist())) == 50
+    again = choose_events(pool, 50, method, probabilities=judges, seed=3)
+    assert (again.rows == chosen.rows).all()
+    everything = choose_events(pool, 10_000, method, probabilities=judges)
+    assert (np.sort(everything.rows) == np.unique(everything.standing_for)).all()
+    if method is Choose.UNCERTAIN:
+        margins = np.abs(judges[0][:, 0] - judges[0][:, 1])
+        assert margins[chosen.rows].max() <= np.quantile(margins, 0.2)
+    if method is Choose.DISAGREEMENT:
+        apart = disagreement(judges)
+        assert apart[chosen.rows].min() >= np.quantile(apart, 0.8)
+
+
+def test_judges_that_are_needed_are_asked_for():
+    pool = made_up_events(20, np.random.default_rng(0))
+    for method in (Choose.UNCERTAIN, Choose.BADGE, Choose.DISAGREEMENT):
+        with pytest.raises(InputError, match="judge"):
+            choose_events(pool, 5, method)
+
+
+def test_an_answer_serves_near_duplicates_too():
+    rng = np.random.default_rng(0)
+    pool = made_up_events(50, rng)
+    twice = pool.take(np.concatenate([np.arange(50), np.arange(50)]))
+    chosen = choose_events(twice, 100, Choose.RANDOM)
+    assert len(chosen.rows) <= 50
+    spread = chosen.spread()
+    assert (spread >= 0).all()
+    assert (spread[:50] == spread[50:]).all()
+
+
+def test_diverse_choice_keeps_away_from_what_is_labeled():
+    values = [f"aaaaaaaaaa{i}" for i in range(30)] + [f"zq{i}xw{i * 7}" for i in range(30)]
+    events = made_up_events(60, np.random.default_rng(0))
+    events = Events(events.table, texts(*values), events.labels)
+    labeled = events.take(np.arange(5))
+    pool = events.take(np.arange(5, 60))
+    chosen = choose_events(pool, 10, Choose.DIVERSE, labeled=labeled)
+    assert (chosen.rows >= 25).mean() >= 0.9
+
+
+def test_select_from_the_command_line(tmp_path, url_bundle):
+    pq.write_table(made_up_table(400, np.random.default_rng(1)), tmp_path / "pool.parquet")
+    common = ("select", tmp_path / "pool.parquet", "-t", "url-threat", "-n", "30")
+    for more in (("--by", "badge", "-b", url_bundle), ("--by", "diverse"), ("--by", "random")):
+        done = buckler(*common, "-o", tmp_path / "ask.parquet", *more)
+        assert done.returncode == 0, done.stderr
+        table = pq.read_table(tmp_path / "ask.parquet")
+        assert len(table) == 30 and "label" not in table.column_names
+        assert table.column("serves").to_pylist() >= [1]
+    refused = buckler(*common, "-o", tmp_path / "ask.parquet", "--by", "uncertain")
+    assert refused.returncode == 2 and "judge" in refused.stderr
+    refused = buckler(
+        *("select", tmp_path / "pool.parquet", "-t", "url-category", "-n", "3"),
+        *("-o", tmp_path / "ask.parquet", "-b", url_bundle),
+    )
+    assert refused.returncode == 2 and "other classes" in refused.stderr
