@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import SGDClassifier
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 
 FASTTEXT = {"dim": 16, "minn": 1, "maxn": 5, "bucket": 1 << 20, "lr": 0.5, "epoch": 5}
 
 
-def plain_texts(events: Events) -> list[str]:
+def plain_texts(events: Dataset) -> list[str]:
     return [
         events.texts[i].decode("utf-8", "replace").replace("\x1f", " ").replace("\n", " ")
         for i in range(len(events))

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.measure import table, use_all_cores
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.evaluation.metrics import rate
 from buckler.monitoring.quality import area_under_time
 from buckler.monitoring.watch import watch
@@ -31,7 +31,7 @@ SETTINGS = {"dropout": 0.3}
 def run(data: Path) -> None:
     """Print the tables."""
     use_all_cores()
-    events = collect_events(
+    events = read_dataset(
         [data / "url" / "threat-train.parquet", data / "url" / "threat-test.parquet"], TASK
     )
     months = _months(events)
@@ -90,7 +90,7 @@ def run(data: Path) -> None:
     print(f"\narea under time of detection: {', '.join(f'{a:.3f}' for a in areas)}")
 
 
-def _months(events: Events) -> np.ndarray:
+def _months(events: Dataset) -> np.ndarray:
     times = events.column("ts")
     known = np.array([None if t is None else str(np.datetime64(int(t), "s"))[:7] for t in times])
     dated = sorted({m for m in known if m is not None})
@@ -104,7 +104,7 @@ def _months(events: Events) -> np.ndarray:
     return np.array([dealt[c] if m is None else m for m, c in zip(known, codes, strict=True)])
 
 
-def _trained(events: Events, path: Path) -> Scorer:
+def _trained(events: Dataset, path: Path) -> Scorer:
     plain = replace(
         events,
         table=events.table.set_column(
@@ -119,7 +119,7 @@ def _trained(events: Events, path: Path) -> Scorer:
     return load(path)
 
 
-def _shares(scorer: Scorer, events: Events) -> tuple[float, float]:
+def _shares(scorer: Scorer, events: Dataset) -> tuple[float, float]:
     detections = scorer.detections(scorer.score(events.table.column("text")))
     positive = events.labels == 1
     return rate(detections[positive]).value, rate(detections[~positive]).value

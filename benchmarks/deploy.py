@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import BucklerError
 from buckler.runtime import load
 from buckler.serving.fields import Fields
@@ -66,7 +66,7 @@ def _shares(rows: list[list[str]]) -> None:
 
 
 def _prepare(data: Path, folder: Path, task: Task) -> tuple[Path, pa.Array]:
-    events = collect_events([data / "url" / "threat-train.parquet"], task)
+    events = read_dataset([data / "url" / "threat-train.parquet"], task)
     rng = np.random.default_rng(0)
     some = events.take(np.sort(rng.permutation(len(events))[:60_000]))
     bundle = folder / f"{task.name}.buckler"

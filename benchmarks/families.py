@@ -16,7 +16,7 @@ from benchmarks.measure import in_turns, pin_to_one_core, table, use_all_cores
 from benchmarks.models import FOLDER, events
 from benchmarks.offline_checkers import fraudurl_scores, magika_once
 from benchmarks.quality import _figures
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.splits import deduplicate, split_by_group
 from buckler.runtime import load
 from buckler.tasks import get_task
@@ -46,7 +46,7 @@ print(int(re.search(r"VmRSS:\\s+(\\d+)", status)[1]) // 1024)
 @dataclass
 class Contender:
     name: str
-    scores: Callable[[Events], np.ndarray]
+    scores: Callable[[Dataset], np.ndarray]
     batch: Callable[[], object]
     one: Callable[[int], object]
     size_bytes: int
@@ -139,7 +139,7 @@ def run(data: Path) -> None:
     _plot(points, Path(os.environ.get("BUCKLER_PLOT", "pareto.svg")))
 
 
-def _bundle(name: str, path: Path, training_s: float, test: Events, texts: list[str]) -> Contender:
+def _bundle(name: str, path: Path, training_s: float, test: Dataset, texts: list[str]) -> Contender:
     scorer = load(path)
     column = test.table.column("text")
     memory = subprocess.check_output([sys.executable, "-c", MEMORY.format(path=str(path))])
@@ -155,7 +155,7 @@ def _bundle(name: str, path: Path, training_s: float, test: Events, texts: list[
     )
 
 
-def _others(data: Path, test: Events, texts: list[str]) -> list[Contender]:
+def _others(data: Path, test: Dataset, texts: list[str]) -> list[Contender]:
     rows = deduplicate(events(data, "url-threat", "threat-train"), near=False).events
     training, testing = plain_texts(rows), plain_texts(test)
     found = []
@@ -178,7 +178,7 @@ def _others(data: Path, test: Events, texts: list[str]) -> list[Contender]:
 
 
 def _fraudurl(texts: list[str]) -> list[Contender]:
-    def scores(rows: Events) -> np.ndarray:
+    def scores(rows: Dataset) -> np.ndarray:
         column = rows.table.column("text").to_pylist()
         return fraudurl_scores([t.decode("utf-8", "replace") for t in column])
 

@@ -5,7 +5,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.dataset.splits import deduplicate
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
@@ -18,8 +18,8 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 
 
 @cache
-def events(data: Path, task: str, name: str) -> Events:
-    return collect_events([data / "url" / f"{name}.parquet"], get_task(task))
+def events(data: Path, task: str, name: str) -> Dataset:
+    return read_dataset([data / "url" / f"{name}.parquet"], get_task(task))
 
 
 @cache

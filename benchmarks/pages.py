@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import table
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.dataset.public_data import get_public_data
 from buckler.dataset.splits import OnLeak, check_leaks, deduplicate
 from buckler.errors import BucklerError
@@ -37,7 +37,7 @@ FPR, N_SYNTHETIC_EXAMPLES = 0.01, 4000
 def run(data: Path) -> None:
     """Print the table."""
     mails = [
-        collect_events([data / "email" / f"{side}.parquet"], HTML, format_name="mail-html")
+        read_dataset([data / "email" / f"{side}.parquet"], HTML, format_name="mail-html")
         for side in ("train", "test")
     ]
     train, _ = check_leaks(deduplicate(mails[0], near=False).events, mails[1], OnLeak.DROP)
@@ -77,17 +77,17 @@ def _unseen(attributes: dict[str, str]) -> bool:
     return any(attributes.get(name) in values for name, values in UNSEEN.items())
 
 
-def _synthetic_examples(plan: Plan, real: Events, number: int, seed: int) -> Events:
+def _synthetic_examples(plan: Plan, real: Dataset, number: int, seed: int) -> Dataset:
     generator = get_generator("grammar", plan, real, seed)
     wanted = Synthesis(number, gates=GateSettings(), seed=seed)
     return as_events(synthesize(plan, generator, wanted).synthetic_examples, HTML)
 
 
-def _extra(events: Events) -> Extra:
+def _extra(events: Dataset) -> Extra:
     return Extra(events, events.targets(2), np.ones(len(events), np.float32))
 
 
-def _templates() -> Events | None:
+def _templates() -> Dataset | None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pages.parquet"
         try:
@@ -95,10 +95,10 @@ def _templates() -> Events | None:
         except BucklerError as error:
             print(f"no page templates: {error}")
             return None
-        return collect_events([path], HTML, keep=("asks",))
+        return read_dataset([path], HTML, keep=("asks",))
 
 
-def _figures(scorer: Scorer, mails: Events, new: Events, templates: Events | None) -> list[str]:
+def _figures(scorer: Scorer, mails: Dataset, new: Dataset, templates: Dataset | None) -> list[str]:
     score = scorer.score(mails.table.column("text")).score
     detections = _detections(scorer, mails)
     positive = mails.labels == 1
@@ -117,7 +117,7 @@ def _figures(scorer: Scorer, mails: Events, new: Events, templates: Events | Non
     return [*cells, _share(rate(on_templates)), _share(rate(on_templates[asks]))]
 
 
-def _detections(scorer: Scorer, events: Events) -> np.ndarray:
+def _detections(scorer: Scorer, events: Dataset) -> np.ndarray:
     return scorer.detections(scorer.score(events.table.column("text")))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.baselines import FastText, ScikitLearn, plain_texts
 from benchmarks.measure import in_turns, table
 from benchmarks.models import bundle, events, scorer
-from buckler.dataset.dataset import Events, concatenate
+from buckler.dataset.dataset import Dataset, concatenate
 from buckler.dataset.splits import deduplicate, split_by_group, unlike
 from buckler.evaluation.bootstrap import bootstrap
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
@@ -16,7 +16,7 @@ from buckler.runtime import load
 RESAMPLES = 300
 
 
-def _figures(scores: np.ndarray, test: Events) -> tuple[str, ...]:
+def _figures(scores: np.ndarray, test: Dataset) -> tuple[str, ...]:
     ranking = Ranking(scores, test.labels == 1)
 
     def measure(weights: np.ndarray | None) -> dict[str, float]:
@@ -68,7 +68,7 @@ def run(data: Path) -> None:
     _categories(data)
 
 
-def _student(training: Events):
+def _student(training: Dataset):
     import tempfile
 
     from buckler.tasks import get_task
@@ -100,7 +100,7 @@ def _categories(data: Path) -> None:
     table(("url-category from 8,695 labels", "accuracy", "macro-F1"), rows)
 
 
-def _accuracy(predicted: np.ndarray, test: Events) -> tuple[str, str]:
+def _accuracy(predicted: np.ndarray, test: Dataset) -> tuple[str, str]:
     def measure(weights: np.ndarray | None) -> dict[str, float]:
         w = np.ones(len(test)) if weights is None else weights
         matrix = np.bincount(test.labels * 29 + predicted, weights=w, minlength=841).reshape(29, 29)

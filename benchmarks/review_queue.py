@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
 from buckler.evaluation.over_seeds import Mean
 from buckler.review.value import value_events
@@ -50,9 +50,9 @@ Floats = npt.NDArray[np.float64]
 class World:
     """What all orders start from."""
 
-    base: Events
-    pool: Events
-    test: Events
+    base: Dataset
+    pool: Dataset
+    test: Dataset
     teacher: Floats
 
 
@@ -60,8 +60,8 @@ def run(data: Path) -> None:
     """Print the tables."""
     use_all_cores()
     url = data / "url"
-    everything = collect_events([url / "threat-train.parquet"], TASK)
-    test = collect_events([url / "threat-test.parquet"], TASK)
+    everything = read_dataset([url / "threat-train.parquet"], TASK)
+    test = read_dataset([url / "threat-test.parquet"], TASK)
     curves: dict[str, list[dict[int, tuple[float, float]]]] = {name: [] for name in ORDERS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -80,7 +80,7 @@ def run(data: Path) -> None:
     _saved(curves)
 
 
-def _worlds(everything: Events, test: Events, folder: Path) -> list[World]:
+def _worlds(everything: Dataset, test: Dataset, folder: Path) -> list[World]:
     """Old labels to begin with, later events to be judged; the teacher knows other groups."""
     rng = np.random.default_rng(0)
     codes = everything.group_codes()
@@ -189,7 +189,7 @@ def _student(
     return load(path)
 
 
-def _figures(scorer: Scorer, test: Events) -> tuple[float, float]:
+def _figures(scorer: Scorer, test: Dataset) -> tuple[float, float]:
     score = scorer.score(test.table.column("text"), threads=2).score
     roc = Ranking(score.astype(np.float64), test.labels == 1).roc()
     return tpr_at_fpr(roc, FPR), auroc(roc)

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tests.review_site import PASSPHRASE, Browser, review_site
 
 from benchmarks.measure import table, use_all_cores
-from buckler.dataset.dataset import Events, collect_events, text_events, with_groups
+from buckler.dataset.dataset import Dataset, dataset_from_texts, read_dataset, with_groups
 from buckler.labels import Annotator, LabelStore
 from buckler.review.accounts import Accounts, Role
 from buckler.review.fill import fill_queue
@@ -23,7 +24,6 @@ from buckler.runtime import load
 from buckler.tasks import get_task
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
-from tests.review_site import PASSPHRASE, Browser, review_site
 
 TASK = get_task("url-threat")
 SIZES = (10_000, 1_000_000)
@@ -38,7 +38,7 @@ def run(data: Path) -> None:
     fills = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        events = collect_events([train], TASK)
+        events = read_dataset([train], TASK)
         rows = np.random.default_rng(0).permutation(len(events))[:20_000]
         fitted = fit_student(events.take(np.sort(rows)), TASK, "ngram", {}, folds=2)
         write_fitted(folder / "url.buckler", fitted, TASK, deployed_fpr=0.01)
@@ -58,7 +58,7 @@ def run(data: Path) -> None:
     table(("page", *heads), [(page, *found) for page, found in timings.items()])
 
 
-def _crossed(urls: list[str], n: int) -> Events:
+def _crossed(urls: list[str], n: int) -> Dataset:
     rng = np.random.default_rng(1)
     parts = [url.split("/", 3) for url in urls]
     whole = [p for p in parts if len(p) == 4]
@@ -67,10 +67,10 @@ def _crossed(urls: list[str], n: int) -> Events:
     while len(texts) < n:
         host, path = whole[rng.integers(len(whole))], deep[rng.integers(len(deep))]
         texts[f"{host[0]}//{host[2]}/{path}"[:2000].encode("utf-8", "replace")] = None
-    return with_groups(text_events(pa.array(list(texts), pa.large_binary()), TASK), TASK)
+    return with_groups(dataset_from_texts(pa.array(list(texts), pa.large_binary()), TASK), TASK)
 
 
-def _fill(where: str, events: Events, bundle: Path) -> None:
+def _fill(where: str, events: Dataset, bundle: Path) -> None:
     with LabelStore(where) as store:
         fill_queue(store, events, load(bundle), TASK)
         accounts = Accounts(store)

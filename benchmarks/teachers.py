@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.evaluation.assess import assess
 from buckler.labels import LabelStore
 from buckler.tasks import Task, get_task
@@ -33,7 +33,7 @@ def run(data: Path) -> None:
     rows = []
     for name, labeled, tested, n_labels, epochs, rate in CASES:
         task = get_task(name)
-        test = collect_events([data / f"{tested}.parquet"], task, keep=SigmaTeacher.columns)
+        test = read_dataset([data / f"{tested}.parquet"], task, keep=SigmaTeacher.columns)
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             few = _few(data / f"{labeled}.parquet", n_labels, work)
@@ -78,7 +78,7 @@ def _few(path: Path, n: int, work: Path) -> Path:
     return work / "few.parquet"
 
 
-def _figures(teacher: Teacher, task: Task, test: Events, n: int, work: Path) -> tuple[str, ...]:
+def _figures(teacher: Teacher, task: Task, test: Dataset, n: int, work: Path) -> tuple[str, ...]:
     if n < len(test):
         test = test.take(np.sort(np.random.default_rng(1).permutation(len(test))[:n]))
     if isinstance(teacher, EncoderTeacher):

@@ -11,7 +11,7 @@ import onnxruntime
 from onnx import helper
 
 from benchmarks.measure import in_turns, table
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.normalize.features import matrix
 from buckler.students import Examples, get_student
 from buckler.tasks import get_task
@@ -22,7 +22,7 @@ EPOCHS = 12
 
 def run(data: Path) -> None:
     task = get_task(TASK)
-    events = collect_events([data / "pe" / "clamp-train.parquet"], task)
+    events = read_dataset([data / "pe" / "clamp-train.parquet"], task)
     rows = matrix(events.texts.data, len(events), len(task.features))[:, :-1].copy()  # numbers
     student = get_student("trees", {"epochs": EPOCHS, "threads": 1})
     texts = type(events.texts)(

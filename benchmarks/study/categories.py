@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.study.results import Figures, Results, Table
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.over_seeds import Mean
@@ -85,11 +85,11 @@ class _World:
 
     def __init__(self, data: Path) -> None:
         url = data / "url"
-        self.labeled = collect_events([url / "category-labelled.parquet"], TASK)
-        self.test = collect_events([url / "category-test.parquet"], TASK)
-        pool = collect_events([url / "category-pool.parquet"], TASK, with_labels=False)
+        self.labeled = read_dataset([url / "category-labelled.parquet"], TASK)
+        self.test = read_dataset([url / "category-test.parquet"], TASK)
+        pool = read_dataset([url / "category-pool.parquet"], TASK, with_labels=False)
         self.pool = pool.take(unlike(pool, self.test))
-        llm = collect_events([data / "teacher" / "url-category.parquet"], TASK)
+        llm = read_dataset([data / "teacher" / "url-category.parquet"], TASK)
         llm = llm.take(unlike(llm, self.test))
         soft = llm.trusted(len(TASK.classes), LLM_CONFIDENCE)
         self.annotations = Extra(llm, soft, np.ones(len(llm), np.float32))
@@ -134,17 +134,17 @@ def _figures(
 
 
 def _fitted(
-    few: Events, extra: Extra | None, seed: int, settings: dict[str, int] | None = None
+    few: Dataset, extra: Extra | None, seed: int, settings: dict[str, int] | None = None
 ) -> Student:
     own = dict(settings or {})
     return fit_student(few, TASK, "ngram", own, extra=extra, folds=FOLDS, seed=seed).student
 
 
-def _judged(student: Student, events: Events) -> Floats:
+def _judged(student: Student, events: Dataset) -> Floats:
     return probabilities_of(student.predict_logits(events.texts))
 
 
-def _after_rounds(world: _World, few: Events, seed: int) -> Floats:
+def _after_rounds(world: _World, few: Dataset, seed: int) -> Floats:
     rounds = run_rounds(
         few,
         world.pool,
@@ -170,7 +170,7 @@ def _after_rounds(world: _World, few: Events, seed: int) -> Floats:
 
 
 def _encoder(
-    few: Events, llm: Events, folder: Path, member: int, n: int, on_step: Callable[[str], None]
+    few: Dataset, llm: Dataset, folder: Path, member: int, n: int, on_step: Callable[[str], None]
 ) -> EncoderTeacher:
     folder.mkdir(parents=True, exist_ok=True)
     for name, events in (("few", few), ("llm", llm)):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.study.results import Figures, Results, Table
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.evaluation.over_seeds import Mean
 from buckler.synthesis.generate import Synthesis, synthesize
 from buckler.synthesis.generator import get_generator
@@ -77,12 +77,12 @@ class _Part:
         path: Path,
         keep: tuple[str, ...],
         kinds: list[str],
-        is_kind: Callable[[Events, Task, str], npt.NDArray[np.bool_]],
+        is_kind: Callable[[Dataset, Task, str], npt.NDArray[np.bool_]],
         title: str,
     ) -> None:
         self._task, self._path, self._keep = task, path, keep
         self._kinds, self._is_kind, self._title = kinds, is_kind, title
-        self._events: Events | None = None
+        self._events: Dataset | None = None
 
     def table(self, results: Results, seeds: int, on_step: Callable[[str], None]) -> Table:
         rows = []
@@ -122,7 +122,7 @@ class _Part:
 
     def _figures(self, kind: str, seeds: int) -> Figures:
         if self._events is None:
-            self._events = collect_events([self._path], self._task, keep=self._keep)
+            self._events = read_dataset([self._path], self._task, keep=self._keep)
         real = self._events
         unseen = self._is_kind(real, self._task, kind) if kind else np.zeros(len(real), bool)
         plan = read_plan(self._task)
@@ -149,12 +149,12 @@ class _Part:
         }
 
 
-def _has_technique(events: Events, task: Task, kind: str) -> npt.NDArray[np.bool_]:  # noqa: ARG001
+def _has_technique(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.bool_]:  # noqa: ARG001
     named = rows_of_kind(events, f"technique={','.join(sorted(TECHNIQUES[kind]))}")
     return np.asarray(named & (events.labels == 1))
 
 
-def _has_pretext(events: Events, task: Task, kind: str) -> npt.NDArray[np.bool_]:
+def _has_pretext(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.bool_]:
     pattern = re.compile(PRETEXTS[kind], re.IGNORECASE)
     texts = [task.readable(raw)[:5000] for raw in events.table.column("text").to_pylist()]
     phishing = events.labels == task.class_names.index("phishing")

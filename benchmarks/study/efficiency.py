@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.study.results import Figures, Results, Table
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.over_seeds import Mean
 from buckler.students import Examples, Student, get_student
@@ -31,7 +31,7 @@ def run(
     on_step: Callable[[str], None],
 ) -> list[Table]:
     """Compute what is not known yet, and return the table."""
-    world: list[tuple[Events, Events]] = []
+    world: list[tuple[Dataset, Dataset]] = []
     rows = []
     for method in Choose:
         found = []
@@ -40,10 +40,8 @@ def run(
             def compute(method: Choose = method, seed: int = seed) -> Figures:
                 if not world:
                     url = data / "url"
-                    everything = collect_events([url / "category-labelled.parquet"], TASK)
-                    world.append(
-                        (everything, collect_events([url / "category-test.parquet"], TASK))
-                    )
+                    everything = read_dataset([url / "category-labelled.parquet"], TASK)
+                    world.append((everything, read_dataset([url / "category-test.parquet"], TASK)))
                 on_step(f"label efficiency: {method.value}, seed {seed}")
                 return _curve(*world[0], method, seed)
 
@@ -60,7 +58,7 @@ def run(
     return [Table("Label efficiency", note, ("labels told", *(f"{n:,}" for n in BUDGETS)), rows)]
 
 
-def _curve(everything: Events, test: Events, method: Choose, seed: int) -> Figures:
+def _curve(everything: Dataset, test: Dataset, method: Choose, seed: int) -> Figures:
     rng = np.random.default_rng(seed)
     known = np.sort(rng.permutation(len(everything))[:START])
     found: Figures = {}
@@ -82,7 +80,7 @@ def _curve(everything: Events, test: Events, method: Choose, seed: int) -> Figur
     return found
 
 
-def _student(everything: Events, known: Rows, seed: int, member: int) -> Student:
+def _student(everything: Dataset, known: Rows, seed: int, member: int) -> Student:
     """Train on the known labels; all but the first member see a resample of them."""
     rows = known
     if member:
@@ -94,5 +92,5 @@ def _student(everything: Events, known: Rows, seed: int, member: int) -> Student
     return student
 
 
-def _judged(student: Student, some: Events) -> npt.NDArray[np.float64]:
+def _judged(student: Student, some: Dataset) -> npt.NDArray[np.float64]:
     return probabilities_of(student.predict_logits(some.texts))

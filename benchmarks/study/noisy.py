@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from benchmarks.study.results import Figures, Results, Table
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
@@ -27,10 +27,10 @@ RATES = (1e-2, 1e-3)
 _ANNOTATION_WEIGHT = 1.0
 
 Labels = npt.NDArray[np.int32]
-Spoil = Callable[[Events, float, np.random.Generator], Labels]
+Spoil = Callable[[Dataset, float, np.random.Generator], Labels]
 
 
-def by_class(train: Events, level: float, rng: np.random.Generator) -> Labels:
+def by_class(train: Dataset, level: float, rng: np.random.Generator) -> Labels:
     """Turn this share of the malicious, and as many of the benign, at random."""
     labels = train.labels.copy()
     positive, good = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
@@ -40,7 +40,7 @@ def by_class(train: Events, level: float, rng: np.random.Generator) -> Labels:
     return labels
 
 
-def by_group(train: Events, level: float, rng: np.random.Generator) -> Labels:
+def by_group(train: Dataset, level: float, rng: np.random.Generator) -> Labels:
     """Turn whole groups of malicious lines, as a feed or a playbook that is wrong would."""
     labels = train.labels.copy()
     codes = train.group_codes()
@@ -61,11 +61,11 @@ class _World:
 
     def __init__(self, data: Path) -> None:
         folder = data / "command_line"
-        self.train = collect_events([folder / "labeled.parquet"], TASK)
-        self.test = collect_events([folder / "test.parquet"], TASK)
+        self.train = read_dataset([folder / "labeled.parquet"], TASK)
+        self.test = read_dataset([folder / "test.parquet"], TASK)
         # Annotations of an LLM on real telemetry: half of them teach, half of them only measure.
         recorded = data / "teacher" / "command-line.parquet"
-        said = collect_events([recorded], TASK, with_labels=False)
+        said = read_dataset([recorded], TASK, with_labels=False)
         p = np.array(pq.read_table(recorded, columns=["p_malicious"])["p_malicious"], np.float32)
         rows = unlike(said, self.test)
         self.telemetry, self.p_malicious = said.take(rows), p[rows]
@@ -142,7 +142,7 @@ def run(
 def _figures(world: _World, spoil: str, level: float, method: str, seed: int) -> Figures:
     turn = by_class if spoil == "by class" else by_group
     labels = turn(world.train, level, np.random.default_rng(seed)).astype(np.int32)
-    noisy = Events(world.train.table, world.train.texts, labels)
+    noisy = Dataset(world.train.table, world.train.texts, labels)
     order = np.random.default_rng(seed).permutation(len(world.telemetry))
     taught, measured = np.sort(order[::2]), np.sort(order[1::2])
     extra: Extra | None = None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import Events, collect_events, events_from_table, events_to_table
+from buckler.dataset.dataset import Dataset, dataset_from_table, dataset_to_table, read_dataset
 from buckler.dataset.deduplication import earlier_near_duplicates, minhash, near_duplicates_of
 from buckler.dataset.grouping import group_of, registered_domain
 from buckler.dataset.splits import (
@@ -33,7 +33,7 @@ URL_THREAT = get_task("url-threat")
 def collect(tmp_path, table, task=URL_THREAT, **options):
     path = tmp_path / "events.parquet"
     pq.write_table(table, path)
-    return collect_events([path], task, **options)
+    return read_dataset([path], task, **options)
 
 
 def urls(*texts, labels=None, groups=None):
@@ -84,7 +84,7 @@ def test_times_are_read_however_they_are_written(tmp_path, suffix):
         path.write_text(
             "\n".join(json.dumps(row) for row in table.to_pylist()) + '\n{"url": "x", "ts": 7}'
         )
-    events = collect_events([path], URL_THREAT)
+    events = read_dataset([path], URL_THREAT)
     assert events.column("ts").tolist()[:7] == [r[1] for r in rows]
     assert suffix != ".jsonl" or events.column("ts").tolist()[7] == 7
 
@@ -158,7 +158,7 @@ def test_the_majoritys_label_is_the_one_that_is_stored(tmp_path):
     )
     kept = deduplicate(collect(tmp_path, table), near=False).events
     assert kept.column("label").tolist() == ["phishing", None]
-    again = events_from_table(events_to_table(kept), URL_THREAT)
+    again = dataset_from_table(dataset_to_table(kept), URL_THREAT)
     assert again.labels.tolist() == kept.labels.tolist() == [1, -1]
 
 
@@ -167,7 +167,7 @@ def test_the_majoritys_label_is_the_one_that_is_stored(tmp_path):
 def test_one_event_a_text_with_a_label_that_most_gave_it(pairs):
     texts = NormalizedTexts.from_bytes([t.encode() for t, _ in pairs])
     labels = np.array([label for _, label in pairs], np.int32)
-    found = deduplicate(Events(pa.table({"n": range(len(pairs))}), texts, labels), near=False)
+    found = deduplicate(Dataset(pa.table({"n": range(len(pairs))}), texts, labels), near=False)
     assert sorted(found.events.texts[i] for i in range(len(found.events))) == sorted(
         {t.encode() for t, _ in pairs}
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import concatenate, events_from_table, text_events
+from buckler.dataset.dataset import concatenate, dataset_from_table, dataset_from_texts
 from buckler.errors import InputError
 from buckler.labels import Annotation, Annotator, LabelStore
 from buckler.runtime import load
@@ -133,7 +133,7 @@ def other_events(n, seed, benign_like_positive):
             "source": pa.nulls(n, pa.string()),
         }
     )
-    return events_from_table(table, TASK)
+    return dataset_from_table(table, TASK)
 
 
 def test_it_says_what_changed(url_scorer):
@@ -335,7 +335,7 @@ def test_asking_from_the_command_line(url_bundle, tmp_path):
     texts = [t.decode() for t in events.table.column("text").to_pylist()]
     pq.write_table(pa.table({"url": texts}), tmp_path / "now.parquet")
     pq.write_table(made_up_table(1200, np.random.default_rng(10)), tmp_path / "then.parquet")
-    known = text_events([t.encode() for t in texts], TASK)
+    known = dataset_from_texts([t.encode() for t in texts], TASK)
     rows = [
         {"event_id": i.hex(), "annotator": "knows", "version": "1", "kind": "llm",
          "p_benign": 1 - int(k), "p_phishing": int(k)}
@@ -363,7 +363,7 @@ def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url
     texts = events.table.column("text").to_pylist()
     pq.write_table(pa.table({"url": [t.decode() for t in texts]}), tmp_path / "now.parquet")
     pq.write_table(made_up_table(1200, np.random.default_rng(10)), tmp_path / "then.parquet")
-    known = text_events(texts, TASK)
+    known = dataset_from_texts(texts, TASK)
     truth = dict(zip(known.table.column("id").to_pylist(), labels.tolist(), strict=True))
     with LabelStore(tmp_path / "l.db") as store:
         fill_queue(store, known, url_scorer, TASK)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.dataset.splits import deduplicate
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotator, LabelStore
@@ -69,7 +69,7 @@ def accuracy(result):
 def test_a_teachers_annotations_on_the_pool_teach_the_student(folder):
     truth = made_up_table(5000, np.random.default_rng(4)).slice(60, 2440)
     pq.write_table(truth, folder / "truth.parquet")
-    pool = collect_events([folder / "truth.parquet"], TASK)
+    pool = read_dataset([folder / "truth.parquet"], TASK)
     p = np.where(np.eye(2)[pool.labels] == 1, 0.9, 0.1).astype(np.float32)
     with LabelStore(folder / "labels.db") as store:
         ids = pool.table.column("id").to_pylist()
@@ -132,7 +132,7 @@ def recorded(folder, columns, errs=0.1):
     rng = np.random.default_rng(7)
     rows = []
     for name in columns:
-        events = collect_events([folder / f"{name}.parquet"], TASK, with_labels=False)
+        events = read_dataset([folder / f"{name}.parquet"], TASK, with_labels=False)
         for event_id, text in zip(
             events.table["id"].to_pylist(), events.table["text"].to_pylist(), strict=True
         ):
@@ -195,7 +195,7 @@ def test_the_whole_loop_asks_synthesises_distils_and_compares(folder):
     assert [judge["name"] for judge in saved] == list(judges)
     assert "Side by side" in (folder / "out" / "report.html").read_text()
     card = (folder / "out" / "card.md").read_text()
-    assert "synthetic examples: " in card
+    assert "synthetic_examples: " in card
     assert "over 2 seeds" in card
     again = run(folder, LOOP)
     assert all(reused for name, _, reused, _ in again.stages if "-" in name or name == "ask"), (
@@ -277,7 +277,7 @@ def test_a_recipe_that_makes_no_sense_is_refused(folder, more, message):
 
 
 def test_a_share_of_the_target_can_stay_with_the_label_of_the_file(folder):
-    few = collect_events([folder / "few.parquet"], TASK)
+    few = read_dataset([folder / "few.parquet"], TASK)
     p = np.where(np.eye(2)[1 - few.labels] == 1, 0.9, 0.1).astype(np.float32)
     with LabelStore(folder / "labels.db") as store:
         ids = few.table["id"].to_pylist()
@@ -307,6 +307,6 @@ def test_labels_only_learns_what_most_rows_of_a_text_say(folder):
     events = []
     for name, table in (("a", pa.concat_tables([few, row, wrong])), ("b", few)):
         pq.write_table(table, folder / f"{name}.parquet")
-        events.append(collect_events([folder / f"{name}.parquet"], TASK))
+        events.append(read_dataset([folder / f"{name}.parquet"], TASK))
     train = deduplicate(events[0], near=False).events
     assert (with_file_labels(train, events[0], TASK).labels == events[1].labels).all()

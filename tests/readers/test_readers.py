@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import InputError
 from buckler.readers import lines as lines_module
 from buckler.readers.quarantine import Quarantine
@@ -199,7 +199,7 @@ def test_mail_is_labeled_by_its_folder_where_that_is_a_class(tmp_path):
     for folder in ("spam", "inbox"):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "a.eml", "Subject: a\n\nx")
-    events = collect_events([tmp_path], get_task("email"))
+    events = read_dataset([tmp_path], get_task("email"))
     assert sorted(events.labels.tolist()) == [-1, 1]
 
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import text_events
+from buckler.dataset.dataset import dataset_from_texts
 from buckler.dataset.splits import find_leaks
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotator, LabelStore
 from buckler.pipeline.recipe import VerdictsSection
 from buckler.pipeline.recipe_file import read_recipe
 from buckler.pipeline.run import run_recipe
-from buckler.pipeline.stored_events import load_events, save_events
+from buckler.pipeline.stored_datasets import load_dataset, save_dataset
 from buckler.review.fill import fill_queue
 from buckler.review.queue import Filter, Queue
 from buckler.review.relearn import learn_from_review
@@ -78,17 +78,17 @@ def test_what_is_learned_shares_nothing_with_what_measures(tmp_path):
     rng = np.random.default_rng(0)
     test, events = made_up_events(200, rng), made_up_events(300, np.random.default_rng(1))
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
-    like = text_events(
+    like = dataset_from_texts(
         [f"{long}?page={i}".encode() for i in range(40)], TASK, groups=[f"p{i}" for i in range(40)]
     )
-    save_events(test, tmp_path / "test.arrow")
+    save_dataset(test, tmp_path / "test.arrow")
     with LabelStore(tmp_path / "l.db") as store:
         judge(store, events, events.labels)
         judge(store, like, np.zeros(40, np.int64))
         section = VerdictsSection(store=str(tmp_path / "l.db"), hold_out=0.3)
         told = part_verdicts(tmp_path, store, tmp_path, TASK, section)
-    learned = load_events(tmp_path / "learned.arrow", TASK)
-    held = load_events(tmp_path / "held-out.arrow", TASK)
+    learned = load_dataset(tmp_path / "learned.arrow", TASK)
+    held = load_dataset(tmp_path / "held-out.arrow", TASK)
     assert told["judged"] == told["learned_from"] + told["held_out"] + told["too_like_a_test"]
     assert told["too_like_a_test"] > 0  # the pages that are all alike
     assert len(learned) > 50 and len(held) > 50
@@ -113,7 +113,7 @@ def test_verdicts_take_the_place_of_what_the_file_says(tmp_path):
     recipe = recipe_in(tmp_path, np.random.default_rng(0))
     train = pq.read_table(tmp_path / "train.parquet")
     some = train.slice(0, 200)
-    events = text_events(
+    events = dataset_from_texts(
         [t.encode() for t in some["url"].to_pylist()], TASK, groups=some["group"].to_pylist()
     )
     with LabelStore(tmp_path / "l.db") as store:
@@ -122,9 +122,9 @@ def test_verdicts_take_the_place_of_what_the_file_says(tmp_path):
     run = run_recipe(recipe.model_copy(update={"verdicts": section}))
     stage = {name: summary for name, _, _, summary in run.stages}
     judged = set(events.table.column("id").to_pylist())
-    held = load_events(run.verdicts / "held-out.arrow", TASK)
+    held = load_dataset(run.verdicts / "held-out.arrow", TASK)
     split = next((tmp_path / "out" / "stages").glob("split-1-*"))
-    kept = load_events(split / "train.arrow", TASK)
+    kept = load_dataset(split / "train.arrow", TASK)
     assert judged.isdisjoint(kept.table.column("id").to_pylist())
     assert set(kept.column("group")).isdisjoint(set(held.column("group")))
     assert stage["train-3"]["extra_examples"] == stage["verdicts-1"]["learned_from"]

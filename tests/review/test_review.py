@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from buckler.dataset.dataset import concatenate, text_events
+from buckler.dataset.dataset import concatenate, dataset_from_texts
 from buckler.errors import InputError, OutputError, SettingsError
 from buckler.evaluation.agreement import cohens_kappa
 from buckler.labels import Annotator, LabelStore
@@ -109,7 +109,7 @@ def _logit(p):
 def test_near_duplicates_stand_behind_one_and_those_drawn_by_lot_for_themselves(url_scorer):
     base = made_up_events(100, np.random.default_rng(1))
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
-    like = text_events([f"{long}?page={i}".encode() for i in range(40)], TASK)
+    like = dataset_from_texts([f"{long}?page={i}".encode() for i in range(40)], TASK)
     events = concatenate([base, like])
     valued = value_events(events, url_scorer, sample_share=0)
     assert len(set(valued.standing_for[100:])) < 10
@@ -141,7 +141,7 @@ def test_what_nearly_repeats_a_waiting_event_stands_behind_it(store, url_scorer)
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
 
     def pages(*numbers):
-        return text_events([f"{long}?page={i}".encode() for i in numbers], TASK)
+        return dataset_from_texts([f"{long}?page={i}".encode() for i in numbers], TASK)
 
     first = fill_queue(store, pages(1), url_scorer, TASK, sample_share=0)
     assert (first.added, first.folded) == (1, 0)
@@ -159,7 +159,7 @@ def test_what_is_judged_while_the_queue_is_filled_serves_nothing_more(
     store, url_scorer, monkeypatch
 ):
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
-    events = text_events([f"{long}?page={i}".encode() for i in range(30)], TASK)
+    events = dataset_from_texts([f"{long}?page={i}".encode() for i in range(30)], TASK)
     monkeypatch.setattr("buckler.review.fill._ROWS", 10)
     queue, verdicts = desk(store)
     given_at = []
@@ -320,7 +320,7 @@ def test_after_an_hour_or_a_colleagues_verdict_nothing_is_undone(store, url_scor
 
 def test_one_verdict_serves_near_duplicates_and_undoing_frees_them(store, url_scorer):
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
-    events = text_events([f"{long}?page={i}".encode() for i in range(30)], TASK)
+    events = dataset_from_texts([f"{long}?page={i}".encode() for i in range(30)], TASK)
     fill_queue(store, events, url_scorer, TASK, sample_share=0)
     queue, verdicts = desk(store)
     counts = queue.counts()
@@ -356,7 +356,7 @@ def test_a_family_is_ruled_out_once_and_can_come_back(store, url_scorer):
     assert all(queue.item(i).state == State.OPEN for i in lots)
     (family,) = verdicts.families()
     assert (family.group, family.by, family.served) == ("one.example", "ann", done.served)
-    later = text_events([b"https://one.example/new/page"], TASK, groups=["one.example"])
+    later = dataset_from_texts([b"https://one.example/new/page"], TASK, groups=["one.example"])
     assert fill_queue(store, later, url_scorer, TASK).ruled_out == 1
     assert verdicts.revoke(family.id, "lea") == "one.example"
     assert verdicts.revoke(family.id, "lea") is None
@@ -405,7 +405,7 @@ def test_an_analyst_gives_no_second_annotation_on_their_own(store, url_scorer):
 
 def test_search_finds_words_and_beginnings(store, url_scorer):
     texts = ["https://alpha.example/login/beta", "https://gamma.example/logout", "x:'\"); DROP--"]
-    fill_queue(store, text_events([t.encode() for t in texts], TASK), url_scorer, TASK)
+    fill_queue(store, dataset_from_texts([t.encode() for t in texts], TASK), url_scorer, TASK)
     queue, _ = desk(store)
 
     def found(query):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hn
 
 from buckler import _kernel
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.normalize.features import MARK, FeatureSchema, category_number, matrix
 from buckler.readers.quarantine import Quarantine
@@ -189,7 +189,7 @@ def test_tables_are_read_alike_from_every_format(tmp_path):
         '{"a": 3, "b": 3, "c": "z", "label": "bad"}',
     ]
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
-    found = [collect_events([tmp_path / f"t.{s}"], task) for s in ("parquet", "csv", "jsonl")]
+    found = [read_dataset([tmp_path / f"t.{s}"], task) for s in ("parquet", "csv", "jsonl")]
     for events in found[1:]:
         assert np.array_equal(events.texts.data, found[0].texts.data)
         assert events.labels.tolist() == [0, 1, 1]
@@ -205,12 +205,12 @@ def test_a_row_with_a_word_for_a_number_is_set_aside(tmp_path):
     task = get_task(tmp_path / "task.toml")
     (tmp_path / "t.csv").write_text("a,label\n1,good\nmany,bad\n3,bad\n")
     quarantine = Quarantine()
-    events = collect_events([tmp_path / "t.csv"], task, quarantine=quarantine)
+    events = read_dataset([tmp_path / "t.csv"], task, quarantine=quarantine)
     assert len(events) == 2
     assert quarantine.reasons == {"feature 'a' is not a number": 1}
     (tmp_path / "u.csv").write_text("x,label\n1,good\n")
     with pytest.raises(InputError, match="1 of 1 features are no columns, such as a"):
-        collect_events([tmp_path / "u.csv"], task)
+        read_dataset([tmp_path / "u.csv"], task)
 
 
 @settings(max_examples=100, deadline=None)
@@ -229,8 +229,8 @@ def test_pe_headers_of_the_public_set(real_data, tmp_path):
     from sklearn.metrics import roc_auc_score
 
     task = get_task(Path(__file__).parents[2] / "examples/pe/task.toml")
-    train = collect_events([real_data / "pe/clamp-train.parquet"], task)
-    test = collect_events([real_data / "pe/clamp-test.parquet"], task)
+    train = read_dataset([real_data / "pe/clamp-train.parquet"], task)
+    test = read_dataset([real_data / "pe/clamp-test.parquet"], task)
     fitted = fit_student(train, task, "trees", {"epochs": 16}, folds=2)
     write_fitted(tmp_path / "pe.buckler", fitted, task)
     scorer = load(tmp_path / "pe.buckler")

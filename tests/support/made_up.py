@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from buckler.dataset.dataset import Events, events_from_table
+from buckler.dataset.dataset import Dataset, dataset_from_table
 from buckler.normalize.features import MARK, category_number
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task, get_task
@@ -40,7 +40,7 @@ def made_up_table(n: int, rng: np.random.Generator) -> pa.Table:
     )
 
 
-def made_up_events(n: int, rng: np.random.Generator, task: Task | None = None) -> Events:
+def made_up_events(n: int, rng: np.random.Generator, task: Task | None = None) -> Dataset:
     table = made_up_table(n, rng)
     stored = pa.table(
         {
@@ -52,7 +52,7 @@ def made_up_events(n: int, rng: np.random.Generator, task: Task | None = None) -
             "source": table["source"],
         }
     )
-    return events_from_table(stored, task or get_task("url-threat"))
+    return dataset_from_table(stored, task or get_task("url-threat"))
 
 
 def made_up_bundle(path: Path, seed: int, bits: int = 10) -> Scorer:
@@ -62,7 +62,7 @@ def made_up_bundle(path: Path, seed: int, bits: int = 10) -> Scorer:
     return load(path)
 
 
-def made_up_rows(n: int, rng: np.random.Generator) -> tuple[Events, Task]:
+def made_up_rows(n: int, rng: np.random.Generator) -> tuple[Dataset, Task]:
     """Rows of three numbers and a category, some missing; the label needs two of them."""
     task = Task(
         "rows",
@@ -92,4 +92,4 @@ def made_up_rows(n: int, rng: np.random.Generator) -> tuple[Events, Task]:
             "source": pa.nulls(n, pa.string()),
         }
     )
-    return events_from_table(table, task), task
+    return dataset_from_table(table, task), task

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.attacks import Scene
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.normalize.email_v2 import email_fields
@@ -137,7 +137,7 @@ def labeled(path, n=60):
 
 def test_a_bundle_is_attacked_from_the_command_line(tmp_path, server):
     labeled(tmp_path / "mails.parquet")
-    events = collect_events([tmp_path / "mails.parquet"], EMAIL)
+    events = read_dataset([tmp_path / "mails.parquet"], EMAIL)
     fitted = fit_student(events, EMAIL, "ngram", {"table_bits": 12}, folds=2)
     write_fitted(tmp_path / "mail.buckler", fitted, EMAIL)
     (tmp_path / "chat.toml").write_text(f'model = "m"\nbase_url = "{server.url}/v1"\n')
@@ -163,7 +163,7 @@ def test_a_bundle_is_attacked_from_the_command_line(tmp_path, server):
 
 def test_the_texts_to_prepare_are_those_that_are_attacked(tmp_path):
     labeled(tmp_path / "mails.parquet")
-    events = collect_events([tmp_path / "mails.parquet"], EMAIL)
+    events = read_dataset([tmp_path / "mails.parquet"], EMAIL)
     fitted = fit_student(events, EMAIL, "ngram", {"table_bits": 10}, folds=2)
     write_fitted(tmp_path / "m.buckler", fitted, EMAIL)
     texts = attacked_texts(events, EMAIL, seed=3, max_events=7)

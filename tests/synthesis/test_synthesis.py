@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.attacks import attacks_on
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError, SettingsError
 from buckler.normalize.features import category_number, matrix
@@ -400,7 +400,7 @@ def small(task):
             label = "malicious" if positive else "benign"
         texts.append(text.encode())
         labels.append(label)
-    from buckler.dataset.dataset import events_from_table
+    from buckler.dataset.dataset import dataset_from_table
 
     table = pa.table(
         {
@@ -412,7 +412,7 @@ def small(task):
             "source": ["a"] * 400,
         }
     )
-    return events_from_table(table, task)
+    return dataset_from_table(table, task)
 
 
 def test_mutations_stem_from_their_seeds_and_are_held_out_with_them():
@@ -622,7 +622,7 @@ def test_a_proof_with_few_groups_holds_out_whole_ones():
     many = events(300)
     names = pa.array([f"company {i % 4}" for i in range(300)])
     table = many.table.set_column(many.table.schema.get_field_index("group"), "group", names)
-    few = Events(table, many.texts, many.labels)
+    few = Dataset(table, many.texts, many.labels)
     held = set()
     for seed in range(8):
         split = _split(few, seed)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import InputError
 from buckler.normalize import get_normalizer
 from buckler.readers.quarantine import Quarantine
@@ -232,7 +232,7 @@ def test_any_bytes_have_a_form(data):
 
 def read(path: Path):
     quarantine = Quarantine()
-    return collect_events([path], TASK, quarantine=quarantine), quarantine
+    return read_dataset([path], TASK, quarantine=quarantine), quarantine
 
 
 def texts(events) -> list[list[str]]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.dataset.languages import language_of
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Ranking, auroc
@@ -264,7 +264,7 @@ def test_outlook_messages(tmp_path):
         made_msg("Hello", '"PayPal" <a@b.example>', "plain", "<p>Page</p>", ("invoice.pdf.exe",))
     )
     quarantine = Quarantine()
-    events = collect_events([tmp_path], get_task("email"), quarantine=quarantine)
+    events = read_dataset([tmp_path], get_task("email"), quarantine=quarantine)
     assert events.column("label").tolist() == ["phishing"]
     assert events.column("group").tolist() == ["b.example"]
     form = dict(zip(NAMES, events.texts[0].decode().split("\x1f"), strict=True))
@@ -285,7 +285,7 @@ def test_damaged_outlook_messages_are_set_aside_or_read(tmp_path_factory, change
     path = tmp_path_factory.mktemp("msg") / "a.msg"
     path.write_bytes(bytes(raw[: data.draw(st.integers(1, len(raw)))]))
     try:
-        events = collect_events([path], get_task("email"))
+        events = read_dataset([path], get_task("email"))
     except InputError as error:
         assert "not a sound Outlook message" in str(error)
     else:
@@ -296,7 +296,7 @@ def test_mails_have_the_time_of_their_header(tmp_path):
     raw = mail("x", "Date: Mon, 29 Oct 2018 18:12:29 +0000\n")
     (tmp_path / "a.eml").write_bytes(raw)
     (tmp_path / "b.eml").write_bytes(mail("y", "Date: yesterday\n"))
-    events = collect_events([tmp_path], get_task("email"))
+    events = read_dataset([tmp_path], get_task("email"))
     assert events.column("ts").tolist() == [1540836749, None]
 
 

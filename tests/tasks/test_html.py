@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buckler.attacks import Scene, attacks_on
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import InputError
 from buckler.normalize import get_normalizer
 from buckler.normalize.html_guard import MAX_ATTRIBUTES, MAX_OPEN, bounded
@@ -130,7 +130,7 @@ def test_folders_of_pages_are_labeled_by_their_name(tmp_path):
         (tmp_path / folder / "a.html").write_text(f"<p>{folder}</p>")
     (tmp_path / "benign" / "b.htm").write_text("")
     quarantine = Quarantine()
-    events = collect_events([tmp_path], TASK, quarantine=quarantine)
+    events = read_dataset([tmp_path], TASK, quarantine=quarantine)
     assert events.column("label").tolist() == ["benign", "phishing"]
     assert dict(quarantine.reasons) == {"empty page": 1}
 
@@ -163,7 +163,7 @@ def test_web_archives(tmp_path, gzip):
     ]
     path.write_bytes(archive(*pages, gzip=gzip))
     quarantine = Quarantine()
-    events = collect_events([path], TASK, quarantine=quarantine)
+    events = read_dataset([path], TASK, quarantine=quarantine)
     assert [t.split(b"\x1f")[0] for t in (events.texts[0], events.texts[1])] == [
         b"a.example/x",
         b"b.example.co.uk/",
@@ -185,7 +185,7 @@ def test_damaged_web_archives_are_an_error_or_fewer_pages(tmp_path, changes, gzi
     path = tmp_path / ("b.warc.gz" if gzip else "b.warc")
     path.write_bytes(bytes(data))
     try:
-        events = collect_events([path], TASK)
+        events = read_dataset([path], TASK)
     except InputError as error:
         assert str(path) in str(error)
     else:
@@ -194,7 +194,7 @@ def test_damaged_web_archives_are_an_error_or_fewer_pages(tmp_path, changes, gzi
 
 def test_a_column_with_the_address_is_context(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"html": "<p>x</p>", "url": "http://a.example/b"}')
-    events = collect_events([tmp_path / "a.jsonl"], TASK)
+    events = read_dataset([tmp_path / "a.jsonl"], TASK)
     assert events.texts[0].startswith(b"a.example/b\x1f")
 
 
@@ -237,7 +237,7 @@ def test_mails_give_their_html_and_those_without_are_passed_over(tmp_path):
     (tmp_path / "phishing" / "1.eml").write_bytes(HTML_MAIL)
     (tmp_path / "phishing" / "2.eml").write_bytes(plain)
     quarantine = Quarantine()
-    events = collect_events([tmp_path], TASK, format_name="mail-html", quarantine=quarantine)
+    events = read_dataset([tmp_path], TASK, format_name="mail-html", quarantine=quarantine)
     assert quarantine.passed_over.total() == 1
     assert len(events) == 1
     assert events.labels.tolist() == [TASK.class_names.index("phishing")]
@@ -250,7 +250,7 @@ def test_tables_of_mails_keep_their_columns(tmp_path):
     raw = [HTML_MAIL, b"From: x@y.example\n\nnone", HTML_MAIL.replace(b"password", b"text")]
     table = pa.table({"raw": raw, "label": ["phishing", "ham", "spam"], "group": ["a", "b", "c"]})
     pq.write_table(table, tmp_path / "mails.parquet")
-    events = collect_events([tmp_path / "mails.parquet"], TASK, format_name="mail-html")
+    events = read_dataset([tmp_path / "mails.parquet"], TASK, format_name="mail-html")
     assert events.table["label"].to_pylist() == ["phishing", "benign"]
     assert events.table["group"].to_pylist() == ["a", "c"]
 

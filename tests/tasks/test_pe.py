@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from buckler.attacks import Scene, attacks_on
 from buckler.bundle.reader import read_bundle
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.normalize import FeatureSchema, get_normalizer
 from buckler.normalize.features import MARK
@@ -109,11 +109,11 @@ def test_folders_of_programs_are_read_and_what_is_none_set_aside(tmp_path, progr
         (tmp_path / "benign").mkdir(exist_ok=True)
         (tmp_path / "benign" / name).write_bytes(data)
     quarantine = Quarantine()
-    events = collect_events([tmp_path], get_task("pe"), quarantine=quarantine)
+    events = read_dataset([tmp_path], get_task("pe"), quarantine=quarantine)
     assert events.column("label").tolist() == ["benign"]
     assert quarantine.count == 2
     with pytest.raises(InputError, match="judged by features"):
-        collect_events([tmp_path], get_task("email"), format_name="pe")
+        read_dataset([tmp_path], get_task("email"), format_name="pe")
 
 
 def test_tables_teach_what_judges_files(tmp_path, program, real_data):
@@ -123,13 +123,13 @@ def test_tables_teach_what_judges_files(tmp_path, program, real_data):
     from buckler.training.packaging import write_fitted
 
     task = get_task(HEADERS)
-    events = collect_events([real_data / "pe" / "clamp-train.parquet"], task)
+    events = read_dataset([real_data / "pe" / "clamp-train.parquet"], task)
     fitted = fit_student(events.take(np.arange(0, len(events), 4)), task, "trees", {}, folds=3)
     path = tmp_path / "pe.buckler"
     write_fitted(path, fitted, task)
     scorer = load(path)
     (tmp_path / "a.exe").write_bytes(program)
-    rows = collect_events([tmp_path / "a.exe"], task)
+    rows = read_dataset([tmp_path / "a.exe"], task)
     score = scorer.score(rows.table.column("text")).score[0]
     assert scorer.score_of(program) == score
     assert 0 <= score <= 1

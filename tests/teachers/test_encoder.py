@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
@@ -148,7 +148,7 @@ def settings(tmp_path, model, **changes):
 def test_it_learns_calibrates_and_labels(tmp_path, tiny_model):
     notes = []
     who = EncoderTeacher(settings(tmp_path, tiny_model), TASK, on_note=notes.append)
-    test = collect_events([made_up(tmp_path / "test.parquet", 400, 2)], TASK)
+    test = read_dataset([made_up(tmp_path / "test.parquet", 400, 2)], TASK)
     with LabelStore(tmp_path / "a.db") as store:
         result = label_events(store, who, test, TASK)
     assert result.new == result.events
@@ -174,7 +174,7 @@ def test_order_and_company_of_rows_do_not_matter(tmp_path, tiny_model):
     who = EncoderTeacher(
         settings(tmp_path, tiny_model, precision="float32", epochs=1), TASK, on_note=str
     )
-    test = collect_events([made_up(tmp_path / "test.parquet", 200, 2)], TASK)
+    test = read_dataset([made_up(tmp_path / "test.parquet", 200, 2)], TASK)
     p = who.probabilities(test)
     order = np.random.default_rng(0).permutation(len(test))
     assert who.probabilities(test.take(order)) == pytest.approx(p[order], abs=1e-5)
@@ -243,7 +243,7 @@ def test_the_packaged_encoder_learns_from_real_labels(tmp_path, real_data):
         who = get_teacher("encoder", tmp_path / "encoder.toml", TASK)
     except SettingsError as error:
         pytest.skip(str(error))
-    test = collect_events([real_data / "url/threat-test.parquet"], TASK)
+    test = read_dataset([real_data / "url/threat-test.parquet"], TASK)
     test = test.take(np.arange(0, len(test), 20))
     p = who.probabilities(test)
     assert ((p[:, 1] > 0.5) == (test.labels == 1)).mean() > 0.7

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
@@ -39,7 +39,7 @@ def ensemble(tmp_path):
 def test_members_speak_for_themselves_and_together(tmp_path, ensemble):
     urls = ["http://login.example/", "http://news.example/", "http://quiet.example/"]
     pq.write_table(pa.table({"url": urls}), tmp_path / "e.parquet")
-    events = collect_events([tmp_path / "e.parquet"], TASK)
+    events = read_dataset([tmp_path / "e.parquet"], TASK)
     who = get_teacher("ensemble", ensemble, TASK)
     with LabelStore(tmp_path / "a.db") as store:
         result = label_events(store, who, events, TASK)
@@ -65,7 +65,7 @@ def test_agreement_is_certain_and_contradiction_is_not(tmp_path):
     for name, label in (("a", "phishing"), ("b", "phishing"), ("c", "benign")):
         (tmp_path / f"{name}.toml").write_text(rules(name, "login", label, 1.0))
     pq.write_table(pa.table({"url": ["http://login.example/"]}), tmp_path / "e.parquet")
-    events = collect_events([tmp_path / "e.parquet"], TASK)
+    events = read_dataset([tmp_path / "e.parquet"], TASK)
     for pair, expected in (("ab", 1.0), ("ac", 0.0)):
         path = tmp_path / "ensemble.toml"
         path.write_text(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import LabelStore
 from buckler.labels.exchange import export_annotations
@@ -47,7 +47,7 @@ def rules(tmp_path):
 
 def urls(tmp_path, *texts):
     pq.write_table(pa.table({"url": list(texts)}), tmp_path / "urls.parquet")
-    return collect_events([tmp_path / "urls.parquet"], TASK)
+    return read_dataset([tmp_path / "urls.parquet"], TASK)
 
 
 def test_rules_speak_where_they_match_and_say_why(tmp_path, rules):

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.tasks import get_task
 from buckler.training.cross_validation import cross_fit
 from buckler.training.noise import suspect_labels
@@ -29,7 +29,7 @@ def flipped(path, n, share, seed=0):
 
 def test_the_estimate_is_near_the_noise_that_was_put_in(tmp_path):
     wrong = flipped(tmp_path / "a.parquet", 4000, 0.2)
-    events = collect_events([tmp_path / "a.parquet"], TASK)
+    events = read_dataset([tmp_path / "a.parquet"], TASK)
     found = estimate_noise(events, TASK, "ngram", {"table_bits": 14}, folds=3, seed=0)
     assert found.noise_rate == pytest.approx(wrong.mean(), abs=0.04)
     caught = np.zeros(len(wrong), bool)

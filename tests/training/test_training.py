@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.normalize import NormalizedTexts
@@ -41,11 +41,11 @@ def distributions(draw, min_rows=1, classes=None):
     return np.random.default_rng(seed).dirichlet(np.full(k, 0.7), n)
 
 
-def relabeled(events: Events, labels) -> Events:
+def relabeled(events: Dataset, labels) -> Dataset:
     names = np.array([*TASK.class_names, None], object)
     index = events.table.schema.get_field_index("label")
     table = events.table.set_column(index, "label", pa.array(names[labels], pa.string()))
-    return Events(table, events.texts, np.asarray(labels, np.int32))
+    return Dataset(table, events.texts, np.asarray(labels, np.int32))
 
 
 def accuracy(student, test):
@@ -318,7 +318,7 @@ def test_an_answer_serves_near_duplicates_too():
 def test_diverse_choice_keeps_away_from_what_is_labeled():
     values = [f"aaaaaaaaaa{i}" for i in range(30)] + [f"zq{i}xw{i * 7}" for i in range(30)]
     events = made_up_events(60, np.random.default_rng(0))
-    events = Events(events.table, texts(*values), events.labels)
+    events = Dataset(events.table, texts(*values), events.labels)
     labeled = events.take(np.arange(5))
     pool = events.take(np.arange(5, 60))
     chosen = choose_events(pool, 10, Choose.DIVERSE, labeled=labeled)

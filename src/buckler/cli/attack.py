@@ -11,7 +11,7 @@ from buckler.cli.console import out, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
 from buckler.cli.results import print_account, print_estimate, print_robustness
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.robustness import robustness_html, robustness_json
 from buckler.files import write_atomically
@@ -82,7 +82,7 @@ def attack(
     account: Account | None = None
     with step_progress() as progress, Quarantine() as quarantine:
         bar = progress.add_task("reading")
-        events = collect_events(
+        events = read_dataset(
             data,
             the_task,
             label_column=label_column,

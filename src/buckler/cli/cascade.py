@@ -9,7 +9,7 @@ from rich.table import Table
 from buckler.cli.console import out, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.results import print_assessment, print_comparison, print_report
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.pipeline.compare import comparison, judge_bundle
 from buckler.pipeline.evaluate import assess_scorer, write_report
 from buckler.readers.quarantine import Quarantine
@@ -53,7 +53,7 @@ def cascade(
     the_task = task_of(task or first.manifest.task, tuple(first.manifest.classes))
     with step_progress() as progress, Quarantine() as quarantine:
         bar = progress.add_task("reading")
-        events = collect_events(validate, the_task, quarantine=quarantine)
+        events = read_dataset(validate, the_task, quarantine=quarantine)
         events = events.take((events.labels >= 0).nonzero()[0])
         progress.update(bar, description="choosing")
         made = build_cascade(
@@ -79,7 +79,7 @@ def cascade(
         return
     with step_progress() as progress:
         progress.add_task("measuring")
-        rows = collect_events(test, the_task)
+        rows = read_dataset(test, the_task)
         rows = rows.take((rows.labels >= 0).nonzero()[0])
         scorer = load(output)
         assessment = assess_scorer(scorer, rows)

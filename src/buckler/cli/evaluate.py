@@ -8,7 +8,7 @@ import typer
 
 from buckler.cli.console import out, step_progress
 from buckler.cli.results import print_assessment, print_report
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.dataset.splits import find_leaks
 from buckler.errors import InputError
 from buckler.pipeline.evaluate import assess_scorer, leak_notes, write_report
@@ -44,7 +44,7 @@ def evaluate(
     scorer = load(bundle)
     the_task = task_of(task or scorer.manifest.task, tuple(scorer.manifest.classes))
     read = partial(
-        collect_events,
+        read_dataset,
         task=the_task,
         text_column=text_column,
         label_column=label_column,

@@ -11,7 +11,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import BudgetTokens, BudgetUsd
 from buckler.cli.results import print_account
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.errors import SettingsError
 from buckler.evaluation.calibration import expected_calibration_error
 from buckler.evaluation.metrics import Rate, wilson
@@ -77,7 +77,7 @@ def label(
     with LabelStore(store) as opened, Quarantine() as quarantine:
         with step_progress() as progress:
             progress.add_task("reading")
-            events = collect_events(
+            events = read_dataset(
                 data,
                 the_task,
                 text_column=text_column,
@@ -98,7 +98,7 @@ def label(
             err.print(quarantine.summary())
 
 
-def _run(store: LabelStore, who: Teacher, events: Events, task: Task, budget: Budget) -> None:
+def _run(store: LabelStore, who: Teacher, events: Dataset, task: Task, budget: Budget) -> None:
     started = time.monotonic()
     with step_progress() as progress:
         bar = progress.add_task("asking")
@@ -161,7 +161,7 @@ def _print_positive(result: Labeled, task: Task) -> None:
         out.print(f"of the bad it calls {_rate(caught)} bad, of the rest {_rate(detections)}")
 
 
-def _print_plan(store: LabelStore, who: Teacher, events: Events, task: Task) -> None:
+def _print_plan(store: LabelStore, who: Teacher, events: Dataset, task: Task) -> None:
     if not isinstance(who, LanguageModelTeacher):
         raise SettingsError(f"the teacher {who.kind!r} costs nothing: there is nothing to estimate")
     plan = plan_run(store, who, events, task)
@@ -177,7 +177,7 @@ def _print_plan(store: LabelStore, who: Teacher, events: Events, task: Task) -> 
 
 
 def _print_probe(
-    store: LabelStore, who: Teacher, events: Events, task: Task, n_calls: int, budget: Budget
+    store: LabelStore, who: Teacher, events: Dataset, task: Task, n_calls: int, budget: Budget
 ) -> None:
     with step_progress() as progress:
         progress.add_task("probing")

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.dataset.dataset import collect_events, id_of_text
+from buckler.dataset.dataset import id_of_text, read_dataset
 from buckler.errors import InputError
 from buckler.labels import Annotator, LabelStore, open_existing
 from buckler.labels.exchange import export_annotations, import_labels
@@ -215,7 +215,7 @@ def noise(
     the_task = get_task(task)
     with Quarantine() as quarantine, step_progress() as progress:
         bar = progress.add_task("reading")
-        events = collect_events(
+        events = read_dataset(
             data,
             the_task,
             text_column=text_column,

@@ -16,7 +16,7 @@ from buckler.cli.evaluate import task_of
 from buckler.cli.options import BudgetTokens, BudgetUsd, TrustedKey
 from buckler.cli.results import print_rows
 from buckler.cli.stream import stopping
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.report import Comparison
 from buckler.files import write_atomically
@@ -116,7 +116,7 @@ def monitor(
     with step_progress() as progress, Quarantine() as quarantine:
         bar = progress.add_task("reading")
         read = partial(
-            collect_events,
+            read_dataset,
             task=task,
             text_column=text_column,
             label_column=label_column,
@@ -169,7 +169,7 @@ def _notes(found: Watched, names: npt.NDArray[np.object_]) -> tuple[str, ...]:
 def _ask(
     found: Watched,
     scorer: Scorer,
-    now: Events,
+    now: Dataset,
     names: npt.NDArray[np.object_],
     task: Task,
     asking: _Asking,
@@ -193,7 +193,7 @@ def _ask(
 def _judged(
     found: Watched,
     scorer: Scorer,
-    now: Events,
+    now: Dataset,
     names: npt.NDArray[np.object_],
     task: Task,
     where: str,
@@ -210,7 +210,7 @@ def _judged(
     return with_asked(found, samples, "by the analysts"), (note,)
 
 
-def _window(window: Window, scorer: Scorer, now: Events, names: npt.NDArray[np.object_]) -> Doubt:
+def _window(window: Window, scorer: Scorer, now: Dataset, names: npt.NDArray[np.object_]) -> Doubt:
     part = now.take(np.flatnonzero(names == window.name))
     scores = scorer.score(part.table.column("text"))
     return Doubt(window.name, part, scores.score.astype(np.float64), scorer.detections(scores))
@@ -218,7 +218,7 @@ def _window(window: Window, scorer: Scorer, now: Events, names: npt.NDArray[np.o
 
 def _follow(
     scorer: Scorer,
-    reference: Events,
+    reference: Dataset,
     task: Task,
     text_column: str | None,
     output: Path,

@@ -10,7 +10,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import TrustedKey
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
 from buckler.readers.quarantine import Quarantine
@@ -59,7 +59,7 @@ def promote(
         with step_progress() as progress, Quarantine() as quarantine:
             progress.add_task("comparing")
             read = partial(
-                collect_events,
+                read_dataset,
                 task=task,
                 label_column=label_column,
                 text_column=text_column,

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import TrustedKey
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.labels import LabelStore, open_existing
 from buckler.readers.quarantine import Quarantine
@@ -67,7 +67,7 @@ def add(
         bar = progress.add_task("reading")
 
         def read(paths: list[Path]) -> Any:
-            return collect_events(
+            return read_dataset(
                 paths,
                 the_task,
                 text_column=text_column,

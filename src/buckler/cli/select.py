@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import typer
 
 from buckler.cli.console import err, out, step_progress
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import OutputError, SettingsError
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
@@ -37,10 +37,10 @@ def select(
     the_task = get_task(task)
     with Quarantine() as quarantine, step_progress() as progress:
         bar = progress.add_task("reading")
-        events = collect_events(
+        events = read_dataset(
             pool, the_task, text_column=text_column, with_labels=False, quarantine=quarantine
         )
-        known = collect_events(labeled, the_task, text_column=text_column) if labeled else None
+        known = read_dataset(labeled, the_task, text_column=text_column) if labeled else None
         progress.update(bar, description="judging")
         judged = []
         for path in bundle or []:

@@ -13,7 +13,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
 from buckler.cli.results import print_account, print_estimate
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.readers.quarantine import Quarantine
@@ -113,7 +113,7 @@ def synth(
     with Quarantine() as quarantine, step_progress() as progress:
         bar = progress.add_task("reading")
         read = partial(
-            collect_events,
+            read_dataset,
             task=the_task,
             text_column=text_column,
             label_column=label_column,
@@ -199,7 +199,7 @@ def _gates(judge: str, real_vs_synthetic: float) -> GateSettings:
 
 
 def _judge(
-    name: str, settings: Path | None, task: Task, real: Events, seed: int
+    name: str, settings: Path | None, task: Task, real: Dataset, seed: int
 ) -> tuple[Judge | None, str]:
     if name == "none":
         return None, "nobody"
@@ -214,7 +214,7 @@ def _writer(
     by: str,
     settings: Path | None,
     plan: Plan,
-    real: Events,
+    real: Dataset,
     seed: int,
     store: str,
     budget: Budget,

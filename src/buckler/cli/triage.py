@@ -13,7 +13,7 @@ from rich.table import Table
 from buckler.cli.console import out, safe, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import TrustedKey
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.errors import InputError, OutputError
 from buckler.files import write_atomically
 from buckler.normalize.features import matrix
@@ -51,9 +51,7 @@ def triage(
         raise InputError(f"{bundle}: a bundle of task {task.name}, not one of alert-triage")
     with step_progress() as progress, Quarantine() as quarantine:
         progress.add_task("joining alerts to incidents")
-        events = collect_events(
-            alerts, task, keep=_KEPT, format_name="alerts", quarantine=quarantine
-        )
+        events = read_dataset(alerts, task, keep=_KEPT, format_name="alerts", quarantine=quarantine)
     score = scorer.score(events.table.column("text")).score
     order = np.argsort(-score, kind="stable")[:top]
     records = [_record(scorer, events, score, row, rank) for rank, row in enumerate(order, 1)]
@@ -70,7 +68,7 @@ def triage(
         _measure(events, score, task.numbers, severities)
 
 
-def _record(scorer: Scorer, events: Events, score: Any, row: int, rank: int) -> dict[str, object]:
+def _record(scorer: Scorer, events: Dataset, score: Any, row: int, rank: int) -> dict[str, object]:
     def of(name: str) -> str:
         return str(events.table.column(name)[int(row)].as_py() or "")
 
@@ -131,7 +129,7 @@ def _show(records: list[dict[str, object]]) -> None:
 
 
 def _measure(
-    events: Events, score: Any, numbers: tuple[str, ...], severities: dict[str, float]
+    events: Dataset, score: Any, numbers: tuple[str, ...], severities: dict[str, float]
 ) -> None:
     values = matrix(events.texts.data, len(events), len(events.texts[0]) // 4)
     attack = events.labels == 1

@@ -41,7 +41,7 @@ EVENT_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Events:
+class Dataset:
     """Events of one task, in memory.
 
     Attributes
@@ -62,9 +62,9 @@ class Events:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> "Events":
+    def take(self, rows: npt.NDArray[np.intp]) -> "Dataset":
         """Return these rows, in this order."""
-        return Events(self.table.take(pa.array(rows)), self.texts.take(rows), self.labels[rows])
+        return Dataset(self.table.take(pa.array(rows)), self.texts.take(rows), self.labels[rows])
 
     def column(self, name: str) -> npt.NDArray[np.object_]:
         """Return a column as Python objects."""
@@ -95,7 +95,7 @@ class Events:
         return codes
 
 
-def collect_events(
+def read_dataset(
     paths: list[Path],
     task: Task,
     *,
@@ -107,7 +107,7 @@ def collect_events(
     with_labels: bool = True,
     quarantine: Quarantine | None = None,
     on_progress: Callable[[int], None] | None = None,
-) -> Events:
+) -> Dataset:
     """Read all rows of these files or folders.
 
     Parameters
@@ -166,7 +166,7 @@ def collect_events(
     return concatenate(parts)
 
 
-def events_to_table(events: Events) -> pa.Table:
+def dataset_to_table(events: Dataset) -> pa.Table:
     """Return a table to store, with the normalized texts as a column."""
     normalized = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(),
@@ -176,7 +176,7 @@ def events_to_table(events: Events) -> pa.Table:
     return events.table.append_column(_NORMALIZED, normalized)
 
 
-def events_from_table(table: pa.Table, task: Task) -> Events:
+def dataset_from_table(table: pa.Table, task: Task) -> Dataset:
     """Return events from a table of EVENT_SCHEMA; texts are made normalized where it lacks them."""
     if _NORMALIZED in table.column_names:
         texts = get_normalizer("none").normalize_column(table.column(_NORMALIZED), task.max_bytes)
@@ -185,10 +185,10 @@ def events_from_table(table: pa.Table, task: Task) -> Events:
         texts = task.text_normalizer.normalize_column(table.column("text"), task.max_bytes)
     index = {name: i for i, name in enumerate(task.class_names)}
     labels = [UNLABELED if v is None else index[v] for v in table.column("label").to_pylist()]
-    return Events(table, texts, np.array(labels, np.int32))
+    return Dataset(table, texts, np.array(labels, np.int32))
 
 
-def text_events(
+def dataset_from_texts(
     texts: pa.Array | Sequence[bytes],
     task: Task,
     *,
@@ -196,7 +196,7 @@ def text_events(
     labels: Sequence[str | None] | None = None,
     groups: Sequence[str | None] | None = None,
     sources: Sequence[str | None] | None = None,
-) -> Events:
+) -> Dataset:
     """Return events from texts that came by another way than a file; what is not given is null.
 
     Parameters
@@ -221,10 +221,10 @@ def text_events(
         },
         schema=EVENT_SCHEMA,
     )
-    return events_from_table(table, task)
+    return dataset_from_table(table, task)
 
 
-def with_groups(events: Events, task: Task) -> Events:
+def with_groups(events: Dataset, task: Task) -> Dataset:
     """Return events with the group that the task's rule gives, where they have none."""
     groups = events.table.column("group").to_pylist()
     raw = events.table.column("text").to_pylist()
@@ -234,7 +234,7 @@ def with_groups(events: Events, task: Task) -> Events:
     ]
     index = events.table.schema.get_field_index("group")
     table = events.table.set_column(index, "group", pa.array(found, pa.string()))
-    return Events(table, events.texts, events.labels)
+    return Dataset(table, events.texts, events.labels)
 
 
 def id_of_text(text: bytes) -> bytes:
@@ -242,9 +242,9 @@ def id_of_text(text: bytes) -> bytes:
     return blake2b(text, digest_size=16).digest()
 
 
-def concatenate(parts: list[Events]) -> Events:
+def concatenate(parts: list[Dataset]) -> Dataset:
     """Join events of the same task."""
-    return Events(
+    return Dataset(
         pa.concat_tables([part.table for part in parts], promote_options="default"),
         NormalizedTexts.concatenate([part.texts for part in parts]),
         np.concatenate([part.labels for part in parts]),
@@ -253,7 +253,7 @@ def concatenate(parts: list[Events]) -> Events:
 
 def _events(
     chunk: Chunk, path: Path, task: Task, keep: tuple[str, ...], quarantine: Quarantine
-) -> Events:
+) -> Dataset:
     text, columns, rows = chunk.text, chunk.columns, chunk.rows
     labels = np.full(len(text), UNLABELED, np.int32)
     good = np.ones(len(text), bool)
@@ -270,7 +270,7 @@ def _events(
     texts = task.text_normalizer.normalize_column(text, task.max_bytes)
     derive(columns, keep, path, texts)
     table = _table(text, columns, texts, labels, task)
-    events = Events(table, texts, labels)
+    events = Dataset(table, texts, labels)
     return events if good.all() else events.take(np.flatnonzero(good))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import MADE_FROM, Events
+from buckler.dataset.dataset import MADE_FROM, Dataset
 from buckler.dataset.deduplication import (
     content_hashes,
     earlier_near_duplicates,
@@ -23,13 +23,13 @@ from buckler.errors import LeakError, SettingsError
 class Deduplicated:
     """Events without repetitions, and how many there were."""
 
-    events: Events
+    events: Dataset
     exact: int
     near: int
     conflicting: int
 
 
-def deduplicate(events: Events, *, near: bool = True) -> Deduplicated:
+def deduplicate(events: Dataset, *, near: bool = True) -> Deduplicated:
     """Keep one event for each normalized text: the first that has the majority's label.
 
     At a tie, the label that came first wins. With `near`, events that nearly repeat an earlier one
@@ -72,7 +72,7 @@ class Split:
     right: npt.NDArray[np.intp]
 
 
-def split_by_group(events: Events, share: float, seed: int) -> Split:
+def split_by_group(events: Dataset, share: float, seed: int) -> Split:
     """Put about `share` of the events on the right; no group stands on both sides.
 
     The side of a group depends only on its name and the seed, so it stays when data is added.
@@ -94,7 +94,7 @@ def split_by_group(events: Events, share: float, seed: int) -> Split:
     return Split(np.flatnonzero(~right), np.flatnonzero(right))
 
 
-def split_by_time(events: Events, share: float) -> Split:
+def split_by_time(events: Dataset, share: float) -> Split:
     """Put the newest `share` of the events that have a time on the right, the rest on the left.
 
     Raises
@@ -111,7 +111,7 @@ def split_by_time(events: Events, share: float) -> Split:
     return Split(np.flatnonzero(~right), np.flatnonzero(right))
 
 
-def apart_from(events: Events, held_out: Events) -> npt.NDArray[np.intp]:
+def apart_from(events: Dataset, held_out: Dataset) -> npt.NDArray[np.intp]:
     """Return the rows that share no group and no text with events that are held out.
 
     A synthetic example counts as of every group that it was made from.
@@ -167,7 +167,7 @@ class Leaks:
         return bool((self.same_text | self.near_text | self.same_group).any())
 
 
-def find_leaks(training: Events, test: Events) -> Leaks:
+def find_leaks(training: Dataset, test: Dataset) -> Leaks:
     """Compare by normalized text, by near-duplicate and by group."""
     train_hashes, test_hashes = content_hashes(training.texts), content_hashes(test.texts)
     same_text = np.isin(test_hashes, train_hashes)
@@ -185,12 +185,12 @@ def find_leaks(training: Events, test: Events) -> Leaks:
     return Leaks(same_text, near_text & ~same_text, same_group, np.flatnonzero(rows))
 
 
-def unlike(events: Events, test: Events) -> npt.NDArray[np.intp]:
+def unlike(events: Dataset, test: Dataset) -> npt.NDArray[np.intp]:
     """Return the rows that share no group, no text and no near-duplicate with the test events."""
     return np.setdiff1d(np.arange(len(events)), find_leaks(events, test).training_rows)
 
 
-def check_leaks(training: Events, test: Events, on_leak: OnLeak) -> tuple[Events, Leaks]:
+def check_leaks(training: Dataset, test: Dataset, on_leak: OnLeak) -> tuple[Dataset, Leaks]:
     """Find leaks, and fail, drop the training rows that leak, or let them pass.
 
     Raises

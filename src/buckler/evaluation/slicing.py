@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.splits import Leaks
 
 MAX_VALUES = 60
 
 
 def slice_values(
-    events: Events, leaks: Leaks | None = None, columns: tuple[str, ...] = ()
+    events: Dataset, leaks: Leaks | None = None, columns: tuple[str, ...] = ()
 ) -> dict[str, npt.NDArray[np.object_]]:
     """Return slice name -> a value for each row; slices with a single value are left out.
 

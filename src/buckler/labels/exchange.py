@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.errors import InputError, OutputError
 from buckler.labels.annotation import AnnotationBatch, Annotator
 from buckler.labels.store import LabelStore
@@ -50,7 +50,7 @@ def import_labels(
     """
     if not 0 < confidence <= 1:
         raise InputError(f"confidence must lie above 0 and at most at 1, not {confidence}")
-    events = collect_events(
+    events = read_dataset(
         paths,
         task,
         text_column=text_column,
@@ -84,7 +84,7 @@ def import_labels(
 
 
 def _positive_probabilities(
-    events: Events, task: Task, column: str
+    events: Dataset, task: Task, column: str
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
     if len(task.classes) != 2 or len(task.positive) != 1:
         raise InputError("a probability column needs a task with two classes, one of them bad")

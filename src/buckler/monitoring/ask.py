@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events, concatenate
+from buckler.dataset.dataset import Dataset, concatenate
 from buckler.labels import LabelStore
 from buckler.monitoring.quality import Sampled, sampled
 from buckler.tasks import Task
@@ -30,7 +30,7 @@ class Doubt:
     """
 
     name: str
-    events: Events
+    events: Dataset
     score: npt.NDArray[np.float64]
     detections: Bools
 

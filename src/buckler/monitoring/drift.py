@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import MissingExtraError
 from buckler.evaluation.bootstrap import Estimate
 from buckler.evaluation.metrics import Rate, rate
@@ -80,7 +80,7 @@ def discovery_rates(p_values: list[float]) -> list[float]:
     return [float(q) for q in false_discovery_control(p_values)] if p_values else []
 
 
-def domain_auroc(reference: Events, window: Events, task: Task, seed: int = 0) -> Estimate:
+def domain_auroc(reference: Dataset, window: Dataset, task: Task, seed: int = 0) -> Estimate:
     """Return how well a classifier tells the events apart, in folds by group.
 
     Groups that stand on both sides are no help to it, and the same events none at all.

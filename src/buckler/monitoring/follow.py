@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from buckler.dataset.dataset import Events, concatenate, text_events, with_groups
+from buckler.dataset.dataset import Dataset, concatenate, dataset_from_texts, with_groups
 from buckler.monitoring.watch import Limits, Watched, Window, watch
 from buckler.runtime import Scorer
 from buckler.serving.fields import Fields
@@ -33,7 +33,7 @@ class Followed:
 
 def follow(
     scorer: Scorer,
-    reference: Events,
+    reference: Dataset,
     task: Task,
     fields: Fields,
     source: BinaryIO,
@@ -56,7 +56,7 @@ def follow(
         Is kept up to date.
     """
     windows: list[Window] = []
-    waiting: list[Events] = []
+    waiting: list[Dataset] = []
     for lines in batches(source, _LINES, _WAIT_S, stop):
         events = _read(lines, scorer, task, fields, counts)
         if events is None:
@@ -73,8 +73,8 @@ def follow(
 
 def _watched(
     scorer: Scorer,
-    reference: Events,
-    events: Events,
+    reference: Dataset,
+    events: Dataset,
     task: Task,
     limits: Limits,
     domain: bool,
@@ -91,7 +91,7 @@ def _watched(
 
 def _read(
     lines: list[bytes], scorer: Scorer, task: Task, fields: Fields, counts: Followed
-) -> Events | None:
+) -> Dataset | None:
     values: list[Any] = [loads(line) for line in lines if line.strip()]
     counts.lines += len(values)
     sound = [value for value in values if value is not BROKEN]
@@ -100,4 +100,4 @@ def _read(
     counts.unreadable += len(values) - len(incoming.text)
     if not len(incoming.text):
         return None
-    return with_groups(text_events(incoming.text, task), task)
+    return with_groups(dataset_from_texts(incoming.text, task), task)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.bootstrap import Estimate
 from buckler.monitoring.drift import Drift, domain_auroc, drifts
@@ -106,7 +106,7 @@ class Watched:
     slices: list[Window] = field(default_factory=list)
 
 
-def window_names(events: Events, by: str) -> npt.NDArray[np.object_]:
+def window_names(events: Dataset, by: str) -> npt.NDArray[np.object_]:
     """Return the month, week or day of each event; None where it has no time.
 
     Raises
@@ -127,8 +127,8 @@ def window_names(events: Events, by: str) -> npt.NDArray[np.object_]:
 
 def watch(
     scorer: Scorer,
-    reference: Events,
-    current: Events,
+    reference: Dataset,
+    current: Dataset,
     task: Task,
     names: npt.NDArray[np.object_],
     *,
@@ -185,7 +185,7 @@ class _Part:
 
 
 def _sliced(
-    column: str, reference: Events, current: Events, windows: list[_Part], least: int
+    column: str, reference: Dataset, current: Dataset, windows: list[_Part], least: int
 ) -> list[_Part]:
     now, then = current.column(column), reference.column(column)
     found = []
@@ -200,9 +200,9 @@ def _sliced(
 
 def _compared(
     scorer: Scorer,
-    reference: Events,
+    reference: Dataset,
     scored: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]],
-    current: Events,
+    current: Dataset,
     task: Task,
     parts: list[_Part],
     limits: Limits,
@@ -260,14 +260,14 @@ def with_asked(
 
 
 def _scored(
-    scorer: Scorer, events: Events
+    scorer: Scorer, events: Dataset
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     scores = scorer.score(events.table.column("text"))
     return scores.score.astype(np.float64), scorer.detections(scores)
 
 
 def _labeled(
-    events: Events,
+    events: Dataset,
     score: npt.NDArray[np.float64],
     detections: npt.NDArray[np.bool_],
     positive_classes: list[int],

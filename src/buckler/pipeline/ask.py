@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError
 from buckler.labels import LabelStore
 from buckler.pipeline.recipe import TeacherSection
@@ -14,7 +14,7 @@ from buckler.teachers.run import check_price, label_events
 
 
 def ask(
-    teacher: Teacher, store: LabelStore, events: list[Events], task: Task, section: TeacherSection
+    teacher: Teacher, store: LabelStore, events: list[Dataset], task: Task, section: TeacherSection
 ) -> dict[str, Any]:
     """Ask about these events, each once in all runs, within the budget; return a summary.
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.attacks import get_attacks
-from buckler.dataset.dataset import Events, concatenate
+from buckler.dataset.dataset import Dataset, concatenate
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.evaluation.assess import Assessment, assess
 from buckler.evaluation.bootstrap import Estimate
@@ -25,7 +25,7 @@ from buckler.labels.ledger import Ledger
 from buckler.pipeline.evaluate import assess_scorer
 from buckler.pipeline.recipe import Recipe, StudentSection
 from buckler.pipeline.stages import StageOutput
-from buckler.pipeline.stored_events import load_events
+from buckler.pipeline.stored_datasets import load_dataset
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 from buckler.training.augmentation import attack_scorers
@@ -65,7 +65,7 @@ class Judge:
 
 
 def judge_bundle(
-    name: str, path: Path, test: Events, n_resamples: int, assessed: Assessment | None = None
+    name: str, path: Path, test: Dataset, n_resamples: int, assessed: Assessment | None = None
 ) -> Judge:
     """Assess a bundle where that is not done yet, and time it: one thread, texts to verdicts."""
     scorer = load(path)
@@ -104,7 +104,7 @@ def _doubled(column: Any) -> Any:
 
 
 def judge_annotators(
-    store: LabelStore, test: Events, task: Task, speeds: dict[str, float], n_resamples: int
+    store: LabelStore, test: Dataset, task: Task, speeds: dict[str, float], n_resamples: int
 ) -> list[Judge]:
     """Measure every annotator of the store that has judged nearly all test rows; humans aside."""
     row_of = {event_id: row for row, event_id in enumerate(test.table.column("id").to_pylist())}
@@ -139,7 +139,7 @@ def judge_annotators(
     return found
 
 
-def _assess(p: npt.NDArray[np.float32], test: Events, task: Task, n_resamples: int) -> Assessment:
+def _assess(p: npt.NDArray[np.float32], test: Dataset, task: Task, n_resamples: int) -> Assessment:
     return assess(
         p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12),
         test.labels,
@@ -155,7 +155,7 @@ def _assess(p: npt.NDArray[np.float32], test: Events, task: Task, n_resamples: i
 
 def train_plain(
     path: Path,
-    events: Events,
+    events: Dataset,
     task: Task,
     student: StudentSection,
     deployed_fpr: float | None = None,
@@ -175,7 +175,7 @@ def train_plain(
     return {"rows": fitted.n_rows}
 
 
-def with_more_labels(train: Events, more: Events, test: Events) -> Events:
+def with_more_labels(train: Dataset, more: Dataset, test: Dataset) -> Dataset:
     """Return training rows and more labeled ones, none of which is like the test."""
     more = more.take(np.flatnonzero(more.labels >= 0))
     joined = concatenate([train, more.take(unlike(more, test))])
@@ -230,7 +230,7 @@ def side_by_side(
     read: StageOutput,
     split: StageOutput,
     train: StageOutput,
-    test: Events,
+    test: Dataset,
     assessed: Assessment,
     speeds: dict[str, float],
 ) -> list[Judge]:
@@ -243,8 +243,8 @@ def side_by_side(
     if not (recipe.labels or recipe.pool or recipe.synthesis or bound):
         return []
     resamples, judges = recipe.evaluation.resamples, []
-    rows = load_events(split.folder / "train.arrow", task)
-    labeled = with_file_labels(rows, load_events(read.folder / "train.arrow", task), task)
+    rows = load_dataset(split.folder / "train.arrow", task)
+    labeled = with_file_labels(rows, load_dataset(read.folder / "train.arrow", task), task)
     inputs = {"split": split.key, "read": read.key, "student": recipe.student.model_dump()}
     if len(np.unique(labeled.labels)) > 1:
         plain = step(
@@ -260,7 +260,7 @@ def side_by_side(
         with open_existing(recipe.labels.store) as store:
             judges += judge_annotators(store, test, task, speeds, resamples)
     if bound:
-        more = load_events(read.folder / "upper_bound.arrow", task)
+        more = load_dataset(read.folder / "upper_bound.arrow", task)
         whole = step(
             "upper-bound-1",
             inputs,
@@ -278,13 +278,13 @@ def under_attack(
     step: Callable[..., StageOutput],
     split: StageOutput,
     train: StageOutput,
-    test: Events,
+    test: Dataset,
 ) -> list[Robustness]:
     """Attack the student; where it learned from attacked copies, one that did not stands beside."""
     attacks = get_attacks(recipe.evaluation.attacks, task.medium)
     bundles = {STUDENT: train.folder / f"{recipe.name or task.name}.buckler"}
     if recipe.augmentation is not None:
-        rows = load_events(split.folder / "train.arrow", task)
+        rows = load_dataset(split.folder / "train.arrow", task)
         plain = step(
             "not-augmented-1",
             {

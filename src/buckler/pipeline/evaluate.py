@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import buckler
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.splits import Leaks
 from buckler.errors import InputError, MissingExtraError
 from buckler.evaluation.assess import Assessment, assess
@@ -25,7 +25,7 @@ class Evaluated:
 
 def assess_scorer(
     scorer: Scorer,
-    events: Events,
+    events: Dataset,
     *,
     leaks: Leaks | None = None,
     slices: tuple[str, ...] = (),

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from buckler.bundle.reader import read_bundle
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.splits import Leaks
 from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
@@ -34,7 +34,7 @@ from buckler.pipeline.evaluate import (
 )
 from buckler.pipeline.recipe import LabelsSection, Recipe
 from buckler.pipeline.stages import StageOutput, Stages
-from buckler.pipeline.stored_events import load_events
+from buckler.pipeline.stored_datasets import load_dataset
 from buckler.pipeline.synthesize import kept_synthetic_examples, make_synthetic_examples
 from buckler.pipeline.teach import teach_stage
 from buckler.pipeline.train import bundle_with_metrics, train_student
@@ -213,7 +213,7 @@ def run_recipe(
     tell("evaluate")
     started = time.monotonic()
     scorer = load(train.folder / f"{name}.buckler")
-    test = load_events(split.folder / "test.arrow", task)
+    test = load_dataset(split.folder / "test.arrow", task)
     leaks = Leaks.load(split.folder / "leaks.npz")
     assessment = assess_scorer(
         scorer,
@@ -256,9 +256,9 @@ def run_recipe(
     return Run(bundle, report, assessment, done, table, attacked, learned.figures, folder)
 
 
-def _sides(split: StageOutput, task: Task) -> tuple[Events, Events]:
+def _sides(split: StageOutput, task: Task) -> tuple[Dataset, Dataset]:
     """Return the training and the test events of a split."""
-    train, test = (load_events(split.folder / f"{side}.arrow", task) for side in ("train", "test"))
+    train, test = (load_dataset(split.folder / f"{side}.arrow", task) for side in ("train", "test"))
     return train, test
 
 
@@ -287,7 +287,7 @@ def _ask(
     tell("ask")
     started = time.monotonic()
     teacher = get_teacher(section.kind, section.settings, task)
-    events = [load_events(read.folder / f"{side}.arrow", task) for side in section.on]
+    events = [load_dataset(read.folder / f"{side}.arrow", task) for side in section.on]
     with LabelStore(labels.store) as store:
         summary = ask(teacher, store, events, task, section)
     done.append(("ask", time.monotonic() - started, not summary["new_annotations"], summary))
@@ -333,7 +333,7 @@ def _additions(
     if made is not None and recipe.synthesis is not None:
         found.append(kept_synthetic_examples(made.folder, task, recipe.synthesis.weight))
     if recipe.augmentation is not None:
-        rows = load_events(split.folder / "train.arrow", task)
+        rows = load_dataset(split.folder / "train.arrow", task)
         found += augmentation(rows, task, recipe.augmentation, recipe.student.seed)
     parts = [extra for extra in found if extra is not None]
     return reduce(lambda a, b: a.joined_with(b), parts) if parts else None

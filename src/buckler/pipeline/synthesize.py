@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.pipeline.recipe import StudentSection, SynthesisSection
 from buckler.synthesis.filters import GateSettings
 from buckler.synthesis.generate import Synthesis, synthesize
@@ -28,8 +28,8 @@ _FILE, _PROOF = "synthetic_examples.parquet", "proof.json"
 
 def make_synthetic_examples(
     folder: Path,
-    train: Events,
-    test: Events,
+    train: Dataset,
+    test: Dataset,
     task: Task,
     section: SynthesisSection,
     student: StudentSection,

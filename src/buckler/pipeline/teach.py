@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from buckler.dataset.dataset import MADE_FROM, Events
+from buckler.dataset.dataset import MADE_FROM, Dataset
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.errors import InputError
 from buckler.labels import open_existing
 from buckler.pipeline.recipe import LabelsSection, PoolSection, Recipe, StudentSection
-from buckler.pipeline.stored_events import load_events, save_events
+from buckler.pipeline.stored_datasets import load_dataset, save_dataset
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
 from buckler.training.cross_validation import CrossFitted, Extra
@@ -57,22 +57,22 @@ class Lesson:
             events = extra.events
             if MADE_FROM in events.table.column_names:
                 table = events.table.drop_columns([MADE_FROM])
-                events = Events(table, events.texts, events.labels)
+                events = Dataset(table, events.texts, events.labels)
             targets = pa.array(extra.targets.tolist(), pa.list_(pa.float32()))
             table = events.table.append_column(_TARGET, targets)
             table = table.append_column(_WEIGHT, pa.array(extra.weights))
-            save_events(Events(table, events.texts, events.labels), folder / "extra.arrow")
+            save_dataset(Dataset(table, events.texts, events.labels), folder / "extra.arrow")
 
     @staticmethod
     def load(folder: Path, task: Task) -> "Lesson":
         """Read what `save` wrote."""
         extra = crossed = None
         if (folder / "extra.arrow").exists():
-            events = load_events(folder / "extra.arrow", task)
+            events = load_dataset(folder / "extra.arrow", task)
             targets = np.array(events.table.column(_TARGET).to_pylist(), np.float32)
             weights = np.array(events.table.column(_WEIGHT).to_pylist(), np.float32)
             plain = events.table.drop_columns([_TARGET, _WEIGHT])
-            extra = Extra(Events(plain, events.texts, events.labels), targets, weights)
+            extra = Extra(Dataset(plain, events.texts, events.labels), targets, weights)
         if (folder / "crossed.npz").exists():
             with np.load(folder / "crossed.npz", allow_pickle=False) as file:
                 crossed = CrossFitted(file["logits"], int(file["epochs"]), [])
@@ -97,14 +97,14 @@ def teach_stage(
     """
     if recipe.pool is None:
         raise InputError("the recipe has no pool")
-    rows = load_events(split / "train.arrow", task)
+    rows = load_dataset(split / "train.arrow", task)
     file_labels = None
     if recipe.pool.distill.calibrate:
-        file_labels = with_file_labels(rows, load_events(source / "train.arrow", task), task)
+        file_labels = with_file_labels(rows, load_dataset(source / "train.arrow", task), task)
     lesson = teach(
         rows,
-        load_events(split / "test.arrow", task),
-        load_events(source / "pool.arrow", task),
+        load_dataset(split / "test.arrow", task),
+        load_dataset(source / "pool.arrow", task),
         task,
         section=recipe.pool,
         labels=recipe.labels,
@@ -117,16 +117,16 @@ def teach_stage(
 
 
 def teach(
-    train: Events,
-    test: Events,
-    pool: Events,
+    train: Dataset,
+    test: Dataset,
+    pool: Dataset,
     task: Task,
     *,
     section: PoolSection,
     labels: LabelsSection | None,
     student: StudentSection,
     synthetic_examples: Extra | None = None,
-    file_labels: Events | None = None,
+    file_labels: Dataset | None = None,
 ) -> Lesson:
     """Turn the pool into examples.
 
@@ -200,7 +200,7 @@ def teach(
     return Lesson(rounds.extra, rounds.settings, rounds.crossed, summary)
 
 
-def _without_labels(events: Events) -> Events:
+def _without_labels(events: Dataset) -> Dataset:
     index = events.table.schema.get_field_index("label")
     table = events.table.set_column(index, "label", pa.nulls(len(events), pa.string()))
-    return Events(table, events.texts, np.full(len(events), -1, np.int32))
+    return Dataset(table, events.texts, np.full(len(events), -1, np.int32))

@@ -12,7 +12,7 @@ from buckler.evaluation.assess import Assessment
 from buckler.pipeline.evaluate import headline
 from buckler.pipeline.recipe import Recipe
 from buckler.pipeline.stages import StageOutput
-from buckler.pipeline.stored_events import load_events
+from buckler.pipeline.stored_datasets import load_dataset
 from buckler.pipeline.synthesize import proof_summary
 from buckler.pipeline.teach import Lesson
 from buckler.runtime import Scorer, load
@@ -44,7 +44,7 @@ def train_student(
     if synthetic_examples is not None:
         extra = synthetic_examples if extra is None else extra.joined_with(synthetic_examples)
     fitted = fit_student(
-        load_events(split.folder / "train.arrow", task),
+        load_dataset(split.folder / "train.arrow", task),
         task,
         student.family,
         {**lesson.settings, "checkpoints": str(checkpoints)},

@@ -51,7 +51,7 @@ def _queue(board: Dashboard) -> str:
     axes.bar_label(bars, [f"{v:,}" for v in values], padding=3, color=_INK, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, max(max(values) * 1.18, 1))
-    axes.set_xlabel("Events")
+    axes.set_xlabel("Dataset")
     return svg_of(figure)
 
 

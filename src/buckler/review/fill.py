@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from sqlalchemy import Connection, func, select, text
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.deduplication import minhash, near_duplicates_of
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge
@@ -60,11 +60,11 @@ class Filled:
 
 def fill_queue(
     store: LabelStore,
-    events: Events,
+    events: Dataset,
     scorer: Scorer,
     task: Task,
     *,
-    reference: Events | None = None,
+    reference: Dataset | None = None,
     limit: int | None = None,
     sample_share: float = 0.01,
     seed: int = 0,
@@ -124,7 +124,7 @@ def fill_queue(
     )
 
 
-def _like_waiting(store: LabelStore, events: Events, valued: Valued, task: Task) -> dict[int, int]:
+def _like_waiting(store: LabelStore, events: Dataset, valued: Valued, task: Task) -> dict[int, int]:
     """Return row -> item for events that nearly repeat one that waits; not for those by lot."""
     with store.writing() as connection:
         waiting = (
@@ -152,14 +152,14 @@ def _like_waiting(store: LabelStore, events: Events, valued: Valued, task: Task)
     return {int(rows[at]): items[like] for at, like in enumerate(found.tolist()) if like >= 0}
 
 
-def _each_once(events: Events) -> Events:
+def _each_once(events: Dataset) -> Dataset:
     ids = np.array([i.hex() for i in events.table.column("id").to_pylist()])
     _, first = np.unique(ids, return_index=True)
     return events if len(first) == len(events) else events.take(np.sort(first))
 
 
 def _said(
-    store: LabelStore, events: Events, task: Task
+    store: LabelStore, events: Dataset, task: Task
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return what teachers say of each event (NaN where nothing), and where a human has spoken."""
     merged, rows = merged_for(events, store, task, Merge.MEAN)
@@ -171,7 +171,7 @@ def _said(
 
 
 def _newness(
-    events: Events, reference: Events, task: Task, seed: int
+    events: Dataset, reference: Dataset, task: Task, seed: int
 ) -> npt.NDArray[np.float64] | None:
     """Return for each event how surely it is of now, by a classifier in folds by group."""
     few = reference
@@ -183,7 +183,7 @@ def _newness(
     return None if np.isnan(found).any() else found
 
 
-def _ruled_out(store: LabelStore, events: Events, task: Task) -> npt.NDArray[np.bool_]:
+def _ruled_out(store: LabelStore, events: Dataset, task: Task) -> npt.NDArray[np.bool_]:
     with store.writing() as connection:
         query = select(FAMILIES.c.group_name).where(
             FAMILIES.c.task_id == store.task_id(connection, task), FAMILIES.c.revoked_s.is_(None)
@@ -224,7 +224,7 @@ class _Filling:
     def __init__(
         self,
         store: LabelStore,
-        events: Events,
+        events: Dataset,
         valued: Valued,
         task: Task,
         batch_id: int,

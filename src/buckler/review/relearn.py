@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.errors import InputError, SettingsError
 from buckler.labels import open_existing
@@ -104,10 +104,10 @@ def learn_from_review(
 
 def _sets(
     recipe: Recipe, run: Run, store: str, task: Task
-) -> tuple[list[tuple[str, Events]], list[tuple[str, Events]]]:
+) -> tuple[list[tuple[str, Dataset]], list[tuple[str, Dataset]]]:
     """Return the sets that can promote, and those that can only refuse."""
     data = recipe.data
-    frozen = collect_events(
+    frozen = read_dataset(
         data.test,
         task,
         text_column=data.text_column,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.review.schema import Lane
 from buckler.runtime import Scorer
@@ -57,7 +57,7 @@ class Valued:
 
 
 def value_events(
-    events: Events,
+    events: Dataset,
     scorer: Scorer,
     *,
     teacher: Floats | None = None,
@@ -127,7 +127,7 @@ def _drawn(
     return lane
 
 
-def _folded(events: Events, lane: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+def _folded(events: Dataset, lane: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     standing_for = np.arange(len(events))
     rows = np.flatnonzero(lane == Lane.VALUE)
     if len(rows):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.attacks import Scene
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
 from buckler.normalize.features import MARK, matrix
@@ -30,7 +30,7 @@ class Crossing(Generator):
 
     kind = "crossing"
 
-    def __init__(self, plan: Plan, real: Events, seed: int) -> None:
+    def __init__(self, plan: Plan, real: Dataset, seed: int) -> None:
         super().__init__(plan, real, seed)
         if not plan.task.features:
             raise SettingsError(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.deduplication import earlier_near_duplicates, minhash, near_duplicates_of
 from buckler.evaluation.report import without_nan
 from buckler.normalize import NormalizedTexts
@@ -38,7 +38,7 @@ GATES = (
     "nothing new",
     "cell is full",
 )
-Judge = Callable[[Events], npt.NDArray[np.float64]]  # probabilities [n, classes]; NaN: silent
+Judge = Callable[[Dataset], npt.NDArray[np.float64]]  # probabilities [n, classes]; NaN: silent
 _RUN_BYTES = 12
 _MAX_EXAMPLES = 3
 
@@ -109,14 +109,14 @@ class _Sieve:
 def pass_gates(
     drafts: list[Draft],
     plan: Plan,
-    real: Events,
+    real: Dataset,
     *,
     writer: tuple[str, str],
     settings: GateSettings,
     number: int,
     judge: Judge | None = None,
     judge_name: str = "nobody",
-    also_apart_from: Events | None = None,
+    also_apart_from: Dataset | None = None,
     seed: int = 0,
 ) -> Passed:
     """Let drafts through the gates, in the order of `GATES`.
@@ -234,7 +234,7 @@ def _normalized(texts: list[str], task: Task) -> NormalizedTexts:
     return task.text_normalizer.normalize_column(column, task.max_bytes)
 
 
-def _safe_form(real: Events, task: Task) -> NormalizedTexts:
+def _safe_form(real: Dataset, task: Task) -> NormalizedTexts:
     """Return normalized texts of real events as synthetic examples are stored; mails and rows as they are."""
     if task.medium in ("message", "row"):
         return real.texts
@@ -260,7 +260,7 @@ def _runs(text: bytes) -> set[bytes]:
 
 
 def _real_vs_synthetic(
-    events: Events, cells: list[str], real: Events, plan: Plan, seed: int
+    events: Dataset, cells: list[str], real: Dataset, plan: Plan, seed: int
 ) -> dict[str, TwoSample]:
     """Test the synthetic examples of each class against real events of it."""
     _, numbers = np.unique(np.array(cells, str), return_inverse=True)
@@ -294,7 +294,7 @@ def _even(synthetic_examples: list[tuple[str, str]], number: int) -> list[int]:
     return sorted(chosen)
 
 
-def _distinct_of_real(real: Events, plan: Plan, kept: list[SyntheticExample], seed: int) -> float:
+def _distinct_of_real(real: Dataset, plan: Plan, kept: list[SyntheticExample], seed: int) -> float:
     """Return the same measure of as many real events of the same classes, to compare with."""
     rng = np.random.default_rng(seed)
     wanted = Counter(s.label for s in kept)

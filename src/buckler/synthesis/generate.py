@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError
 from buckler.labels import Annotator
 from buckler.synthesis.filters import GateSettings, Judge, Passed, pass_gates
@@ -46,7 +46,7 @@ class Source(Protocol):
     """What writes drafts: a generator, or a language model's `Writer`."""
 
     annotator: Annotator
-    real: Events
+    real: Dataset
 
     def drafts(self, orders: Sequence[tuple[Cell, int]]) -> Iterator[Draft]:
         """Write so many drafts for each cell."""
@@ -73,7 +73,7 @@ def synthesize(
     *,
     judge: Judge | None = None,
     judge_name: str = "nobody",
-    also_apart_from: Events | None = None,
+    also_apart_from: Dataset | None = None,
     on_draft: Callable[[int], None] | None = None,
 ) -> Passed:
     """Write drafts and let them through the gates.

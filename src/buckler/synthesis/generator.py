@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
 from buckler.synthesis.plan import Cell, Plan
@@ -58,7 +58,7 @@ class Generator(ABC):
     kind: ClassVar[str]
     annotator: Annotator
 
-    def __init__(self, plan: Plan, real: Events, seed: int) -> None:
+    def __init__(self, plan: Plan, real: Dataset, seed: int) -> None:
         self.plan, self.real, self.seed = plan, real, seed
 
     @abstractmethod
@@ -89,7 +89,7 @@ def list_generators() -> list[str]:
     return sorted(_generators())
 
 
-def get_generator(kind: str, plan: Plan, real: Events, seed: int) -> Generator:
+def get_generator(kind: str, plan: Plan, real: Dataset, seed: int) -> Generator:
     """Return a generator of this kind.
 
     Raises

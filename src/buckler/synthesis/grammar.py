@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
 from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
@@ -33,7 +33,7 @@ class Grammar(Generator):
 
     kind = "grammar"
 
-    def __init__(self, plan: Plan, real: Events, seed: int) -> None:
+    def __init__(self, plan: Plan, real: Dataset, seed: int) -> None:
         super().__init__(plan, real, seed)
         if not any(cell.forms for cell in plan.cells):
             raise SettingsError("no cell of the plan has forms: a language model must write it")

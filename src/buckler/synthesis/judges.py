@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.calibration import probabilities_of
 from buckler.students import Examples
@@ -20,7 +20,7 @@ _EPOCHS = 8
 def teacher_judge(teacher: Teacher, n_classes: int) -> Judge:
     """Return a judge that asks a teacher; where it is silent, the judge is."""
 
-    def judge(events: Events) -> npt.NDArray[np.float64]:
+    def judge(events: Dataset) -> npt.NDArray[np.float64]:
         said = teacher.annotate(events)
         silent = (float("nan"),) * n_classes
         rows = [silent if annotation is None else annotation.probabilities for annotation in said]
@@ -29,7 +29,7 @@ def teacher_judge(teacher: Teacher, n_classes: int) -> Judge:
     return judge
 
 
-def student_judge(real: Events, task: Task, seed: int = 0) -> Judge:
+def student_judge(real: Dataset, task: Task, seed: int = 0) -> Judge:
     """Return a judge that has learned the real labels.
 
     Raises

@@ -14,7 +14,7 @@ from email.message import EmailMessage
 
 import numpy as np
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
 from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
@@ -41,7 +41,7 @@ class Mutation(Generator):
 
     kind = "mutation"
 
-    def __init__(self, plan: Plan, real: Events, seed: int) -> None:
+    def __init__(self, plan: Plan, real: Dataset, seed: int) -> None:
         super().__init__(plan, real, seed)
         if plan.task.features:
             raise SettingsError(f"{plan.task.name}: rows of features are written by crossing")

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from buckler.dataset.dataset import EVENT_SCHEMA, MADE_FROM, Events
+from buckler.dataset.dataset import EVENT_SCHEMA, MADE_FROM, Dataset
 from buckler.errors import InputError, OutputError
 from buckler.synthesis.safeguards import dressed
 from buckler.tasks import Task
@@ -90,7 +90,7 @@ def decoded(stored: str) -> str:
         raise InputError(f"not a sound synthetic example ({type(error).__name__})") from error
 
 
-def as_events(synthetic_examples: Sequence[SyntheticExample], task: Task) -> Events:
+def as_events(synthetic_examples: Sequence[SyntheticExample], task: Task) -> Dataset:
     """Return synthetic examples as a student should see them (`dressed`), in memory only.
 
     They have no group of their own; `MADE_FROM` says which real groups they stem from. Their ids
@@ -114,7 +114,7 @@ def as_events(synthetic_examples: Sequence[SyntheticExample], task: Task) -> Eve
     made_from = pa.array([list(s.made_from) for s in synthetic_examples], pa.list_(pa.string()))
     labels = np.array([task.class_names.index(s.label) for s in synthetic_examples], np.int32)
     texts = task.text_normalizer.normalize_column(text, task.max_bytes)
-    return Events(table.append_column(MADE_FROM, made_from), texts, labels)
+    return Dataset(table.append_column(MADE_FROM, made_from), texts, labels)
 
 
 def write_synthetic_examples(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.evaluation.bootstrap import Estimate, bootstrap
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc
@@ -43,7 +43,11 @@ class TwoSample:
 
 
 def two_sample_test(
-    synthetic_examples: Events, cells: npt.NDArray[np.intp], real: Events, task: Task, seed: int = 0
+    synthetic_examples: Dataset,
+    cells: npt.NDArray[np.intp],
+    real: Dataset,
+    task: Task,
+    seed: int = 0,
 ) -> TwoSample:
     """Tell synthetic examples of a class from real events of it, in folds by cell and by group.
 

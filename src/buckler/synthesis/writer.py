@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.synthesis.generator import Draft
@@ -57,7 +57,7 @@ class SyntheticExampleScribe(Scribe):
         By id; whoever orders fills it.
     """
 
-    def __init__(self, model: LanguageModelTeacher, plan: Plan, real: Events) -> None:
+    def __init__(self, model: LanguageModelTeacher, plan: Plan, real: Dataset) -> None:
         if plan.task.medium not in _TOKENS:
             raise SettingsError(
                 f"{plan.task.name}: no language model writes rows of features; take --by crossing"
@@ -122,7 +122,7 @@ class Writer:
         self,
         model: LanguageModelTeacher,
         plan: Plan,
-        real: Events,
+        real: Dataset,
         store: LabelStore,
         *,
         seed: int = 0,

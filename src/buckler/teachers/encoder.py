@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.dataset.splits import apart_from, split_by_group
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
@@ -147,7 +147,7 @@ class EncoderTeacher(Teacher):
             settings.model = str(path.parent / settings.model)
         return cls(settings, task)
 
-    def annotate(self, events: Events) -> list[Annotation | None]:
+    def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Judge every event."""
         p = self.probabilities(events)
         now = int(time.time())
@@ -156,7 +156,7 @@ class EncoderTeacher(Teacher):
             for event_id, row in zip(events.table.column("id").to_pylist(), p.tolist(), strict=True)
         ]
 
-    def probabilities(self, events: Events) -> npt.NDArray[np.float64]:
+    def probabilities(self, events: Dataset) -> npt.NDArray[np.float64]:
         """Return calibrated float64 [n, classes], training first where that is not done yet."""
         self.prepare()
         parts = []
@@ -235,7 +235,7 @@ class EncoderTeacher(Teacher):
         for file in self._folder.glob("checkpoint*.safetensors"):
             file.unlink()
 
-    def _readable(self, events: Events) -> list[str]:
+    def _readable(self, events: Dataset) -> list[str]:
         texts = [self._task.readable(raw) for raw in events.table.column("text").to_pylist()]
         if self._segmenter is None:
             return texts
@@ -263,7 +263,7 @@ class EncoderTeacher(Teacher):
             digest.update(self._trusted(self._annotations).tobytes())
         return digest.hexdigest()[:12]
 
-    def _trusted(self, annotations: Events) -> npt.NDArray[np.float32]:
+    def _trusted(self, annotations: Dataset) -> npt.NDArray[np.float32]:
         return annotations.trusted(len(self._task.classes), self._settings.annotation_confidence)
 
     def _calibrated(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -288,8 +288,8 @@ def _segmenter(settings: EncoderSettings, task: Task, vocabulary: Path) -> Segme
     return Segmenter(vocabulary) if settings.words else None
 
 
-def _labeled(settings: EncoderSettings, files: list[Path], task: Task) -> Events:
-    events = collect_events(
+def _labeled(settings: EncoderSettings, files: list[Path], task: Task) -> Dataset:
+    events = read_dataset(
         files,
         task,
         text_column=settings.text_column,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, Annotator, LabelStore
 from buckler.settings_file import read_settings
@@ -86,7 +86,7 @@ class Ensemble(Teacher):
                         (number[annotator], batch.probabilities[row])
                     )
 
-    def annotate(self, events: Events) -> list[Annotation | None]:
+    def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Join what the members said of each event; None unless two of them spoke."""
         now = int(time.time())
         found: list[Annotation | None] = []

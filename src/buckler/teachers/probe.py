@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events, id_of_text, text_events
+from buckler.dataset.dataset import Dataset, dataset_from_texts, id_of_text
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Rate, wilson
 from buckler.labels import LabelStore
@@ -81,7 +81,7 @@ class _Counts:
 def probe_injection(
     store: LabelStore,
     teacher: Teacher,
-    events: Events,
+    events: Dataset,
     task: Task,
     *,
     n_calls: int = 200,
@@ -165,7 +165,7 @@ def _count(
     return counts
 
 
-def _clean_events(events: Events, positive: npt.NDArray[np.bool_], n: int, seed: int) -> Events:
+def _clean_events(events: Dataset, positive: npt.NDArray[np.bool_], n: int, seed: int) -> Dataset:
     """Choose events that are labeled bad, or any if none is labeled."""
     labeled = events.labels >= 0
     rows = np.arange(len(events))
@@ -176,5 +176,5 @@ def _clean_events(events: Events, positive: npt.NDArray[np.bool_], n: int, seed:
     return events.take(np.sort(np.random.default_rng(seed).permutation(rows)[:n]))
 
 
-def _as_events(planted: dict[bytes, tuple[bytes, Injection | None]], task: Task) -> Events:
-    return text_events([text for text, _ in planted.values()], task, ids=list(planted))
+def _as_events(planted: dict[bytes, tuple[bytes, Injection | None]], task: Task) -> Dataset:
+    return dataset_from_texts([text for text, _ in planted.values()], task, ids=list(planted))

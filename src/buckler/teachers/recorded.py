@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
@@ -71,7 +71,7 @@ class RecordedTeacher(Teacher):
             )
         return cls(Annotator(*annotators.pop()), annotations)
 
-    def annotate(self, events: Events) -> list[Annotation | None]:
+    def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Return what was recorded of each event."""
         return [self._annotations.get(i) for i in events.table.column("id").to_pylist()]
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError, MissingExtraError, SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
@@ -82,7 +82,7 @@ class RulesTeacher(Teacher):
         except (SettingsError, InputError) as error:
             raise SettingsError(f"{path}: {error}") from error
 
-    def annotate(self, events: Events) -> list[Annotation | None]:
+    def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Match every pattern against each event."""
         ids = events.table.column("id").to_pylist()
         texts = events.table.column("text").to_pylist() if self._on_text else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, LabelStore
 from buckler.labels.ledger import Ledger, add_flags, add_redactions
@@ -94,7 +94,7 @@ class Plan:
 def label_events(
     store: LabelStore,
     teacher: Teacher,
-    events: Events,
+    events: Dataset,
     task: Task,
     *,
     budget: Budget | None = None,
@@ -180,7 +180,7 @@ def check_price(teacher: Teacher, budget: Budget) -> None:
             )
 
 
-def plan_run(store: LabelStore, teacher: LanguageModelTeacher, events: Events, task: Task) -> Plan:
+def plan_run(store: LabelStore, teacher: LanguageModelTeacher, events: Dataset, task: Task) -> Plan:
     """Estimate what a run would cost, without asking anything."""
     rows, known, _ = _unasked(store, teacher, events, task)
     each = teacher.settings.events_per_call
@@ -193,7 +193,7 @@ def plan_run(store: LabelStore, teacher: LanguageModelTeacher, events: Events, t
 
 
 def _unasked(
-    store: LabelStore, teacher: Teacher, events: Events, task: Task
+    store: LabelStore, teacher: Teacher, events: Dataset, task: Task
 ) -> tuple[npt.NDArray[np.intp], int, int]:
     """Return the rows to ask about, how many events are known, and how many are given up."""
     ids = events.table.column("id").to_pylist()
@@ -210,7 +210,7 @@ def _unasked(
 def _ask(
     teacher: LanguageModelTeacher,
     keeper: "_Keeper",
-    events: Events,
+    events: Dataset,
     budget: Budget | None,
     on_progress: Callable[[Account], None],
 ) -> Account:
@@ -229,7 +229,7 @@ def _ask(
     return asyncio.run(run.ask(prepared))
 
 
-def _by_parts(teacher: LanguageModelTeacher, events: Events) -> Iterator[Prepared]:
+def _by_parts(teacher: LanguageModelTeacher, events: Dataset) -> Iterator[Prepared]:
     for start in range(0, len(events), BATCH_ROWS):
         rows = np.arange(start, min(start + BATCH_ROWS, len(events)))
         yield from teacher.prepare(events.take(rows))
@@ -278,7 +278,7 @@ class _Keeper:
 class _Heard:
     """New annotations, compared with the events' own labels."""
 
-    def __init__(self, task: Task, events: Events) -> None:
+    def __init__(self, task: Task, events: Dataset) -> None:
         ids = events.table.column("id").to_pylist()
         self._label = {
             i: label for i, label in zip(ids, events.labels.tolist(), strict=True) if label >= 0
@@ -299,7 +299,7 @@ class _Heard:
         return np.array(self._rows, np.float64).reshape(-1, self._n_classes)
 
 
-def _keep_texts(store: LabelStore, events: Events, ids: set[bytes]) -> None:
+def _keep_texts(store: LabelStore, events: Dataset, ids: set[bytes]) -> None:
     columns = (events.table.column(name).to_pylist() for name in ("id", "text"))
     spoken = [(i, text) for i, text in zip(*columns, strict=True) if i in ids]
     store.add_events([i for i, _ in spoken], [text for _, text in spoken])

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError, MissingExtraError, SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
@@ -135,7 +135,7 @@ class SigmaTeacher(Teacher):
         settings.rules = [path.parent / rules for rules in settings.rules]
         return cls(settings, task)
 
-    def annotate(self, events: Events) -> list[Annotation | None]:
+    def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Evaluate every rule on each event."""
         found: list[Annotation | None] = []
         now = int(time.time())
@@ -153,11 +153,11 @@ class SigmaTeacher(Teacher):
             found.append(Annotation(event_id, tuple(p), max(p), why, created_s=now))
         return found
 
-    def titles(self, events: Events) -> list[list[str]]:
+    def titles(self, events: Dataset) -> list[list[str]]:
         """Return the titles of the rules that match each event."""
         return [[self._rules[i][0] for i in matched] for matched in self.matches(events)]
 
-    def matches(self, events: Events) -> Iterator[list[int]]:
+    def matches(self, events: Dataset) -> Iterator[list[int]]:
         """Yield the numbers of the rules that match each event."""
         present = {
             field: events.table.column(column).to_pylist()

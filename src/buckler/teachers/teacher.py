@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
@@ -41,7 +41,7 @@ class Teacher(ABC):
         """Make a teacher from its file of settings; None where the user gave none."""
 
     @abstractmethod
-    def annotate(self, events: Events) -> list[Annotation | None]:
+    def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Return an annotation for each event, or None where there is nothing to say."""
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events, concatenate, text_events, with_groups
+from buckler.dataset.dataset import Dataset, concatenate, dataset_from_texts, with_groups
 from buckler.dataset.splits import unlike
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.pipeline.recipe import VerdictsSection
-from buckler.pipeline.stored_events import load_events, save_events
+from buckler.pipeline.stored_datasets import load_dataset, save_dataset
 from buckler.tasks import Task
 from buckler.training.cross_validation import Extra
 
@@ -20,7 +20,7 @@ _LEARNED, _HELD_OUT = "learned.arrow", "held-out.arrow"
 _PARTS = 10_000
 
 
-def judged_events(store: LabelStore, task: Task) -> Events | None:
+def judged_events(store: LabelStore, task: Task) -> Dataset | None:
     """Return the events that a human has judged and whose texts are kept; None if there are none.
 
     The label is what humans say together; events that they cannot agree on are left out.
@@ -34,7 +34,7 @@ def judged_events(store: LabelStore, task: Task) -> Events | None:
     names = task.class_names
     ids = sorted(stored)
     texts = [stored[i].text for i in ids]
-    events = text_events(
+    events = dataset_from_texts(
         texts,
         task,
         ids=ids,
@@ -45,7 +45,7 @@ def judged_events(store: LabelStore, task: Task) -> Events | None:
     return with_groups(events, task)
 
 
-def held_out_rows(events: Events, share: float) -> npt.NDArray[np.bool_]:
+def held_out_rows(events: Dataset, share: float) -> npt.NDArray[np.bool_]:
     """Return which events measure and are never learned from: always those of the same groups."""
     groups, ids = events.column("group"), events.table.column("id").to_pylist()
     drawn = [
@@ -73,11 +73,11 @@ def part_verdicts(
     learned, measured = judged.take(np.flatnonzero(~held)), judged.take(np.flatnonzero(held))
     against = [measured] if len(measured) else []
     if (read / "test.arrow").exists():
-        against.append(load_events(read / "test.arrow", task))
+        against.append(load_dataset(read / "test.arrow", task))
     if against and len(learned):
         learned = learned.take(unlike(learned, concatenate(against)))
-    save_events(learned, folder / _LEARNED)
-    save_events(measured, folder / _HELD_OUT)
+    save_dataset(learned, folder / _LEARNED)
+    save_dataset(measured, folder / _HELD_OUT)
     return {
         "judged": len(judged),
         "learned_from": len(learned),
@@ -86,11 +86,11 @@ def part_verdicts(
     }
 
 
-def without_judged(training: Events, folder: Path, task: Task) -> Events:
+def without_judged(training: Dataset, folder: Path, task: Task) -> Dataset:
     """Leave out of training what people have judged, and what is like that which measures."""
     if not (folder / _LEARNED).exists():
         return training
-    learned, held = (load_events(folder / name, task) for name in (_LEARNED, _HELD_OUT))
+    learned, held = (load_dataset(folder / name, task) for name in (_LEARNED, _HELD_OUT))
     judged = set(learned.table.column("id").to_pylist())
     ids = training.table.column("id").to_pylist()
     training = training.take(np.flatnonzero([i not in judged for i in ids]))
@@ -104,16 +104,16 @@ def verdict_examples(folder: Path, task: Task, section: VerdictsSection) -> Extr
     """
     if not (folder / _LEARNED).exists():
         return None
-    events = load_events(folder / _LEARNED, task)
+    events = load_dataset(folder / _LEARNED, task)
     if not len(events):
         return None
     weights = np.full(len(events), section.weight, np.float32)
     return Extra(events, events.targets(len(task.classes)), weights)
 
 
-def held_out_verdicts(folder: Path, task: Task) -> Events | None:
+def held_out_verdicts(folder: Path, task: Task) -> Dataset | None:
     """Return what measures; None where there is nothing."""
     if not (folder / _HELD_OUT).exists():
         return None
-    events = load_events(folder / _HELD_OUT, task)
+    events = load_dataset(folder / _HELD_OUT, task)
     return events if len(events) else None

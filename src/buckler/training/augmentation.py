@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.attacks import Attack, Scene, get_attacks
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Ranking, enough_negatives, rate, tpr_at_fpr
 from buckler.evaluation.robustness import Bools, Robustness, outcome
@@ -24,7 +24,7 @@ _MAX_BENIGN = 5_000
 
 def attack_scorers(
     scorers: Mapping[str, Scorer],
-    events: Events,
+    events: Dataset,
     task: Task,
     attacks: Sequence[Attack],
     *,
@@ -68,7 +68,7 @@ def attack_scorers(
 
 
 def attacked_texts(
-    events: Events, task: Task, *, seed: int = 0, max_events: int = MAX_ATTACKED
+    events: Dataset, task: Task, *, seed: int = 0, max_events: int = MAX_ATTACKED
 ) -> list[str]:
     """Return the texts that `attack_scorers` will attack, for an attack that must be prepared.
 
@@ -82,7 +82,7 @@ def attacked_texts(
 
 
 def _chosen(
-    events: Events, task: Task, rng: np.random.Generator, max_events: int
+    events: Dataset, task: Task, rng: np.random.Generator, max_events: int
 ) -> npt.NDArray[np.intp]:
     positive = _attacked_rows(events, task)
     if not len(positive):
@@ -104,7 +104,7 @@ def _unattacked(
 
 
 def augment(
-    events: Events,
+    events: Dataset,
     task: Task,
     changes: Sequence[Attack],
     share: float,
@@ -141,7 +141,7 @@ def augment(
 
 
 def augmentation(
-    events: Events, task: Task, section: AugmentationSection, seed: int
+    events: Dataset, task: Task, section: AugmentationSection, seed: int
 ) -> list[Extra | None]:
     """Return the changed copies that a recipe asks for."""
     attacks = get_attacks(section.attacks, task.medium)
@@ -155,20 +155,20 @@ def augmentation(
     ]
 
 
-def _bad(events: Events, task: Task) -> Bools:
+def _bad(events: Dataset, task: Task) -> Bools:
     return np.isin(events.labels, [task.class_names.index(name) for name in task.positive])
 
 
-def _attacked_rows(events: Events, task: Task) -> npt.NDArray[np.intp]:
+def _attacked_rows(events: Dataset, task: Task) -> npt.NDArray[np.intp]:
     return np.flatnonzero(_bad(events, task) if task.positive else events.labels >= 0)
 
 
-def _texts(events: Events, rows: npt.NDArray[np.intp]) -> list[str]:
+def _texts(events: Dataset, rows: npt.NDArray[np.intp]) -> list[str]:
     column = events.table.column("text").take(pa.array(rows))
     return [value.decode("utf-8", "surrogateescape") for value in column.to_pylist()]
 
 
-def _scene(events: Events, task: Task, rng: np.random.Generator) -> Scene:
+def _scene(events: Dataset, task: Task, rng: np.random.Generator) -> Scene:
     rows = np.flatnonzero((events.labels >= 0) & ~_bad(events, task))
     rows = rng.permutation(rows)[:_MAX_BENIGN]
     return Scene(rng, _texts(events, rows), task.features or None)
@@ -178,7 +178,7 @@ def _column(texts: Sequence[str]) -> pa.Array:
     return pa.array([text.encode("utf-8", "surrogateescape") for text in texts], pa.large_binary())
 
 
-def _copies(events: Events, rows: npt.NDArray[np.intp], texts: list[str], task: Task) -> Events:
+def _copies(events: Dataset, rows: npt.NDArray[np.intp], texts: list[str], task: Task) -> Dataset:
     """Return these events with other texts, marked as made."""
     origin = events.take(rows)
     column = _column(texts)
@@ -188,7 +188,7 @@ def _copies(events: Events, rows: npt.NDArray[np.intp], texts: list[str], task: 
         ("source", pa.array([SYNTHETIC_EXAMPLE] * len(rows), pa.string())),
     ):
         table = table.set_column(table.schema.get_field_index(name), name, made)
-    return Events(
+    return Dataset(
         table, task.text_normalizer.normalize_column(column, task.max_bytes), origin.labels
     )
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from buckler.bundle.manifest import Head
 from buckler.bundle.reader import HEADS
-from buckler.dataset.dataset import TARGET, Events
+from buckler.dataset.dataset import TARGET, Dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.errors import InputError
 from buckler.evaluation.bootstrap import bootstrap
@@ -66,7 +66,7 @@ class Learned:
 
 
 def learn_heads(
-    folder: Path, train: Events, test: Events, task: Task, recipe: Recipe
+    folder: Path, train: Dataset, test: Dataset, task: Task, recipe: Recipe
 ) -> dict[str, Any]:
     """Train each head of a recipe and measure it on the test rows; write bundles and figures.
 
@@ -106,7 +106,7 @@ _MEASURES = ("right", "among three", "always the commonest", "share sure", "righ
 
 
 def _learn(
-    path: Path, train: Events, test: Events, task: Task, section: HeadSection, recipe: Recipe
+    path: Path, train: Dataset, test: Dataset, task: Task, section: HeadSection, recipe: Recipe
 ) -> dict[str, Any]:
     rows, answers = _told(train, task, section)
     counts = Counter(value for found in answers for value in found)
@@ -149,7 +149,9 @@ def _learn(
     }
 
 
-def _told(events: Events, task: Task, section: HeadSection) -> tuple[npt.NDArray[np.intp], Answers]:
+def _told(
+    events: Dataset, task: Task, section: HeadSection
+) -> tuple[npt.NDArray[np.intp], Answers]:
     """Return the rows that the column tells something of, and what."""
     column = section.column
     if column not in events.table.column_names:
@@ -179,13 +181,13 @@ def _task(task: Task, section: HeadSection, classes: list[str]) -> Task:
 
 
 def _labeled(
-    events: Events,
+    events: Dataset,
     rows: npt.NDArray[np.intp],
     answers: Answers,
     classes: list[str],
     *,
     by_text: bool,
-) -> Events:
+) -> Dataset:
     """Return the events whose answers are classes; one of several answers has all as its target."""
     index = {name: i for i, name in enumerate(classes)}
     kept, targets = [], []
@@ -211,12 +213,12 @@ def _labeled(
             table = table.set_column(table.schema.get_field_index(name), name, column)
         else:
             table = table.append_column(name, column)
-    return Events(table, chosen.texts, labels)
+    return Dataset(table, chosen.texts, labels)
 
 
 def _judged(
-    path: Path, test: Events, task: Task, section: HeadSection
-) -> tuple[Floats, Answers, Events]:
+    path: Path, test: Dataset, task: Task, section: HeadSection
+) -> tuple[Floats, Answers, Dataset]:
     if section.column not in test.table.column_names:
         return np.zeros((0, 1), np.float32), [], test.take(np.zeros(0, np.intp))
     rows, answers = _told(test, task, section)
@@ -230,7 +232,7 @@ def _measure(
     truth: Answers,
     classes: list[str],
     common: str,
-    asked: Events,
+    asked: Dataset,
     recipe: Recipe,
 ) -> dict[str, list[float]]:
     """Return each measure with its interval; what was not learned counts as wrong."""
@@ -262,7 +264,7 @@ def _right(
     return np.array([any(classes[i] in found for i in row) for row, found in pairs], bool)
 
 
-def _sources(asked: Events) -> list[tuple[object, npt.NDArray[np.bool_]]]:
+def _sources(asked: Dataset) -> list[tuple[object, npt.NDArray[np.bool_]]]:
     values = slice_values(asked).get("source")
     if values is None:
         return []

@@ -17,7 +17,7 @@ from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import STAGES, VECTORS, Bundle, read_bundle
 from buckler.bundle.vectors import tolerance_of, vectors_json
 from buckler.bundle.writer import pack, write_bundle
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration_curve import NONE, choose_curve
 from buckler.evaluation.conformal import least_probabilities
@@ -54,7 +54,7 @@ class Cascade:
 
 def build_cascade(
     stages: Sequence[Path],
-    validation: Events,
+    validation: Dataset,
     task: Task,
     output: Path,
     *,

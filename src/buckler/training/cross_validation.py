@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events, concatenate
+from buckler.dataset.dataset import Dataset, concatenate
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
@@ -39,7 +39,7 @@ class Extra:
         float32 [n]: how much each counts beside a labeled example.
     """
 
-    events: Events
+    events: Dataset
     targets: Floats
     weights: Floats
 
@@ -84,7 +84,7 @@ class CrossFitted:
 
 
 def cross_fit(
-    events: Events,
+    events: Dataset,
     task: Task,
     family: str,
     settings: dict[str, Any],
@@ -138,7 +138,7 @@ def new_student(family: str, settings: dict[str, Any], task: Task) -> Student:
     return get_student(family, {**settings, **known})
 
 
-def _watches(extra: Events, fold: int, folds: int) -> npt.NDArray[np.bool_]:
+def _watches(extra: Dataset, fold: int, folds: int) -> npt.NDArray[np.bool_]:
     """Tell which extra examples a fold's student does not learn from, to know when to stop.
 
     A teacher has often seen the labels; so the held-out ones, which it has told of in the pool, say
@@ -156,7 +156,7 @@ def _watches(extra: Events, fold: int, folds: int) -> npt.NDArray[np.bool_]:
     return watches
 
 
-def assign_folds(events: Events, folds: int, seed: int) -> npt.NDArray[np.intp]:
+def assign_folds(events: Dataset, folds: int, seed: int) -> npt.NDArray[np.intp]:
     """Return a fold for each event; a group stays together, events without one stand alone.
 
     Large groups are dealt first, each to the fold that is then smallest, so the folds are even.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.training.cross_validation import Extra
 
@@ -64,8 +64,8 @@ class Taught:
 
 
 def distil(
-    labeled: Events,
-    pool: Events,
+    labeled: Dataset,
+    pool: Dataset,
     teacher_on_labeled: Floats | None,
     teacher_on_pool: Floats,
     settings: Distillation,

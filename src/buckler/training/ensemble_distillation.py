@@ -7,7 +7,7 @@ points better than the better of them, and the student learns most of that from 
 
 import numpy as np
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.evaluation.calibration import fit_calibration, probabilities_of
 from buckler.pipeline.recipe import StudentSection
 from buckler.students import Examples, Student
@@ -26,8 +26,8 @@ from buckler.training.noise import handle_noise
 
 
 def distil_jointly(
-    train: Events,
-    pool: Events,
+    train: Dataset,
+    pool: Dataset,
     said: Floats,
     task: Task,
     settings: Distillation,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.evaluation.calibration_curve import NONE, CalibrationCurve, choose_curve
@@ -74,7 +74,7 @@ class Fitted:
 
 
 def fit_student(
-    events: Events,
+    events: Dataset,
     task: Task,
     family: str,
     settings: dict[str, Any],

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError, MissingExtraError, OutputError
 from buckler.tasks import Task
 from buckler.training.cross_validation import cross_fit
@@ -33,7 +33,7 @@ class NoiseEstimate:
         float64: how well each label fits, 0 to 1.
     """
 
-    events: Events
+    events: Dataset
     joint: npt.NDArray[np.float64]
     suspects: npt.NDArray[np.intp]
     suggested: npt.NDArray[np.int32]
@@ -46,7 +46,7 @@ class NoiseEstimate:
 
 
 def estimate_noise(
-    events: Events, task: Task, family: str, settings: dict[str, Any], *, folds: int, seed: int
+    events: Dataset, task: Task, family: str, settings: dict[str, Any], *, folds: int, seed: int
 ) -> NoiseEstimate:
     """Compare labels with what cross-fitted students say (confident learning, `cleanlab`).
 

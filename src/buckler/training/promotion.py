@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.bootstrap import Estimate, bootstrap
 from buckler.evaluation.metrics import Ranking, Rate, enough_negatives, tpr_at_fpr
@@ -105,10 +105,10 @@ class Decision:
 def decide(
     champion: Scorer,
     candidate: Scorer,
-    tests: Sequence[tuple[str, Events]],
+    tests: Sequence[tuple[str, Dataset]],
     task: Task,
     *,
-    guards: Sequence[tuple[str, Events]] = (),
+    guards: Sequence[tuple[str, Dataset]] = (),
 ) -> Decision:
     """Compare a candidate with the deployed bundle.
 
@@ -163,7 +163,7 @@ def _said(pair: Paired) -> str:
     )
 
 
-def _paired(champion: Scorer, candidate: Scorer, name: str, events: Events, task: Task) -> Paired:
+def _paired(champion: Scorer, candidate: Scorer, name: str, events: Dataset, task: Task) -> Paired:
     rows = np.flatnonzero(events.labels >= 0)
     if not len(rows):
         raise InputError(f"{name}: no event has a label")

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.deduplication import earlier_near_duplicates, minhash
 from buckler.errors import InputError
 from buckler.readers.features import hashed_vectors
@@ -57,12 +57,12 @@ class Chosen:
 
 
 def choose_events(
-    pool: Events,
+    pool: Dataset,
     n: int,
     method: Choose,
     *,
     probabilities: list[Floats] | None = None,
-    labeled: Events | None = None,
+    labeled: Dataset | None = None,
     seed: int = 0,
 ) -> Chosen:
     """Choose `n` events of a pool (fewer, if it has fewer different ones).

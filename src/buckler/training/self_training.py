@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.students import Examples, Student
 from buckler.tasks import Task
@@ -109,8 +109,8 @@ class Rounds:
 
 
 def run_rounds(
-    labeled: Events,
-    pool: Events,
+    labeled: Dataset,
+    pool: Dataset,
     task: Task,
     family: str,
     settings: dict[str, Any],
@@ -179,7 +179,7 @@ def run_rounds(
     return Rounds(*best, history)
 
 
-def _judged(number: int, pseudo: int, crossed: CrossFitted, labeled: Events) -> Round:
+def _judged(number: int, pseudo: int, crossed: CrossFitted, labeled: Dataset) -> Round:
     p = crossed.probabilities(labeled.labels)
     believed = p[np.arange(len(p)), labeled.labels]
     return Round(

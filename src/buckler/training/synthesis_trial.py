@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.dataset.splits import Split, apart_from, split_by_group
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import probabilities_of
@@ -97,7 +97,7 @@ def kind_of(text: str) -> tuple[str, set[str]]:
     return name, set(values.split(","))
 
 
-def rows_of_kind(real: Events, kind: str) -> npt.NDArray[np.bool_]:
+def rows_of_kind(real: Dataset, kind: str) -> npt.NDArray[np.bool_]:
     """Tell which events have one of the values of ``COLUMN=VALUE,VALUE``.
 
     The column may hold several values, with commas between; T1053 stands for T1053.005 too.
@@ -120,7 +120,7 @@ def rows_of_kind(real: Events, kind: str) -> npt.NDArray[np.bool_]:
 
 
 def prove(
-    real: Events,
+    real: Dataset,
     synthetic_examples: list[SyntheticExample],
     task: Task,
     family: str = "ngram",
@@ -191,7 +191,7 @@ def prove(
     return Proof(measure, without, with_, gain, unseen_name if unseen is not None else "")
 
 
-def _split(real: Events, seed: int) -> Split:
+def _split(real: Dataset, seed: int) -> Split:
     """Hold out about a share of the events by group; of few groups, so many whole ones."""
     codes = real.group_codes()
     groups = np.unique(codes)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.dataset.dataset import TARGET, Events
+from buckler.dataset.dataset import TARGET, Dataset
 from buckler.errors import InputError
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge, Targets, merge_annotations
@@ -14,7 +14,7 @@ from buckler.tasks import Task
 
 
 def annotations_on(
-    events: Events, store: LabelStore, task: Task, method: Merge
+    events: Dataset, store: LabelStore, task: Task, method: Merge
 ) -> npt.NDArray[np.float64]:
     """Return the merged annotations of the store, float64 [n, classes]; NaN rows where it has none."""
     merged, rows = merged_for(events, store, task, method)
@@ -24,7 +24,7 @@ def annotations_on(
 
 
 def merged_for(
-    events: Events, store: LabelStore, task: Task, method: Merge
+    events: Dataset, store: LabelStore, task: Task, method: Merge
 ) -> tuple[Targets, npt.NDArray[np.int64]]:
     """Return all merged annotations, and for each event its row among them: int64 [n], -1 for none."""
     merged = merge_annotations(store.annotations(task), store.annotators(), method)
@@ -34,14 +34,14 @@ def merged_for(
 
 
 def with_annotations(
-    events: Events,
+    events: Dataset,
     store: LabelStore,
     task: Task,
     method: Merge,
     *,
     needed: bool = True,
     label_share: float = 0.0,
-) -> tuple[Events, dict[str, float | int]]:
+) -> tuple[Dataset, dict[str, float | int]]:
     """Return events whose labels come from the store where it has annotations, and a summary.
 
     An event without an annotation keeps the label that its file gave it, if any. Where there are both,
@@ -85,10 +85,10 @@ def with_annotations(
             continue
         name = f"{annotators[key].name} {annotators[key].version}".strip()
         summary[f"estimated accuracy of {name}"] = round(accuracy, 4)
-    return Events(table, events.texts, labels), summary
+    return Dataset(table, events.texts, labels), summary
 
 
-def with_file_labels(train: Events, as_read: Events, task: Task) -> Events:
+def with_file_labels(train: Dataset, as_read: Dataset, task: Task) -> Dataset:
     """Return the training rows with the labels that their files gave them, and only those."""
     if TARGET not in train.table.column_names:
         return train  # no annotation has changed a label
@@ -102,4 +102,4 @@ def with_file_labels(train: Events, as_read: Events, task: Task) -> Events:
     index = table.schema.get_field_index("label")
     table = table.set_column(index, "label", pa.array(names[labels], pa.string()))
     rows = np.flatnonzero(labels >= 0)
-    return Events(table, train.texts, labels).take(rows)
+    return Dataset(table, train.texts, labels).take(rows)

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
@@ -31,7 +31,7 @@ DATA = [
 @pytest.mark.parametrize(("name", "file"), DATA)
 def test_a_real_model_judges_real_events(tmp_path, real_data, name, file):
     task = get_task(name)
-    events = collect_events([real_data / file], task)
+    events = read_dataset([real_data / file], task)
     events = events.take(np.arange(0, len(events), len(events) // 8)[:8])
     who = GgufTeacher(task, GgufSettings(max_characters=600, samples=2))
     assert not who.hosted and not who.redacts
@@ -51,7 +51,7 @@ def test_a_real_model_judges_real_events(tmp_path, real_data, name, file):
 @pytest.mark.slow
 def test_several_events_in_a_call_in_the_form_that_the_grammar_forces(tmp_path, real_data):
     task = get_task("url-threat")
-    events = collect_events([real_data / "url/threat-test.parquet"], task)
+    events = read_dataset([real_data / "url/threat-test.parquet"], task)
     events = events.take(np.arange(0, len(events), len(events) // 6)[:6])
     who = GgufTeacher(task, GgufSettings(events_per_call=2, rationale=True, samples=1))
     with LabelStore(tmp_path / "a.db") as store:
@@ -64,7 +64,7 @@ def test_several_events_in_a_call_in_the_form_that_the_grammar_forces(tmp_path, 
 @pytest.mark.slow
 def test_faults_between_a_real_model_and_us(tmp_path, real_data):
     task = get_task("url-threat")
-    events = collect_events([real_data / "url/threat-test.parquet"], task)
+    events = read_dataset([real_data / "url/threat-test.parquet"], task)
     events = events.take(np.arange(0, len(events), len(events) // 12)[:12])
     who = GgufTeacher(task, GgufSettings(samples=1, attempts=12))
     port = int(who.serve().rsplit(":", 1)[1])

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset.dataset import collect_events
+from buckler.dataset.dataset import read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import LabelStore
 from buckler.labels.ledger import Ledger, flagged, redactions_of
@@ -44,7 +44,7 @@ def events_of(tmp_path, *texts, labels=None):
     columns = {"url": list(texts)} | ({"label": labels} if labels else {})
     path = tmp_path / f"events-{len(texts)}.parquet"
     pq.write_table(pa.table(columns), path)
-    return collect_events([path], TASK)
+    return read_dataset([path], TASK)
 
 
 def many(tmp_path, n):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from buckler.dataset.dataset import Events, text_events
+from buckler.dataset.dataset import Dataset, dataset_from_texts
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotation
 from buckler.serving.tables import PREFIX, TableJudge
@@ -130,9 +130,9 @@ def _labeled(
     return table
 
 
-def _events(table: pa.Table, name: str, rows: list[int], task: Task) -> Events:
+def _events(table: pa.Table, name: str, rows: list[int], task: Task) -> Dataset:
     chosen = table.take(pa.array(rows, pa.int64()))
-    return text_events(chosen[name].cast(pa.large_binary()).combine_chunks(), task)
+    return dataset_from_texts(chosen[name].cast(pa.large_binary()).combine_chunks(), task)
 
 
 def _path(settings: str | Path | None) -> Path | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events, collect_events
+from buckler.dataset.dataset import Dataset, read_dataset
 from buckler.errors import SettingsError
 from buckler.readers.features import hashed_vectors
 from buckler.tasks import Task
@@ -25,7 +25,7 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
     SettingsError
         If nothing in the file is labeled.
     """
-    events = collect_events([path], task)
+    events = read_dataset([path], task)
     chosen: list[list[int]] = []
     for label in range(len(task.classes)):
         rows = _different(events, np.flatnonzero(events.labels == label))
@@ -49,7 +49,7 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
     ]
 
 
-def _different(events: Events, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _different(events: Dataset, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     first = {events.texts[row]: row for row in reversed(rows.tolist())}
     return np.array(sorted(first.values()), np.intp)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Events
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
@@ -212,7 +212,7 @@ class LanguageModelTeacher(Teacher):
 
     # --- events -------------------------------------------------------------------------------
 
-    def prepare(self, events: Events) -> Iterator[Prepared]:
+    def prepare(self, events: Dataset) -> Iterator[Prepared]:
         """Make events ready to be shown."""
         columns = (events.table.column(name).to_pylist() for name in ("id", "text"))
         for event_id, raw in zip(*columns, strict=True):
@@ -353,7 +353,7 @@ class LanguageModelTeacher(Teacher):
             )
         return Judged(annotations, rejects)
 
-    def annotate(self, events: Events) -> list[Annotation | None]:
+    def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Ask about every event, without a store; `label_events` keeps and never asks twice."""
         from buckler.teachers.llm.paid_run import PaidRun
 
