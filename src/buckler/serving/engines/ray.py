@@ -16,18 +16,18 @@ from buckler.teachers import Teacher, get_teacher
 from buckler.teachers.llm.language_model import LanguageModelTeacher
 
 if TYPE_CHECKING:
-    from ray.data import Dataset
+    from ray.data import Dataset as RayDataset
 
 
 def score(
-    dataset: "Dataset",
+    dataset: "RayDataset",
     bundle: str | Path,
     column: str | None = None,
     *,
     batch_size: int | None = 65_536,
     ray_options: dict[str, Any] | None = None,
     **options: Any,
-) -> "Dataset":
+) -> "RayDataset":
     """Return a dataset with verdicts behind its columns.
 
     The bundle's content travels with the task and is loaded once in each worker process.
@@ -58,7 +58,7 @@ def score(
 
 
 def label(
-    dataset: "Dataset",
+    dataset: "RayDataset",
     task: str | Task,
     kind: str,
     settings: str | Path | None = None,
@@ -67,7 +67,7 @@ def label(
     prefix: str = PREFIX,
     batch_size: int = 4096,
     ray_options: dict[str, Any] | None = None,
-) -> "Dataset":
+) -> "RayDataset":
     """Return a dataset with a teacher's annotation behind its columns: label and probabilities.
 
     For teachers that cost nothing (``encoder``, ``rules``, ``sigma``, ``recorded``), made once in
