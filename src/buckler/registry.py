@@ -1,21 +1,22 @@
 """One registry for every seam: tasks, readers, teachers, students, sinks, attacks, generators.
 
 A thing is registered where it is defined, and found by its name. Built-in things are found by
-looking through their package, third-party ones through an entry point: adding one is one new file,
-and no file that exists changes.
+looking through their packages, third-party ones through an entry point: adding one is one new file,
+and no existing file changes.
 """
 
 import logging
 import pkgutil
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
 from importlib.util import find_spec
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from buckler.errors import SettingsError
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_NAME = 60
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -27,18 +28,19 @@ class Registry(Generic[T]):
     Parameters
     ----------
     noun
-        What one of them is called in an error message, such as ``"student"``.
+        Name of the kind in error messages, such as ``"student"``.
     packages
-        Packages whose modules register the built-in ones. A module of the same name as the thing
-        is imported first, so that the others are loaded only where the whole list is asked for.
+        Packages whose modules register the built-in things. A module with the name of the thing is
+        imported first, so that the others are imported only where the whole list is needed.
     group
-        Entry point group of third-party ones; loading an entry point registers them.
+        Entry point group of third-party things. An entry point has the name of its thing; importing
+        the module that it points to registers the thing.
     key
-        Returns the name of a thing that is registered without one.
+        Returns the name of a thing; its attribute `name` by default.
 
     Examples
     --------
-    >>> shapes: Registry[type] = Registry("shape", (), "example.shapes", lambda kind: kind.name)
+    >>> shapes: Registry[type] = Registry("shape", (), "example.shapes")
     >>> @shapes.add
     ... class Square:
     ...     name = "square"
@@ -50,7 +52,11 @@ class Registry(Generic[T]):
     """
 
     def __init__(
-        self, noun: str, packages: tuple[str, ...], group: str, key: Callable[[T], str]
+        self,
+        noun: str,
+        packages: tuple[str, ...],
+        group: str,
+        key: Callable[[T], str] = attrgetter("name"),
     ) -> None:
         self.noun = noun
         self.packages = packages
@@ -61,8 +67,17 @@ class Registry(Generic[T]):
         self._failures: dict[str, str] = {}
 
     def add(self, item: Item) -> Item:
-        """Register a thing under its own name, and return it; works as a decorator."""
-        self._items[self._key(item)] = item  # type: ignore[arg-type, assignment]
+        """Register a thing under its own name, and return it; works as a decorator.
+
+        Raises
+        ------
+        SettingsError
+            If the name belongs to another thing already.
+        """
+        name = self._key(item)  # type: ignore[arg-type]
+        if name in self._items and _definition(self._items[name]) != _definition(item):
+            raise SettingsError(f"there are two {self.noun}s {name!r}", field=name)
+        self._items[name] = item  # type: ignore[assignment]
         return item
 
     def get(self, name: str) -> T:
@@ -73,14 +88,14 @@ class Registry(Generic[T]):
         SettingsError
             If there is none; the message lists those that there are.
         """
-        if name not in self._items:
-            self._import_namesake(name)
-        if name not in self._items:
-            self._import_all()
+        for look in (self._import_namesake, self._load_entry_points, self._import_all):
+            if name not in self._items:
+                look(name)
         if name not in self._items:
             known = ", ".join(self.names()) or "none"
-            failed = "".join(f"; {entry} failed: {why}" for entry, why in self._failures.items())
-            raise SettingsError(f"unknown {self.noun} {name!r}; there are: {known}{failed}")
+            failures = "".join(f"; {entry} failed: {why}" for entry, why in self._failures.items())
+            shown = name[:_LONGEST_NAME]
+            raise SettingsError(f"unknown {self.noun} {shown!r}; there are: {known}{failures}")
         return self._items[name]
 
     def names(self) -> list[str]:
@@ -94,21 +109,37 @@ class Registry(Generic[T]):
 
     def _import_namesake(self, name: str) -> None:
         stem = name.replace("-", "_")
+        if not stem.isidentifier() or len(stem) > _LONGEST_NAME:
+            return
         for package in self.packages:
-            if stem.isidentifier() and find_spec(f"{package}.{stem}") is not None:
+            if find_spec(f"{package}.{stem}") is not None:
                 import_module(f"{package}.{stem}")
 
-    def _import_all(self) -> None:
-        if self._complete:
-            return
-        self._complete = True
-        for package in self.packages:
-            for module in pkgutil.iter_modules(import_module(package).__path__):
-                if not module.name.startswith("_"):
-                    import_module(f"{package}.{module.name}")
+    def _load_entry_points(self, name: str | None = None) -> None:
+        from importlib.metadata import entry_points  # imports `email`: an endpoint seldom needs it
+
         for entry in entry_points(group=self.group):
+            if name is not None and entry.name != name:
+                continue
             try:
                 entry.load()
             except Exception as error:  # a broken plug-in must not take the built-in ones down
                 self._failures[entry.name] = f"{type(error).__name__}: {error}"[:200]
                 _LOG.warning("plug-in %s (%s) cannot be loaded: %s", entry.name, self.group, error)
+
+    def _import_all(self, _name: str | None = None) -> None:
+        if self._complete:
+            return
+        for package in self.packages:
+            for module in pkgutil.iter_modules(import_module(package).__path__):
+                if not module.name.startswith("_"):
+                    import_module(f"{package}.{module.name}")
+        self._load_entry_points()
+        self._complete = True
+
+
+def _definition(item: object) -> object:
+    """Return the place of a class or function, which outlasts a reload, or the value itself."""
+    if hasattr(item, "__qualname__"):
+        return item.__module__, item.__qualname__
+    return item
