@@ -19,7 +19,6 @@ from buckler.training.cross_validation import Extra
 from buckler.training.distillation import Distillation, Floats, distil, pooled
 from buckler.training.fit import fit_student
 from buckler.training.packaging import weights_of
-from buckler.training.self_training import RoundSettings, run_rounds
 
 VERSION = 1
 TASK = get_task("url-category")
@@ -29,11 +28,9 @@ LLM_CONFIDENCE = 0.8  # its agreement with the lists, as the data's README state
 SMALL = {"table_bits": 15}
 _ENCODERS = {1000: 2}  # else 1: each takes minutes
 _EPOCHS = {100: 6, 300: 6, 8695: 2}  # else 8
-_ROUNDS = (1000,)  # that they bring nothing shows there
 _ROWS = {
     "labels": "`ngram`, labels only",
     "annotations": "`ngram`, and 1,100 annotations of the recorded LLM",
-    "rounds": "the same, and rounds over the pool",
     "encoder": "encoder on labels and annotations",
     "ensemble": "ensemble of encoder(s) and `ngram`: the teacher",
     "distilled": "`ngram`, distilled from the ensemble over the pool",
@@ -110,9 +107,6 @@ def _figures(
     on_test = [_judged(with_annotations, world.test)]
     on_pool = [_judged(with_annotations, world.pool)]
     found["annotations"] = world.accuracy(on_test[0])
-    found["rounds"] = float("nan")
-    if n in _ROUNDS:
-        found["rounds"] = world.accuracy(_after_rounds(world, few, seed))
     encoders = []
     # With all labels, seeds would else differ in the folds alone.
     varied = 10 * seed if n == LABELS[-1] else 0
@@ -142,31 +136,6 @@ def _fitted(
 
 def _judged(student: Student, events: Dataset) -> Floats:
     return probabilities_of(student.predict_logits(events.texts))
-
-
-def _after_rounds(world: _World, few: Dataset, seed: int) -> Floats:
-    rounds = run_rounds(
-        few,
-        world.pool,
-        TASK,
-        "ngram",
-        {},
-        taught=world.annotations,
-        rounds=RoundSettings(max_rounds=2),
-        folds=FOLDS,
-        seed=seed,
-    )
-    fitted = fit_student(
-        few,
-        TASK,
-        "ngram",
-        rounds.settings,
-        extra=rounds.extra,
-        crossed=rounds.crossed,
-        folds=FOLDS,
-        seed=seed,
-    )
-    return probabilities_of(fitted.student.predict_logits(world.test.texts))
 
 
 def _encoder(

@@ -12,13 +12,12 @@ from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.over_seeds import Mean
 from buckler.students import Examples, Student, get_student
 from buckler.tasks import get_task
-from buckler.training.selection import Choose, choose_events
+from buckler.training.selection import SelectionMethod, choose_events
 
 VERSION = 1
 TASK = get_task("url-category")
 START, BUDGETS = 300, (600, 1200, 2400)
 _EPOCHS = 8
-_MEMBERS = 3  # students that may disagree
 
 Rows = npt.NDArray[np.intp]
 
@@ -33,11 +32,11 @@ def run(
     """Compute what is not known yet, and return the table."""
     world: list[tuple[Dataset, Dataset]] = []
     rows = []
-    for method in Choose:
+    for method in SelectionMethod:
         found = []
         for seed in range(seeds):
 
-            def compute(method: Choose = method, seed: int = seed) -> Figures:
+            def compute(method: SelectionMethod = method, seed: int = seed) -> Figures:
                 if not world:
                     url = data / "url"
                     everything = read_dataset([url / "category-labelled.parquet"], TASK)
@@ -58,34 +57,31 @@ def run(
     return [Table("Label efficiency", note, ("labels told", *(f"{n:,}" for n in BUDGETS)), rows)]
 
 
-def _curve(everything: Dataset, test: Dataset, method: Choose, seed: int) -> Figures:
+def _curve(everything: Dataset, test: Dataset, method: SelectionMethod, seed: int) -> Figures:
     rng = np.random.default_rng(seed)
     known = np.sort(rng.permutation(len(everything))[:START])
     found: Figures = {}
     for n in (START, *BUDGETS):
         if n > len(known):
             pool = np.setdiff1d(np.arange(len(everything)), known)
-            judges = [_student(everything, known, seed, k) for k in range(_MEMBERS)]
+            student = _student(everything, known, seed)
             chosen = choose_events(
                 everything.take(pool),
                 n - len(known),
                 method,
-                probabilities=[_judged(judge, everything.take(pool)) for judge in judges],
+                probabilities=_judged(student, everything.take(pool)),
                 labeled=everything.take(known),
                 seed=seed,
             )
             known = np.sort(np.concatenate([known, pool[chosen.rows]]))
-        verdicts = _judged(_student(everything, known, seed, 0), test).argmax(axis=1)
+        verdicts = _judged(_student(everything, known, seed), test).argmax(axis=1)
         found[str(n)] = float((verdicts == test.labels).mean())
     return found
 
 
-def _student(everything: Dataset, known: Rows, seed: int, member: int) -> Student:
-    """Train on the known labels; all but the first member see a resample of them."""
-    rows = known
-    if member:
-        rows = np.random.default_rng((seed, member)).choice(known, len(known))
-    few = everything.take(rows)
+def _student(everything: Dataset, known: Rows, seed: int) -> Student:
+    """Train on the known labels."""
+    few = everything.take(known)
     targets = few.targets(len(TASK.classes))
     student = get_student("ngram", {"epochs": _EPOCHS, "seed": seed})
     student.fit(Examples(few.texts, targets, np.ones(len(few), np.float32)))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.errors import InputError
+from buckler.evaluation.agreement import disagreement
 from buckler.evaluation.assess import assess
 from buckler.evaluation.bootstrap import bootstrap
 from buckler.evaluation.calibration import (
@@ -234,3 +235,9 @@ def test_the_json_has_the_same_figures_and_no_nan():
     assert data["figures"]["auroc"]["value"] == found.figures["auroc"].value
     assert data["too_few_negatives_for_fpr"] == [0.001, 0.0001]
     assert data["confusion"] == found.confusion.tolist()
+
+
+def test_disagreement_is_nothing_of_the_same_and_greatest_of_opposites():
+    p = np.array([[1.0, 0.0], [0.7, 0.3]])
+    assert disagreement([p, p]) == pytest.approx([0, 0])
+    assert disagreement([p, p[:, ::-1]])[0] == pytest.approx(np.log(2))

@@ -1,4 +1,4 @@
-"""A recipe with a pool: annotations and pseudo-labels become training examples."""
+"""A recipe with a pool: annotations become training examples."""
 
 import json
 
@@ -94,21 +94,15 @@ def test_a_teachers_annotations_on_the_pool_teach_the_student(folder):
     ]
 
 
-def test_rounds_without_a_teacher(folder):
-    result = run(folder, "[pool.rounds]\nmax_rounds = 2\npatience = 5\n")
-    summary = stage(result, "teach")
-    assert {"round_0", "round_1", "round_2", "best_round"} <= summary.keys()
-    assert stage(result, "train")["extra_examples"] == summary["extra_examples"]
-    assert json.loads((folder / "out" / "report.json").read_text())
-
-
 def test_labels_in_the_pool_are_not_looked_at(folder):
-    before = run(folder, "[pool.rounds]\nmax_rounds = 1\n")
+    recorded(folder, ["pool"])
+    loop = LOOP.partition("[synthesis]")[0].replace(', "test"]', "]")
+    before = run(folder, loop)
     table = pq.read_table(folder / "pool.parquet")
     pq.write_table(
         table.append_column("label", [["nonsense"] * len(table)]), folder / "pool.parquet"
     )
-    after = run(folder, "[pool.rounds]\nmax_rounds = 1\n")
+    after = run(folder, loop)
     assert accuracy(after) == accuracy(before)
 
 
@@ -121,7 +115,7 @@ def test_a_pool_without_anyone_to_judge_it_is_an_error(folder):
     table = pq.read_table(folder / "test.parquet").drop_columns(["label"])
     pq.write_table(table, folder / "pool.parquet")
     with pytest.raises(InputError, match="no event of the pool is left"):
-        run(folder, "[pool.rounds]\n")
+        run(folder, '[labels]\nstore = "labels.db"\n')
 
 
 # --- the whole loop -----------------------------------------------------------------------------
@@ -264,10 +258,6 @@ def test_synthetic_examples_are_never_stored_as_they_are_shown_to_a_student(fold
             "teacher.on",
         ),
         ("[synthesis]\nnumber = 3\n", "name `synthetic_examples`, or a generator"),
-        (
-            "[pool.rounds]\nmax_rounds = 1\n[pool.distill]\nwith_student = true\n",
-            "exclude each other",
-        ),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(folder, more, message):

@@ -14,7 +14,7 @@ from buckler.errors import OutputError, SettingsError
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.tasks import get_task
-from buckler.training.selection import Choose, choose_events
+from buckler.training.selection import SelectionMethod, choose_events
 
 
 def select(
@@ -22,10 +22,12 @@ def select(
     task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
     number: Annotated[int, typer.Option("--number", "-n", help="How many to choose.", min=1)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .parquet file to write.")],
-    by: Annotated[Choose, typer.Option(help="How.")] = Choose.BADGE,
+    by: Annotated[
+        SelectionMethod, typer.Option(help="Method of selection.")
+    ] = SelectionMethod.BADGE,
     bundle: Annotated[
-        list[Path] | None,
-        typer.Option("--bundle", "-b", help="A student that judges the pool; several to disagree."),
+        Path | None,
+        typer.Option("--bundle", "-b", help="A bundle that scores the pool (uncertain, badge)."),
     ] = None,
     labeled: Annotated[
         list[Path] | None, typer.Option(help="Labeled files, to keep away from (diverse).")
@@ -41,17 +43,19 @@ def select(
             pool, the_task, text_column=text_column, with_labels=False, quarantine=quarantine
         )
         known = read_dataset(labeled, the_task, text_column=text_column) if labeled else None
-        progress.update(bar, description="judging")
-        judged = []
-        for path in bundle or []:
-            scorer = load(path)
+        progress.update(bar, description="scoring")
+        probabilities = None
+        if bundle is not None:
+            scorer = load(bundle)
             if list(scorer.classes) != the_task.class_names:
-                raise SettingsError(f"{path}: a bundle of other classes than task {task!r}")
+                raise SettingsError(f"{bundle}: a bundle of other classes than task {task!r}")
             scores = scorer.score(events.table.column("text"))
-            judged.append(scores.probabilities.astype(np.float64))
+            probabilities = scores.probabilities.astype(np.float64)
         progress.update(bar, description="choosing")
-        chosen = choose_events(events, number, by, probabilities=judged, labeled=known, seed=seed)
-    serves = np.bincount(chosen.standing_for, minlength=len(events))[chosen.rows]
+        chosen = choose_events(
+            events, number, by, probabilities=probabilities, labeled=known, seed=seed
+        )
+    serves = np.bincount(chosen.duplicate_of, minlength=len(events))[chosen.rows]
     table = events.table.take(pa.array(chosen.rows)).drop_columns(["label"])
     table = table.append_column("serves", pa.array(serves))
     try:

@@ -1,4 +1,4 @@
-"""How far two people agree beyond chance."""
+"""Agreement of two annotators beyond chance, and disagreement of models."""
 
 from dataclasses import dataclass
 
@@ -59,3 +59,20 @@ def cohens_kappa(
     error = float(np.sqrt(max(0.0, a + b - c) / n)) / (1 - chance) ** 2
     low, high = max(-1.0, kappa - 1.96 * error), min(1.0, kappa + 1.96 * error)
     return Agreement(n, observed, Estimate(kappa, low, high))
+
+
+def disagreement(probabilities: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Return the Jensen-Shannon divergence of models (Lin 1991) for each row, in nats.
+
+    Parameters
+    ----------
+    probabilities
+        float64 [n, classes] of each model.
+    """
+    stacked = np.stack(probabilities)
+    return np.asarray(_entropy(stacked.mean(axis=0)) - _entropy(stacked).mean(axis=0))
+
+
+def _entropy(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    safe = np.clip(p, 1e-12, 1)
+    return np.asarray(-(safe * np.log(safe)).sum(axis=-1))

@@ -13,7 +13,6 @@ from buckler.labels.merging import Merge
 from buckler.tasks import Task, get_task
 from buckler.training.distillation import Distillation
 from buckler.training.noise import Noise
-from buckler.training.self_training import RoundSettings
 
 
 class _Section(BaseModel):
@@ -90,14 +89,10 @@ class PoolSection(_Section):
         Files or folders, relative to the recipe; labels in them are not looked at.
     distill
         How annotations of the label store on them count.
-    rounds
-        How a student labels the rest for the next one; without it, only events with annotations
-        count.
     """
 
     events: list[Path] = Field(min_length=1)
     distill: Distillation = Distillation()
-    rounds: RoundSettings | None = None
 
 
 class TeacherSection(_Section):
@@ -201,8 +196,7 @@ class StudentSection(_Section):
     folds
         Of the cross-fitting that gives calibration and thresholds.
     noise
-        What to do about labels that may be wrong: ``none``, ``doubt``, ``drop``, ``relabel``,
-        ``bootstrap`` or ``gce``.
+        What to do about labels that may be wrong: ``none``, ``doubt``, ``drop`` or ``relabel``.
     seed
         Of everything random.
     """

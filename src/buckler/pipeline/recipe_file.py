@@ -27,8 +27,6 @@ def read_recipe(path: Path) -> Recipe:
         path = base / str(recipe.student.settings["pretrained"])
         recipe.student = recipe.student.model_copy(update={"pretrained": str(path)})
     if recipe.pool is not None:
-        if recipe.pool.rounds is not None and recipe.pool.distill.with_student:
-            raise SettingsError(f"{path}: pool: rounds and distill.with_student exclude each other")
         recipe.pool.events = [base / p for p in recipe.pool.events]
     if recipe.teacher is not None and recipe.teacher.settings is not None:
         recipe.teacher.settings = base / recipe.teacher.settings

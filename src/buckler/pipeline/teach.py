@@ -19,7 +19,6 @@ from buckler.tasks import Task
 from buckler.training.cross_validation import CrossFitted, Extra
 from buckler.training.distillation import calibrate_teacher, calibrated_teacher, distil
 from buckler.training.ensemble_distillation import distil_jointly
-from buckler.training.self_training import run_rounds
 from buckler.training.targets import annotations_on, with_file_labels
 
 _TARGET, _WEIGHT = "extra target", "extra weight"
@@ -36,7 +35,7 @@ class Lesson:
     settings
         Of the student that goes with them.
     crossed
-        From rounds: what cross-fitted students say of the labeled events.
+        From joint distillation: what cross-fitted students say of the labeled events.
     summary
         To tell.
     """
@@ -135,19 +134,16 @@ def teach(
 
     `file_labels` are the training events with the labels of their files, if a teacher is to be
     calibrated on them.
-    `synthetic_examples` stand among what rounds and joint distillation learn from; the train stage adds them
-    to what is stored.
+    `synthetic_examples` stand among what joint distillation learns from; the train stage adds
+    them to what is stored.
 
     Raises
     ------
     InputError
         If nothing of the pool is left, or nobody is there to judge it.
     """
-    if section.rounds is None and labels is None:
-        raise InputError(
-            "the pool has no teacher: name a label store in [labels], or let the student label it "
-            "with [pool.rounds]"
-        )
+    if labels is None:
+        raise InputError("the pool has no teacher: name a label store in [labels]")
     pool = deduplicate(_without_labels(pool), near=False).events
     summary: dict[str, Any] = {"pool_rows": len(pool)}
     pool = pool.take(unlike(pool, test))
@@ -157,47 +153,23 @@ def teach(
     summary["like_test_or_labeled"] = summary["pool_rows"] - len(pool)
     if not len(pool):
         raise InputError("no event of the pool is left: all are among the training or test events")
-    taught: Extra | None = None
-    if labels is not None:
-        with open_existing(labels.store) as store:
-            said = annotations_on(pool, store, task, labels.merge)
-            if file_labels is not None:
-                on_labeled = annotations_on(file_labels, store, task, labels.merge)
-                scale = calibrate_teacher(on_labeled, file_labels.labels)
-                said = calibrated_teacher(said, scale)
-                summary["calibrated"] = "too few labels" if scale is None else round(scale.slope, 3)
-        found = distil(train, pool, None, said, section.distill).extra
-        summary["with_annotations"] = len(found)
-        taught = found if len(found) else None
-    if section.rounds is None:
-        if taught is None:
-            raise InputError("the label store has no annotation of any event of the pool")
-        if section.distill.with_student:
-            extra, crossed = distil_jointly(
-                train, pool, said, task, section.distill, student, synthetic_examples
-            )
-            return Lesson(extra, student.settings, crossed, summary)
-        return Lesson(taught, student.settings, None, summary)
-    if synthetic_examples is not None:
-        taught = synthetic_examples if taught is None else taught.joined_with(synthetic_examples)
-    rounds = run_rounds(
-        train,
-        pool,
-        task,
-        student.family,
-        student.settings,
-        taught=taught,
-        rounds=section.rounds,
-        folds=student.folds,
-        seed=student.seed,
-    )
-    summary["best_round"] = rounds.best.number
-    for done in rounds.history:
-        summary[f"round_{done.number}"] = (
-            f"{done.pseudo_labels:,} pseudo-labels, held-out loss {done.loss:.4f}, "
-            f"accuracy {done.accuracy:.4f}"
+    with open_existing(labels.store) as store:
+        said = annotations_on(pool, store, task, labels.merge)
+        if file_labels is not None:
+            on_labeled = annotations_on(file_labels, store, task, labels.merge)
+            scale = calibrate_teacher(on_labeled, file_labels.labels)
+            said = calibrated_teacher(said, scale)
+            summary["calibrated"] = "too few labels" if scale is None else round(scale.slope, 3)
+    taught = distil(train, pool, None, said, section.distill).extra
+    summary["with_annotations"] = len(taught)
+    if not len(taught):
+        raise InputError("the label store has no annotation of any event of the pool")
+    if section.distill.with_student:
+        extra, crossed = distil_jointly(
+            train, pool, said, task, section.distill, student, synthetic_examples
         )
-    return Lesson(rounds.extra, rounds.settings, rounds.crossed, summary)
+        return Lesson(extra, student.settings, crossed, summary)
+    return Lesson(taught, student.settings, None, summary)
 
 
 def _without_labels(events: Dataset) -> Dataset:

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from buckler.dataset.dataset import Dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
+from buckler.evaluation.agreement import disagreement
 from buckler.review.schema import Lane
 from buckler.runtime import Scorer
-from buckler.training.selection import disagreement
 
 Floats = npt.NDArray[np.float64]
 

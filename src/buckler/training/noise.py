@@ -9,27 +9,19 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-_BOOTSTRAP_SHARE = 0.2  # of a target that comes from the student, as Reed et al. found best
-_GCE_POWER = 0.7
-
 
 class Noise(StrEnum):
     """What to do about labels that may be wrong.
 
     ``none``: believe them. ``doubt``: learn from all, but let suspect rows be no ground for
     calibration and thresholds. ``drop``: leave suspect rows out (confident learning, Northcutt et
-    al. 2021). ``relabel``: give suspect rows what held-out students say instead. ``bootstrap``:
-    mix every label with what held-out students say (soft bootstrapping, Reed et al. 2015).
-    ``gce``: count rows the less, the less held-out students believe their label: the gradient of
-    the generalized cross-entropy (Zhang and Sabuncu 2018), with the weights taken once.
+    al. 2021). ``relabel``: give suspect rows what held-out students say instead.
     """
 
     NONE = "none"
     DOUBT = "doubt"
     DROP = "drop"
     RELABEL = "relabel"
-    BOOTSTRAP = "bootstrap"
-    GCE = "gce"
 
 
 @dataclass(frozen=True)
@@ -76,12 +68,6 @@ def handle_noise(
         weights[suspect] = 0
     elif method is Noise.RELABEL:
         targets[suspect] = probabilities[suspect]
-    elif method is Noise.BOOTSTRAP:
-        targets *= 1 - _BOOTSTRAP_SHARE
-        targets += _BOOTSTRAP_SHARE * probabilities.astype(np.float32)
-    elif method is Noise.GCE:
-        believed = (probabilities * targets).sum(axis=1)
-        weights = (np.maximum(believed, 1e-3) ** _GCE_POWER).astype(np.float32)
     return Handled(targets, weights, suspect)
 
 

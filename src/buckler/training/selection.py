@@ -1,6 +1,6 @@
-"""What to ask the teacher when not everything can be asked.
+"""Chooses the events to ask a teacher about when not everything can be asked.
 
-Near-duplicates are asked once; the answer is spread over those that were left out.
+Near-duplicates are asked about once; the answer serves all of them.
 """
 
 from dataclasses import dataclass
@@ -17,113 +17,94 @@ from buckler.readers.features import hashed_vectors
 Floats = npt.NDArray[np.float64]
 
 
-class Choose(StrEnum):
-    """How events are chosen.
+class SelectionMethod(StrEnum):
+    """A way to choose events.
 
     ``random``: the baseline. ``uncertain``: the smallest margin between the two likeliest classes.
     ``diverse``: k-center, each farthest from all chosen and labeled ones (Sener and Savarese
     2018). ``badge``: uncertain and diverse at once, by k-means++ on the gradients that the last
-    layer would get (Ash et al. 2020). ``disagreement``: where several judges differ most
-    (Jensen-Shannon divergence).
+    layer would get (Ash et al. 2020).
     """
 
     RANDOM = "random"
     UNCERTAIN = "uncertain"
     DIVERSE = "diverse"
     BADGE = "badge"
-    DISAGREEMENT = "disagreement"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What to ask.
+class Selection:
+    """The events to ask about.
 
     Attributes
     ----------
     rows
-        Of the pool, in the order of choice.
-    standing_for
-        int64 [pool]: the row whose answer also serves this one (itself, mostly).
+        Rows of the pool, in the order of choice.
+    duplicate_of
+        int64 [pool]: the row whose answer also serves this one; mostly the row itself.
     """
 
     rows: npt.NDArray[np.intp]
-    standing_for: npt.NDArray[np.intp]
+    duplicate_of: npt.NDArray[np.intp]
 
     def spread(self) -> npt.NDArray[np.intp]:
         """Return for each row of the pool which of `rows` answers for it, or -1."""
-        position = np.full(len(self.standing_for), -1, np.intp)
+        position = np.full(len(self.duplicate_of), -1, np.intp)
         position[self.rows] = np.arange(len(self.rows))
-        return position[self.standing_for]
+        return position[self.duplicate_of]
 
 
 def choose_events(
     pool: Dataset,
     n: int,
-    method: Choose,
+    method: SelectionMethod,
     *,
-    probabilities: list[Floats] | None = None,
+    probabilities: Floats | None = None,
     labeled: Dataset | None = None,
     seed: int = 0,
-) -> Chosen:
+) -> Selection:
     """Choose `n` events of a pool (fewer, if it has fewer different ones).
 
     Parameters
     ----------
     probabilities
-        What judges say of the pool, float64 [pool, classes] each: one for ``uncertain`` and
-        ``badge``, two or more for ``disagreement``.
+        float64 [pool, classes]: the answers of a student; ``uncertain`` and ``badge`` need them.
     labeled
         Events that are labeled already: ``diverse`` keeps away from them.
 
     Raises
     ------
     InputError
-        If the method needs judges that are not given.
+        If the method needs probabilities and none are given.
     """
-    judges = probabilities or []
-    needed = {Choose.UNCERTAIN: 1, Choose.BADGE: 1, Choose.DISAGREEMENT: 2}.get(method, 0)
-    if len(judges) < needed:
-        raise InputError(f"choosing by {method} needs the probabilities of {needed} judge(s)")
+    if probabilities is None and method in (SelectionMethod.UNCERTAIN, SelectionMethod.BADGE):
+        raise InputError(f"choosing by {method} needs a student's probabilities of the pool")
     rng = np.random.default_rng(seed)
     earlier = earlier_near_duplicates(minhash(pool.texts))
-    standing_for = np.where(earlier >= 0, earlier, np.arange(len(pool)))
+    duplicate_of = np.where(earlier >= 0, earlier, np.arange(len(pool)))
     for _ in range(16):  # chains of duplicates lead to their first
-        further = standing_for[standing_for]
-        if (further == standing_for).all():
+        further = duplicate_of[duplicate_of]
+        if (further == duplicate_of).all():
             break
-        standing_for = further
-    different = np.flatnonzero(standing_for == np.arange(len(pool)))
+        duplicate_of = further
+    different = np.flatnonzero(duplicate_of == np.arange(len(pool)))
     n = min(n, len(different))
-    if method is Choose.RANDOM:
+    if method is SelectionMethod.RANDOM:
         rows = rng.permutation(different)[:n]
-    elif method is Choose.UNCERTAIN:
-        top = np.sort(judges[0][different], axis=1)
+    elif method is SelectionMethod.UNCERTAIN and probabilities is not None:
+        top = np.sort(probabilities[different], axis=1)
         rows = different[np.argsort(top[:, -1] - top[:, -2], kind="stable")[:n]]
-    elif method is Choose.DISAGREEMENT:
-        apart = disagreement([judge[different] for judge in judges])
-        rows = different[np.argsort(-apart, kind="stable")[:n]]
     else:
         vectors = hashed_vectors(pool.texts.take(different))
-        if method is Choose.DIVERSE:
-            others = hashed_vectors(labeled.texts) if labeled is not None else None
-            rows = different[_k_centre(vectors, others, n, rng)]
+        if method is SelectionMethod.BADGE and probabilities is not None:
+            rows = different[_badge(probabilities[different], vectors, n, rng)]
         else:
-            rows = different[_badge(judges[0][different], vectors, n, rng)]
-    return Chosen(rows, standing_for)
+            others = hashed_vectors(labeled.texts) if labeled is not None else None
+            rows = different[_k_center(vectors, others, n, rng)]
+    return Selection(rows, duplicate_of)
 
 
-def disagreement(judges: list[Floats]) -> Floats:
-    """Return the Jensen-Shannon divergence of judges (Lin 1991) for each row, in nats."""
-    stacked = np.stack(judges)
-    return np.asarray(_entropy(stacked.mean(axis=0)) - _entropy(stacked).mean(axis=0))
-
-
-def _entropy(p: Floats) -> Floats:
-    safe = np.clip(p, 1e-12, 1)
-    return np.asarray(-(safe * np.log(safe)).sum(axis=-1))
-
-
-def _k_centre(
+def _k_center(
     vectors: npt.NDArray[np.float32],
     others: npt.NDArray[np.float32] | None,
     n: int,
