@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.attacks import Scene, attacks_on, get_attack, get_attacks
+from buckler.attacks import Attacker, attacks_on, get_attack, get_attacks
 from buckler.errors import SettingsError
 from buckler.evaluation.robustness import outcome, robustness_html, robustness_table
 from buckler.normalize import get_normalizer
@@ -24,8 +24,8 @@ PAIRS = sorted(
 )
 
 
-def scene(seed: int = 0, benign: tuple[str, ...] = ("git status", "http://a.example/news/one")):
-    return Scene(np.random.default_rng(seed), benign)
+def attacker(seed: int = 0, benign: tuple[str, ...] = ("git status", "http://a.example/news/one")):
+    return Attacker(np.random.default_rng(seed), benign)
 
 
 @settings(max_examples=300, deadline=None)
@@ -33,8 +33,8 @@ def scene(seed: int = 0, benign: tuple[str, ...] = ("git status", "http://a.exam
 def test_any_text_can_be_attacked_and_in_the_same_way_again(text, pair, seed):
     attack = get_attack(pair[1], pair[0])
     text = text.encode("utf-8", "replace").decode()
-    once = attack(text, scene(seed))
-    assert once == attack(text, scene(seed))
+    once = attack(text, attacker(seed))
+    assert once == attack(text, attacker(seed))
     assert len(once.encode("utf-8", "surrogateescape")) <= 12 * len(text.encode()) + 6000
     assert attack.description.endswith(".")
 
@@ -49,7 +49,7 @@ POWERSHELL = "powershell -NoProfile -Command Invoke-Expression ('whoami'+' /all'
 @pytest.mark.parametrize("text", ["schtasks.exe /create /tn updater /tr runner.exe", POWERSHELL])
 def test_the_normalized_form_undoes_these(name, text):
     for seed in range(20):
-        made = get_attack(name, "command-line")(text, scene(seed))
+        made = get_attack(name, "command-line")(text, attacker(seed))
         assert (
             COMMAND.normalize(made, 4096).split(b"\x1f")[0]
             == (COMMAND.normalize(text, 4096).split(b"\x1f")[0])
@@ -57,12 +57,12 @@ def test_the_normalized_form_undoes_these(name, text):
 
 
 @pytest.mark.parametrize(
-    "name", ["variables", "concatenation", "format-operator", "substrings", "encoded"]
+    "name", ["variables", "concatenation", "format-operator", "substrings", "base64"]
 )
 def test_and_shows_what_these_run(name):
     text = "cmd.exe /c powershell -c Start-Process 'notepad.exe' -Verb runas"
     for seed in range(20):
-        made = get_attack(name, "command-line")(text, scene(seed))
+        made = get_attack(name, "command-line")(text, attacker(seed))
         assert made != text
         form = COMMAND.normalize(made, 4096)
         assert b"notepad.exe" in form
@@ -70,7 +70,9 @@ def test_and_shows_what_these_run(name):
 
 
 def test_context_stays_as_it_is():
-    made = get_attack("carets", "command-line")("whoami.exe /all\x1fcmd.exe\x1f\x1froot", scene())
+    made = get_attack("carets", "command-line")(
+        "whoami.exe /all\x1fcmd.exe\x1f\x1froot", attacker()
+    )
     assert made.endswith("\x1fcmd.exe\x1f\x1froot")
 
 
@@ -79,23 +81,27 @@ def test_redirectors_and_homographs_are_seen_through():
     plain = URL.normalize(url, 768).split(b"\x1f")[:2]
     for seed in range(20):
         assert (
-            URL.normalize(get_attack("redirector", "url")(url, scene(seed)), 768).split(b"\x1f")[:2]
+            URL.normalize(get_attack("redirector", "url")(url, attacker(seed)), 768).split(b"\x1f")[
+                :2
+            ]
             == plain
         )
-        made = get_attack("homograph", "url")(url, scene(seed))
+        made = get_attack("homograph", "url")(url, attacker(seed))
         assert "xn--" in made
         assert URL.normalize(made, 768).split(b"\x1f")[0] == plain[0]
 
 
 def test_variations_are_no_attacks():
     assert "ordinary-path" not in [a.name for a in attacks_on("url")]
-    made = get_attack("ordinary-path", "url")("http://a.example/", scene())
+    made = get_attack("ordinary-path", "url")("http://a.example/", attacker())
     assert re.match(r"http://a\.example/.+", made)
-    assert get_attack("ordinary-path", "url")("http://a.example/b", scene()) == "http://a.example/b"
+    assert (
+        get_attack("ordinary-path", "url")("http://a.example/b", attacker()) == "http://a.example/b"
+    )
 
 
 def test_unknown_attacks_are_named():
-    with pytest.raises(SettingsError, match="no attack 'x' on a url: known are brand-in-path"):
+    with pytest.raises(SettingsError, match="no attack 'x' on a url; there are: benign-path"):
         get_attacks(["x"], "url")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.attacks import Scene
+from buckler.attacks import Attacker
 from buckler.dataset.dataset import read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
@@ -27,7 +27,7 @@ from tests.support.cli import buckler
 
 pytest.importorskip("openai", reason="the extra 'llm' is not installed")
 EMAIL = get_task("email")
-SCENE = Scene(np.random.default_rng(0))
+ATTACKER = Attacker(np.random.default_rng(0))
 MAIL = (
     "From: Bank <a@bank.example>\nSubject: Your account\nMIME-Version: 1.0\n"
     'Content-Type: multipart/alternative; boundary="b"\n\n'
@@ -87,19 +87,19 @@ def test_every_mail_is_asked_about_once_and_a_budget_holds(tmp_path, server):
         few = Paraphraser(model(server.url), EMAIL, store, budget=Budget(events=5))
         assert few.estimate(texts)[0] == 12
         attack = few.attack(texts)
-        changed = [t for t in texts if attack(t, SCENE) != t]
+        changed = [t for t in texts if attack(t, ATTACKER) != t]
         assert 5 <= len(changed) < 12  # those in flight are still answered
         paid = few.account.calls
         rest = Paraphraser(model(server.url), EMAIL, store)
         assert rest.estimate(texts)[0] == 12 - paid
         attack = rest.attack(texts)
-        assert all(attack(t, SCENE) != t for t in texts)
+        assert all(attack(t, ATTACKER) != t for t in texts)
         assert rest.account.calls == 12 - paid
         again = Paraphraser(model(server.url), EMAIL, store)
-        assert all(again.attack(texts)(t, SCENE) != t for t in texts)
+        assert all(again.attack(texts)(t, ATTACKER) != t for t in texts)
         assert again.account is None
         with_context = texts[0] + "\x1fmore"
-        assert again.attack([with_context])(with_context, SCENE).endswith("\x1fmore")
+        assert again.attack([with_context])(with_context, ATTACKER).endswith("\x1fmore")
     assert n_orders(server) == 12
 
 
@@ -169,13 +169,13 @@ def test_the_texts_to_prepare_are_those_that_are_attacked(tmp_path):
     texts = attacked_texts(events, EMAIL, seed=3, max_events=7)
     seen = []
 
-    def change(text, scene):
+    def change(text, attacker):
         seen.append(text)
         return text + "!"
 
     from buckler.attacks import Attack
 
-    attack = Attack("spy", ("message",), "Looks.", change)
+    attack = Attack("spy", "message", "Looks.", change)
     scorers = {"m": load(tmp_path / "m.buckler")}
     attack_scorers(scorers, events, EMAIL, [attack], seed=3, max_events=7)
     assert seen == texts

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buckler.attacks import Scene, attacks_on
+from buckler.attacks import Attacker, attacks_on
 from buckler.dataset.dataset import read_dataset
 from buckler.errors import InputError
 from buckler.normalize import get_normalizer
@@ -201,7 +201,7 @@ def test_a_column_with_the_address_is_context(tmp_path):
 @pytest.mark.parametrize("attack", attacks_on("html"), ids=lambda a: a.name)
 def test_attacks_on_pages(attack):
     text = FAKE + "\x1fhttp://a.example/"
-    made = attack(text, Scene(np.random.default_rng(0), ["<p>An ordinary page of news.</p>"]))
+    made = attack(text, Attacker(np.random.default_rng(0), ["<p>An ordinary page of news.</p>"]))
     assert made != text or attack.name == "text-as-images"
     assert made.endswith("\x1fhttp://a.example/")
     form = fields(made)
@@ -215,7 +215,7 @@ def test_attacks_on_pages(attack):
 def test_scripts_survive_disguises_of_the_text():
     attack = next(a for a in attacks_on("html") if a.name == "homoglyphs")
     page = "<script>var account = 'password';</script><p>account</p>" * 20
-    made = attack(page, Scene(np.random.default_rng(1)))
+    made = attack(page, Attacker(np.random.default_rng(1)))
     assert made.count("var account = 'password';") == 20
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buckler.attacks import Scene, attacks_on
+from buckler.attacks import Attacker, attacks_on
 from buckler.bundle.reader import read_bundle
 from buckler.dataset.dataset import read_dataset
 from buckler.errors import BundleError, InputError, SettingsError
@@ -148,8 +148,8 @@ def test_attacks_on_rows_change_what_they_name(program):
     packed = MARK + get_normalizer("pe-v1", schema).normalize(program, 4 * len(NUMBERS))
     text = packed.decode("utf-8", "surrogateescape")
     for attack in attacks_on("row"):
-        scene = Scene(np.random.default_rng(0), [text], schema)
-        made = attack(text, scene).encode("utf-8", "surrogateescape")
+        attacker = Attacker(np.random.default_rng(0), [text], schema)
+        made = attack(text, attacker).encode("utf-8", "surrogateescape")
         assert len(made) == len(packed)
         values = np.frombuffer(made[len(MARK) :], "<f4")
         before = np.frombuffer(packed[len(MARK) :], "<f4")
@@ -157,7 +157,7 @@ def test_attacks_on_rows_change_what_they_name(program):
         if attack.name == "appended-bytes":
             assert changed <= {"filesize", "overlay_bytes", "overlay_entropy", "E_file"}
             assert "filesize" in changed
-        assert attack("not a row", scene) == "not a row"
+        assert attack("not a row", attacker) == "not a row"
 
 
 def test_the_entry_of_a_program_without_sections(program):

@@ -1,32 +1,29 @@
-"""The seam: an Attack is a function under ``@attack``; a further one is one more function."""
+"""The seam for attacks: a function under ``@attack`` in any module of this package."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 
 import numpy as np
 
 from buckler.errors import SettingsError
 from buckler.normalize import FeatureSchema
+from buckler.registry import Registry
 
 _SEPARATOR = "\x1f"
-_MODULES = ("text", "command_line", "url", "html", "email", "rows")
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What an attacker has at hand.
+class Attacker:
+    """The means of an attacker.
 
     Attributes
     ----------
     rng
-        Everything random comes from it.
+        Source of all randomness.
     benign
         Texts of events that are not positive, to imitate or to hide among.
     features
-        Names of the features, where an event is a row of them.
+        Schema of the features, where an event is a row of them.
     """
 
     rng: np.random.Generator
@@ -50,7 +47,7 @@ class Scene:
         return self.one_of(self.benign).partition(_SEPARATOR)[0] if self.benign else ""
 
 
-Change = Callable[[str, Scene], str]
+Change = Callable[[str, Attacker], str]
 
 
 @dataclass(frozen=True)
@@ -60,60 +57,52 @@ class Attack:
     Attributes
     ----------
     name
-        What recipes and reports call it.
-    media
-        Of which tasks' events (`Task.medium`).
+        Name in recipes and reports.
+    medium
+        Medium of the events (`Task.medium`).
     description
-        One line: what is done.
+        One line on what it does.
     change
-        Text in, text out.
-    of_benign
-        A variation of events that are not positive, for training data that lack them; no attack.
+        Function from text to text.
+    for_benign
+        True for a variation of events that are not positive: it enriches training data and is no
+        attack.
     """
 
     name: str
-    media: tuple[str, ...]
+    medium: str
     description: str
     change: Change = field(repr=False)
-    of_benign: bool = False
+    for_benign: bool = False
 
-    def __call__(self, text: str, scene: Scene) -> str:
+    def __call__(self, text: str, attacker: Attacker) -> str:
         """Return the changed event; its context (parent, user, …) stays."""
-        if "row" in self.media:  # numbers, in which any byte may stand
-            return self.change(text, scene)
+        if self.medium == "row":  # numbers, in which any byte may stand
+            return self.change(text, attacker)
         head, separator, context = text.partition(_SEPARATOR)
-        return self.change(head, scene) + separator + context
+        return self.change(head, attacker) + separator + context
 
 
-_ATTACKS: dict[tuple[str, str], Attack] = {}
+_ATTACKS: Registry[Attack] = Registry(
+    "attack", ("buckler.attacks",), "buckler.attacks", lambda a: f"{a.medium}/{a.name}"
+)
 
 
-def attack(name: str, *media: str, of_benign: bool = False) -> Callable[[Change], Change]:
+def attack(name: str, *media: str, for_benign: bool = False) -> Callable[[Change], Change]:
     """Register a function as an attack; the first line of its docstring describes it."""
 
     def register(change: Change) -> Change:
         description = (change.__doc__ or "").strip().splitlines()[0].replace("``", "")
-        found = Attack(name, media, description, change, of_benign)
         for medium in media:
-            _ATTACKS[medium, name] = found
+            _ATTACKS.add(Attack(name, medium, description, change, for_benign))
         return change
 
     return register
 
 
-@cache
-def _attacks() -> dict[tuple[str, str], Attack]:
-    for module in _MODULES:
-        import_module(f"buckler.attacks.{module}")
-    for entry in entry_points(group="buckler.attacks"):
-        entry.load()
-    return _ATTACKS
-
-
 def attacks_on(medium: str) -> list[Attack]:
-    """Return all attacks on events of this medium."""
-    found = [attack for (of, _), attack in _attacks().items() if of == medium]
-    return [attack for attack in found if not attack.of_benign]
+    """Return all attacks on events of this medium, sorted by name."""
+    return [a for a in _ATTACKS.items() if a.medium == medium and not a.for_benign]
 
 
 def get_attack(name: str, medium: str) -> Attack:
@@ -124,11 +113,10 @@ def get_attack(name: str, medium: str) -> Attack:
     SettingsError
         If there is none for this medium.
     """
-    try:
-        return _attacks()[medium, name]
-    except KeyError:
+    if f"{medium}/{name}" not in _ATTACKS.names():
         known = ", ".join(a.name for a in attacks_on(medium)) or "none"
-        raise SettingsError(f"no attack {name!r} on a {medium}: known are {known}") from None
+        raise SettingsError(f"no attack {name!r} on a {medium}; there are: {known}")
+    return _ATTACKS.get(f"{medium}/{name}")
 
 
 def get_attacks(names: Iterable[str], medium: str) -> list[Attack]:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 import numpy.typing as npt
 
-from buckler.attacks import Scene
+from buckler.attacks import Attacker
 from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
@@ -74,7 +74,7 @@ class Crossing(Generator):
         features = self.plan.task.features
         text = (MARK + row.astype("<f4").tobytes()).decode("utf-8", "surrogateescape")
         for name in cell.transforms.values():
-            text = get_transform(name, self.plan.task.medium)(text, Scene(rng, (), features))
+            text = get_transform(name, self.plan.task.medium)(text, Attacker(rng, (), features))
         packed = text.encode("utf-8", "surrogateescape")[len(MARK) :]
         return np.frombuffer(packed, "<f4").astype(np.float32)
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
-from buckler.attacks import Attack, Scene
-from buckler.attacks.email import rewritten
+from buckler.attacks import Attack, Attacker
+from buckler.attacks.messages import rewrite_parts
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.normalize.email import parsed, parts, text_of
@@ -117,12 +117,12 @@ class Paraphraser:
         said = {text: written[order][0] for text, order in orders.items() if order in written}
         medium = self._medium
 
-        def change(text: str, scene: Scene) -> str:  # noqa: ARG001 - nothing is random
+        def change(text: str, attacker: Attacker) -> str:  # noqa: ARG001 - nothing is random
             if text not in said:
                 return text
             return _in_message(text, said[text]) if medium == "message" else said[text]
 
-        return Attack(NAME, (medium,), "The same in other words, by a language model.", change)
+        return Attack(NAME, medium, "The same in other words, by a language model.", change)
 
     def _orders(self, texts: Sequence[str]) -> dict[str, bytes]:
         found = {}
@@ -163,4 +163,4 @@ def _in_message(raw: str, said: str) -> str:
         anchors = "".join(f'<p><a href="{html.escape(link)}">link</a></p>' for link in links)
         return f"<html><body><p>{html.escape(said)}</p>{anchors}</body></html>"
 
-    return rewritten(raw, replace)
+    return rewrite_parts(raw, replace)

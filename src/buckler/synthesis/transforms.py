@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from buckler.attacks import Attack, Scene, get_attack
+from buckler.attacks import Attack, Attacker, get_attack
 
 
 def get_transform(name: str, medium: str) -> Attack:
@@ -22,5 +22,5 @@ def transformed(text: str, names: Iterable[str], medium: str, rng: np.random.Gen
     """Apply transforms, in order; of a message, to its body alone."""
     head, gap, body = text.partition("\n\n") if medium == "message" else ("", "", text)
     for name in names:
-        body = get_transform(name, medium)(body, Scene(rng))
+        body = get_transform(name, medium)(body, Attacker(rng))
     return head + gap + body

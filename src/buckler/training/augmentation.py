@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.attacks import Attack, Scene, get_attacks
+from buckler.attacks import Attack, Attacker, get_attacks
 from buckler.dataset.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Ranking, enough_negatives, rate, tpr_at_fpr
@@ -47,7 +47,7 @@ def attack_scorers(
     rng = np.random.default_rng(seed)
     chosen = _chosen(events, task, rng, max_events)
     texts, labels = _texts(events, chosen), events.labels[chosen]
-    scene = _scene(events, task, rng)
+    attacker = _attacker(events, task, rng)
     found, before = [], []
     for name, scorer in scorers.items():
         scores = scorer.score(events.table.column("text"))
@@ -57,7 +57,7 @@ def attack_scorers(
     for number, attack in enumerate(attacks):
         if on_attack is not None:
             on_attack(attack.name)
-        own = Scene(np.random.default_rng([seed, number]), scene.benign, scene.features)
+        own = Attacker(np.random.default_rng([seed, number]), attacker.benign, attacker.features)
         attacked = [attack(text, own) for text in texts]
         rows = np.flatnonzero([a != b for a, b in zip(texts, attacked, strict=True)])
         column = _column([attacked[i] for i in rows])
@@ -111,7 +111,7 @@ def augment(
     weight: float,
     seed: int,
     *,
-    of_benign: bool = False,
+    for_benign: bool = False,
 ) -> Extra | None:
     """Return changed copies of a share of the bad (or of the other) events, to learn from as well.
 
@@ -120,14 +120,14 @@ def augment(
     """
     rng = np.random.default_rng(seed)
     rows = _attacked_rows(events, task)
-    if of_benign:
+    if for_benign:
         rows = np.setdiff1d(np.flatnonzero(events.labels >= 0), rows)
     rows = np.sort(rng.permutation(rows)[: round(share * len(rows))])
-    scene = _scene(events, task, rng)
+    attacker = _attacker(events, task, rng)
     texts, origins = [], []
     for row, text in zip(rows.tolist(), _texts(events, rows), strict=True):
         for position in rng.permutation(len(changes)).tolist():  # the first that can be applied
-            made = changes[position](text, scene)
+            made = changes[position](text, attacker)
             if made != text:
                 texts.append(made)
                 origins.append(row)
@@ -149,7 +149,7 @@ def augmentation(
     share, weight = section.share, section.weight
     return [
         augment(events, task, attacks, share, weight, seed) if attacks else None,
-        augment(events, task, variations, section.variation_share, weight, seed, of_benign=True)
+        augment(events, task, variations, section.variation_share, weight, seed, for_benign=True)
         if variations
         else None,
     ]
@@ -168,10 +168,10 @@ def _texts(events: Dataset, rows: npt.NDArray[np.intp]) -> list[str]:
     return [value.decode("utf-8", "surrogateescape") for value in column.to_pylist()]
 
 
-def _scene(events: Dataset, task: Task, rng: np.random.Generator) -> Scene:
+def _attacker(events: Dataset, task: Task, rng: np.random.Generator) -> Attacker:
     rows = np.flatnonzero((events.labels >= 0) & ~_bad(events, task))
     rows = rng.permutation(rows)[:_MAX_BENIGN]
-    return Scene(rng, _texts(events, rows), task.features or None)
+    return Attacker(rng, _texts(events, rows), task.features or None)
 
 
 def _column(texts: Sequence[str]) -> pa.Array:

@@ -1,9 +1,9 @@
-"""Attacks on URLs: what phishing kits do to look like somebody else, or like nothing known."""
+"""Attacks on URLs: the ways in which phishing kits imitate a brand or evade a list."""
 
 import re
 from urllib.parse import quote
 
-from buckler.attacks.attack import Scene, attack
+from buckler.attacks.attack import Attacker, attack
 from buckler.normalize.brands import BRANDS
 
 _FREE_HOSTS = (
@@ -26,71 +26,73 @@ def _split(url: str) -> tuple[str, str, str]:
 
 
 @attack("brand-in-path", "url")
-def brand_in_path(url: str, scene: Scene) -> str:
+def brand_in_path(url: str, attacker: Attacker) -> str:
     """A brand's name as the first folder."""
     scheme, host, rest = _split(url)
-    return f"{scheme}{host}/{scene.one_of(BRANDS)}.com{rest or '/'}"
+    return f"{scheme}{host}/{attacker.one_of(BRANDS)}.com{rest or '/'}"
 
 
 @attack("brand-in-subdomain", "url")
-def brand_in_subdomain(url: str, scene: Scene) -> str:
+def brand_in_subdomain(url: str, attacker: Attacker) -> str:
     """A brand's domain as the beginning of the host."""
     scheme, host, rest = _split(url)
-    return f"{scheme}www.{scene.one_of(BRANDS)}.com.{host.removeprefix('www.')}{rest}"
+    return f"{scheme}www.{attacker.one_of(BRANDS)}.com.{host.removeprefix('www.')}{rest}"
 
 
 @attack("subdomain-chain", "url")
-def subdomain_chain(url: str, scene: Scene) -> str:
+def subdomain_chain(url: str, attacker: Attacker) -> str:
     """Several trustworthy words as subdomains."""
     scheme, host, rest = _split(url)
-    words = ".".join(scene.one_of(_WORDS) for _ in range(2 + scene.below(4)))
+    words = ".".join(attacker.one_of(_WORDS) for _ in range(2 + attacker.below(4)))
     return f"{scheme}{words}.{host.removeprefix('www.')}{rest}"
 
 
 @attack("free-hosting", "url")
-def free_hosting(url: str, scene: Scene) -> str:
+def free_hosting(url: str, attacker: Attacker) -> str:
     """The same page under a free host's name."""
     scheme, host, rest = _split(url)
     name = re.sub(r"[^a-z0-9]+", "-", host.removeprefix("www.").lower()).strip("-")[:40]
-    return f"{scheme or 'https://'}{name or 'site'}.{scene.one_of(_FREE_HOSTS)}{rest}"
+    return f"{scheme or 'https://'}{name or 'site'}.{attacker.one_of(_FREE_HOSTS)}{rest}"
 
 
 @attack("benign-path", "url")
-def benign_path(url: str, scene: Scene) -> str:
-    """The path of an ordinary page put behind the host."""
+def benign_path(url: str, attacker: Attacker) -> str:
+    """The path of an ordinary page after the host."""
     scheme, host, rest = _split(url)
-    path = _split(scene.benign_text())[2].split("?")[0].strip("/")
+    path = _split(attacker.benign_text())[2].split("?")[0].strip("/")
     return f"{scheme}{host}/{path}{rest}" if path else url
 
 
 @attack("benign-query", "url")
-def benign_query(url: str, scene: Scene) -> str:
+def benign_query(url: str, attacker: Attacker) -> str:
     """Ordinary words and tracking parameters as a query."""
-    words = re.findall(r"[a-z]{3,}", scene.benign_text().lower())
-    tail = f"utm_source={scene.one_of(words or ['news'])}&utm_medium=cpc&ref={'-'.join(words[:5])}"
+    words = re.findall(r"[a-z]{3,}", attacker.benign_text().lower())
+    tail = (
+        f"utm_source={attacker.one_of(words or ['news'])}&utm_medium=cpc&ref={'-'.join(words[:5])}"
+    )
     return f"{url}{'&' if '?' in url else '?'}{tail}"
 
 
 @attack("typo-squat", "url")
-def typo_squat(url: str, scene: Scene) -> str:
-    """A letter of the name doubled, dropped, swapped, or a hyphen put in."""
+def typo_squat(url: str, attacker: Attacker) -> str:
+    """A letter of the name doubled, dropped or swapped, or a hyphen added."""
     scheme, host, rest = _split(url)
     labels = host.split(".")
     if len(labels) < 2 or not re.fullmatch(r"[a-z0-9-]{4,}", labels[-2], re.I):
         return url
-    name, at = labels[-2], 1 + scene.below(len(labels[-2]) - 2)
+    name, at = labels[-2], 1 + attacker.below(len(labels[-2]) - 2)
     changes = (
         name[:at] + name[at] + name[at:],
         name[:at] + name[at + 1 :],
         name[:at] + name[at + 1] + name[at] + name[at + 2 :],
         name[:at] + "-" + name[at:],
     )
-    labels[-2] = scene.one_of(changes)
+    labels[-2] = attacker.one_of(changes)
     return f"{scheme}{'.'.join(labels)}{rest}"
 
 
 @attack("homograph", "url")
-def homograph(url: str, scene: Scene) -> str:
+def homograph(url: str, attacker: Attacker) -> str:
     """A letter of the host from another alphabet, as punycode."""
     scheme, host, rest = _split(url)
     labels = host.split(".")
@@ -99,7 +101,7 @@ def homograph(url: str, scene: Scene) -> str:
     places = [i for i, c in enumerate(labels[-2]) if c in _LOOKALIKE]
     if not places:
         return url
-    at = places[scene.below(len(places))]
+    at = places[attacker.below(len(places))]
     labels[-2] = labels[-2][:at] + _LOOKALIKE[labels[-2][at]] + labels[-2][at + 1 :]
     try:
         name = ".".join(labels).encode("idna").decode()
@@ -109,18 +111,19 @@ def homograph(url: str, scene: Scene) -> str:
 
 
 @attack("userinfo", "url")
-def userinfo(url: str, scene: Scene) -> str:
-    """A known name before an ``@``, which browsers take for a user."""
+def userinfo(url: str, attacker: Attacker) -> str:
+    """A known name before an ``@``, which browsers read as a user."""
     scheme, host, rest = _split(url)
-    return f"{scheme or 'https://'}www.{scene.one_of(BRANDS)}.com@{host}{rest}"
+    return f"{scheme or 'https://'}www.{attacker.one_of(BRANDS)}.com@{host}{rest}"
 
 
 @attack("percent-encoding", "url")
-def percent_encoding(url: str, scene: Scene) -> str:
+def percent_encoding(url: str, attacker: Attacker) -> str:
     """Letters of the path in percent-encoding."""
     scheme, host, rest = _split(url)
     out = "".join(
-        f"%{ord(c):02X}" if c.isascii() and c.isalnum() and scene.chance(0.3) else c for c in rest
+        f"%{ord(c):02X}" if c.isascii() and c.isalnum() and attacker.chance(0.3) else c
+        for c in rest
     )
     return f"{scheme}{host}{out}"
 
@@ -128,30 +131,32 @@ def percent_encoding(url: str, scene: Scene) -> str:
 _ENDINGS = ("/", "/", "", "", ".html", ".php", ".htm", ".aspx", ".jpg", ".pdf", ".svg")
 
 
-@attack("ordinary-path", "url", of_benign=True)
-def ordinary_path(url: str, scene: Scene) -> str:
+@attack("ordinary-path", "url", for_benign=True)
+def ordinary_path(url: str, attacker: Attacker) -> str:
     """A path of ordinary words, where lists of benign sites have none."""
     scheme, host, rest = _split(url)
     if len(rest.strip("/")) > 0:
         return url
     parts = []
-    for _ in range(1 + scene.below(4)):
-        joint = scene.one_of("---_")
-        part = joint.join(_word(scene) for _ in range(1 + scene.below(4)))
-        parts.append(str(scene.below(10 ** (1 + scene.below(7)))) if scene.chance(0.12) else part)
-    tail = f"?{_word(scene)}={scene.below(10_000)}" if scene.chance(0.06) else ""
-    return f"{scheme}{host}/{'/'.join(parts)}{scene.one_of(_ENDINGS)}{tail}"
+    for _ in range(1 + attacker.below(4)):
+        joint = attacker.one_of("---_")
+        part = joint.join(_word(attacker) for _ in range(1 + attacker.below(4)))
+        parts.append(
+            str(attacker.below(10 ** (1 + attacker.below(7)))) if attacker.chance(0.12) else part
+        )
+    tail = f"?{_word(attacker)}={attacker.below(10_000)}" if attacker.chance(0.06) else ""
+    return f"{scheme}{host}/{'/'.join(parts)}{attacker.one_of(_ENDINGS)}{tail}"
 
 
-def _word(scene: Scene) -> str:
+def _word(attacker: Attacker) -> str:
     """Return a word out of a benign URL."""
-    words = re.findall(r"[a-z]{3,12}", scene.benign_text().lower())
-    return scene.one_of(words) if words else "page"
+    words = re.findall(r"[a-z]{3,12}", attacker.benign_text().lower())
+    return attacker.one_of(words) if words else "page"
 
 
 @attack("redirector", "url")
-def redirector(url: str, scene: Scene) -> str:
-    """Behind the redirector of a site that everybody trusts."""
+def redirector(url: str, attacker: Attacker) -> str:
+    """The URL behind the redirector of a site that everyone trusts."""
     scheme, host, rest = _split(url)
     target = f"{scheme or 'https://'}{host}{rest}"
     openers = (
@@ -160,4 +165,4 @@ def redirector(url: str, scene: Scene) -> str:
         f"https://l.facebook.com/l.php?u={quote(target, safe='')}",
         f"https://www.youtube.com/redirect?q={quote(target, safe='')}",
     )
-    return scene.one_of(openers)
+    return attacker.one_of(openers)

@@ -1,14 +1,14 @@
-"""Attacks on command lines: the ideas of Invoke-Obfuscation and DOSfuscation, written anew.
+"""Attacks on command lines, after the ideas of Invoke-Obfuscation and DOSfuscation.
 
-Daniel Bohannon described them ("Invoke-Obfuscation", 2016; "DOSfuscation: Exploring the Depths of
+Daniel Bohannon describes them ("Invoke-Obfuscation", 2016; "DOSfuscation: Exploring the Depths of
 Cmd.exe Obfuscation and Detection Techniques", 2018).
 """
 
 import base64
 import re
 
-from buckler.attacks.attack import Scene, attack
-from buckler.attacks.text import insert, within_words
+from buckler.attacks.attack import Attacker, attack
+from buckler.attacks.texts import insert, within_words
 
 _OPTION = re.compile(r"(?<=\s)[-/][A-Za-z]{3,}\b")
 _WINDOWS = re.compile(
@@ -36,7 +36,7 @@ _SHELLS = (
     '"cmd.exe" /c "{}"',
     "C:\\Windows\\System32\\cmd.exe /c {}",
 )
-_LETTERS = {  # a letter out of the value of a variable that every machine has
+_LETTERS = {  # a letter cut from the value of a variable that every machine has
     "c": "%COMSPEC:~0,1%",
     "s": "%SystemRoot:~6,1%",
     "w": "%SystemRoot:~3,1%",
@@ -58,25 +58,27 @@ def _first_word(text: str) -> tuple[str, str]:
 
 
 @attack("carets", "command-line")
-def carets(text: str, scene: Scene) -> str:
+def carets(text: str, attacker: Attacker) -> str:
     """``pow^ersh^ell``: the Windows shell drops carets outside quotes."""
     if not _for_windows(text):
         return text
     parts = text.split('"')
-    parts[::2] = [within_words(p, scene, lambda w: insert(w, "^", scene), 0.6) for p in parts[::2]]
+    parts[::2] = [
+        within_words(p, attacker, lambda w: insert(w, "^", attacker), 0.6) for p in parts[::2]
+    ]
     return '"'.join(parts)
 
 
 @attack("empty-quotes", "command-line")
-def empty_quotes(text: str, scene: Scene) -> str:
+def empty_quotes(text: str, attacker: Attacker) -> str:
     """``sch""tasks``: all shells drop empty quotes in the name of a program."""
     head, rest = _first_word(text)
-    quotes = '""' if _for_windows(text) else scene.one_of(["''", '""'])
-    return within_words(head, scene, lambda w: insert(w, quotes, scene), 1.0) + rest
+    quotes = '""' if _for_windows(text) else attacker.one_of(["''", '""'])
+    return within_words(head, attacker, lambda w: insert(w, quotes, attacker), 1.0) + rest
 
 
 @attack("ticks", "command-line")
-def ticks(text: str, scene: Scene) -> str:
+def ticks(text: str, attacker: Attacker) -> str:
     """``Inv`oke-Exp`ression``: PowerShell drops ticks before most letters."""
     if not _POWERSHELL.search(text) or _POSIX.search(text):
         return text
@@ -85,29 +87,29 @@ def ticks(text: str, scene: Scene) -> str:
         places = [i for i in range(1, len(word)) if word[i].lower() not in "0abefnrtuv"]
         if not places:
             return word
-        at = places[scene.below(len(places))]
+        at = places[attacker.below(len(places))]
         return word[:at] + "`" + word[at:]
 
-    return within_words(text, scene, tick, 0.5)
+    return within_words(text, attacker, tick, 0.5)
 
 
 @attack("random-case", "command-line", "text")
-def random_case(text: str, scene: Scene) -> str:
-    """``ScHtAsKs``: Windows and PowerShell do not tell the cases apart."""
-    if re.search(r"[A-Za-z0-9+/]{40,}={0,2}", text):  # base64 does tell them apart
+def random_case(text: str, attacker: Attacker) -> str:
+    """``ScHtAsKs``: Windows and PowerShell ignore case."""
+    if re.search(r"[A-Za-z0-9+/]{40,}={0,2}", text):  # case matters in base64
         return text
-    return "".join(c.upper() if scene.chance(0.5) else c.lower() for c in text)
+    return "".join(c.upper() if attacker.chance(0.5) else c.lower() for c in text)
 
 
 @attack("short-options", "command-line")
-def short_options(text: str, scene: Scene) -> str:
-    """PowerShell takes any beginning of an option that is not ambiguous."""
-    return _OPTION.sub(lambda m: m[0][: 3 + scene.below(max(1, len(m[0]) - 3))], text)
+def short_options(text: str, attacker: Attacker) -> str:
+    """Options cut to any unambiguous beginning, which PowerShell accepts."""
+    return _OPTION.sub(lambda m: m[0][: 3 + attacker.below(max(1, len(m[0]) - 3))], text)
 
 
 @attack("long-options", "command-line")
-def long_options(text: str, scene: Scene) -> str:  # noqa: ARG001 - nothing is random
-    """PowerShell's short options written out."""
+def long_options(text: str, attacker: Attacker) -> str:  # noqa: ARG001 - nothing is random
+    """Short options of PowerShell written out."""
     full = {
         "e": "EncodedCommand", "en": "EncodedCommand", "enc": "EncodedCommand",
         "ec": "EncodedCommand", "nop": "NoProfile", "noni": "NonInteractive", "w": "WindowStyle",
@@ -122,100 +124,100 @@ def long_options(text: str, scene: Scene) -> str:  # noqa: ARG001 - nothing is r
 
 
 @attack("environment", "command-line")
-def environment(text: str, scene: Scene) -> str:
+def environment(text: str, attacker: Attacker) -> str:
     """Known folders by their variables."""
     for folder, variable in _ENVIRONMENT.items():
-        if scene.chance(0.8):
+        if attacker.chance(0.8):
             text = re.sub(re.escape(folder), lambda _, v=variable: v, text, flags=re.IGNORECASE)  # type: ignore[misc]
     return text
 
 
 @attack("in-shell", "command-line")
-def in_shell(text: str, scene: Scene) -> str:
-    """Started by another shell."""
+def in_shell(text: str, attacker: Attacker) -> str:
+    """The line run by another shell."""
     if not _for_windows(text):
         return "sh -c '" + text.replace("'", "'\\''") + "'"
-    return scene.one_of(_SHELLS).replace("{}", text)
+    return attacker.one_of(_SHELLS).replace("{}", text)
 
 
 @attack("substrings", "command-line")
-def substrings(text: str, scene: Scene) -> str:
+def substrings(text: str, attacker: Attacker) -> str:
     """Letters of the program's name cut out of the values of variables (DOSfuscation)."""
     if not _for_windows(text):
         return text
     head, rest = _first_word(text)
     name = "".join(
-        _LETTERS[c.lower()] if c.lower() in _LETTERS and scene.chance(0.5) else c for c in head
+        _LETTERS[c.lower()] if c.lower() in _LETTERS and attacker.chance(0.5) else c for c in head
     )
     return f'cmd /c "{name}{rest}"' if name != head else text
 
 
 @attack("variables", "command-line")
-def variables(text: str, scene: Scene) -> str:
+def variables(text: str, attacker: Attacker) -> str:
     """The line cut into pieces that are put into variables first (DOSfuscation)."""
     if not _for_windows(text) or any(c in text for c in "&|%!") or len(text) < 8:
         return text
-    n = 2 + scene.below(4)
-    cuts = sorted({1 + scene.below(len(text) - 1) for _ in range(n)})
+    n = 2 + attacker.below(4)
+    cuts = sorted({1 + attacker.below(len(text) - 1) for _ in range(n)})
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    names = [f"{scene.one_of('abcdefghkmnp')}{i}" for i in range(len(pieces))]
-    order = scene.rng.permutation(len(pieces)).tolist()
+    names = [f"{attacker.one_of('abcdefghkmnp')}{i}" for i in range(len(pieces))]
+    order = attacker.rng.permutation(len(pieces)).tolist()
     sets = "&&".join(f"set {names[i]}={pieces[i]}" for i in order)
     call = "".join(f"%{name}%" for name in names)
     return f'cmd /c "{sets}&&call {call}"'
 
 
-def _cut_strings(text: str, scene: Scene, joined: str) -> str:
+def _cut_strings(text: str, attacker: Attacker, joined: str) -> str:
     """Write each string of a PowerShell line as two pieces, {0} and {1}, put together."""
 
     def cut(match: re.Match[str]) -> str:
         word = match[1]
-        at = 1 + scene.below(len(word) - 1)
+        at = 1 + attacker.below(len(word) - 1)
         return joined.format(word[:at], word[at:])
 
     return _LITERAL.sub(cut, text) if _POWERSHELL.search(text) else text
 
 
 @attack("concatenation", "command-line")
-def concatenation(text: str, scene: Scene) -> str:
+def concatenation(text: str, attacker: Attacker) -> str:
     """Strings put together from pieces, in PowerShell."""
-    return _cut_strings(text, scene, "('{0}'+'{1}')")
+    return _cut_strings(text, attacker, "('{0}'+'{1}')")
 
 
 @attack("format-operator", "command-line")
-def format_operator(text: str, scene: Scene) -> str:
+def format_operator(text: str, attacker: Attacker) -> str:
     """Strings put together by PowerShell's ``-f``, in another order."""
-    return _cut_strings(text, scene, "(\"{{1}}{{0}}\" -f '{1}','{0}')")
+    return _cut_strings(text, attacker, "(\"{{1}}{{0}}\" -f '{1}','{0}')")
 
 
-@attack("encoded", "command-line")
-def encoded(text: str, scene: Scene) -> str:
+@attack("base64", "command-line")
+def encode(text: str, attacker: Attacker) -> str:
     """The whole line in base64: PowerShell's ``-EncodedCommand``, or a pipe to a shell."""
     if _for_windows(text):
         data = base64.b64encode(text.encode("utf-16-le", "replace")).decode()
-        option = scene.one_of(["-e", "-enc", "-EncodedCommand", "/ec"])
-        return f"powershell {scene.one_of(['', '-nop ', '-w hidden '])}{option} {data}"
+        option = attacker.one_of(["-e", "-enc", "-EncodedCommand", "/ec"])
+        return f"powershell {attacker.one_of(['', '-nop ', '-w hidden '])}{option} {data}"
     data = base64.b64encode(text.encode("utf-8", "replace")).decode()
-    return (
-        f"echo {data} | base64 {scene.one_of(['-d', '--decode'])} | {scene.one_of(['sh', 'bash'])}"
-    )
+    return f"echo {data} | base64 {attacker.one_of(['-d', '--decode'])} | {attacker.one_of(['sh', 'bash'])}"
 
 
 @attack("benign-before", "command-line")
-def benign_before(text: str, scene: Scene) -> str:
-    """Something harmless first, in the same line."""
-    return f"{scene.benign_text()} {scene.one_of(['&', '&&', ';'])} {text}"
+def benign_before(text: str, attacker: Attacker) -> str:
+    """A harmless command first, in the same line."""
+    return f"{attacker.benign_text()} {attacker.one_of(['&', '&&', ';'])} {text}"
 
 
 @attack("benign-after", "command-line")
-def benign_after(text: str, scene: Scene) -> str:
-    """Something harmless behind it, as a comment or a further command."""
-    joint = scene.one_of(["& rem", "&", "&&"]) if _for_windows(text) else scene.one_of(["#", ";"])
-    return f"{text} {joint} {' '.join(scene.benign_text() for _ in range(3))}"
+def benign_after(text: str, attacker: Attacker) -> str:
+    """A harmless text after it, as a comment or a further command."""
+    joint = (
+        attacker.one_of(["& rem", "&", "&&"]) if _for_windows(text) else attacker.one_of(["#", ";"])
+    )
+    return f"{text} {joint} {' '.join(attacker.benign_text() for _ in range(3))}"
 
 
-@attack("reordered", "command-line")
-def reordered(text: str, scene: Scene) -> str:
+@attack("option-order", "command-line")
+def reorder_options(text: str, attacker: Attacker) -> str:
     """Options, with their values, in another order."""
     head, rest = _first_word(text)
     if any(c in rest for c in "|&;<>\"'`("):
@@ -225,17 +227,17 @@ def reordered(text: str, scene: Scene) -> str:
     options = groups[len(fixed) :]
     if len(options) < 2:
         return text
-    shuffled = [options[i] for i in scene.rng.permutation(len(options)).tolist()]
+    shuffled = [options[i] for i in attacker.rng.permutation(len(options)).tolist()]
     return " ".join([head, *(g.strip() for g in (*fixed, *shuffled))])
 
 
-@attack("renamed", "command-line")
-def renamed(text: str, scene: Scene) -> str:
-    """The program copied under another name, into a folder that everybody may write to."""
+@attack("program-copy", "command-line")
+def copy_program(text: str, attacker: Attacker) -> str:
+    """The program copied under another name, into a folder that everyone may write to."""
     head, rest = _first_word(text)
     if not re.fullmatch(r'"?(?:[A-Za-z]:\\|/)?[\w .\\/-]+"?', head):
         return text
-    name = "".join(scene.one_of("abcdefghijklmnopqrstuvwxyz") for _ in range(6))
+    name = "".join(attacker.one_of("abcdefghijklmnopqrstuvwxyz") for _ in range(6))
     if _for_windows(text):
         return f"C:\\Users\\Public\\{name}.exe{rest}"
     return f"/tmp/.{name}{rest}"  # noqa: S108 - what an attacker would write

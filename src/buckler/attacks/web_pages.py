@@ -1,10 +1,11 @@
-"""Attacks on pages: padding, pictures of text, forms taken apart, letters that look alike."""
+"""Attacks on web pages: padding, pictures of text, split forms, look-alike letters."""
 
 import html
 import re
+from collections.abc import Callable
 
-from buckler.attacks.attack import Scene, attack
-from buckler.attacks.text import invisible, many_homoglyphs
+from buckler.attacks.attack import Attacker, attack
+from buckler.attacks.texts import invisible, many_homoglyphs
 
 _TAGS = re.compile(r"(<[^<>]*>)")
 _SCRIPT = re.compile(r"(<(?:script|style)\b[^<>]*>.*?</(?:script|style)>)", re.I | re.S)
@@ -16,12 +17,12 @@ _HEADING = re.compile(r"<(h[1-6]|p|span|label|b|strong)\b[^<>]*>([^<>]{3,200})</
 _MAX_PADDING = 20_000
 
 
-def _visible(page: str, change: object) -> str:
+def _visible(page: str, change: Callable[[str], str]) -> str:
     """Change the text between tags, outside scripts and styles."""
     whole = _SCRIPT.split(page)
     for at in range(0, len(whole), 2):
         pieces = _TAGS.split(whole[at])
-        pieces[::2] = [change(piece) for piece in pieces[::2]]  # type: ignore[operator]
+        pieces[::2] = [change(piece) for piece in pieces[::2]]
         whole[at] = "".join(pieces)
     return "".join(whole)
 
@@ -33,58 +34,56 @@ def _before_end(page: str, addition: str) -> str:
 
 
 @attack("homoglyphs", "html")
-def homoglyphs_in_page(page: str, scene: Scene) -> str:
+def homoglyphs_in_page(page: str, attacker: Attacker) -> str:
     """Letters of other alphabets in three words of ten."""
-    return _visible(page, lambda text: many_homoglyphs(text, scene))
+    return _visible(page, lambda text: many_homoglyphs(text, attacker))
 
 
 @attack("invisible", "html")
-def invisible_in_page(page: str, scene: Scene) -> str:
+def invisible_in_page(page: str, attacker: Attacker) -> str:
     """Characters without width inside every other word."""
-    return _visible(page, lambda text: invisible(text, scene))
+    return _visible(page, lambda text: invisible(text, attacker))
 
 
 @attack("padding", "html")
-def padding(page: str, scene: Scene) -> str:
-    """The content of an ordinary page below, where nobody scrolls to."""
-    return _before_end(page, f"<div>{scene.benign_text()[:_MAX_PADDING]}</div>")
+def padding(page: str, attacker: Attacker) -> str:
+    """The content of an ordinary page below, where no one scrolls."""
+    return _before_end(page, f"<div>{attacker.benign_text()[:_MAX_PADDING]}</div>")
 
 
 @attack("hidden-padding", "html")
-def hidden_padding(page: str, scene: Scene) -> str:
+def hidden_padding(page: str, attacker: Attacker) -> str:
     """The text of an ordinary page, hidden by a style."""
-    words = html.escape(" ".join(_TAGS.sub(" ", scene.benign_text()).split())[:_MAX_PADDING])
+    words = html.escape(" ".join(_TAGS.sub(" ", attacker.benign_text()).split())[:_MAX_PADDING])
     return _before_end(page, f'<div style="display:none">{words}</div>')
 
 
 @attack("text-as-images", "html")
-def text_as_images(page: str, scene: Scene) -> str:
+def text_as_images(page: str, attacker: Attacker) -> str:
     """Headings and labels as pictures."""
-    return _HEADING.sub(lambda _: f'<img src="/i/{scene.below(10**6)}.png">', page)
+    return _HEADING.sub(lambda _: f'<img src="/i/{attacker.below(10**6)}.png">', page)
 
 
 @attack("split-form", "html")
-def split_form(page: str, scene: Scene) -> str:
+def split_form(page: str, attacker: Attacker) -> str:
     """No form: fields alone, and a script that sends them."""
     made = _FORM.sub("", page)
     if made == page:
         return page
-    script = (
-        f"<script>b.onclick=function(){{fetch('/{scene.below(10**6)}',{{method:'POST'}})}}</script>"
-    )
+    script = f"<script>b.onclick=function(){{fetch('/{attacker.below(10**6)}',{{method:'POST'}})}}</script>"
     return _before_end(made, script)
 
 
 @attack("own-action", "html")
-def own_action(page: str, scene: Scene) -> str:
+def own_action(page: str, attacker: Attacker) -> str:
     """Forms that post to the page's own site."""
     return _ACTION.sub(
-        lambda m: f'{m[1]} action="/{scene.one_of(["login", "next", "auth"])}"', page
+        lambda m: f'{m[1]} action="/{attacker.one_of(["login", "next", "auth"])}"', page
     )
 
 
 @attack("no-title", "html")
-def no_title(page: str, scene: Scene) -> str:
-    """A title that names nobody."""
-    title = scene.one_of(["Welcome", "Home", "Sign in", "Loading"])
+def no_title(page: str, attacker: Attacker) -> str:
+    """A title that names no one."""
+    title = attacker.one_of(["Welcome", "Home", "Sign in", "Loading"])
     return _TITLE.sub(lambda m: m[1] + title + m[3], page, count=1)

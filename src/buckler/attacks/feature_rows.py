@@ -1,24 +1,25 @@
-"""Attacks on rows of features: what an author can change of a program that does the same.
+"""Attacks on rows of features: changes that an author can make to a program that does the same.
 
-They are changes of the numbers, not of a file: no malware is made. Features that a task does not
-have stay out of it.
+They change numbers, not a file, so no malware is made. An attack skips features that a task lacks.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from buckler.attacks.attack import Scene, attack
+from buckler.attacks.attack import Attacker, attack
 from buckler.normalize.features import MARK
 
 Values = dict[str, float]
 _RANDOM_ENTROPY = 7.9
 
 
-def _changed(text: str, scene: Scene, change: Callable[[Values], None], *needed: str) -> str:
+def _change_row(
+    text: str, attacker: Attacker, change: Callable[[Values], None], *needed: str
+) -> str:
     """Apply a change to a packed row that has at least one of the needed features."""
     data = text.encode("utf-8", "surrogateescape")
-    schema = scene.features
+    schema = attacker.features
     if schema is None or not data.startswith(MARK) or not set(needed) & set(schema.names):
         return text
     row = np.frombuffer(data[len(MARK) :], "<f4")
@@ -41,23 +42,23 @@ def _set(values: Values, name: str, value: float) -> None:
 
 
 @attack("appended-bytes", "row")
-def appended_bytes(text: str, scene: Scene) -> str:
-    """Ordinary bytes behind the end of a program: as many again as it has."""
+def appended_bytes(text: str, attacker: Attacker) -> str:
+    """Ordinary bytes after the end of a program: as many again as it has."""
 
     def change(values: Values) -> None:
         size = values.get("filesize", 0.0)
-        ordinary = 4.5 + scene.rng.random()
+        ordinary = 4.5 + attacker.rng.random()
         _add(values, "filesize", size)
         _add(values, "overlay_bytes", size)
         _set(values, "overlay_entropy", ordinary)
         if "E_file" in values:
             values["E_file"] = (values["E_file"] + ordinary) / 2
 
-    return _changed(text, scene, change, "filesize", "overlay_bytes", "E_file")
+    return _change_row(text, attacker, change, "filesize", "overlay_bytes", "E_file")
 
 
 @attack("renamed-sections", "row")
-def renamed_sections(text: str, scene: Scene) -> str:
+def renamed_sections(text: str, attacker: Attacker) -> str:
     """Sections under the names that compilers give them."""
 
     def change(values: Values) -> None:
@@ -65,11 +66,11 @@ def renamed_sections(text: str, scene: Scene) -> str:
         _set(values, "sus_sections", 0.0)
         _set(values, "sections_unnamed", 0.0)
 
-    return _changed(text, scene, change, "sus_sections", "sections_unnamed")
+    return _change_row(text, attacker, change, "sus_sections", "sections_unnamed")
 
 
 @attack("added-imports", "row")
-def added_imports(text: str, scene: Scene) -> str:
+def added_imports(text: str, attacker: Attacker) -> str:
     """A hundred functions imported that are never called."""
 
     def change(values: Values) -> None:
@@ -77,53 +78,53 @@ def added_imports(text: str, scene: Scene) -> str:
         _add(values, "imported_libraries", 4.0)
         names = [name for name in values if name.startswith(("function_", "library_"))]
         for name in names:
-            values[name] += float(scene.rng.poisson(100 / max(1, len(names))))
+            values[name] += float(attacker.rng.poisson(100 / max(1, len(names))))
 
-    return _changed(text, scene, change, "imported_functions", "imported_libraries")
+    return _change_row(text, attacker, change, "imported_functions", "imported_libraries")
 
 
 @attack("forged-header", "row")
-def forged_header(text: str, scene: Scene) -> str:
+def forged_header(text: str, attacker: Attacker) -> str:
     """An ordinary date, a checksum, versions of a common compiler, a version resource."""
 
     def change(values: Values) -> None:
         _set(values, "CreationYear", 1.0)
-        _set(values, "timestamp_days", 15_000.0 + scene.below(1500))
-        _set(values, "CheckSum", float(scene.below(1 << 20)))
+        _set(values, "timestamp_days", 15_000.0 + attacker.below(1500))
+        _set(values, "CheckSum", float(attacker.below(1 << 20)))
         _set(values, "MajorLinkerVersion", 9.0)
         _set(values, "MinorLinkerVersion", 0.0)
         _set(values, "fileinfo", 1.0)
         _set(values, "rich_present", 1.0)
 
-    return _changed(text, scene, change, "CreationYear", "CheckSum", "timestamp_days")
+    return _change_row(text, attacker, change, "CreationYear", "CheckSum", "timestamp_days")
 
 
-@attack("packed", "row")
-def packed(text: str, scene: Scene) -> str:
-    """Code and data encrypted: entropy as of random bytes."""
+@attack("packing", "row")
+def pack(text: str, attacker: Attacker) -> str:
+    """Code and data encrypted: the entropy of random bytes."""
 
     def change(values: Values) -> None:
         for name in ("E_text", "E_data", "E_file", "section_entropy_most", "entry_entropy"):
             if values.get(name, 0.0) > 0:
-                values[name] = _RANDOM_ENTROPY + 0.1 * scene.rng.random()
+                values[name] = _RANDOM_ENTROPY + 0.1 * attacker.rng.random()
 
-    return _changed(text, scene, change, "E_text", "E_file", "section_entropy_most")
+    return _change_row(text, attacker, change, "E_text", "E_file", "section_entropy_most")
 
 
 @attack("like-benign", "row")
-def like_benign(text: str, scene: Scene) -> str:
-    """A fifth of the features as in some benign row: the most that mimicry could reach."""
-    if scene.features is None or not scene.benign:
+def like_benign(text: str, attacker: Attacker) -> str:
+    """A fifth of the features as in some benign row: the most that mimicry can reach."""
+    if attacker.features is None or not attacker.benign:
         return text
     other = np.frombuffer(
-        scene.one_of(scene.benign).encode("utf-8", "surrogateescape")[len(MARK) :], "<f4"
+        attacker.one_of(attacker.benign).encode("utf-8", "surrogateescape")[len(MARK) :], "<f4"
     )
-    if len(other) != len(scene.features):
+    if len(other) != len(attacker.features):
         return text
 
     def change(values: Values) -> None:
         for name, value in zip(list(values), other.tolist(), strict=True):
-            if scene.chance(0.2):
+            if attacker.chance(0.2):
                 values[name] = value
 
-    return _changed(text, scene, change, *scene.features.names)
+    return _change_row(text, attacker, change, *attacker.features.names)

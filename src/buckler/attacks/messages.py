@@ -1,4 +1,4 @@
-"""Attacks on mails: disguises of the text, text for filters alone, text as pictures."""
+"""Attacks on mails: obfuscated text, text that only filters read, text as pictures."""
 
 import html
 import re
@@ -7,8 +7,8 @@ from email import message_from_bytes
 from email.message import Message
 from urllib.parse import quote
 
-from buckler.attacks.attack import Scene, attack
-from buckler.attacks.text import invisible, many_homoglyphs, typing_errors
+from buckler.attacks.attack import Attacker, attack
+from buckler.attacks.texts import invisible, many_homoglyphs, typing_errors
 from buckler.normalize.email import MAX_MESSAGE_BYTES, parts, text_of
 
 _TAGS = re.compile(r"(<[^<>]*>)")
@@ -16,8 +16,8 @@ _LINK = re.compile(r"https?://[^\s\"'<>)\]]+")
 _MAX_BENIGN = 3000
 
 
-def rewritten(raw: str, change: Callable[[str, bool], str]) -> str:
-    """Change the text of each text part; `change` is told whether it is HTML."""
+def rewrite_parts(raw: str, change: Callable[[str, bool], str]) -> str:
+    """Change the text of each text part; `change` gets the text and whether it is HTML."""
     data = raw.encode("utf-8", "surrogateescape")[:MAX_MESSAGE_BYTES]
     try:
         message = message_from_bytes(data)
@@ -46,9 +46,9 @@ def _visible(text: str, is_html: bool, change: Callable[[str], str]) -> str:
     return "".join(pieces)
 
 
-def _benign_words(scene: Scene) -> str:
+def _benign_words(attacker: Attacker) -> str:
     """Return the text of a benign mail."""
-    data = scene.benign_text().encode("utf-8", "surrogateescape")
+    data = attacker.benign_text().encode("utf-8", "surrogateescape")
     try:
         texts = [text_of(part) for part in parts(message_from_bytes(data)) if _is_text(part)]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, IndexError):
@@ -57,67 +57,67 @@ def _benign_words(scene: Scene) -> str:
 
 
 @attack("homoglyphs", "message")
-def homoglyphs_in_text(raw: str, scene: Scene) -> str:
+def homoglyphs_in_text(raw: str, attacker: Attacker) -> str:
     """Letters of other alphabets in three words of ten."""
-    return rewritten(raw, lambda t, h: _visible(t, h, lambda p: many_homoglyphs(p, scene)))
+    return rewrite_parts(raw, lambda t, h: _visible(t, h, lambda p: many_homoglyphs(p, attacker)))
 
 
 @attack("invisible", "message")
-def invisible_in_text(raw: str, scene: Scene) -> str:
+def invisible_in_text(raw: str, attacker: Attacker) -> str:
     """Characters without width inside every other word."""
-    return rewritten(raw, lambda t, h: _visible(t, h, lambda p: invisible(p, scene)))
+    return rewrite_parts(raw, lambda t, h: _visible(t, h, lambda p: invisible(p, attacker)))
 
 
 @attack("typing-errors", "message")
-def typing_errors_in_text(raw: str, scene: Scene) -> str:
+def typing_errors_in_text(raw: str, attacker: Attacker) -> str:
     """Letters swapped or left out."""
-    return rewritten(raw, lambda t, h: _visible(t, h, lambda p: typing_errors(p, scene)))
+    return rewrite_parts(raw, lambda t, h: _visible(t, h, lambda p: typing_errors(p, attacker)))
 
 
 @attack("hidden-text", "message")
-def hidden_text(raw: str, scene: Scene) -> str:
+def hidden_text(raw: str, attacker: Attacker) -> str:
     """The text of a benign mail, where only filters read it."""
-    words = html.escape(_benign_words(scene))
+    words = html.escape(_benign_words(attacker))
 
     def add(text: str, is_html: bool) -> str:
         return f'{text}\n<div style="display:none">{words}</div>' if is_html else text
 
-    return rewritten(raw, add)
+    return rewrite_parts(raw, add)
 
 
 @attack("benign-text", "message")
-def benign_text(raw: str, scene: Scene) -> str:
-    """The text of a benign mail below, as if it had been answered."""
-    words = _benign_words(scene)
+def benign_text(raw: str, attacker: Attacker) -> str:
+    """The text of a benign mail below, as in a reply."""
+    words = _benign_words(attacker)
 
     def add(text: str, is_html: bool) -> str:
         quoted = f"<hr><p>{html.escape(words)}</p>" if is_html else f"\n\n> {words}"
         return text + quoted
 
-    return rewritten(raw, add)
+    return rewrite_parts(raw, add)
 
 
 @attack("image-only", "message")
-def image_only(raw: str, scene: Scene) -> str:
+def image_only(raw: str, attacker: Attacker) -> str:
     """The text as a picture with a link; nothing is left to read."""
 
     def replace(text: str, is_html: bool) -> str:
         link = _LINK.search(text)
-        target = link[0] if link is not None else f"https://{scene.below(10**6)}.example/"
+        target = link[0] if link is not None else f"https://{attacker.below(10**6)}.example/"
         if not is_html:
             return target
-        return f'<a href="{html.escape(target)}"><img src="cid:image{scene.below(1000)}"></a>'
+        return f'<a href="{html.escape(target)}"><img src="cid:image{attacker.below(1000)}"></a>'
 
-    return rewritten(raw, replace)
+    return rewrite_parts(raw, replace)
 
 
 @attack("wrapped-links", "message")
-def wrapped_links(raw: str, scene: Scene) -> str:
-    """Links through redirectors that everybody trusts."""
+def wrapped_links(raw: str, attacker: Attacker) -> str:
+    """Links through redirectors that everyone trusts."""
     openers = ("https://www.google.com/url?q=", "https://l.facebook.com/l.php?u=",
                "https://www.bing.com/ck/a?u=")  # fmt: skip
 
     def wrap(match: re.Match[str]) -> str:
-        return scene.one_of(openers) + quote(html.unescape(match[0]), safe="")
+        return attacker.one_of(openers) + quote(html.unescape(match[0]), safe="")
 
-    return rewritten(raw, lambda text, _: _LINK.sub(wrap, text))
+    return rewrite_parts(raw, lambda text, _: _LINK.sub(wrap, text))
