@@ -6,6 +6,7 @@
     ├── LeakError           training and test data share what they must not share
     ├── BundleError         a bundle that is damaged, altered, hostile or too new
     ├── OutputError         a result that cannot be written
+    │   └── ScanInterruptedError    a scan that was told to stop; what is written is safe
     └── MissingExtraError   a feature whose optional dependencies are not installed
 
 An error says what is wrong, where, and what to do about it. It names no command-line option: the
@@ -67,6 +68,10 @@ class BundleError(BucklerError):
 
 class OutputError(BucklerError):
     """A result that cannot be written."""
+
+
+class ScanInterruptedError(OutputError):
+    """A scan that was told to stop; what is written is safe, and the same call resumes."""
 
 
 class MissingExtraError(BucklerError):

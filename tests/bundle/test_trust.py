@@ -11,7 +11,7 @@ import pytest
 from buckler.bundle.reader import SIGNATURE, read_bundle
 from buckler.bundle.signature import check_signature
 from buckler.bundle.writer import pack
-from buckler.cli.main import _run
+from buckler.cli.main import run_command_line
 from buckler.errors import BucklerError, BundleError, InputError, OutputError
 from buckler.runtime import load
 
@@ -128,17 +128,19 @@ def test_the_command_line_makes_keys_signs_and_verifies(url_bundle, tmp_path, ca
     private, public = tmp_path / "k.pem", tmp_path / "k.pub"
     monkeypatch.setenv("KEY_PASSWORD", "correct horse")
     password = ["--password-variable", "KEY_PASSWORD"]
-    assert _run(["bundle", "new-key", str(private), str(public), *password]) == 0
+    assert run_command_line(["bundle", "new-key", str(private), str(public), *password]) == 0
     assert private.stat().st_mode & 0o077 == 0
     assert b"ENCRYPTED" in private.read_bytes()
-    assert _run(["bundle", "sign", str(path), "--key", str(private)]) == 2
-    assert _run(["bundle", "sign", str(path), "--key", str(private), *password]) == 0
+    assert run_command_line(["bundle", "sign", str(path), "--key", str(private)]) == 2
+    assert run_command_line(["bundle", "sign", str(path), "--key", str(private), *password]) == 0
     capsys.readouterr()
-    assert _run(["verify", str(path)]) == 0
+    assert run_command_line(["verify", str(path)]) == 0
     assert "not checked: who made it (it is signed" in capsys.readouterr().out
-    assert _run(["verify", str(path), "--trusted-key", str(public)]) == 0
+    assert run_command_line(["verify", str(path), "--trusted-key", str(public)]) == 0
     assert "signed by the owner of" in capsys.readouterr().out
-    assert _run(["score", "-b", str(path), "--trusted-key", str(public), "http://a/"]) == 0
+    assert (
+        run_command_line(["score", "-b", str(path), "--trusted-key", str(public), "http://a/"]) == 0
+    )
     with pytest.raises(OutputError, match="never overwritten"):
         new_key_pair(private, public)
     with pytest.raises(InputError, match="not a private key"):

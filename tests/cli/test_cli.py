@@ -40,10 +40,33 @@ def test_help_reads_like_a_table_of_contents():
     text = buckler("--help").stdout
     order = [text.index(h) for h in ("Start here", "Make a bundle", "Use a bundle")]
     assert order == sorted(order)
-    for command in ("demo", "init", "data", "run", "train", "eval", "score", "scan", "bundle"):
+    for command in ("demo", "init", "data", "run", "train", "evaluate", "score", "scan", "bundle"):
         assert command in text
         assert buckler(command, "--help").returncode == 0
     assert buckler("--version").stdout.startswith("buckler ")
+    assert buckler().returncode == 2 and not buckler().stderr
+
+
+def test_the_list_of_commands_imports_none_of_them():
+    code = (
+        "import sys; from buckler.cli.main import run_command_line; "
+        "done = run_command_line([sys.argv[1]]); "
+        "print(done, {'numpy', 'pyarrow', 'pydantic', 'buckler.cli.score'} & set(sys.modules))"
+    )
+    for option in ("--help", "--version"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, option], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines()[-1] == "0 set()", done
+
+
+def test_debug_is_an_option_before_the_command_only(url_bundle, tmp_path):
+    done = buckler("score", "-b", url_bundle, "--json", "--", "--debug")
+    assert done.returncode == 0 and "--debug" in done.stdout
+    refused(buckler("score", "-b", tmp_path / "none.buckler", "--", "--debug"), "none.buckler")
+    done = buckler("--debug", "score", "-b", tmp_path / "none.buckler", "x")
+    assert done.returncode == 1 and "Traceback" in done.stderr
+    refused(buckler("score", "--debug", "x"), "--debug")
 
 
 def test_a_recipe_runs_and_a_second_run_redoes_nothing(tmp_path, labeled):
@@ -87,7 +110,15 @@ def test_train_eval_score_scan_show_verify(tmp_path, labeled):
     assert done.returncode == 0, done.stderr
     bundle = tmp_path / "o" / "url-threat.buckler"
     done = buckler(
-        "eval", bundle, labeled, "-o", tmp_path / "e", "--trained-on", labeled, "--resamples", 50
+        "evaluate",
+        bundle,
+        labeled,
+        "-o",
+        tmp_path / "e",
+        "--trained-on",
+        labeled,
+        "--resamples",
+        50,
     )
     assert done.returncode == 0, done.stderr
     assert "stand in the training data too" in done.stdout

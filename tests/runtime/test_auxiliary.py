@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from buckler.bundle.reader import HEADS, VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle
-from buckler.cli.main import _run
+from buckler.cli.main import run_command_line
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.pipeline.recipe import HeadSection
 from buckler.pipeline.recipe_file import read_recipe
@@ -125,12 +125,12 @@ def test_a_scan_without_an_detection_has_an_empty_column(run, tmp_path):
 
 
 def test_the_commands_show_heads(run, capsys):
-    assert _run(["bundle", "show", str(run.bundle)]) == 0
+    assert run_command_line(["bundle", "show", str(run.bundle)]) == 0
     assert "brand (on detections), scheme (on all)" in capsys.readouterr().out
     url = "https://wallet-music12.example/login.php?u=12"
-    assert _run(["score", url, "-b", str(run.bundle)]) == 0
+    assert run_command_line(["score", url, "-b", str(run.bundle)]) == 0
     assert "brand: wallet" in capsys.readouterr().out
-    assert _run(["score", url, "-b", str(run.bundle), "--json"]) == 0
+    assert run_command_line(["score", url, "-b", str(run.bundle), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["heads"]["brand"]["label"] == "wallet"
 
 

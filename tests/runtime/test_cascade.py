@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.bundle.reader import read_bundle
-from buckler.cli.main import _run
+from buckler.cli.main import run_command_line
 from buckler.errors import BundleError, SettingsError
 from buckler.runtime import load
 from buckler.runtime.cascade import Band, combine, parse_bands
@@ -167,7 +167,7 @@ def test_the_command_makes_one_and_reports(stages, tmp_path, capsys):
     for name, seed in (("validation", 3), ("test", 4)):
         table = made_up_table(900, np.random.default_rng(seed))
         pq.write_table(table, tmp_path / f"{name}.parquet")
-    code = _run(
+    code = run_command_line(
         [
             "cascade",
             *map(str, stages[::2]),
@@ -189,9 +189,14 @@ def test_the_command_makes_one_and_reports(stages, tmp_path, capsys):
     assert "reached each stage" in shown
     assert (tmp_path / "report" / "report.json").exists()
     assert read_bundle(tmp_path / "c.buckler").manifest.family == "cascade"
-    assert _run(["verify", str(tmp_path / "c.buckler")]) == 0
+    assert run_command_line(["verify", str(tmp_path / "c.buckler")]) == 0
     source, target = tmp_path / "test.parquet", tmp_path / "v.parquet"
-    assert _run(["scan", str(source), "-b", str(tmp_path / "c.buckler"), "-o", str(target)]) == 0
+    assert (
+        run_command_line(
+            ["scan", str(source), "-b", str(tmp_path / "c.buckler"), "-o", str(target)]
+        )
+        == 0
+    )
     table = pq.read_table(target)
     assert set(table["stage"].to_pylist()) == {1, 2}
     assert set(table["review"].to_pylist()) == {False}

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.errors import OutputError
+from buckler.errors import OutputError, ScanInterruptedError
 from buckler.readers import lines as lines_module
 from buckler.serving.challengers import count_pairs
 from buckler.serving.fields import fields_of
-from buckler.serving.scan import ScanInterruptedError, ScanSettings, scan
+from buckler.serving.scan import ScanSettings, scan
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.cli import buckler, refused

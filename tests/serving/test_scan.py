@@ -13,11 +13,11 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.errors import InputError, OutputError, SettingsError
+from buckler.errors import InputError, OutputError, ScanInterruptedError, SettingsError
 from buckler.readers import lines as lines_module
 from buckler.serving import scan as scan_module
 from buckler.serving.fields import Fields
-from buckler.serving.scan import ScanInterruptedError, ScanSettings, scan
+from buckler.serving.scan import ScanSettings, scan
 from tests.support.made_up import made_up_url
 
 SETTINGS = ScanSettings(Fields(("url", "text")))

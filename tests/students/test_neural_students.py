@@ -313,7 +313,7 @@ def test_pretraining_learns_the_language_and_is_taken_up(tmp_path):
 def test_the_command_pretrains_and_trains(tmp_path, capsys):
     import pyarrow.parquet as pq
 
-    from buckler.cli.main import _run
+    from buckler.cli.main import run_command_line
     from tests.support.made_up import made_up_table
 
     table = made_up_table(400, np.random.default_rng(0))
@@ -321,10 +321,12 @@ def test_the_command_pretrains_and_trains(tmp_path, capsys):
     shape = [f"--set={p}" for p in ("layers=1", "width=32", "heads=2", "max_length=64", "epochs=2")]
     weights = tmp_path / "body.safetensors"
     source = str(tmp_path / "a.parquet")
-    assert _run(["pretrain", source, "-t", "url-threat", "-o", str(weights), *shape]) == 0
+    assert (
+        run_command_line(["pretrain", source, "-t", "url-threat", "-o", str(weights), *shape]) == 0
+    )
     assert "nats" in capsys.readouterr().out
     command = ["train", source, "-t", "url-threat", "-o", str(tmp_path / "out"), "--student"]
     command += ["minibert", *shape, f"--set=pretrained={weights}"]
-    assert _run(command) == 0
+    assert run_command_line(command) == 0
     assert not (tmp_path / "out" / "checkpoints").exists()
     assert load(tmp_path / "out" / "url-threat.buckler").manifest.family == "minibert"

@@ -140,7 +140,16 @@ def test_from_the_command_line_with_a_dry_run_first(tmp_path, server):
 
     pq.write_table(made_up_table(400, np.random.default_rng(0)), tmp_path / "real.parquet")
     (tmp_path / "chat.toml").write_text(f'model = "m"\nbase_url = "{server.url}/v1"\n')
-    common = ["synth", tmp_path / "real.parquet", "-t", "url-threat", "-n", "60", "--by", "chat"]
+    common = [
+        "synthesize",
+        tmp_path / "real.parquet",
+        "-t",
+        "url-threat",
+        "-n",
+        "60",
+        "--by",
+        "chat",
+    ]
     common += ["--settings", tmp_path / "chat.toml", "-s", tmp_path / "labels.db"]
     common += ["-o", tmp_path / "s.parquet", "--judge", "none"]
     dry = buckler(*common, "--dry-run")

@@ -100,7 +100,7 @@ def _calibration(manifest: Manifest) -> list[str]:
 
 def _metrics(metrics: dict[str, Any]) -> list[str]:
     if not metrics:
-        return ["Not evaluated on held-out test data yet: run `buckler eval`."]
+        return ["Not evaluated on held-out test data yet: run `buckler evaluate`."]
     rows = ["| Measure | Value |", "| --- | --- |"]
     for name, value in metrics.items():
         rows.append(f"| {name} | {_short(value)} |")

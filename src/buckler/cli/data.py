@@ -1,17 +1,16 @@
-"""`buckler data`: named public data sets."""
+"""`buckler data`: named public data sets, and files of synthetic examples."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from buckler.cli import synth
 from buckler.cli.console import err, out
 from buckler.dataset.public_data import PUBLIC_DATA, get_public_data
 from buckler.errors import OutputError
 
-app = typer.Typer(
-    help="Public data sets: license, origin, and how to get them.", no_args_is_help=True
-)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")
@@ -24,6 +23,9 @@ def list_data() -> None:
         out.print(f"  task {data.task}; license: {data.license}")
         out.print(f"  from: {data.origin}")
         out.print(f"  know before use: {data.noise}")
+
+
+app.command("show")(synth.show)
 
 
 @app.command("get")

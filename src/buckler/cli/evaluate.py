@@ -1,4 +1,4 @@
-"""`buckler eval`: how good is a bundle on these data?"""
+"""`buckler evaluate`: how good is a bundle on these data?"""
 
 from functools import partial
 from pathlib import Path

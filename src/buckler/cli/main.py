@@ -1,97 +1,126 @@
-"""The `buckler` command."""
+"""The `buckler` command: lists the commands, and imports one when it is called."""
 
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from buckler import __version__
-from buckler.cli import attack as attack_command
-from buckler.cli import bundle, cascade, data, demo, doctor, init, label, labels, pretrain, score
-from buckler.cli import capacity as capacity_command
-from buckler.cli import evaluate as evaluate_command
-from buckler.cli import learn as learn_command
-from buckler.cli import monitor as monitor_command
-from buckler.cli import registry as registry_command
-from buckler.cli import review as review_command
-from buckler.cli import run as run_command
-from buckler.cli import scan as scan_command
-from buckler.cli import select as select_command
-from buckler.cli import serve as serve_command
-from buckler.cli import stream as stream_command
-from buckler.cli import synth as synth_command
-from buckler.cli import train as train_command
-from buckler.cli import triage as triage_command
 from buckler.cli.console import err, out, safe
-from buckler.errors import BucklerError
-from buckler.serving.scan import ScanInterruptedError
+from buckler.errors import BucklerError, ScanInterruptedError
 
-START, MAKE, USE = "Start here", "Make a bundle", "Use a bundle"
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+COMMANDS = {
+    "Start here": {
+        "demo": "Train on real mails with 600 noisy labels and a teacher, then scan the rest.",
+        "init": "Write a recipe to start from, and a task file for a task of your own.",
+        "doctor": "Check this installation; exit with code 1 if anything is wrong.",
+        "data": "List and get public data sets; show synthetic examples.",
+    },
+    "Make a bundle": {
+        "label": "Ask a teacher about events and keep its annotations in the label store.",
+        "labels": "Import, export and merge the annotations of the label store.",
+        "select": "Choose the events whose labels would teach most.",
+        "synthesize": "Write synthetic examples, filter them, and measure whether they help.",
+        "run": "Run a recipe from events to a bundle and a report.",
+        "train": "Train, evaluate and bundle labeled files without a recipe.",
+        "pretrain": "Pre-train a minibert on unlabeled events.",
+        "cascade": "Join bundles: each passes on the events that it is unsure of.",
+        "evaluate": "Measure a bundle on labeled test data.",
+        "attack": "Disguise positive events as attackers would, and measure the recall.",
+        "learn": "Train again and promote the bundle if it is better; exit with code 1 if not.",
+    },
+    "Use a bundle": {
+        "score": "Score a few texts and explain the scores.",
+        "scan": "Score files of any size.",
+        "stream": "Score events as they arrive.",
+        "serve": "Serve bundles over HTTP.",
+        "monitor": "Compare current events with reference events: drift and quality.",
+        "triage": "Join alerts to incidents and rank them by the probability of an attack.",
+        "review": "Run the web application in which analysts label events.",
+        "registry": "Promote bundles to production and roll them back.",
+        "capacity": "Estimate cores, memory, network and cost for a rate of events.",
+        "verify": "Check a bundle in every way there is.",
+        "bundle": "Show, sign and verify a bundle.",
+    },
+}
+# A command stands in the module of its name, as a function of its name or as `app`; these do not.
+_HOMES = {"verify": ("bundle", "verify"), "synthesize": ("synth", "synth")}
+
+
+def load_command(name: str) -> "Command":
+    """Import the module of a command and return the command."""
+    module_name, attribute = _HOMES.get(name, (name, name))
+    module = import_module(f"buckler.cli.{module_name}")
+    holder = typer.Typer(rich_markup_mode="rich")
+    if name not in _HOMES and hasattr(module, "app"):
+        holder.add_typer(module.app, name=name)
+    else:
+        holder.command(name)(getattr(module, attribute))
+    return get_group(holder).commands[name]
+
+
+class _LazyGroup(TyperGroup):
+    """A group that imports a command when it is called, not when it is listed."""
+
+    def resolve_command(
+        self, ctx: "Context", args: list[str]
+    ) -> "tuple[str | None, Command | None, list[str]]":
+        """Return the command itself in place of its line in the list."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load_command(str(name)), rest
+
 
 app = typer.Typer(
     name="buckler",
-    help="Small, fast, calibrated classifiers for security events: URLs, mails, any text.",
+    cls=_LazyGroup,
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command("demo", rich_help_panel=START)(demo.demo)
-app.command("init", rich_help_panel=START)(init.init)
-app.command("doctor", rich_help_panel=START)(doctor.doctor)
-app.add_typer(data.app, name="data", rich_help_panel=START)
-app.command("label", rich_help_panel=MAKE)(label.label)
-app.add_typer(labels.app, name="labels", rich_help_panel=MAKE)
-app.command("select", rich_help_panel=MAKE)(select_command.select)
-app.command("synth", rich_help_panel=MAKE)(synth_command.synth)
-app.command("synthetic-examples", rich_help_panel=MAKE)(synth_command.show)
-app.command("run", rich_help_panel=MAKE)(run_command.run)
-app.command("train", rich_help_panel=MAKE)(train_command.train)
-app.command("pretrain", rich_help_panel=MAKE)(pretrain.pretrain)
-app.command("cascade", rich_help_panel=MAKE)(cascade.cascade)
-app.command("eval", rich_help_panel=MAKE)(evaluate_command.evaluate)
-app.command("attack", rich_help_panel=MAKE)(attack_command.attack)
-app.command("score", rich_help_panel=USE)(score.score)
-app.command("scan", rich_help_panel=USE)(scan_command.scan)
-app.command("stream", rich_help_panel=USE)(stream_command.stream)
-app.command("monitor", rich_help_panel=USE)(monitor_command.monitor)
-app.add_typer(review_command.app, name="review", rich_help_panel=USE)
-app.command("learn", rich_help_panel=MAKE)(learn_command.learn)
-app.add_typer(registry_command.app, name="registry", rich_help_panel=USE)
-app.command("capacity", rich_help_panel=USE)(capacity_command.capacity)
-app.command("serve", rich_help_panel=USE)(serve_command.serve)
-app.command("triage", rich_help_panel=USE)(triage_command.triage)
-app.command("verify", rich_help_panel=USE)(bundle.verify)
-app.add_typer(bundle.app, name="bundle", rich_help_panel=USE)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    if asked:
         out.print(f"buckler {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def options(
-    version: bool = typer.Option(
-        False, "--version", help="Print the version.", callback=_print_version, is_eager=True
-    ),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Take the options that come before a command."""
+    """Small, fast, calibrated classifiers for security events: URLs, mails, any text."""
 
 
 def main() -> None:
     """Run the command line; errors become one line and an exit code."""
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(run_command_line(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
-    debug = "--debug" in arguments
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run a command and return the exit code; ``--debug`` before the command shows tracebacks."""
+    debug = False
     try:
-        code = app(arguments, standalone_mode=False, prog_name="buckler")
+        group = _list_commands()
+        with group.make_context("buckler", list(arguments)) as context:
+            debug = context.params["debug"]
+            group.invoke(context)
         sys.stdout.flush()
-        return int(code) if isinstance(code, int) else 0
+        return 0
     except ScanInterruptedError as error:
         err.print(str(error))
         return 130
@@ -107,14 +136,15 @@ def _run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        err.print("interrupted; what was finished stays, run the same command again to go on")
+        err.print("interrupted; finished work is kept: run the same command again to resume")
         return 130
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if hasattr(error, "format_message"):  # a wrong option or argument
-            err.print(f"error: {safe(error.format_message(), 500)}", style="red")
+            if message := error.format_message():  # empty where only the help is shown
+                err.print(f"error: {safe(message, 500)}", style="red")
             return 2
         if debug:
             raise
@@ -124,6 +154,16 @@ def _run(arguments: list[str]) -> int:
             style="red",
         )
         return 70
+
+
+def _list_commands() -> TyperGroup:
+    group = get_group(app)
+    group.commands = {
+        name: TyperCommand(name, help=text, rich_help_panel=panel)
+        for panel, commands in COMMANDS.items()
+        for name, text in commands.items()
+    }
+    return group
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ import typer
 
 from buckler.cli.console import err, safe
 from buckler.cli.options import TrustedKey
-from buckler.errors import MissingExtraError, SettingsError
+from buckler.errors import MissingExtraError, ScanInterruptedError, SettingsError
 from buckler.runtime import Scorer, load
 from buckler.serving.fields import fields_of
 from buckler.serving.json_log import log_as_json
-from buckler.serving.scan import ScanInterruptedError, ScanSettings
+from buckler.serving.scan import ScanSettings
 from buckler.serving.served import Served
 from buckler.serving.verdicts import VerdictForm
 

@@ -1,4 +1,4 @@
-"""`buckler synth`: synthetic examples of what is rare or unseen, and the proof that they help."""
+"""`buckler synthesize`: synthetic examples of what is rare or unseen, and the proof that they help."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -271,7 +271,7 @@ def _print_report(report: dict[str, Any], file: Path) -> None:
         if not report["proof"]["kept"]:
             out.print(f"{file}: the report alone; they did not earn their place")
             return
-    out.print(f"{file}: stored encoded and marked; `buckler synthetic_examples` shows them")
+    out.print(f"{file}: stored encoded and marked; `buckler data show` shows them")
 
 
 def _share(value: float | None) -> str:

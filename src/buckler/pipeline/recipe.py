@@ -124,7 +124,7 @@ class SynthesisSection(_Section):
     Attributes
     ----------
     synthetic examples
-        Files that `buckler synth` wrote.
+        Files that `buckler synthesize` wrote.
     by
         A generator that costs nothing, to write some in the run: ``grammar`` or ``mutation``.
     plan

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from buckler.errors import InputError, OutputError
+from buckler.errors import InputError, OutputError, ScanInterruptedError
 from buckler.files import write_atomically
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import Chunk, Wanted, find_inputs, get_reader
@@ -24,10 +24,6 @@ from buckler.serving.sinks import Sink, get_sink
 from buckler.serving.verdicts import VerdictForm, verdict_batch, verdict_columns, verdict_schema
 
 CHECKPOINT_S = 30.0
-
-
-class ScanInterruptedError(OutputError):
-    """The scan was told to stop; what was done is safe."""
 
 
 @dataclass(frozen=True)

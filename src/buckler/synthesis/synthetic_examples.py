@@ -168,7 +168,9 @@ def read_synthetic_examples(path: Path, task: Task) -> tuple[list[SyntheticExamp
         raise InputError(f"{path}: cannot be read ({str(error)[:100]})") from error
     metadata = table.schema.metadata or {}
     if b"buckler.synthetic_examples" not in metadata or table.schema.names != _SCHEMA.names:
-        raise InputError(f"{path}: not a file of synthetic examples; `buckler synth` writes them")
+        raise InputError(
+            f"{path}: not a file of synthetic examples; `buckler synthesize` writes them"
+        )
     if metadata.get(b"buckler.task", b"").decode("utf-8", "replace") != task.name:
         raise InputError(f"{path}: synthetic examples of another task than {task.name!r}")
     found = []
