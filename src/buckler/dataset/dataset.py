@@ -1,7 +1,12 @@
-"""Reads labeled or unlabeled data whole, for training and evaluation."""
+"""Events of one task with everything known about them, for training and evaluation.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+Readers turn files into chunks; `read_dataset` joins these to one dataset. Every later step takes a
+dataset and returns another: labels from the label store, targets of a teacher, a split, a selection.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,82 +14,144 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import feather
 
-from buckler.dataset.derived import derive
 from buckler.dataset.grouping import group_of
-from buckler.errors import InputError
-from buckler.normalize import NormalizedTexts, get_normalizer
-from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Wanted, find_inputs, get_reader
-from buckler.readers.times import UNITS, seconds_of
+from buckler.errors import InputError, SettingsError
+from buckler.files import atomic_writer, reading
+from buckler.normalize import NormalizedTexts
 from buckler.tasks import Task
 
 UNLABELED = -1
-_NORMALIZED = "normalized text"
-TARGET = "target"  # a column of merged annotations
-MADE_FROM = (
-    "made from"  # a column of lists: the groups of real events that a synthetic example stems from
-)
-
-TIMES = ("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated")
+MADE_FROM = "made from"  # lists: the groups of real events that a synthetic example stems from
 
 EVENT_SCHEMA = pa.schema(
     [
         ("id", pa.binary(16)),
         ("text", pa.large_binary()),
-        ("label", pa.string()),
         ("group", pa.string()),
         ("ts", pa.int64()),
         ("source", pa.string()),
     ]
 )
+# Columns of a stored dataset beside those of its table.
+_NORMALIZED, _LABEL, _TARGET, _WEIGHT = (
+    f"buckler:{name}" for name in ("normalized", "label", "target", "weight")
+)
+_CLASSES = b"buckler:classes"
+
+Rows = npt.NDArray[np.intp]
+Labels = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+Objects = npt.NDArray[np.object_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """Events of one task, in memory.
+    """Events of one task, in memory; immutable.
 
     Attributes
     ----------
+    task
+        Task that the classes, the normalized texts and the groups belong to.
     table
-        One row an event, as EVENT_SCHEMA; `ts` is in seconds, null where unknown; `label` is the
-        class name of the task, null where unlabeled. Further columns keep their names.
+        One row an event: `id`, `text` (as read), `group`, `ts` (seconds since 1970) and `source`,
+        null where unknown, and the columns that were kept.
     texts
-        The normalized texts, in the same order.
+        Normalized texts, in the same order.
     labels
-        int32: class index, or -1.
+        int32 [n]: class index, or -1 where unlabeled.
+    soft_targets
+        float32 [n, classes]: class probabilities; None where the labels are the targets.
+    row_weights
+        float32 [n]: weight of each event in training; None where all count alike.
+
+    Examples
+    --------
+    >>> from buckler.tasks import get_task
+    >>> events = Dataset.from_texts([b"http://a.example/"], get_task("url-threat"))
+    >>> events.with_labels(np.array([1], np.int32)).targets.tolist()
+    [[0.0, 1.0]]
     """
 
+    task: Task
     table: pa.Table
     texts: NormalizedTexts
-    labels: npt.NDArray[np.int32]
+    labels: Labels
+    soft_targets: Floats | None = None
+    row_weights: Floats | None = None
+
+    def __post_init__(self) -> None:
+        n, n_classes = len(self.labels), len(self.task.classes)
+        lengths = {len(self.table), len(self.texts), n}
+        if self.row_weights is not None:
+            lengths.add(len(self.row_weights))
+        if lengths != {n}:
+            raise SettingsError("texts, labels and weights must have the same number of rows")
+        if self.soft_targets is not None and self.soft_targets.shape != (n, n_classes):
+            raise SettingsError(f"targets must have {n:,} rows and {n_classes} classes")
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> "Dataset":
-        """Return these rows, in this order."""
-        return Dataset(self.table.take(pa.array(rows)), self.texts.take(rows), self.labels[rows])
+    # --- what is known ------------------------------------------------------------------------
 
-    def column(self, name: str) -> npt.NDArray[np.object_]:
-        """Return a column as Python objects."""
-        return np.array(self.table.column(name).to_pylist(), object)
+    @cached_property
+    def ids(self) -> list[bytes]:
+        """Ids of 16 bytes."""
+        found: list[bytes] = self.table.column("id").to_pylist()
+        return found
 
-    def targets(self, n_classes: int) -> npt.NDArray[np.float32]:
-        """Return float32 [n, classes]: merged annotations where there are any, else the label."""
-        targets = np.zeros((len(self), n_classes), np.float32)
-        targets[np.arange(len(self)), self.labels] = 1
-        if TARGET in self.table.column_names:
-            for row, merged in enumerate(self.table.column(TARGET).to_pylist()):
-                if merged is not None:
-                    targets[row] = merged
+    @property
+    def raw_texts(self) -> pa.ChunkedArray:
+        """Texts as read, as a column that a scorer takes."""
+        return self.table.column("text")
+
+    @property
+    def groups(self) -> Objects:
+        """Group of each event, None where it has none."""
+        return self.column("group")
+
+    @property
+    def sources(self) -> Objects:
+        """Source of each event, None where unknown."""
+        return self.column("source")
+
+    @property
+    def times(self) -> npt.NDArray[np.float64]:
+        """Seconds since 1970, NaN where unknown."""
+        return np.array(pc.cast(self.table.column("ts"), pa.float64()), np.float64)
+
+    @property
+    def label_names(self) -> Objects:
+        """Class name of each event, None where unlabeled."""
+        return np.array([*self.task.class_names, None], object)[self.labels]
+
+    @property
+    def positive(self) -> npt.NDArray[np.bool_]:
+        """Flags of the events whose label is a positive class."""
+        return np.isin(self.labels, self.task.positive_indices)
+
+    @property
+    def targets(self) -> Floats:
+        """Class probabilities, float32 [n, classes]: soft targets, else the labels."""
+        if self.soft_targets is not None:
+            return self.soft_targets
+        targets = np.zeros((len(self), len(self.task.classes)), np.float32)
+        rows = np.flatnonzero(self.labels >= 0)
+        targets[rows, self.labels[rows]] = 1
         return targets
 
-    def trusted(self, n_classes: int, confidence: float) -> npt.NDArray[np.float32]:
-        """Return float32 [n, classes]: so much for the label, the rest spread over the others."""
-        targets = np.full((len(self), n_classes), (1 - confidence) / (n_classes - 1), np.float32)
-        targets[np.arange(len(self)), self.labels] = confidence
-        return targets
+    @property
+    def weights(self) -> Floats:
+        """Weight of each event in training, float32 [n]."""
+        return np.ones(len(self), np.float32) if self.row_weights is None else self.row_weights
+
+    def column(self, name: str) -> Objects:
+        """Return a column of the table as Python objects."""
+        values = np.empty(len(self), object)
+        values[:] = self.table.column(name).to_pylist()
+        return values
 
     def group_codes(self) -> npt.NDArray[np.int64]:
         """Return a number for each group; events without a group stand alone."""
@@ -94,147 +161,167 @@ class Dataset:
         codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
         return codes
 
+    # --- other datasets of it -----------------------------------------------------------------
 
-def read_dataset(
-    paths: list[Path],
-    task: Task,
-    *,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    group_column: str | None = None,
-    keep: tuple[str, ...] = (),
-    format_name: str | None = None,
-    with_labels: bool = True,
-    quarantine: Quarantine | None = None,
-    on_progress: Callable[[int], None] | None = None,
-) -> Dataset:
-    """Read all rows of these files or folders.
+    def take(self, rows: Rows) -> "Dataset":
+        """Return these rows, in this order."""
+        return Dataset(
+            self.task,
+            self.table.take(pa.array(rows)),
+            self.texts.take(rows),
+            self.labels[rows],
+            None if self.soft_targets is None else self.soft_targets[rows],
+            None if self.row_weights is None else self.row_weights[rows],
+        )
 
-    Parameters
-    ----------
-    paths
-        Files or folders, in any format that a reader knows.
-    task
-        Decides the classes, the normalized text and the group.
-    text_column, label_column, group_column
-        Names of columns where the task's usual ones do not fit.
-    keep
-        Names of further columns to carry along, for slices.
-    format_name
-        Read every file as this format, whatever its suffix.
-    with_labels
-        False: leave all events unlabeled, whatever columns or folders there are.
-    quarantine
-        Where bad rows go; a label that the task does not know is a bad row.
-    on_progress
-        Called with the number of bytes read since the last call.
+    @staticmethod
+    def concat(parts: "Sequence[Dataset]") -> "Dataset":
+        """Join datasets of one task, in order; a column that one lacks is null there."""
+        soft = any(part.soft_targets is not None for part in parts)
+        weighted = any(part.row_weights is not None for part in parts)
+        return Dataset(
+            parts[0].task,
+            pa.concat_tables([part.table for part in parts], promote_options="default"),
+            NormalizedTexts.concatenate([part.texts for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.targets for part in parts]) if soft else None,
+            np.concatenate([part.weights for part in parts]) if weighted else None,
+        )
 
-    Raises
-    ------
-    InputError
-        If a file cannot be read at all, or nothing usable was found.
-    """
-    quarantine = quarantine if quarantine is not None else Quarantine()
-    labels = {"label": (label_column,) if label_column else task.label_columns}
-    wanted = Wanted(
-        text=(text_column,) if text_column else task.text_columns,
-        any_bytes=task.text_normalizer.prepare is not None,
-        features=task.features or None,
-        context=task.context,
-        mixed=bool(task.context),
-        optional={
-            **(labels if with_labels else {}),
-            "group": (group_column,) if group_column else task.group_columns,
-            "ts": TIMES,
-            "source": ("source",),
-            **{name: (name,) for name in keep},
-        },
-    )
-    parts = []
-    for path in find_inputs(paths, format_name):
-        for chunk in get_reader(path, format_name).chunks(path, wanted, quarantine):
-            if not with_labels:
-                chunk.columns.pop("folder", None)
-            if label_column and "label" not in chunk.columns:
-                raise InputError(f"{path}: no column named {label_column}")
-            parts.append(_events(chunk, path, task, keep, quarantine))
-            if on_progress is not None:
-                on_progress(chunk.size_bytes)
-    total = sum(len(part) for part in parts)
-    if total == 0:
-        raise InputError(f"{', '.join(map(str, paths))}: no usable row ({quarantine.summary()})")
-    return concatenate(parts)
+    def with_labels(self, labels: Labels) -> "Dataset":
+        """Return the events with these class indices, which are the targets too."""
+        return replace(self, labels=labels, soft_targets=None)
 
+    def without_labels(self) -> "Dataset":
+        """Return the events unlabeled."""
+        return self.with_labels(np.full(len(self), UNLABELED, np.int32))
 
-def dataset_to_table(events: Dataset) -> pa.Table:
-    """Return a table to store, with the normalized texts as a column."""
-    normalized = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(),
-        len(events),
-        [None, pa.py_buffer(events.texts.offsets), pa.py_buffer(events.texts.data)],
-    )
-    return events.table.append_column(_NORMALIZED, normalized)
+    def with_targets(self, targets: Floats) -> "Dataset":
+        """Return the events with these class probabilities to learn; the labels stay."""
+        return replace(self, soft_targets=targets)
 
+    def with_weights(self, weights: Floats | float) -> "Dataset":
+        """Return the events with these weights, or with one weight for all."""
+        return replace(self, row_weights=np.array(np.broadcast_to(weights, len(self)), np.float32))
 
-def dataset_from_table(table: pa.Table, task: Task) -> Dataset:
-    """Return events from a table of EVENT_SCHEMA; texts are made normalized where it lacks them."""
-    if _NORMALIZED in table.column_names:
-        texts = get_normalizer("none").normalize_column(table.column(_NORMALIZED), task.max_bytes)
-        table = table.drop_columns([_NORMALIZED])
-    else:
-        texts = task.text_normalizer.normalize_column(table.column("text"), task.max_bytes)
-    index = {name: i for i, name in enumerate(task.class_names)}
-    labels = [UNLABELED if v is None else index[v] for v in table.column("label").to_pylist()]
-    return Dataset(table, texts, np.array(labels, np.int32))
+    def with_column(self, name: str, values: pa.Array | Sequence[object]) -> "Dataset":
+        """Return the events with a column added or replaced."""
+        table, index = self.table, self.table.schema.get_field_index(name)
+        if name in EVENT_SCHEMA.names:
+            values = pa.array(values, EVENT_SCHEMA.field(name).type)
+        elif not isinstance(values, pa.Array):
+            values = pa.array(values)
+        if index < 0:
+            return replace(self, table=table.append_column(name, values))
+        return replace(self, table=table.set_column(index, name, values))
 
+    def with_groups(self, groups: Sequence[str | None] | Objects | None = None) -> "Dataset":
+        """Return the events with these groups; by default with those of the task's rule.
 
-def dataset_from_texts(
-    texts: pa.Array | Sequence[bytes],
-    task: Task,
-    *,
-    ids: Sequence[bytes] | None = None,
-    labels: Sequence[str | None] | None = None,
-    groups: Sequence[str | None] | None = None,
-    sources: Sequence[str | None] | None = None,
-) -> Dataset:
-    """Return events from texts that came by another way than a file; what is not given is null.
+        The rule gives a group only to events that have none.
+        """
+        if groups is None:
+            known = zip(self.groups, self.raw_texts.to_pylist(), self.texts, strict=True)
+            groups = [
+                group if group is not None else group_of(raw, text, self.task.group_by)
+                for group, raw, text in known
+            ]
+        return self.with_column("group", pa.array(groups, pa.string()))
 
-    Parameters
-    ----------
-    ids
-        16 bytes each; by default the hash of the text, as for files.
-    labels
-        Class names.
-    """
-    column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_binary())
-    raw = column.to_pylist()
-    n = len(raw)
-    known = ids if ids is not None else [id_of_text(text) for text in raw]
-    table = pa.table(
-        {
-            "id": pa.array(known, pa.binary(16)),
-            "text": column,
-            "label": pa.array(labels if labels is not None else [None] * n, pa.string()),
-            "group": pa.array(groups if groups is not None else [None] * n, pa.string()),
-            "ts": pa.nulls(n, pa.int64()),
-            "source": pa.array(sources if sources is not None else [None] * n, pa.string()),
-        },
-        schema=EVENT_SCHEMA,
-    )
-    return dataset_from_table(table, task)
+    # --- where it comes from ------------------------------------------------------------------
 
+    @staticmethod
+    def from_texts(
+        texts: pa.Array | Sequence[bytes],
+        task: Task,
+        *,
+        ids: Sequence[bytes] | None = None,
+        labels: Sequence[str | None] | None = None,
+        groups: Sequence[str | None] | None = None,
+        sources: Sequence[str | None] | None = None,
+        times: Sequence[int | None] | None = None,
+    ) -> "Dataset":
+        """Return events from texts in memory.
 
-def with_groups(events: Dataset, task: Task) -> Dataset:
-    """Return events with the group that the task's rule gives, where they have none."""
-    groups = events.table.column("group").to_pylist()
-    raw = events.table.column("text").to_pylist()
-    found = [
-        group if group is not None else group_of(raw[i], events.texts[i], task.group_by)
-        for i, group in enumerate(groups)
-    ]
-    index = events.table.schema.get_field_index("group")
-    table = events.table.set_column(index, "group", pa.array(found, pa.string()))
-    return Dataset(table, events.texts, events.labels)
+        Parameters
+        ----------
+        texts
+            Texts as read, or an Arrow column of them.
+        ids
+            16 bytes each; by default the hash of the text, as for files.
+        labels
+            Class names; None where unlabeled.
+        groups, sources, times
+            Group, source and time (seconds since 1970) of each event; null by default.
+        """
+        column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_binary())
+        n = len(column)
+        known = ids if ids is not None else [id_of_text(text) for text in column.to_pylist()]
+        table = pa.table(
+            {
+                "id": pa.array(known, pa.binary(16)),
+                "text": column.cast(pa.large_binary()),
+                "group": pa.array([None] * n if groups is None else groups, pa.string()),
+                "ts": pa.array([None] * n if times is None else times, pa.int64()),
+                "source": pa.array([None] * n if sources is None else sources, pa.string()),
+            },
+            schema=EVENT_SCHEMA,
+        )
+        indices = np.full(n, UNLABELED, np.int32)
+        if labels is not None:
+            index = {name: i for i, name in enumerate(task.classes)}
+            indices = np.array([-1 if v is None else index[v] for v in labels], np.int32)
+        return Dataset(task, table, task.normalize(column), indices)
+
+    def save(self, path: Path) -> None:
+        """Write everything to an Arrow file.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        more = {_NORMALIZED: _to_arrow(self.texts), _LABEL: pa.array(self.labels)}
+        if self.soft_targets is not None:
+            flat = pa.array(self.soft_targets.ravel())
+            more[_TARGET] = pa.FixedSizeListArray.from_arrays(flat, len(self.task.classes))
+        if self.row_weights is not None:
+            more[_WEIGHT] = pa.array(self.row_weights)
+        table = self.table
+        for name, column in more.items():
+            table = table.append_column(name, column)
+        table = table.replace_schema_metadata({_CLASSES: "\n".join(self.task.classes)})
+        with atomic_writer(path) as file:
+            feather.write_feather(table, file, compression="lz4")
+
+    @staticmethod
+    def load(path: Path, task: Task) -> "Dataset":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or holds other classes than the task has.
+        """
+        with reading(path):
+            table = feather.read_table(str(path), memory_map=False)
+        if (table.schema.metadata or {}).get(_CLASSES) != "\n".join(task.classes).encode():
+            message = f"{path}: not a dataset of the classes of task {task.name!r}"
+            raise InputError(message, path=path)
+        stored = {
+            name: table.column(name).combine_chunks()
+            for name in (_NORMALIZED, _LABEL, _TARGET, _WEIGHT)
+            if name in table.column_names
+        }
+        targets = stored[_TARGET].flatten() if _TARGET in stored else None
+        return Dataset(
+            task,
+            table.drop_columns(list(stored)).replace_schema_metadata(None),
+            _from_arrow(stored[_NORMALIZED]),
+            np.array(stored[_LABEL], np.int32),
+            None if targets is None else np.array(targets).reshape(-1, len(task.classes)),
+            np.array(stored[_WEIGHT], np.float32) if _WEIGHT in stored else None,
+        )
 
 
 def id_of_text(text: bytes) -> bytes:
@@ -242,97 +329,15 @@ def id_of_text(text: bytes) -> bytes:
     return blake2b(text, digest_size=16).digest()
 
 
-def concatenate(parts: list[Dataset]) -> Dataset:
-    """Join events of the same task."""
-    return Dataset(
-        pa.concat_tables([part.table for part in parts], promote_options="default"),
-        NormalizedTexts.concatenate([part.texts for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-    )
+def _to_arrow(texts: NormalizedTexts) -> pa.LargeBinaryArray:
+    buffers = [None, pa.py_buffer(texts.offsets), pa.py_buffer(texts.data)]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(texts), buffers)
 
 
-def _events(
-    chunk: Chunk, path: Path, task: Task, keep: tuple[str, ...], quarantine: Quarantine
-) -> Dataset:
-    text, columns, rows = chunk.text, chunk.columns, chunk.rows
-    labels = np.full(len(text), UNLABELED, np.int32)
-    good = np.ones(len(text), bool)
-    if "label" in columns:
-        values = columns["label"].to_pylist()
-        labels = _class_indices(values, task)
-        for index in np.flatnonzero(labels == UNLABELED):
-            if values[index] not in (None, ""):
-                reason = f"label {str(values[index])[:40]!r} is no class of {task.name}"
-                quarantine.add(path, int(rows[index]), reason, text[int(index)].as_py())
-                good[index] = False
-    elif "folder" in columns:
-        labels = _class_indices(columns["folder"].to_pylist(), task)
-    texts = task.text_normalizer.normalize_column(text, task.max_bytes)
-    derive(columns, keep, path, texts)
-    table = _table(text, columns, texts, labels, task)
-    events = Dataset(table, texts, labels)
-    return events if good.all() else events.take(np.flatnonzero(good))
-
-
-def _class_indices(values: list[object], task: Task) -> npt.NDArray[np.int32]:
-    codes: dict[object, int] = {}
-    for value in set(values):
-        try:
-            codes[value] = task.class_index(str(value))
-        except InputError:
-            codes[value] = UNLABELED
-    return np.array([codes[value] for value in values], np.int32)
-
-
-def _table(
-    text: pa.Array,
-    columns: dict[str, pa.Array],
-    texts: NormalizedTexts,
-    labels: npt.NDArray[np.int32],
-    task: Task,
-) -> pa.Table:
-    raw = text.to_pylist()
-    ids = [id_of_text(value) for value in raw]
-    names = np.array([*task.class_names, None], object)
-    group = columns.get("group")
-    if group is None:
-        groups = [group_of(raw[i], texts[i], task.group_by) for i in range(len(raw))]
-        group = pa.array(groups, pa.string())
-    table = pa.table(
-        {
-            "id": pa.array(ids, pa.binary(16)),
-            "text": text,
-            "label": pa.array(names[labels], pa.string()),
-            "group": group.cast(pa.string()),
-            "ts": _timestamps(columns.get("ts"), len(raw)),
-            "source": columns["source"].cast(pa.string())
-            if "source" in columns
-            else pa.nulls(len(raw), pa.string()),
-        },
-        schema=EVENT_SCHEMA,
-    )
-    for name, column in columns.items():
-        if name not in ("label", "folder", "group", "ts", "source"):
-            table = table.append_column(name, column.cast(pa.string()))
-    return table
-
-
-def _timestamps(column: pa.Array | None, n: int) -> pa.Array:
-    """Seconds since 1970 from numbers, timestamps, or ISO 8601 text; null where unknown or zero."""
-    if column is None:
-        return pa.nulls(n, pa.int64())
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = pa.array([seconds_of(text) for text in column.to_pylist()], pa.int64())
-    if pa.types.is_timestamp(column.type):
-        seconds = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
-    elif pa.types.is_integer(column.type):
-        seconds = column.cast(pa.int64())
-    elif pa.types.is_floating(column.type):
-        seconds = pc.floor(column).cast(pa.int64(), safe=False)
-    else:
-        return pa.nulls(n, pa.int64())
-    for above, unit in UNITS:
-        seconds = pc.if_else(pc.greater(seconds, above), pc.divide(seconds, unit), seconds)
-    return pc.if_else(pc.equal(seconds, 0), None, seconds)
+def _from_arrow(array: pa.LargeBinaryArray) -> NormalizedTexts:
+    if not len(array):
+        return NormalizedTexts.from_bytes([])
+    _, offsets, data = array.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    content = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
+    return NormalizedTexts(bounds - bounds[0], content)

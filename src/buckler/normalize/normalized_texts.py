@@ -1,6 +1,6 @@
 """Many normalized texts in two arrays, and the way from any Arrow column to the kernel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,9 @@ class NormalizedTexts:
 
     def __getitem__(self, index: int) -> bytes:
         return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self[index] for index in range(len(self)))
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:

@@ -3,6 +3,9 @@
 import re
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 _ZONE = re.compile(r"\s?([+-]\d{2}):?(\d{2})$")  # +0100, which the standard library wants as +01:00
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 # Micro- and milliseconds, of many logs: the number above which it must be that and what to divide
@@ -29,3 +32,25 @@ def seconds_of(value: object) -> int | None:
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None
+
+
+def column_seconds(column: pa.Array) -> pa.Array:
+    """Return int64 seconds since 1970 of a column of numbers, timestamps or ISO 8601 text.
+
+    Null stands for what is unknown, zero, or no time at all.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pa.array([seconds_of(text) for text in column.to_pylist()], pa.int64())
+    if pa.types.is_timestamp(column.type):
+        seconds = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+    elif pa.types.is_integer(column.type):
+        seconds = column.cast(pa.int64())
+    elif pa.types.is_floating(column.type):
+        seconds = pc.floor(column).cast(pa.int64(), safe=False)
+    else:
+        return pa.nulls(len(column), pa.int64())
+    for above, unit in UNITS:
+        seconds = pc.if_else(pc.greater(seconds, above), pc.divide(seconds, unit), seconds)
+    return pc.if_else(pc.equal(seconds, 0), None, seconds)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from buckler.errors import InputError, SettingsError
-from buckler.normalize import FeatureSchema, Normalizer, get_normalizer
+from buckler.normalize import FeatureSchema, NormalizedTexts, Normalizer, get_normalizer
 
 MEDIA = ("url", "message", "command-line", "html", "text", "row")
 
@@ -92,6 +92,15 @@ class Task:
     def text_normalizer(self) -> Normalizer:
         """The normalizer itself."""
         return get_normalizer(self.normalizer, self.features or None)
+
+    @property
+    def positive_indices(self) -> list[int]:
+        """Indices of the positive classes."""
+        return [self.class_names.index(name) for name in self.positive]
+
+    def normalize(self, column: object) -> NormalizedTexts:
+        """Return the normalized texts of an Arrow column, or of a list of texts."""
+        return self.text_normalizer.normalize_column(column, self.max_bytes)
 
     @property
     def features(self) -> FeatureSchema:

@@ -1,0 +1,158 @@
+"""Reads labeled or unlabeled files whole, into one dataset."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from buckler.dataset.dataset import EVENT_SCHEMA, UNLABELED, Dataset, Labels, id_of_text
+from buckler.dataset.derived import derive
+from buckler.dataset.grouping import group_of
+from buckler.errors import InputError
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import Chunk, Wanted, find_inputs, get_reader
+from buckler.readers.times import column_seconds
+from buckler.tasks import Task
+
+_TIME_COLUMNS = ("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated")
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """Columns of a file to read, where the task's usual names do not fit.
+
+    Attributes
+    ----------
+    text, label, group
+        Column of each; None for the names that the task tries.
+    keep
+        Further columns to carry along, for slices and for auxiliary classifiers.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    group: str | None = None
+    keep: tuple[str, ...] = ()
+
+
+def read_dataset(
+    paths: Iterable[Path],
+    task: Task,
+    columns: ColumnNames = ColumnNames(),
+    *,
+    format_name: str | None = None,
+    labeled: bool = True,
+    quarantine: Quarantine | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Dataset:
+    """Read all rows of these files or folders.
+
+    Parameters
+    ----------
+    paths
+        Files or folders, in any format that a reader knows.
+    task
+        Task that decides the classes, the normalized text and the group.
+    columns
+        Names of columns where the task's usual ones do not fit, and those to keep.
+    format_name
+        Format of every file, whatever its suffix.
+    labeled
+        False leaves all events unlabeled, whatever columns or folders there are.
+    quarantine
+        Place for bad rows; a label that the task does not know is a bad row.
+    on_progress
+        Called with the number of bytes read since the last call.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read at all, or has no usable row.
+    """
+    paths = list(paths)
+    quarantine = quarantine if quarantine is not None else Quarantine()
+    parts = []
+    for path in find_inputs(paths, format_name):
+        reader = get_reader(path, format_name)
+        for chunk in reader.chunks(path, _columns_to_read(task, columns, labeled), quarantine):
+            if not labeled:
+                chunk.columns.pop("folder", None)
+            if columns.label and "label" not in chunk.columns:
+                message = f"{path}: no column named {columns.label}"
+                raise InputError(message, path=path, field=columns.label)
+            parts.append(_from_chunk(chunk, path, task, columns.keep, quarantine))
+            if on_progress is not None:
+                on_progress(chunk.size_bytes)
+    if not sum(map(len, parts)):
+        names = ", ".join(map(str, paths))
+        raise InputError(f"{names}: no usable row ({quarantine.summary()})")
+    return Dataset.concat(parts)
+
+
+def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> Wanted:
+    labels = (columns.label,) if columns.label else task.label_columns
+    return Wanted(
+        text=(columns.text,) if columns.text else task.text_columns,
+        any_bytes=task.text_normalizer.prepare is not None,
+        features=task.features or None,
+        context=task.context,
+        mixed=bool(task.context),
+        optional={
+            **({"label": labels} if labeled else {}),
+            "group": (columns.group,) if columns.group else task.group_columns,
+            "ts": _TIME_COLUMNS,
+            "source": ("source",),
+            **{name: (name,) for name in columns.keep},
+        },
+    )
+
+
+def _from_chunk(
+    chunk: Chunk, path: Path, task: Task, keep: tuple[str, ...], quarantine: Quarantine
+) -> Dataset:
+    columns, n = chunk.columns, len(chunk.text)
+    labels, good = np.full(n, UNLABELED, np.int32), np.ones(n, bool)
+    if "label" in columns:
+        values = columns["label"].to_pylist()
+        labels = _class_indices(values, task)
+        for index in np.flatnonzero(labels == UNLABELED).tolist():
+            if values[index] not in (None, ""):
+                reason = f"label {str(values[index])[:40]!r} is no class of {task.name}"
+                quarantine.add(path, int(chunk.rows[index]), reason, chunk.text[index].as_py())
+                good[index] = False
+    elif "folder" in columns:
+        labels = _class_indices(columns["folder"].to_pylist(), task)
+    texts, raw = task.normalize(chunk.text), chunk.text.to_pylist()
+    derive(columns, keep, path, texts)
+    group, source = columns.get("group"), columns.get("source")
+    if group is None:
+        names = [group_of(one, text, task.group_by) for one, text in zip(raw, texts, strict=True)]
+        group = pa.array(names, pa.string())
+    seconds = column_seconds(columns["ts"]) if "ts" in columns else pa.nulls(n, pa.int64())
+    table = pa.table(
+        {
+            "id": pa.array([id_of_text(value) for value in raw], pa.binary(16)),
+            "text": chunk.text,
+            "group": group.cast(pa.string()),
+            "ts": seconds,
+            "source": pa.nulls(n, pa.string()) if source is None else source.cast(pa.string()),
+        },
+        schema=EVENT_SCHEMA,
+    )
+    for name, column in columns.items():
+        if name not in ("label", "folder", "group", "ts", "source"):
+            table = table.append_column(name, column.cast(pa.string()))
+    events = Dataset(task, table, texts, labels)
+    return events if good.all() else events.take(np.flatnonzero(good))
+
+
+def _class_indices(values: list[object], task: Task) -> Labels:
+    codes: dict[object, int] = {}
+    for value in set(values):
+        try:
+            codes[value] = task.class_index(str(value))
+        except InputError:
+            codes[value] = UNLABELED
+    return np.array([codes[value] for value in values], np.int32)
