@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import SGDClassifier
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 
 FASTTEXT = {"dim": 16, "minn": 1, "maxn": 5, "bucket": 1 << 20, "lr": 0.5, "epoch": 5}
 

@@ -5,14 +5,13 @@ on both sides. So what changes over time here is the phishing.
 """
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from benchmarks.measure import table, use_all_cores
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.metrics import rate
 from buckler.monitoring.quality import area_under_time
 from buckler.monitoring.watch import watch
@@ -105,14 +104,7 @@ def _months(events: Dataset) -> np.ndarray:
 
 
 def _trained(events: Dataset, path: Path) -> Scorer:
-    plain = replace(
-        events,
-        table=events.table.set_column(
-            events.table.schema.get_field_index("source"),
-            "source",
-            pa.nulls(len(events), pa.string()),
-        ),
-    )
+    plain = events.with_column("source", pa.nulls(len(events), pa.string()))
     fitted = fit_student(plain, TASK, "ngram", SETTINGS, folds=3, noise=Noise.NONE)
     path = path.with_suffix(".buckler")
     write_fitted(path, fitted, TASK, deployed_fpr=FPR)
@@ -120,6 +112,6 @@ def _trained(events: Dataset, path: Path) -> Scorer:
 
 
 def _shares(scorer: Scorer, events: Dataset) -> tuple[float, float]:
-    detections = scorer.detections(scorer.score(events.table.column("text")))
+    detections = scorer.detections(scorer.score(events.raw_texts))
     positive = events.labels == 1
     return rate(detections[positive]).value, rate(detections[~positive]).value

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import BucklerError
 from buckler.runtime import load
 from buckler.serving.fields import Fields

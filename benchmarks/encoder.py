@@ -38,7 +38,7 @@ def run(data: Path) -> None:
         folder = Path(name)
         export(network, folder / "float32.onnx", folder / "int8.onnx")
         tokens = Tokens(teacher.model_folder, settings.max_tokens)
-        texts = [task.readable(raw) for raw in test.table.column("text").to_pylist()]
+        texts = [task.readable(raw) for raw in test.raw_texts.to_pylist()]
         encoded = tokens.encode(texts)
         in_order = [
             padded(encoded, np.arange(i, min(i + 32, len(encoded))))

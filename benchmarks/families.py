@@ -16,7 +16,7 @@ from benchmarks.measure import in_turns, pin_to_one_core, table, use_all_cores
 from benchmarks.models import FOLDER, events
 from benchmarks.offline_checkers import fraudurl_scores, magika_once
 from benchmarks.quality import _figures
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, split_by_group
 from buckler.runtime import load
 from buckler.tasks import get_task
@@ -88,7 +88,7 @@ def run(data: Path) -> None:
         events(data, "url-threat", "threat-test"),
         events(data, "url-threat", "threat-2021"),
     )
-    texts = [t.decode("utf-8", "replace") for t in test.table.column("text").to_pylist()]
+    texts = [t.decode("utf-8", "replace") for t in test.raw_texts.to_pylist()]
     trained = train(data)
     contenders = [_bundle(name, *made, test, texts) for name, made in trained.items()]
     contenders += _others(data, test, texts)
@@ -141,12 +141,12 @@ def run(data: Path) -> None:
 
 def _bundle(name: str, path: Path, training_s: float, test: Dataset, texts: list[str]) -> Contender:
     scorer = load(path)
-    column = test.table.column("text")
+    column = test.raw_texts
     memory = subprocess.check_output([sys.executable, "-c", MEMORY.format(path=str(path))])
     precision = scorer.manifest.settings.get("precision", "int8 table")
     return Contender(
         name if "float32" in name else f"{name} ({precision})",
-        lambda rows: scorer.score(rows.table.column("text")).score,
+        lambda rows: scorer.score(rows.raw_texts).score,
         lambda: scorer.score(column),
         lambda i: scorer.score_of(texts[i]),
         path.stat().st_size,
@@ -179,7 +179,7 @@ def _others(data: Path, test: Dataset, texts: list[str]) -> list[Contender]:
 
 def _fraudurl(texts: list[str]) -> list[Contender]:
     def scores(rows: Dataset) -> np.ndarray:
-        column = rows.table.column("text").to_pylist()
+        column = rows.raw_texts.to_pylist()
         return fraudurl_scores([t.decode("utf-8", "replace") for t in column])
 
     return [
@@ -207,7 +207,7 @@ def _cascade(data: Path, made: dict[str, tuple[Path, float]]) -> None:
         build_cascade(stages, chosen_on, TASK, path, budgets=[budget])
         rows.append((f"cascade, {budget:.0%} go on", path))
     rows = [("ngram alone", stages[0]), *rows, ("bytecnn alone", stages[1])]
-    column = measured_on.table.column("text")
+    column = measured_on.raw_texts
     scorers = {name: load(path) for name, path in rows}
     seconds = in_turns({n: lambda s=s: s.score(column) for n, s in scorers.items()}, rounds=3)
     found = []

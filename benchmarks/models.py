@@ -5,7 +5,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import deduplicate
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
@@ -24,9 +24,7 @@ def events(data: Path, task: str, name: str) -> Dataset:
 
 @cache
 def bundle(data: Path, task: str, *names: str, **settings: object) -> Path:
-    from buckler.dataset.dataset import concatenate
-
-    found = deduplicate(concatenate([events(data, task, n) for n in names]), near=False).events
+    found = deduplicate(Dataset.concat([events(data, task, n) for n in names]), near=False).events
     parts = "-".join([*names, *(f"{k}{v}" for k, v in sorted(settings.items()))])
     path = FOLDER / f"{task}-{parts}.buckler"
     write_fitted(path, fit_student(found, get_task(task), "ngram", dict(settings)), get_task(task))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import table
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.public_data import get_public_data
 from buckler.dataset.splits import OnLeak, check_leaks, deduplicate
 from buckler.errors import BucklerError
@@ -18,7 +18,6 @@ from buckler.synthesis.generator import get_generator
 from buckler.synthesis.plan import Plan, read_plan
 from buckler.synthesis.synthetic_examples import as_events
 from buckler.tasks import get_task
-from buckler.training.cross_validation import Extra
 from buckler.training.fit import fit_student
 from buckler.training.noise import Noise
 from buckler.training.packaging import write_fitted
@@ -50,7 +49,7 @@ def run(data: Path) -> None:
     templates = _templates()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, extra in (("mails", None), ("mails and synthetic examples", _extra(known))):
+        for name, extra in (("mails", None), ("mails and synthetic examples", known)):
             path = Path(folder) / "html.buckler"
             fitted = fit_student(
                 train, HTML, "ngram", SETTINGS, extra=extra, noise=Noise.DOUBT, folds=5
@@ -83,10 +82,6 @@ def _synthetic_examples(plan: Plan, real: Dataset, number: int, seed: int) -> Da
     return as_events(synthesize(plan, generator, wanted).synthetic_examples, HTML)
 
 
-def _extra(events: Dataset) -> Extra:
-    return Extra(events, events.targets(2), np.ones(len(events), np.float32))
-
-
 def _templates() -> Dataset | None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pages.parquet"
@@ -95,11 +90,11 @@ def _templates() -> Dataset | None:
         except BucklerError as error:
             print(f"no page templates: {error}")
             return None
-        return read_dataset([path], HTML, keep=("asks",))
+        return read_dataset([path], HTML, ColumnNames(keep=("asks",)))
 
 
 def _figures(scorer: Scorer, mails: Dataset, new: Dataset, templates: Dataset | None) -> list[str]:
-    score = scorer.score(mails.table.column("text")).score
+    score = scorer.score(mails.raw_texts).score
     detections = _detections(scorer, mails)
     positive = mails.labels == 1
     fakes = _detections(scorer, new)
@@ -118,7 +113,7 @@ def _figures(scorer: Scorer, mails: Dataset, new: Dataset, templates: Dataset | 
 
 
 def _detections(scorer: Scorer, events: Dataset) -> np.ndarray:
-    return scorer.detections(scorer.score(events.table.column("text")))
+    return scorer.detections(scorer.score(events.raw_texts))
 
 
 def _share(value: Rate) -> str:

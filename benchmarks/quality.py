@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.baselines import FastText, ScikitLearn, plain_texts
 from benchmarks.measure import in_turns, table
 from benchmarks.models import bundle, events, scorer
-from buckler.dataset.dataset import Dataset, concatenate
+from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, split_by_group, unlike
 from buckler.evaluation.bootstrap import bootstrap
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
@@ -37,7 +37,7 @@ def run(data: Path) -> None:
     half = split_by_group(other, 0.5, seed=0)
     held_out = other.take(half.right)
     # Both sources in training: no group of the held-out half stands in either.
-    both = concatenate([train, deduplicate(other.take(half.left), near=False).events])
+    both = Dataset.concat([train, deduplicate(other.take(half.left), near=False).events])
     both = both.take(unlike(both, held_out))
     test = events(data, "url-threat", "threat-test")
     cases = [
@@ -58,7 +58,7 @@ def run(data: Path) -> None:
             ]
         for name, model in fitted[id(training)]:
             scores = (
-                model.score(testing.table.column("text")).score
+                model.score(testing.raw_texts).score
                 if name == "Buckler"
                 else model.probabilities(plain_texts(testing), 2)[:, 1]
             )
@@ -88,7 +88,7 @@ def _categories(data: Path) -> None:
     rows = []
     for bits in (18, 16, 14):
         model = scorer(data, "url-category", "category-labelled", table_bits=bits)
-        got = model.score(test.table.column("text")).label_indices
+        got = model.score(test.raw_texts).label_indices
         size = bundle(data, "url-category", "category-labelled", table_bits=bits).stat().st_size
         rows.append((f"Buckler, 2^{bits} rows, {size:,} bytes", *_accuracy(got, test)))
     for name, model in (
@@ -118,7 +118,7 @@ def _accuracy(predicted: np.ndarray, test: Dataset) -> tuple[str, str]:
 def run_curve(data: Path) -> None:
     """What more n-gram orders and more rows buy, and what they cost."""
     test, other = (events(data, "url-threat", name) for name in ("threat-test", "threat-2021"))
-    column = events(data, "url-threat", "threat-train").table.column("text").combine_chunks()
+    column = events(data, "url-threat", "threat-train").raw_texts.combine_chunks()
     shapes = [
         {"max_order": order, "table_bits": bits}
         for order, bits in (
@@ -142,8 +142,8 @@ def run_curve(data: Path) -> None:
     rows = []
     for i, shape in enumerate(shapes):
         model = scorers[str(i)]
-        roc = Ranking(model.score(test.table.column("text")).score, test.labels == 1).roc()
-        across = Ranking(model.score(other.table.column("text")).score, other.labels == 1).roc()
+        roc = Ranking(model.score(test.raw_texts).score, test.labels == 1).roc()
+        across = Ranking(model.score(other.raw_texts).score, other.labels == 1).roc()
         hidden = f", hidden {shape['hidden']}" if "hidden" in shape else ""
         rows.append(
             (

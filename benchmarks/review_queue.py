@@ -15,14 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
 from buckler.evaluation.over_seeds import Mean
 from buckler.review.value import value_events
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
-from buckler.training.cross_validation import Extra
 from buckler.training.fit import fit_student
 from buckler.training.noise import Noise
 from buckler.training.packaging import write_fitted
@@ -84,7 +83,7 @@ def _worlds(everything: Dataset, test: Dataset, folder: Path) -> list[World]:
     """Old labels to begin with, later events to be judged; the teacher knows other groups."""
     rng = np.random.default_rng(0)
     codes = everything.group_codes()
-    times = np.array([0 if t is None else t for t in everything.column("ts")], np.int64)
+    times = np.nan_to_num(everything.times).astype(np.int64)
     positive = everything.labels == 1
     old = np.quantile(times[positive & (times > 0)], 0.2)
     side = rng.integers(0, 3, codes.max() + 1)[codes]  # base and its time; pool; teacher
@@ -94,8 +93,8 @@ def _worlds(everything: Dataset, test: Dataset, folder: Path) -> list[World]:
     pools = [_some(later, positive, POOL, 0.3, seed) for seed in range(SEEDS)]
     labeled = everything.take(_some(others, positive, TEACHER_ROWS, 0.5, 9))
     words = {
-        "url": [t.decode("utf-8", "replace") for t in labeled.table.column("text").to_pylist()],
-        "label": labeled.table.column("label"),
+        "url": [t.decode("utf-8", "replace") for t in labeled.raw_texts.to_pylist()],
+        "label": pa.array(labeled.label_names, pa.string()),
         "group": labeled.table.column("group"),
     }
     pq.write_table(pa.table(words), folder / "labels.parquet")
@@ -149,7 +148,7 @@ def _judge(
         judged[rng.permutation(waiting)[:n]] = True
         return
     if order.endswith("least sure first"):
-        p = np.sort(scorer.score(rest.table.column("text")).probabilities, axis=1)
+        p = np.sort(scorer.score(rest.raw_texts).probabilities, axis=1)
         judged[waiting[np.argsort(p[:, -1] - p[:, -2], kind="stable")[:n]]] = True
         return
     by_lot = round(LOT * n)
@@ -170,16 +169,12 @@ def _student(
     parts = []
     rows = np.flatnonzero(judged)
     if len(rows):
-        events = world.pool.take(rows)
-        parts.append(Extra(events, events.targets(2), np.ones(len(rows), np.float32)))
+        parts.append(world.pool.take(rows))
     if taught is not None:
         others = np.flatnonzero(~judged)
-        weights = np.full(len(others), TEACHER_WEIGHT, np.float32)
         said = taught[others].astype(np.float32)
-        parts.append(Extra(world.pool.take(others), said, weights))
-    extra = None
-    for part in parts:
-        extra = part if extra is None else extra.joined_with(part)
+        parts.append(world.pool.take(others).with_targets(said).with_weights(TEACHER_WEIGHT))
+    extra = Dataset.concat(parts) if parts else None
     settings = {"dropout": 0.3}
     fitted = fit_student(
         world.base, TASK, "ngram", settings, extra=extra, folds=3, noise=Noise.NONE
@@ -190,7 +185,7 @@ def _student(
 
 
 def _figures(scorer: Scorer, test: Dataset) -> tuple[float, float]:
-    score = scorer.score(test.table.column("text"), threads=2).score
+    score = scorer.score(test.raw_texts, threads=2).score
     roc = Ranking(score.astype(np.float64), test.labels == 1).roc()
     return tpr_at_fpr(roc, FPR), auroc(roc)
 

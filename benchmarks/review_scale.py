@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from tests.review_site import PASSPHRASE, Browser, review_site
 
 from benchmarks.measure import table, use_all_cores
-from buckler.dataset.dataset import Dataset, dataset_from_texts, read_dataset, with_groups
+from buckler.dataset import Dataset, read_dataset
 from buckler.labels import Annotator, LabelStore
 from buckler.review.accounts import Accounts, Role
 from buckler.review.fill import fill_queue
@@ -67,7 +67,7 @@ def _crossed(urls: list[str], n: int) -> Dataset:
     while len(texts) < n:
         host, path = whole[rng.integers(len(whole))], deep[rng.integers(len(deep))]
         texts[f"{host[0]}//{host[2]}/{path}"[:2000].encode("utf-8", "replace")] = None
-    return with_groups(dataset_from_texts(pa.array(list(texts), pa.large_binary()), TASK), TASK)
+    return Dataset.from_texts(pa.array(list(texts), pa.large_binary()), TASK).with_groups()
 
 
 def _fill(where: str, events: Dataset, bundle: Path) -> None:
@@ -76,7 +76,7 @@ def _fill(where: str, events: Dataset, bundle: Path) -> None:
         accounts = Accounts(store)
         accounts.add("ann", Role.LEAD, PASSPHRASE)
         rng = np.random.default_rng(0)
-        ids = events.table.column("id").to_pylist()[:50_000]
+        ids = events.ids[:50_000]
         said = rng.dirichlet((1, 1), len(ids)).astype(np.float32)
         store.add_arrays(TASK, Annotator("teacher", "1", "llm"), ids, said)
 

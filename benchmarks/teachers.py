@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.evaluation.assess import assess
 from buckler.labels import LabelStore
 from buckler.tasks import Task, get_task
@@ -33,7 +33,9 @@ def run(data: Path) -> None:
     rows = []
     for name, labeled, tested, n_labels, epochs, rate in CASES:
         task = get_task(name)
-        test = read_dataset([data / f"{tested}.parquet"], task, keep=SigmaTeacher.columns)
+        test = read_dataset(
+            [data / f"{tested}.parquet"], task, ColumnNames(keep=SigmaTeacher.columns)
+        )
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             few = _few(data / f"{labeled}.parquet", n_labels, work)
@@ -92,7 +94,7 @@ def _figures(teacher: Teacher, task: Task, test: Dataset, n: int, work: Path) ->
             for batch in store.annotations(task)
             for row, event_id in enumerate(batch.event_ids)
         }
-    ids = test.table.column("id").to_pylist()
+    ids = test.ids
     n_said = len(said)
     if teacher.annotator.kind == "rule":  # silence is taken for benign
         silent = np.array([0.95, 0.05], np.float32)

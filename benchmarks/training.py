@@ -8,7 +8,7 @@ from benchmarks.baselines import FastText, plain_texts
 from benchmarks.measure import pin_to_one_core, table, use_all_cores
 from benchmarks.models import events
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
-from buckler.students import Examples, get_student
+from buckler.students import get_student
 
 PASSES = 5
 
@@ -16,7 +16,7 @@ PASSES = 5
 def run(data: Path) -> None:
     train = events(data, "url-threat", "threat-train")
     test = events(data, "url-threat", "threat-test")
-    examples = Examples.from_labels(train.texts, train.labels, 2)
+    examples = train
     texts, test_texts = plain_texts(train), plain_texts(test)
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
         file.writelines(f"__label__{y} {t}\n" for y, t in zip(train.labels, texts, strict=True))

@@ -1,6 +1,7 @@
 """The same trees in our kernel, in LightGBM and in ONNX Runtime, at one row and at 1,024."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import onnxruntime
 from onnx import helper
 
 from benchmarks.measure import in_turns, table
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.normalize.features import matrix
-from buckler.students import Examples, get_student
+from buckler.students import get_student
 from buckler.tasks import get_task
 
 TASK = Path(__file__).resolve().parents[1] / "examples" / "pe" / "task.toml"
@@ -28,7 +29,7 @@ def run(data: Path) -> None:
     texts = type(events.texts)(
         np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1] * 4, rows.view(np.uint8).ravel()
     )
-    student.fit(Examples.from_labels(texts, events.labels, 2))
+    student.fit(replace(events, texts=texts))
     parameters = student._parameters(2)
     booster = lightgbm.train(
         parameters, lightgbm.Dataset(rows, events.labels), num_boost_round=25 * EPOCHS

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.study.results import Figures, Results, Table
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.over_seeds import Mean
 from buckler.students import Student
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
-from buckler.training.cross_validation import Extra
 from buckler.training.distillation import Distillation, Floats, distil, pooled
 from buckler.training.fit import fit_student
 from buckler.training.packaging import weights_of
@@ -84,12 +84,11 @@ class _World:
         url = data / "url"
         self.labeled = read_dataset([url / "category-labelled.parquet"], TASK)
         self.test = read_dataset([url / "category-test.parquet"], TASK)
-        pool = read_dataset([url / "category-pool.parquet"], TASK, with_labels=False)
+        pool = read_dataset([url / "category-pool.parquet"], TASK, labeled=False)
         self.pool = pool.take(unlike(pool, self.test))
         llm = read_dataset([data / "teacher" / "url-category.parquet"], TASK)
         llm = llm.take(unlike(llm, self.test))
-        soft = llm.trusted(len(TASK.classes), LLM_CONFIDENCE)
-        self.annotations = Extra(llm, soft, np.ones(len(llm), np.float32))
+        self.annotations = llm.with_targets(llm.smoothed_targets(LLM_CONFIDENCE))
 
     def accuracy(self, p: Floats) -> float:
         """Return the share of the test that is right."""
@@ -112,7 +111,7 @@ def _figures(
     varied = 10 * seed if n == LABELS[-1] else 0
     for member in range(_ENCODERS.get(n, 1)):
         encoder = _encoder(
-            few, world.annotations.events, work / f"{n}-{seed}", member + varied, n, on_step
+            few, world.annotations, work / f"{n}-{seed}", member + varied, n, on_step
         )
         encoders.append(encoder.probabilities(world.test))
         on_test.append(encoders[-1])
@@ -128,7 +127,7 @@ def _figures(
 
 
 def _fitted(
-    few: Dataset, extra: Extra | None, seed: int, settings: dict[str, int] | None = None
+    few: Dataset, extra: Dataset | None, seed: int, settings: dict[str, int] | None = None
 ) -> Student:
     own = dict(settings or {})
     return fit_student(few, TASK, "ngram", own, extra=extra, folds=FOLDS, seed=seed).student
@@ -143,7 +142,9 @@ def _encoder(
 ) -> EncoderTeacher:
     folder.mkdir(parents=True, exist_ok=True)
     for name, events in (("few", few), ("llm", llm)):
-        pq.write_table(events.table.select(["text", "label", "group"]), folder / f"{name}.parquet")
+        table = events.table.select(["text", "group"])
+        table = table.append_column("label", pa.array(events.label_names, pa.string()))
+        pq.write_table(table, folder / f"{name}.parquet")
     settings = EncoderSettings(
         train=[folder / "few.parquet"],
         annotations=[folder / "llm.parquet"],
@@ -165,7 +166,7 @@ def _costs(encoder: EncoderTeacher, student: Student, world: _World) -> Figures:
     encoder_s = time.perf_counter() - started
     many = world.pool
     started = time.perf_counter()
-    texts = TASK.text_normalizer.normalize_column(many.table.column("text"), TASK.max_bytes)
+    texts = TASK.normalize(many.raw_texts)
     student.predict_logits(texts)
     student_s = time.perf_counter() - started
     ratio = (len(many) / student_s) / (len(some) / encoder_s)

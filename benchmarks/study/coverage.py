@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.study.results import Figures, Results, Table
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.evaluation.over_seeds import Mean
 from buckler.synthesis.generate import Synthesis, synthesize
 from buckler.synthesis.generator import get_generator
@@ -122,7 +122,7 @@ class _Part:
 
     def _figures(self, kind: str, seeds: int) -> Figures:
         if self._events is None:
-            self._events = read_dataset([self._path], self._task, keep=self._keep)
+            self._events = read_dataset([self._path], self._task, ColumnNames(keep=self._keep))
         real = self._events
         unseen = self._is_kind(real, self._task, kind) if kind else np.zeros(len(real), bool)
         plan = read_plan(self._task)
@@ -156,7 +156,7 @@ def _has_technique(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.boo
 
 def _has_pretext(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.bool_]:
     pattern = re.compile(PRETEXTS[kind], re.IGNORECASE)
-    texts = [task.readable(raw)[:5000] for raw in events.table.column("text").to_pylist()]
+    texts = [task.readable(raw)[:5000] for raw in events.raw_texts.to_pylist()]
     phishing = events.labels == task.class_names.index("phishing")
     matches = np.array([bool(pattern.search(text)) for text in texts], bool)
     return np.asarray(matches & phishing)

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.study.results import Figures, Results, Table
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.over_seeds import Mean
-from buckler.students import Examples, Student, get_student
+from buckler.students import Student, get_student
 from buckler.tasks import get_task
 from buckler.training.selection import SelectionMethod, choose_events
 
@@ -81,10 +81,8 @@ def _curve(everything: Dataset, test: Dataset, method: SelectionMethod, seed: in
 
 def _student(everything: Dataset, known: Rows, seed: int) -> Student:
     """Train on the known labels."""
-    few = everything.take(known)
-    targets = few.targets(len(TASK.classes))
     student = get_student("ngram", {"epochs": _EPOCHS, "seed": seed})
-    student.fit(Examples(few.texts, targets, np.ones(len(few), np.float32)))
+    student.fit(everything.take(known))
     return student
 
 

@@ -8,13 +8,12 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from benchmarks.study.results import Figures, Results, Table
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
 from buckler.evaluation.over_seeds import Mean
 from buckler.tasks import get_task
-from buckler.training.cross_validation import Extra
 from buckler.training.fit import fit_student
 from buckler.training.noise import Noise
 
@@ -65,7 +64,7 @@ class _World:
         self.test = read_dataset([folder / "test.parquet"], TASK)
         # Annotations of an LLM on real telemetry: half of them teach, half of them only measure.
         recorded = data / "teacher" / "command-line.parquet"
-        said = read_dataset([recorded], TASK, with_labels=False)
+        said = read_dataset([recorded], TASK, labeled=False)
         p = np.array(pq.read_table(recorded, columns=["p_malicious"])["p_malicious"], np.float32)
         rows = unlike(said, self.test)
         self.telemetry, self.p_malicious = said.take(rows), p[rows]
@@ -142,15 +141,14 @@ def run(
 def _figures(world: _World, spoil: str, level: float, method: str, seed: int) -> Figures:
     turn = by_class if spoil == "by class" else by_group
     labels = turn(world.train, level, np.random.default_rng(seed)).astype(np.int32)
-    noisy = Dataset(world.train.table, world.train.texts, labels)
+    noisy = world.train.with_labels(labels)
     order = np.random.default_rng(seed).permutation(len(world.telemetry))
     taught, measured = np.sort(order[::2]), np.sort(order[1::2])
-    extra: Extra | None = None
+    extra: Dataset | None = None
     if method.endswith("taught"):
         p = world.p_malicious[taught]
         targets = np.stack([1 - p, p], axis=1).astype(np.float32)
-        weights = np.full(len(taught), _ANNOTATION_WEIGHT, np.float32)
-        extra = Extra(world.telemetry.take(taught), targets, weights)
+        extra = world.telemetry.take(taught).with_targets(targets).with_weights(_ANNOTATION_WEIGHT)
     noise = Noise(method.partition(",")[0])
     student = fit_student(
         noisy, TASK, "ngram", {}, extra=extra, noise=noise, folds=FOLDS, seed=seed

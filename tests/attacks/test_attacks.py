@@ -109,16 +109,16 @@ def test_copies_keep_id_group_and_label_of_their_origin():
     events, task = made_up_events(400, np.random.default_rng(1)), get_task("url-threat")
     extra = augment(events, task, get_attacks(["all"], "url"), 0.5, 0.3, 0)
     assert extra is not None
-    assert (extra.events.labels == 1).all()
+    assert (extra.labels == 1).all()
     assert (extra.weights == np.float32(0.3)).all()
     assert len(extra) == round(0.5 * (events.labels == 1).sum())
-    assert set(extra.events.table["id"].to_pylist()) <= set(events.table["id"].to_pylist())
+    assert set(extra.ids) <= set(events.ids)
     held = events.take(np.arange(0, 400, 2))
-    kept = apart_from(extra.events, held)
-    ids = set(held.table["id"].to_pylist())
-    assert all(extra.events.table["id"][int(i)].as_py() not in ids for i in kept)
-    texts = set(events.table["text"].to_pylist())
-    assert all(t not in texts for t in extra.events.table["text"].to_pylist())
+    kept = apart_from(extra, held)
+    ids = set(held.ids)
+    assert all(extra.ids[int(i)] not in ids for i in kept)
+    texts = set(events.raw_texts.to_pylist())
+    assert all(t not in texts for t in extra.raw_texts.to_pylist())
 
 
 def test_what_is_measured_under_attack(url_scorer):
@@ -143,7 +143,7 @@ def test_what_is_measured_under_attack(url_scorer):
 def test_attack_on_the_command_line(tmp_path, url_bundle):
     data = tmp_path / "a.jsonl"
     events = made_up_events(300, np.random.default_rng(4))
-    rows = zip(events.column("text"), events.column("label"), strict=True)
+    rows = zip(events.column("text"), events.label_names, strict=True)
     data.write_text("\n".join(json.dumps({"url": t.decode(), "label": label}) for t, label in rows))
     result = buckler("attack", url_bundle, data, "-o", tmp_path / "out", "-a", "userinfo")
     assert result.returncode == 0, result.stderr
@@ -165,7 +165,7 @@ def test_a_recipe_with_an_unknown_attack_fails_before_any_work(tmp_path):
 
 def test_a_recipe_with_augmentation_reports_both_students(tmp_path):
     events = made_up_events(1500, np.random.default_rng(5))
-    rows = zip(*(events.column(c) for c in ("text", "label", "group")), strict=True)
+    rows = zip(events.column("text"), events.label_names, events.groups, strict=True)
     (tmp_path / "a.jsonl").write_text(
         "\n".join(json.dumps({"url": t.decode(), "label": a, "group": g}) for t, a, g in rows)
     )

@@ -27,12 +27,12 @@ def test_a_bundle_scores_as_the_student_that_it_was_made_from(tmp_path):
     write_fitted(tmp_path / "a.buckler", fitted, task)
     scorer = load(tmp_path / "a.buckler")
     z = fitted.student.predict_logits(events.texts)[:, 0].astype(np.float64)
-    got = scorer.score(events.table.column("text"))
+    got = scorer.score(events.raw_texts)
     assert np.allclose(got.score, 1 / (1 + np.exp(-z)), atol=1e-6)
     assert (got.label_indices == events.labels).mean() > 0.97
-    by_list = scorer.score(events.table.column("text").to_pylist())
+    by_list = scorer.score(events.raw_texts.to_pylist())
     assert np.array_equal(got.outputs, by_list.outputs)
-    threaded = scorer.score(events.table.column("text"), threads=3)
+    threaded = scorer.score(events.raw_texts, threads=3)
     assert np.array_equal(got.outputs, threaded.outputs)
 
 
@@ -52,11 +52,11 @@ def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, s
     task = Task("t", dict.fromkeys(names, "x"), tuple(names[i] for i in positive), "url-v2", 768)
     events = made_up_events(1200, np.random.default_rng(4))
     labels = np.array([events.texts[i][0] % classes for i in range(len(events))], np.int32)
-    events = type(events)(events.table, events.texts, labels)
+    events = events.with_labels(labels)
     fitted = fit_student(events, task, "ngram", {"table_bits": 10, **settings}, folds=2)
     write_fitted(tmp_path / "a.buckler", fitted, task)
     scorer = load(tmp_path / "a.buckler")
-    scores = scorer.score(events.table.column("text"))
+    scores = scorer.score(events.raw_texts)
     assert scores.probabilities.shape == (1200, classes)
     assert np.allclose(scores.probabilities.sum(axis=1), 1, atol=1e-5)
     assert (scores.label_indices == labels).mean() > 0.75

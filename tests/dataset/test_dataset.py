@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import Dataset, dataset_from_table, dataset_to_table, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.deduplication import earlier_near_duplicates, minhash, near_duplicates_of
 from buckler.dataset.grouping import group_of, registered_domain
 from buckler.dataset.splits import (
@@ -25,7 +25,7 @@ from buckler.normalize import NormalizedTexts
 from buckler.readers.quarantine import Quarantine
 from buckler.tasks import get_task
 from buckler.training.cross_validation import assign_folds
-from tests.support.made_up import made_up_events, made_up_table
+from tests.support.made_up import dataset_of, made_up_events, made_up_table
 
 URL_THREAT = get_task("url-threat")
 
@@ -55,7 +55,7 @@ def test_events_carry_labels_groups_and_times(tmp_path):
     )
     events = collect(tmp_path, table)
     assert events.labels.tolist() == [0, 1, 1]
-    assert events.column("group").tolist() == ["a.co.uk", "b.github.io", "1.2.3.4"]
+    assert events.groups.tolist() == ["a.co.uk", "b.github.io", "1.2.3.4"]
     assert events.column("ts").tolist() == [None, 1_700_000_000, 5]
     assert events.texts[1].startswith(b"b.github.io\x1f\x1f")
     assert len(set(events.column("id"))) == 3
@@ -108,7 +108,7 @@ def test_data_without_a_usable_row_is_refused(tmp_path):
     with pytest.raises(InputError, match="no usable row"):
         collect(tmp_path, urls("", ""))
     with pytest.raises(InputError, match="no column named nothing"):
-        collect(tmp_path, urls("http://a.example"), label_column="nothing")
+        collect(tmp_path, urls("http://a.example"), columns=ColumnNames(label="nothing"))
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,9 @@ def test_the_majoritys_label_is_the_one_that_is_stored(tmp_path):
         labels=["benign", "phishing", "phishing", None],
     )
     kept = deduplicate(collect(tmp_path, table), near=False).events
-    assert kept.column("label").tolist() == ["phishing", None]
-    again = dataset_from_table(dataset_to_table(kept), URL_THREAT)
+    assert kept.label_names.tolist() == ["phishing", None]
+    kept.save(tmp_path / "kept.arrow")
+    again = Dataset.load(tmp_path / "kept.arrow", URL_THREAT)
     assert again.labels.tolist() == kept.labels.tolist() == [1, -1]
 
 
@@ -167,7 +168,7 @@ def test_the_majoritys_label_is_the_one_that_is_stored(tmp_path):
 def test_one_event_a_text_with_a_label_that_most_gave_it(pairs):
     texts = NormalizedTexts.from_bytes([t.encode() for t, _ in pairs])
     labels = np.array([label for _, label in pairs], np.int32)
-    found = deduplicate(Dataset(pa.table({"n": range(len(pairs))}), texts, labels), near=False)
+    found = deduplicate(dataset_of(texts, labels, 3), near=False)
     assert sorted(found.events.texts[i] for i in range(len(found.events))) == sorted(
         {t.encode() for t, _ in pairs}
     )
@@ -210,7 +211,7 @@ def test_taking_rows_takes_their_texts(batch, data):
 def test_no_group_stands_on_both_sides_and_its_side_is_stable():
     events = made_up_events(1000, np.random.default_rng(1))
     split = split_by_group(events, 0.3, seed=1)
-    names = events.column("group")
+    names = events.groups
     assert not set(names[split.left]) & set(names[split.right])
     assert 0.2 < len(split.right) / 1000 < 0.4
     again = split_by_group(events.take(np.arange(500)), 0.3, seed=1)
@@ -224,9 +225,9 @@ def test_the_newest_are_the_test_in_a_split_by_time():
     times = events.column("ts")
     assert max(times[split.left]) < min(times[split.right])
     assert len(split.right) == 200
-    without = events.table.set_column(4, "ts", pa.nulls(1000, pa.int64()))
+    without = events.with_column("ts", pa.nulls(1000, pa.int64()))
     with pytest.raises(SettingsError, match="ts"):
-        split_by_time(type(events)(without, events.texts, events.labels), 0.2)
+        split_by_time(without, 0.2)
 
 
 def test_leaks_fail_loudly_are_dropped_or_are_let_pass(tmp_path):
@@ -262,7 +263,7 @@ def test_leaks_fail_loudly_are_dropped_or_are_let_pass(tmp_path):
 def test_folds_are_even_and_keep_groups_together():
     events = made_up_events(1000, np.random.default_rng(2))
     folds = assign_folds(events, 5, seed=0)
-    names = events.column("group")
+    names = events.groups
     assert all(len(set(folds[names == g])) == 1 for g in set(names))
     assert np.bincount(folds).max() - np.bincount(folds).min() <= 4
     with pytest.raises(InputError, match="too few for 5 folds"):

@@ -52,7 +52,7 @@ def bundles(url_bundle, tmp_path_factory) -> list[Path]:
     )
     five = Task("t", dict.fromkeys("abcde", "x"), ("b", "d"), "text-v1", 512)
     labels = np.array([events.texts[i][0] % 5 for i in range(len(events))], np.int32)
-    classes = type(events)(events.table, events.texts, labels)
+    classes = events.with_labels(labels)
     fitted = fit_student(classes, five, "ngram", {"table_bits": 8}, folds=2)
     write_fitted(folder / "five.buckler", fitted, five)
     from buckler.evaluation.calibration_curve import CalibrationCurve

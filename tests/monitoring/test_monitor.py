@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import concatenate, dataset_from_table, dataset_from_texts
+from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.labels import Annotation, Annotator, LabelStore
 from buckler.runtime import load
@@ -18,7 +18,7 @@ from buckler.tasks import get_task
 from buckler.teachers.llm.limits import Budget
 from buckler.teachers.recorded import RecordedTeacher
 from tests.support.cli import buckler
-from tests.support.made_up import made_up_events, made_up_table, made_up_url
+from tests.support.made_up import made_up_events, made_up_table, made_up_url, numbered_ids
 
 pytest.importorskip("scipy", reason="the extra 'monitor' is not installed")
 
@@ -96,9 +96,7 @@ def test_area_under_time():
 
 def stretched(events, days=1):
     """The same events, their times spread so that months have enough of them."""
-    ts = pa.array(1_700_000_000 + np.arange(len(events)) * 86_400 * days // 10)
-    index = events.table.schema.get_field_index("ts")
-    return replace(events, table=events.table.set_column(index, "ts", ts))
+    return events.with_column("ts", 1_700_000_000 + np.arange(len(events)) * 86_400 * days // 10)
 
 
 def test_it_is_quiet_where_nothing_changed(url_scorer):
@@ -123,17 +121,14 @@ def other_events(n, seed, benign_like_positive):
         else made_up_url(benign_like_positive, rng)
         for b in positive
     ]
-    table = pa.table(
-        {
-            "id": pa.array([i.to_bytes(16, "little") for i in range(n)], pa.binary(16)),
-            "text": pa.array(urls, pa.string()).cast(pa.large_binary()),
-            "label": ["phishing" if b else "benign" for b in positive],
-            "group": [f"n{i}" for i in range(n)],
-            "ts": pa.array(np.full(n, 1_760_000_000)),
-            "source": pa.nulls(n, pa.string()),
-        }
+    return Dataset.from_texts(
+        [url.encode() for url in urls],
+        TASK,
+        ids=numbered_ids(n),
+        labels=["phishing" if b else "benign" for b in positive],
+        groups=[f"n{i}" for i in range(n)],
+        times=[1_760_000_000] * n,
     )
-    return dataset_from_table(table, TASK)
 
 
 def test_it_says_what_changed(url_scorer):
@@ -163,7 +158,7 @@ def test_too_few_events_say_nothing(url_scorer):
         watch(url_scorer, few, many, TASK, np.full(500, "all", object))
     with pytest.raises(InputError, match="no window"):
         watch(url_scorer, many, few, TASK, np.full(50, "all", object))
-    undated = replace(many, table=many.table.set_column(4, "ts", pa.nulls(500, pa.int64())))
+    undated = many.with_column("ts", pa.nulls(500, pa.int64()))
     with pytest.raises(InputError, match="--by all"):
         window_names(undated, "month")
 
@@ -206,9 +201,7 @@ def test_a_slice_is_held_against_the_same_slice(url_scorer):
     reference = made_up_events(1500, np.random.default_rng(10))
     current = made_up_events(1500, np.random.default_rng(11))
     odd = other_events(300, 3, benign_like_positive=True)
-    source = odd.table.schema.get_field_index("source")
-    named = odd.table.set_column(source, "source", pa.array(["b"] * 300, pa.string()))
-    current = concatenate([current, replace(odd, table=named)])
+    current = Dataset.concat([current, odd.with_column("source", ["b"] * 300)])
     names = np.full(len(current), "all", object)
     found = watch(
         url_scorer, reference, current, TASK, names, domain=False, slices=("source",),
@@ -246,7 +239,7 @@ def doubtful(n=800):
 
 
 def recorded(events, labels):
-    ids = events.table.column("id").to_pylist()
+    ids = events.ids
     said = {
         i: Annotation(i, (1 - float(label), float(label)))
         for i, label in zip(ids, labels.tolist(), strict=True)
@@ -259,8 +252,8 @@ def test_a_teacher_is_asked_in_doubt_and_only_once(url_scorer, tmp_path):
     reference = made_up_events(1500, np.random.default_rng(10))
     names = np.full(len(events), "all", object)
     found = watch(url_scorer, reference, events, TASK, names, domain=False)
-    detections = url_scorer.detections(url_scorer.score(events.table.column("text")))
-    score = url_scorer.score(events.table.column("text")).score.astype(np.float64)
+    detections = url_scorer.detections(url_scorer.score(events.raw_texts))
+    score = url_scorer.score(events.raw_texts).score.astype(np.float64)
     doubt = [Doubt("all", events, score, detections)]
     teacher = recorded(events, labels)
     with LabelStore(tmp_path / "l.db") as store:
@@ -287,7 +280,7 @@ def test_asking_keeps_its_budget(url_scorer, tmp_path):
     from tests.support.chat_server import chat_server
 
     events, _ = doubtful(400)
-    detections = url_scorer.detections(url_scorer.score(events.table.column("text")))
+    detections = url_scorer.detections(url_scorer.score(events.raw_texts))
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "l.db") as store:
         settings = ChatSettings(model="m", base_url=f"{server.url}/v1")
         score = np.zeros(len(events))
@@ -301,7 +294,7 @@ def test_asking_keeps_its_budget(url_scorer, tmp_path):
 
 
 def lines_of(events):
-    texts = events.table.column("text").to_pylist()
+    texts = events.raw_texts.to_pylist()
     return [json.dumps({"url": t.decode()}) for t in texts]
 
 
@@ -332,14 +325,14 @@ def test_events_as_they_come_are_compared_window_by_window(url_bundle, tmp_path)
 
 def test_asking_from_the_command_line(url_bundle, tmp_path):
     events, labels = doubtful(600)
-    texts = [t.decode() for t in events.table.column("text").to_pylist()]
+    texts = [t.decode() for t in events.raw_texts.to_pylist()]
     pq.write_table(pa.table({"url": texts}), tmp_path / "now.parquet")
     pq.write_table(made_up_table(1200, np.random.default_rng(10)), tmp_path / "then.parquet")
-    known = dataset_from_texts([t.encode() for t in texts], TASK)
+    known = Dataset.from_texts([t.encode() for t in texts], TASK)
     rows = [
         {"event_id": i.hex(), "annotator": "knows", "version": "1", "kind": "llm",
          "p_benign": 1 - int(k), "p_phishing": int(k)}
-        for i, k in zip(known.table.column("id").to_pylist(), labels, strict=True)
+        for i, k in zip(known.ids, labels, strict=True)
     ]  # fmt: skip
     (tmp_path / "said.jsonl").write_text("\n".join(map(json.dumps, rows)))
     common = ["monitor", url_bundle, tmp_path / "now.parquet", "-r", tmp_path / "then.parquet"]
@@ -360,11 +353,11 @@ def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url
     from buckler.review.verdicts import Verdicts
 
     events, labels = doubtful(600)
-    texts = events.table.column("text").to_pylist()
+    texts = events.raw_texts.to_pylist()
     pq.write_table(pa.table({"url": [t.decode() for t in texts]}), tmp_path / "now.parquet")
     pq.write_table(made_up_table(1200, np.random.default_rng(10)), tmp_path / "then.parquet")
-    known = dataset_from_texts(texts, TASK)
-    truth = dict(zip(known.table.column("id").to_pylist(), labels.tolist(), strict=True))
+    known = Dataset.from_texts(texts, TASK)
+    truth = dict(zip(known.ids, labels.tolist(), strict=True))
     with LabelStore(tmp_path / "l.db") as store:
         fill_queue(store, known, url_scorer, TASK)
         queue = Queue(store, TASK)
@@ -380,8 +373,8 @@ def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url
     assert done.returncode == 0, done.stderr
     assert "analysts have judged 80 events of 1 windows" in done.stdout
     asked = json.loads((tmp_path / "m" / "monitor.json").read_text())["windows"][0]["asked"]
-    scores = url_scorer.score(known.table.column("text"))
-    ids = known.table.column("id").to_pylist()
+    scores = url_scorer.score(known.raw_texts)
+    ids = known.ids
     detections, positive = url_scorer.detections(scores), np.array([truth[i] == 1 for i in ids])
     assert (asked["precision"]["n_rows"], asked["missed"]["n_rows"]) == (40, 40)
     assert asked["precision"]["low"] <= positive[detections].mean() <= asked["precision"]["high"]

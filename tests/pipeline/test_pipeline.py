@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.dataset.splits import deduplicate
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotator, LabelStore
@@ -72,7 +72,7 @@ def test_a_teachers_annotations_on_the_pool_teach_the_student(folder):
     pool = read_dataset([folder / "truth.parquet"], TASK)
     p = np.where(np.eye(2)[pool.labels] == 1, 0.9, 0.1).astype(np.float32)
     with LabelStore(folder / "labels.db") as store:
-        ids = pool.table.column("id").to_pylist()
+        ids = pool.ids
         store.add_arrays(TASK, Annotator("teacher", "1", "llm"), ids, p)
     told = run(folder, '[labels]\nstore = "labels.db"\n')
     summary = stage(told, "teach")
@@ -126,10 +126,8 @@ def recorded(folder, columns, errs=0.1):
     rng = np.random.default_rng(7)
     rows = []
     for name in columns:
-        events = read_dataset([folder / f"{name}.parquet"], TASK, with_labels=False)
-        for event_id, text in zip(
-            events.table["id"].to_pylist(), events.table["text"].to_pylist(), strict=True
-        ):
+        events = read_dataset([folder / f"{name}.parquet"], TASK, labeled=False)
+        for event_id, text in zip(events.ids, events.raw_texts.to_pylist(), strict=True):
             positive = b".php" in text
             p = 0.9 if positive != (rng.random() < errs) else 0.1
             rows.append(
@@ -270,20 +268,20 @@ def test_a_share_of_the_target_can_stay_with_the_label_of_the_file(folder):
     few = read_dataset([folder / "few.parquet"], TASK)
     p = np.where(np.eye(2)[1 - few.labels] == 1, 0.9, 0.1).astype(np.float32)
     with LabelStore(folder / "labels.db") as store:
-        ids = few.table["id"].to_pylist()
+        ids = few.ids
         store.add_arrays(TASK, Annotator("contrary", "1", "model"), ids, p)
         trusting, _ = with_annotations(few, store, TASK, Merge.MEAN)
         doubting, _ = with_annotations(few, store, TASK, Merge.MEAN, label_share=0.75)
         rows = np.arange(len(few))
-        assert (trusting.targets(2)[rows, few.labels] < 0.2).all()
+        assert (trusting.targets[rows, few.labels] < 0.2).all()
         assert np.allclose(
-            doubting.targets(2)[rows, few.labels],
-            0.75 + 0.25 * trusting.targets(2)[rows, few.labels],
+            doubting.targets[rows, few.labels],
+            0.75 + 0.25 * trusting.targets[rows, few.labels],
             atol=1e-5,
         )
         store.add_arrays(TASK, Annotator("anna", "", "human"), ids[:1], p[:1])
         decided, _ = with_annotations(few, store, TASK, Merge.MEAN, label_share=0.75)
-        assert decided.targets(2)[0, few.labels[0]] < 0.2, "a human's verdict counts in full"
+        assert decided.targets[0, few.labels[0]] < 0.2, "a human's verdict counts in full"
 
 
 def test_labels_only_learns_what_most_rows_of_a_text_say(folder):
@@ -299,4 +297,4 @@ def test_labels_only_learns_what_most_rows_of_a_text_say(folder):
         pq.write_table(table, folder / f"{name}.parquet")
         events.append(read_dataset([folder / f"{name}.parquet"], TASK))
     train = deduplicate(events[0], near=False).events
-    assert (with_file_labels(train, events[0], TASK).labels == events[1].labels).all()
+    assert (with_file_labels(train, events[0]).labels == events[1].labels).all()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import InputError
 from buckler.readers import lines as lines_module
 from buckler.readers.quarantine import Quarantine

@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import dataset_from_texts
+from buckler.dataset import Dataset
 from buckler.dataset.splits import find_leaks
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotator, LabelStore
 from buckler.pipeline.recipe import VerdictsSection
 from buckler.pipeline.recipe_file import read_recipe
 from buckler.pipeline.run import run_recipe
-from buckler.pipeline.stored_datasets import load_dataset, save_dataset
 from buckler.review.fill import fill_queue
 from buckler.review.queue import Filter, Queue
 from buckler.review.relearn import learn_from_review
@@ -34,8 +33,8 @@ ANN = Annotator("ann", "", "human")
 
 
 def judge(store, events, labels, who=ANN, confidence=None):
-    ids = events.table.column("id").to_pylist()
-    texts = events.table.column("text").to_pylist()
+    ids = events.ids
+    texts = events.raw_texts.to_pylist()
     store.add_events(ids, texts, events.table.column("group").to_pylist())
     n = len(ids)
     p = np.eye(2, dtype=np.float32)[labels]
@@ -47,7 +46,7 @@ def judge(store, events, labels, who=ANN, confidence=None):
 def test_a_group_is_always_on_the_same_side(share, seed):
     events = made_up_events(120, np.random.default_rng(seed))
     held = held_out_rows(events, share)
-    groups = events.column("group")
+    groups = events.groups
     for group in set(groups):
         assert len(set(held[groups == group])) == 1
     more = held_out_rows(events.take(np.arange(0, 120, 3)), share)
@@ -67,28 +66,28 @@ def test_what_people_said_and_withdrew(tmp_path):
         judge(store, made_up_events(60, np.random.default_rng(9)).take(np.arange(40, 60)),
               np.ones(20, np.int64), llm)  # fmt: skip
         found = judged_events(store, TASK)
-    ids = events.table.column("id").to_pylist()
+    ids = events.ids
     label_of = dict(zip(ids, events.labels.tolist(), strict=True))
     assert len(found) == 30
     assert all(label_of[i] == k for i, k in zip(
-        found.table.column("id").to_pylist(), found.labels.tolist(), strict=True))  # fmt: skip
+        found.ids, found.labels.tolist(), strict=True))  # fmt: skip
 
 
 def test_what_is_learned_shares_nothing_with_what_measures(tmp_path):
     rng = np.random.default_rng(0)
     test, events = made_up_events(200, rng), made_up_events(300, np.random.default_rng(1))
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
-    like = dataset_from_texts(
+    like = Dataset.from_texts(
         [f"{long}?page={i}".encode() for i in range(40)], TASK, groups=[f"p{i}" for i in range(40)]
     )
-    save_dataset(test, tmp_path / "test.arrow")
+    test.save(tmp_path / "test.arrow")
     with LabelStore(tmp_path / "l.db") as store:
         judge(store, events, events.labels)
         judge(store, like, np.zeros(40, np.int64))
         section = VerdictsSection(store=str(tmp_path / "l.db"), hold_out=0.3)
         told = part_verdicts(tmp_path, store, tmp_path, TASK, section)
-    learned = load_dataset(tmp_path / "learned.arrow", TASK)
-    held = load_dataset(tmp_path / "held-out.arrow", TASK)
+    learned = Dataset.load(tmp_path / "learned.arrow", TASK)
+    held = Dataset.load(tmp_path / "held-out.arrow", TASK)
     assert told["judged"] == told["learned_from"] + told["held_out"] + told["too_like_a_test"]
     assert told["too_like_a_test"] > 0  # the pages that are all alike
     assert len(learned) > 50 and len(held) > 50
@@ -113,7 +112,7 @@ def test_verdicts_take_the_place_of_what_the_file_says(tmp_path):
     recipe = recipe_in(tmp_path, np.random.default_rng(0))
     train = pq.read_table(tmp_path / "train.parquet")
     some = train.slice(0, 200)
-    events = dataset_from_texts(
+    events = Dataset.from_texts(
         [t.encode() for t in some["url"].to_pylist()], TASK, groups=some["group"].to_pylist()
     )
     with LabelStore(tmp_path / "l.db") as store:
@@ -121,12 +120,12 @@ def test_verdicts_take_the_place_of_what_the_file_says(tmp_path):
     section = VerdictsSection(store=str(tmp_path / "l.db"), hold_out=0.5)
     run = run_recipe(recipe.model_copy(update={"verdicts": section}))
     stage = {name: summary for name, _, _, summary in run.stages}
-    judged = set(events.table.column("id").to_pylist())
-    held = load_dataset(run.verdicts / "held-out.arrow", TASK)
+    judged = set(events.ids)
+    held = Dataset.load(run.verdicts / "held-out.arrow", TASK)
     split = next((tmp_path / "out" / "stages").glob("split-1-*"))
-    kept = load_dataset(split / "train.arrow", TASK)
-    assert judged.isdisjoint(kept.table.column("id").to_pylist())
-    assert set(kept.column("group")).isdisjoint(set(held.column("group")))
+    kept = Dataset.load(split / "train.arrow", TASK)
+    assert judged.isdisjoint(kept.ids)
+    assert set(kept.groups).isdisjoint(set(held.groups))
     assert stage["train-3"]["extra_examples"] == stage["verdicts-1"]["learned_from"]
     again = run_recipe(recipe.model_copy(update={"verdicts": section}))
     assert all(reused for name, _, reused, _ in again.stages if name.endswith(("-1", "-2", "-3")))
@@ -141,7 +140,7 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     with pytest.raises(InputError, match="nobody has judged anything"):
         learn_from_review(recipe, where, registry, run_recipe)
     events = made_up_events(300, np.random.default_rng(4))
-    truth = dict(zip(events.table.column("id").to_pylist(), events.labels.tolist(), strict=True))
+    truth = dict(zip(events.ids, events.labels.tolist(), strict=True))
     with LabelStore(where) as store:
         fill_queue(store, events, scorer, TASK, sample_share=0.3)
         queue = Queue(store, TASK)
@@ -171,7 +170,7 @@ def test_a_guard_refuses_and_never_promotes(tmp_path):
         made_up_events(800, np.random.default_rng(1)),
         made_up_events(800, np.random.default_rng(2)),
     )
-    turned = type(poor)(poor.table, poor.texts, 1 - poor.labels)
+    turned = poor.with_labels(1 - poor.labels)
     for name, events in (("good", good), ("poor", turned)):
         fitted = fit_student(events, TASK, "ngram", {"table_bits": 10}, folds=2)
         write_fitted(tmp_path / f"{name}.buckler", fitted, TASK)

@@ -6,13 +6,12 @@ import unicodedata
 from collections import Counter
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from buckler.dataset.dataset import concatenate, dataset_from_texts
+from buckler.dataset import Dataset
 from buckler.errors import InputError, OutputError, SettingsError
 from buckler.evaluation.agreement import cohens_kappa
 from buckler.labels import Annotator, LabelStore
@@ -109,8 +108,8 @@ def _logit(p):
 def test_near_duplicates_stand_behind_one_and_those_drawn_by_lot_for_themselves(url_scorer):
     base = made_up_events(100, np.random.default_rng(1))
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
-    like = dataset_from_texts([f"{long}?page={i}".encode() for i in range(40)], TASK)
-    events = concatenate([base, like])
+    like = Dataset.from_texts([f"{long}?page={i}".encode() for i in range(40)], TASK)
+    events = Dataset.concat([base, like])
     valued = value_events(events, url_scorer, sample_share=0)
     assert len(set(valued.standing_for[100:])) < 10
     assert valued.serves.sum() == len(events)
@@ -125,13 +124,12 @@ def test_near_duplicates_stand_behind_one_and_those_drawn_by_lot_for_themselves(
 
 def test_filling_again_adds_only_what_is_new(store, url_scorer):
     events, first = filled(store, url_scorer)
-    assert first.added + first.folded == len(set(events.table.column("id").to_pylist()))
+    assert first.added + first.folded == len(set(events.ids))
     again = fill_queue(store, events, url_scorer, TASK)
     assert (again.added, again.known) == (0, first.added + first.folded)
     more = made_up_events(50, np.random.default_rng(77))
-    ids = pa.array([b"new" + i.to_bytes(13, "big") for i in range(50)], pa.binary(16))
-    table = more.table.set_column(0, "id", ids)
-    third = fill_queue(store, type(more)(table, more.texts, more.labels), url_scorer, TASK)
+    more = more.with_column("id", [b"new" + i.to_bytes(13, "big") for i in range(50)])
+    third = fill_queue(store, more, url_scorer, TASK)
     assert third.added + third.folded == 50
     queue, _ = desk(store)
     assert sum(queue.counts().values()) == first.added + first.folded + 50
@@ -141,7 +139,7 @@ def test_what_nearly_repeats_a_waiting_event_stands_behind_it(store, url_scorer)
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
 
     def pages(*numbers):
-        return dataset_from_texts([f"{long}?page={i}".encode() for i in numbers], TASK)
+        return Dataset.from_texts([f"{long}?page={i}".encode() for i in numbers], TASK)
 
     first = fill_queue(store, pages(1), url_scorer, TASK, sample_share=0)
     assert (first.added, first.folded) == (1, 0)
@@ -159,7 +157,7 @@ def test_what_is_judged_while_the_queue_is_filled_serves_nothing_more(
     store, url_scorer, monkeypatch
 ):
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
-    events = dataset_from_texts([f"{long}?page={i}".encode() for i in range(30)], TASK)
+    events = Dataset.from_texts([f"{long}?page={i}".encode() for i in range(30)], TASK)
     monkeypatch.setattr("buckler.review.fill._ROWS", 10)
     queue, verdicts = desk(store)
     given_at = []
@@ -190,7 +188,7 @@ def test_a_limit_keeps_the_best_and_all_that_was_drawn(store, url_scorer):
     best = {i.event_id for i in queue.page(Filter(lane=Lane.VALUE)).items}
     rows = np.flatnonzero((valued.lane == 0) & (valued.standing_for == np.arange(400)))
     order = rows[np.argsort(-valued.value[rows], kind="stable")[:20]]
-    ids = events.table.column("id").to_pylist()
+    ids = events.ids
     assert best == {ids[row] for row in order}
 
 
@@ -320,7 +318,7 @@ def test_after_an_hour_or_a_colleagues_verdict_nothing_is_undone(store, url_scor
 
 def test_one_verdict_serves_near_duplicates_and_undoing_frees_them(store, url_scorer):
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
-    events = dataset_from_texts([f"{long}?page={i}".encode() for i in range(30)], TASK)
+    events = Dataset.from_texts([f"{long}?page={i}".encode() for i in range(30)], TASK)
     fill_queue(store, events, url_scorer, TASK, sample_share=0)
     queue, verdicts = desk(store)
     counts = queue.counts()
@@ -339,11 +337,7 @@ def test_one_verdict_serves_near_duplicates_and_undoing_frees_them(store, url_sc
 
 def test_a_family_is_ruled_out_once_and_can_come_back(store, url_scorer):
     events = made_up_events(300, np.random.default_rng(5))
-    groups = pa.array(["one.example" if i % 3 else f"g{i}" for i in range(300)], pa.string())
-    index = events.table.schema.get_field_index("group")
-    events = type(events)(
-        events.table.set_column(index, "group", groups), events.texts, events.labels
-    )
+    events = events.with_groups(["one.example" if i % 3 else f"g{i}" for i in range(300)])
     fill_queue(store, events, url_scorer, TASK, sample_share=0.01)
     queue, verdicts = desk(store)
     item = next(i for i in queue.page(Filter(lane=Lane.VALUE)).items if i.group == "one.example")
@@ -356,7 +350,7 @@ def test_a_family_is_ruled_out_once_and_can_come_back(store, url_scorer):
     assert all(queue.item(i).state == State.OPEN for i in lots)
     (family,) = verdicts.families()
     assert (family.group, family.by, family.served) == ("one.example", "ann", done.served)
-    later = dataset_from_texts([b"https://one.example/new/page"], TASK, groups=["one.example"])
+    later = Dataset.from_texts([b"https://one.example/new/page"], TASK, groups=["one.example"])
     assert fill_queue(store, later, url_scorer, TASK).ruled_out == 1
     assert verdicts.revoke(family.id, "lea") == "one.example"
     assert verdicts.revoke(family.id, "lea") is None
@@ -405,7 +399,7 @@ def test_an_analyst_gives_no_second_annotation_on_their_own(store, url_scorer):
 
 def test_search_finds_words_and_beginnings(store, url_scorer):
     texts = ["https://alpha.example/login/beta", "https://gamma.example/logout", "x:'\"); DROP--"]
-    fill_queue(store, dataset_from_texts([t.encode() for t in texts], TASK), url_scorer, TASK)
+    fill_queue(store, Dataset.from_texts([t.encode() for t in texts], TASK), url_scorer, TASK)
     queue, _ = desk(store)
 
     def found(query):
@@ -461,7 +455,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(store, url_scorer):
 
 def test_the_dashboard_adds_up(store, url_scorer):
     events, _ = filled(store, url_scorer, n=600, sample_share=0.2)
-    truth = dict(zip(events.table.column("id").to_pylist(), events.labels.tolist(), strict=True))
+    truth = dict(zip(events.ids, events.labels.tolist(), strict=True))
     ids = list(truth)
     teacher = Annotator("t", "1", "llm")
     wrong = np.array([truth[i] for i in ids])
@@ -475,7 +469,7 @@ def test_the_dashboard_adds_up(store, url_scorer):
     board = gather(queue)
     assert board.verdicts == board.served == 100
     assert board.median_s == 4
-    scores = url_scorer.score(events.table.column("text"))
+    scores = url_scorer.score(events.raw_texts)
     detections, positive = url_scorer.detections(scores), events.labels == 1
     assert board.honest.precision.low <= positive[detections].mean() <= board.honest.precision.high
     assert board.honest.missed.low <= positive[~detections].mean() <= board.honest.missed.high

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
-from buckler.dataset.dataset import dataset_from_texts
+from buckler.dataset import Dataset
 from buckler.labels import Annotator, LabelStore
 from buckler.labels.ledger import add_flags
 from buckler.runtime import load
@@ -241,8 +241,8 @@ def hostile_site(tmp_path_factory, url_bundle):
     where = str(folder / "labels.db")
     texts = [t.encode("utf-8", "replace") for t in HOSTILE]
     groups = [t.encode("utf-8", "replace").decode() for t in HOSTILE]
-    events = dataset_from_texts(texts, TASK, groups=groups, sources=groups)
-    ids = events.table.column("id").to_pylist()
+    events = Dataset.from_texts(texts, TASK, groups=groups, sources=groups)
+    ids = events.ids
     with LabelStore(where) as store:
         fill_queue(store, events, load(url_bundle), TASK, sample_share=0)
         for k in range(0, len(HOSTILE), 10):

@@ -54,17 +54,17 @@ def test_budgets_are_kept_on_new_events(cascade, validation):
     assert made.shares[2] <= 0.1 + 1e-9
     assert made.shares[3] <= 0.02 + 1e-9
     scorer = load(path)
-    scores = scorer.score(validation.table.column("text"))
+    scores = scorer.score(validation.raw_texts)
     stage = scorer.stages(scores)
     assert (stage >= 1).mean() == pytest.approx(made.shares[1], abs=0.005)
     assert (stage >= 2).mean() == pytest.approx(made.shares[2], abs=0.005)
-    new = made_up_events(2000, np.random.default_rng(7)).table.column("text")
+    new = made_up_events(2000, np.random.default_rng(7)).raw_texts
     assert (scorer.stages(scorer.score(new)) >= 1).mean() < 0.4
 
 
 def test_it_is_better_than_its_first_stage(cascade, stages):
     test = made_up_events(2000, np.random.default_rng(5))
-    column, truth = test.table.column("text"), test.labels
+    column, truth = test.raw_texts, test.labels
     right = [
         float((load(path).score(column).label_indices == truth).mean())
         for path in (stages[0], cascade[0])
@@ -74,7 +74,7 @@ def test_it_is_better_than_its_first_stage(cascade, stages):
 
 def test_every_way_in_gives_the_same_bits(cascade, validation):
     scorer = load(cascade[0])
-    column = validation.table.column("text")
+    column = validation.raw_texts
     by_column = scorer.score(column).outputs
     assert np.array_equal(by_column, scorer.score(column.to_pylist()).outputs)
     assert np.array_equal(by_column, scorer.score(column, threads=3).outputs)
@@ -89,7 +89,7 @@ def test_a_prevalence_moves_the_budget_to_that_mix(stages, validation, tmp_path)
     path = tmp_path / "c.buckler"
     rare = build_cascade(stages[::2], validation, TASK, path, budgets=[0.2], prevalence=0.001)
     assert rare.shares[1] <= 0.2 + 1e-9
-    scores = load(path).score(validation.table.column("text"))
+    scores = load(path).score(validation.raw_texts)
     reached = load(path).stages(scores) == 1
     positive = validation.labels == 1
     mix = 0.001 * reached[positive].mean() + 0.999 * reached[~positive].mean()
@@ -100,7 +100,7 @@ def test_classes_more_than_two_pass_on_what_is_unsure(tmp_path):
     events = made_up_events(1500, np.random.default_rng(4))
     task = Task("t", dict.fromkeys("abcde", "x"), ("a",), "url-v2", 768)
     labels = np.array([events.texts[i][0] % 5 for i in range(len(events))], np.int32)
-    events = type(events)(events.table, events.texts, labels)
+    events = events.with_labels(labels)
     few = events.take(np.arange(100))
     paths = [
         bundle(tmp_path / "a.buckler", few, task, table_bits=5, epochs=1),
@@ -109,7 +109,7 @@ def test_classes_more_than_two_pass_on_what_is_unsure(tmp_path):
     made = build_cascade(paths, events, task, tmp_path / "c.buckler", budgets=[0.4])
     assert 0.2 < made.shares[1] <= 0.4 + 1e-9
     right = [
-        (load(p).score(events.table.column("text")).label_indices == labels).mean()
+        (load(p).score(events.raw_texts).label_indices == labels).mean()
         for p in (paths[0], tmp_path / "c.buckler")
     ]
     assert right[1] > right[0] + 0.1

@@ -11,11 +11,11 @@ from buckler.errors import BundleError, SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.padding import padded_batches
 from buckler.runtime import load
-from buckler.students import Examples, get_student
+from buckler.students import get_student
 from buckler.tasks import get_task
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
-from tests.support.made_up import made_up_events
+from tests.support.made_up import dataset_of, made_up_events
 
 pytest.importorskip("torch", reason="the extra `torch` is not installed")
 onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
@@ -32,13 +32,12 @@ WORDS = ["news", "shop", "garden", "music", "travel"]
 def examples(n=1500, seed=0, classes=2):
     rng = np.random.default_rng(seed)
     if classes == 2:
-        events = made_up_events(n, rng)
-        return Examples.from_labels(events.texts, events.labels, 2)
+        return made_up_events(n, rng)
     labels = rng.integers(classes, size=n).astype(np.int32)
     texts = [
         b"x%d %s %d" % (rng.integers(999), WORDS[k].encode(), rng.integers(99)) for k in labels
     ]
-    return Examples.from_labels(NormalizedTexts.from_bytes(texts), labels, classes)
+    return dataset_of(NormalizedTexts.from_bytes(texts), labels, classes)
 
 
 def accuracy(student, data):
@@ -72,7 +71,7 @@ def test_soft_targets_are_learned_as_probabilities():
     soft = np.tile(np.array([[0.8, 0.2]], np.float32), (300, 1))
     own = {**SMALL["bytecnn"], "epochs": 60, "patience": 60, "precision": "float32"}
     student = get_student("bytecnn", own)
-    student.fit(Examples(texts, soft, np.ones(300, np.float32)))
+    student.fit(dataset_of(texts, np.zeros(300, np.int32)).with_targets(soft))
     z = float(student.predict_logits(texts)[0, 0])
     assert 1 / (1 + np.exp(-z)) == pytest.approx(0.2, abs=0.03)
 
@@ -156,7 +155,7 @@ def cnn_bundle(tmp_path_factory):
 
 def test_a_bundle_scores_alike_from_lists_columns_and_threads(cnn_bundle):
     scorer = load(cnn_bundle)
-    column = made_up_events(700, np.random.default_rng(3)).table.column("text")
+    column = made_up_events(700, np.random.default_rng(3)).raw_texts
     by_column = scorer.score(column).outputs
     by_list = scorer.score(column.to_pylist()).outputs
     threaded = scorer.score(column, threads=3).outputs

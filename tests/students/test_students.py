@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
-from buckler.students import Examples, get_student
-from tests.support.made_up import made_up_events
+from buckler.students import get_student
+from tests.support.made_up import dataset_of, made_up_events
 
 
 def examples(n=2000, seed=0, classes=2):
@@ -12,7 +14,7 @@ def examples(n=2000, seed=0, classes=2):
     labels = events.labels
     if classes > 2:  # the first letter of the normalized host, folded into classes
         labels = np.array([events.texts[i][0] % classes for i in range(n)], np.int32)
-    return Examples.from_labels(events.texts, labels, classes), labels
+    return dataset_of(events.texts, labels, classes), labels
 
 
 def accuracy(student, data, labels):
@@ -57,7 +59,7 @@ def test_soft_targets_are_learned_as_probabilities():
     texts = NormalizedTexts.from_bytes([b"same text"] * 400)
     soft = np.tile(np.array([[0.8, 0.2]], np.float32), (400, 1))
     student = get_student("ngram", {"table_bits": 8, "epochs": 60, "learning_rate": 0.05})
-    student.fit(Examples(texts, soft, np.ones(400, np.float32)))
+    student.fit(dataset_of(texts, np.zeros(400, np.int32)).with_targets(soft))
     p = 1 / (1 + np.exp(-student.predict_logits(texts.take(np.array([0])))[0, 0]))
     assert abs(p - 0.2) < 0.05
 
@@ -65,18 +67,18 @@ def test_soft_targets_are_learned_as_probabilities():
 def test_weights_decide_between_contradictions():
     texts = NormalizedTexts.from_bytes([b"same text"] * 200)
     labels = np.array([0, 1] * 100, np.int32)
-    data = Examples.from_labels(texts, labels, 2)
+    data = dataset_of(texts, labels)
     for favored in (0, 1):
         weights = np.where(labels == favored, 1.0, 0.05).astype(np.float32)
         student = get_student("ngram", {"table_bits": 8, "epochs": 10})
-        student.fit(Examples(texts, data.targets, weights))
+        student.fit(data.with_weights(weights))
         assert (student.predict_logits(texts)[0, 0] > 0) == bool(favored)
 
 
 def test_it_stops_when_validation_no_longer_improves():
     training, labels = examples(400)
     rng = np.random.default_rng(0)
-    noise = Examples.from_labels(training.texts, rng.permutation(labels), 2)
+    noise = training.with_labels(rng.permutation(labels))
     seen = []
     student = get_student("ngram", {"table_bits": 12, "epochs": 50, "patience": 2})
     student.fit(noise, training, lambda epoch, loss, held_out: seen.append(held_out))
@@ -120,6 +122,8 @@ def test_settings_out_of_range_are_named(settings):
 def test_unknown_families_and_ragged_examples_are_refused():
     with pytest.raises(SettingsError, match="known are bytecnn, minibert, ngram, trees"):
         get_student("oracle", {})
-    texts = NormalizedTexts.from_bytes([b"a", b"b"])
+    two = dataset_of(NormalizedTexts.from_bytes([b"a", b"b"]), np.zeros(2, np.int32))
+    with pytest.raises(SettingsError, match="2 rows"):
+        two.with_targets(np.zeros((1, 2), np.float32))
     with pytest.raises(SettingsError, match="same number of rows"):
-        Examples(texts, np.zeros((1, 2), np.float32), np.zeros(2, np.float32))
+        replace(two, row_weights=np.zeros(1, np.float32))

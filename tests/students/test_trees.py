@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,12 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hn
 
 from buckler import _kernel
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.normalize.features import MARK, FeatureSchema, category_number, matrix
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
-from buckler.students import Examples, get_student
+from buckler.students import get_student
 from buckler.tasks import get_task
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -23,7 +25,7 @@ OWN = {"features": NAMES, "n_categories": 1, "epochs": 4, "threads": 1}
 
 def examples(n=2000, seed=0):
     events, _ = made_up_rows(n, np.random.default_rng(seed))
-    return Examples.from_labels(events.texts, events.labels, 2)
+    return events
 
 
 def rows_of(data):
@@ -112,7 +114,7 @@ def test_a_monotone_feature_only_raises():
 def test_soft_targets_are_learned_as_probabilities():
     data = examples(600)
     soft = np.tile(np.array([[0.7, 0.3]], np.float32), (600, 1))
-    student = get_student("trees", OWN).fit(Examples(data.texts, soft, data.weights))
+    student = get_student("trees", OWN).fit(data.with_targets(soft))
     p = 1 / (1 + np.exp(-student.predict_logits(data.texts)))
     assert np.allclose(p, 0.3, atol=0.08)
     assert p.mean() == pytest.approx(0.3, abs=0.005)
@@ -123,7 +125,7 @@ def test_a_bundle_makes_the_round_trip_and_says_why(tmp_path):
     fitted = fit_student(events, task, "trees", {"epochs": 8}, folds=3)
     write_fitted(tmp_path / "t.buckler", fitted, task)
     scorer = load(tmp_path / "t.buckler")
-    got = scorer.score(events.table.column("text"))
+    got = scorer.score(events.raw_texts)
     assert (got.label_indices == events.labels).mean() > 0.9
     as_json = '{"size": 2.0, "entropy": 1.5, "packer": "none"}'
     verdict = scorer.score_one(as_json)
@@ -234,14 +236,12 @@ def test_pe_headers_of_the_public_set(real_data, tmp_path):
     fitted = fit_student(train, task, "trees", {"epochs": 16}, folds=2)
     write_fitted(tmp_path / "pe.buckler", fitted, task)
     scorer = load(tmp_path / "pe.buckler")
-    score = scorer.score(test.table.column("text")).score
+    score = scorer.score(test.raw_texts).score
     assert roc_auc_score(test.labels == 1, score) > 0.995
-    assert scorer.explain(test.table.column("text")[0].as_py())
+    assert scorer.explain(test.raw_texts[0].as_py())
 
 
 def test_a_bundle_of_trees_with_the_wrong_features_is_refused(tmp_path):
-    from dataclasses import replace
-
     from buckler.bundle.reader import read_bundle
     from buckler.runtime.families import build_model
 
@@ -276,11 +276,11 @@ def test_more_classes_than_two_are_learned_and_explained(tmp_path):
         numbers=two.numbers,
         categories=two.categories,
     )
-    three = type(events)(events.table, events.texts, labels)
+    three = replace(events, task=task, labels=labels)
     fitted = fit_student(three, task, "trees", {"epochs": 3}, folds=2)
     write_fitted(tmp_path / "t.buckler", fitted, task)
     scorer = load(tmp_path / "t.buckler")
-    column = events.table.column("text")
+    column = events.raw_texts
     scores = scorer.score(column)
     assert (scores.label_indices == labels).mean() > 0.97
     assert np.allclose(scores.probabilities.sum(axis=1), 1, atol=1e-5)

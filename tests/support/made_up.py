@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.dataset.dataset import Dataset, dataset_from_table
+from buckler.dataset import Dataset
+from buckler.normalize import NormalizedTexts
 from buckler.normalize.features import MARK, category_number
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task, get_task
@@ -41,18 +43,29 @@ def made_up_table(n: int, rng: np.random.Generator) -> pa.Table:
 
 
 def made_up_events(n: int, rng: np.random.Generator, task: Task | None = None) -> Dataset:
-    table = made_up_table(n, rng)
-    stored = pa.table(
-        {
-            "id": pa.array([i.to_bytes(16, "little") for i in range(n)], pa.binary(16)),
-            "text": table["url"].cast(pa.large_binary()),
-            "label": table["label"],
-            "group": table["group"],
-            "ts": table["ts"],
-            "source": table["source"],
-        }
+    columns = made_up_table(n, rng).to_pydict()
+    return Dataset.from_texts(
+        [url.encode() for url in columns["url"]],
+        task or get_task("url-threat"),
+        ids=numbered_ids(n),
+        labels=columns["label"],
+        groups=columns["group"],
+        sources=columns["source"],
+        times=columns["ts"],
     )
-    return dataset_from_table(stored, task or get_task("url-threat"))
+
+
+def numbered_ids(n: int) -> list[bytes]:
+    return [i.to_bytes(16, "little") for i in range(n)]
+
+
+def dataset_of(
+    texts: NormalizedTexts, labels: npt.NDArray[np.int32], n_classes: int = 2
+) -> Dataset:
+    """Events whose texts are normalized already, of a task of so many classes."""
+    classes = {f"class {number}": "" for number in range(n_classes)}
+    task = Task("made-up", classes, normalizer="none", max_bytes=1 << 20)
+    return Dataset.from_texts(list(texts), task).with_labels(labels)
 
 
 def made_up_bundle(path: Path, seed: int, bits: int = 10) -> Scorer:
@@ -82,14 +95,7 @@ def made_up_rows(n: int, rng: np.random.Generator) -> tuple[Dataset, Task]:
         MARK + np.array([*row, category_number(name)], "<f4").tobytes()
         for row, name in zip(values, packer, strict=True)
     ]
-    table = pa.table(
-        {
-            "id": pa.array([i.to_bytes(16, "little") for i in range(n)], pa.binary(16)),
-            "text": pa.array(texts, pa.large_binary()),
-            "label": pa.array(np.where(positive, "positive", "good"), pa.string()),
-            "group": pa.array([f"g{i}" for i in range(n)], pa.string()),
-            "ts": pa.nulls(n, pa.int64()),
-            "source": pa.nulls(n, pa.string()),
-        }
+    events = Dataset.from_texts(
+        texts, task, ids=numbered_ids(n), groups=[f"g{i}" for i in range(n)]
     )
-    return dataset_from_table(table, task), task
+    return events.with_labels(positive.astype(np.int32)), task

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.attacks import Attacker
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.normalize.email_v2 import email_fields

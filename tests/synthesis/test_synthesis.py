@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.attacks import attacks_on
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError, SettingsError
 from buckler.normalize.features import category_number, matrix
-from buckler.students import Examples, get_student
+from buckler.students import get_student
 from buckler.synthesis.filters import GateSettings, pass_gates
 from buckler.synthesis.forms import ill_formed
 from buckler.synthesis.generate import Synthesis, orders, synthesize
@@ -39,7 +39,7 @@ from buckler.synthesis.synthetic_examples import (
 from buckler.synthesis.transforms import transformed
 from buckler.synthesis.two_sample import two_sample_test
 from buckler.tasks import get_task
-from buckler.training.cross_validation import Extra, cross_fit
+from buckler.training.cross_validation import cross_fit
 from buckler.training.synthesis_trial import _split, prove
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events, made_up_rows
@@ -254,7 +254,7 @@ def test_the_form_gate_takes_any_text(text, name):
 
 def test_each_gate_stops_what_it_should_and_counts_it():
     real = events()
-    raw = [t.decode() for t in real.table["text"].to_pylist()]
+    raw = [t.decode() for t in real.raw_texts.to_pylist()]
     positive = np.flatnonzero(real.labels == 1)
     plan = read_plan(URL)
     cells = plan.cells[:3]
@@ -271,7 +271,7 @@ def test_each_gate_stops_what_it_should_and_counts_it():
 
     def judge(some):
         p = np.tile([0.1, 0.9], (len(some), 1))
-        texts = some.table["text"].to_pylist()
+        texts = some.raw_texts.to_pylist()
         p[[i for i, t in enumerate(texts) if b"contradicted" in t]] = [0.9, 0.1]
         p[[i for i, t in enumerate(texts) if b"bcdefgh" in t]] = np.nan
         return p
@@ -400,19 +400,14 @@ def small(task):
             label = "malicious" if positive else "benign"
         texts.append(text.encode())
         labels.append(label)
-    from buckler.dataset.dataset import dataset_from_table
-
-    table = pa.table(
-        {
-            "id": pa.array([k.to_bytes(16, "little") for k in range(400)], pa.binary(16)),
-            "text": pa.array(texts, pa.large_binary()),
-            "label": labels,
-            "group": [f"g{k % 90}" for k in range(400)],
-            "ts": pa.nulls(400, pa.int64()),
-            "source": ["a"] * 400,
-        }
+    return Dataset.from_texts(
+        texts,
+        task,
+        ids=[k.to_bytes(16, "little") for k in range(400)],
+        labels=labels,
+        groups=[f"g{k % 90}" for k in range(400)],
+        sources=["a"] * 400,
     )
-    return dataset_from_table(table, task)
 
 
 def test_mutations_stem_from_their_seeds_and_are_held_out_with_them():
@@ -425,7 +420,7 @@ def test_mutations_stem_from_their_seeds_and_are_held_out_with_them():
     assert all(s.made_from for s in made)
     own = as_events(made, URL)
     first = made[0].made_from[0]
-    held = real.take(np.flatnonzero(real.column("group") == first))
+    held = real.take(np.flatnonzero(real.groups == first))
     kept = apart_from(own, held)
     assert 0 not in kept
     assert set(kept) == {k for k, s in enumerate(made) if first not in s.made_from}
@@ -455,7 +450,7 @@ def test_transforms_of_a_message_leave_its_headers():
 
 def test_synthetic_examples_earn_their_place_where_a_kind_is_unseen_and_not_otherwise():
     real = events(2000)
-    kind = np.array([b"wallet" in t for t in real.table["text"].to_pylist()])
+    kind = np.array([b"wallet" in t for t in real.raw_texts.to_pylist()])
     unseen = kind & (real.labels == 1)
     rng = np.random.default_rng(5)
     like = [
@@ -480,12 +475,11 @@ def test_synthetic_examples_never_decide_when_a_student_stops():
     """A student that watched synthetic examples would stop where it knows them by heart."""
     real = events(300)
     made = [synthetic_example(f"http://s{k}.example/{k}", "benign") for k in range(200)]
-    own = as_events(made, URL)
-    extra = Extra(own, own.targets(2), np.full(200, 1.0, np.float32))
+    extra = as_events(made, URL)
     sizes = []
 
     class Watching(type(get_student("ngram", {}))):
-        def fit(self, training: Examples, validation=None, on_epoch=None):
+        def fit(self, training: Dataset, validation=None, on_epoch=None):
             sizes.append((len(training), len(validation)))
             return super().fit(training, validation, on_epoch)
 
@@ -620,9 +614,7 @@ def test_a_numbered_category_is_its_number(number):
 
 def test_a_proof_with_few_groups_holds_out_whole_ones():
     many = events(300)
-    names = pa.array([f"company {i % 4}" for i in range(300)])
-    table = many.table.set_column(many.table.schema.get_field_index("group"), "group", names)
-    few = Dataset(table, many.texts, many.labels)
+    few = many.with_groups([f"company {i % 4}" for i in range(300)])
     held = set()
     for seed in range(8):
         split = _split(few, seed)

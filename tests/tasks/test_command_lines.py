@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import InputError
 from buckler.normalize import get_normalizer
 from buckler.readers.quarantine import Quarantine
@@ -236,7 +236,7 @@ def read(path: Path):
 
 
 def texts(events) -> list[list[str]]:
-    return [t.decode().split("\x1f") for t in events.table.column("text").to_pylist()]
+    return [t.decode().split("\x1f") for t in events.raw_texts.to_pylist()]
 
 
 def test_event_logs_of_windows(tmp_path):
@@ -259,7 +259,7 @@ def test_event_logs_of_windows(tmp_path):
             "anna",
         ],
     ]
-    assert events.column("group").tolist() == ["HOST-1"] * 2
+    assert events.groups.tolist() == ["HOST-1"] * 2
     assert events.column("ts").tolist() == [1626968661] * 2
     assert quarantine.count == 0
     assert quarantine.passed_over == {"other events": 1}
@@ -342,7 +342,7 @@ def test_json_of_sysmon_ecs_winlogbeat_and_ocsf_mixed(tmp_path):
         ["g h", "p4", "i4", "u4"],
         ["i j", "", "i5"],
     ]
-    assert events.column("group").tolist()[1] == "h2"
+    assert events.groups.tolist()[1] == "h2"
     assert events.column("ts").tolist()[1] == 1609556645
     assert events.column("ts").tolist()[3] == 1700000000
     assert quarantine.count == 1
@@ -369,7 +369,7 @@ def test_the_log_of_the_audit_daemon(tmp_path):
         ["sh abcd", "", "/bin/sh", "33"],
     ]
     assert events.column("ts").tolist() == [1364481363, 1364481364]
-    assert events.column("group").tolist() == [None, "web1"]
+    assert events.groups.tolist() == [None, "web1"]
     assert dict(quarantine.reasons) == {"not a record of auditd": 1}
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.dataset.languages import language_of
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Ranking, auroc
@@ -13,9 +13,10 @@ from buckler.normalize.email import email_fields
 from buckler.normalize.html_text import links, visible_text
 from buckler.normalize.html_walk import walk_html
 from buckler.readers.quarantine import Quarantine
-from buckler.students import Examples, get_student
+from buckler.students import get_student
 from buckler.tasks import get_task
 from tests.support.made_msg import made_msg
+from tests.support.made_up import dataset_of
 
 MULTIPART = b"""\
 From: A <a@example.com>
@@ -265,8 +266,8 @@ def test_outlook_messages(tmp_path):
     )
     quarantine = Quarantine()
     events = read_dataset([tmp_path], get_task("email"), quarantine=quarantine)
-    assert events.column("label").tolist() == ["phishing"]
-    assert events.column("group").tolist() == ["b.example"]
+    assert events.label_names.tolist() == ["phishing"]
+    assert events.groups.tolist() == ["b.example"]
     form = dict(zip(NAMES, events.texts[0].decode().split("\x1f"), strict=True))
     assert form["subject"] == "hello"
     assert form["text"] == "plain page"
@@ -329,13 +330,12 @@ def test_marks_do_not_tell_one_corpus_of_a_class_from_another(real_data):
         truth = np.array([known[r["source"]] for r in own])
         marks = [V2.normalize(r["raw"], 8192).split(b"\x1f")[1] for r in own]
         texts = NormalizedTexts.from_bytes(marks)
-        targets = np.stack([1 - truth, truth], axis=1).astype(np.float32)
+        data = dataset_of(texts, truth.astype(np.int32))
         fold = np.random.default_rng(0).integers(0, 5, len(own))
         logits = np.zeros(len(own))
         for k in range(5):
             train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
             student = get_student("ngram", {"epochs": 4})
-            weights = np.ones(len(train), np.float32)
-            student.fit(Examples(texts.take(train), targets[train], weights), None, None)
+            student.fit(data.take(train), None, None)
             logits[test] = student.predict_logits(texts.take(test))[:, 0]
         assert auroc(Ranking(logits, truth == 1).roc()) < 0.65

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buckler.attacks import Attacker, attacks_on
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import InputError
 from buckler.normalize import get_normalizer
 from buckler.normalize.html_guard import MAX_ATTRIBUTES, MAX_OPEN, bounded
@@ -131,7 +131,7 @@ def test_folders_of_pages_are_labeled_by_their_name(tmp_path):
     (tmp_path / "benign" / "b.htm").write_text("")
     quarantine = Quarantine()
     events = read_dataset([tmp_path], TASK, quarantine=quarantine)
-    assert events.column("label").tolist() == ["benign", "phishing"]
+    assert events.label_names.tolist() == ["benign", "phishing"]
     assert dict(quarantine.reasons) == {"empty page": 1}
 
 
@@ -168,7 +168,7 @@ def test_web_archives(tmp_path, gzip):
         b"a.example/x",
         b"b.example.co.uk/",
     ]
-    assert events.column("group").tolist() == ["a.example", "example.co.uk"]
+    assert events.groups.tolist() == ["a.example", "example.co.uk"]
     assert all(seconds > 1_600_000_000 for seconds in events.column("ts"))
     assert quarantine.passed_over == {"other records": 2}
     assert dict(quarantine.reasons) == {"empty page": 1}
@@ -251,7 +251,7 @@ def test_tables_of_mails_keep_their_columns(tmp_path):
     table = pa.table({"raw": raw, "label": ["phishing", "ham", "spam"], "group": ["a", "b", "c"]})
     pq.write_table(table, tmp_path / "mails.parquet")
     events = read_dataset([tmp_path / "mails.parquet"], TASK, format_name="mail-html")
-    assert events.table["label"].to_pylist() == ["phishing", "benign"]
+    assert events.label_names.tolist() == ["phishing", "benign"]
     assert events.table["group"].to_pylist() == ["a", "c"]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from buckler.attacks import Attacker, attacks_on
 from buckler.bundle.reader import read_bundle
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.normalize import FeatureSchema, get_normalizer
 from buckler.normalize.features import MARK
@@ -110,7 +110,7 @@ def test_folders_of_programs_are_read_and_what_is_none_set_aside(tmp_path, progr
         (tmp_path / "benign" / name).write_bytes(data)
     quarantine = Quarantine()
     events = read_dataset([tmp_path], get_task("pe"), quarantine=quarantine)
-    assert events.column("label").tolist() == ["benign"]
+    assert events.label_names.tolist() == ["benign"]
     assert quarantine.count == 2
     with pytest.raises(InputError, match="judged by features"):
         read_dataset([tmp_path], get_task("email"), format_name="pe")
@@ -130,7 +130,7 @@ def test_tables_teach_what_judges_files(tmp_path, program, real_data):
     scorer = load(path)
     (tmp_path / "a.exe").write_bytes(program)
     rows = read_dataset([tmp_path / "a.exe"], task)
-    score = scorer.score(rows.table.column("text")).score[0]
+    score = scorer.score(rows.raw_texts).score[0]
     assert scorer.score_of(program) == score
     assert 0 <= score <= 1
     manifest = read_bundle(path).manifest

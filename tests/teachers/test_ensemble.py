@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
@@ -51,7 +51,7 @@ def test_members_speak_for_themselves_and_together(tmp_path, ensemble):
             for i, event_id in enumerate(batch.event_ids):
                 name = annotators[int(batch.annotators[i])].name
                 said[name, event_id] = (batch.probabilities[i], batch.confidence[i])
-        ids = events.table.column("id").to_pylist()
+        ids = events.ids
         p, confidence = said["three", ids[0]]
         assert p[1] == pytest.approx((0.9 + 0.1 + 2 * 0.99) / 4, abs=1e-4)
         assert 0 < confidence < 1

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.tasks import get_task
 from buckler.teachers import get_teacher
@@ -48,7 +48,7 @@ level: low
 
 def events_of(tmp_path, **columns):
     pq.write_table(pa.table(columns), tmp_path / "e.parquet")
-    return read_dataset([tmp_path / "e.parquet"], TASK, keep=SigmaTeacher.columns)
+    return read_dataset([tmp_path / "e.parquet"], TASK, ColumnNames(keep=SigmaTeacher.columns))
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_it_agrees_with_another_engine_on_real_telemetry(real_data):
     )
     assert len(who.skipped) < 10
     events = read_dataset(
-        [folder / "telemetry-unlabelled.parquet"], TASK, keep=(*who.columns, "rules")
+        [folder / "telemetry-unlabelled.parquet"], TASK, ColumnNames(keep=(*who.columns, "rules"))
     )
     events = events.take(np.arange(0, len(events), 3))
     both = ours = theirs = 0

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.tasks import get_task
 from buckler.training.cross_validation import cross_fit
 from buckler.training.noise import suspect_labels

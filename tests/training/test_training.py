@@ -1,19 +1,20 @@
 """Distillation, selection, and learning in spite of wrong labels."""
 
+from dataclasses import replace
+
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.normalize import NormalizedTexts
 from buckler.readers.features import hashed_vectors
 from buckler.tasks import get_task
-from buckler.training.cross_validation import Extra, cross_fit
+from buckler.training.cross_validation import cross_fit
 from buckler.training.distillation import (
     Distillation,
     calibrate_teacher,
@@ -41,10 +42,7 @@ def distributions(draw, min_rows=1, classes=None):
 
 
 def relabeled(events: Dataset, labels) -> Dataset:
-    names = np.array([*TASK.class_names, None], object)
-    index = events.table.schema.get_field_index("label")
-    table = events.table.set_column(index, "label", pa.array(names[labels], pa.string()))
-    return Dataset(table, events.texts, np.asarray(labels, np.int32))
+    return events.with_labels(np.asarray(labels, np.int32))
 
 
 def accuracy(student, test):
@@ -111,7 +109,7 @@ def test_targets_mix_label_and_teacher_and_leave_out_what_is_unsure():
         Distillation(weight=0.3, min_confidence=0.6),
         label_share=0.25,
     )
-    hard = labeled.targets(2)
+    hard = labeled.targets
     assert (taught.targets[0] == hard[0]).all()
     assert taught.targets[1:] == pytest.approx(0.25 * hard[1:] + 0.75 * np.array([0.2, 0.8]))
     assert len(taught.extra) == 19 and set(taught.extra.weights) == {np.float32(0.3)}
@@ -139,13 +137,13 @@ def test_a_student_learns_from_a_teacher_what_labels_do_not_show():
 def test_extra_examples_never_share_a_group_with_the_fold_that_is_judged():
     events = made_up_events(600, np.random.default_rng(0))
     targets = np.tile(np.float32([0.5, 0.5]), (600, 1))
-    extra = Extra(events, targets, np.ones(600, np.float32))
+    extra = events.with_targets(targets)
     held_out = events.take(np.arange(100))
-    apart = apart_from(extra.events, held_out)
-    groups = set(held_out.column("group"))
-    assert len(apart) and not groups & set(events.column("group")[apart])
+    apart = apart_from(extra, held_out)
+    groups = set(held_out.groups)
+    assert len(apart) and not groups & set(events.groups[apart])
     # Wrong targets of the very same events cannot be looked up by the fold that is judged.
-    wrong = Extra(events, 1 - events.targets(2), np.full(600, 5, np.float32))
+    wrong = events.with_targets(1 - events.targets).with_weights(5)
     plain = cross_fit(events, TASK, "ngram", SMALL, folds=3)
     misled = cross_fit(events, TASK, "ngram", SMALL, extra=wrong, folds=3)
     right = ((plain.logits[:, 0] > 0) == (events.labels == 1)).mean()
@@ -238,7 +236,7 @@ def test_an_answer_serves_near_duplicates_too():
 def test_diverse_choice_keeps_away_from_what_is_labeled():
     values = [f"aaaaaaaaaa{i}" for i in range(30)] + [f"zq{i}xw{i * 7}" for i in range(30)]
     events = made_up_events(60, np.random.default_rng(0))
-    events = Dataset(events.table, texts(*values), events.labels)
+    events = replace(events, texts=texts(*values))
     labeled = events.take(np.arange(5))
     pool = events.take(np.arange(5, 60))
     chosen = choose_events(pool, 10, SelectionMethod.DIVERSE, labeled=labeled)

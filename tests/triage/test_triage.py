@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import InputError
 from buckler.normalize.features import matrix
 from buckler.readers.quarantine import Quarantine
@@ -98,7 +98,11 @@ def test_every_alert_is_in_one_incident(rows):
 def read(path, **options):
     quarantine = Quarantine()
     events = read_dataset(
-        [path], TASK, quarantine=quarantine, keep=("alert", "host", "address"), **options
+        [path],
+        TASK,
+        ColumnNames(keep=("alert", "host", "address")),
+        quarantine=quarantine,
+        **options,
     )
     return events, quarantine
 

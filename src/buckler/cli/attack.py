@@ -11,7 +11,7 @@ from buckler.cli.console import out, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
 from buckler.cli.results import print_account, print_estimate, print_robustness
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.robustness import robustness_html, robustness_json
 from buckler.files import write_atomically
@@ -85,8 +85,7 @@ def attack(
         events = read_dataset(
             data,
             the_task,
-            label_column=label_column,
-            text_column=text_column,
+            ColumnNames(label=label_column, text=text_column),
             format_name=format_name,
             quarantine=quarantine,
         )

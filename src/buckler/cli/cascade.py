@@ -9,7 +9,7 @@ from rich.table import Table
 from buckler.cli.console import out, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.results import print_assessment, print_comparison, print_report
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.pipeline.compare import comparison, judge_bundle
 from buckler.pipeline.evaluate import assess_scorer, write_report
 from buckler.readers.quarantine import Quarantine
@@ -86,7 +86,7 @@ def cascade(
         judges = [judge_bundle(path.stem, path, rows, 200) for path in stages]
         judges.append(judge_bundle(output.stem, output, rows, 200, assessment))
         beside = comparison(judges, assessment)
-        decided = scorer.stages(scorer.score(rows.table.column("text")))
+        decided = scorer.stages(scorer.score(rows.raw_texts))
     print_assessment(assessment)
     out.print()
     print_comparison(beside)

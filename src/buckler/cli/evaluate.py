@@ -8,7 +8,7 @@ import typer
 
 from buckler.cli.console import out, step_progress
 from buckler.cli.results import print_assessment, print_report
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.dataset.splits import find_leaks
 from buckler.errors import InputError
 from buckler.pipeline.evaluate import assess_scorer, leak_notes, write_report
@@ -43,17 +43,11 @@ def evaluate(
     """Measure a bundle on labeled test data; writes report.html and report.json."""
     scorer = load(bundle)
     the_task = task_of(task or scorer.manifest.task, tuple(scorer.manifest.classes))
-    read = partial(
-        read_dataset,
-        task=the_task,
-        text_column=text_column,
-        label_column=label_column,
-        group_column=group_column,
-        format_name=format_name,
-    )
+    columns = ColumnNames(text_column, label_column, group_column, tuple(slices or ()))
+    read = partial(read_dataset, task=the_task, columns=columns, format_name=format_name)
     with step_progress() as progress, Quarantine() as quarantine:
         bar = progress.add_task("reading")
-        events = read(data, keep=tuple(slices or ()), quarantine=quarantine)
+        events = read(data, quarantine=quarantine)
         unlabeled = int((events.labels < 0).sum())
         if unlabeled == len(events):
             raise InputError("no test row has a label; name the column with --label-column")

@@ -11,7 +11,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import BudgetTokens, BudgetUsd
 from buckler.cli.results import print_account
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import SettingsError
 from buckler.evaluation.calibration import expected_calibration_error
 from buckler.evaluation.metrics import Rate, wilson
@@ -80,9 +80,7 @@ def label(
             events = read_dataset(
                 data,
                 the_task,
-                text_column=text_column,
-                label_column=label_column,
-                keep=who.columns,
+                ColumnNames(text=text_column, label=label_column, keep=who.columns),
                 quarantine=quarantine,
             )
         if sample is not None and sample < len(events):

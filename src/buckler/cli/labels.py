@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.dataset.dataset import id_of_text, read_dataset
+from buckler.dataset import ColumnNames, id_of_text, read_dataset
 from buckler.errors import InputError
 from buckler.labels import Annotator, LabelStore, open_existing
 from buckler.labels.exchange import export_annotations, import_labels
@@ -216,11 +216,7 @@ def noise(
     with Quarantine() as quarantine, step_progress() as progress:
         bar = progress.add_task("reading")
         events = read_dataset(
-            data,
-            the_task,
-            text_column=text_column,
-            label_column=label_column,
-            quarantine=quarantine,
+            data, the_task, ColumnNames(text=text_column, label=label_column), quarantine=quarantine
         )
         progress.update(bar, description="cross-fitting")
         found = estimate_noise(events, the_task, "ngram", {}, folds=folds, seed=seed)
@@ -242,7 +238,7 @@ def noise(
             table.add_row(name, f"{count:,}", f"{others.sum() / row.sum():.1%}", truly)
     out.print(table)
     for row in found.suspects[:limit].tolist():
-        text = the_task.readable(found.events.table.column("text")[row].as_py())
+        text = the_task.readable(found.events.raw_texts[row].as_py())
         label, better = names[found.events.labels[row]], names[found.suggested[row]]
         out.print(f"{label}, rather {better} ({found.quality[row]:.3f}): {safe(text, 120)}")
     if output is not None:

@@ -16,7 +16,7 @@ from buckler.cli.evaluate import task_of
 from buckler.cli.options import BudgetTokens, BudgetUsd, TrustedKey
 from buckler.cli.results import print_rows
 from buckler.cli.stream import stopping
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.evaluation.report import Comparison
 from buckler.files import write_atomically
@@ -118,10 +118,12 @@ def monitor(
         read = partial(
             read_dataset,
             task=task,
-            text_column=text_column,
-            label_column=label_column,
+            columns=ColumnNames(
+                text=text_column,
+                label=label_column,
+                keep=tuple(s for s in slices or () if s not in ("source", "group")),
+            ),
             format_name=format_name,
-            keep=tuple(s for s in slices or () if s not in ("source", "group")),
             quarantine=quarantine,
         )
         if current == [Path("-")]:
@@ -212,7 +214,7 @@ def _judged(
 
 def _window(window: Window, scorer: Scorer, now: Dataset, names: npt.NDArray[np.object_]) -> Doubt:
     part = now.take(np.flatnonzero(names == window.name))
-    scores = scorer.score(part.table.column("text"))
+    scores = scorer.score(part.raw_texts)
     return Doubt(window.name, part, scores.score.astype(np.float64), scorer.detections(scores))
 
 

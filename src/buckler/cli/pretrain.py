@@ -7,7 +7,7 @@ import typer
 
 from buckler.cli.console import out, step_progress
 from buckler.cli.train import settings_of
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.students.student import get_student
 from buckler.students.torch.minibert import MiniBertStudent
 from buckler.students.torch.pretraining import pretrain as pretrain_student
@@ -30,7 +30,7 @@ def pretrain(
     assert isinstance(student, MiniBertStudent)  # noqa: S101 - what the name stands for
     with step_progress() as progress:
         bar = progress.add_task("reading")
-        events = read_dataset(data, get_task(task), text_column=text_column, with_labels=False)
+        events = read_dataset(data, get_task(task), ColumnNames(text=text_column), labeled=False)
 
         def tell(epoch: int, loss: float) -> None:
             text = f"epoch {epoch}/{student.epochs}: {loss:.3f} nats a hidden byte"

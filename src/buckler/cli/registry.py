@@ -10,7 +10,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import TrustedKey
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
 from buckler.readers.quarantine import Quarantine
@@ -61,8 +61,7 @@ def promote(
             read = partial(
                 read_dataset,
                 task=task,
-                label_column=label_column,
-                text_column=text_column,
+                columns=ColumnNames(text=text_column, label=label_column),
                 quarantine=quarantine,
             )
             found = decide(champion, scorer, [(path.name, read([path])) for path in tests], task)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import TrustedKey
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.labels import LabelStore, open_existing
 from buckler.readers.quarantine import Quarantine
@@ -70,9 +70,9 @@ def add(
             return read_dataset(
                 paths,
                 the_task,
-                text_column=text_column,
+                ColumnNames(text=text_column),
                 format_name=format_name,
-                with_labels=False,
+                labeled=False,
                 quarantine=quarantine,
             )
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import typer
 
 from buckler.cli.console import err, out, step_progress
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import OutputError, SettingsError
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
@@ -40,16 +40,20 @@ def select(
     with Quarantine() as quarantine, step_progress() as progress:
         bar = progress.add_task("reading")
         events = read_dataset(
-            pool, the_task, text_column=text_column, with_labels=False, quarantine=quarantine
+            pool,
+            the_task,
+            ColumnNames(text=text_column),
+            labeled=False,
+            quarantine=quarantine,
         )
-        known = read_dataset(labeled, the_task, text_column=text_column) if labeled else None
+        known = read_dataset(labeled, the_task, ColumnNames(text=text_column)) if labeled else None
         progress.update(bar, description="scoring")
         probabilities = None
         if bundle is not None:
             scorer = load(bundle)
             if list(scorer.classes) != the_task.class_names:
                 raise SettingsError(f"{bundle}: a bundle of other classes than task {task!r}")
-            scores = scorer.score(events.table.column("text"))
+            scores = scorer.score(events.raw_texts)
             probabilities = scores.probabilities.astype(np.float64)
         progress.update(bar, description="choosing")
         chosen = choose_events(

@@ -13,7 +13,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
 from buckler.cli.results import print_account, print_estimate
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.readers.quarantine import Quarantine
@@ -112,17 +112,10 @@ def synth(
     column = kind_of(hold_out)[0] if hold_out else ""
     with Quarantine() as quarantine, step_progress() as progress:
         bar = progress.add_task("reading")
-        read = partial(
-            read_dataset,
-            task=the_task,
-            text_column=text_column,
-            label_column=label_column,
-            format_name=format_name,
-        )
-        keep = sorted(
-            {name for cell in the_plan.cells for name in cell.attributes} | {column} - {""}
-        )
-        real = read(data, keep=tuple(keep), quarantine=quarantine)
+        keep = {name for cell in the_plan.cells for name in cell.attributes} | {column} - {""}
+        columns = ColumnNames(text=text_column, label=label_column, keep=tuple(sorted(keep)))
+        read = partial(read_dataset, task=the_task, columns=columns, format_name=format_name)
+        real = read(data, quarantine=quarantine)
         others = read(apart_from) if apart_from else None
         unseen = rows_of_kind(real, hold_out) if hold_out else None
         seen = real if unseen is None else real.take(np.flatnonzero(~unseen))

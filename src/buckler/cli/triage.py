@@ -13,7 +13,7 @@ from rich.table import Table
 from buckler.cli.console import out, safe, step_progress
 from buckler.cli.evaluate import task_of
 from buckler.cli.options import TrustedKey
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import InputError, OutputError
 from buckler.files import write_atomically
 from buckler.normalize.features import matrix
@@ -51,8 +51,14 @@ def triage(
         raise InputError(f"{bundle}: a bundle of task {task.name}, not one of alert-triage")
     with step_progress() as progress, Quarantine() as quarantine:
         progress.add_task("joining alerts to incidents")
-        events = read_dataset(alerts, task, keep=_KEPT, format_name="alerts", quarantine=quarantine)
-    score = scorer.score(events.table.column("text")).score
+        events = read_dataset(
+            alerts,
+            task,
+            ColumnNames(keep=_KEPT),
+            format_name="alerts",
+            quarantine=quarantine,
+        )
+    score = scorer.score(events.raw_texts).score
     order = np.argsort(-score, kind="stable")[:top]
     records = [_record(scorer, events, score, row, rank) for rank, row in enumerate(order, 1)]
     _write(output, records)
@@ -72,7 +78,7 @@ def _record(scorer: Scorer, events: Dataset, score: Any, row: int, rank: int) ->
     def of(name: str) -> str:
         return str(events.table.column(name)[int(row)].as_py() or "")
 
-    text = events.table.column("text")[int(row)].as_py()
+    text = events.raw_texts[int(row)].as_py()
     reasons = [
         name if name in ("rule", "tool") else c.text  # of a category, the number says nothing
         for c in scorer.explain(text, label=scorer.classes[1], top=3)
@@ -134,7 +140,7 @@ def _measure(
     values = matrix(events.texts.data, len(events), len(events.texts[0]) // 4)
     attack = events.labels == 1
     phase = np.array(
-        [f"{s}/{p}" for s, p in zip(events.column("source"), events.column("phase"), strict=True)],
+        [f"{s}/{p}" for s, p in zip(events.sources, events.column("phase"), strict=True)],
         object,
     )
     counts = np.array([int(n) for n in events.column("n_alerts")], np.int64)

@@ -132,7 +132,7 @@ class Dataset:
         """Flags of the events whose label is a positive class."""
         return np.isin(self.labels, self.task.positive_indices)
 
-    @property
+    @cached_property
     def targets(self) -> Floats:
         """Class probabilities, float32 [n, classes]: soft targets, else the labels."""
         if self.soft_targets is not None:
@@ -140,12 +140,20 @@ class Dataset:
         targets = np.zeros((len(self), len(self.task.classes)), np.float32)
         rows = np.flatnonzero(self.labels >= 0)
         targets[rows, self.labels[rows]] = 1
+        targets.flags.writeable = False
         return targets
 
-    @property
+    @cached_property
     def weights(self) -> Floats:
         """Weight of each event in training, float32 [n]."""
         return np.ones(len(self), np.float32) if self.row_weights is None else self.row_weights
+
+    def smoothed_targets(self, confidence: float) -> Floats:
+        """Return targets that give the label this confidence, and the other classes the rest."""
+        n_classes = len(self.task.classes)
+        targets = np.full((len(self), n_classes), (1 - confidence) / (n_classes - 1), np.float32)
+        targets[np.arange(len(self)), self.labels] = confidence
+        return targets
 
     def column(self, name: str) -> Objects:
         """Return a column of the table as Python objects."""
@@ -214,6 +222,12 @@ class Dataset:
         if index < 0:
             return replace(self, table=table.append_column(name, values))
         return replace(self, table=table.set_column(index, name, values))
+
+    def without_column(self, name: str) -> "Dataset":
+        """Return the events without a column, where they have it."""
+        if name not in self.table.column_names:
+            return self
+        return replace(self, table=self.table.drop_columns([name]))
 
     def with_groups(self, groups: Sequence[str | None] | Objects | None = None) -> "Dataset":
         """Return the events with these groups; by default with those of the task's rule.

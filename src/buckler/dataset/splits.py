@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import MADE_FROM, Dataset
+from buckler.dataset import Dataset
+from buckler.dataset.dataset import MADE_FROM
 from buckler.dataset.deduplication import (
     content_hashes,
     earlier_near_duplicates,
@@ -79,8 +80,8 @@ def split_by_group(events: Dataset, share: float, seed: int) -> Split:
     """
     if not 0 < share < 1:
         raise SettingsError(f"the share of a split must lie between 0 and 1, not {share}")
-    names = events.column("group")
-    ids = events.table.column("id").to_pylist()
+    names = events.groups
+    ids = events.ids
     sides: dict[object, bool] = {}
     right = np.zeros(len(events), bool)
     limit = int(share * 2**64)
@@ -116,9 +117,9 @@ def apart_from(events: Dataset, held_out: Dataset) -> npt.NDArray[np.intp]:
 
     A synthetic example counts as of every group that it was made from.
     """
-    groups = {name for name in held_out.column("group") if name is not None}
-    ids = set(held_out.table.column("id").to_pylist())
-    own = zip(events.column("group"), events.table.column("id").to_pylist(), strict=True)
+    groups = {name for name in held_out.groups if name is not None}
+    ids = set(held_out.ids)
+    own = zip(events.groups, events.ids, strict=True)
     apart = np.array([name not in groups and i not in ids for name, i in own], bool)
     if MADE_FROM in events.table.column_names:
         made_from = events.table.column(MADE_FROM).to_pylist()
@@ -174,7 +175,7 @@ def find_leaks(training: Dataset, test: Dataset) -> Leaks:
     train_digests, test_digests = minhash(training.texts), minhash(test.texts)
     near = near_duplicates_of(test_digests, train_digests)
     near_text = near >= 0
-    train_groups, test_groups = training.column("group"), test.column("group")
+    train_groups, test_groups = training.groups, test.groups
     known = set(train_groups) - {None}
     same_group = np.array([g in known for g in test_groups], bool)
     shared = set(test_groups) - {None}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.splits import Leaks
 
 MAX_VALUES = 60
@@ -31,7 +31,7 @@ def slice_values(
         known = np.where(leaks.near_text, "nearly in training", "new").astype(object)
         known[leaks.same_text] = "in training"
         found["text"] = known
-    found["source"] = _frequent(events.column("source"))
+    found["source"] = _frequent(events.sources)
     found["month"] = np.array([_month(t) for t in events.column("ts")], object)
     for name in columns:
         found[name] = _frequent(events.column(name))

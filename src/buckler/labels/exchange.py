@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import InputError, OutputError
 from buckler.labels.annotation import AnnotationBatch, Annotator
 from buckler.labels.store import LabelStore
@@ -53,9 +53,11 @@ def import_labels(
     events = read_dataset(
         paths,
         task,
-        text_column=text_column,
-        label_column=label_column,
-        keep=(probability_column,) if probability_column else (),
+        ColumnNames(
+            text=text_column,
+            label=label_column,
+            keep=(probability_column,) if probability_column else (),
+        ),
         quarantine=quarantine,
         on_progress=on_progress,
     )
@@ -69,9 +71,9 @@ def import_labels(
         n = len(task.classes)
         probabilities = np.full((len(events), n), (1 - confidence) / (n - 1))
         probabilities[np.arange(len(events)), events.labels] = confidence
-    ids = events.table.column("id").to_pylist()
+    ids = events.ids
     if keep_texts:
-        store.add_events(ids, events.table.column("text").to_pylist())
+        store.add_events(ids, events.raw_texts.to_pylist())
     added = store.add_arrays(
         task,
         annotator,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset, concatenate
+from buckler.dataset import Dataset
 from buckler.labels import LabelStore
 from buckler.monitoring.quality import Sampled, sampled
 from buckler.tasks import Task
@@ -87,7 +87,7 @@ def ask_in_doubt(
     parts = [part for part in parts if len(part)]
     if not parts:
         return Asked({}, 0, 0, "")
-    done = label_events(store, teacher, concatenate(parts), task, budget=budget)
+    done = label_events(store, teacher, Dataset.concat(parts), task, budget=budget)
     said = verdicts_of(store, teacher, task)
     found = {}
     for doubt in doubts:
@@ -111,7 +111,7 @@ def judged_samples(
     """
     found = {}
     for window in windows:
-        ids = window.events.table.column("id").to_pylist()
+        ids = window.events.ids
         if any(event_id in verdicts for event_id in ids):
             found[window.name] = _estimate(window, window.detections, verdicts, task)
     return found
@@ -119,7 +119,7 @@ def judged_samples(
 
 def _estimate(judged: Doubt, detections: Bools, said: Mapping[bytes, int], task: Task) -> Sampled:
     positive = {task.class_names.index(name) for name in task.positive}
-    ids = judged.events.table.column("id").to_pylist()
+    ids = judged.events.ids
     known = np.array([i in said for i in ids], bool)
     is_positive = np.array([said[i] in positive for i in ids if i in said], bool)
     n_detections = int(detections.sum())

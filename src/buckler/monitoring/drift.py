@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import MissingExtraError
 from buckler.evaluation.bootstrap import Estimate
 from buckler.evaluation.metrics import Rate, rate

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from buckler.dataset.dataset import Dataset, concatenate, dataset_from_texts, with_groups
+from buckler.dataset import Dataset
 from buckler.monitoring.watch import Limits, Watched, Window, watch
 from buckler.runtime import Scorer
 from buckler.serving.fields import Fields
@@ -63,12 +63,12 @@ def follow(
             continue
         waiting.append(events)
         while sum(len(part) for part in waiting) >= every:
-            whole = concatenate(waiting)
+            whole = Dataset.concat(waiting)
             now, rest = np.arange(every), np.arange(every, len(whole))
             waiting = [whole.take(rest)] if len(rest) else []
             yield _watched(scorer, reference, whole.take(now), task, limits, domain, windows)
     if waiting and sum(len(part) for part in waiting) >= limits.least:
-        yield _watched(scorer, reference, concatenate(waiting), task, limits, domain, windows)
+        yield _watched(scorer, reference, Dataset.concat(waiting), task, limits, domain, windows)
 
 
 def _watched(
@@ -100,4 +100,4 @@ def _read(
     counts.unreadable += len(values) - len(incoming.text)
     if not len(incoming.text):
         return None
-    return with_groups(dataset_from_texts(incoming.text, task), task)
+    return Dataset.from_texts(incoming.text, task).with_groups()

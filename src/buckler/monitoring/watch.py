@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.bootstrap import Estimate
 from buckler.monitoring.drift import Drift, domain_auroc, drifts
@@ -262,7 +262,7 @@ def with_asked(
 def _scored(
     scorer: Scorer, events: Dataset
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    scores = scorer.score(events.table.column("text"))
+    scores = scorer.score(events.raw_texts)
     return scores.score.astype(np.float64), scorer.detections(scores)
 
 

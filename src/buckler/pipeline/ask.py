@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.labels import LabelStore
 from buckler.pipeline.recipe import TeacherSection

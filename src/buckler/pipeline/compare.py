@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.attacks import get_attacks
-from buckler.dataset.dataset import Dataset, concatenate
+from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.evaluation.assess import Assessment, assess
 from buckler.evaluation.bootstrap import Estimate
@@ -25,7 +25,6 @@ from buckler.labels.ledger import Ledger
 from buckler.pipeline.evaluate import assess_scorer
 from buckler.pipeline.recipe import Recipe, StudentSection
 from buckler.pipeline.stages import StageOutput
-from buckler.pipeline.stored_datasets import load_dataset
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 from buckler.training.augmentation import attack_scorers
@@ -70,7 +69,7 @@ def judge_bundle(
     """Assess a bundle where that is not done yet, and time it: one thread, texts to verdicts."""
     scorer = load(path)
     assessment = assessed or assess_scorer(scorer, test, n_resamples=n_resamples)
-    column = test.table.column("text")
+    column = test.raw_texts
     # Texts that are parsed first take long enough by themselves.
     while len(column) < _MIN_ROWS and not scorer.parses_texts:
         column = _doubled(column)
@@ -85,7 +84,7 @@ def judge_bundle(
         path.stat().st_size,
         rounds * len(column) / seconds,
         0.0,
-        _median_us(scorer, test.table.column("text")[:_SINGLE].to_pylist()),
+        _median_us(scorer, test.raw_texts[:_SINGLE].to_pylist()),
     )
 
 
@@ -107,7 +106,7 @@ def judge_annotators(
     store: LabelStore, test: Dataset, task: Task, speeds: dict[str, float], n_resamples: int
 ) -> list[Judge]:
     """Measure every annotator of the store that has judged nearly all test rows; humans aside."""
-    row_of = {event_id: row for row, event_id in enumerate(test.table.column("id").to_pylist())}
+    row_of = {event_id: row for row, event_id in enumerate(test.ids)}
     said: dict[int, npt.NDArray[np.float32]] = {}
     for batch in store.annotations(task):
         for event_id, annotator, p in zip(
@@ -178,7 +177,7 @@ def train_plain(
 def with_more_labels(train: Dataset, more: Dataset, test: Dataset) -> Dataset:
     """Return training rows and more labeled ones, none of which is like the test."""
     more = more.take(np.flatnonzero(more.labels >= 0))
-    joined = concatenate([train, more.take(unlike(more, test))])
+    joined = Dataset.concat([train, more.take(unlike(more, test))])
     return deduplicate(joined, near=False).events
 
 
@@ -243,8 +242,8 @@ def side_by_side(
     if not (recipe.labels or recipe.pool or recipe.synthesis or bound):
         return []
     resamples, judges = recipe.evaluation.resamples, []
-    rows = load_dataset(split.folder / "train.arrow", task)
-    labeled = with_file_labels(rows, load_dataset(read.folder / "train.arrow", task), task)
+    rows = Dataset.load(split.folder / "train.arrow", task)
+    labeled = with_file_labels(rows, Dataset.load(read.folder / "train.arrow", task))
     inputs = {"split": split.key, "read": read.key, "student": recipe.student.model_dump()}
     if len(np.unique(labeled.labels)) > 1:
         plain = step(
@@ -260,7 +259,7 @@ def side_by_side(
         with open_existing(recipe.labels.store) as store:
             judges += judge_annotators(store, test, task, speeds, resamples)
     if bound:
-        more = load_dataset(read.folder / "upper_bound.arrow", task)
+        more = Dataset.load(read.folder / "upper_bound.arrow", task)
         whole = step(
             "upper-bound-1",
             inputs,
@@ -284,7 +283,7 @@ def under_attack(
     attacks = get_attacks(recipe.evaluation.attacks, task.medium)
     bundles = {STUDENT: train.folder / f"{recipe.name or task.name}.buckler"}
     if recipe.augmentation is not None:
-        rows = load_dataset(split.folder / "train.arrow", task)
+        rows = Dataset.load(split.folder / "train.arrow", task)
         plain = step(
             "not-augmented-1",
             {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import buckler
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.splits import Leaks
 from buckler.errors import InputError, MissingExtraError
 from buckler.evaluation.assess import Assessment, assess
@@ -43,7 +43,7 @@ def assess_scorer(
             f"{int((events.labels < 0).sum()):,} of {len(events):,} test rows have no label; "
             "name the label column or leave these rows out"
         )
-    scores = scorer.score(events.table.column("text"))
+    scores = scorer.score(events.raw_texts)
     return assess(
         scores.probabilities,
         events.labels,

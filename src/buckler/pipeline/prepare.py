@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import Leaks, check_leaks, deduplicate, split_by_group, split_by_time
 from buckler.errors import InputError
 from buckler.files import file_digest
 from buckler.labels import LabelStore
 from buckler.pipeline.recipe import LabelsSection, Recipe
 from buckler.pipeline.stages import StageOutput
-from buckler.pipeline.stored_datasets import load_dataset, save_dataset
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import find_inputs
 from buckler.tasks import Task
@@ -56,16 +55,18 @@ def read(
             events = read_dataset(
                 paths,
                 task,
-                text_column=data.text_column,
-                label_column=data.label_column if side != "pool" else None,
-                with_labels=side != "pool",
-                group_column=data.group_column,
-                keep=recipe.kept_columns,
+                ColumnNames(
+                    text=data.text_column,
+                    label=data.label_column if side != "pool" else None,
+                    group=data.group_column,
+                    keep=recipe.kept_columns,
+                ),
+                labeled=side != "pool",
                 format_name=data.format,
                 quarantine=quarantine,
                 on_progress=on_read,
             )
-        save_dataset(events, folder / f"{side}.arrow")
+        events.save(folder / f"{side}.arrow")
         summary[f"{side}_rows"] = len(events)
         summary[f"{side}_unlabeled"] = int((events.labels < 0).sum())
         summary[f"{side}_set_aside"] = quarantine.count
@@ -87,14 +88,14 @@ def label(
 ) -> dict[str, Any]:
     """Let annotations of the label store decide the training labels."""
     events, summary = with_annotations(
-        load_dataset(source / "train.arrow", task),
+        Dataset.load(source / "train.arrow", task),
         store,
         task,
         section.merge,
         needed=needed,
         label_share=section.label_share,
     )
-    save_dataset(events, folder / "train.arrow")
+    events.save(folder / "train.arrow")
     return dict(summary)
 
 
@@ -108,7 +109,7 @@ def split(
 ) -> dict[str, Any]:
     """Leave repetitions out, and part training from test."""
     settings = recipe.split
-    training = _labeled(load_dataset(training_source / "train.arrow", task))
+    training = _labeled(Dataset.load(training_source / "train.arrow", task))
     summary: dict[str, Any] = {}
     if verdicts is not None:
         before = len(training)
@@ -123,7 +124,7 @@ def split(
             "texts_with_two_labels": found.conflicting,
         }
     if (test_source / "test.arrow").exists():
-        test = _labeled(load_dataset(test_source / "test.arrow", task))
+        test = _labeled(Dataset.load(test_source / "test.arrow", task))
     else:
         split = (
             split_by_group(training, settings.test_share, recipe.student.seed)
@@ -137,8 +138,8 @@ def split(
             )
         training, test = training.take(split.left), training.take(split.right)
     training, leaks = check_leaks(training, test, settings.on_leak)
-    save_dataset(training, folder / "train.arrow")
-    save_dataset(test, folder / "test.arrow")
+    training.save(folder / "train.arrow")
+    test.save(folder / "test.arrow")
     leaks.save(folder / "leaks.npz")
     return {**summary, "train_rows": len(training), "test_rows": len(test), **_leak_counts(leaks)}
 

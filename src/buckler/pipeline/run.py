@@ -3,14 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from buckler.bundle.reader import read_bundle
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.splits import Leaks
 from buckler.errors import InputError
 from buckler.evaluation.assess import Assessment
@@ -34,7 +33,6 @@ from buckler.pipeline.evaluate import (
 )
 from buckler.pipeline.recipe import LabelsSection, Recipe
 from buckler.pipeline.stages import StageOutput, Stages
-from buckler.pipeline.stored_datasets import load_dataset
 from buckler.pipeline.synthesize import kept_synthetic_examples, make_synthetic_examples
 from buckler.pipeline.teach import teach_stage
 from buckler.pipeline.train import bundle_with_metrics, train_student
@@ -44,7 +42,7 @@ from buckler.teachers import get_teacher
 from buckler.training.analyst_labels import part_verdicts, verdict_examples
 from buckler.training.augmentation import augmentation
 from buckler.training.auxiliary import Learned, heads_table, learn_heads
-from buckler.training.cross_validation import Extra, OnEpoch
+from buckler.training.cross_validation import OnEpoch
 
 
 @dataclass(frozen=True)
@@ -213,7 +211,7 @@ def run_recipe(
     tell("evaluate")
     started = time.monotonic()
     scorer = load(train.folder / f"{name}.buckler")
-    test = load_dataset(split.folder / "test.arrow", task)
+    test = Dataset.load(split.folder / "test.arrow", task)
     leaks = Leaks.load(split.folder / "leaks.npz")
     assessment = assess_scorer(
         scorer,
@@ -258,7 +256,7 @@ def run_recipe(
 
 def _sides(split: StageOutput, task: Task) -> tuple[Dataset, Dataset]:
     """Return the training and the test events of a split."""
-    train, test = (load_dataset(split.folder / f"{side}.arrow", task) for side in ("train", "test"))
+    train, test = (Dataset.load(split.folder / f"{side}.arrow", task) for side in ("train", "test"))
     return train, test
 
 
@@ -287,7 +285,7 @@ def _ask(
     tell("ask")
     started = time.monotonic()
     teacher = get_teacher(section.kind, section.settings, task)
-    events = [load_dataset(read.folder / f"{side}.arrow", task) for side in section.on]
+    events = [Dataset.load(read.folder / f"{side}.arrow", task) for side in section.on]
     with LabelStore(labels.store) as store:
         summary = ask(teacher, store, events, task, section)
     done.append(("ask", time.monotonic() - started, not summary["new_annotations"], summary))
@@ -325,7 +323,7 @@ def _additions(
     verdicts: StageOutput | None,
     recipe: Recipe,
     task: Task,
-) -> Extra | None:
+) -> Dataset | None:
     """Return what is learned beside labeled events: verdicts, synthetic examples, attacked copies."""
     found = []
     if verdicts is not None and recipe.verdicts is not None:
@@ -333,7 +331,7 @@ def _additions(
     if made is not None and recipe.synthesis is not None:
         found.append(kept_synthetic_examples(made.folder, task, recipe.synthesis.weight))
     if recipe.augmentation is not None:
-        rows = load_dataset(split.folder / "train.arrow", task)
+        rows = Dataset.load(split.folder / "train.arrow", task)
         found += augmentation(rows, task, recipe.augmentation, recipe.student.seed)
     parts = [extra for extra in found if extra is not None]
-    return reduce(lambda a, b: a.joined_with(b), parts) if parts else None
+    return Dataset.concat(parts) if parts else None

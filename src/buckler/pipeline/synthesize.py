@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.pipeline.recipe import StudentSection, SynthesisSection
 from buckler.synthesis.filters import GateSettings
 from buckler.synthesis.generate import Synthesis, synthesize
@@ -20,7 +20,6 @@ from buckler.synthesis.synthetic_examples import (
     write_synthetic_examples,
 )
 from buckler.tasks import Task
-from buckler.training.cross_validation import Extra
 from buckler.training.synthesis_trial import prove, rows_of_kind
 
 _FILE, _PROOF = "synthetic_examples.parquet", "proof.json"
@@ -80,13 +79,11 @@ def make_synthetic_examples(
     }
 
 
-def kept_synthetic_examples(folder: Path, task: Task, weight: float) -> Extra | None:
+def kept_synthetic_examples(folder: Path, task: Task, weight: float) -> Dataset | None:
     """Return the synthetic examples as examples, in memory only; None if they did not earn their place."""
     if not json.loads((folder / _PROOF).read_bytes())["kept"]:
         return None
-    events = as_events(read_synthetic_examples(folder / _FILE, task)[0], task)
-    weights = np.full(len(events), weight, np.float32)
-    return Extra(events, events.targets(len(task.classes)), weights)
+    return as_events(read_synthetic_examples(folder / _FILE, task)[0], task).with_weights(weight)
 
 
 def proof_summary(folder: Path) -> str:

@@ -6,22 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from buckler.dataset.dataset import MADE_FROM, Dataset
+from buckler.dataset import Dataset
+from buckler.dataset.dataset import MADE_FROM
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.errors import InputError
 from buckler.labels import open_existing
 from buckler.pipeline.recipe import LabelsSection, PoolSection, Recipe, StudentSection
-from buckler.pipeline.stored_datasets import load_dataset, save_dataset
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
-from buckler.training.cross_validation import CrossFitted, Extra
+from buckler.training.cross_validation import CrossFitted
 from buckler.training.distillation import calibrate_teacher, calibrated_teacher, distil
 from buckler.training.ensemble_distillation import distil_jointly
 from buckler.training.targets import annotations_on, with_file_labels
-
-_TARGET, _WEIGHT = "extra target", "extra weight"
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Lesson:
         To tell.
     """
 
-    extra: Extra | None
+    extra: Dataset | None
     settings: dict[str, Any]
     crossed: CrossFitted | None
     summary: dict[str, Any]
@@ -51,27 +48,15 @@ class Lesson:
         if self.crossed is not None:
             np.savez(folder / "crossed.npz", logits=self.crossed.logits, epochs=self.crossed.epochs)
         if self.extra is not None:
-            sources = self.extra.events.column("source")
-            extra = self.extra.take(np.flatnonzero(sources != SYNTHETIC_EXAMPLE))
-            events = extra.events
-            if MADE_FROM in events.table.column_names:
-                table = events.table.drop_columns([MADE_FROM])
-                events = Dataset(table, events.texts, events.labels)
-            targets = pa.array(extra.targets.tolist(), pa.list_(pa.float32()))
-            table = events.table.append_column(_TARGET, targets)
-            table = table.append_column(_WEIGHT, pa.array(extra.weights))
-            save_dataset(Dataset(table, events.texts, events.labels), folder / "extra.arrow")
+            real = np.flatnonzero(self.extra.sources != SYNTHETIC_EXAMPLE)
+            self.extra.take(real).without_column(MADE_FROM).save(folder / "extra.arrow")
 
     @staticmethod
     def load(folder: Path, task: Task) -> "Lesson":
         """Read what `save` wrote."""
         extra = crossed = None
         if (folder / "extra.arrow").exists():
-            events = load_dataset(folder / "extra.arrow", task)
-            targets = np.array(events.table.column(_TARGET).to_pylist(), np.float32)
-            weights = np.array(events.table.column(_WEIGHT).to_pylist(), np.float32)
-            plain = events.table.drop_columns([_TARGET, _WEIGHT])
-            extra = Extra(Dataset(plain, events.texts, events.labels), targets, weights)
+            extra = Dataset.load(folder / "extra.arrow", task)
         if (folder / "crossed.npz").exists():
             with np.load(folder / "crossed.npz", allow_pickle=False) as file:
                 crossed = CrossFitted(file["logits"], int(file["epochs"]), [])
@@ -85,7 +70,7 @@ def teach_stage(
     source: Path,
     recipe: Recipe,
     task: Task,
-    synthetic_examples: Extra | None,
+    synthetic_examples: Dataset | None,
 ) -> dict[str, Any]:
     """Turn the pool of a recipe into examples, from the folders of earlier stages.
 
@@ -96,14 +81,14 @@ def teach_stage(
     """
     if recipe.pool is None:
         raise InputError("the recipe has no pool")
-    rows = load_dataset(split / "train.arrow", task)
+    rows = Dataset.load(split / "train.arrow", task)
     file_labels = None
     if recipe.pool.distill.calibrate:
-        file_labels = with_file_labels(rows, load_dataset(source / "train.arrow", task), task)
+        file_labels = with_file_labels(rows, Dataset.load(source / "train.arrow", task))
     lesson = teach(
         rows,
-        load_dataset(split / "test.arrow", task),
-        load_dataset(source / "pool.arrow", task),
+        Dataset.load(split / "test.arrow", task),
+        Dataset.load(source / "pool.arrow", task),
         task,
         section=recipe.pool,
         labels=recipe.labels,
@@ -124,7 +109,7 @@ def teach(
     section: PoolSection,
     labels: LabelsSection | None,
     student: StudentSection,
-    synthetic_examples: Extra | None = None,
+    synthetic_examples: Dataset | None = None,
     file_labels: Dataset | None = None,
 ) -> Lesson:
     """Turn the pool into examples.
@@ -144,11 +129,11 @@ def teach(
     """
     if labels is None:
         raise InputError("the pool has no teacher: name a label store in [labels]")
-    pool = deduplicate(_without_labels(pool), near=False).events
+    pool = deduplicate(pool.without_labels(), near=False).events
     summary: dict[str, Any] = {"pool_rows": len(pool)}
     pool = pool.take(unlike(pool, test))
-    known = set(train.table.column("id").to_pylist())
-    ids = pool.table.column("id").to_pylist()
+    known = set(train.ids)
+    ids = pool.ids
     pool = pool.take(np.array([row for row, i in enumerate(ids) if i not in known], np.intp))
     summary["like_test_or_labeled"] = summary["pool_rows"] - len(pool)
     if not len(pool):
@@ -170,9 +155,3 @@ def teach(
         )
         return Lesson(extra, student.settings, crossed, summary)
     return Lesson(taught, student.settings, None, summary)
-
-
-def _without_labels(events: Dataset) -> Dataset:
-    index = events.table.schema.get_field_index("label")
-    table = events.table.set_column(index, "label", pa.nulls(len(events), pa.string()))
-    return Dataset(table, events.texts, np.full(len(events), -1, np.int32))

@@ -8,17 +8,17 @@ from typing import Any
 
 from buckler.bundle.reader import VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle
+from buckler.dataset import Dataset
 from buckler.evaluation.assess import Assessment
 from buckler.pipeline.evaluate import headline
 from buckler.pipeline.recipe import Recipe
 from buckler.pipeline.stages import StageOutput
-from buckler.pipeline.stored_datasets import load_dataset
 from buckler.pipeline.synthesize import proof_summary
 from buckler.pipeline.teach import Lesson
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 from buckler.training.auxiliary import Learned
-from buckler.training.cross_validation import Extra, OnEpoch
+from buckler.training.cross_validation import OnEpoch
 from buckler.training.fit import fit_student
 from buckler.training.packaging import choose_deployed, write_fitted
 
@@ -28,7 +28,7 @@ def train_student(
     split: StageOutput,
     taught: StageOutput | None,
     made: StageOutput | None,
-    synthetic_examples: Extra | None,
+    synthetic_examples: Dataset | None,
     recipe: Recipe,
     task: Task,
     on_epoch: OnEpoch | None,
@@ -42,9 +42,10 @@ def train_student(
         lesson = Lesson.load(taught.folder, task)
     extra = lesson.extra
     if synthetic_examples is not None:
-        extra = synthetic_examples if extra is None else extra.joined_with(synthetic_examples)
+        more = [] if extra is None else [extra]
+        extra = Dataset.concat([*more, synthetic_examples])
     fitted = fit_student(
-        load_dataset(split.folder / "train.arrow", task),
+        Dataset.load(split.folder / "train.arrow", task),
         task,
         student.family,
         {**lesson.settings, "checkpoints": str(checkpoints)},

@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from sqlalchemy import select, update
 
-from buckler.dataset.dataset import id_of_text
+from buckler.dataset import id_of_text
 from buckler.errors import InputError
 from buckler.files import write_atomically
 from buckler.labels import Annotator

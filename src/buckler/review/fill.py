@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from sqlalchemy import Connection, func, select, text
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.deduplication import minhash, near_duplicates_of
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge
@@ -153,7 +153,7 @@ def _like_waiting(store: LabelStore, events: Dataset, valued: Valued, task: Task
 
 
 def _each_once(events: Dataset) -> Dataset:
-    ids = np.array([i.hex() for i in events.table.column("id").to_pylist()])
+    ids = np.array([i.hex() for i in events.ids])
     _, first = np.unique(ids, return_index=True)
     return events if len(first) == len(events) else events.take(np.sort(first))
 

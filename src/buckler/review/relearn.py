@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.errors import InputError, SettingsError
 from buckler.labels import open_existing
@@ -110,9 +110,7 @@ def _sets(
     frozen = read_dataset(
         data.test,
         task,
-        text_column=data.text_column,
-        label_column=data.label_column,
-        group_column=data.group_column,
+        ColumnNames(text=data.text_column, label=data.label_column, group=data.group_column),
         format_name=data.format,
     )
     tests, guards = [("the frozen tests", frozen)], []
@@ -120,7 +118,7 @@ def _sets(
     if held is not None:
         with open_existing(store) as opened:
             drawn_ids = drawn_by_lot(opened, task)
-        lot = np.array([i in drawn_ids for i in held.table.column("id").to_pylist()], bool)
+        lot = np.array([i in drawn_ids for i in held.ids], bool)
         drawn, chosen = held.take(np.flatnonzero(lot)), held.take(np.flatnonzero(~lot))
         # Near-duplicates got the word that was said of one of them; that one is enough.
         first = near_duplicate_clusters(chosen.texts) == np.arange(len(chosen))

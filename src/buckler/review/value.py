@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.evaluation.agreement import disagreement
 from buckler.review.schema import Lane
@@ -80,7 +80,7 @@ def value_events(
     sample_share
         Of the detections and of the rest; at least `SAMPLE_LEAST` of each.
     """
-    scores = scorer.score(events.table.column("text"))
+    scores = scorer.score(events.raw_texts)
     score = scores.score.astype(np.float64)
     detections = scorer.detections(scores)
     probabilities = scores.probabilities.astype(np.float64)

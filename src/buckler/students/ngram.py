@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler import _kernel
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.students.student import (
-    Examples,
     Exported,
     Floats,
     Student,
@@ -126,8 +126,8 @@ class NgramStudent(Student):
 
     def fit(
         self,
-        training: Examples,
-        validation: Examples | None = None,
+        training: Dataset,
+        validation: Dataset | None = None,
         on_epoch: Callable[[int, float, float], None] | None = None,
     ) -> "NgramStudent":
         """Learn; keep the average of the weights after each pass, up to the best pass.
@@ -208,7 +208,7 @@ class NgramStudent(Student):
 
     # --- settings -----------------------------------------------------------------------------
 
-    def _check(self, training: Examples, validation: Examples | None) -> None:
+    def _check(self, training: Dataset, validation: Dataset | None) -> None:
         if not len(training) or (validation is not None and not len(validation)):
             raise SettingsError("training and validation both need at least one example")
         if not 1 <= self.threads <= 256:
@@ -253,7 +253,7 @@ class NgramStudent(Student):
         squares = np.zeros(rows, np.float32)
         return _FloatModel(table, squares, head, head_squares, zeros, zeros.copy())
 
-    def _targets(self, examples: Examples) -> Floats:
+    def _targets(self, examples: Dataset) -> Floats:
         targets = examples.targets[:, 1:2] if self.n_outputs_ == 1 else examples.targets
         return np.ascontiguousarray(targets, np.float32)
 

@@ -17,46 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What a student learns from.
-
-    Attributes
-    ----------
-    texts
-        Normalized texts.
-    targets
-        float32 [n, classes]: class probabilities, hard or soft; each row adds up to 1.
-    weights
-        float32 [n]: how much each example counts.
-    """
-
-    texts: NormalizedTexts
-    targets: Floats
-    weights: Floats
-
-    def __post_init__(self) -> None:
-        n = len(self.texts)
-        if self.targets.ndim != 2 or len(self.targets) != n or len(self.weights) != n:
-            raise SettingsError("texts, targets and weights must have the same number of rows")
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    @staticmethod
-    def from_labels(
-        texts: NormalizedTexts, labels: npt.NDArray[np.int32], n_classes: int
-    ) -> "Examples":
-        """Make hard targets of class indices, with weight 1."""
-        targets = np.zeros((len(labels), n_classes), np.float32)
-        targets[np.arange(len(labels)), labels] = 1
-        return Examples(texts, targets, np.ones(len(labels), np.float32))
 
 
 @dataclass(frozen=True)
@@ -101,8 +66,8 @@ class Student(ABC):
     @abstractmethod
     def fit(
         self,
-        training: Examples,
-        validation: Examples | None = None,
+        training: Dataset,
+        validation: Dataset | None = None,
         on_epoch: Callable[[int, float, float], None] | None = None,
     ) -> "Student":
         """Learn, and stop when the loss on the validation examples stops falling.
@@ -175,7 +140,7 @@ def cross_entropy(logits: Floats, targets: Floats, weights: Floats) -> float:
     return float((losses * weights).sum() / weights.sum())
 
 
-def class_weighted(examples: Examples, class_weights: str) -> Floats:
+def class_weighted(examples: Dataset, class_weights: str) -> Floats:
     """Return float32 [n] weights with mean 1; ``balanced`` makes rare classes count more.
 
     Raises

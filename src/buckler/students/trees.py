@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
+from buckler.dataset import Dataset
 from buckler.errors import MissingExtraError, SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.features import matrix
 from buckler.students.student import (
-    Examples,
     Exported,
     Floats,
     Student,
@@ -108,8 +108,8 @@ class TreesStudent(Student):
 
     def fit(
         self,
-        training: Examples,
-        validation: Examples | None = None,
+        training: Dataset,
+        validation: Dataset | None = None,
         on_epoch: Callable[[int, float, float], None] | None = None,
     ) -> "TreesStudent":
         """Learn; keep the rounds up to the best.
@@ -192,7 +192,7 @@ class TreesStudent(Student):
 
     # --- parts --------------------------------------------------------------------------------
 
-    def _check(self, training: Examples, validation: Examples | None) -> None:
+    def _check(self, training: Dataset, validation: Dataset | None) -> None:
         for examples in (training, validation):
             if examples is None:
                 continue
@@ -207,7 +207,7 @@ class TreesStudent(Student):
             raise SettingsError("leaves must be 2 to 256, epochs and patience at least 1")
 
     def _hardened(
-        self, examples: Examples
+        self, examples: Dataset
     ) -> tuple[Floats, npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """A row for each class that it may be, weighted by the probability."""
         rows = matrix(examples.texts.data, len(examples), self.n_features_)

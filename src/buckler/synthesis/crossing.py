@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.attacks import Attacker
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
 from buckler.normalize.features import MARK, matrix

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.deduplication import earlier_near_duplicates, minhash, near_duplicates_of
 from buckler.evaluation.report import without_nan
 from buckler.normalize import NormalizedTexts
@@ -135,7 +135,7 @@ def pass_gates(
     n_drafts = len(drafts)
     sieve = _Sieve(drafts)
     sieve.drafts = _formed(sieve, plan)
-    group_names = real.column("group")
+    group_names = real.groups
     synthetic_examples = [
         SyntheticExample(
             d.text,
@@ -238,7 +238,7 @@ def _safe_form(real: Dataset, task: Task) -> NormalizedTexts:
     """Return normalized texts of real events as synthetic examples are stored; mails and rows as they are."""
     if task.medium in ("message", "row"):
         return real.texts
-    raw = real.table.column("text").to_pylist()
+    raw = real.raw_texts.to_pylist()
     return _normalized([made_safe(text.decode("utf-8", "replace")) for text in raw], task)
 
 
@@ -299,7 +299,7 @@ def _distinct_of_real(real: Dataset, plan: Plan, kept: list[SyntheticExample], s
     rng = np.random.default_rng(seed)
     wanted = Counter(s.label for s in kept)
     texts = []
-    column = real.table.column("text")
+    column = real.raw_texts
     for label, count in wanted.items():
         rows = np.flatnonzero(real.labels == plan.task.class_names.index(label))
         texts += [

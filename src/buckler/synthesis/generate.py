@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.labels import Annotator
 from buckler.synthesis.filters import GateSettings, Judge, Passed, pass_gates

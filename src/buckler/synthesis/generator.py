@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
 from buckler.synthesis.plan import Cell, Plan

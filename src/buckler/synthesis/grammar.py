@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
 from buckler.synthesis.generator import Draft, Generator, draft_rng, generator

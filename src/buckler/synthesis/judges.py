@@ -3,10 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.calibration import probabilities_of
-from buckler.students import Examples
 from buckler.synthesis.classifiers import new_classifier
 from buckler.synthesis.filters import Judge
 from buckler.tasks import Task
@@ -44,7 +43,6 @@ def student_judge(real: Dataset, task: Task, seed: int = 0) -> Judge:
     # Classes weigh alike: what is rare is no less likely among synthetic examples.
     counts = np.bincount(known.labels, minlength=n_classes)
     weights = (len(known) / (n_classes * np.maximum(counts, 1)))[known.labels].astype(np.float32)
-    examples = Examples(known.texts, known.targets(n_classes), weights)
     student = new_classifier(task, epochs=_EPOCHS, seed=seed)
-    student.fit(examples)
+    student.fit(known.with_weights(weights))
     return lambda events: probabilities_of(student.predict_logits(events.texts))

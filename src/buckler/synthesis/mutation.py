@@ -14,7 +14,7 @@ from email.message import EmailMessage
 
 import numpy as np
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
 from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
@@ -50,7 +50,7 @@ class Mutation(Generator):
         rng = np.random.default_rng(seed)
         self._rows: dict[str, list[int]] = {}
         self._like: dict[str, dict[str, list[str]]] = {}
-        self._raw = real.table.column("text")
+        self._raw = real.raw_texts
         attributes = {name for cell in plan.cells for name in cell.attributes}
         self._columns = {
             name: real.table.column(name).to_pylist()

@@ -13,11 +13,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from buckler.dataset.dataset import EVENT_SCHEMA, MADE_FROM, Dataset
+from buckler.dataset import Dataset
+from buckler.dataset.dataset import MADE_FROM
 from buckler.errors import InputError, OutputError
 from buckler.synthesis.safeguards import dressed
 from buckler.tasks import Task
@@ -98,23 +98,15 @@ def as_events(synthetic_examples: Sequence[SyntheticExample], task: Task) -> Dat
     """
     raw = [dressed(s.text).encode() for s in synthetic_examples]
     ids = [blake2b(text, digest_size=16, person=b"synthetic").digest() for text in raw]
-    text = pa.array(raw, pa.large_binary())
-    n = len(raw)
-    table = pa.table(
-        {
-            "id": pa.array(ids, pa.binary(16)),
-            "text": text,
-            "label": pa.array([s.label for s in synthetic_examples], pa.string()),
-            "group": pa.nulls(n, pa.string()),
-            "ts": pa.nulls(n, pa.int64()),
-            "source": pa.array([SYNTHETIC_EXAMPLE] * n, pa.string()),
-        },
-        schema=EVENT_SCHEMA,
+    events = Dataset.from_texts(
+        raw,
+        task,
+        ids=ids,
+        labels=[s.label for s in synthetic_examples],
+        sources=[SYNTHETIC_EXAMPLE] * len(raw),
     )
     made_from = pa.array([list(s.made_from) for s in synthetic_examples], pa.list_(pa.string()))
-    labels = np.array([task.class_names.index(s.label) for s in synthetic_examples], np.int32)
-    texts = task.text_normalizer.normalize_column(text, task.max_bytes)
-    return Dataset(table.append_column(MADE_FROM, made_from), texts, labels)
+    return events.with_column(MADE_FROM, made_from)
 
 
 def write_synthetic_examples(

@@ -4,17 +4,15 @@ After Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests": an AUR
 it cannot tell them apart, 1 that synthetic examples are of a kind of their own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.evaluation.bootstrap import Estimate, bootstrap
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc
-from buckler.normalize import NormalizedTexts
-from buckler.students import Examples
 from buckler.synthesis.classifiers import new_classifier
 from buckler.tasks import Task
 
@@ -64,27 +62,31 @@ def two_sample_test(
     rng = np.random.default_rng(seed)
     if len(real) > _MAX_ROWS:
         real = real.take(np.sort(rng.permutation(len(real))[:_MAX_ROWS]))
-    texts = NormalizedTexts.concatenate([synthetic_examples.texts, real.texts])
-    made_up = np.arange(len(texts)) < len(synthetic_examples)
+    both = Dataset.concat([synthetic_examples, real])
+    synthetic = np.arange(len(both)) < len(synthetic_examples)
     _, groups = np.unique(real.group_codes(), return_inverse=True)
     groups = np.concatenate([cells, groups + cells.max() + 1])
     fold_of = rng.integers(0, FOLDS, groups.max() + 1)[groups]
     # Both sides weigh the same, so that the probability does not depend on how many were written.
-    weights = np.where(made_up, 0.5 / made_up.mean(), 0.5 / (~made_up).mean()).astype(np.float32)
-    targets = np.stack([~made_up, made_up], axis=1).astype(np.float32)
-    logits = np.zeros(len(texts), np.float32)
+    weights = np.where(synthetic, 0.5 / synthetic.mean(), 0.5 / (~synthetic).mean())
+    question = replace(
+        real.task, classes={"real": "", "synthetic": ""}, positive=("synthetic",), aliases={}
+    )
+    both = replace(both, task=question, labels=synthetic.astype(np.int32), soft_targets=None)
+    both = both.with_weights(weights.astype(np.float32))
+    logits = np.zeros(len(both), np.float32)
     for fold in range(FOLDS):
         held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
-        if not len(held) or not made_up[rest].any() or made_up[rest].all():
+        if not len(held) or not synthetic[rest].any() or synthetic[rest].all():
             continue
         student = new_classifier(task, epochs=_EPOCHS, seed=seed, table_bits=16)
-        student.fit(Examples(texts.take(rest), targets[rest], weights[rest]))
-        logits[held] = student.predict_logits(texts.take(held))[:, 0]
+        student.fit(both.take(rest))
+        logits[held] = student.predict_logits(both.texts.take(held))[:, 0]
     measured = bootstrap(
-        lambda w: {"auroc": auroc(Ranking(logits, made_up).roc(w))},
+        lambda w: {"auroc": auroc(Ranking(logits, synthetic).roc(w))},
         groups.astype(np.int64),
         _RESAMPLES,
         seed,
     )
-    synthetic = probabilities_of(logits[: len(synthetic_examples), None])[:, 1]
-    return TwoSample(measured["auroc"], synthetic)
+    probabilities = probabilities_of(logits[: len(synthetic_examples), None])[:, 1]
+    return TwoSample(measured["auroc"], probabilities)

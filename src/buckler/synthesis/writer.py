@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.synthesis.generator import Draft
@@ -74,7 +74,7 @@ class SyntheticExampleScribe(Scribe):
         attributes = "".join(f"- {name}: {value}\n" for name, value in cell.attributes.items())
         shown = []
         for row in order.seeds:
-            raw = self._real.table.column("text")[row].as_py()
+            raw = self._real.raw_texts[row].as_py()
             text, _ = self._model.shown(raw)
             shown.append(fenced(text[:_MAX_SEED_CHARACTERS], new_tag()))
         style = ""

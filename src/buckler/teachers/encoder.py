@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import apart_from, split_by_group
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
@@ -153,7 +153,7 @@ class EncoderTeacher(Teacher):
         now = int(time.time())
         return [
             Annotation(event_id, tuple(row), max(row), created_s=now)
-            for event_id, row in zip(events.table.column("id").to_pylist(), p.tolist(), strict=True)
+            for event_id, row in zip(events.ids, p.tolist(), strict=True)
         ]
 
     def probabilities(self, events: Dataset) -> npt.NDArray[np.float64]:
@@ -193,7 +193,7 @@ class EncoderTeacher(Teacher):
         self._folder.mkdir(parents=True, exist_ok=True)
         split = split_by_group(self._labeled, s.held_out, s.seed)
         train, held = self._labeled.take(split.left), self._labeled.take(split.right)
-        texts, targets = self._readable(train), train.targets(len(self._task.classes))
+        texts, targets = self._readable(train), train.targets
         if self._annotations is not None:
             annotations = self._annotations.take(apart_from(self._annotations, held))
             texts += self._readable(annotations)
@@ -236,7 +236,7 @@ class EncoderTeacher(Teacher):
             file.unlink()
 
     def _readable(self, events: Dataset) -> list[str]:
-        texts = [self._task.readable(raw) for raw in events.table.column("text").to_pylist()]
+        texts = [self._task.readable(raw) for raw in events.raw_texts.to_pylist()]
         if self._segmenter is None:
             return texts
         return [f"{text} ; {self._segmenter.spaced(text[:_MAX_SEGMENTED])}" for text in texts]
@@ -256,15 +256,15 @@ class EncoderTeacher(Teacher):
             with weights.open("rb") as file:
                 file.seek(-min(1 << 20, weights.stat().st_size), 2)
                 digest.update(file.read())
-        digest.update(b"".join(self._labeled.table.column("id").to_pylist()))
+        digest.update(b"".join(self._labeled.ids))
         digest.update(self._labeled.labels.tobytes())
         if self._annotations is not None:
-            digest.update(b"".join(self._annotations.table.column("id").to_pylist()))
+            digest.update(b"".join(self._annotations.ids))
             digest.update(self._trusted(self._annotations).tobytes())
         return digest.hexdigest()[:12]
 
     def _trusted(self, annotations: Dataset) -> npt.NDArray[np.float32]:
-        return annotations.trusted(len(self._task.classes), self._settings.annotation_confidence)
+        return annotations.smoothed_targets(self._settings.annotation_confidence)
 
     def _calibrated(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         calibration = self._calibration
@@ -290,10 +290,7 @@ def _segmenter(settings: EncoderSettings, task: Task, vocabulary: Path) -> Segme
 
 def _labeled(settings: EncoderSettings, files: list[Path], task: Task) -> Dataset:
     events = read_dataset(
-        files,
-        task,
-        text_column=settings.text_column,
-        label_column=settings.label_column,
+        files, task, ColumnNames(text=settings.text_column, label=settings.label_column)
     )
     return events.take(np.flatnonzero(events.labels >= 0))
 

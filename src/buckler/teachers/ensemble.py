@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, Annotator, LabelStore
 from buckler.settings_file import read_settings
@@ -90,7 +90,7 @@ class Ensemble(Teacher):
         """Join what the members said of each event; None unless two of them spoke."""
         now = int(time.time())
         found: list[Annotation | None] = []
-        for event_id in events.table.column("id").to_pylist():
+        for event_id in events.ids:
             said = self._said.get(event_id, [])
             if len(said) < 2:
                 found.append(None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset, dataset_from_texts, id_of_text
+from buckler.dataset import Dataset, id_of_text
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Rate, wilson
 from buckler.labels import LabelStore
@@ -177,4 +177,4 @@ def _clean_events(events: Dataset, positive: npt.NDArray[np.bool_], n: int, seed
 
 
 def _as_events(planted: dict[bytes, tuple[bytes, Injection | None]], task: Task) -> Dataset:
-    return dataset_from_texts([text for text, _ in planted.values()], task, ids=list(planted))
+    return Dataset.from_texts([text for text, _ in planted.values()], task, ids=list(planted))

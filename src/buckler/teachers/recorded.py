@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
@@ -73,7 +73,7 @@ class RecordedTeacher(Teacher):
 
     def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Return what was recorded of each event."""
-        return [self._annotations.get(i) for i in events.table.column("id").to_pylist()]
+        return [self._annotations.get(i) for i in events.ids]
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError, MissingExtraError, SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
@@ -84,8 +84,8 @@ class RulesTeacher(Teacher):
 
     def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Match every pattern against each event."""
-        ids = events.table.column("id").to_pylist()
-        texts = events.table.column("text").to_pylist() if self._on_text else None
+        ids = events.ids
+        texts = events.raw_texts.to_pylist() if self._on_text else None
         now = int(time.time())
         found: list[Annotation | None] = []
         for row, event_id in enumerate(ids):

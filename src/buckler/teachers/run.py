@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, LabelStore
 from buckler.labels.ledger import Ledger, add_flags, add_redactions
@@ -196,7 +196,7 @@ def _unasked(
     store: LabelStore, teacher: Teacher, events: Dataset, task: Task
 ) -> tuple[npt.NDArray[np.intp], int, int]:
     """Return the rows to ask about, how many events are known, and how many are given up."""
-    ids = events.table.column("id").to_pylist()
+    ids = events.ids
     first = {event_id: row for row, event_id in reversed(list(enumerate(ids)))}
     known = store.known(task, teacher.annotator, first)
     given_up: set[bytes] = set()
@@ -279,7 +279,7 @@ class _Heard:
     """New annotations, compared with the events' own labels."""
 
     def __init__(self, task: Task, events: Dataset) -> None:
-        ids = events.table.column("id").to_pylist()
+        ids = events.ids
         self._label = {
             i: label for i, label in zip(ids, events.labels.tolist(), strict=True) if label >= 0
         }

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError, MissingExtraError, SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
@@ -140,9 +140,7 @@ class SigmaTeacher(Teacher):
         found: list[Annotation | None] = []
         now = int(time.time())
         rest = len(self._task.classes) - 1
-        for event_id, matched in zip(
-            events.table.column("id").to_pylist(), self.matches(events), strict=True
-        ):
+        for event_id, matched in zip(events.ids, self.matches(events), strict=True):
             if not matched:
                 found.append(None)
                 continue

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset, concatenate, dataset_from_texts, with_groups
+from buckler.dataset import Dataset
 from buckler.dataset.splits import unlike
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.pipeline.recipe import VerdictsSection
-from buckler.pipeline.stored_datasets import load_dataset, save_dataset
 from buckler.tasks import Task
-from buckler.training.cross_validation import Extra
 
 _LEARNED, _HELD_OUT = "learned.arrow", "held-out.arrow"
 _PARTS = 10_000
@@ -34,20 +32,19 @@ def judged_events(store: LabelStore, task: Task) -> Dataset | None:
     names = task.class_names
     ids = sorted(stored)
     texts = [stored[i].text for i in ids]
-    events = dataset_from_texts(
+    return Dataset.from_texts(
         texts,
         task,
         ids=ids,
         labels=[names[label_of[i]] for i in ids],
         groups=[stored[i].group for i in ids],
         sources=[stored[i].source for i in ids],
-    )
-    return with_groups(events, task)
+    ).with_groups()
 
 
 def held_out_rows(events: Dataset, share: float) -> npt.NDArray[np.bool_]:
     """Return which events measure and are never learned from: always those of the same groups."""
-    groups, ids = events.column("group"), events.table.column("id").to_pylist()
+    groups, ids = events.groups, events.ids
     drawn = [
         int.from_bytes(blake2b(_key(group, i), digest_size=4, person=b"held out").digest(), "big")
         for group, i in zip(groups, ids, strict=True)
@@ -73,11 +70,11 @@ def part_verdicts(
     learned, measured = judged.take(np.flatnonzero(~held)), judged.take(np.flatnonzero(held))
     against = [measured] if len(measured) else []
     if (read / "test.arrow").exists():
-        against.append(load_dataset(read / "test.arrow", task))
+        against.append(Dataset.load(read / "test.arrow", task))
     if against and len(learned):
-        learned = learned.take(unlike(learned, concatenate(against)))
-    save_dataset(learned, folder / _LEARNED)
-    save_dataset(measured, folder / _HELD_OUT)
+        learned = learned.take(unlike(learned, Dataset.concat(against)))
+    learned.save(folder / _LEARNED)
+    measured.save(folder / _HELD_OUT)
     return {
         "judged": len(judged),
         "learned_from": len(learned),
@@ -90,30 +87,29 @@ def without_judged(training: Dataset, folder: Path, task: Task) -> Dataset:
     """Leave out of training what people have judged, and what is like that which measures."""
     if not (folder / _LEARNED).exists():
         return training
-    learned, held = (load_dataset(folder / name, task) for name in (_LEARNED, _HELD_OUT))
-    judged = set(learned.table.column("id").to_pylist())
-    ids = training.table.column("id").to_pylist()
+    learned, held = (Dataset.load(folder / name, task) for name in (_LEARNED, _HELD_OUT))
+    judged = set(learned.ids)
+    ids = training.ids
     training = training.take(np.flatnonzero([i not in judged for i in ids]))
     return training.take(unlike(training, held)) if len(held) else training
 
 
-def verdict_examples(folder: Path, task: Task, section: VerdictsSection) -> Extra | None:
+def verdict_examples(folder: Path, task: Task, section: VerdictsSection) -> Dataset | None:
     """Return what is learned as examples beside the training rows.
 
     They are no ground for calibration and thresholds: they were chosen because they are hard.
     """
     if not (folder / _LEARNED).exists():
         return None
-    events = load_dataset(folder / _LEARNED, task)
+    events = Dataset.load(folder / _LEARNED, task)
     if not len(events):
         return None
-    weights = np.full(len(events), section.weight, np.float32)
-    return Extra(events, events.targets(len(task.classes)), weights)
+    return events.with_weights(section.weight)
 
 
 def held_out_verdicts(folder: Path, task: Task) -> Dataset | None:
     """Return what measures; None where there is nothing."""
     if not (folder / _HELD_OUT).exists():
         return None
-    events = load_dataset(folder / _HELD_OUT, task)
+    events = Dataset.load(folder / _HELD_OUT, task)
     return events if len(events) else None

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.attacks import Attack, Attacker, get_attacks
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.metrics import Ranking, enough_negatives, rate, tpr_at_fpr
 from buckler.evaluation.robustness import Bools, Robustness, outcome
@@ -16,7 +16,6 @@ from buckler.pipeline.recipe import AugmentationSection
 from buckler.runtime import Scorer, Scores
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
-from buckler.training.cross_validation import Extra
 
 MAX_ATTACKED = 5_000
 _MAX_BENIGN = 5_000
@@ -50,7 +49,7 @@ def attack_scorers(
     attacker = _attacker(events, task, rng)
     found, before = [], []
     for name, scorer in scorers.items():
-        scores = scorer.score(events.table.column("text"))
+        scores = scorer.score(events.raw_texts)
         caught = _caught(scorer, scores, events.labels, task)
         found.append(_unattacked(name, scorer, scores, caught, _bad(events, task), task))
         before.append(caught[chosen])
@@ -112,7 +111,7 @@ def augment(
     seed: int,
     *,
     for_benign: bool = False,
-) -> Extra | None:
+) -> Dataset | None:
     """Return changed copies of a share of the bad (or of the other) events, to learn from as well.
 
     A copy keeps id, group and target of its origin, so that it never helps a fold in which its
@@ -135,14 +134,12 @@ def augment(
     if not origins:
         return None
     kept = np.array(origins, np.intp)
-    copies = _copies(events, kept, texts, task)
-    targets = events.targets(len(task.classes))[kept]
-    return Extra(copies, targets, np.full(len(kept), weight, np.float32))
+    return _copies(events, kept, texts).with_weights(weight)
 
 
 def augmentation(
     events: Dataset, task: Task, section: AugmentationSection, seed: int
-) -> list[Extra | None]:
+) -> list[Dataset | None]:
     """Return the changed copies that a recipe asks for."""
     attacks = get_attacks(section.attacks, task.medium)
     variations = get_attacks(section.variations, task.medium)
@@ -164,7 +161,7 @@ def _attacked_rows(events: Dataset, task: Task) -> npt.NDArray[np.intp]:
 
 
 def _texts(events: Dataset, rows: npt.NDArray[np.intp]) -> list[str]:
-    column = events.table.column("text").take(pa.array(rows))
+    column = events.raw_texts.take(pa.array(rows))
     return [value.decode("utf-8", "surrogateescape") for value in column.to_pylist()]
 
 
@@ -178,19 +175,11 @@ def _column(texts: Sequence[str]) -> pa.Array:
     return pa.array([text.encode("utf-8", "surrogateescape") for text in texts], pa.large_binary())
 
 
-def _copies(events: Dataset, rows: npt.NDArray[np.intp], texts: list[str], task: Task) -> Dataset:
-    """Return these events with other texts, marked as made."""
-    origin = events.take(rows)
+def _copies(events: Dataset, rows: npt.NDArray[np.intp], texts: list[str]) -> Dataset:
+    """Return these events with other texts, marked as synthetic."""
     column = _column(texts)
-    table = origin.table
-    for name, made in (
-        ("text", column),
-        ("source", pa.array([SYNTHETIC_EXAMPLE] * len(rows), pa.string())),
-    ):
-        table = table.set_column(table.schema.get_field_index(name), name, made)
-    return Dataset(
-        table, task.text_normalizer.normalize_column(column, task.max_bytes), origin.labels
-    )
+    copies = events.take(rows).with_column("source", [SYNTHETIC_EXAMPLE] * len(rows))
+    return replace(copies.with_column("text", column), texts=events.task.normalize(column))
 
 
 def _caught(scorer: Scorer, scores: Scores, labels: npt.NDArray[np.int32], task: Task) -> Bools:

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from buckler.bundle.manifest import Head
 from buckler.bundle.reader import HEADS
-from buckler.dataset.dataset import TARGET, Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.errors import InputError
 from buckler.evaluation.bootstrap import bootstrap
@@ -118,7 +117,7 @@ def _learn(
             "and two are needed; lower min_rows, or tell more"
         )
     inner = _task(task, section, classes)
-    learned = _labeled(train, rows, answers, classes, by_text=section.folds_by == "text")
+    learned = _labeled(train, rows, answers, inner, by_text=section.folds_by == "text")
     student: StudentSection = recipe.student
     fitted = fit_student(
         learned,
@@ -184,36 +183,25 @@ def _labeled(
     events: Dataset,
     rows: npt.NDArray[np.intp],
     answers: Answers,
-    classes: list[str],
+    task: Task,
     *,
     by_text: bool,
 ) -> Dataset:
     """Return the events whose answers are classes; one of several answers has all as its target."""
-    index = {name: i for i, name in enumerate(classes)}
+    index = {name: i for i, name in enumerate(task.classes)}
     kept, targets = [], []
     for row, found in zip(rows, answers, strict=True):
         known = [index[value] for value in found if value in index]
         if known:
-            target = np.zeros(len(classes), np.float32)
+            target = np.zeros(len(index), np.float32)
             target[known] = 1 / len(known)
             kept.append(row)
             targets.append(target)
     chosen = events.take(np.array(kept, np.intp))
     labels = np.array([target.argmax() for target in targets], np.int32)
-    table = chosen.table
-    columns = {
-        "label": pa.array([classes[label] for label in labels], pa.string()),
-        TARGET: pa.array([target.tolist() for target in targets], pa.list_(pa.float32())),
-    }
     if by_text:
-        clusters = near_duplicate_clusters(chosen.texts)
-        columns["group"] = pa.array([str(cluster) for cluster in clusters], pa.string())
-    for name, column in columns.items():
-        if name in table.column_names:
-            table = table.set_column(table.schema.get_field_index(name), name, column)
-        else:
-            table = table.append_column(name, column)
-    return Dataset(table, chosen.texts, labels)
+        chosen = chosen.with_groups([str(n) for n in near_duplicate_clusters(chosen.texts)])
+    return replace(chosen, task=task, labels=labels, soft_targets=np.stack(targets))
 
 
 def _judged(
@@ -223,7 +211,7 @@ def _judged(
         return np.zeros((0, 1), np.float32), [], test.take(np.zeros(0, np.intp))
     rows, answers = _told(test, task, section)
     asked = test.take(rows)
-    scores = load(path).score(asked.table.column("text"))
+    scores = load(path).score(asked.raw_texts)
     return scores.probabilities, answers, asked
 
 

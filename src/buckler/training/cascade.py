@@ -17,7 +17,7 @@ from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import STAGES, VECTORS, Bundle, read_bundle
 from buckler.bundle.vectors import tolerance_of, vectors_json
 from buckler.bundle.writer import pack, write_bundle
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration_curve import NONE, choose_curve
 from buckler.evaluation.conformal import least_probabilities
@@ -98,7 +98,7 @@ def build_cascade(
     positive_classes = [task.class_names.index(name) for name in task.positive]
     positive = np.isin(validation.labels, positive_classes)
     weights = _weights(positive, prevalence)
-    outputs = [Scorer(bundle).score(validation.table.column("text")).outputs for bundle in bundles]
+    outputs = [Scorer(bundle).score(validation.raw_texts).outputs for bundle in bundles]
     bands: list[Band] = []
     shares = [1.0]
     combined = outputs[0]

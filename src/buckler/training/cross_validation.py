@@ -12,51 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset, concatenate
+from buckler.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
-from buckler.normalize import NormalizedTexts
-from buckler.students import Examples, Student, get_student
+from buckler.students import Student, get_student
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
 
 Floats = npt.NDArray[np.float32]
 OnEpoch = Callable[[str, int, float, float], None]
-
-
-@dataclass(frozen=True)
-class Extra:
-    """Examples whose targets come from a teacher or a student, not from a label.
-
-    Attributes
-    ----------
-    events
-        Their own labels, if any, are not looked at.
-    targets
-        float32 [n, classes].
-    weights
-        float32 [n]: how much each counts beside a labeled example.
-    """
-
-    events: Dataset
-    targets: Floats
-    weights: Floats
-
-    def __len__(self) -> int:
-        return len(self.events)
-
-    def take(self, rows: npt.NDArray[np.intp]) -> "Extra":
-        """Return these rows, in this order."""
-        return Extra(self.events.take(rows), self.targets[rows], self.weights[rows])
-
-    def joined_with(self, other: "Extra") -> "Extra":
-        """Return both, one after the other."""
-        return Extra(
-            concatenate([self.events, other.events]),
-            np.concatenate([self.targets, other.targets]),
-            np.concatenate([self.weights, other.weights]),
-        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +54,7 @@ def cross_fit(
     family: str,
     settings: dict[str, Any],
     *,
-    extra: Extra | Sequence[Extra | None] | None = None,
+    extra: Dataset | Sequence[Dataset | None] | None = None,
     folds: int = 5,
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
@@ -108,23 +73,22 @@ def cross_fit(
     n_classes = len(task.classes)
     check_classes(events.labels, task)
     fold_of = assign_folds(events, folds, seed)
-    examples = Examples(events.texts, events.targets(n_classes), np.ones(len(events), np.float32))
     logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
     students: list[Student] = []
     for fold in range(folds):
         held_out = np.flatnonzero(fold_of == fold)
         rest = np.flatnonzero(fold_of != fold)
-        training = subset(examples, rest)
-        own = extra if extra is None or isinstance(extra, Extra) else extra[fold]
-        watched = subset(examples, held_out)
+        training = events.take(rest)
+        own = extra if extra is None or isinstance(extra, Dataset) else extra[fold]
+        watched = events.take(held_out)
         if own is not None:
-            apart = own.take(apart_from(own.events, events.take(held_out)))
-            watches = _watches(apart.events, fold, folds)
-            training = joined(training, apart.take(np.flatnonzero(~watches)))
-            watched = joined(watched, apart.take(np.flatnonzero(watches)))
+            apart = own.take(apart_from(own, watched))
+            watches = _watches(apart, fold, folds)
+            training = Dataset.concat([training, apart.take(np.flatnonzero(~watches))])
+            watched = Dataset.concat([watched, apart.take(np.flatnonzero(watches))])
         student = new_student(family, {**settings, "seed": seed}, task)
         student.fit(training, watched, named(on_epoch, fold, folds))
-        logits[held_out] = student.predict_logits(examples.texts.take(held_out))
+        logits[held_out] = student.predict_logits(events.texts.take(held_out))
         students.append(student)
     best_epochs = [student.best_epoch_ for student in students]
     return CrossFitted(logits, max(1, round(float(np.median(best_epochs)))), students)
@@ -150,9 +114,9 @@ def _watches(extra: Dataset, fold: int, folds: int) -> npt.NDArray[np.bool_]:
         content = event_id if name is None else name.encode("utf-8", "replace")
         return int.from_bytes(blake2b(content, digest_size=4).digest(), "big") % folds
 
-    own = zip(extra.column("group"), extra.table.column("id").to_pylist(), strict=True)
+    own = zip(extra.groups, extra.ids, strict=True)
     watches = np.array([own_fold(name, i) == fold for name, i in own], bool)
-    watches[np.flatnonzero(extra.column("source") == SYNTHETIC_EXAMPLE)] = False
+    watches[np.flatnonzero(extra.sources == SYNTHETIC_EXAMPLE)] = False
     return watches
 
 
@@ -172,7 +136,7 @@ def assign_folds(events: Dataset, folds: int, seed: int) -> npt.NDArray[np.intp]
         raise InputError(
             f"{len(unique)} groups are too few for {folds} folds; lower `folds` or label more"
         )
-    ids = events.table.column("id").to_pylist()
+    ids = events.ids
     first = np.zeros(len(unique), np.intp)
     first[inverse[::-1]] = np.arange(len(codes))[::-1]
     salt = seed.to_bytes(8, "little", signed=True)
@@ -195,20 +159,6 @@ def check_classes(labels: npt.NDArray[np.int32], task: Task) -> None:
     missing = [name for name, n in zip(task.class_names, counts, strict=True) if n == 0]
     if len(missing) == len(task.classes) - 1 or (missing and len(task.classes) == 2):
         raise InputError(f"training needs examples of more than one class; none of {missing[0]!r}")
-
-
-def subset(examples: Examples, rows: npt.NDArray[np.intp]) -> Examples:
-    """Return these examples."""
-    return Examples(examples.texts.take(rows), examples.targets[rows], examples.weights[rows])
-
-
-def joined(examples: Examples, extra: Extra) -> Examples:
-    """Return labeled and extra examples together."""
-    return Examples(
-        NormalizedTexts.concatenate([examples.texts, extra.events.texts]),
-        np.concatenate([examples.targets, extra.targets]).astype(np.float32),
-        np.concatenate([examples.weights, extra.weights]).astype(np.float32),
-    )
 
 
 def named(

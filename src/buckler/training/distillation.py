@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
-from buckler.training.cross_validation import Extra
 
 Floats = npt.NDArray[np.float64]
 _TINY = 1e-6
@@ -60,7 +59,7 @@ class Taught:
     """
 
     targets: npt.NDArray[np.float32]
-    extra: Extra
+    extra: Dataset
 
 
 def distil(
@@ -86,8 +85,7 @@ def distil(
         Of the target of an event that has both a label and the teacher's annotation: 1 is the label
         alone, 0 the teacher alone.
     """
-    n_classes = teacher_on_pool.shape[1]
-    targets = labeled.targets(n_classes)
+    targets = labeled.targets.copy()
     if teacher_on_labeled is not None:
         spoke = np.isfinite(teacher_on_labeled).all(axis=1)
         soft = softened(teacher_on_labeled[spoke], settings.temperature)
@@ -95,11 +93,8 @@ def distil(
         targets[spoke] = mixed.astype(np.float32)
     confident = np.nan_to_num(teacher_on_pool).max(axis=1) >= max(settings.min_confidence, _TINY)
     rows = np.flatnonzero(confident)
-    extra = Extra(
-        pool.take(rows),
-        softened(teacher_on_pool[rows], settings.temperature).astype(np.float32),
-        np.full(len(rows), settings.weight, np.float32),
-    )
+    said = softened(teacher_on_pool[rows], settings.temperature).astype(np.float32)
+    extra = pool.take(rows).with_targets(said).with_weights(settings.weight)
     return Taught(targets, extra)
 
 

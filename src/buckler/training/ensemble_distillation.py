@@ -7,19 +7,16 @@ points better than the better of them, and the student learns most of that from 
 
 import numpy as np
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.evaluation.calibration import fit_calibration, probabilities_of
 from buckler.pipeline.recipe import StudentSection
-from buckler.students import Examples, Student
+from buckler.students import Student
 from buckler.tasks import Task
 from buckler.training.cross_validation import (
     CrossFitted,
-    Extra,
     calibrated,
     cross_fit,
-    joined,
     new_student,
-    subset,
 )
 from buckler.training.distillation import Distillation, Floats, distil, pooled
 from buckler.training.noise import handle_noise
@@ -32,8 +29,8 @@ def distil_jointly(
     task: Task,
     settings: Distillation,
     student: StudentSection,
-    others: Extra | None = None,
-) -> tuple[Extra, CrossFitted]:
+    others: Dataset | None = None,
+) -> tuple[Dataset, CrossFitted]:
     """Let a student judge the pool, join its word with the teacher's, and teach the next one.
 
     Each fold of the cross-fitting has a first student of its own, which did not see the fold's
@@ -49,16 +46,16 @@ def distil_jointly(
 
     Returns
     -------
-    Extra
+    Dataset
         What the second student learns from beside the labels.
     CrossFitted
         What cross-fitted second students say of the labeled events.
     """
 
-    def more(extra: Extra) -> Extra:
-        return extra if others is None else extra.joined_with(others)
+    def more(extra: Dataset) -> Dataset:
+        return extra if others is None else Dataset.concat([extra, others])
 
-    def fit(extra: Extra | list[Extra | None]) -> CrossFitted:
+    def fit(extra: Dataset | list[Dataset | None]) -> CrossFitted:
         return cross_fit(
             train,
             task,
@@ -75,12 +72,12 @@ def distil_jointly(
         student.noise,
         first.probabilities(train.labels),
         train.labels,
-        train.targets(len(task.classes)),
+        train.targets,
     )
     sure = np.flatnonzero(~handled.suspect)  # a few wrong labels would make it doubt all it says
     scale = fit_calibration(first.logits[sure], train.labels[sure])
 
-    def joint(member: Student) -> Extra:
+    def joint(member: Student) -> Dataset:
         p = probabilities_of(calibrated(member.predict_logits(pool.texts), scale))
         p[~np.isfinite(said).all(axis=1)] = np.nan  # its own word alone teaches it nothing new
         return more(distil(train, pool, None, pooled([said, p]), settings).extra)
@@ -89,6 +86,6 @@ def distil_jointly(
     settings_of_whole = {**student.settings, "seed": student.seed, "epochs": first.epochs}
     whole = new_student(student.family, settings_of_whole, task)
     counted = np.flatnonzero(handled.weights > 0)
-    examples = Examples(train.texts, handled.targets, handled.weights)
-    whole.fit(joined(subset(examples, counted), taught))
+    examples = train.with_targets(handled.targets).with_weights(handled.weights)
+    whole.fit(Dataset.concat([examples.take(counted), taught]))
     return joint(whole), second

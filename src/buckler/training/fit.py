@@ -11,25 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.evaluation.calibration_curve import NONE, CalibrationCurve, choose_curve
 from buckler.evaluation.conformal import least_probabilities
 from buckler.evaluation.thresholds import Threshold, choose_thresholds
-from buckler.students import Examples, Student
+from buckler.students import Student
 from buckler.tasks import Task
 from buckler.training.cross_validation import (
     CrossFitted,
-    Extra,
     OnEpoch,
     calibrated,
     check_classes,
     cross_fit,
-    joined,
     named,
     new_student,
-    subset,
 )
 from buckler.training.noise import Noise, handle_noise
 
@@ -79,7 +76,7 @@ def fit_student(
     family: str,
     settings: dict[str, Any],
     *,
-    extra: Extra | None = None,
+    extra: Dataset | None = None,
     crossed: CrossFitted | None = None,
     noise: Noise = Noise.NONE,
     folds: int = 5,
@@ -112,13 +109,13 @@ def fit_student(
         noise,
         crossed.probabilities(events.labels),
         events.labels,
-        events.targets(len(task.classes)),
+        events.targets,
     )
     counted = np.flatnonzero(handled.weights > 0)
-    examples = subset(Examples(events.texts, handled.targets, handled.weights), counted)
+    examples = events.with_targets(handled.targets).with_weights(handled.weights).take(counted)
     check_classes(events.labels[counted], task)
     if extra is not None:
-        examples = joined(examples, extra)
+        examples = Dataset.concat([examples, extra])
     final = new_student(family, {**settings, "seed": seed, "epochs": crossed.epochs}, task)
     final.fit(examples, None, named(on_epoch, folds, folds))
     sure = np.flatnonzero(~handled.suspect)

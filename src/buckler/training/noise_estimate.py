@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError, MissingExtraError, OutputError
 from buckler.tasks import Task
 from buckler.training.cross_validation import cross_fit
@@ -96,7 +96,7 @@ def write_suspects(found: NoiseEstimate, task: Task, path: Path) -> None:
     """
     rows = pa.array(found.suspects)
     names = np.array(task.class_names, object)
-    texts = [task.readable(raw) for raw in found.events.table.column("text").take(rows).to_pylist()]
+    texts = [task.readable(raw) for raw in found.events.raw_texts.take(rows).to_pylist()]
     ids = found.events.table.column("id").take(rows).to_pylist()
     table = pa.table(
         {

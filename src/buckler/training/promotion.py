@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.bootstrap import Estimate, bootstrap
 from buckler.evaluation.metrics import Ranking, Rate, enough_negatives, tpr_at_fpr
@@ -168,7 +168,7 @@ def _paired(champion: Scorer, candidate: Scorer, name: str, events: Dataset, tas
     if not len(rows):
         raise InputError(f"{name}: no event has a label")
     events = events.take(rows)
-    texts = events.table.column("text")
+    texts = events.raw_texts
     both = [scorer.score(texts) for scorer in (champion, candidate)]
     positive = np.isin(events.labels, [task.class_names.index(c) for c in task.positive])
     rate = champion.manifest.deployed_fpr

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.deduplication import earlier_near_duplicates, minhash
 from buckler.errors import InputError
 from buckler.readers.features import hashed_vectors

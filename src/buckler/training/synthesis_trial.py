@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.dataset.splits import Split, apart_from, split_by_group
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import probabilities_of
@@ -19,7 +19,6 @@ from buckler.evaluation.metrics import Ranking, auroc, enough_negatives, tpr_at_
 from buckler.evaluation.over_seeds import Mean
 from buckler.synthesis.synthetic_examples import SyntheticExample, as_events
 from buckler.tasks import Task
-from buckler.training.cross_validation import Extra
 from buckler.training.fit import fit_student
 
 HELD_OUT = 0.3
@@ -172,11 +171,7 @@ def prove(
             unseen is not None
         ):  # what the synthetic examples were made from may be of the kind that is held out
             usable = np.intersect1d(usable, apart_from(own, real.take(np.flatnonzero(unseen))))
-        extra = Extra(
-            own.take(usable),
-            own.take(usable).targets(len(task.classes)),
-            np.full(len(usable), weight, np.float32),
-        )
+        extra = own.take(usable).with_weights(weight)
         for found, more in ((without, None), (with_, extra)):
             fitted = fit_student(
                 train, task, family, settings or {}, extra=more, folds=_FOLDS, seed=seed

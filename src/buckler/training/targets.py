@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from buckler.dataset.dataset import TARGET, Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge, Targets, merge_annotations
@@ -29,7 +28,7 @@ def merged_for(
     """Return all merged annotations, and for each event its row among them: int64 [n], -1 for none."""
     merged = merge_annotations(store.annotations(task), store.annotators(), method)
     row_of = {event_id: row for row, event_id in enumerate(merged.event_ids)}
-    ids = events.table.column("id").to_pylist()
+    ids = events.ids
     return merged, np.array([row_of.get(event_id, -1) for event_id in ids], np.int64)
 
 
@@ -68,14 +67,8 @@ def with_annotations(
     said[mixed, events.labels[judged[mixed]]] += label_share
     labels = events.labels.copy()
     labels[judged] = said.argmax(axis=1)
-    targets: list[list[float] | None] = [None] * len(events)
-    for row, target in zip(judged, said.tolist(), strict=True):
-        targets[row] = target
-    names = np.array([*task.class_names, None], object)
-    table = events.table.set_column(
-        events.table.schema.get_field_index("label"), "label", pa.array(names[labels], pa.string())
-    )
-    table = table.append_column(TARGET, pa.array(targets, pa.list_(pa.float32())))
+    targets = events.targets.copy()
+    targets[judged] = said
     summary: dict[str, float | int] = {
         "events_with_annotations": len(judged),
         "decided_by_a_human": int(merged.human[rows[judged]].sum()),
@@ -85,21 +78,14 @@ def with_annotations(
             continue
         name = f"{annotators[key].name} {annotators[key].version}".strip()
         summary[f"estimated accuracy of {name}"] = round(accuracy, 4)
-    return Dataset(table, events.texts, labels), summary
+    return events.with_labels(labels).with_targets(targets), summary
 
 
-def with_file_labels(train: Dataset, as_read: Dataset, task: Task) -> Dataset:
+def with_file_labels(train: Dataset, as_read: Dataset) -> Dataset:
     """Return the training rows with the labels that their files gave them, and only those."""
-    if TARGET not in train.table.column_names:
+    if train.soft_targets is None:
         return train  # no annotation has changed a label
-    label_of = dict(
-        zip(as_read.table.column("id").to_pylist(), as_read.labels.tolist(), strict=True)
-    )
-    ids = train.table.column("id").to_pylist()
+    label_of = dict(zip(as_read.ids, as_read.labels.tolist(), strict=True))
+    ids = train.ids
     labels = np.array([label_of.get(i, -1) for i in ids], np.int32)
-    names = np.array([*task.class_names, None], object)
-    table = train.table.drop_columns([TARGET])
-    index = table.schema.get_field_index("label")
-    table = table.set_column(index, "label", pa.array(names[labels], pa.string()))
-    rows = np.flatnonzero(labels >= 0)
-    return Dataset(table, train.texts, labels).take(rows)
+    return train.with_labels(labels).take(np.flatnonzero(labels >= 0))

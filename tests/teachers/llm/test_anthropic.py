@@ -115,7 +115,7 @@ def test_a_budget_limits_what_is_handed_in(tmp_path):
 RUN = """
 import sys
 from pathlib import Path
-from buckler.dataset.dataset import collect_events
+from buckler.dataset import collect_events
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers.llm.anthropic import AnthropicSettings, AnthropicTeacher

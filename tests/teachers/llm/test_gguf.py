@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.tasks import get_task

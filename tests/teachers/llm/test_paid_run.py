@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset.dataset import read_dataset
+from buckler.dataset import read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import LabelStore
 from buckler.labels.ledger import Ledger, flagged, redactions_of
@@ -271,7 +271,7 @@ def test_injections_are_flagged_and_secrets_do_not_leave(tmp_path, server):
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, redact=True)
         label_events(store, who, events, TASK)
-        ids = events.table.column("id").to_pylist()
+        ids = events.ids
         assert flagged(store, FLAG) == {ids[0]}
         kept = redactions_of(store, ids)
         assert kept == {ids[1]: {"<SECRET_1>": "hunter22", "<PERSON_1>": "ada"}}
@@ -328,7 +328,7 @@ def test_the_version_changes_with_all_that_changes_an_answer(tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from buckler.dataset.dataset import collect_events
+from buckler.dataset import collect_events
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from buckler.dataset.dataset import Dataset, dataset_from_texts
+from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotation
 from buckler.serving.tables import PREFIX, TableJudge
@@ -132,7 +132,7 @@ def _labeled(
 
 def _events(table: pa.Table, name: str, rows: list[int], task: Task) -> Dataset:
     chosen = table.take(pa.array(rows, pa.int64()))
-    return dataset_from_texts(chosen[name].cast(pa.large_binary()).combine_chunks(), task)
+    return Dataset.from_texts(chosen[name].cast(pa.large_binary()).combine_chunks(), task)
 
 
 def _path(settings: str | Path | None) -> Path | None:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.padding import MASK, pad, padded_batches, padded_lengths
 from buckler.students.student import (
-    Examples,
     Exported,
     Floats,
     Student,
@@ -109,8 +109,8 @@ class NeuralStudent(Student):
 
     def fit(
         self,
-        training: Examples,
-        validation: Examples | None = None,
+        training: Dataset,
+        validation: Dataset | None = None,
         on_epoch: Callable[[int, float, float], None] | None = None,
     ) -> "NeuralStudent":
         """Learn, and keep the weights of the best pass; without validation that is the last pass.
@@ -217,7 +217,7 @@ class NeuralStudent(Student):
 
     # --- parts --------------------------------------------------------------------------------
 
-    def _check(self, training: Examples, validation: Examples | None) -> None:
+    def _check(self, training: Dataset, validation: Dataset | None) -> None:
         if not len(training) or (validation is not None and not len(validation)):
             raise SettingsError("training and validation both need at least one example")
         if self.max_length % LENGTH_STEP or not LENGTH_STEP <= self.max_length <= 1 << 14:
@@ -233,7 +233,7 @@ class NeuralStudent(Student):
         if not np.isfinite(training.targets).all() or not np.isfinite(training.weights).all():
             raise SettingsError("targets and weights must be finite numbers")
 
-    def _digest(self, *sides: Examples | None) -> str:
+    def _digest(self, *sides: Dataset | None) -> str:
         """Name a training by all that decides it."""
         said = {k: v for k, v in vars(self).items() if not k.endswith("_") and k != "checkpoints"}
         digest = blake2b(repr(sorted(said.items())).encode(), digest_size=16)
@@ -261,7 +261,7 @@ class NeuralStudent(Student):
         torch: Any,
         network: Any,
         optimizer: Any,
-        training: Examples,
+        training: Dataset,
         weights: Floats,
         epoch: int,
     ) -> float:
@@ -324,12 +324,12 @@ class NeuralStudent(Student):
                 out[rows] = network(torch.from_numpy(padded).to(device)).float().cpu().numpy()
         return out
 
-    def _export(self, torch: Any, training: Examples, validation: Examples | None) -> None:
+    def _export(self, torch: Any, training: Dataset, validation: Dataset | None) -> None:
         """Choose the smallest precision that is good enough, on a sample; see `precision`."""
         judged = validation if validation is not None else training
         step = max(1, len(judged) // _SAMPLE_ROWS)
         rows = np.arange(0, len(judged), step)
-        sample = Examples(judged.texts.take(rows), judged.targets[rows], judged.weights[rows])
+        sample = judged.take(rows)
         batches = list(padded_batches(sample.texts, self.max_length, LENGTH_STEP, _INFERENCE_BYTES))
         order = np.concatenate([rows for rows, _ in batches])
         self.sample_ = ([batch for _, batch in batches], sample.targets[order])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset, read_dataset
+from buckler.dataset import Dataset, read_dataset
 from buckler.errors import SettingsError
 from buckler.readers.features import hashed_vectors
 from buckler.tasks import Task
@@ -39,7 +39,7 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
     turns = [
         rows[turn] for turn in range(max(map(len, chosen))) for rows in chosen if turn < len(rows)
     ]
-    texts = events.table.column("text")
+    texts = events.raw_texts
     return [
         Example(
             texts[row].as_py().decode("utf-8", "surrogateescape"),

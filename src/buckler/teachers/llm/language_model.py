@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset.dataset import Dataset
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
@@ -363,4 +363,4 @@ class LanguageModelTeacher(Teacher):
             found.update((o.event_id, o) for outcome in outcomes for o in outcome.annotations)
 
         asyncio.run(PaidRun(self, keep).ask(self.prepare(events)))
-        return [found.get(i) for i in events.table.column("id").to_pylist()]
+        return [found.get(i) for i in events.ids]
