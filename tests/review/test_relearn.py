@@ -19,7 +19,7 @@ from buckler.review.relearn import learn_from_review
 from buckler.review.schema import Lane
 from buckler.review.verdicts import Verdicts
 from buckler.runtime import load
-from buckler.serving.registry import Registry
+from buckler.serving.bundle_registry import BundleRegistry
 from buckler.tasks import get_task
 from buckler.training.analyst_labels import held_out_rows, judged_events, part_verdicts
 from buckler.training.fit import fit_student
@@ -134,7 +134,7 @@ def test_verdicts_take_the_place_of_what_the_file_says(tmp_path):
 def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     recipe = recipe_in(tmp_path, np.random.default_rng(0))
     scorer = made_up_bundle(tmp_path / "b.buckler", 3)
-    registry, where = Registry(tmp_path / "r", "url"), str(tmp_path / "l.db")
+    registry, where = BundleRegistry(tmp_path / "r", "url"), str(tmp_path / "l.db")
     with LabelStore(where):
         pass
     with pytest.raises(InputError, match="nobody has judged anything"):
@@ -159,7 +159,7 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     assert names[0] == "the frozen tests"
     assert any("drawn by lot" in name for name in names)
     assert any("chosen for their value" in name for name in names)
-    assert load(second.run.bundle).sha256 == registry.deployed().sha256
+    assert load(second.run.bundle).sha256 == registry.find_deployed().sha256
     bare = recipe.model_copy(update={"data": recipe.data.model_copy(update={"test": []})})
     with pytest.raises(SettingsError, match="frozen tests"):
         learn_from_review(bare, where, registry, run_recipe)

@@ -17,7 +17,7 @@ from buckler.dataset import Dataset
 from buckler.labels import Annotator, LabelStore
 from buckler.labels.ledger import add_flags
 from buckler.runtime import load
-from buckler.serving.registry import Registry
+from buckler.serving.bundle_registry import BundleRegistry
 from buckler.tasks import get_task
 from tests.support.cli import buckler
 from tests.support.hostile_texts import HOSTILE
@@ -188,7 +188,7 @@ def test_sign_in_judge_twenty_undo_sign_out_retrain_promote(chromium, shop):
     done = buckler(*learn, "--name", "url", "--weight", "20")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "promote: better on the frozen tests" in done.stdout
-    history = Registry(shop / "registry", "url").history()
+    history = BundleRegistry(shop / "registry", "url").history()
     assert [e.action for e in history] == ["promote", "promote"]
     assert load(live).sha256 == history[-1].sha256
     again = buckler(*learn, "--name", "url", "--weight", "20")
@@ -273,7 +273,7 @@ def hostile_site(tmp_path_factory, url_bundle):
                     note=text.encode("utf-8", "replace").decode(),
                     family=item.id % 3 == 0,
                 )
-    registry = Registry(folder / "registry", "url")
+    registry = BundleRegistry(folder / "registry", "url")
     for text in HOSTILE[:20]:
         registry.promote(url_bundle, text)
     settings = f'registry = "{folder / "registry"}"\n'

@@ -41,12 +41,12 @@ def test_a_scan_tells_both(url_scorer, challenger, events, tmp_path):
     plain = scan(url_scorer, [events], tmp_path / "p.parquet", ScanSettings(fields_of(url_scorer)))
     both = scan(url_scorer, [events], tmp_path / "b.parquet", settings_of(url_scorer, path))
     table = pq.read_table(tmp_path / "b.parquet")
-    own = table.drop_columns(["challenger_1_score", "challenger_1_detection"])
+    own = table.drop_columns(["challenger_1_score", "challenger_1_detected"])
     assert own.equals(pq.read_table(tmp_path / "p.parquet"))
     scores = other.score(pq.read_table(events)["url"])
     assert table["challenger_1_score"].to_pylist() == scores.score.tolist()
-    assert table["challenger_1_detection"].to_pylist() == other.detections(scores).tolist()
-    pairs = count_pairs(table["detected"].to_pylist(), table["challenger_1_detection"].to_pylist())
+    assert table["challenger_1_detected"].to_pylist() == other.detections(scores).tolist()
+    pairs = count_pairs(table["detected"].to_pylist(), table["challenger_1_detected"].to_pylist())
     assert plain.shadow == {}
     assert list(both.shadow.values()) == [dict(pairs)]
     assert sum(pairs.values()) == 3000

@@ -124,11 +124,11 @@ def test_duckdb(url_bundle, texts, expected, tmp_path):
     connection.register("urls", many)
     query = (
         "select buckler_label(url) as label, buckler_score(url) as score, "
-        "buckler_detection(url) as detection from urls order by n"
+        "buckler_detected(url) as detected from urls order by n"
     )
     table = connection.execute(query).to_arrow_table()
     same(of_columns(table, ""), {k: v * 3 for k, v in expected.items()})
-    count_detections = "select count(*) from urls where buckler_detection(url)"
+    count_detections = "select count(*) from urls where buckler_detected(url)"
     ((count,),) = connection.execute(count_detections).fetchall()
     assert count == 3 * sum(expected["detected"])
     connection.register("nulls", pa.table({"url": NULLS}))
@@ -208,7 +208,7 @@ def test_spark(spark, url_bundle, texts, expected, tmp_path):
     frame.createOrReplaceTempView("urls")
     query = (
         "select n, buckler_label(url) label, buckler_score(url) score, "
-        "buckler_detection(url) detection from urls order by n"
+        "buckler_detected(url) detected from urls order by n"
     )
     rows = spark.sql(query).collect()
     same({k: [row[k] for row in rows] for k in expected}, expected)

@@ -18,8 +18,8 @@ def test_the_doctor_says_what_is_wrong(url_bundle, tmp_path):
     assert fine.returncode == 0, fine.stdout
     assert "kernel" in fine.stdout
     assert "url-threat, ngram, signature not checked" in fine.stdout
-    (tmp_path / "positive.buckler").write_bytes(b"nope")
-    ill = buckler("doctor", url_bundle, tmp_path / "positive.buckler")
+    (tmp_path / "bad.buckler").write_bytes(b"nope")
+    ill = buckler("doctor", url_bundle, tmp_path / "bad.buckler")
     assert ill.returncode == 1
     assert re.search(r"bad\.buckler\s+wrong", ill.stdout)
 

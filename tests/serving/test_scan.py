@@ -212,7 +212,7 @@ def test_probabilities_and_no_text(url_scorer, tmp_path, many_urls):
 
 
 def test_small_batches_wait_for_a_row_group_but_not_for_ever(url_scorer, tmp_path, monkeypatch):
-    monkeypatch.setattr("buckler.serving.sinks._ROW_GROUP_BYTES", 20_000)
+    monkeypatch.setattr("buckler.serving.sinks.parquet_sink._ROW_GROUP_BYTES", 20_000)
     (tmp_path / "in").mkdir()
     for i in range(60):
         (tmp_path / "in" / f"{i:02}.txt").write_text(f"http://h{i}.example/" + "x" * 1000)

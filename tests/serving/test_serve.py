@@ -33,7 +33,7 @@ from starlette.testclient import TestClient  # noqa: E402
 
 from buckler.serving.http.app import build_app  # noqa: E402
 from buckler.serving.http.guard import Keys, Rate, new_key  # noqa: E402
-from buckler.serving.http.settings import ServeSettings, read_serve_settings  # noqa: E402
+from buckler.serving.http.serve_settings import ServeSettings, read_serve_settings  # noqa: E402
 
 BUCKLER = [sys.executable, "-c", "from buckler.cli.main import main; main()"]
 FUZZ = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
@@ -420,7 +420,7 @@ def test_a_challenger_judges_unseen(url_bundle, tmp_path, url_scorer):
         client.post("/v1/score", content=body, headers={"content-type": ARROW})
         for _ in range(200):
             page = client.get("/metrics").text
-            found = dict(re.findall(r'buckler_shadow_total\{detection="(\w+)".*\} (\d+)', page))
+            found = dict(re.findall(r'buckler_shadow_total\{.*detected_by="(\w+)"\} (\d+)', page))
             if sum(map(int, found.values())) == 800:
                 break
             time.sleep(0.02)
@@ -522,9 +522,9 @@ def test_what_cannot_be_served_is_one_clear_line(url_bundle, tmp_path):
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
 
-    (tmp_path / "positive.buckler").write_bytes(b"nope")
+    (tmp_path / "bad.buckler").write_bytes(b"nope")
     for arguments, words in (
-        ((tmp_path / "positive.buckler",), "not a sound bundle"),
+        ((tmp_path / "bad.buckler",), "not a sound bundle"),
         ((url_bundle, url_bundle), "both named url"),
         ((), "bundles"),
         ((url_bundle, "--host", "203.0.113.1", "--api-keys", tmp_path / "none"), "cannot be read"),

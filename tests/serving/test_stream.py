@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from buckler.errors import OutputError, SettingsError
 from buckler.serving.challengers import count_pairs
-from buckler.serving.conventions import list_conventions
 from buckler.serving.fields import Fields, fields_of
+from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.scan import ScanSettings
 from tests.support.made_up import made_up_bundle, made_up_table
 
@@ -83,7 +83,7 @@ def test_what_a_pipe_may_be_asked(url_bundle):
     assert piped(url_bundle, b"", "--fail-on-detection").returncode == 0
     unknown = piped(url_bundle, b"", "--as", "xml")
     assert unknown.returncode == 2
-    assert b"unknown form" in unknown.stderr
+    assert b"unknown verdict format" in unknown.stderr
 
 
 def test_partitions_by_the_hour(url_bundle, tmp_path, url_scorer):
@@ -213,7 +213,7 @@ def test_a_watched_folder_is_scanned_file_by_file_once(url_scorer, tmp_path):
 # --- conventions ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list_conventions())
+@pytest.mark.parametrize("name", VERDICT_FORMATS.names())
 def test_forms_hold_what_their_readers_look_for(url_bundle, name):
     text = "https://verify-music12.example/login.php?u=12"
     done = piped(url_bundle, json.dumps(text).encode(), "--as", name, "--text")
@@ -301,7 +301,7 @@ def test_every_message_has_its_verdict(broker, url_bundle, url_scorer, tmp_path)
         verdicts = broker.consume("events.verdicts", 2000)
         dead = broker.consume("events.dead", 2)
         pairs = count_pairs(*(s.detections(s.score(texts)).tolist() for s in (url_scorer, other)))
-        shadow = re.compile(r'buckler_stream_challenger\{detection="(\w+)".*\} ([\d.]+)')
+        shadow = re.compile(r'buckler_stream_challenger\{.*detected_by="(\w+)"\} ([\d.]+)')
         end = time.monotonic() + 30
         while True:
             page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
@@ -448,7 +448,7 @@ def test_arrow_values_hold_many_events(broker, url_bundle, url_scorer, tmp_path)
 
 def test_settings_that_make_no_sense_are_refused(tmp_path, monkeypatch):
     pytest.importorskip("pydantic_settings", reason="the extra 'kafka' is not installed")
-    from buckler.serving.stream.settings import read_kafka_settings
+    from buckler.serving.stream.kafka_settings import read_kafka_settings
 
     file = tmp_path / "stream.toml"
     for text, words in (

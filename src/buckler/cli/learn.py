@@ -12,7 +12,7 @@ from buckler.cli.results import print_run
 from buckler.cli.run import run_with_progress
 from buckler.errors import SettingsError
 from buckler.pipeline.recipe_file import read_recipe
-from buckler.serving.registry import Registry
+from buckler.serving.bundle_registry import BundleRegistry
 
 
 def learn(
@@ -45,7 +45,7 @@ def learn(
         raise SettingsError("say what to learn from: --from-review")
     read = read_recipe(recipe)
     where = store or (read.labels.store if read.labels is not None else "labels.db")
-    registry = Registry(root, name or read.name or read.task)
+    registry = BundleRegistry(root, name or read.name or read.task)
     found = learn_from_review(
         read,
         where,

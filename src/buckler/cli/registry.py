@@ -15,7 +15,7 @@ from buckler.errors import SettingsError
 from buckler.files import write_atomically
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
-from buckler.serving.registry import Registry
+from buckler.serving.bundle_registry import BundleRegistry
 from buckler.training.promotion import Decision, Paired, decide
 
 app = typer.Typer(
@@ -44,16 +44,16 @@ def promote(
     ] = None,
 ) -> None:
     """Deploy a bundle, if it is better than the deployed one; exit code 1 if it is not."""
-    registry = Registry(root, name)
+    registry = BundleRegistry(root, name)
     scorer = load(candidate, trusted_key=trusted_key)
-    if registry.deployed() is None:
+    if registry.find_deployed() is None:
         entry = registry.promote(candidate, force or "the first")
     elif force:
         entry = registry.promote(candidate, f"forced: {force}")
     else:
         if not tests:
             raise SettingsError("name labeled events to compare on, or --force REASON")
-        with registry.deployed_file() as path:
+        with registry.open_deployed() as path:
             champion = load(path, trusted_key=trusted_key)
         task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
         with step_progress() as progress, Quarantine() as quarantine:
@@ -83,7 +83,7 @@ def roll_back(
     root: Root = "registry",
 ) -> None:
     """Deploy the bundle that was deployed before."""
-    entry = Registry(root, name).roll_back(reason)
+    entry = BundleRegistry(root, name).roll_back(reason)
     out.print(f"deployed again: {entry.sha256}")
 
 
@@ -93,7 +93,7 @@ def history(name: Name, root: Root = "registry") -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("time", "what", "bundle", "by", "why"):
         table.add_column(heading, overflow="fold")
-    for entry in Registry(root, name).history():
+    for entry in BundleRegistry(root, name).history():
         table.add_row(
             entry.time, entry.action, entry.sha256[:12], safe(entry.by, 40), safe(entry.reason, 300)
         )
@@ -108,8 +108,8 @@ def fetch(
     trusted_key: TrustedKey = None,
 ) -> None:
     """Copy the deployed bundle to a file, verified; a server that watches it takes it over."""
-    registry = Registry(root, name)
-    with registry.deployed_file() as path:
+    registry = BundleRegistry(root, name)
+    with registry.open_deployed() as path:
         digest = load(path, trusted_key=trusted_key).sha256
         write_atomically(output, path.read_bytes())
     out.print(f"{digest}: {output}")

@@ -28,8 +28,8 @@ def serve(
     """Serve bundles over HTTP: JSON, NDJSON and Arrow; changed files are taken over in flight."""
     try:
         from buckler.serving.http.guard import new_key as make_key
+        from buckler.serving.http.serve_settings import read_serve_settings
         from buckler.serving.http.server import run_server
-        from buckler.serving.http.settings import read_serve_settings
     except ImportError as error:
         raise MissingExtraError("serving over HTTP", "serve") from error
     if new_key is not None:

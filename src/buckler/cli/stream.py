@@ -14,7 +14,7 @@ from buckler.cli.options import TrustedKey
 from buckler.errors import MissingExtraError, ScanInterruptedError, SettingsError
 from buckler.runtime import Scorer, load
 from buckler.serving.fields import fields_of
-from buckler.serving.json_log import log_as_json
+from buckler.serving.json_logging import log_as_json
 from buckler.serving.scan import ScanSettings
 from buckler.serving.served import Served
 from buckler.serving.verdicts import VerdictForm
@@ -92,7 +92,7 @@ def stream(
     bulk = convention == "bulk"
     chosen = PipeSettings(
         fields_of(scorer, column or ()),
-        Wish(VerdictForm(fpr, text), "verdict" if bulk else convention),
+        Wish(VerdictForm(fpr, text), "ecs" if bulk else convention),
         batch,
         wait,
         only_detections,
@@ -101,9 +101,9 @@ def stream(
         Challengers(challenger or (), scorer, trusted_key),
     )
     if convention not in ("verdict", "bulk"):
-        from buckler.serving.conventions import get_convention
+        from buckler.serving.formats import VERDICT_FORMATS
 
-        get_convention(convention)  # an unknown one fails before any line is read
+        VERDICT_FORMATS.get(convention)  # an unknown one fails before any line is read
     try:
         if output is not None:
             parts = Partitions(output, partition_schema(scorer, chosen.wish.form))
@@ -166,8 +166,8 @@ def _kafka(
 ) -> None:
     try:
         from buckler.serving.stream.kafka import KafkaWorker
-        from buckler.serving.stream.metrics import exporter
-        from buckler.serving.stream.settings import read_kafka_settings
+        from buckler.serving.stream.kafka_metrics import exporter
+        from buckler.serving.stream.kafka_settings import read_kafka_settings
     except ImportError as error:
         raise MissingExtraError("Kafka", "kafka") from error
     log_as_json()

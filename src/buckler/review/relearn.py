@@ -14,7 +14,7 @@ from buckler.pipeline.recipe import Recipe, VerdictsSection
 from buckler.pipeline.run import Run
 from buckler.review.lots import drawn_by_lot
 from buckler.runtime import load
-from buckler.serving.registry import Entry, Registry
+from buckler.serving.bundle_registry import BundleRegistry, Entry
 from buckler.tasks import Task
 from buckler.training.analyst_labels import held_out_verdicts, judged_events
 from buckler.training.promotion import Decision, decide
@@ -44,7 +44,7 @@ class Relearned:
 def learn_from_review(
     recipe: Recipe,
     store: str,
-    registry: Registry,
+    registry: BundleRegistry,
     train: Callable[[Recipe], Run],
     *,
     hold_out: float = 0.3,
@@ -92,9 +92,9 @@ def learn_from_review(
             "all are held out or too like a test"
         )
     counted = f"with {stage['learned_from']:,} judged events"
-    if registry.deployed() is None:
+    if registry.find_deployed() is None:
         return Relearned(run, None, registry.promote(run.bundle, f"the first, {counted}"))
-    with registry.deployed_file() as path:
+    with registry.open_deployed() as path:
         champion = load(path, trusted_key=trusted_key)
     tests, guards = _sets(recipe, run, store, task)
     found = decide(champion, load(run.bundle), tests, task, guards=guards)

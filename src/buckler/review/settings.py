@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from buckler.review.accounts import Role
-from buckler.serving.http.settings import LOOPBACK
-from buckler.serving.layers import layered
+from buckler.serving.http.serve_settings import LOOPBACK
+from buckler.serving.layered_settings import read_layered_settings
 
 _PATHS = (
     "bundles",
@@ -112,7 +112,7 @@ def read_review_settings(file: Path | None, given: dict[str, Any]) -> ReviewSett
     SettingsError
         If they make no sense.
     """
-    return layered(ReviewSettings, _Environment, file, given, _PATHS)
+    return read_layered_settings(ReviewSettings, _Environment, file, given, _PATHS)
 
 
 class _Environment(ReviewSettings):

@@ -9,8 +9,8 @@ import orjson
 
 from buckler.runtime import Scorer
 from buckler.serving.challengers import Challengers, count_pairs
-from buckler.serving.conventions import Judged, get_convention
 from buckler.serving.fields import Fields
+from buckler.serving.formats import VERDICT_FORMATS, ScoredEvent
 from buckler.serving.incoming import read_values
 from buckler.serving.verdicts import VerdictForm, verdict_columns
 
@@ -113,11 +113,11 @@ def judge_values(
             verdict["because"] = [vars(piece) for piece in pieces]
     formed: list[Any] = judged
     if wish.convention != "verdict":
-        form, now = get_convention(wish.convention), time.time()
+        form, now = VERDICT_FORMATS.get(wish.convention), time.time()
         told = texts if wish.form.with_text else None
         formed = [
             form(
-                Judged(
+                ScoredEvent(
                     verdict,
                     now,
                     None if told is None else told[at].decode("utf-8", "replace"),

@@ -20,7 +20,7 @@ from buckler.readers.reader import Chunk, Wanted, find_inputs, get_reader
 from buckler.runtime import Scorer
 from buckler.serving.challengers import Challengers, count_pairs
 from buckler.serving.fields import Fields
-from buckler.serving.sinks import Sink, get_sink
+from buckler.serving.sinks import Sink, sink_for
 from buckler.serving.verdicts import VerdictForm, verdict_batch, verdict_columns, verdict_schema
 
 CHECKPOINT_S = 30.0
@@ -150,7 +150,7 @@ def scan(
         On SIGINT or SIGTERM, after a checkpoint.
     """
     started = time.monotonic()
-    sink_type = get_sink(target)
+    sink_type = sink_for(target)
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists; give another name, or --force to replace it")
     inputs = find_inputs(paths, settings.format_name)
@@ -250,7 +250,7 @@ def _scan_all(
 def _with_challengers(schema: pa.Schema, challengers: Challengers) -> pa.Schema:
     for number in range(1, len(challengers.scorers) + 1):
         schema = schema.append(pa.field(f"challenger_{number}_score", pa.float32()))
-        schema = schema.append(pa.field(f"challenger_{number}_detection", pa.bool_()))
+        schema = schema.append(pa.field(f"challenger_{number}_detected", pa.bool_()))
     return schema
 
 

@@ -1,31 +1,43 @@
-"""Where a registry keeps its files: a folder, or any object store that fsspec knows."""
+"""File storage of a bundle registry: a folder, or any object store that fsspec knows."""
 
 import os
+import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from buckler.errors import InputError, MissingExtraError, OutputError
-from buckler.files import write_atomically
+from buckler.errors import BucklerError, InputError, MissingExtraError, OutputError
+from buckler.extras import import_extra
+from buckler.files import reading, write_atomically, writing
+
+# Base classes of driver errors that are no OSError, by module.
+_DRIVER_ERRORS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("aiohttp", "ClientError"),
+    ("gcsfs.retry", "HttpError"),
+    ("azure.core.exceptions", "AzureError"),
+)
 
 
 class Storage(Protocol):
-    """Files by name. The two kinds differ in what makes a write all or nothing."""
+    """Files by name. The two kinds differ in how a write becomes all or nothing."""
 
     where: str
 
     def read(self, name: str, max_bytes: int) -> bytes | None:
-        """Return a file's content; None where there is none."""
+        """Return the content of a file; None where there is none."""
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file, or put it in place of one, so that it is never seen half-written."""
+        """Write or replace a file, so that nobody sees it half-written."""
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a new file; False, and nothing is changed, where there is one already."""
+        """Write a new file; return False, and change nothing, where there is one already."""
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder; of the folder itself for ``""``'s folders."""
+        """Return the names in a folder; ``""`` is the root."""
 
 
 def open_storage(root: str | Path) -> Storage:
@@ -36,27 +48,26 @@ def open_storage(root: str | Path) -> Storage:
     MissingExtraError
         If the URL's protocol needs a package that is not installed.
     InputError
-        If fsspec does not know it.
+        If fsspec does not know the protocol.
     """
     if "://" in str(root):
-        return _Objects(str(root).rstrip("/"))
-    return _Folder(Path(root))
+        return _ObjectStorage(str(root).rstrip("/"))
+    return _FolderStorage(Path(root))
 
 
-class _Folder:
+class _FolderStorage:
     def __init__(self, root: Path) -> None:
         self._root, self.where = root, str(root)
 
     def read(self, name: str, max_bytes: int) -> bytes | None:
         path = self._root / name
-        try:
-            if path.stat().st_size > max_bytes:
-                raise InputError(f"{path}: larger than it can be")
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        with reading(path):
+            try:
+                if path.stat().st_size > max_bytes:
+                    raise InputError(f"{path}: larger than it can be", path=path)
+                return path.read_bytes()
+            except FileNotFoundError:
+                return None
 
     def write(self, name: str, data: bytes) -> None:
         write_atomically(self._root / name, data)
@@ -65,18 +76,18 @@ class _Folder:
         path = self._root / name
         temporary = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            os.link(temporary, path)  # fails where there is one, at once and for everybody
-        except FileExistsError:
-            return False
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).chmod(0o644)
+                try:
+                    os.link(temporary, path)  # fails where there is one, at once and for everybody
+                except FileExistsError:
+                    return False
         finally:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)
@@ -89,17 +100,13 @@ class _Folder:
         return []
 
 
-class _Objects:
+class _ObjectStorage:
     """An object store. Writes are whole by its nature; creating is a conditional write."""
 
     def __init__(self, url: str) -> None:
         self.where = url
+        fsspec = import_extra("fsspec", "a registry in an object store", "s3")
         try:
-            import fsspec
-        except ImportError as error:
-            raise MissingExtraError("a registry in an object store", "s3") from error
-        try:
-            self._system: Any
             self._system, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except ImportError as error:
             raise MissingExtraError(f"a registry at {url}", "s3") from error
@@ -107,45 +114,57 @@ class _Objects:
             raise InputError(f"{url}: {str(error)[:200]}") from error
 
     def read(self, name: str, max_bytes: int) -> bytes | None:
-        path = f"{self._root}/{name}"
+        path, where = f"{self._root}/{name}", f"{self.where}/{name}"
         try:
-            if self._system.info(path)["size"] > max_bytes:
-                raise InputError(f"{self.where}/{name}: larger than it can be")
-            return bytes(self._system.cat_file(path))
+            with _translating(f"{where}: cannot be read", InputError):
+                size_bytes = self._system.info(path)["size"]
+                content = b"" if size_bytes > max_bytes else bytes(self._system.cat_file(path))
         except FileNotFoundError:
             return None
-        except InputError:
-            raise
-        except Exception as error:  # each store has its own kinds
-            raise InputError(f"{self.where}/{name}: cannot be read ({_said(error)})") from error
+        if size_bytes > max_bytes:
+            raise InputError(f"{where}: larger than it can be")
+        return content
 
     def write(self, name: str, data: bytes) -> None:
-        try:
+        with _translating(f"{self.where}/{name}: cannot be written", OutputError):
             self._system.pipe_file(f"{self._root}/{name}", data)
-        except Exception as error:
-            raise OutputError(f"{self.where}/{name}: cannot be written ({_said(error)})") from error
 
     def create(self, name: str, data: bytes) -> bool:
         try:
-            self._system.pipe_file(f"{self._root}/{name}", data, mode="create")
+            with _translating(f"{self.where}/{name}: cannot be written", OutputError):
+                self._system.pipe_file(f"{self._root}/{name}", data, mode="create")
         except FileExistsError:
             return False
-        except Exception as error:
-            if "PreconditionFailed" in repr(error) or "ConditionalRequest" in repr(error):
+        except OutputError as error:
+            cause = repr(error.__cause__)
+            if "PreconditionFailed" in cause or "ConditionalRequest" in cause:
                 return False
-            raise OutputError(f"{self.where}/{name}: cannot be written ({_said(error)})") from error
+            raise
         return True
 
     def names(self, folder: str) -> list[str]:
         path = f"{self._root}/{folder}".rstrip("/")
         try:
-            found = self._system.ls(path, detail=False)
+            with _translating(f"{self.where}: cannot be read", InputError):
+                found = self._system.ls(path, detail=False)
         except FileNotFoundError:
             return []
-        except Exception as error:
-            raise InputError(f"{self.where}: cannot be read ({_said(error)})") from error
         return sorted({str(name).rstrip("/").rpartition("/")[2] for name in found} - {""})
 
 
-def _said(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+@contextmanager
+def _translating(message: str, kind: type[BucklerError]) -> Iterator[None]:
+    """Turn the error of a driver into ours; whether a file is there is for the caller."""
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except _driver_errors() as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise kind(f"{message} ({reason})") from error
+
+
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """Return what drivers raise: each has its own kinds, and only imported ones can raise."""
+    kinds = [getattr(sys.modules.get(module), name, None) for module, name in _DRIVER_ERRORS]
+    return (OSError, ValueError, RuntimeError, *(kind for kind in kinds if kind is not None))

@@ -16,7 +16,7 @@ from buckler.review.settings import ReviewSettings
 from buckler.review.web import governing, judging, sign_in
 from buckler.review.web.guard import Headers, SmallBodies
 from buckler.review.web.site import Refused, SignInFirst, Site, site_of
-from buckler.serving.http.settings import LOOPBACK
+from buckler.serving.http.serve_settings import LOOPBACK
 
 _LOG = logging.getLogger("buckler.review")
 _OIDC_S = 600
@@ -88,7 +88,7 @@ async def _unreadable(request: Request, error: Exception) -> Response:  # noqa: 
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    _LOG.error("failed", exc_info=error, extra={"told": {"path": request.url.path[:200]}})
+    _LOG.error("failed", exc_info=error, extra={"fields": {"path": request.url.path[:200]}})
     text = "Something failed; it is in the server's log. Nothing that was stored is lost."
     return _problem(request, 500, text)
 

@@ -18,7 +18,7 @@ from buckler.review.web.site import (
     site_of,
     to,
 )
-from buckler.serving.registry import histories
+from buckler.serving.bundle_registry import list_histories
 
 router = APIRouter()
 Admin = Annotated[Session, Depends(governing)]
@@ -122,7 +122,7 @@ def bundles(request: Request, session: Annotated[Session, Depends(signed_in)]) -
     site = site_of(request)
     if site.settings.registry is None:
         raise Refused(404, "No registry was named.")
-    found = histories(str(site.settings.registry))
+    found = list_histories(str(site.settings.registry))
     return site.page(request, "bundles", session=session, found=found)
 
 

@@ -5,7 +5,7 @@ import logging
 from buckler.review.settings import ReviewSettings
 from buckler.review.web.app import build_review
 from buckler.serving.http.server import listen, serve_until_told
-from buckler.serving.json_log import log_as_json
+from buckler.serving.json_logging import log_as_json
 
 _LOG = logging.getLogger("buckler.review")
 _SHUTDOWN_S = 10
@@ -26,7 +26,7 @@ def run_review(settings: ReviewSettings) -> None:
     host, port = listening.getsockname()[:2]
     scheme = "https" if settings.tls_certificate is not None else "http"
     shown = f"[{host}]" if ":" in host else host
-    _LOG.info("listening", extra={"told": {"address": f"{scheme}://{shown}:{port}"}})
+    _LOG.info("listening", extra={"fields": {"address": f"{scheme}://{shown}:{port}"}})
     serve_until_told(
         app,
         listening,

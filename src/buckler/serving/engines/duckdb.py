@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def register(
     connection: "DuckDBPyConnection", bundle: str | Path, name: str = "buckler", **options: Any
 ) -> None:
-    """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``, ``_detection(text)``.
+    """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``, ``_detected(text)``.
 
     They work on columns, a vector at a time; NULL gives NULL.
 

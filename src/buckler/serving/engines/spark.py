@@ -49,7 +49,7 @@ def score(
 def register(
     spark: "SparkSession", bundle: str | Path, name: str = "buckler", **options: Any
 ) -> None:
-    """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``, ``_detection(text)``.
+    """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``, ``_detected(text)``.
 
     Raises
     ------

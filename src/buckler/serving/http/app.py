@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import buckler
 from buckler.errors import SettingsError
-from buckler.serving.conventions import list_conventions
+from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.http.bodies import (
     ARROW,
     JSON,
@@ -31,7 +31,7 @@ from buckler.serving.http.bodies import (
 from buckler.serving.http.guard import Keys, Rate
 from buckler.serving.http.metrics import MEDIA_TYPE, Metrics
 from buckler.serving.http.models import Models
-from buckler.serving.http.settings import ServeSettings
+from buckler.serving.http.serve_settings import ServeSettings
 from buckler.serving.http.shadow import Shadow
 from buckler.serving.http.tracing import Tracing
 from buckler.serving.records import Wish
@@ -137,7 +137,7 @@ class Observed:
             if path == "/v1/score" or status >= 400:
                 told = {"path": path, "status": status, "ms": round(seconds * 1e3, 3)}
                 level = logging.WARNING if status >= 500 else logging.INFO
-                _LOG.log(level, "request", extra={"told": told | scope["state"]["told"]})
+                _LOG.log(level, "request", extra={"fields": told | scope["state"]["told"]})
 
 
 class Service:
@@ -235,8 +235,8 @@ class Service:
         if media not in MEDIA:
             raise Refusal(415, "media type", f"send one of {', '.join(MEDIA)}")
         convention = query.get("as", "verdict")
-        if convention not in ("verdict", *list_conventions()):
-            raise Refusal(400, "bad request", f"as: one of {', '.join(list_conventions())}")
+        if convention not in ("verdict", *VERDICT_FORMATS.names()):
+            raise Refusal(400, "bad request", f"as: one of {', '.join(VERDICT_FORMATS.names())}")
         if media == ARROW and (convention != "verdict" or "explain" in query):
             raise Refusal(400, "bad request", "Arrow answers are columns: no `as`, no `explain`")
         try:

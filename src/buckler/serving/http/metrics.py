@@ -21,7 +21,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.events = Counter("buckler_events", "Dataset.", ("bundle",), registry=self.registry)
+        self.events = Counter("buckler_events", "Events.", ("bundle",), registry=self.registry)
         self.detections = Counter(
             "buckler_detections", "Detections.", ("bundle",), registry=self.registry
         )

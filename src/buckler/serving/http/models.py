@@ -56,8 +56,8 @@ class Models:
                 self._served[served.name] = newer
                 if newer.failure:
                     told = {"bundle": newer.name, "reason": newer.failure}
-                    _LOG.error("reload failed", extra={"told": told})
+                    _LOG.error("reload failed", extra={"fields": told})
                 else:
                     told = {"bundle": newer.name, "sha256": newer.scorer.sha256}
-                    _LOG.info("reloaded", extra={"told": told})
+                    _LOG.info("reloaded", extra={"fields": told})
                 on_reload(newer.name, not newer.failure)

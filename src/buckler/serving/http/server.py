@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from buckler.errors import InputError, SettingsError
 from buckler.serving.http.app import build_app
-from buckler.serving.http.settings import ServeSettings
-from buckler.serving.json_log import log_as_json
+from buckler.serving.http.serve_settings import ServeSettings
+from buckler.serving.json_logging import log_as_json
 
 _LOG = logging.getLogger("buckler.serve")
 _KEEP_ALIVE_S = 30
@@ -35,7 +35,7 @@ def run_server(settings: ServeSettings) -> None:
     scheme = "https" if settings.tls_certificate is not None else "http"
     names = ", ".join(served.name for served in app.state.service.models)
     told = {"address": f"{scheme}://{host}:{port}", "bundles": names}
-    _LOG.info("listening", extra={"told": told})
+    _LOG.info("listening", extra={"fields": told})
     serve_until_told(
         app,
         listening,

@@ -52,7 +52,7 @@ class Shadow:
         self._events = Counter(
             "buckler_shadow",
             "Events that a challenger judged too, by who raised a detection.",
-            ("bundle", "challenger", "detected"),
+            ("bundle", "challenger", "detected_by"),
             registry=registry,
         )
         self._left_out = Counter(
@@ -82,7 +82,7 @@ class Shadow:
                 for name, count in count_pairs(before, after).items():
                     self._events.labels(served.name, challenger.name, name).inc(count)
         except BucklerError as error:
-            _LOG.warning("shadow", extra={"told": {"reason": str(error)}})
+            _LOG.warning("shadow", extra={"fields": {"reason": str(error)}})
         finally:
             self._waiting -= 1
 

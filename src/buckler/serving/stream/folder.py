@@ -57,11 +57,13 @@ def watch_folder(
                 raise
             except BucklerError as error:
                 refused[path] = state
-                _LOG.error("not scanned", extra={"told": {"file": path.name, "reason": str(error)}})
+                _LOG.error(
+                    "not scanned", extra={"fields": {"file": path.name, "reason": str(error)}}
+                )
                 continue
             done += 1
             told = {"file": path.name, "rows": result.rows, "detections": result.detections}
-            _LOG.info("scanned", extra={"told": told})
+            _LOG.info("scanned", extra={"fields": told})
             if on_file is not None:
                 on_file(result)
         seen = now

@@ -20,7 +20,7 @@ from buckler.errors import InputError, SettingsError
 from buckler.serving.challengers import Challengers
 from buckler.serving.records import Records, Wish, challenge, judge_values, loads
 from buckler.serving.served import Served
-from buckler.serving.stream.settings import KafkaSettings
+from buckler.serving.stream.kafka_settings import KafkaSettings
 from buckler.serving.tables import judge_stream, read_stream
 from buckler.serving.verdicts import VerdictForm
 
@@ -135,10 +135,10 @@ class KafkaWorker:
         if newer is before:
             return
         if newer.failure:
-            _LOG.error("reload failed", extra={"told": {"reason": newer.failure}})
+            _LOG.error("reload failed", extra={"fields": {"reason": newer.failure}})
         else:
             self.counts.reloads += 1
-            _LOG.info("reloaded", extra={"told": {"sha256": newer.scorer.sha256}})
+            _LOG.info("reloaded", extra={"fields": {"sha256": newer.scorer.sha256}})
 
     def _take(self) -> list[Message]:
         """Return the next batch; errors that pass are logged, others raised."""
@@ -154,7 +154,7 @@ class KafkaWorker:
             elif wrong.fatal() or wrong.code() in _FOR_GOOD:
                 raise InputError(f"kafka: {self.settings.topic}: {wrong.str()}")
             else:
-                _LOG.warning("consume", extra={"told": {"reason": wrong.str()}})
+                _LOG.warning("consume", extra={"fields": {"reason": wrong.str()}})
         return messages
 
     def _work(self, messages: Sequence[Message]) -> None:
@@ -167,7 +167,7 @@ class KafkaWorker:
                 break
             except _NotDelivered as error:
                 self.counts.retries += 1
-                _LOG.error("not delivered", extra={"told": {"reason": str(error)}})
+                _LOG.error("not delivered", extra={"fields": {"reason": str(error)}})
                 if self._stop.wait(backoff):
                     return  # not committed: whoever takes over does it again
                 backoff = min(self.settings.backoff_s, backoff * 2)
@@ -319,7 +319,7 @@ class KafkaWorker:
             self.counts.commits += 1
         except KafkaException as error:
             # The partitions went to another worker, or the broker is away: done twice, not lost.
-            _LOG.warning("not committed", extra={"told": {"reason": _reason(error)}})
+            _LOG.warning("not committed", extra={"fields": {"reason": _reason(error)}})
 
     def _measure_lag(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -360,7 +360,7 @@ def _source(message: Message) -> str:
 
 def _told(_: Consumer, partitions: Sequence[TopicPartition]) -> None:
     numbers = sorted(partition.partition for partition in partitions)
-    _LOG.info("partitions", extra={"told": {"partitions": numbers}})
+    _LOG.info("partitions", extra={"fields": {"partitions": numbers}})
 
 
 def _reason(error: BaseException) -> str:

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from buckler.runtime import Scorer
 from buckler.serving.challengers import Challengers
-from buckler.serving.conventions import Judged, bulk_lines
 from buckler.serving.fields import Fields
+from buckler.serving.formats.ecs import bulk_action
 from buckler.serving.records import Records, Wish, challenge, judge_values, loads
 from buckler.serving.stream.partitions import Partitions
 from buckler.serving.verdicts import VerdictForm, answer_schema
@@ -81,7 +81,7 @@ def run_pipe(
     counts = PipeCounts()
     for lines in batches(source, settings.batch_events, settings.batch_s, stop):
         judged = _judged(lines, scorer, settings, counts)
-        sink.write(b"".join(_answers(judged, scorer, settings)))
+        sink.write(b"".join(_answers(judged, settings)))
         sink.flush()
         _challenge(judged, settings)
     return counts
@@ -209,16 +209,12 @@ def _rows(judged: _Judged, settings: PipeSettings) -> Iterator[dict[str, Any]]:
         yield told
 
 
-def _answers(judged: _Judged, scorer: Scorer, settings: PipeSettings) -> Iterator[bytes]:
-    values, made, rows = judged
+def _answers(judged: _Judged, settings: PipeSettings) -> Iterator[bytes]:
+    _, made, rows = judged
     for row in rows:
         verdict = made.verdicts[row]
         if settings.index:
             if verdict is None:
                 continue
-            text = values[row] if settings.wish.form.with_text else None
-            known = text if isinstance(text, str) else None
-            for record in bulk_lines(Judged(verdict, time.time(), known), scorer, settings.index):
-                yield orjson.dumps(record) + b"\n"
-            continue
+            yield orjson.dumps(bulk_action(made.records[row], settings.index)) + b"\n"
         yield orjson.dumps(made.records[row]) + b"\n"

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from buckler.serving.layers import layered
+from buckler.serving.layered_settings import read_layered_settings
 
 
 class KafkaSettings(BaseSettings):
@@ -101,7 +101,7 @@ def read_kafka_settings(file: Path | None) -> KafkaSettings:
     SettingsError
         If they make no sense.
     """
-    return layered(KafkaSettings, _Environment, file, {}, ("challengers",))
+    return read_layered_settings(KafkaSettings, _Environment, file, {}, ("challengers",))
 
 
 class _Environment(KafkaSettings):

@@ -35,7 +35,7 @@ def exporter(port: int, name: str) -> "Callable[[Counts], None] | None":
     shadow = Gauge(
         "buckler_stream_challenger",
         "Events that a challenger judged too, by who raised a detection.",
-        ("challenger", "detected"),
+        ("challenger", "detected_by"),
         registry=registry,
     )
     start_http_server(port, addr="127.0.0.1", registry=registry)

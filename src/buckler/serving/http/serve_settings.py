@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from buckler.serving.layers import layered
+from buckler.serving.layered_settings import read_layered_settings
 
 _PATHS = ("bundles", "challengers", "trusted_key", "tls_certificate", "tls_key", "api_keys")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -97,7 +97,7 @@ def read_serve_settings(file: Path | None, given: dict[str, Any]) -> ServeSettin
     SettingsError
         If they make no sense.
     """
-    return layered(ServeSettings, _Environment, file, given, _PATHS)
+    return read_layered_settings(ServeSettings, _Environment, file, given, _PATHS)
 
 
 class _Environment(ServeSettings):

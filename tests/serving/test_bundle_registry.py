@@ -14,7 +14,7 @@ from buckler.bundle.reader import VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.runtime import load
-from buckler.serving.registry import LIVE, Registry
+from buckler.serving.bundle_registry import LIVE, BundleRegistry
 from buckler.tasks import Task, get_task
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -76,10 +76,10 @@ def test_worse_on_one_set_outweighs_better_on_another(bundles, test_events):
     assert not found.promote
 
 
-def test_a_threshold_that_lets_too_many_detections_through_is_refused(
+def test_a_threshold_that_lets_too_many_false_positives_through_is_refused(
     bundles, test_events, tmp_path
 ):
-    """It ranks no worse, and would detection on half of all that is harmless."""
+    """It ranks no worse, and would raise false positives on half of the benign events."""
     champion = load(bundles["poor"])
     bundle = read_bundle(bundles["good"])
     manifest = replace(bundle.manifest, thresholds={0.01: 1e-9}, deployed_fpr=0.01)
@@ -110,14 +110,14 @@ def test_what_cannot_be_compared_is_said(bundles, test_events, tmp_path):
 
 
 def test_promoted_refused_and_rolled_back(bundles, tmp_path):
-    registry = Registry(tmp_path, "url")
-    assert registry.deployed() is None
+    registry = BundleRegistry(tmp_path, "url")
+    assert registry.find_deployed() is None
     assert registry.history() == []
     first = registry.promote(bundles["poor"], "the first")
     second = registry.promote(bundles["good"], "better")
     registry.refuse(bundles["same"], "no gain")
     assert load(registry.live).sha256 == second.sha256
-    back = registry.roll_back("it detections on everything")
+    back = registry.roll_back("it detects everything")
     assert back.sha256 == first.sha256
     assert load(registry.live).sha256 == first.sha256
     assert registry.roll_back("it was not that").sha256 == second.sha256
@@ -126,25 +126,25 @@ def test_promoted_refused_and_rolled_back(bundles, tmp_path):
     ]  # fmt: skip
     kept = {load(p).sha256 for p in (tmp_path / "url").glob("*.buckler") if p.name != LIVE}
     assert kept == {load(p).sha256 for p in bundles.values()}
-    only = Registry(tmp_path, "alone")
+    only = BundleRegistry(tmp_path, "alone")
     only.promote(bundles["good"], "the first")
     with pytest.raises(InputError, match="no bundle was deployed before"):
         only.roll_back("x")
 
 
 def test_damage_is_noticed(bundles, tmp_path):
-    registry = Registry(tmp_path, "url")
-    (tmp_path / "positive.buckler").write_bytes(b"nope")
+    registry = BundleRegistry(tmp_path, "url")
+    (tmp_path / "bad.buckler").write_bytes(b"nope")
     with pytest.raises(BundleError):
-        registry.promote(tmp_path / "positive.buckler", "x")
-    assert registry.deployed() is None
+        registry.promote(tmp_path / "bad.buckler", "x")
+    assert registry.find_deployed() is None
     registry.promote(bundles["good"], "x")
     (tmp_path / "url" / "history" / "00000002.json").write_text("{broken\n")
     with pytest.raises(InputError, match="damaged history"):
         registry.history()
     for name in ("../up", "", "a/b", ".hidden"):
         with pytest.raises(SettingsError, match="no name for a bundle"):
-            Registry(tmp_path, name)
+            BundleRegistry(tmp_path, name)
 
 
 def test_many_at_once_lose_no_line(bundles, tmp_path):
@@ -152,14 +152,14 @@ def test_many_at_once_lose_no_line(bundles, tmp_path):
 
     def work(k):
         for _ in range(5):
-            Registry(tmp_path, "url").promote(paths[k % 3], f"from {k}")
+            BundleRegistry(tmp_path, "url").promote(paths[k % 3], f"from {k}")
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    registry = Registry(tmp_path, "url")
+    registry = BundleRegistry(tmp_path, "url")
     history = registry.history()
     assert len(history) == 30
     assert load(registry.live).sha256 == history[-1].sha256
@@ -191,18 +191,18 @@ def object_store(monkeypatch):
 
 def test_a_registry_in_an_object_store(bundles, monkeypatch, tmp_path):
     with object_store(monkeypatch) as root:
-        registry = Registry(root, "url")
-        assert registry.deployed() is None
-        with pytest.raises(InputError, match="nothing is deployed"), registry.deployed_file():
+        registry = BundleRegistry(root, "url")
+        assert registry.find_deployed() is None
+        with pytest.raises(InputError, match="nothing is deployed"), registry.open_deployed():
             pass
         first = registry.promote(bundles["poor"], "the first")
         second = registry.promote(bundles["good"], "better")
         registry.refuse(bundles["same"], "no gain")
-        with registry.deployed_file() as path:
+        with registry.open_deployed() as path:
             assert load(path).sha256 == second.sha256
         threads = [
             threading.Thread(
-                target=lambda k=k: Registry(root, "url").promote(bundles["good"], f"from {k}")
+                target=lambda k=k: BundleRegistry(root, "url").promote(bundles["good"], f"from {k}")
             )
             for k in range(4)
         ]
@@ -210,19 +210,19 @@ def test_a_registry_in_an_object_store(bundles, monkeypatch, tmp_path):
             thread.start()
         for thread in threads:
             thread.join()
-        history = Registry(root, "url").history()
+        history = BundleRegistry(root, "url").history()
         assert [e.action for e in history[:3]] == ["promote", "promote", "refuse"]
         assert sorted(e.reason for e in history[3:]) == [f"from {k}" for k in range(4)]
-        assert Registry(root, "url").roll_back("enough").sha256 == first.sha256
+        assert BundleRegistry(root, "url").roll_back("enough").sha256 == first.sha256
         target = tmp_path / "live.buckler"
         known = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
         fetched = buckler("registry", "fetch", "url", "-r", root, "-o", target, env=known)
         assert fetched.returncode == 0, fetched.stderr
         assert load(tmp_path / "live.buckler").sha256 == first.sha256
     with pytest.raises(InputError, match="cannot be read"):
-        Registry(root, "url").history()
+        BundleRegistry(root, "url").history()
     with pytest.raises(InputError):
-        Registry("nonsense://x/y", "url")
+        BundleRegistry("nonsense://x/y", "url")
 
 
 def test_from_the_command_line(bundles, tmp_path):

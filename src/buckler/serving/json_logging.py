@@ -1,4 +1,4 @@
-"""Logs as JSON lines; an entry holds what its call told, and nothing of any event."""
+"""Logs as JSON lines; an entry holds the fields that its call gives, and nothing of any event."""
 
 import json
 import logging
@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object an entry: time, level, what happened, and the fields under ``told``."""
+    """One JSON object per entry: time, level, logger, message, and the fields of ``extra``.
+
+    A call gives its fields as ``extra={"fields": {…}}``.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -17,7 +20,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, "told", {}),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)

@@ -1,0 +1,86 @@
+"""Text output: JSON lines and CSV, appended to one file."""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+
+from buckler.serving.sinks import SINKS, Sink
+
+
+class _AppendingSink(Sink):
+    """A file that grows; the position is its length in bytes."""
+
+    def __init__(self, folder: Path, schema: pa.Schema, position: int) -> None:
+        super().__init__(folder, schema, position)
+        self._path = folder / f"rows.{self.name}"
+        self._path.touch()
+        os.truncate(self._path, position)
+        self._file: IO[bytes] = self._path.open("ab")
+
+    def checkpoint(self) -> int:
+        """Flush to disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.position = self._file.tell()
+        return self.position
+
+    def finish(self, target: Path) -> None:
+        """Move the file."""
+        self.checkpoint()
+        self._file.close()
+        self._path.replace(target)
+
+    def abandon(self) -> None:
+        """Close the file without flushing what cannot be flushed."""
+        with suppress(OSError):
+            self._file.close()
+
+
+@SINKS.add
+class JsonLinesSink(_AppendingSink):
+    """One JSON object a line."""
+
+    name = "jsonl"
+    suffixes = (".jsonl", ".ndjson")
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append a line for each row."""
+        pieces: list[str | pa.Array] = []
+        for index, name in enumerate(batch.schema.names):
+            opening = "{" if index == 0 else ","
+            pieces += [f"{opening}{json.dumps(name)}:", _as_json(batch.column(index))]
+        lines = pc.binary_join_element_wise(*pieces, "}\n", "")
+        self._file.write(b"".join(line.encode() for line in lines.to_pylist()))
+
+
+def _as_json(column: pa.Array) -> pa.Array:
+    """Return each value as JSON text."""
+    if pa.types.is_dictionary(column.type):
+        return pc.fill_null(_as_json(column.dictionary).take(column.indices), "null")
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return pa.array(
+            [json.dumps(v, ensure_ascii=False) for v in column.to_pylist()], pa.string()
+        )
+    text = column.cast(pa.string())
+    if pa.types.is_floating(column.type):
+        text = pc.if_else(pc.is_finite(column), text, "null")
+    return pc.fill_null(text, "null")
+
+
+@SINKS.add
+class CsvSink(_AppendingSink):
+    """CSV with a header."""
+
+    name = "csv"
+    suffixes = (".csv",)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append the rows; the header goes before the first."""
+        options = pcsv.WriteOptions(include_header=self._file.tell() == 0)
+        pcsv.write_csv(batch, self._file, options)
