@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import func, select
 
 from buckler.labels.annotation import Annotator
-from buckler.labels.rows import IDS_A_QUERY
+from buckler.labels.database import IDS_PER_QUERY
 from buckler.labels.schema import (
     ANNOTATORS,
     CALLS,
@@ -288,9 +288,9 @@ def redactions_of(store: LabelStore, ids: Iterable[bytes]) -> dict[bytes, dict[s
     """Return what the placeholders of these events stand for."""
     wanted, found = list(ids), dict[bytes, dict[str, str]]()
     with store.reading() as connection:
-        for start in range(0, len(wanted), IDS_A_QUERY):
+        for start in range(0, len(wanted), IDS_PER_QUERY):
             query = select(REDACTIONS).where(
-                REDACTIONS.c.event_id.in_(wanted[start : start + IDS_A_QUERY])
+                REDACTIONS.c.event_id.in_(wanted[start : start + IDS_PER_QUERY])
             )
             for row in connection.execute(query):
                 found.setdefault(bytes(row.event_id), {})[row.placeholder] = row.original

@@ -10,10 +10,9 @@ from sqlalchemy import Connection, select
 
 from buckler.errors import InputError
 from buckler.labels.annotation import AnnotationBatch, Annotator
+from buckler.labels.database import IDS_PER_QUERY
 from buckler.labels.schema import ANNOTATIONS, ANNOTATORS, TASKS
 from buckler.tasks import Task
-
-IDS_A_QUERY = 500
 
 
 def check_arrays(
@@ -45,7 +44,7 @@ def new_verdicts(
     latest: dict[bytes, tuple[int, bytes, bool]] = {}
     new = {row[0]: row for row in batch}  # the last word of a batch counts
     ids = list(new)
-    for start in range(0, len(ids), IDS_A_QUERY):
+    for start in range(0, len(ids), IDS_PER_QUERY):
         query = (
             select(
                 ANNOTATIONS.c.event_id,
@@ -56,7 +55,7 @@ def new_verdicts(
             .where(
                 ANNOTATIONS.c.task_id == task_id,
                 ANNOTATIONS.c.annotator_id == annotator_id,
-                ANNOTATIONS.c.event_id.in_(ids[start : start + IDS_A_QUERY]),
+                ANNOTATIONS.c.event_id.in_(ids[start : start + IDS_PER_QUERY]),
             )
             .order_by(ANNOTATIONS.c.revision)
         )

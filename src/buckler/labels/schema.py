@@ -1,224 +1,143 @@
-"""Tables of the label store, and the numbered migrations that make and change them."""
+"""Tables of the label store."""
 
-from collections.abc import Callable
+import sqlalchemy as sa
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-    inspect,
-    text,
-)
+from buckler.labels.database import forbid_changes, migrate, version_table
 
-from buckler.errors import OutputError
+METADATA = sa.MetaData()
 
-METADATA = MetaData()
+VERSION = version_table("schema_version", METADATA)
 
-VERSION = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
-
-TASKS = Table(
+TASKS = sa.Table(
     "tasks",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("classes", Text, nullable=False),  # JSON array: the order of all probabilities
-    UniqueConstraint("name", "classes"),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("classes", sa.Text, nullable=False),  # JSON array: the order of all probabilities
+    sa.UniqueConstraint("name", "classes"),
 )
 
-ANNOTATORS = Table(
+ANNOTATORS = sa.Table(
     "annotators",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    UniqueConstraint("name", "version"),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.UniqueConstraint("name", "version"),
 )
 
-EVENTS = Table(
+EVENTS = sa.Table(
     "events",
     METADATA,
-    Column("id", LargeBinary(16), primary_key=True),
-    Column("text", LargeBinary, nullable=False),
-    Column("source", Text),
-    Column("group_name", Text),
+    sa.Column("id", sa.LargeBinary(16), primary_key=True),
+    sa.Column("text", sa.LargeBinary, nullable=False),
+    sa.Column("source", sa.Text),
+    sa.Column("group_name", sa.Text),
 )
 
-ANNOTATIONS = Table(
+ANNOTATIONS = sa.Table(
     "annotations",
     METADATA,
-    Column("event_id", LargeBinary(16), primary_key=True),
-    Column("task_id", Integer, ForeignKey("tasks.id"), primary_key=True),
-    Column("annotator_id", Integer, ForeignKey("annotators.id"), primary_key=True),
-    Column("revision", Integer, primary_key=True),  # 0; higher when a human judges anew
-    Column("probabilities", LargeBinary, nullable=False),  # float32, little-endian
-    Column("label", Integer, nullable=False),
-    Column("confidence", Float, nullable=False),
-    Column("rationale", Text),
-    Column("cost_usd", Float, nullable=False),
-    Column("created_s", BigInteger, nullable=False),
-    Index("annotations_by_annotator", "task_id", "annotator_id"),
+    sa.Column("event_id", sa.LargeBinary(16), primary_key=True),
+    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), primary_key=True),
+    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True),  # 0; higher when a human judges anew
+    sa.Column("probabilities", sa.LargeBinary, nullable=False),  # float32, little-endian
+    sa.Column("label", sa.Integer, nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("rationale", sa.Text),
+    sa.Column("cost_usd", sa.Float, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+    sa.Index("annotations_by_annotator", "task_id", "annotator_id"),
 )
 
 # What asking has cost: one row a call, answered or not.
-CALLS = Table(
+CALLS = sa.Table(
     "calls",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("task_id", Integer, ForeignKey("tasks.id"), nullable=False),
-    Column("annotator_id", Integer, ForeignKey("annotators.id"), nullable=False),
-    Column("events", Integer, nullable=False),
-    Column("annotations", Integer, nullable=False),
-    Column("input_tokens", BigInteger, nullable=False),
-    Column("output_tokens", BigInteger, nullable=False),
-    Column("cost_usd", Float, nullable=False),
-    Column("created_s", BigInteger, nullable=False),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), nullable=False),
+    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), nullable=False),
+    sa.Column("events", sa.Integer, nullable=False),
+    sa.Column("annotations", sa.Integer, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost_usd", sa.Float, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
 )
 
 # Answers that were paid for and say nothing usable: such an event is not asked about for ever.
-REJECTS = Table(
+REJECTS = sa.Table(
     "rejects",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("event_id", LargeBinary(16), nullable=False),
-    Column("task_id", Integer, ForeignKey("tasks.id"), nullable=False),
-    Column("annotator_id", Integer, ForeignKey("annotators.id"), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("created_s", BigInteger, nullable=False),
-    Index("rejects_by_event", "event_id", "task_id", "annotator_id"),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("event_id", sa.LargeBinary(16), nullable=False),
+    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), nullable=False),
+    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+    sa.Index("rejects_by_event", "event_id", "task_id", "annotator_id"),
 )
 
-FLAGS = Table(
+FLAGS = sa.Table(
     "flags",
     METADATA,
-    Column("event_id", LargeBinary(16), primary_key=True),
-    Column("flag", Text, primary_key=True),
-    Column("detail", Text, nullable=False),
-    Column("created_s", BigInteger, nullable=False),
+    sa.Column("event_id", sa.LargeBinary(16), primary_key=True),
+    sa.Column("flag", sa.Text, primary_key=True),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
 )
 
 # What was cut out of an event before it left the house: the only way back.
-REDACTIONS = Table(
+REDACTIONS = sa.Table(
     "redactions",
     METADATA,
-    Column("event_id", LargeBinary(16), primary_key=True),
-    Column("placeholder", Text, primary_key=True),
-    Column("original", Text, nullable=False),
+    sa.Column("event_id", sa.LargeBinary(16), primary_key=True),
+    sa.Column("placeholder", sa.Text, primary_key=True),
+    sa.Column("original", sa.Text, nullable=False),
 )
 
 # Batches that a provider works on while nobody waits.
-SUBMISSIONS = Table(
+SUBMISSIONS = sa.Table(
     "submissions",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("task_id", Integer, ForeignKey("tasks.id"), nullable=False),
-    Column("annotator_id", Integer, ForeignKey("annotators.id"), nullable=False),
-    Column("content", Text, nullable=False),  # JSON: which events each request asks about
-    Column("provider_id", Text),  # null until the provider has confirmed it
-    Column("collected", Integer, nullable=False),
-    Column("created_s", BigInteger, nullable=False),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), nullable=False),
+    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), nullable=False),
+    sa.Column("content", sa.Text, nullable=False),  # JSON: which events each request asks about
+    sa.Column("provider_id", sa.Text),  # null until the provider has confirmed it
+    sa.Column("collected", sa.Integer, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
 )
 
 # What a language model wrote to order, and was paid for: encoded, never in a form that could be
 # run.
-DRAFTS = Table(
+DRAFTS = sa.Table(
     "drafts",
     METADATA,
-    Column("order_id", LargeBinary(16), primary_key=True),
-    Column("task_id", Integer, ForeignKey("tasks.id"), primary_key=True),
-    Column("annotator_id", Integer, ForeignKey("annotators.id"), primary_key=True),
-    Column("content", Text, nullable=False),  # JSON array
-    Column("created_s", BigInteger, nullable=False),
+    sa.Column("order_id", sa.LargeBinary(16), primary_key=True),
+    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), primary_key=True),
+    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),  # JSON array
+    sa.Column("created_s", sa.BigInteger, nullable=False),
 )
 
 
-def _create(connection: Connection) -> None:
-    METADATA.create_all(connection, tables=[TASKS, ANNOTATORS, EVENTS, ANNOTATIONS])
+def _create_tables(connection: sa.Connection) -> None:
+    METADATA.create_all(connection, tables=[t for t in METADATA.sorted_tables if t is not VERSION])
 
 
-def forbid_changes(connection: Connection, table: str, function: str) -> None:
-    """Let the database itself refuse to change or delete a row of a table.
-
-    Parameters
-    ----------
-    function
-        Name of the trigger function, for PostgreSQL.
-    """
-    if connection.dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            connection.execute(
-                text(
-                    f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN "
-                    f"SELECT RAISE(ABORT, '{table} are never changed'); END"
-                )
-            )
-        return
-    connection.execute(
-        text(
-            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{table} are never changed'; END $$"
-        )
-    )
-    connection.execute(
-        text(
-            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
-            f"FOR EACH ROW EXECUTE FUNCTION {function}()"
-        )
-    )
+def _forbid_changes(connection: sa.Connection) -> None:
+    forbid_changes(connection, ANNOTATIONS.name, "buckler_forbid")
 
 
-def _forbid_changes(connection: Connection) -> None:
-    forbid_changes(connection, "annotations", "buckler_forbid")
-
-
-def _add_ledger(connection: Connection) -> None:
-    METADATA.create_all(connection, tables=[CALLS, REJECTS, FLAGS, REDACTIONS, SUBMISSIONS])
-
-
-def _add_drafts(connection: Connection) -> None:
-    METADATA.create_all(connection, tables=[DRAFTS])
-
-
-# Append only; a migration that was released is never changed.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
-    _create,
-    _forbid_changes,
-    _add_ledger,
-    _add_drafts,
-)
-
-
-def migrate(
-    connection: Connection,
-    version: Table = VERSION,
-    migrations: tuple[Callable[[Connection], None], ...] = MIGRATIONS,
-) -> None:
-    """Bring the tables up to this version: those of labels, or another room's with its own count.
+def migrate_labels(connection: sa.Connection) -> None:
+    """Bring the tables of the label store up to this version.
 
     Raises
     ------
     OutputError
         If a newer Buckler has already changed them.
     """
-    if not inspect(connection).has_table(version.name):
-        version.create(connection)
-    done = connection.execute(version.select()).scalars().all()
-    newest = max(done, default=0)
-    if newest > len(migrations):
-        named = version.name.replace("_", " ")
-        raise OutputError(
-            f"the label store has {named} {newest}, this Buckler knows {len(migrations)}; "
-            "upgrade Buckler"
-        )
-    for number in range(newest + 1, len(migrations) + 1):
-        migrations[number - 1](connection)
-        connection.execute(version.insert().values(version=number))
+    migrate(connection, VERSION, (_create_tables, _forbid_changes))

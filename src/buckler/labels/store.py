@@ -5,26 +5,20 @@ annotator has said of an event in one version is stored once, and asked for firs
 """
 
 import json
-import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import Connection, func, select
 
-from buckler.errors import InputError, MissingExtraError, OutputError
+from buckler.errors import InputError
 from buckler.labels.annotation import Annotation, AnnotationBatch, Annotator, StoredEvent
+from buckler.labels.database import IDS_PER_QUERY, Database
 from buckler.labels.rows import (
-    IDS_A_QUERY,
     Row,
     annotator_query,
     as_batch,
@@ -33,15 +27,15 @@ from buckler.labels.rows import (
     new_verdicts,
     task_query,
 )
-from buckler.labels.schema import ANNOTATIONS, ANNOTATORS, EVENTS, TASKS, migrate
+from buckler.labels.schema import ANNOTATIONS, ANNOTATORS, EVENTS, TASKS, migrate_labels
 from buckler.tasks import Task
 
 BATCH_ROWS = 10_000
 _ROWS_A_STATEMENT = 1000
 
 
-class LabelStore:
-    """One store.
+class LabelStore(Database):
+    """Annotations of events in one database.
 
     Parameters
     ----------
@@ -56,42 +50,10 @@ class LabelStore:
     """
 
     def __init__(self, where: str | Path) -> None:
-        url = str(where)
-        if "://" not in url:
-            url = f"sqlite:///{Path(where)}"
-        elif url.startswith("postgresql://"):
-            url = url.replace("postgresql://", "postgresql+pg8000://", 1)
-        self.where = str(where)
-        self._open = threading.local()
-        try:
-            self._engine = _engine(url)
-            self._insert_sql = str(self.insert(ANNOTATIONS).compile(dialect=self._engine.dialect))
-            with self.writing() as connection:
-                migrate(connection)
-        except ModuleNotFoundError:
-            raise MissingExtraError("PostgreSQL", "postgres") from None
-        except (ArgumentError, NoSuchModuleError) as error:
-            raise InputError(f"{where}: not a label store: {_first_line(error)}") from error
-
-    @property
-    def dialect(self) -> str:
-        """``sqlite`` or ``postgresql``."""
-        return self._engine.dialect.name
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._engine.dispose()
-
-    def __enter__(self) -> "LabelStore":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+        super().__init__(where)
+        self._insert_sql = str(self.insert(ANNOTATIONS).compile(dialect=self._engine.dialect))
+        with self.writing() as connection:
+            migrate_labels(connection)
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -180,7 +142,7 @@ class LabelStore:
         return added
 
     def _insert_annotations(self, connection: Connection, rows: list[tuple[Any, ...]]) -> int:
-        if self._engine.dialect.name == "sqlite":
+        if self.dialect == "sqlite":
             return connection.exec_driver_sql(self._insert_sql, rows).rowcount
         added = 0  # many rows a statement: each statement is a journey to the server
         names = ANNOTATIONS.c.keys()
@@ -217,7 +179,7 @@ class LabelStore:
             annotator_id = connection.scalar(annotator_query(annotator))
             if task_id is None or annotator_id is None:
                 return found
-            while part := list(islice(iterator, IDS_A_QUERY)):
+            while part := list(islice(iterator, IDS_PER_QUERY)):
                 query = select(ANNOTATIONS.c.event_id).where(
                     ANNOTATIONS.c.task_id == task_id,
                     ANNOTATIONS.c.annotator_id == annotator_id,
@@ -261,7 +223,7 @@ class LabelStore:
         found: dict[bytes, StoredEvent] = {}
         iterator = iter(ids)
         with self.reading() as connection:
-            while part := list(islice(iterator, IDS_A_QUERY)):
+            while part := list(islice(iterator, IDS_PER_QUERY)):
                 for r in connection.execute(select(EVENTS).where(EVENTS.c.id.in_(part))):
                     found[bytes(r.id)] = StoredEvent(bytes(r.text), r.group_name, r.source)
         return found
@@ -295,47 +257,11 @@ class LabelStore:
             found.update(batch.annotators.tobytes() + batch.probabilities.tobytes())
         return found.hexdigest()
 
-    # --- the database -------------------------------------------------------------------------
-
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Make all that this thread writes inside one transaction."""
-        with self.writing() as connection:
-            self._open.connection = connection
-            try:
-                yield connection
-            finally:
-                self._open.connection = None
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Give a connection in a transaction; errors of the database become OutputError."""
-        if (open_one := getattr(self._open, "connection", None)) is not None:
-            yield open_one
-            return
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise OutputError(f"{self.where}: {_first_line(error)}") from error
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Give a connection to read with; errors of the database become InputError."""
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise InputError(f"{self.where}: {_first_line(error)}") from error
+    # --- keys --------------------------------------------------------------------------------
 
     def keys(self, connection: Connection, task: Task, annotator: Annotator) -> tuple[int, int]:
         """Return the ids of task and annotator, entering them where they are new."""
         return self.task_id(connection, task), self._annotator_id(connection, annotator)
-
-    def insert(self, table: Any) -> Any:
-        """Return an insert that passes over rows whose key is there."""
-        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
-        return dialect.insert(table).on_conflict_do_nothing()
 
     def task_id(self, connection: Connection, task: Task) -> int:
         """Return the id of a task, entering it where it is new."""
@@ -372,27 +298,3 @@ def open_existing(where: str) -> LabelStore:
             f"{where}: no label store there; `buckler labels import` or `review add` makes one"
         )
     return LabelStore(where)
-
-
-def _engine(url: str) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine, "connect")
-        def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
-            for pragma in (
-                "journal_mode=WAL",
-                "synchronous=FULL",  # an annotation that was paid for survives a power cut
-                "busy_timeout=30000",
-                "foreign_keys=ON",
-            ):
-                connection.execute(f"PRAGMA {pragma}")
-
-    elif engine.dialect.name != "postgresql":
-        raise InputError(f"a label store is SQLite or PostgreSQL, not {engine.dialect.name}")
-    return engine
-
-
-def _first_line(error: Exception) -> str:
-    original = getattr(error, "orig", None) or error
-    return (str(original).splitlines() or [type(error).__name__])[0][:200]

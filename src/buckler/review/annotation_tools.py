@@ -17,7 +17,7 @@ from buckler.dataset import id_of_text
 from buckler.errors import InputError
 from buckler.files import write_atomically
 from buckler.labels import Annotator
-from buckler.labels.rows import IDS_A_QUERY
+from buckler.labels.database import IDS_PER_QUERY
 from buckler.readers.quarantine import Quarantine
 from buckler.review.queue import Item, Queue, as_item
 from buckler.review.schema import ITEMS, State
@@ -282,12 +282,12 @@ def _seconds(value: object) -> int:
 
 def _close(connection: Any, queue: Queue, ids: list[bytes], label: int) -> None:
     """Take what was judged elsewhere out of the queue."""
-    for start in range(0, len(ids), IDS_A_QUERY):
+    for start in range(0, len(ids), IDS_PER_QUERY):
         connection.execute(
             update(ITEMS)
             .where(
                 ITEMS.c.task_id == queue.task_id,
-                ITEMS.c.event_id.in_(ids[start : start + IDS_A_QUERY]),
+                ITEMS.c.event_id.in_(ids[start : start + IDS_PER_QUERY]),
                 ITEMS.c.state == State.OPEN,
             )
             .values(state=int(State.DONE), verdict=label, claimed_by=None, claimed_until=0)

@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, select
 
 from buckler.evaluation.agreement import Agreement, cohens_kappa
 from buckler.evaluation.metrics import Rate, rate
-from buckler.labels.rows import IDS_A_QUERY
+from buckler.labels.database import IDS_PER_QUERY
 from buckler.labels.schema import ANNOTATIONS
 from buckler.monitoring.quality import Sampled, sampled
 from buckler.review.queue import Queue
@@ -196,12 +196,12 @@ def _teachers(queue: Queue) -> list[TeacherFigures]:
         annotators = queue.store.annotators()
         hits: dict[int, list[tuple[int, bool]]] = defaultdict(list)
         ids = list(verdict_of)
-        for start in range(0, len(ids), IDS_A_QUERY):
+        for start in range(0, len(ids), IDS_PER_QUERY):
             query = select(
                 ANNOTATIONS.c.event_id, ANNOTATIONS.c.annotator_id, ANNOTATIONS.c.label
             ).where(
                 ANNOTATIONS.c.task_id == queue.task_id,
-                ANNOTATIONS.c.event_id.in_(ids[start : start + IDS_A_QUERY]),
+                ANNOTATIONS.c.event_id.in_(ids[start : start + IDS_PER_QUERY]),
             )
             for event_id, annotator_id, label in connection.execute(query):
                 if annotators[annotator_id].kind != "human":

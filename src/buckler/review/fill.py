@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, select, text
 from buckler.dataset import Dataset
 from buckler.dataset.deduplication import minhash, near_duplicates_of
 from buckler.labels import LabelStore
+from buckler.labels.database import IDS_PER_QUERY
 from buckler.labels.merging import Merge
-from buckler.labels.rows import IDS_A_QUERY
 from buckler.review.schema import BATCHES, FAMILIES, ITEMS, Lane, State, migrate_review
 from buckler.review.value import Valued, value_events
 from buckler.review.words import index_words, words_of
@@ -143,8 +143,8 @@ def _like_waiting(store: LabelStore, events: Dataset, valued: Valued, task: Task
         return {}
     digests, items = [], list[int]()
     ids = list(item_of)
-    for start in range(0, len(ids), IDS_A_QUERY):  # a part at a time: mails and pages are large
-        texts = store.texts(ids[start : start + IDS_A_QUERY])
+    for start in range(0, len(ids), IDS_PER_QUERY):  # a part at a time: mails and pages are large
+        texts = store.texts(ids[start : start + IDS_PER_QUERY])
         raw = pa.array(list(texts.values()), pa.large_binary())
         digests.append(minhash(task.text_normalizer.normalize_column(raw, task.max_bytes)))
         items += [item_of[event_id] for event_id in texts]
@@ -297,9 +297,9 @@ class _Filling:
         serving = {int(s): self._item_of.get(int(s)) for s in self._valued.standing_for[rows]}
         items = sorted({item for item in serving.values() if item is not None})
         still: set[int] = set()
-        for start in range(0, len(items), IDS_A_QUERY):
+        for start in range(0, len(items), IDS_PER_QUERY):
             query = select(ITEMS.c.id).where(
-                ITEMS.c.id.in_(items[start : start + IDS_A_QUERY]), ITEMS.c.state == State.OPEN
+                ITEMS.c.id.in_(items[start : start + IDS_PER_QUERY]), ITEMS.c.state == State.OPEN
             )
             still.update(int(i) for i in connection.scalars(query))
         for stands_for, item in serving.items():
@@ -328,9 +328,9 @@ def _lock(connection: Connection) -> None:
 def _known(connection: Connection, task_id: int, ids: list[bytes]) -> dict[bytes, tuple[int, int]]:
     """Return number and state of those of these events that are in the queue."""
     found: dict[bytes, tuple[int, int]] = {}
-    for start in range(0, len(ids), IDS_A_QUERY):
+    for start in range(0, len(ids), IDS_PER_QUERY):
         query = select(ITEMS.c.event_id, ITEMS.c.id, ITEMS.c.state).where(
-            ITEMS.c.task_id == task_id, ITEMS.c.event_id.in_(ids[start : start + IDS_A_QUERY])
+            ITEMS.c.task_id == task_id, ITEMS.c.event_id.in_(ids[start : start + IDS_PER_QUERY])
         )
         found.update((bytes(e), (int(i), int(s))) for e, i, s in connection.execute(query))
     return found

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
 from buckler.labels import LabelStore
-from buckler.labels.rows import IDS_A_QUERY
+from buckler.labels.database import IDS_PER_QUERY
 from buckler.review.schema import ITEMS, SKIPS, Lane, State
 from buckler.review.words import find_words, has_words
 from buckler.tasks import Task
@@ -185,7 +185,7 @@ class Queue:
         with self.store.reading() as connection:
             if has_words(wanted.query):
                 ids = find_words(connection, wanted.query)
-                for part in (ids[k : k + IDS_A_QUERY] for k in range(0, len(ids), IDS_A_QUERY)):
+                for part in (ids[k : k + IDS_PER_QUERY] for k in range(0, len(ids), IDS_PER_QUERY)):
                     found = connection.execute(select(ITEMS).where(ITEMS.c.id.in_(part)))
                     rows += [row for row in found if self._fits(row, wanted, states, after)]
             else:

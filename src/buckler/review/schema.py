@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from buckler.labels.schema import forbid_changes, migrate
+from buckler.labels.database import forbid_changes, migrate
 
 METADATA = MetaData()
 

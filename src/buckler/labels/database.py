@@ -1,0 +1,194 @@
+"""One database, in SQLite or PostgreSQL: connections, transactions, tables and their versions.
+
+The label store and the review application keep their tables in the same database. Both go through
+this module, which is the only place that knows the differences between the two dialects.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from buckler.errors import InputError, MissingExtraError, OutputError
+
+IDS_PER_QUERY = 500
+
+Insert = postgresql.Insert | sqlite_dialect.Insert
+Migration = Callable[[sa.Connection], None]
+
+
+class Database:
+    """One open database.
+
+    Parameters
+    ----------
+    where
+        A file (SQLite, made if it is not there) or a database URL such as
+        ``postgresql://user@host/labels``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened.
+    """
+
+    def __init__(self, where: str | Path) -> None:
+        url = str(where)
+        if "://" not in url:
+            url = f"sqlite:///{Path(where)}"
+        elif url.startswith("postgresql://"):
+            url = url.replace("postgresql://", "postgresql+pg8000://", 1)
+        self.where = str(where)
+        self._thread = threading.local()
+        try:
+            self._engine = _create_engine(url)
+        except ModuleNotFoundError:
+            raise MissingExtraError("PostgreSQL", "postgres") from None
+        except (ArgumentError, NoSuchModuleError) as error:
+            raise InputError(f"{where}: not a label store: {_first_line(error)}") from error
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """Make all that this thread writes inside one transaction."""
+        with self.writing() as connection:
+            self._thread.connection = connection
+            try:
+                yield connection
+            finally:
+                self._thread.connection = None
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction; errors of the database become OutputError."""
+        if (connection := getattr(self._thread, "connection", None)) is not None:
+            yield connection
+            return
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise OutputError(f"{self.where}: {_first_line(error)}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Give a connection to read with; errors of the database become InputError."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise InputError(f"{self.where}: {_first_line(error)}") from error
+
+    def insert(self, table: sa.Table) -> Insert:
+        """Return an insert that passes over rows whose key is there."""
+        insert = sqlite_dialect.insert if self.dialect == "sqlite" else postgresql.insert
+        return insert(table).on_conflict_do_nothing()
+
+
+def version_table(name: str, metadata: sa.MetaData) -> sa.Table:
+    """Define the table that holds the numbers of the migrations already made."""
+    return sa.Table(name, metadata, sa.Column("version", sa.Integer, primary_key=True))
+
+
+def migrate(connection: sa.Connection, version: sa.Table, migrations: Sequence[Migration]) -> None:
+    """Bring a set of tables up to this version of Buckler.
+
+    Parameters
+    ----------
+    version
+        Table that holds the numbers of the migrations already made; see `version_table`.
+    migrations
+        Functions that make and change the tables, in order; a released one never changes.
+
+    Raises
+    ------
+    OutputError
+        If a newer Buckler has already changed the tables.
+    """
+    if not sa.inspect(connection).has_table(version.name):
+        version.create(connection)
+    newest = max(connection.scalars(sa.select(version.c.version)), default=0)
+    if newest > len(migrations):
+        raise OutputError(
+            f"the label store has {version.name.replace('_', ' ')} {newest}, this Buckler knows "
+            f"{len(migrations)}; upgrade Buckler"
+        )
+    for number in range(newest + 1, len(migrations) + 1):
+        migrations[number - 1](connection)
+        connection.execute(version.insert().values(version=number))
+
+
+def forbid_changes(connection: sa.Connection, table: str, function: str) -> None:
+    """Make the database refuse to change or delete a row of a table.
+
+    Parameters
+    ----------
+    function
+        Name of the trigger function, for PostgreSQL.
+    """
+    if connection.dialect.name == "sqlite":
+        statements = [
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN "
+            f"SELECT RAISE(ABORT, '{table} are never changed'); END"
+            for verb in ("UPDATE", "DELETE")
+        ]
+    else:
+        statements = [
+            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{table} are never changed'; END $$",
+            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+            f"FOR EACH ROW EXECUTE FUNCTION {function}()",
+        ]
+    for statement in statements:
+        connection.execute(sa.text(statement))
+
+
+def _create_engine(url: str) -> sa.Engine:
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",  # an annotation that was paid for survives a power cut
+                "busy_timeout=30000",
+                "foreign_keys=ON",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+
+    elif engine.dialect.name != "postgresql":
+        raise InputError(f"a label store is SQLite or PostgreSQL, not {engine.dialect.name}")
+    return engine
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    original = getattr(error, "orig", None) or error
+    return (str(original).splitlines() or [type(error).__name__])[0][:200]
