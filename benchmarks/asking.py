@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tests.chat_server import chat_server
 
 from benchmarks.measure import table, use_all_cores
 from benchmarks.models import events
@@ -13,6 +12,7 @@ from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 from buckler.teachers.run import label_events
+from tests.support.chat_server import chat_server
 
 IN_FLIGHT = 64
 ROWS = 6000
