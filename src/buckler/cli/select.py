@@ -60,7 +60,7 @@ def select(
             events, number, by, probabilities=probabilities, labeled=known, seed=seed
         )
     serves = np.bincount(chosen.duplicate_of, minlength=len(events))[chosen.rows]
-    table = events.table.take(pa.array(chosen.rows)).drop_columns(["label"])
+    table = events.table.take(pa.array(chosen.rows))
     table = table.append_column("serves", pa.array(serves))
     try:
         pq.write_table(table, output)
