@@ -38,7 +38,7 @@ def run(data: Path) -> None:
                         samples=3,
                     )
                     started, cpu = time.perf_counter(), time.process_time()
-                    result = label_events(store, ChatTeacher(task, settings), test, task)
+                    result = label_events(store, ChatTeacher(task, settings), test)
                     seconds = time.perf_counter() - started
                     cpu = time.process_time() - cpu
                     rows.append(

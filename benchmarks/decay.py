@@ -40,7 +40,7 @@ def run(data: Path) -> None:
         old = _trained(events.take(np.flatnonzero(np.isin(months, first))), Path(folder) / "0")
         then = events.take(np.flatnonzero(months == reference))
         rows = np.flatnonzero(np.isin(months, later))
-        found = watch(old, then, events.take(rows), TASK, months[rows])
+        found = watch(old, then, events.take(rows), months[rows])
         detected = next((w.name for w in found.windows if w.alerts), None)
         at_detection = None
         as_it_was, after_detection, every_month, lines = [], [], [], []
@@ -105,7 +105,7 @@ def _months(events: Dataset) -> np.ndarray:
 
 def _trained(events: Dataset, path: Path) -> Scorer:
     plain = events.with_column("source", pa.nulls(len(events), pa.string()))
-    fitted = fit_student(plain, TASK, "ngram", SETTINGS, folds=3, noise=Noise.NONE)
+    fitted = fit_student(plain, "ngram", SETTINGS, folds=3, noise=Noise.NONE)
     path = path.with_suffix(".buckler")
     write_fitted(path, fitted, TASK, deployed_fpr=FPR)
     return load(path)

@@ -70,7 +70,7 @@ def _prepare(data: Path, folder: Path, task: Task) -> tuple[Path, pa.Array]:
     rng = np.random.default_rng(0)
     some = events.take(np.sort(rng.permutation(len(events))[:60_000]))
     bundle = folder / f"{task.name}.buckler"
-    write_fitted(bundle, fit_student(some, task, "ngram", {}, folds=3), task)
+    write_fitted(bundle, fit_student(some, "ngram", {}, folds=3), task)
     return bundle, pq.read_table(data / "url" / "threat-test.parquet")["url"].combine_chunks()
 
 

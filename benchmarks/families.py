@@ -65,7 +65,7 @@ def train(data: Path) -> dict[str, tuple[Path, float]]:
         path, note = FOLDER / f"{stem}.buckler", FOLDER / f"{stem}.json"
         if not note.exists():
             started = time.perf_counter()
-            fitted = fit_student(rows, TASK, family, dict(settings), folds=folds)
+            fitted = fit_student(rows, family, dict(settings), folds=folds)
             seconds = time.perf_counter() - started
             write_fitted(path, fitted, TASK)
             if family != "ngram":
@@ -204,7 +204,7 @@ def _cascade(data: Path, made: dict[str, tuple[Path, float]]) -> None:
     rows = []
     for budget in (0.01, 0.05, 0.2):
         path = FOLDER / f"cascade-{budget}.buckler"
-        build_cascade(stages, chosen_on, TASK, path, budgets=[budget])
+        build_cascade(stages, chosen_on, path, budgets=[budget])
         rows.append((f"cascade, {budget:.0%} go on", path))
     rows = [("ngram alone", stages[0]), *rows, ("bytecnn alone", stages[1])]
     column = measured_on.raw_texts

@@ -27,7 +27,7 @@ def bundle(data: Path, task: str, *names: str, **settings: object) -> Path:
     found = deduplicate(Dataset.concat([events(data, task, n) for n in names]), near=False).events
     parts = "-".join([*names, *(f"{k}{v}" for k, v in sorted(settings.items()))])
     path = FOLDER / f"{task}-{parts}.buckler"
-    write_fitted(path, fit_student(found, get_task(task), "ngram", dict(settings)), get_task(task))
+    write_fitted(path, fit_student(found, "ngram", dict(settings)), get_task(task))
     return path
 
 

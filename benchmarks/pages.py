@@ -51,9 +51,7 @@ def run(data: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, extra in (("mails", None), ("mails and synthetic examples", known)):
             path = Path(folder) / "html.buckler"
-            fitted = fit_student(
-                train, HTML, "ngram", SETTINGS, extra=extra, noise=Noise.DOUBT, folds=5
-            )
+            fitted = fit_student(train, "ngram", SETTINGS, extra=extra, noise=Noise.DOUBT, folds=5)
             write_fitted(path, fitted, HTML, deployed_fpr=FPR)
             rows.append([name, *_figures(load(path), mails[1], new, templates)])
     print(f"{len(known):,} synthetic examples of seen brands, {len(new):,} of unseen ones")

@@ -77,7 +77,7 @@ def _student(training: Dataset):
 
     path = Path(tempfile.mkdtemp()) / "a.buckler"
     task = get_task("url-threat")
-    write_fitted(path, fit_student(training, task, "ngram", {}), task)
+    write_fitted(path, fit_student(training, "ngram", {}), task)
     return load(path)
 
 

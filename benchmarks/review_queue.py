@@ -176,9 +176,7 @@ def _student(
         parts.append(world.pool.take(others).with_targets(said).with_weights(TEACHER_WEIGHT))
     extra = Dataset.concat(parts) if parts else None
     settings = {"dropout": 0.3}
-    fitted = fit_student(
-        world.base, TASK, "ngram", settings, extra=extra, folds=3, noise=Noise.NONE
-    )
+    fitted = fit_student(world.base, "ngram", settings, extra=extra, folds=3, noise=Noise.NONE)
     path = folder / "student.buckler"
     write_fitted(path, fitted, TASK, deployed_fpr=FPR)
     return load(path)

@@ -40,7 +40,7 @@ def run(data: Path) -> None:
         folder = Path(name)
         events = read_dataset([train], TASK)
         rows = np.random.default_rng(0).permutation(len(events))[:20_000]
-        fitted = fit_student(events.take(np.sort(rows)), TASK, "ngram", {}, folds=2)
+        fitted = fit_student(events.take(np.sort(rows)), "ngram", {}, folds=2)
         write_fitted(folder / "url.buckler", fitted, TASK, deployed_fpr=0.01)
         urls = pq.read_table(train, columns=["url"])["url"].to_pylist()
         for size in SIZES:
@@ -72,7 +72,7 @@ def _crossed(urls: list[str], n: int) -> Dataset:
 
 def _fill(where: str, events: Dataset, bundle: Path) -> None:
     with LabelStore(where) as store:
-        fill_queue(store, events, load(bundle), TASK)
+        fill_queue(store, events, load(bundle))
         accounts = Accounts(store)
         accounts.add("ann", Role.LEAD, PASSPHRASE)
         rng = np.random.default_rng(0)

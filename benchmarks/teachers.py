@@ -12,7 +12,7 @@ from benchmarks.measure import table, use_all_cores
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.evaluation.assess import assess
 from buckler.labels import LabelStore
-from buckler.tasks import Task, get_task
+from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
 from buckler.teachers.llm.gguf import GgufSettings, GgufTeacher
 from buckler.teachers.run import label_events
@@ -54,7 +54,7 @@ def run(data: Path) -> None:
                 sigma = SigmaTeacher(SigmaSettings(rules=rules), task)
                 teachers.append(("sigma, 1,100 rules from medium", sigma, len(test)))
             for title, teacher, n in teachers:
-                rows.append((Path(tested).name, title, *_figures(teacher, task, test, n, work)))
+                rows.append((Path(tested).name, title, *_figures(teacher, test, n, work)))
                 print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
     table(
         (
@@ -80,14 +80,15 @@ def _few(path: Path, n: int, work: Path) -> Path:
     return work / "few.parquet"
 
 
-def _figures(teacher: Teacher, task: Task, test: Dataset, n: int, work: Path) -> tuple[str, ...]:
+def _figures(teacher: Teacher, test: Dataset, n: int, work: Path) -> tuple[str, ...]:
+    task = test.task
     if n < len(test):
         test = test.take(np.sort(np.random.default_rng(1).permutation(len(test))[:n]))
     if isinstance(teacher, EncoderTeacher):
         teacher.prepare()  # training is not labeling
     with LabelStore(work / f"{teacher.kind}-{teacher.annotator.version}.db") as store:
         started = time.perf_counter()
-        label_events(store, teacher, test, task)
+        label_events(store, teacher, test)
         seconds = time.perf_counter() - started
         said = {
             event_id: batch.probabilities[row]

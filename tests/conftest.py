@@ -27,7 +27,7 @@ def url_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small url-threat bundle, trained on made-up URLs."""
     path = tmp_path_factory.mktemp("bundle") / "url.buckler"
     events = made_up_events(3000, np.random.default_rng(0))
-    fitted = fit_student(events, get_task("url-threat"), "ngram", {"table_bits": 12}, folds=3)
+    fitted = fit_student(events, "ngram", {"table_bits": 12}, folds=3)
     write_fitted(path, fitted, get_task("url-threat"))
     return path
 

@@ -130,7 +130,7 @@ def _fitted(
     few: Dataset, extra: Dataset | None, seed: int, settings: dict[str, int] | None = None
 ) -> Student:
     own = dict(settings or {})
-    return fit_student(few, TASK, "ngram", own, extra=extra, folds=FOLDS, seed=seed).student
+    return fit_student(few, "ngram", own, extra=extra, folds=FOLDS, seed=seed).student
 
 
 def _judged(student: Student, events: Dataset) -> Floats:

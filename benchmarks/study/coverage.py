@@ -131,7 +131,6 @@ class _Part:
         proof = prove(
             real,
             passed.synthetic_examples,
-            self._task,
             seeds=seeds,
             unseen=unseen if kind else None,
             unseen_name=kind,
@@ -141,7 +140,7 @@ class _Part:
         found |= {f"with {s}": with_[s] for s in range(seeds)}
         found |= {f"gain {s}": with_[s] - without[s] for s in range(seeds)}
         apart = passed.report["two_sample_auroc"].get(self._task.positive[-1], {}).get("value")
-        positive = [self._task.class_names.index(name) for name in self._task.positive]
+        positive = self._task.positive_indices
         rows = unseen.sum() if kind else np.isin(real.labels, positive).sum()
         return found | {
             "rows": float(rows),

@@ -151,7 +151,7 @@ def _figures(world: _World, spoil: str, level: float, method: str, seed: int) ->
         extra = world.telemetry.take(taught).with_targets(targets).with_weights(_ANNOTATION_WEIGHT)
     noise = Noise(method.partition(",")[0])
     student = fit_student(
-        noisy, TASK, "ngram", {}, extra=extra, noise=noise, folds=FOLDS, seed=seed
+        noisy, "ngram", {}, extra=extra, noise=noise, folds=FOLDS, seed=seed
     ).student
     score = probabilities_of(student.predict_logits(world.test.texts))[:, 1]
     roc = Ranking(score, world.test.labels == 1).roc()

@@ -12,7 +12,6 @@ from buckler.attacks import Attacker, attacks_on, get_attack, get_attacks
 from buckler.errors import SettingsError
 from buckler.evaluation.robustness import outcome, robustness_html, robustness_table
 from buckler.normalize import get_normalizer
-from buckler.tasks import get_task
 from buckler.training.augmentation import attack_scorers, augment
 from buckler.training.cross_validation import apart_from
 from tests.support.cli import buckler
@@ -106,8 +105,8 @@ def test_unknown_attacks_are_named():
 
 
 def test_copies_keep_id_group_and_label_of_their_origin():
-    events, task = made_up_events(400, np.random.default_rng(1)), get_task("url-threat")
-    extra = augment(events, task, get_attacks(["all"], "url"), 0.5, 0.3, 0)
+    events = made_up_events(400, np.random.default_rng(1))
+    extra = augment(events, get_attacks(["all"], "url"), 0.5, 0.3, 0)
     assert extra is not None
     assert (extra.labels == 1).all()
     assert (extra.weights == np.float32(0.3)).all()
@@ -122,11 +121,11 @@ def test_copies_keep_id_group_and_label_of_their_origin():
 
 
 def test_what_is_measured_under_attack(url_scorer):
-    events, task = made_up_events(600, np.random.default_rng(2)), get_task("url-threat")
+    events = made_up_events(600, np.random.default_rng(2))
     attacks = get_attacks(["brand-in-path", "typo-squat"], "url")
     pair = {"one": url_scorer, "two": url_scorer}
-    found, twin = attack_scorers(pair, events, task, attacks, seed=3, max_events=100)
-    (again,) = attack_scorers({"one": url_scorer}, events, task, attacks, seed=3, max_events=100)
+    found, twin = attack_scorers(pair, events, attacks, seed=3, max_events=100)
+    (again,) = attack_scorers({"one": url_scorer}, events, attacks, seed=3, max_events=100)
     assert twin.outcomes == found.outcomes
     assert found == again
     assert [o.attack for o in found.outcomes] == ["brand-in-path", "typo-squat"]

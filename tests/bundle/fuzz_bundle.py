@@ -56,12 +56,12 @@ def seeds() -> list[dict[str, bytes]]:
     except ImportError:
         pass
     for name, (family, settings) in made.items():
-        fitted = fit_student(events, task, family, settings, folds=2)
+        fitted = fit_student(events, family, settings, folds=2)
         write_fitted(folder / f"{name}.buckler", fitted, task)
     stages = [folder / "ngram.buckler", folder / "hidden.buckler"]
-    build_cascade(stages, events, task, folder / "cascade.buckler", budgets=[0.2])
+    build_cascade(stages, events, folder / "cascade.buckler", budgets=[0.2])
     rows, table = made_up_rows(300, rng)
-    fitted = fit_student(rows, table, "trees", {"epochs": 1, "leaves": 4}, folds=2)
+    fitted = fit_student(rows, "trees", {"epochs": 1, "leaves": 4}, folds=2)
     write_fitted(folder / "trees.buckler", fitted, table)
     found = []
     for path in sorted(folder.glob("*.buckler")):

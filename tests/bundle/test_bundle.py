@@ -2,6 +2,7 @@ import io
 import json
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from tests.support.made_up import made_up_events
 def test_a_bundle_scores_as_the_student_that_it_was_made_from(tmp_path):
     task = get_task("url-threat")
     events = made_up_events(1500, np.random.default_rng(3))
-    fitted = fit_student(events, task, "ngram", {"table_bits": 11}, folds=3)
+    fitted = fit_student(events, "ngram", {"table_bits": 11}, folds=3)
     write_fitted(tmp_path / "a.buckler", fitted, task)
     scorer = load(tmp_path / "a.buckler")
     z = fitted.student.predict_logits(events.texts)[:, 0].astype(np.float64)
@@ -52,8 +53,8 @@ def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, s
     task = Task("t", dict.fromkeys(names, "x"), tuple(names[i] for i in positive), "url-v2", 768)
     events = made_up_events(1200, np.random.default_rng(4))
     labels = np.array([events.texts[i][0] % classes for i in range(len(events))], np.int32)
-    events = events.with_labels(labels)
-    fitted = fit_student(events, task, "ngram", {"table_bits": 10, **settings}, folds=2)
+    events = replace(events, task=task, labels=labels)
+    fitted = fit_student(events, "ngram", {"table_bits": 10, **settings}, folds=2)
     write_fitted(tmp_path / "a.buckler", fitted, task)
     scorer = load(tmp_path / "a.buckler")
     scores = scorer.score(events.raw_texts)
@@ -205,7 +206,7 @@ def test_a_manifest_that_does_not_fit_is_refused(url_bundle, change, words):
 def test_writing_is_all_or_nothing(tmp_path, url_bundle):
     task = get_task("url-threat")
     events = made_up_events(600, np.random.default_rng(3))
-    fitted = fit_student(events, task, "ngram", {"table_bits": 8}, folds=2)
+    fitted = fit_student(events, "ngram", {"table_bits": 8}, folds=2)
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="cannot be written"):
         write_fitted(tmp_path / "file" / "a.buckler", fitted, task)

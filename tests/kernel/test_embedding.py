@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,17 +48,15 @@ def bundles(url_bundle, tmp_path_factory) -> list[Path]:
     rng = np.random.default_rng(1)
     events, task = made_up_events(800, rng), get_task("url-threat")
     hidden = {"table_bits": 8, "hidden": 16, "learning_rate": 0.1}
-    write_fitted(
-        folder / "hidden.buckler", fit_student(events, task, "ngram", hidden, folds=2), task
-    )
+    write_fitted(folder / "hidden.buckler", fit_student(events, "ngram", hidden, folds=2), task)
     five = Task("t", dict.fromkeys("abcde", "x"), ("b", "d"), "text-v1", 512)
     labels = np.array([events.texts[i][0] % 5 for i in range(len(events))], np.int32)
-    classes = events.with_labels(labels)
-    fitted = fit_student(classes, five, "ngram", {"table_bits": 8}, folds=2)
+    classes = replace(events, task=five, labels=labels)
+    fitted = fit_student(classes, "ngram", {"table_bits": 8}, folds=2)
     write_fitted(folder / "five.buckler", fitted, five)
     from buckler.evaluation.calibration_curve import CalibrationCurve
 
-    fitted = fit_student(events, task, "ngram", {"table_bits": 8}, folds=2)
+    fitted = fit_student(events, "ngram", {"table_bits": 8}, folds=2)
     bent = CalibrationCurve("beta", (0.0, 0.2, 0.7, 1.0), (0.0, 0.05, 0.9, 1.0))
     write_fitted(
         folder / "curve_points.buckler", type(fitted)(**{**vars(fitted), "curve": bent}), task
@@ -116,7 +115,7 @@ def test_a_flat_model_that_was_damaged_is_refused_and_harms_nothing(built, url_b
 def test_what_needs_python_is_not_flattened(tmp_path):
     events = made_up_events(300, np.random.default_rng(0))
     task = Task("t", {"benign": "x", "phishing": "y"}, ("phishing",), "email-v1", 512)
-    fitted = fit_student(events, task, "ngram", {"table_bits": 6}, folds=2)
+    fitted = fit_student(events, "ngram", {"table_bits": 6}, folds=2)
     write_fitted(tmp_path / "mail.buckler", fitted, task)
     with pytest.raises(SettingsError, match="without Python"):
         flat_model(read_bundle(tmp_path / "mail.buckler"))

@@ -103,7 +103,7 @@ def test_it_is_quiet_where_nothing_changed(url_scorer):
     reference = made_up_events(1500, np.random.default_rng(10))
     current = stretched(made_up_events(1500, np.random.default_rng(11)))
     names = window_names(current, "month")
-    found = watch(url_scorer, reference, current, TASK, names, domain=True)
+    found = watch(url_scorer, reference, current, names, domain=True)
     assert len(found.windows) >= 3
     assert [w.alerts for w in found.windows] == [()] * len(found.windows)
     assert found.reference.detection.value > 0.9
@@ -134,19 +134,19 @@ def other_events(n, seed, benign_like_positive):
 def test_it_says_what_changed(url_scorer):
     reference = made_up_events(1500, np.random.default_rng(10))
     lost = other_events(600, 1, benign_like_positive=False)
-    (window,) = watch(url_scorer, reference, lost, TASK, window_names(lost, "month")).windows
+    (window,) = watch(url_scorer, reference, lost, window_names(lost, "month")).windows
     reasons = " ".join(alert.reason for alert in window.alerts)
     assert "detection" in reasons
     assert "told from the reference" in reasons
     noisy = other_events(600, 2, benign_like_positive=True)
     (window,) = watch(
-        url_scorer, reference, noisy, TASK, np.full(600, "all", object), domain=False
+        url_scorer, reference, noisy, np.full(600, "all", object), domain=False
     ).windows
     assert "false positives" in " ".join(alert.reason for alert in window.alerts)
     assert np.isnan(window.drift.domain.value)
     unlabeled = replace(noisy, labels=np.full(600, -1, np.int32))
     (window,) = watch(
-        url_scorer, reference, unlabeled, TASK, np.full(600, "all", object), domain=False
+        url_scorer, reference, unlabeled, np.full(600, "all", object), domain=False
     ).windows
     assert window.labeled is None
     assert window.alerts
@@ -155,9 +155,9 @@ def test_it_says_what_changed(url_scorer):
 def test_too_few_events_say_nothing(url_scorer):
     few, many = (made_up_events(n, np.random.default_rng(1)) for n in (50, 500))
     with pytest.raises(InputError, match="fewer than"):
-        watch(url_scorer, few, many, TASK, np.full(500, "all", object))
+        watch(url_scorer, few, many, np.full(500, "all", object))
     with pytest.raises(InputError, match="no window"):
-        watch(url_scorer, many, few, TASK, np.full(50, "all", object))
+        watch(url_scorer, many, few, np.full(50, "all", object))
     undated = many.with_column("ts", pa.nulls(500, pa.int64()))
     with pytest.raises(InputError, match="--by all"):
         window_names(undated, "month")
@@ -167,7 +167,7 @@ def test_reports_escape_and_hold(url_scorer):
     reference = made_up_events(600, np.random.default_rng(10))
     lost = other_events(300, 1, benign_like_positive=False)
     names = np.full(300, "<script>alert(1)</script>", object)
-    found = watch(url_scorer, reference, lost, TASK, names, limits=Limits(least=100), domain=False)
+    found = watch(url_scorer, reference, lost, names, limits=Limits(least=100), domain=False)
     page = report_html("t", "lead", found, ())
     assert "<script>alert" not in page
     assert "&lt;script&gt;" in page
@@ -204,7 +204,7 @@ def test_a_slice_is_held_against_the_same_slice(url_scorer):
     current = Dataset.concat([current, odd.with_column("source", ["b"] * 300)])
     names = np.full(len(current), "all", object)
     found = watch(
-        url_scorer, reference, current, TASK, names, domain=False, slices=("source",),
+        url_scorer, reference, current, names, domain=False, slices=("source",),
         limits=Limits(least=100),
     )  # fmt: skip
     quiet, loud = found.slices
@@ -251,7 +251,7 @@ def test_a_teacher_is_asked_in_doubt_and_only_once(url_scorer, tmp_path):
     events, labels = doubtful()
     reference = made_up_events(1500, np.random.default_rng(10))
     names = np.full(len(events), "all", object)
-    found = watch(url_scorer, reference, events, TASK, names, domain=False)
+    found = watch(url_scorer, reference, events, names, domain=False)
     detections = url_scorer.detections(url_scorer.score(events.raw_texts))
     score = url_scorer.score(events.raw_texts).score.astype(np.float64)
     doubt = [Doubt("all", events, score, detections)]
@@ -359,7 +359,7 @@ def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url
     known = Dataset.from_texts(texts, TASK)
     truth = dict(zip(known.ids, labels.tolist(), strict=True))
     with LabelStore(tmp_path / "l.db") as store:
-        fill_queue(store, known, url_scorer, TASK)
+        fill_queue(store, known, url_scorer)
         queue = Queue(store, TASK)
         verdicts = Verdicts(queue, second_share=0)
         for lane in Lane:

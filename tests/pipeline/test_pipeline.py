@@ -270,8 +270,8 @@ def test_a_share_of_the_target_can_stay_with_the_label_of_the_file(folder):
     with LabelStore(folder / "labels.db") as store:
         ids = few.ids
         store.add_arrays(TASK, Annotator("contrary", "1", "model"), ids, p)
-        trusting, _ = with_annotations(few, store, TASK, Merge.MEAN)
-        doubting, _ = with_annotations(few, store, TASK, Merge.MEAN, label_share=0.75)
+        trusting, _ = with_annotations(few, store, Merge.MEAN)
+        doubting, _ = with_annotations(few, store, Merge.MEAN, label_share=0.75)
         rows = np.arange(len(few))
         assert (trusting.targets[rows, few.labels] < 0.2).all()
         assert np.allclose(
@@ -280,7 +280,7 @@ def test_a_share_of_the_target_can_stay_with_the_label_of_the_file(folder):
             atol=1e-5,
         )
         store.add_arrays(TASK, Annotator("anna", "", "human"), ids[:1], p[:1])
-        decided, _ = with_annotations(few, store, TASK, Merge.MEAN, label_share=0.75)
+        decided, _ = with_annotations(few, store, Merge.MEAN, label_share=0.75)
         assert decided.targets[0, few.labels[0]] < 0.2, "a human's verdict counts in full"
 
 

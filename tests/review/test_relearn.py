@@ -142,7 +142,7 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     events = made_up_events(300, np.random.default_rng(4))
     truth = dict(zip(events.ids, events.labels.tolist(), strict=True))
     with LabelStore(where) as store:
-        fill_queue(store, events, scorer, TASK, sample_share=0.3)
+        fill_queue(store, events, scorer, sample_share=0.3)
         queue = Queue(store, TASK)
         verdicts = Verdicts(queue, second_share=0)
         for lane in (*Lane, Lane.VALUE, Lane.VALUE):
@@ -172,7 +172,7 @@ def test_a_guard_refuses_and_never_promotes(tmp_path):
     )
     turned = poor.with_labels(1 - poor.labels)
     for name, events in (("good", good), ("poor", turned)):
-        fitted = fit_student(events, TASK, "ngram", {"table_bits": 10}, folds=2)
+        fitted = fit_student(events, "ngram", {"table_bits": 10}, folds=2)
         write_fitted(tmp_path / f"{name}.buckler", fitted, TASK)
     better, worse = (load(tmp_path / f"{n}.buckler") for n in ("good", "poor"))
     rng = np.random.default_rng(3)
@@ -180,9 +180,9 @@ def test_a_guard_refuses_and_never_promotes(tmp_path):
     level.labels[:] = rng.integers(0, 2, 600)  # nobody can know
     clear = made_up_events(600, np.random.default_rng(4))
     tests = [("level", level)]
-    assert not decide(worse, better, tests, TASK, guards=[("clear", clear)]).promote
-    assert decide(worse, better, [("clear", clear)], TASK).promote
-    back = decide(better, worse, tests, TASK, guards=[("clear", clear)])
+    assert not decide(worse, better, tests, guards=[("clear", clear)]).promote
+    assert decide(worse, better, [("clear", clear)]).promote
+    back = decide(better, worse, tests, guards=[("clear", clear)])
     assert not back.promote and "worse on" in back.reason
     assert back.compared[1].worse and back.compared[1].false_positives is None
 

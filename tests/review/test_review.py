@@ -57,7 +57,7 @@ def store(store_where):
 
 def filled(store, scorer, n=400, **more):
     events = made_up_events(n, np.random.default_rng(5))
-    return events, fill_queue(store, events, scorer, TASK, **more)
+    return events, fill_queue(store, events, scorer, **more)
 
 
 def desk(store, second_share=0.0, seed=0, **more):
@@ -125,11 +125,11 @@ def test_near_duplicates_stand_behind_one_and_those_drawn_by_lot_for_themselves(
 def test_filling_again_adds_only_what_is_new(store, url_scorer):
     events, first = filled(store, url_scorer)
     assert first.added + first.folded == len(set(events.ids))
-    again = fill_queue(store, events, url_scorer, TASK)
+    again = fill_queue(store, events, url_scorer)
     assert (again.added, again.known) == (0, first.added + first.folded)
     more = made_up_events(50, np.random.default_rng(77))
     more = more.with_column("id", [b"new" + i.to_bytes(13, "big") for i in range(50)])
-    third = fill_queue(store, more, url_scorer, TASK)
+    third = fill_queue(store, more, url_scorer)
     assert third.added + third.folded == 50
     queue, _ = desk(store)
     assert sum(queue.counts().values()) == first.added + first.folded + 50
@@ -141,15 +141,15 @@ def test_what_nearly_repeats_a_waiting_event_stands_behind_it(store, url_scorer)
     def pages(*numbers):
         return Dataset.from_texts([f"{long}?page={i}".encode() for i in numbers], TASK)
 
-    first = fill_queue(store, pages(1), url_scorer, TASK, sample_share=0)
+    first = fill_queue(store, pages(1), url_scorer, sample_share=0)
     assert (first.added, first.folded) == (1, 0)
-    later = fill_queue(store, pages(*range(2, 12)), url_scorer, TASK, sample_share=0)
+    later = fill_queue(store, pages(*range(2, 12)), url_scorer, sample_share=0)
     assert (later.added, later.folded) == (0, 10)
     queue, verdicts = desk(store)
     item = queue.claim_next(1)
     assert verdicts.judge(item, ANN, 0).served == 11
     # The verdict was given: it says nothing of what comes later.
-    last = fill_queue(store, pages(12, 13), url_scorer, TASK, sample_share=0)
+    last = fill_queue(store, pages(12, 13), url_scorer, sample_share=0)
     assert (last.added, last.folded) == (1, 1)
 
 
@@ -166,7 +166,7 @@ def test_what_is_judged_while_the_queue_is_filled_serves_nothing_more(
         if not given_at:  # after the first part
             given_at.append(verdicts.judge(queue.claim_next(1), ANN, 0).served)
 
-    found = fill_queue(store, events, url_scorer, TASK, sample_share=0, on_progress=judge)
+    found = fill_queue(store, events, url_scorer, sample_share=0, on_progress=judge)
     assert found.added + found.folded == 30
     left = queue.claim_next(1)
     assert left is not None
@@ -182,7 +182,7 @@ def test_what_is_judged_while_the_queue_is_filled_serves_nothing_more(
 def test_a_limit_keeps_the_best_and_all_that_was_drawn(store, url_scorer):
     events = made_up_events(400, np.random.default_rng(5))
     valued = value_events(events, url_scorer, sample_share=0.01)
-    found = fill_queue(store, events, url_scorer, TASK, limit=20)
+    found = fill_queue(store, events, url_scorer, limit=20)
     assert found.added == 20 + found.drawn
     queue, _ = desk(store)
     best = {i.event_id for i in queue.page(Filter(lane=Lane.VALUE)).items}
@@ -319,7 +319,7 @@ def test_after_an_hour_or_a_colleagues_verdict_nothing_is_undone(store, url_scor
 def test_one_verdict_serves_near_duplicates_and_undoing_frees_them(store, url_scorer):
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
     events = Dataset.from_texts([f"{long}?page={i}".encode() for i in range(30)], TASK)
-    fill_queue(store, events, url_scorer, TASK, sample_share=0)
+    fill_queue(store, events, url_scorer, sample_share=0)
     queue, verdicts = desk(store)
     counts = queue.counts()
     assert counts[State.FOLDED, Lane.VALUE] >= 20
@@ -338,7 +338,7 @@ def test_one_verdict_serves_near_duplicates_and_undoing_frees_them(store, url_sc
 def test_a_family_is_ruled_out_once_and_can_come_back(store, url_scorer):
     events = made_up_events(300, np.random.default_rng(5))
     events = events.with_groups(["one.example" if i % 3 else f"g{i}" for i in range(300)])
-    fill_queue(store, events, url_scorer, TASK, sample_share=0.01)
+    fill_queue(store, events, url_scorer, sample_share=0.01)
     queue, verdicts = desk(store)
     item = next(i for i in queue.page(Filter(lane=Lane.VALUE)).items if i.group == "one.example")
     assert queue.claim(item.id, 1)
@@ -351,12 +351,12 @@ def test_a_family_is_ruled_out_once_and_can_come_back(store, url_scorer):
     (family,) = verdicts.families()
     assert (family.group, family.by, family.served) == ("one.example", "ann", done.served)
     later = Dataset.from_texts([b"https://one.example/new/page"], TASK, groups=["one.example"])
-    assert fill_queue(store, later, url_scorer, TASK).ruled_out == 1
+    assert fill_queue(store, later, url_scorer).ruled_out == 1
     assert verdicts.revoke(family.id, "lea") == "one.example"
     assert verdicts.revoke(family.id, "lea") is None
     assert len(queue.family("one.example")) > 20
     assert queue.item(item.id).state == State.DONE  # what was looked at stays judged
-    assert fill_queue(store, later, url_scorer, TASK).added == 1
+    assert fill_queue(store, later, url_scorer).added == 1
 
 
 def test_second_annotations_disputes_and_agreement(store, url_scorer):
@@ -399,7 +399,7 @@ def test_an_analyst_gives_no_second_annotation_on_their_own(store, url_scorer):
 
 def test_search_finds_words_and_beginnings(store, url_scorer):
     texts = ["https://alpha.example/login/beta", "https://gamma.example/logout", "x:'\"); DROP--"]
-    fill_queue(store, Dataset.from_texts([t.encode() for t in texts], TASK), url_scorer, TASK)
+    fill_queue(store, Dataset.from_texts([t.encode() for t in texts], TASK), url_scorer)
     queue, _ = desk(store)
 
     def found(query):

@@ -244,7 +244,7 @@ def hostile_site(tmp_path_factory, url_bundle):
     events = Dataset.from_texts(texts, TASK, groups=groups, sources=groups)
     ids = events.ids
     with LabelStore(where) as store:
-        fill_queue(store, events, load(url_bundle), TASK, sample_share=0)
+        fill_queue(store, events, load(url_bundle), sample_share=0)
         for k in range(0, len(HOSTILE), 10):
             who = Annotator(
                 groups[k][:100] or "x", groups[k + 1 if k + 1 < len(groups) else 0], "llm"
@@ -402,7 +402,7 @@ def identity_provider():
 def test_single_sign_on(chromium, tmp_path, url_bundle):
     where = str(tmp_path / "labels.db")
     with LabelStore(where) as store:
-        fill_queue(store, made_up_events(60, np.random.default_rng(0)), load(url_bundle), TASK)
+        fill_queue(store, made_up_events(60, np.random.default_rng(0)), load(url_bundle))
         accounts = Accounts(store)
         accounts.add("eve@example.org", Role.LEAD, None)
         accounts.add("ann@example.org", Role.ADMIN, PASSPHRASE)

@@ -35,7 +35,7 @@ def site(tmp_path_factory, url_bundle):
     where = str(tmp_path_factory.mktemp("review") / "labels.db")
     with LabelStore(where) as store:
         events = made_up_events(600, np.random.default_rng(5))
-        fill_queue(store, events, load(url_bundle), TASK)
+        fill_queue(store, events, load(url_bundle))
         accounts = Accounts(store)
         for name, role in (("ann", Role.ANALYST), ("bob", Role.ANALYST), ("lea", Role.LEAD)):
             accounts.add(name, role, PASSPHRASE)
@@ -273,7 +273,7 @@ def test_many_browsers_at_once_lose_nothing(store_where, url_bundle):
     where, judged, errors = store_where, list[int](), list[object]()
     with LabelStore(where) as store:
         events = made_up_events(500, np.random.default_rng(5))
-        fill_queue(store, events, load(url_bundle), TASK)
+        fill_queue(store, events, load(url_bundle))
         accounts = Accounts(store)
         first = accounts.add("load-0", Role.ANALYST, PASSPHRASE)
         for k in range(1, 20):

@@ -20,7 +20,7 @@ from buckler.pipeline.run import run_recipe
 from buckler.runtime import load
 from buckler.serving.fields import Fields
 from buckler.serving.scan import ScanSettings, scan
-from buckler.tasks import Task, get_task
+from buckler.tasks import Task
 from buckler.training.cascade import build_cascade
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -137,7 +137,7 @@ def test_the_commands_show_heads(run, capsys):
 def test_a_cascade_asks_the_heads_of_its_last_stage(run, tmp_path, url_bundle):
     path = tmp_path / "all.buckler"
     validation = made_up_events(1000, np.random.default_rng(2))
-    build_cascade([url_bundle, run.bundle], validation, get_task("url-threat"), path, budgets=[0.2])
+    build_cascade([url_bundle, run.bundle], validation, path, budgets=[0.2])
     verdict = load(path).score_one("https://wallet-music12.example/login.php?u=12")
     assert verdict.heads["brand"].label == "wallet"
 
@@ -179,7 +179,7 @@ def test_heads_have_no_heads_and_no_stages(run, tmp_path):
         load(tmp_path / "y.buckler")
     task = Task("other", {"benign": "", "phishing": ""}, normalizer="text-v1")
     events = made_up_events(200, np.random.default_rng(0), task)
-    write_fitted(tmp_path / "o", fit_student(events, task, "ngram", {"table_bits": 6}), task)
+    write_fitted(tmp_path / "o", fit_student(events, "ngram", {"table_bits": 6}), task)
     other = {HEADS[0]: (tmp_path / "o").read_bytes(), HEADS[1]: outer.heads[HEADS[1]]}
     write_bundle(tmp_path / "o.buckler", outer.manifest, {**files, **other})
     with pytest.raises(BundleError, match="differs from the bundle in its normalizer"):

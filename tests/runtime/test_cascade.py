@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ TASK = get_task("url-threat")
 
 
 def bundle(path, events, task=TASK, **settings):
-    write_fitted(path, fit_student(events, task, "ngram", settings, folds=2), task)
+    write_fitted(path, fit_student(events, "ngram", settings, folds=2), task)
     return path
 
 
@@ -43,7 +45,7 @@ def validation():
 @pytest.fixture(scope="module")
 def cascade(stages, validation, tmp_path_factory):
     path = tmp_path_factory.mktemp("cascade") / "all.buckler"
-    made = build_cascade(stages, validation, TASK, path, budgets=[0.3, 0.1], review=0.02)
+    made = build_cascade(stages, validation, path, budgets=[0.3, 0.1], review=0.02)
     return path, made
 
 
@@ -87,7 +89,7 @@ def test_every_way_in_gives_the_same_bits(cascade, validation):
 
 def test_a_prevalence_moves_the_budget_to_that_mix(stages, validation, tmp_path):
     path = tmp_path / "c.buckler"
-    rare = build_cascade(stages[::2], validation, TASK, path, budgets=[0.2], prevalence=0.001)
+    rare = build_cascade(stages[::2], validation, path, budgets=[0.2], prevalence=0.001)
     assert rare.shares[1] <= 0.2 + 1e-9
     scores = load(path).score(validation.raw_texts)
     reached = load(path).stages(scores) == 1
@@ -100,13 +102,13 @@ def test_classes_more_than_two_pass_on_what_is_unsure(tmp_path):
     events = made_up_events(1500, np.random.default_rng(4))
     task = Task("t", dict.fromkeys("abcde", "x"), ("a",), "url-v2", 768)
     labels = np.array([events.texts[i][0] % 5 for i in range(len(events))], np.int32)
-    events = events.with_labels(labels)
+    events = replace(events, task=task, labels=labels)
     few = events.take(np.arange(100))
     paths = [
         bundle(tmp_path / "a.buckler", few, task, table_bits=5, epochs=1),
         bundle(tmp_path / "b.buckler", events, task, table_bits=12),
     ]
-    made = build_cascade(paths, events, task, tmp_path / "c.buckler", budgets=[0.4])
+    made = build_cascade(paths, events, tmp_path / "c.buckler", budgets=[0.4])
     assert 0.2 < made.shares[1] <= 0.4 + 1e-9
     right = [
         (load(p).score(events.raw_texts).label_indices == labels).mean()
@@ -149,15 +151,15 @@ def test_bands_that_make_no_sense_are_refused(bands):
 def test_stages_that_do_not_fit_are_refused(stages, validation, cascade, tmp_path):
     out = tmp_path / "x.buckler"
     with pytest.raises(SettingsError, match="need 1 budgets"):
-        build_cascade(stages[:2], validation, TASK, out, budgets=[])
+        build_cascade(stages[:2], validation, out, budgets=[])
     with pytest.raises(SettingsError, match="cascade itself"):
-        build_cascade([stages[0], cascade[0]], validation, TASK, out, budgets=[0.1])
+        build_cascade([stages[0], cascade[0]], validation, out, budgets=[0.1])
     with pytest.raises(SettingsError, match="shares"):
-        build_cascade(stages[:2], validation, TASK, out, budgets=[1.5])
+        build_cascade(stages[:2], validation, out, budgets=[1.5])
     task = Task("t", {"benign": "x", "phishing": "y"}, ("phishing",), "text-v1", 512)
     other = bundle(tmp_path / "o.buckler", validation.take(np.arange(200)), task, table_bits=5)
     with pytest.raises(SettingsError, match="differ in their"):
-        build_cascade([stages[0], other], validation, TASK, out, budgets=[0.1])
+        build_cascade([stages[0], other], validation, out, budgets=[0.1])
     assert not out.exists()
 
 

@@ -30,7 +30,7 @@ def bundle(path, seed, n=1200, labels_wrong=0.0, **settings):
     events = made_up_events(n, rng)
     wrong = rng.random(n) < labels_wrong
     events.labels[wrong] = 1 - events.labels[wrong]
-    fitted = fit_student(events, TASK, "ngram", {"table_bits": 12, **settings}, folds=2)
+    fitted = fit_student(events, "ngram", {"table_bits": 12, **settings}, folds=2)
     write_fitted(path, fitted, TASK, deployed_fpr=0.01 if n > 400 else None)
     return path
 
@@ -52,14 +52,14 @@ def test_events():
 
 def test_only_what_is_surely_better_is_promoted(bundles, test_events):
     scorers = {name: load(path) for name, path in bundles.items()}
-    up = decide(scorers["poor"], scorers["good"], [("frozen", test_events)], TASK)
+    up = decide(scorers["poor"], scorers["good"], [("frozen", test_events)])
     assert up.promote
     assert "better on frozen" in up.reason
     assert up.compared[0].measure == "detection at FPR 0.01"
-    down = decide(scorers["good"], scorers["poor"], [("frozen", test_events)], TASK)
+    down = decide(scorers["good"], scorers["poor"], [("frozen", test_events)])
     assert not down.promote
     assert "worse on frozen" in down.reason
-    level = decide(scorers["good"], scorers["same"], [("frozen", test_events)], TASK)
+    level = decide(scorers["good"], scorers["same"], [("frozen", test_events)])
     assert not level.promote
     assert "no sure gain" in level.reason
 
@@ -70,7 +70,7 @@ def test_worse_on_one_set_outweighs_better_on_another(bundles, test_events):
     turned.labels[:] = 1 - turned.labels
     good, poor = load(bundles["good"]), load(bundles["poor"])
     tests = [("frozen", test_events), ("turned", turned)]
-    found = decide(poor, good, tests, TASK)
+    found = decide(poor, good, tests)
     assert [pair.better for pair in found.compared] == [True, False]
     assert found.compared[1].worse
     assert not found.promote
@@ -85,10 +85,10 @@ def test_a_threshold_that_lets_too_many_false_positives_through_is_refused(
     manifest = replace(bundle.manifest, thresholds={0.01: 1e-9}, deployed_fpr=0.01)
     loose = tmp_path / "loose.buckler"
     write_bundle(loose, manifest, {**bundle.weights, VECTORS: bundle.entries[VECTORS]})
-    strict = decide(champion, load(bundles["good"]), [("frozen", test_events)], TASK)
+    strict = decide(champion, load(bundles["good"]), [("frozen", test_events)])
     assert strict.promote
     assert not strict.compared[0].false_positives.too_many
-    found = decide(champion, load(loose), [("frozen", test_events)], TASK)
+    found = decide(champion, load(loose), [("frozen", test_events)])
     assert found.compared[0].gain.low > 0
     assert not found.promote
     assert "at its own threshold" in found.reason and "0.01 was aimed at" in found.reason
@@ -97,16 +97,16 @@ def test_a_threshold_that_lets_too_many_false_positives_through_is_refused(
 def test_what_cannot_be_compared_is_said(bundles, test_events, tmp_path):
     good = load(bundles["good"])
     with pytest.raises(InputError, match="needs labeled events"):
-        decide(good, good, [], TASK)
+        decide(good, good, [])
     unlabeled = made_up_events(50, np.random.default_rng(0))
     unlabeled.labels[:] = -1
     with pytest.raises(InputError, match="no event has a label"):
-        decide(good, good, [("x", unlabeled)], TASK)
+        decide(good, good, [("x", unlabeled)])
     other = Task("other", {"benign": "", "phishing": ""}, ("phishing",), "url-v1", 512)
     events = made_up_events(300, np.random.default_rng(0), other)
-    write_fitted(tmp_path / "o.buckler", fit_student(events, other, "ngram", {}, folds=2), other)
+    write_fitted(tmp_path / "o.buckler", fit_student(events, "ngram", {}, folds=2), other)
     with pytest.raises(SettingsError, match="differ in their task"):
-        decide(good, load(tmp_path / "o.buckler"), [("x", test_events)], TASK)
+        decide(good, load(tmp_path / "o.buckler"), [("x", test_events)])
 
 
 def test_promoted_refused_and_rolled_back(bundles, tmp_path):

@@ -95,6 +95,6 @@ def test_a_pipe_answers_the_same_and_counts(url_bundle, url_scorer, challenger, 
 
 def test_a_challenger_must_decide_the_same(url_bundle, events, tmp_path):
     rows, task = made_up_rows(300, np.random.default_rng(0))
-    write_fitted(tmp_path / "r.buckler", fit_student(rows, task, "trees", {}, folds=2), task)
+    write_fitted(tmp_path / "r.buckler", fit_student(rows, "trees", {}, folds=2), task)
     target = ["-o", tmp_path / "x.parquet", "--challenger", tmp_path / "r.buckler"]
     refused(buckler("scan", events, "-b", url_bundle, *target), "does not decide what")

@@ -195,7 +195,7 @@ def test_it_says_what_it_is_and_how_it_is(running, url_scorer):
 def test_rows_of_features_may_be_the_objects_themselves(tmp_path):
     events, task = made_up_rows(300, np.random.default_rng(0))
     write_fitted(
-        tmp_path / "rows.buckler", fit_student(events, task, "trees", {"epochs": 2}, folds=2), task
+        tmp_path / "rows.buckler", fit_student(events, "trees", {"epochs": 2}, folds=2), task
     )
     scorer = load(tmp_path / "rows.buckler")
     row = {"size": 1.5, "entropy": 0.2, "noise": 0.1, "packer": "upx"}
@@ -436,7 +436,7 @@ def test_a_challenger_judges_unseen(url_bundle, tmp_path, url_scorer):
 
 def test_a_challenger_must_decide_the_same(url_bundle, tmp_path):
     events, task = made_up_rows(200, np.random.default_rng(0))
-    fitted = fit_student(events, task, "trees", {"epochs": 2}, folds=2)
+    fitted = fit_student(events, "trees", {"epochs": 2}, folds=2)
     write_fitted(tmp_path / "rows.buckler", fitted, task)
     chosen = ServeSettings(bundles=[url_bundle], challengers=[tmp_path / "rows.buckler"])
     with pytest.raises(SettingsError, match="no served bundle decides the same"):

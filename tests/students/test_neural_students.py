@@ -149,7 +149,7 @@ def cnn_bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("cnn") / "cnn.buckler"
     events = made_up_events(1500, np.random.default_rng(0))
     task = get_task("url-threat")
-    write_fitted(path, fit_student(events, task, "bytecnn", SMALL["bytecnn"], folds=2), task)
+    write_fitted(path, fit_student(events, "bytecnn", SMALL["bytecnn"], folds=2), task)
     return path
 
 

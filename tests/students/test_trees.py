@@ -122,7 +122,7 @@ def test_soft_targets_are_learned_as_probabilities():
 
 def test_a_bundle_makes_the_round_trip_and_says_why(tmp_path):
     events, task = made_up_rows(1500, np.random.default_rng(0))
-    fitted = fit_student(events, task, "trees", {"epochs": 8}, folds=3)
+    fitted = fit_student(events, "trees", {"epochs": 8}, folds=3)
     write_fitted(tmp_path / "t.buckler", fitted, task)
     scorer = load(tmp_path / "t.buckler")
     got = scorer.score(events.raw_texts)
@@ -233,7 +233,7 @@ def test_pe_headers_of_the_public_set(real_data, tmp_path):
     task = get_task(Path(__file__).parents[2] / "examples/pe/task.toml")
     train = read_dataset([real_data / "pe/clamp-train.parquet"], task)
     test = read_dataset([real_data / "pe/clamp-test.parquet"], task)
-    fitted = fit_student(train, task, "trees", {"epochs": 16}, folds=2)
+    fitted = fit_student(train, "trees", {"epochs": 16}, folds=2)
     write_fitted(tmp_path / "pe.buckler", fitted, task)
     scorer = load(tmp_path / "pe.buckler")
     score = scorer.score(test.raw_texts).score
@@ -246,9 +246,7 @@ def test_a_bundle_of_trees_with_the_wrong_features_is_refused(tmp_path):
     from buckler.runtime.families import build_model
 
     events, task = made_up_rows(300, np.random.default_rng(0))
-    write_fitted(
-        tmp_path / "t.buckler", fit_student(events, task, "trees", {"epochs": 1}, folds=2), task
-    )
+    write_fitted(tmp_path / "t.buckler", fit_student(events, "trees", {"epochs": 1}, folds=2), task)
     bundle = read_bundle(tmp_path / "t.buckler")
     for changed in (
         replace(bundle.manifest, numbers=("a",)),
@@ -277,7 +275,7 @@ def test_more_classes_than_two_are_learned_and_explained(tmp_path):
         categories=two.categories,
     )
     three = replace(events, task=task, labels=labels)
-    fitted = fit_student(three, task, "trees", {"epochs": 3}, folds=2)
+    fitted = fit_student(three, "trees", {"epochs": 3}, folds=2)
     write_fitted(tmp_path / "t.buckler", fitted, task)
     scorer = load(tmp_path / "t.buckler")
     column = events.raw_texts

@@ -71,7 +71,7 @@ def dataset_of(
 def made_up_bundle(path: Path, seed: int, bits: int = 10) -> Scorer:
     task = get_task("url-threat")
     events = made_up_events(600, np.random.default_rng(seed))
-    write_fitted(path, fit_student(events, task, "ngram", {"table_bits": bits}, folds=2), task)
+    write_fitted(path, fit_student(events, "ngram", {"table_bits": bits}, folds=2), task)
     return load(path)
 
 

@@ -138,7 +138,7 @@ def labeled(path, n=60):
 def test_a_bundle_is_attacked_from_the_command_line(tmp_path, server):
     labeled(tmp_path / "mails.parquet")
     events = read_dataset([tmp_path / "mails.parquet"], EMAIL)
-    fitted = fit_student(events, EMAIL, "ngram", {"table_bits": 12}, folds=2)
+    fitted = fit_student(events, "ngram", {"table_bits": 12}, folds=2)
     write_fitted(tmp_path / "mail.buckler", fitted, EMAIL)
     (tmp_path / "chat.toml").write_text(f'model = "m"\nbase_url = "{server.url}/v1"\n')
     common = ["attack", tmp_path / "mail.buckler", tmp_path / "mails.parquet", "-o", tmp_path]
@@ -164,9 +164,9 @@ def test_a_bundle_is_attacked_from_the_command_line(tmp_path, server):
 def test_the_texts_to_prepare_are_those_that_are_attacked(tmp_path):
     labeled(tmp_path / "mails.parquet")
     events = read_dataset([tmp_path / "mails.parquet"], EMAIL)
-    fitted = fit_student(events, EMAIL, "ngram", {"table_bits": 10}, folds=2)
+    fitted = fit_student(events, "ngram", {"table_bits": 10}, folds=2)
     write_fitted(tmp_path / "m.buckler", fitted, EMAIL)
-    texts = attacked_texts(events, EMAIL, seed=3, max_events=7)
+    texts = attacked_texts(events, seed=3, max_events=7)
     seen = []
 
     def change(text, attacker):
@@ -177,5 +177,5 @@ def test_the_texts_to_prepare_are_those_that_are_attacked(tmp_path):
 
     attack = Attack("spy", "message", "Looks.", change)
     scorers = {"m": load(tmp_path / "m.buckler")}
-    attack_scorers(scorers, events, EMAIL, [attack], seed=3, max_events=7)
+    attack_scorers(scorers, events, [attack], seed=3, max_events=7)
     assert seen == texts

@@ -320,14 +320,14 @@ def test_the_two_sample_test_knows_same_from_other():
     same = same.take(np.flatnonzero(same.labels == 1))
     positive = real.take(np.flatnonzero(real.labels == 1))
     cells = np.arange(len(same)) % 20
-    assert two_sample_test(same, cells, positive, URL).auroc.value < 0.65
+    assert two_sample_test(same, cells, positive).auroc.value < 0.65
     odd = as_events(
         [synthetic_example(f"http://zzz{k}qqq.example/{k * k}") for k in range(200)], URL
     )
-    found = two_sample_test(odd, np.arange(200) % 20, positive, URL)
+    found = two_sample_test(odd, np.arange(200) % 20, positive)
     assert found.auroc.value > 0.99
     assert np.isfinite(found.synthetic).all()
-    few = two_sample_test(odd.take(np.arange(5)), np.arange(5), positive, URL)
+    few = two_sample_test(odd.take(np.arange(5)), np.arange(5), positive)
     assert np.isnan(few.auroc.value)
 
 
@@ -460,15 +460,15 @@ def test_synthetic_examples_earn_their_place_where_a_kind_is_unseen_and_not_othe
         for w in rng.choice(["news", "shop", "river", "cloud"], 150)
     ]
     nothing = [synthetic_example(f"https://q{k}.example/{k * 31}") for k in range(150)]
-    helped = prove(real, like, URL, seeds=3, unseen=unseen, unseen_name="wallets")
-    not_helped = prove(real, nothing, URL, seeds=3)
+    helped = prove(real, like, seeds=3, unseen=unseen, unseen_name="wallets")
+    not_helped = prove(real, nothing, seeds=3)
     assert helped.gain.value >= not_helped.gain.value
     assert not not_helped.kept
     assert "thrown away" in not_helped.summary()
     assert helped.held_out == "wallets"
     assert set(helped.as_json()) >= {"gain", "kept", "with", "without", "summary"}
     with pytest.raises(InputError, match="no real event is of the kind"):
-        prove(real, like, URL, unseen=np.zeros(len(real), bool), unseen_name="x")
+        prove(real, like, unseen=np.zeros(len(real), bool), unseen_name="x")
 
 
 def test_synthetic_examples_never_decide_when_a_student_stops():
@@ -488,7 +488,7 @@ def test_synthetic_examples_never_decide_when_a_student_stops():
     original = module.get_student
     module.get_student = lambda family, values: Watching(**values)
     try:
-        cross_fit(real, URL, "ngram", {"epochs": 1}, extra=extra, folds=3)
+        cross_fit(real, "ngram", {"epochs": 1}, extra=extra, folds=3)
     finally:
         module.get_student = original
     assert sum(validation for _, validation in sizes) == len(real)
@@ -583,7 +583,7 @@ def test_synthetic_examples_of_rows_pass_gates_and_are_proven_with_trees(tmp_pat
     plan = read_plan(task, row_plan(tmp_path, task, attributes))
     generator = get_generator("crossing", plan, rows, 0)
     wanted = Synthesis(120, gates=GateSettings(judge=STUDENT_LIMIT))
-    judge = student_judge(rows, task)
+    judge = student_judge(rows)
     passed = synthesize(plan, generator, wanted, judge=judge, judge_name="a student")
     report = passed.report
     assert sum(report["rejects"].values()) + report["synthetic_examples"] == report["drafts"]
@@ -591,7 +591,7 @@ def test_synthetic_examples_of_rows_pass_gates_and_are_proven_with_trees(tmp_pat
     write_synthetic_examples(tmp_path / "s.parquet", passed.synthetic_examples, task, report)
     again, _ = read_synthetic_examples(tmp_path / "s.parquet", task)
     assert [s.text for s in again] == [s.text for s in passed.synthetic_examples]
-    proof = prove(rows, passed.synthetic_examples, task, "trees", {"epochs": 3}, seeds=2)
+    proof = prove(rows, passed.synthetic_examples, "trees", {"epochs": 3}, seeds=2)
     assert proof.gain.n == 2
 
 

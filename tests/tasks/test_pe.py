@@ -124,7 +124,7 @@ def test_tables_teach_what_judges_files(tmp_path, program, real_data):
 
     task = get_task(HEADERS)
     events = read_dataset([real_data / "pe" / "clamp-train.parquet"], task)
-    fitted = fit_student(events.take(np.arange(0, len(events), 4)), task, "trees", {}, folds=3)
+    fitted = fit_student(events.take(np.arange(0, len(events), 4)), "trees", {}, folds=3)
     path = tmp_path / "pe.buckler"
     write_fitted(path, fitted, task)
     scorer = load(path)

@@ -150,7 +150,7 @@ def test_it_learns_calibrates_and_labels(tmp_path, tiny_model):
     who = EncoderTeacher(settings(tmp_path, tiny_model), TASK, on_note=notes.append)
     test = read_dataset([made_up(tmp_path / "test.parquet", 400, 2)], TASK)
     with LabelStore(tmp_path / "a.db") as store:
-        result = label_events(store, who, test, TASK)
+        result = label_events(store, who, test)
     assert result.new == result.events
     right = (result.probabilities.argmax(axis=1) == result.labels).mean()
     assert right > 0.8

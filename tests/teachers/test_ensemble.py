@@ -42,7 +42,7 @@ def test_members_speak_for_themselves_and_together(tmp_path, ensemble):
     events = read_dataset([tmp_path / "e.parquet"], TASK)
     who = get_teacher("ensemble", ensemble, TASK)
     with LabelStore(tmp_path / "a.db") as store:
-        result = label_events(store, who, events, TASK)
+        result = label_events(store, who, events)
         assert (result.new, result.silent) == (2, 1)
         assert [member.new for member in result.members.values()] == [1, 2, 2]
         said = {}
@@ -57,7 +57,7 @@ def test_members_speak_for_themselves_and_together(tmp_path, ensemble):
         assert 0 < confidence < 1
         # Two that contradict each other are less sure than three of whom two agree.
         assert said["three", ids[1]][1] < confidence
-        again = label_events(store, who, events, TASK)
+        again = label_events(store, who, events)
         assert (again.known, again.new) == (2, 0)
 
 
@@ -73,7 +73,7 @@ def test_agreement_is_certain_and_contradiction_is_not(tmp_path):
         )
         with LabelStore(tmp_path / f"{pair}.db") as store:
             who = get_teacher("ensemble", path, TASK)
-            label_events(store, who, events, TASK)
+            label_events(store, who, events)
             assert who.annotate(events)[0].confidence == pytest.approx(expected, abs=1e-4)
 
 

@@ -137,13 +137,13 @@ def test_nothing_is_asked_twice_and_nothing_is_lost(tmp_path, rules, monkeypatch
     with LabelStore(tmp_path / "l.db") as store:
         stopped = Counting(inner, fail_after=300)
         with pytest.raises(KeyboardInterrupt):
-            label_events(store, stopped, events, TASK)
+            label_events(store, stopped, events)
         assert stopped.asked == 300
         rest = Counting(inner)
-        result = label_events(store, rest, events, TASK)
+        result = label_events(store, rest, events)
         assert result.known + result.new + result.silent == result.events == 1000
         assert rest.asked == 1000 - result.known
-        again = label_events(store, Counting(inner), events, TASK)
+        again = label_events(store, Counting(inner), events)
         assert again.new == 0 and again.known == result.known + result.new
         assert 0.9 < (result.probabilities.argmax(axis=1) == result.labels).mean() <= 1
 
@@ -151,12 +151,12 @@ def test_nothing_is_asked_twice_and_nothing_is_lost(tmp_path, rules, monkeypatch
 def test_recorded_annotations_repeat_a_run_to_the_letter(tmp_path, rules):
     events = made_up_events(300, np.random.default_rng(0))
     with LabelStore(tmp_path / "a.db") as store:
-        label_events(store, get_teacher("rules", rules, TASK), events, TASK)
+        label_events(store, get_teacher("rules", rules, TASK), events)
         for suffix in (".parquet", ".jsonl"):
             export_annotations(store, TASK, tmp_path / f"o{suffix}")
             recorded = get_teacher("recorded", tmp_path / f"o{suffix}", TASK)
             with LabelStore(tmp_path / f"b{suffix}.db") as copy:
-                label_events(copy, recorded, events, TASK)
+                label_events(copy, recorded, events)
                 assert copy.digest(TASK) == store.digest(TASK)
                 assert copy.annotators() == store.annotators()
 

@@ -121,12 +121,12 @@ def test_a_student_learns_from_a_teacher_what_labels_do_not_show():
     few, pool = everything.take(np.arange(40)), everything.take(np.arange(40, 4000))
     few = relabeled(few, np.where(np.arange(40) % 3 == 0, 1 - few.labels, few.labels))
     test = everything.take(np.arange(4000, 6000))
-    alone = fit_student(few, TASK, "ngram", SMALL, folds=3)
+    alone = fit_student(few, "ngram", SMALL, folds=3)
     # A teacher that is right nine times in ten, and says so.
     right = np.where(rng.random(len(pool)) < 0.9, pool.labels, 1 - pool.labels)
     teacher = np.where(np.eye(2)[right] == 1, 0.9, 0.1)
     taught = distil(few, pool, None, teacher, Distillation(weight=1))
-    fitted = fit_student(few, TASK, "ngram", SMALL, extra=taught.extra, folds=3)
+    fitted = fit_student(few, "ngram", SMALL, extra=taught.extra, folds=3)
     assert fitted.n_extra == len(pool)
     assert accuracy(fitted.student, test) > max(0.93, accuracy(alone.student, test) + 0.02)
 
@@ -144,8 +144,8 @@ def test_extra_examples_never_share_a_group_with_the_fold_that_is_judged():
     assert len(apart) and not groups & set(events.groups[apart])
     # Wrong targets of the very same events cannot be looked up by the fold that is judged.
     wrong = events.with_targets(1 - events.targets).with_weights(5)
-    plain = cross_fit(events, TASK, "ngram", SMALL, folds=3)
-    misled = cross_fit(events, TASK, "ngram", SMALL, extra=wrong, folds=3)
+    plain = cross_fit(events, "ngram", SMALL, folds=3)
+    misled = cross_fit(events, "ngram", SMALL, extra=wrong, folds=3)
     right = ((plain.logits[:, 0] > 0) == (events.labels == 1)).mean()
     assert right > 0.8 > ((misled.logits[:, 0] > 0) == (events.labels == 1)).mean()
 
@@ -174,8 +174,8 @@ def test_wrong_labels_do_less_harm(method):
     events, test = made_up_events(3000, rng), made_up_events(3000, rng)
     wrong = rng.random(len(events)) < np.where(events.labels == 1, 0.35, 0.05)
     noisy = relabeled(events, np.where(wrong, 1 - events.labels, events.labels))
-    naive = fit_student(noisy, TASK, "ngram", SMALL, folds=3)
-    robust = fit_student(noisy, TASK, "ngram", SMALL, noise=Noise(method), folds=3)
+    naive = fit_student(noisy, "ngram", SMALL, folds=3)
+    robust = fit_student(noisy, "ngram", SMALL, noise=Noise(method), folds=3)
     assert accuracy(robust.student, test) >= accuracy(naive.student, test) - 0.003
     assert robust.n_suspect > 0.5 * wrong.sum()
     # The threshold for few false positives is what noise among the negatives ruins.

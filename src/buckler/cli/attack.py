@@ -90,7 +90,7 @@ def attack(
             quarantine=quarantine,
         )
         if paraphrase is not None:
-            texts = attacked_texts(events, the_task, seed=seed, max_events=max_events)
+            texts = attacked_texts(events, seed=seed, max_events=max_events)
             model = get_writer(paraphrase, settings, the_task)
             budget = Budget(usd=budget_usd, tokens=budget_tokens)
             check_price(model, budget)
@@ -113,7 +113,6 @@ def attack(
         models = attack_scorers(
             scorers,
             events,
-            the_task,
             attacks,
             seed=seed,
             max_events=max_events,

@@ -59,7 +59,6 @@ def cascade(
         made = build_cascade(
             stages,
             events,
-            the_task,
             output,
             budgets=budget,
             review=review,

@@ -87,16 +87,17 @@ def label(
             rows = np.random.default_rng(seed).permutation(len(events))[:sample]
             events = events.take(np.sort(rows))
         if dry_run:
-            _print_plan(opened, who, events, the_task)
+            _print_plan(opened, who, events)
         elif probe:
-            _print_probe(opened, who, events, the_task, probe_calls, budget)
+            _print_probe(opened, who, events, probe_calls, budget)
         else:
-            _run(opened, who, events, the_task, budget)
+            _run(opened, who, events, budget)
         if quarantine.count:
             err.print(quarantine.summary())
 
 
-def _run(store: LabelStore, who: Teacher, events: Dataset, task: Task, budget: Budget) -> None:
+def _run(store: LabelStore, who: Teacher, events: Dataset, budget: Budget) -> None:
+    task = events.task
     started = time.monotonic()
     with step_progress() as progress:
         bar = progress.add_task("asking")
@@ -111,7 +112,7 @@ def _run(store: LabelStore, who: Teacher, events: Dataset, task: Task, budget: B
                 description=f"asking {safe(now.who)}: {now.done:,} of {now.total:,}{cost}{left}",
             )
 
-        result = label_events(store, who, events, task, budget=budget, on_progress=advance)
+        result = label_events(store, who, events, budget=budget, on_progress=advance)
     for name, member in result.members.items():
         _print_result(name, member, task)
     name = f"{who.annotator.name} {who.annotator.version}".strip()
@@ -159,10 +160,10 @@ def _print_positive(result: Labeled, task: Task) -> None:
         out.print(f"of the bad it calls {_rate(caught)} bad, of the rest {_rate(detections)}")
 
 
-def _print_plan(store: LabelStore, who: Teacher, events: Dataset, task: Task) -> None:
+def _print_plan(store: LabelStore, who: Teacher, events: Dataset) -> None:
     if not isinstance(who, LanguageModelTeacher):
         raise SettingsError(f"the teacher {who.kind!r} costs nothing: there is nothing to estimate")
-    plan = plan_run(store, who, events, task)
+    plan = plan_run(store, who, events)
     price = "" if who.price is not None else " (no price known: set [price])"
     out.print(
         f"{plan.events:,} events to ask about ({plan.known:,} judged before) in {plan.calls:,} "
@@ -175,11 +176,11 @@ def _print_plan(store: LabelStore, who: Teacher, events: Dataset, task: Task) ->
 
 
 def _print_probe(
-    store: LabelStore, who: Teacher, events: Dataset, task: Task, n_calls: int, budget: Budget
+    store: LabelStore, who: Teacher, events: Dataset, n_calls: int, budget: Budget
 ) -> None:
     with step_progress() as progress:
         progress.add_task("probing")
-        probe = probe_injection(store, who, events, task, n_calls=n_calls, budget=budget)
+        probe = probe_injection(store, who, events, n_calls=n_calls, budget=budget)
     out.print(
         f"{safe(who.annotator.name)}: planted text turned {_rate(probe.flips)} of "
         f"{probe.flips.n_rows:,} positive verdicts; harmless text turned {_rate(probe.control)} of "

@@ -219,7 +219,7 @@ def noise(
             data, the_task, ColumnNames(text=text_column, label=label_column), quarantine=quarantine
         )
         progress.update(bar, description="cross-fitting")
-        found = estimate_noise(events, the_task, "ngram", {}, folds=folds, seed=seed)
+        found = estimate_noise(events, "ngram", {}, folds=folds, seed=seed)
     n = len(found.events)
     out.print(
         f"about {found.noise_rate:.1%} of {n:,} labels are wrong by the estimate; "

@@ -27,7 +27,6 @@ from buckler.monitoring.watch import Limits, Watched, Window, watch, window_name
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
 from buckler.serving.fields import fields_of
-from buckler.tasks import Task
 from buckler.teachers import Teacher, get_teacher
 from buckler.teachers.llm.limits import Budget
 
@@ -129,25 +128,21 @@ def monitor(
         if current == [Path("-")]:
             if slices or ask or verdicts:
                 raise SettingsError("--slice, --ask and --verdicts are for files")
-            found = _follow(
-                scorer, read(reference), task, text_column, output, every, limits, domain
-            )
+            found = _follow(scorer, read(reference), text_column, output, every, limits, domain)
             if fail_on_alert and found.windows[-1].alerts:
                 raise typer.Exit(1)
             return
         then, now = read(reference), read(current)
         progress.update(bar, description="comparing")
         names = np.full(len(now), "all", object) if by == "all" else window_names(now, by)
-        found = watch(
-            scorer, then, now, task, names, limits=limits, domain=domain, slices=slices or ()
-        )
+        found = watch(scorer, then, now, names, limits=limits, domain=domain, slices=slices or ())
         notes = _notes(found, names)
         if verdicts:
-            found, said = _judged(found, scorer, now, names, task, store)
+            found, said = _judged(found, scorer, now, names, store)
             notes += said
         if asking is not None:
             progress.update(bar, description="asking a teacher")
-            found, said = _ask(found, scorer, now, names, task, asking)
+            found, said = _ask(found, scorer, now, names, asking)
             notes += said
     lead = f"{len(now):,} events by {by} against {len(then):,} of the reference."
     _print(found)
@@ -173,7 +168,6 @@ def _ask(
     scorer: Scorer,
     now: Dataset,
     names: npt.NDArray[np.object_],
-    task: Task,
     asking: _Asking,
 ) -> tuple[Watched, tuple[str, ...]]:
     """Ask about windows that detection and have no labels."""
@@ -183,7 +177,7 @@ def _ask(
         return found, ("No window is in doubt: no teacher was asked.",)
     with LabelStore(asking.store) as store:
         asked = ask_in_doubt(
-            doubts, asking.teacher, store, task, n=asking.number, budget=asking.budget
+            doubts, asking.teacher, store, now.task, n=asking.number, budget=asking.budget
         )
     annotator = asking.teacher.annotator
     note = f"{annotator.name} {annotator.version} was asked about {asked.asked:,} events"
@@ -197,16 +191,15 @@ def _judged(
     scorer: Scorer,
     now: Dataset,
     names: npt.NDArray[np.object_],
-    task: Task,
     where: str,
 ) -> tuple[Watched, tuple[str, ...]]:
     """Put what analysts said of events drawn by lot beside the windows."""
     from buckler.review.lots import lot_verdicts
 
     with open_existing(where) as store:
-        said = lot_verdicts(store, task)
+        said = lot_verdicts(store, now.task)
     windows = [_window(w, scorer, now, names) for w in found.windows]
-    samples = judged_samples(windows, said, task)
+    samples = judged_samples(windows, said, now.task)
     n = sum(s.precision.n_rows + s.missed.n_rows for s in samples.values())
     note = f"analysts have judged {n:,} events of {len(samples):,} windows that were drawn by lot."
     return with_asked(found, samples, "by the analysts"), (note,)
@@ -221,7 +214,6 @@ def _window(window: Window, scorer: Scorer, now: Dataset, names: npt.NDArray[np.
 def _follow(
     scorer: Scorer,
     reference: Dataset,
-    task: Task,
     text_column: str | None,
     output: Path,
     every: int,
@@ -237,7 +229,6 @@ def _follow(
     for found in follow(
         scorer,
         reference,
-        task,
         fields,
         sys.stdin.buffer,
         stopping(),

@@ -64,7 +64,7 @@ def promote(
                 columns=ColumnNames(text=text_column, label=label_column),
                 quarantine=quarantine,
             )
-            found = decide(champion, scorer, [(path.name, read([path])) for path in tests], task)
+            found = decide(champion, scorer, [(path.name, read([path])) for path in tests])
         if quarantine.count:
             err.print(quarantine.summary())
         print_decision(found)

@@ -90,7 +90,6 @@ def add(
             opened,
             events,
             scorer,
-            the_task,
             reference=then,
             limit=limit,
             sample_share=sample_share,

@@ -29,7 +29,7 @@ from buckler.synthesis.synthetic_examples import (
     write_synthetic_examples,
 )
 from buckler.synthesis.writer import Writer
-from buckler.tasks import Task, get_task
+from buckler.tasks import get_task
 from buckler.teachers import get_teacher
 from buckler.teachers.llm.limits import Budget
 from buckler.teachers.llm.paid_run import Account
@@ -133,7 +133,7 @@ def synth(
                 _print_estimate(generator, the_plan, wanted)
                 return
             progress.update(bar, description="writing")
-            judged, judge_name = _judge(judge, judge_settings, the_task, seen, seed)
+            judged, judge_name = _judge(judge, judge_settings, seen, seed)
             passed = synthesize(
                 the_plan,
                 generator,
@@ -149,7 +149,6 @@ def synth(
             proof = prove(
                 real,
                 passed.synthetic_examples,
-                the_task,
                 "trees" if the_task.features else "ngram",
                 seeds=seeds,
                 weight=weight,
@@ -191,15 +190,13 @@ def _gates(judge: str, real_vs_synthetic: float) -> GateSettings:
     return GateSettings(judge=limit, real_vs_synthetic=real_vs_synthetic)
 
 
-def _judge(
-    name: str, settings: Path | None, task: Task, real: Dataset, seed: int
-) -> tuple[Judge | None, str]:
+def _judge(name: str, settings: Path | None, real: Dataset, seed: int) -> tuple[Judge | None, str]:
     if name == "none":
         return None, "nobody"
     if name == "student":
-        return student_judge(real, task, seed), "a student of the real labels"
-    teacher = get_teacher(name, settings, task)
-    return teacher_judge(teacher, len(task.classes)), teacher.annotator.name
+        return student_judge(real, seed), "a student of the real labels"
+    teacher = get_teacher(name, settings, real.task)
+    return teacher_judge(teacher, len(real.task.classes)), teacher.annotator.name
 
 
 @contextmanager

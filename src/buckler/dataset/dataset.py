@@ -128,9 +128,9 @@ class Dataset:
         return np.array([*self.task.class_names, None], object)[self.labels]
 
     @property
-    def positive(self) -> npt.NDArray[np.bool_]:
+    def is_positive(self) -> npt.NDArray[np.bool_]:
         """Flags of the events whose label is a positive class."""
-        return np.isin(self.labels, self.task.positive_indices)
+        return self.is_positive
 
     @cached_property
     def targets(self) -> Floats:

@@ -62,7 +62,7 @@ def import_labels(
         on_progress=on_progress,
     )
     if probability_column is not None:
-        probabilities = _positive_probabilities(events, task, probability_column)
+        probabilities = _positive_probabilities(events, probability_column)
     else:
         rows = np.flatnonzero(events.labels >= 0)
         if not len(rows):
@@ -86,8 +86,9 @@ def import_labels(
 
 
 def _positive_probabilities(
-    events: Dataset, task: Task, column: str
+    events: Dataset, column: str
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+    task = events.task
     if len(task.classes) != 2 or len(task.positive) != 1:
         raise InputError("a probability column needs a task with two classes, one of them bad")
     if column not in events.table.column_names:

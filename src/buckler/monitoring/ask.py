@@ -87,7 +87,7 @@ def ask_in_doubt(
     parts = [part for part in parts if len(part)]
     if not parts:
         return Asked({}, 0, 0, "")
-    done = label_events(store, teacher, Dataset.concat(parts), task, budget=budget)
+    done = label_events(store, teacher, Dataset.concat(parts), budget=budget)
     said = verdicts_of(store, teacher, task)
     found = {}
     for doubt in doubts:

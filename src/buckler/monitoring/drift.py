@@ -10,7 +10,6 @@ from buckler.errors import MissingExtraError
 from buckler.evaluation.bootstrap import Estimate
 from buckler.evaluation.metrics import Rate, rate
 from buckler.synthesis.two_sample import two_sample_test
-from buckler.tasks import Task
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -80,7 +79,7 @@ def discovery_rates(p_values: list[float]) -> list[float]:
     return [float(q) for q in false_discovery_control(p_values)] if p_values else []
 
 
-def domain_auroc(reference: Dataset, window: Dataset, task: Task, seed: int = 0) -> Estimate:
+def domain_auroc(reference: Dataset, window: Dataset, seed: int = 0) -> Estimate:
     """Return how well a classifier tells the events apart, in folds by group.
 
     Groups that stand on both sides are no help to it, and the same events none at all.
@@ -91,7 +90,7 @@ def domain_auroc(reference: Dataset, window: Dataset, task: Task, seed: int = 0)
         for events in (window, reference)
     ]
     codes = few[0].group_codes().astype(np.intp)
-    return two_sample_test(few[0], codes, few[1], task, seed).auroc
+    return two_sample_test(few[0], codes, few[1], seed).auroc
 
 
 def drifts(

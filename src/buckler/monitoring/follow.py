@@ -34,7 +34,6 @@ class Followed:
 def follow(
     scorer: Scorer,
     reference: Dataset,
-    task: Task,
     fields: Fields,
     source: BinaryIO,
     stop: threading.Event,
@@ -58,7 +57,7 @@ def follow(
     windows: list[Window] = []
     waiting: list[Dataset] = []
     for lines in batches(source, _LINES, _WAIT_S, stop):
-        events = _read(lines, scorer, task, fields, counts)
+        events = _read(lines, scorer, reference.task, fields, counts)
         if events is None:
             continue
         waiting.append(events)
@@ -66,16 +65,15 @@ def follow(
             whole = Dataset.concat(waiting)
             now, rest = np.arange(every), np.arange(every, len(whole))
             waiting = [whole.take(rest)] if len(rest) else []
-            yield _watched(scorer, reference, whole.take(now), task, limits, domain, windows)
+            yield _watched(scorer, reference, whole.take(now), limits, domain, windows)
     if waiting and sum(len(part) for part in waiting) >= limits.least:
-        yield _watched(scorer, reference, Dataset.concat(waiting), task, limits, domain, windows)
+        yield _watched(scorer, reference, Dataset.concat(waiting), limits, domain, windows)
 
 
 def _watched(
     scorer: Scorer,
     reference: Dataset,
     events: Dataset,
-    task: Task,
     limits: Limits,
     domain: bool,
     windows: list[Window],
@@ -83,7 +81,7 @@ def _watched(
     number = int(windows[-1].name.split()[0]) + 1 if windows else 1
     name = f"{number} {datetime.fromtimestamp(time.time(), UTC):%Y-%m-%d %H:%M:%S}"
     names = np.full(len(events), name, object)
-    found = watch(scorer, reference, events, task, names, limits=limits, domain=domain)
+    found = watch(scorer, reference, events, names, limits=limits, domain=domain)
     windows += found.windows
     del windows[:-KEPT]
     return Watched(found.reference, found.reference_detections, list(windows), [])

@@ -13,7 +13,6 @@ from buckler.evaluation.bootstrap import Estimate
 from buckler.monitoring.drift import Drift, domain_auroc, drifts
 from buckler.monitoring.quality import Labeled, Sampled, Unlabeled, with_labels, without_labels
 from buckler.runtime import Scorer
-from buckler.tasks import Task
 
 _NOWHERE = Estimate(float("nan"), float("nan"), float("nan"))
 
@@ -129,7 +128,6 @@ def watch(
     scorer: Scorer,
     reference: Dataset,
     current: Dataset,
-    task: Task,
     names: npt.NDArray[np.object_],
     *,
     limits: Limits = Limits(),
@@ -167,8 +165,8 @@ def watch(
         parts += _sliced(column, reference, current, parts[:n_windows], limits.least)
     before, before_detections = _scored(scorer, reference)
     scored = (before, before_detections)
-    found = _compared(scorer, reference, scored, current, task, parts, limits, domain, seed)
-    positive_classes = [task.class_names.index(name) for name in task.positive]
+    found = _compared(scorer, reference, scored, current, parts, limits, domain, seed)
+    positive_classes = reference.task.positive_indices
     known = _labeled(reference, before, before_detections, positive_classes)
     return Watched(
         known, float(before_detections.mean()), found[:n_windows], skipped, found[n_windows:]
@@ -203,21 +201,19 @@ def _compared(
     reference: Dataset,
     scored: tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]],
     current: Dataset,
-    task: Task,
     parts: list[_Part],
     limits: Limits,
     domain: bool,
     seed: int,
 ) -> list[Window]:
     """Compare every part with its side of the reference, all as one family of tests."""
-    positive_classes = [task.class_names.index(name) for name in task.positive]
+    positive_classes = reference.task.positive_indices
     before, before_detections = scored
     scores, detections = _scored(scorer, current)
     now = [current.take(part.rows) for part in parts]
     then = [reference.take(part.against) for part in parts]
     domains = [
-        domain_auroc(b, a, task, seed) if domain else _NOWHERE
-        for a, b in zip(now, then, strict=True)
+        domain_auroc(b, a, seed) if domain else _NOWHERE for a, b in zip(now, then, strict=True)
     ]
     pairs = [(before[part.against], scores[part.rows]) for part in parts]
     found = []

@@ -7,14 +7,13 @@ from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.labels import LabelStore
 from buckler.pipeline.recipe import TeacherSection
-from buckler.tasks import Task
 from buckler.teachers import Teacher
 from buckler.teachers.llm.limits import Budget
 from buckler.teachers.run import check_price, label_events
 
 
 def ask(
-    teacher: Teacher, store: LabelStore, events: list[Dataset], task: Task, section: TeacherSection
+    teacher: Teacher, store: LabelStore, events: list[Dataset], section: TeacherSection
 ) -> dict[str, Any]:
     """Ask about these events, each once in all runs, within the budget; return a summary.
 
@@ -31,7 +30,7 @@ def ask(
     asked = known = new = 0
     started = time.monotonic()
     for some in events:
-        labeled = label_events(store, teacher, some, task, budget=budget)
+        labeled = label_events(store, teacher, some, budget=budget)
         asked += labeled.events
         known += labeled.known
         new += labeled.new

@@ -26,7 +26,6 @@ from buckler.pipeline.evaluate import assess_scorer
 from buckler.pipeline.recipe import Recipe, StudentSection
 from buckler.pipeline.stages import StageOutput
 from buckler.runtime import Scorer, load
-from buckler.tasks import Task
 from buckler.training.augmentation import attack_scorers
 from buckler.training.fit import fit_student
 from buckler.training.noise import Noise
@@ -103,9 +102,10 @@ def _doubled(column: Any) -> Any:
 
 
 def judge_annotators(
-    store: LabelStore, test: Dataset, task: Task, speeds: dict[str, float], n_resamples: int
+    store: LabelStore, test: Dataset, speeds: dict[str, float], n_resamples: int
 ) -> list[Judge]:
     """Measure every annotator of the store that has judged nearly all test rows; humans aside."""
+    task = test.task
     row_of = {event_id: row for row, event_id in enumerate(test.ids)}
     said: dict[int, npt.NDArray[np.float32]] = {}
     for batch in store.annotations(task):
@@ -123,7 +123,7 @@ def judge_annotators(
             continue
         rows = np.flatnonzero(spoke)
         some = test.take(rows)
-        assessed = _assess(said[key][rows], some, task, n_resamples)
+        assessed = _assess(said[key][rows], some, n_resamples)
         spent = Ledger(store, task, who).spent()
         name = f"{who.name} {who.version}".strip()
         cost = 1e6 * spent.cost_usd / spent.annotations if spent.annotations else None
@@ -138,7 +138,8 @@ def judge_annotators(
     return found
 
 
-def _assess(p: npt.NDArray[np.float32], test: Dataset, task: Task, n_resamples: int) -> Assessment:
+def _assess(p: npt.NDArray[np.float32], test: Dataset, n_resamples: int) -> Assessment:
+    task = test.task
     return assess(
         p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12),
         test.labels,
@@ -155,7 +156,6 @@ def _assess(p: npt.NDArray[np.float32], test: Dataset, task: Task, n_resamples: 
 def train_plain(
     path: Path,
     events: Dataset,
-    task: Task,
     student: StudentSection,
     deployed_fpr: float | None = None,
     noise: Noise = Noise.NONE,
@@ -163,14 +163,13 @@ def train_plain(
     """Write the bundle of a student that learns the labeled events and nothing else."""
     fitted = fit_student(
         events,
-        task,
         student.family,
         student.settings,
         folds=student.folds,
         noise=noise,
         seed=student.seed,
     )
-    write_fitted(path, fitted, task, deployed_fpr=deployed_fpr)
+    write_fitted(path, fitted, events.task, deployed_fpr=deployed_fpr)
     return {"rows": fitted.n_rows}
 
 
@@ -224,7 +223,6 @@ def _number(value: float | None) -> str:
 
 def side_by_side(
     recipe: Recipe,
-    task: Task,
     step: Callable[..., StageOutput],
     read: StageOutput,
     split: StageOutput,
@@ -238,6 +236,7 @@ def side_by_side(
     `step` runs a stage of the run; `assessed` is the student's own assessment; `speeds` are
     annotations a second by annotator.
     """
+    task = test.task
     bound = recipe.compare.upper_bound
     if not (recipe.labels or recipe.pool or recipe.synthesis or bound):
         return []
@@ -249,7 +248,7 @@ def side_by_side(
         plain = step(
             "labels-only-1",
             inputs,
-            lambda f: train_plain(f / "plain.buckler", labeled, task, recipe.student),
+            lambda f: train_plain(f / "plain.buckler", labeled, recipe.student),
         )
         path = plain.folder / "plain.buckler"
         judges.append(judge_bundle(LABELS_ONLY, path, test, resamples))
@@ -257,14 +256,14 @@ def side_by_side(
     judges.append(judge_bundle(STUDENT, own, test, resamples, assessed))
     if recipe.labels is not None:
         with open_existing(recipe.labels.store) as store:
-            judges += judge_annotators(store, test, task, speeds, resamples)
+            judges += judge_annotators(store, test, speeds, resamples)
     if bound:
         more = Dataset.load(read.folder / "upper_bound.arrow", task)
         whole = step(
             "upper-bound-1",
             inputs,
             lambda f: train_plain(
-                f / "bound.buckler", with_more_labels(labeled, more, test), task, recipe.student
+                f / "bound.buckler", with_more_labels(labeled, more, test), recipe.student
             ),
         )
         judges.append(judge_bundle(UPPER_BOUND, whole.folder / "bound.buckler", test, resamples))
@@ -273,13 +272,13 @@ def side_by_side(
 
 def under_attack(
     recipe: Recipe,
-    task: Task,
     step: Callable[..., StageOutput],
     split: StageOutput,
     train: StageOutput,
     test: Dataset,
 ) -> list[Robustness]:
     """Attack the student; where it learned from attacked copies, one that did not stands beside."""
+    task = test.task
     attacks = get_attacks(recipe.evaluation.attacks, task.medium)
     bundles = {STUDENT: train.folder / f"{recipe.name or task.name}.buckler"}
     if recipe.augmentation is not None:
@@ -294,7 +293,6 @@ def under_attack(
             lambda f: train_plain(
                 f / "plain.buckler",
                 rows,
-                task,
                 recipe.student,
                 recipe.evaluation.deployed_fpr,
                 recipe.student.noise,
@@ -302,4 +300,4 @@ def under_attack(
         )
         bundles = {"not augmented": plain.folder / "plain.buckler", **bundles}
     scorers = {name: load(path) for name, path in bundles.items()}
-    return attack_scorers(scorers, test, task, attacks, seed=recipe.student.seed)
+    return attack_scorers(scorers, test, attacks, seed=recipe.student.seed)

@@ -90,7 +90,6 @@ def label(
     events, summary = with_annotations(
         Dataset.load(source / "train.arrow", task),
         store,
-        task,
         section.merge,
         needed=needed,
         label_share=section.label_share,
@@ -113,7 +112,7 @@ def split(
     summary: dict[str, Any] = {}
     if verdicts is not None:
         before = len(training)
-        training = without_judged(training, verdicts.folder, task)
+        training = without_judged(training, verdicts.folder)
         summary["judged_by_analysts"] = before - len(training)
     if settings.deduplicate != "none":
         found = deduplicate(training, near=settings.deduplicate == "near")

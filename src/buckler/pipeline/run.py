@@ -157,7 +157,6 @@ def run_recipe(
             lambda f: make_synthetic_examples(
                 f,
                 *_sides(split, task),
-                task,
                 section,
                 recipe.student,
             ),
@@ -204,7 +203,7 @@ def run_recipe(
                 "student": recipe.student.model_dump(),
                 "resamples": recipe.evaluation.resamples,
             },
-            lambda f: learn_heads(f, *_sides(split, task), task, recipe),
+            lambda f: learn_heads(f, *_sides(split, task), recipe),
         )
         learned = Learned.read(heads.folder, recipe.head)
     name = recipe.name or task.name
@@ -224,7 +223,7 @@ def run_recipe(
     tell("compare")
     started = time.monotonic()
     bundle = recipe.output / f"{name}.buckler"
-    judges = side_by_side(recipe, task, step, read, split, train, test, assessment, speeds)
+    judges = side_by_side(recipe, step, read, split, train, test, assessment, speeds)
     if judges:
         save_comparison(judges, recipe.output / "comparison.json")
         done.append(("compare", time.monotonic() - started, False, {"judges": len(judges)}))
@@ -232,7 +231,7 @@ def run_recipe(
     if recipe.evaluation.attacks:
         tell("attack")
         started = time.monotonic()
-        attacked = under_attack(recipe, task, step, split, train, test)
+        attacked = under_attack(recipe, step, split, train, test)
         done.append(("attack", time.monotonic() - started, False, {"models": len(attacked)}))
     tell("bundle")
     started = time.monotonic()
@@ -287,7 +286,7 @@ def _ask(
     teacher = get_teacher(section.kind, section.settings, task)
     events = [Dataset.load(read.folder / f"{side}.arrow", task) for side in section.on]
     with LabelStore(labels.store) as store:
-        summary = ask(teacher, store, events, task, section)
+        summary = ask(teacher, store, events, section)
     done.append(("ask", time.monotonic() - started, not summary["new_annotations"], summary))
     speed = summary.get("annotations_per_second")
     # Reading recorded ones says nothing of who made them.
@@ -332,6 +331,6 @@ def _additions(
         found.append(kept_synthetic_examples(made.folder, task, recipe.synthesis.weight))
     if recipe.augmentation is not None:
         rows = Dataset.load(split.folder / "train.arrow", task)
-        found += augmentation(rows, task, recipe.augmentation, recipe.student.seed)
+        found += augmentation(rows, recipe.augmentation, recipe.student.seed)
     parts = [extra for extra in found if extra is not None]
     return Dataset.concat(parts) if parts else None

@@ -29,11 +29,11 @@ def make_synthetic_examples(
     folder: Path,
     train: Dataset,
     test: Dataset,
-    task: Task,
     section: SynthesisSection,
     student: StudentSection,
 ) -> dict[str, Any]:
     """Write synthetic examples and their proof into a folder; they may not repeat the test either."""
+    task = train.task
     synthetic_examples: list[SyntheticExample] = []
     unseen = None if section.hold_out is None else rows_of_kind(train, section.hold_out)
     seen = train if unseen is None else train.take(np.flatnonzero(~unseen))
@@ -46,7 +46,7 @@ def make_synthetic_examples(
             plan,
             get_generator(section.by, plan, seen, student.seed),
             Synthesis(section.number, gates=GateSettings(judge=STUDENT_LIMIT), seed=student.seed),
-            judge=student_judge(seen, task, student.seed),
+            judge=student_judge(seen, student.seed),
             judge_name="a student of the training labels",
             also_apart_from=test,
         )
@@ -59,7 +59,6 @@ def make_synthetic_examples(
     proof = prove(
         train,
         synthetic_examples,
-        task,
         student.family,
         student.settings,
         seeds=section.seeds,

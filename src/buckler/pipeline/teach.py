@@ -89,7 +89,6 @@ def teach_stage(
         rows,
         Dataset.load(split / "test.arrow", task),
         Dataset.load(source / "pool.arrow", task),
-        task,
         section=recipe.pool,
         labels=recipe.labels,
         student=recipe.student,
@@ -104,7 +103,6 @@ def teach(
     train: Dataset,
     test: Dataset,
     pool: Dataset,
-    task: Task,
     *,
     section: PoolSection,
     labels: LabelsSection | None,
@@ -139,9 +137,9 @@ def teach(
     if not len(pool):
         raise InputError("no event of the pool is left: all are among the training or test events")
     with open_existing(labels.store) as store:
-        said = annotations_on(pool, store, task, labels.merge)
+        said = annotations_on(pool, store, labels.merge)
         if file_labels is not None:
-            on_labeled = annotations_on(file_labels, store, task, labels.merge)
+            on_labeled = annotations_on(file_labels, store, labels.merge)
             scale = calibrate_teacher(on_labeled, file_labels.labels)
             said = calibrated_teacher(said, scale)
             summary["calibrated"] = "too few labels" if scale is None else round(scale.slope, 3)
@@ -151,7 +149,7 @@ def teach(
         raise InputError("the label store has no annotation of any event of the pool")
     if section.distill.with_student:
         extra, crossed = distil_jointly(
-            train, pool, said, task, section.distill, student, synthetic_examples
+            train, pool, said, section.distill, student, synthetic_examples
         )
         return Lesson(extra, student.settings, crossed, summary)
     return Lesson(taught, student.settings, None, summary)

@@ -46,7 +46,6 @@ def train_student(
         extra = Dataset.concat([*more, synthetic_examples])
     fitted = fit_student(
         Dataset.load(split.folder / "train.arrow", task),
-        task,
         student.family,
         {**lesson.settings, "checkpoints": str(checkpoints)},
         extra=extra,

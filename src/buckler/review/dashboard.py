@@ -156,7 +156,7 @@ def _agreement(queue: Queue) -> Agreement:
 
 
 def _honest(queue: Queue) -> Sampled:
-    positive = [queue.task.class_names.index(name) for name in queue.task.positive]
+    positive = queue.task.positive_indices
     query = select(ITEMS.c.lane, ITEMS.c.score, ITEMS.c.verdict).where(
         ITEMS.c.task_id == queue.task_id,
         ITEMS.c.lane.in_((Lane.SAMPLE_DETECTION, Lane.SAMPLE_REST)),

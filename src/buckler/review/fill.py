@@ -62,7 +62,6 @@ def fill_queue(
     store: LabelStore,
     events: Dataset,
     scorer: Scorer,
-    task: Task,
     *,
     reference: Dataset | None = None,
     limit: int | None = None,
@@ -84,10 +83,10 @@ def fill_queue(
     with store.writing() as connection:
         migrate_review(connection)
     events = _each_once(events)
-    teacher, human = _said(store, events, task)
+    teacher, human = _said(store, events)
     newness = None
     if reference is not None:
-        newness = _newness(events, reference, task, seed)
+        newness = _newness(events, reference, seed)
     valued = value_events(
         events,
         scorer,
@@ -96,14 +95,14 @@ def fill_queue(
         sample_share=sample_share,
         seed=seed,
     )
-    ruled = _ruled_out(store, events, task)
+    ruled = _ruled_out(store, events)
     shown = valued.standing_for == np.arange(len(events))
     skipped = human | ruled
     chosen = _best(valued, shown & ~skipped, limit)
     keep = chosen[valued.standing_for] & ~skipped
-    batch_id = _new_batch(store, scorer, task, len(events), int(valued.detections.sum()))
-    filling = _Filling(store, events, valued, task, batch_id, keep)
-    filling.stand_behind(_like_waiting(store, events, valued, task))
+    batch_id = _new_batch(store, scorer, events.task, len(events), int(valued.detections.sum()))
+    filling = _Filling(store, events, valued, events.task, batch_id, keep)
+    filling.stand_behind(_like_waiting(store, events, valued))
     # Those that are shown first: a folded one names the item that serves it.
     order = np.concatenate([np.flatnonzero(keep & shown), np.flatnonzero(keep & ~shown)])
     for start in range(0, len(order), _ROWS):
@@ -124,8 +123,9 @@ def fill_queue(
     )
 
 
-def _like_waiting(store: LabelStore, events: Dataset, valued: Valued, task: Task) -> dict[int, int]:
+def _like_waiting(store: LabelStore, events: Dataset, valued: Valued) -> dict[int, int]:
     """Return row -> item for events that nearly repeat one that waits; not for those by lot."""
+    task = events.task
     with store.writing() as connection:
         waiting = (
             select(ITEMS.c.id, ITEMS.c.event_id)
@@ -159,34 +159,33 @@ def _each_once(events: Dataset) -> Dataset:
 
 
 def _said(
-    store: LabelStore, events: Dataset, task: Task
+    store: LabelStore, events: Dataset
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return what teachers say of each event (NaN where nothing), and where a human has spoken."""
-    merged, rows = merged_for(events, store, task, Merge.MEAN)
+    merged, rows = merged_for(events, store, Merge.MEAN)
     known = rows >= 0
-    said = np.full((len(events), len(task.classes)), np.nan)
+    said = np.full((len(events), len(events.task.classes)), np.nan)
     human = np.zeros(len(events), bool)
     said[known], human[known] = merged.probabilities[rows[known]], merged.human[rows[known]]
     return said, human
 
 
-def _newness(
-    events: Dataset, reference: Dataset, task: Task, seed: int
-) -> npt.NDArray[np.float64] | None:
+def _newness(events: Dataset, reference: Dataset, seed: int) -> npt.NDArray[np.float64] | None:
     """Return for each event how surely it is of now, by a classifier in folds by group."""
     few = reference
     rng = np.random.default_rng(seed)
     if len(few) > _REFERENCE_ROWS:
         few = few.take(np.sort(rng.permutation(len(few))[:_REFERENCE_ROWS]))
     codes = events.group_codes().astype(np.intp)
-    found = two_sample_test(events, codes, few, task, seed).synthetic
+    found = two_sample_test(events, codes, few, seed).synthetic
     return None if np.isnan(found).any() else found
 
 
-def _ruled_out(store: LabelStore, events: Dataset, task: Task) -> npt.NDArray[np.bool_]:
+def _ruled_out(store: LabelStore, events: Dataset) -> npt.NDArray[np.bool_]:
     with store.writing() as connection:
         query = select(FAMILIES.c.group_name).where(
-            FAMILIES.c.task_id == store.task_id(connection, task), FAMILIES.c.revoked_s.is_(None)
+            FAMILIES.c.task_id == store.task_id(connection, events.task),
+            FAMILIES.c.revoked_s.is_(None),
         )
         groups = set(connection.scalars(query))
     return np.array([g in groups for g in events.table.column("group").to_pylist()], bool)

@@ -97,7 +97,7 @@ def learn_from_review(
     with registry.open_deployed() as path:
         champion = load(path, trusted_key=trusted_key)
     tests, guards = _sets(recipe, run, store, task)
-    found = decide(champion, load(run.bundle), tests, task, guards=guards)
+    found = decide(champion, load(run.bundle), tests, guards=guards)
     act = registry.promote if found.promote else registry.refuse
     return Relearned(run, found, act(run.bundle, f"{found.reason}; {counted}"))
 

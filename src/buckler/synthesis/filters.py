@@ -157,11 +157,11 @@ def pass_gates(
 
     # Compared in the safe form: else a real name with another suffix would pass for a new one.
     safe = _normalized([s.text for s in synthetic_examples], plan.task)
-    safe_real = _safe_form(real, plan.task)
+    safe_real = _safe_form(real)
     digests = minhash(safe)
     repeats = near_duplicates_of(digests, minhash(safe_real)) >= 0
     if also_apart_from is not None:
-        others = minhash(_safe_form(also_apart_from, plan.task))
+        others = minhash(_safe_form(also_apart_from))
         repeats |= near_duplicates_of(digests, others) >= 0
     sift("repeats a real event", repeats)
     sift("repeats an earlier one", earlier_near_duplicates(digests[alive]) >= 0)
@@ -234,12 +234,12 @@ def _normalized(texts: list[str], task: Task) -> NormalizedTexts:
     return task.text_normalizer.normalize_column(column, task.max_bytes)
 
 
-def _safe_form(real: Dataset, task: Task) -> NormalizedTexts:
+def _safe_form(real: Dataset) -> NormalizedTexts:
     """Return normalized texts of real events as synthetic examples are stored; mails and rows as they are."""
-    if task.medium in ("message", "row"):
+    if real.task.medium in ("message", "row"):
         return real.texts
     raw = real.raw_texts.to_pylist()
-    return _normalized([made_safe(text.decode("utf-8", "replace")) for text in raw], task)
+    return _normalized([made_safe(text.decode("utf-8", "replace")) for text in raw], real.task)
 
 
 def _memorized(
@@ -269,9 +269,7 @@ def _real_vs_synthetic(
         rows = np.flatnonzero(events.labels == index)
         if len(rows):
             of_class = real.take(np.flatnonzero(real.labels == index))
-            found[label] = two_sample_test(
-                events.take(rows), numbers[rows], of_class, plan.task, seed
-            )
+            found[label] = two_sample_test(events.take(rows), numbers[rows], of_class, seed)
     return found
 
 

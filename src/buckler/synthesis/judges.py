@@ -8,7 +8,6 @@ from buckler.errors import InputError
 from buckler.evaluation.calibration import probabilities_of
 from buckler.synthesis.classifiers import new_classifier
 from buckler.synthesis.filters import Judge
-from buckler.tasks import Task
 from buckler.teachers.teacher import Teacher
 
 # A student knows nothing of what is new; it only stops what real events plainly contradict.
@@ -28,7 +27,7 @@ def teacher_judge(teacher: Teacher, n_classes: int) -> Judge:
     return judge
 
 
-def student_judge(real: Dataset, task: Task, seed: int = 0) -> Judge:
+def student_judge(real: Dataset, seed: int = 0) -> Judge:
     """Return a judge that has learned the real labels.
 
     Raises
@@ -39,10 +38,10 @@ def student_judge(real: Dataset, task: Task, seed: int = 0) -> Judge:
     rows = np.flatnonzero(real.labels >= 0)
     if len(np.unique(real.labels[rows])) < 2:
         raise InputError("a judge that learns needs real events of two classes; use --judge none")
-    known, n_classes = real.take(rows), len(task.classes)
+    known, n_classes = real.take(rows), len(real.task.classes)
     # Classes weigh alike: what is rare is no less likely among synthetic examples.
     counts = np.bincount(known.labels, minlength=n_classes)
     weights = (len(known) / (n_classes * np.maximum(counts, 1)))[known.labels].astype(np.float32)
-    student = new_classifier(task, epochs=_EPOCHS, seed=seed)
+    student = new_classifier(real.task, epochs=_EPOCHS, seed=seed)
     student.fit(known.with_weights(weights))
     return lambda events: probabilities_of(student.predict_logits(events.texts))

@@ -14,7 +14,6 @@ from buckler.evaluation.bootstrap import Estimate, bootstrap
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc
 from buckler.synthesis.classifiers import new_classifier
-from buckler.tasks import Task
 
 FOLDS = 5
 MIN_ROWS = 50
@@ -44,7 +43,6 @@ def two_sample_test(
     synthetic_examples: Dataset,
     cells: npt.NDArray[np.intp],
     real: Dataset,
-    task: Task,
     seed: int = 0,
 ) -> TwoSample:
     """Tell synthetic examples of a class from real events of it, in folds by cell and by group.
@@ -79,7 +77,7 @@ def two_sample_test(
         held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
         if not len(held) or not synthetic[rest].any() or synthetic[rest].all():
             continue
-        student = new_classifier(task, epochs=_EPOCHS, seed=seed, table_bits=16)
+        student = new_classifier(synthetic_examples.task, epochs=_EPOCHS, seed=seed, table_bits=16)
         student.fit(both.take(rest))
         logits[held] = student.predict_logits(both.texts.take(held))[:, 0]
     measured = bootstrap(

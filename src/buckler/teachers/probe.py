@@ -82,7 +82,6 @@ def probe_injection(
     store: LabelStore,
     teacher: Teacher,
     events: Dataset,
-    task: Task,
     *,
     n_calls: int = 200,
     seed: int = 1,
@@ -99,12 +98,13 @@ def probe_injection(
     InputError
         If the task has no positive class, or the teacher calls no clean event bad.
     """
+    task = events.task
     positive = np.array([name in task.positive for name in task.classes])
     if not positive.any():
         raise InputError(f"task {task.name!r} has no positive class that an injection could turn")
     wanted = int(np.ceil(n_calls / 4))
     clean = _clean_events(events, positive, wanted, seed)
-    label_events(store, teacher, clean, task, budget=budget)
+    label_events(store, teacher, clean, budget=budget)
     verdicts = verdicts_of(store, teacher, task)
     columns = (clean.table.column(name).to_pylist() for name in ("id", "text"))
     found = [
@@ -127,7 +127,7 @@ def probe_injection(
         text = plant(task, raw, CONTROL.replace("{n}", str(number + 2)))
         planted[id_of_text(text)] = (text, None)
     apart = replace(task, name=f"{task.name}/injection-probe")
-    labeled = label_events(store, teacher, _as_events(planted, task), apart, budget=budget)
+    labeled = label_events(store, teacher, _as_events(planted, apart), budget=budget)
     counts = _count(planted, verdicts_of(store, teacher, apart), positive)
     detected = None
     if labeled.account is not None:

@@ -95,7 +95,6 @@ def label_events(
     store: LabelStore,
     teacher: Teacher,
     events: Dataset,
-    task: Task,
     *,
     budget: Budget | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -104,15 +103,16 @@ def label_events(
 
     Answers are stored as they come: stop at any time, and the next run asks for the rest.
     """
+    task = events.task
     members: dict[str, Labeled] = {}
     if isinstance(teacher, Ensemble):
         for member in teacher.members:
             name = f"{member.annotator.name} {member.annotator.version}".strip()
             members[name] = label_events(
-                store, member, events, task, budget=budget, on_progress=on_progress
+                store, member, events, budget=budget, on_progress=on_progress
             )
         teacher.hear(store, task)
-    rows, known, given_up = _unasked(store, teacher, events, task)
+    rows, known, given_up = _unasked(store, teacher, events)
     todo = events.take(rows)
     heard = _Heard(task, todo)
     account: Account | None = None
@@ -180,9 +180,9 @@ def check_price(teacher: Teacher, budget: Budget) -> None:
             )
 
 
-def plan_run(store: LabelStore, teacher: LanguageModelTeacher, events: Dataset, task: Task) -> Plan:
+def plan_run(store: LabelStore, teacher: LanguageModelTeacher, events: Dataset) -> Plan:
     """Estimate what a run would cost, without asking anything."""
-    rows, known, _ = _unasked(store, teacher, events, task)
+    rows, known, _ = _unasked(store, teacher, events)
     each = teacher.settings.events_per_call
     prepared = list(teacher.prepare(events.take(rows)))
     total = Spending()
@@ -193,15 +193,17 @@ def plan_run(store: LabelStore, teacher: LanguageModelTeacher, events: Dataset, 
 
 
 def _unasked(
-    store: LabelStore, teacher: Teacher, events: Dataset, task: Task
+    store: LabelStore, teacher: Teacher, events: Dataset
 ) -> tuple[npt.NDArray[np.intp], int, int]:
     """Return the rows to ask about, how many events are known, and how many are given up."""
     ids = events.ids
     first = {event_id: row for row, event_id in reversed(list(enumerate(ids)))}
-    known = store.known(task, teacher.annotator, first)
+    known = store.known(events.task, teacher.annotator, first)
     given_up: set[bytes] = set()
     if isinstance(teacher, LanguageModelTeacher):
-        given_up = Ledger(store, task, teacher.annotator).rejected(MAX_REJECTS) & first.keys()
+        given_up = (
+            Ledger(store, events.task, teacher.annotator).rejected(MAX_REJECTS) & first.keys()
+        )
         given_up -= known
     rows = sorted(row for i, row in first.items() if i not in known and i not in given_up)
     return np.array(rows, np.intp), len(known), len(given_up)

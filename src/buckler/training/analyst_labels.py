@@ -83,11 +83,11 @@ def part_verdicts(
     }
 
 
-def without_judged(training: Dataset, folder: Path, task: Task) -> Dataset:
+def without_judged(training: Dataset, folder: Path) -> Dataset:
     """Leave out of training what people have judged, and what is like that which measures."""
     if not (folder / _LEARNED).exists():
         return training
-    learned, held = (Dataset.load(folder / name, task) for name in (_LEARNED, _HELD_OUT))
+    learned, held = (Dataset.load(folder / name, training.task) for name in (_LEARNED, _HELD_OUT))
     judged = set(learned.ids)
     ids = training.ids
     training = training.take(np.flatnonzero([i not in judged for i in ids]))

@@ -24,7 +24,6 @@ _MAX_BENIGN = 5_000
 def attack_scorers(
     scorers: Mapping[str, Scorer],
     events: Dataset,
-    task: Task,
     attacks: Sequence[Attack],
     *,
     seed: int = 0,
@@ -42,16 +41,17 @@ def attack_scorers(
     InputError
         If there is no labeled event to attack.
     """
+    task = events.task
     events = events.take(np.flatnonzero(events.labels >= 0))
     rng = np.random.default_rng(seed)
-    chosen = _chosen(events, task, rng, max_events)
+    chosen = _chosen(events, rng, max_events)
     texts, labels = _texts(events, chosen), events.labels[chosen]
-    attacker = _attacker(events, task, rng)
+    attacker = _attacker(events, rng)
     found, before = [], []
     for name, scorer in scorers.items():
         scores = scorer.score(events.raw_texts)
         caught = _caught(scorer, scores, events.labels, task)
-        found.append(_unattacked(name, scorer, scores, caught, _bad(events, task), task))
+        found.append(_unattacked(name, scorer, scores, caught, events.is_positive, task))
         before.append(caught[chosen])
     for number, attack in enumerate(attacks):
         if on_attack is not None:
@@ -66,9 +66,7 @@ def attack_scorers(
     return found
 
 
-def attacked_texts(
-    events: Dataset, task: Task, *, seed: int = 0, max_events: int = MAX_ATTACKED
-) -> list[str]:
+def attacked_texts(events: Dataset, *, seed: int = 0, max_events: int = MAX_ATTACKED) -> list[str]:
     """Return the texts that `attack_scorers` will attack, for an attack that must be prepared.
 
     Raises
@@ -77,13 +75,11 @@ def attacked_texts(
         If there is no labeled event to attack.
     """
     events = events.take(np.flatnonzero(events.labels >= 0))
-    return _texts(events, _chosen(events, task, np.random.default_rng(seed), max_events))
+    return _texts(events, _chosen(events, np.random.default_rng(seed), max_events))
 
 
-def _chosen(
-    events: Dataset, task: Task, rng: np.random.Generator, max_events: int
-) -> npt.NDArray[np.intp]:
-    positive = _attacked_rows(events, task)
+def _chosen(events: Dataset, rng: np.random.Generator, max_events: int) -> npt.NDArray[np.intp]:
+    positive = _attacked_rows(events)
     if not len(positive):
         raise InputError("no labeled event of a positive class to attack")
     return np.sort(rng.permutation(positive)[:max_events])
@@ -104,7 +100,6 @@ def _unattacked(
 
 def augment(
     events: Dataset,
-    task: Task,
     changes: Sequence[Attack],
     share: float,
     weight: float,
@@ -118,11 +113,11 @@ def augment(
     origin is held out. None where nothing could be changed.
     """
     rng = np.random.default_rng(seed)
-    rows = _attacked_rows(events, task)
+    rows = _attacked_rows(events)
     if for_benign:
         rows = np.setdiff1d(np.flatnonzero(events.labels >= 0), rows)
     rows = np.sort(rng.permutation(rows)[: round(share * len(rows))])
-    attacker = _attacker(events, task, rng)
+    attacker = _attacker(events, rng)
     texts, origins = [], []
     for row, text in zip(rows.tolist(), _texts(events, rows), strict=True):
         for position in rng.permutation(len(changes)).tolist():  # the first that can be applied
@@ -137,27 +132,21 @@ def augment(
     return _copies(events, kept, texts).with_weights(weight)
 
 
-def augmentation(
-    events: Dataset, task: Task, section: AugmentationSection, seed: int
-) -> list[Dataset | None]:
+def augmentation(events: Dataset, section: AugmentationSection, seed: int) -> list[Dataset | None]:
     """Return the changed copies that a recipe asks for."""
-    attacks = get_attacks(section.attacks, task.medium)
-    variations = get_attacks(section.variations, task.medium)
+    attacks = get_attacks(section.attacks, events.task.medium)
+    variations = get_attacks(section.variations, events.task.medium)
     share, weight = section.share, section.weight
     return [
-        augment(events, task, attacks, share, weight, seed) if attacks else None,
-        augment(events, task, variations, section.variation_share, weight, seed, for_benign=True)
+        augment(events, attacks, share, weight, seed) if attacks else None,
+        augment(events, variations, section.variation_share, weight, seed, for_benign=True)
         if variations
         else None,
     ]
 
 
-def _bad(events: Dataset, task: Task) -> Bools:
-    return np.isin(events.labels, [task.class_names.index(name) for name in task.positive])
-
-
-def _attacked_rows(events: Dataset, task: Task) -> npt.NDArray[np.intp]:
-    return np.flatnonzero(_bad(events, task) if task.positive else events.labels >= 0)
+def _attacked_rows(events: Dataset) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(events.is_positive if events.task.positive else events.labels >= 0)
 
 
 def _texts(events: Dataset, rows: npt.NDArray[np.intp]) -> list[str]:
@@ -165,10 +154,10 @@ def _texts(events: Dataset, rows: npt.NDArray[np.intp]) -> list[str]:
     return [value.decode("utf-8", "surrogateescape") for value in column.to_pylist()]
 
 
-def _attacker(events: Dataset, task: Task, rng: np.random.Generator) -> Attacker:
-    rows = np.flatnonzero((events.labels >= 0) & ~_bad(events, task))
+def _attacker(events: Dataset, rng: np.random.Generator) -> Attacker:
+    rows = np.flatnonzero((events.labels >= 0) & ~events.is_positive)
     rows = rng.permutation(rows)[:_MAX_BENIGN]
-    return Attacker(rng, _texts(events, rows), task.features or None)
+    return Attacker(rng, _texts(events, rows), events.task.features or None)
 
 
 def _column(texts: Sequence[str]) -> pa.Array:

@@ -64,9 +64,7 @@ class Learned:
         )
 
 
-def learn_heads(
-    folder: Path, train: Dataset, test: Dataset, task: Task, recipe: Recipe
-) -> dict[str, Any]:
+def learn_heads(folder: Path, train: Dataset, test: Dataset, recipe: Recipe) -> dict[str, Any]:
     """Train each head of a recipe and measure it on the test rows; write bundles and figures.
 
     Raises
@@ -76,7 +74,7 @@ def learn_heads(
     """
     figures = []
     for section, name in zip(recipe.head, HEADS, strict=False):
-        figures.append(_learn(folder / name, train, test, task, section, recipe))
+        figures.append(_learn(folder / name, train, test, section, recipe))
     write_atomically(folder / _FIGURES, json.dumps(figures).encode())
     return {figure["head"]: f"{figure['classes']} classes" for figure in figures}
 
@@ -105,9 +103,9 @@ _MEASURES = ("right", "among three", "always the commonest", "share sure", "righ
 
 
 def _learn(
-    path: Path, train: Dataset, test: Dataset, task: Task, section: HeadSection, recipe: Recipe
+    path: Path, train: Dataset, test: Dataset, section: HeadSection, recipe: Recipe
 ) -> dict[str, Any]:
-    rows, answers = _told(train, task, section)
+    rows, answers = _told(train, section)
     counts = Counter(value for found in answers for value in found)
     classes = sorted(value for value, n in counts.items() if n >= section.min_rows)
     if len(classes) < 2:
@@ -116,19 +114,18 @@ def _learn(
             f"{len(rows):,} training rows, {len(classes)} have {section.min_rows} rows or more, "
             "and two are needed; lower min_rows, or tell more"
         )
-    inner = _task(task, section, classes)
+    inner = _task(train.task, section, classes)
     learned = _labeled(train, rows, answers, inner, by_text=section.folds_by == "text")
     student: StudentSection = recipe.student
     fitted = fit_student(
         learned,
-        inner,
         student.family,
         {**student.settings, **section.student},
         folds=student.folds,
         seed=student.seed,
     )
     write_fitted(path, fitted, inner, provenance={"head": section.name, "column": section.column})
-    probabilities, truth, asked = _judged(path, test, task, section)
+    probabilities, truth, asked = _judged(path, test, section)
     right = _right(probabilities, truth, classes, 1)
     known = np.array([bool(set(found) & set(classes)) for found in truth], bool)
     common = counts.most_common(1)[0][0]
@@ -148,16 +145,15 @@ def _learn(
     }
 
 
-def _told(
-    events: Dataset, task: Task, section: HeadSection
-) -> tuple[npt.NDArray[np.intp], Answers]:
+def _told(events: Dataset, section: HeadSection) -> tuple[npt.NDArray[np.intp], Answers]:
     """Return the rows that the column tells something of, and what."""
+    task = events.task
     column = section.column
     if column not in events.table.column_names:
         raise InputError(f"head {section.name!r}: no column named {column!r} in the data")
     asked = np.ones(len(events), bool)
     if section.on == "detections" and task.positive:
-        asked = np.isin(events.labels, [task.class_names.index(name) for name in task.positive])
+        asked = np.isin(events.labels, task.positive_indices)
     values = events.column(column)
     rows, answers = [], []
     for row in np.flatnonzero(asked):
@@ -204,12 +200,10 @@ def _labeled(
     return replace(chosen, task=task, labels=labels, soft_targets=np.stack(targets))
 
 
-def _judged(
-    path: Path, test: Dataset, task: Task, section: HeadSection
-) -> tuple[Floats, Answers, Dataset]:
+def _judged(path: Path, test: Dataset, section: HeadSection) -> tuple[Floats, Answers, Dataset]:
     if section.column not in test.table.column_names:
         return np.zeros((0, 1), np.float32), [], test.take(np.zeros(0, np.intp))
-    rows, answers = _told(test, task, section)
+    rows, answers = _told(test, section)
     asked = test.take(rows)
     scores = load(path).score(asked.raw_texts)
     return scores.probabilities, answers, asked

@@ -55,7 +55,6 @@ class Cascade:
 def build_cascade(
     stages: Sequence[Path],
     validation: Dataset,
-    task: Task,
     output: Path,
     *,
     budgets: Sequence[float],
@@ -91,11 +90,12 @@ def build_cascade(
     InputError
         If the validation events are unlabeled or lack a class.
     """
+    task = validation.task
     bundles = [read_bundle(path) for path in stages]
     _check(bundles, budgets, review, prevalence)
     if (validation.labels < 0).any() or len(np.unique(validation.labels)) < 2:
         raise InputError("a cascade is chosen on labeled events of more than one class")
-    positive_classes = [task.class_names.index(name) for name in task.positive]
+    positive_classes = task.positive_indices
     positive = np.isin(validation.labels, positive_classes)
     weights = _weights(positive, prevalence)
     outputs = [Scorer(bundle).score(validation.raw_texts).outputs for bundle in bundles]

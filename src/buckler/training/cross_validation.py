@@ -50,7 +50,6 @@ class CrossFitted:
 
 def cross_fit(
     events: Dataset,
-    task: Task,
     family: str,
     settings: dict[str, Any],
     *,
@@ -70,6 +69,7 @@ def cross_fit(
     InputError
         If a class of the task has no example, or the groups are too few for the folds.
     """
+    task = events.task
     n_classes = len(task.classes)
     check_classes(events.labels, task)
     fold_of = assign_folds(events, folds, seed)

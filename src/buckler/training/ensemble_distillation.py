@@ -11,7 +11,6 @@ from buckler.dataset import Dataset
 from buckler.evaluation.calibration import fit_calibration, probabilities_of
 from buckler.pipeline.recipe import StudentSection
 from buckler.students import Student
-from buckler.tasks import Task
 from buckler.training.cross_validation import (
     CrossFitted,
     calibrated,
@@ -26,7 +25,6 @@ def distil_jointly(
     train: Dataset,
     pool: Dataset,
     said: Floats,
-    task: Task,
     settings: Distillation,
     student: StudentSection,
     others: Dataset | None = None,
@@ -58,7 +56,6 @@ def distil_jointly(
     def fit(extra: Dataset | list[Dataset | None]) -> CrossFitted:
         return cross_fit(
             train,
-            task,
             student.family,
             student.settings,
             extra=extra,
@@ -84,7 +81,7 @@ def distil_jointly(
 
     second = fit([joint(member) for member in first.students])
     settings_of_whole = {**student.settings, "seed": student.seed, "epochs": first.epochs}
-    whole = new_student(student.family, settings_of_whole, task)
+    whole = new_student(student.family, settings_of_whole, train.task)
     counted = np.flatnonzero(handled.weights > 0)
     examples = train.with_targets(handled.targets).with_weights(handled.weights)
     whole.fit(Dataset.concat([examples.take(counted), taught]))

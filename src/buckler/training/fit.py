@@ -18,7 +18,6 @@ from buckler.evaluation.calibration_curve import NONE, CalibrationCurve, choose_
 from buckler.evaluation.conformal import least_probabilities
 from buckler.evaluation.thresholds import Threshold, choose_thresholds
 from buckler.students import Student
-from buckler.tasks import Task
 from buckler.training.cross_validation import (
     CrossFitted,
     OnEpoch,
@@ -72,7 +71,6 @@ class Fitted:
 
 def fit_student(
     events: Dataset,
-    task: Task,
     family: str,
     settings: dict[str, Any],
     *,
@@ -96,12 +94,13 @@ def fit_student(
     InputError
         If a class of the task has no example, or the groups are too few for the folds.
     """
+    task = events.task
     rows = np.flatnonzero(events.labels >= 0)
     if len(rows) < len(events):
         events = events.take(rows)
     if crossed is None:
         crossed = cross_fit(
-            events, task, family, settings, extra=extra, folds=folds, seed=seed, on_epoch=on_epoch
+            events, family, settings, extra=extra, folds=folds, seed=seed, on_epoch=on_epoch
         )
     elif len(crossed.logits) != len(events):
         raise InputError("the cross-fitted logits are not those of the labeled events")

@@ -46,7 +46,7 @@ class NoiseEstimate:
 
 
 def estimate_noise(
-    events: Dataset, task: Task, family: str, settings: dict[str, Any], *, folds: int, seed: int
+    events: Dataset, family: str, settings: dict[str, Any], *, folds: int, seed: int
 ) -> NoiseEstimate:
     """Compare labels with what cross-fitted students say (confident learning, `cleanlab`).
 
@@ -66,13 +66,11 @@ def estimate_noise(
     if not len(rows):
         raise InputError("no row has a label; name the column with --label-column")
     events = events.take(rows)
-    p = cross_fit(events, task, family, settings, folds=folds, seed=seed).probabilities(
-        events.labels
-    )
+    p = cross_fit(events, family, settings, folds=folds, seed=seed).probabilities(events.labels)
     # cleanlab wants labels 0..k-1 that all occur.
     present, labels = np.unique(events.labels, return_inverse=True)
     own = p[:, present] / p[:, present].sum(axis=1, keepdims=True)
-    joint = np.zeros((len(task.classes), len(task.classes)))
+    joint = np.zeros((len(events.task.classes), len(events.task.classes)))
     joint[np.ix_(present, present)] = estimate_joint(labels, own)
     suspects = find_label_issues(
         labels, own, return_indices_ranked_by="self_confidence", filter_by="both", n_jobs=1

@@ -12,7 +12,6 @@ from buckler.evaluation.bootstrap import Estimate, bootstrap
 from buckler.evaluation.metrics import Ranking, Rate, enough_negatives, tpr_at_fpr
 from buckler.evaluation.metrics import rate as share_of
 from buckler.runtime import Scorer
-from buckler.tasks import Task
 
 _RESAMPLES = 1000
 # So many times the false positives that were aimed at, or that the deployed one raises, may be raised.
@@ -106,7 +105,6 @@ def decide(
     champion: Scorer,
     candidate: Scorer,
     tests: Sequence[tuple[str, Dataset]],
-    task: Task,
     *,
     guards: Sequence[tuple[str, Dataset]] = (),
 ) -> Decision:
@@ -134,10 +132,10 @@ def decide(
             )
     if not tests:
         raise InputError("a promotion needs labeled events to compare on")
-    compared = tuple(_paired(champion, candidate, name, events, task) for name, events in tests)
+    compared = tuple(_paired(champion, candidate, name, events) for name, events in tests)
     # Of events that were chosen near the threshold, its false positives say nothing.
     compared += tuple(
-        replace(_paired(champion, candidate, name, events, task), false_positives=None)
+        replace(_paired(champion, candidate, name, events), false_positives=None)
         for name, events in guards
     )
     worse = [pair for pair in compared if pair.worse]
@@ -163,14 +161,15 @@ def _said(pair: Paired) -> str:
     )
 
 
-def _paired(champion: Scorer, candidate: Scorer, name: str, events: Dataset, task: Task) -> Paired:
+def _paired(champion: Scorer, candidate: Scorer, name: str, events: Dataset) -> Paired:
+    task = events.task
     rows = np.flatnonzero(events.labels >= 0)
     if not len(rows):
         raise InputError(f"{name}: no event has a label")
     events = events.take(rows)
     texts = events.raw_texts
     both = [scorer.score(texts) for scorer in (champion, candidate)]
-    positive = np.isin(events.labels, [task.class_names.index(c) for c in task.positive])
+    positive = np.isin(events.labels, task.positive_indices)
     rate = champion.manifest.deployed_fpr
     ranked = bool(task.positive) and rate is not None and positive.any() and not positive.all()
     if ranked and rate is not None and enough_negatives(int((~positive).sum()), rate):

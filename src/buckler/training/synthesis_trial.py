@@ -18,7 +18,6 @@ from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc, enough_negatives, tpr_at_fpr
 from buckler.evaluation.over_seeds import Mean
 from buckler.synthesis.synthetic_examples import SyntheticExample, as_events
-from buckler.tasks import Task
 from buckler.training.fit import fit_student
 
 HELD_OUT = 0.3
@@ -121,7 +120,6 @@ def rows_of_kind(real: Dataset, kind: str) -> npt.NDArray[np.bool_]:
 def prove(
     real: Dataset,
     synthetic_examples: list[SyntheticExample],
-    task: Task,
     family: str = "ngram",
     settings: dict[str, Any] | None = None,
     *,
@@ -149,13 +147,14 @@ def prove(
     InputError
         If there is nothing to measure on.
     """
+    task = real.task
     if not synthetic_examples:
         raise InputError("no synthetic example to prove")
     if unseen is not None and not unseen.any():
         raise InputError(f"no real event is of the kind that is held out ({unseen_name})")
     real = real.take(np.flatnonzero(real.labels >= 0)) if (real.labels < 0).any() else real
     own = as_events(synthetic_examples, task)
-    positive = [task.class_names.index(name) for name in task.positive]
+    positive = task.positive_indices
     without: dict[str, list[float]] = {}
     with_: dict[str, list[float]] = {}
     for seed in range(seeds):
@@ -173,9 +172,7 @@ def prove(
             usable = np.intersect1d(usable, apart_from(own, real.take(np.flatnonzero(unseen))))
         extra = own.take(usable).with_weights(weight)
         for found, more in ((without, None), (with_, extra)):
-            fitted = fit_student(
-                train, task, family, settings or {}, extra=more, folds=_FOLDS, seed=seed
-            )
+            fitted = fit_student(train, family, settings or {}, extra=more, folds=_FOLDS, seed=seed)
             p = probabilities_of(fitted.student.predict_logits(held.texts))
             for name, value in _figures(p, held.labels, positive).items():
                 found.setdefault(name, []).append(value)

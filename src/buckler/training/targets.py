@@ -9,24 +9,21 @@ from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge, Targets, merge_annotations
-from buckler.tasks import Task
 
 
-def annotations_on(
-    events: Dataset, store: LabelStore, task: Task, method: Merge
-) -> npt.NDArray[np.float64]:
+def annotations_on(events: Dataset, store: LabelStore, method: Merge) -> npt.NDArray[np.float64]:
     """Return the merged annotations of the store, float64 [n, classes]; NaN rows where it has none."""
-    merged, rows = merged_for(events, store, task, method)
-    found = np.full((len(events), len(task.classes)), np.nan)
+    merged, rows = merged_for(events, store, method)
+    found = np.full((len(events), len(events.task.classes)), np.nan)
     found[rows >= 0] = merged.probabilities[rows[rows >= 0]]
     return found
 
 
 def merged_for(
-    events: Dataset, store: LabelStore, task: Task, method: Merge
+    events: Dataset, store: LabelStore, method: Merge
 ) -> tuple[Targets, npt.NDArray[np.int64]]:
     """Return all merged annotations, and for each event its row among them: int64 [n], -1 for none."""
-    merged = merge_annotations(store.annotations(task), store.annotators(), method)
+    merged = merge_annotations(store.annotations(events.task), store.annotators(), method)
     row_of = {event_id: row for row, event_id in enumerate(merged.event_ids)}
     ids = events.ids
     return merged, np.array([row_of.get(event_id, -1) for event_id in ids], np.int64)
@@ -35,7 +32,6 @@ def merged_for(
 def with_annotations(
     events: Dataset,
     store: LabelStore,
-    task: Task,
     method: Merge,
     *,
     needed: bool = True,
@@ -52,14 +48,14 @@ def with_annotations(
         If the store has no annotation of any of them, and one is needed.
     """
     annotators = store.annotators()
-    merged, rows = merged_for(events, store, task, method)
+    merged, rows = merged_for(events, store, method)
     judged = np.flatnonzero(rows >= 0)
     if not len(judged) and not needed:
         return events, {"events_with_annotations": 0}
     if not len(judged):
         raise InputError(
             f"{Path(store.where).name}: no annotation of any of the {len(events):,} training events "
-            f"for task {task.name!r}"
+            f"for task {events.task.name!r}"
         )
     said = merged.probabilities[rows[judged]].copy()
     mixed = np.flatnonzero((events.labels[judged] >= 0) & ~merged.human[rows[judged]])

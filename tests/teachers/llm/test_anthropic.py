@@ -39,7 +39,7 @@ def batches_of(server):
 def test_messages_with_a_forced_form(tmp_path, each):
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, events_per_call=each, samples=2)
-        account = label_events(store, who, many(tmp_path, 24), TASK).account
+        account = label_events(store, who, many(tmp_path, 24)).account
         check(store, who, 24)
         calls = 2 * 24 // each
         assert account.calls == calls
@@ -52,7 +52,7 @@ def test_every_sample_pays_for_its_input(tmp_path):
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "a.db") as store:
         events = many(tmp_path, 12)
         one, three = (
-            plan_run(store, teacher(server.url, samples=n), events, TASK).estimate for n in (1, 3)
+            plan_run(store, teacher(server.url, samples=n), events).estimate for n in (1, 3)
         )
         assert three.input_tokens == 3 * one.input_tokens
         assert three.cost_usd == pytest.approx(3 * one.cost_usd)
@@ -66,7 +66,7 @@ def test_faults_are_the_same_for_every_protocol(tmp_path):
         LabelStore(tmp_path / "a.db") as store,
     ):
         who = teacher(proxy.url, samples=1, attempts=12)
-        result = label_events(store, who, many(tmp_path, 60), TASK)
+        result = label_events(store, who, many(tmp_path, 60))
         assert result.new + result.silent == 60 and result.new > 55
         assert len(proxy.met) >= 5
 
@@ -80,7 +80,7 @@ def test_batches_cost_half_and_answers_come_in_any_order(tmp_path):
     with chat_server(tmp_path, batch_seconds=0.2) as server:
         with LabelStore(tmp_path / "a.db") as store:
             who = teacher(server.url, batches=True, samples=2, events_per_call=3, batch_calls=10)
-            account = label_events(store, who, many(tmp_path, 60), TASK).account
+            account = label_events(store, who, many(tmp_path, 60)).account
             check(store, who, 60)
             assert account.calls == 40
             assert account.spent.cost_usd == pytest.approx(40 * (100 * 0.5 + 20 * 2.5) / 1e6)
@@ -98,9 +98,9 @@ def test_what_failed_in_a_batch_is_asked_again(tmp_path):
         LabelStore(tmp_path / "a.db") as store,
     ):
         who = teacher(server.url, batches=True, samples=1)
-        first = label_events(store, who, many(tmp_path, 30), TASK)
+        first = label_events(store, who, many(tmp_path, 30))
         assert (first.new, first.account.unanswered) == (27, 3)
-        second = label_events(store, who, many(tmp_path, 30), TASK)
+        second = label_events(store, who, many(tmp_path, 30))
         assert (second.known, second.new) == (27, 3)
         check(store, who, 30)
 
@@ -108,7 +108,7 @@ def test_what_failed_in_a_batch_is_asked_again(tmp_path):
 def test_a_budget_limits_what_is_handed_in(tmp_path):
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, batches=True, samples=1)
-        result = label_events(store, who, many(tmp_path, 30), TASK, budget=Budget(events=10))
+        result = label_events(store, who, many(tmp_path, 30), budget=Budget(events=10))
         assert (result.new, result.account.stopped) == (10, "the budget is spent")
 
 
@@ -169,10 +169,10 @@ def test_a_batch_whose_name_was_lost_is_found_again(tmp_path):
 
         who.hand_in = lose
         with pytest.raises(KeyboardInterrupt):
-            label_events(store, who, events, TASK)
+            label_events(store, who, events)
         assert len(Ledger(store, TASK, who.annotator).open_submissions()) == 1
         del who.hand_in
-        result = label_events(store, who, events, TASK)
+        result = label_events(store, who, events)
         assert result.new == 20 and len(batches_of(server)) == 1
 
         async def never_arrives(questions):
@@ -181,9 +181,9 @@ def test_a_batch_whose_name_was_lost_is_found_again(tmp_path):
         more = many(tmp_path, 30)
         who.hand_in = never_arrives
         with pytest.raises(KeyboardInterrupt):
-            label_events(store, who, more, TASK)
+            label_events(store, who, more)
         del who.hand_in
-        result = label_events(store, who, more, TASK)
+        result = label_events(store, who, more)
         assert (result.known, result.new) == (20, 10)
         assert not Ledger(store, TASK, who.annotator).open_submissions()
         check(store, who, 30)

@@ -84,7 +84,7 @@ def test_probabilities_come_from_tokens_and_belong_to_their_event(tmp_path, serv
     events = many(tmp_path, 40)
     who = teacher(server.url, events_per_call=each, price={"input": 1, "output": 2})
     with LabelStore(tmp_path / "a.db") as store:
-        result = label_events(store, who, events, TASK)
+        result = label_events(store, who, events)
         assert (result.new, result.silent, result.known) == (40, 0, 0)
         check(store, who, 40)
         assert {round(p, 2) for _, p in verdicts(store, who).values()} == {0.1, 0.9}
@@ -97,7 +97,7 @@ def test_probabilities_come_from_tokens_and_belong_to_their_event(tmp_path, serv
         assert (books.events, books.annotations) == (40, 40)
         assert books.cost_usd == pytest.approx(cost)
         assert sum(c for *_, c in store.counts()) == pytest.approx(cost)
-        again = label_events(store, teacher(server.url, events_per_call=each), events, TASK)
+        again = label_events(store, teacher(server.url, events_per_call=each), events)
         assert (again.known, again.new, again.account.calls) == (40, 0, 0)
     assert set(server.asked().values()) == {1}
 
@@ -109,7 +109,7 @@ def test_probabilities_come_from_tokens_and_belong_to_their_event(tmp_path, serv
 def test_what_a_server_lacks_is_done_without(tmp_path, lacks):
     with chat_server(tmp_path, lacks=lacks) as server, LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, samples=3)
-        result = label_events(store, who, many(tmp_path, 9), TASK)
+        result = label_events(store, who, many(tmp_path, 9))
         check(store, who, 9)
         p = {round(p, 2) for _, p in verdicts(store, who).values()}
         # three samples that agree, with one more spread over both classes
@@ -125,14 +125,14 @@ def test_demands_that_the_server_cannot_meet_are_said(tmp_path):
     ):
         events = many(tmp_path, 4)
         with pytest.raises(SettingsError, match="refuses the API key"):
-            label_events(store, teacher(server.url), events, TASK)
+            label_events(store, teacher(server.url), events)
         patch.setenv("OPENAI_API_KEY", "sesame")
-        result = label_events(store, teacher(server.url, probabilities="logprobs"), events, TASK)
+        result = label_events(store, teacher(server.url, probabilities="logprobs"), events)
         assert result.new == 0 and "logprobs" in next(iter(result.account.rejects))
         with pytest.raises(SettingsError, match="does not know this model"):
-            label_events(store, teacher(server.url, model="unknown"), events, TASK)
+            label_events(store, teacher(server.url, model="unknown"), events)
     with LabelStore(tmp_path / "a.db") as store, pytest.raises(InputError, match="does not answer"):
-        label_events(store, teacher("http://127.0.0.1:9", attempts=1), many(tmp_path, 40), TASK)
+        label_events(store, teacher("http://127.0.0.1:9", attempts=1), many(tmp_path, 40))
 
 
 def test_a_key_is_never_written_anywhere(tmp_path, monkeypatch):
@@ -140,13 +140,13 @@ def test_a_key_is_never_written_anywhere(tmp_path, monkeypatch):
     with chat_server(tmp_path, key="top-secret-key") as server:
         who = teacher(server.url, api_key_env="MY_KEY")
         with LabelStore(tmp_path / "a.db") as store:
-            label_events(store, who, many(tmp_path, 5), TASK)
+            label_events(store, who, many(tmp_path, 5))
         wrong = teacher(server.url, api_key_env="OTHER_KEY", hosted=True)
         with (
             LabelStore(tmp_path / "b.db") as store,
             pytest.raises(SettingsError, match="OTHER_KEY"),
         ):
-            label_events(store, wrong, many(tmp_path, 5), TASK)
+            label_events(store, wrong, many(tmp_path, 5))
     for file in tmp_path.iterdir():
         assert b"top-secret-key" not in file.read_bytes(), file
 
@@ -157,7 +157,7 @@ def test_each_fault_loses_nothing_and_doubles_nothing(tmp_path, server, fault):
         who = teacher(proxy.url, attempts=10, timeout_s=0.6, events_per_call=3, concurrency=6)
         with LabelStore(tmp_path / "a.db") as store:
             for _ in range(6):  # what is left after hopeless calls is asked by the next run
-                result = label_events(store, who, many(tmp_path, 60), TASK)
+                result = label_events(store, who, many(tmp_path, 60))
                 if result.known + result.new + result.given_up == 60:
                     break
             assert proxy.met[fault] > 0
@@ -173,7 +173,7 @@ def test_all_faults_at_once_with_many_in_flight(tmp_path, server):
     with fault_proxy(server.port, share=0.25) as proxy:
         who = teacher(proxy.url, attempts=12, timeout_s=1.0, events_per_call=4, concurrency=32)
         with LabelStore(tmp_path / "a.db") as store:
-            result = label_events(store, who, many(tmp_path, 400), TASK)
+            result = label_events(store, who, many(tmp_path, 400))
             assert sum(proxy.met.values()) > 20
             assert result.new + result.silent == 400
             assert result.new > 380
@@ -189,7 +189,7 @@ def test_a_storm_of_429_slows_all_calls_down(tmp_path, server):
         who = teacher(proxy.url, attempts=20, concurrency=16)
         with LabelStore(tmp_path / "a.db") as store:
             started = time.monotonic()
-            result = label_events(store, who, many(tmp_path, 60), TASK)
+            result = label_events(store, who, many(tmp_path, 60))
             seconds = time.monotonic() - started
             assert result.new == 60
             assert result.account.retries == proxy.met["429"] > 0
@@ -201,11 +201,11 @@ def test_answers_that_say_nothing_are_counted_and_given_up(tmp_path, server):
         who = teacher(proxy.url)
         with LabelStore(tmp_path / "a.db") as store:
             events = many(tmp_path, 5)
-            first = label_events(store, who, events, TASK)
+            first = label_events(store, who, events)
             assert first.account.rejects == {"no JSON in the answer": 5}
             assert first.account.spent.input_tokens > 0  # it was paid for
-            label_events(store, who, events, TASK)
-            third = label_events(store, who, events, TASK)
+            label_events(store, who, events)
+            third = label_events(store, who, events)
             assert (third.given_up, third.account.calls) == (5, 0)
 
 
@@ -217,9 +217,7 @@ def test_a_budget_is_kept(tmp_path, server, budget, limit):
     price = {"input": 1, "output": 1}
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, events_per_call=3, price=price)
-        account = label_events(
-            store, who, many(tmp_path, 200), TASK, budget=Budget(**budget)
-        ).account
+        account = label_events(store, who, many(tmp_path, 200), budget=Budget(**budget)).account
         spent = account.spent
         assert account.stopped == "the budget is spent"
         assert 0 < account.annotations < 200
@@ -228,7 +226,7 @@ def test_a_budget_is_kept(tmp_path, server, budget, limit):
         assert spent.tokens <= budget.get("tokens", 1e9) * 1.05
         if limit is not None:
             assert spent.events > limit - 3
-        rest = label_events(store, who, many(tmp_path, 200), TASK)
+        rest = label_events(store, who, many(tmp_path, 200))
         assert rest.known == account.annotations
         check(store, who, 200)
 
@@ -237,10 +235,10 @@ def test_a_dry_run_asks_nothing_and_is_near_the_truth(tmp_path, server):
     events = many(tmp_path, 60)
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, events_per_call=2, price={"input": 3, "output": 15})
-        plan = plan_run(store, who, events, TASK)
+        plan = plan_run(store, who, events)
         assert (plan.events, plan.known, plan.calls) == (60, 0, 30)
         assert not server.asked()
-        spent = label_events(store, who, events, TASK).account.spent
+        spent = label_events(store, who, events).account.spent
         assert spent.cost_usd < plan.estimate.cost_usd < 3 * spent.cost_usd
 
 
@@ -248,7 +246,7 @@ def test_requests_a_minute_are_spread(tmp_path, server):
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, requests_per_minute=1200, concurrency=16)
         started = time.monotonic()
-        label_events(store, who, many(tmp_path, 21), TASK)
+        label_events(store, who, many(tmp_path, 21))
         assert time.monotonic() - started >= 20 / 20 - 0.05
 
 
@@ -258,7 +256,7 @@ def test_no_more_calls_in_flight_than_allowed(tmp_path):
         fault_proxy(server.port, share=0) as proxy,
         LabelStore(tmp_path / "a.db") as store,
     ):
-        label_events(store, teacher(proxy.url, concurrency=5), many(tmp_path, 60), TASK)
+        label_events(store, teacher(proxy.url, concurrency=5), many(tmp_path, 60))
         assert proxy.most_at_once == 5
 
 
@@ -270,7 +268,7 @@ def test_injections_are_flagged_and_secrets_do_not_leave(tmp_path, server):
     events = events_of(tmp_path, injected, personal, "http://c.example/")
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, redact=True)
-        label_events(store, who, events, TASK)
+        label_events(store, who, events)
         ids = events.ids
         assert flagged(store, FLAG) == {ids[0]}
         kept = redactions_of(store, ids)
@@ -474,8 +472,8 @@ def test_the_books_are_kept_in_postgresql_too(tmp_path, tmp_path_factory, server
         who = teacher(server.url, events_per_call=3, redact=True)
         events = many(tmp_path, 30)
         with LabelStore(where) as store:
-            first = label_events(store, who, events, TASK, budget=Budget(events=12))
-            second = label_events(store, who, events, TASK)
+            first = label_events(store, who, events, budget=Budget(events=12))
+            second = label_events(store, who, events)
             assert (first.new, second.known, second.new) == (12, 12, 18)
             check(store, who, 30)
             ledger = Ledger(store, TASK, who.annotator)
