@@ -10,7 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from buckler.cli.console import safe
+from buckler.errors import BucklerError
 from buckler.runtime import load
+from buckler.tasks import get_task
+from buckler.teachers import get_teacher
 from tests.support.cli import buckler, refused
 from tests.support.made_up import made_up_table
 
@@ -181,6 +184,25 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, url_bundle, labeled):
     refused(buckler("train", labeled, "-t", "url-threat", "-o", tmp_path, "--set", "x=1"), "x")
     refused(buckler("data", "get", "nope", "-o", tmp_path / "x.parquet"), "unknown data set")
     refused(buckler("data", "get", "ut1", "-o", tmp_path / "x.parquet"), "license")
+
+
+def test_an_error_about_an_argument_names_the_option_on_the_command_line_only(tmp_path, url_bundle):
+    (tmp_path / "odd.csv").write_text("colour\nblue\n")
+    (tmp_path / "v.csv").write_text("")
+    scan = ("scan", tmp_path / "odd.csv", "-b", url_bundle, "-o", tmp_path / "v.csv")
+    refused(buckler(*scan), "exists", "overwrite", "(option --force)")
+    refused(
+        buckler("label", tmp_path / "odd.csv", "-t", "url-threat", "--teacher", "rules"),
+        "needs settings",
+        "(option --settings)",
+    )
+    refused(
+        buckler("labels", "import", tmp_path / "odd.csv", "-t", "url-threat", "--annotator", "a"),
+        "(option --text-column)",
+    )
+    with pytest.raises(BucklerError) as caught:
+        get_teacher("rules", None, get_task("url-threat"))
+    assert caught.value.field == "settings" and "--" not in str(caught.value)
 
 
 def test_a_leak_stops_the_run_and_says_how_to_go_on(tmp_path, labeled):

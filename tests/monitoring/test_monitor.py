@@ -159,7 +159,7 @@ def test_too_few_events_say_nothing(url_scorer):
     with pytest.raises(InputError, match="no window"):
         watch(url_scorer, many, few, np.full(50, "all", object))
     undated = many.with_column("ts", pa.nulls(500, pa.int64()))
-    with pytest.raises(InputError, match="--by all"):
+    with pytest.raises(InputError, match="take all"):
         window_names(undated, "month")
 
 

@@ -97,7 +97,7 @@ def test_a_ensemble_that_makes_no_sense(tmp_path, ensemble):
         ('[[member]]\nteacher = "rules"\nsettings = "a.toml"\n', "at least 2"),
         (2 * '[[member]]\nteacher = "rules"\nsettings = "a.toml"\n', "the same teacher twice"),
         (2 * '[[member]]\nteacher = "ensemble"\n', "cannot sit on an ensemble"),
-        (2 * '[[member]]\nteacher = "rules"\n', "needs --settings"),
+        (2 * '[[member]]\nteacher = "rules"\n', "needs settings"),
     ):
         ensemble.write_text(text)
         with pytest.raises(SettingsError, match=problem):

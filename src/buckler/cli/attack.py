@@ -8,7 +8,6 @@ from rich.table import Table
 
 from buckler.attacks import attacks_on, get_attacks
 from buckler.cli.console import out, step_progress
-from buckler.cli.evaluate import task_of
 from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
 from buckler.cli.results import print_account, print_estimate, print_robustness
 from buckler.dataset import ColumnNames, read_dataset
@@ -20,6 +19,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.synthesis.paraphrase import NAME, Paraphraser
 from buckler.synthesis.scribe import get_writer
+from buckler.tasks import get_bundle_task
 from buckler.teachers.llm.limits import Budget
 from buckler.teachers.llm.paid_run import Account
 from buckler.teachers.run import check_price
@@ -67,7 +67,7 @@ def attack(
 ) -> None:
     """Disguise positive events as attackers would, and measure what a bundle still catches."""
     scorer = load(bundle)
-    the_task = task_of(task or scorer.manifest.task, tuple(scorer.manifest.classes))
+    the_task = get_bundle_task(task or scorer.manifest.task, scorer.manifest.classes)
     attacks = get_attacks(names or ["all"], the_task.medium)
     if list_only:
         table = Table(box=None, pad_edge=False)

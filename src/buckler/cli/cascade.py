@@ -7,13 +7,13 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import out, step_progress
-from buckler.cli.evaluate import task_of
 from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.dataset import read_dataset
 from buckler.pipeline.compare import comparison, judge_bundle
 from buckler.pipeline.evaluate import assess_scorer, write_report
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
+from buckler.tasks import get_bundle_task
 from buckler.training.cascade import build_cascade
 
 
@@ -50,7 +50,7 @@ def cascade(
     How many go on is your budget; which, and the thresholds, are chosen on labeled events.
     """
     first = load(stages[0])
-    the_task = task_of(task or first.manifest.task, tuple(first.manifest.classes))
+    the_task = get_bundle_task(task or first.manifest.task, first.manifest.classes)
     with step_progress() as progress, Quarantine() as quarantine:
         bar = progress.add_task("reading")
         events = read_dataset(validate, the_task, quarantine=quarantine)

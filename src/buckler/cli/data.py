@@ -35,10 +35,12 @@ def get(
     from_folder: Annotated[
         Path | None, typer.Option("--from", help="Take it from a local copy in this folder.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a data set to a Parquet file; what is fetched is checked against a known digest."""
-    if output.exists() and not force:
-        raise OutputError(f"{output} exists; give another name, or --force to replace it")
+    if output.exists() and not overwrite:
+        raise OutputError(
+            f"{output} exists; give another name, or overwrite it", path=output, field="overwrite"
+        )
     rows = get_public_data(name, output, from_folder=from_folder, on_step=err.print)
     out.print(f"{rows:,} rows: {output} (license: {PUBLIC_DATA[name].license})")

@@ -14,7 +14,7 @@ from buckler.errors import InputError
 from buckler.pipeline.evaluate import assess_scorer, leak_notes, write_report
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
-from buckler.tasks import Task, get_task, list_tasks
+from buckler.tasks import get_bundle_task
 
 
 def evaluate(
@@ -42,7 +42,7 @@ def evaluate(
 ) -> None:
     """Measure a bundle on labeled test data; writes report.html and report.json."""
     scorer = load(bundle)
-    the_task = task_of(task or scorer.manifest.task, tuple(scorer.manifest.classes))
+    the_task = get_bundle_task(task or scorer.manifest.task, scorer.manifest.classes)
     columns = ColumnNames(text_column, label_column, group_column, tuple(slices or ()))
     read = partial(read_dataset, task=the_task, columns=columns, format_name=format_name)
     with step_progress() as progress, Quarantine() as quarantine:
@@ -78,23 +78,3 @@ def evaluate(
         out.print(f"note: {note}")
     out.print()
     print_report(report)
-
-
-def task_of(name: str, classes: tuple[str, ...]) -> Task:
-    """Return the task that a bundle was made for.
-
-    Raises
-    ------
-    InputError
-        If it is the user's own and no file is named, or the classes are others.
-    """
-    known = {task.name: task for task in list_tasks()}
-    if name not in known and not name.endswith(".toml"):
-        raise InputError(f"the task {name!r} is your own; name its file with --task")
-    task = get_task(name)
-    if tuple(task.classes) != classes:
-        raise InputError(
-            f"the bundle's classes are {', '.join(classes)}, those of the task "
-            f"{', '.join(task.classes)}; name the task that the bundle was made for with --task"
-        )
-    return task

@@ -51,6 +51,7 @@ COMMANDS = {
         "bundle": "Show, sign and verify a bundle.",
     },
 }
+_CALLED = "buckler.cli.called"
 # A command stands in the module of its name, as a function of its name or as `app`; these do not.
 _HOMES = {"verify": ("bundle", "verify"), "synthesize": ("synth", "synth")}
 
@@ -75,7 +76,24 @@ class _LazyGroup(TyperGroup):
     ) -> "tuple[str | None, Command | None, list[str]]":
         """Return the command itself in place of its line in the list."""
         name, _, rest = super().resolve_command(ctx, args)
-        return name, load_command(str(name)), rest
+        command = load_command(str(name))
+        ctx.meta[_CALLED] = _subcommand(command, rest)
+        return name, command, rest
+
+
+def _subcommand(command: "Command", arguments: list[str]) -> "Command":
+    for argument in arguments:
+        if isinstance(command, TyperGroup) and argument in command.commands:
+            command = command.commands[argument]
+    return command
+
+
+def _option_of(error: BucklerError, command: "Command | None") -> str:
+    """Return a hint at the option that sets what the error names; empty where there is none."""
+    for parameter in command.params if command is not None else ():
+        if parameter.name == error.field and parameter.opts[0].startswith("-"):
+            return f" (option {parameter.opts[0]})"
+    return ""
 
 
 app = typer.Typer(
@@ -113,11 +131,11 @@ def main() -> None:
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run a command and return the exit code; ``--debug`` before the command shows tracebacks."""
-    debug = False
+    debug, meta = False, dict[str, "Command"]()
     try:
         group = _list_commands()
         with group.make_context("buckler", list(arguments)) as context:
-            debug = context.params["debug"]
+            debug, meta = context.params["debug"], context.meta
             group.invoke(context)
         sys.stdout.flush()
         return 0
@@ -127,7 +145,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
     except BucklerError as error:
         if debug:
             raise
-        err.print(f"error: {safe(str(error), 2000)}", style="red")
+        option = _option_of(error, meta.get(_CALLED))
+        err.print(f"error: {safe(str(error), 2000)}{option}", style="red")
         return 2
     except typer.Exit as done:
         return done.exit_code

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import typer
 
 from buckler.cli.console import out, safe, step_progress
-from buckler.cli.evaluate import task_of
 from buckler.cli.options import BudgetTokens, BudgetUsd, TrustedKey
 from buckler.cli.results import print_rows
 from buckler.cli.stream import stopping
@@ -27,6 +26,7 @@ from buckler.monitoring.watch import Limits, Watched, Window, watch, window_name
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
 from buckler.serving.fields import fields_of
+from buckler.tasks import get_bundle_task
 from buckler.teachers import Teacher, get_teacher
 from buckler.teachers.llm.limits import Budget
 
@@ -102,7 +102,7 @@ def monitor(
     if by not in _WINDOWS:
         raise SettingsError(f"--by: one of {', '.join(_WINDOWS)}")
     scorer = load(bundle, trusted_key=trusted_key)
-    task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
+    task = get_bundle_task(scorer.manifest.task, scorer.manifest.classes)
     if not task.positive:
         raise SettingsError(
             f"{task.name} has no positive class, so that there is no detection to watch"

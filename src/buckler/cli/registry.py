@@ -8,7 +8,6 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.cli.evaluate import task_of
 from buckler.cli.options import TrustedKey
 from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import SettingsError
@@ -16,6 +15,7 @@ from buckler.files import write_atomically
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.serving.bundle_registry import BundleRegistry
+from buckler.tasks import get_bundle_task
 from buckler.training.promotion import Decision, Paired, decide
 
 app = typer.Typer(
@@ -55,7 +55,7 @@ def promote(
             raise SettingsError("name labeled events to compare on, or --force REASON")
         with registry.open_deployed() as path:
             champion = load(path, trusted_key=trusted_key)
-        task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
+        task = get_bundle_task(scorer.manifest.task, scorer.manifest.classes)
         with step_progress() as progress, Quarantine() as quarantine:
             progress.add_task("comparing")
             read = partial(

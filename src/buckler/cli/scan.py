@@ -45,7 +45,7 @@ def scan(
         list[Path] | None,
         typer.Option("--challenger", help="A bundle to compare on the way; may be repeated."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
+    overwrite: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Throw away what an interrupted scan left.")
     ] = False,
@@ -76,7 +76,7 @@ def scan(
             paths,
             output,
             settings,
-            overwrite=force,
+            overwrite=overwrite,
             restart=restart,
             trusted_key=trusted_key,
             on_progress=advance,

@@ -11,7 +11,6 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import out, safe, step_progress
-from buckler.cli.evaluate import task_of
 from buckler.cli.options import TrustedKey
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import InputError, OutputError
@@ -19,6 +18,7 @@ from buckler.files import write_atomically
 from buckler.normalize.features import matrix
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
+from buckler.tasks import get_bundle_task
 from buckler.triage.alerts import read_severities, severity_by_rule
 from buckler.triage.metrics import measure_reading, reading_table
 
@@ -45,7 +45,7 @@ def triage(
     if output.exists() and not force:
         raise OutputError(f"{output} exists; give --force to replace it")
     scorer = load(bundle, trusted_key=trusted_key)
-    task = task_of(scorer.manifest.task, tuple(scorer.manifest.classes))
+    task = get_bundle_task(scorer.manifest.task, scorer.manifest.classes)
     severities = read_severities(severity) if severity is not None else {}
     if "rule_rarity" not in task.numbers:
         raise InputError(f"{bundle}: a bundle of task {task.name}, not one of alert-triage")

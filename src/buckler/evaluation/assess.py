@@ -145,7 +145,7 @@ def assess(
         If no row has a label.
     """
     if not len(labels) or (labels < 0).any():
-        raise InputError("evaluation needs a label for each row; see --label-column")
+        raise InputError("evaluation needs a label for each row", field="label_column")
     predicted = probabilities.argmax(axis=1)
     is_positive = np.isin(labels, positive)
     score = _score(probabilities, positive)

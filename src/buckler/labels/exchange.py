@@ -66,7 +66,7 @@ def import_labels(
     else:
         rows = np.flatnonzero(events.labels >= 0)
         if not len(rows):
-            raise InputError("no row has a label; name the column with --label-column")
+            raise InputError("no row has a label; name the label column", field="label_column")
         events = events.take(rows)
         n = len(task.classes)
         probabilities = np.full((len(events), n), (1 - confidence) / (n - 1))

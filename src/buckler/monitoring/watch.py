@@ -116,7 +116,7 @@ def window_names(events: Dataset, by: str) -> npt.NDArray[np.object_]:
     forms = {"month": "%Y-%m", "week": "%G-W%V", "day": "%Y-%m-%d"}
     times = events.column("ts")
     if all(t is None for t in times):
-        raise InputError("no event has a time (column ts): give --by all")
+        raise InputError("no event has a time (column ts): take all as one window", field="by")
     form = forms[by]
     return np.array(
         [None if t is None else datetime.fromtimestamp(t, UTC).strftime(form) for t in times],
@@ -159,7 +159,7 @@ def watch(
     everything = np.arange(len(reference))
     parts = [_Part(n, rows[n], everything) for n in order if len(rows[n]) >= limits.least]
     if not parts:
-        raise InputError(f"no window has {limits.least} events; take longer ones with --by")
+        raise InputError(f"no window has {limits.least} events; take longer ones", field="by")
     n_windows = len(parts)
     for column in slices:
         parts += _sliced(column, reference, current, parts[:n_windows], limits.least)

@@ -89,7 +89,11 @@ def check_is_text(path: Path, data: bytes) -> None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path}: UTF-16 text; convert it: iconv -f UTF-16 -t UTF-8")
     if head.count(0) > len(head) // 10:
-        raise InputError(f"{path}: binary data, not lines of text; check the path or --format")
+        raise InputError(
+            f"{path}: binary data, not lines of text; check the path or name the format",
+            path=path,
+            field="format_name",
+        )
 
 
 def _skip(stream: pa.NativeFile, cursor: int) -> int:

@@ -142,7 +142,11 @@ def get_reader(path: Path, format_name: str | None = None) -> Reader:
     if path.parent.name in ("cur", "new"):
         return readers["eml"]()
     known = " ".join(s for kind in readers.values() for s in kind.suffixes)
-    raise InputError(f"{path}: no reader for this suffix; known are {known}, or give --format")
+    raise InputError(
+        f"{path}: no reader for this suffix; known are {known}, or name the format",
+        path=path,
+        field="format_name",
+    )
 
 
 def find_inputs(paths: Iterable[Path], format_name: str | None = None) -> list[Path]:
@@ -213,7 +217,9 @@ def choose_columns(path: Path, names: list[str], wanted: Wanted) -> dict[str, st
     if "text" not in chosen:
         raise InputError(
             f"{path}: no column named {' or '.join(wanted.text)} "
-            f"(it has: {', '.join(n[:40] for n in names[:20]) or 'none'}); name it with --column"
+            f"(it has: {', '.join(n[:40] for n in names[:20]) or 'none'}); name it",
+            path=path,
+            field="text_column",
         )
     return chosen
 
@@ -284,7 +290,11 @@ def _as_binary(path: Path, column: pa.Array) -> pa.Array:
         or kind in (pa.string_view(), pa.binary_view())
     ):
         return column.cast(pa.large_binary())
-    raise InputError(f"{path}: the text column holds {kind}, not text; name another with --column")
+    raise InputError(
+        f"{path}: the text column holds {kind}, not text; name another",
+        path=path,
+        field="text_column",
+    )
 
 
 def is_utf8(text: pa.Array) -> bool:

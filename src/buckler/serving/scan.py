@@ -152,7 +152,9 @@ def scan(
     started = time.monotonic()
     sink_type = sink_for(target)
     if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists; give another name, or --force to replace it")
+        raise OutputError(
+            f"{target} exists; give another name, or overwrite it", path=target, field="overwrite"
+        )
     inputs = find_inputs(paths, settings.format_name)
     scorer.threshold(settings.target_fpr)  # a rate without a threshold fails before any work
     challengers = Challengers(settings.challengers, scorer, trusted_key)
@@ -317,14 +319,18 @@ def _open_state(folder: Path, key: dict[str, Any], restart: bool) -> ScanState:
             if state.key != key:
                 raise OutputError(
                     f"{folder} is an unfinished scan with another bundle, other input files or "
-                    "other options; finish that one, or give --restart to throw it away"
+                    "other options; finish that one, or restart to throw it away",
+                    path=folder,
+                    field="restart",
                 )
             return state
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
     except (ValueError, TypeError) as error:
-        raise OutputError(f"{file} is damaged; give --restart to begin again") from error
+        raise OutputError(
+            f"{file} is damaged; restart to begin again", path=file, field="restart"
+        ) from error
     return ScanState(key)
 
 

@@ -37,7 +37,10 @@ def student_judge(real: Dataset, seed: int = 0) -> Judge:
     """
     rows = np.flatnonzero(real.labels >= 0)
     if len(np.unique(real.labels[rows])) < 2:
-        raise InputError("a judge that learns needs real events of two classes; use --judge none")
+        raise InputError(
+            "a judge that learns needs real events of two classes; do without a judge",
+            field="judge",
+        )
     known, n_classes = real.take(rows), len(real.task.classes)
     # Classes weigh alike: what is rare is no less likely among synthetic examples.
     counts = np.bincount(known.labels, minlength=n_classes)

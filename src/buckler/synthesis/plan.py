@@ -193,7 +193,8 @@ def read_plan(task: Task, path: Path | None = None) -> Plan:
         if not path.is_file():
             raise SettingsError(
                 f"task {task.name!r} comes without a plan (these have one: "
-                f"{', '.join(list_plans())}); write one and name it with --plan"
+                f"{', '.join(list_plans())}); write one and name it",
+                field="plan",
             )
     file = read_settings(path, _PlanFile)
     if file.task != task.name and not _same_form(file.task, task):

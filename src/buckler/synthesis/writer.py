@@ -60,7 +60,8 @@ class SyntheticExampleScribe(Scribe):
     def __init__(self, model: LanguageModelTeacher, plan: Plan, real: Dataset) -> None:
         if plan.task.medium not in _TOKENS:
             raise SettingsError(
-                f"{plan.task.name}: no language model writes rows of features; take --by crossing"
+                f"{plan.task.name}: no language model writes rows of features; take the generator 'crossing'",
+                field="by",
             )
         self._plan, self._real = plan, real
         self.texts_a_call, self.tokens_a_text = TEXTS_A_CALL, _TOKENS[plan.task.medium]

@@ -1,11 +1,12 @@
 """Finds tasks: built in, from an entry point of another package, or from a user's TOML file."""
 
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from buckler.errors import SettingsError
+from buckler.errors import InputError, SettingsError
 from buckler.normalize import FEATURES, PE
 from buckler.settings_file import read_settings
 from buckler.tasks.alert_triage import ALERT_TRIAGE
@@ -47,6 +48,34 @@ def get_task(name: str | Path) -> Task:
             return task
     known = ", ".join(task.name for task in list_tasks())
     raise SettingsError(f"unknown task {str(name)!r}: known are {known}, or give a .toml file")
+
+
+def get_bundle_task(name: str, classes: Iterable[str]) -> Task:
+    """Return the task that a bundle was made for.
+
+    Parameters
+    ----------
+    name
+        Name in the bundle's manifest, or the TOML file of a task of one's own.
+    classes
+        Classes in the bundle's manifest.
+
+    Raises
+    ------
+    InputError
+        If the task is not installed and no file is given, or its classes are others.
+    """
+    known, expected = {task.name for task in list_tasks()}, tuple(classes)
+    if name not in known and not name.endswith(".toml"):
+        raise InputError(f"the task {name!r} is not installed; give its file", field="task")
+    task = get_task(name)
+    if tuple(task.classes) != expected:
+        raise InputError(
+            f"the bundle's classes are {', '.join(expected)}, those of the task "
+            f"{', '.join(task.classes)}; name the task that the bundle was made for",
+            field="task",
+        )
+    return task
 
 
 class _FeaturesTable(BaseModel):

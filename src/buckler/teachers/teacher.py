@@ -101,5 +101,5 @@ def required(path: Path | None, kind: str, what: str) -> Path:
         If none was given.
     """
     if path is None:
-        raise SettingsError(f"the teacher {kind!r} needs --settings: {what}")
+        raise SettingsError(f"the teacher {kind!r} needs settings: {what}", field="settings")
     return path

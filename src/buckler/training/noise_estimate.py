@@ -64,7 +64,7 @@ def estimate_noise(
         raise MissingExtraError("estimating label noise", "noise") from None
     rows = np.flatnonzero(events.labels >= 0)
     if not len(rows):
-        raise InputError("no row has a label; name the column with --label-column")
+        raise InputError("no row has a label; name the label column", field="label_column")
     events = events.take(rows)
     p = cross_fit(events, family, settings, folds=folds, seed=seed).probabilities(events.labels)
     # cleanlab wants labels 0..k-1 that all occur.

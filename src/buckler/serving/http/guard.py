@@ -43,8 +43,8 @@ class Keys:
                 continue
             if len(parts) != 2 or len(parts[1]) != 64:
                 raise SettingsError(
-                    f"{path}: line {number} is no `name sha256`; make one with `buckler serve "
-                    "--new-key NAME`"
+                    f"{path}: line {number} is no `name sha256`; make one with "
+                    "`buckler.serving.http.guard.new_key`"
                 )
             self._names[parts[1].lower()] = parts[0]
         if not self._names:
