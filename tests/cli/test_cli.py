@@ -192,12 +192,23 @@ def test_an_error_about_an_argument_names_the_option_on_the_command_line_only(tm
     scan = ("scan", tmp_path / "odd.csv", "-b", url_bundle, "-o", tmp_path / "v.csv")
     refused(buckler(*scan), "exists", "overwrite", "(option --force)")
     refused(
-        buckler("label", tmp_path / "odd.csv", "-t", "url-threat", "--teacher", "rules"),
+        buckler(
+            "label", tmp_path / "odd.csv", "-t", "url-threat", "--teacher", "rules", cwd=tmp_path
+        ),
         "needs settings",
         "(option --settings)",
     )
     refused(
-        buckler("labels", "import", tmp_path / "odd.csv", "-t", "url-threat", "--annotator", "a"),
+        buckler(
+            "labels",
+            "import",
+            tmp_path / "odd.csv",
+            "-t",
+            "url-threat",
+            "--annotator",
+            "a",
+            cwd=tmp_path,
+        ),
         "(option --text-column)",
     )
     with pytest.raises(BucklerError) as caught:
