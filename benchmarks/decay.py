@@ -112,6 +112,6 @@ def _trained(events: Dataset, path: Path) -> Scorer:
 
 
 def _shares(scorer: Scorer, events: Dataset) -> tuple[float, float]:
-    detections = scorer.detections(scorer.score(events.raw_texts))
+    detections = scorer.score(events.raw_texts).detected
     positive = events.labels == 1
     return rate(detections[positive]).value, rate(detections[~positive]).value

@@ -146,7 +146,7 @@ def _bundle(name: str, path: Path, training_s: float, test: Dataset, texts: list
     precision = scorer.manifest.settings.get("precision", "int8 table")
     return Contender(
         name if "float32" in name else f"{name} ({precision})",
-        lambda rows: scorer.score(rows.raw_texts).score,
+        lambda rows: scorer.score(rows.raw_texts).scores,
         lambda: scorer.score(column),
         lambda i: scorer.score_of(texts[i]),
         path.stat().st_size,
@@ -212,11 +212,11 @@ def _cascade(data: Path, made: dict[str, tuple[Path, float]]) -> None:
     seconds = in_turns({n: lambda s=s: s.score(column) for n, s in scorers.items()}, rounds=3)
     found = []
     for name, scorer in scorers.items():
-        scores = scorer.score(column)
-        stage = scorer.stages(scores)
-        reached = "" if stage is None else f"{(stage > 0).mean():.3f}"
+        verdicts = scorer.score(column)
+        stage = verdicts.stage
+        reached = "" if stage is None else f"{(stage > 1).mean():.3f}"
         speed = f"{len(column) / seconds[name]:,.0f}"
-        found.append((name, *_figures(scores.score, measured_on), reached, speed))
+        found.append((name, *_figures(verdicts.scores, measured_on), reached, speed))
     print()
     heads = ("half of threat-test", "AUROC", "TPR at 1e-2", "TPR at 1e-3", "reach stage 2")
     table((*heads, "events/s"), found)

@@ -92,7 +92,7 @@ def _templates() -> Dataset | None:
 
 
 def _figures(scorer: Scorer, mails: Dataset, new: Dataset, templates: Dataset | None) -> list[str]:
-    score = scorer.score(mails.raw_texts).score
+    score = scorer.score(mails.raw_texts).scores
     detections = _detections(scorer, mails)
     positive = mails.labels == 1
     fakes = _detections(scorer, new)
@@ -111,7 +111,7 @@ def _figures(scorer: Scorer, mails: Dataset, new: Dataset, templates: Dataset | 
 
 
 def _detections(scorer: Scorer, events: Dataset) -> np.ndarray:
-    return scorer.detections(scorer.score(events.raw_texts))
+    return scorer.score(events.raw_texts).detected
 
 
 def _share(value: Rate) -> str:

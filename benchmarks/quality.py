@@ -58,7 +58,7 @@ def run(data: Path) -> None:
             ]
         for name, model in fitted[id(training)]:
             scores = (
-                model.score(testing.raw_texts).score
+                model.score(testing.raw_texts).scores
                 if name == "Buckler"
                 else model.probabilities(plain_texts(testing), 2)[:, 1]
             )
@@ -142,8 +142,8 @@ def run_curve(data: Path) -> None:
     rows = []
     for i, shape in enumerate(shapes):
         model = scorers[str(i)]
-        roc = Ranking(model.score(test.raw_texts).score, test.labels == 1).roc()
-        across = Ranking(model.score(other.raw_texts).score, other.labels == 1).roc()
+        roc = Ranking(model.score(test.raw_texts).scores, test.labels == 1).roc()
+        across = Ranking(model.score(other.raw_texts).scores, other.labels == 1).roc()
         hidden = f", hidden {shape['hidden']}" if "hidden" in shape else ""
         rows.append(
             (

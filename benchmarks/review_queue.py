@@ -183,7 +183,7 @@ def _student(
 
 
 def _figures(scorer: Scorer, test: Dataset) -> tuple[float, float]:
-    score = scorer.score(test.raw_texts, threads=2).score
+    score = scorer.score(test.raw_texts, threads=2).scores
     roc = Ranking(score.astype(np.float64), test.labels == 1).roc()
     return tpr_at_fpr(roc, FPR), auroc(roc)
 

@@ -29,7 +29,7 @@ def test_a_bundle_scores_as_the_student_that_it_was_made_from(tmp_path):
     scorer = load(tmp_path / "a.buckler")
     z = fitted.student.predict_logits(events.texts)[:, 0].astype(np.float64)
     got = scorer.score(events.raw_texts)
-    assert np.allclose(got.score, 1 / (1 + np.exp(-z)), atol=1e-6)
+    assert np.allclose(got.scores, 1 / (1 + np.exp(-z)), atol=1e-6)
     assert (got.label_indices == events.labels).mean() > 0.97
     by_list = scorer.score(events.raw_texts.to_pylist())
     assert np.array_equal(got.outputs, by_list.outputs)
@@ -57,10 +57,10 @@ def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, s
     fitted = fit_student(events, "ngram", {"table_bits": 10, **settings}, folds=2)
     write_fitted(tmp_path / "a.buckler", fitted, task)
     scorer = load(tmp_path / "a.buckler")
-    scores = scorer.score(events.raw_texts)
-    assert scores.probabilities.shape == (1200, classes)
-    assert np.allclose(scores.probabilities.sum(axis=1), 1, atol=1e-5)
-    assert (scores.label_indices == labels).mean() > 0.75
+    verdicts = scorer.score(events.raw_texts)
+    assert verdicts.probabilities.shape == (1200, classes)
+    assert np.allclose(verdicts.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (verdicts.label_indices == labels).mean() > 0.75
     verdict = scorer.score_one("http://example.com/x")
     assert sum(verdict.probabilities.values()) == pytest.approx(1, abs=1e-5)
     if positive:
@@ -74,7 +74,7 @@ def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, s
 def test_contributions_add_up_to_the_logit(url_scorer):
     text = "https://login-river7.example/verify.php?u=7"
     pieces = url_scorer.explain(text, label="phishing", top=10_000)
-    normalized = url_scorer._normalizer.normalize(text, 512)
+    normalized = url_scorer._classifier.normalize_one(text)
     framed = b"\x1f" + normalized + b"\x1f"
     counts = {}
     for order in range(1, 6):
@@ -183,9 +183,9 @@ def test_hostile_archives_are_refused(url_bundle):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m.update(format_version=4), "version 4.*upgrade"),
+        (lambda m: m.update(format_version=2), "version 2.*upgrade"),
         (lambda m: m.update(format="other"), "not that of a Buckler bundle"),
-        (lambda m: m["student"].update(family="oracle"), "unknown student family.*upgrade"),
+        (lambda m: m["student"].update(model="oracle"), "unknown model 'oracle'.*upgrade"),
         (lambda m: m["normalizer"].update(id="url-v9"), "unknown normalizer.*upgrade"),
         (lambda m: m["student"]["settings"].update(kernel_version=99), "kernel version 99"),
         (lambda m: m["student"]["settings"].update(table_bits=24), "table has"),
@@ -230,8 +230,8 @@ def test_a_threshold_that_is_not_there_is_named(url_scorer):
 def test_a_missing_file_and_nulls(url_scorer, tmp_path):
     with pytest.raises(BundleError, match="cannot be read"):
         load(tmp_path / "none.buckler")
-    scores = url_scorer.score([None, "http://a.example"])
-    assert np.isnan(scores.score[0]) and 0 <= scores.score[1] <= 1
+    verdicts = url_scorer.score([None, "http://a.example"])
+    assert np.isnan(verdicts.scores[0]) and 0 <= verdicts.scores[1] <= 1
     assert len(url_scorer.score([])) == 0
     with pytest.raises(TypeError, match="Arrow column"):
         url_scorer.score(7)

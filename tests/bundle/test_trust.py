@@ -169,22 +169,8 @@ def test_inputs_that_fuzzing_found_do_no_harm():
         assert isinstance(as_bundle(data), bytes)
 
 
-def test_a_version_1_bundle_is_still_read(url_bundle, tmp_path):
-    content = entries(url_bundle)
-    manifest = json.loads(content["manifest.json"])
-    manifest["format_version"] = 1
-    for key in ("curve_points", "conformal"):
-        del manifest[key]
-    del manifest["normalizer"]["numbers"], manifest["normalizer"]["categories"]
-    del manifest["files"]["sbom.cdx.json"], content["sbom.cdx.json"]
-    old = tmp_path / "old.buckler"
-    old.write_bytes(pack(content | {"manifest.json": json.dumps(manifest).encode()}))
-    texts = ["http://a.example/", "https://login-river7.example/verify.php?u=7"]
-    assert load(old).score(texts).outputs.tolist() == load(url_bundle).score(texts).outputs.tolist()
-
-
 @pytest.mark.parametrize(
-    "curve_points",
+    "calibration_curve",
     [
         [[0, 1]],
         [[0, 1], [1, 0]],
@@ -194,11 +180,11 @@ def test_a_version_1_bundle_is_still_read(url_bundle, tmp_path):
         [[], []],
     ],
 )
-def test_a_calibration_that_turns_the_ranking_is_refused(url_bundle, tmp_path, curve_points):
+def test_a_calibration_that_turns_the_ranking_is_refused(url_bundle, tmp_path, calibration_curve):
     content = entries(url_bundle)
     manifest = json.loads(content["manifest.json"])
-    manifest["curve_points"] = curve_points
+    manifest["calibration_curve"] = calibration_curve
     positive = tmp_path / "positive.buckler"
     positive.write_bytes(pack(content | {"manifest.json": json.dumps(manifest).encode()}))
-    with pytest.raises(BucklerError, match="curve_points"):
+    with pytest.raises(BucklerError, match="calibration_curve"):
         load(positive)

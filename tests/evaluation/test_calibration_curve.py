@@ -90,9 +90,9 @@ def test_too_few_rows_promise_nothing():
 
 
 def test_a_scorer_abstains_where_no_single_class_is_left(url_scorer):
-    scores = url_scorer.score(["https://login-river7.example/verify.php?u=7", "x"])
-    sets = scores.prediction_sets(0.01)
+    verdicts = url_scorer.score(["https://login-river7.example/verify.php?u=7", "x"])
+    sets = verdicts.prediction_sets(0.01)
     assert sets.shape == (2, 2)
-    assert scores.abstains(0.01).tolist() == (sets.sum(axis=1) != 1).tolist()
+    assert verdicts.abstains(0.01).tolist() == (sets.sum(axis=1) != 1).tolist()
     with pytest.raises(Exception, match=r"no prediction sets for an error rate of 0\.33"):
-        scores.prediction_sets(0.33)
+        verdicts.prediction_sets(0.33)

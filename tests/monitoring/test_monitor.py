@@ -252,8 +252,8 @@ def test_a_teacher_is_asked_in_doubt_and_only_once(url_scorer, tmp_path):
     reference = made_up_events(1500, np.random.default_rng(10))
     names = np.full(len(events), "all", object)
     found = watch(url_scorer, reference, events, names, domain=False)
-    detections = url_scorer.detections(url_scorer.score(events.raw_texts))
-    score = url_scorer.score(events.raw_texts).score.astype(np.float64)
+    detections = url_scorer.score(events.raw_texts).detected
+    score = url_scorer.score(events.raw_texts).scores.astype(np.float64)
     doubt = [Doubt("all", events, score, detections)]
     teacher = recorded(events, labels)
     with LabelStore(tmp_path / "l.db") as store:
@@ -280,7 +280,7 @@ def test_asking_keeps_its_budget(url_scorer, tmp_path):
     from tests.support.chat_server import chat_server
 
     events, _ = doubtful(400)
-    detections = url_scorer.detections(url_scorer.score(events.raw_texts))
+    detections = url_scorer.score(events.raw_texts).detected
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "l.db") as store:
         settings = ChatSettings(model="m", base_url=f"{server.url}/v1")
         score = np.zeros(len(events))
@@ -373,9 +373,9 @@ def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url
     assert done.returncode == 0, done.stderr
     assert "analysts have judged 80 events of 1 windows" in done.stdout
     asked = json.loads((tmp_path / "m" / "monitor.json").read_text())["windows"][0]["asked"]
-    scores = url_scorer.score(known.raw_texts)
+    verdicts = url_scorer.score(known.raw_texts)
     ids = known.ids
-    detections, positive = url_scorer.detections(scores), np.array([truth[i] == 1 for i in ids])
+    detections, positive = verdicts.detected, np.array([truth[i] == 1 for i in ids])
     assert (asked["precision"]["n_rows"], asked["missed"]["n_rows"]) == (40, 40)
     assert asked["precision"]["low"] <= positive[detections].mean() <= asked["precision"]["high"]
     assert asked["missed"]["low"] <= positive[~detections].mean() <= asked["missed"]["high"] + 1e-9

@@ -65,7 +65,7 @@ def test_across_sources_it_is_worse_and_says_so(url_threat, real_data):
     scorer = load(url_threat.bundle)
     table = pq.read_table(real_data / "url" / "threat-2021.parquet")
     positive = np.array([label == "phishing" for label in table["label"].to_pylist()])
-    score = scorer.score(table["url"]).score
+    score = scorer.score(table["url"]).scores
     order = np.argsort(score)
     ranks = np.empty(len(positive))
     ranks[order] = np.arange(1, len(positive) + 1)

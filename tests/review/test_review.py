@@ -32,7 +32,7 @@ from buckler.review.similar import JudgedEvents
 from buckler.review.value import value_events
 from buckler.review.verdicts import ConflictError, Verdicts
 from buckler.review.words import words_of
-from buckler.runtime.verdict import Contribution
+from buckler.runtime.verdicts import Contribution
 from buckler.tasks import get_task
 from tests.support.cli import buckler, refused
 from tests.support.made_up import made_up_events
@@ -469,8 +469,8 @@ def test_the_dashboard_adds_up(store, url_scorer):
     board = gather(queue)
     assert board.verdicts == board.served == 100
     assert board.median_s == 4
-    scores = url_scorer.score(events.raw_texts)
-    detections, positive = url_scorer.detections(scores), events.labels == 1
+    verdicts = url_scorer.score(events.raw_texts)
+    detections, positive = verdicts.detected, events.labels == 1
     assert board.honest.precision.low <= positive[detections].mean() <= board.honest.precision.high
     assert board.honest.missed.low <= positive[~detections].mean() <= board.honest.missed.high
     recall = (detections & positive).sum() / positive.sum()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buckler.bundle.reader import HEADS, VECTORS, read_bundle
+from buckler.bundle.reader import AUXILIARY, VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.cli.main import run_command_line
 from buckler.errors import BundleError, InputError, SettingsError
@@ -70,16 +70,16 @@ def run(tmp_path_factory):
 
 def test_heads_are_learned_measured_and_answer(run):
     scorer = load(run.bundle)
-    assert scorer.heads["brand"].scorer.classes == (
+    assert scorer.auxiliary["brand"].classes == (
         "account", "login", "secure", "update", "verify", "wallet",
     )  # fmt: skip
     positive = scorer.score_one("https://wallet-music12.example/login.php?u=12")
     assert positive.detected
-    assert positive.heads["brand"].label == "wallet"
-    assert positive.heads["scheme"].label == "https"
+    assert positive.auxiliary["brand"].label == "wallet"
+    assert positive.auxiliary["scheme"].label == "https"
     good = scorer.score_one("http://www.music-stone12.example/river/12")
     assert not good.detected
-    assert list(good.heads) == ["scheme"]
+    assert list(good.auxiliary) == ["scheme"]
     brand, scheme = run.heads
     # Rare second answers are not learned, and cost nothing where the first is right.
     assert brand["figures"]["right"][0] > 0.95
@@ -109,10 +109,10 @@ def test_a_scan_has_a_column_for_each_head_and_asks_it_where_it_should(run, tmp_
         for row in out.to_pylist():
             verdict = scorer.score_one(row["text"])
             assert (row["brand"] is not None) == row["detected"]
-            said = verdict.heads.get("brand")
+            said = verdict.auxiliary.get("brand")
             assert row["brand"] == (said.label if said else None)
             assert row["brand_probability"] == (said.probability if said else None)
-            assert row["scheme"] == verdict.heads["scheme"].label
+            assert row["scheme"] == verdict.auxiliary["scheme"].label
     assert 0 < out["brand"].null_count < 300
 
 
@@ -131,7 +131,7 @@ def test_the_commands_show_heads(run, capsys):
     assert run_command_line(["score", url, "-b", str(run.bundle)]) == 0
     assert "brand: wallet" in capsys.readouterr().out
     assert run_command_line(["score", url, "-b", str(run.bundle), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["heads"]["brand"]["label"] == "wallet"
+    assert json.loads(capsys.readouterr().out)["auxiliary"]["brand"]["label"] == "wallet"
 
 
 def test_a_cascade_asks_the_heads_of_its_last_stage(run, tmp_path, url_bundle):
@@ -139,24 +139,19 @@ def test_a_cascade_asks_the_heads_of_its_last_stage(run, tmp_path, url_bundle):
     validation = made_up_events(1000, np.random.default_rng(2))
     build_cascade([url_bundle, run.bundle], validation, path, budgets=[0.2])
     verdict = load(path).score_one("https://wallet-music12.example/login.php?u=12")
-    assert verdict.heads["brand"].label == "wallet"
-
-
-def test_a_bundle_without_heads_is_of_the_older_version(url_bundle, run):
-    assert json.loads(read_bundle(url_bundle).raw_manifest)["format_version"] == 2
-    assert json.loads(read_bundle(run.bundle).raw_manifest)["format_version"] == 3
+    assert verdict.auxiliary["brand"].label == "wallet"
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m.update(heads=[]), "not those that the manifest lists"),
-        (lambda m: m["heads"][0].update(name="score"), "is no head"),
-        (lambda m: m["heads"][0].update(name="p_x"), "is no head"),
-        (lambda m: m["heads"][0].update(on="never"), "is no head"),
-        (lambda m: m["heads"][1].update(name="brand"), "a name of its own|each of its own"),
-        (lambda m: m.update(heads=["brand", "scheme"]), "must be objects"),
-        (lambda m: m.update(heads=m["heads"] * 9), "at most 8"),
+        (lambda m: m.update(auxiliary=[]), "not those that the manifest lists"),
+        (lambda m: m["auxiliary"][0].update(name="score"), "is no auxiliary"),
+        (lambda m: m["auxiliary"][0].update(name="p_x"), "is no auxiliary"),
+        (lambda m: m["auxiliary"][0].update(on="never"), "is no auxiliary"),
+        (lambda m: m["auxiliary"][1].update(name="brand"), "each with its own name"),
+        (lambda m: m.update(auxiliary=["brand", "scheme"]), "must be objects"),
+        (lambda m: m.update(auxiliary=m["auxiliary"] * 9), "at most 8"),
     ],
 )
 def test_heads_that_do_not_fit_are_refused(run, tmp_path, change, words):
@@ -169,26 +164,29 @@ def test_heads_that_do_not_fit_are_refused(run, tmp_path, change, words):
 def test_heads_have_no_heads_and_no_stages(run, tmp_path):
     outer = read_bundle(run.bundle)
     files = {**outer.weights, VECTORS: outer.entries[VECTORS]}
-    nested = {HEADS[0]: run.bundle.read_bytes(), HEADS[1]: outer.heads[HEADS[1]]}
+    nested = {AUXILIARY[0]: run.bundle.read_bytes(), AUXILIARY[1]: outer.auxiliary[AUXILIARY[1]]}
     write_bundle(tmp_path / "x.buckler", outer.manifest, {**files, **nested})
-    with pytest.raises(BundleError, match=r"head-1\.buckler: a head has no heads"):
+    with pytest.raises(BundleError, match=r"auxiliary-1\.buckler: an auxiliary classifier has no"):
         load(tmp_path / "x.buckler")
-    damaged = {HEADS[0]: b"PK", HEADS[1]: outer.heads[HEADS[1]]}
+    damaged = {AUXILIARY[0]: b"PK", AUXILIARY[1]: outer.auxiliary[AUXILIARY[1]]}
     write_bundle(tmp_path / "y.buckler", outer.manifest, {**files, **damaged})
-    with pytest.raises(BundleError, match=r"head-1\.buckler: not a sound bundle"):
+    with pytest.raises(BundleError, match=r"auxiliary-1\.buckler: not a sound bundle"):
         load(tmp_path / "y.buckler")
     task = Task("other", {"benign": "", "phishing": ""}, normalizer="text-v1")
     events = made_up_events(200, np.random.default_rng(0), task)
     write_fitted(tmp_path / "o", fit_student(events, "ngram", {"table_bits": 6}), task)
-    other = {HEADS[0]: (tmp_path / "o").read_bytes(), HEADS[1]: outer.heads[HEADS[1]]}
+    other = {
+        AUXILIARY[0]: (tmp_path / "o").read_bytes(),
+        AUXILIARY[1]: outer.auxiliary[AUXILIARY[1]],
+    }
     write_bundle(tmp_path / "o.buckler", outer.manifest, {**files, **other})
     with pytest.raises(BundleError, match="differs from the bundle in its normalizer"):
         load(tmp_path / "o.buckler")
-    plain = replace(outer.manifest, heads=())
+    plain = replace(outer.manifest, auxiliary=())
     write_bundle(tmp_path / "z.buckler", plain, files)
-    assert load(tmp_path / "z.buckler").heads == {}
+    assert load(tmp_path / "z.buckler").auxiliary == {}
     altered = entries(run.bundle)
-    altered[HEADS[0]] = altered[HEADS[0]][:-1] + b"\x01"
+    altered[AUXILIARY[0]] = altered[AUXILIARY[0]][:-1] + b"\x01"
     (tmp_path / "w.buckler").write_bytes(rebuilt(altered))
     with pytest.raises(BundleError, match="altered or damaged"):
         load(tmp_path / "w.buckler")

@@ -43,9 +43,9 @@ def test_a_scan_tells_both(url_scorer, challenger, events, tmp_path):
     table = pq.read_table(tmp_path / "b.parquet")
     own = table.drop_columns(["challenger_1_score", "challenger_1_detected"])
     assert own.equals(pq.read_table(tmp_path / "p.parquet"))
-    scores = other.score(pq.read_table(events)["url"])
-    assert table["challenger_1_score"].to_pylist() == scores.score.tolist()
-    assert table["challenger_1_detected"].to_pylist() == other.detections(scores).tolist()
+    verdicts = other.score(pq.read_table(events)["url"])
+    assert table["challenger_1_score"].to_pylist() == verdicts.scores.tolist()
+    assert table["challenger_1_detected"].to_pylist() == verdicts.detected.tolist()
     pairs = count_pairs(table["detected"].to_pylist(), table["challenger_1_detected"].to_pylist())
     assert plain.shadow == {}
     assert list(both.shadow.values()) == [dict(pairs)]
@@ -87,7 +87,7 @@ def test_a_pipe_answers_the_same_and_counts(url_bundle, url_scorer, challenger, 
         "stream", "-", "-b", url_bundle, "--as", "verdict", "--challenger", path, stdin=lines
     )
     assert both.stdout == alone.stdout
-    pairs = count_pairs(*(s.detections(s.score(texts)).tolist() for s in (url_scorer, other)))
+    pairs = count_pairs(*(s.score(texts).detected.tolist() for s in (url_scorer, other)))
     for n in pairs.values():
         assert f"{n:,}" in both.stderr
     assert "challenger" in both.stderr and "challenger" not in alone.stderr

@@ -38,11 +38,11 @@ def texts(url_bundle):
 @pytest.fixture(scope="module")
 def expected(url_bundle, texts):
     scorer = load(url_bundle)
-    scores = scorer.score(texts)
+    verdicts = scorer.score(texts)
     return {
-        "label": [scorer.classes[i] for i in scores.label_indices],
-        "score": scores.score.tolist(),
-        "detected": scorer.detections(scores).tolist(),
+        "label": [scorer.classes[i] for i in verdicts.label_indices],
+        "score": verdicts.scores.tolist(),
+        "detected": verdicts.detected.tolist(),
     }
 
 

@@ -50,12 +50,12 @@ def test_every_row_is_scored_as_the_scorer_scores_it(url_scorer, tmp_path, many_
         file.write("broken\n")
     result = scan(url_scorer, [source], tmp_path / f"out{suffix}", SETTINGS)
     table = read_back(result.output)
-    scores = url_scorer.score(values)
+    verdicts = url_scorer.score(values)
     assert table["text"].to_pylist() == values
-    assert np.array_equal(np.array(table["score"], np.float32), scores.score)
+    assert np.array_equal(np.array(table["score"], np.float32), verdicts.scores)
     assert table["row"].to_pylist() == list(range(1, len(values) + 1))
     threshold = url_scorer.threshold()
-    assert table["detected"].to_pylist() == (scores.score >= threshold).tolist()
+    assert table["detected"].to_pylist() == (verdicts.scores >= threshold).tolist()
     assert set(table["path"].to_pylist()) == {str(source)}
     assert (result.rows, result.quarantined) == (len(values), 1)
     record = json.loads(result.quarantine_file.read_text())

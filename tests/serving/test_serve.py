@@ -103,11 +103,11 @@ def arrow(table):
 def test_all_forms_give_the_scorers_own_bits(running, url_scorer):
     client, _ = running
     texts = urls(300)
-    scores = url_scorer.score(texts)
-    detections = url_scorer.detections(scores).tolist()
-    labels = [url_scorer.classes[i] for i in scores.label_indices]
+    verdicts = url_scorer.score(texts)
+    detections = verdicts.detected.tolist()
+    labels = [url_scorer.classes[i] for i in verdicts.label_indices]
     got = client.post("/v1/score", json={"texts": texts}).json()["verdicts"]
-    assert [np.float32(v["score"]) for v in got] == scores.score.tolist()
+    assert [np.float32(v["score"]) for v in got] == verdicts.scores.tolist()
     assert [v["detected"] for v in got] == detections
     assert [v["label"] for v in got] == labels
     lines = "\n".join(json.dumps({"url": t}) for t in texts)
@@ -117,7 +117,7 @@ def test_all_forms_give_the_scorers_own_bits(running, url_scorer):
     body = arrow(pa.table({"other": range(300), "url": texts}))
     reply = client.post("/v1/score", content=body, headers={"content-type": ARROW})
     table = pa.ipc.open_stream(reply.content).read_all()
-    assert table["score"].to_numpy().tolist() == scores.score.tolist()
+    assert table["score"].to_numpy().tolist() == verdicts.scores.tolist()
     assert table["detected"].to_pylist() == detections
     assert table["label"].to_pylist() == labels
     for text, verdict in zip(texts[:5], got, strict=False):
@@ -201,7 +201,7 @@ def test_rows_of_features_may_be_the_objects_themselves(tmp_path):
     row = {"size": 1.5, "entropy": 0.2, "noise": 0.1, "packer": "upx"}
     with TestClient(build_app(ServeSettings(bundles=[tmp_path / "rows.buckler"]))) as client:
         got = client.post("/v1/score", json={"events": [row, {"size": "many"}]}).json()["verdicts"]
-    assert np.float32(got[0]["score"]) == scorer.score([json.dumps(row)]).score[0]
+    assert np.float32(got[0]["score"]) == scorer.score([json.dumps(row)]).scores[0]
     assert "error" in got[1]
 
 
@@ -413,9 +413,9 @@ def test_a_challenger_judges_unseen(url_bundle, tmp_path, url_scorer):
     chosen = ServeSettings(bundles=[url_bundle], challengers=[tmp_path / "challenger.buckler"])
     with TestClient(build_app(chosen)) as client:
         alone = client.post("/v1/score", json={"texts": texts})
-        assert [v["detected"] for v in alone.json()["verdicts"]] == url_scorer.detections(
-            url_scorer.score(texts)
-        ).tolist()
+        assert [v["detected"] for v in alone.json()["verdicts"]] == url_scorer.score(
+            texts
+        ).detected.tolist()
         body = arrow(pa.table({"url": texts}))
         client.post("/v1/score", content=body, headers={"content-type": ARROW})
         for _ in range(200):
@@ -424,7 +424,7 @@ def test_a_challenger_judges_unseen(url_bundle, tmp_path, url_scorer):
             if sum(map(int, found.values())) == 800:
                 break
             time.sleep(0.02)
-    ours, theirs = (s.detections(s.score(texts)) for s in (url_scorer, challenger))
+    ours, theirs = (s.score(texts).detected for s in (url_scorer, challenger))
     expected = {
         "both": 2 * int((ours & theirs).sum()),
         "deployed": 2 * int((ours & ~theirs).sum()),

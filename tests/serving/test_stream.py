@@ -61,7 +61,7 @@ def test_a_pipe_answers_every_line_in_order(url_bundle, url_scorer):
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [a.get("error") for a in answers[10:13]] == ["not a JSON object", "no JSON", "no text"]
     del answers[10:13]
-    assert [np.float32(a["score"]) for a in answers] == url_scorer.score(texts).score.tolist()
+    assert [np.float32(a["score"]) for a in answers] == url_scorer.score(texts).scores.tolist()
     assert b"3,003 lines" in done.stderr
 
 
@@ -96,7 +96,7 @@ def test_partitions_by_the_hour(url_bundle, tmp_path, url_scorer):
     assert {"date", "hour"} <= set(table.column_names)
     assert table["text"].to_pylist() == [*texts, None]
     assert table["error"].to_pylist() == [None] * 100 + ["no JSON"]
-    scores = url_scorer.score(texts).score.tolist()
+    scores = url_scorer.score(texts).scores.tolist()
     assert table["score"].to_pylist()[:100] == scores
     assert not list((tmp_path / "out").rglob(".*"))
 
@@ -300,7 +300,7 @@ def test_every_message_has_its_verdict(broker, url_bundle, url_scorer, tmp_path)
     ) as process:  # fmt: skip
         verdicts = broker.consume("events.verdicts", 2000)
         dead = broker.consume("events.dead", 2)
-        pairs = count_pairs(*(s.detections(s.score(texts)).tolist() for s in (url_scorer, other)))
+        pairs = count_pairs(*(s.score(texts).detected.tolist() for s in (url_scorer, other)))
         shadow = re.compile(r'buckler_stream_challenger\{.*detected_by="(\w+)"\} ([\d.]+)')
         end = time.monotonic() + 30
         while True:
@@ -315,7 +315,7 @@ def test_every_message_has_its_verdict(broker, url_bundle, url_scorer, tmp_path)
     by_key = {m.key(): json.loads(m.value()) for m in verdicts}
     assert len(verdicts) == len(by_key) == 2000
     keys = [str(n).encode() for n in range(2002) if n not in (5, 6)]
-    expected = url_scorer.score(texts).score.tolist()
+    expected = url_scorer.score(texts).scores.tolist()
     assert [np.float32(by_key[key]["score"]) for key in keys] == expected
     assert {dict(m.headers())["bundle"].decode() for m in verdicts} == {url_scorer.sha256}
     assert sorted(dict(m.headers())["reason"] for m in dead) == [b"no JSON", b"no text"]
@@ -417,7 +417,7 @@ def test_a_worker_takes_a_newer_bundle_over_between_batches(broker, tmp_path):
     assert {dict(m.headers())["bundle"].decode() for m in during} == {first.sha256}
     by_bundle = Counter(dict(m.headers())["bundle"].decode() for m in after)
     assert by_bundle == {first.sha256: 600, second.sha256: 300}
-    expected = dict(zip(map(str, range(300)), second.score(texts).score.tolist(), strict=True))
+    expected = dict(zip(map(str, range(300)), second.score(texts).scores.tolist(), strict=True))
     for message in after:
         if dict(message.headers())["bundle"].decode() == second.sha256:
             score = json.loads(message.value())["score"]
@@ -442,7 +442,7 @@ def test_arrow_values_hold_many_events(broker, url_bundle, url_scorer, tmp_path)
         stopped(process)
     by_key = {int(m.key()): pa.ipc.open_stream(m.value()).read_all() for m in verdicts}
     for k, each in enumerate(texts):
-        assert by_key[k]["score"].to_pylist() == url_scorer.score(each).score.tolist()
+        assert by_key[k]["score"].to_pylist() == url_scorer.score(each).scores.tolist()
     assert [m.value() for m in dead] == [b"no arrow"]
 
 

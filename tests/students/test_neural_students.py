@@ -169,7 +169,7 @@ def test_a_bundle_scores_alike_from_lists_columns_and_threads(cnn_bundle):
 
 
 def logit(scorer, normalized):
-    return float(scorer._model.logits(NormalizedTexts.from_bytes([normalized]))[0, 0])
+    return float(scorer._classifier.model.logits(NormalizedTexts.from_bytes([normalized]))[0, 0])
 
 
 def test_the_words_that_decide_are_named(cnn_bundle):

@@ -236,14 +236,14 @@ def test_pe_headers_of_the_public_set(real_data, tmp_path):
     fitted = fit_student(train, "trees", {"epochs": 16}, folds=2)
     write_fitted(tmp_path / "pe.buckler", fitted, task)
     scorer = load(tmp_path / "pe.buckler")
-    score = scorer.score(test.raw_texts).score
+    score = scorer.score(test.raw_texts).scores
     assert roc_auc_score(test.labels == 1, score) > 0.995
     assert scorer.explain(test.raw_texts[0].as_py())
 
 
 def test_a_bundle_of_trees_with_the_wrong_features_is_refused(tmp_path):
     from buckler.bundle.reader import read_bundle
-    from buckler.runtime.families import build_model
+    from buckler.runtime.model import build_model
 
     events, task = made_up_rows(300, np.random.default_rng(0))
     write_fitted(tmp_path / "t.buckler", fit_student(events, "trees", {"epochs": 1}, folds=2), task)
@@ -279,10 +279,10 @@ def test_more_classes_than_two_are_learned_and_explained(tmp_path):
     write_fitted(tmp_path / "t.buckler", fitted, task)
     scorer = load(tmp_path / "t.buckler")
     column = events.raw_texts
-    scores = scorer.score(column)
-    assert (scores.label_indices == labels).mean() > 0.97
-    assert np.allclose(scores.probabilities.sum(axis=1), 1, atol=1e-5)
-    assert np.array_equal(scores.outputs, scorer.score(column.to_pylist()).outputs)
+    verdicts = scorer.score(column)
+    assert (verdicts.label_indices == labels).mean() > 0.97
+    assert np.allclose(verdicts.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert np.array_equal(verdicts.outputs, scorer.score(column.to_pylist()).outputs)
     why = scorer.explain('{"size": 2.0}', label="high", top=1)[0]
     assert why.text == "size=2"
     assert why.weight > 0

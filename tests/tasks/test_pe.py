@@ -130,7 +130,7 @@ def test_tables_teach_what_judges_files(tmp_path, program, real_data):
     scorer = load(path)
     (tmp_path / "a.exe").write_bytes(program)
     rows = read_dataset([tmp_path / "a.exe"], task)
-    score = scorer.score(rows.raw_texts).score[0]
+    score = scorer.score(rows.raw_texts).scores[0]
     assert scorer.score_of(program) == score
     assert 0 <= score <= 1
     manifest = read_bundle(path).manifest
@@ -138,7 +138,7 @@ def test_tables_teach_what_judges_files(tmp_path, program, real_data):
     with pytest.raises(BundleError, match="another version"):
         from dataclasses import replace
 
-        from buckler.runtime.families import normalizer_of
+        from buckler.runtime.model import normalizer_of
 
         normalizer_of(replace(manifest, numbers=("later", *manifest.numbers[1:])))
 

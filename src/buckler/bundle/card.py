@@ -19,7 +19,7 @@ def model_card(manifest: Manifest) -> str:
         f"| Classes | {', '.join(manifest.classes)} |",
         f"| A detection is raised for | {positive} |",
         f"| Student | {manifest.family} |",
-        *(f"| Further question, on {head.on} | {head.name} |" for head in manifest.heads),
+        *(f"| Auxiliary classifier, on {a.on} | {a.name} |" for a in manifest.auxiliary),
         f"| Normalized text | {manifest.normalizer}, at most {manifest.max_bytes} bytes |",
         f"| Made | {manifest.created} |",
         "",
@@ -85,7 +85,7 @@ def _rate(record: dict[str, Any], name: str) -> str:
 
 def _calibration(manifest: Manifest) -> list[str]:
     lines = []
-    if manifest.curve_points:
+    if manifest.calibration_curve:
         method = manifest.calibration.get("curve") or manifest.calibration.get("method")
         lines.append(f"Calibrated by {method} regression on held-out rows.")
     if manifest.conformal:

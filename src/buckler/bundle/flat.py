@@ -23,10 +23,10 @@ def flat_model(bundle: Bundle) -> bytes:
     Raises
     ------
     SettingsError
-        If the bundle is none of `ngram`, or its texts are parsed in Python first.
+        If the bundle is not `ngram`, or its texts are parsed in Python first.
     """
     m = bundle.manifest
-    normalizer = get_normalizer(m.normalizer) if m.family == "ngram" else None
+    normalizer = get_normalizer(m.normalizer) if m.model == "ngram" else None
     if normalizer is None or normalizer.prepare is not None:
         raise SettingsError(
             f"{m.name}: only `ngram` bundles over URLs and texts run without Python, "
@@ -36,11 +36,11 @@ def flat_model(bundle: Bundle) -> bytes:
     head = tensors.get("head")
     positive = sum(1 << i for i, name in enumerate(m.classes) if name in m.positive and i < 64)
     threshold = m.thresholds[m.deployed_fpr] if m.deployed_fpr is not None else float("nan")
-    curve_points = [np.array(row, "<f8").tobytes() for row in m.curve_points]
+    curve = [np.array(row, "<f8").tobytes() for row in m.calibration_curve]
     sections = [
         tensors["bias"].astype("<f4").tobytes(),
         b"" if head is None else head.astype("<f4").tobytes(),
-        *(curve_points or [b"", b""]),
+        *(curve or [b"", b""]),
     ]
     body = b"".join(data + bytes(-len(data) % _SECTION) for data in sections)
     body += tensors["table"].tobytes()
@@ -59,7 +59,7 @@ def flat_model(bundle: Bundle) -> bytes:
             s["scale"],
             threshold,
             head is not None,
-            len(m.curve_points[0]) if m.curve_points else 0,
+            len(m.calibration_curve[0]) if m.calibration_curve else 0,
             positive,
             _HEADER.size + len(body),
         )

@@ -14,29 +14,28 @@ from typing import Any
 from buckler.errors import BundleError
 
 FORMAT = "buckler-bundle"
-FORMAT_VERSION = 3
-READABLE_VERSIONS = (1, 2, 3)
+FORMAT_VERSION = 1
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_CLASSES = 1024
 MAX_FEATURES = 1 << 16
 MAX_CURVE_POINTS = 64
-MAX_HEADS = 8
-ON = ("detections", "all")
-# Column names of verdicts, which no head may take.
+MAX_AUXILIARY = 8
+ASKED_ABOUT = ("detections", "all")
+# Column names of verdicts, which no auxiliary classifier may take.
 _TAKEN = ("text", "label", "score", "detected", "path", "row", "review", "stage")
-HEAD_NAME = re.compile(rf"(?!p_|(?:{'|'.join(_TAKEN)})$)[a-z][a-z0-9_]{{0,40}}")
+AUXILIARY_NAME = re.compile(rf"(?!p_|(?:{'|'.join(_TAKEN)})$)[a-z][a-z0-9_]{{0,40}}")
 
 
 @dataclass(frozen=True)
-class Head:
-    """A further question that a bundle answers, by a bundle inside it.
+class AuxiliaryEntry:
+    """Entry of an auxiliary classifier, which is a bundle inside the bundle.
 
     Attributes
     ----------
     name
-        What it asks for, such as ``technique``.
+        Name of the question, such as ``technique``.
     on
-        ``detections``: it is asked of events that raise one; ``all``: of every event.
+        ``detections``: it is asked about detections alone; ``all``: about every event.
     """
 
     name: str
@@ -45,42 +44,42 @@ class Head:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle says of itself.
+    """Description of a bundle.
 
     Attributes
     ----------
     name
-        Of the bundle.
+        Name of the bundle.
     created
-        ISO 8601, UTC.
-    task
-        Name of the task.
-    description
-        What the task decides.
+        Time of writing: ISO 8601, UTC.
+    task, description
+        Name of the task, and the question that it decides.
     classes
         Class names with a sentence each, in the order of the outputs.
-    bad
-        The classes that a detection is raised for.
+    positive
+        Names of the classes that count as detections.
     normalizer, max_bytes
-        Id of the normalized text, and where it is cut.
-    numbers, categories
-        Names of the features, where the normalized text is a row of them.
-    family, settings
-        The student family and the numbers that its scorer needs.
+        Id of the normalizer, and the longest normalized text.
+    family
+        Family of the student, for people.
+    model, settings
+        Runtime model that scores, and the numbers that it needs.
     thresholds
-        Target false-positive rate -> score from which a detection is raised; only those that the
+        Target false-positive rate -> score from which an event is a detection; only those that the
         validation rows could support.
     deployed_fpr
-        The target whose threshold is used unless another is asked for; None without thresholds.
-    curve points
-        Two rows, x and y: the logit of a two-class student becomes the value of the calibration curve through
-        them (isotonic or beta calibration); empty where calibration is in the weights.
+        Target whose threshold is used unless another is asked for; None without thresholds.
+    numbers, categories
+        Names of the features, where the normalized text is a row of them.
+    calibration_curve
+        Two rows, x and y: the probability of the second of two classes becomes the value of the curve
+        through them (isotonic or beta calibration); empty where calibration is in the weights.
     conformal
         Error rate -> the probability that a class needs to be in the prediction set.
-    heads
-        Further questions; the n-th is answered by ``head-n.buckler``.
+    auxiliary
+        Auxiliary classifiers; the n-th is ``auxiliary-n.buckler``.
     calibration, metrics, provenance
-        For people and for reports.
+        Figures for people and for reports.
     files
         Name -> size_bytes and sha256 of every other entry.
     """
@@ -94,14 +93,15 @@ class Manifest:
     normalizer: str
     max_bytes: int
     family: str
+    model: str
     settings: dict[str, Any]
     thresholds: dict[float, float]
     deployed_fpr: float | None
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    curve_points: tuple[tuple[float, ...], ...] = ()
+    calibration_curve: tuple[tuple[float, ...], ...] = ()
     conformal: dict[float, float] = field(default_factory=dict)
-    heads: tuple[Head, ...] = ()
+    auxiliary: tuple[AuxiliaryEntry, ...] = ()
     calibration: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -113,8 +113,7 @@ class Manifest:
             json.dumps(
                 {
                     "format": FORMAT,
-                    # Older readers read bundles without heads.
-                    "format_version": FORMAT_VERSION if self.heads else 2,
+                    "format_version": FORMAT_VERSION,
                     "name": self.name,
                     "created": self.created,
                     "task": {
@@ -129,18 +128,22 @@ class Manifest:
                         "numbers": list(self.numbers),
                         "categories": list(self.categories),
                     },
-                    "student": {"family": self.family, "settings": self.settings},
+                    "student": {
+                        "family": self.family,
+                        "model": self.model,
+                        "settings": self.settings,
+                    },
                     "thresholds": [
                         {"target_fpr": fpr, "score": value}
                         for fpr, value in self.thresholds.items()
                     ],
                     "deployed_fpr": self.deployed_fpr,
-                    "curve_points": [list(row) for row in self.curve_points],
+                    "calibration_curve": [list(row) for row in self.calibration_curve],
                     "conformal": [
                         {"error_rate": rate, "least_probability": value}
                         for rate, value in self.conformal.items()
                     ],
-                    **({"heads": [vars(head) for head in self.heads]} if self.heads else {}),
+                    "auxiliary": [vars(entry) for entry in self.auxiliary],
                     "calibration": self.calibration,
                     "metrics": self.metrics,
                     "provenance": self.provenance,
@@ -168,9 +171,9 @@ def parse_manifest(data: bytes) -> Manifest:
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise BundleError("the manifest is not that of a Buckler bundle")
     version = raw.get("format_version")
-    if isinstance(version, bool) or version not in READABLE_VERSIONS:
+    if isinstance(version, bool) or version != FORMAT_VERSION:
         raise BundleError(
-            f"bundle format version {str(version)[:20]}: this Buckler reads versions up to "
+            f"bundle format version {str(version)[:20]}: this Buckler reads version "
             f"{FORMAT_VERSION}; upgrade Buckler"
         )
     task = _get(raw, "task", dict)
@@ -199,14 +202,15 @@ def parse_manifest(data: bytes) -> Manifest:
         normalizer=_get(normalizer, "id", str),
         max_bytes=_get(normalizer, "max_bytes", int),
         family=_get(student, "family", str),
+        model=_get(student, "model", str),
         settings=_get(student, "settings", dict),
         thresholds=thresholds,
         deployed_fpr=deployed,
         numbers=_names(normalizer, "numbers"),
         categories=_names(normalizer, "categories"),
-        curve_points=_curve_points(raw, len(classes)),
+        calibration_curve=_calibration_curve(raw, len(classes)),
         conformal=_pairs(raw, "conformal", "error_rate", "least_probability"),
-        heads=_heads(raw),
+        auxiliary=_auxiliary(raw),
         calibration=_get(raw, "calibration", dict),
         metrics=_get(raw, "metrics", dict),
         provenance=_get(raw, "provenance", dict),
@@ -227,7 +231,7 @@ def _get(raw: dict[str, Any], key: str, kind: type) -> Any:
 
 def _pairs(raw: dict[str, Any], key: str, first: str, second: str) -> dict[float, float]:
     found: dict[float, float] = {}
-    for entry in _get(raw, key, list) if key in raw else []:
+    for entry in _get(raw, key, list):
         if not isinstance(entry, dict):
             raise BundleError(f"manifest: {key} must be objects")
         found[_number(entry, first)] = _number(entry, second)
@@ -235,40 +239,43 @@ def _pairs(raw: dict[str, Any], key: str, first: str, second: str) -> dict[float
 
 
 def _names(raw: dict[str, Any], key: str) -> tuple[str, ...]:
-    names = _get(raw, key, list) if key in raw else []
+    names = _get(raw, key, list)
     if len(names) > MAX_FEATURES or not all(isinstance(name, str) for name in names):
         raise BundleError(f"manifest: {key} must be at most {MAX_FEATURES:,} names")
     return tuple(names)
 
 
-def _curve_points(raw: dict[str, Any], n_classes: int) -> tuple[tuple[float, ...], ...]:
-    """Check the calibration curve: one that fell would turn the ranking round."""
-    rows = _get(raw, "curve_points", list) if "curve_points" in raw else []
+def _calibration_curve(raw: dict[str, Any], n_classes: int) -> tuple[tuple[float, ...], ...]:
+    """Check the calibration curve: one that falls would reverse the ranking."""
+    key = "calibration_curve"
+    rows = _get(raw, key, list)
     if not rows:
         return ()
     if len(rows) != 2 or n_classes != 2 or not all(isinstance(row, list) for row in rows):
-        raise BundleError("manifest: curve points must be two rows, for a task of two classes")
-    xs, ys = (tuple(_number({"curve_points": v}, "curve_points") for v in row) for row in rows)
+        raise BundleError(f"manifest: {key} must be two rows, for a task of two classes")
+    xs, ys = (tuple(_number({key: v}, key) for v in row) for row in rows)
     if len(xs) != len(ys) or not 2 <= len(xs) <= MAX_CURVE_POINTS:
-        raise BundleError(f"manifest: curve points must be 2 to {MAX_CURVE_POINTS}")
+        raise BundleError(f"manifest: {key} must have 2 to {MAX_CURVE_POINTS} points")
     if any(a >= b for a, b in pairwise(xs)) or any(a > b for a, b in pairwise(ys)):
-        raise BundleError("manifest: curve points must rise")
+        raise BundleError(f"manifest: {key} must rise")
     return xs, ys
 
 
-def _heads(raw: dict[str, Any]) -> tuple[Head, ...]:
-    entries = _get(raw, "heads", list) if "heads" in raw else []
-    heads = []
-    for entry in entries[: MAX_HEADS + 1]:
-        if not isinstance(entry, dict):
-            raise BundleError("manifest: heads must be objects")
-        head = Head(_get(entry, "name", str), _get(entry, "on", str))
-        if not HEAD_NAME.fullmatch(head.name) or head.on not in ON:
-            raise BundleError(f"manifest: {head.name[:40]!r} on {head.on[:40]!r} is no head")
-        heads.append(head)
-    if len(heads) > MAX_HEADS or len({head.name for head in heads}) < len(heads):
-        raise BundleError(f"manifest: heads must be at most {MAX_HEADS}, each of its own name")
-    return tuple(heads)
+def _auxiliary(raw: dict[str, Any]) -> tuple[AuxiliaryEntry, ...]:
+    entries = []
+    for value in _get(raw, "auxiliary", list)[: MAX_AUXILIARY + 1]:
+        if not isinstance(value, dict):
+            raise BundleError("manifest: auxiliary must be objects")
+        entry = AuxiliaryEntry(_get(value, "name", str), _get(value, "on", str))
+        if not AUXILIARY_NAME.fullmatch(entry.name) or entry.on not in ASKED_ABOUT:
+            shown = f"{entry.name[:40]!r} on {entry.on[:40]!r}"
+            raise BundleError(f"manifest: {shown} is no auxiliary classifier")
+        entries.append(entry)
+    if len(entries) > MAX_AUXILIARY or len({entry.name for entry in entries}) < len(entries):
+        raise BundleError(
+            f"manifest: at most {MAX_AUXILIARY} auxiliary classifiers, each with its own name"
+        )
+    return tuple(entries)
 
 
 def _number(raw: dict[str, Any], key: str) -> float:

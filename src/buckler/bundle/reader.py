@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from buckler.bundle.manifest import MAX_HEADS, MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from buckler.bundle.manifest import MAX_AUXILIARY, MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from buckler.errors import BundleError
 
 MAX_BUNDLE_BYTES = 1 << 30
@@ -27,8 +27,8 @@ SBOM = "sbom.cdx.json"
 ONNX = "model.onnx"
 MAX_STAGES = 8
 STAGES = tuple(f"stage-{i}.buckler" for i in range(1, MAX_STAGES + 1))
-HEADS = tuple(f"head-{i}.buckler" for i in range(1, MAX_HEADS + 1))
-_ENTRIES = {MANIFEST, WEIGHTS, ONNX, *STAGES, *HEADS, VECTORS, CARD, SBOM, SIGNATURE}
+AUXILIARY = tuple(f"auxiliary-{i}.buckler" for i in range(1, MAX_AUXILIARY + 1))
+_ENTRIES = {MANIFEST, WEIGHTS, ONNX, *STAGES, *AUXILIARY, VECTORS, CARD, SBOM, SIGNATURE}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Bundle:
     Attributes
     ----------
     manifest
-        What it says of itself.
+        Description of the bundle.
     entries
         The content of every file in it.
     sha256
@@ -51,13 +51,13 @@ class Bundle:
 
     @property
     def weights(self) -> dict[str, bytes]:
-        """The files that the student's scorer reads."""
+        """The files that the runtime model reads."""
         return {n: data for n, data in self.entries.items() if n in (WEIGHTS, ONNX, *STAGES)}
 
     @property
-    def heads(self) -> dict[str, bytes]:
-        """The bundles of the further questions that it answers."""
-        return {n: data for n, data in self.entries.items() if n in HEADS}
+    def auxiliary(self) -> dict[str, bytes]:
+        """The bundles of the auxiliary classifiers."""
+        return {n: data for n, data in self.entries.items() if n in AUXILIARY}
 
     @property
     def raw_manifest(self) -> bytes:

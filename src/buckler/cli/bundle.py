@@ -49,7 +49,7 @@ def show(
         "classes": ", ".join(m.classes),
         "detection for": ", ".join(m.positive) or "-",
         "student": f"{m.family} {m.settings}",
-        "further questions": ", ".join(f"{h.name} (on {h.on})" for h in m.heads) or "none",
+        "auxiliary classifiers": ", ".join(f"{a.name} (on {a.on})" for a in m.auxiliary) or "none",
         "normalized text": f"{m.normalizer}, at most {m.max_bytes:,} bytes",
         "thresholds": ", ".join(
             f"{v:.6f} at FPR {f:g}{' (deployed)' if f == m.deployed_fpr else ''}"

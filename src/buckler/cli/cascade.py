@@ -85,13 +85,13 @@ def cascade(
         judges = [judge_bundle(path.stem, path, rows, 200) for path in stages]
         judges.append(judge_bundle(output.stem, output, rows, 200, assessment))
         beside = comparison(judges, assessment)
-        decided = scorer.stages(scorer.score(rows.raw_texts))
+        decided = scorer.score(rows.raw_texts).stage
     print_assessment(assessment)
     out.print()
     print_comparison(beside)
     notes: tuple[str, ...] = ()
     if decided is not None:
-        shares = [f"{(decided >= i).mean():.4f}" for i in range(len(stages))]
+        shares = [f"{(decided > i).mean():.4f}" for i in range(len(stages))]
         notes = (f"Share of the test rows that reached each stage: {', '.join(shares)}.",)
         out.print(f"\n{notes[0]}")
     if report is not None:

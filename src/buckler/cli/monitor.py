@@ -207,8 +207,8 @@ def _judged(
 
 def _window(window: Window, scorer: Scorer, now: Dataset, names: npt.NDArray[np.object_]) -> Doubt:
     part = now.take(np.flatnonzero(names == window.name))
-    scores = scorer.score(part.raw_texts)
-    return Doubt(window.name, part, scores.score.astype(np.float64), scorer.detections(scores))
+    verdicts = scorer.score(part.raw_texts)
+    return Doubt(window.name, part, verdicts.scores.astype(np.float64), verdicts.detected)
 
 
 def _follow(

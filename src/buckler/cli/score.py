@@ -32,12 +32,10 @@ def score(
     scorer = load(bundle, trusted_key=trusted_key)
     for given in texts:
         text = _text(given)
-        verdict = scorer.score_one(text, target_fpr=fpr)
-        pieces = scorer.explain(text, label=verdict.label, top=top) if top else []
+        verdict = scorer.score_one(text, target_fpr=fpr, top=top)
         shown = given if not given.startswith("@") else given[1:]
         if as_json:
-            document = {"text": shown, **asdict(verdict), "because": [vars(p) for p in pieces]}
-            out.print(json.dumps(document))
+            out.print(json.dumps({"text": shown, **asdict(verdict)}))
             continue
         out.print(safe(shown))
         detected = "DETECTION" if verdict.detected else "no detection"
@@ -49,12 +47,12 @@ def score(
         if verdict.stage is not None:
             line += f", stage {verdict.stage}{', for review' if verdict.review else ''}"
         out.print(line)
-        for name, head in verdict.heads.items():
-            out.print(f"  {name}: {safe(head.label)} ({head.probability:.4f})")
+        for name, answer in verdict.auxiliary.items():
+            out.print(f"  {name}: {safe(answer.label)} ({answer.probability:.4f})")
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 2), pad_edge=True)
-        for piece in pieces:
+        for piece in verdict.why:
             table.add_row(f"{piece.weight:+.3f}", safe(piece.text))
-        if pieces:
+        if verdict.why:
             out.print(f"  pieces that moved {verdict.label!r} most (in logits):")
             out.print(table)
 

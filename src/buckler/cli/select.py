@@ -53,8 +53,8 @@ def select(
             scorer = load(bundle)
             if list(scorer.classes) != the_task.class_names:
                 raise SettingsError(f"{bundle}: a bundle of other classes than task {task!r}")
-            scores = scorer.score(events.raw_texts)
-            probabilities = scores.probabilities.astype(np.float64)
+            verdicts = scorer.score(events.raw_texts)
+            probabilities = verdicts.probabilities.astype(np.float64)
         progress.update(bar, description="choosing")
         chosen = choose_events(
             events, number, by, probabilities=probabilities, labeled=known, seed=seed

@@ -58,7 +58,7 @@ def triage(
             format_name="alerts",
             quarantine=quarantine,
         )
-    score = scorer.score(events.raw_texts).score
+    score = scorer.score(events.raw_texts).scores
     order = np.argsort(-score, kind="stable")[:top]
     records = [_record(scorer, events, score, row, rank) for rank, row in enumerate(order, 1)]
     _write(output, records)

@@ -258,8 +258,8 @@ def with_asked(
 def _scored(
     scorer: Scorer, events: Dataset
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    scores = scorer.score(events.raw_texts)
-    return scores.score.astype(np.float64), scorer.detections(scores)
+    verdicts = scorer.score(events.raw_texts)
+    return verdicts.scores.astype(np.float64), verdicts.detected
 
 
 def _labeled(

@@ -43,9 +43,9 @@ def assess_scorer(
             f"{int((events.labels < 0).sum()):,} of {len(events):,} test rows have no label; "
             "name the label column or leave these rows out"
         )
-    scores = scorer.score(events.raw_texts)
+    verdicts = scorer.score(events.raw_texts)
     return assess(
-        scores.probabilities,
+        verdicts.probabilities,
         events.labels,
         events.group_codes(),
         classes=scorer.classes,

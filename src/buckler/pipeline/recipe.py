@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from buckler.attacks import get_attacks
-from buckler.bundle.manifest import HEAD_NAME, MAX_HEADS
+from buckler.bundle.manifest import AUXILIARY_NAME, MAX_AUXILIARY
 from buckler.dataset.splits import OnLeak
 from buckler.files import file_digest
 from buckler.labels.merging import Merge
@@ -273,7 +273,7 @@ class HeadSection(_Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if not HEAD_NAME.fullmatch(self.name):
+        if not AUXILIARY_NAME.fullmatch(self.name):
             raise ValueError(
                 "a head's name is a lower-case word that no column of verdicts has, such as "
                 "technique"
@@ -323,7 +323,7 @@ class Recipe(_Section):
     compare: CompareSection = CompareSection()
     split: SplitSection = SplitSection()
     student: StudentSection = StudentSection()
-    head: list[HeadSection] = Field(default=[], max_length=MAX_HEADS)
+    head: list[HeadSection] = Field(default=[], max_length=MAX_AUXILIARY)
     augmentation: AugmentationSection | None = None
     evaluation: EvaluationSection = EvaluationSection()
 

@@ -88,7 +88,7 @@ def bundle_with_metrics(
 ) -> Scorer:
     """Write the final bundle: the trained one, with its heads, and its test figures in the card."""
     bundle = read_bundle(source)
-    manifest = replace(bundle.manifest, metrics=headline(assessment), heads=learned.heads)
+    manifest = replace(bundle.manifest, metrics=headline(assessment), auxiliary=learned.heads)
     files = {**bundle.weights, **(learned.files or {}), VECTORS: bundle.entries[VECTORS]}
     write_bundle(target, manifest, files)
     return load(target)

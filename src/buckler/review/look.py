@@ -11,7 +11,7 @@ from buckler.review.queue import Item, Queue
 from buckler.review.showing import Piece, spans, visible
 from buckler.review.similar import JudgedEvents, Similar
 from buckler.runtime import Scorer
-from buckler.runtime.verdict import Contribution, Verdict
+from buckler.runtime.verdicts import Contribution, Verdict
 
 _EXPLAINED = 12
 _MAX_ANNOTATIONS = 50

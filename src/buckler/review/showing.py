@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from buckler.runtime.verdict import Contribution
+from buckler.runtime.verdicts import Contribution
 
 MAX_SHOWN = 20_000
 # Control and format characters (bidi among them), private use, line separators, lone surrogates,

@@ -80,18 +80,17 @@ def value_events(
     sample_share
         Of the detections and of the rest; at least `SAMPLE_LEAST` of each.
     """
-    scores = scorer.score(events.raw_texts)
-    score = scores.score.astype(np.float64)
-    detections = scorer.detections(scores)
-    probabilities = scores.probabilities.astype(np.float64)
+    verdicts = scorer.score(events.raw_texts)
+    score = verdicts.scores.astype(np.float64)
+    detections = verdicts.detected
+    probabilities = verdicts.probabilities.astype(np.float64)
     rng = np.random.default_rng(seed)
     lane = _drawn(detections, sample_share, rng)
     standing_for = _folded(events, lane)
     serves = np.bincount(standing_for, minlength=len(events)).astype(np.int64)
     signs = {"uncertain": _uncertain(probabilities)}
-    threshold = scorer.threshold()
-    if threshold is not None:
-        signs["near the threshold"] = _near(score, threshold)
+    if verdicts.threshold is not None:
+        signs["near the threshold"] = _near(score, verdicts.threshold)
     if teacher is not None:
         signs["teacher and student disagree"] = _disagree(probabilities, teacher)
     if newness is not None:
@@ -110,7 +109,7 @@ def value_events(
         value[lot] = rng.choice(others, len(lot)) if len(others) else rng.random(len(lot))
     reason[lot] = "drawn by lot"
     return Valued(
-        score, detections, scores.label_indices, value, reason, standing_for, serves, lane
+        score, detections, verdicts.label_indices, value, reason, standing_for, serves, lane
     )
 
 

@@ -1,6 +1,33 @@
-"""The scorer: loads a bundle and scores. All that an endpoint imports: numpy and the kernel."""
+"""Run time: loads a bundle and scores events with it. All that an endpoint imports.
+
+It stands after `bundle` in the data flow, and needs numpy and the kernel alone: no training code, no
+pyarrow, no network. `load` verifies a bundle and returns a `Scorer`; `Scorer.score` judges a batch,
+`Scorer.score_one` one event, `Scorer.explain` names the pieces that count. The files:
+
+- `scorer`: loading, thresholds, and the calls above.
+- `verdicts`: the answers, computed as they are read.
+- `classifier`: normalizer, model and calibration curve of one bundle.
+- `model`: the seam for loaded students; `ngram`, `trees`, `onnx` and `cascade` are behind it.
+- `auxiliary`: further questions that a bundle answers.
+
+Examples
+--------
+Score a column and keep the detections::
+
+    import buckler
+
+    scorer = buckler.load("url-threat.buckler")
+    verdicts = scorer.score(["http://a.example/", "http://b.example/login.php"])
+    verdicts.scores, verdicts.detected, verdicts.threshold
+    table = verdicts.to_arrow()
+
+Score one event at the threshold for one false positive in a thousand, and see why::
+
+    verdict = scorer.score_one("http://b.example/login.php", target_fpr=0.001, top=5)
+    verdict.label, verdict.detected, verdict.why
+"""
 
 from buckler.runtime.scorer import Scorer, load
-from buckler.runtime.verdict import Contribution, Scores, Verdict
+from buckler.runtime.verdicts import Contribution, Verdict, Verdicts
 
-__all__ = ["Contribution", "Scorer", "Scores", "Verdict", "load"]
+__all__ = ["Contribution", "Scorer", "Verdict", "Verdicts", "load"]

@@ -1,66 +1,111 @@
-"""Further questions about an event, such as which technique: bundles inside a bundle."""
+"""Auxiliary classifiers: further questions about an event, such as which technique.
 
+Each is a bundle inside a bundle. It is asked of every event, or of detections alone.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import HEADS, Bundle, parse_bundle
+from buckler.bundle.reader import AUXILIARY, Bundle, parse_bundle
 from buckler.errors import BundleError
-
-if TYPE_CHECKING:
-    from buckler.runtime.scorer import Scorer
+from buckler.runtime.classifier import Classifier
+from buckler.runtime.verdicts import AuxiliaryAnswers
 
 _SAME = ("normalizer", "max_bytes", "numbers", "categories")
 
 
 @dataclass(frozen=True)
-class Head:
-    """One question.
+class Auxiliary:
+    """An auxiliary classifier at work.
 
     Attributes
     ----------
-    every
-        Whether it is asked of every event, or of detections alone.
-    scorer
-        Who answers.
+    name
+        The question, such as ``technique``.
+    asks_all
+        True where it is asked of every event, False for detections alone.
+    classifier
+        Answers the question.
     """
 
-    every: bool
-    scorer: "Scorer"
+    name: str
+    asks_all: bool
+    classifier: Classifier
 
-    def rows(self, detections: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-        """Return the events that it is asked of."""
-        return np.arange(len(detections)) if self.every else np.flatnonzero(detections)
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the possible answers."""
+        return self.classifier.classes
 
 
-def head_bundles(bundle: Bundle) -> dict[str, Bundle]:
-    """Return the bundle of each head by its name, checked against what the outer one says.
+def load_auxiliaries(bundle: Bundle) -> dict[str, Auxiliary]:
+    """Return the auxiliary classifiers of a bundle by name, each checked against the manifest.
 
     Raises
     ------
     BundleError
-        If one is missing, not sound, of another normalized text, or has heads or stages itself.
+        If one is missing, not sound, of another normalized text, or has auxiliary classifiers or
+        stages itself.
     """
     manifest = bundle.manifest
-    names = HEADS[: len(manifest.heads)]
-    if set(bundle.heads) != set(names):
-        raise BundleError("its heads are not those that the manifest lists")
+    files = AUXILIARY[: len(manifest.auxiliary)]
+    if set(bundle.auxiliary) != set(files):
+        raise BundleError("its auxiliary classifiers are not those that the manifest lists")
     found = {}
-    for head, name in zip(manifest.heads, names, strict=True):
+    for entry, file in zip(manifest.auxiliary, files, strict=True):
         try:
-            found[head.name] = parse_bundle(bundle.heads[name])
-            _check(found[head.name].manifest, manifest)
+            inner = parse_bundle(bundle.auxiliary[file])
+            _check(inner.manifest, manifest)
+            classifier = Classifier.from_bundle(inner)
         except BundleError as error:
-            raise BundleError(f"{name}: {error}") from error
+            raise BundleError(f"{file}: {error}") from error
+        found[entry.name] = Auxiliary(entry.name, entry.on == "all", classifier)
     return found
 
 
+def ask(
+    auxiliaries: Iterable[Auxiliary],
+    main: Classifier,
+    texts: object,
+    there: npt.NDArray[np.bool_],
+    detected: npt.NDArray[np.bool_],
+) -> dict[str, AuxiliaryAnswers]:
+    """Return the answers of auxiliary classifiers, about events that `main` has scored.
+
+    Parameters
+    ----------
+    auxiliaries
+        The questions.
+    main
+        Normalizes the texts, as all of them expect.
+    texts
+        The events, as `Scorer.score` takes them.
+    there
+        bool [n]: events that are not null.
+    detected
+        bool [n]: detections.
+    """
+    answers = {}
+    for auxiliary in auxiliaries:
+        asked = there if auxiliary.asks_all else there & detected
+        indices, probabilities = np.zeros(len(there), np.int32), np.zeros(len(there), np.float32)
+        rows = np.flatnonzero(asked)
+        if len(rows):
+            outputs = auxiliary.classifier.outputs_of_normalized(main.normalize(texts, rows))
+            if outputs.ndim == 1:
+                outputs = np.stack([1 - outputs, outputs], axis=1)
+            indices[rows], probabilities[rows] = outputs.argmax(axis=1), outputs.max(axis=1)
+        answers[auxiliary.name] = AuxiliaryAnswers(auxiliary.classes, asked, indices, probabilities)
+    return answers
+
+
 def _check(inner: Manifest, outer: Manifest) -> None:
-    if inner.heads or inner.family == "cascade":
-        raise BundleError("a head has no heads or stages of its own")
-    for what in _SAME:
-        if getattr(inner, what) != getattr(outer, what):
-            raise BundleError(f"it differs from the bundle in its {what}")
+    if inner.auxiliary or inner.model == "cascade":
+        raise BundleError("an auxiliary classifier has no others and no stages of its own")
+    for field in _SAME:
+        if getattr(inner, field) != getattr(outer, field):
+            raise BundleError(f"it differs from the bundle in its {field}")

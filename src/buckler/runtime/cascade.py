@@ -12,37 +12,46 @@ from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import STAGES, Bundle, parse_bundle
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
-from buckler.runtime.model import Floats, Form, Model
-from buckler.runtime.verdict import Contribution
+from buckler.runtime.model import (
+    MODELS,
+    Curve,
+    Form,
+    Model,
+    build_model,
+    calibration_curve,
+    recalibrate,
+)
+from buckler.runtime.verdicts import Contribution, Floats
 
-# What the stages of a cascade must agree in.
+# Manifest fields in which the stages of a cascade must agree.
 SAME = ("classes", "positive", "normalizer", "max_bytes", "numbers", "categories")
 
 
 @dataclass(frozen=True)
 class Band:
-    """Which rows of a stage go on.
+    """Range of outputs in which a stage is uncertain, so that the next stage decides.
 
-    For two classes those whose probability lies in [low, high]; what the next stage says then moves
-    them inside the band, so that no row passes one that was sure. For more classes, those whose
-    likeliest class has a probability below `high`; the next stage's answer takes the place.
+    For two classes, rows whose probability lies in [low, high] go on; the answer of the next stage
+    moves them inside the band, so that no row passes one that was sure. For more classes, rows whose
+    likeliest class has a probability below `high` go on; the next stage's answer takes its place.
     """
 
     low: float
     high: float
 
     def uncertain(self, outputs: Floats) -> npt.NDArray[np.bool_]:
-        """Tell which rows go on."""
+        """Return bool [n]: rows that go on."""
         if outputs.ndim == 2:
             return np.asarray(outputs.max(axis=1) < np.float32(self.high))
         return (outputs >= np.float32(self.low)) & (outputs <= np.float32(self.high))
 
     def placed(self, outputs: Floats) -> Floats:
-        """Return what the next stage says, as it counts here."""
+        """Return outputs of the next stage, moved inside the band."""
         if outputs.ndim == 2:
             return outputs
         low, high = np.float32(self.low), np.float32(self.high)
-        return np.asarray(low + (high - low) * outputs, np.float32)
+        # Rounding may carry low + (high - low) * 1 over high.
+        return np.asarray(np.minimum(low + (high - low) * outputs, high), np.float32)
 
 
 def combine(first: Floats, band: Band, second: Callable[[npt.NDArray[np.intp]], Floats]) -> Floats:
@@ -55,33 +64,39 @@ def combine(first: Floats, band: Band, second: Callable[[npt.NDArray[np.intp]], 
     return out
 
 
+@MODELS.add
 class CascadeModel(Model):
-    """Several bundles as one.
+    """Several bundles as one: each stage with its calibration curve, and the bands between them."""
 
-    Raises
-    ------
-    BundleError
-        If a stage is not sound, is a cascade itself, or decides something else.
-    """
+    name = "cascade"
 
     def __init__(
-        self,
-        manifest: Manifest,
-        weights: Mapping[str, bytes],
-        form: Form,
-        build: Callable[[Manifest, Mapping[str, bytes]], Model],
+        self, stages: Sequence[tuple[Model, Curve]], bands: list[Band], form: Form
     ) -> None:
+        self.stages = stages
+        self.bands = bands
         self.n_outputs = form.n_outputs
         self._form = form
-        self.bands = parse_bands(manifest.settings, form.n_outputs)
-        self.stages: list[tuple[Model, tuple[npt.NDArray[np.float64], ...]]] = []
-        for name in STAGES[: len(self.bands) + 1]:
-            bundle = _stage(name, weights, manifest)
-            model = build(bundle.manifest, bundle.weights)
-            self.stages.append((model, curve_of(bundle.manifest)))
-        if set(weights) != set(STAGES[: len(self.stages)]):
+        self.score_one = lambda text: float(self.score_list([text])[0])
+
+    @classmethod
+    def load(cls, manifest: Manifest, weights: Mapping[str, bytes], form: Form) -> "CascadeModel":
+        """Return the cascade of a bundle.
+
+        Raises
+        ------
+        BundleError
+            If a stage is not sound, is a cascade itself, or decides something else.
+        """
+        bands = parse_bands(manifest.settings, form.n_outputs)
+        files = STAGES[: len(bands) + 1]
+        bundles = [_stage(name, weights, manifest) for name in files]
+        if set(weights) != set(files):
             raise BundleError("the cascade has more stages than bands")
-        self.score_one = lambda text: self.score_list([text])[0]
+        stages = [
+            (build_model(b.manifest, b.weights), calibration_curve(b.manifest)) for b in bundles
+        ]
+        return cls(stages, bands, form)
 
     def score_list(self, texts: list[Any]) -> Floats:
         """Return outputs for a list of str, bytes or None; NaN for None."""
@@ -127,19 +142,19 @@ class CascadeModel(Model):
         return model.explain(normalized, output, top)
 
     def stage_of(
-        self, outputs: Floats, curve_points: Sequence[npt.NDArray[np.float64]] = ()
+        self, outputs: Floats, curve: Sequence[npt.NDArray[np.float64]] = ()
     ) -> npt.NDArray[np.int8]:
         """Return the index of the stage that decided each row, for two classes.
 
-        It can be read off the output: whatever went on lies inside the band. `curve_points` are those of
-        the calibration that the outputs went through.
+        It can be read off the output: whatever went on lies inside the band. `curve` is the
+        calibration curve that the outputs went through.
         """
         stage = np.zeros(len(outputs), np.int8)
         low, high = np.float32(0), np.float32(1)
         for band in self.bands:
             inside = Band(float(low), float(high)).placed(np.array([band.low, band.high], "f4"))
             low, high = inside[0], inside[1]
-            ends = recalibrated(inside, curve_points)
+            ends = recalibrate(inside, curve)
             stage += (outputs >= ends[0]) & (outputs <= ends[1])
         return stage
 
@@ -157,21 +172,7 @@ class CascadeModel(Model):
         return combine(outputs, self.bands[0], lambda rows: later(1, normalized(rows)))
 
     def _calibrated(self, index: int, outputs: Floats) -> Floats:
-        return recalibrated(outputs, self.stages[index][1])
-
-
-def curve_of(manifest: Manifest) -> tuple[npt.NDArray[np.float64], ...]:
-    """Return the calibration curve of a bundle's calibration, as the kernel wants it; empty for none."""
-    return tuple(np.array(row, np.float64) for row in manifest.curve_points)
-
-
-def recalibrated(outputs: Floats, curve_points: Sequence[npt.NDArray[np.float64]]) -> Floats:
-    """Return the probabilities of the second of two classes after the calibration curve, if there is one."""
-    if not curve_points:
-        return outputs
-    out = np.array(outputs, np.float32)
-    _kernel.recalibrate(out, curve_points[0], curve_points[1])
-    return out
+        return recalibrate(outputs, self.stages[index][1])
 
 
 def parse_bands(settings: Mapping[str, Any], n_outputs: int) -> list[Band]:
@@ -199,6 +200,22 @@ def parse_bands(settings: Mapping[str, Any], n_outputs: int) -> list[Band]:
     return bands
 
 
+def review_interval(manifest: Manifest) -> tuple[float, float] | None:
+    """Return the lowest and highest score that a cascade marks for a person; None for none.
+
+    Raises
+    ------
+    BundleError
+        If it is not a pair of numbers.
+    """
+    raw = manifest.settings.get("review") if manifest.model == CascadeModel.name else None
+    if raw is None:
+        return None
+    if not isinstance(raw, list) or [type(v) for v in raw] != [float, float]:
+        raise BundleError("the cascade's interval for review is not a pair of numbers")
+    return raw[0], raw[1]
+
+
 def _stage(name: str, weights: Mapping[str, bytes], manifest: Manifest) -> Bundle:
     if name not in weights:
         raise BundleError(f"the cascade lacks {name}")
@@ -206,7 +223,7 @@ def _stage(name: str, weights: Mapping[str, bytes], manifest: Manifest) -> Bundl
         bundle = parse_bundle(weights[name])
     except BundleError as error:
         raise BundleError(f"{name}: {error}") from error
-    if bundle.manifest.family == "cascade":
+    if bundle.manifest.model == CascadeModel.name:
         raise BundleError(f"{name} is a cascade itself")
     for what in SAME:
         if getattr(bundle.manifest, what) != getattr(manifest, what):

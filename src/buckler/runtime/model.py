@@ -1,37 +1,40 @@
-"""The seam for loaded students: one Model for each family, texts in, probabilities out.
+"""The seam for loaded students: texts in, probabilities out.
 
-A scorer builds the model of its bundle through `buckler.runtime.families`. Models whose input is a
-normalized text, however they compute, derive from `NormalizedTextModel` and only say what the logits of
-normalized texts are; `ngram` reads raw texts in its own kernel.
+A bundle names the model that runs it. To add one: a class under ``@MODELS.add`` in a new file of this
+package, in the file of its student, or behind an entry point in the group ``buckler.students``. Most
+models derive from `NormalizedTextModel` and only compute the logits of normalized texts; `ngram`
+reads raw texts in its own kernel.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
-from buckler.errors import BundleError
-from buckler.normalize import NormalizedTexts, Normalizer
-from buckler.runtime.verdict import Contribution
+from buckler.bundle.manifest import Manifest
+from buckler.errors import BundleError, SettingsError
+from buckler.normalize import FeatureSchema, NormalizedTexts, Normalizer, get_normalizer
+from buckler.registry import Registry
+from buckler.runtime.verdicts import Contribution, Floats
 
-Floats = npt.NDArray[np.float32]
+Curve = tuple[npt.NDArray[np.float64], ...]
 _ROWS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a model gets to see.
+    """Shape of the input and output of a model.
 
     Attributes
     ----------
     normalizer
-        Makes the normalized text.
+        Rules that make the normalized text.
     max_bytes
-        Where it is cut.
+        Longest normalized text; the rest is cut off.
     n_outputs
         1 for two classes, else the number of classes.
     """
@@ -47,9 +50,21 @@ class Model(ABC):
     `outputs` below are float32 [n] for two classes (probability of the second), else [n, classes].
     """
 
+    name: ClassVar[str]
     n_outputs: int
-    # The fastest way for one text: its output, a float for two classes.
-    score_one: Callable[[str | bytes], Any]
+    # The fastest way for one text: the output for two classes, else one for each.
+    score_one: Callable[[str | bytes], float | tuple[float, ...]]
+
+    @classmethod
+    @abstractmethod
+    def load(cls, manifest: Manifest, weights: Mapping[str, bytes], form: Form) -> "Model":
+        """Return the model of a bundle; anyone may have written it.
+
+        Raises
+        ------
+        BundleError
+            If settings and weights do not fit the task or each other.
+        """
 
     @abstractmethod
     def score_list(self, texts: list[Any]) -> Floats:
@@ -66,6 +81,64 @@ class Model(ABC):
     @abstractmethod
     def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
         """Return what moved the logit of an output most, strongest first."""
+
+
+MODELS: Registry[type[Model]] = Registry(
+    "model", ("buckler.runtime", "buckler.students"), "buckler.students"
+)
+
+
+def build_model(manifest: Manifest, weights: Mapping[str, bytes]) -> Model:
+    """Return the model of a bundle, its settings and weights checked.
+
+    Raises
+    ------
+    BundleError
+        If the model is unknown, or settings and weights do not fit the task.
+    """
+    try:
+        kind = MODELS.get(manifest.model)
+    except SettingsError as error:
+        raise BundleError(
+            f"{error}; upgrade Buckler or install the plug-in that made it"
+        ) from error
+    n_outputs = 1 if len(manifest.classes) == 2 else len(manifest.classes)
+    form = Form(normalizer_of(manifest), manifest.max_bytes, n_outputs)
+    return kind.load(manifest, weights, form)
+
+
+def normalizer_of(manifest: Manifest) -> Normalizer:
+    """Return the normalizer that a bundle names.
+
+    Raises
+    ------
+    BundleError
+        If this version does not know it, or it does not fit.
+    """
+    features = FeatureSchema(manifest.numbers, manifest.categories)
+    try:
+        normalizer = get_normalizer(manifest.normalizer, features if features else None)
+    except SettingsError as error:
+        raise BundleError(f"{error}; upgrade Buckler") from error
+    if not 1 <= manifest.max_bytes <= 1 << 20:
+        raise BundleError("manifest: max_bytes must be 1 to 1048576")
+    if features and manifest.max_bytes != 4 * len(features):
+        raise BundleError("manifest: max_bytes does not fit the features")
+    return normalizer
+
+
+def calibration_curve(manifest: Manifest) -> Curve:
+    """Return the calibration curve of a bundle, as the kernel wants it; empty for none."""
+    return tuple(np.array(row, np.float64) for row in manifest.calibration_curve)
+
+
+def recalibrate(outputs: Floats, curve: Sequence[npt.NDArray[np.float64]]) -> Floats:
+    """Return the probabilities of the second of two classes after the curve, if there is one."""
+    if not curve:
+        return outputs
+    out = np.array(outputs, np.float32)
+    _kernel.recalibrate(out, curve[0], curve[1])
+    return out
 
 
 class NormalizedTextModel(Model):

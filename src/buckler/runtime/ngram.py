@@ -1,20 +1,23 @@
 """Scores and explains with the `ngram` student's kernel."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
+from buckler.bundle.manifest import Manifest
+from buckler.bundle.reader import WEIGHTS, parse_tensors
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
-from buckler.runtime.model import Form, Model, whole_number
-from buckler.runtime.verdict import Contribution
+from buckler.runtime.model import MODELS, Form, Model, whole_number
+from buckler.runtime.verdicts import Contribution, Floats
 
-Floats = npt.NDArray[np.float32]
 _INTEGERS = ("min_order", "max_order", "table_bits", "width", "n_outputs")
 
 
+@MODELS.add
 class NgramModel(Model):
     """A loaded `ngram` student.
 
@@ -30,6 +33,8 @@ class NgramModel(Model):
     BundleError
         If they do not fit together or need another kernel.
     """
+
+    name = "ngram"
 
     def __init__(
         self,
@@ -82,6 +87,11 @@ class NgramModel(Model):
         self._table = table.reshape(-1, self.width)
         self.n_outputs = n_outputs
         self.score_one = self._kernel.score_one
+
+    @classmethod
+    def load(cls, manifest: Manifest, weights: Mapping[str, bytes], form: Form) -> "NgramModel":
+        """Return the table and head of a bundle."""
+        return cls(manifest.settings, parse_tensors(weights.get(WEIGHTS)), form)
 
     @property
     def width(self) -> int:

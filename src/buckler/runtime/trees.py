@@ -1,20 +1,24 @@
 """Scores and explains with the `trees` student's kernel."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
+from buckler.bundle.manifest import Manifest
+from buckler.bundle.reader import WEIGHTS, parse_tensors
 from buckler.errors import BundleError, InputError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.features import matrix
-from buckler.runtime.model import Form, NormalizedTextModel
-from buckler.runtime.verdict import Contribution
+from buckler.runtime.model import MODELS, Form, NormalizedTextModel
+from buckler.runtime.verdicts import Contribution
 
 _TENSORS = {"roots": np.uint32, "nodes": np.uint32, "sets": np.uint32, "bias": np.float32}
 
 
+@MODELS.add
 class TreesModel(NormalizedTextModel):
     """Boosted trees over rows of features.
 
@@ -23,6 +27,8 @@ class TreesModel(NormalizedTextModel):
     BundleError
         If the trees are not sound or do not fit the features.
     """
+
+    name = "trees"
 
     def __init__(
         self, settings: dict[str, Any], tensors: dict[str, npt.NDArray[Any]], form: Form
@@ -43,6 +49,11 @@ class TreesModel(NormalizedTextModel):
             )
         except (ValueError, OverflowError) as error:
             raise BundleError(f"student: {error}") from error
+
+    @classmethod
+    def load(cls, manifest: Manifest, weights: Mapping[str, bytes], form: Form) -> "TreesModel":
+        """Return the trees of a bundle."""
+        return cls(manifest.settings, parse_tensors(weights.get(WEIGHTS)), form)
 
     def logits(self, texts: NormalizedTexts) -> npt.NDArray[np.float32]:
         """Return float32 [n, outputs]."""

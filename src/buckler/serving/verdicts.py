@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from buckler.normalize import FeatureSchema
 from buckler.readers.reader import Chunk, is_utf8
 from buckler.runtime import Scorer
-from buckler.runtime.auxiliary import Head
 
 _SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
 
@@ -50,44 +47,10 @@ def verdict_batch(scorer: Scorer, chunk: Chunk, path: Path, form: VerdictForm) -
 
 
 def verdict_columns(scorer: Scorer, text: pa.Array, form: VerdictForm) -> dict[str, pa.Array]:
-    """Score a column of texts; return what the bundle says of each row, by name."""
-    scores = scorer.score(text, threads=form.threads)
-    n = len(scores)
-    detections = scorer.detections(scores, form.target_fpr)
-    columns = {
-        "label": pa.DictionaryArray.from_arrays(
-            pa.array(scores.label_indices, pa.int32()), pa.array(scorer.classes)
-        ),
-        "score": pa.array(scores.score),
-        "detected": pa.array(detections),
-    }
-    if scorer.manifest.family == "cascade":
-        columns["review"] = pa.array(scorer.review(scores))
-        stages = scorer.stages(scores)
-        decided = pa.nulls(n, pa.int8()) if stages is None else pa.array(stages + np.int8(1))
-        columns["stage"] = decided
-    for name, head in scorer.heads.items():
-        columns |= _answers(name, head, text, head.rows(detections))
-    if form.with_probabilities:
-        for index, name in enumerate(scorer.classes):
-            columns[f"p_{name}"] = pa.array(scores.probabilities[:, index])
-    return columns
-
-
-def _answers(
-    name: str, head: Head, text: pa.Array, rows: npt.NDArray[np.intp]
-) -> dict[str, pa.Array]:
-    """What a head says of some rows, as columns of all rows; null where it was not asked."""
-    scores = head.scorer.score(text.take(pa.array(rows)))
-    labels, sure = np.zeros(len(text), np.int32), np.zeros(len(text), np.float32)
-    unasked = np.ones(len(text), bool)
-    unasked[rows] = False
-    labels[rows], sure[rows] = scores.label_indices, scores.probabilities.max(axis=1)
-    said = pa.array(labels, mask=unasked)
-    return {
-        name: pa.DictionaryArray.from_arrays(said, pa.array(head.scorer.classes)),
-        f"{name}_probability": pa.array(sure, mask=unasked),
-    }
+    """Score a column of texts; return the verdict on each row, by column name."""
+    verdicts = scorer.score(text, target_fpr=form.target_fpr, threads=form.threads)
+    batch = verdicts.to_arrow(with_probabilities=form.with_probabilities)
+    return dict(zip(batch.schema.names, batch.columns, strict=True))
 
 
 def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
@@ -123,9 +86,9 @@ def verdict_schema(scorer: Scorer, form: VerdictForm) -> pa.Schema:
     ]
     if form.with_text:
         fields.insert(0, ("text", pa.large_string()))
-    if scorer.manifest.family == "cascade":
+    if scorer.manifest.model == "cascade":
         fields += [("review", pa.bool_()), ("stage", pa.int8())]
-    for name in scorer.heads:
+    for name in scorer.auxiliary:
         fields += [(name, names), (f"{name}_probability", pa.float32())]
     if form.with_probabilities:
         fields += [(f"p_{name}", pa.float32()) for name in scorer.classes]

@@ -194,6 +194,7 @@ class NgramStudent(Student):
             tensors["head"] = self.head_
         return Exported(
             self.family,
+            "ngram",
             {
                 "kernel_version": _kernel.ABI_VERSION,
                 "min_order": self.min_order,

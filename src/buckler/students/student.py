@@ -31,9 +31,11 @@ class Exported:
     Attributes
     ----------
     family
-        Which runtime scorer reads it.
+        Family of the student.
+    model
+        Runtime model that scores it.
     settings
-        Numbers that the scorer needs; JSON types only.
+        Numbers that the runtime model needs; JSON types only.
     tensors
         The weights; or
     onnx
@@ -43,6 +45,7 @@ class Exported:
     """
 
     family: str
+    model: str
     settings: dict[str, Any]
     tensors: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     onnx: bytes = b""

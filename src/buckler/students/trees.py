@@ -182,6 +182,7 @@ class TreesStudent(Student):
         """Return the trees."""
         return Exported(
             self.family,
+            "trees",
             {
                 "kernel_version": _kernel.ABI_VERSION,
                 "n_outputs": self.n_outputs_,

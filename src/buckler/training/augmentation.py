@@ -13,7 +13,7 @@ from buckler.errors import InputError
 from buckler.evaluation.metrics import Ranking, enough_negatives, rate, tpr_at_fpr
 from buckler.evaluation.robustness import Bools, Robustness, outcome
 from buckler.pipeline.recipe import AugmentationSection
-from buckler.runtime import Scorer, Scores
+from buckler.runtime import Scorer, Verdicts
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
 
@@ -49,9 +49,9 @@ def attack_scorers(
     attacker = _attacker(events, rng)
     found, before = [], []
     for name, scorer in scorers.items():
-        scores = scorer.score(events.raw_texts)
-        caught = _caught(scorer, scores, events.labels, task)
-        found.append(_unattacked(name, scorer, scores, caught, events.is_positive, task))
+        verdicts = scorer.score(events.raw_texts)
+        caught = _caught(verdicts, events.labels, task)
+        found.append(_unattacked(name, scorer, verdicts, caught, events.is_positive, task))
         before.append(caught[chosen])
     for number, attack in enumerate(attacks):
         if on_attack is not None:
@@ -61,7 +61,7 @@ def attack_scorers(
         rows = np.flatnonzero([a != b for a, b in zip(texts, attacked, strict=True)])
         column = _column([attacked[i] for i in rows])
         for model, scorer, was in zip(found, scorers.values(), before, strict=True):
-            after = _caught(scorer, scorer.score(column), labels[rows], task)
+            after = _caught(scorer.score(column), labels[rows], task)
             model.outcomes.append(outcome(attack.name, attack.description, was[rows], after))
     return found
 
@@ -86,7 +86,7 @@ def _chosen(events: Dataset, rng: np.random.Generator, max_events: int) -> npt.N
 
 
 def _unattacked(
-    name: str, scorer: Scorer, scores: Scores, caught: Bools, positive: Bools, task: Task
+    name: str, scorer: Scorer, verdicts: Verdicts, caught: Bools, positive: Bools, task: Task
 ) -> Robustness:
     if not task.positive:
         return Robustness(name, rate(caught), rate(np.zeros(0, bool)))
@@ -94,7 +94,7 @@ def _unattacked(
     target = scorer.manifest.deployed_fpr
     if target is None or not enough_negatives(int((~positive).sum()), target):
         return found
-    matched = tpr_at_fpr(Ranking(scores.score, positive).roc(), target)
+    matched = tpr_at_fpr(Ranking(verdicts.scores, positive).roc(), target)
     return replace(found, matched=matched, matched_fpr=target)
 
 
@@ -171,7 +171,7 @@ def _copies(events: Dataset, rows: npt.NDArray[np.intp], texts: list[str]) -> Da
     return replace(copies.with_column("text", column), texts=events.task.normalize(column))
 
 
-def _caught(scorer: Scorer, scores: Scores, labels: npt.NDArray[np.int32], task: Task) -> Bools:
+def _caught(verdicts: Verdicts, labels: npt.NDArray[np.int32], task: Task) -> Bools:
     if not task.positive:
-        return np.asarray(scores.label_indices == labels)
-    return scorer.detections(scores)
+        return np.asarray(verdicts.label_indices == labels)
+    return verdicts.detected

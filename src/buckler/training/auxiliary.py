@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.bundle.manifest import Head
-from buckler.bundle.reader import HEADS
+from buckler.bundle.manifest import AuxiliaryEntry
+from buckler.bundle.reader import AUXILIARY
 from buckler.dataset import Dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.errors import InputError
@@ -49,16 +49,16 @@ class Learned:
         A record for each, for the report.
     """
 
-    heads: tuple[Head, ...] = ()
+    heads: tuple[AuxiliaryEntry, ...] = ()
     files: dict[str, bytes] | None = None
     figures: tuple[dict[str, Any], ...] = ()
 
     @staticmethod
     def read(folder: Path, sections: list[HeadSection]) -> "Learned":
         """Read what `learn_heads` wrote."""
-        names = HEADS[: len(sections)]
+        names = AUXILIARY[: len(sections)]
         return Learned(
-            tuple(Head(section.name, section.on) for section in sections),
+            tuple(AuxiliaryEntry(section.name, section.on) for section in sections),
             {name: (folder / name).read_bytes() for name in names},
             tuple(json.loads((folder / _FIGURES).read_bytes())),
         )
@@ -73,7 +73,7 @@ def learn_heads(folder: Path, train: Dataset, test: Dataset, recipe: Recipe) -> 
         If the column of a head is missing, or too few events tell of it.
     """
     figures = []
-    for section, name in zip(recipe.head, HEADS, strict=False):
+    for section, name in zip(recipe.head, AUXILIARY, strict=False):
         figures.append(_learn(folder / name, train, test, section, recipe))
     write_atomically(folder / _FIGURES, json.dumps(figures).encode())
     return {figure["head"]: f"{figure['classes']} classes" for figure in figures}
@@ -205,8 +205,8 @@ def _judged(path: Path, test: Dataset, section: HeadSection) -> tuple[Floats, An
         return np.zeros((0, 1), np.float32), [], test.take(np.zeros(0, np.intp))
     rows, answers = _told(test, section)
     asked = test.take(rows)
-    scores = load(path).score(asked.raw_texts)
-    return scores.probabilities, answers, asked
+    verdicts = load(path).score(asked.raw_texts)
+    return verdicts.probabilities, answers, asked
 
 
 def _measure(

@@ -25,7 +25,7 @@ from buckler.evaluation.metrics import Ranking, tpr_at_fpr
 from buckler.evaluation.thresholds import Threshold, choose_thresholds
 from buckler.runtime import Scorer
 from buckler.runtime.cascade import SAME, Band, combine
-from buckler.runtime.scorer import conformance_outputs
+from buckler.runtime.classifier import Classifier
 from buckler.tasks import Task
 from buckler.training.packaging import choose_deployed, conformance_texts, threshold_records
 
@@ -135,12 +135,13 @@ def build_cascade(
         name=output.stem,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         family="cascade",
+        model="cascade",
         settings=settings,
         thresholds=values,
         deployed_fpr=deployed,
-        curve_points=curve.curve_points,
+        calibration_curve=curve.curve_points,
         conformal=least_probabilities(probabilities, validation.labels),
-        heads=bundles[-1].manifest.heads,
+        auxiliary=bundles[-1].manifest.auxiliary,
         calibration={
             "method": curve.method,
             "n_rows": len(validation),
@@ -158,11 +159,11 @@ def build_cascade(
         files={},
     )
     files = {name: pack(bundle.entries) for name, bundle in zip(STAGES, bundles, strict=False)}
-    heads = bundles[-1].heads  # those of the last stage are asked
+    auxiliary = bundles[-1].auxiliary  # those of the last stage are asked
     texts = conformance_texts(task)
     tolerance = max(tolerance_of(bundle.entries[VECTORS]) for bundle in bundles)
-    vectors = vectors_json(texts, conformance_outputs(manifest, files, texts), tolerance)
-    written = write_bundle(output, manifest, {**files, **heads, VECTORS: vectors})
+    vectors = vectors_json(texts, Classifier(manifest, files).outputs(texts), tolerance)
+    written = write_bundle(output, manifest, {**files, **auxiliary, VECTORS: vectors})
     return Cascade(written, shares, thresholds)
 
 

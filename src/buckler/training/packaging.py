@@ -15,7 +15,7 @@ from buckler.bundle.vectors import vector_rows, vector_texts, vectors_json
 from buckler.bundle.writer import pack_tensors, write_bundle
 from buckler.errors import SettingsError
 from buckler.evaluation.thresholds import Threshold
-from buckler.runtime.scorer import conformance_outputs
+from buckler.runtime.classifier import Classifier
 from buckler.students import Exported
 from buckler.tasks import Task
 from buckler.training.fit import Fitted
@@ -53,9 +53,10 @@ def write_fitted(
         max_bytes=task.max_bytes,
         numbers=() if schema is None else schema.numbers,
         categories=() if schema is None else schema.categories,
-        curve_points=fitted.curve_points,
+        calibration_curve=fitted.curve_points,
         conformal=fitted.conformal,
         family=exported.family,
+        model=exported.model,
         settings=exported.settings,
         thresholds=thresholds,
         deployed_fpr=choose_deployed(thresholds, deployed_fpr),
@@ -84,7 +85,7 @@ def write_fitted(
     )
     weights = weights_of(exported)
     texts = conformance_texts(task)
-    outputs = conformance_outputs(manifest, weights, texts)
+    outputs = Classifier(manifest, weights).outputs(texts)
     vectors = vectors_json(texts, outputs, exported.tolerance)
     return write_bundle(path, manifest, {**weights, VECTORS: vectors})
 

@@ -174,14 +174,14 @@ def _paired(champion: Scorer, candidate: Scorer, name: str, events: Dataset) -> 
     ranked = bool(task.positive) and rate is not None and positive.any() and not positive.all()
     if ranked and rate is not None and enough_negatives(int((~positive).sum()), rate):
         measure = f"detection at FPR {rate:g}"
-        rankings = [Ranking(scores.score, positive) for scores in both]
+        rankings = [Ranking(verdicts.scores, positive) for verdicts in both]
 
         def figures(weights: npt.NDArray[np.float64] | None) -> list[float]:
             return [tpr_at_fpr(ranking.roc(weights), rate) for ranking in rankings]
 
     else:
         measure = "accuracy"
-        right = [(scores.label_indices == events.labels).astype(np.float64) for scores in both]
+        right = [(verdicts.label_indices == events.labels).astype(np.float64) for verdicts in both]
 
         def figures(weights: npt.NDArray[np.float64] | None) -> list[float]:
             return [float(np.average(hits, weights=weights)) for hits in right]
@@ -194,10 +194,7 @@ def _paired(champion: Scorer, candidate: Scorer, name: str, events: Dataset) -> 
     before, after = figures(None)
     detections = None
     if rate is not None and candidate.threshold() is not None and not positive.all():
-        raised = [
-            s.detections(scores)[~positive]
-            for s, scores in zip((champion, candidate), both, strict=True)
-        ]
+        raised = [verdicts.detected[~positive] for verdicts in both]
         good = events.take(np.flatnonzero(~positive))
         detections = _false_positives(raised[0], raised[1], good.group_codes(), rate)
     return Paired(name, measure, before, after, gain, detections)

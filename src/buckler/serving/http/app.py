@@ -334,7 +334,7 @@ def _described(served: Served) -> dict[str, Any]:
         "created": manifest.created,
         "thresholds": {f"{fpr:g}": value for fpr, value in manifest.thresholds.items()},
         "deployed_fpr": manifest.deployed_fpr,
-        "heads": list(served.scorer.heads),
+        "auxiliary": list(served.scorer.auxiliary),
         "fields": list(served.fields.columns),
         "reload_failure": served.failure,
     }

@@ -193,6 +193,7 @@ class NeuralStudent(Student):
             raise SettingsError("the student has learned nothing yet")
         return Exported(
             self.family,
+            "onnx",
             {
                 "max_length": self.max_length,
                 "length_step": LENGTH_STEP,

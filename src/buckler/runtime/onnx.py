@@ -1,24 +1,29 @@
 """Scores the torch students (`bytecnn`, `minibert`) with ONNX Runtime, from bytes in one tensor."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from buckler.bundle.manifest import Manifest
 from buckler.bundle.onnx_check import check_onnx
-from buckler.errors import BundleError, MissingExtraError
+from buckler.bundle.reader import ONNX
+from buckler.errors import BundleError
+from buckler.extras import import_extra
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.padding import MASK, padded_batches
-from buckler.runtime.model import Floats, Form, NormalizedTextModel, whole_number
-from buckler.runtime.verdict import Contribution
+from buckler.runtime.model import MODELS, Form, NormalizedTextModel, whole_number
+from buckler.runtime.verdicts import Contribution, Floats
 
 _BATCH_BYTES = 1 << 15
 _MAX_SPANS = 48
 _WORD = re.compile(rb"[^\W_]+|[^\w\s\x1f]+|_+")
 
 
-class NeuralModel(NormalizedTextModel):
+@MODELS.add
+class OnnxModel(NormalizedTextModel):
     """A network as ONNX.
 
     Raises
@@ -29,6 +34,8 @@ class NeuralModel(NormalizedTextModel):
         If ONNX Runtime is not installed.
     """
 
+    name = "onnx"
+
     def __init__(self, settings: dict[str, Any], model: bytes | None, form: Form) -> None:
         super().__init__(form)
         if model is None:
@@ -36,10 +43,7 @@ class NeuralModel(NormalizedTextModel):
         self.max_length = whole_number(settings, "max_length", 1, 1 << 16)
         self.length_step = whole_number(settings, "length_step", 1, self.max_length)
         check_onnx(model)
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MissingExtraError("a bytecnn or minibert student", "onnx") from None
+        onnxruntime = import_extra("onnxruntime", "a bytecnn or minibert student", "onnx")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
@@ -53,6 +57,11 @@ class NeuralModel(NormalizedTextModel):
             raise BundleError(f"the network cannot be loaded: {str(error)[:160]}") from error
         if inputs != [("bytes", "tensor(uint8)")] or outputs != ["logits"]:
             raise BundleError("the network does not turn `bytes` (uint8) into `logits`")
+
+    @classmethod
+    def load(cls, manifest: Manifest, weights: Mapping[str, bytes], form: Form) -> "OnnxModel":
+        """Return the network of a bundle."""
+        return cls(manifest.settings, weights.get(ONNX), form)
 
     def logits(self, texts: NormalizedTexts) -> Floats:
         """Return float32 [n, outputs]; texts of like length are scored together."""

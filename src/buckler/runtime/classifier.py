@@ -1,0 +1,170 @@
+"""A classifier at work: normalizer, model and calibration curve of one bundle, texts to outputs.
+
+A scorer has one for its verdicts and one for each auxiliary question.
+"""
+
+import json
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler import _kernel
+from buckler.bundle.manifest import Manifest
+from buckler.bundle.reader import VECTORS, Bundle
+from buckler.errors import BundleError
+from buckler.normalize import NormalizedTexts, arrow_columns
+from buckler.runtime.model import build_model, calibration_curve, normalizer_of, recalibrate
+from buckler.runtime.verdicts import Contribution, Floats
+
+_ROWS_A_TASK = 1 << 15
+_MAX_TOLERANCE = 0.05
+
+
+class Classifier:
+    """Normalizer, model and calibration curve of a bundle.
+
+    Attributes
+    ----------
+    manifest
+        Description of the bundle.
+    classes
+        Class names, in the order of the outputs.
+    normalizer
+        Rules that turn an event into normalized text.
+    model
+        The loaded student.
+    curve
+        Calibration curve, as two arrays; empty where calibration is in the weights.
+
+    Raises
+    ------
+    BundleError
+        If settings or weights do not fit the task.
+    """
+
+    def __init__(self, manifest: Manifest, weights: Mapping[str, bytes]) -> None:
+        self.manifest = manifest
+        self.classes = tuple(manifest.classes)
+        self.normalizer = normalizer_of(manifest)
+        self.curve = calibration_curve(manifest)
+        self.model = build_model(manifest, weights)
+
+    @staticmethod
+    def from_bundle(bundle: Bundle) -> "Classifier":
+        """Return the classifier of a bundle, its conformance vectors verified to the bit.
+
+        Raises
+        ------
+        BundleError
+            If it does not fit together, or scores differently here than where it was made.
+        """
+        classifier = Classifier(bundle.manifest, bundle.weights)
+        classifier._verify(bundle.entries.get(VECTORS, b""))
+        return classifier
+
+    @property
+    def parses_texts(self) -> bool:
+        """True where Python parses the texts first, as mail: any bytes will do, of any length."""
+        return self.normalizer.prepare is not None
+
+    def outputs(self, texts: object, threads: int = 1) -> Floats:
+        """Return float32 [n] for two classes (probability of the second), else [n, classes].
+
+        Parameters
+        ----------
+        texts
+            A list of str, bytes or None, or an Arrow column. The output of a null is NaN.
+        threads
+            Number of threads for an Arrow column.
+        """
+        return recalibrate(self._model_outputs(texts, threads), self.curve)
+
+    def outputs_of_normalized(self, texts: NormalizedTexts) -> Floats:
+        """Return the outputs of texts that are normalized already."""
+        return recalibrate(self.model.score_normalized(texts), self.curve)
+
+    def normalize(self, texts: object, rows: npt.NDArray[np.intp]) -> NormalizedTexts:
+        """Return the normalized texts of some rows, in rising order; none of them is null."""
+        if isinstance(texts, list) or self.parses_texts:
+            values = _values(texts)
+            return NormalizedTexts.from_bytes(self.normalize_one(values[i]) for i in rows)
+        parts, begin = [], 0
+        for schema, array in arrow_columns(texts):
+            end = begin + _kernel.column_length(array)
+            inside = rows[(rows >= begin) & (rows < end)] - begin
+            if len(inside):
+                offsets, data, _ = _kernel.normalize_column(
+                    self.normalizer.kind, schema, array, self.manifest.max_bytes, inside
+                )
+                parts.append(NormalizedTexts.from_buffers(offsets, data))
+            begin = end
+        return NormalizedTexts.concatenate(parts)
+
+    def normalize_one(self, text: str | bytes) -> bytes:
+        """Return the normalized text of one event."""
+        if self.normalizer.features is not None:
+            return self.normalizer.features.normalize(text)
+        return self.normalizer.normalize(text, self.manifest.max_bytes)
+
+    def explain(self, text: str | bytes, index: int, top: int) -> list[Contribution]:
+        """Return the pieces that moved the logit of a class most."""
+        contributions = self.model.explain(self.normalize_one(text), index, top)
+        if len(self.classes) > 2 or index == 1:
+            return contributions
+        # The one output is that of the second class.
+        return [Contribution(c.text, c.start, c.end, -c.weight) for c in contributions]
+
+    def _model_outputs(self, texts: object, threads: int) -> Floats:
+        if self.normalizer.prepare is not None:
+            prepare = self.normalizer.prepare
+            ready = [None if text is None else prepare(text) for text in _values(texts)]
+            return self.model.score_list(ready)
+        if isinstance(texts, list):
+            return self.model.score_list(texts)
+        parts = []
+        for schema, array in arrow_columns(texts):
+            length = _kernel.column_length(array)
+            step = _ROWS_A_TASK if threads > 1 else max(1, length)
+            parts += [
+                (schema, array, begin, min(begin + step, length))
+                for begin in range(0, length, step)
+            ]
+        if threads == 1:
+            outputs = [self.model.score_column(*part) for part in parts]
+        else:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(threads) as pool:
+                outputs = list(pool.map(lambda part: self.model.score_column(*part), parts))
+        if len(outputs) == 1:
+            return outputs[0]
+        return np.concatenate(outputs) if outputs else self.model.score_list([])
+
+    def _verify(self, vectors_json: bytes) -> None:
+        """Score the bundle's own vectors: every bit must be as it was when the bundle was made."""
+        try:
+            document = json.loads(vectors_json)
+            vectors = document["vectors"]
+            tolerance = float(document.get("tolerance", 0.0))
+            texts = [b64decode(v["text"], validate=True) for v in vectors]
+            expected = np.array(
+                [[float.fromhex(p) for p in v["outputs"]] for v in vectors], np.float32
+            )
+        except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
+            raise BundleError("its conformance vectors are missing or not sound") from error
+        got = self.outputs(texts).reshape(len(texts), -1)
+        same = got.shape == expected.shape and bool(
+            np.array_equal(got, expected)
+            or np.less_equal(np.abs(got - expected), min(tolerance, _MAX_TOLERANCE)).all()
+        )
+        if not len(texts) or not same:
+            raise BundleError(
+                "it scores its conformance vectors differently here than where it was made; "
+                "do not use it with this build"
+            )
+
+
+def _values(texts: object) -> Sequence[str | bytes | None]:
+    return texts if isinstance(texts, list) else texts.to_pylist()  # type: ignore[attr-defined]

@@ -1,0 +1,327 @@
+"""Verdicts: the answer to a batch of events, and to one.
+
+A batch is judged as a whole; each view of the answer is computed when it is asked for.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """A piece of the input that counts for or against a class.
+
+    Attributes
+    ----------
+    text
+        The piece, of the normalized text; field borders are shown as ``|``. For rows of features,
+        name and value.
+    start, end
+        Position in the normalized text, in bytes; it may reach one byte over either end.
+    weight
+        Share of the logit of the class: n-gram weights, Shapley values of features, or what the
+        logit loses when the piece is hidden.
+    """
+
+    text: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class AuxiliaryAnswer:
+    """Answer of an auxiliary classifier about one event.
+
+    Attributes
+    ----------
+    label
+        The most probable answer.
+    probability
+        Its probability.
+    """
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Answer for one event, with all that led to it.
+
+    Attributes
+    ----------
+    label
+        The most probable class.
+    probability
+        Its probability.
+    score
+        Probability of the positive classes together.
+    threshold
+        Score from which an event is a detection; None where the bundle has none.
+    detected
+        True if the score reaches the threshold; without a threshold, if `label` is positive. It can
+        differ from `label`: a threshold for few false positives may lie above or below one half.
+    probabilities
+        Class name -> probability.
+    review
+        True where a cascade marks the event for a person: the score lies too near the threshold.
+    stage
+        Stage of a cascade that decided, from 1; None without stages.
+    auxiliary
+        Question -> answer; questions about detections are there only if this is one.
+    why
+        The pieces that count most for or against `label`, if they were asked for.
+    """
+
+    label: str
+    probability: float
+    score: float
+    threshold: float | None
+    detected: bool
+    probabilities: dict[str, float]
+    review: bool = False
+    stage: int | None = None
+    auxiliary: dict[str, AuxiliaryAnswer] = field(default_factory=dict)
+    why: tuple[Contribution, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class AuxiliaryAnswers:
+    """Answers of an auxiliary classifier about a batch.
+
+    Attributes
+    ----------
+    classes
+        Names of the possible answers.
+    asked
+        bool [n]: events that it was asked about; the other arrays mean nothing for the rest.
+    label_indices
+        int32 [n]: the most probable answer.
+    probabilities
+        float32 [n]: its probability.
+    """
+
+    classes: tuple[str, ...]
+    asked: Bools
+    label_indices: npt.NDArray[np.int32]
+    probabilities: Floats
+
+    def __getitem__(self, row: int) -> AuxiliaryAnswer | None:
+        """Return the answer about one event; None where it was not asked."""
+        if not self.asked[row]:
+            return None
+        label = self.classes[self.label_indices[row]]
+        return AuxiliaryAnswer(label, float(self.probabilities[row]))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rules by which a bundle turns outputs into verdicts.
+
+    Attributes
+    ----------
+    classes
+        Class names, in the order of the outputs.
+    positive
+        Indices of the classes that count as detections.
+    conformal
+        Error rate -> the probability that a class needs to be in the prediction set.
+    review
+        Lowest and highest score that a cascade marks for a person; None for none.
+    stage_of
+        Returns the stage of a cascade that decided, from 0, of outputs; None without stages.
+    is_cascade
+        True for a cascade, whose verdicts have the columns ``review`` and ``stage``.
+    """
+
+    classes: tuple[str, ...]
+    positive: tuple[int, ...]
+    conformal: Mapping[float, float] = field(default_factory=dict)
+    review: tuple[float, float] | None = None
+    stage_of: Callable[[Floats], npt.NDArray[np.int8]] | None = None
+    is_cascade: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """Answers for a batch; each view is computed when it is asked for, and kept.
+
+    Attributes
+    ----------
+    outputs
+        float32 [n] for two classes (probability of the second), else [n, classes]. NaN for a null.
+    rules
+        The bundle's rules.
+    threshold
+        Score from which an event is a detection; None to go by the most probable class.
+    ask
+        Returns the answers of the auxiliary classifiers, given which events are there and detected.
+
+    Examples
+    --------
+    >>> two = Rules(("benign", "phishing"), positive=(1,))
+    >>> verdicts = Verdicts(np.array([0.2, 0.9], np.float32), two, threshold=0.8)
+    >>> verdicts.detected.tolist(), verdicts[1].label
+    ([False, True], 'phishing')
+    """
+
+    outputs: Floats
+    rules: Rules
+    threshold: float | None = None
+    ask: Callable[[Bools, Bools], dict[str, AuxiliaryAnswers]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    def __getitem__(self, row: int) -> Verdict:
+        """Return the verdict on one event."""
+        index = int(self.label_indices[row])
+        probabilities = self.probabilities[row]
+        answers = {name: found[row] for name, found in self.auxiliary.items()}
+        return Verdict(
+            label=self.classes[index],
+            probability=float(probabilities[index]),
+            score=float(self.scores[row]),
+            threshold=self.threshold,
+            detected=bool(self.detected[row]),
+            probabilities=dict(zip(self.classes, probabilities.tolist(), strict=True)),
+            review=bool(self.review[row]),
+            stage=None if self.stage is None else int(self.stage[row]),
+            auxiliary={name: answer for name, answer in answers.items() if answer is not None},
+        )
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of `probabilities`."""
+        return self.rules.classes
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """float32 [n, classes]."""
+        if self.outputs.ndim == 2:
+            return self.outputs
+        return np.stack([1 - self.outputs, self.outputs], axis=1)
+
+    @cached_property
+    def scores(self) -> Floats:
+        """float32 [n]: probability of the positive classes together; of the top class without any."""
+        positive = self.rules.positive
+        if not positive:
+            return np.asarray(self.probabilities.max(axis=1))
+        if self.outputs.ndim == 1:
+            return self.outputs if positive == (1,) else 1 - self.outputs
+        return np.asarray(self.outputs[:, positive].sum(axis=1))
+
+    @cached_property
+    def label_indices(self) -> npt.NDArray[np.intp]:
+        """Intp [n]: index of the most probable class."""
+        if self.outputs.ndim == 1:
+            return (self.outputs >= 0.5).astype(np.intp)
+        return np.asarray(self.outputs.argmax(axis=1))
+
+    @property
+    def labels(self) -> list[str]:
+        """Name of the most probable class of each event."""
+        return [self.classes[index] for index in self.label_indices]
+
+    @cached_property
+    def detected(self) -> Bools:
+        """Bool [n]: score at or above the threshold; without one, the top class is positive."""
+        if self.threshold is None:
+            return np.isin(self.label_indices, self.rules.positive)
+        return np.asarray(self.scores >= np.float32(self.threshold))
+
+    @cached_property
+    def review(self) -> Bools:
+        """Bool [n]: events that a cascade marks for a person."""
+        if self.rules.review is None:
+            return np.zeros(len(self), bool)
+        low, high = (np.float32(value) for value in self.rules.review)
+        return np.asarray((self.scores >= low) & (self.scores <= high))
+
+    @cached_property
+    def stage(self) -> npt.NDArray[np.int8] | None:
+        """int8 [n]: stage of a cascade of two classes that decided, from 1; else None."""
+        if self.rules.stage_of is None:
+            return None
+        return self.rules.stage_of(self.outputs) + np.int8(1)
+
+    @cached_property
+    def auxiliary(self) -> dict[str, AuxiliaryAnswers]:
+        """Answers of the auxiliary classifiers, by question; asked when first read."""
+        if self.ask is None:
+            return {}
+        outputs = self.outputs if self.outputs.ndim == 1 else self.outputs[:, 0]
+        return self.ask(~np.isnan(outputs), self.detected)
+
+    def prediction_sets(self, error_rate: float) -> Bools:
+        """Return bool [n, classes]: the classes that cannot be ruled out at this error rate.
+
+        On data like the validation rows the true class is missing at most so often.
+
+        Raises
+        ------
+        SettingsError
+            If the bundle has no sets for this rate.
+        """
+        for known, least in self.rules.conformal.items():
+            if abs(known - error_rate) < 1e-12:
+                return np.asarray(self.probabilities >= np.float32(least))
+        there = ", ".join(f"{rate:g}" for rate in self.rules.conformal) or "none"
+        raise SettingsError(
+            f"the bundle has no prediction sets for an error rate of {error_rate:g} "
+            f"(it has: {there})"
+        )
+
+    def abstains(self, error_rate: float) -> Bools:
+        """Return bool [n]: the prediction set is not one class, so a person should decide."""
+        return np.asarray(self.prediction_sets(error_rate).sum(axis=1) != 1)
+
+    def to_arrow(self, *, with_probabilities: bool = False) -> "pa.RecordBatch":
+        """Return the verdicts as Arrow columns; needs `pyarrow`.
+
+        The columns are ``label``, ``score`` and ``detected``; ``review`` and ``stage`` of a cascade;
+        two for each auxiliary question, such as ``technique`` and ``technique_probability``, null
+        where it was not asked; with probabilities, ``p_<class>`` for each class.
+        """
+        import pyarrow as pa
+
+        def names(
+            indices: npt.NDArray[np.signedinteger], classes: tuple[str, ...], asked: Bools
+        ) -> pa.Array:
+            picked = pa.array(indices.astype(np.int32), mask=~asked)
+            return pa.DictionaryArray.from_arrays(picked, pa.array(classes, pa.string()))
+
+        columns = {
+            "label": names(self.label_indices, self.classes, np.ones(len(self), bool)),
+            "score": pa.array(self.scores),
+            "detected": pa.array(self.detected),
+        }
+        if self.rules.is_cascade:
+            columns["review"] = pa.array(self.review)
+            no_stage = self.stage is None
+            columns["stage"] = pa.nulls(len(self), pa.int8()) if no_stage else pa.array(self.stage)
+        for name, answers in self.auxiliary.items():
+            columns[name] = names(answers.label_indices, answers.classes, answers.asked)
+            columns[f"{name}_probability"] = pa.array(answers.probabilities, mask=~answers.asked)
+        if with_probabilities:
+            for index, name in enumerate(self.classes):
+                columns[f"p_{name}"] = pa.array(self.probabilities[:, index])
+        return pa.RecordBatch.from_pydict(columns)
