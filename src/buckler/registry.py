@@ -112,7 +112,7 @@ class Registry(Generic[T]):
         if not stem.isidentifier() or len(stem) > _LONGEST_NAME:
             return
         for package in self.packages:
-            if find_spec(f"{package}.{stem}") is not None:
+            if name not in self._items and find_spec(f"{package}.{stem}") is not None:
                 import_module(f"{package}.{stem}")
 
     def _load_entry_points(self, name: str | None = None) -> None:
