@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from benchmarks.measure import table, use_all_cores
 from buckler.dataset import Dataset, read_dataset
-from buckler.evaluation.metrics import rate
+from buckler.evaluation.intervals import rate
 from buckler.monitoring.quality import area_under_time
 from buckler.monitoring.watch import watch
 from buckler.runtime import Scorer, load

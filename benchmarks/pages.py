@@ -10,7 +10,8 @@ from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.public_data import get_public_data
 from buckler.dataset.splits import OnLeak, check_leaks, deduplicate
 from buckler.errors import BucklerError
-from buckler.evaluation.metrics import Ranking, Rate, auroc, rate
+from buckler.evaluation.intervals import Rate, rate
+from buckler.evaluation.metrics import Ranking, auroc
 from buckler.runtime import Scorer, load
 from buckler.synthesis.filters import GateSettings
 from buckler.synthesis.generate import Synthesis, synthesize

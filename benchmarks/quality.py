@@ -9,7 +9,7 @@ from benchmarks.measure import in_turns, table
 from benchmarks.models import bundle, events, scorer
 from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, split_by_group, unlike
-from buckler.evaluation.bootstrap import bootstrap
+from buckler.evaluation.intervals import bootstrap
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
 from buckler.runtime import load
 

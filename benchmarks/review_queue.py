@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
 from buckler.dataset import Dataset, read_dataset
+from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
-from buckler.evaluation.over_seeds import Mean
 from buckler.review.value import value_events
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import table, use_all_cores
 from buckler.dataset import ColumnNames, Dataset, read_dataset
-from buckler.evaluation.assess import assess
+from buckler.evaluation.evaluation import Predictions, evaluate_predictions
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
@@ -102,16 +102,14 @@ def _figures(teacher: Teacher, test: Dataset, n: int, work: Path) -> tuple[str, 
         said = {i: said.get(i, silent) for i in ids}
     judged = np.array([row for row, i in enumerate(ids) if i in said], np.intp)
     p = np.stack([said[ids[row]] for row in judged])
-    found = assess(
+    predictions = Predictions(
         p,
         test.labels[judged],
         test.take(judged).group_codes(),
         classes=tuple(task.class_names),
         positive=tuple(task.class_index(name) for name in task.positive),
-        thresholds={},
-        deployed_fpr=None,
-        n_resamples=300,
     )
+    found = evaluate_predictions(predictions, n_resamples=300)
     figures = found.figures
     return (
         f"{n_said:,} of {n:,}",

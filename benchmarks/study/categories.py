@@ -12,7 +12,7 @@ from benchmarks.study.results import Figures, Results, Table
 from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
-from buckler.evaluation.over_seeds import Mean
+from buckler.evaluation.intervals import Mean
 from buckler.students import Student
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from benchmarks.study.results import Figures, Results, Table
 from buckler.dataset import ColumnNames, Dataset, read_dataset
-from buckler.evaluation.over_seeds import Mean
+from buckler.evaluation.intervals import Mean
 from buckler.synthesis.generate import Synthesis, synthesize
 from buckler.synthesis.generator import get_generator
 from buckler.synthesis.plan import read_plan
@@ -107,7 +107,7 @@ class _Part:
                     f"{found['rows']:,.0f}",
                     str(Mean.of([found[f"without {s}"] for s in range(seeds)])),
                     str(Mean.of([found[f"with {s}"] for s in range(seeds)])),
-                    f"{gain.value:+.3f} ± {gain.half:.3f}",
+                    f"{gain.value:+.3f} ± {gain.half_width:.3f}",
                     "kept" if gain.above_zero else "thrown away",
                     f"{found['real_vs_synthetic']:.3f}",
                 )

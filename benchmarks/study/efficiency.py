@@ -9,7 +9,7 @@ import numpy.typing as npt
 from benchmarks.study.results import Figures, Results, Table
 from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.calibration import probabilities_of
-from buckler.evaluation.over_seeds import Mean
+from buckler.evaluation.intervals import Mean
 from buckler.students import Student, get_student
 from buckler.tasks import get_task
 from buckler.training.selection import SelectionMethod, choose_events

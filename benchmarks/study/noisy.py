@@ -11,8 +11,8 @@ from benchmarks.study.results import Figures, Results, Table
 from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
+from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
-from buckler.evaluation.over_seeds import Mean
 from buckler.tasks import get_task
 from buckler.training.fit import fit_student
 from buckler.training.noise import Noise

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from buckler.attacks import Attacker, attacks_on, get_attack, get_attacks
 from buckler.errors import SettingsError
-from buckler.evaluation.robustness import outcome, robustness_html, robustness_table
+from buckler.evaluation.robustness import compare_attacked, robustness_html, robustness_table
 from buckler.normalize import get_normalizer
 from buckler.training.augmentation import attack_scorers, augment
 from buckler.training.cross_validation import apart_from
@@ -129,13 +129,13 @@ def test_what_is_measured_under_attack(url_scorer):
     assert twin.outcomes == found.outcomes
     assert found == again
     assert [o.attack for o in found.outcomes] == ["brand-in-path", "typo-squat"]
-    assert found.caught.n_rows == (events.labels == 1).sum()
+    assert found.detected.n_rows == (events.labels == 1).sum()
     assert found.outcomes[0].n_changed == 100
     table = robustness_table([found, found])
     assert len(table.head) == 6
     page = robustness_html("t <b>", "lead", [found])
     assert "t &lt;b&gt;" in page
-    empty = outcome("x", "y", np.zeros(0, bool), np.zeros(0, bool))
+    empty = compare_attacked("x", "y", np.zeros(0, bool), np.zeros(0, bool))
     assert empty.n_changed == 0
 
 

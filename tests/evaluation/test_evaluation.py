@@ -7,23 +7,20 @@ from hypothesis import strategies as st
 
 from buckler.errors import InputError
 from buckler.evaluation.agreement import disagreement
-from buckler.evaluation.assess import assess
-from buckler.evaluation.bootstrap import bootstrap
-from buckler.evaluation.calibration import (
-    expected_calibration_error,
-    fit_calibration,
-    reliability_bins,
-)
+from buckler.evaluation.calibration import fit_calibration
+from buckler.evaluation.evaluation import Predictions, evaluate_predictions
+from buckler.evaluation.intervals import bootstrap, rate
 from buckler.evaluation.metrics import (
     Ranking,
     auroc,
     average_precision,
     confusion,
+    expected_calibration_error,
     f1_scores,
-    rate,
+    reliability_bins,
     tpr_at_fpr,
 )
-from buckler.evaluation.report import About, report_html, report_json
+from buckler.evaluation.report import ReportContext, report_html, report_json
 from buckler.evaluation.thresholds import choose_thresholds
 from buckler.training.noise import suspect_labels
 
@@ -180,14 +177,10 @@ def sample(n=4000, seed=0, name="benign"):
     labels = (rng.random(n) < 0.3).astype(np.int32)
     z = rng.normal(0, 1, n) + 3 * labels - 2
     p = (1 / (1 + np.exp(-z))).astype(np.float32)
-    return assess(
-        np.stack([1 - p, p], axis=1),
-        labels,
-        np.arange(n),
-        classes=(name, "phishing"),
-        positive=(1,),
-        thresholds={0.01: 0.6},
-        deployed_fpr=0.01,
+    return evaluate_predictions(
+        Predictions(np.stack([1 - p, p], axis=1), labels, np.arange(n), (name, "phishing"), (1,)),
+        {0.01: 0.6},
+        0.01,
         slices={
             "source": np.array(["a", "<script>alert(1)</script>"] * (n // 2), object),
             "month": np.array([f"2026-{1 + i % 3:02}" for i in range(n)], object),
@@ -196,7 +189,7 @@ def sample(n=4000, seed=0, name="benign"):
     )
 
 
-def test_an_assessment_says_what_it_cannot_say():
+def test_an_evaluation_says_what_it_cannot_say():
     found = sample()
     assert found.too_few == [0.001, 0.0001]
     assert "tpr@fpr=0.001" not in found.figures
@@ -205,20 +198,20 @@ def test_an_assessment_says_what_it_cannot_say():
     assert len(found.slices) == 5
     assert sum(s.n_positive for s in found.slices if s.by == "month") == found.class_counts[1]
     with pytest.raises(InputError, match="label"):
-        assess(
-            np.zeros((1, 2), np.float32),
-            np.array([-1], np.int32),
-            np.zeros(1, np.int64),
-            classes=("a", "b"),
-            positive=(1,),
-            thresholds={},
-            deployed_fpr=None,
+        evaluate_predictions(
+            Predictions(
+                np.zeros((1, 2), np.float32),
+                np.array([-1], np.int32),
+                np.zeros(1, np.int64),
+                classes=("a", "b"),
+                positive=(1,),
+            )
         )
 
 
 def test_the_page_is_self_contained_and_escapes_what_data_say():
-    about = About("t <b>", "lead & more", ("note <i>",), {"key": "<value>"})
-    page = report_html(sample(name="<img src=x onerror=alert(1)>"), about)
+    context = ReportContext("t <b>", "lead & more", ("note <i>",), {"key": "<value>"})
+    page = report_html(sample(name="<img src=x onerror=alert(1)>"), context)
     assert "<script" not in page and "onerror=alert(1)>" not in page.replace("&gt;", "")
     assert "&lt;script&gt;alert(1)" in page
     assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in page
@@ -231,7 +224,9 @@ def test_the_page_is_self_contained_and_escapes_what_data_say():
 
 def test_the_json_has_the_same_figures_and_no_nan():
     found = sample()
-    data = json.loads(report_json(found, About("t", "l", (), {})), parse_constant=pytest.fail)
+    data = json.loads(
+        report_json(found, ReportContext("t", "l", (), {})), parse_constant=pytest.fail
+    )
     assert data["figures"]["auroc"]["value"] == found.figures["auroc"].value
     assert data["too_few_negatives_for_fpr"] == [0.001, 0.0001]
     assert data["confusion"] == found.confusion.tolist()

@@ -87,7 +87,7 @@ def test_heads_are_learned_measured_and_answer(run):
     assert brand["figures"]["always the commonest"][0] < 0.5
     assert scheme["test_rows"] > brand["test_rows"]
     report = json.loads(run.report.json.read_bytes())
-    assert [row["head"] for row in report["heads"] if row["classes"]] == [
+    assert [row["head"] for row in report["auxiliary"] if row["classes"]] == [
         "brand (detections)",
         "scheme (all)",
     ]

@@ -16,7 +16,7 @@ from buckler.cli.console import err, out
 from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.cli.run import run_with_progress
 from buckler.dataset.public_data import get_public_data
-from buckler.evaluation.metrics import rate
+from buckler.evaluation.intervals import rate
 from buckler.evaluation.report import rate_text
 from buckler.files import write_atomically
 from buckler.pipeline.recipe_file import read_recipe

@@ -13,8 +13,8 @@ from buckler.cli.options import BudgetTokens, BudgetUsd
 from buckler.cli.results import print_account
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import SettingsError
-from buckler.evaluation.calibration import expected_calibration_error
-from buckler.evaluation.metrics import Rate, wilson
+from buckler.evaluation.intervals import Rate, wilson
+from buckler.evaluation.metrics import expected_calibration_error
 from buckler.labels import LabelStore
 from buckler.labels.ledger import Ledger
 from buckler.readers.quarantine import Quarantine

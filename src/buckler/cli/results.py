@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe
-from buckler.evaluation.assess import Assessment
+from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.report import Comparison, figure_rows, rate_text
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.pipeline.evaluate import Evaluated
@@ -75,7 +75,7 @@ def print_rows(found: Comparison) -> None:
     out.print(table)
 
 
-def print_assessment(assessment: Assessment) -> None:
+def print_assessment(assessment: Evaluation) -> None:
     """Print the figures with their intervals, and what the thresholds do."""
     table = Table(box=None, pad_edge=False, title=None)
     for heading in (f"{assessment.n_rows:,} test rows", "value", "95 % interval"):

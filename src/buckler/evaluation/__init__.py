@@ -1,1 +1,20 @@
-"""How good a model is, said honestly: at low false-positive rates, on data it has not seen."""
+"""Evaluation: honest figures of a model at low false-positive rates, source by source.
+
+Evaluation stands between students and bundles in the data flow. It takes probabilities and labels,
+and knows neither recipes nor the terminal.
+
+- `evaluation.evaluate_predictions` computes every figure with its interval: `Evaluation`.
+- `metrics` holds plain metrics, `intervals` their 95 % intervals (bootstrap, Wilson, Student's t).
+- `calibration`, `calibration_curve`, `thresholds` and `prediction_sets` fit on held-out rows what a
+  bundle carries.
+- `slices` splits figures by source, month or column, `robustness` compares them under attack,
+  `agreement` compares annotators.
+- `report` renders the HTML page and the JSON document, with the plots of `plots`.
+
+>>> import numpy as np
+>>> from buckler.evaluation.evaluation import Predictions, evaluate_predictions
+>>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], np.float32)
+>>> rows = Predictions(p, np.array([0, 1, 0], np.int32), np.arange(3), ("benign", "phishing"), (1,))
+>>> evaluate_predictions(rows).figures["accuracy"].value
+1.0
+"""

@@ -5,22 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.evaluation.bootstrap import Estimate
+from buckler.evaluation.intervals import UNKNOWN, Estimate
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two judges on the same events.
+    """Agreement of two annotators on the same events.
 
     Attributes
     ----------
     n
-        Events that both judged.
+        Events that both annotated.
     share
-        Of them, judged alike.
+        Share of events with the same class from both.
     kappa
-        Cohen's kappa (1960): 0 is what chance would give, 1 full agreement; NaN where only one
-        class was ever said. The interval is by the large-sample error of Fleiss, Cohen and Everitt
+        Cohen's kappa (1960): 0 is agreement by chance, 1 full agreement; NaN where only one class
+        ever occurs. The interval is by the large-sample error of Fleiss, Cohen and Everitt
         (1969).
     """
 
@@ -32,23 +32,22 @@ class Agreement:
 def cohens_kappa(
     first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], n_classes: int
 ) -> Agreement:
-    """Return the agreement of two judges.
+    """Return the agreement of two annotators.
 
     Parameters
     ----------
     first, second
-        int64 [n]: the class that each said.
+        int64 [n]: class that each annotator gave.
     """
     n = len(first)
-    nothing = Estimate(float("nan"), float("nan"), float("nan"))
     if not n:
-        return Agreement(0, float("nan"), nothing)
+        return Agreement(0, float("nan"), UNKNOWN)
     table = np.zeros((n_classes, n_classes))
     np.add.at(table, (first, second), 1 / n)
     rows, columns = table.sum(axis=1), table.sum(axis=0)
     observed, chance = float(np.trace(table)), float(rows @ columns)
     if chance >= 1 - 1e-12:
-        return Agreement(n, observed, nothing)
+        return Agreement(n, observed, UNKNOWN)
     kappa = (observed - chance) / (1 - chance)
     diagonal = np.diag(table)
     a = float((diagonal * ((1 - chance) - (rows + columns) * (1 - observed)) ** 2).sum())

@@ -1,4 +1,4 @@
-"""Calibration: probabilities that mean what they say."""
+"""Calibration by slope and shift, so that a probability matches the observed frequency."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +12,16 @@ _NEWTON_STEPS = 100
 
 @dataclass(frozen=True)
 class Calibration:
-    """Every logit z becomes slope * z + shift.
+    """A calibration that maps each logit z to slope * z + shift.
 
     Attributes
     ----------
     slope, shift
-        The affine map; shift is 0 for more than two classes.
+        Factor and offset; the offset is 0 for more than two classes.
     method
         ``platt`` (Platt 1999) for two classes, ``temperature`` (Guo et al. 2017) for more.
     n_rows
-        How many held-out rows it was fitted on.
+        Number of held-out rows behind the fit.
     """
 
     slope: float
@@ -73,7 +73,7 @@ def _platt(z: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> tuple
         if size <= 1e-10 or current - trial < 1e-9 * max(1.0, abs(current)):
             break
         slope, shift, current = slope - size * step[0], shift - size * step[1], trial
-    # A slope that is not positive would turn the ranking round: the logits say nothing.
+    # A slope that is not positive would invert the ranking, so the logits carry no signal.
     return (float(slope), float(shift)) if slope > 1e-3 else (1.0, 0.0)
 
 
@@ -102,44 +102,9 @@ def _temperature(z: npt.NDArray[np.float64], labels: npt.NDArray[np.int32]) -> f
 
 
 def probabilities_of(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    """Return float64 [n, classes] from [n, 1] (of the second of two classes) or [n, classes]."""
+    """Return float64 [n, classes] from logits [n, 1] (second of two classes) or [n, classes]."""
     z = logits.astype(np.float64)
     if z.shape[1] == 1:
         z = np.concatenate([np.zeros_like(z), z], axis=1)
     z = np.exp(z - z.max(axis=1, keepdims=True))
     return np.asarray(z / z.sum(axis=1, keepdims=True))
-
-
-def expected_calibration_error(
-    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], n_bins: int = 15
-) -> float:
-    """Return the ECE over bins of equal size (Nguyen and O'Connor 2015), weighted by rows."""
-    bins = reliability_bins(confidence, correct, n_bins)
-    return float(sum(b.share * abs(b.confidence - b.accuracy) for b in bins))
-
-
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """One point of a reliability plot."""
-
-    confidence: float
-    accuracy: float
-    share: float
-    n_rows: int
-
-
-def reliability_bins(
-    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], n_bins: int = 15
-) -> list[ReliabilityBin]:
-    """Sort by confidence, cut into bins of equal size, and compare mean with truth."""
-    order = np.argsort(confidence, kind="stable")
-    return [
-        ReliabilityBin(
-            float(confidence[part].mean()),
-            float(correct[part].mean()),
-            len(part) / len(order),
-            len(part),
-        )
-        for part in np.array_split(order, min(n_bins, len(order)))
-        if len(part)
-    ]

@@ -1,7 +1,7 @@
-"""Beyond a slope and a shift: isotonic or beta calibration, where held-out rows say that it helps.
+"""Isotonic or beta calibration after slope and shift, where held-out rows show that it helps.
 
-Either becomes a calibration curve over the probabilities, which never falls, so that the ranking and with it
-every threshold stays what it was.
+Either becomes a calibration curve over the probabilities. The curve never falls, so the ranking
+stays as it was.
 """
 
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ _FOLDS = 5
 _CURVE_POINTS = 48
 _TINY = 1e-7
 _LEAST_GAIN = 2e-3  # nats
-_SLANT = 1e-3  # so much of the identity is mixed in: no two scores become the same
+_SLANT = 1e-3  # share of the identity that is mixed in, so that distinct scores stay distinct
 
 
 @dataclass(frozen=True)
 class CalibrationCurve:
-    """A calibration through curve points.
+    """A calibration by a curve through points.
 
     Attributes
     ----------
     method
         ``none``, ``isotonic`` (Zadrozny and Elkan 2002) or ``beta`` (Kull et al. 2017).
     x, y
-        The curve points; both rise from 0 to 1. Empty for ``none``.
+        Coordinates of the points; both rise from 0 to 1. Empty for ``none``.
     gain
-        By how much the cross-validated log loss fell, in nats.
+        Decrease of the cross-validated log loss, in nats.
     """
 
     method: str
@@ -41,7 +41,7 @@ class CalibrationCurve:
 
     @property
     def curve_points(self) -> tuple[tuple[float, ...], ...]:
-        """Both rows, as a bundle keeps them."""
+        """Both coordinates, as a bundle stores them."""
         return (self.x, self.y) if self.x else ()
 
     def __call__(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -61,19 +61,19 @@ def choose_curve(
     groups: npt.NDArray[np.int64],
     rng: np.random.Generator,
 ) -> CalibrationCurve:
-    """Return the method with the lowest log loss on groups that it was not fitted on.
+    """Return the method with the lowest log loss on groups outside its fit.
 
-    Nothing beats ``none`` unless it does so by more than one standard error over the folds, and by
-    something that counts.
+    A method replaces ``none`` only if it wins by more than one standard error over the folds, and
+    by at least 0.002 nats.
 
     Parameters
     ----------
     probabilities
-        Of the second of two classes, held out, after slope and shift.
+        float32 [n]: held-out probability of the second of two classes, after slope and shift.
     positive
-        Whether an event is of the second class.
+        True for events of the second class.
     groups
-        What must not stand on both sides of a fold.
+        int64 [n]: rows of one group stay in one fold.
     """
     if min(positive.sum(), (~positive).sum()) < 50:
         return NONE
@@ -107,7 +107,7 @@ def _isotonic(
     """Pool adjacent violators, then join the centers of the pools."""
     order = np.argsort(probabilities, kind="stable")
     p, hit = probabilities[order].astype(np.float64), positive[order].astype(np.float64)
-    # Rows of like probability first stand together: it bounds the pools, and smooths.
+    # Rows of similar probability start in one pool, which bounds their number and smooths.
     parts = np.array_split(np.arange(len(p)), min(len(p), 2000))
     pools: list[tuple[float, float, int]] = []  # mean of p, mean of hits, rows
     for part in parts:
@@ -120,7 +120,7 @@ def _isotonic(
     sizes = np.array([pool[2] for pool in pools], np.float64)
     x = np.array([pool[0] for pool in pools])
     hits = np.array([pool[1] for pool in pools])
-    y = (hits * sizes + x) / (sizes + 1)  # a pool of one row is no proof
+    y = (hits * sizes + x) / (sizes + 1)  # shrinks small pools
     return _curve(x, np.maximum.accumulate(y))
 
 
@@ -156,7 +156,7 @@ def _beta(
 
 
 def _curve(x: Floats, y: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Thin out to so many curve points, from (0, 0) to (1, 1), rising throughout."""
+    """Thin a curve out to `_CURVE_POINTS` points from (0, 0) to (1, 1), rising throughout."""
     if len(x) > _CURVE_POINTS - 2:
         keep = np.unique(np.linspace(0, len(x) - 1, _CURVE_POINTS - 2).round().astype(int))
         x, y = x[keep], y[keep]

@@ -1,4 +1,4 @@
-"""Measures of a ranking: AUROC, average precision, detection at a false-positive rate."""
+"""Metrics of a ranking, of classes and of calibration, without intervals."""
 
 from dataclasses import dataclass
 
@@ -35,9 +35,9 @@ class Ranking:
     Parameters
     ----------
     scores
-        The higher, the worse; finite.
+        Finite; the higher, the more likely positive.
     positive
-        Whether each event is bad.
+        True for events of a positive class.
     """
 
     def __init__(self, scores: npt.ArrayLike, positive: npt.ArrayLike) -> None:
@@ -52,12 +52,12 @@ class Ranking:
     def roc(self, weights: Floats | None = None) -> Roc:
         """Return the curve, with row weights where given (as in a bootstrap)."""
         w = np.ones(len(self._sorted)) if weights is None else weights[self._order]
-        hits = np.cumsum(w * self._positive)[self._last]
-        detections = np.cumsum(w * ~self._positive)[self._last]
+        true = np.cumsum(w * self._positive)[self._last]
+        false = np.cumsum(w * ~self._positive)[self._last]
         return Roc(
             self._sorted[self._last],
-            hits / max(hits[-1], 1e-300),
-            detections / max(detections[-1], 1e-300),
+            true / max(true[-1], 1e-300),
+            false / max(false[-1], 1e-300),
         )
 
 
@@ -68,9 +68,14 @@ def auroc(roc: Roc) -> float:
 
 def average_precision(roc: Roc, n_positive: float, n_negative: float) -> float:
     """Return the mean of precision over recall, by steps (no interpolation)."""
-    hits, detections = roc.tpr * n_positive, roc.fpr * n_negative
-    precision = hits / np.maximum(hits + detections, 1e-300)
+    precision = precisions(roc, n_positive, n_negative)
     return float((np.diff(np.append(0, roc.tpr)) * precision).sum())
+
+
+def precisions(roc: Roc, n_positive: float, n_negative: float) -> Floats:
+    """Return the precision at each score of a curve."""
+    true, false = roc.tpr * n_positive, roc.fpr * n_negative
+    return np.asarray(true / np.maximum(true + false, 1e-300))
 
 
 def tpr_at_fpr(roc: Roc, target: float) -> float:
@@ -80,47 +85,8 @@ def tpr_at_fpr(roc: Roc, target: float) -> float:
 
 
 def enough_negatives(n_negative: int, target: float) -> bool:
-    """Whether so many negatives can say anything about this false-positive rate."""
+    """Tell whether this many negatives suffice to measure a false-positive rate."""
     return n_negative * target >= MIN_FALSE_POSITIVES
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of rows with its 95 % interval.
-
-    Attributes
-    ----------
-    value
-        The share; NaN where there are no rows.
-    low, high
-        The interval.
-    hits, n_rows
-        What it was computed from.
-    """
-
-    value: float
-    low: float
-    high: float
-    hits: int
-    n_rows: int
-
-
-def rate(flags: Bools) -> Rate:
-    """Return a share with its Wilson interval (Wilson 1927)."""
-    return wilson(int(flags.sum()), len(flags))
-
-
-def wilson(k: int, n: int) -> Rate:
-    """Return k of n as a share with its Wilson interval."""
-    if n == 0:
-        return Rate(float("nan"), 0.0, 1.0, 0, 0)
-    z = 1.959963984540054
-    center = (k + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * float(np.sqrt(k * (n - k) / n + z * z / 4))
-    # None and all are exact ends, whatever the rounding.
-    low = 0.0 if k == 0 else max(0.0, center - half)
-    high = 1.0 if k == n else min(1.0, center + half)
-    return Rate(k / n, low, high, k, n)
 
 
 def confusion(
@@ -131,8 +97,43 @@ def confusion(
 
 
 def f1_scores(matrix: npt.NDArray[np.int64]) -> Floats:
-    """Return F1 of each class; NaN for a class that occurs neither in truth nor in verdicts."""
+    """Return F1 of each class; NaN for a class that occurs neither in truth nor in predictions."""
     hits = np.diag(matrix).astype(np.float64)
     total = (matrix.sum(axis=0) + matrix.sum(axis=1)).astype(np.float64)
-    scores: Floats = np.divide(2 * hits, total, out=np.full(len(hits), np.nan), where=total > 0)
-    return scores
+    unknown = np.full(len(hits), np.nan)
+    return np.asarray(np.divide(2 * hits, total, out=unknown, where=total > 0))
+
+
+def expected_calibration_error(
+    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], n_bins: int = 15
+) -> float:
+    """Return the ECE over bins of equal size (Nguyen and O'Connor 2015), weighted by rows."""
+    bins = reliability_bins(confidence, correct, n_bins)
+    return float(sum(b.share * abs(b.confidence - b.accuracy) for b in bins))
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """One point of a reliability plot."""
+
+    confidence: float
+    accuracy: float
+    share: float
+    n_rows: int
+
+
+def reliability_bins(
+    confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_], n_bins: int = 15
+) -> list[ReliabilityBin]:
+    """Sort by confidence, cut into bins of equal size, and compare mean with truth."""
+    order = np.argsort(confidence, kind="stable")
+    return [
+        ReliabilityBin(
+            float(confidence[part].mean()),
+            float(correct[part].mean()),
+            len(part) / len(order),
+            len(part),
+        )
+        for part in np.array_split(order, min(n_bins, len(order)))
+        if len(part)
+    ]

@@ -1,15 +1,15 @@
-"""The plots of a report, as SVG text to be put into the page."""
+"""Plots of a report, as SVG text for the page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from buckler.errors import MissingExtraError
-from buckler.evaluation.assess import Assessment
-from buckler.evaluation.metrics import TARGET_FPRS, Ranking
+from buckler.evaluation.evaluation import Evaluation
+from buckler.evaluation.metrics import TARGET_FPRS, Ranking, precisions
+from buckler.extras import import_extra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 BLUE, RED, GRAY = "#1f5fa8", "#c0392b", "#8a8f98"
 
 
-def draw_all(assessment: Assessment) -> dict[str, str]:
-    """Return title -> SVG of every plot that the data allow.
+def draw_all(evaluation: Evaluation) -> dict[str, str]:
+    """Return title -> SVG of every plot that the data permit.
 
     Raises
     ------
@@ -27,32 +27,28 @@ def draw_all(assessment: Assessment) -> dict[str, str]:
     """
     plots = {}
     with plot_style():
-        ranking = Ranking(assessment.score, assessment.is_positive)
-        if assessment.positive and ranking.n_positive and ranking.n_negative:
-            plots["ROC, false-positive rate on a logarithmic axis"] = _roc(assessment, ranking)
+        ranking = Ranking(evaluation.score, evaluation.is_positive)
+        if evaluation.positive and ranking.n_positive and ranking.n_negative:
+            plots["ROC, false-positive rate on a logarithmic axis"] = _roc(evaluation, ranking)
             plots["Precision and recall"] = _precision_recall(ranking)
-            plots["Scores"] = _histogram(assessment)
-        plots["Reliability"] = _reliability(assessment)
-        months = [s for s in assessment.slices if s.by == "month" and s.n_positive]
+            plots["Scores"] = _histogram(evaluation)
+        plots["Reliability"] = _reliability(evaluation)
+        months = [s for s in evaluation.slices if s.by == "month" and s.n_positive]
         if len(months) > 1:
-            plots["Detection by month"] = _months(assessment)
+            plots["Detection by month"] = _months(evaluation)
     return plots
 
 
 @contextmanager
-def plot_style(**further: Any) -> Iterator[None]:
-    """Draw in the style of all our plots.
+def plot_style(extra: Mapping[str, object] | None = None) -> Iterator[None]:
+    """Apply the style of all plots, and further settings of matplotlib.
 
     Raises
     ------
     MissingExtraError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise MissingExtraError("the HTML report", "report") from None
-    style: dict[str, Any] = {
+    style = {
         "svg.hashsalt": "buckler",
         "svg.fonttype": "none",
         "font.family": "sans-serif",
@@ -62,9 +58,9 @@ def plot_style(**further: Any) -> Iterator[None]:
         "axes.grid": True,
         "grid.color": "#e3e6ea",
         "axes.axisbelow": True,
-        **further,
+        **(extra or {}),
     }
-    with mpl.rc_context(style):  # type: ignore[arg-type]
+    with import_extra("matplotlib", "the HTML report", "report").rc_context(style):
         yield
 
 
@@ -83,7 +79,7 @@ def svg_of(figure: "Figure") -> str:
     return text[text.index("<svg") :]
 
 
-def _roc(assessment: Assessment, ranking: Ranking) -> str:
+def _roc(evaluation: Evaluation, ranking: Ranking) -> str:
     figure = new_figure()
     axes = figure.subplots()
     roc = ranking.roc()
@@ -95,14 +91,13 @@ def _roc(assessment: Assessment, ranking: Ranking) -> str:
     for target in TARGET_FPRS:
         if target >= floor / 2:
             axes.axvline(target, color=GRAY, lw=0.8, ls=":")
-    for at in assessment.thresholds:
+    for at in evaluation.thresholds:
         if at.false_positives.n_rows and at.detection.n_rows:
-            axes.plot(
-                max(at.false_positives.value, floor / 2), at.detection.value, "o", color=RED, ms=5
-            )
+            point = (max(at.false_positives.value, floor / 2), at.detection.value)
+            axes.plot(*point, "o", color=RED, ms=5)
             axes.annotate(
-                f"aimed at {at.target_fpr:g}",
-                (max(at.false_positives.value, floor / 2), at.detection.value),
+                f"target {at.target_fpr:g}",
+                point,
                 textcoords="offset points",
                 xytext=(6, -10),
                 color=RED,
@@ -117,14 +112,12 @@ def _precision_recall(ranking: Ranking) -> str:
     figure = new_figure()
     axes = figure.subplots()
     roc = ranking.roc()
-    hits, detections = roc.tpr * ranking.n_positive, roc.fpr * ranking.n_negative
-    axes.step(
-        roc.tpr, hits / np.maximum(hits + detections, 1e-12), where="post", color=BLUE, lw=1.6
-    )
+    precision = precisions(roc, ranking.n_positive, ranking.n_negative)
+    axes.step(roc.tpr, precision, where="post", color=BLUE, lw=1.6)
     share = ranking.n_positive / (ranking.n_positive + ranking.n_negative)
     axes.axhline(share, color=GRAY, lw=0.8, ls=":")
     axes.annotate(
-        "share of bad rows",
+        "share of positive rows",
         (0.02, share),
         xytext=(0, 3),
         textcoords="offset points",
@@ -138,24 +131,24 @@ def _precision_recall(ranking: Ranking) -> str:
     return svg_of(figure)
 
 
-def _histogram(assessment: Assessment) -> str:
+def _histogram(evaluation: Evaluation) -> str:
     figure = new_figure()
     axes = figure.subplots()
     bins = np.linspace(0, 1, 51)
     for rows, color, name in (
-        (~assessment.is_positive, BLUE, "others"),
-        (assessment.is_positive, RED, "positive"),
+        (~evaluation.is_positive, BLUE, "others"),
+        (evaluation.is_positive, RED, "positive"),
     ):
         axes.hist(
-            assessment.score[rows],
+            evaluation.score[rows],
             bins.tolist(),
             histtype="step",
             color=color,
             label=name,
             lw=1.4,
         )
-    for at in assessment.thresholds:
-        style = "-" if at.target_fpr == assessment.deployed_fpr else ":"
+    for at in evaluation.thresholds:
+        style = "-" if at.target_fpr == evaluation.deployed_fpr else ":"
         axes.axvline(at.score, color=GRAY, lw=1, ls=style)
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(bottom=0)
@@ -165,10 +158,10 @@ def _histogram(assessment: Assessment) -> str:
     return svg_of(figure)
 
 
-def _reliability(assessment: Assessment) -> str:
+def _reliability(evaluation: Evaluation) -> str:
     figure = new_figure()
     axes = figure.subplots()
-    bins = assessment.reliability
+    bins = evaluation.reliability
     axes.plot([0, 1], [0, 1], color=GRAY, lw=0.8, ls=":")
     axes.plot(
         [b.confidence for b in bins], [b.accuracy for b in bins], "o-", color=BLUE, ms=4, lw=1
@@ -176,15 +169,15 @@ def _reliability(assessment: Assessment) -> str:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xlabel(
-        "Predicted probability" if assessment.positive else "Probability of the top class"
+        "Predicted probability" if evaluation.positive else "Probability of the top class"
     )
-    axes.set_ylabel("Share that is bad" if assessment.positive else "Share that is right")
-    axes.set_title(f"ECE {assessment.ece:.4f}", fontsize=9, loc="left")
+    axes.set_ylabel("Share that is positive" if evaluation.positive else "Share that is correct")
+    axes.set_title(f"ECE {evaluation.ece:.4f}", fontsize=9, loc="left")
     return svg_of(figure)
 
 
-def _months(assessment: Assessment) -> str:
-    months = [s for s in assessment.slices if s.by == "month" and s.n_positive]
+def _months(evaluation: Evaluation) -> str:
+    months = [s for s in evaluation.slices if s.by == "month" and s.n_positive]
     figure = new_figure(max(4.6, 0.42 * len(months) + 1.5))
     axes = figure.subplots()
     values = [s.detection.value for s in months]
@@ -195,6 +188,6 @@ def _months(assessment: Assessment) -> str:
     axes.errorbar(range(len(months)), values, spread, fmt="o-", color=BLUE, ms=4, lw=1, capsize=2)
     axes.set_xticks(range(len(months)), [s.value for s in months], rotation=45, ha="right")
     axes.set_ylim(0, 1.02)
-    deployed = assessment.deployed_fpr
+    deployed = evaluation.deployed_fpr
     axes.set_ylabel(f"Detection at the threshold for FPR {deployed:g}" if deployed else "Detection")
     return svg_of(figure)

@@ -2,44 +2,44 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib.resources import files
 
-from buckler.evaluation.assess import Assessment
-from buckler.evaluation.bootstrap import Estimate
-from buckler.evaluation.metrics import Rate
-from buckler.evaluation.pages import render
+from buckler.evaluation.evaluation import Evaluation
+from buckler.evaluation.intervals import Estimate, Rate
 from buckler.evaluation.plots import draw_all
+from buckler.extras import import_extra
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several judges side by side: a head, and a row of texts for each."""
+    """A table that puts models, or anything else, side by side: its heading and rows, as text."""
 
     head: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class About:
-    """What stands around the figures.
+class ReportContext:
+    """The context of the figures in a report.
 
     Attributes
     ----------
     title
-        Of the page.
+        Title of the page.
     lead
-        A sentence on what was tested on what.
+        Sentence that names the model and the test data.
     notes
-        What a reader must know before believing the figures.
+        Caveats for the reader.
     provenance
         Name -> value: bundle, data, digests, versions.
     comparison
-        The model beside others.
+        The model beside other models and teachers.
     robustness
-        What it catches under attack.
-    heads
-        How further questions are answered.
+        Detection under attack.
+    auxiliary
+        Figures of the auxiliary classifiers.
     """
 
     title: str
@@ -48,21 +48,21 @@ class About:
     provenance: dict[str, str]
     comparison: Comparison | None = None
     robustness: Comparison | None = None
-    heads: Comparison | None = None
+    auxiliary: Comparison | None = None
 
 
-HEAD_CAPTION = (
-    "Test rows whose answer is known, with 95 % intervals; answers that were not learned count as "
-    "wrong. Sure: a probability of one half or more."
+AUXILIARY_CAPTION = (
+    "Test rows with a known answer, with 95 % intervals; answers that the classifier did not learn "
+    "count as wrong. Sure: a probability of one half or more."
 )
 ATTACK_CAPTION = (
-    "Share of positive events caught at the deployed threshold, with Wilson intervals: before, and "
-    "after each attack, of the events that it could be applied to. Where no class is bad: the "
-    "share of right verdicts."
+    "Share of positive events detected at the deployed threshold, with Wilson intervals, before and "
+    "after each attack, of the events to which the attack applies. Where no class is positive: the "
+    "share of correct verdicts."
 )
 
 
-def report_html(assessment: Assessment, about: About) -> str:
+def report_html(evaluation: Evaluation, context: ReportContext) -> str:
     """Return the page; everything that came from data is escaped.
 
     Raises
@@ -70,37 +70,36 @@ def report_html(assessment: Assessment, about: About) -> str:
     MissingExtraError
         If jinja2 or matplotlib is not installed.
     """
-    return render(
-        "report.html.j2",
-        title=about.title,
-        lead=about.lead,
-        notes=[*about.notes, *_own_notes(assessment)],
-        n_rows=f"{assessment.n_rows:,}",
-        comparison=about.comparison,
-        robustness=about.robustness,
-        heads=about.heads,
-        head_caption=HEAD_CAPTION,
-        attack_caption=ATTACK_CAPTION,
-        resampling="cluster bootstrap over groups",
-        figures=[
+    values = {
+        "title": context.title,
+        "lead": context.lead,
+        "notes": [*context.notes, *_own_notes(evaluation)],
+        "n_rows": f"{evaluation.n_rows:,}",
+        "comparison": context.comparison,
+        "robustness": context.robustness,
+        "auxiliary": context.auxiliary,
+        "auxiliary_caption": AUXILIARY_CAPTION,
+        "attack_caption": ATTACK_CAPTION,
+        "resampling": "cluster bootstrap over groups",
+        "figures": [
             {"name": name, "value": value, "interval": interval}
-            for name, value, interval in figure_rows(assessment)
+            for name, value, interval in figure_rows(evaluation)
         ],
-        thresholds=[
+        "thresholds": [
             {
                 "target": f"{at.target_fpr:g}"
-                + (" (deployed)" if at.target_fpr == assessment.deployed_fpr else ""),
+                + (" (deployed)" if at.target_fpr == evaluation.deployed_fpr else ""),
                 "score": f"{at.score:.6f}",
                 "detection": rate_text(at.detection),
                 "false_positives": rate_text(at.false_positives),
             }
-            for at in assessment.thresholds
+            for at in evaluation.thresholds
         ],
-        plots=[
+        "plots": [
             {"title": title, "svg": svg, "wide": title == "Detection by month"}
-            for title, svg in draw_all(assessment).items()
+            for title, svg in draw_all(evaluation).items()
         ],
-        slices=[
+        "slices": [
             {
                 "by": s.by,
                 "value": s.value[:80],
@@ -111,40 +110,41 @@ def report_html(assessment: Assessment, about: About) -> str:
                 "false_positives": rate_text(s.false_positives),
                 "accuracy": rate_text(s.accuracy),
             }
-            for s in assessment.slices
+            for s in evaluation.slices
         ],
-        slice_note=_slice_note(assessment),
-        has_positive=bool(assessment.positive),
-        classes=_class_rows(assessment),
-        class_names=assessment.classes,
-        confusion=[
-            {"name": name, "index": i, "cells": [f"{int(c):,}" for c in assessment.confusion[i]]}
-            for i, name in enumerate(assessment.classes)
+        "slice_note": _slice_note(evaluation),
+        "has_positive": bool(evaluation.positive),
+        "classes": _class_rows(evaluation),
+        "class_names": evaluation.classes,
+        "confusion": [
+            {"name": name, "index": i, "cells": [f"{int(c):,}" for c in evaluation.confusion[i]]}
+            for i, name in enumerate(evaluation.classes)
         ],
-        provenance=[{"name": k, "value": v} for k, v in about.provenance.items()],
-    )
+        "provenance": [{"name": k, "value": v} for k, v in context.provenance.items()],
+    }
+    return render_page("report.html.j2", values)
 
 
-def report_json(assessment: Assessment, about: About) -> bytes:
-    """Return the figures as JSON; what cannot be computed is null."""
+def report_json(evaluation: Evaluation, context: ReportContext) -> bytes:
+    """Return the figures as JSON, with null for those that cannot be computed."""
     document = {
-        "title": about.title,
-        "lead": about.lead,
-        "notes": [*about.notes, *_own_notes(assessment)],
-        "provenance": about.provenance,
-        "comparison": _records(about.comparison),
-        "robustness": _records(about.robustness),
-        "heads": _records(about.heads),
-        "classes": list(assessment.classes),
-        "positive": [assessment.classes[i] for i in assessment.positive],
-        "n_rows": assessment.n_rows,
-        "class_counts": assessment.class_counts,
+        "title": context.title,
+        "lead": context.lead,
+        "notes": [*context.notes, *_own_notes(evaluation)],
+        "provenance": context.provenance,
+        "comparison": _records(context.comparison),
+        "robustness": _records(context.robustness),
+        "auxiliary": _records(context.auxiliary),
+        "classes": list(evaluation.classes),
+        "positive": [evaluation.classes[i] for i in evaluation.positive],
+        "n_rows": evaluation.n_rows,
+        "class_counts": evaluation.class_counts,
         "figures": {
             name: {"value": e.value, "low": e.low, "high": e.high}
-            for name, e in assessment.figures.items()
+            for name, e in evaluation.figures.items()
         },
-        "too_few_negatives_for_fpr": assessment.too_few,
-        "deployed_fpr": assessment.deployed_fpr,
+        "too_few_negatives_for_fpr": evaluation.too_few,
+        "deployed_fpr": evaluation.deployed_fpr,
         "thresholds": [
             {
                 "target_fpr": at.target_fpr,
@@ -152,12 +152,12 @@ def report_json(assessment: Assessment, about: About) -> bytes:
                 "detection": vars(at.detection),
                 "false_positives": vars(at.false_positives),
             }
-            for at in assessment.thresholds
+            for at in evaluation.thresholds
         ],
-        "ece": assessment.ece,
-        "reliability": [vars(b) for b in assessment.reliability],
-        "confusion": assessment.confusion.tolist(),
-        "f1": dict(zip(assessment.classes, assessment.f1.tolist(), strict=True)),
+        "ece": evaluation.ece,
+        "reliability": [vars(b) for b in evaluation.reliability],
+        "confusion": evaluation.confusion.tolist(),
+        "f1": dict(zip(evaluation.classes, evaluation.f1.tolist(), strict=True)),
         "slices": [
             {
                 **vars(s),
@@ -165,7 +165,7 @@ def report_json(assessment: Assessment, about: About) -> bytes:
                 "false_positives": vars(s.false_positives),
                 "accuracy": vars(s.accuracy),
             }
-            for s in assessment.slices
+            for s in evaluation.slices
         ],
     }
     return json.dumps(without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
@@ -177,8 +177,8 @@ def _records(table: Comparison | None) -> list[dict[str, str]] | None:
     return [dict(zip(table.head, row, strict=True)) for row in table.rows]
 
 
-def without_nan(value: Any) -> Any:
-    """Return a JSON document in which what cannot be computed is null."""
+def without_nan(value: object) -> object:
+    """Return a JSON document with null in place of every figure that cannot be computed."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
@@ -193,27 +193,27 @@ def number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.4f}"
 
 
-def rate_text(value: Rate) -> str:
+def rate_text(value: Rate, places: int = 4) -> str:
     """Return a share with its interval, or a dash where there are no rows."""
     if not value.n_rows:
         return "-"
-    return f"{value.value:.4f} ({value.low:.4f} to {value.high:.4f})"
+    return f"{value.value:.{places}f} ({value.low:.{places}f} to {value.high:.{places}f})"
 
 
 def figure_name(name: str) -> str:
-    """Return the name of a figure as people read it."""
+    """Return the display name of a figure."""
     if name.startswith("tpr@fpr="):
         return f"Detection at FPR {name.removeprefix('tpr@fpr=')}"
     return {"auroc": "AUROC"}.get(name, name[0].upper() + name[1:])
 
 
-def figure_rows(assessment: Assessment) -> list[tuple[str, str, str]]:
-    """Return (name, value, interval) of every figure, those about which nothing can be said too."""
+def figure_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Return (name, value, interval) of every figure, including those with too few negatives."""
     rows = {
         name: (figure_name(name), number(estimate.value), _interval(estimate))
-        for name, estimate in assessment.figures.items()
+        for name, estimate in evaluation.figures.items()
     }
-    for target in assessment.too_few:
+    for target in evaluation.too_few:
         name = f"tpr@fpr={target:g}"
         rows[name] = (figure_name(name), "too few negatives to say", "")
     rates = [name for name in rows if name.startswith("tpr@fpr=")]
@@ -221,7 +221,7 @@ def figure_rows(assessment: Assessment) -> list[tuple[str, str, str]]:
     rest = [name for name in rows if name not in (*rates, *ranking)]
     return [
         *(rows[name] for name in (*ranking, *rates, *rest)),
-        ("ECE", number(assessment.ece), ""),
+        ("ECE", number(evaluation.ece), ""),
     ]
 
 
@@ -231,43 +231,63 @@ def _interval(estimate: Estimate) -> str:
     return f"{estimate.low:.4f} to {estimate.high:.4f}"
 
 
-def _slice_note(assessment: Assessment) -> str:
-    if not assessment.positive:
+def _slice_note(evaluation: Evaluation) -> str:
+    if not evaluation.positive:
         return "Accuracy of the likeliest class, with Wilson intervals."
-    if assessment.deployed_fpr is None:
+    if evaluation.deployed_fpr is None:
         return "A detection is a verdict of a positive class."
     return (
-        f"Detection and false positives at the deployed threshold (FPR {assessment.deployed_fpr:g} "
+        f"Detection and false positives at the deployed threshold (FPR {evaluation.deployed_fpr:g} "
         "on validation data), with Wilson intervals."
     )
 
 
-def _class_rows(assessment: Assessment) -> list[dict[str, str]]:
+def _class_rows(evaluation: Evaluation) -> list[dict[str, str]]:
     rows = []
-    for i, name in enumerate(assessment.classes):
-        hits = int(assessment.confusion[i, i])
-        true, said = int(assessment.confusion[i].sum()), int(assessment.confusion[:, i].sum())
+    for i, name in enumerate(evaluation.classes):
+        hits = int(evaluation.confusion[i, i])
+        true, predicted = int(evaluation.confusion[i].sum()), int(evaluation.confusion[:, i].sum())
         rows.append(
             {
                 "name": name,
                 "n": f"{true:,}",
                 "recall": number(hits / true) if true else "-",
-                "precision": number(hits / said) if said else "-",
-                "f1": number(float(assessment.f1[i])),
+                "precision": number(hits / predicted) if predicted else "-",
+                "f1": number(float(evaluation.f1[i])),
             }
         )
     return rows
 
 
-def _own_notes(assessment: Assessment) -> list[str]:
+def _own_notes(evaluation: Evaluation) -> list[str]:
     notes = []
-    if assessment.too_few:
-        rates = ", ".join(f"{t:g}" for t in assessment.too_few)
-        others = assessment.n_rows - int(assessment.is_positive.sum())
-        notes.append(
-            f"{others:,} rows that are not positive are too few to say anything of FPR {rates}."
-        )
-    for i, n in enumerate(assessment.class_counts):
+    if evaluation.too_few:
+        rates = ", ".join(f"{t:g}" for t in evaluation.too_few)
+        others = evaluation.n_rows - int(evaluation.is_positive.sum())
+        notes.append(f"{others:,} rows that are not positive are too few to measure FPR {rates}.")
+    for i, n in enumerate(evaluation.class_counts):
         if n == 0:
-            notes.append(f"No test row is of class {assessment.classes[i]}.")
+            notes.append(f"No test row is of class {evaluation.classes[i]}.")
     return notes
+
+
+def render_page(template: str, values: Mapping[str, object]) -> str:
+    """Return a self-contained HTML page; everything that came from data is escaped.
+
+    Parameters
+    ----------
+    template
+        Name of a template beside this module.
+    values
+        Variables of the template.
+
+    Raises
+    ------
+    MissingExtraError
+        If jinja2 is not installed.
+    """
+    jinja2 = import_extra("jinja2", "the HTML report", "report")
+    here = files("buckler.evaluation")
+    loader = jinja2.FunctionLoader(lambda name: here.joinpath(name).read_text("utf-8"))
+    environment = jinja2.Environment(autoescape=True, loader=loader)
+    return str(environment.get_template(template).render(values))

@@ -1,4 +1,4 @@
-"""What attacks do to detection: shares caught before and after, on the same events."""
+"""Robustness: shares of events detected before and after attacks, on the same events."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -7,25 +7,31 @@ from importlib.metadata import version
 import numpy as np
 import numpy.typing as npt
 
-from buckler.evaluation.metrics import Rate, rate
-from buckler.evaluation.pages import render
-from buckler.evaluation.report import ATTACK_CAPTION, Comparison, number, without_nan
+from buckler.evaluation.intervals import Rate, rate
+from buckler.evaluation.report import (
+    ATTACK_CAPTION,
+    Comparison,
+    number,
+    rate_text,
+    render_page,
+    without_nan,
+)
 
 Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AttackOutcome:
     """One attack against one model.
 
     Attributes
     ----------
     attack, description
-        Which, and what it does.
+        Name and description of the attack.
     n_changed
-        Events that it could be applied to; the shares are of these.
+        Events to which it applies; the shares are of these.
     before, after
-        Share caught at the deployed threshold: as they are, and attacked.
+        Share detected at the deployed threshold, unchanged and attacked.
     """
 
     attack: str
@@ -42,28 +48,28 @@ class Robustness:
     Attributes
     ----------
     model
-        How it is called in tables.
-    caught, false_detections
-        On the events as they are. For a task without positive classes, `caught` is the accuracy and
-        nothing is a false positive.
+        Name in tables.
+    detected, false_positives
+        Shares of the unchanged events. For a task without positive classes, `detected` is the
+        accuracy and there are no false positives.
     matched, matched_fpr
-        Share caught where exactly this share of the clean negatives of the test detections: deployed
-        thresholds keep more or less than they promise, and models can only be compared at one rate.
+        Share detected at the threshold that gives exactly this false-positive rate on the unchanged
+        negatives: models are comparable only at one rate.
     outcomes
-        One an attack.
+        One for each attack.
     """
 
     model: str
-    caught: Rate
+    detected: Rate
     false_positives: Rate
     matched: float = float("nan")
     matched_fpr: float | None = None
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[AttackOutcome] = field(default_factory=list)
 
 
-def outcome(name: str, description: str, before: Bools, after: Bools) -> Outcome:
-    """Return the outcome of an attack on events of which these were caught."""
-    return Outcome(name, description, len(before), rate(before), rate(after))
+def compare_attacked(name: str, description: str, before: Bools, after: Bools) -> AttackOutcome:
+    """Return the outcome of an attack from the detections before and after it."""
+    return AttackOutcome(name, description, len(before), rate(before), rate(after))
 
 
 def robustness_table(models: list[Robustness]) -> Comparison:
@@ -72,15 +78,15 @@ def robustness_table(models: list[Robustness]) -> Comparison:
     for model in models:
         head += [f"{model.model}: before", f"{model.model}: after"]
     rows: list[tuple[str, ...]] = []
-    clean = ["none", f"{models[0].caught.n_rows:,}"]
+    clean = ["none", f"{models[0].detected.n_rows:,}"]
     for model in models:
-        clean += [_share(model.caught), ""]
+        clean += [rate_text(model.detected, 3), ""]
     rows.append(tuple(clean))
     if models[0].false_positives.n_rows:
-        detections = ["none: false positives", f"{models[0].false_positives.n_rows:,}"]
+        false_positives = ["none: false positives", f"{models[0].false_positives.n_rows:,}"]
         for model in models:
-            detections += [_share(model.false_positives, 4), ""]
-        rows.append(tuple(detections))
+            false_positives += [rate_text(model.false_positives), ""]
+        rows.append(tuple(false_positives))
     if (target := models[0].matched_fpr) is not None:
         matched = [f"none: at FPR {target:g} of these rows", ""]
         for model in models:
@@ -90,7 +96,7 @@ def robustness_table(models: list[Robustness]) -> Comparison:
         cells = [first.attack, f"{first.n_changed:,}"]
         for model in models:
             found = model.outcomes[position]
-            cells += [_share(found.before), _share(found.after)]
+            cells += [rate_text(found.before, 3), rate_text(found.after, 3)]
         rows.append(tuple(cells))
     return Comparison(tuple(head), rows)
 
@@ -99,12 +105,6 @@ def robustness_json(models: list[Robustness]) -> bytes:
     """Return the figures as JSON."""
     document = {"buckler": version("buckler"), "models": [asdict(model) for model in models]}
     return json.dumps(without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
-
-
-def _share(value: Rate, places: int = 3) -> str:
-    if not value.n_rows:
-        return "-"
-    return f"{value.value:.{places}f} ({value.low:.{places}f} to {value.high:.{places}f})"
 
 
 def robustness_html(
@@ -117,12 +117,13 @@ def robustness_html(
     MissingExtraError
         If jinja2 is not installed.
     """
-    return render(
-        "attack.html.j2",
-        title=title,
-        lead=lead,
-        notes=notes,
-        table=robustness_table(models),
-        caption=ATTACK_CAPTION,
-        attacks=[{"name": o.attack, "description": o.description} for o in models[0].outcomes],
-    )
+    attacks = [{"name": o.attack, "description": o.description} for o in models[0].outcomes]
+    values = {
+        "title": title,
+        "lead": lead,
+        "notes": notes,
+        "table": robustness_table(models),
+        "caption": ATTACK_CAPTION,
+        "attacks": attacks,
+    }
+    return render_page("attack.html.j2", values)

@@ -5,23 +5,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.evaluation.metrics import TARGET_FPRS, Rate, enough_negatives, rate
+from buckler.evaluation.intervals import UNKNOWN_RATE, Rate, rate
+from buckler.evaluation.metrics import TARGET_FPRS, enough_negatives
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A detection is raised where the score is at least `value`.
+    """A threshold on the score for a target false-positive rate.
 
     Attributes
     ----------
     target_fpr
-        What was asked for.
+        Highest acceptable false-positive rate.
     value
-        The threshold; None where the validation rows are too few to say.
+        Lowest score of a detection; None where the validation rows are too few to say.
     n_negatives
-        How many validation rows that are not positive it rests on.
+        Validation rows that are not positive.
     fpr, tpr
-        What it gave on the validation rows.
+        Rates on the validation rows.
     """
 
     target_fpr: float
@@ -34,26 +35,16 @@ class Threshold:
 def choose_thresholds(
     score: npt.NDArray[np.float32], positive: npt.NDArray[np.bool_]
 ) -> list[Threshold]:
-    """Return a threshold for each target rate: the lowest that keeps within it."""
+    """Return the lowest threshold within each target rate."""
     negatives = np.sort(score[~positive])[::-1]
     found = []
     for target in TARGET_FPRS:
-        value = None
+        value, fpr, tpr = None, UNKNOWN_RATE, UNKNOWN_RATE
         if enough_negatives(len(negatives), target):
             allowed = int(np.floor(target * len(negatives) + 1e-9))
-            # Just above the first negative that must not detection: as strict as needed, no stricter.
+            # Just above the first negative that must stay undetected: no stricter than needed.
             value = float(np.nextafter(np.float32(negatives[allowed]), np.float32(2)))
-        detected = (
-            score >= np.float32(value) if value is not None else np.zeros(len(positive), bool)
-        )
-        unknown = rate(np.zeros(0, bool))
-        found.append(
-            Threshold(
-                target,
-                value,
-                len(negatives),
-                rate(detected[~positive]) if value is not None else unknown,
-                rate(detected[positive]) if value is not None else unknown,
-            )
-        )
+            detected = score >= np.float32(value)
+            fpr, tpr = rate(detected[~positive]), rate(detected[positive])
+        found.append(Threshold(target, value, len(negatives), fpr, tpr))
     return found

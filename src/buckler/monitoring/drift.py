@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.errors import MissingExtraError
-from buckler.evaluation.bootstrap import Estimate
-from buckler.evaluation.metrics import Rate, rate
+from buckler.evaluation.intervals import Estimate, Rate, rate
 from buckler.synthesis.two_sample import two_sample_test
 
 Floats = npt.NDArray[np.float64]

@@ -6,9 +6,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from buckler.evaluation.bootstrap import Estimate, bootstrap
-from buckler.evaluation.calibration import expected_calibration_error
-from buckler.evaluation.metrics import Rate, rate
+from buckler.evaluation.intervals import Estimate, Rate, bootstrap, rate
+from buckler.evaluation.metrics import expected_calibration_error
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

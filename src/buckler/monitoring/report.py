@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from buckler.evaluation.bootstrap import Estimate
-from buckler.evaluation.metrics import Rate
-from buckler.evaluation.pages import render
-from buckler.evaluation.report import Comparison, without_nan
+from buckler.evaluation.intervals import Estimate, Rate
+from buckler.evaluation.report import Comparison, render_page, without_nan
 from buckler.monitoring.quality import area_under_time
 from buckler.monitoring.watch import Watched, Window
 
@@ -75,17 +73,17 @@ def report_html(title: str, lead: str, watched: Watched, notes: tuple[str, ...])
         for window in watched.windows + watched.slices
         for alert in window.alerts
     ]
-    return render(
-        "monitor.html.j2",
-        title=title,
-        lead=lead,
-        notes=notes,
-        table=watched_table(watched.windows),
-        slices=watched_table(watched.slices) if watched.slices else None,
-        asked=[w for w in watched.windows if w.asked is not None],
-        caption=CAPTION,
-        alerts=alerts,
-    )
+    values = {
+        "title": title,
+        "lead": lead,
+        "notes": notes,
+        "table": watched_table(watched.windows),
+        "slices": watched_table(watched.slices) if watched.slices else None,
+        "asked": [w for w in watched.windows if w.asked is not None],
+        "caption": CAPTION,
+        "alerts": alerts,
+    }
+    return render_page("monitor.html.j2", values)
 
 
 def prometheus(bundle: str, watched: Watched) -> bytes:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError
-from buckler.evaluation.bootstrap import Estimate
+from buckler.evaluation.intervals import Estimate
 from buckler.monitoring.drift import Drift, domain_auroc, drifts
 from buckler.monitoring.quality import Labeled, Sampled, Unlabeled, with_labels, without_labels
 from buckler.runtime import Scorer

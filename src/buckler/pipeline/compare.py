@@ -14,11 +14,11 @@ import pyarrow as pa
 from buckler.attacks import get_attacks
 from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, unlike
-from buckler.evaluation.assess import Assessment, assess
-from buckler.evaluation.bootstrap import Estimate
+from buckler.evaluation.evaluation import Evaluation, Predictions, evaluate_predictions
+from buckler.evaluation.intervals import Estimate
 from buckler.evaluation.report import Comparison, figure_name, without_nan
 from buckler.evaluation.robustness import Robustness
-from buckler.evaluation.slicing import slice_values
+from buckler.evaluation.slices import slice_values
 from buckler.files import write_atomically
 from buckler.labels import LabelStore, open_existing
 from buckler.labels.ledger import Ledger
@@ -63,7 +63,7 @@ class Judge:
 
 
 def judge_bundle(
-    name: str, path: Path, test: Dataset, n_resamples: int, assessed: Assessment | None = None
+    name: str, path: Path, test: Dataset, n_resamples: int, assessed: Evaluation | None = None
 ) -> Judge:
     """Assess a bundle where that is not done yet, and time it: one thread, texts to verdicts."""
     scorer = load(path)
@@ -138,19 +138,16 @@ def judge_annotators(
     return found
 
 
-def _assess(p: npt.NDArray[np.float32], test: Dataset, n_resamples: int) -> Assessment:
+def _assess(p: npt.NDArray[np.float32], test: Dataset, n_resamples: int) -> Evaluation:
     task = test.task
-    return assess(
+    predictions = Predictions(
         p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12),
         test.labels,
         test.group_codes(),
         classes=tuple(task.class_names),
         positive=tuple(task.class_names.index(name) for name in task.positive),
-        thresholds={},
-        deployed_fpr=None,
-        slices=slice_values(test, None, ()),
-        n_resamples=n_resamples,
     )
+    return evaluate_predictions(predictions, slices=slice_values(test), n_resamples=n_resamples)
 
 
 def train_plain(
@@ -180,7 +177,7 @@ def with_more_labels(train: Dataset, more: Dataset, test: Dataset) -> Dataset:
     return deduplicate(joined, near=False).events
 
 
-def comparison(judges: list[Judge], assessment: Assessment) -> Comparison:
+def comparison(judges: list[Judge], assessment: Evaluation) -> Comparison:
     """Return the table for the report."""
     positive = bool(assessment.positive)
     wanted = (
@@ -228,7 +225,7 @@ def side_by_side(
     split: StageOutput,
     train: StageOutput,
     test: Dataset,
-    assessed: Assessment,
+    assessed: Evaluation,
     speeds: dict[str, float],
 ) -> list[Judge]:
     """Put the student beside others, where it has learned from more than labels.

@@ -7,9 +7,9 @@ import buckler
 from buckler.dataset import Dataset
 from buckler.dataset.splits import Leaks
 from buckler.errors import InputError, MissingExtraError
-from buckler.evaluation.assess import Assessment, assess
-from buckler.evaluation.report import About, Comparison, report_html, report_json
-from buckler.evaluation.slicing import slice_values
+from buckler.evaluation.evaluation import Evaluation, Predictions, evaluate_predictions
+from buckler.evaluation.report import Comparison, ReportContext, report_html, report_json
+from buckler.evaluation.slices import slice_values
 from buckler.files import write_atomically
 from buckler.runtime import Scorer
 
@@ -18,7 +18,7 @@ from buckler.runtime import Scorer
 class Evaluated:
     """An assessment and where its report lies; `html` is None without the `report` extra."""
 
-    assessment: Assessment
+    assessment: Evaluation
     json: Path
     html: Path | None
 
@@ -30,7 +30,7 @@ def assess_scorer(
     leaks: Leaks | None = None,
     slices: tuple[str, ...] = (),
     n_resamples: int = 500,
-) -> Assessment:
+) -> Evaluation:
     """Score labeled events through the runtime and measure the answers.
 
     Raises
@@ -44,21 +44,24 @@ def assess_scorer(
             "name the label column or leave these rows out"
         )
     verdicts = scorer.score(events.raw_texts)
-    return assess(
+    predictions = Predictions(
         verdicts.probabilities,
         events.labels,
         events.group_codes(),
         classes=scorer.classes,
         positive=scorer.positive,
-        thresholds=scorer.manifest.thresholds,
-        deployed_fpr=scorer.manifest.deployed_fpr,
+    )
+    return evaluate_predictions(
+        predictions,
+        scorer.manifest.thresholds,
+        scorer.manifest.deployed_fpr,
         slices=slice_values(events, leaks, slices),
         n_resamples=n_resamples,
     )
 
 
 def write_report(
-    assessment: Assessment,
+    assessment: Evaluation,
     scorer: Scorer,
     folder: Path,
     *,
@@ -67,7 +70,7 @@ def write_report(
     provenance: dict[str, str] | None = None,
     comparison: Comparison | None = None,
     robustness: Comparison | None = None,
-    heads: Comparison | None = None,
+    auxiliary: Comparison | None = None,
 ) -> Evaluated:
     """Write ``report.json`` and, where the extra is installed, ``report.html``.
 
@@ -77,7 +80,7 @@ def write_report(
         If they cannot be written.
     """
     manifest = scorer.manifest
-    about = About(
+    context = ReportContext(
         title=f"{manifest.name}: {manifest.task}",
         lead=f"{manifest.description}. Tested on {tested_on}.",
         notes=notes,
@@ -91,12 +94,12 @@ def write_report(
         },
         comparison=comparison,
         robustness=robustness,
-        heads=heads,
+        auxiliary=auxiliary,
     )
     json_path, html_path = folder / "report.json", folder / "report.html"
-    write_atomically(json_path, report_json(assessment, about))
+    write_atomically(json_path, report_json(assessment, context))
     try:
-        write_atomically(html_path, report_html(assessment, about).encode())
+        write_atomically(html_path, report_html(assessment, context).encode())
     except MissingExtraError:
         return Evaluated(assessment, json_path, None)
     return Evaluated(assessment, json_path, html_path)
@@ -116,7 +119,7 @@ def leak_notes(leaks: Leaks | None) -> tuple[str, ...]:
     )
 
 
-def headline(assessment: Assessment) -> dict[str, float | int]:
+def headline(assessment: Evaluation) -> dict[str, float | int]:
     """Return the few figures that go into a bundle's card."""
     figures = {
         name: round(estimate.value, 6)

@@ -12,7 +12,7 @@ from buckler.bundle.reader import read_bundle
 from buckler.dataset import Dataset
 from buckler.dataset.splits import Leaks
 from buckler.errors import InputError
-from buckler.evaluation.assess import Assessment
+from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.report import Comparison
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.files import file_digest, write_atomically
@@ -71,7 +71,7 @@ class Run:
 
     bundle: Path
     report: Evaluated
-    assessment: Assessment
+    assessment: Evaluation
     stages: list[tuple[str, float, bool, dict[str, Any]]]
     comparison: Comparison | None = None
     robustness: list[Robustness] = field(default_factory=list)
@@ -245,7 +245,7 @@ def run_recipe(
         notes=leak_notes(leaks),
         comparison=table,
         robustness=robustness_table(attacked) if attacked else None,
-        heads=heads_table(learned.figures) if learned.figures else None,
+        auxiliary=heads_table(learned.figures) if learned.figures else None,
     )
     write_atomically(recipe.output / "card.md", read_bundle(bundle).entries["card.md"])
     done.append(("bundle", time.monotonic() - started, False, {}))

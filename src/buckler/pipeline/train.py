@@ -9,7 +9,7 @@ from typing import Any
 from buckler.bundle.reader import VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.dataset import Dataset
-from buckler.evaluation.assess import Assessment
+from buckler.evaluation.evaluation import Evaluation
 from buckler.pipeline.evaluate import headline
 from buckler.pipeline.recipe import Recipe
 from buckler.pipeline.stages import StageOutput
@@ -84,7 +84,7 @@ def train_student(
 
 
 def bundle_with_metrics(
-    source: Path, target: Path, assessment: Assessment, learned: Learned
+    source: Path, target: Path, assessment: Evaluation, learned: Learned
 ) -> Scorer:
     """Write the final bundle: the trained one, with its heads, and its test figures in the card."""
     bundle = read_bundle(source)

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from buckler.evaluation.bootstrap import Estimate
-from buckler.evaluation.metrics import Rate
+from buckler.evaluation.intervals import Estimate, Rate
 from buckler.evaluation.plots import BLUE, RED, new_figure, plot_style, svg_of
 from buckler.review.dashboard import Dashboard
 from buckler.review.schema import State
@@ -29,7 +28,7 @@ def draw(name: str, board: Dashboard) -> str | None:
         "grid.color": _GRID,
         "savefig.transparent": True,
     }
-    with plot_style(**style):
+    with plot_style(style):
         svg = PLOTS[name](board)
     svg = svg.replace(_INK, "currentColor").replace(_GRID, "var(--grid)")
     start = svg.index(">") + 1

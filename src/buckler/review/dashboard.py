@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import and_, func, select
 
 from buckler.evaluation.agreement import Agreement, cohens_kappa
-from buckler.evaluation.metrics import Rate, rate
+from buckler.evaluation.intervals import Rate, rate
 from buckler.labels.database import IDS_PER_QUERY
 from buckler.labels.schema import ANNOTATIONS
 from buckler.monitoring.quality import Sampled, sampled

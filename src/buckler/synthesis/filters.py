@@ -87,7 +87,7 @@ class Passed:
     synthetic_examples: list[SyntheticExample]
     rejects: Counter[str]
     reasons: dict[str, Counter[str]]
-    report: dict[str, Any]
+    report: Any
 
 
 class _Sieve:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
-from buckler.evaluation.bootstrap import Estimate, bootstrap
 from buckler.evaluation.calibration import probabilities_of
+from buckler.evaluation.intervals import Estimate, bootstrap
 from buckler.evaluation.metrics import Ranking, auroc
 from buckler.synthesis.classifiers import new_classifier
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from buckler.dataset import Dataset, id_of_text
 from buckler.errors import InputError
-from buckler.evaluation.metrics import Rate, wilson
+from buckler.evaluation.intervals import Rate, wilson
 from buckler.labels import LabelStore
 from buckler.labels.ledger import flagged
 from buckler.tasks import Task

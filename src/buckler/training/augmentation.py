@@ -10,8 +10,9 @@ import pyarrow as pa
 from buckler.attacks import Attack, Attacker, get_attacks
 from buckler.dataset import Dataset
 from buckler.errors import InputError
-from buckler.evaluation.metrics import Ranking, enough_negatives, rate, tpr_at_fpr
-from buckler.evaluation.robustness import Bools, Robustness, outcome
+from buckler.evaluation.intervals import rate
+from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
+from buckler.evaluation.robustness import Bools, Robustness, compare_attacked
 from buckler.pipeline.recipe import AugmentationSection
 from buckler.runtime import Scorer, Verdicts
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
@@ -50,9 +51,9 @@ def attack_scorers(
     found, before = [], []
     for name, scorer in scorers.items():
         verdicts = scorer.score(events.raw_texts)
-        caught = _caught(verdicts, events.labels, task)
-        found.append(_unattacked(name, scorer, verdicts, caught, events.is_positive, task))
-        before.append(caught[chosen])
+        detected = _find_detected(verdicts, events.labels, task)
+        found.append(_unattacked(name, scorer, verdicts, detected, events.is_positive, task))
+        before.append(detected[chosen])
     for number, attack in enumerate(attacks):
         if on_attack is not None:
             on_attack(attack.name)
@@ -61,8 +62,10 @@ def attack_scorers(
         rows = np.flatnonzero([a != b for a, b in zip(texts, attacked, strict=True)])
         column = _column([attacked[i] for i in rows])
         for model, scorer, was in zip(found, scorers.values(), before, strict=True):
-            after = _caught(scorer.score(column), labels[rows], task)
-            model.outcomes.append(outcome(attack.name, attack.description, was[rows], after))
+            after = _find_detected(scorer.score(column), labels[rows], task)
+            model.outcomes.append(
+                compare_attacked(attack.name, attack.description, was[rows], after)
+            )
     return found
 
 
@@ -86,11 +89,11 @@ def _chosen(events: Dataset, rng: np.random.Generator, max_events: int) -> npt.N
 
 
 def _unattacked(
-    name: str, scorer: Scorer, verdicts: Verdicts, caught: Bools, positive: Bools, task: Task
+    name: str, scorer: Scorer, verdicts: Verdicts, detected: Bools, positive: Bools, task: Task
 ) -> Robustness:
     if not task.positive:
-        return Robustness(name, rate(caught), rate(np.zeros(0, bool)))
-    found = Robustness(name, rate(caught[positive]), rate(caught[~positive]))
+        return Robustness(name, rate(detected), rate(np.zeros(0, bool)))
+    found = Robustness(name, rate(detected[positive]), rate(detected[~positive]))
     target = scorer.manifest.deployed_fpr
     if target is None or not enough_negatives(int((~positive).sum()), target):
         return found
@@ -171,7 +174,7 @@ def _copies(events: Dataset, rows: npt.NDArray[np.intp], texts: list[str]) -> Da
     return replace(copies.with_column("text", column), texts=events.task.normalize(column))
 
 
-def _caught(verdicts: Verdicts, labels: npt.NDArray[np.int32], task: Task) -> Bools:
+def _find_detected(verdicts: Verdicts, labels: npt.NDArray[np.int32], task: Task) -> Bools:
     if not task.positive:
         return np.asarray(verdicts.label_indices == labels)
     return verdicts.detected

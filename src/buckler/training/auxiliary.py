@@ -18,10 +18,9 @@ from buckler.bundle.reader import AUXILIARY
 from buckler.dataset import Dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.errors import InputError
-from buckler.evaluation.bootstrap import bootstrap
-from buckler.evaluation.metrics import Rate, rate
+from buckler.evaluation.intervals import Rate, bootstrap, rate
 from buckler.evaluation.report import Comparison, rate_text
-from buckler.evaluation.slicing import slice_values
+from buckler.evaluation.slices import slice_values
 from buckler.files import write_atomically
 from buckler.pipeline.recipe import HeadSection, Recipe, StudentSection
 from buckler.runtime import load

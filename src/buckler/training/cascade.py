@@ -20,8 +20,8 @@ from buckler.bundle.writer import pack, write_bundle
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration_curve import NONE, choose_curve
-from buckler.evaluation.conformal import least_probabilities
 from buckler.evaluation.metrics import Ranking, tpr_at_fpr
+from buckler.evaluation.prediction_sets import least_probabilities
 from buckler.evaluation.thresholds import Threshold, choose_thresholds
 from buckler.runtime import Scorer
 from buckler.runtime.cascade import SAME, Band, combine

@@ -15,7 +15,7 @@ from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.evaluation.calibration_curve import NONE, CalibrationCurve, choose_curve
-from buckler.evaluation.conformal import least_probabilities
+from buckler.evaluation.prediction_sets import least_probabilities
 from buckler.evaluation.thresholds import Threshold, choose_thresholds
 from buckler.students import Student
 from buckler.training.cross_validation import (

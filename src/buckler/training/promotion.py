@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
-from buckler.evaluation.bootstrap import Estimate, bootstrap
-from buckler.evaluation.metrics import Ranking, Rate, enough_negatives, tpr_at_fpr
-from buckler.evaluation.metrics import rate as share_of
+from buckler.evaluation.intervals import Estimate, Rate, bootstrap
+from buckler.evaluation.intervals import rate as share_of
+from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
 from buckler.runtime import Scorer
 
 _RESAMPLES = 1000

@@ -15,8 +15,8 @@ from buckler.dataset import Dataset
 from buckler.dataset.splits import Split, apart_from, split_by_group
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import probabilities_of
+from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc, enough_negatives, tpr_at_fpr
-from buckler.evaluation.over_seeds import Mean
 from buckler.synthesis.synthetic_examples import SyntheticExample, as_events
 from buckler.training.fit import fit_student
 
@@ -73,7 +73,7 @@ class Proof:
             "without": self.without,
             "with": self.with_,
             "gain": self.gain.value,
-            "gain_half_interval": None if np.isnan(self.gain.half) else self.gain.half,
+            "gain_half_interval": None if np.isnan(self.gain.half_width) else self.gain.half_width,
             "seeds": self.gain.n,
             "kept": self.kept,
             "held_out": self.held_out,

@@ -1,8 +1,8 @@
-"""Prediction sets: the classes that cannot be ruled out at a stated error rate.
+"""Prediction sets by conformal prediction: all classes that may be true at a stated error rate.
 
 Split conformal prediction with the least ambiguous sets (Sadinle, Lei and Wasserman 2019): a class
-is in the set if its probability reaches the value that all but a share of held-out true classes
-reach. On exchangeable rows the true class is missing at most so often, whatever the model.
+belongs to the set if its probability reaches the value that all but that share of the held-out true
+classes reach. On exchangeable rows the true class is missing at most that often, for any model.
 """
 
 import numpy as np
@@ -14,14 +14,14 @@ ERROR_RATES = (0.1, 0.05, 0.01)
 def least_probabilities(
     probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]
 ) -> dict[float, float]:
-    """Return error rate -> what a class needs to be in the set; rates that the rows are enough for.
+    """Return error rate -> least probability of a class in the set, for rates with enough rows.
 
     Parameters
     ----------
     probabilities
-        float [n, classes] of held-out rows.
+        float32 [n, classes] of held-out rows.
     labels
-        Their true classes.
+        int32 [n]: true classes.
     """
     own = np.sort(probabilities[np.arange(len(labels)), labels].astype(np.float64))
     found = {}

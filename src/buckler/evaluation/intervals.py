@@ -1,0 +1,153 @@
+"""Figures with their 95 % intervals: shares, means over seeds, and any measure by bootstrap."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+_Z = 1.959963984540054  # two-sided 95 % of the normal distribution
+# Two-sided 95 % of Student's t by degrees of freedom, since seeds are few.
+_T = (math.nan, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval; NaN where it cannot be computed."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if np.isnan(self.value):
+            return "-"
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+UNKNOWN = Estimate(math.nan, math.nan, math.nan)
+
+
+def bootstrap(
+    measure: Callable[[Floats | None], dict[str, float]],
+    groups: npt.NDArray[np.int64],
+    n_resamples: int = 500,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Return each measured figure with its percentile interval.
+
+    Events of one group are not independent, so whole groups are drawn (cluster bootstrap).
+
+    Parameters
+    ----------
+    measure
+        Function that computes the figures from row weights (None: equal weights).
+    groups
+        int64 [n]: group of each row.
+    n_resamples
+        Number of draws.
+    seed
+        Random seed.
+    """
+    values = measure(None)
+    rng = np.random.default_rng(seed)
+    _, codes = np.unique(groups, return_inverse=True)
+    n_groups = int(codes.max()) + 1
+    drawn: dict[str, list[float]] = {name: [] for name in values}
+    for _ in range(n_resamples):
+        counts = np.bincount(rng.integers(0, n_groups, n_groups), minlength=n_groups)
+        for name, value in measure(counts[codes].astype(np.float64)).items():
+            drawn[name].append(value)
+    return {
+        name: Estimate(value, *(float(v) for v in np.nanquantile(drawn[name], [0.025, 0.975])))
+        if np.isfinite(value)
+        else UNKNOWN
+        for name, value in values.items()
+    }
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of rows with its interval.
+
+    Attributes
+    ----------
+    value
+        The share; NaN where there are no rows.
+    low, high
+        Ends of the interval.
+    hits, n_rows
+        Counts behind the share.
+    """
+
+    value: float
+    low: float
+    high: float
+    hits: int
+    n_rows: int
+
+
+UNKNOWN_RATE = Rate(math.nan, 0.0, 1.0, 0, 0)
+
+
+def rate(flags: npt.NDArray[np.bool_]) -> Rate:
+    """Return the share of true flags with its Wilson interval."""
+    return wilson(int(flags.sum()), len(flags))
+
+
+def wilson(k: int, n: int) -> Rate:
+    """Return k of n as a share with its interval (Wilson 1927)."""
+    if n == 0:
+        return UNKNOWN_RATE
+    center = (k + _Z * _Z / 2) / (n + _Z * _Z)
+    half = _Z / (n + _Z * _Z) * float(np.sqrt(k * (n - k) / n + _Z * _Z / 4))
+    # None and all are exact ends, whatever the rounding.
+    low = 0.0 if k == 0 else max(0.0, center - half)
+    high = 1.0 if k == n else min(1.0, center + half)
+    return Rate(k / n, low, high, k, n)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over seeds with its interval by Student's t.
+
+    Attributes
+    ----------
+    value
+        The mean; NaN without any value.
+    half_width
+        Half the width of the interval; NaN for a single seed.
+    n
+        Number of seeds.
+    """
+
+    value: float
+    half_width: float
+    n: int
+
+    @staticmethod
+    def of(values: Sequence[float]) -> "Mean":
+        """Return the mean of these values; NaN values do not count."""
+        finite = [v for v in values if not math.isnan(v)]
+        n = len(finite)
+        if not n:
+            return Mean(math.nan, math.nan, 0)
+        mean = sum(finite) / n
+        if n == 1:
+            return Mean(mean, math.nan, 1)
+        deviation = math.sqrt(sum((v - mean) ** 2 for v in finite) / (n - 1))
+        t = _T[n - 1] if n <= len(_T) else 1.96
+        return Mean(mean, t * deviation / math.sqrt(n), n)
+
+    @property
+    def above_zero(self) -> bool:
+        """True where the whole interval lies above zero; never for a single seed."""
+        return self.value - self.half_width > 0
+
+    def __str__(self) -> str:
+        if not self.n:
+            return "-"
+        half = "" if math.isnan(self.half_width) else f" ± {self.half_width:.3f}"
+        return f"{self.value:.3f}{half}"
