@@ -130,7 +130,7 @@ class Dataset:
     @property
     def is_positive(self) -> npt.NDArray[np.bool_]:
         """Flags of the events whose label is a positive class."""
-        return self.is_positive
+        return np.isin(self.labels, self.task.positive_indices)
 
     @cached_property
     def targets(self) -> Floats:

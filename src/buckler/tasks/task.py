@@ -96,7 +96,7 @@ class Task:
     @property
     def positive_indices(self) -> list[int]:
         """Indices of the positive classes."""
-        return self.positive_indices
+        return [self.class_names.index(name) for name in self.positive]
 
     def normalize(self, column: object) -> NormalizedTexts:
         """Return the normalized texts of an Arrow column, or of a list of texts."""
