@@ -168,7 +168,7 @@ def evaluate_predictions(
     """
     p = predictions
     if not len(p.labels) or (p.labels < 0).any():
-        raise InputError("evaluation needs a label for each row; name the label column")
+        raise InputError("evaluation needs a label for each row", field="label_column")
     thresholds = thresholds or {}
     counts = confusion(p.labels, p.top_class, len(p.classes))
     figures, too_few = _figures(p, n_resamples)
