@@ -18,7 +18,7 @@ from benchmarks.measure import table, use_all_cores
 from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
-from buckler.review.value import value_events
+from buckler.review.acquisition import rank_events
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
@@ -155,11 +155,11 @@ def _judge(
     lot = rng.permutation(len(waiting))[:by_lot]
     judged[waiting[lot]] = True
     said = None if taught is None else taught[waiting]
-    valued = value_events(rest, scorer, teacher=said, sample_share=0)
-    shown = np.flatnonzero(valued.standing_for == np.arange(len(waiting)))
+    ranking = rank_events(rest, scorer, teacher=said, sample_share=0)
+    shown = np.flatnonzero(ranking.duplicate_of == np.arange(len(waiting)))
     shown = np.setdiff1d(shown, lot)
-    best = shown[np.argsort(-valued.value[shown], kind="stable")[: n - by_lot]]
-    judged[waiting[np.isin(valued.standing_for, best)]] = True
+    best = shown[np.argsort(-ranking.acquisition[shown], kind="stable")[: n - by_lot]]
+    judged[waiting[np.isin(ranking.duplicate_of, best)]] = True
 
 
 def _student(

@@ -19,7 +19,7 @@ from benchmarks.measure import table, use_all_cores
 from buckler.dataset import Dataset, read_dataset
 from buckler.labels import Annotator, LabelStore
 from buckler.review.accounts import Accounts, Role
-from buckler.review.fill import fill_queue
+from buckler.review.enqueue import enqueue_events
 from buckler.runtime import load
 from buckler.tasks import get_task
 from buckler.training.fit import fit_student
@@ -72,7 +72,7 @@ def _crossed(urls: list[str], n: int) -> Dataset:
 
 def _fill(where: str, events: Dataset, bundle: Path) -> None:
     with LabelStore(where) as store:
-        fill_queue(store, events, load(bundle))
+        enqueue_events(store, events, load(bundle))
         accounts = Accounts(store)
         accounts.add("ann", Role.LEAD, PASSPHRASE)
         rng = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def _pages(where: str, bundle: Path) -> dict[str, str]:
             nonlocal page
             form = {"csrf": token, "label": "benign", "seconds": "3"}
             path = page.url.path
-            page = http.post(f"{path}/verdict", data=form)  # and the next event's page
+            page = http.post(f"{path}/label", data=form)  # and the next event's page
             assert page.status_code == 200
 
         def get(path: str) -> Callable[[], None]:

@@ -347,10 +347,10 @@ def test_asking_from_the_command_line(url_bundle, tmp_path):
 
 def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url_scorer, tmp_path):
     pytest.importorskip("argon2", reason="the extra 'review' is not installed")
-    from buckler.review.fill import fill_queue
+    from buckler.review.enqueue import enqueue_events
+    from buckler.review.label_recorder import LabelForm, LabelRecorder
     from buckler.review.queue import Filter, Queue
-    from buckler.review.schema import Lane
-    from buckler.review.verdicts import Verdicts
+    from buckler.review.schema import Stratum
 
     events, labels = doubtful(600)
     texts = events.raw_texts.to_pylist()
@@ -359,14 +359,14 @@ def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url
     known = Dataset.from_texts(texts, TASK)
     truth = dict(zip(known.ids, labels.tolist(), strict=True))
     with LabelStore(tmp_path / "l.db") as store:
-        fill_queue(store, known, url_scorer)
+        enqueue_events(store, known, url_scorer)
         queue = Queue(store, TASK)
-        verdicts = Verdicts(queue, second_share=0)
-        for lane in Lane:
-            for item in queue.page(Filter(lane=lane)).items[:40]:
+        recorder = LabelRecorder(queue, second_share=0)
+        for stratum in Stratum:
+            for item in queue.page(Filter(stratum=stratum)).items[:40]:
                 assert queue.claim(item.id, 1)
-                wrong = lane == Lane.VALUE  # these must not count
-                verdicts.judge(item.id, (1, "ann"), truth[item.event_id] ^ wrong)
+                wrong = stratum == Stratum.RANKED  # these must not count
+                recorder.record(item.id, (1, "ann"), LabelForm(truth[item.event_id] ^ wrong))
     common = ["monitor", url_bundle, tmp_path / "now.parquet", "-r", tmp_path / "then.parquet"]
     common += ["-o", tmp_path / "m", "--by", "all", "--no-domain", "-s", tmp_path / "l.db"]
     done = buckler(*common, "--verdicts")

@@ -1,4 +1,4 @@
-"""The review queue: order, claims, verdicts, undoing, families, figures; and nothing is lost."""
+"""The review queue: order, claims, labels, undo, families, metrics; and nothing is lost."""
 
 import json
 import threading
@@ -17,21 +17,21 @@ from buckler.evaluation.agreement import cohens_kappa
 from buckler.labels import Annotator, LabelStore
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.readers.quarantine import Quarantine
+from buckler.review.acquisition import rank_events
 from buckler.review.annotation_tools import (
     Tool,
     export_queue,
     import_answers,
     labeling_interface,
 )
-from buckler.review.dashboard import gather
-from buckler.review.fill import fill_queue
+from buckler.review.dashboard import compute_dashboard
+from buckler.review.enqueue import EnqueueOptions, enqueue_events
+from buckler.review.label_recorder import ConflictError, LabelForm, LabelRecorder
 from buckler.review.queue import Filter, Queue
-from buckler.review.schema import VERDICTS, Lane, State
-from buckler.review.showing import spans, visible
-from buckler.review.similar import JudgedEvents
-from buckler.review.value import value_events
-from buckler.review.verdicts import ConflictError, Verdicts
-from buckler.review.words import words_of
+from buckler.review.safe_text import highlight, visible
+from buckler.review.schema import LABELS, State, Stratum
+from buckler.review.search import extract_words
+from buckler.review.similar import LabeledEvents
 from buckler.runtime.verdicts import Contribution
 from buckler.tasks import get_task
 from tests.support.cli import buckler, refused
@@ -40,7 +40,7 @@ from tests.support.made_up import made_up_events
 pytest.importorskip("argon2", reason="the extra 'review' is not installed")
 
 from buckler.review.accounts import Accounts, Role, read_audit, write_audit
-from buckler.review.sessions import LONGEST_S, Sessions
+from buckler.review.sessions import MAX_SESSION_S, Sessions
 
 TASK = get_task("url-threat")
 ANN, BOB, LEA = (1, "ann"), (2, "bob"), (3, "lea")
@@ -55,15 +55,15 @@ def store(store_where):
         yield opened
 
 
-def filled(store, scorer, n=400, **more):
+def enqueue(store, scorer, n=400, **more):
     events = made_up_events(n, np.random.default_rng(5))
-    return events, fill_queue(store, events, scorer, **more)
+    return events, enqueue_events(store, events, scorer, options=EnqueueOptions(**more))
 
 
-def desk(store, second_share=0.0, seed=0, **more):
+def open_queue(store, second_share=0.0, seed=0, **more):
     queue = Queue(store, TASK, rng=np.random.default_rng(seed), **more)
     rng = np.random.default_rng(seed)
-    return queue, Verdicts(queue, second_share=second_share, rng=rng, clock=queue.clock)
+    return queue, LabelRecorder(queue, second_share=second_share, rng=rng, clock=queue.clock)
 
 
 def annotations(store):
@@ -80,114 +80,122 @@ def annotations(store):
 # --- order ----------------------------------------------------------------------------------------
 
 
-def test_what_is_near_the_threshold_in_dispute_or_new_comes_first(url_scorer):
+def test_events_near_the_threshold_in_dispute_or_novel_come_first(url_scorer):
     events = made_up_events(600, np.random.default_rng(1))
-    plain = value_events(events, url_scorer, sample_share=0)
-    near = np.abs(np.log(plain.score / (1 - plain.score)) - _logit(url_scorer.threshold()))
-    shown = plain.standing_for == np.arange(len(events))
-    top = np.argsort(-plain.value[shown])[:50]
+    plain = rank_events(events, url_scorer, sample_share=0)
+    near = np.abs(np.log(plain.scores / (1 - plain.scores)) - _logit(url_scorer.threshold()))
+    shown = plain.duplicate_of == np.arange(len(events))
+    top = np.argsort(-plain.acquisition[shown])[:50]
     assert np.median(near[shown][top]) < np.median(near[shown]) / 2
-    assert set(plain.lane) == {Lane.VALUE}
+    assert set(plain.stratum) == {Stratum.RANKED}
 
     teacher = np.full((600, 2), np.nan)
-    teacher[7] = (1, 0) if plain.score[7] > 0.5 else (0, 1)
-    disputed = value_events(events, url_scorer, teacher=teacher, sample_share=0)
-    assert disputed.value[7] > plain.value[7]
+    teacher[7] = (1, 0) if plain.scores[7] > 0.5 else (0, 1)
+    disputed = rank_events(events, url_scorer, teacher=teacher, sample_share=0)
+    assert disputed.acquisition[7] > plain.acquisition[7]
     assert disputed.reason[7] == "teacher and student disagree"
 
-    newness = np.zeros(600)
-    newness[9] = 1.0
-    fresh = value_events(events, url_scorer, newness=newness, sample_share=0)
-    assert fresh.value[9] > plain.value[9]
+    novelty = np.zeros(600)
+    novelty[9] = 1.0
+    fresh = rank_events(events, url_scorer, novelty=novelty, sample_share=0)
+    assert fresh.acquisition[9] > plain.acquisition[9]
 
 
 def _logit(p):
     return np.log(p / (1 - p))
 
 
-def test_near_duplicates_stand_behind_one_and_those_drawn_by_lot_for_themselves(url_scorer):
+def test_near_duplicates_are_grouped_and_random_samples_are_not(url_scorer):
     base = made_up_events(100, np.random.default_rng(1))
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
     like = Dataset.from_texts([f"{long}?page={i}".encode() for i in range(40)], TASK)
     events = Dataset.concat([base, like])
-    valued = value_events(events, url_scorer, sample_share=0)
-    assert len(set(valued.standing_for[100:])) < 10
-    assert valued.serves.sum() == len(events)
-    drawn = value_events(events, url_scorer, sample_share=0.5)
-    lot = np.flatnonzero(drawn.lane > 0)
-    assert len(lot)
-    assert (drawn.standing_for[lot] == lot).all()
-    assert (drawn.serves[lot] == 1).all()
-    assert (drawn.detections[drawn.lane == Lane.SAMPLE_DETECTION]).all()
-    assert not (drawn.detections[drawn.lane == Lane.SAMPLE_REST]).any()
+    ranking = rank_events(events, url_scorer, sample_share=0)
+    assert len(set(ranking.duplicate_of[100:])) < 10
+    assert ranking.covers.sum() == len(events)
+    drawn = rank_events(events, url_scorer, sample_share=0.5)
+    sampled = np.flatnonzero(drawn.stratum > 0)
+    assert len(sampled)
+    assert (drawn.duplicate_of[sampled] == sampled).all()
+    assert (drawn.covers[sampled] == 1).all()
+    assert (drawn.detections[drawn.stratum == Stratum.DETECTION_SAMPLE]).all()
+    assert not (drawn.detections[drawn.stratum == Stratum.REST_SAMPLE]).any()
 
 
-def test_filling_again_adds_only_what_is_new(store, url_scorer):
-    events, first = filled(store, url_scorer)
-    assert first.added + first.folded == len(set(events.ids))
-    again = fill_queue(store, events, url_scorer)
-    assert (again.added, again.known) == (0, first.added + first.folded)
+def test_enqueueing_again_adds_only_new_events(store, url_scorer):
+    events, first = enqueue(store, url_scorer)
+    assert first.added + first.duplicates == len(set(events.ids))
+    again = enqueue_events(store, events, url_scorer)
+    assert (again.added, again.known) == (0, first.added + first.duplicates)
     more = made_up_events(50, np.random.default_rng(77))
     more = more.with_column("id", [b"new" + i.to_bytes(13, "big") for i in range(50)])
-    third = fill_queue(store, more, url_scorer)
-    assert third.added + third.folded == 50
-    queue, _ = desk(store)
-    assert sum(queue.counts().values()) == first.added + first.folded + 50
+    third = enqueue_events(store, more, url_scorer)
+    assert third.added + third.duplicates == 50
+    queue, _ = open_queue(store)
+    assert sum(queue.counts().values()) == first.added + first.duplicates + 50
 
 
-def test_what_nearly_repeats_a_waiting_event_stands_behind_it(store, url_scorer):
+def test_near_duplicates_of_a_waiting_event_are_grouped_under_it(store, url_scorer):
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
 
     def pages(*numbers):
         return Dataset.from_texts([f"{long}?page={i}".encode() for i in numbers], TASK)
 
-    first = fill_queue(store, pages(1), url_scorer, sample_share=0)
-    assert (first.added, first.folded) == (1, 0)
-    later = fill_queue(store, pages(*range(2, 12)), url_scorer, sample_share=0)
-    assert (later.added, later.folded) == (0, 10)
-    queue, verdicts = desk(store)
+    first = enqueue_events(
+        store, pages(1), url_scorer, TASK, options=EnqueueOptions(sample_share=0)
+    )
+    assert (first.added, first.duplicates) == (1, 0)
+    later = enqueue_events(
+        store, pages(*range(2, 12)), url_scorer, TASK, options=EnqueueOptions(sample_share=0)
+    )
+    assert (later.added, later.duplicates) == (0, 10)
+    queue, recorder = open_queue(store)
     item = queue.claim_next(1)
-    assert verdicts.judge(item, ANN, 0).served == 11
-    # The verdict was given: it says nothing of what comes later.
-    last = fill_queue(store, pages(12, 13), url_scorer, sample_share=0)
-    assert (last.added, last.folded) == (1, 1)
+    assert recorder.record(item, ANN, LabelForm(0)).covers == 11
+    # The label was given: it does not cover later events.
+    last = enqueue_events(
+        store, pages(12, 13), url_scorer, TASK, options=EnqueueOptions(sample_share=0)
+    )
+    assert (last.added, last.duplicates) == (1, 1)
 
 
-def test_what_is_judged_while_the_queue_is_filled_serves_nothing_more(
+def test_an_event_labeled_while_events_are_added_covers_nothing_more(
     store, url_scorer, monkeypatch
 ):
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
     events = Dataset.from_texts([f"{long}?page={i}".encode() for i in range(30)], TASK)
-    monkeypatch.setattr("buckler.review.fill._ROWS", 10)
-    queue, verdicts = desk(store)
+    monkeypatch.setattr("buckler.review.enqueue._ROWS_A_TRANSACTION", 10)
+    queue, recorder = open_queue(store)
     given_at = []
 
     def judge(n, total):
         if not given_at:  # after the first part
-            given_at.append(verdicts.judge(queue.claim_next(1), ANN, 0).served)
+            given_at.append(recorder.record(queue.claim_next(1), ANN, LabelForm(0)).covers)
 
-    found = fill_queue(store, events, url_scorer, sample_share=0, on_progress=judge)
-    assert found.added + found.folded == 30
+    found = enqueue_events(
+        store, events, url_scorer, TASK, options=EnqueueOptions(sample_share=0), on_progress=judge
+    )
+    assert found.added + found.duplicates == 30
     left = queue.claim_next(1)
     assert left is not None
     assert (
         given_at[0]
-        + verdicts.judge(left, ANN, 0).served
+        + recorder.record(left, ANN, LabelForm(0)).covers
         + sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
-        + sum(queue.folded_behind(i.id) for i in queue.page(Filter()).items)
+        + sum(queue.count_duplicates(i.id) for i in queue.page(Filter()).items)
         == 30
     )
 
 
-def test_a_limit_keeps_the_best_and_all_that_was_drawn(store, url_scorer):
+def test_a_limit_keeps_the_best_and_all_random_samples(store, url_scorer):
     events = made_up_events(400, np.random.default_rng(5))
-    valued = value_events(events, url_scorer, sample_share=0.01)
-    found = fill_queue(store, events, url_scorer, limit=20)
-    assert found.added == 20 + found.drawn
-    queue, _ = desk(store)
-    best = {i.event_id for i in queue.page(Filter(lane=Lane.VALUE)).items}
-    rows = np.flatnonzero((valued.lane == 0) & (valued.standing_for == np.arange(400)))
-    order = rows[np.argsort(-valued.value[rows], kind="stable")[:20]]
+    ranking = rank_events(events, url_scorer, sample_share=0.01)
+    found = enqueue_events(store, events, url_scorer, options=EnqueueOptions(limit=20))
+    assert found.added == 20 + found.sampled
+    queue, _ = open_queue(store)
+    best = {i.event_id for i in queue.page(Filter(stratum=Stratum.RANKED)).items}
+    rows = np.flatnonzero((ranking.stratum == 0) & (ranking.duplicate_of == np.arange(400)))
+    order = rows[np.argsort(-ranking.acquisition[rows], kind="stable")[:20]]
     ids = events.ids
     assert best == {ids[row] for row in order}
 
@@ -196,26 +204,26 @@ def test_a_limit_keeps_the_best_and_all_that_was_drawn(store, url_scorer):
 
 
 def test_two_analysts_never_get_the_same_event(store, url_scorer):
-    filled(store, url_scorer)
+    enqueue(store, url_scorer)
     now = [1000.0]
-    queue, verdicts = desk(store, clock=lambda: now[0])
+    queue, recorder = open_queue(store, clock=lambda: now[0])
     a, b = queue.claim_next(1), queue.claim_next(2)
     assert a != b
     assert queue.claim_next(1) == a  # still at work
     assert not queue.claim(a, 2)
     with pytest.raises(ConflictError, match="no longer yours"):
-        verdicts.judge(a, BOB, 1)
+        recorder.record(a, BOB, LabelForm(1))
     now[0] += queue.claim_s + 1  # ann went home
     assert queue.claim(a, 2)
     with pytest.raises(ConflictError):
-        verdicts.judge(a, ANN, 1)
-    verdicts.judge(a, BOB, 1)
+        recorder.record(a, ANN, LabelForm(1))
+    recorder.record(a, BOB, LabelForm(1))
     assert queue.item(a).state == State.DONE
 
 
 def test_what_is_skipped_is_not_offered_again_to_the_same_analyst(store, url_scorer):
-    filled(store, url_scorer, n=40)
-    queue, _ = desk(store)
+    enqueue(store, url_scorer, n=40)
+    queue, _ = open_queue(store)
     seen = set()
     while (item := queue.claim_next(1)) is not None:
         assert item not in seen
@@ -225,18 +233,18 @@ def test_what_is_skipped_is_not_offered_again_to_the_same_analyst(store, url_sco
     assert queue.claim_next(2) is not None
 
 
-def test_twenty_analysts_lose_and_double_no_verdict(store, url_scorer):
-    filled(store, url_scorer, n=260)
-    queue, _ = desk(store)
+def test_twenty_analysts_lose_and_double_no_label(store, url_scorer):
+    enqueue(store, url_scorer, n=260)
+    queue, _ = open_queue(store)
     waiting = sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
     done: list[tuple[int, int]] = []
     errors = []
 
     def work(k):
-        own, verdicts = desk(store, seed=k)
+        own, recorder = open_queue(store, seed=k)
         try:
             while (item := own.claim_next(k)) is not None:
-                verdicts.judge(item, (k, f"analyst-{k}"), k % 2, seconds=1)
+                recorder.record(item, (k, f"analyst-{k}"), LabelForm(k % 2, seconds=1))
                 done.append((k, item))
         except Exception as error:
             errors.append(error)
@@ -250,147 +258,151 @@ def test_twenty_analysts_lose_and_double_no_verdict(store, url_scorer):
     assert len(done) == waiting
     assert max(Counter(item for _, item in done).values()) == 1
     with store.reading() as connection:
-        rows = connection.execute(select(VERDICTS.c.user_id, VERDICTS.c.item_id)).all()
+        rows = connection.execute(select(LABELS.c.user_id, LABELS.c.item_id)).all()
     assert sorted(rows) == sorted(done)
     direct = [s for said in annotations(store).values() for s in said if s[1] == ""]
     assert Counter(name for name, _, _ in direct) == Counter(f"analyst-{k}" for k, _ in done)
 
 
-# --- verdicts -------------------------------------------------------------------------------------
+# --- labels ---------------------------------------------------------------------------------------
 
 
-def test_a_verdict_is_an_annotation_and_says_what_was_seen(store, url_scorer):
-    filled(store, url_scorer)
-    queue, verdicts = desk(store)
+def test_a_label_is_an_annotation_and_records_the_evidence(store, url_scorer):
+    enqueue(store, url_scorer)
+    queue, recorder = open_queue(store)
     item = queue.item(queue.claim_next(1))
-    verdicts.judge(item.id, ANN, 1, note="a kit", seconds=3.5, seen={"score": 0.4})
+    recorder.record(item.id, ANN, LabelForm(1, note="a kit", seconds=3.5, evidence={"score": 0.4}))
     assert annotations(store) == {item.event_id: [("ann", "", 1)]}
     (batch,) = store.annotations(TASK, item.event_id)
     assert batch.rationales == ["a kit"]
     with store.reading() as connection:
-        row = connection.execute(select(VERDICTS)).one()
+        row = connection.execute(select(LABELS)).one()
     assert (row.user_id, row.label, row.seconds) == (1, 1, 3.5)
-    assert json.loads(row.seen) == {"score": 0.4}
+    assert json.loads(row.evidence) == {"score": 0.4}
     assert merge_annotations(store.annotations(TASK), store.annotators(), Merge.MEAN).human.all()
 
 
 def test_undoing_withdraws_and_brings_the_event_back(store, url_scorer):
-    filled(store, url_scorer)
-    queue, verdicts = desk(store)
+    enqueue(store, url_scorer)
+    queue, recorder = open_queue(store)
     first = queue.claim_next(1)
     event_id = queue.item(first).event_id
-    verdicts.judge(first, ANN, 1)
+    recorder.record(first, ANN, LabelForm(1))
     second = queue.claim_next(1)
-    verdicts.judge(second, ANN, 0)
-    assert verdicts.undo(ANN) == second
+    recorder.record(second, ANN, LabelForm(0))
+    assert recorder.undo(ANN) == second
     assert queue.item(second).state == State.OPEN
-    assert queue.claimed(1) == second
-    assert verdicts.undo(ANN) == first
-    assert verdicts.undo(ANN) is None
+    assert queue.find_claim(1) == second
+    assert recorder.undo(ANN) == first
+    assert recorder.undo(ANN) is None
     said = annotations(store)[event_id]
     assert said == [("ann", "", 1), ("ann", "", None)]  # both stay
     assert (
         merge_annotations(store.annotations(TASK), store.annotators(), Merge.MEAN).event_ids == []
     )
     assert queue.claim(first, 1)
-    verdicts.judge(first, ANN, 0)
+    recorder.record(first, ANN, LabelForm(0))
     merged = merge_annotations(store.annotations(TASK), store.annotators(), Merge.DAWID_SKENE)
     assert merged.event_ids == [event_id]
     assert merged.probabilities[0].tolist() == [1, 0]
 
 
-def test_after_an_hour_or_a_colleagues_verdict_nothing_is_undone(store, url_scorer):
-    filled(store, url_scorer)
+def test_after_an_hour_or_a_colleagues_label_nothing_is_undone(store, url_scorer):
+    enqueue(store, url_scorer)
     now = [5000.0]
-    queue, verdicts = desk(store, clock=lambda: now[0])
+    queue, recorder = open_queue(store, clock=lambda: now[0])
     item = queue.claim_next(1)
-    verdicts.judge(item, ANN, 1)
+    recorder.record(item, ANN, LabelForm(1))
     now[0] += 3601
-    assert verdicts.undo(ANN) is None
+    assert recorder.undo(ANN) is None
     other = queue.claim_next(1)
-    verdicts.judge(other, ANN, 1)
+    recorder.record(other, ANN, LabelForm(1))
     assert queue.claim(other, 2)
-    verdicts.judge(other, BOB, 0)
-    with pytest.raises(ConflictError, match="a colleague has judged"):
-        verdicts.undo(ANN)
+    recorder.record(other, BOB, LabelForm(0))
+    with pytest.raises(ConflictError, match="a colleague has labeled"):
+        recorder.undo(ANN)
     assert [s[2] for s in annotations(store)[queue.item(other).event_id]] == [1, 0]
 
 
-def test_one_verdict_serves_near_duplicates_and_undoing_frees_them(store, url_scorer):
+def test_one_label_covers_near_duplicates_and_undoing_frees_them(store, url_scorer):
     long = "https://www.example.com/" + "catalog/garden/tools/" * 8
     events = Dataset.from_texts([f"{long}?page={i}".encode() for i in range(30)], TASK)
-    fill_queue(store, events, url_scorer, sample_share=0)
-    queue, verdicts = desk(store)
+    enqueue_events(store, events, url_scorer, options=EnqueueOptions(sample_share=0))
+    queue, recorder = open_queue(store)
     counts = queue.counts()
-    assert counts[State.FOLDED, Lane.VALUE] >= 20
+    assert counts[State.DUPLICATE, Stratum.RANKED] >= 20
     item = queue.claim_next(1)
-    behind = queue.folded_behind(item)
-    done = verdicts.judge(item, ANN, 0)
-    assert done.served == 1 + behind
+    behind = queue.count_duplicates(item)
+    done = recorder.record(item, ANN, LabelForm(0))
+    assert done.covers == 1 + behind
     spread = [s for said in annotations(store).values() for s in said]
     assert Counter(version for _, version, _ in spread) == {"": 1, "near-duplicate": behind}
-    verdicts.undo(ANN)
+    recorder.undo(ANN)
     assert (
         merge_annotations(store.annotations(TASK), store.annotators(), Merge.MEAN).event_ids == []
     )
 
 
-def test_a_family_is_ruled_out_once_and_can_come_back(store, url_scorer):
+def test_a_family_is_labeled_once_and_can_come_back(store, url_scorer):
     events = made_up_events(300, np.random.default_rng(5))
     events = events.with_groups(["one.example" if i % 3 else f"g{i}" for i in range(300)])
-    fill_queue(store, events, url_scorer, sample_share=0.01)
-    queue, verdicts = desk(store)
-    item = next(i for i in queue.page(Filter(lane=Lane.VALUE)).items if i.group == "one.example")
+    enqueue_events(store, events, url_scorer, options=EnqueueOptions(sample_share=0.01))
+    queue, recorder = open_queue(store)
+    item = next(
+        i for i in queue.page(Filter(stratum=Stratum.RANKED)).items if i.group == "one.example"
+    )
     assert queue.claim(item.id, 1)
-    lots = [i.id for i in queue.page(Filter(lane=Lane.SAMPLE_REST)).items]
-    done = verdicts.judge(item.id, ANN, 0, family=True)
-    assert done.served > 20
+    sampled = [i.id for i in queue.page(Filter(stratum=Stratum.REST_SAMPLE)).items]
+    done = recorder.record(item.id, ANN, LabelForm(0, family=True))
+    assert done.covers > 20
     left = [queue.item(i) for i in queue.family("one.example")]
-    assert all(i.lane != Lane.VALUE for i in left)  # drawn by lot: judged one by one
-    assert all(queue.item(i).state == State.OPEN for i in lots)
-    (family,) = verdicts.families()
-    assert (family.group, family.by, family.served) == ("one.example", "ann", done.served)
+    assert all(i.stratum != Stratum.RANKED for i in left)  # random samples: labeled one by one
+    assert all(queue.item(i).state == State.OPEN for i in sampled)
+    (family,) = recorder.families()
+    assert (family.group, family.by, family.covers) == ("one.example", "ann", done.covers)
     later = Dataset.from_texts([b"https://one.example/new/page"], TASK, groups=["one.example"])
-    assert fill_queue(store, later, url_scorer).ruled_out == 1
-    assert verdicts.revoke(family.id, "lea") == "one.example"
-    assert verdicts.revoke(family.id, "lea") is None
+    assert enqueue_events(store, later, url_scorer).family_labeled == 1
+    assert recorder.revoke(family.id, "lea") == "one.example"
+    assert recorder.revoke(family.id, "lea") is None
     assert len(queue.family("one.example")) > 20
     assert queue.item(item.id).state == State.DONE  # what was looked at stays judged
-    assert fill_queue(store, later, url_scorer).added == 1
+    assert enqueue_events(store, later, url_scorer).added == 1
 
 
 def test_second_annotations_disputes_and_agreement(store, url_scorer):
-    filled(store, url_scorer)
-    queue, verdicts = desk(store, second_share=1.0)
+    enqueue(store, url_scorer)
+    queue, recorder = open_queue(store, second_share=1.0)
     for k in range(30):
         item = queue.claim_next(1)
-        verdicts.judge(item, ANN, k % 2)
-    assert queue.counts()[State.SECOND, Lane.VALUE] > 0
+        recorder.record(item, ANN, LabelForm(k % 2))
+    assert queue.counts()[State.SECOND, Stratum.RANKED] > 0
     second = {i.id: i for i in queue.page(Filter(state=State.SECOND)).items}
     assert len(second) == 30
     for k, item in enumerate(second.values()):
         assert item.blind
         assert queue.claim(item.id, 2)
-        verdicts.judge(item.id, BOB, item.verdict if k < 24 else 1 - item.verdict)
+        recorder.record(
+            item.id, BOB, LabelForm(item.analyst_label if k < 24 else 1 - item.analyst_label)
+        )
     disputed = queue.page(Filter(state=State.DISPUTED)).items
     assert len(disputed) == 6
     assert queue.claim(disputed[0].id, 1)
     with pytest.raises(ConflictError, match="a lead decides"):
-        verdicts.judge(disputed[0].id, ANN, 1)
+        recorder.record(disputed[0].id, ANN, LabelForm(1))
     queue.release(1)
     assert queue.claim(disputed[0].id, 3)
-    assert verdicts.judge(disputed[0].id, LEA, 1, lead=True).state == State.DONE
-    agreement = gather(queue).agreement
+    assert recorder.record(disputed[0].id, LEA, LabelForm(1), lead=True).state == State.DONE
+    agreement = compute_dashboard(queue).agreement
     assert (agreement.n, agreement.share) == (30, pytest.approx(0.8))
     assert 0.4 < agreement.kappa.value < 0.8
     assert agreement.kappa.low < agreement.kappa.value < agreement.kappa.high
 
 
 def test_an_analyst_gives_no_second_annotation_on_their_own(store, url_scorer):
-    filled(store, url_scorer, n=30)
-    queue, verdicts = desk(store, second_share=1.0)
+    enqueue(store, url_scorer, n=30)
+    queue, recorder = open_queue(store, second_share=1.0)
     while (item := queue.claim_next(1)) is not None:
-        verdicts.judge(item, ANN, 1)
+        recorder.record(item, ANN, LabelForm(1))
     assert queue.claim_next(2) is not None
 
 
@@ -399,8 +411,8 @@ def test_an_analyst_gives_no_second_annotation_on_their_own(store, url_scorer):
 
 def test_search_finds_words_and_beginnings(store, url_scorer):
     texts = ["https://alpha.example/login/beta", "https://gamma.example/logout", "x:'\"); DROP--"]
-    fill_queue(store, Dataset.from_texts([t.encode() for t in texts], TASK), url_scorer)
-    queue, _ = desk(store)
+    enqueue_events(store, Dataset.from_texts([t.encode() for t in texts]), url_scorer, TASK)
+    queue, _ = open_queue(store)
 
     def found(query):
         items = queue.page(Filter(query=query)).items
@@ -427,15 +439,15 @@ def test_search_finds_words_and_beginnings(store, url_scorer):
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=300))
 def test_words_are_plain(readable):
-    for word in words_of(readable):
+    for word in extract_words(readable):
         assert word == word.lower()
         assert len(word) >= 2
         assert word.isalnum() or any(not c.isascii() for c in word)
 
 
 def test_pages_follow_one_another_without_gap_or_repetition(store, url_scorer):
-    filled(store, url_scorer, n=300)
-    queue, _ = desk(store)
+    enqueue(store, url_scorer, n=300)
+    queue, _ = open_queue(store)
     seen, after = [], None
     while True:
         page = queue.page(Filter(), after)
@@ -445,37 +457,39 @@ def test_pages_follow_one_another_without_gap_or_repetition(store, url_scorer):
             break
     waiting = sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
     assert len(seen) == len(set(seen)) == waiting
-    values = [queue.item(i).value for i in seen]
+    values = [queue.item(i).acquisition for i in seen]
     assert values == sorted(values, reverse=True)
-    assert {i.label for i in queue.page(Filter(label=1)).items} == {1}
+    assert {i.predicted_label for i in queue.page(Filter(label=1)).items} == {1}
 
 
 # --- figures --------------------------------------------------------------------------------------
 
 
 def test_the_dashboard_adds_up(store, url_scorer):
-    events, _ = filled(store, url_scorer, n=600, sample_share=0.2)
+    events, _ = enqueue(store, url_scorer, n=600, sample_share=0.2)
     truth = dict(zip(events.ids, events.labels.tolist(), strict=True))
     ids = list(truth)
     teacher = Annotator("t", "1", "llm")
     wrong = np.array([truth[i] for i in ids])
     wrong[::4] = 1 - wrong[::4]
     store.add_arrays(TASK, teacher, ids, np.eye(2, dtype=np.float32)[wrong], cost_usd=[0.01] * 600)
-    queue, verdicts = desk(store)
-    for lane in (Lane.SAMPLE_DETECTION, Lane.SAMPLE_REST):
-        for item in queue.page(Filter(lane=lane)).items:
+    queue, recorder = open_queue(store)
+    for stratum in (Stratum.DETECTION_SAMPLE, Stratum.REST_SAMPLE):
+        for item in queue.page(Filter(stratum=stratum)).items:
             assert queue.claim(item.id, 1)
-            verdicts.judge(item.id, ANN, truth[item.event_id], seconds=4)
-    board = gather(queue)
-    assert board.verdicts == board.served == 100
+            recorder.record(item.id, ANN, LabelForm(truth[item.event_id], seconds=4))
+    board = compute_dashboard(queue)
+    assert board.labels == board.covered == 100
     assert board.median_s == 4
     verdicts = url_scorer.score(events.raw_texts)
     detections, positive = verdicts.detected, events.labels == 1
-    assert board.honest.precision.low <= positive[detections].mean() <= board.honest.precision.high
-    assert board.honest.missed.low <= positive[~detections].mean() <= board.honest.missed.high
+    assert (
+        board.sampled.precision.low <= positive[detections].mean() <= board.sampled.precision.high
+    )
+    assert board.sampled.missed.low <= positive[~detections].mean() <= board.sampled.missed.high
     recall = (detections & positive).sum() / positive.sum()
-    assert board.honest.recall.low <= recall <= board.honest.recall.high
-    assert 0 <= board.honest.ece < 0.2
+    assert board.sampled.recall.low <= recall <= board.sampled.recall.high
+    assert 0 <= board.sampled.ece < 0.2
     (figures,) = board.teachers
     assert figures.whole.low <= 0.75 <= figures.whole.high
     assert board.costs == [("t 1", 600, pytest.approx(6.0))]
@@ -507,8 +521,8 @@ def test_kappa_of_the_textbook():
 
 
 def test_label_studio_and_argilla_there_and_back(store, url_scorer, tmp_path):
-    filled(store, url_scorer, n=60)
-    queue, _ = desk(store)
+    enqueue(store, url_scorer, n=60)
+    queue, _ = open_queue(store)
     assert export_queue(queue, Tool.LABEL_STUDIO, tmp_path / "s.json", 10) == 10
     assert '<Choice value="phishing"/>' in (tmp_path / "s.xml").read_text()
     tasks = json.loads((tmp_path / "s.json").read_text())
@@ -599,17 +613,17 @@ def test_sessions_end(store):
     assert sessions.find(token).user == ann
     assert sessions.find(token[:-1]) is None
     assert sessions.find("") is None
-    assert sessions.find(token).vouches(sessions.find(token).csrf)
-    assert not sessions.find(token).vouches("")
+    assert sessions.find(token).owns_form(sessions.find(token).csrf)
+    assert not sessions.find(token).owns_form("")
     now[0] += 90
     assert sessions.find(token) is not None
     now[0] += 90  # was used in between
     assert sessions.find(token) is not None
     now[0] += 101
     assert sessions.find(token) is None
-    whole = Sessions(store, accounts, idle_s=10 * LONGEST_S, clock=lambda: now[0])
+    whole = Sessions(store, accounts, idle_s=10 * MAX_SESSION_S, clock=lambda: now[0])
     token = whole.begin(ann)
-    now[0] += LONGEST_S + 1
+    now[0] += MAX_SESSION_S + 1
     assert whole.find(token) is None
     token = whole.begin(ann)
     accounts.set_password(ann, "another horse battery")
@@ -663,7 +677,7 @@ def test_from_the_command_line(url_bundle, tmp_path):
     anywhere = ["review", "serve", *where, "--host", "0.0.0.0"]  # noqa: S104
     refused(buckler(*anywhere), "TLS", "behind_proxy")
     (tmp_path / "r.toml").write_text('behind_proxy = ["*"]\npublic_hosts = ["review.example"]\n')
-    refused(buckler(*anywhere, "--settings", tmp_path / "r.toml"), "would let any in")
+    refused(buckler(*anywhere, "--settings", tmp_path / "r.toml"), "would allow any")
     (tmp_path / "r.toml").write_text('behind_proxy = ["10.0.0.1"]\n')
     refused(buckler(*anywhere, "--settings", tmp_path / "r.toml"), "public_hosts")
     export = ["review", "export", tmp_path / "x.json", "-t", "url-threat", *where]
@@ -691,29 +705,29 @@ def test_shown_text_is_never_markup_and_never_hidden(text, limit):
 )
 def test_spans_part_the_form_and_lose_nothing(form, found):
     given_ = [Contribution("", start, start + n, weight) for start, n, weight in found]
-    pieces = spans(form, given_)
+    pieces = highlight(form, given_)
     assert all(-4 <= piece.level <= 4 for piece in pieces)
-    plain = spans(form, [])
+    plain = highlight(form, [])
     # A cut inside a broken character, or a line break, shows both halves.
     if all(b < 0x80 for b in form) and b"\r\n" not in form:
         joined = "".join(str(piece.text) for piece in pieces)
         assert joined == "".join(str(piece.text) for piece in plain)
 
 
-def test_judged_events_like_this_one(store, url_scorer):
-    filled(store, url_scorer)
-    queue, verdicts = desk(store)
-    judged = JudgedEvents(queue)
-    assert judged.like(b"anything", 0) == []
+def test_similar_labeled_events(store, url_scorer):
+    enqueue(store, url_scorer)
+    queue, recorder = open_queue(store)
+    judged = LabeledEvents(queue)
+    assert judged.most_similar(b"anything", 0) == []
     for _ in range(60):
-        verdicts.judge(queue.claim_next(1), ANN, 1)
+        recorder.record(queue.claim_next(1), ANN, LabelForm(1))
     done = queue.page(Filter(state=State.DONE)).items
     raw = store.texts([done[0].event_id])[done[0].event_id]
     form = TASK.text_normalizer.normalize(raw, TASK.max_bytes)
-    found = judged.like(form, 0)
+    found = judged.most_similar(form, 0)
     assert found[0].item_id == done[0].id
-    assert found[0].likeness == pytest.approx(1, abs=1e-4)
-    assert [s.likeness for s in found] == sorted((s.likeness for s in found), reverse=True)
-    assert done[0].id not in {s.item_id for s in judged.like(form, done[0].id)}
-    verdicts.undo(ANN)
+    assert found[0].similarity == pytest.approx(1, abs=1e-4)
+    assert [s.similarity for s in found] == sorted((s.similarity for s in found), reverse=True)
+    assert done[0].id not in {s.item_id for s in judged.most_similar(form, done[0].id)}
+    recorder.undo(ANN)
     assert len(judged._labels()) == 59

@@ -29,11 +29,11 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 from playwright.sync_api import sync_playwright
 
 from buckler.review.accounts import Accounts, Role
-from buckler.review.fill import fill_queue
+from buckler.review.enqueue import EnqueueOptions, enqueue_events
+from buckler.review.label_recorder import LabelForm, LabelRecorder
 from buckler.review.queue import Queue
+from buckler.review.safe_text import visible
 from buckler.review.schema import ITEMS
-from buckler.review.showing import visible
-from buckler.review.verdicts import Verdicts
 from tests.support.review_site import PASSPHRASE, review_site
 
 TASK = get_task("url-threat")
@@ -152,11 +152,11 @@ def test_sign_in_judge_twenty_undo_sign_out_retrain_promote(chromium, shop):
         while judged < 20:
             url = page.inner_text("pre.event >> nth=0").strip()
             press(page, "2" if truth(url) else "1")
-            assert page.inner_text(".said") == "Verdict stored."
+            assert page.inner_text(".message") == "Label stored."
             judged += 1
         before = page.url
         press(page, "u")
-        assert "taken back" in page.inner_text(".said")
+        assert "undone" in page.inner_text(".message")
         assert page.url != before
         url = page.inner_text("pre.event >> nth=0").strip()
         page.keyboard.press("n")
@@ -166,7 +166,7 @@ def test_sign_in_judge_twenty_undo_sign_out_retrain_promote(chromium, shop):
         page.keyboard.press("Escape")
         press(page, "2" if truth(url) else "1")
         press(page, "s")
-        assert "Skipped" in page.inner_text(".said")
+        assert "Skipped" in page.inner_text(".message")
         page.goto(f"{address}/t/url-threat/dashboard")
         assert page.inner_text(".figures dd >> nth=0") == "20"
         page.click("text=Sign out")
@@ -207,7 +207,7 @@ _INSPECT = """() => {
   const bad = [];
   if (window.pwned) bad.push('ran a script');
   const allowed = new Set(['BDI', 'SPAN', 'MARK', 'CODE']);
-  for (const box of document.querySelectorAll('pre.event, bdi, .why')) {
+  for (const box of document.querySelectorAll('pre.event, bdi, .rationale')) {
     for (const element of box.querySelectorAll('*')) {
       if (!allowed.has(element.tagName)) bad.push('element ' + element.tagName);
       for (const attribute of element.attributes)
@@ -244,7 +244,9 @@ def hostile_site(tmp_path_factory, url_bundle):
     events = Dataset.from_texts(texts, TASK, groups=groups, sources=groups)
     ids = events.ids
     with LabelStore(where) as store:
-        fill_queue(store, events, load(url_bundle), sample_share=0)
+        enqueue_events(
+            store, events, load(url_bundle), TASK, options=EnqueueOptions(sample_share=0)
+        )
         for k in range(0, len(HOSTILE), 10):
             who = Annotator(
                 groups[k][:100] or "x", groups[k + 1 if k + 1 < len(groups) else 0], "llm"
@@ -259,19 +261,19 @@ def hostile_site(tmp_path_factory, url_bundle):
         accounts = Accounts(store)
         lea = accounts.add("lea", Role.ADMIN, PASSPHRASE)
         queue = Queue(store, TASK)
-        verdicts = Verdicts(queue, second_share=0)
+        recorder = LabelRecorder(queue, second_share=0)
         with store.reading() as connection:
             query = select(ITEMS.c.id, ITEMS.c.event_id)
             numbers = {bytes(e): i for i, e in connection.execute(query)}
         for event_id, text in zip(ids[::4], HOSTILE[::4], strict=True):
             item = queue.item(numbers[event_id])
-            if item.standing_for is None and queue.claim(item.id, lea.id):
-                verdicts.judge(
+            if item.duplicate_of is None and queue.claim(item.id, lea.id):
+                recorder.record(
                     item.id,
                     lea.key,
-                    0,
-                    note=text.encode("utf-8", "replace").decode(),
-                    family=item.id % 3 == 0,
+                    LabelForm(
+                        0, note=text.encode("utf-8", "replace").decode(), family=item.id % 3 == 0
+                    ),
                 )
     registry = BundleRegistry(folder / "registry", "url")
     for text in HOSTILE[:20]:
@@ -318,9 +320,10 @@ def test_hostile_texts_are_shown_and_never_obeyed(chromium, hostile_site):
     for text in HOSTILE[::3]:
         asked = quote(text.encode("utf-8", "replace")[:60])
         look(
-            f"/t/url-threat?q={asked}&state={asked}&label={asked}&lane={asked}&after={asked}", text
+            f"/t/url-threat?q={asked}&state={asked}&label={asked}&stratum={asked}&after={asked}",
+            text,
         )
-        look(f"/t/{asked.replace('%2F', '')}?said={asked}", text)
+        look(f"/t/{asked.replace('%2F', '')}?message={asked}", text)
     assert noted == []
     assert elsewhere == []
     assert {c["name"] for c in context.cookies()} <= {"buckler-review", "buckler-review-pre"}
@@ -402,7 +405,7 @@ def identity_provider():
 def test_single_sign_on(chromium, tmp_path, url_bundle):
     where = str(tmp_path / "labels.db")
     with LabelStore(where) as store:
-        fill_queue(store, made_up_events(60, np.random.default_rng(0)), load(url_bundle))
+        enqueue_events(store, made_up_events(60, np.random.default_rng(0)), load(url_bundle))
         accounts = Accounts(store)
         accounts.add("eve@example.org", Role.LEAD, None)
         accounts.add("ann@example.org", Role.ADMIN, PASSPHRASE)

@@ -17,9 +17,9 @@ from tests.support.made_up import made_up_events
 pytest.importorskip("argon2", reason="the extra 'review' is not installed")
 
 from buckler.review.accounts import Accounts, Role, read_audit
-from buckler.review.fill import fill_queue
+from buckler.review.enqueue import enqueue_events
 from buckler.review.queue import Filter, Queue
-from buckler.review.schema import USERS, VERDICTS, State
+from buckler.review.schema import LABELS, USERS, State
 from buckler.review.web.guard import MAX_BODY_BYTES
 from buckler.runtime import load
 from tests.support.review_site import PASSPHRASE, Browser, field, review_site
@@ -27,7 +27,7 @@ from tests.support.review_site import PASSPHRASE, Browser, field, review_site
 TASK = get_task("url-threat")
 PAGES = ["/", "/t/url-threat", "/t/url-threat/dashboard", "/t/url-threat/families", "/account"]
 LEADS, ADMINS = ["/audit"], ["/accounts"]
-PLOTS = [f"/t/url-threat/plots/{name}.svg" for name in ("queue", "verdicts", "bundle", "teachers")]
+PLOTS = [f"/t/url-threat/plots/{name}.svg" for name in ("queue", "labels", "bundle", "teachers")]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def site(tmp_path_factory, url_bundle):
     where = str(tmp_path_factory.mktemp("review") / "labels.db")
     with LabelStore(where) as store:
         events = made_up_events(600, np.random.default_rng(5))
-        fill_queue(store, events, load(url_bundle))
+        enqueue_events(store, events, load(url_bundle))
         accounts = Accounts(store)
         for name, role in (("ann", Role.ANALYST), ("bob", Role.ANALYST), ("lea", Role.LEAD)):
             accounts.add(name, role, PASSPHRASE)
@@ -66,7 +66,7 @@ def test_nothing_is_shown_to_strangers(site):
         answer = stranger.get(path)
         assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in"), path
         assert answer.text == ""
-    for path in ("/t/url-threat/next", "/t/url-threat/e/1/verdict", "/accounts", "/sign-out"):
+    for path in ("/t/url-threat/next", "/t/url-threat/e/1/label", "/accounts", "/sign-out"):
         assert stranger.post(path, data={"label": "benign"}).status_code in (303, 400, 403)
     stranger.cookies.set("buckler-review", "x" * 43)
     assert stranger.get("/").status_code == 303
@@ -184,28 +184,35 @@ def test_judging_over_http(site, signed_in):
     first = item_of(ann.post("/t/url-threat/next"))
     assert item_of(lea.post("/t/url-threat/next")) != first
     path = f"/t/url-threat/e/{first}"
-    assert "works at this event" in lea.http.get(path).text
-    stolen = lea.post(f"{path}/verdict", label="phishing")
+    assert "is working on this event" in lea.http.get(path).text
+    stolen = lea.post(f"{path}/label", label="phishing")
     assert stolen.status_code == 409 and "Not stored" in stolen.text
-    assert ann.post(f"{path}/verdict", label="nonsense").status_code == 400
-    assert ann.post(f"{path}/verdict").status_code == 400
-    assert ann.post(f"{path}/verdict", label="benign", seconds="nan").status_code == 400
-    done = ann.post(f"{path}/verdict", label="phishing", note="kit\r\nX: y", seconds="2.5")
-    assert "Verdict stored" in done.text
+    assert ann.post(f"{path}/label", label="nonsense").status_code == 400
+    assert ann.post(f"{path}/label").status_code == 400
+    assert ann.post(f"{path}/label", label="benign", seconds="nan").status_code == 400
+    done = ann.post(f"{path}/label", label="phishing", note="kit\r\nX: y", seconds="2.5")
+    assert "Label stored" in done.text
     assert item_of(done) != first
-    twice = ann.post(f"{path}/verdict", label="benign")
+    twice = ann.post(f"{path}/label", label="benign")
     assert twice.status_code == 409  # the form was sent a second time
     undone = ann.post("/t/url-threat/undo")
-    assert item_of(undone) == first and "taken back" in undone.text
+    assert item_of(undone) == first and "undone" in undone.text
     skipped = ann.post(f"{path}/skip")
     assert item_of(skipped) != first
-    assert "Let go" in ann.post("/t/url-threat/release").text
+    assert "Event released" in ann.post("/t/url-threat/release").text
     for missing in ("/t/none", "/t/url-threat/e/0", f"/t/url-threat/e/{2**40}", "/t/x/e/1"):
         assert ann.http.get(missing).status_code == 404
-    for odd in ("?after=x", "?after=nan+1", "?after=1e999+5", "?lane=%00", "?q=%22*", "?label=x"):
+    for odd in (
+        "?after=x",
+        "?after=nan+1",
+        "?after=1e999+5",
+        "?stratum=%00",
+        "?q=%22*",
+        "?label=x",
+    ):
         assert ann.http.get(f"/t/url-threat{odd}").status_code == 200
     assert ann.http.get("/t/url-threat/e/abc").status_code == 400
-    assert ann.http.get("/?said=<script>").text.count("<script>") == 0
+    assert ann.http.get("/?message=<script>").text.count("<script>") == 0
 
 
 def test_blind_means_blind(site, signed_in):
@@ -215,7 +222,7 @@ def test_blind_means_blind(site, signed_in):
         drawn = [i for i in queue.page(Filter()).items if i.blind]
         plain = next(i for i in queue.page(Filter(state=State.OPEN)).items if not i.blind)
     shown = browser.http.get(f"/t/url-threat/e/{drawn[0].id}").text
-    assert "score" not in shown and "Judge blind" in shown and 'class="w' not in shown
+    assert "score" not in shown and "Blind labeling" in shown and 'class="w' not in shown
     assert "score" in browser.http.get(f"/t/url-threat/e/{plain.id}").text
 
 
@@ -273,7 +280,7 @@ def test_many_browsers_at_once_lose_nothing(store_where, url_bundle):
     where, judged, errors = store_where, list[int](), list[object]()
     with LabelStore(where) as store:
         events = made_up_events(500, np.random.default_rng(5))
-        fill_queue(store, events, load(url_bundle))
+        enqueue_events(store, events, load(url_bundle))
         accounts = Accounts(store)
         first = accounts.add("load-0", Role.ANALYST, PASSPHRASE)
         for k in range(1, 20):
@@ -294,7 +301,7 @@ def test_many_browsers_at_once_lose_nothing(store_where, url_bundle):
             for _ in range(10):
                 item = item_of(page)
                 form = {"csrf": token, "label": "benign", "seconds": "1"}
-                page = browser.http.post(f"/t/url-threat/e/{item}/verdict", data=form)
+                page = browser.http.post(f"/t/url-threat/e/{item}/label", data=form)
                 assert page.status_code == 200, page.text
                 judged.append(item)
         except Exception as error:
@@ -308,6 +315,6 @@ def test_many_browsers_at_once_lose_nothing(store_where, url_bundle):
             thread.join()
     assert errors == []
     with LabelStore(where) as store, store.reading() as connection:
-        rows = connection.scalars(select(VERDICTS.c.item_id)).all()
+        rows = connection.scalars(select(LABELS.c.item_id)).all()
     assert sorted(rows) == sorted(judged)
     assert len(judged) == 200

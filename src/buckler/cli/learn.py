@@ -39,7 +39,7 @@ def learn(
     trusted_key: TrustedKey = None,
 ) -> None:
     """Train again, compare with the deployed bundle, promote if better; exit code 1 if not."""
-    from buckler.review.relearn import learn_from_review
+    from buckler.review.retrain import learn_from_review
 
     if not from_review:
         raise SettingsError("say what to learn from: --from-review")

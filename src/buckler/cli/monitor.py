@@ -194,10 +194,10 @@ def _judged(
     where: str,
 ) -> tuple[Watched, tuple[str, ...]]:
     """Put what analysts said of events drawn by lot beside the windows."""
-    from buckler.review.lots import lot_verdicts
+    from buckler.review.queue import random_sample_labels
 
     with open_existing(where) as store:
-        said = lot_verdicts(store, now.task)
+        said = random_sample_labels(store, now.task)
     windows = [_window(w, scorer, now, names) for w in found.windows]
     samples = judged_samples(windows, said, now.task)
     n = sum(s.precision.n_rows + s.missed.n_rows for s in samples.values())

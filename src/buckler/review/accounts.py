@@ -1,34 +1,33 @@
-"""Who may do what: accounts, roles, passwords (Argon2id), and what is written down of it."""
+"""Accounts of the review application: roles, passwords (Argon2id) and the audit log."""
 
 import re
 import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.exc import IntegrityError
 
-from buckler.errors import InputError, SettingsError
+from buckler.errors import InputError, OutputError, SettingsError
 from buckler.labels import LabelStore
 from buckler.review.schema import AUDIT, SESSIONS, USERS, migrate_review
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 MIN_PASSWORD, MAX_PASSWORD = 12, 200
 _HASHER = PasswordHasher()
-# Verified where there is no such account, so that the answer takes as long.
+# Verified where there is no such account, so that the answer takes the same time.
 _NOBODY = _HASHER.hash("there is no such account")
-_FEW = threading.BoundedSemaphore(4)  # each takes 64 MiB while it works
+_HASH_SLOTS = threading.BoundedSemaphore(4)  # each hash takes 64 MiB
 
 
 class Role(StrEnum):
-    """What an account may do.
+    """Role of an account.
 
-    ``analyst`` judges; ``lead`` also decides disputes, revokes rulings on families and reads the
-    audit log; ``admin`` also keeps the accounts.
+    ``analyst`` labels; ``lead`` also decides disputes, revokes family labels and reads the audit
+    log; ``admin`` also manages the accounts.
     """
 
     ANALYST = "analyst"
@@ -36,7 +35,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
     def covers(self, needed: "Role") -> bool:
-        """Whether this role may do what `needed` may."""
+        """Return True if this role may do everything that `needed` may."""
         order = list(Role)
         return order.index(self) >= order.index(needed)
 
@@ -48,9 +47,9 @@ class User:
     Attributes
     ----------
     subject
-        Issuer and subject at the identity provider; None where it was never used.
+        Issuer and subject at the identity provider; None before the first single sign-on.
     has_password
-        Whether it can sign in with one.
+        True if the account can sign in with a password.
     """
 
     id: int
@@ -62,7 +61,7 @@ class User:
 
     @property
     def key(self) -> tuple[int, str]:
-        """Number and name."""
+        """The account's number and name."""
         return self.id, self.name
 
 
@@ -75,48 +74,48 @@ class Accounts:
             migrate_review(connection)
 
     def add(self, name: str, role: Role, password: str | None) -> User:
-        """Make an account; without a password it is for single sign-on.
+        """Add an account; without a password it is for single sign-on.
 
         Raises
         ------
         SettingsError
-            If the name or the password is not fit, or the name is taken.
+            If the name or the password is not allowed, or the name is taken.
         """
         if not _NAME.fullmatch(name):
-            raise SettingsError("an account's name has letters, digits and . _ @ + - alone")
+            raise SettingsError("an account's name consists of letters, digits and . _ @ + -")
         row = {
             "name": name,
             "role": str(role),
-            "password": None if password is None else _hashed(name, password),
+            "password": None if password is None else _hash_password(name, password),
             "active": 1,
             "created_s": int(time.time()),
         }
         try:
             with self._store.writing() as connection:
                 connection.execute(USERS.insert(), row)
-        except Exception as error:
+        except OutputError as error:
             if isinstance(error.__cause__, IntegrityError):
                 raise SettingsError(f"there is an account named {name} already") from error
             raise
         return self._one(USERS.c.name == name)
 
     def all(self) -> list[User]:
-        """Return every account, by name."""
+        """Return every account, in the order of names."""
         with self._store.reading() as connection:
             rows = connection.execute(select(USERS).order_by(USERS.c.name)).all()
         return [_user(row) for row in rows]
 
     def get(self, user_id: int) -> User | None:
-        """Return an account that is in use."""
-        return self._found(USERS.c.id == user_id)
+        """Return an active account."""
+        return self._find_active(USERS.c.id == user_id)
 
     def by_subject(self, subject: str) -> User | None:
         """Return the account of a single sign-on."""
-        return self._found(USERS.c.subject == subject)
+        return self._find_active(USERS.c.subject == subject)
 
     def by_name(self, name: str) -> User | None:
-        """Return the account of this name that is in use."""
-        return self._found(USERS.c.name == name)
+        """Return the active account of this name."""
+        return self._find_active(USERS.c.name == name)
 
     def check(self, name: str, password: str) -> User | None:
         """Return the account, if the password is right; it takes as long if there is none."""
@@ -125,7 +124,7 @@ class Accounts:
             row = connection.execute(query).one_or_none()
         stored = _NOBODY if row is None or row.password is None else str(row.password)
         try:
-            with _FEW:
+            with _HASH_SLOTS:
                 _HASHER.verify(stored, password[:MAX_PASSWORD])
         except (VerificationError, InvalidHashError):
             return None
@@ -135,15 +134,47 @@ class Accounts:
             self._update(row.id, password=_HASHER.hash(password[:MAX_PASSWORD]))
         return _user(row)
 
+    def change(
+        self,
+        user: User,
+        *,
+        role: Role | None = None,
+        active: bool | None = None,
+        password: str | None = None,
+    ) -> str:
+        """Change role, state or password of an account.
+
+        Returns
+        -------
+        str
+            Description of the change, for the audit log.
+
+        Raises
+        ------
+        SettingsError
+            If the password is not allowed.
+        """
+        parts = [user.name]
+        if password:
+            self.set_password(user, password)
+            parts.append("new password")
+        if role is not None:
+            self.set_role(user.id, role)
+            parts.append(str(role))
+        if active is not None:
+            self.set_active(user.id, active)
+            parts.append("active" if active else "closed")
+        return ", ".join(parts)
+
     def set_password(self, user: User, password: str) -> None:
         """Change a password; every session of the account ends.
 
         Raises
         ------
         SettingsError
-            If it is not fit.
+            If the password is not allowed.
         """
-        self._update(user.id, password=_hashed(user.name, password))
+        self._update(user.id, password=_hash_password(user.name, password))
         self.end_sessions(user.id)
 
     def set_role(self, user_id: int, role: Role) -> None:
@@ -157,7 +188,7 @@ class Accounts:
             self.end_sessions(user_id)
 
     def bind(self, user_id: int, subject: str) -> None:
-        """Let a single sign-on use this account."""
+        """Bind a single sign-on to this account."""
         self._update(user_id, subject=subject)
 
     def end_sessions(self, user_id: int) -> None:
@@ -166,7 +197,7 @@ class Accounts:
             connection.execute(SESSIONS.delete().where(SESSIONS.c.user_id == user_id))
 
     def require(self, name: str) -> User:
-        """Return an account, whether in use or not.
+        """Return an account, active or not.
 
         Raises
         ------
@@ -178,28 +209,28 @@ class Accounts:
         except LookupError:
             raise InputError(f"no account named {name[:100]}") from None
 
-    def _one(self, where: Any) -> User:
+    def _one(self, where: ColumnElement[bool]) -> User:
         with self._store.reading() as connection:
             row = connection.execute(select(USERS).where(where)).one_or_none()
         if row is None:
             raise LookupError("no such account")
         return _user(row)
 
-    def _found(self, where: Any) -> User | None:
+    def _find_active(self, where: ColumnElement[bool]) -> User | None:
         try:
             user = self._one(where)
         except LookupError:
             return None
         return user if user.active else None
 
-    def _update(self, user_id: int, **values: Any) -> None:
+    def _update(self, user_id: int, **values: object) -> None:
         with self._store.writing() as connection:
             connection.execute(update(USERS).where(USERS.c.id == user_id).values(**values))
 
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One line of the audit log."""
+    """One entry of the audit log."""
 
     id: int
     at_s: int
@@ -212,7 +243,7 @@ class AuditEntry:
 def write_audit(
     store: LabelStore, who: str, action: str, detail: str = "", address: str = "-"
 ) -> None:
-    """Write a line into the audit log, which the database lets nobody change."""
+    """Add an entry to the audit log; the database refuses to change entries."""
     with store.writing() as connection:
         connection.execute(
             AUDIT.insert(),
@@ -227,7 +258,7 @@ def write_audit(
 
 
 def read_audit(store: LabelStore, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
-    """Return the newest lines, or those before a certain one."""
+    """Return the newest entries, or those before a certain one."""
     query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AUDIT.c.id < before)
@@ -236,7 +267,7 @@ def read_audit(store: LabelStore, before: int | None = None, limit: int = 100) -
     return [AuditEntry(r.id, r.at_s, r.who, r.address, r.action, r.detail) for r in rows]
 
 
-def _hashed(name: str, password: str) -> str:
+def _hash_password(name: str, password: str) -> str:
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise SettingsError(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
     if password.lower() in (name.lower() * 20)[: len(password)] or len(set(password)) < 5:
@@ -244,7 +275,7 @@ def _hashed(name: str, password: str) -> str:
     return _HASHER.hash(password)
 
 
-def _user(row: Any) -> User:
+def _user(row: Row[tuple[object, ...]]) -> User:
     return User(
         row.id, row.name, Role(row.role), bool(row.active), row.subject, row.password is not None
     )

@@ -1,4 +1,4 @@
-"""The queue to other annotation tools, and their verdicts back: Label Studio and Argilla."""
+"""Exchange with other annotation tools, Label Studio and Argilla: the queue out, labels back."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from buckler.dataset import id_of_text
 from buckler.errors import InputError
@@ -19,9 +19,9 @@ from buckler.files import write_atomically
 from buckler.labels import Annotator
 from buckler.labels.database import IDS_PER_QUERY
 from buckler.readers.quarantine import Quarantine
-from buckler.review.queue import Item, Queue, as_item
+from buckler.review.label_recorder import MAX_NOTE
+from buckler.review.queue import Item, Queue, to_item
 from buckler.review.schema import ITEMS, State
-from buckler.review.verdicts import MAX_NOTE
 from buckler.tasks import Task
 
 MAX_BYTES = 256 << 20
@@ -30,7 +30,7 @@ _LABEL, _TEXT = "label", "text"
 
 
 class Tool(StrEnum):
-    """Which tool."""
+    """A supported annotation tool."""
 
     LABEL_STUDIO = "label-studio"
     ARGILLA = "argilla"
@@ -38,14 +38,14 @@ class Tool(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody said of an event in another tool.
+    """A label that a person gave an event in another tool.
 
     Attributes
     ----------
     event_id
-        As we sent it; None where the record lost it.
+        The exported id; None where the record has lost it.
     at_s
-        When, in seconds since 1970.
+        Time of the label, in seconds since 1970.
     """
 
     event_id: bytes | None
@@ -57,10 +57,10 @@ class Answer:
 
 
 def export_queue(queue: Queue, tool: Tool, target: Path, limit: int) -> int:
-    """Write the items that wait, those of most value first; return how many.
+    """Write the waiting items, highest acquisition score first; return their number.
 
-    Label Studio gets its tasks with our verdict as prediction, and beside it the labeling
-    interface (``.xml``); Argilla records for ``Dataset.records.log``.
+    Label Studio gets tasks with the bundle's verdict as prediction, and the labeling interface in
+    an ``.xml`` file. Argilla gets records for ``Dataset.records.log``.
 
     Raises
     ------
@@ -70,11 +70,11 @@ def export_queue(queue: Queue, tool: Tool, target: Path, limit: int) -> int:
     query = (
         select(ITEMS)
         .where(ITEMS.c.task_id == queue.task_id, ITEMS.c.state == State.OPEN)
-        .order_by(ITEMS.c.value.desc(), ITEMS.c.id.desc())
+        .order_by(ITEMS.c.acquisition.desc(), ITEMS.c.id.desc())
         .limit(limit)
     )
     with queue.store.reading() as connection:
-        items = [as_item(row) for row in connection.execute(query)]
+        items = [to_item(row) for row in connection.execute(query)]
     texts = queue.store.texts([item.event_id for item in items])
     form = _FORMS[tool][0]
     records = [
@@ -88,10 +88,10 @@ def export_queue(queue: Queue, tool: Tool, target: Path, limit: int) -> int:
 
 
 def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantine) -> int:
-    """Take what people said in another tool over as annotations; return how many are new.
+    """Store labels from another tool as annotations; return the number of new ones.
 
-    The event that an answer is about must be one that the store knows, or its text given whole;
-    its item leaves the queue.
+    The store must know the event of a label, or the record must hold its whole text. The event's
+    item leaves the queue.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantin
         known |= {i for i, _ in new}
         kept = [each for each in said if each[0] in known]
         for _ in range(len(said) - len(kept)):
-            quarantine.add(source, 0, "an event that the store does not know")
+            quarantine.add(source, 0, "the label store does not hold this event")
         if not kept:
             continue
         with store.transaction() as connection:
@@ -160,7 +160,7 @@ def _studio_task(item: Item, text: str, task: Task) -> dict[str, Any]:
         "data": {"text": text, "event_id": item.event_id.hex(), "reason": item.reason}
     }
     if not item.blind:
-        choice = {"choices": [task.class_names[item.label]]}
+        choice = {"choices": [task.class_names[item.predicted_label]]}
         result = {
             "from_name": _LABEL,
             "to_name": _TEXT,
@@ -194,7 +194,7 @@ def _studio_answers(record: dict[str, Any]) -> Iterator[Answer]:
                 str(result["value"]["choices"][0]),
                 f"label-studio:{who}",
                 " ".join(notes),
-                _seconds(annotation.get("created_at")),
+                _unix_seconds(annotation.get("created_at")),
             )
 
 
@@ -212,7 +212,7 @@ def _argilla_record(item: Item, text: str, task: Task) -> dict[str, Any]:
     }
     if not item.blind:
         suggestion = {
-            "value": task.class_names[item.label],
+            "value": task.class_names[item.predicted_label],
             "score": round(item.score, 6),
             "agent": "buckler",
         }
@@ -230,7 +230,7 @@ def _argilla_answers(record: dict[str, Any]) -> Iterator[Answer]:
             str(response["value"]),
             f"argilla:{response.get('user_id') or 'unknown'}",
             "",
-            _seconds(record.get("updated_at")),
+            _unix_seconds(record.get("updated_at")),
         )
 
 
@@ -273,15 +273,15 @@ def _id_of(text: str) -> bytes:
     return id_of_text(text.encode("utf-8", "replace"))
 
 
-def _seconds(value: object) -> int:
+def _unix_seconds(value: object) -> int:
     try:
         return int(datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp())
     except (ValueError, OverflowError, OSError):
         return int(time.time())
 
 
-def _close(connection: Any, queue: Queue, ids: list[bytes], label: int) -> None:
-    """Take what was judged elsewhere out of the queue."""
+def _close(connection: Connection, queue: Queue, ids: list[bytes], label: int) -> None:
+    """Close the items that were labeled in another tool."""
     for start in range(0, len(ids), IDS_PER_QUERY):
         connection.execute(
             update(ITEMS)
@@ -290,5 +290,5 @@ def _close(connection: Any, queue: Queue, ids: list[bytes], label: int) -> None:
                 ITEMS.c.event_id.in_(ids[start : start + IDS_PER_QUERY]),
                 ITEMS.c.state == State.OPEN,
             )
-            .values(state=int(State.DONE), verdict=label, claimed_by=None, claimed_until=0)
+            .values(state=int(State.DONE), analyst_label=label, claimed_by=None, claimed_until=0)
         )

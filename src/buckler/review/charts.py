@@ -12,7 +12,7 @@ _THEME = (
     "<style>:root{color:#1c2330;--grid:#dfe3e8}"
     "@media (prefers-color-scheme:dark){:root{color:#e4e8ee;--grid:#39414d}}</style>"
 )
-_COLOURS = (BLUE, "#d9822b", "#2e8b57", "#8e5bb5", RED, "#8a8f98")
+_COLORS = (BLUE, "#d9822b", "#2e8b57", "#8e5bb5", RED, "#8a8f98")
 
 
 def draw(name: str, board: Dashboard) -> str | None:
@@ -42,19 +42,19 @@ def _queue(board: Dashboard) -> str:
         State.OPEN: "waiting",
         State.SECOND: "second annotation",
         State.DISPUTED: "disputed",
-        State.DONE: "judged",
-        State.FOLDED: "near-duplicates",
+        State.DONE: "labeled",
+        State.DUPLICATE: "near-duplicates",
     }
     values = [board.states.get(state, 0) for state in names]
     bars = axes.barh(list(names.values()), values, color=BLUE)
     axes.bar_label(bars, [f"{v:,}" for v in values], padding=3, color=_INK, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, max(max(values) * 1.18, 1))
-    axes.set_xlabel("Dataset")
+    axes.set_xlabel("Events")
     return svg_of(figure)
 
 
-def _verdicts(board: Dashboard) -> str:
+def _labels_a_day(board: Dashboard) -> str:
     figure = new_figure(4.6, 2.6)
     axes = figure.subplots()
     days = list(board.by_day)
@@ -62,9 +62,9 @@ def _verdicts(board: Dashboard) -> str:
     for of in board.by_day.values():
         for who, n in of.items():
             totals[who] = totals.get(who, 0) + n
-    shown = sorted(totals, key=lambda who: -totals[who])[: len(_COLOURS) - 1]
+    shown = sorted(totals, key=lambda who: -totals[who])[: len(_COLORS) - 1]
     bottom = [0] * len(days)
-    for color, name in zip(_COLOURS, [*shown, ""], strict=False):
+    for color, name in zip(_COLORS, [*shown, ""], strict=False):
         heights = [
             sum(n for w, n in of.items() if (w == name if name else w not in shown))
             for of in board.by_day.values()
@@ -76,19 +76,19 @@ def _verdicts(board: Dashboard) -> str:
     ticks = list(range(0, len(days), 7))
     axes.set_xticks(ticks, [days[i][5:] for i in ticks])
     axes.locator_params(axis="y", integer=True)
-    axes.set_ylabel("Verdicts a day")
+    axes.set_ylabel("Labels a day")
     if totals:
         axes.legend(frameon=False, fontsize=8, loc="upper left")
     return svg_of(figure)
 
 
 def _bundle(board: Dashboard) -> str:
-    honest = board.honest
+    sampled = board.sampled
     rows: list[tuple[str, Rate | Estimate]] = [
-        (f"precision ({honest.precision.n_rows:,} detections judged)", honest.precision),
-        (f"recall ({honest.missed.n_rows:,} others judged)", honest.recall),
+        (f"precision ({sampled.precision.n_rows:,} detections labeled)", sampled.precision),
+        (f"recall ({sampled.missed.n_rows:,} others labeled)", sampled.recall),
     ]
-    return _intervals(rows, "By events drawn by lot (95 %)")
+    return _intervals(rows, "On random samples (95 %)")
 
 
 def _teachers(board: Dashboard) -> str:
@@ -97,7 +97,7 @@ def _teachers(board: Dashboard) -> str:
         for teacher in board.teachers[:4]
         for name, share in list(teacher.of_class.items())[:6]
     ]
-    return _intervals(rows[:16], "Right, by the analysts' verdicts (95 %)")
+    return _intervals(rows[:16], "Accuracy against the analysts' labels (95 %)")
 
 
 def _intervals(rows: Sequence[tuple[str, Rate | Estimate]], label: str) -> str:
@@ -117,7 +117,7 @@ def _intervals(rows: Sequence[tuple[str, Rate | Estimate]], label: str) -> str:
 
 PLOTS: dict[str, Callable[[Dashboard], str]] = {
     "queue": _queue,
-    "verdicts": _verdicts,
+    "labels": _labels_a_day,
     "bundle": _bundle,
     "teachers": _teachers,
 }

@@ -1,8 +1,8 @@
-"""What the verdicts add up to: how far the queue is, how good the bundle and its teachers are."""
+"""The dashboard's metrics: progress of the queue, quality of the bundle and of its teachers."""
 
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -14,20 +14,20 @@ from buckler.labels.database import IDS_PER_QUERY
 from buckler.labels.schema import ANNOTATIONS
 from buckler.monitoring.quality import Sampled, sampled
 from buckler.review.queue import Queue
-from buckler.review.schema import BATCHES, ITEMS, USERS, VERDICTS, Lane, State
+from buckler.review.schema import BATCHES, ITEMS, LABELS, USERS, State, Stratum
 
 DAYS = 30
-_MOST_VERDICTS = 200_000
+_MAX_LABELS = 200_000
 
 
 @dataclass(frozen=True)
-class TeacherFigures:
-    """How often an annotator was right where an analyst has judged.
+class TeacherMetrics:
+    """Accuracy of an annotator on events that an analyst has labeled.
 
     Attributes
     ----------
     of_class
-        Class -> share right, of the events that analysts gave this class.
+        Class -> accuracy on the events of this class, by the analysts.
     """
 
     name: str
@@ -38,71 +38,71 @@ class TeacherFigures:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """The figures of one queue.
+    """The metrics of one queue.
 
     Attributes
     ----------
     states
         State -> items.
     by_day
-        Day -> analyst -> verdicts, of the last 30 days.
-    verdicts, served
-        Verdicts that stand, and the events that they served.
+        Day -> analyst -> labels, in the last 30 days.
+    labels, covered
+        Labels in force, and the events that they cover.
     median_s
-        Of a verdict, among those that took at least a moment.
-    honest
-        What events drawn by lot say of the deployed bundle.
+        Median time of a label, in seconds; labels without a time do not count.
+    sampled
+        Metrics of the deployed bundle on random samples.
     minutes_saved
-        By near-duplicates and families: what judging each event alone would have taken besides.
+        Time that near-duplicates and families have saved.
     """
 
     states: dict[State, int]
     by_day: dict[str, dict[str, int]]
-    verdicts: int
-    served: int
+    labels: int
+    covered: int
     median_s: float
     minutes_saved: float
     agreement: Agreement
-    honest: Sampled
-    teachers: list[TeacherFigures]
-    costs: list[tuple[str, int, float]] = field(default_factory=list)
+    sampled: Sampled
+    teachers: list[TeacherMetrics]
+    costs: list[tuple[str, int, float]]
 
 
-def gather(queue: Queue) -> Dashboard:
-    """Return the figures as they are now."""
+def compute_dashboard(queue: Queue) -> Dashboard:
+    """Compute the metrics from the store."""
     states: Counter[State] = Counter()
     for (state, _), n in queue.counts().items():
         states[state] += n
-    standing = and_(VERDICTS.c.task_id == queue.task_id, VERDICTS.c.undone_s.is_(None))
+    in_force = and_(LABELS.c.task_id == queue.task_id, LABELS.c.undone_s.is_(None))
     with queue.store.reading() as connection:
-        n, served = connection.execute(
-            select(func.count(), func.sum(VERDICTS.c.serves)).where(standing)
+        n, covered = connection.execute(
+            select(func.count(), func.sum(LABELS.c.covers)).where(in_force)
         ).one()
         seconds = [
             float(s)
             for s in connection.scalars(
-                select(VERDICTS.c.seconds)
-                .where(standing, VERDICTS.c.seconds > 0)
-                .order_by(VERDICTS.c.id.desc())
+                select(LABELS.c.seconds)
+                .where(in_force, LABELS.c.seconds > 0)
+                .order_by(LABELS.c.id.desc())
                 .limit(2000)
             )
         ]
     median = float(np.median(seconds)) if seconds else float("nan")
-    saved = (int(served or 0) - n) * median / 60 if seconds else 0.0
+    saved = (int(covered or 0) - n) * median / 60 if seconds else 0.0
     return Dashboard(
-        dict(states),
-        _by_day(queue),
-        int(n),
-        int(served or 0),
-        median,
-        saved,
-        _agreement(queue),
-        _honest(queue),
-        _teachers(queue),
-        [
-            (f"{who.name} {who.version}".strip(), annotations, cost)
-            for task, who, annotations, cost in queue.store.counts()
-            if task == queue.task.name and cost
+        states=dict(states),
+        by_day=_by_day(queue),
+        labels=int(n),
+        covered=int(covered or 0),
+        median_s=median,
+        minutes_saved=saved,
+        agreement=_agreement(queue),
+        sampled=_bundle_metrics(queue),
+        teachers=_teacher_metrics(queue),
+        costs=[
+            (f"{annotator.name} {annotator.version}".strip(), annotations, cost_usd)
+            for task, annotator, annotations, cost_usd in queue.store.counts()
+            if task == queue.task.name and cost_usd
         ],
     )
 
@@ -113,14 +113,14 @@ def _by_day(queue: Queue) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {day: {} for day in days}
     start = int(time.time()) - DAYS * 86_400
     query = (
-        select(VERDICTS.c.created_s, USERS.c.name)
-        .join(USERS, USERS.c.id == VERDICTS.c.user_id)
+        select(LABELS.c.created_s, USERS.c.name)
+        .join(USERS, USERS.c.id == LABELS.c.user_id)
         .where(
-            VERDICTS.c.task_id == queue.task_id,
-            VERDICTS.c.undone_s.is_(None),
-            VERDICTS.c.created_s >= start,
+            LABELS.c.task_id == queue.task_id,
+            LABELS.c.undone_s.is_(None),
+            LABELS.c.created_s >= start,
         )
-        .limit(_MOST_VERDICTS)
+        .limit(_MAX_LABELS)
     )
     with queue.store.reading() as connection:
         for created_s, name in connection.execute(query):
@@ -131,71 +131,71 @@ def _by_day(queue: Queue) -> dict[str, dict[str, int]]:
 
 
 def _agreement(queue: Queue) -> Agreement:
-    """Compare the first two analysts of every event that two have judged."""
+    """Compare the first two analysts of every event that two have labeled."""
     twice = (
-        select(VERDICTS.c.item_id)
-        .where(VERDICTS.c.task_id == queue.task_id, VERDICTS.c.undone_s.is_(None))
-        .group_by(VERDICTS.c.item_id)
-        .having(func.count(func.distinct(VERDICTS.c.user_id)) > 1)
-        .limit(_MOST_VERDICTS)
+        select(LABELS.c.item_id)
+        .where(LABELS.c.task_id == queue.task_id, LABELS.c.undone_s.is_(None))
+        .group_by(LABELS.c.item_id)
+        .having(func.count(func.distinct(LABELS.c.user_id)) > 1)
+        .limit(_MAX_LABELS)
         .subquery()
     )
     query = (
-        select(VERDICTS.c.item_id, VERDICTS.c.user_id, VERDICTS.c.label)
-        .join(twice, twice.c.item_id == VERDICTS.c.item_id)
-        .where(VERDICTS.c.undone_s.is_(None))
-        .order_by(VERDICTS.c.id)
+        select(LABELS.c.item_id, LABELS.c.user_id, LABELS.c.label)
+        .join(twice, twice.c.item_id == LABELS.c.item_id)
+        .where(LABELS.c.undone_s.is_(None))
+        .order_by(LABELS.c.id)
     )
-    said: dict[int, dict[int, int]] = defaultdict(dict)
+    labels: dict[int, dict[int, int]] = defaultdict(dict)
     with queue.store.reading() as connection:
         for item_id, user_id, label in connection.execute(query):
-            said[item_id].setdefault(user_id, label)
-    pairs = [tuple(of.values())[:2] for of in said.values() if len(of) > 1]
+            labels[item_id].setdefault(user_id, label)
+    pairs = [tuple(of.values())[:2] for of in labels.values() if len(of) > 1]
     both = np.array(pairs, np.int64).reshape(-1, 2)
     return cohens_kappa(both[:, 0], both[:, 1], len(queue.task.classes))
 
 
-def _honest(queue: Queue) -> Sampled:
+def _bundle_metrics(queue: Queue) -> Sampled:
     positive = queue.task.positive_indices
-    query = select(ITEMS.c.lane, ITEMS.c.score, ITEMS.c.verdict).where(
+    query = select(ITEMS.c.stratum, ITEMS.c.score, ITEMS.c.analyst_label).where(
         ITEMS.c.task_id == queue.task_id,
-        ITEMS.c.lane.in_((Lane.SAMPLE_DETECTION, Lane.SAMPLE_REST)),
+        ITEMS.c.stratum.in_((Stratum.DETECTION_SAMPLE, Stratum.REST_SAMPLE)),
         ITEMS.c.state.in_((State.DONE, State.SECOND)),
     )
     totals = select(func.sum(BATCHES.c.events), func.sum(BATCHES.c.detections)).where(
         BATCHES.c.task_id == queue.task_id
     )
     with queue.store.reading() as connection:
-        rows = connection.execute(query.limit(_MOST_VERDICTS)).all()
+        rows = connection.execute(query.limit(_MAX_LABELS)).all()
         events, detections = connection.execute(totals).one()
     n_detections = int(detections or 0)
     return sampled(
         np.array([row.score for row in rows], np.float64),
-        np.array([row.lane == Lane.SAMPLE_DETECTION for row in rows], bool),
-        np.array([row.verdict in positive for row in rows], bool),
+        np.array([row.stratum == Stratum.DETECTION_SAMPLE for row in rows], bool),
+        np.array([row.analyst_label in positive for row in rows], bool),
         n_detections,
         int(events or 0) - n_detections,
     )
 
 
-def _teachers(queue: Queue) -> list[TeacherFigures]:
-    """Compare every annotator but humans with the analysts' last verdicts."""
-    judged = select(ITEMS.c.event_id, ITEMS.c.verdict).where(
+def _teacher_metrics(queue: Queue) -> list[TeacherMetrics]:
+    """Compare every annotator but humans with the analysts' last labels."""
+    labeled = select(ITEMS.c.event_id, ITEMS.c.analyst_label).where(
         ITEMS.c.task_id == queue.task_id,
         ITEMS.c.state == State.DONE,
-        ITEMS.c.verdict.is_not(None),
+        ITEMS.c.analyst_label.is_not(None),
     )
-    # Families and near-duplicates were not looked at; only what was judged itself counts here.
-    judged = judged.where(
-        select(VERDICTS.c.id)
-        .where(VERDICTS.c.item_id == ITEMS.c.id, VERDICTS.c.undone_s.is_(None))
+    # Only events that an analyst has seen count, not those of families and near-duplicates.
+    labeled = labeled.where(
+        select(LABELS.c.id)
+        .where(LABELS.c.item_id == ITEMS.c.id, LABELS.c.undone_s.is_(None))
         .exists()
-    ).limit(_MOST_VERDICTS)
+    ).limit(_MAX_LABELS)
     with queue.store.reading() as connection:
-        verdict_of = {bytes(e): int(v) for e, v in connection.execute(judged)}
+        label_of = {bytes(e): int(v) for e, v in connection.execute(labeled)}
         annotators = queue.store.annotators()
         hits: dict[int, list[tuple[int, bool]]] = defaultdict(list)
-        ids = list(verdict_of)
+        ids = list(label_of)
         for start in range(0, len(ids), IDS_PER_QUERY):
             query = select(
                 ANNOTATIONS.c.event_id, ANNOTATIONS.c.annotator_id, ANNOTATIONS.c.label
@@ -205,15 +205,15 @@ def _teachers(queue: Queue) -> list[TeacherFigures]:
             )
             for event_id, annotator_id, label in connection.execute(query):
                 if annotators[annotator_id].kind != "human":
-                    truth = verdict_of[bytes(event_id)]
+                    truth = label_of[bytes(event_id)]
                     hits[annotator_id].append((truth, truth == label))
     names = queue.task.class_names
-    found = []
-    for annotator_id, of in sorted(hits.items()):
-        who = annotators[annotator_id]
-        right = np.array([hit for _, hit in of], bool)
-        truths = np.array([truth for truth, _ in of])
+    metrics = []
+    for annotator_id, pairs in sorted(hits.items()):
+        annotator = annotators[annotator_id]
+        right = np.array([hit for _, hit in pairs], bool)
+        truths = np.array([truth for truth, _ in pairs])
         classes = {names[k]: rate(right[truths == k]) for k in sorted(set(truths.tolist()))}
-        name = f"{who.name} {who.version}".strip()
-        found.append(TeacherFigures(name, who.kind, rate(right), classes))
-    return found
+        name = f"{annotator.name} {annotator.version}".strip()
+        metrics.append(TeacherMetrics(name, annotator.kind, rate(right), classes))
+    return metrics

@@ -1,22 +1,33 @@
-"""The queue of one task: who works at what, what comes next, and looking through it."""
+"""The review queue of one task: claims, the next item for an analyst, pages and searches."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from buckler.labels import LabelStore
 from buckler.labels.database import IDS_PER_QUERY
-from buckler.review.schema import ITEMS, SKIPS, Lane, State
-from buckler.review.words import find_words, has_words
+from buckler.labels.schema import TASKS
+from buckler.review.schema import ITEMS, SKIPS, State, Stratum, migrate_review
+from buckler.review.search import find_items, has_words
 from buckler.tasks import Task
 
-PAGE = 50
-_SECOND_SHARE = 0.15  # of what an analyst is given: second annotations, while there are any
-_SAMPLE_SHARE = 0.1  # … and events drawn by lot
+PAGE_ITEMS = 50
+_SECOND_SHARE = 0.15  # share of second annotations among the items given out, if there are any
+_SAMPLE_SHARE = 0.1  # share of random samples
 _WAITING = (State.OPEN, State.SECOND, State.DISPUTED)
 
 
@@ -27,54 +38,57 @@ class Item:
     id: int
     event_id: bytes
     state: State
-    lane: Lane
-    value: float
+    stratum: Stratum
+    acquisition: float
     reason: str
     score: float
-    label: int
+    predicted_label: int
     detected: bool
     group: str | None
     ts: int | None
-    serves: int
-    standing_for: int | None
+    covers: int
+    duplicate_of: int | None
     claimed_by: int | None
     claimed_until: int
     first_by: int | None
-    verdict: int | None
+    analyst_label: int | None
     closed_by: int | None
 
     def held_by_other(self, user_id: int, now: float | None = None) -> bool:
-        """Whether another works at it now."""
+        """Return True while another analyst holds the item."""
         until = time.time() if now is None else now
         return self.claimed_by not in (None, user_id) and self.claimed_until > until
 
     @property
     def blind(self) -> bool:
-        """Whether score and annotations stay hidden until it is judged, for honest figures."""
-        return self.state == State.SECOND or (self.lane != Lane.VALUE and self.state == State.OPEN)
+        """True while score and annotations stay hidden, so that metrics are unbiased."""
+        sampled = self.stratum != Stratum.RANKED
+        return self.state == State.SECOND or (sampled and self.state == State.OPEN)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What to look for.
+    """Conditions of a list of items.
 
     Attributes
     ----------
     query
-        Words; see `words`.
-    state, label, lane
-        Only those; None for all (of the state: those that wait for a verdict).
+        Words; see `search`.
+    state
+        One state; None for all items that wait for a label.
+    label, stratum
+        Predicted class and stratum; None for all.
     """
 
     query: str = ""
     state: State | None = None
     label: int | None = None
-    lane: Lane | None = None
+    stratum: Stratum | None = None
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of items, and where the next one begins: value and id, or None."""
+    """A page of items, and the start of the next one: acquisition score and id, or None."""
 
     items: list[Item]
     following: tuple[float, int] | None
@@ -86,9 +100,9 @@ class Queue:
     Parameters
     ----------
     claim_s
-        How long an item is an analyst's own.
+        Seconds for which an item belongs to the analyst who claimed it.
     rng
-        Decides what kind of item comes next.
+        Chooses the kind of the next item.
     """
 
     def __init__(
@@ -103,6 +117,7 @@ class Queue:
         self.store, self.task, self.claim_s, self.clock = store, task, claim_s, clock
         self._rng = rng or np.random.default_rng()
         with store.writing() as connection:
+            migrate_review(connection)
             self.task_id = store.task_id(connection, task)
 
     # --- one item ---------------------------------------------------------------------------------
@@ -112,32 +127,32 @@ class Queue:
         query = select(ITEMS).where(ITEMS.c.id == item_id, ITEMS.c.task_id == self.task_id)
         with self.store.reading() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else as_item(row)
+        return None if row is None else to_item(row)
 
     def claim_next(self, user_id: int, *, lead: bool = False) -> int | None:
-        """Give an analyst the next item, or the one that is theirs already; None if there is none.
+        """Give an analyst the next item, or the one that they hold; None if there is none.
 
-        Nobody else gets it until it is judged, let go, or the claim runs out.
+        No other analyst gets it until it is labeled, released, or the claim expires.
         """
-        if (own := self.claimed(user_id)) is not None:
+        if (own := self.find_claim(user_id)) is not None:
             return own
-        open_one = ITEMS.c.state == State.OPEN
+        is_open = ITEMS.c.state == State.OPEN
         kinds: dict[str, ColumnElement[bool]] = {
             "second": and_(ITEMS.c.state == State.SECOND, ITEMS.c.first_by != user_id),
-            "detected": and_(open_one, ITEMS.c.lane == Lane.SAMPLE_DETECTION),
-            "rest": and_(open_one, ITEMS.c.lane == Lane.SAMPLE_REST),
-            "value": and_(open_one, ITEMS.c.lane == Lane.VALUE),
+            "detection sample": and_(is_open, ITEMS.c.stratum == Stratum.DETECTION_SAMPLE),
+            "rest sample": and_(is_open, ITEMS.c.stratum == Stratum.REST_SAMPLE),
+            "ranked": and_(is_open, ITEMS.c.stratum == Stratum.RANKED),
         }
         if lead:
             kinds = {"disputed": ITEMS.c.state == State.DISPUTED, **kinds}
-        first = self._drawn_kind(lead)
+        first = self._choose_kind(lead)
         for kind in sorted(kinds, key=lambda name: name != first):
-            if (found := self._claim(kinds[kind], user_id)) is not None:
-                return found
+            if (item_id := self._claim(kinds[kind], user_id)) is not None:
+                return item_id
         return None
 
-    def claimed(self, user_id: int) -> int | None:
-        """Return the item that an analyst works at."""
+    def find_claim(self, user_id: int) -> int | None:
+        """Return the item that an analyst holds."""
         query = select(ITEMS.c.id, ITEMS.c.state, ITEMS.c.claimed_until).where(
             ITEMS.c.task_id == self.task_id, ITEMS.c.claimed_by == user_id
         )
@@ -148,56 +163,56 @@ class Queue:
         return live[0] if live else None
 
     def claim(self, item_id: int, user_id: int) -> bool:
-        """Claim a certain item; False if another works at it, or it stands behind another."""
+        """Claim a certain item; return False if another holds it, or it is a near-duplicate."""
         now = self.clock()
         with self.store.writing() as connection:
             _release_all(connection, user_id, self.task_id)
-            done = connection.execute(
+            claimed = connection.execute(
                 update(ITEMS)
                 .where(
                     ITEMS.c.id == item_id,
                     ITEMS.c.task_id == self.task_id,
-                    ITEMS.c.state != State.FOLDED,
+                    ITEMS.c.state != State.DUPLICATE,
                     _free(user_id, now),
                 )
                 .values(claimed_by=user_id, claimed_until=int(now) + self.claim_s)
             )
-            return bool(done.rowcount)
+            return bool(claimed.rowcount)
 
     def skip(self, item_id: int, user_id: int) -> None:
-        """Let go of an item, and do not offer it to this analyst again."""
+        """Release an item, and do not offer it to this analyst again."""
         with self.store.writing() as connection:
             row = {"item_id": item_id, "user_id": user_id}
             connection.execute(self.store.insert(SKIPS), row)
             _release_all(connection, user_id, self.task_id)
 
     def release(self, user_id: int) -> None:
-        """Let go of what an analyst works at."""
+        """Release the item that an analyst holds."""
         with self.store.writing() as connection:
             _release_all(connection, user_id, self.task_id)
 
-    # --- many -------------------------------------------------------------------------------------
+    # --- many items -------------------------------------------------------------------------------
 
-    def page(self, wanted: Filter, after: tuple[float, int] | None = None) -> Page:
-        """Return a page of items, those of most value first."""
-        states = _WAITING if wanted.state is None else (wanted.state,)
-        rows: list[Any] = []
+    def page(self, conditions: Filter, after: tuple[float, int] | None = None) -> Page:
+        """Return a page of items, highest acquisition score first."""
+        states = _WAITING if conditions.state is None else (conditions.state,)
+        rows: list[Row[tuple[object, ...]]] = []
         with self.store.reading() as connection:
-            if has_words(wanted.query):
-                ids = find_words(connection, wanted.query)
+            if has_words(conditions.query):
+                ids = find_items(connection, conditions.query)
                 for part in (ids[k : k + IDS_PER_QUERY] for k in range(0, len(ids), IDS_PER_QUERY)):
-                    found = connection.execute(select(ITEMS).where(ITEMS.c.id.in_(part)))
-                    rows += [row for row in found if self._fits(row, wanted, states, after)]
+                    matches = connection.execute(select(ITEMS).where(ITEMS.c.id.in_(part)))
+                    rows += [row for row in matches if self._fits(row, conditions, states, after)]
             else:
-                for query in self._along_indexes(wanted, states, after):
+                for query in self._along_indexes(conditions, states, after):
                     rows += connection.execute(query)
-        rows.sort(key=lambda row: (-row.value, -row.id))
-        shown = [as_item(row) for row in rows[:PAGE]]
-        more = len(rows) > PAGE
-        return Page(shown, (shown[-1].value, shown[-1].id) if more else None)
+        rows.sort(key=lambda row: (-row.acquisition, -row.id))
+        shown = [to_item(row) for row in rows[:PAGE_ITEMS]]
+        more = len(rows) > PAGE_ITEMS
+        return Page(shown, (shown[-1].acquisition, shown[-1].id) if more else None)
 
     def family(self, group: str | None) -> list[int]:
-        """Return the items of a group that wait for a verdict."""
+        """Return the items of a group that wait for a label."""
         if group is None:
             return []
         query = select(ITEMS.c.id).where(
@@ -208,70 +223,68 @@ class Queue:
         with self.store.reading() as connection:
             return [int(i) for i in connection.scalars(query)]
 
-    def counts(self) -> dict[tuple[State, Lane], int]:
-        """Return how many items stand where."""
+    def counts(self) -> dict[tuple[State, Stratum], int]:
+        """Return the number of items by state and stratum."""
         query = (
-            select(ITEMS.c.state, ITEMS.c.lane, func.count())
+            select(ITEMS.c.state, ITEMS.c.stratum, func.count())
             .where(ITEMS.c.task_id == self.task_id)
-            .group_by(ITEMS.c.state, ITEMS.c.lane)
+            .group_by(ITEMS.c.state, ITEMS.c.stratum)
         )
         with self.store.reading() as connection:
-            return {(State(s), Lane(k)): n for s, k, n in connection.execute(query)}
+            return {(State(s), Stratum(k)): n for s, k, n in connection.execute(query)}
 
-    def folded_behind(self, item_id: int) -> int:
-        """Return how many near-duplicates a verdict on this item serves besides."""
-        query = select(func.count()).where(ITEMS.c.standing_for == item_id)
+    def count_duplicates(self, item_id: int) -> int:
+        """Return the number of near-duplicates that a label on this item covers too."""
+        query = select(func.count()).where(ITEMS.c.duplicate_of == item_id)
         with self.store.reading() as connection:
             return int(connection.scalar(query) or 0)
 
     # --- queries ----------------------------------------------------------------------------------
 
     def _along_indexes(
-        self, wanted: Filter, states: Sequence[State], after: tuple[float, int] | None
-    ) -> Iterator[Select[Any]]:
+        self, conditions: Filter, states: Sequence[State], after: tuple[float, int] | None
+    ) -> Iterator[Select[tuple[object, ...]]]:
         """Yield queries each of which reads along an index, and stops after a page."""
+        score, number = ITEMS.c.acquisition, ITEMS.c.id
         query = select(ITEMS).where(ITEMS.c.task_id == self.task_id)
-        if wanted.label is not None:
-            query = query.where(ITEMS.c.label == wanted.label)
+        if conditions.label is not None:
+            query = query.where(ITEMS.c.predicted_label == conditions.label)
         if after is not None:
-            value, item_id = after
-            query = query.where(
-                or_(ITEMS.c.value < value, and_(ITEMS.c.value == value, ITEMS.c.id < item_id))
-            )
-        query = query.order_by(ITEMS.c.value.desc(), ITEMS.c.id.desc()).limit(PAGE + 1)
+            query = query.where(or_(score < after[0], and_(score == after[0], number < after[1])))
+        query = query.order_by(score.desc(), number.desc()).limit(PAGE_ITEMS + 1)
         for state in states:
             of_state = query.where(ITEMS.c.state == state)
-            if wanted.lane is not None:
-                yield of_state.where(ITEMS.c.lane == wanted.lane)
-            elif wanted.label is not None:
+            if conditions.stratum is not None:
+                yield of_state.where(ITEMS.c.stratum == conditions.stratum)
+            elif conditions.label is not None:
                 yield of_state
             else:
-                for lane in Lane:
-                    yield of_state.where(ITEMS.c.lane == lane)
+                for stratum in Stratum:
+                    yield of_state.where(ITEMS.c.stratum == stratum)
 
     def _fits(
         self,
-        row: Any,
-        wanted: Filter,
+        row: Row[tuple[object, ...]],
+        conditions: Filter,
         states: Sequence[State],
         after: tuple[float, int] | None,
     ) -> bool:
-        """Whether a row that a search has found is asked for."""
+        """Return True if a row that a search has found meets the other conditions."""
         return (
             row.task_id == self.task_id
             and row.state in states
-            and wanted.label in (None, row.label)
-            and wanted.lane in (None, row.lane)
-            and (after is None or (row.value, row.id) < after)
+            and conditions.label in (None, row.predicted_label)
+            and conditions.stratum in (None, row.stratum)
+            and (after is None or (row.acquisition, row.id) < after)
         )
 
-    def _drawn_kind(self, lead: bool) -> str:
-        drawn = self._rng.random()
-        if drawn < _SECOND_SHARE:
+    def _choose_kind(self, lead: bool) -> str:
+        draw = self._rng.random()
+        if draw < _SECOND_SHARE:
             return "disputed" if lead else "second"
-        if drawn < _SECOND_SHARE + _SAMPLE_SHARE:
-            return "detected" if self._rng.random() < 0.5 else "rest"
-        return "value"
+        if draw < _SECOND_SHARE + _SAMPLE_SHARE:
+            return "detection sample" if self._rng.random() < 0.5 else "rest sample"
+        return "ranked"
 
     def _claim(self, kind: ColumnElement[bool], user_id: int) -> int | None:
         now = self.clock()
@@ -279,43 +292,68 @@ class Queue:
         candidate = (
             select(ITEMS.c.id)
             .where(ITEMS.c.task_id == self.task_id, kind, _free(user_id, now), ~skipped)
-            .order_by(ITEMS.c.value.desc(), ITEMS.c.id.desc())
+            .order_by(ITEMS.c.acquisition.desc(), ITEMS.c.id.desc())
             .limit(1)
             .with_for_update(skip_locked=True, of=ITEMS)
         )
         with self.store.writing() as connection:
             _release_all(connection, user_id, self.task_id)
-            found = connection.scalar(
+            item_id = connection.scalar(
                 update(ITEMS)
                 .where(ITEMS.c.id == candidate.scalar_subquery())
                 .values(claimed_by=user_id, claimed_until=int(now) + self.claim_s)
                 .returning(ITEMS.c.id)
             )
-        return None if found is None else int(found)
+        return None if item_id is None else int(item_id)
 
 
-def as_item(row: Any) -> Item:
+def random_sample_events(store: LabelStore, task: Task) -> set[bytes]:
+    """Return the events of the random samples, labeled or not."""
+    query = select(ITEMS.c.event_id).select_from(_ITEMS_OF_TASK).where(_sampled(task))
+    with store.writing() as connection:
+        migrate_review(connection)
+        return {bytes(event_id) for event_id in connection.scalars(query)}
+
+
+def random_sample_labels(store: LabelStore, task: Task) -> dict[bytes, int]:
+    """Return event -> class index for sampled events with an undisputed label."""
+    labeled = ITEMS.c.state.in_((State.DONE, State.SECOND)) & ITEMS.c.analyst_label.is_not(None)
+    query = select(ITEMS.c.event_id, ITEMS.c.analyst_label).select_from(_ITEMS_OF_TASK)
+    with store.writing() as connection:
+        migrate_review(connection)
+        rows = connection.execute(query.where(_sampled(task), labeled))
+        return {bytes(event_id): int(label) for event_id, label in rows}
+
+
+def to_item(row: Row[tuple[object, ...]]) -> Item:
     """Turn a row of the table into an item."""
     return Item(
-        row.id,
-        bytes(row.event_id),
-        State(row.state),
-        Lane(row.lane),
-        row.value,
-        row.reason,
-        row.score,
-        row.label,
-        bool(row.detected),
-        row.group_name,
-        row.ts,
-        row.serves,
-        row.standing_for,
-        row.claimed_by,
-        row.claimed_until,
-        row.first_by,
-        row.verdict,
-        row.closed_by,
+        id=row.id,
+        event_id=bytes(row.event_id),
+        state=State(row.state),
+        stratum=Stratum(row.stratum),
+        acquisition=row.acquisition,
+        reason=row.reason,
+        score=row.score,
+        predicted_label=row.predicted_label,
+        detected=bool(row.detected),
+        group=row.group_name,
+        ts=row.ts,
+        covers=row.covers,
+        duplicate_of=row.duplicate_of,
+        claimed_by=row.claimed_by,
+        claimed_until=row.claimed_until,
+        first_by=row.first_by,
+        analyst_label=row.analyst_label,
+        closed_by=row.closed_by,
     )
+
+
+_ITEMS_OF_TASK = ITEMS.join(TASKS, TASKS.c.id == ITEMS.c.task_id)
+
+
+def _sampled(task: Task) -> ColumnElement[bool]:
+    return (TASKS.c.name == task.name) & (ITEMS.c.stratum != Stratum.RANKED)
 
 
 def _free(user_id: int, now: float) -> ColumnElement[bool]:
@@ -324,7 +362,7 @@ def _free(user_id: int, now: float) -> ColumnElement[bool]:
     )
 
 
-def _release_all(connection: Any, user_id: int, task_id: int) -> None:
+def _release_all(connection: Connection, user_id: int, task_id: int) -> None:
     connection.execute(
         update(ITEMS)
         .where(ITEMS.c.claimed_by == user_id, ITEMS.c.task_id == task_id)

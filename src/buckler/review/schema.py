@@ -1,4 +1,4 @@
-"""Tables of the review application; they stand beside those of the label store."""
+"""Tables of the review application, in the database of the label store."""
 
 from collections.abc import Callable
 from enum import IntEnum
@@ -27,24 +27,24 @@ VERSION = Table("review_version", METADATA, Column("version", Integer, primary_k
 
 
 class State(IntEnum):
-    """Where an item of the queue stands."""
+    """State of a queue item."""
 
     OPEN = 0
-    SECOND = 1  # judged once; another analyst shall judge it too
+    SECOND = 1  # labeled once; waits for a second analyst
     DISPUTED = 2  # two analysts disagree
     DONE = 3
-    FOLDED = 4  # stands behind a near-duplicate, whose verdict serves it
+    DUPLICATE = 4  # grouped under a near-duplicate, whose label covers it
 
 
-class Lane(IntEnum):
-    """Why an item is in the queue: chosen for its value, or drawn by lot for honest figures."""
+class Stratum(IntEnum):
+    """Reason why an item is in the queue: its acquisition score, or a random sample for metrics."""
 
-    VALUE = 0
-    SAMPLE_DETECTION = 1
-    SAMPLE_REST = 2
+    RANKED = 0
+    DETECTION_SAMPLE = 1
+    REST_SAMPLE = 2
 
 
-# One filling of the queue: how many events it stands for.
+# One call that adds events to the queue, with the size of the population.
 BATCHES = Table(
     "review_batches",
     METADATA,
@@ -65,33 +65,33 @@ ITEMS = Table(
     Column("event_id", LargeBinary(16), nullable=False),
     Column("batch_id", Integer, ForeignKey("review_batches.id"), nullable=False),
     Column("state", Integer, nullable=False),
-    Column("lane", Integer, nullable=False),
-    Column("value", Float, nullable=False),
+    Column("stratum", Integer, nullable=False),
+    Column("acquisition", Float, nullable=False),
     Column("reason", Text, nullable=False),
     Column("score", Float, nullable=False),
-    Column("label", Integer, nullable=False),  # the student's
+    Column("predicted_label", Integer, nullable=False),
     Column("detected", Integer, nullable=False),
     Column("group_name", Text),
     Column("ts", BigInteger),
-    Column("serves", Integer, nullable=False),
-    Column("standing_for", Integer),  # of a folded one: the item whose verdict serves it
+    Column("covers", Integer, nullable=False),
+    Column("duplicate_of", Integer),  # the item whose label covers this one
     Column("claimed_by", Integer),
     Column("claimed_until", BigInteger, nullable=False),
     Column("first_by", Integer),
-    Column("verdict", Integer),  # the last one's class
-    Column("closed_by", Integer),  # the verdict that brought it into its state
+    Column("analyst_label", Integer),  # the class that the last analyst chose
+    Column("closed_by", Integer),  # the analyst label that led to the state
     UniqueConstraint("task_id", "event_id"),
-    Index("review_by_value", "task_id", "state", "lane", "value", "id"),
-    Index("review_by_label", "task_id", "state", "label", "value", "id"),
+    Index("review_by_acquisition", "task_id", "state", "stratum", "acquisition", "id"),
+    Index("review_by_label", "task_id", "state", "predicted_label", "acquisition", "id"),
     Index("review_by_group", "task_id", "group_name", "state"),
-    Index("review_folded", "standing_for"),
+    Index("review_duplicates", "duplicate_of"),
     Index("review_claims", "claimed_by", "task_id"),
     Index("review_closed", "closed_by"),
 )
 
-# What an analyst did: never deleted; undoing it is noted beside it.
-VERDICTS = Table(
-    "review_verdicts",
+# Labels of analysts: never deleted; an undo sets `undone_s`.
+LABELS = Table(
+    "review_labels",
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("task_id", Integer, nullable=False),
@@ -99,16 +99,16 @@ VERDICTS = Table(
     Column("user_id", Integer, nullable=False),
     Column("label", Integer, nullable=False),
     Column("note", Text, nullable=False),
-    Column("family", Text),  # the group that was judged as a whole
-    Column("serves", Integer, nullable=False),
+    Column("family", Text),  # the group that was labeled as a whole
+    Column("covers", Integer, nullable=False),
     Column("seconds", Float, nullable=False),
-    Column("seen", Text, nullable=False),  # JSON: what was on the screen
-    Column("before", Text, nullable=False),  # JSON: the item as it was
+    Column("evidence", Text, nullable=False),  # JSON: the evidence on the screen
+    Column("before", Text, nullable=False),  # JSON: the item before the label
     Column("created_s", BigInteger, nullable=False),
     Column("undone_s", BigInteger),
-    Index("review_verdicts_of_user", "user_id", "id"),
-    Index("review_verdicts_of_item", "item_id"),
-    Index("review_verdicts_of_task", "task_id", "created_s"),
+    Index("review_labels_of_user", "user_id", "id"),
+    Index("review_labels_of_item", "item_id"),
+    Index("review_labels_of_task", "task_id", "created_s"),
 )
 
 SKIPS = Table(
@@ -118,7 +118,7 @@ SKIPS = Table(
     Column("user_id", Integer, primary_key=True),
 )
 
-# Groups that were judged as a whole: what comes of them later is not asked about again.
+# Groups that were labeled as a whole: their later events do not enter the queue.
 FAMILIES = Table(
     "review_families",
     METADATA,
@@ -126,7 +126,7 @@ FAMILIES = Table(
     Column("task_id", Integer, nullable=False),
     Column("group_name", Text, nullable=False),
     Column("label", Integer, nullable=False),
-    Column("verdict_id", Integer, nullable=False),
+    Column("label_id", Integer, nullable=False),
     Column("revoked_s", BigInteger),
     Index("review_families_of_task", "task_id", "group_name"),
 )

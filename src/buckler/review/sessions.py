@@ -1,4 +1,4 @@
-"""Sessions: what a browser holds is only known to it; the store keeps its hash."""
+"""Sessions of browsers: the browser holds a token, the store only its hash."""
 
 import hmac
 import secrets
@@ -13,7 +13,7 @@ from buckler.labels import LabelStore
 from buckler.review.accounts import Accounts, User
 from buckler.review.schema import SESSIONS
 
-LONGEST_S = 24 * 3600
+MAX_SESSION_S = 24 * 3600
 _TOUCH_S = 60
 
 
@@ -24,16 +24,16 @@ class Session:
     Attributes
     ----------
     user
-        As the account is now.
+        The account, read with each request.
     csrf
-        Stands in every form, and must come back with it.
+        Token that every form sends back.
     """
 
     user: User
     csrf: str
 
-    def vouches(self, token: str) -> bool:
-        """Whether a form came from a page of this session."""
+    def owns_form(self, token: str) -> bool:
+        """Return True if a form comes from a page of this session."""
         return hmac.compare_digest(self.csrf.encode(), token.encode("utf-8", "replace"))
 
 
@@ -43,7 +43,7 @@ class Sessions:
     Parameters
     ----------
     idle_s
-        A session that was not used for so long ends; one day is the longest in any case.
+        An unused session ends after so many seconds, every session after one day.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Sessions:
         self._store, self._accounts, self._idle_s, self._clock = store, accounts, idle_s, clock
 
     def begin(self, user: User) -> str:
-        """Begin a session; return what the browser is to hold."""
+        """Begin a session; return the token for the browser."""
         token, now = secrets.token_urlsafe(32), int(self._clock())
         row = {
             "token": _hash(token),
             "user_id": user.id,
             "csrf": secrets.token_urlsafe(32),
             "seen_s": now,
-            "expires_s": now + LONGEST_S,
+            "expires_s": now + MAX_SESSION_S,
         }
         with self._store.writing() as connection:
             connection.execute(SESSIONS.delete().where(SESSIONS.c.expires_s < now))
@@ -71,7 +71,7 @@ class Sessions:
         return token
 
     def find(self, token: str | None) -> Session | None:
-        """Return the session of a browser, if it is not over and its account is in use."""
+        """Return the session of a browser, if it has not expired and its account is active."""
         if not token or len(token) > 100:
             return None
         now, key = int(self._clock()), _hash(token)

@@ -1,7 +1,7 @@
-"""What the review application is told: by a file, BUCKLER_REVIEW_… or the command line."""
+"""Settings of the review application: a file, BUCKLER_REVIEW_… variables, the command line."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,33 +27,33 @@ class ReviewSettings(BaseSettings):
     Attributes
     ----------
     store
-        The label store, in which the queue stands too: a file, or a PostgreSQL URL.
+        The label store, which holds the queue too: a file, or a PostgreSQL URL.
     bundles
-        Deployed bundles, one a task at most: for scores and the spans that moved them.
+        Deployed bundles, at most one a task: for verdicts and their explanation.
     tasks
-        Files of tasks of your own.
+        Files of custom tasks.
     trusted_key
-        A public key: only bundles that its owner signed are used.
+        A public key: only bundles with its signature are used.
     host, port
-        Where to listen. Another address than loopback needs TLS, or a proxy that is named.
+        Address to listen on. Any address but loopback needs TLS or a named proxy.
     tls_certificate, tls_key
-        Files in PEM form.
+        Files in PEM format.
     behind_proxy
-        Addresses of proxies that do TLS and tell who asked (X-Forwarded-For, -Proto).
+        Addresses of proxies that terminate TLS and set X-Forwarded-For and X-Forwarded-Proto.
     public_hosts
-        Names under which browsers know it; others are refused (DNS rebinding).
+        Host names that browsers use; others are refused (DNS rebinding).
     idle_hours
-        A session that was not used for so long ends.
+        An unused session ends after so many hours.
     claim_minutes
-        How long an event is an analyst's own.
+        Minutes for which an event belongs to the analyst who claimed it.
     second_share
-        Of first verdicts: another analyst judges such an event too.
+        Share of first labels whose event a second analyst labels too.
     registry
-        Folder of deployed bundles, whose history is shown.
+        Folder of deployed bundles, to show their history.
     oidc_issuer, oidc_client, oidc_secret_file
-        An identity provider for single sign-on, and who we are to it.
+        The identity provider for single sign-on, and the client's name and secret.
     oidc_new
-        Role of accounts that it knows and we do not; without it they are refused.
+        Role of new accounts that only the provider knows; without it they are refused.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUCKLER_REVIEW_", extra="forbid")
@@ -78,23 +78,23 @@ class ReviewSettings(BaseSettings):
     oidc_new: Role | None = None
 
     @property
-    def encrypted(self) -> bool:
-        """Whether browsers speak TLS, to us or to a proxy before us."""
+    def uses_tls(self) -> bool:
+        """True if browsers use TLS, with this server or with a proxy."""
         return self.tls_certificate is not None or bool(self.behind_proxy)
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together")
-        if self.host not in LOOPBACK and not self.encrypted:
+        if self.host not in LOOPBACK and not self.uses_tls:
             raise ValueError(
                 f"host {self.host} can be reached from elsewhere: give tls_certificate and "
-                "tls_key, or name the proxy that does TLS with behind_proxy"
+                "tls_key, or name the proxy that terminates TLS with behind_proxy"
             )
         if (self.host not in LOOPBACK or self.behind_proxy) and not self.public_hosts:
-            raise ValueError("name the hosts that browsers ask for with public_hosts")
+            raise ValueError("name the hosts that browsers use with public_hosts")
         if "*" in self.behind_proxy or "*" in self.public_hosts:
-            raise ValueError("behind_proxy and public_hosts name each one: * would let any in")
+            raise ValueError("behind_proxy and public_hosts list names: * would allow any")
         if bool(self.oidc_issuer) != bool(self.oidc_client):
             raise ValueError("oidc_issuer and oidc_client go together")
         if self.oidc_issuer.startswith("http://") and not any(
@@ -104,19 +104,19 @@ class ReviewSettings(BaseSettings):
         return self
 
 
-def read_review_settings(file: Path | None, given: dict[str, Any]) -> ReviewSettings:
-    """Return the settings: the command line before the environment before the file.
+def read_review_settings(file: Path | None, given: dict[str, object]) -> ReviewSettings:
+    """Read the settings; the command line wins over the environment, which wins over the file.
 
     Raises
     ------
     SettingsError
-        If they make no sense.
+        If the settings are invalid.
     """
     return read_layered_settings(ReviewSettings, _Environment, file, given, _PATHS)
 
 
 class _Environment(ReviewSettings):
-    """What the environment alone says."""
+    """Settings of the environment alone, checked only after all sources are merged."""
 
     @model_validator(mode="after")
     def _safe(self) -> Self:

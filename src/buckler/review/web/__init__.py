@@ -1,1 +1,1 @@
-"""The review application's pages: rendered here, without any script of their own in them."""
+"""Web pages of the review application: rendered on the server, without inline scripts."""

@@ -1,4 +1,4 @@
-"""The application: routes, what stands before them, and pages for what goes wrong."""
+"""The web application: routes, middleware, error pages, and the server process."""
 
 import logging
 import secrets
@@ -13,17 +13,21 @@ from starlette.staticfiles import StaticFiles
 
 from buckler.errors import BucklerError, MissingExtraError
 from buckler.review.settings import ReviewSettings
-from buckler.review.web import governing, judging, sign_in
-from buckler.review.web.guard import Headers, SmallBodies
-from buckler.review.web.site import Refused, SignInFirst, Site, site_of
+from buckler.review.web import admin_pages, sign_in, task_pages
+from buckler.review.web.guard import BodyLimit, SecurityHeaders
+from buckler.review.web.site import PageError, SignedOutError, Site, site_of
 from buckler.serving.http.serve_settings import LOOPBACK
+from buckler.serving.http.server import listen, serve_until_told
+from buckler.serving.json_logging import log_as_json
 
 _LOG = logging.getLogger("buckler.review")
 _OIDC_S = 600
+_SHUTDOWN_S = 10
+_MAX_HEADER_BYTES = 32 << 10
 
 
 def build_review(settings: ReviewSettings) -> FastAPI:
-    """Return the application.
+    """Build the application.
 
     Raises
     ------
@@ -37,26 +41,53 @@ def build_review(settings: ReviewSettings) -> FastAPI:
     if settings.oidc_issuer:
         app.state.oidc = sign_in.oidc_client(settings)
         app.include_router(sign_in.oidc_router)
-        _remember_asking(app, settings.encrypted)
-    app.include_router(judging.router)
-    app.include_router(governing.router)
+        _keep_oidc_state(app, settings.uses_tls)
+    app.include_router(task_pages.router)
+    app.include_router(admin_pages.router)
     static = str(files("buckler.review.web").joinpath("static"))
     app.mount("/static", StaticFiles(directory=static), name="static")
-    app.add_middleware(SmallBodies)
+    app.add_middleware(BodyLimit)
     hosts = [*settings.public_hosts, *(LOOPBACK if settings.host in LOOPBACK else ())]
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    app.add_middleware(Headers, encrypted=settings.encrypted)
-    app.add_exception_handler(SignInFirst, _to_sign_in)
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _unreadable)
-    app.add_exception_handler(BucklerError, _failed)
-    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(SecurityHeaders, uses_tls=settings.uses_tls)
+    app.add_exception_handler(SignedOutError, _to_sign_in)
+    app.add_exception_handler(PageError, _show_refusal)
+    app.add_exception_handler(HTTPException, _show_refusal)
+    app.add_exception_handler(RequestValidationError, _show_bad_request)
+    app.add_exception_handler(BucklerError, _show_failure)
+    app.add_exception_handler(Exception, _show_failure)
     return app
 
 
-def _remember_asking(app: FastAPI, encrypted: bool) -> None:
-    """Keep state and nonce of a single sign-on in a signed cookie while the browser is away."""
+def run_review(settings: ReviewSettings) -> None:
+    """Serve the application until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    BucklerError
+        If the store, a bundle or the address cannot be used.
+    """
+    log_as_json()
+    app = build_review(settings)
+    listening = listen(settings.host, settings.port)
+    host, port = listening.getsockname()[:2]
+    scheme = "https" if settings.tls_certificate is not None else "http"
+    shown = f"[{host}]" if ":" in host else host
+    _LOG.info("listening", extra={"fields": {"address": f"{scheme}://{shown}:{port}"}})
+    serve_until_told(
+        app,
+        listening,
+        settings.tls_certificate,
+        settings.tls_key,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+        proxy_headers=bool(settings.behind_proxy),
+        forwarded_allow_ips=settings.behind_proxy,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+    )
+
+
+def _keep_oidc_state(app: FastAPI, uses_tls: bool) -> None:
+    """Keep state and nonce of a single sign-on in a signed cookie."""
     try:
         from starlette.middleware.sessions import SessionMiddleware
     except ImportError as error:
@@ -67,7 +98,7 @@ def _remember_asking(app: FastAPI, encrypted: bool) -> None:
         session_cookie="buckler-review-oidc",
         max_age=_OIDC_S,
         same_site="lax",
-        https_only=encrypted,
+        https_only=uses_tls,
         path="/oidc",
     )
 
@@ -76,22 +107,22 @@ async def _to_sign_in(request: Request, error: Exception) -> Response:  # noqa: 
     return RedirectResponse("/sign-in", 303)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _show_refusal(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    status = error.status if isinstance(error, Refused) else status
-    text = error.text if isinstance(error, Refused) else "There is no such page."
+    status = error.status if isinstance(error, PageError) else status
+    text = error.text if isinstance(error, PageError) else "There is no such page."
     return _problem(request, status, text)
 
 
-async def _unreadable(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _problem(request, 400, "The request makes no sense.")
+async def _show_bad_request(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    return _problem(request, 400, "The request is invalid.")
 
 
-async def _failed(request: Request, error: Exception) -> Response:
+async def _show_failure(request: Request, error: Exception) -> Response:
     _LOG.error("failed", exc_info=error, extra={"fields": {"path": request.url.path[:200]}})
-    text = "Something failed; it is in the server's log. Nothing that was stored is lost."
+    text = "The server failed; its log has the details. Stored data is not lost."
     return _problem(request, 500, text)
 
 
 def _problem(request: Request, status: int, text: str) -> Response:
-    return site_of(request).page(request, "problem", status=status, text=text)
+    return site_of(request).page(request, "problem", {"text": text}, status=status)

@@ -1,4 +1,4 @@
-"""What stands between the network and the pages: headers, size and time of bodies, sign-in rate."""
+"""Protection of the pages: security headers, limits on request bodies, sign-in rate limits."""
 
 import asyncio
 import math
@@ -17,7 +17,7 @@ _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# Of a plot: a picture, whose own styles are all that it may bring.
+# A plot is an SVG picture with inline styles, and nothing else.
 PICTURE_CSP = "default-src 'none'; style-src 'unsafe-inline'"
 _HEADERS = {
     "Content-Security-Policy": _CSP,
@@ -31,31 +31,31 @@ _HEADERS = {
 }
 
 
-class Headers:
-    """Adds the headers of security to every answer; one that it has already stays."""
+class SecurityHeaders:
+    """Middleware that adds security headers to every response that lacks them."""
 
-    def __init__(self, app: ASGIApp, encrypted: bool) -> None:
-        self._app, self._encrypted = app, encrypted
+    def __init__(self, app: ASGIApp, uses_tls: bool) -> None:
+        self._app, self._uses_tls = app, uses_tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
 
-        async def guarded(message: Message) -> None:
+        async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if scope["path"].startswith("/static/"):
-                    headers.setdefault("Cache-Control", "no-cache")  # asked for anew, by its tag
+                    headers.setdefault("Cache-Control", "no-cache")  # revalidated by its ETag
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if self._encrypted:
+                if self._uses_tls:
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000")
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        await self._app(scope, receive, add_headers)
 
 
-class SmallBodies:
-    """Reads a body before anything else does: it must be small, and come in time."""
+class BodyLimit:
+    """Middleware that reads each body first: it must be small and arrive in time."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -105,7 +105,7 @@ async def _refuse(send: Send, status: int, text: bytes) -> None:
 
 
 class SignInRate:
-    """How often one may try to sign in: for an account from an address, for each of them alone."""
+    """Rate limits of sign-in: for an account from an address, and for each of them alone."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -115,10 +115,10 @@ class SignInRate:
             (parse("30/5 minutes"), "{address}"),
             (parse("100/hour"), "{name}"),
         )
-        self._noted = parse("5/5 minutes")
+        self._logged = parse("5/5 minutes")
 
     def wait_s(self, name: str, address: str) -> int:
-        """Count a try; return how long to wait before the next one is heard, 0 if this one is."""
+        """Count a try; return the seconds to wait, 0 if the try is allowed."""
         keys = [
             (limit, form.format(name=name[:100].lower(), address=address))
             for limit, form in self._limits
@@ -132,15 +132,15 @@ class SignInRate:
         return 0
 
     def worth_noting(self, address: str) -> bool:
-        """Whether a refusal goes into the audit log: a flood of them would only fill it."""
-        return bool(self._limiter.hit(self._noted, f"noted {address}"))
+        """Return True if a refusal enters the audit log: a flood must not fill it."""
+        return bool(self._limiter.hit(self._logged, f"logged {address}"))
 
-    def failed(self, address: str) -> None:
-        """Count a failure against an address: many analysts may share one."""
+    def count_failure(self, address: str) -> None:
+        """Count a failure for an address, which many analysts may share."""
         limit, form = self._limits[1]
         self._limiter.hit(limit, form.format(address=address))
 
     def forget(self, name: str, address: str) -> None:
-        """Let the tries of an account from an address be as if they had not been."""
+        """Reset the tries of an account from an address."""
         limit, form = self._limits[0]
         self._limiter.clear(limit, form.format(name=name[:100].lower(), address=address))

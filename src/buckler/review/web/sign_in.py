@@ -1,4 +1,4 @@
-"""Signing in: by password, or by an identity provider; and out."""
+"""Pages to sign in, by password or by an identity provider, and to sign out."""
 
 import secrets
 from typing import Any
@@ -6,11 +6,21 @@ from typing import Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from buckler.errors import MissingExtraError, SettingsError
+from buckler.errors import SettingsError
+from buckler.extras import import_extra
+from buckler.files import read_bytes
 from buckler.review.accounts import User
-from buckler.review.sessions import LONGEST_S
+from buckler.review.sessions import MAX_SESSION_S
 from buckler.review.settings import ReviewSettings
-from buckler.review.web.site import Refused, Site, check_origin, posted, site_of, to
+from buckler.review.web.site import (
+    PageError,
+    Site,
+    address_of,
+    check_origin,
+    read_post,
+    redirect,
+    site_of,
+)
 
 router = APIRouter()
 _PRE = "buckler-review-pre"  # binds the sign-in form to the browser that asked for it
@@ -32,8 +42,8 @@ def sign_in(
     check_origin(request)
     held = request.cookies.get(_PRE, "")
     if not held or not secrets.compare_digest(held.encode(), pre.encode("utf-8", "replace")):
-        return _form(request, "The form was too old: please try again.", 400)
-    address = request.client.host if request.client is not None else "-"
+        return _form(request, "The form has expired: please try again.", 400)
+    address = address_of(request)
     wait = site.rate.wait_s(name, address)
     if wait:
         if site.rate.worth_noting(address):
@@ -43,7 +53,7 @@ def sign_in(
         return answer
     user = site.accounts.check(name, password)
     if user is None:
-        site.rate.failed(address)
+        site.rate.count_failure(address)
         site.audit(request, name, "sign-in failed")
         return _form(request, _WRONG, 401)
     site.rate.forget(name, address)
@@ -54,14 +64,14 @@ def sign_in(
 def sign_out(request: Request, csrf: str = Form("")) -> Response:
     """End the session."""
     site = site_of(request)
-    session = posted(request, csrf)
-    for desk in site.desks.values():
-        desk.queue.release(session.user.id)
+    session = read_post(request, csrf)
+    for task in site.tasks.values():
+        task.queue.release(session.user.id)
     site.sessions.end(request.cookies.get(site.cookie, ""))
     site.audit(request, session.user.name, "signed out")
-    answer = to("/sign-in", "out")
+    answer = redirect("/sign-in", "out")
     answer.delete_cookie(
-        site.cookie, path="/", secure=site.settings.encrypted, httponly=True, samesite="lax"
+        site.cookie, path="/", secure=site.settings.uses_tls, httponly=True, samesite="lax"
     )
     return answer
 
@@ -72,10 +82,8 @@ def _form(request: Request, problem: str, status: int = 200) -> Response:
     answer = site.page(
         request,
         "sign_in",
+        {"pre": token, "problem": problem, "oidc": bool(site.settings.oidc_issuer)},
         status=status,
-        pre=token,
-        problem=problem,
-        oidc=bool(site.settings.oidc_issuer),
     )
     answer.set_cookie(
         _PRE,
@@ -83,26 +91,26 @@ def _form(request: Request, problem: str, status: int = 200) -> Response:
         path="/sign-in",
         httponly=True,
         samesite="strict",
-        secure=site.settings.encrypted,
+        secure=site.settings.uses_tls,
     )
     return answer
 
 
 def _begin(request: Request, site: Site, user: User, how: str) -> Response:
-    """Begin a session; one that the browser held before ends."""
+    """Begin a session, and end the one that the browser held before."""
     if old := request.cookies.get(site.cookie):
         site.sessions.end(old)
     token = site.sessions.begin(user)
     site.audit(request, user.name, how)
-    answer = to("/")
+    answer = redirect("/")
     answer.set_cookie(
         site.cookie,
         token,
-        max_age=LONGEST_S,
+        max_age=MAX_SESSION_S,
         path="/",
         httponly=True,
         samesite="lax",
-        secure=site.settings.encrypted,
+        secure=site.settings.uses_tls,
     )
     return answer
 
@@ -118,20 +126,16 @@ def oidc_client(settings: ReviewSettings) -> Any:
     MissingExtraError
         If authlib is not installed.
     SettingsError
-        If the file of the secret cannot be read.
+        If the file with the secret cannot be read.
     """
-    try:
-        from authlib.integrations.starlette_client import OAuth
-    except ImportError as error:
-        raise MissingExtraError("single sign-on", "oidc") from error
+    authlib = import_extra("authlib.integrations.starlette_client", "single sign-on", "oidc")
     secret = None
     if settings.oidc_secret_file is not None:
-        try:
-            secret = settings.oidc_secret_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{settings.oidc_secret_file}: cannot be read ({error})") from error
+        secret = (
+            read_bytes(settings.oidc_secret_file, SettingsError).decode(errors="replace").strip()
+        )
     issuer = settings.oidc_issuer.rstrip("/")
-    return OAuth().register(
+    return authlib.OAuth().register(
         "provider",
         client_id=settings.oidc_client,
         client_secret=secret,
@@ -154,34 +158,34 @@ async def begin_oidc(request: Request) -> Response:
         answer = await request.app.state.oidc.authorize_redirect(
             request, str(request.url_for("end_oidc"))
         )
-    except Exception as error:
-        raise Refused(502, "The identity provider cannot be reached.") from error
+    except Exception as error:  # authlib passes on whatever the provider's answer breaks
+        raise PageError(502, "The identity provider cannot be reached.") from error
     return answer  # type: ignore[no-any-return]
 
 
 @oidc_router.get("/oidc/back")
 async def end_oidc(request: Request) -> Response:
-    """Take the browser back from the identity provider: its word is checked, and its signature."""
+    """Verify the identity provider's answer and its signature, then sign in."""
     site = site_of(request)
     try:
         token = await request.app.state.oidc.authorize_access_token(request)
         claims = dict(token["userinfo"])
         subject = f"{claims['iss']} {claims['sub']}"
-    except Exception as error:
+    except Exception as error:  # an untrusted answer may break any parser; nobody is signed in
         site.audit(request, "-", "sign-in failed", f"single sign-on: {type(error).__name__}")
-        raise Refused(401, "The identity provider's answer was not accepted.") from error
-    user = site.accounts.by_subject(subject) or _bound(request, site, claims, subject)
+        raise PageError(401, "The identity provider's answer was not accepted.") from error
+    user = site.accounts.by_subject(subject) or _bind(request, site, claims, subject)
     if user is None:
         site.audit(request, str(claims.get("email", "-")), "sign-in refused", "no account")
-        raise Refused(403, "You have no account here: ask an admin.")
+        raise PageError(403, "You have no account here: ask an admin.")
     return _begin(request, site, user, "signed in by the identity provider")
 
 
-def _bound(request: Request, site: Site, claims: dict[str, Any], subject: str) -> User | None:
-    """Return an account that waits for this person, or a new one where that is allowed.
+def _bind(request: Request, site: Site, claims: dict[str, object], subject: str) -> User | None:
+    """Return the account that waits for this person, or a new one where that is allowed.
 
-    An address counts only if the provider has verified it, and an account with a password is
-    nobody's but its owner's.
+    An address counts only if the provider has verified it. An account with a password is never
+    bound.
     """
     email = str(claims.get("email", "")) if claims.get("email_verified") is True else ""
     waiting = site.accounts.by_name(email) if email else None
@@ -192,9 +196,9 @@ def _bound(request: Request, site: Site, claims: dict[str, Any], subject: str) -
     if site.settings.oidc_new is None or waiting is not None or not email:
         return None
     try:
-        made = site.accounts.add(email, site.settings.oidc_new, None)
+        account = site.accounts.add(email, site.settings.oidc_new, None)
     except SettingsError:
         return None
-    site.accounts.bind(made.id, subject)
-    site.audit(request, made.name, "account made", f"by single sign-on, {made.role}")
-    return made
+    site.accounts.bind(account.id, subject)
+    site.audit(request, account.name, "account added", f"by single sign-on, {account.role}")
+    return account

@@ -1,4 +1,4 @@
-// Keys press the buttons of a page; how long an event was looked at is told with its verdict.
+// Keys press the buttons of a page; a label carries the seconds that its event was on the screen.
 "use strict";
 
 let shownAt = performance.now();
@@ -15,7 +15,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (typing(target)) return;
-  // Enter on a link or a button is that one's.
+  // Enter on a link or a button activates it.
   if (event.key === "Enter" && target.matches("a, button, summary")) return;
   for (const element of document.querySelectorAll("[data-key]")) {
     if (element.dataset.key !== event.key) continue;
@@ -42,7 +42,7 @@ document.addEventListener(
   true,
 );
 
-// A page that comes back from the browser's own memory may be sent again.
+// A page from the back/forward cache may be sent again.
 window.addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });

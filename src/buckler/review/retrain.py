@@ -1,4 +1,4 @@
-"""Closes the loop: verdicts train a candidate, which is deployed only if it is surely better."""
+"""Retraining from review: analyst labels train a candidate, which must beat the deployed bundle."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ from buckler.errors import InputError, SettingsError
 from buckler.labels import open_existing
 from buckler.pipeline.recipe import Recipe, VerdictsSection
 from buckler.pipeline.run import Run
-from buckler.review.lots import drawn_by_lot
+from buckler.review.queue import random_sample_events
 from buckler.runtime import load
 from buckler.serving.bundle_registry import BundleRegistry, Entry
 from buckler.tasks import Task
 from buckler.training.analyst_labels import held_out_verdicts, judged_events
 from buckler.training.promotion import Decision, decide
 
-LEAST = 20  # events that a set needs to say anything
+MIN_EVENTS = 20  # a smaller set decides nothing
 
 
 @dataclass(frozen=True)
-class Relearned:
-    """What came of it.
+class RetrainingResult:
+    """Result of `learn_from_review`.
 
     Attributes
     ----------
     run
-        The training.
+        The training run.
     decision
-        The comparison; None where nothing was deployed yet.
+        The comparison; None where no bundle was deployed before.
     entry
-        What the registry says of it.
+        Entry of the candidate in the registry.
     """
 
     run: Run
@@ -50,16 +50,16 @@ def learn_from_review(
     hold_out: float = 0.3,
     weight: float = 1.0,
     trusted_key: Path | None = None,
-) -> Relearned:
-    """Train a candidate with the verdicts of analysts, and promote it if it is better.
+) -> RetrainingResult:
+    """Train a candidate with labels of analysts, and promote it if it is better.
 
-    Its test data must be the recipe's own, and frozen. It is compared there, and on held-out
-    verdicts: of events drawn by lot, and (to refuse only) of those chosen for their value.
+    The recipe must name frozen test data. The bundles are compared there and on held-out labels:
+    random samples can promote a candidate, ranked events can only refuse it.
 
     Parameters
     ----------
     train
-        Runs a recipe.
+        Function that runs a recipe.
     hold_out, weight
         See `VerdictsSection`.
 
@@ -68,7 +68,7 @@ def learn_from_review(
     SettingsError
         If the recipe names no test data.
     InputError
-        If there is no verdict to learn from.
+        If there is no label to learn from.
     """
     if not recipe.data.test:
         raise SettingsError("learning from review needs frozen tests: name data.test in the recipe")
@@ -76,7 +76,7 @@ def learn_from_review(
     with open_existing(store) as opened:
         if judged_events(opened, task) is None:
             raise InputError(
-                f"{Path(store).name}: nobody has judged anything yet, or no texts are kept"
+                f"{Path(store).name}: no analyst has labeled an event yet, or no texts are stored"
             )
     with_verdicts = recipe.model_copy(
         update={
@@ -88,24 +88,26 @@ def learn_from_review(
     stage = next(summary for name, _, _, summary in run.stages if name.startswith("verdicts"))
     if not stage.get("learned_from"):
         raise InputError(
-            f"{Path(store).name}: no verdict to learn from: of {stage['judged']:,} judged events, "
-            "all are held out or too like a test"
+            f"{Path(store).name}: no label to learn from: all {stage['judged']:,} labeled events "
+            "are held out or near-duplicates of a test"
         )
-    counted = f"with {stage['learned_from']:,} judged events"
+    counted = f"with {stage['learned_from']:,} labeled events"
     if registry.find_deployed() is None:
-        return Relearned(run, None, registry.promote(run.bundle, f"the first, {counted}"))
+        return RetrainingResult(
+            run, None, registry.promote(run.bundle, f"the first bundle, {counted}")
+        )
     with registry.open_deployed() as path:
         champion = load(path, trusted_key=trusted_key)
     tests, guards = _sets(recipe, run, store, task)
-    found = decide(champion, load(run.bundle), tests, guards=guards)
-    act = registry.promote if found.promote else registry.refuse
-    return Relearned(run, found, act(run.bundle, f"{found.reason}; {counted}"))
+    decision = decide(champion, load(run.bundle), tests, guards=guards)
+    act = registry.promote if decision.promote else registry.refuse
+    return RetrainingResult(run, decision, act(run.bundle, f"{decision.reason}; {counted}"))
 
 
 def _sets(
     recipe: Recipe, run: Run, store: str, task: Task
 ) -> tuple[list[tuple[str, Dataset]], list[tuple[str, Dataset]]]:
-    """Return the sets that can promote, and those that can only refuse."""
+    """Return the sets that can promote a candidate, and those that can only refuse it."""
     data = recipe.data
     frozen = read_dataset(
         data.test,
@@ -117,14 +119,16 @@ def _sets(
     held = None if run.verdicts is None else held_out_verdicts(run.verdicts, task)
     if held is not None:
         with open_existing(store) as opened:
-            drawn_ids = drawn_by_lot(opened, task)
-        lot = np.array([i in drawn_ids for i in held.ids], bool)
-        drawn, chosen = held.take(np.flatnonzero(lot)), held.take(np.flatnonzero(~lot))
-        # Near-duplicates got the word that was said of one of them; that one is enough.
-        first = near_duplicate_clusters(chosen.texts) == np.arange(len(chosen))
-        chosen = chosen.take(np.flatnonzero(first))
-        if len(drawn) >= LEAST:
-            tests.append(("held-out verdicts, drawn by lot", drawn))
-        if len(chosen) >= LEAST:
-            guards.append(("held-out verdicts, chosen for their value", chosen))
+            sampled_ids = random_sample_events(opened, task)
+        ids = held.ids
+        is_sampled = np.array([i in sampled_ids for i in ids], bool)
+        sampled = held.take(np.flatnonzero(is_sampled))
+        ranked = held.take(np.flatnonzero(~is_sampled))
+        # Near-duplicates share the label of one of them; that one is enough.
+        first = near_duplicate_clusters(ranked.texts) == np.arange(len(ranked))
+        ranked = ranked.take(np.flatnonzero(first))
+        if len(sampled) >= MIN_EVENTS:
+            tests.append(("held-out labels of random samples", sampled))
+        if len(ranked) >= MIN_EVENTS:
+            guards.append(("held-out labels of ranked events", ranked))
     return tests, guards

@@ -13,11 +13,11 @@ from buckler.labels import Annotator, LabelStore
 from buckler.pipeline.recipe import VerdictsSection
 from buckler.pipeline.recipe_file import read_recipe
 from buckler.pipeline.run import run_recipe
-from buckler.review.fill import fill_queue
+from buckler.review.enqueue import EnqueueOptions, enqueue_events
+from buckler.review.label_recorder import LabelForm, LabelRecorder
 from buckler.review.queue import Filter, Queue
-from buckler.review.relearn import learn_from_review
-from buckler.review.schema import Lane
-from buckler.review.verdicts import Verdicts
+from buckler.review.retrain import learn_from_review
+from buckler.review.schema import Stratum
 from buckler.runtime import load
 from buckler.serving.bundle_registry import BundleRegistry
 from buckler.tasks import get_task
@@ -137,18 +137,18 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     registry, where = BundleRegistry(tmp_path / "r", "url"), str(tmp_path / "l.db")
     with LabelStore(where):
         pass
-    with pytest.raises(InputError, match="nobody has judged anything"):
+    with pytest.raises(InputError, match="no analyst has labeled"):
         learn_from_review(recipe, where, registry, run_recipe)
     events = made_up_events(300, np.random.default_rng(4))
     truth = dict(zip(events.ids, events.labels.tolist(), strict=True))
     with LabelStore(where) as store:
-        fill_queue(store, events, scorer, sample_share=0.3)
+        enqueue_events(store, events, scorer, options=EnqueueOptions(sample_share=0.3))
         queue = Queue(store, TASK)
-        verdicts = Verdicts(queue, second_share=0)
-        for lane in (*Lane, Lane.VALUE, Lane.VALUE):
-            for item in queue.page(Filter(lane=lane)).items:
+        recorder = LabelRecorder(queue, second_share=0)
+        for stratum in (*Stratum, Stratum.RANKED, Stratum.RANKED):
+            for item in queue.page(Filter(stratum=stratum)).items:
                 assert queue.claim(item.id, 1)
-                verdicts.judge(item.id, (1, "ann"), truth[item.event_id])
+                recorder.record(item.id, (1, "ann"), LabelForm(truth[item.event_id]))
     first = learn_from_review(recipe, where, registry, run_recipe)
     assert first.decision is None
     assert first.entry.action == "promote"

@@ -1,4 +1,4 @@
-"""Events on a page: every character is seen for what it is, and none is obeyed."""
+"""Untrusted text on a page: escaped, with every invisible character shown as its code point."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ from buckler.runtime.verdicts import Contribution
 
 MAX_SHOWN = 20_000
 # Control and format characters (bidi among them), private use, line separators, lone surrogates,
-# and what draws nothing at all.
+# and characters that draw nothing.
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 _KEPT = frozenset("\n\t")
@@ -20,15 +20,15 @@ _LEVELS = 4
 
 
 @dataclass(frozen=True)
-class Piece:
+class Span:
     """A run of the normalized text.
 
     Attributes
     ----------
     text
-        As it is shown.
+        Escaped text.
     level
-        -4 to 4: how far it spoke against or for the class.
+        -4 to 4: strength of the contribution against or for the class.
     """
 
     text: Markup
@@ -36,7 +36,7 @@ class Piece:
 
 
 def visible(text: str, limit: int = MAX_SHOWN) -> Markup:
-    """Return text for a page: escaped; what cannot be seen, or moves text, as its code point."""
+    """Escape text for a page, with characters that hide or move text as their code points."""
     shown: list[str] = []
     plain: list[str] = []
 
@@ -60,28 +60,28 @@ def visible(text: str, limit: int = MAX_SHOWN) -> Markup:
     return Markup("".join(shown))  # noqa: S704 - every part is escaped above
 
 
-def spans(normalized: bytes, contributions: Sequence[Contribution]) -> list[Piece]:
-    """Return a normalized text in runs, each with how much it spoke for the class."""
+def highlight(normalized: bytes, contributions: Sequence[Contribution]) -> list[Span]:
+    """Cut a normalized text into spans, each with the strength of its contribution."""
     data = normalized[:MAX_SHOWN]
     weight = [0.0] * len(data)
-    for found in contributions:
-        start, end = max(0, found.start), min(len(data), found.end)
+    for part in contributions:
+        start, end = max(0, part.start), min(len(data), part.end)
         for at in range(start, end):
-            weight[at] += found.weight / max(1, end - start)
+            weight[at] += part.weight / max(1, end - start)
     top = max((abs(w) for w in weight), default=0.0)
     if top <= 0:
-        return [Piece(_normalized_text(data), 0)]
-    pieces: list[Piece] = []
+        return [Span(_escape(data), 0)]
+    spans: list[Span] = []
     start = 0
     levels = [round(_LEVELS * w / top) for w in weight]
     for at in range(1, len(data) + 1):
         inside = at < len(data) and (levels[at] == levels[start] or data[at] & 0xC0 == 0x80)
         if not inside:
-            pieces.append(Piece(_normalized_text(data[start:at]), levels[start]))
+            spans.append(Span(_escape(data[start:at]), levels[start]))
             start = at
-    return pieces
+    return spans
 
 
-def _normalized_text(data: bytes) -> Markup:
+def _escape(data: bytes) -> Markup:
     text = data.decode("utf-8", "replace").replace("\x1f", " ¦ ").replace("\x1e", "")
     return visible(text)

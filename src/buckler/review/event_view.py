@@ -1,0 +1,141 @@
+"""The view of one event: everything that an analyst is shown of it."""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from buckler.labels import Annotator
+from buckler.labels.ledger import flags_of
+from buckler.review.queue import Item, Queue
+from buckler.review.safe_text import Span, highlight, visible
+from buckler.review.similar import LabeledEvents, SimilarEvent
+from buckler.runtime import Scorer
+from buckler.runtime.verdicts import Contribution, Verdict
+
+_MAX_CONTRIBUTIONS = 12
+_MAX_ANNOTATIONS = 50
+
+
+@dataclass(frozen=True)
+class ShownAnnotation:
+    """An annotation as the page lists it."""
+
+    annotator: Annotator
+    label: str
+    probability: float
+    rationale: str
+    at_s: int
+    withdrawn: bool
+
+
+@dataclass(frozen=True)
+class EventView:
+    """One event on screen.
+
+    Attributes
+    ----------
+    text, raw
+        Readable text, and the raw text (None where that is the same).
+    spans
+        The normalized text, with the contributions to the score; empty for a row of features.
+    about, contributions
+        A class, and the n-grams for and against it: the positive class of two, else the likeliest.
+    verdict
+        The bundle's verdict; None without a bundle.
+    annotations
+        Annotations; empty while the event is labeled blind.
+    similar
+        Labeled events that are similar.
+    family
+        Number of events of its group that wait.
+    duplicates
+        Number of near-duplicates that the label covers too.
+    flags
+        Peculiarities, such as an attempt to instruct a teacher.
+    """
+
+    item: Item
+    text: Markup
+    raw: Markup | None
+    spans: list[Span]
+    about: str
+    contributions: list[Contribution]
+    verdict: Verdict | None
+    annotations: list[ShownAnnotation]
+    similar: list[SimilarEvent]
+    family: int
+    duplicates: int
+    flags: dict[str, str]
+
+
+def view_event(
+    item: Item, queue: Queue, scorer: Scorer | None, labeled: LabeledEvents
+) -> EventView:
+    """Gather the view of an item; while it is labeled blind, without verdicts and annotations."""
+    store, task, blind = queue.store, queue.task, item.blind
+    raw = store.texts([item.event_id]).get(item.event_id, b"")
+    readable = task.readable(raw)
+    shown_raw = None
+    if not task.features and (plain := raw.decode("utf-8", "replace")) != readable:
+        shown_raw = visible(plain)
+    normalized = task.text_normalizer.normalize(raw, task.max_bytes)
+    verdict, about, contributions = None, "", list[Contribution]()
+    if scorer is not None and not blind:
+        verdict = scorer.score_one(raw)
+        binary = len(task.classes) == 2 and len(task.positive) == 1
+        about = task.positive[0] if binary else verdict.label
+        contributions = scorer.explain(raw, label=about, top=_MAX_CONTRIBUTIONS)
+    spans = [] if task.features else highlight(normalized, contributions)
+    if task.positive and about not in task.positive:  # red always stands for a positive class
+        spans = [Span(span.text, -span.level) for span in spans]
+    return EventView(
+        item=item,
+        text=visible(readable),
+        raw=shown_raw,
+        spans=spans,
+        about=about,
+        contributions=contributions,
+        verdict=verdict,
+        annotations=[] if blind else _annotations(queue, item),
+        similar=[] if blind else labeled.most_similar(normalized, item.id),
+        family=len(queue.family(item.group)),
+        duplicates=queue.count_duplicates(item.id),
+        flags=flags_of(store, item.event_id),
+    )
+
+
+def collect_evidence(item: Item, queue: Queue, labeled: LabeledEvents) -> dict[str, object]:
+    """Return the evidence that is stored with a label: verdict and annotations, if shown."""
+    if item.blind:
+        return {"blind": True}
+    raw = queue.store.texts([item.event_id]).get(item.event_id, b"")
+    normalized = queue.task.text_normalizer.normalize(raw, queue.task.max_bytes)
+    annotators = [
+        f"{a.annotator.name} {a.annotator.version}".strip() for a in _annotations(queue, item)
+    ]
+    return {
+        "score": round(item.score, 6),
+        "predicted_label": item.predicted_label,
+        "annotators": annotators[:20],
+        "similar": [s.item_id for s in labeled.most_similar(normalized, item.id)],
+    }
+
+
+def _annotations(queue: Queue, item: Item) -> list[ShownAnnotation]:
+    annotators = queue.store.annotators()
+    shown = []
+    for batch in queue.store.annotations(queue.task, item.event_id):
+        for at in range(len(batch)):
+            best = int(batch.probabilities[at].argmax())
+            annotator = annotators[int(batch.annotators[at])]
+            shown.append(
+                ShownAnnotation(
+                    annotator=annotator,
+                    label=queue.task.class_names[best],
+                    probability=float(batch.probabilities[at, best]),
+                    rationale=batch.rationales[at] or "",
+                    at_s=int(batch.created_s[at]),
+                    withdrawn=annotator.kind == "human" and not batch.confidence[at],
+                )
+            )
+    return sorted(shown, key=lambda a: a.at_s)[:_MAX_ANNOTATIONS]
