@@ -2,7 +2,7 @@
 
 A bundle learned from few and old labels; later events wait. Verdicts come in rounds; after each
 the student learns again and the rest is ordered anew. A tenth of the queue's verdicts go to events
-drawn by lot, as in the application. The teacher is an encoder that learned labels of other groups.
+in random samples, as in the application. The teacher is an encoder that learned labels of other groups.
 """
 
 import tempfile
@@ -31,13 +31,13 @@ BASE, POOL, TEACHER_ROWS = 500, 6000, 2500
 BUDGETS = (100, 200, 400, 800, 1600)
 SEEDS = 3
 FPR = 0.01
-LOT = 0.1
+RANDOM_SHARE = 0.1
 TEACHER_WEIGHT = 0.3
 ORDERS = (
-    "by lot",
+    "random",
     "least sure first",
     "queue",
-    "teacher, by lot",
+    "teacher, random",
     "teacher, least sure first",
     "teacher, queue",
 )
@@ -144,21 +144,21 @@ def _judge(
     """Give `n` verdicts; note which events they serve."""
     waiting = np.flatnonzero(~judged)
     rest = world.pool.take(waiting)
-    if order.endswith("by lot"):
+    if order.endswith("random"):
         judged[rng.permutation(waiting)[:n]] = True
         return
     if order.endswith("least sure first"):
         p = np.sort(scorer.score(rest.raw_texts).probabilities, axis=1)
         judged[waiting[np.argsort(p[:, -1] - p[:, -2], kind="stable")[:n]]] = True
         return
-    by_lot = round(LOT * n)
-    lot = rng.permutation(len(waiting))[:by_lot]
-    judged[waiting[lot]] = True
+    n_random = round(RANDOM_SHARE * n)
+    sampled = rng.permutation(len(waiting))[:n_random]
+    judged[waiting[sampled]] = True
     said = None if taught is None else taught[waiting]
     ranking = rank_events(rest, scorer, teacher=said, sample_share=0)
     shown = np.flatnonzero(ranking.duplicate_of == np.arange(len(waiting)))
-    shown = np.setdiff1d(shown, lot)
-    best = shown[np.argsort(-ranking.acquisition[shown], kind="stable")[: n - by_lot]]
+    shown = np.setdiff1d(shown, sampled)
+    best = shown[np.argsort(-ranking.acquisition[shown], kind="stable")[: n - n_random]]
     judged[waiting[np.isin(ranking.duplicate_of, best)]] = True
 
 
@@ -201,7 +201,7 @@ def _saved(curves: dict[str, list[dict[int, tuple[float, float]]]]) -> None:
 
     reached = means("teacher, queue")
     rows = []
-    for order in ("queue", "least sure first", "by lot"):
+    for order in ("queue", "least sure first", "random"):
         own = np.maximum.accumulate(means(order))
         cells = []
         for quality in reached:

@@ -157,9 +157,9 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     assert "no sure gain" in second.entry.reason
     names = [pair.name for pair in second.decision.compared]
     assert names[0] == "the frozen tests"
-    assert any("drawn by lot" in name for name in names)
-    assert any("chosen for their value" in name for name in names)
-    assert load(second.run.bundle).sha256 == registry.find_deployed().sha256
+    assert any("random samples" in name for name in names)
+    assert any("ranked events" in name for name in names)
+    assert load(second.run.bundle).sha256 == registry.deployed().sha256
     bare = recipe.model_copy(update={"data": recipe.data.model_copy(update={"test": []})})
     with pytest.raises(SettingsError, match="frozen tests"):
         learn_from_review(bare, where, registry, run_recipe)

@@ -141,21 +141,17 @@ def test_near_duplicates_of_a_waiting_event_are_grouped_under_it(store, url_scor
     def pages(*numbers):
         return Dataset.from_texts([f"{long}?page={i}".encode() for i in numbers], TASK)
 
-    first = enqueue_events(
-        store, pages(1), url_scorer, TASK, options=EnqueueOptions(sample_share=0)
-    )
+    first = enqueue_events(store, pages(1), url_scorer, options=EnqueueOptions(sample_share=0))
     assert (first.added, first.duplicates) == (1, 0)
     later = enqueue_events(
-        store, pages(*range(2, 12)), url_scorer, TASK, options=EnqueueOptions(sample_share=0)
+        store, pages(*range(2, 12)), url_scorer, options=EnqueueOptions(sample_share=0)
     )
     assert (later.added, later.duplicates) == (0, 10)
     queue, recorder = open_queue(store)
     item = queue.claim_next(1)
     assert recorder.record(item, ANN, LabelForm(0)).covers == 11
     # The label was given: it does not cover later events.
-    last = enqueue_events(
-        store, pages(12, 13), url_scorer, TASK, options=EnqueueOptions(sample_share=0)
-    )
+    last = enqueue_events(store, pages(12, 13), url_scorer, options=EnqueueOptions(sample_share=0))
     assert (last.added, last.duplicates) == (1, 1)
 
 
@@ -173,7 +169,7 @@ def test_an_event_labeled_while_events_are_added_covers_nothing_more(
             given_at.append(recorder.record(queue.claim_next(1), ANN, LabelForm(0)).covers)
 
     found = enqueue_events(
-        store, events, url_scorer, TASK, options=EnqueueOptions(sample_share=0), on_progress=judge
+        store, events, url_scorer, options=EnqueueOptions(sample_share=0), on_progress=judge
     )
     assert found.added + found.duplicates == 30
     left = queue.claim_next(1)
@@ -411,7 +407,7 @@ def test_an_analyst_gives_no_second_annotation_on_their_own(store, url_scorer):
 
 def test_search_finds_words_and_beginnings(store, url_scorer):
     texts = ["https://alpha.example/login/beta", "https://gamma.example/logout", "x:'\"); DROP--"]
-    enqueue_events(store, Dataset.from_texts([t.encode() for t in texts]), url_scorer, TASK)
+    enqueue_events(store, Dataset.from_texts([t.encode() for t in texts], TASK), url_scorer)
     queue, _ = open_queue(store)
 
     def found(query):

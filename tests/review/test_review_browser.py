@@ -244,9 +244,7 @@ def hostile_site(tmp_path_factory, url_bundle):
     events = Dataset.from_texts(texts, TASK, groups=groups, sources=groups)
     ids = events.ids
     with LabelStore(where) as store:
-        enqueue_events(
-            store, events, load(url_bundle), TASK, options=EnqueueOptions(sample_share=0)
-        )
+        enqueue_events(store, events, load(url_bundle), options=EnqueueOptions(sample_share=0))
         for k in range(0, len(HOSTILE), 10):
             who = Annotator(
                 groups[k][:100] or "x", groups[k + 1 if k + 1 < len(groups) else 0], "llm"

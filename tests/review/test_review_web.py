@@ -147,7 +147,7 @@ def test_an_admin_keeps_the_accounts(site, signed_in):
     assert adam.post("/accounts/99999", role="analyst").status_code == 404
     assert adam.post(f"/accounts/{number}", role="king", active="1").status_code == 400
     log = adam.http.get("/audit").text
-    assert "account made" in log and "eve, lead, closed" in log
+    assert "account added" in log and "eve, lead, closed" in log
 
 
 def test_sign_in_is_limited_and_says_nothing_of_accounts(site):
