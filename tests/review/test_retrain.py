@@ -159,7 +159,7 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     assert names[0] == "the frozen tests"
     assert any("random samples" in name for name in names)
     assert any("ranked events" in name for name in names)
-    assert load(second.run.bundle).sha256 == registry.deployed().sha256
+    assert load(second.run.bundle).sha256 == registry.find_deployed().sha256
     bare = recipe.model_copy(update={"data": recipe.data.model_copy(update={"test": []})})
     with pytest.raises(SettingsError, match="frozen tests"):
         learn_from_review(bare, where, registry, run_recipe)
