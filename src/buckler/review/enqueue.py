@@ -205,7 +205,9 @@ def _add_batch(store: LabelStore, scorer: Scorer, task: Task, events: int, detec
         return int(inserted.scalar_one())
 
 
-def _waiting_duplicates(store: LabelStore, events: Dataset, ranking: AcquisitionRanking) -> dict[int, int]:
+def _waiting_duplicates(
+    store: LabelStore, events: Dataset, ranking: AcquisitionRanking
+) -> dict[int, int]:
     """Return row -> item for ranked events that are near-duplicates of a waiting item."""
     task = events.task
     with store.writing() as connection:
