@@ -1,1 +1,15 @@
-"""The C kernel's sources, and what makes files of them; the compiled kernel is `_kernel`."""
+"""The C kernel: normalizes text, and scores and trains `ngram` and `trees` students.
+
+`buckler.h` is the public header; programs in other languages embed the kernel without Python
+(`python -m buckler.kernel.amalgamate FOLDER` writes it as one C file, with examples). Python uses
+the compiled module `buckler._kernel`. The files, from the lowest layer up:
+
+- `unicode.c`, `sink.c`: folding of code points, bounded output buffers.
+- `url2.c`, `url_structure.c`, `command*.c`, `normalize.c`: normalized texts.
+- `ngram.c`, `ngram_paths.c`, `ngram_train.c`, `trees.c`: students, on AVX2, AVX-512 or plain C.
+- `probabilities.c`, `model.c`: calibrated scores, and bundles as one flat file.
+- `binding_*.c`, `module.c`: the Python module.
+
+`make_fold_table.py` and `make_url_words.py` generate the tables. A score is the same to the bit on
+every instruction set.
+"""

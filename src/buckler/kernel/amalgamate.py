@@ -27,33 +27,33 @@ REPEATED = "ngram_path.h"  # included once for each instruction set
 _INCLUDE = re.compile(r'^#include "([a-z_0-9]+\.h)"\n', re.MULTILINE)
 
 
-def amalgamated() -> str:
-    """Return the C file; `buckler.h` stays beside it."""
+def amalgamate() -> str:
+    """Return the C file, which includes `buckler.h`."""
     seen = {"buckler.h"}
 
-    def opened(name: str) -> str:
-        def local(match: re.Match[str]) -> str:
-            wanted = match[1]
-            if wanted in seen and wanted != REPEATED:
+    def read(name: str) -> str:
+        def inline(match: re.Match[str]) -> str:
+            header = match[1]
+            if header in seen and header != REPEATED:
                 return ""
-            seen.add(wanted)
-            return opened(wanted)
+            seen.add(header)
+            return read(header)
 
-        return _INCLUDE.sub(local, (HERE / name).read_text(encoding="utf-8"))
+        return _INCLUDE.sub(inline, (HERE / name).read_text(encoding="utf-8"))
 
     head = (
         "/* Buckler's kernel in one file, written by amalgamate.py: do not edit. Compile with\n"
         " * -std=c11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math. */\n"
         '#include "buckler.h"\n'
     )
-    parts = [f"\n/* ==== {name} ==== */\n{opened(name)}" for name in SOURCES]
+    parts = [f"\n/* ==== {name} ==== */\n{read(name)}" for name in SOURCES]
     return head + "".join(parts)
 
 
 def write(folder: Path) -> None:
     """Write header, C file, and the examples."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "buckler.c").write_text(amalgamated(), encoding="utf-8")
+    (folder / "buckler.c").write_text(amalgamate(), encoding="utf-8")
     shutil.copy(HERE / "buckler.h", folder)
     for path in sorted((HERE / "embed").iterdir()):
         shutil.copy(path, folder)

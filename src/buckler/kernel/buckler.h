@@ -1,5 +1,5 @@
 /*
- * buckler.h: normalized forms and the `ngram` student, for any program that can call C.
+ * buckler.h: normalized texts, the `ngram` and `trees` students, for any program that can call C.
  *
  * C11 with the vector types of GCC and Clang, for little-endian machines. It allocates nothing, keeps
  * no global state that changes after the first call, takes no locks, and is safe to call from many
@@ -20,13 +20,13 @@
 extern "C" {
 #endif
 
-/* Bumped when the same text could give another normalized form or another n-gram row. */
+/* Bumped when the same text could give another normalized text or another n-gram row. */
 #define BK_ABI_VERSION 1
 
-/* Separates the fields of a normalized form (ASCII "unit separator"). It cannot occur inside one. */
+/* Separates the fields of a normalized text (ASCII "unit separator"). It cannot occur inside one. */
 #define BK_FIELD_SEPARATOR 0x1F
 
-/* Begins a field that only says again what stands before it, in another way. */
+/* Begins a field that is derived from the fields before it. */
 #define BK_DERIVED 0x1E
 
 /* Bytes that a buffer passed to the n-gram functions must have beyond its stated length. */
@@ -40,7 +40,7 @@ extern "C" {
 
 typedef enum {
     BK_NORMALIZE_NONE = 0, /* already normalized: bytes are taken as they are */
-    BK_NORMALIZE_URL = 1,  /* url-v1:  host, path, query (see docs/normalizers.md) */
+    BK_NORMALIZE_URL = 1,  /* url-v1:  host, path, query (see docs/normalize.md) */
     BK_NORMALIZE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
     BK_NORMALIZE_COMMAND = 3, /* command-v1: command, payloads, image, parent, user, marks */
     BK_NORMALIZE_URL2 = 4, /* url-v2: host, path, query, target, structure */
@@ -48,8 +48,8 @@ typedef enum {
 } bk_normalizer;
 
 /*
- * Writes the normalized form of `text` to `out` and returns its length, which is at most `capacity`.
- * Longer forms are cut there. Only the first `capacity` bytes of the input are looked at (of a
+ * Writes the normalized text of `text` to `out` and returns its length, which is at most `capacity`.
+ * Longer texts are cut there. Only the first `capacity` bytes of the input are read (of a
  * command line 16,384, of a URL for url-v2 2,048).
  * `out` needs room for capacity + BK_PADDING bytes and must not overlap `text`.
  */
@@ -57,7 +57,7 @@ size_t bk_normalize(bk_normalizer normalizer, const uint8_t *text, size_t length
                     uint8_t *out, size_t capacity);
 
 /*
- * A trained `ngram` student. The normalized form is framed by separators and followed by zero bytes,
+ * A trained `ngram` student. The normalized text is framed by separators and followed by zero bytes,
  * so that at each of its bytes an n-gram of every length from `min_order` to `max_order` starts. One
  * that starts in field f (a separator is the first byte of the field behind it) selects the row
  *
@@ -74,18 +74,18 @@ typedef struct {
     uint32_t table_bits;  /* the table has 2^table_bits rows */
     uint32_t width;       /* int8 columns of a row: 1, or a multiple of 16 */
     uint32_t n_outputs;   /* 1 for two classes, else the number of classes */
-    uint32_t max_bytes;   /* normalized forms are cut here */
+    uint32_t max_bytes;   /* normalized texts are cut here */
     bk_normalizer normalizer;
-    float scale;          /* what one step of an int8 weight is worth */
+    float scale;          /* size of one step of an int8 weight */
     const int8_t *table;  /* [2^table_bits][width] */
     const float *head;    /* NULL, or [width][n_outputs] */
     const float *bias;    /* [n_outputs] */
 } bk_ngram;
 
-/* NULL if the model can be used, else what is wrong with it. Call it once, before the first score. */
+/* NULL if the model is valid, else the fault. Call it once, before the first score. */
 const char *bk_ngram_check(const bk_ngram *model);
 
-/* Bytes of scratch that bk_ngram_score needs; the scratch is the caller's, one for each thread. */
+/* Bytes of scratch that bk_ngram_score needs; the caller owns the scratch, one for each thread. */
 size_t bk_ngram_scratch_bytes(const bk_ngram *model);
 
 /* Scores one raw text: n_outputs probabilities are written to `out`. */
@@ -102,15 +102,15 @@ void bk_ngram_logits(const bk_ngram *model, void *scratch, float *out);
 void bk_ngram_probabilities(const bk_ngram *model, float *logits, size_t n_texts);
 
 /*
- * The row of every n-gram of a normalized form: rows[(k - min_order) * stride + i] for the n-gram of
- * k bytes at byte i of the framed form, which is length + 2 bytes long. stride >= length + 2.
- * `framed` gets the framed form and needs length + 2 + BK_PADDING bytes.
+ * The row of every n-gram of a normalized text: rows[(k - min_order) * stride + i] for the n-gram of
+ * k bytes at byte i of the framed text, which is length + 2 bytes long. stride >= length + 2.
+ * `framed` gets the framed text and needs length + 2 + BK_PADDING bytes.
  */
 void bk_ngram_rows(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
                    const uint8_t *normalized, size_t length, uint8_t *framed,
                    uint32_t *rows, size_t stride);
 
-/* Training. All arrays are the caller's; the float table is what int8 is later made from. */
+/* Training. The caller owns all arrays; the int8 table is later computed from the float table. */
 typedef struct {
     uint32_t min_order, max_order, table_bits;
     uint32_t width;        /* float columns: 1, or a multiple of 16 */
@@ -124,7 +124,7 @@ typedef struct {
     float learning_rate;   /* AdaGrad (Duchi et al. 2011); one rate a row for width > 1 */
     float l2;              /* weight decay, applied to the rows that an example touches */
     float dropout;         /* share of distinct n-grams left out of each example, 0 to below 1 */
-    uint64_t seed;         /* of the dropout; another for each epoch */
+    uint64_t seed;         /* random seed of the dropout; another for each epoch */
 } bk_ngram_trainer;
 
 /* Normalized texts, Arrow large_binary layout, with a soft target and a weight for each. */
@@ -135,7 +135,7 @@ typedef struct {
     const float *weights;   /* [n] */
 } bk_examples;
 
-/* NULL if the trainer's numbers can be used, else what is wrong with them. */
+/* NULL if the trainer's numbers are valid, else the fault. */
 const char *bk_ngram_trainer_check(const bk_ngram_trainer *trainer);
 
 /* Bytes of scratch that training and prediction need for texts of up to `longest` bytes. */
@@ -157,8 +157,8 @@ void bk_ngram_predict(const bk_ngram_trainer *trainer, const bk_examples *exampl
 void bk_activate(float *logits, size_t n_rows, size_t n_outputs);
 
 /*
- * Isotonic or beta calibration as a curve over [0, 1] through `n` curve_points that rise in x and do not
- * fall in y. Each of `p` becomes its value there; NaN stays NaN.
+ * Isotonic or beta calibration as a curve over [0, 1] through `n` points that rise in x and do not fall
+ * in y. Each of `p` becomes its value there; NaN stays NaN.
  */
 typedef struct {
     uint32_t n;
@@ -169,17 +169,17 @@ void bk_recalibrate(const bk_curve *curve, float *p, size_t count);
 
 /*
  * An `ngram` bundle as one flat file, for programs that read no zip and no JSON: `buckler bundle flat`
- * writes it (docs/embedding.md has the layout). The file stays the caller's, at an address that is a
- * multiple of 8, and must outlive the model; verify where it came from before you use it.
+ * writes it (docs/embedding.md has the layout). The caller owns the file, at an address that is a
+ * multiple of 8, and it must outlive the model; verify its origin before you use it.
  */
 typedef struct {
     bk_ngram ngram;
     bk_curve curve;  /* n = 0 where calibration is in the weights */
-    float threshold;     /* score from which an detected is raised; NaN for none */
-    uint64_t positive;        /* bit j: class j raises an detected (classes from 64 on do not) */
+    float threshold;     /* an event is detected if its score is at least this; NaN for none */
+    uint64_t positive;        /* bit j: class j is positive (classes from 64 on are not) */
 } bk_model;
 
-/* NULL if the file was opened, else what is wrong with it. Every size in it is checked. */
+/* NULL if the file was opened, else the fault. Every size in it is checked. */
 const char *bk_model_open(bk_model *model, const void *data, size_t size);
 
 /* Scores one raw text: n_outputs probabilities are written to `out`; returns its score. */
@@ -217,14 +217,14 @@ typedef struct {
     const float *bias;               /* [n_outputs] */
 } bk_trees;
 
-/* NULL if the model can be used, else what is wrong with it. Call it once, before the first score. */
+/* NULL if the model is valid, else the fault. Call it once, before the first score. */
 const char *bk_trees_check(const bk_trees *model);
 
 /* Logits of rows[n_rows][n_features]: out[n_rows][n_outputs]. `sums` is as large, of doubles. */
 void bk_trees_logits(const bk_trees *model, const float *rows, size_t n_rows, double *sums, float *out);
 
 /*
- * What each feature adds to an output for one row: Shapley values over the paths of the trees
+ * Contribution of each feature to an output for one row: Shapley values over the paths of the trees
  * (Lundberg et al. 2018, algorithm 2). contributions[n_features]; with the expected value, which is
  * returned, they add up to the logit. `scratch` has bk_trees_scratch_bytes() bytes.
  */

@@ -10,21 +10,6 @@ static int shell_here(const shell *s, const char *word) {
 
 /* --- strings that are put together ---------------------------------------------------------------- */
 
-/* Behind a piece of a string: passes over a "+" (or "&" of VBScript) if another piece follows. */
-void bk_join_next(shell *s) {
-    size_t next = skip_spaces(s, s->at);
-    uint8_t sign = shell_byte(s, next);
-    if (sign != '+' && sign != '&') return;
-    next = skip_spaces(s, next + 1);
-    const uint8_t *rest = s->text + next;
-    size_t left = s->length - next;
-    int piece = sign == '+' && (is_quote(shell_byte(s, next)) || bk_starts_with(rest, left, "[char]") ||
-                                (shell_byte(s, next) == '$' && is_alpha(shell_byte(s, next + 1))));
-    if (!piece && !bk_starts_with(rest, left, "chr(") && !bk_starts_with(rest, left, "chrw(")) return;
-    s->at = next;
-    s->marks |= MARK_JOIN;
-}
-
 /* "{1}{0}" -f 'b', 'a': PowerShell's format operator. 1 if it was one. */
 static int undo_format(shell *s) {
     uint8_t quote = shell_byte(s, s->at);
@@ -97,7 +82,7 @@ static int undo_code(shell *s) {
     sink_byte(&s->out, (uint8_t)code);
     s->at = at;
     s->marks |= MARK_CODE;
-    bk_join_next(s);
+    join_next(s);
     return 1;
 }
 
@@ -142,7 +127,7 @@ static void undo_quote(shell *s) {
     int other = quote == '"' ? s->in_single : s->in_double;
     if (!other) *open = !*open;
     s->at++;
-    if (!other && !*open) bk_join_next(s);
+    if (!other && !*open) join_next(s);
 }
 
 /* " # …" and "& rem …": what no shell runs. It goes on behind a line break. 1 if it was one. */

@@ -3,6 +3,7 @@
 #define BUCKLER_COMMAND_SHELL_H
 
 #include "command.h"
+#include "unicode.h"
 
 enum { SHELL_VARIABLES = 32, SHELL_NAME_BYTES = 40, FORMAT_ITEMS = 32 };
 
@@ -32,7 +33,19 @@ static inline size_t skip_spaces(const shell *s, size_t at) {
 static inline int is_quote(uint8_t c) { return c == '"' || c == '\''; }
 
 /* Behind a piece of a string: passes over a "+" (or "&" of VBScript) if another piece follows. */
-void bk_join_next(shell *s);
+static inline void join_next(shell *s) {
+    size_t next = skip_spaces(s, s->at);
+    uint8_t sign = shell_byte(s, next);
+    if (sign != '+' && sign != '&') return;
+    next = skip_spaces(s, next + 1);
+    const uint8_t *rest = s->text + next;
+    size_t left = s->length - next;
+    int piece = sign == '+' && (is_quote(shell_byte(s, next)) || bk_starts_with(rest, left, "[char]") ||
+                                (shell_byte(s, next) == '$' && is_alpha(shell_byte(s, next + 1))));
+    if (!piece && !bk_starts_with(rest, left, "chr(") && !bk_starts_with(rest, left, "chrw(")) return;
+    s->at = next;
+    s->marks |= MARK_JOIN;
+}
 
 /* %NAME%, !NAME!, %NAME:~start,length%. 1 if its value is known. */
 int bk_undo_cmd_variable(shell *s);

@@ -123,7 +123,7 @@ int bk_undo_powershell_variable(shell *s) {
     s->at = at;
     if (indexed) {
         s->marks |= MARK_VARIABLE;
-        bk_join_next(s);
+        join_next(s);
     }
     return 1;
 }

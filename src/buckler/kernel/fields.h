@@ -5,15 +5,15 @@
 #include "buckler.h"
 
 typedef struct {
-    uint32_t count;                   /* separators in the normalized form */
+    uint32_t count;                   /* separators in the normalized text */
     uint32_t positions[BK_MAX_FIELDS]; /* of the first of them */
 } field_borders;
 
-/* As bk_normalize; *borders gets the separators in the normalized form. */
+/* As bk_normalize; *borders gets the separators in the normalized text. */
 size_t bk_normalize_fields(bk_normalizer normalizer, const uint8_t *text, size_t length,
                            uint8_t *out, size_t capacity, field_borders *borders);
 
-/* Finds the separators in a normalized form. */
+/* Finds the separators in a normalized text. */
 void bk_find_borders(const uint8_t *normalized, size_t length, field_borders *borders);
 
 #endif

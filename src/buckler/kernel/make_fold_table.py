@@ -5,19 +5,17 @@ import unicodedata
 from pathlib import Path
 
 
-def folded(code_point: int) -> int:
-    """The code point that `code_point` folds to; itself where folding gives none or several."""
-    form = unicodedata.normalize("NFKC", chr(code_point)).lower()
-    form = unicodedata.normalize("NFKC", form)
-    return ord(form) if len(form) == 1 else code_point
+def fold(code_point: int) -> int:
+    """Return the code point that `code_point` folds to; itself if there is none or several."""
+    text = unicodedata.normalize("NFKC", chr(code_point)).lower()
+    text = unicodedata.normalize("NFKC", text)
+    return ord(text) if len(text) == 1 else code_point
 
 
 def main() -> None:
     """Write the table to the path given as the argument."""
     pairs = [
-        (c, folded(c))
-        for c in range(0x80, 0x110000)
-        if not 0xD800 <= c <= 0xDFFF and folded(c) != c
+        (c, fold(c)) for c in range(0x80, 0x110000) if not 0xD800 <= c <= 0xDFFF and fold(c) != c
     ]
     lines = [
         f"/* Written by make_fold_table.py, Unicode {unicodedata.unidata_version}: do not edit. */",

@@ -54,7 +54,7 @@ const char *bk_model_open(bk_model *model, const void *data, size_t size) {
         if (!isfinite(m.head[j])) return "the head is not finite";
     for (uint32_t k = 0; k < h.n_curve_points; k++) {
         const double *x = model->curve.x, *y = model->curve.y;
-        if (!(x[k] >= 0 && x[k] <= 1 && y[k] >= 0 && y[k] <= 1)) return "a knot is out of range";
+        if (!(x[k] >= 0 && x[k] <= 1 && y[k] >= 0 && y[k] <= 1)) return "a curve point is out of range";
         if (k && (!(x[k - 1] < x[k]) || y[k - 1] > y[k])) return "curve_points must rise";
     }
     model->ngram = m;

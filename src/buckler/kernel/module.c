@@ -1,4 +1,4 @@
-/* buckler._kernel: texts, Arrow columns, normalized forms, and the module itself. */
+/* buckler._kernel: texts, Arrow columns, normalized texts, and the module itself. */
 #include "binding.h"
 
 /* --- texts ------------------------------------------------------------------------------------ */

@@ -1,4 +1,4 @@
-/* Code points, percent-encoding and host names, as the normalized forms need them. */
+/* Code points, percent-encoding and host names, as the normalized texts need them. */
 #ifndef BUCKLER_UNICODE_H
 #define BUCKLER_UNICODE_H
 
