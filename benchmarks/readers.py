@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import in_turns, table
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Wanted, get_reader
+from buckler.readers.reader import ColumnSpec, get_reader
 from buckler.tasks import get_task
 
 ROUNDS = 3
@@ -112,7 +112,7 @@ def run(data: Path) -> None:
         for title, path, format_name, task in _files(data, Path(name)):
             files = sorted(path.iterdir()) if path.is_dir() else [path]
             size = sum(file.stat().st_size for file in files)
-            wanted = Wanted(
+            spec = ColumnSpec(
                 task.text_columns,
                 {"label": task.label_columns, "ts": ("timestamp", "UtcTime", "@timestamp")},
                 any_bytes=task.text_normalizer.prepare is not None,
@@ -121,11 +121,11 @@ def run(data: Path) -> None:
                 mixed=bool(task.context),
             )
 
-            def read(files=files, wanted=wanted, format_name=format_name) -> int:
+            def read(files=files, spec=spec, format_name=format_name) -> int:
                 return sum(
                     len(chunk.text)
                     for file in files
-                    for chunk in get_reader(file, format_name).chunks(file, wanted, Quarantine())
+                    for chunk in get_reader(file, format_name).chunks(file, spec, Quarantine())
                 )
 
             events = read()

@@ -12,17 +12,17 @@ from buckler.dataset import read_dataset
 from buckler.errors import InputError
 from buckler.readers import lines as lines_module
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Wanted, find_inputs, get_reader
+from buckler.readers.reader import ColumnSpec, find_inputs, get_reader
 from buckler.tasks import get_task
 
-WANTED = Wanted(("url", "text"), {"label": ("label",), "ts": ("ts",)})
+WANTED = ColumnSpec(("url", "text"), {"label": ("label",), "ts": ("ts",)})
 
 
-def read(path: Path, wanted: Wanted = WANTED, cursor: int = 0):
+def read(path: Path, spec: ColumnSpec = WANTED, cursor: int = 0):
     """All texts, their row numbers, and the quarantine."""
     quarantine = Quarantine(path.with_suffix(".quarantine"))
     texts, rows, cursors = [], [], []
-    for chunk in get_reader(path).chunks(path, wanted, quarantine, cursor):
+    for chunk in get_reader(path).chunks(path, spec, quarantine, cursor):
         texts += chunk.text.to_pylist()
         rows += chunk.rows.tolist()
         cursors.append((len(texts), chunk.cursor))
@@ -91,7 +91,7 @@ def test_a_json_array_is_refused_with_the_remedy(tmp_path):
 
 def test_jsonl_reaches_into_nested_objects(tmp_path):
     path = write(tmp_path / "a.jsonl", '{"process": {"command_line": "whoami"}}\n{"process": 3}\n')
-    texts, rows, quarantine, _ = read(path, Wanted(("process.command_line",)))
+    texts, rows, quarantine, _ = read(path, ColumnSpec(("process.command_line",)))
     assert (texts, rows, quarantine.count) == ([b"whoami"], [1], 1)
 
 
@@ -142,7 +142,7 @@ def test_a_missing_column_is_named_together_with_those_that_are_there(tmp_path, 
         pq.write_table(pa.table({"link": ["a"]}), path)
     else:
         write(path, "link\na\n" if suffix == ".csv" else '{"link": "a"}\n')
-    with pytest.raises(InputError, match=r"no column named url or text.*link.*--column"):
+    with pytest.raises(InputError, match=r"no column named url or text.*link.*name it"):
         read(path)
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from buckler.errors import OutputError, ScanInterruptedError
+from buckler.readers import batches as batches_module
 from buckler.readers import lines as lines_module
 from buckler.serving.challengers import count_pairs
 from buckler.serving.fields import fields_of
@@ -57,6 +58,7 @@ def test_a_scan_that_was_stopped_counts_nothing_twice(
 ):
     path, _ = challenger
     monkeypatch.setattr(lines_module, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(batches_module, "BATCH_BYTES", 4096)
     lines = tmp_path / "urls.jsonl"
     texts = pq.read_table(events)["url"].to_pylist()
     lines.write_text("\n".join(json.dumps({"url": t}) for t in texts))

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from buckler.errors import InputError, OutputError, ScanInterruptedError, SettingsError
+from buckler.readers import batches as batches_module
 from buckler.readers import lines as lines_module
 from buckler.serving import scan as scan_module
 from buckler.serving.fields import Fields
@@ -68,6 +69,7 @@ def test_a_scan_that_stops_anywhere_goes_on_and_gives_the_same(
     url_scorer, tmp_path, many_urls, suffix, monkeypatch
 ):
     monkeypatch.setattr(lines_module, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(batches_module, "BATCH_BYTES", 4096)
     first = write_jsonl(tmp_path / "a.jsonl", many_urls[:2000])
     with first.open("a") as file:
         file.write("broken\n" * 50)
@@ -105,6 +107,8 @@ def test_kill_9_loses_nothing_that_was_checkpointed(url_bundle, tmp_path, many_u
         "from buckler.serving import scan as s\n"
         "from buckler.runtime import load\n"
         "s.CHECKPOINT_S = 0.0\n"
+        "from buckler.readers import batches\n"
+        "batches.BATCH_ROWS = 1\n"
         f"s.scan(load({str(url_bundle)!r}), [Path(p) for p in sys.argv[1:]], "
         f"Path({str(target)!r}), s.ScanSettings(s.Fields(('url', 'text'))), "
         "on_progress=lambda size, rows: time.sleep(0.01))\n"
@@ -213,6 +217,7 @@ def test_probabilities_and_no_text(url_scorer, tmp_path, many_urls):
 
 def test_small_batches_wait_for_a_row_group_but_not_for_ever(url_scorer, tmp_path, monkeypatch):
     monkeypatch.setattr("buckler.serving.sinks.parquet_sink._ROW_GROUP_BYTES", 20_000)
+    monkeypatch.setattr(batches_module, "BATCH_ROWS", 1)
     (tmp_path / "in").mkdir()
     for i in range(60):
         (tmp_path / "in" / f"{i:02}.txt").write_text(f"http://h{i}.example/" + "x" * 1000)
@@ -224,6 +229,7 @@ def test_small_batches_wait_for_a_row_group_but_not_for_ever(url_scorer, tmp_pat
 
 def test_parts_of_parquet_are_joined(url_scorer, tmp_path, many_urls, monkeypatch):
     monkeypatch.setattr(lines_module, "BLOCK_BYTES", 8192)
+    monkeypatch.setattr(batches_module, "BATCH_BYTES", 8192)
     monkeypatch.setattr(scan_module, "CHECKPOINT_S", 0.0)
     source = write_jsonl(tmp_path / "in.jsonl", many_urls)
     result = scan(url_scorer, [source], tmp_path / "out.parquet", SETTINGS)

@@ -267,16 +267,16 @@ def test_event_logs_of_windows(tmp_path):
 
 def test_an_event_log_goes_on_behind_a_cursor(tmp_path):
     pytest.importorskip("evtx")
-    from buckler.readers.reader import Wanted, get_reader
+    from buckler.readers.reader import ColumnSpec, get_reader
 
     path = write_evtx(tmp_path / "a.evtx", [sysmon(f"run {i}") for i in range(700)])
-    wanted = Wanted(("CommandLine",))
+    spec = ColumnSpec(("CommandLine",))
     whole = [
-        t for c in get_reader(path).chunks(path, wanted, Quarantine()) for t in c.text.to_pylist()
+        t for c in get_reader(path).chunks(path, spec, Quarantine()) for t in c.text.to_pylist()
     ]
     later = [
         t
-        for c in get_reader(path).chunks(path, wanted, Quarantine(), 300)
+        for c in get_reader(path).chunks(path, spec, Quarantine(), 300)
         for t in c.text.to_pylist()
     ]
     assert whole == [f"run {i}".encode() for i in range(700)]
@@ -375,15 +375,15 @@ def test_the_log_of_the_audit_daemon(tmp_path):
 
 def test_records_of_one_program_are_joined_across_blocks(tmp_path, monkeypatch):
     from buckler.readers import lines
-    from buckler.readers.reader import Wanted, get_reader
+    from buckler.readers.reader import ColumnSpec, get_reader
 
     monkeypatch.setattr(lines, "BLOCK_BYTES", 300)
     path = tmp_path / "audit.log"
     path.write_text(
         "".join(AUDIT.replace(":7)", f":{i}7)").replace(":8)", f":{i}8)") for i in range(9))
     )
-    wanted = Wanted(("text",), context=TASK.context)
-    chunks = list(get_reader(path).chunks(path, wanted, Quarantine()))
+    spec = ColumnSpec(("text",), context=TASK.context)
+    chunks = list(get_reader(path).chunks(path, spec, Quarantine()))
     found = [t for c in chunks for t in c.text.to_pylist()]
     assert (
         found
@@ -391,7 +391,7 @@ def test_records_of_one_program_are_joined_across_blocks(tmp_path, monkeypatch):
     )
     position = 0
     for chunk in chunks[:-1]:  # and a scan goes on where it stopped
-        rest = get_reader(path).chunks(path, wanted, Quarantine(), chunk.cursor)
+        rest = get_reader(path).chunks(path, spec, Quarantine(), chunk.cursor)
         later = [t for c in rest for t in c.text.to_pylist()]
         assert later == found[len(found) - len(later) :]
         position += len(chunk.text)

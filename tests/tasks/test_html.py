@@ -15,7 +15,7 @@ from buckler.errors import InputError
 from buckler.normalize import get_normalizer
 from buckler.normalize.html_guard import MAX_ATTRIBUTES, MAX_OPEN, bounded
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Wanted, get_reader
+from buckler.readers.reader import ColumnSpec, get_reader
 from buckler.synthesis.forms import ill_formed
 from buckler.synthesis.grammar import expand
 from buckler.synthesis.plan import read_plan
@@ -266,7 +266,7 @@ def test_damaged_mails_give_a_page_or_none(tmp_path, changes):
     (tmp_path / "m.eml").write_bytes(bytes(raw))
     quarantine = Quarantine()
     chunks = get_reader(tmp_path / "m.eml", "mail-html").chunks(
-        tmp_path / "m.eml", Wanted(TASK.text_columns), quarantine
+        tmp_path / "m.eml", ColumnSpec(TASK.text_columns), quarantine
     )
     rows = sum(len(chunk.text) for chunk in chunks)
     assert rows + quarantine.passed_over.total() + quarantine.count == 1

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buckler.dataset import Dataset
+from buckler.dataset.hashed_vectors import hashed_vectors
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.normalize import NormalizedTexts
-from buckler.readers.features import hashed_vectors
 from buckler.tasks import get_task
 from buckler.training.cross_validation import cross_fit
 from buckler.training.distillation import (

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import InputError
-from buckler.normalize.features import matrix
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.times import seconds_of
 from buckler.tasks import get_task
-from buckler.triage.alerts import read_severities, severity_by_rule
 from buckler.triage.incidents import Alerts, join_alerts
-from buckler.triage.metrics import measure_reading
+from buckler.triage.reading_order import measure_order
+from buckler.triage.severity import read_severities, severity_by_rule
 from tests.support.cli import buckler
 
 TASK = get_task("alert-triage")
@@ -120,8 +119,7 @@ def test_suricata_and_wazuh_and_tables(tmp_path):
     assert events.column("host").tolist() == ["10.0.0.1"]
     assert events.column("ts").tolist() == [1704161045]
     assert quarantine.passed_over.total() == 1
-    values = matrix(events.texts.data, 1, len(TASK.features))
-    assert values[0, TASK.numbers.index("level")] == 1
+    assert events.features[0, TASK.numbers.index("level")] == 1
     wazuh = {"timestamp": "2024-01-02T03:04:05Z", "rule": {"description": "sudo", "level": 3},
              "agent": {"name": "web"}, "data": {"srcip": "9.9.9.9"}}  # fmt: skip
     path = tmp_path / "alerts.json"
@@ -175,7 +173,7 @@ def test_points_in_time(value, seconds):
 def test_what_an_order_of_reading_is_worth():
     attack = np.array([True, False, False, True, False])
     phase = np.array(["p", "-", "-", "q", "-"], object)
-    found = measure_reading(
+    found = measure_order(
         "x", np.array([5.0, 4, 3, 2, 1]), attack, phase, np.array([1, 1, 1, 1, 96])
     )
     assert found.phases_seen[10] == 1
@@ -203,8 +201,8 @@ def test_triage_ranks_and_says_what_it_is_worth(tmp_path, real_data):
     assert "phases" in result.stdout
     rows = list(csv.DictReader(queue.open()))
     assert len(rows) == 50
-    probabilities = [float(row["probability"]) for row in rows]
-    assert probabilities == sorted(probabilities, reverse=True)
+    scores = [float(row["score"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
     assert all(row["because"] for row in rows[:5])
     assert buckler("triage", tmp_path / "a.parquet", "-b", bundle, "-o", queue).returncode == 2
     table = pa.table({"x": [1]})

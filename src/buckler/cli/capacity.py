@@ -36,8 +36,8 @@ def capacity(
 ) -> None:
     """Say how many cores, how much memory, network and money a rate of events takes."""
     scorer = load(bundle)
-    wanted = fields_of(scorer).wanted(scorer)
-    chunks = get_reader(events).chunks(events, wanted, Quarantine())
+    spec = fields_of(scorer).column_spec(scorer)
+    chunks = get_reader(events).chunks(events, spec, Quarantine())
     texts = next((chunk.text for chunk in chunks if len(chunk.text)), None)
     if texts is None:
         raise InputError(f"{events}: no event in it that can be judged")

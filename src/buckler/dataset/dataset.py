@@ -20,6 +20,7 @@ from buckler.dataset.grouping import group_of
 from buckler.errors import InputError, SettingsError
 from buckler.files import atomic_writer, reading
 from buckler.normalize import NormalizedTexts
+from buckler.normalize.features import matrix
 from buckler.tasks import Task
 
 UNLABELED = -1
@@ -106,6 +107,11 @@ class Dataset:
     def raw_texts(self) -> pa.ChunkedArray:
         """Texts as read, as a column that a scorer takes."""
         return self.table.column("text")
+
+    @property
+    def features(self) -> Floats:
+        """Rows of features, float32 [n, features], where the events of the task are rows."""
+        return matrix(self.texts.data, len(self), len(self.task.features))
 
     @property
     def groups(self) -> Objects:

@@ -8,14 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.dataset.dataset import EVENT_SCHEMA, UNLABELED, Dataset, Labels, id_of_text
-from buckler.dataset.derived import derive
 from buckler.dataset.grouping import group_of
+from buckler.dataset.languages import language_of
 from buckler.errors import InputError
+from buckler.normalize import NormalizedTexts
+from buckler.readers.batches import Batch, read_batches
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Wanted, find_inputs, get_reader
+from buckler.readers.reader import ColumnSpec, find_inputs
 from buckler.readers.times import column_seconds
 from buckler.tasks import Task
 
+_LANGUAGE_BYTES = 8192
 _TIME_COLUMNS = ("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated")
 
 
@@ -73,27 +76,26 @@ def read_dataset(
     """
     paths = list(paths)
     quarantine = quarantine if quarantine is not None else Quarantine()
-    parts = []
-    for path in find_inputs(paths, format_name):
-        reader = get_reader(path, format_name)
-        for chunk in reader.chunks(path, _columns_to_read(task, columns, labeled), quarantine):
-            if not labeled:
-                chunk.columns.pop("folder", None)
-            if columns.label and "label" not in chunk.columns:
-                message = f"{path}: no column named {columns.label}"
-                raise InputError(message, path=path, field=columns.label)
-            parts.append(_from_chunk(chunk, path, task, columns.keep, quarantine))
-            if on_progress is not None:
-                on_progress(chunk.size_bytes)
+    spec, parts = _columns_to_read(task, columns, labeled), []
+    files = find_inputs(paths, format_name)
+    for batch in read_batches(files, spec, quarantine, format_name=format_name):
+        if not labeled:
+            batch.chunk.columns.pop("folder", None)
+        if columns.label and "label" not in batch.chunk.columns:
+            message = f"{batch.paths[0]}: no column named {columns.label}"
+            raise InputError(message, path=batch.paths[0], field="label_column")
+        parts.append(_from_batch(batch, task, columns.keep, quarantine))
+        if on_progress is not None:
+            on_progress(batch.chunk.size_bytes)
     if not sum(map(len, parts)):
         names = ", ".join(map(str, paths))
         raise InputError(f"{names}: no usable row ({quarantine.summary()})")
     return Dataset.concat(parts)
 
 
-def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> Wanted:
+def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnSpec:
     labels = (columns.label,) if columns.label else task.label_columns
-    return Wanted(
+    return ColumnSpec(
         text=(columns.text,) if columns.text else task.text_columns,
         any_bytes=task.text_normalizer.prepare is not None,
         features=task.features or None,
@@ -109,9 +111,8 @@ def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> Wanted:
     )
 
 
-def _from_chunk(
-    chunk: Chunk, path: Path, task: Task, keep: tuple[str, ...], quarantine: Quarantine
-) -> Dataset:
+def _from_batch(batch: Batch, task: Task, keep: tuple[str, ...], quarantine: Quarantine) -> Dataset:
+    chunk = batch.chunk
     columns, n = chunk.columns, len(chunk.text)
     labels, good = np.full(n, UNLABELED, np.int32), np.ones(n, bool)
     if "label" in columns:
@@ -120,12 +121,13 @@ def _from_chunk(
         for index in np.flatnonzero(labels == UNLABELED).tolist():
             if values[index] not in (None, ""):
                 reason = f"label {str(values[index])[:40]!r} is no class of {task.name}"
+                path = batch.paths[batch.path_codes[index]]
                 quarantine.add(path, int(chunk.rows[index]), reason, chunk.text[index].as_py())
                 good[index] = False
     elif "folder" in columns:
         labels = _class_indices(columns["folder"].to_pylist(), task)
     texts, raw = task.normalize(chunk.text), chunk.text.to_pylist()
-    derive(columns, keep, path, texts)
+    _derive(columns, keep, batch, texts)
     group, source = columns.get("group"), columns.get("source")
     if group is None:
         names = [group_of(one, text, task.group_by) for one, text in zip(raw, texts, strict=True)]
@@ -156,3 +158,16 @@ def _class_indices(values: list[object], task: Task) -> Labels:
         except InputError:
             codes[value] = UNLABELED
     return np.array([codes[value] for value in values], np.int32)
+
+
+def _derive(
+    columns: dict[str, pa.Array], keep: tuple[str, ...], batch: Batch, texts: NormalizedTexts
+) -> None:
+    """Add `file` and `language` (of the last field) where they are kept and no column has them."""
+    if "file" in keep and "file" not in columns:
+        names = pa.array([path.name for path in batch.paths], pa.string())
+        columns["file"] = names.take(pa.array(batch.path_codes))
+    if "language" in keep and "language" not in columns:
+        fields = (text.rpartition(b"\x1f")[2][:_LANGUAGE_BYTES] for text in texts)
+        found = [language_of(field.decode("utf-8", "replace")) for field in fields]
+        columns["language"] = pa.array(found, pa.string())

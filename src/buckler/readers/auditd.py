@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from buckler.readers.chunks import make_chunk
 from buckler.readers.lines import Block, line_blocks
 from buckler.readers.objects import columns_of
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted, make_chunk, reader, roles_of
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 MAX_ARGUMENTS = 4096
 MAX_COMMAND = 1 << 16
@@ -36,7 +37,7 @@ class _Program:
     size: int = 0
 
 
-@reader
+@READERS.add
 class AuditdReader(Reader):
     """Logs of auditd; the cursor is a byte."""
 
@@ -44,10 +45,10 @@ class AuditdReader(Reader):
     suffixes = ("audit.log", "audit.log.1", "audit.log.2", "audit.log.3", "audit.log.4")
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the programs that were started behind byte `cursor`."""
-        names = roles_of(wanted)
+        names = spec.roles
         rest, rest_row = b"", 0
         last: tuple[int, int] | None = None
         for block in line_blocks(path, quarantine, cursor):
@@ -58,9 +59,9 @@ class AuditdReader(Reader):
                 end, rest, rest_row = len(data), b"", 0
             last = (block.cursor - len(rest), block.size_bytes)
             if end:
-                yield _chunk(path, data[:end], first, last, names, wanted, quarantine)
+                yield _chunk(path, data[:end], first, last, names, spec, quarantine)
         if rest and last is not None:
-            yield _chunk(path, rest, rest_row, (last[0] + len(rest), 0), names, wanted, quarantine)
+            yield _chunk(path, rest, rest_row, (last[0] + len(rest), 0), names, spec, quarantine)
 
 
 def _last_event(data: bytes) -> int:
@@ -83,13 +84,13 @@ def _chunk(
     first_row: int,
     place: tuple[int, int],
     names: dict[str, tuple[str, ...]],
-    wanted: Wanted,
+    spec: ColumnSpec,
     quarantine: Quarantine,
 ) -> Chunk:
     programs = _programs(path, Block(data, first_row, 0, 0), quarantine)
     objects = ((p.row, _as_object(p), b"") for p in programs if p.arguments)
     columns, rows = columns_of(path, objects, names, quarantine, pass_over=True)
-    return make_chunk(path, wanted, columns, rows, place[0], place[1], quarantine)
+    return make_chunk(path, spec, columns, rows, place[0], place[1], quarantine)
 
 
 def _programs(path: Path, block: Block, quarantine: Quarantine) -> list[_Program]:

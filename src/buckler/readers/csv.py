@@ -13,16 +13,17 @@ import pyarrow.csv as pc
 from pyarrow import compute
 
 from buckler.errors import InputError
+from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.lines import BLOCK_BYTES, check_is_text
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted, choose_columns, make_chunk, reader
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 _MARK = "\ufdd0\ufdd1\ufdd0"  # noncharacters: no text that is meant for people has them
 _MARKING = "buckler-mark"
 codecs.register_error(_MARKING, lambda error: (_MARK, error.end))  # type: ignore[attr-defined]
 
 
-@reader
+@READERS.add
 class CsvReader(Reader):
     """CSV and TSV."""
 
@@ -30,11 +31,11 @@ class CsvReader(Reader):
     suffixes = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the rows behind row `cursor` (the header is row 1 of the file)."""
         try:
-            yield from _chunks(path, wanted, quarantine, cursor)
+            yield from _chunks(path, spec, quarantine, cursor)
         except pa.ArrowInvalid as error:
             raise InputError(f"{path}: not sound CSV: {_explain(error)}") from error
         except OSError as error:
@@ -48,7 +49,7 @@ def _explain(error: Exception) -> str:
     return text
 
 
-def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> Iterator[Chunk]:
+def _chunks(path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int) -> Iterator[Chunk]:
     with pa.input_stream(str(path), compression="detect") as stream:
         head = stream.read(BLOCK_BYTES)
     if not head.strip():
@@ -76,7 +77,7 @@ def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> 
     names = pc.read_csv(
         pa.BufferReader(header), parse_options=pc.ParseOptions(delimiter=delimiter)
     ).column_names
-    chosen = choose_columns(path, names, wanted)
+    chosen = choose_columns(path, names, spec)
     with (
         pa.input_stream(str(path), compression="detect") as stream,
         pc.open_csv(
@@ -117,7 +118,7 @@ def _chunks(path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int) -> 
                 columns["text"] = compute.replace_substring(marked, _MARK.encode(), b"\xff")
             size = min(BLOCK_BYTES, max(0, file_bytes - seen_bytes))
             seen_bytes += size
-            yield make_chunk(path, wanted, columns, numbers, passed, size, quarantine)
+            yield make_chunk(path, spec, columns, numbers, passed, size, quarantine)
         set_aside(row, max(bad_rows, default=0))
 
 

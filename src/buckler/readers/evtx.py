@@ -1,4 +1,4 @@
-"""Reads Windows event logs (.evtx): any event whose data hold the wanted text.
+"""Reads Windows event logs (.evtx): any event whose data hold the text that is read.
 
 For command lines these are Sysmon's event 1 and Security's event 4688. Fields are named as the
 event names them (`CommandLine`, `ParentImage`, …), those of its header by their own names
@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from buckler.errors import InputError, MissingExtraError
+from buckler.readers.chunks import make_chunk
 from buckler.readers.objects import columns_of
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted, make_chunk, reader, roles_of
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 CHUNK_EVENTS = 4096
 _MAGIC = b"ElfFile\x00"
 
 
-@reader
+@READERS.add
 class EvtxReader(Reader):
     """Windows event logs; the cursor counts records."""
 
@@ -28,7 +29,7 @@ class EvtxReader(Reader):
     suffixes = (".evtx",)
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the events behind record `cursor`.
 
@@ -41,7 +42,7 @@ class EvtxReader(Reader):
         """
         records = _records(path)
         size = path.stat().st_size
-        names = roles_of(wanted)
+        names = spec.roles
         done = 0
         try:
             while batch := list(islice(records, CHUNK_EVENTS)):
@@ -55,7 +56,7 @@ class EvtxReader(Reader):
                 )
                 columns, rows = columns_of(path, objects, names, quarantine, pass_over=True)
                 read = min(size, 512 * len(batch))
-                yield make_chunk(path, wanted, columns, rows, done, read, quarantine)
+                yield make_chunk(path, spec, columns, rows, done, read, quarantine)
         except (RuntimeError, OSError) as error:
             raise InputError(f"{path}: not a sound event log: {_line(error)}") from error
 

@@ -11,21 +11,14 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from buckler.errors import InputError
+from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.lines import Block, line_blocks, usable_lines
 from buckler.readers.objects import Names, columns_of, reach
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import (
-    Chunk,
-    Reader,
-    Wanted,
-    choose_columns,
-    make_chunk,
-    reader,
-    roles_of,
-)
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 
-@reader
+@READERS.add
 class JsonLinesReader(Reader):
     """JSON lines."""
 
@@ -33,7 +26,7 @@ class JsonLinesReader(Reader):
     suffixes = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".jsonl.zst")
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the objects behind byte `cursor`."""
         chosen: dict[str, str] | None = None
@@ -43,30 +36,28 @@ class JsonLinesReader(Reader):
                     raise InputError(
                         f"{path}: a JSON array, not one object a line; convert it: jq -c '.[]'"
                     )
-                chosen = {} if wanted.mixed else _choose(path, block, wanted)
+                chosen = {} if spec.mixed else _choose(path, block, spec)
                 if chosen is None:  # not one sound object yet
                     _parse_slowly(path, block, {"text": ("",)}, quarantine, pass_over=False)
                     continue
-            names = roles_of(wanted) if wanted.mixed else {r: (n,) for r, n in chosen.items()}
+            names = spec.roles if spec.mixed else {r: (n,) for r, n in chosen.items()}
             parsed = _parse_fast(block, chosen) if "text" in chosen else None
             columns, rows = parsed or _parse_slowly(
-                path, block, names, quarantine, pass_over=wanted.mixed
+                path, block, names, quarantine, pass_over=spec.mixed
             )
-            yield make_chunk(
-                path, wanted, columns, rows, block.cursor, block.size_bytes, quarantine
-            )
+            yield make_chunk(path, spec, columns, rows, block.cursor, block.size_bytes, quarantine)
 
 
-def _choose(path: Path, block: Block, wanted: Wanted) -> dict[str, str] | None:
-    """Look for the wanted names in the first objects; None where no line holds an object."""
+def _choose(path: Path, block: Block, spec: ColumnSpec) -> dict[str, str] | None:
+    """Look for the names in the first objects; None where no line holds an object."""
     names: dict[str, None] = {}
     for line in block.data.split(b"\n", 1000)[:1000]:
         value = _loads(line)
         if isinstance(value, dict):
             names.update(dict.fromkeys(value))
-            candidates = (*wanted.text, *(n for c in wanted.optional.values() for n in c))
+            candidates = (*spec.text, *(n for c in spec.optional.values() for n in c))
             names.update({n: None for n in candidates if "." in n and reach(value, n) is not None})
-    return choose_columns(path, list(names), wanted) if names else None
+    return choose_columns(path, list(names), spec) if names else None
 
 
 def _parse_fast(

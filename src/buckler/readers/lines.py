@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.readers.chunks import make_chunk
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted, make_chunk, reader
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 BLOCK_BYTES = 1 << 22
 MAX_LINE_BYTES = 1 << 20
@@ -132,7 +133,7 @@ def usable_lines(path: Path, block: Block, quarantine: Quarantine) -> tuple[list
     return lines, rows
 
 
-@reader
+@READERS.add
 class LinesReader(Reader):
     """Plain text: one event a line; blank lines are skipped."""
 
@@ -142,7 +143,7 @@ class LinesReader(Reader):
     def chunks(
         self,
         path: Path,
-        wanted: Wanted,
+        spec: ColumnSpec,
         quarantine: Quarantine,
         cursor: int = 0,
     ) -> Iterator[Chunk]:
@@ -152,5 +153,5 @@ class LinesReader(Reader):
             columns = {"text": pa.array(lines, pa.large_binary())}
             numbers = np.array(rows, np.int64)
             yield make_chunk(
-                path, wanted, columns, numbers, block.cursor, block.size_bytes, quarantine
+                path, spec, columns, numbers, block.cursor, block.size_bytes, quarantine
             )

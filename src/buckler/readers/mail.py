@@ -13,7 +13,7 @@ from buckler.errors import InputError
 from buckler.normalize.email import MAX_MESSAGE_BYTES
 from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted, reader
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 from buckler.readers.whole_file import WholeFileReader
 
 CHUNK_MESSAGES = 256
@@ -47,7 +47,7 @@ class MailFileReader(WholeFileReader):
         return mail_columns([event], path)
 
 
-@reader
+@READERS.add
 class MessageReader(MailFileReader):
     """One message a file. Of a longer one, the first MiB is read."""
 
@@ -59,7 +59,7 @@ class MessageReader(MailFileReader):
         self,
         data: bytes,
         path: Path,
-        wanted: Wanted,  # noqa: ARG002 - a message has no columns
+        spec: ColumnSpec,  # noqa: ARG002 - a message has no columns
         quarantine: Quarantine,
     ) -> bytes | None:
         """Return the message."""
@@ -69,7 +69,7 @@ class MessageReader(MailFileReader):
         return data
 
 
-@reader
+@READERS.add
 class MboxReader(Reader):
     """Many messages in one file, each after a line that starts with "From "."""
 
@@ -79,7 +79,7 @@ class MboxReader(Reader):
     def chunks(
         self,
         path: Path,
-        wanted: Wanted,  # noqa: ARG002 - a message has no columns
+        spec: ColumnSpec,  # noqa: ARG002 - a message has no columns
         quarantine: Quarantine,
         cursor: int = 0,
     ) -> Iterator[Chunk]:

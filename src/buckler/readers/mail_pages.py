@@ -9,13 +9,13 @@ import pyarrow as pa
 
 from buckler.normalize.email import parsed, parts, text_of
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted, get_reader, reader
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader, get_reader
 
 _RAW = ("raw", "message", "eml", "text")
 _SEPARATOR = "\x1f"
 
 
-@reader
+@READERS.add
 class MailPageReader(Reader):
     """Mails in any format that has a reader; each with an HTML body is an event.
 
@@ -26,10 +26,10 @@ class MailPageReader(Reader):
     name = "mail-html"
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the HTML bodies behind `cursor`, which means what the mails' reader wants."""
-        mails = replace(wanted, text=_RAW, context=(), any_bytes=True, mixed=False)
+        mails = replace(spec, text=_RAW, context=(), any_bytes=True, mixed=False)
         for chunk in get_reader(path).chunks(path, mails, quarantine, cursor):
             pages = [_page(raw) for raw in chunk.text.to_pylist()]
             rows = np.array([i for i, page in enumerate(pages) if page is not None], np.intp)

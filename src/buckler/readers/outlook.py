@@ -8,7 +8,7 @@ from typing import Any
 from buckler.errors import MissingExtraError
 from buckler.readers.mail import MailFileReader
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Wanted, reader
+from buckler.readers.reader import READERS, ColumnSpec
 
 MAX_FILE_BYTES = 64 << 20
 MAX_BODY_CHARACTERS = 1 << 20
@@ -17,7 +17,7 @@ _KEPT = ("To", "Cc", "Reply-To", "Date", "Message-ID", "Authentication-Results")
 _POLICY = policy.default.clone(linesep="\n", cte_type="8bit", max_line_length=998)
 
 
-@reader
+@READERS.add
 class OutlookReader(MailFileReader):
     """One Outlook message a file; of attachments, only their names and types are kept."""
 
@@ -29,7 +29,7 @@ class OutlookReader(MailFileReader):
         self,
         data: bytes,
         path: Path,
-        wanted: Wanted,  # noqa: ARG002 - a message has no columns
+        spec: ColumnSpec,  # noqa: ARG002 - a message has no columns
         quarantine: Quarantine,
     ) -> bytes | None:
         """Return the message as the internet message that it was."""

@@ -11,7 +11,7 @@ from buckler.errors import InputError, MissingExtraError
 from buckler.normalize.html_page import MAX_PAGE_BYTES
 from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted, reader
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 from buckler.readers.times import seconds_of
 from buckler.readers.whole_file import WholeFileReader
 
@@ -19,7 +19,7 @@ CHUNK_PAGES = 256
 _SEPARATOR = b"\x1f"
 
 
-@reader
+@READERS.add
 class PageReader(WholeFileReader):
     """One page a file. Of a longer one, the first 2 MiB are read."""
 
@@ -31,7 +31,7 @@ class PageReader(WholeFileReader):
         self,
         data: bytes,
         path: Path,
-        wanted: Wanted,  # noqa: ARG002 - a page has no columns
+        spec: ColumnSpec,  # noqa: ARG002 - a page has no columns
         quarantine: Quarantine,
     ) -> bytes | None:
         """Return the page."""
@@ -41,7 +41,7 @@ class PageReader(WholeFileReader):
         return data.replace(_SEPARATOR, b" ")
 
 
-@reader
+@READERS.add
 class WarcReader(Reader):
     """Web archives: each response that holds HTML is an event; the cursor counts records."""
 
@@ -51,7 +51,7 @@ class WarcReader(Reader):
     def chunks(
         self,
         path: Path,
-        wanted: Wanted,  # noqa: ARG002 - records have no columns
+        spec: ColumnSpec,  # noqa: ARG002 - records have no columns
         quarantine: Quarantine,
         cursor: int = 0,
     ) -> Iterator[Chunk]:

@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from buckler.errors import InputError
+from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted, choose_columns, make_chunk, reader
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 BATCH_ROWS = 1 << 16
 _READ_BYTES = 1 << 20  # at once: a mapped file would count as resident, page by page
 
 
-@reader
+@READERS.add
 class ParquetReader(Reader):
     """Parquet files."""
 
@@ -23,12 +24,12 @@ class ParquetReader(Reader):
     suffixes = (".parquet", ".pq")
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the rows behind row `cursor`."""
         try:
             with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES) as file:
-                yield from _chunks(file, path, wanted, quarantine, cursor)
+                yield from _chunks(file, path, spec, quarantine, cursor)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowIndexError) as error:
             raise InputError(f"{path}: not a sound Parquet file: {_first_line(error)}") from error
         except OSError as error:
@@ -40,9 +41,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _chunks(
-    file: pq.ParquetFile, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int
+    file: pq.ParquetFile, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int
 ) -> Iterator[Chunk]:
-    chosen = choose_columns(path, file.schema_arrow.names, wanted)
+    chosen = choose_columns(path, file.schema_arrow.names, spec)
     total = max(1, file.metadata.num_rows)
     file_bytes = path.stat().st_size
     # Whole row groups before the cursor are not read at all.
@@ -69,4 +70,4 @@ def _chunks(
         columns = {role: batch.column(name) for role, name in chosen.items()}
         rows = np.arange(start + 1, position + 1, dtype=np.int64)
         size = file_bytes * batch.num_rows // total
-        yield make_chunk(path, wanted, columns, rows, position, size, quarantine)
+        yield make_chunk(path, spec, columns, rows, position, size, quarantine)

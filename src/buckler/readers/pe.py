@@ -6,11 +6,11 @@ from buckler.errors import InputError
 from buckler.normalize.features import MARK
 from buckler.normalize.pe import MAX_FILE_BYTES, row_of
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Wanted, reader
+from buckler.readers.reader import READERS, ColumnSpec
 from buckler.readers.whole_file import WholeFileReader
 
 
-@reader
+@READERS.add
 class PeReader(WholeFileReader):
     """Windows programs and libraries. Of a larger one, the first 64 MiB are read."""
 
@@ -19,7 +19,7 @@ class PeReader(WholeFileReader):
     most_bytes = MAX_FILE_BYTES
 
     def event(
-        self, data: bytes, path: Path, wanted: Wanted, quarantine: Quarantine
+        self, data: bytes, path: Path, spec: ColumnSpec, quarantine: Quarantine
     ) -> bytes | None:
         """Return the program's row.
 
@@ -28,12 +28,12 @@ class PeReader(WholeFileReader):
         InputError
             If the task does not judge rows of features.
         """
-        if wanted.features is None:
+        if spec.features is None:
             raise InputError(f"{path}: a PE file is judged by features: take a task such as pe")
         try:
             if not data.startswith(b"MZ"):
                 raise InputError("not a PE file: it does not start with MZ")
-            return MARK + row_of(data, wanted.features)
+            return MARK + row_of(data, spec.features)
         except InputError as error:
             quarantine.add(path, 1, str(error), data[:64])
             return None

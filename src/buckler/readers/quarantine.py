@@ -2,14 +2,34 @@
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from buckler.errors import OutputError
+from buckler.files import writing
 
 SAMPLE_BYTES = 200
 _REASONS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class QuarantineMark:
+    """State of a quarantine at one moment.
+
+    Attributes
+    ----------
+    size_bytes
+        Length of its file.
+    reasons
+        Rows set aside, by reason.
+    passed_over
+        Rows of other kinds, by kind.
+    """
+
+    size_bytes: int
+    reasons: dict[str, int]
+    passed_over: dict[str, int]
 
 
 class Quarantine:
@@ -18,21 +38,22 @@ class Quarantine:
     Parameters
     ----------
     path
-        Where to write; None only counts.
+        File to write; None only counts.
     resume
-        Continue a file that an interrupted run left behind instead of starting a new one.
+        True continues a file that an interrupted run left behind.
     """
 
     def __init__(self, path: Path | None = None, *, resume: bool = False) -> None:
         self.path = path
         self.reasons: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()
-        self._file: IO[str] | None = None
-        self._mode = "a" if resume else "w"
+        self._file: IO[bytes] | None = None
+        self._mode = "ab" if resume else "wb"
+        self._size_bytes = path.stat().st_size if resume and path and path.exists() else 0
 
     @property
     def count(self) -> int:
-        """How many rows were set aside."""
+        """Number of rows that were set aside."""
         return self.reasons.total()
 
     def add(self, source: Path, row: int, reason: str, sample: str | bytes = b"") -> None:
@@ -48,29 +69,27 @@ class Quarantine:
             "reason": reason,
             "sample": sample[:SAMPLE_BYTES],
         }
-        try:
+        with writing(self.path):
             if self._file is None:
-                self._file = self.path.open(self._mode, encoding="utf-8", errors="backslashreplace")
-            self._file.write(json.dumps(record) + "\n")
-        except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
+                self._file = self.path.open(self._mode)
+            self._size_bytes += self._file.write(json.dumps(record).encode() + b"\n")
 
     def pass_over(self, what: str) -> None:
         """Count a row that is sound, but not what is asked for."""
         self.passed_over[what] += 1
 
-    def flush(self) -> int:
-        """Write what is buffered; return the size of the file in bytes."""
-        if self._file is None:
-            return self.path.stat().st_size if self.path and self.path.exists() else 0
-        try:
-            self._file.flush()
-        except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
-        return self._file.tell()
+    def mark(self) -> QuarantineMark:
+        """Return the state up to now."""
+        return QuarantineMark(self._size_bytes, dict(self.reasons), dict(self.passed_over))
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        if self._file is not None and self.path is not None:
+            with writing(self.path):
+                self._file.flush()
 
     def summary(self) -> str:
-        """One line: how many rows, why."""
+        """Return one line: how many rows were set aside, and why."""
         others = "".join(f"; {n:,} {what} passed over" for what, n in self.passed_over.items())
         if not self.count:
             return f"no rows set aside{others}"
@@ -82,13 +101,10 @@ class Quarantine:
 
     def close(self) -> None:
         """Close the file; what was counted stays."""
-        if self._file is not None:
-            try:
-                self._file.close()
-            except OSError as error:
-                raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
-            finally:
-                self._file = None
+        if self._file is not None and self.path is not None:
+            file, self._file = self._file, None
+            with writing(self.path):
+                file.close()
 
     def __enter__(self) -> "Quarantine":
         return self

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from buckler.errors import InputError
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted
+from buckler.readers.reader import Chunk, ColumnSpec, Reader
 
 
 class WholeFileReader(Reader):
@@ -19,7 +19,7 @@ class WholeFileReader(Reader):
 
     @abstractmethod
     def event(
-        self, data: bytes, path: Path, wanted: Wanted, quarantine: Quarantine
+        self, data: bytes, path: Path, spec: ColumnSpec, quarantine: Quarantine
     ) -> bytes | None:
         """Return the text of the event; None where the file was set aside."""
 
@@ -28,7 +28,7 @@ class WholeFileReader(Reader):
         return {"folder": pa.array([path.parent.name], pa.string())}
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the one event, unless it stands before the cursor."""
         if cursor > 0:
@@ -38,7 +38,7 @@ class WholeFileReader(Reader):
                 data = file.read(self.most_bytes)
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        event = self.event(data, path, wanted, quarantine)
+        event = self.event(data, path, spec, quarantine)
         if event is not None:
             text = pa.array([event], pa.large_binary())
             rows = np.array([1], np.int64)

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import func, select
 
+from buckler.dataset.hashed_vectors import hashed_vectors
 from buckler.normalize import NormalizedTexts
-from buckler.readers.features import hashed_vectors
 from buckler.review.queue import Queue
 from buckler.review.schema import ITEMS, LABELS
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from buckler.readers.reader import Wanted
+from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer
 from buckler.tasks import list_tasks
 
@@ -25,9 +25,9 @@ class Fields:
     columns: tuple[str, ...]
     context: tuple[tuple[str, ...], ...] = ()
 
-    def wanted(self, scorer: Scorer) -> Wanted:
-        """Return what a reader is asked for."""
-        return Wanted(
+    def column_spec(self, scorer: Scorer) -> ColumnSpec:
+        """Return the columns that a reader looks for."""
+        return ColumnSpec(
             self.columns,
             any_bytes=scorer.parses_texts,
             features=scorer.features,

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from buckler.readers.chunks import make_chunk
 from buckler.readers.objects import columns_of
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import make_chunk, roles_of
 from buckler.runtime import Scorer
 from buckler.serving.fields import Fields
 
@@ -54,7 +54,7 @@ def read_values(values: Sequence[Any], scorer: Scorer, fields: Fields) -> Incomi
 
     Nothing is lost: what cannot be judged has an error.
     """
-    wanted = fields.wanted(scorer)
+    spec = fields.column_spec(scorer)
     errors = _Errors()
     if all(type(value) is str for value in values):
         texts = [value.encode("utf-8", "surrogatepass") for value in values]
@@ -63,8 +63,8 @@ def read_values(values: Sequence[Any], scorer: Scorer, fields: Fields) -> Incomi
     else:
         as_object = _as_row if scorer.features is not None else _as_object
         named = ((i, as_object(value, fields), b"") for i, value in enumerate(values, 1))
-        columns, rows = columns_of(_HERE, named, roles_of(wanted), errors)
-    chunk = make_chunk(_HERE, wanted, columns, rows, 0, 0, errors)
+        columns, rows = columns_of(_HERE, named, spec.roles, errors)
+    chunk = make_chunk(_HERE, spec, columns, rows, 0, 0, errors)
     return Incoming(chunk.text, (chunk.rows - 1).astype(np.intp), errors.by_row)
 
 

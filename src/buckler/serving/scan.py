@@ -13,10 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from buckler.errors import InputError, OutputError, ScanInterruptedError
+from buckler.errors import OutputError, ScanInterruptedError
 from buckler.files import write_atomically
-from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Wanted, find_inputs, get_reader
+from buckler.readers.batches import Position, read_batches
+from buckler.readers.quarantine import Quarantine, QuarantineMark
+from buckler.readers.reader import Chunk, find_inputs
 from buckler.runtime import Scorer
 from buckler.serving.challengers import Challengers, count_pairs
 from buckler.serving.fields import Fields
@@ -223,30 +224,34 @@ def _scan_all(
     folder: Path,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    wanted = settings.fields.wanted(scorer)
     form = settings.form
     last_checkpoint = time.monotonic()
+    batches = read_batches(
+        inputs,
+        settings.fields.column_spec(scorer),
+        quarantine,
+        format_name=settings.format_name,
+        start=Position(state.file, state.cursor),
+        skip_unreadable=len(inputs) > 1,
+    )
     with _stop_flag() as stop:
-        while state.file < len(inputs):
-            path = inputs[state.file]
-            for chunk in _chunks(path, settings, wanted, quarantine, state, len(inputs) > 1):
-                batch = verdict_batch(scorer, chunk, path, form)
-                batch = _challenged(batch, chunk, challengers, form, state)
-                sink.write(batch)
-                state.cursor = chunk.cursor
-                state.rows += batch.num_rows
-                state.detections += batch.column("detected").true_count
-                if on_progress is not None:
-                    on_progress(chunk.size_bytes, batch.num_rows)
-                if stop[0] or time.monotonic() - last_checkpoint > CHECKPOINT_S:
-                    _checkpoint(state, sink, quarantine, folder)
-                    last_checkpoint = time.monotonic()
-                if stop[0]:
-                    raise ScanInterruptedError(
-                        f"stopped after {state.rows:,} rows; "
-                        "run the same command again to go on from there"
-                    )
-            state.file, state.cursor = state.file + 1, 0
+        for batch in batches:
+            verdicts = verdict_batch(scorer, batch, form)
+            verdicts = _challenged(verdicts, batch.chunk, challengers, form, state)
+            sink.write(verdicts)
+            state.file, state.cursor = batch.position.file, batch.position.cursor
+            state.rows += verdicts.num_rows
+            state.detections += verdicts.column("detected").true_count
+            if on_progress is not None:
+                on_progress(batch.chunk.size_bytes, verdicts.num_rows)
+            if stop[0] or time.monotonic() - last_checkpoint > CHECKPOINT_S:
+                _checkpoint(state, sink, quarantine, batch.mark, folder)
+                last_checkpoint = time.monotonic()
+            if stop[0]:
+                raise ScanInterruptedError(
+                    f"stopped after {state.rows:,} rows; "
+                    "run the same command again to go on from there"
+                )
 
 
 def _with_challengers(schema: pa.Schema, challengers: Challengers) -> pa.Schema:
@@ -275,24 +280,6 @@ def _challenged(
             counts[pair] = counts.get(pair, 0) + n
     schema = _with_challengers(batch.schema, challengers)
     return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _chunks(
-    path: Path,
-    settings: ScanSettings,
-    wanted: Wanted,
-    quarantine: Quarantine,
-    state: ScanState,
-    one_of_many: bool,
-) -> Iterator[Chunk]:
-    """The chunks of a file; one of many that cannot be read must not stop the scan of the rest."""
-    try:
-        reader = get_reader(path, settings.format_name)
-        yield from reader.chunks(path, wanted, quarantine, state.cursor)
-    except InputError as error:
-        if not one_of_many:
-            raise
-        quarantine.add(path, 0, f"file not read to its end: {error}")
 
 
 # --- state ------------------------------------------------------------------------------------
@@ -344,11 +331,13 @@ def _open_quarantine(path: Path, state: ScanState) -> Quarantine:
     return quarantine
 
 
-def _checkpoint(state: ScanState, sink: Sink, quarantine: Quarantine, folder: Path) -> None:
+def _checkpoint(
+    state: ScanState, sink: Sink, quarantine: Quarantine, mark: QuarantineMark, folder: Path
+) -> None:
     state.sink_position = sink.checkpoint()
-    state.quarantine_bytes = quarantine.flush()
-    state.reasons = dict(quarantine.reasons)
-    state.passed_over = dict(quarantine.passed_over)
+    quarantine.flush()
+    state.quarantine_bytes = mark.size_bytes
+    state.reasons, state.passed_over = mark.reasons, mark.passed_over
     write_atomically(folder / "state.json", json.dumps(asdict(state)).encode())
 
 

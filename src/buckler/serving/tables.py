@@ -10,8 +10,8 @@ import pyarrow as pa
 from buckler.bundle.reader import parse_bundle, read_bundle
 from buckler.bundle.writer import pack
 from buckler.errors import InputError
+from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import choose_columns, make_chunk
 from buckler.runtime import Scorer, load
 from buckler.serving.fields import Fields, fields_of
 from buckler.serving.verdicts import VerdictForm, answer_schema, verdict_columns
@@ -99,8 +99,8 @@ class TableJudge:
         }
 
     def _judged(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
-        wanted = self._fields.wanted(self.scorer)
-        chosen = choose_columns(_TABLE, batch.schema.names, wanted)
+        spec = self._fields.column_spec(self.scorer)
+        chosen = choose_columns(_TABLE, batch.schema.names, spec)
         found = judge_batch(batch, chosen, self.scorer, self._fields, self._form)
         return {self.prefix + name: column for name, column in found.items()}
 
@@ -169,7 +169,7 @@ def judge_batches(
     InputError
         If no column can be the text.
     """
-    chosen = choose_columns(_TABLE, batches[0].schema.names, fields.wanted(scorer))
+    chosen = choose_columns(_TABLE, batches[0].schema.names, fields.column_spec(scorer))
     return [
         pa.RecordBatch.from_pydict(judge_batch(batch, chosen, scorer, fields, form))
         for batch in batches
@@ -187,10 +187,10 @@ def judge_batch(
 
     `chosen` says which column has which role; see `choose_columns`.
     """
-    wanted = fields.wanted(scorer)
+    spec = fields.column_spec(scorer)
     held = {role: batch.column(name) for role, name in chosen.items()}
     rows = np.arange(batch.num_rows, dtype=np.int64)
-    chunk = make_chunk(_TABLE, wanted, held, rows, 0, 0, Quarantine())
+    chunk = make_chunk(_TABLE, spec, held, rows, 0, 0, Quarantine())
     verdicts = verdict_columns(scorer, chunk.text, form)
     if len(chunk.rows) < batch.num_rows:
         place = np.full(batch.num_rows, -1, np.int64)

@@ -1,13 +1,13 @@
 """Verdicts as columns: what a bundle says of each event, in one place for all that writes it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from buckler.normalize import FeatureSchema
-from buckler.readers.reader import Chunk, is_utf8
+from buckler.readers.batches import Batch
+from buckler.readers.chunks import is_utf8
 from buckler.runtime import Scorer
 
 _SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
@@ -33,11 +33,12 @@ class VerdictForm:
     threads: int = 1
 
 
-def verdict_batch(scorer: Scorer, chunk: Chunk, path: Path, form: VerdictForm) -> pa.RecordBatch:
-    """Score rows that a reader gave; return a verdict for each, as `verdict_schema` says."""
+def verdict_batch(scorer: Scorer, batch: Batch, form: VerdictForm) -> pa.RecordBatch:
+    """Score rows that readers gave; return a verdict for each, as `verdict_schema` says."""
+    chunk = batch.chunk
     columns = verdict_columns(scorer, chunk.text, form)
     columns["path"] = pa.DictionaryArray.from_arrays(
-        pa.repeat(pa.scalar(0, pa.int32()), len(chunk.rows)), pa.array([str(path)])
+        pa.array(batch.path_codes), pa.array([str(path) for path in batch.paths])
     )
     columns["row"] = pa.array(chunk.rows)
     if form.with_text:

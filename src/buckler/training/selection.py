@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.dataset.deduplication import earlier_near_duplicates, minhash
+from buckler.dataset.hashed_vectors import hashed_vectors
 from buckler.errors import InputError
-from buckler.readers.features import hashed_vectors
 
 Floats = npt.NDArray[np.float64]
 

@@ -1,10 +1,10 @@
-"""Reads alerts of Suricata, Wazuh, Sigma tools and tables, and joins them to incidents.
+"""Reads alerts of Suricata, Wazuh, Sigma tools and tables as incidents: the format `alerts`.
 
 One event is an incident (`incidents.py`), a row of features. A file is held whole, in the order of
 time, since an incident is described by what came before it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.readers.chunks import make_chunk
 from buckler.readers.csv import CsvReader
 from buckler.readers.feature_columns import FEATURE
 from buckler.readers.jsonl import JsonLinesReader
 from buckler.readers.parquet import ParquetReader
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import Chunk, Reader, Wanted, make_chunk, reader
+from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 from buckler.readers.times import seconds_of
 from buckler.triage.incidents import CATEGORIES, NUMBERS, Alerts, Incidents, join_alerts
+from buckler.triage.severity import severity_of
 
 MAX_ALERTS = 20_000_000
 CHUNK_INCIDENTS = 1 << 14
@@ -37,19 +39,12 @@ _PARTS = {
     "tool": ("tool", "event_type", "decoder.name", "source", "Channel"),
     "event": ("event_type",),
 }
-_LEVELS = {
-    **dict.fromkeys(("informational", "info", "0"), 0.0),
-    **dict.fromkeys(("low",), 0.25),
-    **dict.fromkeys(("medium", "med"), 0.5),
-    **dict.fromkeys(("high",), 0.75),
-    **dict.fromkeys(("critical", "crit"), 1.0),
-}
 NOTHING = frozenset(
     ("-", "", "false_positive", "FalsePositive", "BenignPositive", "benign", "false-positive", "0")
 )
 
 
-@reader
+@READERS.add
 class AlertReader(Reader):
     """Alerts: Suricata's eve.json, Wazuh's alerts.json, hayabusa and Sigma hits, CSV, Parquet."""
 
@@ -57,7 +52,7 @@ class AlertReader(Reader):
     suffixes = ("eve.json", "eve.json.gz", "alerts.json", "alerts.json.gz")
 
     def chunks(
-        self, path: Path, wanted: Wanted, quarantine: Quarantine, cursor: int = 0
+        self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the incidents behind incident `cursor`.
 
@@ -66,16 +61,16 @@ class AlertReader(Reader):
         InputError
             If the task does not judge incidents, or the file names no rule or no time.
         """
-        if wanted.features is None or not set(wanted.features.names) <= {*NUMBERS, *CATEGORIES}:
+        if spec.features is None or not set(spec.features.names) <= {*NUMBERS, *CATEGORIES}:
             raise InputError(f"{path}: alerts are joined to incidents: take the task alert-triage")
-        incidents = join_alerts(_alerts(path, wanted, quarantine), NOTHING)
+        incidents = join_alerts(_alerts(path, spec, quarantine), NOTHING)
         size = path.stat().st_size
         for begin in range(cursor, len(incidents), CHUNK_INCIDENTS):
             end = min(len(incidents), begin + CHUNK_INCIDENTS)
             yield make_chunk(
                 path,
-                wanted,
-                _columns(incidents, slice(begin, end), wanted, path),
+                spec,
+                _columns(incidents, slice(begin, end), spec, path),
                 incidents.rows[begin:end],
                 end,
                 size * (end - begin) // len(incidents),
@@ -83,10 +78,12 @@ class AlertReader(Reader):
             )
 
 
-def _columns(incidents: Incidents, part: slice, wanted: Wanted, path: Path) -> dict[str, pa.Array]:
+def _columns(
+    incidents: Incidents, part: slice, spec: ColumnSpec, path: Path
+) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {}
-    if wanted.features is not None:
-        for name in wanted.features.names:
+    if spec.features is not None:
+        for name in spec.features.names:
             kind = pa.string() if name in CATEGORIES else pa.float64()
             columns[FEATURE + name] = pa.array(incidents.features[name][part].tolist(), kind)
     known = {
@@ -101,17 +98,17 @@ def _columns(incidents: Incidents, part: slice, wanted: Wanted, path: Path) -> d
         "n_alerts": pa.array(incidents.alerts[part]),
         "first": pa.array(incidents.first[part]),
     }
-    roles = set(wanted.optional)
+    roles = set(spec.optional)
     has_labels = any(label is not None for label in incidents.label)
     kept = {r: c for r, c in known.items() if r in roles and (r != "label" or has_labels)}
     return {**columns, **kept}
 
 
-def _alerts(path: Path, wanted: Wanted, quarantine: Quarantine) -> Alerts:
+def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
     """Read all alerts of a file, in the order of time; those without a time are set aside."""
     parts: dict[str, list[Any]] = {name: [] for name in (*_PARTS, "rule", "label", "row")}
-    labels = wanted.optional.get("label", ())
-    inner = Wanted(_RULE, {**_PARTS, "label": labels}, mixed=True)
+    labels = spec.optional.get("label", ())
+    inner = ColumnSpec(_RULE, {**_PARTS, "label": labels}, mixed=True)
     for chunk in _reader_of(path).chunks(path, inner, quarantine):
         n = len(chunk.text)
         parts["rule"] += [t.decode("utf-8", "replace") for t in chunk.text.to_pylist()]
@@ -166,58 +163,3 @@ def _levels(
     pairs = zip(parts["level"], parts["event"], strict=True)
     levels = [severity_of(value, suricata=eve or event == "alert") for value, event in pairs]
     return np.array(levels, np.float64)[order]
-
-
-def severity_of(value: object, *, suricata: bool = False) -> float:
-    """Return a severity from 0 to 1, of a word, Wazuh's 0 to 15 or Suricata's 4 to 1; else NaN."""
-    text = "" if value is None else str(value).strip().lower()
-    if text in _LEVELS:
-        return _LEVELS[text]
-    try:
-        number = float(text)
-    except ValueError:
-        return float("nan")
-    number = (4 - number) / 3 if suricata else number / 15
-    return min(1.0, max(0.0, number)) if number == number else number
-
-
-def read_severities(path: Path) -> dict[str, float]:
-    """Return the severity of each rule, from a table with the columns ``rule`` and ``level``.
-
-    A name that ends in ``*`` stands for all that begin so.
-
-    Raises
-    ------
-    InputError
-        If the file is no such table.
-    """
-    quarantine = Quarantine()
-    found: dict[str, float] = {}
-    for chunk in CsvReader().chunks(path, Wanted(("rule",), {"level": ("level",)}), quarantine):
-        if "level" not in chunk.columns:
-            raise InputError(f"{path}: no column named level beside the column rule")
-        levels = chunk.columns["level"].to_pylist()
-        for row, raw, level in zip(chunk.rows, chunk.text.to_pylist(), levels, strict=True):
-            number = severity_of(level)
-            if number != number:
-                raise InputError(
-                    f"{path}: row {row}: level {str(level)[:20]!r} is no severity: write "
-                    "low, medium, high, critical, or 0 to 15"
-                )
-            found[raw.decode("utf-8", "replace").strip()] = number
-    if not found:
-        raise InputError(f"{path}: no rule in it ({quarantine.summary()})")
-    return found
-
-
-def severity_by_rule(rules: Iterable[str], severities: dict[str, float]) -> npt.NDArray[np.float64]:
-    """Return the severity of each rule; -1, below all, of those that the table does not name."""
-    starts = {name[:-1]: level for name, level in severities.items() if name.endswith("*")}
-
-    def level_of(rule: str) -> float:
-        if rule in severities:
-            return severities[rule]
-        return max((level for start, level in starts.items() if rule.startswith(start)), default=-1)
-
-    known = {rule: level_of(rule) for rule in set(rules)}
-    return np.array([known[rule] for rule in rules], np.float64)

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset, read_dataset
+from buckler.dataset.hashed_vectors import hashed_vectors
 from buckler.errors import SettingsError
-from buckler.readers.features import hashed_vectors
 from buckler.tasks import Task
 from buckler.teachers.llm.prompt import Example
 

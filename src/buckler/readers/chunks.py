@@ -1,0 +1,189 @@
+"""Chunks out of the columns of a file: choosing, checking, packing, joining."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from buckler.errors import InputError
+from buckler.readers.feature_columns import FEATURE, pack_features, unsound_rows
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import CONTEXT, Chunk, ColumnSpec
+
+MAX_TEXT_BYTES = 1 << 24
+SEPARATOR = b"\x1f"
+_LARGE = pa.large_binary()
+
+
+def choose_columns(path: Path, names: list[str], spec: ColumnSpec) -> dict[str, str]:
+    """Return role -> column name for the columns that are there.
+
+    Raises
+    ------
+    InputError
+        If no column can be the text.
+    """
+    chosen = {}
+    for role, candidates in spec.roles.items():
+        for candidate in candidates:
+            if candidate in names:
+                chosen[role] = candidate
+                break
+    if spec.features is not None:
+        there = set(names)
+        missing = [name for name in spec.features.names if name not in there]
+        if missing and "text" not in chosen:
+            raise InputError(
+                f"{path}: {len(missing)} of {len(spec.features)} features are no columns, "
+                f"such as {', '.join(name[:40] for name in missing[:3])}",
+                path=path,
+                field=missing[0],
+            )
+        if not missing:
+            return {
+                **{role: name for role, name in chosen.items() if role != "text"},
+                **{FEATURE + name: name for name in spec.features.names},
+            }
+    if "text" not in chosen:
+        raise InputError(
+            f"{path}: no column named {' or '.join(spec.text)} "
+            f"(it has: {', '.join(n[:40] for n in names[:20]) or 'none'}); name it",
+            path=path,
+            field="text_column",
+        )
+    return chosen
+
+
+def make_chunk(
+    path: Path,
+    spec: ColumnSpec,
+    columns: dict[str, pa.Array],
+    rows: npt.NDArray[np.int64],
+    cursor: int,
+    size_bytes: int,
+    quarantine: Quarantine,
+) -> Chunk:
+    """Check the texts, set bad rows aside and return the rest as a chunk."""
+    schema = spec.features
+    if schema is not None and "text" not in columns:
+        columns, rows = pack_features(path, schema, columns, rows, quarantine)
+    text = _as_binary(path, columns["text"])
+    columns = join_context({**columns, "text": text}, spec.context)
+    text = columns["text"]
+    keep = np.ones(len(text), bool)
+    lengths = pc.fill_null(pc.binary_length(text), -1).to_numpy(zero_copy_only=False)
+    suspects = (lengths <= 0) | (lengths > MAX_TEXT_BYTES)
+    if not spec.any_bytes and not is_utf8(text):
+        suspects |= np.array([not _is_utf8(value) for value in text.to_pylist()])
+    unsound = unsound_rows(schema, text) if schema is not None else {}
+    suspects[list(unsound)] = True
+    for index in np.flatnonzero(suspects):
+        value = text[int(index)].as_py()
+        if int(index) in unsound:
+            reason = unsound[int(index)]
+        elif value is None:
+            reason = "no text"
+        elif not value:
+            reason = "empty text"
+        elif len(value) > MAX_TEXT_BYTES:
+            reason = "text longer than 16 MiB"
+        else:
+            reason = "not UTF-8"
+        quarantine.add(path, int(rows[index]), reason, value or b"")
+        keep[index] = False
+    rest = {role: column for role, column in columns.items() if role != "text"}
+    if not keep.all():
+        mask = pa.array(keep)
+        text = text.filter(mask)
+        rest = {role: column.filter(mask) for role, column in rest.items()}
+        rows = rows[keep]
+    return Chunk(text, rest, rows, cursor, size_bytes)
+
+
+def _as_binary(path: Path, column: pa.Array) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = pa.concat_arrays(column.chunks)
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if kind == pa.large_binary():
+        return column
+    if (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or kind in (pa.string_view(), pa.binary_view())
+    ):
+        return column.cast(pa.large_binary())
+    raise InputError(
+        f"{path}: the text column holds {kind}, not text; name another",
+        path=path,
+        field="text_column",
+    )
+
+
+def is_utf8(text: pa.Array) -> bool:
+    """Whether a large_binary column is UTF-8 throughout."""
+    try:
+        text.view(pa.large_string()).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def join_context(
+    columns: dict[str, pa.Array], context: tuple[tuple[str, ...], ...]
+) -> dict[str, pa.Array]:
+    """Return the columns with the further fields of the context joined to the text.
+
+    Fields stand behind the text, each behind a separator, in the order of the task; empty ones at
+    the end are left out, so that an event of which only the text is known is the text alone.
+    """
+    roles = [f"{CONTEXT}{index}" for index in range(len(context))]
+    if not any(role in columns for role in roles):
+        return columns
+    n = len(columns["text"])
+    text = _fields(columns["text"])
+    parts = [
+        pc.fill_null(_fields(columns[role]), b"")
+        if role in columns
+        else pa.repeat(pa.scalar(b"", _LARGE), n)
+        for role in roles
+    ]
+    *others, tail = parts
+    for part in reversed(others):  # from the back: what is empty there is left out
+        tail = _joined(part, tail)
+    whole = pc.if_else(pc.equal(pc.binary_length(tail), 0), text, _joined(text, tail, always=True))
+    rest = {role: column for role, column in columns.items() if role not in roles}
+    return {**rest, "text": whole}
+
+
+def _joined(head: pa.Array, tail: pa.Array, *, always: bool = False) -> pa.Array:
+    both = pc.binary_join_element_wise(head, tail, pa.scalar(SEPARATOR, _LARGE))
+    return both if always else pc.if_else(pc.equal(pc.binary_length(tail), 0), head, both)
+
+
+def _fields(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return the column as bytes; a separator inside a field would forge the next one."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), _LARGE)
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        column = column.cast(pa.large_string())
+    return pc.replace_substring(column.cast(_LARGE), SEPARATOR, b" ")
