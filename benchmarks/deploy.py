@@ -206,7 +206,7 @@ def _spark(bundle: Path, many: pa.Table, folder: Path) -> list[list[str]]:
 def _kafka(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     try:
-        from tests.kafka_broker import kafka_broker
+        from tests.support.kafka_broker import kafka_broker
     except ImportError as error:
         print(f"left out: {error}")
         return []

@@ -22,8 +22,8 @@ BATCH = 500
 def run(data: Path) -> None:
     """Print the table."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from tests.kafka_broker import kafka_broker
-    from tests.test_stream import stopped, worker
+    from tests.support.kafka_broker import kafka_broker
+    from tests.support.stream_worker import stop, worker
 
     rows = []
     with tempfile.TemporaryDirectory() as name:
@@ -46,7 +46,7 @@ def run(data: Path) -> None:
                     found = _sources(broker)
                     while len(found) < N and time.monotonic() < deadline:
                         found = _sources(broker)
-                    stopped(process)
+                    stop(process)
                 found = _sources(broker)
             twice = sum(found.values()) - len(found)
             rows.append((what, f"{times}", f"{N:,}", f"{N - len(found):,}", f"{twice:,}"))

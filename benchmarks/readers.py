@@ -92,8 +92,8 @@ def _files(data: Path, folder: Path) -> list[tuple[str, Path, str | None, object
         ("Suricata eve.json", folder / "eve.json", None, get_task("alert-triage")),
     ]
     if find_spec("evtx"):
-        from tests.made_evtx import sysmon as made_sysmon
-        from tests.made_evtx import write_evtx
+        from tests.support.made_evtx import sysmon as made_sysmon
+        from tests.support.made_evtx import write_evtx
 
         write_evtx(folder / "a.evtx", [made_sysmon(r["text"]) for r in rows])
         found.append((".evtx (excepted)", folder / "a.evtx", None, COMMAND))

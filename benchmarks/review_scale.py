@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tests.review_site import PASSPHRASE, Browser, review_site
 
 from benchmarks.measure import table, use_all_cores
 from buckler.dataset import Dataset, read_dataset
@@ -24,6 +23,7 @@ from buckler.runtime import load
 from buckler.tasks import get_task
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
+from tests.support.review_site import PASSPHRASE, Browser, review_site
 
 TASK = get_task("url-threat")
 SIZES = (10_000, 1_000_000)

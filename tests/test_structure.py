@@ -1,15 +1,19 @@
-"""The rules of the house: who may import whom, and what an endpoint pays for."""
+"""The structure of the code base: layers, circles, sizes, and the start-up cost of an endpoint."""
 
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1] / "src" / "buckler"
-# From left to right; a room imports only rooms to its left.
-ROOMS = [
+from benchmarks.structure import findings, modules, repeated_blocks
+
+PROJECT = Path(__file__).resolve().parents[1]
+ROOT = PROJECT / "src" / "buckler"
+# The order of DESIGN: a layer imports only layers above it.
+LAYERS = [
     "errors",
     "files",
     "extras",
@@ -36,7 +40,19 @@ ROOMS = [
     "review",
     "cli",
 ]
+# Upper bounds of what `python -m benchmarks.structure` counts.
+BOUNDS = {
+    "functions with more than 7 parameters": 17,
+    "public functions with **kwargs": 8,
+    "except Exception": 11,
+    "uses of Any": 435,
+    "docstring lines that open with Of, What, How, Whether, …": 295,
+    "functions named by a bare participle": 117,
+    "classes named by a bare participle": 22,
+    "identical blocks of six lines": 8,
+}
 
+KNOWN_CIRCLES = [["buckler.teachers.llm.language_model", "buckler.teachers.llm.paid_run"]]
 
 # Packages that come with extras alone.
 EXTRAS = {
@@ -61,11 +77,11 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_data_flows_one_way(path):
-    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    if room in ("__init__", "kernel"):
+    layer = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    if layer in ("__init__", "kernel"):
         return
-    allowed = {*ROOMS[: ROOMS.index(room) + 1], "__version__"}
-    assert imports(path) <= allowed, f"{path} imports a room to its right"
+    allowed = {*LAYERS[: LAYERS.index(layer) + 1], "__version__"}
+    assert imports(path) <= allowed, f"{path} imports a layer below it"
 
 
 def test_the_runtime_imports_only_errors_normalizers_and_the_bundle_reader():
@@ -85,11 +101,82 @@ def test_the_runtime_imports_only_errors_normalizers_and_the_bundle_reader():
 
 
 def test_modules_stay_small():
-    for path in ROOT.rglob("*.py"):
+    for path in [*ROOT.rglob("*.py"), *(PROJECT / "benchmarks").rglob("*.py")]:
         assert len(path.read_text().splitlines()) <= 400, path
         assert path.stem not in ("utils", "helpers", "manager")
     for path in (ROOT / "kernel").glob("*.c"):
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_the_code_stays_within_the_bounds():
+    paths = modules(PROJECT, [])
+    places = [finding for path in paths for finding in findings(path, PROJECT)]
+    counts = Counter(what for what, _ in places)
+    counts["identical blocks of six lines"] = len(repeated_blocks(paths, PROJECT))
+    beyond = {what: counts[what] for what, bound in BOUNDS.items() if counts[what] > bound}
+    assert not beyond, [place for place in places if place[0] in beyond]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def runtime_imports(path: Path, names: set[str]) -> set[str]:
+    """Return the modules that a module imports, inside functions too, but not for types alone."""
+    found = set()
+    pending: list[ast.AST] = [ast.parse(path.read_text())]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            pending += node.orelse
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{a.name}" for a in node.names}
+            found |= {name if name in names else node.module for name in inner}
+        elif isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        pending += ast.iter_child_nodes(node)
+    return found & names
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return the strongly connected components of more than one node (Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(graph[node]):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            component = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
+    return found
+
+
+def test_circles_are_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e", "a"}}
+    assert circles(graph) == [["b", "c"]]
+
+
+def test_modules_import_one_another_in_no_circle():
+    paths = {module_name(path): path for path in ROOT.rglob("*.py")}
+    graph = {name: runtime_imports(path, set(paths)) - {name} for name, path in paths.items()}
+    assert [circle for circle in circles(graph) if circle not in KNOWN_CIRCLES] == []
 
 
 def run(code: str) -> str:

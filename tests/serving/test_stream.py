@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
 
 import httpx
 import numpy as np
@@ -27,6 +26,7 @@ from buckler.serving.fields import Fields, fields_of
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.scan import ScanSettings
 from tests.support.made_up import made_up_bundle, made_up_table
+from tests.support.stream_worker import stop, worker
 
 pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
 
@@ -246,29 +246,6 @@ def broker(tmp_path):
         yield running
 
 
-@contextmanager
-def worker(broker, bundle, folder, topic, **chosen):
-    """A `buckler stream kafka` process."""
-    client = {"fetch.wait.max.ms": 20, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
-    lines = [f'brokers = "{broker.address}"', f'topic = "{topic}"']
-    lines += [f"{name} = {json.dumps(value)}" for name, value in chosen.items()]
-    lines += ["[client]", *(f'"{name}" = {value}' for name, value in client.items())]
-    number = time.monotonic_ns()
-    file, log = folder / f"{number}.toml", folder / f"{number}.log"
-    file.write_text("\n".join(lines))
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [*BUCKLER, "stream", "kafka", "-b", str(bundle), "--settings", str(file)],
-            stdout=stderr, stderr=stderr,
-        )  # fmt: skip
-    process.log = log
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
 def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -277,11 +254,6 @@ def free_port():
 
 def offsets(messages):
     return Counter(dict(m.headers())["source"] for m in messages)
-
-
-def stopped(process):
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0, process.log.read_text()
 
 
 @pytest.mark.slow
@@ -310,7 +282,7 @@ def test_every_message_has_its_verdict(broker, url_bundle, url_scorer, tmp_path)
                 break
             time.sleep(0.1)
         assert counted == pairs
-        stopped(process)
+        stop(process)
     del values[5:7]
     by_key = {m.key(): json.loads(m.value()) for m in verdicts}
     assert len(verdicts) == len(by_key) == 2000
@@ -340,7 +312,7 @@ def test_kills_lose_nothing_and_what_comes_twice_can_be_told(broker, url_bundle,
         deadline = time.monotonic() + 60
         while len(offsets(verdicts)) < n and time.monotonic() < deadline:
             verdicts = broker.consume("events.verdicts", n, 30)
-        stopped(process)
+        stop(process)
     found = offsets(verdicts)
     assert len(found) == n
     assert {m.key() for m in verdicts} == {str(k).encode() for k in range(n)}
@@ -358,9 +330,9 @@ def test_workers_that_come_and_go_share_the_work(broker, url_bundle, tmp_path):
             time.sleep(5)
             broker.produce("events", [json.dumps(u).encode() for u in urls(n // 2, seed=8)])
             time.sleep(3)
-            stopped(second)
+            stop(second)
         verdicts = broker.consume("events.verdicts", n, 90)
-        stopped(first)
+        stop(first)
     assert len(offsets(verdicts)) == n
     assert "partitions" in second.log.read_text()
 
@@ -386,7 +358,7 @@ def test_a_broker_that_hangs_or_dies_is_waited_for(broker, url_bundle, tmp_path)
         again = broker.consume("events.verdicts", 500, 90)
         assert process.poll() is None, process.log.read_text()
         assert len(offsets(again)) == 500
-        stopped(process)
+        stop(process)
 
 
 @pytest.mark.slow
@@ -409,7 +381,7 @@ def test_a_worker_takes_a_newer_bundle_over_between_batches(broker, tmp_path):
         time.sleep(1)
         broker.produce("events", values)
         after = broker.consume("events.verdicts", 900)
-        stopped(process)
+        stop(process)
     told = process.log.read_text()
     assert told.count("reload failed") == 1
     assert second.sha256 in told
@@ -439,7 +411,7 @@ def test_arrow_values_hold_many_events(broker, url_bundle, url_scorer, tmp_path)
     with worker(broker, url_bundle, tmp_path, "events", values="arrow") as process:
         verdicts = broker.consume("events.verdicts", 20)
         dead = broker.consume("events.dead", 1, 20)
-        stopped(process)
+        stop(process)
     by_key = {int(m.key()): pa.ipc.open_stream(m.value()).read_all() for m in verdicts}
     for k, each in enumerate(texts):
         assert by_key[k]["score"].to_pylist() == url_scorer.score(each).scores.tolist()

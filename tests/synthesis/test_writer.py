@@ -103,10 +103,21 @@ def test_a_budget_ends_the_writing_and_it_goes_on_later(tmp_path, server):
 KILLED = """
 import sys
 from pathlib import Path
-from tests.synthesis.test_writer import *
+import numpy as np
+from buckler.labels import LabelStore
+from buckler.synthesis.generate import orders
+from buckler.synthesis.plan import read_plan
+from buckler.synthesis.writer import Writer
+from buckler.tasks import get_task
+from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
+from tests.support.made_up import made_up_events
+url_threat = get_task("url-threat")
+settings = ChatSettings(model="m", base_url=f"{sys.argv[1]}/v1", concurrency=4)
+real = made_up_events(300, np.random.default_rng(0))
 with LabelStore(Path(sys.argv[2])) as store:
-    plan = read_plan(URL)
-    list(Writer(model(sys.argv[1]), plan, real(), store).drafts(orders(plan, 1500)))
+    plan = read_plan(url_threat)
+    writer = Writer(ChatTeacher(url_threat, settings), plan, real, store)
+    list(writer.drafts(orders(plan, 1500)))
 """
 
 

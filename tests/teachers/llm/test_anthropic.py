@@ -15,7 +15,7 @@ from buckler.teachers.llm.limits import Budget
 from buckler.teachers.run import label_events, plan_run
 from tests.support.chat_server import chat_server
 from tests.support.fault_proxy import fault_proxy
-from tests.teachers.llm.test_paid_run import check, many
+from tests.support.paid_events import check, many
 
 pytest.importorskip("anthropic", reason="the extra 'llm' is not installed")
 TASK = get_task("url-threat")

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset import read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import LabelStore
 from buckler.labels.ledger import Ledger, flagged, redactions_of
@@ -24,6 +23,7 @@ from buckler.teachers.run import label_events, plan_run
 from tests.support.chat_server import DETECTION, chat_server
 from tests.support.cli import buckler
 from tests.support.fault_proxy import FAULTS, fault_proxy
+from tests.support.paid_events import check, events_of, many, url, verdicts
 from tests.support.postgres import postgres
 
 pytest.importorskip("openai", reason="the extra 'llm' is not installed")
@@ -36,47 +36,10 @@ def server(tmp_path):
         yield running
 
 
-def url(number):
-    return f"http://{'login' if number % 3 == 0 else 'news'}-{number}.example/a/{number}"
-
-
-def events_of(tmp_path, *texts, labels=None):
-    columns = {"url": list(texts)} | ({"label": labels} if labels else {})
-    path = tmp_path / f"events-{len(texts)}.parquet"
-    pq.write_table(pa.table(columns), path)
-    return read_dataset([path], TASK)
-
-
-def many(tmp_path, n):
-    labels = ["phishing" if DETECTION.search(url(i)) else "benign" for i in range(n)]
-    return events_of(tmp_path, *(url(i) for i in range(n)), labels=labels)
-
-
 def teacher(at, **settings):
     return ChatTeacher(
         TASK, ChatSettings(**{"model": "m", "base_url": f"{at}/v1", "concurrency": 8, **settings})
     )
-
-
-def verdicts(store, who):
-    """Text -> (class, probability of phishing), of this annotator."""
-    found = {}
-    annotators = store.annotators()
-    for batch in store.annotations(TASK):
-        texts = store.texts(batch.event_ids)
-        for row, event_id in enumerate(batch.event_ids):
-            if annotators[int(batch.annotators[row])] == who.annotator:
-                p = batch.probabilities[row]
-                found[texts[event_id].decode()] = (int(p.argmax()), float(p[1]))
-    return found
-
-
-def check(store, who, n):
-    """Every event has one annotation, and it is the right one."""
-    found = verdicts(store, who)
-    assert set(found) == {url(i) for i in range(n)}
-    for i in range(n):
-        assert found[url(i)][0] == bool(DETECTION.search(url(i))), url(i)
 
 
 @pytest.mark.parametrize("each", [1, 7])
