@@ -14,7 +14,7 @@ from benchmarks.measure import table, use_all_cores
 from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.intervals import rate
 from buckler.monitoring.quality import area_under_time
-from buckler.monitoring.watch import watch
+from buckler.monitoring.windows import compare_windows, score_events
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
 from buckler.training.fit import fit_student
@@ -40,53 +40,58 @@ def run(data: Path) -> None:
         old = _trained(events.take(np.flatnonzero(np.isin(months, first))), Path(folder) / "0")
         then = events.take(np.flatnonzero(months == reference))
         rows = np.flatnonzero(np.isin(months, later))
-        found = watch(old, then, events.take(rows), months[rows])
-        detected = next((w.name for w in found.windows if w.alerts), None)
-        at_detection = None
-        as_it_was, after_detection, every_month, lines = [], [], [], []
+        found = compare_windows(
+            score_events(old, then),
+            score_events(old, events.take(rows)),
+            months[rows],
+            deployed_fpr=old.manifest.deployed_fpr,
+        )
+        first_alert = next((w.name for w in found.windows if w.alerts), None)
+        at_alert = None
+        as_it_was, after_alert, every_month, lines = [], [], [], []
         for number, window in enumerate(found.windows):
             now = events.take(np.flatnonzero(months == window.name))
             before = names[: names.index(window.name)]
             known = events.take(np.flatnonzero(np.isin(months, before)))
             fresh = _trained(known, Path(folder) / f"{number + 1}")
-            if detected is not None and window.name > detected and at_detection is None:
-                at_detection = fresh  # knows all that came up to the month of the detection
-            kept = at_detection if at_detection is not None else old
+            if first_alert is not None and window.name > first_alert and at_alert is None:
+                at_alert = fresh  # knows all that came up to the month of the alert
+            kept = at_alert if at_alert is not None else old
             shares = [_shares(scorer, now) for scorer in (old, kept, fresh)]
             as_it_was.append(shares[0][0])
-            after_detection.append(shares[1][0])
+            after_alert.append(shares[1][0])
             every_month.append(shares[2][0])
             lines.append(
                 (
                     window.name,
-                    f"{window.n:,}",
+                    f"{window.n_events:,}",
                     f"{window.drift.psi:.2f}",
-                    f"{window.drift.domain.value:.2f}",
-                    f"{window.unlabeled.recall.value:.3f}",
+                    f"{window.drift.domain_auroc.value:.2f}",
+                    f"{window.estimated.recall.value:.3f}",
                     *(f"{d:.3f}, {f:.4f}" for d, f in shares),
                     "; ".join(alert.reason.split(" where")[0] for alert in window.alerts) or "-",
                 )
             )
     print(
-        f"trained on {first[0]} to {first[-1]}, reference {reference}; first detection: {detected}; "
-        f"detection of the reference {found.reference.detection.value:.3f}\n"
+        f"trained on {first[0]} to {first[-1]}, reference {reference}; first alert: {first_alert}; "
+        f"recall on the reference {found.reference.recall.value:.3f}\n"
     )
     table(
         (
             "month",
             "events",
             "PSI",
-            "told apart",
+            "domain AUROC",
             "recall, estimated without labels",
-            "as it was: detection, false positives",
-            "trained again after the first detection",
+            "as it was: recall, false-positive rate",
+            "trained again after the first alert",
             "trained again every month",
-            "detections (labels known)",
+            "alerts (labels known)",
         ),
         lines,
     )
-    areas = [area_under_time(v) for v in (as_it_was, after_detection, every_month)]
-    print(f"\narea under time of detection: {', '.join(f'{a:.3f}' for a in areas)}")
+    areas = [area_under_time(v) for v in (as_it_was, after_alert, every_month)]
+    print(f"\narea under time of recall: {', '.join(f'{a:.3f}' for a in areas)}")
 
 
 def _months(events: Dataset) -> np.ndarray:

@@ -22,7 +22,6 @@ from tests.support.made_up import made_up_events, made_up_table, made_up_url, nu
 
 pytest.importorskip("scipy", reason="the extra 'monitor' is not installed")
 
-from buckler.monitoring.ask import Doubt, ask_in_doubt
 from buckler.monitoring.drift import (
     discovery_rates,
     kolmogorov_smirnov,
@@ -30,15 +29,23 @@ from buckler.monitoring.drift import (
 )
 from buckler.monitoring.quality import (
     area_under_time,
-    sampled,
+    estimate_quality,
+    measure_quality,
+    sample_quality,
     shifted_prevalence,
-    with_labels,
-    without_labels,
 )
 from buckler.monitoring.report import prometheus, report_html, report_json
-from buckler.monitoring.watch import Limits, watch, window_names, with_asked
+from buckler.monitoring.samples import label_samples
+from buckler.monitoring.windows import (
+    DriftLimits,
+    add_samples,
+    compare_windows,
+    score_events,
+    window_names,
+)
 
 TASK = get_task("url-threat")
+NO_DOMAIN = DriftLimits(domain_auroc=None)
 RNG = np.random.default_rng(0)
 
 
@@ -61,7 +68,7 @@ def test_stability_is_never_negative(a, b):
     assert population_stability(np.array(a), np.array(b)) >= -1e-12
 
 
-def test_many_quiet_windows_raise_few_detections():
+def test_many_quiet_windows_raise_few_alerts():
     reference = RNG.normal(size=3000)
     p = [kolmogorov_smirnov(reference, RNG.normal(size=500))[1] for _ in range(200)]
     assert sum(q < 0.01 for q in discovery_rates(p)) <= 2
@@ -76,12 +83,12 @@ def test_prevalence_is_found_from_calibrated_scores(share):
     score = 1 / (1 + np.exp(-2 * 1.2 * evidence))
     assert shifted_prevalence(score, 0.5) == pytest.approx(share, abs=0.02)
     detections = score > 0.8
-    found = without_labels(score, detections, np.arange(n), 0.5, n_resamples=50)
+    found = estimate_quality(score, detections, np.arange(n), 0.5, n_resamples=50)
     assert found.precision.low - 0.02 < positive[detections].mean() < found.precision.high + 0.02
     assert found.recall.value == pytest.approx(detections[positive].mean(), abs=0.03)
-    told = with_labels(score, detections, positive)
-    assert told.precision.value == positive[detections].mean()
-    assert told.detection.n_rows == positive.sum()
+    measured = measure_quality(score, detections, positive)
+    assert measured.precision.value == positive[detections].mean()
+    assert measured.recall.n_rows == positive.sum()
 
 
 def test_area_under_time():
@@ -89,6 +96,17 @@ def test_area_under_time():
     assert area_under_time([1.0, 0.0]) == 0.5
     assert area_under_time([0.3]) == 0.3
     assert np.isnan(area_under_time([]))
+
+
+def watch(scorer, reference, current, names, **settings):
+    """Score both sides and compare them."""
+    return compare_windows(
+        score_events(scorer, reference),
+        score_events(scorer, current),
+        names,
+        deployed_fpr=scorer.manifest.deployed_fpr,
+        **settings,
+    )
 
 
 # --- watching -------------------------------------------------------------------------------------
@@ -103,12 +121,12 @@ def test_it_is_quiet_where_nothing_changed(url_scorer):
     reference = made_up_events(1500, np.random.default_rng(10))
     current = stretched(made_up_events(1500, np.random.default_rng(11)))
     names = window_names(current, "month")
-    found = watch(url_scorer, reference, current, names, domain=True)
+    found = watch(url_scorer, reference, current, names, limits=DriftLimits())
     assert len(found.windows) >= 3
     assert [w.alerts for w in found.windows] == [()] * len(found.windows)
-    assert found.reference.detection.value > 0.9
-    assert all(w.drift.domain.low < 0.6 for w in found.windows)
-    assert sum(w.n for w in found.windows) + sum(n for _, n in found.skipped) == 1500
+    assert found.reference.recall.value > 0.9
+    assert all(w.drift.domain_auroc.low < 0.6 for w in found.windows)
+    assert sum(w.n_events for w in found.windows) + sum(n for _, n in found.skipped) == 1500
 
 
 def other_events(n, seed, benign_like_positive):
@@ -136,19 +154,19 @@ def test_it_says_what_changed(url_scorer):
     lost = other_events(600, 1, benign_like_positive=False)
     (window,) = watch(url_scorer, reference, lost, window_names(lost, "month")).windows
     reasons = " ".join(alert.reason for alert in window.alerts)
-    assert "detection" in reasons
-    assert "told from the reference" in reasons
+    assert "recall" in reasons
+    assert "differ from the reference" in reasons
     noisy = other_events(600, 2, benign_like_positive=True)
     (window,) = watch(
-        url_scorer, reference, noisy, np.full(600, "all", object), domain=False
+        url_scorer, reference, noisy, np.full(600, "all", object), limits=NO_DOMAIN
     ).windows
-    assert "false positives" in " ".join(alert.reason for alert in window.alerts)
-    assert np.isnan(window.drift.domain.value)
+    assert "false-positive rate" in " ".join(alert.reason for alert in window.alerts)
+    assert np.isnan(window.drift.domain_auroc.value)
     unlabeled = replace(noisy, labels=np.full(600, -1, np.int32))
     (window,) = watch(
-        url_scorer, reference, unlabeled, np.full(600, "all", object), domain=False
+        url_scorer, reference, unlabeled, np.full(600, "all", object), limits=NO_DOMAIN
     ).windows
-    assert window.labeled is None
+    assert window.measured is None
     assert window.alerts
 
 
@@ -167,12 +185,14 @@ def test_reports_escape_and_hold(url_scorer):
     reference = made_up_events(600, np.random.default_rng(10))
     lost = other_events(300, 1, benign_like_positive=False)
     names = np.full(300, "<script>alert(1)</script>", object)
-    found = watch(url_scorer, reference, lost, names, limits=Limits(least=100), domain=False)
-    page = report_html("t", "lead", found, ())
+    found = watch(
+        url_scorer, reference, lost, names, limits=DriftLimits(min_events=100, domain_auroc=None)
+    )
+    page = report_html(found)
     assert "<script>alert" not in page
     assert "&lt;script&gt;" in page
-    assert json.loads(report_json("t", found))["windows"][0]["n"] == 300
-    lines = prometheus('a"b', found).decode().splitlines()
+    assert json.loads(report_json(found))["windows"][0]["n_events"] == 300
+    lines = prometheus(replace(found, bundle='a"b')).decode().splitlines()
     assert 'buckler_monitor_events{bundle="a\\"b"} 300' in lines
 
 
@@ -204,15 +224,15 @@ def test_a_slice_is_held_against_the_same_slice(url_scorer):
     current = Dataset.concat([current, odd.with_column("source", ["b"] * 300)])
     names = np.full(len(current), "all", object)
     found = watch(
-        url_scorer, reference, current, names, domain=False, slices=("source",),
-        limits=Limits(least=100),
+        url_scorer, reference, current, names, slices=("source",),
+        limits=DriftLimits(min_events=100, domain_auroc=None),
     )  # fmt: skip
     quiet, loud = found.slices
     assert (quiet.name, loud.name) == ("all, source a", "all, source b")
     assert quiet.alerts == ()
     assert loud.alerts
     assert [w.name for w in found.windows] == ["all"]
-    assert "By slice" in report_html("t", "lead", found, ())
+    assert "By slice" in report_html(found)
 
 
 @settings(max_examples=100, deadline=None)
@@ -224,9 +244,9 @@ def test_a_slice_is_held_against_the_same_slice(url_scorer):
 def test_samples_give_sound_intervals(events, n_detections, n_rest):
     score = np.array([b for b, _, _ in events], np.float64)
     detections, is_positive = (np.array([e[k] for e in events], bool) for k in (1, 2))
-    found = sampled(score, detections, is_positive, n_detections, n_rest)
+    found = sample_quality(score, detections, is_positive, n_detections, n_rest)
     assert found.precision.n_rows + found.missed.n_rows == len(events)
-    assert not len(events) or 0 <= found.ece <= 1
+    assert not len(events) or 0 <= found.calibration_error <= 1
     recall = found.recall
     if recall.value == recall.value:
         assert 0 <= recall.low <= recall.value <= recall.high <= 1
@@ -251,27 +271,26 @@ def test_a_teacher_is_asked_in_doubt_and_only_once(url_scorer, tmp_path):
     events, labels = doubtful()
     reference = made_up_events(1500, np.random.default_rng(10))
     names = np.full(len(events), "all", object)
-    found = watch(url_scorer, reference, events, names, domain=False)
-    detections = url_scorer.score(events.raw_texts).detected
-    score = url_scorer.score(events.raw_texts).scores.astype(np.float64)
-    doubt = [Doubt("all", events, score, detections)]
+    found = watch(url_scorer, reference, events, names, limits=NO_DOMAIN)
+    windows = {"all": score_events(url_scorer, events)}
+    detections = windows["all"].detected
     teacher = recorded(events, labels)
     with LabelStore(tmp_path / "l.db") as store:
-        asked = ask_in_doubt(doubt, teacher, store, TASK, n=100, budget=Budget())
-        again = ask_in_doubt(doubt, teacher, store, TASK, n=100, budget=Budget())
-    assert (asked.asked, asked.new, again.new) == (100, 100, 0)
+        asked = label_samples(windows, teacher, store, n_events=100, budget=Budget())
+        again = label_samples(windows, teacher, store, n_events=100, budget=Budget())
+    assert (asked.n_events, asked.n_new, again.n_new) == (100, 100, 0)
     said = asked.windows["all"]
     assert said.precision.n_rows == said.missed.n_rows == 50
     positive = labels == 1
     assert said.precision.low <= positive[detections].mean() <= said.precision.high
     recall = (detections & positive).sum() / positive.sum()
     assert said.recall.low <= recall <= said.recall.high
-    assert said.ece > 0.3  # of these it knows nothing
-    (window,) = with_asked(found, asked.windows).windows
-    assert window.asked == said
-    assert "of detections are bad" in " ".join(alert.reason for alert in window.alerts)
-    page = report_html("t", "lead", with_asked(found, asked.windows), ())
-    assert "Judged samples" in page
+    assert said.calibration_error > 0.3  # it knows nothing of these events
+    (window,) = add_samples(found, asked.windows, "the teacher").windows
+    assert window.sampled == said
+    assert "labeled by the teacher" in " ".join(alert.reason for alert in window.alerts)
+    page = report_html(add_samples(found, asked.windows, "the teacher"))
+    assert "Labeled samples" in page
 
 
 def test_asking_keeps_its_budget(url_scorer, tmp_path):
@@ -280,15 +299,13 @@ def test_asking_keeps_its_budget(url_scorer, tmp_path):
     from tests.support.chat_server import chat_server
 
     events, _ = doubtful(400)
-    detections = url_scorer.score(events.raw_texts).detected
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "l.db") as store:
         settings = ChatSettings(model="m", base_url=f"{server.url}/v1")
-        score = np.zeros(len(events))
-        doubts = [Doubt(name, events, score, detections) for name in ("2026-01", "2026-02")]
-        asked = ask_in_doubt(
-            doubts, ChatTeacher(TASK, settings), store, TASK, n=100, budget=Budget(events=30)
+        windows = dict.fromkeys(("2026-01", "2026-02"), score_events(url_scorer, events))
+        asked = label_samples(
+            windows, ChatTeacher(TASK, settings), store, n_events=100, budget=Budget(events=30)
         )
-        assert asked.new <= 30
+        assert asked.n_new <= 30
         assert asked.stopped == "the budget is spent"
         assert len(server.asked()) <= 30
 
@@ -308,13 +325,13 @@ def test_events_as_they_come_are_compared_window_by_window(url_bundle, tmp_path)
     done = buckler(*command, "--every", 500, "--no-domain", stdin=stdin)
     assert done.returncode == 0, done.stderr
     told = done.stdout.splitlines()
-    assert [" 500 events, as it was" in line for line in told[:2]] == [True, True]
+    assert [" 500 events, no alert" in line for line in told[:2]] == [True, True]
     assert "scores have moved" in told[2]
     assert "scores have moved" in told[3]
     assert "200 events" in told[4]  # what was left
     assert "2,201 lines, 1 could not be read" in told[5]
     written = json.loads((output / "monitor.json").read_text())
-    assert [w["n"] for w in written["windows"]] == [500, 500, 500, 500, 200]
+    assert [w["n_events"] for w in written["windows"]] == [500, 500, 500, 500, 200]
     whole = "\n".join(odd[:500])
     loud = buckler(*command, "--every", 500, "--fail-on-alert", "--no-domain", stdin=whole)
     assert loud.returncode == 1
@@ -336,16 +353,18 @@ def test_asking_from_the_command_line(url_bundle, tmp_path):
     ]  # fmt: skip
     (tmp_path / "said.jsonl").write_text("\n".join(map(json.dumps, rows)))
     common = ["monitor", url_bundle, tmp_path / "now.parquet", "-r", tmp_path / "then.parquet"]
-    common += ["-o", tmp_path / "m", "--by", "all", "--no-domain", "--ask", "recorded"]
-    common += ["--ask-settings", tmp_path / "said.jsonl", "-s", tmp_path / "l.db"]
-    done = buckler(*common, "--ask-number", 60)
+    common += ["-o", tmp_path / "m", "--by", "all", "--no-domain", "--teacher", "recorded"]
+    common += ["--settings", tmp_path / "said.jsonl", "-s", tmp_path / "l.db"]
+    done = buckler(*common, "--sample", 60)
     assert done.returncode == 0, done.stderr
     assert "knows 1 was asked about 60 events, 60 of them for the first time" in done.stdout
-    assert "by the teacher" in done.stdout
-    assert "0 of them for the first time" in buckler(*common, "--ask-number", 60).stdout
+    assert "labeled by the teacher" in done.stdout
+    assert "0 of them for the first time" in buckler(*common, "--sample", 60).stdout
 
 
-def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url_scorer, tmp_path):
+def test_labels_of_analysts_count_where_events_were_sampled_at_random(
+    url_bundle, url_scorer, tmp_path
+):
     pytest.importorskip("argon2", reason="the extra 'review' is not installed")
     from buckler.review.enqueue import enqueue_events
     from buckler.review.label_recorder import LabelForm, LabelRecorder
@@ -369,10 +388,10 @@ def test_verdicts_of_analysts_count_where_they_were_drawn_by_lot(url_bundle, url
                 recorder.record(item.id, (1, "ann"), LabelForm(truth[item.event_id] ^ wrong))
     common = ["monitor", url_bundle, tmp_path / "now.parquet", "-r", tmp_path / "then.parquet"]
     common += ["-o", tmp_path / "m", "--by", "all", "--no-domain", "-s", tmp_path / "l.db"]
-    done = buckler(*common, "--verdicts")
+    done = buckler(*common, "--analyst-labels")
     assert done.returncode == 0, done.stderr
-    assert "analysts have judged 80 events of 1 windows" in done.stdout
-    asked = json.loads((tmp_path / "m" / "monitor.json").read_text())["windows"][0]["asked"]
+    assert "analysts have labeled 80 randomly sampled events of 1 windows" in done.stdout
+    asked = json.loads((tmp_path / "m" / "monitor.json").read_text())["windows"][0]["sampled"]
     verdicts = url_scorer.score(known.raw_texts)
     ids = known.ids
     detections, positive = verdicts.detected, np.array([truth[i] == 1 for i in ids])

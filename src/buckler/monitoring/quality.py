@@ -1,4 +1,4 @@
-"""How good are the verdicts of a window, with labels that came late, or without any."""
+"""Quality of a window's verdicts: measured by labels, sampled, or estimated without labels."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,15 +12,15 @@ from buckler.evaluation.metrics import expected_calibration_error
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 _ROUNDS = 200
-_LEAST = 1e-6
+_MIN_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
-class Unlabeled:
-    """What calibrated scores say of themselves, where no label is known.
+class EstimatedQuality:
+    """Quality estimated from calibrated scores, where no label is known.
 
-    It holds as far as what changed is how many events are bad, and not what bad and good events
-    look like (label shift); the drift tests say when that is in doubt.
+    The estimate holds under label shift: the share of positive events changes, their look does
+    not. The drift tests tell when that is in doubt.
 
     Attributes
     ----------
@@ -36,69 +36,69 @@ class Unlabeled:
 
 
 @dataclass(frozen=True)
-class Labeled:
-    """What labels say of a window.
+class MeasuredQuality:
+    """Quality measured by labels.
 
     Attributes
     ----------
-    n
+    n_labeled
         Labeled events.
-    detection, false_detections, precision
+    recall, false_positive_rate, precision
         At the deployed threshold.
-    ece
-        Calibration error of the score.
+    calibration_error
+        Expected calibration error of the score.
     """
 
-    n: int
-    detection: Rate
-    false_positives: Rate
+    n_labeled: int
+    recall: Rate
+    false_positive_rate: Rate
     precision: Rate
-    ece: float
+    calibration_error: float
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """What a sample of detections and one of the rest say of all events.
+class SampledQuality:
+    """Quality that a labeled sample of the detections and one of the other events give.
 
     Attributes
     ----------
     precision
-        Share of detections that are bad.
+        Share of positive events among the detections.
     missed
-        Share of events without a detection that are bad.
+        Share of positive events among the others.
     recall
-        Of all positive events, those with a detection: by the two shares and how many events each stands
-        for. The ends of its interval join the unlucky ends of both. NaN where nothing is known.
-    ece
-        Calibration error of the score of the sampled events. That detections are drawn more often
-        than the rest does no harm: what is asked is how often events of a score are bad.
+        Share of detections among the positive events: from both shares and the number of events
+        that each stands for. Its interval joins the worst ends of both. NaN where nothing is known.
+    calibration_error
+        Expected calibration error of the score of the sampled events. It asks how often events of
+        a score are positive, so that a larger sample of detections does no harm.
     """
 
     precision: Rate
     missed: Rate
     recall: Estimate
-    ece: float
+    calibration_error: float
 
 
-def sampled(
-    score: Floats, detections: Bools, is_positive: Bools, n_detections: int, n_rest: int
-) -> Sampled:
-    """Estimate precision, recall and calibration from judged samples.
+def sample_quality(
+    scores: Floats, detected: Bools, is_positive: Bools, n_detections: int, n_rest: int
+) -> SampledQuality:
+    """Estimate precision, recall and calibration from labeled samples.
 
     Parameters
     ----------
-    score, detections, is_bad
-        Of the sampled events.
+    scores, detected, is_positive
+        Score, detection and label of each sampled event.
     n_detections, n_rest
-        How many events the samples were drawn from.
+        Number of events that the samples were drawn from.
     """
-    precision, missed = rate(is_positive[detections]), rate(is_positive[~detections])
+    precision, missed = rate(is_positive[detected]), rate(is_positive[~detected])
 
     def recall(p: float, m: float) -> float:
         hits, misses = p * n_detections, m * n_rest
         return hits / (hits + misses) if hits + misses > 0 else float("nan")
 
-    return Sampled(
+    return SampledQuality(
         precision,
         missed,
         Estimate(
@@ -106,66 +106,66 @@ def sampled(
             recall(precision.low, missed.high),
             recall(precision.high, missed.low),
         ),
-        expected_calibration_error(score, is_positive) if len(score) else float("nan"),
+        expected_calibration_error(scores, is_positive) if len(scores) else float("nan"),
     )
 
 
-def shifted_prevalence(score: Floats, training: float, weights: Floats | None = None) -> float:
-    """Return the share of positive events whose calibrated scores these are.
+def shifted_prevalence(scores: Floats, training: float, weights: Floats | None = None) -> float:
+    """Return the share of positive events that the calibrated scores imply.
 
     Parameters
     ----------
-    score
+    scores
         float64 [n]: calibrated where the share of positive events was `training`.
     weights
-        float64 [n]: how often each event counts.
+        float64 [n]: weight of each event.
     """
-    w = np.ones(len(score)) if weights is None else weights
-    p = np.clip(score, _LEAST, 1 - _LEAST)
+    w = np.ones(len(scores)) if weights is None else weights
+    p = np.clip(scores, _MIN_SHARE, 1 - _MIN_SHARE)
     share = training
     for _ in range(_ROUNDS):
-        ours = _adjusted(p, training, share)
-        newer = float(np.clip((ours * w).sum() / w.sum(), _LEAST, 1 - _LEAST))
+        shifted = _shift_prior(p, training, share)
+        newer = float(np.clip((shifted * w).sum() / w.sum(), _MIN_SHARE, 1 - _MIN_SHARE))
         if abs(newer - share) < 1e-7:
             break
         share = newer
     return share
 
 
-def without_labels(
-    score: Floats,
-    detections: Bools,
+def estimate_quality(
+    scores: Floats,
+    detected: Bools,
     groups: npt.NDArray[np.int64],
     training: float,
     n_resamples: int = 200,
-) -> Unlabeled:
+) -> EstimatedQuality:
     """Estimate prevalence, precision and recall from calibrated scores alone."""
 
     def measure(weights: Floats | None) -> dict[str, float]:
-        w = np.ones(len(score)) if weights is None else weights
-        share = shifted_prevalence(score, training, w)
-        p = _adjusted(np.clip(score, _LEAST, 1 - _LEAST), training, share) * w
-        raised, positive = float(w[detections].sum()), float(p.sum())
-        caught = float(p[detections].sum())
+        w = np.ones(len(scores)) if weights is None else weights
+        share = shifted_prevalence(scores, training, w)
+        p = _shift_prior(np.clip(scores, _MIN_SHARE, 1 - _MIN_SHARE), training, share) * w
+        n_detections, n_positive = float(w[detected].sum()), float(p.sum())
+        hits = float(p[detected].sum())
         nan = float("nan")
         return {
             "prevalence": share,
-            "precision": caught / raised if raised else nan,
-            "recall": caught / positive if positive else nan,
+            "precision": hits / n_detections if n_detections else nan,
+            "recall": hits / n_positive if n_positive else nan,
         }
 
     found = bootstrap(measure, groups, n_resamples)
-    return Unlabeled(found["prevalence"], found["precision"], found["recall"])
+    return EstimatedQuality(found["prevalence"], found["precision"], found["recall"])
 
 
-def with_labels(score: Floats, detections: Bools, is_positive: Bools) -> Labeled:
-    """Measure the labeled events of a window."""
-    return Labeled(
-        len(score),
-        rate(detections[is_positive]),
-        rate(detections[~is_positive]),
-        rate(is_positive[detections]),
-        expected_calibration_error(score, is_positive),
+def measure_quality(scores: Floats, detected: Bools, is_positive: Bools) -> MeasuredQuality:
+    """Measure the quality on labeled events."""
+    return MeasuredQuality(
+        len(scores),
+        rate(detected[is_positive]),
+        rate(detected[~is_positive]),
+        rate(is_positive[detected]),
+        expected_calibration_error(scores, is_positive),
     )
 
 
@@ -177,8 +177,8 @@ def area_under_time(values: list[float]) -> float:
     return float(np.mean([(a + b) / 2 for a, b in pairwise(known)]))
 
 
-def _adjusted(p: Floats, training: float, share: float) -> Floats:
+def _shift_prior(p: Floats, training: float, share: float) -> Floats:
     """Return probabilities for another share of positive events (Bayes)."""
     positive = p * share / training
-    good = (1 - p) * (1 - share) / (1 - training)
-    return np.asarray(positive / (positive + good))
+    negative = (1 - p) * (1 - share) / (1 - training)
+    return np.asarray(positive / (positive + negative))

@@ -1,66 +1,91 @@
-"""What was watched, as a page, as JSON, and as a file for Prometheus' node exporter."""
+"""Reports of the monitor: an HTML page, JSON, and gauges for Prometheus' node exporter."""
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
 
-from buckler.evaluation.intervals import Estimate, Rate
+from buckler.errors import MissingExtraError
+from buckler.evaluation.intervals import Rate
 from buckler.evaluation.report import Comparison, render_page, without_nan
+from buckler.files import write_atomically
 from buckler.monitoring.quality import area_under_time
-from buckler.monitoring.watch import Watched, Window
+from buckler.monitoring.windows import MonitorResult, Window
 
 CAPTION = (
     "Each window against the reference. PSI: population stability index of the scores; q: chance "
-    "after control of the false discovery rate; told apart: AUROC of a classifier of windows. "
-    "Estimates without labels assume that only the share of positive events changed."
+    "after control of the false discovery rate; domain AUROC: AUROC of a classifier that separates "
+    "the window from the reference. Estimates without labels assume that only the share of "
+    "positive events changed."
 )
 _HEAD = (
-    "window", "events", "PSI", "q", "told apart", "detection rate", "precision, estimated",
-    "recall, estimated", "detection", "false positives", "calibration error", "detections",
+    "window", "events", "PSI", "q", "domain AUROC", "detection rate", "precision, estimated",
+    "recall, estimated", "recall", "false-positive rate", "calibration error", "alerts",
 )  # fmt: skip
 
 
-def watched_table(windows: Sequence[Window]) -> Comparison:
+def write_report(result: MonitorResult, folder: Path) -> list[Path]:
+    """Write ``monitor.json``, ``monitor.prom`` and, with the extra ``report``, ``monitor.html``.
+
+    Returns
+    -------
+    list of Path
+        Files written, the page first.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    files = {"monitor.json": report_json(result), "monitor.prom": prometheus(result)}
+    with suppress(MissingExtraError):
+        files = {"monitor.html": report_html(result).encode(), **files}
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in files]
+
+
+def window_table(windows: Sequence[Window]) -> Comparison:
     """Return windows as rows of texts."""
     rows: list[tuple[str, ...]] = []
     for window in windows:
-        drift, quality, labeled = window.drift, window.unlabeled, window.labeled
+        drift, estimated, measured = window.drift, window.estimated, window.measured
         rows.append(
             (
                 window.name,
-                f"{window.n:,}",
+                f"{window.n_events:,}",
                 f"{drift.psi:.3f}",
                 f"{drift.q_value:.2g}",
-                _estimate(drift.domain),
-                _rate(drift.detections, 4),
-                _estimate(quality.precision),
-                _estimate(quality.recall),
-                "-" if labeled is None else _rate(labeled.detection),
-                "-" if labeled is None else _rate(labeled.false_positives, 4),
-                "-" if labeled is None else f"{labeled.ece:.3f}",
+                str(drift.domain_auroc),
+                _rate(drift.detection_rate, 4),
+                str(estimated.precision),
+                str(estimated.recall),
+                "-" if measured is None else _rate(measured.recall),
+                "-" if measured is None else _rate(measured.false_positive_rate, 4),
+                "-" if measured is None else f"{measured.calibration_error:.3f}",
                 "; ".join(alert.reason for alert in window.alerts) or "none",
             )
         )
     return Comparison(_HEAD, rows)
 
 
-def decay(watched: Watched) -> dict[str, float]:
-    """Return the area under time of detection and of estimated recall."""
-    labeled = [w.labeled.detection.value for w in watched.windows if w.labeled is not None]
+def area_under_recall(result: MonitorResult) -> dict[str, float]:
+    """Return the area under time of the measured and of the estimated recall."""
+    measured = [w.measured.recall.value for w in result.windows if w.measured is not None]
     return {
-        "detection": area_under_time(labeled),
-        "estimated recall": area_under_time([w.unlabeled.recall.value for w in watched.windows]),
+        "recall": area_under_time(measured),
+        "estimated_recall": area_under_time([w.estimated.recall.value for w in result.windows]),
     }
 
 
-def report_json(title: str, watched: Watched) -> bytes:
-    """Return all of it as JSON."""
-    document = {"title": title, **asdict(watched), "area_under_time": decay(watched)}
+def report_json(result: MonitorResult) -> bytes:
+    """Return the whole result as JSON."""
+    document = {**asdict(result), "area_under_time": area_under_recall(result)}
     return json.dumps(without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
 
 
-def report_html(title: str, lead: str, watched: Watched, notes: tuple[str, ...]) -> str:
+def report_html(result: MonitorResult) -> str:
     """Return a page.
 
     Raises
@@ -68,56 +93,44 @@ def report_html(title: str, lead: str, watched: Watched, notes: tuple[str, ...])
     MissingExtraError
         If jinja2 is not installed.
     """
-    alerts = [
-        {"name": window.name, "reason": alert.reason, "action": alert.action}
-        for window in watched.windows + watched.slices
-        for alert in window.alerts
-    ]
     values = {
-        "title": title,
-        "lead": lead,
-        "notes": notes,
-        "table": watched_table(watched.windows),
-        "slices": watched_table(watched.slices) if watched.slices else None,
-        "asked": [w for w in watched.windows if w.asked is not None],
+        "title": f"{result.bundle}: monitor",
+        "lead": result.lead,
+        "notes": result.notes,
+        "table": window_table(result.windows),
+        "slices": window_table(result.slices) if result.slices else None,
+        "windows": [*result.windows, *result.slices],
         "caption": CAPTION,
-        "alerts": alerts,
     }
     return render_page("monitor.html.j2", values)
 
 
-def prometheus(bundle: str, watched: Watched) -> bytes:
+def prometheus(result: MonitorResult) -> bytes:
     """Return the newest window in Prometheus' text format."""
-    newest = watched.windows[-1]
-    values: dict[str, Any] = {
+    newest = result.windows[-1]
+    values: dict[str, float] = {
         "psi": newest.drift.psi,
         "q_value": newest.drift.q_value,
-        "domain_auroc": newest.drift.domain.value,
-        "detection_rate": newest.drift.detections.value,
-        "estimated_precision": newest.unlabeled.precision.value,
-        "estimated_recall": newest.unlabeled.recall.value,
-        "events": newest.n,
+        "domain_auroc": newest.drift.domain_auroc.value,
+        "detection_rate": newest.drift.detection_rate.value,
+        "estimated_precision": newest.estimated.precision.value,
+        "estimated_recall": newest.estimated.recall.value,
+        "events": newest.n_events,
         "alerts": len(newest.alerts),
     }
-    if newest.asked is not None:
-        values["asked_precision"] = newest.asked.precision.value
-        values["asked_recall"] = newest.asked.recall.value
-    if newest.labeled is not None:
-        values["detection"] = newest.labeled.detection.value
-        values["false_positive_rate"] = newest.labeled.false_positives.value
-    safe = bundle.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    if newest.sampled is not None:
+        values["sampled_precision"] = newest.sampled.precision.value
+        values["sampled_recall"] = newest.sampled.recall.value
+    if newest.measured is not None:
+        values["recall"] = newest.measured.recall.value
+        values["false_positive_rate"] = newest.measured.false_positive_rate.value
+    bundle = result.bundle.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
     lines = [
-        f'buckler_monitor_{name}{{bundle="{safe}"}} {value:.9g}'
+        f'buckler_monitor_{name}{{bundle="{bundle}"}} {value:.9g}'
         for name, value in values.items()
         if value == value
     ]
     return ("\n".join(lines) + "\n").encode()
-
-
-def _estimate(value: Estimate) -> str:
-    if value.value != value.value:
-        return "-"
-    return f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})"
 
 
 def _rate(value: Rate, places: int = 3) -> str:

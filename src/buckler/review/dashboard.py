@@ -12,7 +12,7 @@ from buckler.evaluation.agreement import Agreement, cohens_kappa
 from buckler.evaluation.intervals import Rate, rate
 from buckler.labels.database import IDS_PER_QUERY
 from buckler.labels.schema import ANNOTATIONS
-from buckler.monitoring.quality import Sampled, sampled
+from buckler.monitoring.quality import SampledQuality, sample_quality
 from buckler.review.queue import Queue
 from buckler.review.schema import BATCHES, ITEMS, LABELS, USERS, State, Stratum
 
@@ -63,7 +63,7 @@ class Dashboard:
     median_s: float
     minutes_saved: float
     agreement: Agreement
-    sampled: Sampled
+    sampled: SampledQuality
     teachers: list[TeacherMetrics]
     costs: list[tuple[str, int, float]]
 
@@ -155,7 +155,7 @@ def _agreement(queue: Queue) -> Agreement:
     return cohens_kappa(both[:, 0], both[:, 1], len(queue.task.classes))
 
 
-def _bundle_metrics(queue: Queue) -> Sampled:
+def _bundle_metrics(queue: Queue) -> SampledQuality:
     positive = queue.task.positive_indices
     query = select(ITEMS.c.stratum, ITEMS.c.score, ITEMS.c.analyst_label).where(
         ITEMS.c.task_id == queue.task_id,
@@ -169,7 +169,7 @@ def _bundle_metrics(queue: Queue) -> Sampled:
         rows = connection.execute(query.limit(_MAX_LABELS)).all()
         events, detections = connection.execute(totals).one()
     n_detections = int(detections or 0)
-    return sampled(
+    return sample_quality(
         np.array([row.score for row in rows], np.float64),
         np.array([row.stratum == Stratum.DETECTION_SAMPLE for row in rows], bool),
         np.array([row.analyst_label in positive for row in rows], bool),

@@ -1,0 +1,113 @@
+"""`monitor_stream`: compares events as they arrive, in windows of a fixed number."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from buckler.dataset import Dataset
+from buckler.monitoring.monitor import MonitorSettings, read_events
+from buckler.monitoring.windows import MonitorResult, Window, compare_windows, score_events
+from buckler.readers.quarantine import Quarantine
+from buckler.runtime import Scorer
+from buckler.serving.fields import Fields, fields_of
+from buckler.serving.incoming import read_values
+from buckler.serving.records import BROKEN, loads
+from buckler.serving.stream.pipe import batches
+from buckler.tasks import Task
+
+_LINES, _WAIT_S = 2000, 1.0
+MAX_WINDOWS = 100  # in a result
+
+
+@dataclass
+class StreamCounts:
+    """Numbers of lines, of events scored, and of lines that cannot be read, so far."""
+
+    lines: int = 0
+    scored: int = 0
+    unreadable: int = 0
+
+
+def monitor_stream(
+    scorer: Scorer,
+    lines: BinaryIO,
+    reference: Sequence[Path | str],
+    settings: MonitorSettings,
+    stop: threading.Event,
+    *,
+    window_events: int = 5000,
+    counts: StreamCounts | None = None,
+) -> Iterator[MonitorResult]:
+    """Compare each window with the reference as it fills up, and the last one if it is large enough.
+
+    Parameters
+    ----------
+    lines
+        JSON lines: objects with the usual fields, or strings.
+    stop
+        Event that ends the stream.
+    window_events
+        Events of a window.
+    counts
+        Counters that are kept up to date.
+
+    Yields
+    ------
+    MonitorResult
+        All windows so far, the newest last.
+    """
+    counts = StreamCounts() if counts is None else counts
+    with Quarantine() as quarantine:
+        then = read_events(scorer, reference, settings, quarantine)
+    before = score_events(scorer, then)
+    fields = fields_of(scorer, (settings.text_column,) if settings.text_column else ())
+    windows: list[Window] = []
+
+    def compare(events: Dataset) -> MonitorResult:
+        number = int(windows[-1].name.split()[0]) + 1 if windows else 1
+        name = f"{number} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+        result = compare_windows(
+            before,
+            score_events(scorer, events),
+            np.full(len(events), name, object),
+            deployed_fpr=scorer.manifest.deployed_fpr,
+            limits=settings.limits,
+        )
+        windows.extend(result.windows)
+        del windows[:-MAX_WINDOWS]
+        lead = f"{counts.scored:,} events as they arrived, against {len(then):,} of the reference."
+        return replace(
+            result, windows=list(windows), bundle=scorer.manifest.name, lead=lead, skipped=[]
+        )
+
+    waiting: list[Dataset] = []
+    for some in batches(lines, _LINES, _WAIT_S, stop):
+        events = _read_lines(some, scorer, then.task, fields, counts)
+        if events is None:
+            continue
+        waiting.append(events)
+        while sum(map(len, waiting)) >= window_events:
+            whole = Dataset.concat(waiting)
+            rest = np.arange(window_events, len(whole))
+            waiting = [whole.take(rest)] if len(rest) else []
+            yield compare(whole.take(np.arange(window_events)))
+    if waiting and sum(map(len, waiting)) >= settings.limits.min_events:
+        yield compare(Dataset.concat(waiting))
+
+
+def _read_lines(
+    lines: list[bytes], scorer: Scorer, task: Task, fields: Fields, counts: StreamCounts
+) -> Dataset | None:
+    values: list[object] = [loads(line) for line in lines if line.strip()]
+    counts.lines += len(values)
+    incoming = read_values([v for v in values if v is not BROKEN], scorer, fields)
+    counts.scored += len(incoming.text)
+    counts.unreadable += len(values) - len(incoming.text)
+    if not len(incoming.text):
+        return None
+    return Dataset.from_texts(incoming.text, task).with_groups()
