@@ -41,7 +41,7 @@ def run(data: Path) -> None:
         out = np.empty((n, 1), np.float32)
         repeats = 2000 if n == 1 else 20
         ways = {
-            "Buckler's kernel": partial(student.logits_.logits, batch, out),
+            "Buckler's kernel": partial(student.kernel_.logits, batch, out),
             "LightGBM": partial(booster.predict, batch, raw_score=True, num_threads=1),
             "ONNX Runtime": partial(session.run, None, {"rows": batch}),
         }
@@ -59,7 +59,7 @@ def run(data: Path) -> None:
     seconds = in_turns(
         {
             "SHAP, kernel": lambda: [
-                student.logits_.explain(rows[i : i + 1], 0, explain) for i in range(50)
+                student.kernel_.explain(rows[i : i + 1], 0, explain) for i in range(50)
             ],
             "SHAP, LightGBM": lambda: [
                 booster.predict(rows[i : i + 1], pred_contrib=True, num_threads=1)

@@ -122,7 +122,7 @@ def test_every_precision_says_nearly_the_same_and_calibration_carries_over(famil
 
 
 def test_int8_is_not_chosen_where_it_costs_too_much(monkeypatch):
-    from buckler.students import onnx_export
+    from buckler.students.torch import onnx_export
 
     monkeypatch.setattr(onnx_export, "points_lost", lambda before, after, targets: 1.0)
     student = get_student("bytecnn", SMALL["bytecnn"]).fit(examples(300))
@@ -175,7 +175,7 @@ def logit(scorer, normalized):
 def test_the_words_that_decide_are_named(cnn_bundle):
     scorer = load(cnn_bundle)
     found = scorer.explain("https://verify-river7.example/login.php?u=7", label="phishing", top=4)
-    normalized = get_task("url-threat").normalized.normalize(
+    normalized = get_task("url-threat").text_normalizer.normalize(
         "https://verify-river7.example/login.php?u=7", 512
     )
     assert len(found) == 4

@@ -8,7 +8,7 @@ head turns into classes. Hashing as in Weinberger et al. 2009, embedding bags as
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,18 @@ from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.students.student import (
-    Exported,
+    STUDENTS,
+    Export,
     Floats,
     Student,
-    class_weighted,
+    check_learnable,
     cross_entropy,
-    student,
+    weigh_classes,
 )
 
 ROW_STEP = 16
 _CLIPS = (1.0, 0.75, 0.55, 0.4, 0.3, 0.2)
-_QUANTISE_SAMPLE = 4096
+_QUANTIZE_SAMPLE = 4096
 _MIXES_A_PASS = 2
 
 
@@ -57,7 +58,8 @@ class _FloatModel:
         )
 
 
-@student
+@STUDENTS.add
+@dataclass(kw_only=True, eq=False)
 class NgramStudent(Student):
     """Hashed byte n-grams.
 
@@ -71,11 +73,11 @@ class NgramStudent(Student):
     hidden
         0 for a linear model; else the width of a hidden layer, a multiple of 16.
     learning_rate
-        Of AdaGrad.
+        Step size of AdaGrad.
     epochs
-        At most so many passes over the data.
+        Largest number of passes over the data.
     patience
-        Stop after so many passes without a lower loss on the validation examples.
+        Number of passes without a lower loss on the validation events after which training stops.
     l2
         Weight decay of the rows that an example touches.
     dropout
@@ -83,46 +85,32 @@ class NgramStudent(Student):
     class_weights
         ``none``, or ``balanced``: rare classes count more, as if all were as frequent.
     threads
-        Each learns from its share of the examples on its own copy, joined after each pass. Training
-        is reproducible to the bit for the same number of threads.
+        Number of threads. Each learns from its share of the events on its own copy, joined twice a
+        pass. Training is reproducible to the bit for the same number of threads.
     seed
-        Of the order of examples, of dropout and of the hidden layer.
+        Random seed: order of events, dropout, hidden layer.
     """
 
     family = "ngram"
-    table_: npt.NDArray[np.int8]
-    head_: Floats | None
-    bias_: Floats
-    scale_: float
 
-    def __init__(
-        self,
-        *,
-        min_order: int = 1,
-        max_order: int = 5,
-        table_bits: int = 18,
-        hidden: int = 0,
-        learning_rate: float = 0.3,
-        epochs: int = 12,
-        patience: int = 2,
-        l2: float = 0.0,
-        dropout: float = 0.0,
-        class_weights: str = "none",
-        threads: int = 1,
-        seed: int = 0,
-    ) -> None:
-        self.min_order = min_order
-        self.max_order = max_order
-        self.table_bits = table_bits
-        self.hidden = hidden
-        self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.patience = patience
-        self.l2 = l2
-        self.dropout = dropout
-        self.class_weights = class_weights
-        self.threads = threads
-        self.seed = seed
+    min_order: int = 1
+    max_order: int = 5
+    table_bits: int = 18
+    hidden: int = 0
+    learning_rate: float = 0.3
+    epochs: int = 12
+    patience: int = 2
+    l2: float = 0.0
+    dropout: float = 0.0
+    class_weights: str = "none"
+    threads: int = 1
+    seed: int = 0
+    table_: npt.NDArray[np.int8] = field(init=False, repr=False)
+    head_: Floats | None = field(init=False, repr=False)
+    bias_: Floats = field(init=False, repr=False)
+    scale_: float = field(init=False, repr=False)
+    width_: int = field(init=False, repr=False)
+    n_outputs_: int = field(init=False, repr=False)
 
     def fit(
         self,
@@ -144,7 +132,7 @@ class NgramStudent(Student):
         self.n_outputs_ = 1 if n_classes == 2 else n_classes
         self.width_ = self._width()
         model = self._initial_model()
-        targets, weights = self._targets(training), class_weighted(training, self.class_weights)
+        targets, weights = self._targets(training), weigh_classes(training, self.class_weights)
         rng = np.random.default_rng(self.seed)
         mean = _Average(model)
         best_loss, best, self.best_epoch_ = np.inf, mean.model, 0
@@ -187,13 +175,12 @@ class NgramStudent(Student):
             self.head_ = (self.head_ * slope).astype(np.float32)
         self.bias_ = (self.bias_ * slope + shift).astype(np.float32)
 
-    def export(self) -> Exported:
+    def export(self) -> Export:
         """Return the int8 table, the head and the bias."""
         tensors: dict[str, npt.NDArray[Any]] = {"table": self.table_, "bias": self.bias_}
         if self.head_ is not None:
             tensors["head"] = self.head_
-        return Exported(
-            self.family,
+        return Export(
             "ngram",
             {
                 "kernel_version": _kernel.ABI_VERSION,
@@ -210,16 +197,13 @@ class NgramStudent(Student):
     # --- settings -----------------------------------------------------------------------------
 
     def _check(self, training: Dataset, validation: Dataset | None) -> None:
-        if not len(training) or (validation is not None and not len(validation)):
-            raise SettingsError("training and validation both need at least one example")
+        check_learnable(training, validation)
         if not 1 <= self.threads <= 256:
             raise SettingsError("threads must be 1 to 256")
         if self.epochs < 1 or self.patience < 1:
             raise SettingsError("epochs and patience must be at least 1")
         if self.hidden % ROW_STEP or not 0 <= self.hidden <= 1024:
             raise SettingsError("hidden must be 0 or a multiple of 16 up to 1024")
-        if not np.isfinite(training.targets).all() or not np.isfinite(training.weights).all():
-            raise SettingsError("targets and weights must be finite numbers")
 
     def _width(self) -> int:
         if self.hidden:
@@ -295,7 +279,7 @@ class NgramStudent(Student):
     def _quantize(self, model: _FloatModel, texts: NormalizedTexts) -> None:
         """Choose the clipping of the int8 table that moves the logits least."""
         self.head_, self.bias_ = model.head, model.bias
-        sample = texts.take(np.arange(0, len(texts), max(1, len(texts) // _QUANTISE_SAMPLE)))
+        sample = texts.take(np.arange(0, len(texts), max(1, len(texts) // _QUANTIZE_SAMPLE)))
         exact = self._float_logits(model, sample)
         largest = float(np.abs(model.table).max()) or 1.0
         errors, candidates = [], []

@@ -1,18 +1,17 @@
-"""The seam for model families: one Student class each, found by the name of the family.
+"""The seam for students: one class for each family, found by the name of the family.
 
-A student learns soft targets with weights, judges normalized texts, and exports plain arrays that
-the runtime can score without any training code. To add a family: one module with one class under
-``@student``, imported in `get_student`, or an entry point in the group ``buckler.students``.
+A student learns soft targets with weights, judges normalized texts, and exports plain arrays that a
+runtime model scores without any training code. To add a family: one file with one class under
+``@STUDENTS.add``, in this package or behind an entry point in the group ``buckler.students``. If no
+runtime model scores its arrays, the same file has one under ``@MODELS.add`` (`buckler.runtime.model`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,31 +19,29 @@ import numpy.typing as npt
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
+from buckler.registry import Registry
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Exported:
+class Export:
     """A trained student as plain data, for the bundle.
 
     Attributes
     ----------
-    family
-        Family of the student.
     model
-        Runtime model that scores it.
+        Name of the runtime model that scores it.
     settings
         Numbers that the runtime model needs; JSON types only.
-    tensors
-        The weights; or
-    onnx
-        the network, for families that ONNX Runtime runs.
+    tensors, onnx
+        The weights, or the network as an ONNX file.
     tolerance
-        By how much a probability may differ from machine to machine.
+        Largest difference of a probability from machine to machine.
+    n_network_parameters
+        Number of learned numbers in the network.
     """
 
-    family: str
     model: str
     settings: dict[str, Any]
     tensors: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
@@ -54,17 +51,31 @@ class Exported:
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers were learned."""
+        """Number of learned numbers."""
         return self.n_network_parameters + sum(t.size for t in self.tensors.values())
 
 
+@dataclass(kw_only=True, eq=False)
 class Student(ABC):
-    """One model family; constructor arguments are its settings, stored as given."""
+    """A model family. The fields are its settings, stored as given; learned attributes end in ``_``.
 
-    family = ""
+    Attributes
+    ----------
+    family
+        Name of the family.
+    epochs
+        Largest number of passes over the data.
+    checkpoints
+        Folder for the state of a long training; None for none, and ignored by families that learn
+        in minutes.
+    best_epoch_
+        Pass whose weights are kept, from 1.
+    """
+
+    family: ClassVar[str]
     epochs: int
-    best_epoch_: int
-    checkpoints: Path | None = None  # where a long training keeps its state; short ones do not
+    checkpoints: str | Path | None = None
+    best_epoch_: int = field(init=False, repr=False)
 
     @abstractmethod
     def fit(
@@ -73,9 +84,9 @@ class Student(ABC):
         validation: Dataset | None = None,
         on_epoch: Callable[[int, float, float], None] | None = None,
     ) -> "Student":
-        """Learn, and stop when the loss on the validation examples stops falling.
+        """Learn, and stop when the loss on the validation events stops falling.
 
-        Without validation examples, `epochs` passes are made. `on_epoch` is called with the epoch
+        Without validation events, `epochs` passes are made. `on_epoch` is called with the epoch
         (from 1), the training loss and the validation loss (NaN where there is none).
         """
 
@@ -88,48 +99,50 @@ class Student(ABC):
         """Make every logit z become slope * z + shift: calibration that costs nothing to run."""
 
     @abstractmethod
-    def export(self) -> Exported:
+    def export(self) -> Export:
         """Return the model as plain data."""
 
 
-_FAMILIES: dict[str, type[Student]] = {}
+STUDENTS: Registry[type[Student]] = Registry(
+    "student",
+    ("buckler.students", "buckler.students.torch"),
+    "buckler.students",
+    attrgetter("family"),
+)
 
 
-def student(kind: type[Student]) -> type[Student]:
-    """Register a student class under its family."""
-    _FAMILIES[kind.family] = kind
-    return kind
-
-
-@cache
-def _families() -> dict[str, type[Student]]:
-    for module in ("ngram", "torch.bytecnn", "torch.minibert", "trees"):
-        import_module(f"buckler.students.{module}")
-    for entry in entry_points(group="buckler.students"):
-        student(entry.load())
-    return _FAMILIES
-
-
-def get_student(family: str, settings: dict[str, Any]) -> Student:
+def get_student(family: str, settings: Mapping[str, Any]) -> Student:
     """Return an untrained student of a family.
-
-    The setting `checkpoints` is a folder for any family.
 
     Raises
     ------
     SettingsError
-        If there is no such family, or it does not know a setting.
+        If there is no such family, or it does not have a setting.
     """
-    families = _families()
-    if family not in families:
-        raise SettingsError(f"unknown student {family!r}: known are {', '.join(sorted(families))}")
-    own = {name: value for name, value in settings.items() if name != "checkpoints"}
-    try:
-        made = families[family](**own)
-        made.checkpoints = Path(settings["checkpoints"]) if "checkpoints" in settings else None
-        return made
-    except TypeError as error:
-        raise SettingsError(f"student {family!r}: {error}") from error
+    kind = STUDENTS.get(family)
+    known = [setting.name for setting in fields(kind) if setting.init]
+    for name in settings:
+        if name not in known:
+            raise SettingsError(
+                f"student {family!r} has no setting {name!r}; it has: {', '.join(known)}",
+                field=name,
+            )
+    return kind(**settings)
+
+
+def check_learnable(training: Dataset, validation: Dataset | None) -> None:
+    """Check that there are events to learn from, with finite targets and weights.
+
+    Raises
+    ------
+    SettingsError
+        If one side is empty, or holds what is not a number.
+    """
+    for events in (training, validation):
+        if events is not None and not len(events):
+            raise SettingsError("training and validation both need at least one example")
+    if not np.isfinite(training.targets).all() or not np.isfinite(training.weights).all():
+        raise SettingsError("targets and weights must be finite numbers")
 
 
 def cross_entropy(logits: Floats, targets: Floats, weights: Floats) -> float:
@@ -143,7 +156,7 @@ def cross_entropy(logits: Floats, targets: Floats, weights: Floats) -> float:
     return float((losses * weights).sum() / weights.sum())
 
 
-def class_weighted(examples: Dataset, class_weights: str) -> Floats:
+def weigh_classes(examples: Dataset, class_weights: str) -> Floats:
     """Return float32 [n] weights with mean 1; ``balanced`` makes rare classes count more.
 
     Raises

@@ -6,6 +6,7 @@ each class, with the class's probability as weight.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,18 @@ import numpy.typing as npt
 
 from buckler import _kernel
 from buckler.dataset import Dataset
-from buckler.errors import MissingExtraError, SettingsError
+from buckler.errors import SettingsError
+from buckler.extras import import_extra
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.features import matrix
 from buckler.students.student import (
-    Exported,
+    STUDENTS,
+    Export,
     Floats,
     Student,
-    class_weighted,
+    check_learnable,
     cross_entropy,
-    student,
+    weigh_classes,
 )
 
 _LEAF, _CATEGORICAL = 1 << 31, 1 << 30
@@ -32,24 +35,25 @@ _ROUNDS_AN_EPOCH = 25
 _SURE = 1e-6
 
 
-@student
+@STUDENTS.add
+@dataclass(kw_only=True, eq=False)
 class TreesStudent(Student):
     """Boosted trees.
 
     Parameters
     ----------
     epochs
-        At most so many times 25 rounds of boosting.
+        Largest number of epochs, each of 25 rounds of boosting.
     patience
-        Stop after so many times 25 rounds without a lower loss on the validation examples.
+        Number of epochs without a lower loss on the validation events after which training stops.
     leaves
-        Of a tree, at most.
+        Largest number of leaves of a tree.
     learning_rate
-        What a tree's word counts.
+        Factor on the answer of each tree.
     min_rows
-        In a leaf, at least.
+        Smallest number of rows in a leaf.
     feature_share, row_share
-        Drawn for each tree.
+        Shares drawn for each tree.
     l2
         Penalty on the values of leaves.
     raising, lowering
@@ -60,51 +64,34 @@ class TreesStudent(Student):
     features
         Names of all features in their order; filled in from the task.
     n_categories
-        How many of them, at the end, are categories; filled in from the task.
+        Number of them, at the end, that are categories; filled in from the task.
     threads
-        0 for all cores.
+        Number of threads; 0 for all cores.
     seed
-        Of what is drawn.
+        Random seed.
     """
 
     family = "trees"
-    logits_: _kernel.Trees
-    tensors_: dict[str, npt.NDArray[Any]]
 
-    def __init__(
-        self,
-        *,
-        epochs: int = 40,
-        patience: int = 2,
-        leaves: int = 31,
-        learning_rate: float = 0.05,
-        min_rows: int = 10,
-        feature_share: float = 0.8,
-        row_share: float = 0.9,
-        l2: float = 1.0,
-        raising: str | Sequence[str] = (),
-        lowering: str | Sequence[str] = (),
-        class_weights: str = "none",
-        features: Sequence[str] = (),
-        n_categories: int = 0,
-        threads: int = 0,
-        seed: int = 0,
-    ) -> None:
-        self.epochs = epochs
-        self.patience = patience
-        self.leaves = leaves
-        self.learning_rate = learning_rate
-        self.min_rows = min_rows
-        self.feature_share = feature_share
-        self.row_share = row_share
-        self.l2 = l2
-        self.raising = raising
-        self.lowering = lowering
-        self.class_weights = class_weights
-        self.features = features
-        self.n_categories = n_categories
-        self.threads = threads
-        self.seed = seed
+    epochs: int = 40
+    patience: int = 2
+    leaves: int = 31
+    learning_rate: float = 0.05
+    min_rows: int = 10
+    feature_share: float = 0.8
+    row_share: float = 0.9
+    l2: float = 1.0
+    raising: str | Sequence[str] = ()
+    lowering: str | Sequence[str] = ()
+    class_weights: str = "none"
+    features: Sequence[str] = ()
+    n_categories: int = 0
+    threads: int = 0
+    seed: int = 0
+    kernel_: _kernel.Trees = field(init=False, repr=False)
+    tensors_: dict[str, npt.NDArray[Any]] = field(init=False, repr=False)
+    n_outputs_: int = field(init=False, repr=False)
+    n_features_: int = field(init=False, repr=False)
 
     def fit(
         self,
@@ -121,13 +108,13 @@ class TreesStudent(Student):
         MissingExtraError
             If LightGBM is not installed.
         """
-        lightgbm = _import_lightgbm()
+        lightgbm = import_extra("lightgbm", "the student 'trees'", "trees")
         self._check(training, validation)
         n_classes = training.targets.shape[1]
         self.n_outputs_ = 1 if n_classes == 2 else n_classes
         self.n_features_ = int(training.texts.lengths[0]) // 4
-        rows, labels, weights = self._hardened(training)
-        rows, members = self._renumbered(rows)
+        rows, labels, weights = self._split_targets(training)
+        rows, members = self._number_categories(rows)
         data = lightgbm.Dataset(
             rows,
             labels,
@@ -167,7 +154,7 @@ class TreesStudent(Student):
     def predict_logits(self, texts: NormalizedTexts) -> Floats:
         """Return logits, through the same kernel that the runtime uses."""
         out = np.empty((len(texts), self.n_outputs_), np.float32)
-        self.logits_.logits(np.ascontiguousarray(texts.data), out)
+        self.kernel_.logits(np.ascontiguousarray(texts.data), out)
         return out
 
     def rescale(self, slope: float, shift: float) -> None:
@@ -178,10 +165,9 @@ class TreesStudent(Student):
         nodes[:, 0] = np.where(leaf, (values * np.float32(slope)).view(np.uint32), nodes[:, 0])
         self._keep({**self.tensors_, "nodes": nodes, "bias": (bias * slope + shift).astype("f4")})
 
-    def export(self) -> Exported:
+    def export(self) -> Export:
         """Return the trees."""
-        return Exported(
-            self.family,
+        return Export(
             "trees",
             {
                 "kernel_version": _kernel.ABI_VERSION,
@@ -194,11 +180,8 @@ class TreesStudent(Student):
     # --- parts --------------------------------------------------------------------------------
 
     def _check(self, training: Dataset, validation: Dataset | None) -> None:
-        for examples in (training, validation):
-            if examples is None:
-                continue
-            if not len(examples):
-                raise SettingsError("training and validation both need at least one example")
+        check_learnable(training, validation)
+        for examples in filter(None, (training, validation)):
             lengths = examples.texts.lengths
             if lengths[0] < 4 or lengths[0] % 4 or (lengths != lengths[0]).any():
                 raise SettingsError(
@@ -207,18 +190,18 @@ class TreesStudent(Student):
         if not 2 <= self.leaves <= 256 or self.epochs < 1 or self.patience < 1:
             raise SettingsError("leaves must be 2 to 256, epochs and patience at least 1")
 
-    def _hardened(
+    def _split_targets(
         self, examples: Dataset
     ) -> tuple[Floats, npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """A row for each class that it may be, weighted by the probability."""
         rows = matrix(examples.texts.data, len(examples), self.n_features_)
         index, classes = np.nonzero(examples.targets > _SURE)
-        of_row = class_weighted(examples, self.class_weights)
+        of_row = weigh_classes(examples, self.class_weights)
         weights = examples.targets[index, classes].astype(np.float64) * of_row[index]
         kept = rows if len(index) == len(rows) else rows[index]
         return kept, classes.astype(np.int32), weights / weights.mean()
 
-    def _renumbered(self, rows: Floats) -> tuple[Floats, dict[int, npt.NDArray[np.int64]]]:
+    def _number_categories(self, rows: Floats) -> tuple[Floats, dict[int, npt.NDArray[np.int64]]]:
         """Number the categories that occur from 0, as LightGBM wants them; say which is which."""
         rows, members = rows.copy(), {}
         for column in range(self.n_features_ - self.n_categories, self.n_features_):
@@ -266,7 +249,7 @@ class TreesStudent(Student):
     def _keep(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
         self.tensors_ = tensors
         arrays = (tensors[name] for name in ("roots", "nodes", "sets", "bias"))
-        self.logits_ = _kernel.Trees(self.n_features_, *map(np.ascontiguousarray, arrays))
+        self.kernel_ = _kernel.Trees(self.n_features_, *map(np.ascontiguousarray, arrays))
 
 
 class _Forest:
@@ -289,7 +272,7 @@ class _Forest:
         for info in model["tree_info"]:
             self.roots.append(len(self.nodes))
             self.nodes += list(
-                _flattened(info["tree_structure"], len(self.nodes), self.sets, self._members)
+                _flatten(info["tree_structure"], len(self.nodes), self.sets, self._members)
             )
 
     def tensors(self, n_outputs: int, n_trees: int | None = None) -> dict[str, npt.NDArray[Any]]:
@@ -306,7 +289,7 @@ class _Forest:
         }
 
 
-def _flattened(
+def _flatten(
     root: dict[str, Any],
     first: int,
     sets: list[npt.NDArray[np.uint32]],
@@ -333,13 +316,13 @@ def _flattened(
             sets.append(bits)
             code |= _CATEGORICAL
         else:
-            threshold = _rounded_down(float(node["threshold"]))
+            threshold = _round_down(float(node["threshold"]))
         yield _bits(threshold), code, free, _bits(float(node["internal_count"]))
         queue += [node["left_child"], node["right_child"]]
         free += 2
 
 
-def _rounded_down(threshold: float) -> float:
+def _round_down(threshold: float) -> float:
     """Return the largest float32 that is not above it: decides alike for every float32 value."""
     with np.errstate(over="ignore"):  # beyond float32: what is rounded down is its largest
         rounded = np.float32(threshold)
@@ -350,11 +333,3 @@ def _rounded_down(threshold: float) -> float:
 
 def _bits(value: float) -> int:
     return int(np.float32(value).view(np.uint32))
-
-
-def _import_lightgbm() -> Any:
-    try:
-        import lightgbm
-    except ImportError:
-        raise MissingExtraError("the student 'trees'", "trees") from None
-    return lightgbm

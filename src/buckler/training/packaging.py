@@ -16,7 +16,7 @@ from buckler.bundle.writer import pack_tensors, write_bundle
 from buckler.errors import SettingsError
 from buckler.evaluation.thresholds import Threshold
 from buckler.runtime.classifier import Classifier
-from buckler.students import Exported
+from buckler.students import Export
 from buckler.tasks import Task
 from buckler.training.fit import Fitted
 
@@ -55,7 +55,7 @@ def write_fitted(
         categories=() if schema is None else schema.categories,
         calibration_curve=fitted.curve_points,
         conformal=fitted.conformal,
-        family=exported.family,
+        family=fitted.student.family,
         model=exported.model,
         settings=exported.settings,
         thresholds=thresholds,
@@ -90,7 +90,7 @@ def write_fitted(
     return write_bundle(path, manifest, {**weights, VECTORS: vectors})
 
 
-def weights_of(exported: Exported) -> dict[str, bytes]:
+def weights_of(exported: Export) -> dict[str, bytes]:
     """Return the files that the bundle's scorer reads."""
     if exported.onnx:
         return {ONNX: exported.onnx}

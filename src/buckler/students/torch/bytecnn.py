@@ -5,47 +5,39 @@ other, pooled over the text, and a dense layer. Besides the sum, the highest ans
 is kept (Kim 2014), and padding is masked so that it changes nothing.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from buckler.errors import SettingsError
-from buckler.students.student import student
+from buckler.students.student import STUDENTS
 from buckler.students.torch.neural import NeuralStudent
 
 
-@student
+@STUDENTS.add
+@dataclass(kw_only=True, eq=False)
 class ByteCnnStudent(NeuralStudent):
     """Convolutions over bytes.
 
     Parameters
     ----------
     embedding
-        Numbers a byte becomes.
+        Number of dimensions of a byte.
     filters
-        Of each width.
+        Number of filters of each width.
     widths
-        In bytes, as ``2,3,4,5``.
+        Widths in bytes, as ``2,3,4,5``.
     hidden
         Width of the dense layer.
-    settings
-        As `NeuralStudent`.
+
+    The other settings are those of `NeuralStudent`.
     """
 
     family = "bytecnn"
 
-    def __init__(
-        self,
-        *,
-        embedding: int = 32,
-        filters: int = 128,
-        widths: str = "2,3,4,5",
-        hidden: int = 128,
-        **settings: Any,
-    ) -> None:
-        super().__init__(**settings)
-        self.embedding = embedding
-        self.filters = filters
-        self.widths = widths
-        self.hidden = hidden
+    embedding: int = 32
+    filters: int = 128
+    widths: str = "2,3,4,5"
+    hidden: int = 128
 
     def build(self, torch: Any, n_outputs: int) -> Any:
         """Return the network."""

@@ -6,50 +6,41 @@ of the length and any program that can pad bytes can run it. It may first learn 
 bytes of unlabeled texts (`buckler pretrain`).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from buckler.errors import InputError, SettingsError
-from buckler.students.student import student
+from buckler.students.student import STUDENTS
 from buckler.students.torch.neural import NeuralStudent
 
 
-@student
+@STUDENTS.add
+@dataclass(kw_only=True, eq=False)
 class MiniBertStudent(NeuralStudent):
     """Transformer layers over patches of bytes.
 
     Parameters
     ----------
     layers, heads, width
-        Of the transformer.
+        Size of the transformer.
     patch
         Bytes of a patch.
     pretrained
-        A file that `buckler pretrain` wrote, for the same layers, width and patch.
-    settings
-        As `NeuralStudent`.
+        File that `buckler.students.torch.pretraining` wrote, for the same layers, width and patch.
+
+    The other settings are those of `NeuralStudent`.
     """
 
     family = "minibert"
 
-    def __init__(
-        self,
-        *,
-        layers: int = 3,
-        heads: int = 4,
-        width: int = 128,
-        patch: int = 3,
-        pretrained: str = "",
-        learning_rate: float = 1e-3,
-        mask_rate: float = 0.1,
-        **settings: Any,
-    ) -> None:
-        super().__init__(learning_rate=learning_rate, mask_rate=mask_rate, **settings)
-        self.layers = layers
-        self.heads = heads
-        self.width = width
-        self.patch = patch
-        self.pretrained = pretrained
+    layers: int = 3
+    heads: int = 4
+    width: int = 128
+    patch: int = 3
+    pretrained: str = ""
+    learning_rate: float = 1e-3
+    mask_rate: float = 0.1
 
     def build(self, torch: Any, n_outputs: int) -> Any:
         """Return the network, with pre-trained weights where there are any."""

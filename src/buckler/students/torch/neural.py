@@ -1,15 +1,16 @@
-"""What `bytecnn` and `minibert` share: training in torch, and the way to ONNX.
+"""Training in torch and export to ONNX, for `bytecnn` and `minibert`.
 
-A family is a network, bytes in and logits out; everything around it stands here. Training goes
-through batches of texts of like length, hides some bytes (so that a model does not lean on one of
-them, and so that hiding one explains it), lets the learning rate rise and fall, and can go on from
-a checkpoint.
+A family is a network, bytes in and logits out; the rest is here. Training goes through batches of
+texts of like length. It hides some bytes, so that no model relies on one of them and hiding one
+explains it. The learning rate rises and falls, and training resumes from a checkpoint.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from copy import copy
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,12 @@ from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.padding import MASK, pad, padded_batches, padded_lengths
 from buckler.students.student import (
-    Exported,
+    Export,
     Floats,
     Student,
-    class_weighted,
+    check_learnable,
     cross_entropy,
+    weigh_classes,
 )
 from buckler.students.torch import training_loop
 from buckler.students.torch.onnx_export import Network, Precision, export_network
@@ -36,18 +38,19 @@ _INFERENCE_BYTES = 1 << 16
 _SAMPLE_ROWS = 8192
 
 
+@dataclass(kw_only=True, eq=False)
 class NeuralStudent(Student):
     """A network over bytes.
 
     Parameters
     ----------
     max_length
-        Bytes of the normalized text that are looked at; a multiple of 16.
+        Number of bytes of the normalized text that it reads; a multiple of 16.
     epochs, patience
-        At most so many passes; stop after so many without a lower loss on the validation examples.
+        Largest number of passes, and of passes without a lower loss on the validation events.
     batch_rows, learning_rate, weight_decay
-        Of AdamW (Loshchilov and Hutter 2019); the rate rises for a twentieth of the steps, then
-        falls to zero.
+        Settings of AdamW (Loshchilov and Hutter 2019); the rate rises for a twentieth of the steps,
+        then falls to zero.
     dropout
         Share of the pooled features left out of each example.
     mask_rate
@@ -59,47 +62,30 @@ class NeuralStudent(Student):
         one of these. The cost is measured on validation examples where there are any; else, as for
         the student that goes into a bundle, on a sample of what it learned from.
     threads
-        0 for all cores.
+        Number of threads; 0 for all cores.
     device
         ``auto``, ``cpu`` or ``cuda``.
     seed
-        Of weights, order, dropout and hidden bytes.
+        Random seed: weights, order, dropout and hidden bytes.
     """
 
-    network_: Any
-    exported_: Network | None = None
-    sample_: tuple[list[npt.NDArray[np.uint8]], Floats]
-
-    def __init__(
-        self,
-        *,
-        max_length: int = 256,
-        epochs: int = 5,
-        patience: int = 2,
-        batch_rows: int = 256,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 0.05,
-        dropout: float = 0.2,
-        mask_rate: float = 0.05,
-        class_weights: str = "none",
-        precision: str = "auto",
-        threads: int = 0,
-        device: str = "auto",
-        seed: int = 0,
-    ) -> None:
-        self.max_length = max_length
-        self.epochs = epochs
-        self.patience = patience
-        self.batch_rows = batch_rows
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.dropout = dropout
-        self.mask_rate = mask_rate
-        self.class_weights = class_weights
-        self.precision = precision
-        self.threads = threads
-        self.device = device
-        self.seed = seed
+    max_length: int = 256
+    epochs: int = 5
+    patience: int = 2
+    batch_rows: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    dropout: float = 0.2
+    mask_rate: float = 0.05
+    class_weights: str = "none"
+    precision: str = "auto"
+    threads: int = 0
+    device: str = "auto"
+    seed: int = 0
+    network_: Any = field(init=False, repr=False)
+    exported_: Network | None = field(default=None, init=False, repr=False)
+    sample_: tuple[list[npt.NDArray[np.uint8]], Floats] = field(init=False, repr=False)
+    n_outputs_: int = field(init=False, repr=False)
 
     @abstractmethod
     def build(self, torch: Any, n_outputs: int) -> Any:
@@ -137,13 +123,14 @@ class NeuralStudent(Student):
         optimizer = torch.optim.AdamW(
             network.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
-        weights = class_weighted(training, self.class_weights)
+        weights = weigh_classes(training, self.class_weights)
         best_loss, self.best_epoch_, epoch = np.inf, 0, 0
         best_state = None
         checkpoint = None
         if self.checkpoints is not None:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-            path = self.checkpoints / f"{self._digest(training, validation)}.safetensors"
+            folder = Path(self.checkpoints)
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{self._digest(training, validation)}.safetensors"
             checkpoint = training_loop.Checkpoint(path, network, optimizer)
             said = checkpoint.load()
             if said is not None:
@@ -160,7 +147,7 @@ class NeuralStudent(Student):
                 on_epoch(epoch, loss, held_out)
             if validation is None or held_out < best_loss - 1e-5:
                 best_loss, self.best_epoch_ = held_out, epoch
-                best_state = _copied(network)
+                best_state = _copy_weights(network)
             if checkpoint is not None:
                 said = {"epoch": str(epoch), "best": str(self.best_epoch_), "loss": repr(best_loss)}
                 checkpoint.save(said, is_best=self.best_epoch_ == epoch)
@@ -185,14 +172,13 @@ class NeuralStudent(Student):
         """Fold a calibration into the last two nodes of the network."""
         if self.exported_ is None:
             raise SettingsError("the student has learned nothing yet")
-        self.exported_ = self.exported_.rescaled(slope, shift)
+        self.exported_ = self.exported_.rescale(slope, shift)
 
-    def export(self) -> Exported:
+    def export(self) -> Export:
         """Return the ONNX file and what its scorer needs."""
         if self.exported_ is None:
             raise SettingsError("the student has learned nothing yet")
-        return Exported(
-            self.family,
+        return Export(
             "onnx",
             {
                 "max_length": self.max_length,
@@ -213,14 +199,13 @@ class NeuralStudent(Student):
         torch = training_loop.import_torch(f"the student {self.family!r}")
         other = copy(self)
         exported = export_network(torch, self.network_, *self.sample_, precision)
-        other.exported_ = exported.rescaled(self.exported_.slope, self.exported_.shift)
+        other.exported_ = exported.rescale(self.exported_.slope, self.exported_.shift)
         return other
 
     # --- parts --------------------------------------------------------------------------------
 
     def _check(self, training: Dataset, validation: Dataset | None) -> None:
-        if not len(training) or (validation is not None and not len(validation)):
-            raise SettingsError("training and validation both need at least one example")
+        check_learnable(training, validation)
         if self.max_length % LENGTH_STEP or not LENGTH_STEP <= self.max_length <= 1 << 14:
             raise SettingsError("max_length must be a multiple of 16 up to 16384")
         if self.epochs < 1 or self.patience < 1 or self.batch_rows < 1:
@@ -231,8 +216,6 @@ class NeuralStudent(Student):
             raise SettingsError("device must be auto, cpu or cuda")
         if not 0 <= self.dropout < 1 or not 0 <= self.mask_rate < 1:
             raise SettingsError("dropout and mask_rate must be 0 to below 1")
-        if not np.isfinite(training.targets).all() or not np.isfinite(training.weights).all():
-            raise SettingsError("targets and weights must be finite numbers")
 
     def _digest(self, *sides: Dataset | None) -> str:
         """Name a training by all that decides it."""
@@ -273,7 +256,7 @@ class NeuralStudent(Student):
         step = (epoch - 1) * -(-len(training) // self.batch_rows)
         network.train()
         total = mass = 0.0
-        for rows, padded in self.shuffled(training.texts, rng):
+        for rows, padded in self.shuffle(training.texts, rng):
             if self.mask_rate:
                 hidden = (rng.random(padded.shape, np.float32) < self.mask_rate) & (padded != 0)
                 padded[hidden] = MASK
@@ -299,7 +282,7 @@ class NeuralStudent(Student):
             mass += float(weights[rows].sum())
         return total / max(mass, 1e-12)
 
-    def shuffled(
+    def shuffle(
         self, texts: NormalizedTexts, rng: np.random.Generator
     ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]]:
         """Yield rows and bytes in random batches, each of texts of like length."""
@@ -337,7 +320,7 @@ class NeuralStudent(Student):
         self.exported_ = export_network(torch, self.network_, *self.sample_, self.precision)
 
 
-def _copied(network: Any) -> dict[str, Any]:
+def _copy_weights(network: Any) -> dict[str, Any]:
     return {k: v.detach().clone() for k, v in network.state_dict().items()}
 
 

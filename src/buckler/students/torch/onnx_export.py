@@ -26,7 +26,7 @@ _FLOAT16_FROM = 256
 
 
 class Precision(Enum):
-    """How weights are stored and computed with.
+    """Number format of the weights.
 
     INT8 computes in 8 bits, FLOAT16 stores weights in 16 and computes in 32.
     """
@@ -69,7 +69,7 @@ class Network:
         (logits,) = self.session.run(["logits"], {"bytes": padded})
         return np.asarray(logits, np.float32)
 
-    def rescaled(self, slope: float, shift: float) -> "Network":
+    def rescale(self, slope: float, shift: float) -> "Network":
         """Return the network with slope * z + shift behind its logits."""
         onnx = _import("onnx")
         model = onnx.load_from_string(self.model)

@@ -56,7 +56,7 @@ def pretrain(
         rng = np.random.default_rng((student.seed, epoch))
         body.train()
         total = count = 0.0
-        for _, padded in student.shuffled(texts, rng):
+        for _, padded in student.shuffle(texts, rng):
             width = -(-padded.shape[1] // patch) * patch
             whole = np.zeros((len(padded), width), np.uint8)
             whole[:, : padded.shape[1]] = padded
