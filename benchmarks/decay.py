@@ -17,6 +17,7 @@ from buckler.monitoring.quality import area_under_time
 from buckler.monitoring.windows import compare_windows, score_events
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.noise import Noise
 from buckler.training.packaging import write_fitted
@@ -110,9 +111,9 @@ def _months(events: Dataset) -> np.ndarray:
 
 def _trained(events: Dataset, path: Path) -> Scorer:
     plain = events.with_column("source", pa.nulls(len(events), pa.string()))
-    fitted = fit_student(plain, "ngram", SETTINGS, folds=3, noise=Noise.NONE)
+    fitted = fit_student(plain, StudentSpec("ngram", SETTINGS, folds=3, noise=Noise.NONE))
     path = path.with_suffix(".buckler")
-    write_fitted(path, fitted, TASK, deployed_fpr=FPR)
+    write_fitted(path, fitted, deployed_fpr=FPR)
     return load(path)
 
 

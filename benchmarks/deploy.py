@@ -28,6 +28,7 @@ from buckler.serving.fields import Fields
 from buckler.serving.scan import ScanSettings, scan
 from buckler.serving.tables import TableJudge
 from buckler.tasks import Task, get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 
@@ -70,7 +71,7 @@ def _prepare(data: Path, folder: Path, task: Task) -> tuple[Path, pa.Array]:
     rng = np.random.default_rng(0)
     some = events.take(np.sort(rng.permutation(len(events))[:60_000]))
     bundle = folder / f"{task.name}.buckler"
-    write_fitted(bundle, fit_student(some, "ngram", {}, folds=3), task)
+    write_fitted(bundle, fit_student(some, StudentSpec("ngram", {}, folds=3)))
     return bundle, pq.read_table(data / "url" / "threat-test.parquet")["url"].combine_chunks()
 
 

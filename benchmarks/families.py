@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from buckler.dataset.splits import deduplicate, split_by_group
 from buckler.runtime import load
 from buckler.tasks import get_task
 from buckler.training.cascade import build_cascade
-from buckler.training.fit import Fitted, fit_student
+from buckler.training.cross_validation import StudentSpec
+from buckler.training.fit import FittedStudent, fit_student
 from buckler.training.packaging import write_fitted
 
 TASK = get_task("url-threat")
@@ -65,9 +66,9 @@ def train(data: Path) -> dict[str, tuple[Path, float]]:
         path, note = FOLDER / f"{stem}.buckler", FOLDER / f"{stem}.json"
         if not note.exists():
             started = time.perf_counter()
-            fitted = fit_student(rows, family, dict(settings), folds=folds)
+            fitted = fit_student(rows, StudentSpec(family, dict(settings), folds=folds))
             seconds = time.perf_counter() - started
-            write_fitted(path, fitted, TASK)
+            write_fitted(path, fitted)
             if family != "ngram":
                 _other_precision(fitted, FOLDER / f"{stem}-float32.buckler")
             note.write_text(json.dumps(seconds))
@@ -78,9 +79,9 @@ def train(data: Path) -> dict[str, tuple[Path, float]]:
     return found
 
 
-def _other_precision(fitted: Fitted, path: Path) -> None:
+def _other_precision(fitted: FittedStudent, path: Path) -> None:
     student = fitted.student.with_precision("float32")
-    write_fitted(path, Fitted(**{**vars(fitted), "student": student}), TASK)
+    write_fitted(path, replace(fitted, student=student))
 
 
 def run(data: Path) -> None:

@@ -9,6 +9,7 @@ from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import deduplicate
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 
@@ -27,7 +28,7 @@ def bundle(data: Path, task: str, *names: str, **settings: object) -> Path:
     found = deduplicate(Dataset.concat([events(data, task, n) for n in names]), near=False).events
     parts = "-".join([*names, *(f"{k}{v}" for k, v in sorted(settings.items()))])
     path = FOLDER / f"{task}-{parts}.buckler"
-    write_fitted(path, fit_student(found, "ngram", dict(settings)), get_task(task))
+    write_fitted(path, fit_student(found, StudentSpec("ngram", dict(settings))))
     return path
 
 

@@ -19,6 +19,7 @@ from buckler.synthesis.generator import get_generator
 from buckler.synthesis.plan import Plan, read_plan
 from buckler.synthesis.synthetic_examples import as_events
 from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.noise import Noise
 from buckler.training.packaging import write_fitted
@@ -52,8 +53,10 @@ def run(data: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, extra in (("mails", None), ("mails and synthetic examples", known)):
             path = Path(folder) / "html.buckler"
-            fitted = fit_student(train, "ngram", SETTINGS, extra=extra, noise=Noise.DOUBT, folds=5)
-            write_fitted(path, fitted, HTML, deployed_fpr=FPR)
+            fitted = fit_student(
+                train, StudentSpec("ngram", SETTINGS, folds=5, noise=Noise.DOUBT), additional=extra
+            )
+            write_fitted(path, fitted, deployed_fpr=FPR)
             rows.append([name, *_figures(load(path), mails[1], new, templates)])
     print(f"{len(known):,} synthetic examples of seen brands, {len(new):,} of unseen ones")
     table(

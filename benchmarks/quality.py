@@ -71,13 +71,12 @@ def run(data: Path) -> None:
 def _student(training: Dataset):
     import tempfile
 
-    from buckler.tasks import get_task
+    from buckler.training.cross_validation import StudentSpec
     from buckler.training.fit import fit_student
     from buckler.training.packaging import write_fitted
 
     path = Path(tempfile.mkdtemp()) / "a.buckler"
-    task = get_task("url-threat")
-    write_fitted(path, fit_student(training, "ngram", {}), task)
+    write_fitted(path, fit_student(training, StudentSpec("ngram", {})))
     return load(path)
 
 

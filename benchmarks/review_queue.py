@@ -22,6 +22,7 @@ from buckler.review.acquisition import rank_events
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.noise import Noise
 from buckler.training.packaging import write_fitted
@@ -176,9 +177,11 @@ def _student(
         parts.append(world.pool.take(others).with_targets(said).with_weights(TEACHER_WEIGHT))
     extra = Dataset.concat(parts) if parts else None
     settings = {"dropout": 0.3}
-    fitted = fit_student(world.base, "ngram", settings, extra=extra, folds=3, noise=Noise.NONE)
+    fitted = fit_student(
+        world.base, StudentSpec("ngram", settings, folds=3, noise=Noise.NONE), additional=extra
+    )
     path = folder / "student.buckler"
-    write_fitted(path, fitted, TASK, deployed_fpr=FPR)
+    write_fitted(path, fitted, deployed_fpr=FPR)
     return load(path)
 
 

@@ -21,6 +21,7 @@ from buckler.review.accounts import Accounts, Role
 from buckler.review.enqueue import enqueue_events
 from buckler.runtime import load
 from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.review_site import PASSPHRASE, Browser, review_site
@@ -40,8 +41,8 @@ def run(data: Path) -> None:
         folder = Path(name)
         events = read_dataset([train], TASK)
         rows = np.random.default_rng(0).permutation(len(events))[:20_000]
-        fitted = fit_student(events.take(np.sort(rows)), "ngram", {}, folds=2)
-        write_fitted(folder / "url.buckler", fitted, TASK, deployed_fpr=0.01)
+        fitted = fit_student(events.take(np.sort(rows)), StudentSpec("ngram", {}, folds=2))
+        write_fitted(folder / "url.buckler", fitted, deployed_fpr=0.01)
         urls = pq.read_table(train, columns=["url"])["url"].to_pylist()
         for size in SIZES:
             where = str(folder / f"{size}.db")

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from buckler.runtime import Scorer, load
-from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.made_up import made_up_events
@@ -27,8 +27,8 @@ def url_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small url-threat bundle, trained on made-up URLs."""
     path = tmp_path_factory.mktemp("bundle") / "url.buckler"
     events = made_up_events(3000, np.random.default_rng(0))
-    fitted = fit_student(events, "ngram", {"table_bits": 12}, folds=3)
-    write_fitted(path, fitted, get_task("url-threat"))
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 12}, folds=3))
+    write_fitted(path, fitted)
     return path
 
 

@@ -16,7 +16,8 @@ from buckler.evaluation.intervals import Mean
 from buckler.students import Student
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
-from buckler.training.distillation import Distillation, Floats, distil, pooled
+from buckler.training.cross_validation import StudentSpec
+from buckler.training.distillation import Distillation, Floats, distill, join
 from buckler.training.fit import fit_student
 from buckler.training.packaging import weights_of
 
@@ -117,11 +118,11 @@ def _figures(
         on_test.append(encoders[-1])
         on_pool.append(encoder.probabilities(world.pool))
     found["encoder"] = float(np.mean([world.accuracy(p) for p in encoders]))
-    found["ensemble"] = world.accuracy(pooled(on_test))
-    taught = distil(few, world.pool, None, pooled(on_pool), Distillation(weight=1.0))
-    student = _fitted(few, taught.extra, seed)
+    found["ensemble"] = world.accuracy(join(on_test))
+    distilled = distill(world.pool, join(on_pool), Distillation(weight=1.0))
+    student = _fitted(few, distilled, seed)
     found["distilled"] = world.accuracy(_judged(student, world.test))
-    small = _fitted(few, taught.extra, seed, SMALL)
+    small = _fitted(few, distilled, seed, SMALL)
     found["distilled_small"] = world.accuracy(_judged(small, world.test))
     return found | _costs(encoder, student, world)
 
@@ -130,7 +131,9 @@ def _fitted(
     few: Dataset, extra: Dataset | None, seed: int, settings: dict[str, int] | None = None
 ) -> Student:
     own = dict(settings or {})
-    return fit_student(few, "ngram", own, extra=extra, folds=FOLDS, seed=seed).student
+    return fit_student(
+        few, StudentSpec("ngram", own, folds=FOLDS, seed=seed), additional=extra
+    ).student
 
 
 def _judged(student: Student, events: Dataset) -> Floats:

@@ -14,6 +14,7 @@ from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
 from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.noise import Noise
 
@@ -151,7 +152,7 @@ def _figures(world: _World, spoil: str, level: float, method: str, seed: int) ->
         extra = world.telemetry.take(taught).with_targets(targets).with_weights(_ANNOTATION_WEIGHT)
     noise = Noise(method.partition(",")[0])
     student = fit_student(
-        noisy, "ngram", {}, extra=extra, noise=noise, folds=FOLDS, seed=seed
+        noisy, StudentSpec("ngram", {}, folds=FOLDS, seed=seed, noise=noise), additional=extra
     ).student
     score = probabilities_of(student.predict_logits(world.test.texts))[:, 1]
     roc = Ranking(score, world.test.labels == 1).roc()

@@ -106,10 +106,9 @@ def test_unknown_attacks_are_named():
 
 def test_copies_keep_id_group_and_label_of_their_origin():
     events = made_up_events(400, np.random.default_rng(1))
-    extra = augment(events, get_attacks(["all"], "url"), 0.5, 0.3, 0)
+    extra = augment(events, get_attacks(["all"], "url"), 0.5, 0)
     assert extra is not None
     assert (extra.labels == 1).all()
-    assert (extra.weights == np.float32(0.3)).all()
     assert len(extra) == round(0.5 * (events.labels == 1).sum())
     assert set(extra.ids) <= set(events.ids)
     held = events.take(np.arange(0, 400, 2))

@@ -28,8 +28,8 @@ with watched:
     from buckler.bundle.writer import pack
     from buckler.errors import BucklerError
     from buckler.runtime import Scorer
-from buckler.tasks import get_task
 from buckler.training.cascade import build_cascade
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.made_up import made_up_events, made_up_rows
@@ -43,7 +43,7 @@ def seeds() -> list[dict[str, bytes]]:
     """Return one small sound bundle of each family, as entries."""
     folder = Path(tempfile.mkdtemp(prefix="buckler-fuzz-"))
     rng = np.random.default_rng(0)
-    task, events = get_task("url-threat"), made_up_events(400, rng)
+    events = made_up_events(400, rng)
     made = {
         "ngram": ("ngram", {"table_bits": 6, "epochs": 2}),
         "hidden": ("ngram", {"table_bits": 6, "epochs": 2, "hidden": 16}),
@@ -56,13 +56,13 @@ def seeds() -> list[dict[str, bytes]]:
     except ImportError:
         pass
     for name, (family, settings) in made.items():
-        fitted = fit_student(events, family, settings, folds=2)
-        write_fitted(folder / f"{name}.buckler", fitted, task)
+        fitted = fit_student(events, StudentSpec(family, settings, folds=2))
+        write_fitted(folder / f"{name}.buckler", fitted)
     stages = [folder / "ngram.buckler", folder / "hidden.buckler"]
     build_cascade(stages, events, folder / "cascade.buckler", budgets=[0.2])
-    rows, table = made_up_rows(300, rng)
-    fitted = fit_student(rows, "trees", {"epochs": 1, "leaves": 4}, folds=2)
-    write_fitted(folder / "trees.buckler", fitted, table)
+    rows, _ = made_up_rows(300, rng)
+    fitted = fit_student(rows, StudentSpec("trees", {"epochs": 1, "leaves": 4}, folds=2))
+    write_fitted(folder / "trees.buckler", fitted)
     found = []
     for path in sorted(folder.glob("*.buckler")):
         with zipfile.ZipFile(path) as archive:

@@ -14,7 +14,8 @@ from buckler.bundle.reader import parse_bundle, read_bundle
 from buckler.bundle.vectors import vector_texts
 from buckler.errors import BundleError, OutputError, SettingsError
 from buckler.runtime import Scorer, load
-from buckler.tasks import Task, get_task
+from buckler.tasks import Task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import choose_deployed, write_fitted
 from tests.support.bundles import entries, rebuilt, with_manifest
@@ -22,10 +23,9 @@ from tests.support.made_up import made_up_events
 
 
 def test_a_bundle_scores_as_the_student_that_it_was_made_from(tmp_path):
-    task = get_task("url-threat")
     events = made_up_events(1500, np.random.default_rng(3))
-    fitted = fit_student(events, "ngram", {"table_bits": 11}, folds=3)
-    write_fitted(tmp_path / "a.buckler", fitted, task)
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 11}, folds=3))
+    write_fitted(tmp_path / "a.buckler", fitted)
     scorer = load(tmp_path / "a.buckler")
     z = fitted.student.predict_logits(events.texts)[:, 0].astype(np.float64)
     got = scorer.score(events.raw_texts)
@@ -50,12 +50,12 @@ def test_a_bundle_scores_as_the_student_that_it_was_made_from(tmp_path):
 )
 def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, settings):
     names = [f"c{i}" for i in range(classes)]
-    task = Task("t", dict.fromkeys(names, "x"), tuple(names[i] for i in positive), "url-v2", 768)
     events = made_up_events(1200, np.random.default_rng(4))
     labels = np.array([events.texts[i][0] % classes for i in range(len(events))], np.int32)
+    task = Task("t", dict.fromkeys(names, "x"), tuple(names[i] for i in positive), "url-v2", 768)
     events = replace(events, task=task, labels=labels)
-    fitted = fit_student(events, "ngram", {"table_bits": 10, **settings}, folds=2)
-    write_fitted(tmp_path / "a.buckler", fitted, task)
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 10, **settings}, folds=2))
+    write_fitted(tmp_path / "a.buckler", fitted)
     scorer = load(tmp_path / "a.buckler")
     verdicts = scorer.score(events.raw_texts)
     assert verdicts.probabilities.shape == (1200, classes)
@@ -204,15 +204,14 @@ def test_a_manifest_that_does_not_fit_is_refused(url_bundle, change, words):
 
 
 def test_writing_is_all_or_nothing(tmp_path, url_bundle):
-    task = get_task("url-threat")
     events = made_up_events(600, np.random.default_rng(3))
-    fitted = fit_student(events, "ngram", {"table_bits": 8}, folds=2)
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 8}, folds=2))
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="cannot be written"):
-        write_fitted(tmp_path / "file" / "a.buckler", fitted, task)
+        write_fitted(tmp_path / "file" / "a.buckler", fitted)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     with pytest.raises(SettingsError, match="too few negatives"):
-        write_fitted(tmp_path / "a.buckler", fitted, task, deployed_fpr=1e-4)
+        write_fitted(tmp_path / "a.buckler", fitted, deployed_fpr=1e-4)
 
 
 def test_the_deployed_rate_is_the_strictest_usual_one_that_data_support():

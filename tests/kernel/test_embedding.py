@@ -13,7 +13,8 @@ from buckler.bundle.flat import flat_model, flat_vectors
 from buckler.bundle.reader import read_bundle
 from buckler.errors import SettingsError
 from buckler.kernel import amalgamate
-from buckler.tasks import Task, get_task
+from buckler.tasks import Task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.made_up import made_up_events
@@ -46,21 +47,21 @@ def bundles(url_bundle, tmp_path_factory) -> list[Path]:
     """Two classes, a hidden layer, five classes, and one with curve points."""
     folder = tmp_path_factory.mktemp("bundles")
     rng = np.random.default_rng(1)
-    events, task = made_up_events(800, rng), get_task("url-threat")
+    events = made_up_events(800, rng)
     hidden = {"table_bits": 8, "hidden": 16, "learning_rate": 0.1}
-    write_fitted(folder / "hidden.buckler", fit_student(events, "ngram", hidden, folds=2), task)
-    five = Task("t", dict.fromkeys("abcde", "x"), ("b", "d"), "text-v1", 512)
+    write_fitted(
+        folder / "hidden.buckler", fit_student(events, StudentSpec("ngram", hidden, folds=2))
+    )
     labels = np.array([events.texts[i][0] % 5 for i in range(len(events))], np.int32)
+    five = Task("t", dict.fromkeys("abcde", "x"), ("b", "d"), "text-v1", 512)
     classes = replace(events, task=five, labels=labels)
-    fitted = fit_student(classes, "ngram", {"table_bits": 8}, folds=2)
-    write_fitted(folder / "five.buckler", fitted, five)
+    fitted = fit_student(classes, StudentSpec("ngram", {"table_bits": 8}, folds=2))
+    write_fitted(folder / "five.buckler", fitted)
     from buckler.evaluation.calibration_curve import CalibrationCurve
 
-    fitted = fit_student(events, "ngram", {"table_bits": 8}, folds=2)
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 8}, folds=2))
     bent = CalibrationCurve("beta", (0.0, 0.2, 0.7, 1.0), (0.0, 0.05, 0.9, 1.0))
-    write_fitted(
-        folder / "curve_points.buckler", type(fitted)(**{**vars(fitted), "curve": bent}), task
-    )
+    write_fitted(folder / "curve_points.buckler", replace(fitted, curve=bent))
     return [url_bundle, *sorted(folder.iterdir())]
 
 
@@ -115,8 +116,9 @@ def test_a_flat_model_that_was_damaged_is_refused_and_harms_nothing(built, url_b
 def test_what_needs_python_is_not_flattened(tmp_path):
     events = made_up_events(300, np.random.default_rng(0))
     task = Task("t", {"benign": "x", "phishing": "y"}, ("phishing",), "email-v1", 512)
-    fitted = fit_student(events, "ngram", {"table_bits": 6}, folds=2)
-    write_fitted(tmp_path / "mail.buckler", fitted, task)
+    events = replace(events, task=task)
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 6}, folds=2))
+    write_fitted(tmp_path / "mail.buckler", fitted)
     with pytest.raises(SettingsError, match="without Python"):
         flat_model(read_bundle(tmp_path / "mail.buckler"))
 

@@ -7,13 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from buckler import pipeline
 from buckler.dataset import read_dataset
 from buckler.dataset.splits import deduplicate
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotator, LabelStore
 from buckler.labels.merging import Merge
-from buckler.pipeline.recipe_file import read_recipe
-from buckler.pipeline.run import run_recipe
 from buckler.tasks import get_task
 from buckler.training.targets import with_annotations, with_file_labels
 from tests.support.made_up import made_up_table
@@ -55,11 +54,11 @@ def folder(tmp_path):
 
 def run(folder, more=""):
     (folder / "buckler.toml").write_text(RECIPE.replace("{more}", more))
-    return run_recipe(read_recipe(folder / "buckler.toml"))
+    return pipeline.run(folder / "buckler.toml")
 
 
 def stage(result, name):
-    return next(summary for stage, _, _, summary in result.stages if stage.startswith(name))
+    return next(stage.summary for stage in result.stages if stage.name == name)
 
 
 def accuracy(result):
@@ -74,24 +73,20 @@ def test_a_teachers_annotations_on_the_pool_teach_the_student(folder):
     with LabelStore(folder / "labels.db") as store:
         ids = pool.ids
         store.add_arrays(TASK, Annotator("teacher", "1", "llm"), ids, p)
-    told = run(folder, '[labels]\nstore = "labels.db"\n')
-    summary = stage(told, "teach")
+    taught = run(folder, '[labels]\nstore = "labels.db"\n')
+    summary = stage(taught, "distill")
     assert summary["like_test_or_labeled"] >= 160  # 100 of the test, 60 labeled
-    assert 200 < summary["with_annotations"] == summary["extra_examples"] <= 2440
+    assert 200 < summary["with_annotations"] == summary["additional_examples"] <= 2440
     alone = folder / "alone"
     alone.mkdir()
     for name in ("few", "test"):
         (alone / f"{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())
     text = RECIPE.replace('[pool]\nevents = ["pool.parquet"]\n{more}\n', "")
     (alone / "buckler.toml").write_text(text)
-    assert accuracy(told) > accuracy(run_recipe(read_recipe(alone / "buckler.toml"))) + 0.05
+    assert accuracy(taught) > accuracy(pipeline.run(alone / "buckler.toml")) + 0.05
     again = run(folder, '[labels]\nstore = "labels.db"\n')
-    assert [
-        reused for name, _, reused, _ in again.stages if name.startswith(("teach", "train"))
-    ] == [
-        True,
-        True,
-    ]
+    reused = {stage.name: stage.reused for stage in again.stages}
+    assert reused["distill"] and reused["train"]
 
 
 def test_labels_in_the_pool_are_not_looked_at(folder):
@@ -168,8 +163,8 @@ def test_the_whole_loop_asks_synthesises_distils_and_compares(folder):
     pq.write_table(truth, folder / "truth.parquet")
     recorded(folder, ["pool", "test"])
     result = run(folder, LOOP)
-    assert [name.rpartition("-")[0] or name for name, *_ in result.stages] == [
-        *("read", "ask", "label", "split", "synthesis", "teach", "train", "evaluate"),
+    assert [stage.name for stage in result.stages] == [
+        *("read", "ask", "label", "split", "synthesis", "distill", "train", "evaluate"),
         *("labels-only", "upper-bound", "compare", "bundle"),
     ]
     judges = {row[0]: row for row in result.comparison.rows}
@@ -190,9 +185,8 @@ def test_the_whole_loop_asks_synthesises_distils_and_compares(folder):
     assert "synthetic_examples: " in card
     assert "over 2 seeds" in card
     again = run(folder, LOOP)
-    assert all(reused for name, _, reused, _ in again.stages if "-" in name or name == "ask"), (
-        "a second run does nothing anew"
-    )
+    anew = [stage.name for stage in again.stages if not stage.reused]
+    assert anew == ["evaluate", "compare", "bundle"], "a second run does nothing anew"
 
 
 def test_a_boastful_teacher_is_calibrated_on_labels_that_it_did_not_see(folder):
@@ -208,7 +202,7 @@ def test_a_boastful_teacher_is_calibrated_on_labels_that_it_did_not_see(folder):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     loop = LOOP.partition("[synthesis]")[0].replace('"test"', '"train"')
     loop = loop.replace("weight = 1.0", "weight = 1.0\ncalibrate = true")
-    found = stage(run(folder, loop), "teach")
+    found = stage(run(folder, loop), "distill")
     assert 0 < found["calibrated"] < 0.5
 
 
@@ -227,8 +221,8 @@ def test_a_recipe_can_prove_synthetic_examples_on_a_kind_that_is_held_out(folder
     pq.write_table(test.append_column("kind", [["b"] * len(test)]), folder / "test.parquet")
     text = RECIPE.replace('test = ["test.parquet"]', 'test = ["test.parquet"]\nkeep = ["kind"]')
     (folder / "buckler.toml").write_text(text.replace("{more}", loop + 'hold_out = "kind=a"\n'))
-    found = stage(run_recipe(read_recipe(folder / "buckler.toml")), "synthesis")
-    assert "of kind=a on held-out real events" in found["proof"]
+    found = stage(pipeline.run(folder / "buckler.toml"), "synthesis")
+    assert "of kind=a on held-out real events" in found["trial"]
 
 
 def test_synthetic_examples_are_never_stored_as_they_are_shown_to_a_student(folder):
@@ -241,7 +235,7 @@ def test_synthetic_examples_are_never_stored_as_they_are_shown_to_a_student(fold
 
     (path,) = (folder / "out" / "stages").rglob("synthetic_examples.parquet")
     synthetic_examples, report = read_synthetic_examples(path, TASK)
-    assert report["proof"]["seeds"] == 2
+    assert report["trial"]["seeds"] == 2
     assert synthetic_examples
     for one in synthetic_examples:
         assert dressed(one.text).encode() not in stored

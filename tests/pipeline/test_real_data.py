@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from buckler import pipeline
 from buckler.pipeline.recipe import Recipe
-from buckler.pipeline.run import run_recipe
 from buckler.runtime import load
 
 
@@ -22,7 +22,7 @@ def run(real_data, tmp_path, task, train, test, **sections):
             **sections,
         }
     )
-    return run_recipe(recipe)
+    return pipeline.run(recipe)
 
 
 @pytest.fixture(scope="module")

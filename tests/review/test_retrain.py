@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from buckler import pipeline
 from buckler.dataset import Dataset
 from buckler.dataset.splits import find_leaks
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotator, LabelStore
-from buckler.pipeline.recipe import VerdictsSection
-from buckler.pipeline.recipe_file import read_recipe
-from buckler.pipeline.run import run_recipe
+from buckler.pipeline.recipe import AnalystLabelsSection, read_recipe
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.label_recorder import LabelForm, LabelRecorder
 from buckler.review.queue import Filter, Queue
@@ -21,7 +20,13 @@ from buckler.review.schema import Stratum
 from buckler.runtime import load
 from buckler.serving.bundle_registry import BundleRegistry
 from buckler.tasks import get_task
-from buckler.training.analyst_labels import held_out_rows, judged_events, part_verdicts
+from buckler.training.analyst_labels import (
+    AnalystLabels,
+    held_out_rows,
+    read_analyst_labels,
+    split_analyst_labels,
+)
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from buckler.training.promotion import decide
@@ -56,7 +61,7 @@ def test_a_group_is_always_on_the_same_side(share, seed):
 def test_what_people_said_and_withdrew(tmp_path):
     events = made_up_events(40, np.random.default_rng(0))
     with LabelStore(tmp_path / "l.db") as store:
-        assert judged_events(store, TASK) is None
+        assert not len(read_analyst_labels(store, TASK))
         judge(store, events, events.labels)
         first = events.take(np.arange(5))
         judge(store, first, np.zeros(5, np.int64), confidence=[0.0] * 5)  # withdrawn
@@ -65,7 +70,7 @@ def test_what_people_said_and_withdrew(tmp_path):
         llm = Annotator("m", "1", "llm")
         judge(store, made_up_events(60, np.random.default_rng(9)).take(np.arange(40, 60)),
               np.ones(20, np.int64), llm)  # fmt: skip
-        found = judged_events(store, TASK)
+        found = read_analyst_labels(store, TASK)
     ids = events.ids
     label_of = dict(zip(ids, events.labels.tolist(), strict=True))
     assert len(found) == 30
@@ -80,19 +85,17 @@ def test_what_is_learned_shares_nothing_with_what_measures(tmp_path):
     like = Dataset.from_texts(
         [f"{long}?page={i}".encode() for i in range(40)], TASK, groups=[f"p{i}" for i in range(40)]
     )
-    test.save(tmp_path / "test.arrow")
     with LabelStore(tmp_path / "l.db") as store:
         judge(store, events, events.labels)
         judge(store, like, np.zeros(40, np.int64))
-        section = VerdictsSection(store=str(tmp_path / "l.db"), hold_out=0.3)
-        told = part_verdicts(tmp_path, store, tmp_path, TASK, section)
-    learned = Dataset.load(tmp_path / "learned.arrow", TASK)
-    held = Dataset.load(tmp_path / "held-out.arrow", TASK)
-    assert told["judged"] == told["learned_from"] + told["held_out"] + told["too_like_a_test"]
-    assert told["too_like_a_test"] > 0  # the pages that are all alike
-    assert len(learned) > 50 and len(held) > 50
+        labeled = read_analyst_labels(store, TASK)
+    split_analyst_labels(labeled, [test], 0.3).save(tmp_path)
+    found = AnalystLabels.load(tmp_path, TASK)
+    training, held = found.training, found.held_out
+    assert len(labeled) == 340 > len(training) + len(held)  # without the pages that are all alike
+    assert len(training) > 50 and len(held) > 50
     for other in (held, test):
-        leaks = find_leaks(learned, other)
+        leaks = find_leaks(training, other)
         assert not leaks.any
 
 
@@ -108,7 +111,7 @@ def recipe_in(folder, rng):
     return read_recipe(folder / "buckler.toml")
 
 
-def test_verdicts_take_the_place_of_what_the_file_says(tmp_path):
+def test_labels_of_analysts_take_the_place_of_what_the_file_says(tmp_path):
     recipe = recipe_in(tmp_path, np.random.default_rng(0))
     train = pq.read_table(tmp_path / "train.parquet")
     some = train.slice(0, 200)
@@ -117,28 +120,29 @@ def test_verdicts_take_the_place_of_what_the_file_says(tmp_path):
     )
     with LabelStore(tmp_path / "l.db") as store:
         judge(store, events, np.zeros(200, np.int64))
-    section = VerdictsSection(store=str(tmp_path / "l.db"), hold_out=0.5)
-    run = run_recipe(recipe.model_copy(update={"verdicts": section}))
-    stage = {name: summary for name, _, _, summary in run.stages}
-    judged = set(events.ids)
-    held = Dataset.load(run.verdicts / "held-out.arrow", TASK)
-    split = next((tmp_path / "out" / "stages").glob("split-1-*"))
-    kept = Dataset.load(split / "train.arrow", TASK)
-    assert judged.isdisjoint(kept.ids)
-    assert set(kept.groups).isdisjoint(set(held.groups))
-    assert stage["train-3"]["extra_examples"] == stage["verdicts-1"]["learned_from"]
-    again = run_recipe(recipe.model_copy(update={"verdicts": section}))
-    assert all(reused for name, _, reused, _ in again.stages if name.endswith(("-1", "-2", "-3")))
+    section = AnalystLabelsSection(store=str(tmp_path / "l.db"), hold_out=0.5)
+    run = pipeline.run(recipe.model_copy(update={"analyst_labels": section}))
+    stage = {one.name: one.summary for one in run.stages}
+    split = next((tmp_path / "out" / "stages").glob("split-*"))
+    kept = Dataset.load(split / "training.arrow", TASK)
+    assert set(events.ids).isdisjoint(kept.ids)
+    assert set(kept.groups).isdisjoint(set(run.analyst_labels.held_out.groups))
+    assert stage["train"]["additional_examples"] == stage["analyst-labels"]["training"] > 0
+    assert len(run.analyst_labels.training) == stage["analyst-labels"]["training"]
+    again = pipeline.run(recipe.model_copy(update={"analyst_labels": section}))
+    anew = [one.name for one in again.stages if not one.reused]
+    assert anew == ["evaluate", "bundle"]
 
 
 def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     recipe = recipe_in(tmp_path, np.random.default_rng(0))
     scorer = made_up_bundle(tmp_path / "b.buckler", 3)
     registry, where = BundleRegistry(tmp_path / "r", "url"), str(tmp_path / "l.db")
+    labels = AnalystLabelsSection(store=where)
     with LabelStore(where):
         pass
     with pytest.raises(InputError, match="no analyst has labeled"):
-        learn_from_review(recipe, where, registry, run_recipe)
+        learn_from_review(recipe, labels, registry)
     events = made_up_events(300, np.random.default_rng(4))
     truth = dict(zip(events.ids, events.labels.tolist(), strict=True))
     with LabelStore(where) as store:
@@ -149,10 +153,10 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
             for item in queue.page(Filter(stratum=stratum)).items:
                 assert queue.claim(item.id, 1)
                 recorder.record(item.id, (1, "ann"), LabelForm(truth[item.event_id]))
-    first = learn_from_review(recipe, where, registry, run_recipe)
+    first = learn_from_review(recipe, labels, registry)
     assert first.decision is None
     assert first.entry.action == "promote"
-    second = learn_from_review(recipe, where, registry, run_recipe)
+    second = learn_from_review(recipe, labels, registry)
     assert second.entry.action == "refuse"  # the same again
     assert "no sure gain" in second.entry.reason
     names = [pair.name for pair in second.decision.compared]
@@ -162,7 +166,7 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     assert load(second.run.bundle).sha256 == registry.find_deployed().sha256
     bare = recipe.model_copy(update={"data": recipe.data.model_copy(update={"test": []})})
     with pytest.raises(SettingsError, match="frozen tests"):
-        learn_from_review(bare, where, registry, run_recipe)
+        learn_from_review(bare, labels, registry)
 
 
 def test_a_guard_refuses_and_never_promotes(tmp_path):
@@ -172,8 +176,8 @@ def test_a_guard_refuses_and_never_promotes(tmp_path):
     )
     turned = poor.with_labels(1 - poor.labels)
     for name, events in (("good", good), ("poor", turned)):
-        fitted = fit_student(events, "ngram", {"table_bits": 10}, folds=2)
-        write_fitted(tmp_path / f"{name}.buckler", fitted, TASK)
+        fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 10}, folds=2))
+        write_fitted(tmp_path / f"{name}.buckler", fitted)
     better, worse = (load(tmp_path / f"{n}.buckler") for n in ("good", "poor"))
     rng = np.random.default_rng(3)
     level = made_up_events(600, rng)

@@ -10,31 +10,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buckler import pipeline
 from buckler.bundle.reader import AUXILIARY, VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.cli.main import run_command_line
 from buckler.errors import BundleError, InputError, SettingsError
-from buckler.pipeline.recipe import HeadSection
-from buckler.pipeline.recipe_file import read_recipe
-from buckler.pipeline.run import run_recipe
+from buckler.pipeline import read_recipe
 from buckler.runtime import load
 from buckler.serving.fields import Fields
 from buckler.serving.scan import ScanSettings, scan
 from buckler.tasks import Task
+from buckler.training.auxiliary import AuxiliarySettings
 from buckler.training.cascade import build_cascade
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.bundles import entries, rebuilt, with_manifest
 from tests.support.made_up import made_up_events, made_up_table
 
 HEADS_OF_RECIPE = """
-[[head]]
+[[auxiliary]]
 name = "brand"
 on = "detections"
 separator = ","
 cut_at = "."
 folds_by = "text"
-[[head]]
+[[auxiliary]]
 name = "scheme"
 on = "all"
 student = { table_bits = 8 }
@@ -65,7 +66,7 @@ def written(folder, heads, drop=()):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("heads")
-    return run_recipe(read_recipe(written(folder, HEADS_OF_RECIPE)))
+    return pipeline.run(written(folder, HEADS_OF_RECIPE))
 
 
 def test_heads_are_learned_measured_and_answer(run):
@@ -80,14 +81,14 @@ def test_heads_are_learned_measured_and_answer(run):
     good = scorer.score_one("http://www.music-stone12.example/river/12")
     assert not good.detected
     assert list(good.auxiliary) == ["scheme"]
-    brand, scheme = run.heads
+    brand, scheme = run.auxiliary
     # Rare second answers are not learned, and cost nothing where the first is right.
-    assert brand["figures"]["right"][0] > 0.95
-    assert brand["not_learned"] == 0
-    assert brand["figures"]["always the commonest"][0] < 0.5
-    assert scheme["test_rows"] > brand["test_rows"]
+    assert brand.measures["right"][0] > 0.95
+    assert brand.unknown_rows == 0
+    assert brand.measures["always the commonest"][0] < 0.5
+    assert scheme.test_rows > brand.test_rows
     report = json.loads(run.report.json.read_bytes())
-    assert [row["head"] for row in report["auxiliary"] if row["classes"]] == [
+    assert [row["auxiliary classifier"] for row in report["auxiliary"] if row["classes"]] == [
         "brand (detections)",
         "scheme (all)",
     ]
@@ -174,7 +175,7 @@ def test_heads_have_no_heads_and_no_stages(run, tmp_path):
         load(tmp_path / "y.buckler")
     task = Task("other", {"benign": "", "phishing": ""}, normalizer="text-v1")
     events = made_up_events(200, np.random.default_rng(0), task)
-    write_fitted(tmp_path / "o", fit_student(events, "ngram", {"table_bits": 6}), task)
+    write_fitted(tmp_path / "o", fit_student(events, StudentSpec("ngram", {"table_bits": 6})))
     other = {
         AUXILIARY[0]: (tmp_path / "o").read_bytes(),
         AUXILIARY[1]: outer.auxiliary[AUXILIARY[1]],
@@ -195,31 +196,31 @@ def test_heads_have_no_heads_and_no_stages(run, tmp_path):
 def test_what_cannot_be_learned_is_said(tmp_path):
     recipe = written(tmp_path, HEADS_OF_RECIPE, drop=("brand",))
     with pytest.raises(InputError, match="no column named 'brand'"):
-        run_recipe(read_recipe(recipe))
-    recipe = written(tmp_path, '[[head]]\nname = "brand"\nmin_rows = 2000\n')
+        pipeline.run(recipe)
+    recipe = written(tmp_path, '[[auxiliary]]\nname = "brand"\nmin_rows = 2000\n')
     with pytest.raises(InputError, match="lower min_rows"):
-        run_recipe(read_recipe(recipe))
+        pipeline.run(recipe)
 
 
 @pytest.mark.parametrize(
     "heads",
     [
-        '[[head]]\nname = "label"\n',
-        '[[head]]\nname = "Two words"\n',
-        '[[head]]\nname = "a"\n[[head]]\nname = "a"\n',
-        "".join(f'[[head]]\nname = "h{i}"\n' for i in range(9)),
+        '[[auxiliary]]\nname = "label"\n',
+        '[[auxiliary]]\nname = "Two words"\n',
+        '[[auxiliary]]\nname = "a"\n[[auxiliary]]\nname = "a"\n',
+        "".join(f'[[auxiliary]]\nname = "h{i}"\n' for i in range(9)),
     ],
 )
 def test_names_that_verdicts_could_not_hold_are_refused(tmp_path, heads):
-    with pytest.raises(SettingsError, match="head"):
+    with pytest.raises(SettingsError, match="auxiliary"):
         read_recipe(written(tmp_path, heads))
 
 
 @given(st.lists(st.text(st.characters(exclude_characters=",."), max_size=8)), st.data())
 def test_answers_in_a_cell(parts, data):
-    section = HeadSection(name="x", separator=",", cut_at=".")
+    section = AuxiliarySettings(name="x", separator=",", cut_at=".")
     tails = data.draw(st.lists(st.text(max_size=4), min_size=len(parts), max_size=len(parts)))
     cell = ",".join(f"{p}.{t.replace(',', '')}" for p, t in zip(parts, tails, strict=True))
     assert section.values_in(cell) == tuple(dict.fromkeys(p.strip() for p in parts if p.strip()))
     assert section.values_in(None) == ()
-    assert HeadSection(name="x").values_in(cell) == ((cell.strip(),) if cell.strip() else ())
+    assert AuxiliarySettings(name="x").values_in(cell) == ((cell.strip(),) if cell.strip() else ())

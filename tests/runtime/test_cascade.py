@@ -12,6 +12,7 @@ from buckler.runtime import load
 from buckler.runtime.cascade import Band, combine, parse_bands
 from buckler.tasks import Task, get_task
 from buckler.training.cascade import build_cascade, combine_all
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.made_up import made_up_events, made_up_table
@@ -20,7 +21,8 @@ TASK = get_task("url-threat")
 
 
 def bundle(path, events, task=TASK, **settings):
-    write_fitted(path, fit_student(events, "ngram", settings, folds=2), task)
+    fitted = fit_student(replace(events, task=task), StudentSpec("ngram", settings, folds=2))
+    write_fitted(path, fitted)
     return path
 
 

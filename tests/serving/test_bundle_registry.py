@@ -16,6 +16,7 @@ from buckler.errors import BundleError, InputError, SettingsError
 from buckler.runtime import load
 from buckler.serving.bundle_registry import LIVE, BundleRegistry
 from buckler.tasks import Task, get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from buckler.training.promotion import decide
@@ -30,8 +31,8 @@ def bundle(path, seed, n=1200, labels_wrong=0.0, **settings):
     events = made_up_events(n, rng)
     wrong = rng.random(n) < labels_wrong
     events.labels[wrong] = 1 - events.labels[wrong]
-    fitted = fit_student(events, "ngram", {"table_bits": 12, **settings}, folds=2)
-    write_fitted(path, fitted, TASK, deployed_fpr=0.01 if n > 400 else None)
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 12, **settings}, folds=2))
+    write_fitted(path, fitted, deployed_fpr=0.01 if n > 400 else None)
     return path
 
 
@@ -104,7 +105,7 @@ def test_what_cannot_be_compared_is_said(bundles, test_events, tmp_path):
         decide(good, good, [("x", unlabeled)])
     other = Task("other", {"benign": "", "phishing": ""}, ("phishing",), "url-v1", 512)
     events = made_up_events(300, np.random.default_rng(0), other)
-    write_fitted(tmp_path / "o.buckler", fit_student(events, "ngram", {}, folds=2), other)
+    write_fitted(tmp_path / "o.buckler", fit_student(events, StudentSpec("ngram", {}, folds=2)))
     with pytest.raises(SettingsError, match="differ in their task"):
         decide(good, load(tmp_path / "o.buckler"), [("x", test_events)])
 

@@ -14,6 +14,7 @@ from buckler.readers import lines as lines_module
 from buckler.serving.challengers import count_pairs
 from buckler.serving.fields import fields_of
 from buckler.serving.scan import ScanSettings, scan
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.cli import buckler, refused
@@ -96,7 +97,7 @@ def test_a_pipe_answers_the_same_and_counts(url_bundle, url_scorer, challenger, 
 
 
 def test_a_challenger_must_decide_the_same(url_bundle, events, tmp_path):
-    rows, task = made_up_rows(300, np.random.default_rng(0))
-    write_fitted(tmp_path / "r.buckler", fit_student(rows, "trees", {}, folds=2), task)
+    rows, _ = made_up_rows(300, np.random.default_rng(0))
+    write_fitted(tmp_path / "r.buckler", fit_student(rows, StudentSpec("trees", {}, folds=2)))
     target = ["-o", tmp_path / "x.parquet", "--challenger", tmp_path / "r.buckler"]
     refused(buckler("scan", events, "-b", url_bundle, *target), "does not decide what")

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from buckler.errors import SettingsError
 from buckler.runtime import load
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.certificates import self_signed
@@ -193,9 +194,9 @@ def test_it_says_what_it_is_and_how_it_is(running, url_scorer):
 
 
 def test_rows_of_features_may_be_the_objects_themselves(tmp_path):
-    events, task = made_up_rows(300, np.random.default_rng(0))
+    events, _ = made_up_rows(300, np.random.default_rng(0))
     write_fitted(
-        tmp_path / "rows.buckler", fit_student(events, "trees", {"epochs": 2}, folds=2), task
+        tmp_path / "rows.buckler", fit_student(events, StudentSpec("trees", {"epochs": 2}, folds=2))
     )
     scorer = load(tmp_path / "rows.buckler")
     row = {"size": 1.5, "entropy": 0.2, "noise": 0.1, "packer": "upx"}
@@ -435,9 +436,9 @@ def test_a_challenger_judges_unseen(url_bundle, tmp_path, url_scorer):
 
 
 def test_a_challenger_must_decide_the_same(url_bundle, tmp_path):
-    events, task = made_up_rows(200, np.random.default_rng(0))
-    fitted = fit_student(events, "trees", {"epochs": 2}, folds=2)
-    write_fitted(tmp_path / "rows.buckler", fitted, task)
+    events, _ = made_up_rows(200, np.random.default_rng(0))
+    fitted = fit_student(events, StudentSpec("trees", {"epochs": 2}, folds=2))
+    write_fitted(tmp_path / "rows.buckler", fitted)
     chosen = ServeSettings(bundles=[url_bundle], challengers=[tmp_path / "rows.buckler"])
     with pytest.raises(SettingsError, match="no served bundle decides the same"):
         build_app(chosen)

@@ -13,6 +13,7 @@ from buckler.normalize.padding import padded_batches
 from buckler.runtime import load
 from buckler.students import get_student
 from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.made_up import dataset_of, made_up_events
@@ -148,8 +149,7 @@ def test_padding_loses_and_adds_nothing(parts, max_length):
 def cnn_bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("cnn") / "cnn.buckler"
     events = made_up_events(1500, np.random.default_rng(0))
-    task = get_task("url-threat")
-    write_fitted(path, fit_student(events, "bytecnn", SMALL["bytecnn"], folds=2), task)
+    write_fitted(path, fit_student(events, StudentSpec("bytecnn", SMALL["bytecnn"], folds=2)))
     return path
 
 

@@ -14,6 +14,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.students import get_student
 from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.made_up import made_up_rows
@@ -121,9 +122,9 @@ def test_soft_targets_are_learned_as_probabilities():
 
 
 def test_a_bundle_makes_the_round_trip_and_says_why(tmp_path):
-    events, task = made_up_rows(1500, np.random.default_rng(0))
-    fitted = fit_student(events, "trees", {"epochs": 8}, folds=3)
-    write_fitted(tmp_path / "t.buckler", fitted, task)
+    events, _ = made_up_rows(1500, np.random.default_rng(0))
+    fitted = fit_student(events, StudentSpec("trees", {"epochs": 8}, folds=3))
+    write_fitted(tmp_path / "t.buckler", fitted)
     scorer = load(tmp_path / "t.buckler")
     got = scorer.score(events.raw_texts)
     assert (got.label_indices == events.labels).mean() > 0.9
@@ -233,8 +234,8 @@ def test_pe_headers_of_the_public_set(real_data, tmp_path):
     task = get_task(Path(__file__).parents[2] / "examples/pe/task.toml")
     train = read_dataset([real_data / "pe/clamp-train.parquet"], task)
     test = read_dataset([real_data / "pe/clamp-test.parquet"], task)
-    fitted = fit_student(train, "trees", {"epochs": 16}, folds=2)
-    write_fitted(tmp_path / "pe.buckler", fitted, task)
+    fitted = fit_student(train, StudentSpec("trees", {"epochs": 16}, folds=2))
+    write_fitted(tmp_path / "pe.buckler", fitted)
     scorer = load(tmp_path / "pe.buckler")
     score = scorer.score(test.raw_texts).scores
     assert roc_auc_score(test.labels == 1, score) > 0.995
@@ -245,8 +246,10 @@ def test_a_bundle_of_trees_with_the_wrong_features_is_refused(tmp_path):
     from buckler.bundle.reader import read_bundle
     from buckler.runtime.model import build_model
 
-    events, task = made_up_rows(300, np.random.default_rng(0))
-    write_fitted(tmp_path / "t.buckler", fit_student(events, "trees", {"epochs": 1}, folds=2), task)
+    events, _ = made_up_rows(300, np.random.default_rng(0))
+    write_fitted(
+        tmp_path / "t.buckler", fit_student(events, StudentSpec("trees", {"epochs": 1}, folds=2))
+    )
     bundle = read_bundle(tmp_path / "t.buckler")
     for changed in (
         replace(bundle.manifest, numbers=("a",)),
@@ -275,8 +278,8 @@ def test_more_classes_than_two_are_learned_and_explained(tmp_path):
         categories=two.categories,
     )
     three = replace(events, task=task, labels=labels)
-    fitted = fit_student(three, "trees", {"epochs": 3}, folds=2)
-    write_fitted(tmp_path / "t.buckler", fitted, task)
+    fitted = fit_student(three, StudentSpec("trees", {"epochs": 3}, folds=2))
+    write_fitted(tmp_path / "t.buckler", fitted)
     scorer = load(tmp_path / "t.buckler")
     column = events.raw_texts
     verdicts = scorer.score(column)

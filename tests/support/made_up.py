@@ -11,6 +11,7 @@ from buckler.normalize import NormalizedTexts
 from buckler.normalize.features import MARK, category_number
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task, get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 
@@ -69,9 +70,8 @@ def dataset_of(
 
 
 def made_up_bundle(path: Path, seed: int, bits: int = 10) -> Scorer:
-    task = get_task("url-threat")
     events = made_up_events(600, np.random.default_rng(seed))
-    write_fitted(path, fit_student(events, "ngram", {"table_bits": bits}, folds=2), task)
+    write_fitted(path, fit_student(events, StudentSpec("ngram", {"table_bits": bits}, folds=2)))
     return load(path)
 
 

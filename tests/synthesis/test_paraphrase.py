@@ -20,6 +20,7 @@ from buckler.tasks import get_task
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 from buckler.teachers.llm.limits import Budget
 from buckler.training.augmentation import attack_scorers, attacked_texts
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.chat_server import chat_server
@@ -138,8 +139,8 @@ def labeled(path, n=60):
 def test_a_bundle_is_attacked_from_the_command_line(tmp_path, server):
     labeled(tmp_path / "mails.parquet")
     events = read_dataset([tmp_path / "mails.parquet"], EMAIL)
-    fitted = fit_student(events, "ngram", {"table_bits": 12}, folds=2)
-    write_fitted(tmp_path / "mail.buckler", fitted, EMAIL)
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 12}, folds=2))
+    write_fitted(tmp_path / "mail.buckler", fitted)
     (tmp_path / "chat.toml").write_text(f'model = "m"\nbase_url = "{server.url}/v1"\n')
     common = ["attack", tmp_path / "mail.buckler", tmp_path / "mails.parquet", "-o", tmp_path]
     common += ["-a", "typing-errors", "--max-events", "10", "--paraphrase", "chat"]
@@ -164,8 +165,8 @@ def test_a_bundle_is_attacked_from_the_command_line(tmp_path, server):
 def test_the_texts_to_prepare_are_those_that_are_attacked(tmp_path):
     labeled(tmp_path / "mails.parquet")
     events = read_dataset([tmp_path / "mails.parquet"], EMAIL)
-    fitted = fit_student(events, "ngram", {"table_bits": 10}, folds=2)
-    write_fitted(tmp_path / "m.buckler", fitted, EMAIL)
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 10}, folds=2))
+    write_fitted(tmp_path / "m.buckler", fitted)
     texts = attacked_texts(events, seed=3, max_events=7)
     seen = []
 

@@ -39,7 +39,7 @@ from buckler.synthesis.synthetic_examples import (
 from buckler.synthesis.transforms import transformed
 from buckler.synthesis.two_sample import two_sample_test
 from buckler.tasks import get_task
-from buckler.training.cross_validation import cross_fit
+from buckler.training.cross_validation import StudentSpec, cross_validate
 from buckler.training.synthesis_trial import _split, prove
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events, made_up_rows
@@ -488,7 +488,7 @@ def test_synthetic_examples_never_decide_when_a_student_stops():
     original = module.get_student
     module.get_student = lambda family, values: Watching(**values)
     try:
-        cross_fit(real, "ngram", {"epochs": 1}, extra=extra, folds=3)
+        cross_validate(real, StudentSpec("ngram", {"epochs": 1}, folds=3), additional=extra)
     finally:
         module.get_student = original
     assert sum(validation for _, validation in sizes) == len(real)

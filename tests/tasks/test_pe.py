@@ -119,14 +119,17 @@ def test_folders_of_programs_are_read_and_what_is_none_set_aside(tmp_path, progr
 def test_tables_teach_what_judges_files(tmp_path, program, real_data):
     """Trained on ClaMP's table, a bundle judges a real file, and mutated ones without a crash."""
     from buckler import load
+    from buckler.training.cross_validation import StudentSpec
     from buckler.training.fit import fit_student
     from buckler.training.packaging import write_fitted
 
     task = get_task(HEADERS)
     events = read_dataset([real_data / "pe" / "clamp-train.parquet"], task)
-    fitted = fit_student(events.take(np.arange(0, len(events), 4)), "trees", {}, folds=3)
+    fitted = fit_student(
+        events.take(np.arange(0, len(events), 4)), StudentSpec("trees", {}, folds=3)
+    )
     path = tmp_path / "pe.buckler"
-    write_fitted(path, fitted, task)
+    write_fitted(path, fitted)
     scorer = load(path)
     (tmp_path / "a.exe").write_bytes(program)
     rows = read_dataset([tmp_path / "a.exe"], task)

@@ -6,7 +6,7 @@ import pytest
 
 from buckler.dataset import read_dataset
 from buckler.tasks import get_task
-from buckler.training.cross_validation import cross_fit
+from buckler.training.cross_validation import StudentSpec, cross_validate
 from buckler.training.noise import suspect_labels
 from buckler.training.noise_estimate import estimate_noise
 from tests.support.cli import buckler
@@ -30,7 +30,7 @@ def flipped(path, n, share, seed=0):
 def test_the_estimate_is_near_the_noise_that_was_put_in(tmp_path):
     wrong = flipped(tmp_path / "a.parquet", 4000, 0.2)
     events = read_dataset([tmp_path / "a.parquet"], TASK)
-    found = estimate_noise(events, "ngram", {"table_bits": 14}, folds=3, seed=0)
+    found = estimate_noise(events, StudentSpec("ngram", {"table_bits": 14}, folds=3))
     assert found.noise_rate == pytest.approx(wrong.mean(), abs=0.04)
     caught = np.zeros(len(wrong), bool)
     caught[found.suspects] = True
@@ -38,7 +38,9 @@ def test_the_estimate_is_near_the_noise_that_was_put_in(tmp_path):
     assert (found.suggested[found.suspects] != found.events.labels[found.suspects]).mean() > 0.9
     # Our own rule, which training uses, is of the same mind.
     own = suspect_labels(
-        cross_fit(events, "ngram", {"table_bits": 14}, folds=3).probabilities(events.labels),
+        cross_validate(events, StudentSpec("ngram", {"table_bits": 14}, folds=3)).probabilities(
+            events.labels
+        ),
         events.labels,
     )
     assert (own == caught).mean() > 0.93

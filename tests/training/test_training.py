@@ -14,17 +14,17 @@ from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.normalize import NormalizedTexts
 from buckler.tasks import get_task
-from buckler.training.cross_validation import cross_fit
+from buckler.training.cross_validation import StudentSpec, cross_validate
 from buckler.training.distillation import (
     Distillation,
     calibrate_teacher,
-    calibrated_teacher,
-    distil,
-    pooled,
-    softened,
+    distill,
+    fit_teacher_calibration,
+    join,
+    soften,
 )
 from buckler.training.fit import fit_student
-from buckler.training.noise import Noise, handle_noise
+from buckler.training.noise import Noise, treat_noise
 from buckler.training.selection import SelectionMethod, choose_events
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events, made_up_table
@@ -61,24 +61,24 @@ def detection(fitted, test):
 
 @given(distributions(), st.floats(0.1, 10))
 def test_a_temperature_moves_probabilities_and_keeps_their_order(p, temperature):
-    soft = softened(p, temperature)
+    soft = soften(p, temperature)
     assert soft.sum(axis=1) == pytest.approx(np.ones(len(p)))
     clear = np.sort(p, axis=1)[:, -1] - np.sort(p, axis=1)[:, -2] > 1e-3
     assert (soft.argmax(axis=1) == p.argmax(axis=1))[clear].all()
     if temperature > 1:
         assert (soft.max(axis=1) <= p.max(axis=1) + 1e-5).all()
-    assert softened(p, 1) == pytest.approx(p, abs=1e-4)
+    assert soften(p, 1) == pytest.approx(p, abs=1e-4)
 
 
 @given(distributions(classes=3, min_rows=3))
-def test_teachers_are_pooled_where_they_speak(p):
+def test_teachers_are_joined_where_they_speak(p):
     silent = np.full_like(p, np.nan)
-    assert pooled([p, silent]) == pytest.approx(p, abs=1e-4)
-    assert pooled([p, p]) == pytest.approx(p, abs=1e-4)
-    assert np.isnan(pooled([silent, silent])).all()
+    assert join([p, silent]) == pytest.approx(p, abs=1e-4)
+    assert join([p, p]) == pytest.approx(p, abs=1e-4)
+    assert np.isnan(join([silent, silent])).all()
     other = p[::-1].copy()
     other[0] = np.nan
-    both = pooled([p, other])
+    both = join([p, other])
     assert both[0] == pytest.approx(p[0], abs=1e-4)
     assert both.sum(axis=1) == pytest.approx(np.ones(len(p)))
 
@@ -87,32 +87,22 @@ def test_an_overconfident_teacher_is_calibrated():
     rng = np.random.default_rng(0)
     truth = rng.dirichlet(np.ones(3), 4000)
     labels = np.array([rng.choice(3, p=row) for row in truth], np.int32)
-    loud = softened(truth, 0.3)
-    found = calibrated_teacher(loud, calibrate_teacher(loud, labels))
+    loud = soften(truth, 0.3)
+    found = calibrate_teacher(loud, fit_teacher_calibration(loud, labels))
     assert np.abs(found - truth).mean() < 0.02 < np.abs(loud - truth).mean()
-    assert calibrate_teacher(loud[:5], labels[:5]) is None
-    assert calibrated_teacher(loud, None) is loud
+    assert fit_teacher_calibration(loud[:5], labels[:5]) is None
+    assert calibrate_teacher(loud, None) is loud
 
 
-def test_targets_mix_label_and_teacher_and_leave_out_what_is_unsure():
-    events = made_up_events(40, np.random.default_rng(0))
-    labeled, pool = events.take(np.arange(10)), events.take(np.arange(10, 40))
-    teacher = np.tile([0.2, 0.8], (40, 1))
-    teacher[0] = np.nan  # silent
-    teacher[10:20] = [0.45, 0.55]
-    teacher[20] = np.nan
-    taught = distil(
-        labeled,
-        pool,
-        teacher[:10],
-        teacher[10:],
-        Distillation(weight=0.3, min_confidence=0.6),
-        label_share=0.25,
-    )
-    hard = labeled.targets
-    assert (taught.targets[0] == hard[0]).all()
-    assert taught.targets[1:] == pytest.approx(0.25 * hard[1:] + 0.75 * np.array([0.2, 0.8]))
-    assert len(taught.extra) == 19 and set(taught.extra.weights) == {np.float32(0.3)}
+def test_annotations_become_targets_and_unsure_ones_are_left_out():
+    pool = made_up_events(30, np.random.default_rng(0))
+    teacher = np.tile([0.2, 0.8], (30, 1))
+    teacher[:10] = [0.45, 0.55]
+    teacher[10] = np.nan  # silent
+    taught = distill(pool, teacher, Distillation(weight=0.3, min_confidence=0.6))
+    assert taught.targets == pytest.approx(np.tile([0.2, 0.8], (19, 1)))
+    assert taught.ids == pool.ids[11:]
+    assert len(taught) == 19 and set(taught.weights) == {np.float32(0.3)}
 
 
 def test_a_student_learns_from_a_teacher_what_labels_do_not_show():
@@ -121,13 +111,13 @@ def test_a_student_learns_from_a_teacher_what_labels_do_not_show():
     few, pool = everything.take(np.arange(40)), everything.take(np.arange(40, 4000))
     few = relabeled(few, np.where(np.arange(40) % 3 == 0, 1 - few.labels, few.labels))
     test = everything.take(np.arange(4000, 6000))
-    alone = fit_student(few, "ngram", SMALL, folds=3)
+    alone = fit_student(few, StudentSpec("ngram", SMALL, folds=3))
     # A teacher that is right nine times in ten, and says so.
     right = np.where(rng.random(len(pool)) < 0.9, pool.labels, 1 - pool.labels)
     teacher = np.where(np.eye(2)[right] == 1, 0.9, 0.1)
-    taught = distil(few, pool, None, teacher, Distillation(weight=1))
-    fitted = fit_student(few, "ngram", SMALL, extra=taught.extra, folds=3)
-    assert fitted.n_extra == len(pool)
+    taught = distill(pool, teacher, Distillation(weight=1))
+    fitted = fit_student(few, StudentSpec("ngram", SMALL, folds=3), additional=taught)
+    assert fitted.n_additional == len(pool)
     assert accuracy(fitted.student, test) > max(0.93, accuracy(alone.student, test) + 0.02)
 
 
@@ -144,8 +134,8 @@ def test_extra_examples_never_share_a_group_with_the_fold_that_is_judged():
     assert len(apart) and not groups & set(events.groups[apart])
     # Wrong targets of the very same events cannot be looked up by the fold that is judged.
     wrong = events.with_targets(1 - events.targets).with_weights(5)
-    plain = cross_fit(events, "ngram", SMALL, folds=3)
-    misled = cross_fit(events, "ngram", SMALL, extra=wrong, folds=3)
+    plain = cross_validate(events, StudentSpec("ngram", SMALL, folds=3))
+    misled = cross_validate(events, StudentSpec("ngram", SMALL, folds=3), additional=wrong)
     right = ((plain.logits[:, 0] > 0) == (events.labels == 1)).mean()
     assert right > 0.8 > ((misled.logits[:, 0] > 0) == (events.labels == 1)).mean()
 
@@ -158,14 +148,14 @@ def test_every_method_gives_targets_and_weights_of_the_right_kind(p, method):
     labels = np.arange(len(p), dtype=np.int32) % 4
     targets = np.eye(4, dtype=np.float32)[labels]
     before = targets.copy()
-    handled = handle_noise(method, p, labels, targets)
+    treated = treat_noise(method, p, labels, targets)
     assert (targets == before).all()
-    assert handled.targets.sum(axis=1) == pytest.approx(np.ones(len(p)), abs=1e-5)
-    assert (handled.weights >= 0).all() and (handled.weights <= 1).all()
+    assert treated.targets.sum(axis=1) == pytest.approx(np.ones(len(p)), abs=1e-5)
+    assert (treated.weights >= 0).all() and (treated.weights <= 1).all()
     if method is Noise.NONE:
-        assert not handled.suspect.any()
+        assert not treated.suspect.any()
     if method is Noise.DROP:
-        assert ((handled.weights == 0) == handled.suspect).all()
+        assert ((treated.weights == 0) == treated.suspect).all()
 
 
 @pytest.mark.parametrize("method", ["drop", "relabel"])
@@ -174,8 +164,8 @@ def test_wrong_labels_do_less_harm(method):
     events, test = made_up_events(3000, rng), made_up_events(3000, rng)
     wrong = rng.random(len(events)) < np.where(events.labels == 1, 0.35, 0.05)
     noisy = relabeled(events, np.where(wrong, 1 - events.labels, events.labels))
-    naive = fit_student(noisy, "ngram", SMALL, folds=3)
-    robust = fit_student(noisy, "ngram", SMALL, noise=Noise(method), folds=3)
+    naive = fit_student(noisy, StudentSpec("ngram", SMALL, folds=3))
+    robust = fit_student(noisy, StudentSpec("ngram", SMALL, folds=3, noise=Noise(method)))
     assert accuracy(robust.student, test) >= accuracy(naive.student, test) - 0.003
     assert robust.n_suspect > 0.5 * wrong.sum()
     # The threshold for few false positives is what noise among the negatives ruins.

@@ -13,30 +13,42 @@ from safetensors.numpy import save
 
 from buckler.bundle.card import model_card
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import CARD, MANIFEST, SBOM
+from buckler.bundle.reader import CARD, MANIFEST, SBOM, Bundle
 from buckler.bundle.sbom import bill_of_materials
 from buckler.files import write_atomically
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
-    """Write a bundle and return its manifest, now with the digests of its files.
+def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Bundle:
+    """Write a bundle and return it.
 
     Parameters
     ----------
     path
-        Where to; an existing file is replaced at once or not at all.
-    manifest
-        All but `files`, which is filled in here.
-    files
-        The weights by the names that the reader knows, and the conformance vectors. The model card
-        and the bill of materials are made here.
+        Place of the file; an existing file is replaced at once or not at all.
+    manifest, files
+        See `assemble`.
 
     Raises
     ------
     OutputError
         If the file cannot be written; nothing is left behind then.
+    """
+    bundle = assemble(manifest, files)
+    write_atomically(path, pack(bundle.entries))
+    return bundle
+
+
+def assemble(manifest: Manifest, files: dict[str, bytes]) -> Bundle:
+    """Return a bundle in memory; model card and bill of materials are made here.
+
+    Parameters
+    ----------
+    manifest
+        Everything but `files`, which is filled in here.
+    files
+        The weights by the names that the reader knows, and the conformance vectors.
     """
     entries = {**files, CARD: model_card(manifest).encode(), SBOM: bill_of_materials(manifest)}
     manifest = replace(
@@ -46,8 +58,8 @@ def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Man
             for name, data in entries.items()
         },
     )
-    write_atomically(path, pack({MANIFEST: manifest.to_json(), **entries}))
-    return manifest
+    raw = manifest.to_json()
+    return Bundle(manifest, {MANIFEST: raw, **entries}, sha256(raw).hexdigest())
 
 
 def pack(entries: dict[str, bytes]) -> bytes:

@@ -1,16 +1,18 @@
 """`buckler cascade`: several bundles as one, cheapest first."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from buckler.bundle.reader import read_bundle
 from buckler.cli.console import out, step_progress
 from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.dataset import read_dataset
-from buckler.pipeline.compare import comparison, judge_bundle
-from buckler.pipeline.evaluate import assess_scorer, write_report
+from buckler.pipeline.compare import comparison, measure_bundle
+from buckler.pipeline.evaluate import assess_scorer, report_context, write_report
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.tasks import get_bundle_task
@@ -82,9 +84,10 @@ def cascade(
         rows = rows.take((rows.labels >= 0).nonzero()[0])
         scorer = load(output)
         assessment = assess_scorer(scorer, rows)
-        judges = [judge_bundle(path.stem, path, rows, 200) for path in stages]
-        judges.append(judge_bundle(output.stem, output, rows, 200, assessment))
-        beside = comparison(judges, assessment)
+        contenders = [measure_bundle(path.stem, read_bundle(path), rows, 200) for path in stages]
+        own = read_bundle(output)
+        contenders.append(measure_bundle(output.stem, own, rows, 200, assessment))
+        beside = comparison(contenders, assessment)
         decided = scorer.score(rows.raw_texts).stage
     print_assessment(assessment)
     out.print()
@@ -97,7 +100,5 @@ def cascade(
     if report is not None:
         names_of_test = ", ".join(path.name for path in test)
         tested_on = f"{len(rows):,} rows from {names_of_test}"
-        written = write_report(
-            assessment, scorer, report, tested_on=tested_on, notes=notes, comparison=beside
-        )
-        print_report(written)
+        context = replace(report_context(scorer, tested_on, notes), comparison=beside)
+        print_report(write_report(assessment, context, report))

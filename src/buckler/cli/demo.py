@@ -12,15 +12,14 @@ import pyarrow.parquet as pq
 import typer
 from rich.table import Table
 
+from buckler import pipeline
 from buckler.cli.console import err, out
 from buckler.cli.results import print_assessment, print_comparison, print_report
-from buckler.cli.run import run_with_progress
+from buckler.cli.run import run_progress
 from buckler.dataset.public_data import get_public_data
 from buckler.evaluation.intervals import rate
 from buckler.evaluation.report import rate_text
 from buckler.files import write_atomically
-from buckler.pipeline.recipe_file import read_recipe
-from buckler.pipeline.run import Run
 from buckler.runtime import load
 from buckler.serving.fields import Fields
 from buckler.serving.scan import ScanResult, ScanSettings
@@ -134,7 +133,8 @@ def demo(
     times["split by sender"] = time.monotonic() - started
 
     started = time.monotonic()
-    run = run_with_progress(read_recipe(folder / "buckler.toml"))
+    with run_progress() as listener:
+        run = pipeline.run(folder / "buckler.toml", listener)
     times["teach, train, evaluate, bundle"] = time.monotonic() - started
 
     started = time.monotonic()
@@ -148,9 +148,12 @@ def demo(
     )
     times["scan the rest"] = time.monotonic() - started
 
+    annotated = ""
+    if run.n_annotated:
+        annotated = f",\nand a teacher's annotations on {run.n_annotated:,} mails without a label"
     out.print(
         f"{N_LABELS} labeled mails, of which {NOISE:.0%} were given the wrong label on purpose"
-        f"{_taught(run)};\ntested on mails from sender domains that training never saw, true "
+        f"{annotated};\ntested on mails from sender domains that training never saw, true "
         "labels.\n"
     )
     if run.comparison is not None:
@@ -170,13 +173,6 @@ def demo(
     print_report(run.report)
     out.print(f"verdicts  {result.output}")
     out.print(f"recipe    {folder / 'buckler.toml'} (change it, then: buckler run)")
-
-
-def _taught(run: Run) -> str:
-    for name, _, _, summary in run.stages:
-        if name.startswith("teach-"):
-            return f",\nand what a teacher says of {summary['with_annotations']:,} mails without a label"
-    return ""
 
 
 def _prepare(folder: Path, corpus: pa.Table) -> pa.Table:

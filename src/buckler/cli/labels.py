@@ -17,6 +17,7 @@ from buckler.labels.ledger import flags_of, redactions_of
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.readers.quarantine import Quarantine
 from buckler.tasks import Task, get_task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.noise_estimate import estimate_noise, write_suspects
 
 app = typer.Typer(
@@ -219,7 +220,7 @@ def noise(
             data, the_task, ColumnNames(text=text_column, label=label_column), quarantine=quarantine
         )
         progress.update(bar, description="cross-fitting")
-        found = estimate_noise(events, "ngram", {}, folds=folds, seed=seed)
+        found = estimate_noise(events, StudentSpec(folds=folds, seed=seed))
     n = len(found.events)
     out.print(
         f"about {found.noise_rate:.1%} of {n:,} labels are wrong by the estimate; "
@@ -242,7 +243,7 @@ def noise(
         label, better = names[found.events.labels[row]], names[found.suggested[row]]
         out.print(f"{label}, rather {better} ({found.quality[row]:.3f}): {safe(text, 120)}")
     if output is not None:
-        write_suspects(found, the_task, output)
+        write_suspects(found, output)
         out.print(f"suspects: {output}")
     if quarantine.count:
         err.print(quarantine.summary())

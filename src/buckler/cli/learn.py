@@ -1,4 +1,4 @@
-"""`buckler learn`: verdicts of analysts train a candidate; the better bundle is deployed."""
+"""`buckler learn`: labels of analysts train a candidate; the better bundle is deployed."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,32 +9,36 @@ from buckler.cli.console import out, safe
 from buckler.cli.options import TrustedKey
 from buckler.cli.registry import print_decision
 from buckler.cli.results import print_run
-from buckler.cli.run import run_with_progress
+from buckler.cli.run import run_progress
 from buckler.errors import SettingsError
-from buckler.pipeline.recipe_file import read_recipe
+from buckler.pipeline.recipe import AnalystLabelsSection, read_recipe
 from buckler.serving.bundle_registry import BundleRegistry
 
 
 def learn(
-    recipe: Annotated[Path, typer.Argument(help="The recipe.")] = Path("buckler.toml"),
+    recipe: Annotated[Path, typer.Argument(help="Recipe file.")] = Path("buckler.toml"),
     from_review: Annotated[
-        bool, typer.Option("--from-review", help="Learn from the verdicts in the label store.")
+        bool,
+        typer.Option("--from-review", help="Learn from the analysts' labels in the label store."),
     ] = False,
     store: Annotated[
         str | None,
-        typer.Option("--store", "-s", help="The label store.", envvar="BUCKLER_LABELS"),
+        typer.Option("--store", "-s", help="Label store.", envvar="BUCKLER_LABELS"),
     ] = None,
     root: Annotated[
-        str, typer.Option("--registry", "-r", help="A folder, or s3://bucket/registry.")
+        str, typer.Option("--registry", "-r", help="Registry: a folder, or s3://bucket/registry.")
     ] = "registry",
     name: Annotated[
-        str | None, typer.Option("--name", help="In the registry; by default the recipe's.")
+        str | None, typer.Option("--name", help="Name in the registry; by default the recipe's.")
     ] = None,
     hold_out: Annotated[
-        float, typer.Option(help="Share of the judged groups that only measures.", min=0, max=0.9)
+        float, typer.Option(help="Share of the labeled groups that only measures.", min=0, max=0.9)
     ] = 0.3,
     weight: Annotated[
-        float, typer.Option(help="Of a verdict beside a training row.", min=0.01, max=100)
+        float,
+        typer.Option(
+            help="Weight of an analyst's label beside that of a training row.", min=0.01, max=100
+        ),
     ] = 1.0,
     trusted_key: TrustedKey = None,
 ) -> None:
@@ -45,16 +49,12 @@ def learn(
         raise SettingsError("say what to learn from: --from-review")
     read = read_recipe(recipe)
     where = store or (read.labels.store if read.labels is not None else "labels.db")
+    labels = AnalystLabelsSection(store=where, hold_out=hold_out, weight=weight)
     registry = BundleRegistry(root, name or read.name or read.task)
-    found = learn_from_review(
-        read,
-        where,
-        registry,
-        run_with_progress,
-        hold_out=hold_out,
-        weight=weight,
-        trusted_key=trusted_key,
-    )
+    with run_progress() as listener:
+        found = learn_from_review(
+            read, labels, registry, listener=listener, trusted_key=trusted_key
+        )
     print_run(found.run)
     out.print()
     if found.decision is not None:

@@ -6,11 +6,11 @@ from buckler.cli.console import err, out, safe
 from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.report import Comparison, figure_rows, rate_text
 from buckler.evaluation.robustness import Robustness, robustness_table
-from buckler.pipeline.evaluate import Evaluated
+from buckler.pipeline.evaluate import ReportFiles
 from buckler.pipeline.run import Run
 from buckler.teachers.llm.limits import Spending
 from buckler.teachers.llm.paid_run import Account
-from buckler.training.auxiliary import heads_table
+from buckler.training.auxiliary import auxiliary_table
 
 
 def print_run(run: Run) -> None:
@@ -18,19 +18,20 @@ def print_run(run: Run) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("stage", "seconds", ""):
         table.add_column(heading, justify="right" if heading == "seconds" else "left")
-    for name, seconds, reused, summary in run.stages:
-        shown = {k: v for k, v in summary.items() if v not in (0, {}, None)}
+    for stage in run.stages:
+        shown = {k: v for k, v in stage.summary.items() if v not in (0, "")}
         text = ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in shown.items())
-        table.add_row(name, f"{seconds:.1f}", ("(done before) " if reused else "") + text)
+        text = f"(done before) {text}" if stage.reused else text
+        table.add_row(stage.name, f"{stage.seconds:.1f}", safe(text, 2000))
     out.print(table)
     out.print()
     print_assessment(run.assessment)
     if run.comparison is not None:
         out.print()
         print_comparison(run.comparison)
-    if run.heads:
+    if run.auxiliary:
         out.print()
-        print_rows(heads_table(run.heads))
+        print_rows(auxiliary_table(run.auxiliary))
     if run.robustness:
         out.print()
         print_robustness(run.robustness)
@@ -39,7 +40,7 @@ def print_run(run: Run) -> None:
     print_report(run.report)
 
 
-def print_report(report: Evaluated) -> None:
+def print_report(report: ReportFiles) -> None:
     """Print where the report lies."""
     if report.html is not None:
         out.print(f"report  {report.html}")
@@ -91,11 +92,9 @@ def print_assessment(assessment: Evaluation) -> None:
     out.print(table)
 
 
-def _short(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float, dict)):
+def _short(value: str | float | bool) -> str:
+    if isinstance(value, (bool, str)):
         return str(value)
-    if isinstance(value, dict):
-        return " ".join(f"{k}:{_short(v)}" for k, v in value.items())
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 

@@ -1,47 +1,45 @@
 """`buckler run`: a recipe, stage by stage."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from buckler import pipeline
 from buckler.cli.console import step_progress
 from buckler.cli.results import print_run
-from buckler.pipeline.recipe import Recipe
-from buckler.pipeline.recipe_file import read_recipe
-from buckler.pipeline.run import Run, run_recipe
+from buckler.pipeline import Listener
 
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="The recipe.")] = Path("buckler.toml"),
+    recipe: Annotated[Path, typer.Argument(help="Recipe file.")] = Path("buckler.toml"),
 ) -> None:
-    """Run a recipe from events to a bundle and a report; stages that are done are not redone."""
-    print_run(run_with_progress(read_recipe(recipe)))
+    """Run a recipe from events to a bundle and a report; finished stages are reused."""
+    with run_progress() as listener:
+        finished = pipeline.run(recipe, listener)
+    print_run(finished)
 
 
-def run_with_progress(recipe: Recipe) -> Run:
-    """Run a recipe and show which stage works."""
+@contextmanager
+def run_progress() -> Iterator[Listener]:
+    """Give a listener that shows the stage at work."""
     with step_progress() as progress:
         bar = progress.add_task("starting")
+        size_bytes = 0
 
-        def epoch(name: str, number: int, loss: float, validation_loss: float) -> None:
+        def show_epoch(name: str, number: int, loss: float, validation_loss: float) -> None:
             held_out = (
                 f", held out {validation_loss:.4f}" if validation_loss == validation_loss else ""
             )
             progress.update(
-                bar, description=f"train: {name}, pass {number}, loss {loss:.4f}{held_out}"
+                bar, description=f"train: {name}, epoch {number}, loss {loss:.4f}{held_out}"
             )
 
-        size_read = 0
+        def show_bytes(new_bytes: int) -> None:
+            nonlocal size_bytes
+            size_bytes += new_bytes
+            progress.update(bar, description=f"read: {size_bytes / 1e6:,.0f} MB")
 
-        def read(size_bytes: int) -> None:
-            nonlocal size_read
-            size_read += size_bytes
-            progress.update(bar, description=f"read: {size_read / 1e6:,.0f} MB")
-
-        return run_recipe(
-            recipe,
-            on_read=read,
-            on_stage=lambda name: progress.update(bar, description=name),
-            on_epoch=epoch,
-        )
+        yield Listener(lambda name: progress.update(bar, description=name), show_bytes, show_epoch)

@@ -5,17 +5,14 @@ from typing import Annotated
 
 import typer
 
+from buckler import pipeline
 from buckler.cli.results import print_run
-from buckler.cli.run import run_with_progress
+from buckler.cli.run import run_progress
+from buckler.dataset import ColumnNames
 from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
-from buckler.pipeline.recipe import (
-    DataSection,
-    EvaluationSection,
-    Recipe,
-    SplitSection,
-    StudentSection,
-)
+from buckler.pipeline import TrainingOptions
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.noise import Noise
 
 
@@ -31,7 +28,7 @@ def train(
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
     group_column: Annotated[str | None, typer.Option(help="Name of the group column.")] = None,
     on_leak: Annotated[
-        OnLeak, typer.Option(help="What to do where training and test share something.")
+        OnLeak, typer.Option(help="Reaction where training and test share something.")
     ] = OnLeak.FAIL,
     fpr: Annotated[float | None, typer.Option(help="False-positive rate to deploy at.")] = None,
     student: Annotated[str, typer.Option(help="Student family.")] = "ngram",
@@ -40,42 +37,35 @@ def train(
         typer.Option("--set", help="A setting of the student, as NAME=VALUE; may be repeated."),
     ] = None,
     noise: Annotated[
-        Noise, typer.Option(help="What to do about labels that may be wrong.")
+        Noise, typer.Option(help="Treatment of labels that may be wrong.")
     ] = Noise.NONE,
     format_name: Annotated[
         str | None,
         typer.Option("--format", help="Read as parquet, csv, jsonl, lines, eml or mbox."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
 ) -> None:
     """Train, evaluate and bundle labeled files; `buckler run` does the same from a recipe."""
-    recipe = Recipe(
-        task=task,
-        output=output,
-        data=DataSection(
-            train=data,
+    with run_progress() as listener:
+        finished = pipeline.train(
+            data,
+            task,
+            output,
             test=test or [],
-            text_column=text_column,
-            label_column=label_column,
-            group_column=group_column,
-            format=format_name,
-        ),
-        split=SplitSection(on_leak=on_leak, test_share=0.2),
-        student=StudentSection.model_validate(
-            {
-                "family": student,
-                "seed": seed,
-                "noise": noise,
-                **settings_of(setting or []),
-            }
-        ),
-        evaluation=EvaluationSection(deployed_fpr=fpr, resamples=500),
-    )
-    print_run(run_with_progress(recipe))
+            options=TrainingOptions(
+                columns=ColumnNames(text_column, label_column, group_column),
+                format=format_name,
+                on_leak=on_leak,
+                deployed_fpr=fpr,
+                student=StudentSpec(student, settings_of(setting or []), seed=seed, noise=noise),
+            ),
+            listener=listener,
+        )
+    print_run(finished)
 
 
 def settings_of(pairs: list[str]) -> dict[str, int | float | str]:
-    """Return the settings that --set names.
+    """Return the settings of NAME=VALUE pairs.
 
     Raises
     ------

@@ -1,19 +1,18 @@
-"""Who judges how well and at what price: labels only, the student, teachers, the upper bound."""
+"""Puts the student beside labels only, teachers and an upper bound: figures, speed and price."""
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.attacks import get_attacks
+from buckler.bundle.reader import Bundle
+from buckler.bundle.writer import pack
 from buckler.dataset import Dataset
-from buckler.dataset.splits import deduplicate, unlike
 from buckler.evaluation.evaluation import Evaluation, Predictions, evaluate_predictions
 from buckler.evaluation.intervals import Estimate
 from buckler.evaluation.report import Comparison, figure_name, without_nan
@@ -23,34 +22,33 @@ from buckler.files import write_atomically
 from buckler.labels import LabelStore, open_existing
 from buckler.labels.ledger import Ledger
 from buckler.pipeline.evaluate import assess_scorer
-from buckler.pipeline.recipe import Recipe, StudentSection
-from buckler.pipeline.stages import StageOutput
-from buckler.runtime import Scorer, load
+from buckler.pipeline.fit_stages import FitLabelsOnly, FitNotAugmented, FitUpperBound
+from buckler.pipeline.prepare import Sources, TrainingAndTest
+from buckler.pipeline.recipe import Recipe
+from buckler.pipeline.stages import Result, StageRunner
+from buckler.runtime import Scorer
 from buckler.training.augmentation import attack_scorers
-from buckler.training.fit import fit_student
 from buckler.training.noise import Noise
-from buckler.training.packaging import write_fitted
-from buckler.training.targets import with_file_labels
 
 LABELS_ONLY, STUDENT, UPPER_BOUND = "labels only", "this bundle", "upper bound: more true labels"
-MIN_SPOKEN = 0.9  # of the test rows, for an annotator to stand in the table
+MIN_ANNOTATED = 0.9  # share of the test rows, for an annotator to stand in the table
 _SINGLE = 300
 _MIN_SECONDS = 0.3
 _MIN_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A row of the table.
+class Contender:
+    """A row of the comparison: a bundle or an annotator on the test rows.
 
     Attributes
     ----------
     name
-        Who.
+        Name in the table.
     figures
         Name -> estimate on the test rows.
     parameters, size_bytes, events_per_second, usd_per_million, event_us
-        None where it is not known; the last is the median time of a single event.
+        None where unknown; the last is the median time of a single event.
     """
 
     name: str
@@ -62,25 +60,29 @@ class Judge:
     event_us: float | None = None
 
 
-def judge_bundle(
-    name: str, path: Path, test: Dataset, n_resamples: int, assessed: Evaluation | None = None
-) -> Judge:
+def measure_bundle(
+    name: str,
+    bundle: Bundle,
+    test: Dataset,
+    n_resamples: int,
+    assessment: Evaluation | None = None,
+) -> Contender:
     """Assess a bundle where that is not done yet, and time it: one thread, texts to verdicts."""
-    scorer = load(path)
-    assessment = assessed or assess_scorer(scorer, test, n_resamples=n_resamples)
+    scorer = Scorer(bundle)
+    assessment = assessment or assess_scorer(scorer, test, n_resamples=n_resamples)
     column = test.raw_texts
     # Texts that are parsed first take long enough by themselves.
     while len(column) < _MIN_ROWS and not scorer.parses_texts:
-        column = _doubled(column)
+        column = pa.chunked_array([*column.chunks, *column.chunks])
     rounds, started = 0, time.perf_counter()
     while (seconds := time.perf_counter() - started) < _MIN_SECONDS:
         scorer.score(column)
         rounds += 1
-    return Judge(
+    return Contender(
         name,
         assessment.figures,
         scorer.manifest.provenance.get("parameters"),
-        path.stat().st_size,
+        len(pack(bundle.entries)),
         rounds * len(column) / seconds,
         0.0,
         _median_us(scorer, test.raw_texts[:_SINGLE].to_pylist()),
@@ -97,42 +99,55 @@ def _median_us(scorer: Scorer, texts: list[bytes]) -> float:
     return float(np.median(times)) / 1000
 
 
-def _doubled(column: Any) -> Any:
-    return pa.chunked_array([*column.chunks, *column.chunks])
-
-
-def judge_annotators(
+def measure_annotators(
     store: LabelStore, test: Dataset, speeds: dict[str, float], n_resamples: int
-) -> list[Judge]:
-    """Measure every annotator of the store that has judged nearly all test rows; humans aside."""
+) -> list[Contender]:
+    """Measure every annotator, people aside, that has annotated nearly all test rows.
+
+    Parameters
+    ----------
+    store
+        Label store with the annotations.
+    test
+        Labeled test events.
+    speeds
+        Annotations a second by the annotator's name and version.
+    n_resamples
+        Resamples of the bootstrap.
+    """
     task = test.task
     row_of = {event_id: row for row, event_id in enumerate(test.ids)}
-    said: dict[int, npt.NDArray[np.float32]] = {}
+    by_annotator: dict[int, npt.NDArray[np.float32]] = {}
     for batch in store.annotations(task):
         for event_id, annotator, p in zip(
             batch.event_ids, batch.annotators.tolist(), batch.probabilities, strict=True
         ):
             if event_id in row_of:
-                if annotator not in said:
-                    said[annotator] = np.full((len(test), len(task.classes)), np.nan, np.float32)
-                said[annotator][row_of[event_id]] = p
+                if annotator not in by_annotator:
+                    nothing = np.full((len(test), len(task.classes)), np.nan, np.float32)
+                    by_annotator[annotator] = nothing
+                by_annotator[annotator][row_of[event_id]] = p
     found = []
-    for key, who in store.annotators().items():
-        spoke = np.isfinite(said[key]).all(axis=1) if key in said else np.zeros(len(test), bool)
-        if who.kind == "human" or spoke.mean() < MIN_SPOKEN:
+    annotators = store.annotators()
+    for key in annotators:
+        who = annotators[key]
+        if who.kind == "human" or key not in by_annotator:
             continue
-        rows = np.flatnonzero(spoke)
-        some = test.take(rows)
-        assessed = _assess(said[key][rows], some, n_resamples)
+        annotated = np.isfinite(by_annotator[key]).all(axis=1)
+        if annotated.mean() < MIN_ANNOTATED:
+            continue
+        rows = np.flatnonzero(annotated)
+        assessment = _assess(by_annotator[key][rows], test.take(rows), n_resamples)
         spent = Ledger(store, task, who).spent()
         name = f"{who.name} {who.version}".strip()
-        cost = 1e6 * spent.cost_usd / spent.annotations if spent.annotations else None
         found.append(
-            Judge(
+            Contender(
                 f"teacher: {name}",
-                assessed.figures,
+                assessment.figures,
                 events_per_second=speeds.get(name),
-                usd_per_million=cost,
+                usd_per_million=1e6 * spent.cost_usd / spent.annotations
+                if spent.annotations
+                else None,
             )
         )
     return found
@@ -150,40 +165,11 @@ def _assess(p: npt.NDArray[np.float32], test: Dataset, n_resamples: int) -> Eval
     return evaluate_predictions(predictions, slices=slice_values(test), n_resamples=n_resamples)
 
 
-def train_plain(
-    path: Path,
-    events: Dataset,
-    student: StudentSection,
-    deployed_fpr: float | None = None,
-    noise: Noise = Noise.NONE,
-) -> dict[str, Any]:
-    """Write the bundle of a student that learns the labeled events and nothing else."""
-    fitted = fit_student(
-        events,
-        student.family,
-        student.settings,
-        folds=student.folds,
-        noise=noise,
-        seed=student.seed,
-    )
-    write_fitted(path, fitted, events.task, deployed_fpr=deployed_fpr)
-    return {"rows": fitted.n_rows}
-
-
-def with_more_labels(train: Dataset, more: Dataset, test: Dataset) -> Dataset:
-    """Return training rows and more labeled ones, none of which is like the test."""
-    more = more.take(np.flatnonzero(more.labels >= 0))
-    joined = Dataset.concat([train, more.take(unlike(more, test))])
-    return deduplicate(joined, near=False).events
-
-
-def comparison(judges: list[Judge], assessment: Evaluation) -> Comparison:
+def comparison(contenders: list[Contender], assessment: Evaluation) -> Comparison:
     """Return the table for the report."""
     positive = bool(assessment.positive)
-    wanted = (
-        [n for n in assessment.figures if n.startswith("tpr@fpr=")] + ["auroc"] if positive else []
-    )
-    names = [*wanted, "accuracy"]
+    ranking = [n for n in assessment.figures if n.startswith("tpr@fpr=")] + ["auroc"]
+    names = [*(ranking if positive else []), "accuracy"]
     head = (
         "",
         *map(figure_name, names),
@@ -195,22 +181,22 @@ def comparison(judges: list[Judge], assessment: Evaluation) -> Comparison:
     )
     rows = [
         (
-            judge.name,
-            *(str(judge.figures[name]) if name in judge.figures else "-" for name in names),
-            _number(judge.parameters),
-            _number(judge.size_bytes),
-            _number(judge.events_per_second),
-            "-" if judge.event_us is None else f"{judge.event_us:,.1f}",
-            "-" if judge.usd_per_million is None else f"{judge.usd_per_million:,.2f}",
+            one.name,
+            *(str(one.figures[name]) if name in one.figures else "-" for name in names),
+            _number(one.parameters),
+            _number(one.size_bytes),
+            _number(one.events_per_second),
+            "-" if one.event_us is None else f"{one.event_us:,.1f}",
+            "-" if one.usd_per_million is None else f"{one.usd_per_million:,.2f}",
         )
-        for judge in judges
+        for one in contenders
     ]
     return Comparison(head, rows)
 
 
-def save_comparison(judges: list[Judge], path: Path) -> None:
+def save_comparison(contenders: list[Contender], path: Path) -> None:
     """Write the figures as JSON."""
-    document = without_nan([asdict(judge) for judge in judges])
+    document = without_nan([asdict(one) for one in contenders])
     write_atomically(path, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
 
 
@@ -218,83 +204,71 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
-def side_by_side(
+def compare_students(
+    runner: StageRunner,
     recipe: Recipe,
-    step: Callable[..., StageOutput],
-    read: StageOutput,
-    split: StageOutput,
-    train: StageOutput,
-    test: Dataset,
-    assessed: Evaluation,
+    sources: Result[Sources],
+    split: Result[TrainingAndTest],
+    student: Bundle,
+    assessment: Evaluation,
     speeds: dict[str, float],
-) -> list[Judge]:
+) -> list[Contender]:
     """Put the student beside others, where it has learned from more than labels.
 
-    `step` runs a stage of the run; `assessed` is the student's own assessment; `speeds` are
-    annotations a second by annotator.
+    The figures are written to ``comparison.json`` too.
+
+    Parameters
+    ----------
+    runner, recipe, sources, split
+        The run so far.
+    student, assessment
+        Bundle of the student, and its assessment on the test rows.
+    speeds
+        Annotations a second by annotator.
     """
-    task = test.task
     bound = recipe.compare.upper_bound
     if not (recipe.labels or recipe.pool or recipe.synthesis or bound):
         return []
-    resamples, judges = recipe.evaluation.resamples, []
-    rows = Dataset.load(split.folder / "train.arrow", task)
-    labeled = with_file_labels(rows, Dataset.load(read.folder / "train.arrow", task))
-    inputs = {"split": split.key, "read": read.key, "student": recipe.student.model_dump()}
-    if len(np.unique(labeled.labels)) > 1:
-        plain = step(
-            "labels-only-1",
-            inputs,
-            lambda f: train_plain(f / "plain.buckler", labeled, recipe.student),
-        )
-        path = plain.folder / "plain.buckler"
-        judges.append(judge_bundle(LABELS_ONLY, path, test, resamples))
-    own = train.folder / f"{recipe.name or task.name}.buckler"
-    judges.append(judge_bundle(STUDENT, own, test, resamples, assessed))
-    if recipe.labels is not None:
-        with open_existing(recipe.labels.store) as store:
-            judges += judge_annotators(store, test, speeds, resamples)
+    test, n_resamples = split.output.test, recipe.evaluation.resamples
+    spec = replace(recipe.student.spec, noise=Noise.NONE)
+    bundles = {STUDENT: student}
+    plain = FitLabelsOnly(sources, split, spec)
+    if len(np.unique(plain.events().labels)) > 1:
+        bundles = {LABELS_ONLY: runner.run(plain).output.assemble(), **bundles}
     if bound:
-        more = Dataset.load(read.folder / "upper_bound.arrow", task)
-        whole = step(
-            "upper-bound-1",
-            inputs,
-            lambda f: train_plain(
-                f / "bound.buckler", with_more_labels(labeled, more, test), recipe.student
-            ),
-        )
-        judges.append(judge_bundle(UPPER_BOUND, whole.folder / "bound.buckler", test, resamples))
-    return judges
+        bundles[UPPER_BOUND] = runner.run(FitUpperBound(sources, split, spec)).output.assemble()
+    with runner.step("compare") as report:
+        known = {STUDENT: assessment}
+        contenders = [
+            measure_bundle(name, bundle, test, n_resamples, known.get(name))
+            for name, bundle in bundles.items()
+        ]
+        if recipe.labels is not None:
+            with open_existing(recipe.labels.store) as store:
+                teachers = measure_annotators(store, test, speeds, n_resamples)
+            at = len(contenders) - bool(bound)  # the upper bound stands last
+            contenders[at:at] = teachers
+        save_comparison(contenders, recipe.output / "comparison.json")
+        report.summary = {"contenders": len(contenders)}
+    return contenders
 
 
-def under_attack(
+def attack_students(
+    runner: StageRunner,
     recipe: Recipe,
-    step: Callable[..., StageOutput],
-    split: StageOutput,
-    train: StageOutput,
-    test: Dataset,
+    sources: Result[Sources],
+    split: Result[TrainingAndTest],
+    student: Scorer,
 ) -> list[Robustness]:
-    """Attack the student; where it learned from attacked copies, one that did not stands beside."""
-    task = test.task
-    attacks = get_attacks(recipe.evaluation.attacks, task.medium)
-    bundles = {STUDENT: train.folder / f"{recipe.name or task.name}.buckler"}
+    """Attack the student; if it learned from attacked copies, attack one that did not too."""
+    if not recipe.evaluation.attacks:
+        return []
+    task, spec = runner.task, recipe.student.spec
+    scorers = {STUDENT: student}
     if recipe.augmentation is not None:
-        rows = Dataset.load(split.folder / "train.arrow", task)
-        plain = step(
-            "not-augmented-1",
-            {
-                "split": split.key,
-                "student": recipe.student.model_dump(),
-                "deployed_fpr": recipe.evaluation.deployed_fpr,
-            },
-            lambda f: train_plain(
-                f / "plain.buckler",
-                rows,
-                recipe.student,
-                recipe.evaluation.deployed_fpr,
-                recipe.student.noise,
-            ),
-        )
-        bundles = {"not augmented": plain.folder / "plain.buckler", **bundles}
-    scorers = {name: load(path) for name, path in bundles.items()}
-    return attack_scorers(scorers, test, attacks, seed=recipe.student.seed)
+        stage = FitNotAugmented(sources, split, spec, recipe.evaluation.deployed_fpr)
+        scorers = {"not augmented": Scorer(runner.run(stage).output.assemble()), **scorers}
+    with runner.step("attack") as report:
+        report.summary = {"models": len(scorers)}
+        attacks = get_attacks(recipe.evaluation.attacks, task.medium)
+        return attack_scorers(scorers, split.output.test, attacks, seed=spec.seed)

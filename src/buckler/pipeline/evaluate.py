@@ -1,26 +1,132 @@
-"""Runs a bundle over labeled test events and writes the report."""
+"""Measures a bundle on labeled test events and writes the report."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import buckler
-from buckler.dataset import Dataset
-from buckler.dataset.splits import Leaks
+from buckler.dataset import ColumnNames, Dataset, read_dataset
+from buckler.dataset.splits import Leaks, find_leaks
 from buckler.errors import InputError, MissingExtraError
 from buckler.evaluation.evaluation import Evaluation, Predictions, evaluate_predictions
-from buckler.evaluation.report import Comparison, ReportContext, report_html, report_json
+from buckler.evaluation.report import ReportContext, report_html, report_json
 from buckler.evaluation.slices import slice_values
 from buckler.files import write_atomically
-from buckler.runtime import Scorer
+from buckler.readers.quarantine import Quarantine
+from buckler.runtime import Scorer, load
+from buckler.tasks import get_bundle_task
+
+_UNCHECKED = "Whether the test rows stand in the training data was not checked."
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """An assessment and where its report lies; `html` is None without the `report` extra."""
+class ReportFiles:
+    """Files of a report; `html` is None without the `report` extra."""
 
-    assessment: Evaluation
     json: Path
     html: Path | None
+
+
+@dataclass(frozen=True)
+class BundleEvaluation:
+    """Outcome of `evaluate`.
+
+    Attributes
+    ----------
+    assessment
+        Figures on the test rows.
+    notes
+        Sentences on the data that a reader must know.
+    report
+        Files that were written.
+    """
+
+    assessment: Evaluation
+    notes: tuple[str, ...]
+    report: ReportFiles
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Options of `evaluate`.
+
+    Attributes
+    ----------
+    task
+        Name of the task or its .toml file; by default the bundle's.
+    columns
+        Names of columns; `keep` names further columns to slice by.
+    format
+        Format of every file, whatever its suffix.
+    resamples
+        Resamples of the bootstrap.
+    """
+
+    task: str | None = None
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    format: str | None = None
+    resamples: int = 500
+
+
+def evaluate(
+    bundle: Path | str,
+    data: Sequence[Path],
+    output: Path,
+    *,
+    trained_on: Sequence[Path] = (),
+    options: EvaluationOptions = EvaluationOptions(),
+    on_step: Callable[[str], None] | None = None,
+) -> BundleEvaluation:
+    """Measure a bundle on labeled files and write ``report.html`` and ``report.json``.
+
+    Parameters
+    ----------
+    bundle
+        A .buckler file.
+    data
+        Labeled test files or folders; rows without a label are left out.
+    output
+        Folder for the report.
+    trained_on
+        Training data, to tell which test rows are not new.
+    options
+        Task, columns, format and resamples.
+    on_step
+        Called with the name of each step.
+
+    Raises
+    ------
+    InputError
+        If no test row has a label, or the task is not the bundle's.
+    """
+    step = on_step or (lambda _: None)
+    scorer, columns = load(bundle), options.columns
+    task = get_bundle_task(options.task or scorer.manifest.task, scorer.classes)
+    with Quarantine() as quarantine:
+        step("reading")
+        events = read_dataset(
+            data, task, columns, format_name=options.format, quarantine=quarantine
+        )
+        rows, leaks = (events.labels >= 0).nonzero()[0], None
+        if not len(rows):
+            raise InputError("no test row has a label; name the label column", field="label_column")
+        n_unlabeled = len(events) - len(rows)
+        events = events.take(rows)
+        if trained_on:
+            step("comparing with the training data")
+            training = read_dataset(trained_on, task, columns, format_name=options.format)
+            leaks = find_leaks(training, events)
+        step("measuring")
+        assessment = assess_scorer(
+            scorer, events, leaks=leaks, slices=columns.keep, n_resamples=options.resamples
+        )
+        notes = (_UNCHECKED,) if leaks is None else leak_notes(leaks)
+        if n_unlabeled:
+            notes += (f"{n_unlabeled:,} rows without a label were left out.",)
+        if quarantine.count:
+            notes += (f"{quarantine.summary()[0].upper()}{quarantine.summary()[1:]}.",)
+    context = report_context(scorer, f"{len(events):,} rows from {names_of(data)}", notes)
+    return BundleEvaluation(assessment, notes, write_report(assessment, context, output))
 
 
 def assess_scorer(
@@ -43,9 +149,8 @@ def assess_scorer(
             f"{int((events.labels < 0).sum()):,} of {len(events):,} test rows have no label; "
             "name the label column or leave these rows out"
         )
-    verdicts = scorer.score(events.raw_texts)
     predictions = Predictions(
-        verdicts.probabilities,
+        scorer.score(events.raw_texts).probabilities,
         events.labels,
         events.group_codes(),
         classes=scorer.classes,
@@ -60,27 +165,10 @@ def assess_scorer(
     )
 
 
-def write_report(
-    assessment: Evaluation,
-    scorer: Scorer,
-    folder: Path,
-    *,
-    tested_on: str,
-    notes: tuple[str, ...] = (),
-    provenance: dict[str, str] | None = None,
-    comparison: Comparison | None = None,
-    robustness: Comparison | None = None,
-    auxiliary: Comparison | None = None,
-) -> Evaluated:
-    """Write ``report.json`` and, where the extra is installed, ``report.html``.
-
-    Raises
-    ------
-    OutputError
-        If they cannot be written.
-    """
+def report_context(scorer: Scorer, tested_on: str, notes: tuple[str, ...] = ()) -> ReportContext:
+    """Return the text around the figures of a bundle's report."""
     manifest = scorer.manifest
-    context = ReportContext(
+    return ReportContext(
         title=f"{manifest.name}: {manifest.task}",
         lead=f"{manifest.description}. Tested on {tested_on}.",
         notes=notes,
@@ -90,25 +178,29 @@ def write_report(
             "student": f"{manifest.family} {manifest.settings}",
             "buckler": buckler.__version__,
             **{k: str(v) for k, v in manifest.provenance.items() if k != "buckler"},
-            **(provenance or {}),
         },
-        comparison=comparison,
-        robustness=robustness,
-        auxiliary=auxiliary,
     )
+
+
+def write_report(assessment: Evaluation, context: ReportContext, folder: Path) -> ReportFiles:
+    """Write ``report.json`` and, where the extra is installed, ``report.html``.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
     json_path, html_path = folder / "report.json", folder / "report.html"
     write_atomically(json_path, report_json(assessment, context))
     try:
         write_atomically(html_path, report_html(assessment, context).encode())
     except MissingExtraError:
-        return Evaluated(assessment, json_path, None)
-    return Evaluated(assessment, json_path, html_path)
+        return ReportFiles(json_path, None)
+    return ReportFiles(json_path, html_path)
 
 
-def leak_notes(leaks: Leaks | None) -> tuple[str, ...]:
-    """Say what the test rows share with the training rows."""
-    if leaks is None:
-        return ("Whether the test rows stand in the training data was not checked.",)
+def leak_notes(leaks: Leaks) -> tuple[str, ...]:
+    """Return a sentence on what the test rows share with the training rows, if anything."""
     if not leaks.any:
         return ()
     n = len(leaks.same_text)
@@ -117,6 +209,11 @@ def leak_notes(leaks: Leaks | None) -> tuple[str, ...]:
         f"{int(leaks.near_text.sum()):,} nearly do, and {int(leaks.same_group.sum()):,} share a "
         "group with it; the slices give figures with and without them.",
     )
+
+
+def names_of(paths: Sequence[Path]) -> str:
+    """Return the names of files, for a sentence."""
+    return ", ".join(path.name for path in paths)
 
 
 def headline(assessment: Evaluation) -> dict[str, float | int]:

@@ -1,158 +1,368 @@
-"""The first stages of a run: files to events, annotations to labels, training apart from test."""
+"""First stages of a run: files to datasets, annotations to labels, training apart from test."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import Leaks, check_leaks, deduplicate, split_by_group, split_by_time
 from buckler.errors import InputError
-from buckler.files import file_digest
-from buckler.labels import LabelStore
-from buckler.pipeline.recipe import LabelsSection, Recipe
-from buckler.pipeline.stages import StageOutput
+from buckler.labels import LabelStore, open_existing
+from buckler.labels.merging import Merge
+from buckler.pipeline.recipe import Recipe, SplitSection
+from buckler.pipeline.stages import Result, Stage, StageRunner, Summary
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import find_inputs
 from buckler.tasks import Task
-from buckler.training.analyst_labels import without_judged
+from buckler.teachers import get_teacher
+from buckler.teachers.llm.limits import Budget
+from buckler.teachers.run import check_price, label_events
+from buckler.training.analyst_labels import (
+    AnalystLabels,
+    read_analyst_labels,
+    split_analyst_labels,
+)
 from buckler.training.targets import with_annotations
 
 # --- read -------------------------------------------------------------------------------------
 
 
-def sides(recipe: Recipe) -> list[tuple[str, list[Path]]]:
-    """Return training, test, pool and upper bound, each with its files."""
-    pool = recipe.pool.events if recipe.pool is not None else []
-    bound = recipe.compare.upper_bound
-    found = [("train", recipe.data.train), ("test", recipe.data.test), ("pool", pool)]
-    return [*found, ("upper_bound", bound)]
+@dataclass(frozen=True)
+class Sources:
+    """Events as their files give them; None where the recipe names no files.
+
+    Attributes
+    ----------
+    train, test
+        Labeled events.
+    pool
+        Unlabeled events that help to train.
+    upper_bound
+        Further labeled events, to compare with.
+    """
+
+    train: Dataset | None = None
+    test: Dataset | None = None
+    pool: Dataset | None = None
+    upper_bound: Dataset | None = None
+
+    def require(self, name: str) -> Dataset:
+        """Return one of the datasets.
+
+        Raises
+        ------
+        InputError
+            If the recipe names no files for it.
+        """
+        found = vars(self)[name]
+        if not isinstance(found, Dataset):
+            raise InputError(f"the recipe names no files for {name}")
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the datasets into a folder."""
+        for name, events in vars(self).items():
+            if events is not None:
+                events.save(folder / f"{name}.arrow")
+
+    @classmethod
+    def load(cls, folder: Path, task: Task) -> "Sources":
+        """Read what `save` wrote."""
+        return cls(**{path.stem: Dataset.load(path, task) for path in folder.glob("*.arrow")})
 
 
-def read_inputs(recipe: Recipe, task: Task) -> dict[str, Any]:
-    """Return all that decides what `read` makes: contents of files, columns, the task."""
-    digests = {
-        side: [
-            [str(path.name), file_digest(path)]
-            for path in (find_inputs(paths, recipe.data.format) if paths else [])
-        ]
-        for side, paths in sides(recipe)
-    }
-    columns = recipe.data.model_dump(exclude={"train", "test"})
-    columns["keep"] = recipe.kept_columns
-    return {"files": digests, "columns": columns, "task": repr(task)}
+@dataclass(frozen=True)
+class ReadSources(Stage[Sources]):
+    """Reads all files; rows that cannot be used are set aside and counted."""
 
+    name: ClassVar[str] = "read"
+    version: ClassVar[int] = 3
+    output: ClassVar[type[Sources]] = Sources
 
-def read(
-    folder: Path, recipe: Recipe, task: Task, on_read: Callable[[int], None] | None
-) -> dict[str, Any]:
-    """Read all files; what cannot be used is set aside and counted."""
-    summary: dict[str, Any] = {}
-    data = recipe.data
-    for side, paths in sides(recipe):
-        if not paths:
-            continue
-        with Quarantine(folder / f"{side}.quarantine.jsonl") as quarantine:
-            events = read_dataset(
-                paths,
-                task,
-                ColumnNames(
-                    text=data.text_column,
-                    label=data.label_column if side != "pool" else None,
-                    group=data.group_column,
-                    keep=recipe.kept_columns,
-                ),
-                labeled=side != "pool",
-                format_name=data.format,
-                quarantine=quarantine,
-                on_progress=on_read,
-            )
-        events.save(folder / f"{side}.arrow")
-        summary[f"{side}_rows"] = len(events)
-        summary[f"{side}_unlabeled"] = int((events.labels < 0).sum())
-        summary[f"{side}_set_aside"] = quarantine.count
-        summary[f"{side}_reasons"] = dict(quarantine.reasons)
-    return summary
+    task: Task
+    files: Mapping[str, Sequence[Path]]
+    columns: ColumnNames
+    format: str | None
+    on_read: Callable[[int], None] | None = field(compare=False)
 
-
-# --- label and split --------------------------------------------------------------------------
-
-
-def label(
-    folder: Path,
-    source: Path,
-    store: LabelStore,
-    task: Task,
-    section: LabelsSection,
-    *,
-    needed: bool,
-) -> dict[str, Any]:
-    """Let annotations of the label store decide the training labels."""
-    events, summary = with_annotations(
-        Dataset.load(source / "train.arrow", task),
-        store,
-        section.merge,
-        needed=needed,
-        label_share=section.label_share,
-    )
-    events.save(folder / "train.arrow")
-    return dict(summary)
-
-
-def split(
-    folder: Path,
-    training_source: Path,
-    test_source: Path,
-    verdicts: StageOutput | None,
-    recipe: Recipe,
-    task: Task,
-) -> dict[str, Any]:
-    """Leave repetitions out, and part training from test."""
-    settings = recipe.split
-    training = _labeled(Dataset.load(training_source / "train.arrow", task))
-    summary: dict[str, Any] = {}
-    if verdicts is not None:
-        before = len(training)
-        training = without_judged(training, verdicts.folder)
-        summary["judged_by_analysts"] = before - len(training)
-    if settings.deduplicate != "none":
-        found = deduplicate(training, near=settings.deduplicate == "near")
-        training = found.events
-        summary |= {
-            "repeated": found.exact,
-            "nearly_repeated": found.near,
-            "texts_with_two_labels": found.conflicting,
+    @staticmethod
+    def of(recipe: Recipe, task: Task, on_read: Callable[[int], None] | None) -> "ReadSources":
+        """Return the stage that reads the files of a recipe."""
+        paths = {
+            "train": recipe.data.train,
+            "test": recipe.data.test,
+            "pool": [] if recipe.pool is None else recipe.pool.events,
+            "upper_bound": recipe.compare.upper_bound,
         }
-    if (test_source / "test.arrow").exists():
-        test = _labeled(Dataset.load(test_source / "test.arrow", task))
-    else:
-        split = (
-            split_by_group(training, settings.test_share, recipe.student.seed)
-            if settings.by == "group"
-            else split_by_time(training, settings.test_share)
+        kind = recipe.data.format
+        files = {name: list(find_inputs(some, kind)) for name, some in paths.items() if some}
+        return ReadSources(task, files, recipe.columns, kind, on_read)
+
+    def work(self, folder: Path) -> tuple[Sources, Summary]:
+        """Read the files; the rows that were set aside stand in the folder."""
+        found: dict[str, Dataset] = {}
+        summary: Summary = {}
+        for name, paths in self.files.items():
+            with Quarantine(folder / f"{name}.quarantine.jsonl") as quarantine:
+                events = found[name] = read_dataset(
+                    paths,
+                    self.task,
+                    self.columns if name != "pool" else replace(self.columns, label=None),
+                    labeled=name != "pool",
+                    format_name=self.format,
+                    quarantine=quarantine,
+                    on_progress=self.on_read,
+                )
+            summary[f"{name}_rows"] = len(events)
+            summary[f"{name}_unlabeled"] = int((events.labels < 0).sum())
+            summary[f"{name}_set_aside"] = quarantine.count
+            reasons = [f"{reason}: {n:,}" for reason, n in quarantine.reasons.items()]
+            summary[f"{name}_reasons"] = "; ".join(reasons)
+        return Sources(**found), summary
+
+
+# --- label ------------------------------------------------------------------------------------
+
+
+def ask_teacher(runner: StageRunner, recipe: Recipe, sources: Result[Sources]) -> dict[str, float]:
+    """Let the teacher of a recipe annotate, each event once in all runs, within the budget.
+
+    Returns
+    -------
+    dict
+        Annotations a second, by the annotator's name and version; empty where nothing was new.
+
+    Raises
+    ------
+    SettingsError
+        If a budget in dollars is set and no price is known.
+    InputError
+        If there are events and the teacher annotated none of them, in this run or before.
+    """
+    section, labels = recipe.teacher, recipe.labels
+    if section is None or labels is None:
+        return {}
+    with runner.step("ask") as report, LabelStore(labels.store) as store:
+        teacher = get_teacher(section.kind, section.settings, runner.task)
+        budget = Budget(usd=section.budget_usd, tokens=section.budget_tokens)
+        check_price(teacher, budget)
+        name = f"{teacher.annotator.name} {teacher.annotator.version}".strip()
+        report.summary = {"teacher": name}
+        asked = known = new = 0
+        started = time.monotonic()
+        for side in section.on:
+            labeled = label_events(store, teacher, sources.output.require(side), budget=budget)
+            asked, known, new = asked + labeled.events, known + labeled.known, new + labeled.new
+            if labeled.account is not None and labeled.account.stopped:
+                report.summary["stopped"] = labeled.account.stopped
+        if asked and not known + new:
+            raise InputError(f"the teacher {name!r} annotated none of {asked:,} events")
+        speed = new / max(time.monotonic() - started, 1e-9)
+        report.summary |= {"events": asked, "annotated_before": known, "new_annotations": new}
+        report.reused = not new
+        if not new:
+            return {}
+        report.summary["annotations_per_second"] = round(speed, 1)
+    # The speed of reading recorded annotations says nothing about the teacher that made them.
+    return {} if section.kind == "recorded" else {name: round(speed, 1)}
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training events with their labels and targets."""
+
+    events: Dataset
+
+    def save(self, folder: Path) -> None:
+        """Write the events into a folder."""
+        self.events.save(folder / "events.arrow")
+
+    @classmethod
+    def load(cls, folder: Path, task: Task) -> "Training":
+        """Read what `save` wrote."""
+        return cls(Dataset.load(folder / "events.arrow", task))
+
+
+@dataclass(frozen=True)
+class MergeAnnotations(Stage[Training]):
+    """Lets annotations of the label store decide the training labels."""
+
+    name: ClassVar[str] = "label"
+    version: ClassVar[int] = 3
+    output: ClassVar[type[Training]] = Training
+
+    sources: Result[Sources]
+    annotations: str
+    merge: Merge
+    label_share: float
+    required: bool
+    store: LabelStore = field(compare=False)
+
+    def work(self, folder: Path) -> tuple[Training, Summary]:  # noqa: ARG002
+        """Merge the annotations of each event into its target."""
+        events, summary = with_annotations(
+            self.sources.output.require("train"),
+            self.store,
+            self.merge,
+            required=self.required,
+            label_share=self.label_share,
         )
+        return Training(events), dict(summary)
+
+
+def merge_annotations(
+    runner: StageRunner, recipe: Recipe, sources: Result[Sources]
+) -> Result[Training] | None:
+    """Run the stage that merges annotations, where the recipe names a label store."""
+    labels = recipe.labels
+    if labels is None:
+        return None
+    with open_existing(labels.store) as store:
+        digest, required = store.digest(runner.task), recipe.pool is None
+        return runner.run(
+            MergeAnnotations(sources, digest, labels.merge, labels.label_share, required, store)
+        )
+
+
+@dataclass(frozen=True)
+class SplitAnalystLabels(Stage[AnalystLabels]):
+    """Splits the events that analysts labeled into those to learn and those that measure."""
+
+    name: ClassVar[str] = "analyst-labels"
+    version: ClassVar[int] = 1
+    output: ClassVar[type[AnalystLabels]] = AnalystLabels
+
+    sources: Result[Sources]
+    annotations: str
+    hold_out: float
+    store: LabelStore = field(compare=False)
+    task: Task
+
+    def work(self, folder: Path) -> tuple[AnalystLabels, Summary]:  # noqa: ARG002
+        """Split the labeled events by group."""
+        events = read_analyst_labels(self.store, self.task)
+        test = self.sources.output.test
+        found = split_analyst_labels(events, [] if test is None else [test], self.hold_out)
+        n_training, n_held_out = len(found.training), len(found.held_out)
+        return found, {
+            "labeled": len(events),
+            "training": n_training,
+            "held_out": n_held_out,
+            "too_like_a_test": len(events) - n_training - n_held_out,
+        }
+
+
+def split_labels_of_analysts(
+    runner: StageRunner, recipe: Recipe, sources: Result[Sources]
+) -> Result[AnalystLabels] | None:
+    """Run the stage that splits the labels of analysts, where the recipe names their store."""
+    section = recipe.analyst_labels
+    if section is None:
+        return None
+    with open_existing(section.store) as store:
+        digest = store.digest(runner.task)
+        return runner.run(SplitAnalystLabels(sources, digest, section.hold_out, store, runner.task))
+
+
+# --- split ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrainingAndTest:
+    """Training and test events, and what they still share.
+
+    Attributes
+    ----------
+    training, test
+        Labeled events.
+    leaks
+        Test rows that share a text, a near-duplicate or a group with training.
+    """
+
+    training: Dataset
+    test: Dataset
+    leaks: Leaks
+
+    def save(self, folder: Path) -> None:
+        """Write everything into a folder."""
+        self.training.save(folder / "training.arrow")
+        self.test.save(folder / "test.arrow")
+        self.leaks.save(folder / "leaks.npz")
+
+    @classmethod
+    def load(cls, folder: Path, task: Task) -> "TrainingAndTest":
+        """Read what `save` wrote."""
+        return cls(
+            Dataset.load(folder / "training.arrow", task),
+            Dataset.load(folder / "test.arrow", task),
+            Leaks.load(folder / "leaks.npz"),
+        )
+
+
+@dataclass(frozen=True)
+class Split(Stage[TrainingAndTest]):
+    """Leaves repetitions out, and separates training from test."""
+
+    name: ClassVar[str] = "split"
+    version: ClassVar[int] = 2
+    output: ClassVar[type[TrainingAndTest]] = TrainingAndTest
+
+    sources: Result[Sources]
+    labeled: Result[Training] | None
+    analyst_labels: Result[AnalystLabels] | None
+    settings: SplitSection
+    seed: int
+
+    def work(self, folder: Path) -> tuple[TrainingAndTest, Summary]:  # noqa: ARG002
+        """Deduplicate, split, and check for leaks."""
+        sources, settings = self.sources.output, self.settings
+        events = sources.require("train") if self.labeled is None else self.labeled.output.events
+        training = _labeled_rows(events)
+        summary: Summary = {}
+        if self.analyst_labels is not None:
+            before = len(training)
+            training = self.analyst_labels.output.leave_out(training)
+            summary["labeled_by_analysts"] = before - len(training)
+        if settings.deduplicate != "none":
+            found = deduplicate(training, near=settings.deduplicate == "near")
+            training = found.events
+            summary |= {
+                "repeated": found.exact,
+                "nearly_repeated": found.near,
+                "texts_with_two_labels": found.conflicting,
+            }
+        if sources.test is None:
+            training, test = self._split(training)
+        else:
+            test = _labeled_rows(sources.test)
+        training, leaks = check_leaks(training, test, settings.on_leak)
+        summary |= {
+            "train_rows": len(training),
+            "test_rows": len(test),
+            "test_texts_in_training": int(leaks.same_text.sum()),
+            "test_texts_nearly_in_training": int(leaks.near_text.sum()),
+            "test_groups_in_training": int(leaks.same_group.sum()),
+        }
+        return TrainingAndTest(training, test, leaks), summary
+
+    def _split(self, events: Dataset) -> tuple[Dataset, Dataset]:
+        share = self.settings.test_share
+        if self.settings.by == "group":
+            split = split_by_group(events, share, self.seed)
+        else:
+            split = split_by_time(events, share)
         if not len(split.left) or not len(split.right):
             raise InputError(
                 f"the split leaves {len(split.left):,} rows for training and {len(split.right):,} "
                 "for the test: there are too few groups; give test data of their own"
             )
-        training, test = training.take(split.left), training.take(split.right)
-    training, leaks = check_leaks(training, test, settings.on_leak)
-    training.save(folder / "train.arrow")
-    test.save(folder / "test.arrow")
-    leaks.save(folder / "leaks.npz")
-    return {**summary, "train_rows": len(training), "test_rows": len(test), **_leak_counts(leaks)}
+        return events.take(split.left), events.take(split.right)
 
 
-def _labeled(events: Dataset) -> Dataset:
+def _labeled_rows(events: Dataset) -> Dataset:
     rows = (events.labels >= 0).nonzero()[0]
     if not len(rows):
         raise InputError("no row has a label; name the column with data.label_column")
     return events if len(rows) == len(events) else events.take(rows)
-
-
-def _leak_counts(leaks: Leaks) -> dict[str, int]:
-    return {
-        "test_texts_in_training": int(leaks.same_text.sum()),
-        "test_texts_nearly_in_training": int(leaks.near_text.sum()),
-        "test_groups_in_training": int(leaks.same_group.sum()),
-    }

@@ -1,16 +1,21 @@
-"""The recipe: what `buckler.toml` may say, checked before any work begins."""
+"""The recipe: schema and reader of `buckler.toml`, checked before any work begins."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.attacks import get_attacks
-from buckler.bundle.manifest import AUXILIARY_NAME, MAX_AUXILIARY
+from buckler.bundle.manifest import MAX_AUXILIARY
+from buckler.dataset import ColumnNames
 from buckler.dataset.splits import OnLeak
-from buckler.files import file_digest
+from buckler.errors import SettingsError
 from buckler.labels.merging import Merge
+from buckler.settings_file import read_settings
 from buckler.tasks import Task, get_task
+from buckler.training.auxiliary import AuxiliarySettings
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.distillation import Distillation
 from buckler.training.noise import Noise
 
@@ -20,16 +25,16 @@ class _Section(BaseModel):
 
 
 class DataSection(_Section):
-    """Where the events are.
+    """Files of labeled events.
 
     Attributes
     ----------
     train, test
         Files or folders, relative to the recipe. Without `test`, a share of `train` is held out.
     text_column, label_column, group_column
-        Where the task's usual names do not fit.
+        Names of columns, where the task's usual names do not fit.
     format
-        Read every file as this format, whatever its suffix.
+        Format of every file, whatever its suffix.
     keep
         Further columns to slice the report by.
     """
@@ -51,10 +56,10 @@ class LabelsSection(_Section):
     store
         A label store: a file, or a PostgreSQL URL.
     merge
-        How several annotations of an event become its target.
+        Way to merge several annotations of an event.
     label_share
-        Of the target of an event whose file gives it a label too: 0 goes by the annotations alone, 1
-        by the label alone. A human's verdict in the store always counts in full.
+        Share of the file's label in the target of an event that has both: 0 uses the annotations
+        alone, 1 the label alone. The label of a person in the store always counts in full.
     """
 
     store: str
@@ -62,17 +67,17 @@ class LabelsSection(_Section):
     label_share: float = Field(default=0.0, ge=0, le=1)
 
 
-class VerdictsSection(_Section):
-    """Verdicts of analysts, which are learned beside the training rows.
+class AnalystLabelsSection(_Section):
+    """Labels of analysts, which are learned beside the training rows.
 
     Attributes
     ----------
     store
-        The label store that holds them.
+        Label store that holds them.
     hold_out
         Share of their groups that is never learned from, so that it can measure; always the same.
     weight
-        Of a verdict beside a training row.
+        Weight of an analyst's label beside that of a training row.
     """
 
     store: str
@@ -86,9 +91,9 @@ class PoolSection(_Section):
     Attributes
     ----------
     events
-        Files or folders, relative to the recipe; labels in them are not looked at.
+        Files or folders, relative to the recipe; labels in them are ignored.
     distill
-        How annotations of the label store on them count.
+        Settings of distillation from their annotations in the label store.
     """
 
     events: list[Path] = Field(min_length=1)
@@ -96,19 +101,19 @@ class PoolSection(_Section):
 
 
 class TeacherSection(_Section):
-    """Who is asked in the course of the run; the label store keeps what it says.
+    """Teacher that is asked in the run; the label store keeps its annotations.
 
     Attributes
     ----------
     kind
-        ``encoder``, ``chat``, ``gguf``, …
+        Kind of teacher: ``encoder``, ``chat``, ``gguf``, …
     settings
-        Its file, relative to the recipe.
+        Its settings file, relative to the recipe.
     on
-        Of which events: ``pool``, ``train`` (its word is merged with the labels), ``test`` (only to
-        compare it with the student).
+        Events to annotate: ``pool``, ``train`` (its annotations are merged with the labels),
+        ``test`` (only to compare it with the student).
     budget_usd, budget_tokens
-        What may be spent in one run.
+        Limits on what one run may spend.
     """
 
     kind: str
@@ -154,7 +159,7 @@ class SynthesisSection(_Section):
 
 
 class CompareSection(_Section):
-    """What stands beside the student in the report.
+    """Further students to compare with in the report.
 
     Attributes
     ----------
@@ -166,18 +171,18 @@ class CompareSection(_Section):
 
 
 class SplitSection(_Section):
-    """How training and test are kept apart.
+    """Separation of training and test.
 
     Attributes
     ----------
     by
         ``group`` or ``time``, where the test rows are taken from the training data.
     test_share
-        Share of them.
+        Share of the test rows.
     deduplicate
-        ``none``, ``exact`` or ``near``.
+        Duplicates to leave out: ``none``, ``exact`` or ``near``.
     on_leak
-        What to do where training and test share a group or a near-duplicate.
+        Reaction where training and test share a group or a near-duplicate.
     """
 
     by: Literal["group", "time"] = "group"
@@ -187,18 +192,18 @@ class SplitSection(_Section):
 
 
 class StudentSection(_Section):
-    """What is trained; further keys are settings of the family.
+    """Student to train; further keys are settings of its family.
 
     Attributes
     ----------
     family
-        ``ngram``, ``bytecnn``, ``minibert`` or ``trees``.
+        ``ngram``, ``bytecnn``, ``minibert``, ``trees``, or a family of a plug-in.
     folds
-        Of the cross-fitting that gives calibration and thresholds.
+        Folds of the cross-validation that gives calibration and thresholds.
     noise
-        What to do about labels that may be wrong: ``none``, ``doubt``, ``drop`` or ``relabel``.
+        Treatment of labels that may be wrong: ``none``, ``doubt``, ``drop`` or ``relabel``.
     seed
-        Of everything random.
+        Random seed.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -209,9 +214,10 @@ class StudentSection(_Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Settings of the family itself."""
-        return dict(self.model_extra or {})
+    def spec(self) -> StudentSpec:
+        """The student for the training functions."""
+        settings = dict(self.model_extra or {})
+        return StudentSpec(self.family, settings, self.folds, self.seed, self.noise)
 
 
 class AugmentationSection(_Section):
@@ -220,15 +226,15 @@ class AugmentationSection(_Section):
     Attributes
     ----------
     attacks
-        On positive events: names, or ``all`` that the task's events know.
+        Attacks on positive events: names, or ``all`` of the task's medium.
     share
-        Of the bad training events that get a copy.
+        Share of the positive training events that get a copy.
     variations
-        Of the others: names, such as ``ordinary-path``.
+        Attacks on the other events, such as ``ordinary-path``.
     variation_share
-        Of the others that get a copy.
+        Share of the other training events that get a copy.
     weight
-        Of a copy beside an event.
+        Weight of a copy beside that of an event.
     """
 
     attacks: list[str] = []
@@ -238,69 +244,17 @@ class AugmentationSection(_Section):
     weight: float = Field(default=0.5, gt=0, le=100)
 
 
-class HeadSection(_Section):
-    """A further question, which a column of the data answers for some events.
-
-    Attributes
-    ----------
-    name
-        Of the column in verdicts, such as ``technique``.
-    column
-        Of the data; by default named the same.
-    on
-        ``detections``: learned from events of positive classes, asked of detections; ``all``: of every event.
-    separator
-        What parts several answers in a cell; any of them is right.
-    cut_at
-        Answers count up to this only: ``"."`` takes the technique of a sub-technique.
-    min_rows
-        Answers with fewer training rows are not learned.
-    folds_by
-        ``group``, or ``text`` where the groups are the answers themselves, so that a fold by group
-        could never know them: near-duplicates stay together then.
-    student
-        Settings of the family that differ from the recipe's.
-    """
-
-    name: str
-    column: str = ""
-    on: Literal["detections", "all"] = "detections"
-    separator: str = ""
-    cut_at: str = ""
-    min_rows: int = Field(default=20, ge=2)
-    folds_by: Literal["group", "text"] = "group"
-    student: dict[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if not AUXILIARY_NAME.fullmatch(self.name):
-            raise ValueError(
-                "a head's name is a lower-case word that no column of verdicts has, such as "
-                "technique"
-            )
-        self.column = self.column or self.name
-        return self
-
-    def values_in(self, cell: object) -> tuple[str, ...]:
-        """Return the answers in a cell, each once; none where it is empty."""
-        text = "" if cell is None else str(cell)
-        parts = text.split(self.separator) if self.separator else [text]
-        if self.cut_at:
-            parts = [part.partition(self.cut_at)[0] for part in parts]
-        return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
-
-
 class EvaluationSection(_Section):
-    """How it is measured.
+    """Measurement on the test rows.
 
     Attributes
     ----------
     deployed_fpr
-        The false-positive rate whose threshold is used unless another is asked for.
+        False-positive rate whose threshold the bundle uses by default.
     resamples
-        Of the bootstrap.
+        Resamples of the bootstrap.
     attacks
-        What the report's test events are attacked with: names, or ``all``.
+        Attacks on the report's test events: names, or ``all``.
     """
 
     deployed_fpr: float | None = Field(default=None, gt=0, lt=1)
@@ -316,31 +270,84 @@ class Recipe(_Section):
     output: Path = Path("out")
     data: DataSection
     labels: LabelsSection | None = None
-    verdicts: VerdictsSection | None = None
+    analyst_labels: AnalystLabelsSection | None = None
     pool: PoolSection | None = None
     teacher: TeacherSection | None = None
     synthesis: SynthesisSection | None = None
     compare: CompareSection = CompareSection()
     split: SplitSection = SplitSection()
     student: StudentSection = StudentSection()
-    head: list[HeadSection] = Field(default=[], max_length=MAX_AUXILIARY)
+    auxiliary: list[AuxiliarySettings] = Field(default=[], max_length=MAX_AUXILIARY)
     augmentation: AugmentationSection | None = None
     evaluation: EvaluationSection = EvaluationSection()
 
-    def pretrained_digest(self) -> str | None:
-        """Return the digest of the student's pre-trained weights, where it has any."""
-        path = self.student.settings.get("pretrained")
-        return file_digest(Path(path)) if path else None
-
     @property
-    def kept_columns(self) -> tuple[str, ...]:
-        """Columns that are carried along: for slices, and for heads."""
-        return tuple(dict.fromkeys([*self.data.keep, *(head.column for head in self.head)]))
+    def columns(self) -> ColumnNames:
+        """Columns to read, with those to carry along for slices and auxiliary classifiers."""
+        keep = dict.fromkeys([*self.data.keep, *(question.column for question in self.auxiliary)])
+        data = self.data
+        return ColumnNames(data.text_column, data.label_column, data.group_column, tuple(keep))
 
     def load_task(self) -> Task:
-        """Return the task that the recipe names, on whose events its attacks must be known."""
+        """Return the task of the recipe; its attacks must exist for the task's medium."""
         task = get_task(self.task)
-        asked = self.augmentation or AugmentationSection()
-        for names in (self.evaluation.attacks, asked.attacks, asked.variations):
+        copies = self.augmentation or AugmentationSection()
+        for names in (self.evaluation.attacks, copies.attacks, copies.variations):
             get_attacks(names, task.medium)
         return task
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; paths in it become relative to its folder.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read, or its sections contradict each other.
+    """
+    recipe = read_settings(path, Recipe)
+    for contradiction in _contradictions(recipe):
+        raise SettingsError(f"{path}: {contradiction}", path=path)
+    base = path.parent
+    recipe.output = base / recipe.output
+    recipe.data.train = [base / p for p in recipe.data.train]
+    recipe.data.test = [base / p for p in recipe.data.test]
+    recipe.compare.upper_bound = [base / p for p in recipe.compare.upper_bound]
+    if recipe.pool is not None:
+        recipe.pool.events = [base / p for p in recipe.pool.events]
+    if recipe.teacher is not None and recipe.teacher.settings is not None:
+        recipe.teacher.settings = base / recipe.teacher.settings
+    if recipe.synthesis is not None:
+        examples = recipe.synthesis.synthetic_examples
+        recipe.synthesis.synthetic_examples = [base / p for p in examples]
+        if recipe.synthesis.plan is not None:
+            recipe.synthesis.plan = base / recipe.synthesis.plan
+    for section in (recipe.labels, recipe.analyst_labels):
+        if section is not None and "://" not in section.store:
+            section.store = str(base / section.store)
+    if recipe.task.endswith(".toml"):
+        recipe.task = str(base / recipe.task)
+    if pretrained := recipe.student.spec.settings.get("pretrained"):
+        update = {"pretrained": str(base / str(pretrained))}
+        recipe.student = recipe.student.model_copy(update=update)
+    return recipe
+
+
+def _contradictions(recipe: Recipe) -> Iterator[str]:
+    names = [question.name for question in recipe.auxiliary]
+    if len(set(names)) < len(names):
+        yield "auxiliary: every auxiliary classifier needs a name of its own"
+    synthesis, teacher = recipe.synthesis, recipe.teacher
+    if synthesis is not None and not synthesis.synthetic_examples and synthesis.by is None:
+        yield "synthesis: name `synthetic_examples`, or a generator with `by`"
+    if teacher is None:
+        return
+    if recipe.labels is None:
+        yield "a teacher needs [labels] with a store for its annotations"
+    if "pool" in teacher.on and recipe.pool is None:
+        yield "teacher.on names the pool, and there is no [pool]"
+    if {"train", "test"} & set(teacher.on) and not recipe.data.test:
+        yield (
+            "a teacher that annotates training or test events needs data.test: else test rows "
+            "taken from the training data would get its annotations as their labels"
+        )

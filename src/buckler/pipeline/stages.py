@@ -1,105 +1,239 @@
-"""Keeps the output of each stage under a hash of all that went into it, so a run can go on."""
+"""Stages: steps of a run that are done once for the same inputs, so that a run can resume.
+
+A stage is a frozen dataclass. Its fields declare everything that decides its output: results of
+earlier stages, files, data and settings. Its cache key is a hash of these fields, its name and its
+version. The runner stores each output in a folder under that key. Within a run, outputs stay in
+memory for the stages that follow; the folders serve later runs.
+"""
 
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import ClassVar, Generic, Protocol, Self, TypeVar, cast
+
+from pydantic import BaseModel
 
 from buckler.errors import OutputError
+from buckler.files import file_digest, writing
+from buckler.tasks import Task
 
-_BLOCK_BYTES = 1 << 20
+Summary = dict[str, str | int | float | bool]
+
+
+class Output(Protocol):
+    """Output of a stage, which can be stored in a folder."""
+
+    def save(self, folder: Path) -> None:
+        """Write everything into a folder."""
+
+    @classmethod
+    def load(cls, folder: Path, task: Task) -> Self:
+        """Read what `save` wrote."""
+
+
+T_co = TypeVar("T_co", bound=Output, covariant=True)
 
 
 @dataclass(frozen=True)
-class StageOutput:
-    """What a stage left: a folder, the key that names it, and its summary.
+class Result(Generic[T_co]):
+    """A finished stage.
 
     Attributes
     ----------
-    folder
-        Holds its files.
     key
-        Hash of the stage's settings and inputs; goes into the keys of later stages.
+        Hash of everything that the stage declares; part of the keys of later stages.
     summary
-        What to tell about it.
+        Figures for the user.
     reused
-        Whether an earlier run had already done it.
+        True where an earlier run had already done the stage.
     """
 
-    folder: Path
     key: str
-    summary: dict[str, Any]
+    summary: Summary
     reused: bool
+    _load: Callable[[], T_co]
+
+    @cached_property
+    def output(self) -> T_co:
+        """The output; read from its folder only where an earlier run left it there."""
+        return self._load()
 
 
-class Stages:
-    """The stages of one run.
+@dataclass(frozen=True)
+class Stage(Generic[T_co]):
+    """Base of all stages; a subclass declares its inputs and settings as fields.
+
+    A field that does not decide the output, such as a callback, is declared with `compare=False`.
+
+    Attributes
+    ----------
+    name
+        Name in reports and in the folder of the stage.
+    version
+        Number to raise when the work changes.
+    output
+        Type of the output.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    output: ClassVar[type[Output]]
+
+    def work(self, folder: Path) -> tuple[T_co, Summary]:
+        """Compute the output and its summary; large side files may go into the folder."""
+        raise NotImplementedError
+
+    def key(self) -> str:
+        """Return the hash of everything that decides the output."""
+        declared = {f.name: fingerprint(getattr(self, f.name)) for f in fields(self) if f.compare}
+        text = json.dumps([self.name, self.version, declared], sort_keys=True)
+        return sha256(text.encode()).hexdigest()
+
+
+def fingerprint(value: object) -> object:
+    """Return a JSON value that stands for an input or setting; a file counts by its content.
+
+    Raises
+    ------
+    TypeError
+        If a value of this type cannot decide a key.
+    """
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, Result):
+        return value.key
+    if isinstance(value, Path):
+        return [value.name, file_digest(value)]
+    if isinstance(value, Task):
+        return repr(value)
+    if isinstance(value, BaseModel):
+        return fingerprint(dict(value))
+    if is_dataclass(value):
+        return {f.name: fingerprint(getattr(value, f.name)) for f in fields(value) if f.compare}
+    if isinstance(value, Mapping):
+        return {str(name): fingerprint(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [fingerprint(item) for item in value]
+    raise TypeError(f"a stage cannot declare a {type(value).__name__}")
+
+
+@dataclass
+class StageReport:
+    """A step of a run as the user sees it.
+
+    Attributes
+    ----------
+    name
+        Name of the stage.
+    seconds
+        Time that it took.
+    reused
+        True where nothing had to be done anew.
+    summary
+        Figures for the user.
+    """
+
+    name: str
+    seconds: float = 0.0
+    reused: bool = False
+    summary: Summary = field(default_factory=dict)
+
+
+class StageRunner:
+    """Runs the stages of one run and reports on them.
 
     Parameters
     ----------
     root
         Folder that holds a folder for each stage.
+    task
+        Task that stored outputs belong to.
+    on_stage
+        Called with the name of each step before it begins.
+
+    Attributes
+    ----------
+    reports
+        A report of each step, in order.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, task: Task, on_stage: Callable[[str], None]) -> None:
+        self.root, self.task = root, task
+        self._on_stage = on_stage
+        self.reports: list[StageReport] = []
 
-    def run(
-        self,
-        name: str,
-        inputs: dict[str, Any],
-        work: Callable[[Path], dict[str, Any]],
-    ) -> StageOutput:
+    @contextmanager
+    def step(self, name: str) -> Iterator[StageReport]:
+        """Report a step whose outcome is not stored; the block fills in the report."""
+        self._on_stage(name)
+        report, started = StageReport(name), time.monotonic()
+        yield report
+        report.seconds = time.monotonic() - started
+        self.reports.append(report)
+
+    def run(self, stage: Stage[T_co]) -> Result[T_co]:
         """Do a stage, or take over what an earlier run left for the same inputs.
-
-        Parameters
-        ----------
-        name
-            Of the stage; holds a version, to be raised when its work changes.
-        inputs
-            Everything that decides its output, as JSON types.
-        work
-            Writes files into the folder that it is given, and returns the summary. The folder
-            appears under its final name only when it is complete.
 
         Raises
         ------
         OutputError
-            If the folder cannot be written.
+            If the folder of the stage cannot be written, or is damaged.
         """
-        key = sha256(json.dumps([name, inputs], sort_keys=True, default=str).encode()).hexdigest()
-        folder = self.root / f"{name}-{key[:16]}"
+        with self.step(stage.name) as report:
+            result = self._run(stage)
+            report.reused, report.summary = result.reused, result.summary
+        return result
+
+    def run_if(self, stage: Stage[T_co] | None) -> Result[T_co] | None:
+        """Run a stage if the recipe asks for it."""
+        return None if stage is None else self.run(stage)
+
+    def _run(self, stage: Stage[T_co]) -> Result[T_co]:
+        key = stage.key()
+        folder = self.root / f"{stage.name}-{stage.version}-{key[:16]}"
         done = folder / "stage.json"
-        try:
+        with writing(folder):
             if done.exists():
-                return StageOutput(folder, key, json.loads(done.read_bytes())["summary"], True)
+                return Result(key, _stored_summary(done), True, lambda: _load(stage, folder, self))
             self.root.mkdir(parents=True, exist_ok=True)
             self._sweep()
-            temporary = Path(tempfile.mkdtemp(dir=self.root, prefix=f".{name}-{os.getpid()}-"))
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
-        except (ValueError, KeyError) as error:
-            raise OutputError(f"{done} is damaged; delete {folder}") from error
+            prefix = f".{stage.name}-{os.getpid()}-"
+            temporary = Path(tempfile.mkdtemp(dir=self.root, prefix=prefix))
         try:
-            summary = work(temporary)
-            (temporary / "stage.json").write_text(
-                json.dumps({"key": key, "inputs": inputs, "summary": summary}, default=str)
-            )
-            temporary.rename(folder)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
+            with writing(folder):
+                output, summary = stage.work(temporary)
+                output.save(temporary)
+                record = json.dumps({"key": key, "summary": summary})
+                (temporary / "stage.json").write_text(record, encoding="utf-8")
+                temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        return StageOutput(folder, key, summary, False)
+        return Result(key, summary, False, lambda: output)
 
     def _sweep(self) -> None:
-        """Remove what killed runs left behind; those of living processes stay."""
+        """Remove what killed runs left behind; folders of living processes stay."""
         for folder in self.root.glob(".*-*-*"):
             owner = folder.name.split("-")[-2]
             if owner.isdigit() and not Path(f"/proc/{owner}").exists():
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _load(stage: Stage[T_co], folder: Path, runner: StageRunner) -> T_co:
+    return cast("T_co", stage.output.load(folder, runner.task))
+
+
+def _stored_summary(path: Path) -> Summary:
+    try:
+        return cast("Summary", json.loads(path.read_bytes())["summary"])
+    except (ValueError, KeyError) as error:
+        raise OutputError(
+            f"{path} is damaged; delete the folder {path.parent}", path=path
+        ) from error

@@ -7,13 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.attacks import Attack, Attacker, get_attacks
+from buckler.attacks import Attack, Attacker
 from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.evaluation.intervals import rate
 from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
 from buckler.evaluation.robustness import Bools, Robustness, compare_attacked
-from buckler.pipeline.recipe import AugmentationSection
 from buckler.runtime import Scorer, Verdicts
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
@@ -105,16 +104,17 @@ def augment(
     events: Dataset,
     changes: Sequence[Attack],
     share: float,
-    weight: float,
     seed: int,
     *,
     for_benign: bool = False,
 ) -> Dataset | None:
-    """Return changed copies of a share of the bad (or of the other) events, to learn from as well.
+    """Return changed copies of a share of the positive (or of the other) events.
 
     A copy keeps id, group and target of its origin, so that it never helps a fold in which its
     origin is held out. None where nothing could be changed.
     """
+    if not changes:
+        return None
     rng = np.random.default_rng(seed)
     rows = _attacked_rows(events)
     if for_benign:
@@ -132,20 +132,7 @@ def augment(
     if not origins:
         return None
     kept = np.array(origins, np.intp)
-    return _copies(events, kept, texts).with_weights(weight)
-
-
-def augmentation(events: Dataset, section: AugmentationSection, seed: int) -> list[Dataset | None]:
-    """Return the changed copies that a recipe asks for."""
-    attacks = get_attacks(section.attacks, events.task.medium)
-    variations = get_attacks(section.variations, events.task.medium)
-    share, weight = section.share, section.weight
-    return [
-        augment(events, attacks, share, weight, seed) if attacks else None,
-        augment(events, variations, section.variation_share, weight, seed, for_benign=True)
-        if variations
-        else None,
-    ]
+    return _copies(events, kept, texts)
 
 
 def _attacked_rows(events: Dataset) -> npt.NDArray[np.intp]:

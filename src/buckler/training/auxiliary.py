@@ -1,172 +1,269 @@
-"""Further questions beside the task's own, such as which technique: learned, measured, bundled.
+"""Auxiliary classifiers: further questions about an event, such as which technique it shows.
 
-Each head is a student of its own, of the recipe's family, over the same normalized text; it ends as
-a bundle inside the bundle.
+Each is a student of its own, of the recipe's family, over the same normalized text. It ends as a
+bundle inside the bundle.
 """
 
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from buckler.bundle.manifest import AuxiliaryEntry
+from buckler.bundle.manifest import AUXILIARY_NAME, AuxiliaryEntry
 from buckler.bundle.reader import AUXILIARY
+from buckler.bundle.writer import pack
 from buckler.dataset import Dataset
 from buckler.dataset.deduplication import near_duplicate_clusters
 from buckler.errors import InputError
 from buckler.evaluation.intervals import Rate, bootstrap, rate
 from buckler.evaluation.report import Comparison, rate_text
 from buckler.evaluation.slices import slice_values
-from buckler.files import write_atomically
-from buckler.pipeline.recipe import HeadSection, Recipe, StudentSection
-from buckler.runtime import load
+from buckler.files import read_bytes
+from buckler.runtime import Scorer
 from buckler.tasks import Task
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
-from buckler.training.packaging import write_fitted
+from buckler.training.packaging import bundle_parts
 
-_FIGURES = "heads.json"
-_SURE = 0.5
-Answers = list[tuple[str, ...]]
+_FIGURES = "figures.json"
+_CONFIDENT = 0.5
+_MEASURES = (
+    "right",
+    "among three",
+    "always the commonest",
+    "share confident",
+    "right if confident",
+)
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Learned:
-    """What a stage of heads left.
+class AuxiliarySettings(BaseModel):
+    """A further question, which a column of the data answers for some events.
 
     Attributes
     ----------
-    heads
-        As a manifest lists them.
-    files
-        Their bundles, by the names that a bundle gives them.
-    figures
-        A record for each, for the report.
+    name
+        Name of the column in verdicts, such as ``technique``.
+    column
+        Column of the data; by default the same name.
+    on
+        ``detections``: learned from events of positive classes and asked about detections;
+        ``all``: about every event.
+    separator
+        Separator of several answers in a cell; any of them is right.
+    cut_at
+        Text at which an answer ends: ``"."`` takes the technique of a sub-technique.
+    min_rows
+        Answers with fewer training rows are not learned.
+    folds_by
+        ``group``, or ``text`` where the groups are the answers themselves, so that a fold by group
+        could never know them: near-duplicates stay together then.
+    student
+        Settings of the family that differ from the recipe's.
     """
 
-    heads: tuple[AuxiliaryEntry, ...] = ()
-    files: dict[str, bytes] | None = None
-    figures: tuple[dict[str, Any], ...] = ()
+    model_config = ConfigDict(extra="forbid")
 
-    @staticmethod
-    def read(folder: Path, sections: list[HeadSection]) -> "Learned":
-        """Read what `learn_heads` wrote."""
-        names = AUXILIARY[: len(sections)]
-        return Learned(
-            tuple(AuxiliaryEntry(section.name, section.on) for section in sections),
-            {name: (folder / name).read_bytes() for name in names},
-            tuple(json.loads((folder / _FIGURES).read_bytes())),
+    name: str
+    column: str = ""
+    on: Literal["detections", "all"] = "detections"
+    separator: str = ""
+    cut_at: str = ""
+    min_rows: int = Field(default=20, ge=2)
+    folds_by: Literal["group", "text"] = "group"
+    student: dict[str, object] = {}
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not AUXILIARY_NAME.fullmatch(self.name):
+            raise ValueError(
+                "the name of an auxiliary classifier is a lower-case word that no column of "
+                "verdicts has, such as technique"
+            )
+        self.column = self.column or self.name
+        return self
+
+    def values_in(self, cell: object) -> tuple[str, ...]:
+        """Return the answers in a cell, each once; none where it is empty."""
+        text = "" if cell is None else str(cell)
+        parts = text.split(self.separator) if self.separator else [text]
+        if self.cut_at:
+            parts = [part.partition(self.cut_at)[0] for part in parts]
+        return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+
+
+@dataclass(frozen=True)
+class AuxiliaryFigures:
+    """Figures of an auxiliary classifier on the test rows.
+
+    Attributes
+    ----------
+    name, on
+        Name of the question, and the events that it is asked about.
+    n_classes, n_rare
+        Answers that are learned, and answers that have too few training rows.
+    training_rows, test_rows, unknown_rows
+        Rows with an answer; the last are test rows whose answer is not learned.
+    measures
+        Name of a measure -> value and interval.
+    sources
+        Source, share of right answers with its interval and rows, and rows of unknown answers.
+    """
+
+    name: str
+    on: str
+    n_classes: int
+    n_rare: int
+    training_rows: int
+    test_rows: int
+    unknown_rows: int
+    measures: dict[str, tuple[float, float, float]]
+    sources: list[tuple[str, Rate, int]]
+
+
+@dataclass(frozen=True)
+class AuxiliaryClassifiers:
+    """Trained auxiliary classifiers.
+
+    Attributes
+    ----------
+    entries
+        Entries of the manifest.
+    files
+        Their bundles, by their names in the outer bundle.
+    figures
+        Figures of each, for the report.
+    """
+
+    entries: tuple[AuxiliaryEntry, ...] = ()
+    files: dict[str, bytes] = field(default_factory=dict)
+    figures: tuple[AuxiliaryFigures, ...] = ()
+
+    def save(self, folder: Path) -> None:
+        """Write bundles and figures into a folder."""
+        for name, data in self.files.items():
+            (folder / name).write_bytes(data)
+        text = json.dumps([asdict(figures) for figures in self.figures])
+        (folder / _FIGURES).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, task: Task) -> "AuxiliaryClassifiers":  # noqa: ARG003
+        """Read what `save` wrote."""
+        figures = []
+        for record in json.loads(read_bytes(folder / _FIGURES)):
+            measures = {name: tuple(values) for name, values in record["measures"].items()}
+            sources = [(name, Rate(**right), n) for name, right, n in record["sources"]]
+            figures.append(AuxiliaryFigures(**record | {"measures": measures, "sources": sources}))
+        return cls(
+            tuple(AuxiliaryEntry(one.name, one.on) for one in figures),
+            {name: read_bytes(folder / name) for name in AUXILIARY[: len(figures)]},
+            tuple(figures),
         )
 
 
-def learn_heads(folder: Path, train: Dataset, test: Dataset, recipe: Recipe) -> dict[str, Any]:
-    """Train each head of a recipe and measure it on the test rows; write bundles and figures.
+def fit_auxiliary(
+    training: Dataset,
+    test: Dataset,
+    questions: Sequence[AuxiliarySettings],
+    spec: StudentSpec,
+    n_resamples: int,
+) -> AuxiliaryClassifiers:
+    """Train an auxiliary classifier for each question and measure it on the test rows.
 
     Raises
     ------
     InputError
-        If the column of a head is missing, or too few events tell of it.
+        If the column of a question is missing, or too few events have an answer.
     """
-    figures = []
-    for section, name in zip(recipe.head, AUXILIARY, strict=False):
-        figures.append(_learn(folder / name, train, test, section, recipe))
-    write_atomically(folder / _FIGURES, json.dumps(figures).encode())
-    return {figure["head"]: f"{figure['classes']} classes" for figure in figures}
-
-
-def heads_table(figures: tuple[dict[str, Any], ...]) -> Comparison:
-    """Return the figures of heads, for a report."""
-    rows: list[tuple[str, ...]] = []
-    for figure in figures:
-        rows.append(
-            (
-                f"{figure['head']} ({figure['on']})",
-                f"{figure['classes']:,} in {figure['training_rows']:,} rows",
-                f"{figure['test_rows']:,}",
-                f"{figure['not_learned']:,}",
-                *(_text(figure["figures"].get(name)) for name in _MEASURES),
-            )
+    found: list[tuple[AuxiliaryEntry, bytes, AuxiliaryFigures]] = []
+    for question in questions:
+        answered = _answered(training, question)
+        task = _task_of(question, answered)
+        examples = _examples(answered, task, by_text=question.folds_by == "text")
+        fitted = fit_student(examples, spec.with_settings(question.student))
+        provenance = {"auxiliary": question.name, "column": question.column}
+        bundle = bundle_parts(question.name, fitted, provenance=provenance).assemble()
+        asked = answered.take([])
+        if question.column in test.table.column_names:
+            asked = _answered(test, question)
+        measured = _Measured.of(Scorer(bundle), asked, answered.commonest)
+        figures = AuxiliaryFigures(
+            name=question.name,
+            on=question.on,
+            n_classes=len(task.classes),
+            n_rare=len(answered.counts) - len(task.classes),
+            training_rows=len(examples),
+            test_rows=len(asked.answers),
+            unknown_rows=int((~measured.known).sum()),
+            measures=measured.measures(n_resamples),
+            sources=measured.sources(),
         )
-        for source, *values, not_learned in figure["sources"]:
-            right = rate_text(Rate(*values))
-            cells = ["-"] * (len(_MEASURES) - 1)
-            rows.append((f"  {source}", "", f"{values[-1]:,}", f"{not_learned:,}", right, *cells))
-    return Comparison(("head", "classes", "test rows", "of a class not learned", *_MEASURES), rows)
+        found.append((AuxiliaryEntry(question.name, question.on), pack(bundle.entries), figures))
+    return AuxiliaryClassifiers(
+        tuple(entry for entry, _, _ in found),
+        {name: data for name, (_, data, _) in zip(AUXILIARY, found, strict=False)},
+        tuple(figures for _, _, figures in found),
+    )
 
 
-_MEASURES = ("right", "among three", "always the commonest", "share sure", "right where sure")
+@dataclass(frozen=True)
+class _Answered:
+    """Events whose column holds an answer, and the answers; several may be right."""
+
+    events: Dataset
+    answers: list[tuple[str, ...]]
+
+    def take(self, rows: Sequence[int]) -> "_Answered":
+        return _Answered(
+            self.events.take(np.array(rows, np.intp)), [self.answers[row] for row in rows]
+        )
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        return Counter(value for answers in self.answers for value in answers)
+
+    @property
+    def commonest(self) -> str:
+        return self.counts.most_common(1)[0][0]
 
 
-def _learn(
-    path: Path, train: Dataset, test: Dataset, section: HeadSection, recipe: Recipe
-) -> dict[str, Any]:
-    rows, answers = _told(train, section)
-    counts = Counter(value for found in answers for value in found)
-    classes = sorted(value for value, n in counts.items() if n >= section.min_rows)
+def _answered(events: Dataset, question: AuxiliarySettings) -> _Answered:
+    if question.column not in events.table.column_names:
+        raise InputError(
+            f"auxiliary classifier {question.name!r}: no column named {question.column!r} in the "
+            "data",
+            field=question.column,
+        )
+    asked = np.ones(len(events), bool)
+    if question.on == "detections" and events.task.positive:
+        asked = events.is_positive
+    cells = [question.values_in(cell) for cell in events.column(question.column)]
+    rows = [row for row in np.flatnonzero(asked).tolist() if cells[row]]
+    return _Answered(events.take(np.array(rows, np.intp)), [cells[row] for row in rows])
+
+
+def _task_of(question: AuxiliarySettings, answered: _Answered) -> Task:
+    """Return the task whose classes are the answers that are frequent enough."""
+    counts = answered.counts
+    classes = sorted(value for value, n in counts.items() if n >= question.min_rows)
     if len(classes) < 2:
         raise InputError(
-            f"head {section.name!r}: of the {len(counts):,} values of column {section.column!r} in "
-            f"{len(rows):,} training rows, {len(classes)} have {section.min_rows} rows or more, "
-            "and two are needed; lower min_rows, or tell more"
+            f"auxiliary classifier {question.name!r}: of the {len(counts):,} values of column "
+            f"{question.column!r} in {len(answered.answers):,} training rows, {len(classes)} have "
+            f"{question.min_rows} rows or more, and two are needed; lower min_rows, or add rows",
+            field=question.column,
         )
-    inner = _task(train.task, section, classes)
-    learned = _labeled(train, rows, answers, inner, by_text=section.folds_by == "text")
-    student: StudentSection = recipe.student
-    fitted = fit_student(
-        learned,
-        student.family,
-        {**student.settings, **section.student},
-        folds=student.folds,
-        seed=student.seed,
-    )
-    write_fitted(path, fitted, inner, provenance={"head": section.name, "column": section.column})
-    probabilities, truth, asked = _judged(path, test, section)
-    right = _right(probabilities, truth, classes, 1)
-    known = np.array([bool(set(found) & set(classes)) for found in truth], bool)
-    common = counts.most_common(1)[0][0]
-    return {
-        "head": section.name,
-        "on": section.on,
-        "classes": len(classes),
-        "left_out": len(counts) - len(classes),
-        "training_rows": len(learned),
-        "test_rows": len(truth),
-        "not_learned": int((~known).sum()),
-        "figures": _measure(probabilities, truth, classes, common, asked, recipe),
-        "sources": [
-            [str(source), *vars(rate(right[of])).values(), int((~known[of]).sum())]
-            for source, of in _sources(asked)
-        ],
-    }
-
-
-def _told(events: Dataset, section: HeadSection) -> tuple[npt.NDArray[np.intp], Answers]:
-    """Return the rows that the column tells something of, and what."""
-    task = events.task
-    column = section.column
-    if column not in events.table.column_names:
-        raise InputError(f"head {section.name!r}: no column named {column!r} in the data")
-    asked = np.ones(len(events), bool)
-    if section.on == "detections" and task.positive:
-        asked = np.isin(events.labels, task.positive_indices)
-    values = events.column(column)
-    rows, answers = [], []
-    for row in np.flatnonzero(asked):
-        if found := section.values_in(values[row]):
-            rows.append(row)
-            answers.append(found)
-    return np.array(rows, np.intp), answers
-
-
-def _task(task: Task, section: HeadSection, classes: list[str]) -> Task:
     return replace(
-        task,
-        name=f"{task.name}/{section.name}",
-        description=f"Which {section.name}, by column {section.column}",
+        answered.events.task,
+        name=f"{answered.events.task.name}/{question.name}",
+        description=f"Which {question.name}, by column {question.column}",
         classes=dict.fromkeys(classes, ""),
         positive=(),
         aliases={},
@@ -174,86 +271,104 @@ def _task(task: Task, section: HeadSection, classes: list[str]) -> Task:
     )
 
 
-def _labeled(
-    events: Dataset,
-    rows: npt.NDArray[np.intp],
-    answers: Answers,
-    task: Task,
-    *,
-    by_text: bool,
-) -> Dataset:
-    """Return the events whose answers are classes; one of several answers has all as its target."""
+def _examples(answered: _Answered, task: Task, *, by_text: bool) -> Dataset:
+    """Return the events whose answers are classes; several answers of an event share its target."""
     index = {name: i for i, name in enumerate(task.classes)}
-    kept, targets = [], []
-    for row, found in zip(rows, answers, strict=True):
-        known = [index[value] for value in found if value in index]
-        if known:
-            target = np.zeros(len(index), np.float32)
-            target[known] = 1 / len(known)
-            kept.append(row)
-            targets.append(target)
-    chosen = events.take(np.array(kept, np.intp))
-    labels = np.array([target.argmax() for target in targets], np.int32)
+    targets = np.zeros((len(answered.answers), len(index)), np.float32)
+    for row, answers in enumerate(answered.answers):
+        targets[row, [index[value] for value in answers if value in index]] = 1
+    rows = np.flatnonzero(targets.any(axis=1))
+    targets = targets[rows] / targets[rows].sum(axis=1, keepdims=True)
+    events = answered.events.take(rows)
     if by_text:
-        chosen = chosen.with_groups([str(n) for n in near_duplicate_clusters(chosen.texts)])
-    return replace(chosen, task=task, labels=labels, soft_targets=np.stack(targets))
+        events = events.with_groups([str(n) for n in near_duplicate_clusters(events.texts)])
+    labels = targets.argmax(axis=1).astype(np.int32)
+    return replace(events, task=task, labels=labels, soft_targets=targets)
 
 
-def _judged(path: Path, test: Dataset, section: HeadSection) -> tuple[Floats, Answers, Dataset]:
-    if section.column not in test.table.column_names:
-        return np.zeros((0, 1), np.float32), [], test.take(np.zeros(0, np.intp))
-    rows, answers = _told(test, section)
-    asked = test.take(rows)
-    verdicts = load(path).score(asked.raw_texts)
-    return verdicts.probabilities, answers, asked
+@dataclass(frozen=True)
+class _Measured:
+    """Test events with flags that say how they were answered."""
 
+    events: Dataset
+    known: npt.NDArray[np.bool_]  # an answer of the event is a class
+    right: npt.NDArray[np.bool_]
+    among_three: npt.NDArray[np.bool_]
+    commonest: npt.NDArray[np.bool_]
+    confident: npt.NDArray[np.bool_]
 
-def _measure(
-    probabilities: Floats,
-    truth: Answers,
-    classes: list[str],
-    common: str,
-    asked: Dataset,
-    recipe: Recipe,
-) -> dict[str, list[float]]:
-    """Return each measure with its interval; what was not learned counts as wrong."""
-    if not truth:
-        return {}
-    right, three = (_right(probabilities, truth, classes, k) for k in (1, 3))
-    always = np.array([common in found for found in truth])
-    sure = probabilities.max(axis=1) >= _SURE
+    @staticmethod
+    def of(scorer: Scorer, asked: _Answered, commonest: str) -> "_Measured":
+        probabilities = scorer.score(asked.events.raw_texts).probabilities
+        order = np.argsort(-probabilities, axis=1, kind="stable")
 
-    def measure(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
-        w = np.ones(len(truth)) if weights is None else weights
-        of_sure = float(w[sure].sum())
-        hits = float(w[sure & right].sum())
-        values = [float((flags * w).sum() / w.sum()) for flags in (right, three, always, sure)]
-        return dict(
-            zip(_MEASURES, [*values, hits / of_sure if of_sure else float("nan")], strict=True)
+        def within(k: int) -> npt.NDArray[np.bool_]:
+            pairs = zip(order[:, :k], asked.answers, strict=True)
+            return np.array(
+                [any(scorer.classes[i] in own for i in row) for row, own in pairs], bool
+            )
+
+        return _Measured(
+            asked.events,
+            known=np.array(
+                [not set(own).isdisjoint(scorer.classes) for own in asked.answers], bool
+            ),
+            right=within(1),
+            among_three=within(3),
+            commonest=np.array([commonest in own for own in asked.answers], bool),
+            confident=probabilities.max(axis=1, initial=0) >= _CONFIDENT,
         )
 
-    found = bootstrap(measure, asked.group_codes(), recipe.evaluation.resamples)
-    return {k: [e.value, e.low, e.high] for k, e in found.items() if e.value == e.value}
+    def measures(self, n_resamples: int) -> dict[str, tuple[float, float, float]]:
+        """Return each measure with its interval; an answer that is not learned counts as wrong."""
+        if not len(self.events):
+            return {}
+        flags = (self.right, self.among_three, self.commonest, self.confident)
+
+        def measure(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
+            w = np.ones(len(self.events)) if weights is None else weights
+            confident = float(w[self.confident].sum())
+            hits = float(w[self.confident & self.right].sum())
+            values = [float((one * w).sum() / w.sum()) for one in flags]
+            values.append(hits / confident if confident else float("nan"))
+            return dict(zip(_MEASURES, values, strict=True))
+
+        found = bootstrap(measure, self.events.group_codes(), n_resamples)
+        return {k: (e.value, e.low, e.high) for k, e in found.items() if e.value == e.value}
+
+    def sources(self) -> list[tuple[str, Rate, int]]:
+        """Return each source with its share of right answers and its rows of unknown answers."""
+        values = slice_values(self.events).get("source")
+        if values is None:
+            return []
+        return [
+            (str(name), rate(self.right[values == name]), int((~self.known[values == name]).sum()))
+            for name in sorted({value for value in values if value is not None})
+        ]
 
 
-def _right(
-    probabilities: Floats, truth: Answers, classes: list[str], k: int
-) -> npt.NDArray[np.bool_]:
-    """Tell where a true answer is among the k likeliest classes."""
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    pairs = zip(order, truth, strict=True)
-    return np.array([any(classes[i] in found for i in row) for row, found in pairs], bool)
+def auxiliary_table(figures: Sequence[AuxiliaryFigures]) -> Comparison:
+    """Return the figures of auxiliary classifiers as a table of the report."""
+    head = ("auxiliary classifier", "classes", "test rows", "of an unknown answer", *_MEASURES)
+    rows: list[tuple[str, ...]] = []
+    for one in figures:
+        rows.append(
+            (
+                f"{one.name} ({one.on})",
+                f"{one.n_classes:,} in {one.training_rows:,} rows",
+                f"{one.test_rows:,}",
+                f"{one.unknown_rows:,}",
+                *(_text(one.measures.get(name)) for name in _MEASURES),
+            )
+        )
+        empty = ["-"] * (len(_MEASURES) - 1)
+        for source, right, unknown in one.sources:
+            cells = ("", f"{right.n_rows:,}", f"{unknown:,}", rate_text(right), *empty)
+            rows.append((f"  {source}", *cells))
+    return Comparison(head, rows)
 
 
-def _sources(asked: Dataset) -> list[tuple[object, npt.NDArray[np.bool_]]]:
-    values = slice_values(asked).get("source")
-    if values is None:
-        return []
-    return [(name, values == name) for name in sorted({v for v in values if v is not None})]
-
-
-def _text(estimate: list[float] | None) -> str:
+def _text(estimate: tuple[float, float, float] | None) -> str:
     if estimate is None:
         return "-"
-    value, low, high = estimate
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    return "{:.3f} ({:.3f} to {:.3f})".format(*estimate)

@@ -164,7 +164,7 @@ def build_cascade(
     tolerance = max(tolerance_of(bundle.entries[VECTORS]) for bundle in bundles)
     vectors = vectors_json(texts, Classifier(manifest, files).outputs(texts), tolerance)
     written = write_bundle(output, manifest, {**files, **auxiliary, VECTORS: vectors})
-    return Cascade(written, shares, thresholds)
+    return Cascade(written.manifest, shares, thresholds)
 
 
 def combine_all(outputs: Sequence[Floats], bands: Sequence[Band]) -> Floats:

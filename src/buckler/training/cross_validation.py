@@ -1,13 +1,13 @@
-"""Students trained without each fold in turn, so that every label can be judged from outside.
+"""Students trained without each fold in turn, so that every label is scored out of fold.
 
-Folds are cut by group. Examples without a label of their own (pseudo-labels, synthetic examples) help to
-train, but never in a fold whose groups they share.
+Folds are cut by group. Additional examples without a label of their own (a teacher's annotations,
+synthetic examples) help to train, but never in a fold whose groups they share.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,105 +19,150 @@ from buckler.evaluation.calibration import Calibration, fit_calibration, probabi
 from buckler.students import Student, get_student
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
+from buckler.training.noise import Noise
 
 Floats = npt.NDArray[np.float32]
 OnEpoch = Callable[[str, int, float, float], None]
 
 
 @dataclass(frozen=True)
-class CrossFitted:
-    """What students say of events of groups that they did not see in training.
+class StudentSpec:
+    """A student to train, and how its labels are used.
+
+    Attributes
+    ----------
+    family
+        Name of the student family.
+    settings
+        Settings of the family.
+    folds
+        Folds of the cross-validation that gives calibration and thresholds.
+    seed
+        Random seed of folds and students.
+    noise
+        Treatment of labels that may be wrong.
+    """
+
+    family: str = "ngram"
+    settings: Mapping[str, object] = field(default_factory=dict)
+    folds: int = 5
+    seed: int = 0
+    noise: Noise = Noise.NONE
+
+    def with_settings(self, settings: Mapping[str, object]) -> "StudentSpec":
+        """Return the same with further settings of the family."""
+        return replace(self, settings={**self.settings, **settings})
+
+    def new_student(self, task: Task, epochs: int | None = None) -> Student:
+        """Return an untrained student for a task; for so many epochs, where they are given."""
+        settings = {**self.settings, "seed": self.seed}
+        if epochs is not None:
+            settings["epochs"] = epochs
+        if task.features:
+            settings["features"] = task.features.names
+            settings["n_categories"] = len(task.categories)
+        return get_student(self.family, settings)
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Answers of students on events of groups that they did not see in training.
 
     Attributes
     ----------
     logits
-        float32 [n, 1] or [n, classes].
+        float32 [n, 1] or [n, classes], not calibrated.
     epochs
-        How many passes served best.
+        Number of epochs that served best.
     students
-        One a fold, which it did not see; not calibrated.
+        Student of each fold, which it did not see; empty where they were not kept.
     """
 
     logits: Floats
     epochs: int
-    students: list[Student]
+    students: list[Student] = field(default_factory=list)
 
     def probabilities(self, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
         """Return float64 [n, classes], calibrated on these labels."""
-        calibration = fit_calibration(self.logits, labels)
-        return probabilities_of(calibrated(self.logits, calibration))
+        return probabilities_of(calibrate(self.logits, fit_calibration(self.logits, labels)))
+
+    def save(self, path: Path) -> None:
+        """Write logits and epochs to an .npz file."""
+        np.savez(path, logits=self.logits, epochs=self.epochs)
+
+    @staticmethod
+    def load(path: Path) -> "OutOfFold":
+        """Read what `save` wrote; the students are not kept."""
+        with np.load(path, allow_pickle=False) as file:
+            return OutOfFold(file["logits"], int(file["epochs"]))
 
 
-def cross_fit(
+def cross_validate(
     events: Dataset,
-    family: str,
-    settings: dict[str, Any],
+    spec: StudentSpec,
     *,
-    extra: Dataset | Sequence[Dataset | None] | None = None,
-    folds: int = 5,
-    seed: int = 0,
+    additional: Dataset | Sequence[Dataset] | None = None,
     on_epoch: OnEpoch | None = None,
-) -> CrossFitted:
-    """Train a student without each fold in turn and let it judge the fold; all rows are labeled.
+) -> OutOfFold:
+    """Train a student without each fold in turn and let it score the fold.
 
-    `extra` examples are the same for all folds, or one set for each. Where they come from a
-    student, they must be one set for each, from a student that did not see the fold: else what
-    they say of the pool is what the fold's own labels taught.
+    Parameters
+    ----------
+    events
+        Labeled events.
+    spec
+        Student to train.
+    additional
+        Examples that help to train: the same for all folds, or one dataset for each fold. Examples
+        that a student annotated must be one dataset for each fold, from a student that did not see
+        the fold. Otherwise they carry the fold's own labels into its training.
+    on_epoch
+        Called after each epoch with the fold, the epoch and both losses.
 
     Raises
     ------
     InputError
         If a class of the task has no example, or the groups are too few for the folds.
     """
-    task = events.task
-    n_classes = len(task.classes)
+    task, n_classes = events.task, len(events.task.classes)
     check_classes(events.labels, task)
-    fold_of = assign_folds(events, folds, seed)
+    fold_of = assign_folds(events, spec.folds, spec.seed)
     logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
     students: list[Student] = []
-    for fold in range(folds):
+    for fold in range(spec.folds):
         held_out = np.flatnonzero(fold_of == fold)
-        rest = np.flatnonzero(fold_of != fold)
-        training = events.take(rest)
-        own = extra if extra is None or isinstance(extra, Dataset) else extra[fold]
-        watched = events.take(held_out)
-        if own is not None:
+        training, watched = events.take(np.flatnonzero(fold_of != fold)), events.take(held_out)
+        if additional is not None:
+            own = additional if isinstance(additional, Dataset) else additional[fold]
             apart = own.take(apart_from(own, watched))
-            watches = _watches(apart, fold, folds)
+            watches = _stopping_rows(apart, fold, spec.folds)
             training = Dataset.concat([training, apart.take(np.flatnonzero(~watches))])
             watched = Dataset.concat([watched, apart.take(np.flatnonzero(watches))])
-        student = new_student(family, {**settings, "seed": seed}, task)
-        student.fit(training, watched, named(on_epoch, fold, folds))
+        student = spec.new_student(task)
+        student.fit(training, watched, epoch_listener(on_epoch, fold, spec.folds))
         logits[held_out] = student.predict_logits(events.texts.take(held_out))
         students.append(student)
     best_epochs = [student.best_epoch_ for student in students]
-    return CrossFitted(logits, max(1, round(float(np.median(best_epochs)))), students)
+    return OutOfFold(logits, max(1, round(float(np.median(best_epochs)))), students)
 
 
-def new_student(family: str, settings: dict[str, Any], task: Task) -> Student:
-    """Return an untrained student for a task; one of features is told their names."""
-    if not task.features:
-        return get_student(family, settings)
-    known = {"features": task.features.names, "n_categories": len(task.categories)}
-    return get_student(family, {**settings, **known})
+def _stopping_rows(additional: Dataset, fold: int, folds: int) -> npt.NDArray[np.bool_]:
+    """Return the additional examples that a fold's student only watches, to know when to stop.
 
-
-def _watches(extra: Dataset, fold: int, folds: int) -> npt.NDArray[np.bool_]:
-    """Tell which extra examples a fold's student does not learn from, to know when to stop.
-
-    A teacher has often seen the labels; so the held-out ones, which it has told of in the pool, say
-    that one pass is enough. What it said of events that the student did not see says how well the
-    student has learned from it. Synthetic examples do not count: no student should stop where it knows them.
+    A teacher has often seen the labels, and its annotations on the pool repeat them; held-out
+    labels then say that one epoch is enough. Its annotations on events that the student did not see
+    show how well the student has learned from it. Synthetic examples never count: no student should
+    stop where it knows them.
     """
 
-    def own_fold(name: str | None, event_id: bytes) -> int:
-        content = event_id if name is None else name.encode("utf-8", "replace")
+    def fold_of(group: str | None, event_id: bytes) -> int:
+        content = event_id if group is None else group.encode("utf-8", "replace")
         return int.from_bytes(blake2b(content, digest_size=4).digest(), "big") % folds
 
-    own = zip(extra.groups, extra.ids, strict=True)
-    watches = np.array([own_fold(name, i) == fold for name, i in own], bool)
-    watches[np.flatnonzero(extra.sources == SYNTHETIC_EXAMPLE)] = False
-    return watches
+    pairs = zip(additional.groups, additional.ids, strict=True)
+    rows = np.array([fold_of(group, event_id) == fold for group, event_id in pairs], bool)
+    rows[np.flatnonzero(additional.sources == SYNTHETIC_EXAMPLE)] = False
+    return rows
 
 
 def assign_folds(events: Dataset, folds: int, seed: int) -> npt.NDArray[np.intp]:
@@ -136,11 +181,10 @@ def assign_folds(events: Dataset, folds: int, seed: int) -> npt.NDArray[np.intp]
         raise InputError(
             f"{len(unique)} groups are too few for {folds} folds; lower `folds` or label more"
         )
-    ids = events.ids
     first = np.zeros(len(unique), np.intp)
     first[inverse[::-1]] = np.arange(len(codes))[::-1]
     salt = seed.to_bytes(8, "little", signed=True)
-    keys = [blake2b(ids[row], digest_size=8, salt=salt).digest() for row in first]
+    keys = [blake2b(events.ids[row], digest_size=8, salt=salt).digest() for row in first]
     order = sorted(range(len(unique)), key=lambda g: (-counts[g], keys[g]))
     sizes = np.zeros(folds, np.int64)
     fold_of = np.zeros(len(unique), np.intp)
@@ -152,7 +196,7 @@ def assign_folds(events: Dataset, folds: int, seed: int) -> npt.NDArray[np.intp]
 
 
 def check_classes(labels: npt.NDArray[np.int32], task: Task) -> None:
-    """Raise InputError unless there is something to learn."""
+    """Raise InputError unless there are examples of more than one class."""
     if not len(labels):
         raise InputError("no row has a label; name the column with label_column")
     counts = np.bincount(labels, minlength=len(task.classes))
@@ -161,16 +205,16 @@ def check_classes(labels: npt.NDArray[np.int32], task: Task) -> None:
         raise InputError(f"training needs examples of more than one class; none of {missing[0]!r}")
 
 
-def named(
+def epoch_listener(
     on_epoch: OnEpoch | None, fold: int, folds: int
 ) -> Callable[[int, float, float], None] | None:
-    """Name the fold to those who watch."""
+    """Return a listener for one student, which adds the name of the fold."""
     if on_epoch is None:
         return None
     name = f"fold {fold + 1}/{folds}" if fold < folds else "all rows"
     return lambda epoch, loss, validation_loss: on_epoch(name, epoch, loss, validation_loss)
 
 
-def calibrated(logits: Floats, calibration: Calibration) -> Floats:
+def calibrate(logits: Floats, calibration: Calibration) -> Floats:
     """Apply a calibration to logits."""
     return np.asarray(calibration.slope * logits + calibration.shift, np.float32)

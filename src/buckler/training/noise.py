@@ -1,6 +1,6 @@
-"""Labels that are probably wrong: finding them, and learning in spite of them.
+"""Treats labels that are probably wrong: finds them, and learns in spite of them.
 
-All of it works on held-out probabilities of cross-fitted students, so it serves any family.
+Every method uses out-of-fold probabilities, so it works with any student family.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 
 class Noise(StrEnum):
-    """What to do about labels that may be wrong.
+    """Treatment of labels that may be wrong.
 
-    ``none``: believe them. ``doubt``: learn from all, but let suspect rows be no ground for
-    calibration and thresholds. ``drop``: leave suspect rows out (confident learning, Northcutt et
-    al. 2021). ``relabel``: give suspect rows what held-out students say instead.
+    ``none``: believe them. ``doubt``: learn from all rows, but leave suspect ones out of calibration
+    and thresholds. ``drop``: leave suspect rows out (confident learning, Northcutt et al. 2021).
+    ``relabel``: give suspect rows the out-of-fold probabilities as their target.
     """
 
     NONE = "none"
@@ -25,7 +25,7 @@ class Noise(StrEnum):
 
 
 @dataclass(frozen=True)
-class Handled:
+class NoiseTreatment:
     """Targets and weights for the final training.
 
     Attributes
@@ -35,7 +35,7 @@ class Handled:
     weights
         float32 [n]; 0 for rows that are left out.
     suspect
-        Rows whose label is in doubt: no ground for calibration or thresholds.
+        bool [n]: rows whose label is in doubt, which count for neither calibration nor thresholds.
     """
 
     targets: npt.NDArray[np.float32]
@@ -43,45 +43,47 @@ class Handled:
     suspect: npt.NDArray[np.bool_]
 
 
-def handle_noise(
+def treat_noise(
     method: Noise,
     probabilities: npt.NDArray[np.float64],
     labels: npt.NDArray[np.int32],
     targets: npt.NDArray[np.float32],
-) -> Handled:
+) -> NoiseTreatment:
     """Apply a method.
 
     Parameters
     ----------
+    method
+        Treatment of suspect labels.
     probabilities
         float64 [n, classes], calibrated, of students that did not train on the row.
     labels, targets
-        What the data say: int32 [n], and float32 [n, classes].
+        Labels of the data: int32 [n], and float32 [n, classes].
     """
     n = len(labels)
     weights = np.ones(n, np.float32)
     if method is Noise.NONE:
-        return Handled(targets, weights, np.zeros(n, bool))
+        return NoiseTreatment(targets, weights, np.zeros(n, bool))
     suspect = suspect_labels(probabilities, labels)
-    targets = targets.copy()
     if method is Noise.DROP:
         weights[suspect] = 0
     elif method is Noise.RELABEL:
+        targets = targets.copy()
         targets[suspect] = probabilities[suspect]
-    return Handled(targets, weights, suspect)
+    return NoiseTreatment(targets, weights, suspect)
 
 
 def suspect_labels(
     probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.bool_]:
-    """Return which rows confidently belong to another class than their label says.
+    """Return the rows that confidently belong to another class than their label.
 
     Parameters
     ----------
     probabilities
-        float [n, classes], of models that did not train on the row.
+        float64 [n, classes], of models that did not train on the row.
     labels
-        The labels in doubt.
+        int32 [n]: the labels in doubt.
 
     Notes
     -----
@@ -89,11 +91,11 @@ def suspect_labels(
     labeled so. A row is suspect where the likeliest confident class is not its own.
     """
     n_classes = probabilities.shape[1]
-    bars = np.full(n_classes, np.inf)
+    least = np.full(n_classes, np.inf)
     for index in range(n_classes):
         own = labels == index
         if own.any():
-            bars[index] = probabilities[own, index].mean()
-    confident = np.where(probabilities >= bars, probabilities, -np.inf)
+            least[index] = probabilities[own, index].mean()
+    confident = np.where(probabilities >= least, probabilities, -np.inf)
     likeliest = confident.argmax(axis=1)
     return np.asarray(np.isfinite(confident.max(axis=1)) & (likeliest != labels))

@@ -1,8 +1,7 @@
-"""Estimates how noisy labels are, class by class, and lists those that are probably wrong."""
+"""Estimates the share of wrong labels, class by class, and lists those that are probably wrong."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,19 +9,20 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from buckler.dataset import Dataset
-from buckler.errors import InputError, MissingExtraError, OutputError
-from buckler.tasks import Task
-from buckler.training.cross_validation import cross_fit
+from buckler.errors import InputError
+from buckler.extras import import_extra
+from buckler.files import atomic_writer
+from buckler.training.cross_validation import StudentSpec, cross_validate
 
 
 @dataclass(frozen=True)
 class NoiseEstimate:
-    """What confident learning says of labels.
+    """Estimate of confident learning.
 
     Attributes
     ----------
     events
-        The labeled events, in the order of all rows below.
+        Labeled events, in the order of all rows below.
     joint
         float64 [label, true class]: estimated share of all rows; classes that do not occur are 0.
     suspects
@@ -30,7 +30,7 @@ class NoiseEstimate:
     suggested
         int32: the likeliest class of each row.
     quality
-        float64: how well each label fits, 0 to 1.
+        float64: fit of each label, 0 to 1.
     """
 
     events: Dataset
@@ -45,34 +45,30 @@ class NoiseEstimate:
         return float(1 - np.trace(self.joint))
 
 
-def estimate_noise(
-    events: Dataset, family: str, settings: dict[str, Any], *, folds: int, seed: int
-) -> NoiseEstimate:
-    """Compare labels with what cross-fitted students say (confident learning, `cleanlab`).
+def estimate_noise(events: Dataset, spec: StudentSpec) -> NoiseEstimate:
+    """Compare labels with out-of-fold probabilities (confident learning, `cleanlab`).
 
-    Each event is judged by a student that saw no event of its group. After Northcutt et al. 2021.
+    Each event is scored by a student that saw no event of its group. After Northcutt et al. 2021.
 
     Raises
     ------
     InputError
         If nothing is labeled, or the groups are too few for the folds.
     """
-    try:
-        from cleanlab.count import estimate_joint
-        from cleanlab.filter import find_label_issues
-    except ImportError:
-        raise MissingExtraError("estimating label noise", "noise") from None
+    count = import_extra("cleanlab.count", "estimating label noise", "noise")
+    issues = import_extra("cleanlab.filter", "estimating label noise", "noise")
     rows = np.flatnonzero(events.labels >= 0)
     if not len(rows):
         raise InputError("no row has a label; name the label column", field="label_column")
     events = events.take(rows)
-    p = cross_fit(events, family, settings, folds=folds, seed=seed).probabilities(events.labels)
+    n_classes = len(events.task.classes)
+    p = cross_validate(events, spec).probabilities(events.labels)
     # cleanlab wants labels 0..k-1 that all occur.
     present, labels = np.unique(events.labels, return_inverse=True)
     own = p[:, present] / p[:, present].sum(axis=1, keepdims=True)
-    joint = np.zeros((len(events.task.classes), len(events.task.classes)))
-    joint[np.ix_(present, present)] = estimate_joint(labels, own)
-    suspects = find_label_issues(
+    joint = np.zeros((n_classes, n_classes))
+    joint[np.ix_(present, present)] = count.estimate_joint(labels, own)
+    suspects = issues.find_label_issues(
         labels, own, return_indices_ranked_by="self_confidence", filter_by="both", n_jobs=1
     )
     return NoiseEstimate(
@@ -84,7 +80,7 @@ def estimate_noise(
     )
 
 
-def write_suspects(found: NoiseEstimate, task: Task, path: Path) -> None:
+def write_suspects(found: NoiseEstimate, path: Path) -> None:
     """Write the suspect rows as CSV: event id, label, suggested, quality, text.
 
     Raises
@@ -92,20 +88,16 @@ def write_suspects(found: NoiseEstimate, task: Task, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    rows = pa.array(found.suspects)
-    names = np.array(task.class_names, object)
-    texts = [task.readable(raw) for raw in found.events.raw_texts.take(rows).to_pylist()]
-    ids = found.events.table.column("id").take(rows).to_pylist()
+    events, task = found.events.take(found.suspects), found.events.task
+    texts = [task.readable(raw) for raw in events.raw_texts.to_pylist()]
     table = pa.table(
         {
-            "event_id": [i.hex() for i in ids],
-            "label": pa.array(names[found.events.labels[found.suspects]], pa.string()),
-            "suggested": pa.array(names[found.suggested[found.suspects]], pa.string()),
+            "event_id": [event_id.hex() for event_id in events.ids],
+            "label": pa.array(events.label_names, pa.string()),
+            "suggested": [task.class_names[i] for i in found.suggested[found.suspects]],
             "quality": found.quality[found.suspects].round(4),
             "text": [text.encode("utf-8", "replace").decode() for text in texts],
         }
     )
-    try:
-        csv.write_csv(table, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error})") from error
+    with atomic_writer(path) as file:
+        csv.write_csv(table, file)

@@ -1,36 +1,68 @@
-"""Puts a fitted student into a bundle, with all that is known of where it came from."""
+"""Puts a fitted student into a bundle, with the provenance of everything in it."""
 
 import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 import buckler
-from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import ONNX, VECTORS, WEIGHTS
+from buckler.bundle.manifest import Manifest, parse_manifest
+from buckler.bundle.reader import MANIFEST, ONNX, VECTORS, WEIGHTS, Bundle
 from buckler.bundle.vectors import vector_rows, vector_texts, vectors_json
-from buckler.bundle.writer import pack_tensors, write_bundle
+from buckler.bundle.writer import assemble, pack_tensors, write_bundle
 from buckler.errors import SettingsError
 from buckler.evaluation.thresholds import Threshold
+from buckler.files import read_bytes
 from buckler.runtime.classifier import Classifier
 from buckler.students import Export
 from buckler.tasks import Task
-from buckler.training.fit import Fitted
+from buckler.training.fit import FittedStudent
+
+
+@dataclass(frozen=True)
+class BundleParts:
+    """Manifest and files of a bundle that is not written yet.
+
+    Attributes
+    ----------
+    manifest
+        Everything but the digests of the files.
+    files
+        Weights by the names that the reader knows, and the conformance vectors.
+    """
+
+    manifest: Manifest
+    files: dict[str, bytes]
+
+    def assemble(self) -> Bundle:
+        """Return the bundle, in memory."""
+        return assemble(self.manifest, self.files)
+
+    def save(self, folder: Path) -> None:
+        """Write the parts into a folder."""
+        for name, data in {MANIFEST: self.manifest.to_json(), **self.files}.items():
+            (folder / name).write_bytes(data)
+
+    @classmethod
+    def load(cls, folder: Path, task: Task) -> "BundleParts":  # noqa: ARG003
+        """Read what `save` wrote."""
+        names = [name for name in (WEIGHTS, ONNX, VECTORS) if (folder / name).exists()]
+        manifest = parse_manifest(read_bytes(folder / MANIFEST))
+        return cls(manifest, {name: read_bytes(folder / name) for name in names})
 
 
 def write_fitted(
     path: Path,
-    fitted: Fitted,
-    task: Task,
+    fitted: FittedStudent,
     *,
     deployed_fpr: float | None = None,
-    metrics: dict[str, Any] | None = None,
-    provenance: dict[str, Any] | None = None,
-) -> Manifest:
-    """Write the bundle of a fitted student.
+    provenance: Mapping[str, object] | None = None,
+) -> Bundle:
+    """Write the bundle of a fitted student, named after the file; return it.
 
     Raises
     ------
@@ -39,11 +71,39 @@ def write_fitted(
     OutputError
         If the file cannot be written.
     """
-    exported = fitted.student.export()
+    parts = bundle_parts(path.stem, fitted, deployed_fpr=deployed_fpr, provenance=provenance)
+    return write_bundle(path, parts.manifest, parts.files)
+
+
+def bundle_parts(
+    name: str,
+    fitted: FittedStudent,
+    *,
+    deployed_fpr: float | None = None,
+    provenance: Mapping[str, object] | None = None,
+) -> BundleParts:
+    """Return the parts of a fitted student's bundle.
+
+    Parameters
+    ----------
+    name
+        Name of the bundle.
+    fitted
+        Student, thresholds and calibration.
+    deployed_fpr
+        False-positive rate whose threshold is deployed; see `choose_deployed`.
+    provenance
+        Further entries of the manifest's provenance.
+
+    Raises
+    ------
+    SettingsError
+        If no threshold could be chosen for `deployed_fpr`.
+    """
+    task, exported = fitted.task, fitted.student.export()
     schema = task.text_normalizer.features
-    thresholds = {t.target_fpr: t.value for t in fitted.thresholds if t.value is not None}
     manifest = Manifest(
-        name=path.stem,
+        name=name,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         task=task.name,
         description=task.description,
@@ -53,13 +113,13 @@ def write_fitted(
         max_bytes=task.max_bytes,
         numbers=() if schema is None else schema.numbers,
         categories=() if schema is None else schema.categories,
-        calibration_curve=fitted.curve_points,
+        calibration_curve=fitted.curve.curve_points,
         conformal=fitted.conformal,
         family=fitted.student.family,
         model=exported.model,
         settings=exported.settings,
-        thresholds=thresholds,
-        deployed_fpr=choose_deployed(thresholds, deployed_fpr),
+        thresholds=fitted.threshold_by_fpr,
+        deployed_fpr=choose_deployed(fitted.threshold_by_fpr, deployed_fpr),
         calibration={
             "method": fitted.calibration.method,
             "slope": fitted.calibration.slope,
@@ -69,7 +129,7 @@ def write_fitted(
             "curve_gain_nats": fitted.curve.gain,
             "thresholds": threshold_records(fitted.thresholds),
         },
-        metrics=metrics or {},
+        metrics={},
         provenance={
             "buckler": buckler.__version__,
             "python": platform.python_version(),
@@ -83,11 +143,11 @@ def write_fitted(
             **(provenance or {}),
         },
     )
-    weights = weights_of(exported)
-    texts = conformance_texts(task)
+    weights, texts = weights_of(exported), conformance_texts(task)
     outputs = Classifier(manifest, weights).outputs(texts)
-    vectors = vectors_json(texts, outputs, exported.tolerance)
-    return write_bundle(path, manifest, {**weights, VECTORS: vectors})
+    return BundleParts(
+        manifest, {**weights, VECTORS: vectors_json(texts, outputs, exported.tolerance)}
+    )
 
 
 def weights_of(exported: Export) -> dict[str, bytes]:
@@ -103,11 +163,11 @@ def conformance_texts(task: Task) -> list[bytes]:
     return vector_texts() if schema is None else vector_rows(len(schema), len(schema.categories))
 
 
-def threshold_records(thresholds: list[Threshold]) -> list[dict[str, Any]]:
-    """Return what is known of thresholds, for a manifest: rates, intervals, what they rest on."""
-    records: list[dict[str, Any]] = []
+def threshold_records(thresholds: list[Threshold]) -> list[dict[str, object]]:
+    """Return thresholds for a manifest: rates with intervals, and the negatives behind them."""
+    records: list[dict[str, object]] = []
     for t in thresholds:
-        record: dict[str, Any] = {
+        record: dict[str, object] = {
             "target_fpr": t.target_fpr,
             "n_negatives": t.n_negatives,
             "too_few_negatives": t.value is None,
@@ -123,22 +183,19 @@ def threshold_records(thresholds: list[Threshold]) -> list[dict[str, Any]]:
     return records
 
 
-def choose_deployed(thresholds: dict[float, float], asked: float | None) -> float | None:
-    """Return the rate that was asked for; else 1e-3 where there is a threshold, or the next.
+def choose_deployed(thresholds: dict[float, float], rate: float | None) -> float | None:
+    """Return the rate that is given; else 1e-3 where there is a threshold, or the next.
 
     Raises
     ------
     SettingsError
-        If the rate that was asked for has no threshold.
+        If the given rate has no threshold.
     """
-    if asked is not None:
-        if asked not in thresholds:
+    if rate is not None:
+        if rate not in thresholds:
             raise SettingsError(
-                f"no threshold for a false-positive rate of {asked:g}: the training data have too "
-                "few negatives; ask for a higher rate or add negatives"
+                f"no threshold for a false-positive rate of {rate:g}: the training data have too "
+                "few negatives; choose a higher rate or add negatives"
             )
-        return asked
-    for rate in (1e-3, 1e-2):
-        if rate in thresholds:
-            return rate
-    return None
+        return rate
+    return next((rate for rate in (1e-3, 1e-2) if rate in thresholds), None)

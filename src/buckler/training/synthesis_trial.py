@@ -18,6 +18,7 @@ from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc, enough_negatives, tpr_at_fpr
 from buckler.synthesis.synthetic_examples import SyntheticExample, as_events
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 
 HELD_OUT = 0.3
@@ -172,7 +173,9 @@ def prove(
             usable = np.intersect1d(usable, apart_from(own, real.take(np.flatnonzero(unseen))))
         extra = own.take(usable).with_weights(weight)
         for found, more in ((without, None), (with_, extra)):
-            fitted = fit_student(train, family, settings or {}, extra=more, folds=_FOLDS, seed=seed)
+            fitted = fit_student(
+                train, StudentSpec(family, settings or {}, _FOLDS, seed), additional=more
+            )
             p = probabilities_of(fitted.student.predict_logits(held.texts))
             for name, value in _figures(p, held.labels, positive).items():
                 found.setdefault(name, []).append(value)

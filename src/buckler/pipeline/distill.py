@@ -1,0 +1,220 @@
+"""Stage that distills a teacher over the pool, and the examples beside the training rows."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from buckler.attacks import get_attacks
+from buckler.dataset import Dataset
+from buckler.dataset.splits import deduplicate, unlike
+from buckler.errors import InputError
+from buckler.files import read_bytes, write_atomically
+from buckler.labels import open_existing
+from buckler.labels.merging import Merge
+from buckler.pipeline.prepare import Sources, Training, TrainingAndTest
+from buckler.pipeline.recipe import AugmentationSection, Recipe
+from buckler.pipeline.stages import Result, Stage, Summary
+from buckler.pipeline.synthesize import SyntheticAddition
+from buckler.tasks import Task
+from buckler.training.analyst_labels import AnalystLabels
+from buckler.training.augmentation import augment
+from buckler.training.cross_validation import OutOfFold, StudentSpec
+from buckler.training.distillation import (
+    Distillation,
+    calibrate_teacher,
+    distill,
+    distill_jointly,
+    fit_teacher_calibration,
+)
+from buckler.training.targets import annotations_on, with_file_labels
+
+# --- examples beside the training rows ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Additions:
+    """Examples beside the labeled training rows, each with weights.
+
+    Attributes
+    ----------
+    analyst_labels
+        Events that analysts labeled. They count for neither calibration nor thresholds, because
+        they were chosen for being hard.
+    synthesis
+        Synthetic examples, if their trial found a gain.
+    augmentation
+        Settings of attacked copies of training events.
+    """
+
+    analyst_labels: Result[AnalystLabels] | None
+    analyst_weight: float
+    synthesis: Result[SyntheticAddition] | None
+    synthetic_weight: float
+    augmentation: AugmentationSection | None
+
+    @staticmethod
+    def of(
+        recipe: Recipe,
+        analyst_labels: Result[AnalystLabels] | None,
+        synthesis: Result[SyntheticAddition] | None,
+    ) -> "Additions":
+        """Return the additions that a recipe names."""
+        return Additions(
+            analyst_labels,
+            1.0 if recipe.analyst_labels is None else recipe.analyst_labels.weight,
+            synthesis,
+            1.0 if recipe.synthesis is None else recipe.synthesis.weight,
+            recipe.augmentation,
+        )
+
+    def examples(self, training: Dataset, seed: int) -> list[Dataset]:
+        """Return the examples, in memory only; those of one kind are one dataset."""
+        found: list[Dataset | None] = []
+        if self.analyst_labels is not None:
+            found.append(self.analyst_labels.output.training.with_weights(self.analyst_weight))
+        if self.synthesis is not None:
+            found.append(self.synthesis.output.examples(self.synthetic_weight))
+        if self.augmentation is not None:
+            section, medium = self.augmentation, training.task.medium
+            attacks = get_attacks(section.attacks, medium)
+            variations = get_attacks(section.variations, medium)
+            copies = augment(training, attacks, section.share, seed)
+            others = augment(training, variations, section.variation_share, seed, for_benign=True)
+            found += [
+                None if part is None else part.with_weights(section.weight)
+                for part in (copies, others)
+            ]
+        return [part for part in found if part is not None and len(part)]
+
+
+# --- distill ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DistilledPool:
+    """Events of the pool to learn, with the targets of a teacher.
+
+    Attributes
+    ----------
+    examples
+        Events with targets and weights.
+    n_annotated
+        Events of the pool that have an annotation.
+    out_of_fold
+        Out-of-fold answers on the labeled events, where a student helped to annotate the pool.
+    """
+
+    examples: Dataset
+    n_annotated: int
+    out_of_fold: OutOfFold | None
+
+    def save(self, folder: Path) -> None:
+        """Write everything into a folder."""
+        self.examples.save(folder / "examples.arrow")
+        write_atomically(folder / "n_annotated", str(self.n_annotated).encode())
+        if self.out_of_fold is not None:
+            self.out_of_fold.save(folder / "out-of-fold.npz")
+
+    @classmethod
+    def load(cls, folder: Path, task: Task) -> "DistilledPool":
+        """Read what `save` wrote."""
+        logits = folder / "out-of-fold.npz"
+        return cls(
+            Dataset.load(folder / "examples.arrow", task),
+            int(read_bytes(folder / "n_annotated")),
+            OutOfFold.load(logits) if logits.exists() else None,
+        )
+
+
+@dataclass(frozen=True)
+class DistillPool(Stage[DistilledPool]):
+    """Turns annotations on the pool into training examples.
+
+    Events of the pool that share a group or a near-duplicate with the test rows are left out, and
+    so are those that are among the labeled ones.
+    """
+
+    name: ClassVar[str] = "distill"
+    version: ClassVar[int] = 1
+    output: ClassVar[type[DistilledPool]] = DistilledPool
+
+    sources: Result[Sources]
+    split: Result[TrainingAndTest]
+    labeled: Result[Training] | None
+    additions: Additions
+    settings: Distillation
+    merge: Merge
+    student: StudentSpec
+    store: str = field(compare=False)  # its annotations count in the key of `labeled`
+
+    @staticmethod
+    def of(
+        recipe: Recipe,
+        sources: Result[Sources],
+        split: Result[TrainingAndTest],
+        labeled: Result[Training] | None,
+        additions: Additions,
+    ) -> "DistillPool | None":
+        """Return the stage for a recipe with a pool.
+
+        Raises
+        ------
+        InputError
+            If the recipe names a pool and no label store.
+        """
+        if recipe.pool is None:
+            return None
+        if recipe.labels is None:
+            raise InputError("the pool has no teacher: name a label store in [labels]")
+        return DistillPool(
+            sources,
+            split,
+            labeled,
+            additions,
+            recipe.pool.distill,
+            recipe.labels.merge,
+            recipe.student.spec,
+            recipe.labels.store,
+        )
+
+    def work(self, folder: Path) -> tuple[DistilledPool, Summary]:  # noqa: ARG002
+        """Merge the annotations, calibrate the teacher if asked, and distill."""
+        training, pool = self.split.output.training, self.sources.output.require("pool")
+        pool = deduplicate(pool.without_labels(), near=False).events
+        summary: Summary = {"pool_rows": len(pool)}
+        pool = pool.take(unlike(pool, self.split.output.test))
+        labeled = set(training.ids)
+        pool = pool.take(np.flatnonzero([i not in labeled for i in pool.ids]))
+        summary["like_test_or_labeled"] = int(summary["pool_rows"]) - len(pool)
+        if not len(pool):
+            raise InputError(
+                "no event of the pool is left: all are among the training or test events"
+            )
+        with open_existing(self.store) as store:
+            annotations = annotations_on(pool, store, self.merge)
+            if self.settings.calibrate:
+                known = with_file_labels(training, self.sources.output.require("train"))
+                scale = fit_teacher_calibration(
+                    annotations_on(known, store, self.merge), known.labels
+                )
+                annotations = calibrate_teacher(annotations, scale)
+                summary["calibrated"] = "too few labels" if scale is None else round(scale.slope, 3)
+        examples = distill(pool, annotations, self.settings)
+        n_annotated, out_of_fold = len(examples), None
+        summary["with_annotations"] = n_annotated
+        if not n_annotated:
+            raise InputError("the label store has no annotation of any event of the pool")
+        if self.settings.with_student:
+            others = self.additions.examples(training, self.student.seed)
+            examples, out_of_fold = distill_jointly(
+                training,
+                pool,
+                annotations,
+                self.settings,
+                self.student,
+                Dataset.concat(others) if others else None,
+            )
+        summary["additional_examples"] = len(examples)
+        return DistilledPool(examples, n_annotated, out_of_fold), summary
