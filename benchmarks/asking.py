@@ -10,8 +10,8 @@ from benchmarks.measure import table, use_all_cores
 from benchmarks.models import events
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
+from buckler.teachers.labeling import label
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
-from buckler.teachers.run import label_events
 from tests.support.chat_server import chat_server
 
 IN_FLIGHT = 64
@@ -38,7 +38,7 @@ def run(data: Path) -> None:
                         samples=3,
                     )
                     started, cpu = time.perf_counter(), time.process_time()
-                    result = label_events(store, ChatTeacher(task, settings), test)
+                    result = label(test, ChatTeacher(task, settings), store)
                     seconds = time.perf_counter() - started
                     cpu = time.process_time() - cpu
                     rows.append(

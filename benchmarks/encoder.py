@@ -5,14 +5,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from buckler.teachers.encoding import fine_tune
 
 from benchmarks.measure import table, use_all_cores
 from benchmarks.models import events
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
-from buckler.teachers.encoding import fine_tune
-from buckler.teachers.encoding.onnx_model import OnnxClassifier, export
-from buckler.teachers.encoding.tokens import Tokens, bucketed, padded
+from buckler.teachers.encoder.onnx_model import OnnxClassifier, export
+from buckler.teachers.encoder.tokens import Tokens, batches_by_length, padded
 
 REPEATS = 3
 
@@ -45,7 +45,7 @@ def run(data: Path) -> None:
             for i in range(0, len(encoded), 32)
         ]
         full = [_to_length(batch, settings.max_tokens) for batch in in_order]
-        short = list(bucketed(encoded, 4096))
+        short = list(batches_by_length(encoded, 4096))
         exact = OnnxClassifier(folder / "float32.onnx", threads=2)
         small = OnnxClassifier(folder / "int8.onnx", threads=2)
         steps = [

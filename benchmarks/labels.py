@@ -36,7 +36,7 @@ def run(data: Path) -> None:  # noqa: ARG001 - made-up annotations: only their n
         store.add_arrays(task, Annotator("a", "1", "model"), ids, both)
         add("insert again what is there", ROWS // 2, started)
         started = time.perf_counter()
-        store.known(task, Annotator("a", "1", "model"), ids)
+        store.find_known(task, Annotator("a", "1", "model"), ids)
         add("ask which events are known", ROWS // 2, started)
         started = time.perf_counter()
         sum(len(batch) for batch in store.annotations(task))

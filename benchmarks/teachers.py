@@ -14,8 +14,8 @@ from buckler.evaluation.evaluation import Predictions, evaluate_predictions
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
+from buckler.teachers.labeling import label
 from buckler.teachers.llm.gguf import GgufSettings, GgufTeacher
-from buckler.teachers.run import label_events
 from buckler.teachers.sigma import SigmaSettings, SigmaTeacher
 from buckler.teachers.teacher import Teacher
 
@@ -88,7 +88,7 @@ def _figures(teacher: Teacher, test: Dataset, n: int, work: Path) -> tuple[str, 
         teacher.prepare()  # training is not labeling
     with LabelStore(work / f"{teacher.kind}-{teacher.annotator.version}.db") as store:
         started = time.perf_counter()
-        label_events(store, teacher, test)
+        label(test, teacher, store)
         seconds = time.perf_counter() - started
         said = {
             event_id: batch.probabilities[row]

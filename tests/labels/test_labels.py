@@ -57,8 +57,8 @@ def test_an_annotation_is_stored_once_and_never_changed(store):
     (batch,) = store.annotations(TASK, event(1))
     assert batch.rationales == ["looks odd"]
     assert (batch.cost_usd[0], batch.created_s[0], batch.confidence[0]) == (0.5, 7, 0.5)
-    assert store.known(TASK, LLM, map(event, range(5))) == {event(1), event(2), event(3)}
-    assert store.known(TASK, Annotator("big-model", "prompt-2", "llm"), [event(1)]) == set()
+    assert store.find_known(TASK, LLM, map(event, range(5))) == {event(1), event(2), event(3)}
+    assert store.find_known(TASK, Annotator("big-model", "prompt-2", "llm"), [event(1)]) == set()
     assert [(c[1].name, c[2], c[3]) for c in store.counts()] == [("big-model", 3, 0.5)]
 
 
@@ -90,7 +90,7 @@ def test_many_annotations_are_stored_whole_and_read_in_batches(store):
     assert store.add_arrays(TASK, LLM, ids, np.stack([1 - p, p], axis=1)) == n
     sizes = [len(batch) for batch in store.annotations(TASK)]
     assert sum(sizes) == n and len(sizes) == 3
-    assert len(store.known(TASK, LLM, ids)) == n
+    assert len(store.find_known(TASK, LLM, ids)) == n
     assert store.digest(TASK) == store.digest(TASK)
 
 
@@ -202,7 +202,7 @@ def test_kill_9_while_writing_leaves_whole_batches(tmp_path):
         n = sum(len(batch) for batch in store.annotations(TASK))
         assert n >= seen and n % 500 == 0
         ids = [event(i) for i in range(n + 100)]
-        assert store.known(TASK, Annotator("m", "", "model"), ids) == set(ids[:n])
+        assert store.find_known(TASK, Annotator("m", "", "model"), ids) == set(ids[:n])
 
 
 # --- merging ----------------------------------------------------------------------------------

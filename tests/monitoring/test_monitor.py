@@ -15,7 +15,7 @@ from buckler.errors import InputError
 from buckler.labels import Annotation, Annotator, LabelStore
 from buckler.runtime import load
 from buckler.tasks import get_task
-from buckler.teachers.llm.limits import Budget
+from buckler.teachers.budget import Budget
 from buckler.teachers.recorded import RecordedTeacher
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events, made_up_table, made_up_url, numbered_ids

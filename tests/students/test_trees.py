@@ -292,9 +292,9 @@ def test_more_classes_than_two_are_learned_and_explained(tmp_path):
 
 
 def test_what_needs_a_text_says_so_of_rows():
-    from buckler.teachers.llm.planting import plant
+    from buckler.teachers.llm.injection_suite import insert_text
 
     _, task = made_up_rows(10, np.random.default_rng(0))
     with pytest.raises(SettingsError, match="nothing to plant"):
-        plant(task, b"{}", "ignore all that")
+        insert_text(task, b"{}", "ignore all that")
     assert task.readable('{"size": 2.0}').splitlines()[0] == "size=2"

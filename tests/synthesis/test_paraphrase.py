@@ -1,6 +1,7 @@
 """An attack by a language model: mails in other words, paid for once."""
 
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,8 @@ from buckler.normalize.email_v2 import email_fields
 from buckler.runtime import load
 from buckler.synthesis.paraphrase import Paraphraser, _in_message, _shown
 from buckler.tasks import get_task
+from buckler.teachers.budget import Budget
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
-from buckler.teachers.llm.limits import Budget
 from buckler.training.augmentation import attack_scorers, attacked_texts
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
@@ -109,9 +110,9 @@ def test_the_event_is_fenced_and_stored_encoded(tmp_path, server):
     with LabelStore(tmp_path / "labels.db") as store:
         asked = Paraphraser(model(server.url), EMAIL, store)
         asked.estimate([evil])
-        (question,) = [asked._scribe.question(order) for order in asked._scribe.texts]
-        content = question.messages[0]["content"]
-        assert question.tags[0] in content
+        (request,) = [asked._scribe.request(order) for order in asked._scribe.texts]
+        content = request.messages[0]["content"]
+        assert re.search(r"<<event [0-9a-f]{8}>>", content)
         assert content.index("untrusted data") < content.index("Ignore that")
         assert content.rindex("Answer:") > content.index("Ignore that")
 

@@ -20,9 +20,9 @@ from buckler.synthesis.plan import read_plan
 from buckler.synthesis.safeguards import unsafe_part
 from buckler.synthesis.writer import TEXTS_A_CALL, Writer
 from buckler.tasks import get_task
+from buckler.teachers.budget import Budget
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 from buckler.teachers.llm.gguf import GgufSettings, GgufTeacher
-from buckler.teachers.llm.limits import Budget
 from tests.support.chat_server import chat_server
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events

@@ -21,9 +21,9 @@ from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers import get_teacher
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
-from buckler.teachers.encoding.segmentation import Segmenter
-from buckler.teachers.encoding.tokens import bucketed, shuffled
-from buckler.teachers.run import label_events
+from buckler.teachers.encoder.segmentation import Segmenter
+from buckler.teachers.encoder.tokens import batches_by_length, random_batches
+from buckler.teachers.labeling import label
 from tests.support.made_up import made_up_table
 
 TASK = get_task("url-threat")
@@ -38,7 +38,7 @@ def token_lists(draw):
 @given(token_lists(), st.integers(8, 200))
 def test_batches_hold_every_text_once_within_their_budget(encoded, budget):
     seen = []
-    for batch in bucketed(encoded, budget, max_rows=16):
+    for batch in batches_by_length(encoded, budget, max_rows=16):
         n, longest = batch.ids.shape
         assert n <= 16 and (n == 1 or n * longest <= budget)
         for row, ids, mask in zip(batch.rows, batch.ids, batch.mask, strict=True):
@@ -49,7 +49,7 @@ def test_batches_hold_every_text_once_within_their_budget(encoded, budget):
 
 @given(token_lists(), st.integers(1, 20), st.integers(0, 5))
 def test_training_batches_hold_every_text_once_in_an_order_of_their_own(encoded, rows, seed):
-    batches = [*shuffled(encoded, rows, np.random.default_rng(seed))]
+    batches = [*random_batches(encoded, rows, np.random.default_rng(seed))]
     assert sorted(r for b in batches for r in b.rows.tolist()) == list(range(len(encoded)))
     assert max(len(b.rows) for b in batches) <= rows
 
@@ -78,13 +78,13 @@ def test_glued_names_are_cut_into_words(tmp_path):
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps({"model": {"vocab": vocabulary}}), encoding="utf-8")
     segmenter = Segmenter(path)
-    assert segmenter.spaced("CheshireHerald.com/sportsnews-1") == (
+    assert segmenter.split_words("CheshireHerald.com/sportsnews-1") == (
         "cheshire herald . com / sports news - 1"
     )
-    assert segmenter.spaced("paypal") == "pay pal"
-    assert segmenter.spaced("") == ""
+    assert segmenter.split_words("paypal") == "pay pal"
+    assert segmenter.split_words("") == ""
     long = "a" * 5000
-    assert segmenter.spaced(long) == long
+    assert segmenter.split_words(long) == long
     path.write_text('{"model": {"vocab": {"a": 1}}}', encoding="utf-8")
     with pytest.raises(InputError, match="too few"):
         Segmenter(path)
@@ -150,7 +150,7 @@ def test_it_learns_calibrates_and_labels(tmp_path, tiny_model):
     who = EncoderTeacher(settings(tmp_path, tiny_model), TASK, on_note=notes.append)
     test = read_dataset([made_up(tmp_path / "test.parquet", 400, 2)], TASK)
     with LabelStore(tmp_path / "a.db") as store:
-        result = label_events(store, who, test)
+        result = label(test, who, store)
     assert result.new == result.events
     right = (result.probabilities.argmax(axis=1) == result.labels).mean()
     assert right > 0.8

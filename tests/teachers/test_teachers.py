@@ -12,8 +12,8 @@ from buckler.errors import InputError, SettingsError
 from buckler.labels import LabelStore
 from buckler.labels.exchange import export_annotations
 from buckler.tasks import get_task
-from buckler.teachers import get_teacher
-from buckler.teachers.run import label_events
+from buckler.teachers import Teacher, get_teacher
+from buckler.teachers.labeling import label
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events, made_up_table
 
@@ -116,12 +116,16 @@ def test_an_explosive_pattern_takes_no_explosive_time(tmp_path):
     assert get_teacher("rules", path, TASK).annotate(events) == [None]
 
 
-class Counting:
-    """Wraps a teacher and counts what it is asked."""
+class Counting(Teacher):
+    """Wraps a teacher and counts the events that it is asked about."""
 
     def __init__(self, inner, fail_after=None):
         self.inner, self.annotator = inner, inner.annotator
         self.asked, self.fail_after = 0, fail_after
+
+    @classmethod
+    def from_file(cls, path, task):
+        raise NotImplementedError
 
     def annotate(self, events):
         if self.fail_after is not None and self.asked >= self.fail_after:
@@ -131,19 +135,19 @@ class Counting:
 
 
 def test_nothing_is_asked_twice_and_nothing_is_lost(tmp_path, rules, monkeypatch):
-    monkeypatch.setattr("buckler.teachers.run.BATCH_ROWS", 100)
+    monkeypatch.setattr("buckler.teachers.teacher.BATCH_ROWS", 100)
     events = made_up_events(1000, np.random.default_rng(0))
     inner = get_teacher("rules", rules, TASK)
     with LabelStore(tmp_path / "l.db") as store:
         stopped = Counting(inner, fail_after=300)
         with pytest.raises(KeyboardInterrupt):
-            label_events(store, stopped, events)
+            label(events, stopped, store)
         assert stopped.asked == 300
         rest = Counting(inner)
-        result = label_events(store, rest, events)
+        result = label(events, rest, store)
         assert result.known + result.new + result.silent == result.events == 1000
         assert rest.asked == 1000 - result.known
-        again = label_events(store, Counting(inner), events)
+        again = label(events, Counting(inner), store)
         assert again.new == 0 and again.known == result.known + result.new
         assert 0.9 < (result.probabilities.argmax(axis=1) == result.labels).mean() <= 1
 
@@ -151,12 +155,12 @@ def test_nothing_is_asked_twice_and_nothing_is_lost(tmp_path, rules, monkeypatch
 def test_recorded_annotations_repeat_a_run_to_the_letter(tmp_path, rules):
     events = made_up_events(300, np.random.default_rng(0))
     with LabelStore(tmp_path / "a.db") as store:
-        label_events(store, get_teacher("rules", rules, TASK), events)
+        label(events, get_teacher("rules", rules, TASK), store)
         for suffix in (".parquet", ".jsonl"):
             export_annotations(store, TASK, tmp_path / f"o{suffix}")
             recorded = get_teacher("recorded", tmp_path / f"o{suffix}", TASK)
             with LabelStore(tmp_path / f"b{suffix}.db") as copy:
-                label_events(copy, recorded, events)
+                label(events, recorded, copy)
                 assert copy.digest(TASK) == store.digest(TASK)
                 assert copy.annotators() == store.annotators()
 
@@ -195,7 +199,7 @@ def test_label_from_the_command_line(tmp_path, rules):
     ]
     done = buckler(*arguments)
     assert done.returncode == 0, done.stderr
-    assert "0 judged before" in done.stdout and "agrees with" in done.stdout
+    assert "0 annotated before" in done.stdout and "agrees with" in done.stdout
     assert " 0 new annotations" in buckler(*arguments).stdout
     unknown = buckler(*arguments[:5], "oracle", *arguments[6:])
-    assert unknown.returncode == 2 and "known are anthropic, chat" in unknown.stderr
+    assert unknown.returncode == 2 and "there are: anthropic, chat" in unknown.stderr

@@ -20,9 +20,7 @@ from buckler.runtime import load
 from buckler.synthesis.paraphrase import NAME, Paraphraser
 from buckler.synthesis.scribe import get_writer
 from buckler.tasks import get_bundle_task
-from buckler.teachers.llm.limits import Budget
-from buckler.teachers.llm.paid_run import Account
-from buckler.teachers.run import check_price
+from buckler.teachers.budget import Account, Budget
 from buckler.training.augmentation import MAX_ATTACKED, attack_scorers, attacked_texts
 
 
@@ -93,7 +91,7 @@ def attack(
             texts = attacked_texts(events, seed=seed, max_events=max_events)
             model = get_writer(paraphrase, settings, the_task)
             budget = Budget(usd=budget_usd, tokens=budget_tokens)
-            check_price(model, budget)
+            model.check_budget(budget)
 
             def tell(account: Account) -> None:
                 done = f"{account.spent.events:,} calls, {account.spent.cost_usd:.4f} USD"

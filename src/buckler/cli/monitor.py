@@ -27,7 +27,7 @@ from buckler.monitoring.report import area_under_recall, window_table
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task, get_bundle_task
 from buckler.teachers import get_teacher
-from buckler.teachers.llm.limits import Budget
+from buckler.teachers.budget import Budget
 
 _COLUMNS = (
     "window", "events", "PSI", "domain AUROC", "detection rate", "recall", "false-positive rate",

@@ -8,8 +8,7 @@ from buckler.evaluation.report import Comparison, figure_rows, rate_text
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.pipeline.evaluate import ReportFiles
 from buckler.pipeline.run import Run
-from buckler.teachers.llm.limits import Spending
-from buckler.teachers.llm.paid_run import Account
+from buckler.teachers.budget import Account, Spending
 from buckler.training.auxiliary import auxiliary_table
 
 

@@ -31,9 +31,7 @@ from buckler.synthesis.synthetic_examples import (
 from buckler.synthesis.writer import Writer
 from buckler.tasks import get_task
 from buckler.teachers import get_teacher
-from buckler.teachers.llm.limits import Budget
-from buckler.teachers.llm.paid_run import Account
-from buckler.teachers.run import check_price
+from buckler.teachers.budget import Account, Budget
 from buckler.training.synthesis_trial import WEIGHT, kind_of, prove, rows_of_kind
 
 WRITERS = ("chat", "anthropic", "gguf")
@@ -218,7 +216,7 @@ def _writer(
         yield get_generator(by, plan, real, seed)
         return
     model = get_writer(by, settings, plan.task)
-    check_price(model, budget)
+    model.check_budget(budget)
     with LabelStore(store) as opened:
         yield Writer(model, plan, real, opened, seed=seed, budget=budget, on_progress=advance)
 

@@ -1,18 +1,19 @@
-"""What asking a teacher cost, what came to nothing, and what was noticed: beside the annotations.
+"""Cost of calls, unusable answers and findings about events, beside the annotations.
 
-Written in the same transaction as the annotations of a call, so that money and annotations agree after
-any crash.
+The result of a call is one transaction, so that money and annotations agree after any crash.
 """
 
 import json
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from sqlalchemy import func, select
+import sqlalchemy as sa
 
-from buckler.labels.annotation import Annotator
+from buckler.labels.annotation import Annotation, Annotator
 from buckler.labels.database import IDS_PER_QUERY
+from buckler.labels.rows import classes_of
 from buckler.labels.schema import (
     ANNOTATORS,
     CALLS,
@@ -26,6 +27,8 @@ from buckler.labels.schema import (
 from buckler.labels.store import LabelStore
 from buckler.tasks import Task
 
+Row = dict[str, object]
+
 
 @dataclass(frozen=True)
 class Call:
@@ -34,11 +37,11 @@ class Call:
     Attributes
     ----------
     events, annotations
-        How many were asked about, how many usable answers came.
+        Events asked about, and usable answers.
     input_tokens, output_tokens
-        As the server counted them.
+        Tokens by the count of the server.
     cost_usd
-        By the price table; 0 for a local model.
+        Cost by the price table; 0 for a local model.
     """
 
     events: int
@@ -49,19 +52,50 @@ class Call:
 
 
 @dataclass(frozen=True)
+class CallResult:
+    """Everything that one call brings.
+
+    Attributes
+    ----------
+    annotations
+        Usable answers.
+    rejects
+        Pairs of event id and reason, for answers that say nothing usable.
+    drafts
+        Order id -> texts written to this order.
+    texts
+        Event id -> text to keep for review and export.
+    flags
+        Triples of event id, flag and detail.
+    redactions
+        Event id -> placeholder -> redacted text.
+    call
+        Cost; None for a teacher that costs nothing.
+    """
+
+    annotations: Sequence[Annotation] = ()
+    rejects: Sequence[tuple[bytes, str]] = ()
+    drafts: Mapping[bytes, list[str]] = field(default_factory=dict)
+    texts: Mapping[bytes, bytes] = field(default_factory=dict)
+    flags: Sequence[tuple[bytes, str, str]] = ()
+    redactions: Mapping[bytes, dict[str, str]] = field(default_factory=dict)
+    call: Call | None = None
+
+
+@dataclass(frozen=True)
 class Submission:
     """A batch that a provider works on.
 
     Attributes
     ----------
     number
-        Ours.
+        Number in the store.
     provider_id
-        The provider's; None where a crash came between handing it in and noting its name.
+        Name at the provider; None where a crash came before it was recorded.
     requests
-        Request name -> the ids of the events that it asks about.
+        Request name -> ids of the events that it asks about.
     created_s
-        When, in seconds since 1970.
+        Time in seconds since 1970.
     """
 
     number: int
@@ -71,157 +105,95 @@ class Submission:
 
 
 class Ledger:
-    """The books of one task and annotator in a label store."""
+    """The records of one task and annotator in a label store."""
 
     def __init__(self, store: LabelStore, task: Task, annotator: Annotator) -> None:
         self._store, self._task, self._annotator = store, task, annotator
 
-    def record_calls(self, calls: Iterable[Call]) -> None:
-        """Enter what calls cost."""
-        now = int(time.time())
-        with self._store.writing() as connection:
-            task_id, annotator_id = self._store.keys(connection, self._task, self._annotator)
-            rows = [
-                {**asdict(call), "task_id": task_id, "annotator_id": annotator_id, "created_s": now}
-                for call in calls
-            ]
-            if rows:
-                connection.execute(CALLS.insert(), rows)
+    def keep(self, results: Iterable[CallResult], submission: int | None = None) -> None:
+        """Store results in one transaction.
+
+        Parameters
+        ----------
+        submission
+            Number of the batch that the results complete, if any.
+        """
+        results = list(results)
+        texts = {i: text for result in results for i, text in result.texts.items()}
+        redactions = {i: found for result in results for i, found in result.redactions.items()}
+        annotations = [annotation for result in results for annotation in result.annotations]
+        drafts: list[Row] = [
+            {"order_id": order_id, "content": json.dumps(contents)}
+            for result in results
+            for order_id, contents in result.drafts.items()
+        ]
+        with self._store.transaction():
+            self._store.add_events(list(texts), list(texts.values()))
+            add_flags(self._store, [flag for result in results for flag in result.flags])
+            add_redactions(self._store, redactions)
+            if annotations:
+                self._store.add(self._task, self._annotator, annotations)
+            self.record_rejects(reject for result in results for reject in result.rejects)
+            self._insert(self._store.insert(DRAFTS), drafts)
+            self._insert(CALLS.insert(), [asdict(r.call) for r in results if r.call is not None])
+            if submission is not None:
+                self.close(submission)
 
     def record_rejects(self, rejects: Iterable[tuple[bytes, str]]) -> None:
-        """Enter (event id, reason) of answers that say nothing usable."""
-        now = int(time.time())
-        with self._store.writing() as connection:
-            task_id, annotator_id = self._store.keys(connection, self._task, self._annotator)
-            rows = [
-                {
-                    "event_id": event_id,
-                    "task_id": task_id,
-                    "annotator_id": annotator_id,
-                    "reason": reason[:200],
-                    "created_s": now,
-                }
-                for event_id, reason in rejects
-            ]
-            if rows:
-                connection.execute(REJECTS.insert(), rows)
+        """Record (event id, reason) of answers that say nothing usable."""
+        self._insert(
+            REJECTS.insert(),
+            [{"event_id": event_id, "reason": reason[:200]} for event_id, reason in rejects],
+        )
 
-    def rejected(self, at_least: int) -> set[bytes]:
+    def find_rejected(self, at_least: int) -> set[bytes]:
         """Return the events whose answers were unusable so many times."""
         query = (
-            select(REJECTS.c.event_id)
-            .join(TASKS, TASKS.c.id == REJECTS.c.task_id)
-            .join(ANNOTATORS, ANNOTATORS.c.id == REJECTS.c.annotator_id)
-            .where(
-                TASKS.c.name == self._task.name,
-                TASKS.c.classes == json.dumps(self._task.class_names),
-                ANNOTATORS.c.name == self._annotator.name,
-                ANNOTATORS.c.version == self._annotator.version,
-            )
+            self._select(REJECTS, REJECTS.c.event_id)
             .group_by(REJECTS.c.event_id)
-            .having(func.count() >= at_least)
+            .having(sa.func.count() >= at_least)
         )
         with self._store.reading() as connection:
             return {bytes(i) for i in connection.scalars(query)}
 
-    def record_drafts(self, drafts: dict[bytes, list[str]]) -> None:
-        """Enter what was written to each order; what stands there already stays."""
-        now = int(time.time())
-        with self._store.writing() as connection:
-            task_id, annotator_id = self._store.keys(connection, self._task, self._annotator)
-            rows = [
-                {
-                    "order_id": order_id,
-                    "task_id": task_id,
-                    "annotator_id": annotator_id,
-                    "content": json.dumps(texts),
-                    "created_s": now,
-                }
-                for order_id, texts in drafts.items()
-            ]
-            if rows:
-                connection.execute(self._store.insert(DRAFTS), rows)
-
     def drafts(self) -> dict[bytes, list[str]]:
-        """Return what this annotator has written to each order."""
-        query = (
-            select(DRAFTS.c.order_id, DRAFTS.c.content)
-            .join(TASKS, TASKS.c.id == DRAFTS.c.task_id)
-            .join(ANNOTATORS, ANNOTATORS.c.id == DRAFTS.c.annotator_id)
-            .where(
-                TASKS.c.name == self._task.name,
-                ANNOTATORS.c.name == self._annotator.name,
-                ANNOTATORS.c.version == self._annotator.version,
-            )
-        )
+        """Return the texts that this annotator has written, by order."""
+        query = self._select(DRAFTS, DRAFTS.c.order_id, DRAFTS.c.content)
         with self._store.reading() as connection:
-            return {
-                bytes(row.order_id): json.loads(row.content) for row in connection.execute(query)
-            }
+            return {bytes(r.order_id): json.loads(r.content) for r in connection.execute(query)}
 
     def spent(self) -> Call:
         """Return the sum of all calls."""
-        query = (
-            select(
-                func.sum(CALLS.c.events),
-                func.sum(CALLS.c.annotations),
-                func.sum(CALLS.c.input_tokens),
-                func.sum(CALLS.c.output_tokens),
-                func.sum(CALLS.c.cost_usd),
-            )
-            .join(TASKS, TASKS.c.id == CALLS.c.task_id)
-            .join(ANNOTATORS, ANNOTATORS.c.id == CALLS.c.annotator_id)
-            .where(
-                TASKS.c.name == self._task.name,
-                ANNOTATORS.c.name == self._annotator.name,
-                ANNOTATORS.c.version == self._annotator.version,
-            )
-        )
+        names = ("events", "annotations", "input_tokens", "output_tokens", "cost_usd")
+        query = self._select(CALLS, *(sa.func.sum(CALLS.c[name]) for name in names))
         with self._store.reading() as connection:
             row = connection.execute(query).one()
-        events, annotations, read, written = (int(value or 0) for value in row[:4])
-        return Call(events, annotations, read, written, float(row[4] or 0))
+        events, annotations, input_tokens, output_tokens = (int(value or 0) for value in row[:4])
+        return Call(events, annotations, input_tokens, output_tokens, float(row[4] or 0))
 
     # --- batches that a provider works on --------------------------------------------------------
 
-    def submit(self, requests: dict[str, list[bytes]]) -> int:
-        """Note that a batch is about to be handed in; return its number."""
+    def submit(self, requests: Mapping[str, Sequence[bytes]]) -> int:
+        """Record a batch that is about to be submitted; return its number."""
         content = {name: [i.hex() for i in ids] for name, ids in requests.items()}
+        row: Row = {"content": json.dumps(content), "provider_id": None, "collected": 0}
         with self._store.writing() as connection:
-            task_id, annotator_id = self._store.keys(connection, self._task, self._annotator)
-            result = connection.execute(
-                SUBMISSIONS.insert().returning(SUBMISSIONS.c.id),
-                {
-                    "task_id": task_id,
-                    "annotator_id": annotator_id,
-                    "content": json.dumps(content),
-                    "provider_id": None,
-                    "collected": 0,
-                    "created_s": int(time.time()),
-                },
-            )
-            return int(result.scalar_one())
+            insert = SUBMISSIONS.insert().returning(SUBMISSIONS.c.id)
+            return int(connection.execute(insert, self._complete(connection, [row])).scalar_one())
 
     def confirm(self, number: int, provider_id: str) -> None:
-        """Note the provider's name of a batch."""
-        self._update(number, provider_id=provider_id)
+        """Record the provider's name of a batch."""
+        self._update(number, {"provider_id": provider_id})
 
     def close(self, number: int) -> None:
-        """Note that a batch is done with: collected, or never arrived at the provider."""
-        self._update(number, collected=1)
+        """Record that a batch is collected, or never arrived at the provider."""
+        self._update(number, {"collected": 1})
 
     def open_submissions(self) -> list[Submission]:
         """Return the batches that are not collected yet, oldest first."""
         query = (
-            select(SUBMISSIONS)
-            .join(TASKS, TASKS.c.id == SUBMISSIONS.c.task_id)
-            .join(ANNOTATORS, ANNOTATORS.c.id == SUBMISSIONS.c.annotator_id)
-            .where(
-                SUBMISSIONS.c.collected == 0,
-                TASKS.c.name == self._task.name,
-                ANNOTATORS.c.name == self._annotator.name,
-                ANNOTATORS.c.version == self._annotator.version,
-            )
+            self._select(SUBMISSIONS, SUBMISSIONS)
+            .where(SUBMISSIONS.c.collected == 0)
             .order_by(SUBMISSIONS.c.id)
         )
         with self._store.reading() as connection:
@@ -236,14 +208,40 @@ class Ledger:
             for row in rows
         ]
 
-    def _update(self, number: int, **values: object) -> None:
+    def _update(self, number: int, values: dict[str, object]) -> None:
+        update = SUBMISSIONS.update().where(SUBMISSIONS.c.id == number).values(values)
         with self._store.writing() as connection:
-            connection.execute(
-                SUBMISSIONS.update().where(SUBMISSIONS.c.id == number).values(**values)
+            connection.execute(update)
+
+    # --- rows of this task and annotator ---------------------------------------------------------
+
+    def _insert(self, insert: sa.Executable, rows: list[Row]) -> None:
+        if rows:
+            with self._store.writing() as connection:
+                connection.execute(insert, self._complete(connection, rows))
+
+    def _complete(self, connection: sa.Connection, rows: list[Row]) -> list[Row]:
+        task_id, annotator_id = self._store.keys(connection, self._task, self._annotator)
+        keys = {"task_id": task_id, "annotator_id": annotator_id, "created_s": int(time.time())}
+        return [row | keys for row in rows]
+
+    def _select(
+        self, table: sa.Table, *columns: sa.ColumnElement[Any] | sa.Table
+    ) -> sa.Select[Any]:
+        return (
+            sa.select(*columns)
+            .join(TASKS, TASKS.c.id == table.c.task_id)
+            .join(ANNOTATORS, ANNOTATORS.c.id == table.c.annotator_id)
+            .where(
+                TASKS.c.name == self._task.name,
+                TASKS.c.classes == classes_of(self._task),
+                ANNOTATORS.c.name == self._annotator.name,
+                ANNOTATORS.c.version == self._annotator.version,
             )
+        )
 
 
-# --- of events, whoever judges them --------------------------------------------------------------
+# --- findings about events, for all annotators ------------------------------------------------------
 
 
 def add_flags(store: LabelStore, flags: Sequence[tuple[bytes, str, str]]) -> None:
@@ -260,24 +258,24 @@ def add_flags(store: LabelStore, flags: Sequence[tuple[bytes, str, str]]) -> Non
 
 def flags_of(store: LabelStore, event_id: bytes) -> dict[str, str]:
     """Return the flags of an event with their details."""
-    query = select(FLAGS.c.flag, FLAGS.c.detail).where(FLAGS.c.event_id == event_id)
+    query = sa.select(FLAGS.c.flag, FLAGS.c.detail).where(FLAGS.c.event_id == event_id)
     with store.reading() as connection:
         return {row.flag: row.detail for row in connection.execute(query)}
 
 
-def flagged(store: LabelStore, flag: str) -> set[bytes]:
+def find_flagged(store: LabelStore, flag: str) -> set[bytes]:
     """Return every event that has this flag."""
     with store.reading() as connection:
-        query = select(FLAGS.c.event_id).where(FLAGS.c.flag == flag)
+        query = sa.select(FLAGS.c.event_id).where(FLAGS.c.flag == flag)
         return {bytes(i) for i in connection.scalars(query)}
 
 
-def add_redactions(store: LabelStore, redactions: Sequence[tuple[bytes, dict[str, str]]]) -> None:
-    """Keep what the placeholders of an event stand for: the only way back."""
+def add_redactions(store: LabelStore, redactions: Mapping[bytes, dict[str, str]]) -> None:
+    """Keep the originals of an event's placeholders, the only way back."""
     rows = [
         {"event_id": event_id, "placeholder": placeholder, "original": original}
-        for event_id, found in redactions
-        for placeholder, original in found.items()
+        for event_id, originals in redactions.items()
+        for placeholder, original in originals.items()
     ]
     if rows:
         with store.writing() as connection:
@@ -285,12 +283,12 @@ def add_redactions(store: LabelStore, redactions: Sequence[tuple[bytes, dict[str
 
 
 def redactions_of(store: LabelStore, ids: Iterable[bytes]) -> dict[bytes, dict[str, str]]:
-    """Return what the placeholders of these events stand for."""
-    wanted, found = list(ids), dict[bytes, dict[str, str]]()
+    """Return the originals of the placeholders of these events."""
+    ids, found = list(ids), dict[bytes, dict[str, str]]()
     with store.reading() as connection:
-        for start in range(0, len(wanted), IDS_PER_QUERY):
-            query = select(REDACTIONS).where(
-                REDACTIONS.c.event_id.in_(wanted[start : start + IDS_PER_QUERY])
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            query = sa.select(REDACTIONS).where(
+                REDACTIONS.c.event_id.in_(ids[start : start + IDS_PER_QUERY])
             )
             for row in connection.execute(query):
                 found.setdefault(bytes(row.event_id), {})[row.placeholder] = row.original

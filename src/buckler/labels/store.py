@@ -170,7 +170,7 @@ class LabelStore(Database):
 
     # --- reading ------------------------------------------------------------------------------
 
-    def known(self, task: Task, annotator: Annotator, ids: Iterable[bytes]) -> set[bytes]:
+    def find_known(self, task: Task, annotator: Annotator, ids: Iterable[bytes]) -> set[bytes]:
         """Return which of these events the annotator has already judged: they need no call."""
         found: set[bytes] = set()
         iterator = iter(ids)

@@ -25,7 +25,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_bundle_task
 from buckler.teachers import Teacher
-from buckler.teachers.llm.limits import Budget
+from buckler.teachers.budget import Budget
 
 
 @dataclass(frozen=True)

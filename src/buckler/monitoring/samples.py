@@ -11,8 +11,8 @@ from buckler.labels import LabelStore
 from buckler.monitoring.quality import SampledQuality, sample_quality
 from buckler.monitoring.windows import ScoredEvents
 from buckler.teachers import Teacher
-from buckler.teachers.llm.limits import Budget
-from buckler.teachers.run import check_price, label_events, verdicts_of
+from buckler.teachers.budget import Budget
+from buckler.teachers.labeling import annotated_classes, label
 
 Bools = npt.NDArray[np.bool_]
 
@@ -63,14 +63,14 @@ def label_samples(
     SettingsError
         If a budget in dollars is set and no price is known.
     """
-    check_price(teacher, budget)
+    teacher.check_budget(budget)
     rng = np.random.default_rng(seed)
     samples = {name: w.take(_draw(w.detected, n_events, rng)) for name, w in windows.items()}
     parts = [sample.events for sample in reversed(samples.values()) if len(sample.events)]
     if not parts:
         return LabeledSamples({}, 0, 0, "")
-    run = label_events(store, teacher, Dataset.concat(parts), budget=budget)
-    labels = verdicts_of(store, teacher, parts[0].task)
+    run = label(Dataset.concat(parts), teacher, store, budget=budget)
+    labels = annotated_classes(store, teacher, parts[0].task)
     quality = {
         name: _sample_quality(sample, windows[name].detected, labels)
         for name, sample in samples.items()

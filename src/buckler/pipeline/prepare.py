@@ -17,8 +17,8 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import find_inputs
 from buckler.tasks import Task
 from buckler.teachers import get_teacher
-from buckler.teachers.llm.limits import Budget
-from buckler.teachers.run import check_price, label_events
+from buckler.teachers.budget import Budget
+from buckler.teachers.labeling import label
 from buckler.training.analyst_labels import (
     AnalystLabels,
     read_analyst_labels,
@@ -147,13 +147,13 @@ def ask_teacher(runner: StageRunner, recipe: Recipe, sources: Result[Sources]) -
     with runner.step("ask") as report, LabelStore(labels.store) as store:
         teacher = get_teacher(section.kind, section.settings, runner.task)
         budget = Budget(usd=section.budget_usd, tokens=section.budget_tokens)
-        check_price(teacher, budget)
+        teacher.check_budget(budget)
         name = f"{teacher.annotator.name} {teacher.annotator.version}".strip()
         report.summary = {"teacher": name}
         asked = known = new = 0
         started = time.monotonic()
         for side in section.on:
-            labeled = label_events(store, teacher, sources.output.require(side), budget=budget)
+            labeled = label(sources.output.require(side), teacher, store, budget=budget)
             asked, known, new = asked + labeled.events, known + labeled.known, new + labeled.new
             if labeled.account is not None and labeled.account.stopped:
                 report.summary["stopped"] = labeled.account.stopped

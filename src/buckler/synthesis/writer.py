@@ -12,11 +12,11 @@ from buckler.labels import LabelStore
 from buckler.synthesis.generator import Draft
 from buckler.synthesis.plan import Cell, Plan
 from buckler.synthesis.scribe import Desk, Scribe
-from buckler.teachers.llm.fencing import fenced, new_tag
+from buckler.teachers.budget import Account, Budget, Spending
+from buckler.teachers.llm.client import Request
+from buckler.teachers.llm.fence import fence, new_tag
 from buckler.teachers.llm.language_model import LanguageModelTeacher
-from buckler.teachers.llm.limits import Budget, Spending
-from buckler.teachers.llm.paid_run import Account
-from buckler.teachers.llm.prompt import Question, json_object
+from buckler.teachers.llm.prompt import json_object
 
 VERSION = "write-1"  # a change of any wording here is a new version
 TEXTS_A_CALL = 5
@@ -68,7 +68,7 @@ class SyntheticExampleScribe(Scribe):
         super().__init__(model, VERSION, _system(plan))
         self.orders: dict[bytes, Order] = {}
 
-    def question(self, order_id: bytes) -> Question:
+    def request(self, order_id: bytes) -> Request:
         """Ask for texts of the order's cell, real events being shown for their style."""
         order = self.orders[order_id]
         task, cell = self._plan.task, order.cell
@@ -76,8 +76,8 @@ class SyntheticExampleScribe(Scribe):
         shown = []
         for row in order.seeds:
             raw = self._real.raw_texts[row].as_py()
-            text, _ = self._model.shown(raw)
-            shown.append(fenced(text[:_MAX_SEED_CHARACTERS], new_tag()))
+            text, _ = self.model.prompt_text(task.readable(raw))
+            shown.append(fence(text[:_MAX_SEED_CHARACTERS], new_tag()))
         style = ""
         if shown:
             style = (
@@ -98,7 +98,7 @@ class SyntheticExampleScribe(Scribe):
             {"texts": texts | {"minItems": TEXTS_A_CALL, "maxItems": TEXTS_A_CALL}}
         )
         message = {"role": "user", "content": ask}
-        return Question(self._system, [message], [new_tag()], schema, self.max_tokens(1))
+        return Request(self._system, [message], schema, self.answer_tokens)
 
 
 class Writer:

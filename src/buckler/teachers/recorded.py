@@ -15,12 +15,12 @@ from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
-from buckler.teachers.teacher import Teacher, required, teacher
+from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
 
 _MAX_LINE_BYTES = 1 << 20
 
 
-@teacher
+@TEACHERS.add
 class RecordedTeacher(Teacher):
     """The annotations of one annotator from a file, found by the hash of the event."""
 
@@ -41,7 +41,7 @@ class RecordedTeacher(Teacher):
         InputError
             If it cannot be read.
         """
-        path = required(path, cls.kind, "a file that `buckler labels export` wrote")
+        path = require_settings(path, cls.kind, "a file that `buckler labels export` wrote")
         annotations: dict[bytes, Annotation] = {}
         annotators: set[tuple[str, str, str]] = set()
         columns = [f"p_{name}" for name in task.classes]

@@ -1,7 +1,7 @@
 """Weak labels from a list of patterns in a TOML file.
 
-Patterns are RE2: the time is linear in the text whatever a pattern says and whatever an attacker
-writes, and all patterns are matched in one pass.
+Patterns are RE2: time is linear in the text, for every pattern and every text of an attacker. One
+pass matches all patterns.
 """
 
 import time
@@ -14,11 +14,12 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.dataset import Dataset
-from buckler.errors import InputError, MissingExtraError, SettingsError
+from buckler.errors import InputError, SettingsError
+from buckler.extras import import_extra
 from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
-from buckler.teachers.teacher import Teacher, required, teacher
+from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
 
 MAX_PATTERN_MEMORY_BYTES = 64 << 20
 
@@ -41,11 +42,11 @@ class _RuleFile(BaseModel):
     rule: list[_Rule] = Field(min_length=1, max_length=100_000)
 
 
-@teacher
+@TEACHERS.add
 class RulesTeacher(Teacher):
-    """Patterns that speak for a class.
+    """Patterns, each of which indicates a class.
 
-    Several rules that match an event are taken as independent witnesses: their odds multiply.
+    Several rules that match an event count as independent evidence: their odds multiply.
     An event that no rule matches gets no annotation. The version is a hash of the rules.
     """
 
@@ -74,7 +75,7 @@ class RulesTeacher(Teacher):
         SettingsError
             If the file makes no sense, or a pattern is none.
         """
-        path = required(path, cls.kind, "a TOML file of patterns")
+        path = require_settings(path, cls.kind, "a TOML file of patterns")
         file = read_settings(path, _RuleFile)
         version = sha256(file.model_dump_json().encode()).hexdigest()[:12]
         try:
@@ -110,10 +111,7 @@ class _PatternSet:
     """All patterns of a file, matched in one pass over a text."""
 
     def __init__(self, patterns: list[str], *, case_sensitive: bool) -> None:
-        try:
-            import re2
-        except ImportError:
-            raise MissingExtraError("the teacher 'rules'", "rules") from None
+        re2 = import_extra("re2", "the teacher 'rules'", "rules")
         options = re2.Options()
         options.log_errors = False
         options.case_sensitive = case_sensitive

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.dataset import Dataset
-from buckler.errors import InputError, MissingExtraError, SettingsError
+from buckler.errors import InputError, SettingsError
+from buckler.extras import import_extra
 from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
@@ -25,7 +26,7 @@ from buckler.teachers.sigma_conditions import (
     UnsupportedError,
     any_of,
 )
-from buckler.teachers.teacher import Teacher, required, teacher
+from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 MAX_RULE_BYTES = 1 << 20
@@ -77,7 +78,7 @@ class SigmaSettings(BaseModel):
     }
 
 
-@teacher
+@TEACHERS.add
 class SigmaTeacher(Teacher):
     """Rules that match speak for the positive class, with the confidence of the highest level.
 
@@ -130,7 +131,7 @@ class SigmaTeacher(Teacher):
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "SigmaTeacher":
         """Read the settings of `SigmaSettings` from TOML; paths in it are relative to it."""
-        path = required(path, cls.kind, "a TOML file that names rules")
+        path = require_settings(path, cls.kind, "a TOML file that names rules")
         settings = read_settings(path, SigmaSettings)
         settings.rules = [path.parent / rules for rules in settings.rules]
         return cls(settings, task)
@@ -201,11 +202,8 @@ def _text(value: Any) -> str:
 
 
 def _sigma_error() -> type[Exception]:
-    try:
-        from sigma.exceptions import SigmaError
-    except ImportError:
-        raise MissingExtraError("the teacher 'sigma'", "sigma") from None
-    found: type[Exception] = SigmaError
+    sigma = import_extra("sigma.exceptions", "the teacher 'sigma'", "sigma")
+    found: type[Exception] = sigma.SigmaError
     return found
 
 

@@ -1,39 +1,108 @@
-"""The seam for everything that can label: rules, recorded annotations, models, large models.
+"""The seam for everything that annotates: rules, recorded annotations, encoders, language models.
 
-A teacher looks at events and says what it thinks, or nothing. It does not know of stores, budgets
-or files of events: `label_events` asks it only for what it has not said before and keeps what it
-says. To add one: a module with one class under ``@teacher``, imported in `_teachers`, or an entry
-point in the group ``buckler.teachers``.
+A teacher annotates events, or stays silent about them. `buckler.teachers.labeling` asks it only about
+events that it has not annotated before. To add one, write a module with one class under
+``@TEACHERS.add`` in this package, or name it in an entry point of the group ``buckler.teachers``.
 """
 
 from abc import ABC, abstractmethod
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from buckler.dataset import Dataset
+import numpy as np
+
+from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, Annotator
+from buckler.labels.ledger import CallResult, Ledger
+from buckler.registry import Registry
 from buckler.tasks import Task
+from buckler.teachers.budget import Account, Budget, Spending
+
+BATCH_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected work of a labeling job that costs money.
+
+    Attributes
+    ----------
+    calls, spending
+        Calls and their cost.
+    is_priced
+        True if the price is known; the cost counts as zero otherwise.
+    is_hosted, is_redacted
+        True if events leave this network, and if secrets and personal data are replaced in them.
+    """
+
+    calls: int = 0
+    spending: Spending = field(default_factory=Spending)
+    is_priced: bool = True
+    is_hosted: bool = False
+    is_redacted: bool = False
+
+
+class Job:
+    """The labeling of one dataset by one teacher, as the teacher sees it.
+
+    Parameters
+    ----------
+    ledger
+        Records of this teacher in the label store.
+    budget
+        Limits of the job.
+    on_keep
+        Called with annotations after they are stored.
+    on_progress
+        Called with the number of finished events and the account so far.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        budget: Budget,
+        on_keep: Callable[[Sequence[Annotation]], None] = lambda _: None,
+        on_progress: Callable[[int, Account | None], None] = lambda *_: None,
+    ) -> None:
+        self.ledger, self.budget, self.report = ledger, budget, on_progress
+        self._on_keep = on_keep
+
+    def keep(self, results: Sequence[CallResult], submission: int | None = None) -> None:
+        """Store results in one transaction; they are safe when this returns.
+
+        Parameters
+        ----------
+        submission
+            Number of the batch that the results complete, if any.
+        """
+        self.ledger.keep(results, submission)
+        self._on_keep([annotation for result in results for annotation in result.annotations])
 
 
 class Teacher(ABC):
     """One source of annotations.
 
+    `annotate` is enough for a teacher that costs nothing. A teacher that spends money overrides
+    `label`, `estimate` and `check_budget`, and sets `is_paid`.
+
     Attributes
     ----------
     kind
-        The name by which it is chosen.
+        Name by which it is chosen.
     annotator
-        Who speaks, with a version that changes whenever it could say something else.
+        Name under which it annotates, with a version that changes whenever its answers could.
     columns
-        Further columns of the events that it looks at, where they are there.
+        Further columns of the events that it reads, where they exist.
+    is_paid
+        True if its annotations may cost money.
     """
 
     kind = ""
     annotator: Annotator
     columns: tuple[str, ...] = ()
+    is_paid = False
 
     @classmethod
     @abstractmethod
@@ -42,40 +111,49 @@ class Teacher(ABC):
 
     @abstractmethod
     def annotate(self, events: Dataset) -> list[Annotation | None]:
-        """Return an annotation for each event, or None where there is nothing to say."""
+        """Return an annotation for each event, or None for silence."""
+
+    def label(self, events: Dataset, job: Job) -> Account | None:
+        """Annotate events and give every result to ``job.keep`` before going on.
+
+        Returns
+        -------
+        Account
+            Calls and cost; None for a teacher that costs nothing.
+        """
+        for start in range(0, len(events), BATCH_ROWS):
+            batch = events.take(np.arange(start, min(start + BATCH_ROWS, len(events))))
+            answers = self.annotate(batch)
+            texts = batch.table.column("text").to_pylist()
+            annotations = [annotation for annotation in answers if annotation is not None]
+            kept_texts = {
+                annotation.event_id: text
+                for annotation, text in zip(answers, texts, strict=True)
+                if annotation is not None
+            }
+            job.keep([CallResult(annotations, texts=kept_texts)])
+            job.report(start + len(batch), None)
+        return None
+
+    def estimate(self, events: Dataset) -> Estimate:  # noqa: ARG002 - for those that cost money
+        """Return the expected calls and spending of labeling these events."""
+        return Estimate()
+
+    def check_budget(self, budget: Budget) -> None:  # noqa: B027 - for those that cost money
+        """Raise SettingsError if the teacher cannot keep to this budget."""
 
 
-_BUILT_IN = (
-    "llm.anthropic",
-    "llm.chat",
-    "ensemble",
-    "encoder",
-    "llm.gguf",
-    "recorded",
-    "rules",
-    "sigma",
+TEACHERS: Registry[type[Teacher]] = Registry(
+    "teacher",
+    ("buckler.teachers", "buckler.teachers.llm"),
+    "buckler.teachers",
+    lambda kind: kind.kind,
 )
-_TEACHERS: dict[str, type[Teacher]] = {}
-
-
-def teacher(kind: type[Teacher]) -> type[Teacher]:
-    """Register a teacher class under its kind."""
-    _TEACHERS[kind.kind] = kind
-    return kind
-
-
-@cache
-def _teachers() -> dict[str, type[Teacher]]:
-    for module in _BUILT_IN:
-        import_module(f"buckler.teachers.{module}")
-    for entry in entry_points(group="buckler.teachers"):
-        teacher(entry.load())
-    return _TEACHERS
 
 
 def list_teachers() -> list[str]:
-    """Return the kinds that are installed."""
-    return sorted(_teachers())
+    """Return the kinds of all installed teachers."""
+    return TEACHERS.names()
 
 
 def get_teacher(kind: str, path: Path | None, task: Task) -> Teacher:
@@ -86,14 +164,11 @@ def get_teacher(kind: str, path: Path | None, task: Task) -> Teacher:
     SettingsError
         If there is no such kind, or the file makes no sense.
     """
-    known = _teachers()
-    if kind not in known:
-        raise SettingsError(f"unknown teacher {kind!r}: known are {', '.join(sorted(known))}")
-    return known[kind].from_file(path, task)
+    return TEACHERS.get(kind).from_file(path, task)
 
 
-def required(path: Path | None, kind: str, what: str) -> Path:
-    """Return the file of settings of a teacher that cannot do without.
+def require_settings(path: Path | None, kind: str, content: str) -> Path:
+    """Return the settings file of a teacher that cannot do without one.
 
     Raises
     ------
@@ -101,5 +176,5 @@ def required(path: Path | None, kind: str, what: str) -> Path:
         If none was given.
     """
     if path is None:
-        raise SettingsError(f"the teacher {kind!r} needs settings: {what}", field="settings")
+        raise SettingsError(f"the teacher {kind!r} needs settings: {content}", field="settings")
     return path

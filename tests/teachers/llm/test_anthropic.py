@@ -10,9 +10,9 @@ from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.labels.ledger import Ledger
 from buckler.tasks import get_task
+from buckler.teachers.budget import Budget
+from buckler.teachers.labeling import label, plan
 from buckler.teachers.llm.anthropic import AnthropicSettings, AnthropicTeacher
-from buckler.teachers.llm.limits import Budget
-from buckler.teachers.run import label_events, plan_run
 from tests.support.chat_server import chat_server
 from tests.support.fault_proxy import fault_proxy
 from tests.support.paid_events import check, many
@@ -39,7 +39,7 @@ def batches_of(server):
 def test_messages_with_a_forced_form(tmp_path, each):
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, events_per_call=each, samples=2)
-        account = label_events(store, who, many(tmp_path, 24)).account
+        account = label(many(tmp_path, 24), who, store).account
         check(store, who, 24)
         calls = 2 * 24 // each
         assert account.calls == calls
@@ -52,7 +52,7 @@ def test_every_sample_pays_for_its_input(tmp_path):
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "a.db") as store:
         events = many(tmp_path, 12)
         one, three = (
-            plan_run(store, teacher(server.url, samples=n), events).estimate for n in (1, 3)
+            plan(events, teacher(server.url, samples=n), store).estimate.spending for n in (1, 3)
         )
         assert three.input_tokens == 3 * one.input_tokens
         assert three.cost_usd == pytest.approx(3 * one.cost_usd)
@@ -66,21 +66,21 @@ def test_faults_are_the_same_for_every_protocol(tmp_path):
         LabelStore(tmp_path / "a.db") as store,
     ):
         who = teacher(proxy.url, samples=1, attempts=12)
-        result = label_events(store, who, many(tmp_path, 60))
+        result = label(many(tmp_path, 60), who, store)
         assert result.new + result.silent == 60 and result.new > 55
         assert len(proxy.met) >= 5
 
 
 def test_a_key_is_needed_for_the_hosted_service():
     with pytest.raises(SettingsError, match="ANTHROPIC_TEST_KEY"):
-        teacher(None, hosted=True, api_key_env="ANTHROPIC_TEST_KEY").open()
+        teacher(None, hosted=True, api_key_env="ANTHROPIC_TEST_KEY").client.connect()
 
 
 def test_batches_cost_half_and_answers_come_in_any_order(tmp_path):
     with chat_server(tmp_path, batch_seconds=0.2) as server:
         with LabelStore(tmp_path / "a.db") as store:
             who = teacher(server.url, batches=True, samples=2, events_per_call=3, batch_calls=10)
-            account = label_events(store, who, many(tmp_path, 60)).account
+            account = label(many(tmp_path, 60), who, store).account
             check(store, who, 60)
             assert account.calls == 40
             assert account.spent.cost_usd == pytest.approx(40 * (100 * 0.5 + 20 * 2.5) / 1e6)
@@ -98,9 +98,9 @@ def test_what_failed_in_a_batch_is_asked_again(tmp_path):
         LabelStore(tmp_path / "a.db") as store,
     ):
         who = teacher(server.url, batches=True, samples=1)
-        first = label_events(store, who, many(tmp_path, 30))
+        first = label(many(tmp_path, 30), who, store)
         assert (first.new, first.account.unanswered) == (27, 3)
-        second = label_events(store, who, many(tmp_path, 30))
+        second = label(many(tmp_path, 30), who, store)
         assert (second.known, second.new) == (27, 3)
         check(store, who, 30)
 
@@ -108,24 +108,24 @@ def test_what_failed_in_a_batch_is_asked_again(tmp_path):
 def test_a_budget_limits_what_is_handed_in(tmp_path):
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, batches=True, samples=1)
-        result = label_events(store, who, many(tmp_path, 30), budget=Budget(events=10))
+        result = label(many(tmp_path, 30), who, store, budget=Budget(events=10))
         assert (result.new, result.account.stopped) == (10, "the budget is spent")
 
 
 RUN = """
 import sys
 from pathlib import Path
-from buckler.dataset import collect_events
+from buckler.dataset import read_dataset
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers.llm.anthropic import AnthropicSettings, AnthropicTeacher
-from buckler.teachers.run import label_events
+from buckler.teachers.labeling import label
 task = get_task("url-threat")
-events = collect_events([Path(sys.argv[1])], task)
+events = read_dataset([Path(sys.argv[1])], task)
 who = AnthropicTeacher(task, AnthropicSettings(model="claude-haiku-4-5", base_url=sys.argv[2],
     hosted=False, poll_s=0.05, batches=True, samples=1, batch_calls=20))
 with LabelStore(sys.argv[3]) as store:
-    label_events(store, who, events, task)
+    label(events, who, store)
 """
 
 
@@ -163,27 +163,27 @@ def test_a_batch_whose_name_was_lost_is_found_again(tmp_path):
     with chat_server(tmp_path) as server, LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, batches=True, samples=1)
 
-        async def lose(questions, hand_in=who.hand_in):
-            await hand_in(questions)
+        async def lose(requests, submit=who.client.submit):
+            await submit(requests)
             raise KeyboardInterrupt
 
-        who.hand_in = lose
+        who.client.submit = lose
         with pytest.raises(KeyboardInterrupt):
-            label_events(store, who, events)
+            label(events, who, store)
         assert len(Ledger(store, TASK, who.annotator).open_submissions()) == 1
-        del who.hand_in
-        result = label_events(store, who, events)
+        del who.client.submit
+        result = label(events, who, store)
         assert result.new == 20 and len(batches_of(server)) == 1
 
-        async def never_arrives(questions):
+        async def never_arrives(requests):
             raise KeyboardInterrupt
 
         more = many(tmp_path, 30)
-        who.hand_in = never_arrives
+        who.client.submit = never_arrives
         with pytest.raises(KeyboardInterrupt):
-            label_events(store, who, more)
-        del who.hand_in
-        result = label_events(store, who, more)
+            label(more, who, store)
+        del who.client.submit
+        result = label(more, who, store)
         assert (result.known, result.new) == (20, 10)
         assert not Ledger(store, TASK, who.annotator).open_submissions()
         check(store, who, 30)

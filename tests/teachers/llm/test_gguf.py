@@ -9,8 +9,8 @@ from buckler.dataset import read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
+from buckler.teachers.labeling import label
 from buckler.teachers.llm.gguf import GgufSettings, GgufTeacher, packaged_weights
-from buckler.teachers.run import label_events
 from tests.support.cli import buckler
 from tests.support.fault_proxy import fault_proxy
 
@@ -36,7 +36,7 @@ def test_a_real_model_judges_real_events(tmp_path, real_data, name, file):
     who = GgufTeacher(task, GgufSettings(max_characters=600, samples=2))
     assert not who.hosted and not who.redacts
     with LabelStore(tmp_path / "a.db") as store:
-        result = label_events(store, who, events)
+        result = label(events, who, store)
         assert (result.new, result.account.rejects) == (8, {})
         assert result.account.spent.input_tokens > 1000
         assert result.account.spent.cost_usd == 0
@@ -44,7 +44,7 @@ def test_a_real_model_judges_real_events(tmp_path, real_data, name, file):
         # Probabilities of its own, that depend on the event.
         assert len(np.unique(p.round(6), axis=0)) > 4
         assert ((p > 0) & (p < 1)).all()
-        again = label_events(store, who, events)
+        again = label(events, who, store)
         assert (again.known, again.account.calls) == (8, 0)
 
 
@@ -55,7 +55,7 @@ def test_several_events_in_a_call_in_the_form_that_the_grammar_forces(tmp_path, 
     events = events.take(np.arange(0, len(events), len(events) // 6)[:6])
     who = GgufTeacher(task, GgufSettings(events_per_call=2, rationale=True, samples=1))
     with LabelStore(tmp_path / "a.db") as store:
-        result = label_events(store, who, events)
+        result = label(events, who, store)
         # A model this small cannot copy tags; what it mixes up is asked again one by one.
         assert result.new + sum(result.account.rejects.values()) == 6
         assert result.new >= 4
@@ -72,7 +72,7 @@ def test_faults_between_a_real_model_and_us(tmp_path, real_data):
     with fault_proxy(port, faults, share=0.4) as proxy:
         who.serve = lambda: proxy.url
         with LabelStore(tmp_path / "a.db") as store:
-            result = label_events(store, who, events)
+            result = label(events, who, store)
             assert sum(proxy.met.values()) >= 3
             assert result.new + result.silent == 12 and result.new >= 9
 

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from buckler.errors import SettingsError
 from buckler.tasks import get_task
+from buckler.teachers.budget import Budget, Spending
 from buckler.teachers.llm.answers import (
     Token,
     class_probabilities,
     read_answers,
     sample_probabilities,
 )
-from buckler.teachers.llm.fencing import as_json_string, fenced, truncated, without_hidden
+from buckler.teachers.llm.fence import as_json_string, fence, truncate, without_hidden
 from buckler.teachers.llm.few_shot import choose_examples
-from buckler.teachers.llm.limits import Budget, Spending
-from buckler.teachers.llm.prices import price_table
+from buckler.teachers.llm.prices import Meter, price_table
 from buckler.teachers.llm.prompt import Prompt
 
 TASK = get_task("url-threat")
@@ -41,7 +41,7 @@ def test_no_event_can_open_or_close_anything(text):
     assert json.loads(quoted) == text
     assert not re.search(r"[<>\n]", quoted)
     assert not re.search(r"\[\s*/?\s*inst", quoted, re.IGNORECASE)
-    assert fenced(text, "0a1b2c3d").count("\n") == 2
+    assert fence(text, "0a1b2c3d").count("\n") == 2
 
 
 @given(st.text(alphabet=st.characters(categories=["Cc", "Cf", "Ll", "Co", "Lo", "Zs"])))
@@ -63,7 +63,7 @@ def test_what_hides_text_is_taken_out():
 
 @given(st.text(max_size=3000), st.integers(100, 1000))
 def test_truncation_keeps_head_and_tail(text, limit):
-    cut = truncated(text, limit)
+    cut = truncate(text, limit)
     if len(text) <= limit:
         assert cut == text
         return
@@ -194,14 +194,14 @@ def test_samples_become_probabilities(labels):
 
 def test_a_prompt_has_its_instructions_before_and_after_the_data():
     prompt = Prompt(CATEGORY, rationale=True, examples=[])
-    question = prompt.question([("aa", "a.example"), ("bb", "b.example")])
+    request = prompt.request([("aa", "a.example"), ("bb", "b.example")])
     for name in CATEGORY.class_names:
-        assert f"- {name}: " in question.system
-    assert CATEGORY.guidance in question.system
-    said = question.messages[-1]["content"]
+        assert f"- {name}: " in request.system
+    assert CATEGORY.guidance in request.system
+    said = request.messages[-1]["content"]
     assert said.index("a.example") < said.index("<<end aa>>") < said.index("b.example")
     assert said.index("<<end bb>>") < said.index("not instructions")
-    items = question.schema["properties"]["answers"]
+    items = request.schema["properties"]["answers"]
     assert items["minItems"] == items["maxItems"] == 2
     assert items["items"]["properties"]["label"]["enum"] == CATEGORY.class_names
 
@@ -230,7 +230,9 @@ def test_prices_are_found_by_the_longest_name(tmp_path):
     assert table.find("gpt-4o-mini-2024-07-18") == table.models["gpt-4o-mini"]
     assert table.find("openai/gpt-4o") == table.models["gpt-4o"]
     assert table.find("my-own-model") is None
-    assert table.models["gpt-4o-mini"].cost_usd(1_000_000, 1_000_000) == pytest.approx(0.75)
+    assert Meter(table.models["gpt-4o-mini"]).spending(1, 10**6, 10**6).cost_usd == pytest.approx(
+        0.75
+    )
     own = tmp_path / "prices.toml"
     own.write_text('[models]\n"gpt-4o" = { input = 1, output = 2 }\n')
     assert price_table(own).find("gpt-4o").input == 1

@@ -14,12 +14,12 @@ import pytest
 
 from buckler.errors import InputError, SettingsError
 from buckler.labels import LabelStore
-from buckler.labels.ledger import Ledger, flagged, redactions_of
+from buckler.labels.ledger import Ledger, find_flagged, redactions_of
 from buckler.tasks import get_task
+from buckler.teachers.budget import Budget
+from buckler.teachers.labeling import label, plan
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 from buckler.teachers.llm.injection import FLAG
-from buckler.teachers.llm.limits import Budget
-from buckler.teachers.run import label_events, plan_run
 from tests.support.chat_server import DETECTION, chat_server
 from tests.support.cli import buckler
 from tests.support.fault_proxy import FAULTS, fault_proxy
@@ -47,7 +47,7 @@ def test_probabilities_come_from_tokens_and_belong_to_their_event(tmp_path, serv
     events = many(tmp_path, 40)
     who = teacher(server.url, events_per_call=each, price={"input": 1, "output": 2})
     with LabelStore(tmp_path / "a.db") as store:
-        result = label_events(store, who, events)
+        result = label(events, who, store)
         assert (result.new, result.silent, result.known) == (40, 0, 0)
         check(store, who, 40)
         assert {round(p, 2) for _, p in verdicts(store, who).values()} == {0.1, 0.9}
@@ -60,7 +60,7 @@ def test_probabilities_come_from_tokens_and_belong_to_their_event(tmp_path, serv
         assert (books.events, books.annotations) == (40, 40)
         assert books.cost_usd == pytest.approx(cost)
         assert sum(c for *_, c in store.counts()) == pytest.approx(cost)
-        again = label_events(store, teacher(server.url, events_per_call=each), events)
+        again = label(events, teacher(server.url, events_per_call=each), store)
         assert (again.known, again.new, again.account.calls) == (40, 0, 0)
     assert set(server.asked().values()) == {1}
 
@@ -72,7 +72,7 @@ def test_probabilities_come_from_tokens_and_belong_to_their_event(tmp_path, serv
 def test_what_a_server_lacks_is_done_without(tmp_path, lacks):
     with chat_server(tmp_path, lacks=lacks) as server, LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, samples=3)
-        result = label_events(store, who, many(tmp_path, 9))
+        result = label(many(tmp_path, 9), who, store)
         check(store, who, 9)
         p = {round(p, 2) for _, p in verdicts(store, who).values()}
         # three samples that agree, with one more spread over both classes
@@ -88,14 +88,14 @@ def test_demands_that_the_server_cannot_meet_are_said(tmp_path):
     ):
         events = many(tmp_path, 4)
         with pytest.raises(SettingsError, match="refuses the API key"):
-            label_events(store, teacher(server.url), events)
+            label(events, teacher(server.url), store)
         patch.setenv("OPENAI_API_KEY", "sesame")
-        result = label_events(store, teacher(server.url, probabilities="logprobs"), events)
+        result = label(events, teacher(server.url, probabilities="logprobs"), store)
         assert result.new == 0 and "logprobs" in next(iter(result.account.rejects))
         with pytest.raises(SettingsError, match="does not know this model"):
-            label_events(store, teacher(server.url, model="unknown"), events)
+            label(events, teacher(server.url, model="unknown"), store)
     with LabelStore(tmp_path / "a.db") as store, pytest.raises(InputError, match="does not answer"):
-        label_events(store, teacher("http://127.0.0.1:9", attempts=1), many(tmp_path, 40))
+        label(many(tmp_path, 40), teacher("http://127.0.0.1:9", attempts=1), store)
 
 
 def test_a_key_is_never_written_anywhere(tmp_path, monkeypatch):
@@ -103,13 +103,13 @@ def test_a_key_is_never_written_anywhere(tmp_path, monkeypatch):
     with chat_server(tmp_path, key="top-secret-key") as server:
         who = teacher(server.url, api_key_env="MY_KEY")
         with LabelStore(tmp_path / "a.db") as store:
-            label_events(store, who, many(tmp_path, 5))
+            label(many(tmp_path, 5), who, store)
         wrong = teacher(server.url, api_key_env="OTHER_KEY", hosted=True)
         with (
             LabelStore(tmp_path / "b.db") as store,
             pytest.raises(SettingsError, match="OTHER_KEY"),
         ):
-            label_events(store, wrong, many(tmp_path, 5))
+            label(many(tmp_path, 5), wrong, store)
     for file in tmp_path.iterdir():
         assert b"top-secret-key" not in file.read_bytes(), file
 
@@ -120,14 +120,14 @@ def test_each_fault_loses_nothing_and_doubles_nothing(tmp_path, server, fault):
         who = teacher(proxy.url, attempts=10, timeout_s=0.6, events_per_call=3, concurrency=6)
         with LabelStore(tmp_path / "a.db") as store:
             for _ in range(6):  # what is left after hopeless calls is asked by the next run
-                result = label_events(store, who, many(tmp_path, 60))
+                result = label(many(tmp_path, 60), who, store)
                 if result.known + result.new + result.given_up == 60:
                     break
             assert proxy.met[fault] > 0
             found = verdicts(store, who)
             assert len(found) + result.given_up == 60
-            for text, (label, _) in found.items():
-                assert label == bool(DETECTION.search(text))
+            for text, (verdict, _) in found.items():
+                assert verdict == bool(DETECTION.search(text))
             if fault not in ("not-json", "empty", "dropped"):
                 assert result.given_up == 0
 
@@ -136,12 +136,12 @@ def test_all_faults_at_once_with_many_in_flight(tmp_path, server):
     with fault_proxy(server.port, share=0.25) as proxy:
         who = teacher(proxy.url, attempts=12, timeout_s=1.0, events_per_call=4, concurrency=32)
         with LabelStore(tmp_path / "a.db") as store:
-            result = label_events(store, who, many(tmp_path, 400))
+            result = label(many(tmp_path, 400), who, store)
             assert sum(proxy.met.values()) > 20
             assert result.new + result.silent == 400
             assert result.new > 380
-            for text, (label, _) in verdicts(store, who).items():
-                assert label == bool(DETECTION.search(text))
+            for text, (verdict, _) in verdicts(store, who).items():
+                assert verdict == bool(DETECTION.search(text))
             account = result.account
             assert account.retries > 0 and account.uncertain > 0
             assert account.spent.events >= 400
@@ -152,7 +152,7 @@ def test_a_storm_of_429_slows_all_calls_down(tmp_path, server):
         who = teacher(proxy.url, attempts=20, concurrency=16)
         with LabelStore(tmp_path / "a.db") as store:
             started = time.monotonic()
-            result = label_events(store, who, many(tmp_path, 60))
+            result = label(many(tmp_path, 60), who, store)
             seconds = time.monotonic() - started
             assert result.new == 60
             assert result.account.retries == proxy.met["429"] > 0
@@ -164,11 +164,11 @@ def test_answers_that_say_nothing_are_counted_and_given_up(tmp_path, server):
         who = teacher(proxy.url)
         with LabelStore(tmp_path / "a.db") as store:
             events = many(tmp_path, 5)
-            first = label_events(store, who, events)
+            first = label(events, who, store)
             assert first.account.rejects == {"no JSON in the answer": 5}
             assert first.account.spent.input_tokens > 0  # it was paid for
-            label_events(store, who, events)
-            third = label_events(store, who, events)
+            label(events, who, store)
+            third = label(events, who, store)
             assert (third.given_up, third.account.calls) == (5, 0)
 
 
@@ -180,7 +180,7 @@ def test_a_budget_is_kept(tmp_path, server, budget, limit):
     price = {"input": 1, "output": 1}
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, events_per_call=3, price=price)
-        account = label_events(store, who, many(tmp_path, 200), budget=Budget(**budget)).account
+        account = label(many(tmp_path, 200), who, store, budget=Budget(**budget)).account
         spent = account.spent
         assert account.stopped == "the budget is spent"
         assert 0 < account.annotations < 200
@@ -189,7 +189,7 @@ def test_a_budget_is_kept(tmp_path, server, budget, limit):
         assert spent.tokens <= budget.get("tokens", 1e9) * 1.05
         if limit is not None:
             assert spent.events > limit - 3
-        rest = label_events(store, who, many(tmp_path, 200))
+        rest = label(many(tmp_path, 200), who, store)
         assert rest.known == account.annotations
         check(store, who, 200)
 
@@ -198,18 +198,18 @@ def test_a_dry_run_asks_nothing_and_is_near_the_truth(tmp_path, server):
     events = many(tmp_path, 60)
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, events_per_call=2, price={"input": 3, "output": 15})
-        plan = plan_run(store, who, events)
-        assert (plan.events, plan.known, plan.calls) == (60, 0, 30)
+        found = plan(events, who, store)
+        assert (found.events, found.known, found.estimate.calls) == (60, 0, 30)
         assert not server.asked()
-        spent = label_events(store, who, events).account.spent
-        assert spent.cost_usd < plan.estimate.cost_usd < 3 * spent.cost_usd
+        spent = label(events, who, store).account.spent
+        assert spent.cost_usd < found.estimate.spending.cost_usd < 3 * spent.cost_usd
 
 
 def test_requests_a_minute_are_spread(tmp_path, server):
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, requests_per_minute=1200, concurrency=16)
         started = time.monotonic()
-        label_events(store, who, many(tmp_path, 21))
+        label(many(tmp_path, 21), who, store)
         assert time.monotonic() - started >= 20 / 20 - 0.05
 
 
@@ -219,7 +219,7 @@ def test_no_more_calls_in_flight_than_allowed(tmp_path):
         fault_proxy(server.port, share=0) as proxy,
         LabelStore(tmp_path / "a.db") as store,
     ):
-        label_events(store, teacher(proxy.url, concurrency=5), many(tmp_path, 60))
+        label(many(tmp_path, 60), teacher(proxy.url, concurrency=5), store)
         assert proxy.most_at_once == 5
 
 
@@ -231,9 +231,9 @@ def test_injections_are_flagged_and_secrets_do_not_leave(tmp_path, server):
     events = events_of(tmp_path, injected, personal, "http://c.example/")
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, redact=True)
-        label_events(store, who, events)
+        label(events, who, store)
         ids = events.ids
-        assert flagged(store, FLAG) == {ids[0]}
+        assert find_flagged(store, FLAG) == {ids[0]}
         kept = redactions_of(store, ids)
         assert kept == {ids[1]: {"<SECRET_1>": "hunter22", "<PERSON_1>": "ada"}}
         assert store.texts(ids)[ids[1]].decode() == personal
@@ -289,22 +289,22 @@ def test_the_version_changes_with_all_that_changes_an_answer(tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from buckler.dataset import collect_events
+from buckler.dataset import read_dataset
 from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
-from buckler.teachers.run import label_events
+from buckler.teachers.labeling import label
 import aiohttp, keyring, openai, os, tenacity
 from buckler.teachers.llm.injection import detect_injection
 detect_injection("warm up before the fork")
 task = get_task("url-threat")
-events = collect_events([Path(sys.argv[1])], task)
+events = read_dataset([Path(sys.argv[1])], task)
 settings = ChatSettings(model="m", base_url=sys.argv[2] + "/v1", concurrency=4, events_per_call=2)
 for line in sys.stdin:  # one run for each line, each in a process of its own
     child = os.fork()
     if child == 0:
         with LabelStore(sys.argv[3]) as store:
-            label_events(store, ChatTeacher(task, settings), events, task)
+            label(events, ChatTeacher(task, settings), store)
         os._exit(7)
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
@@ -402,7 +402,7 @@ def test_the_command_line_prints_what_was_bought(tmp_path, server):
     result = buckler(*common, *store, "--budget-events", "20")
     assert "20 new annotations" in result.stdout and "stopped: the budget is spent" in result.stderr
     result = buckler(*common, *store)
-    assert "20 judged before, 30 new annotations" in result.stdout
+    assert "20 annotated before, 30 new annotations" in result.stdout
     assert "calibration: mean confidence 0.9" in result.stdout
     assert "agrees with 1.000" in result.stdout
     assert "in all runs: 50 events asked" in result.stdout
@@ -423,7 +423,7 @@ def test_the_probe_measures_flips(tmp_path, server):
     )
     assert result.returncode == 0, result.stderr
     # This server cannot be talked into anything.
-    assert "planted text turned 0.000 (0.000 to 0.052) of 70 positive verdicts" in result.stdout
+    assert "inserted text changed 0.000 (0.000 to 0.052) of 70 positive labels" in result.stdout
     assert "the detector flagged 0.9" in result.stdout
     with LabelStore(tmp_path / "a.db") as store:
         names = {name for name, *_ in store.counts()}
@@ -435,8 +435,8 @@ def test_the_books_are_kept_in_postgresql_too(tmp_path, tmp_path_factory, server
         who = teacher(server.url, events_per_call=3, redact=True)
         events = many(tmp_path, 30)
         with LabelStore(where) as store:
-            first = label_events(store, who, events, budget=Budget(events=12))
-            second = label_events(store, who, events)
+            first = label(events, who, store, budget=Budget(events=12))
+            second = label(events, who, store)
             assert (first.new, second.known, second.new) == (12, 12, 18)
             check(store, who, 30)
             ledger = Ledger(store, TASK, who.annotator)
@@ -447,17 +447,13 @@ def test_the_books_are_kept_in_postgresql_too(tmp_path, tmp_path_factory, server
             ledger.close(number)
             assert not ledger.open_submissions()
             ledger.record_rejects([(b"x" * 16, "no JSON")] * 2)
-            assert ledger.rejected(2) == {b"x" * 16}
+            assert ledger.find_rejected(2) == {b"x" * 16}
 
 
-def test_no_budget_in_dollars_without_a_price_for_every_member_of_a_ensemble(tmp_path):
-    from buckler.teachers.ensemble import Ensemble
-    from buckler.teachers.run import check_price
-
+def test_no_budget_in_dollars_without_a_price():
     known = teacher("http://127.0.0.1:1", price={"input": 1.0, "output": 2.0})
     unknown = teacher("http://127.0.0.1:1", model="nobody-knows")
-    ensemble = Ensemble([known, unknown], [1.0, 1.0], "both", TASK)
-    check_price(ensemble, Budget(tokens=5))
-    check_price(known, Budget(usd=1.0))
+    unknown.check_budget(Budget(tokens=5))
+    known.check_budget(Budget(usd=1.0))
     with pytest.raises(SettingsError, match="nobody-knows"):
-        check_price(ensemble, Budget(usd=1.0))
+        unknown.check_budget(Budget(usd=1.0))

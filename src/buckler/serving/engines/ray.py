@@ -13,7 +13,6 @@ from buckler.labels import Annotation
 from buckler.serving.tables import PREFIX, TableJudge
 from buckler.tasks import Task, get_task
 from buckler.teachers import Teacher, get_teacher
-from buckler.teachers.llm.language_model import LanguageModelTeacher
 
 if TYPE_CHECKING:
     from ray.data import Dataset as RayDataset
@@ -85,7 +84,7 @@ def label(
         If there is no such teacher or task, or it is paid for.
     """
     the_task = get_task(task) if isinstance(task, str) else task
-    if isinstance(get_teacher(kind, _path(settings), the_task), LanguageModelTeacher):
+    if get_teacher(kind, _path(settings), the_task).is_paid:
         raise SettingsError(
             f"the teacher {kind!r} is paid for: ask it by `buckler label`, which pays once"
         )

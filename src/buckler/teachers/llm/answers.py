@@ -1,54 +1,45 @@
-"""Reads what a language model answered: tolerant of form, strict about which event is meant."""
+"""Reads the answers of a language model: tolerant of form, strict about the event that is meant."""
 
 import json
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import InputError
 from buckler.tasks import Task
+from buckler.teachers.llm.client import Token
 
 MAX_ANSWER_CHARACTERS = 1 << 17
 _MAX_STARTS = 4096
 _OPENING = re.compile(r"[{\[]")
 _LABEL_VALUE = re.compile(r'(?<!\\)"label"\s{0,8}:\s{0,8}"')
 _SMOOTHING = 1e-3  # spread over all classes: nobody is certain
-# With less than this on any class name, the model would rather have said something else, and
-# what it was forced to say tells little.
+# With less than this on all class names together, the model preferred another answer, and its
+# forced choice says little.
 _MIN_MASS = 0.05
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said of one event.
+    """Answer about one event.
 
     Attributes
     ----------
     label
         Class index.
     why
-        The reason, where one was given.
+        Reason, where one was given.
     position
-        Which of the labels in the answer this is, counted from 0.
+        Number of this label among the labels of the reply, counted from 0.
     """
 
     label: int
     why: str | None
     position: int
-
-
-@dataclass(frozen=True)
-class Token:
-    """One token of the answer with its alternatives, each (text, log-probability)."""
-
-    text: str
-    logprob: float
-    alternatives: tuple[tuple[str, float], ...]
 
 
 def read_answers(
@@ -93,10 +84,10 @@ class _NoJsonError(Exception):
     pass
 
 
-def _find_json(content: str) -> list[dict[str, Any]]:
-    """Return all objects that carry a label, also of an answer that was cut off."""
+def _find_json(content: str) -> list[dict[str, object]]:
+    """Return all objects that carry a label, also from a truncated answer."""
     decoder = json.JSONDecoder()
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, object]] = []
     position = 0
     for _ in range(_MAX_STARTS):
         start = _OPENING.search(content, position)
@@ -116,7 +107,7 @@ def _find_json(content: str) -> list[dict[str, Any]]:
     return found
 
 
-def _items(found: Any) -> list[dict[str, Any]]:
+def _items(found: object) -> list[dict[str, object]]:
     if isinstance(found, dict):
         inner = found.get("answers")
         found = inner if isinstance(inner, list) else [found] if "label" in found else []
@@ -144,7 +135,7 @@ def class_probabilities(
     Parameters
     ----------
     position
-        Which label of the answer, counted from 0.
+        Number of the label in the reply, counted from 0.
 
     Returns
     -------
@@ -171,28 +162,28 @@ def class_probabilities(
         alternatives = {t: p for t, p in token.alternatives if t.startswith(junk)}
         alternatives.pop(token.text, None)
         for other, logprob in alternatives.items():
-            meant = _meant(prefix + other[len(junk) :].lower(), names)
-            if meant:
-                mass[meant] += reach * math.exp(min(logprob, 0.0)) / len(meant)
-        meant = _meant(chosen, names)
+            matches = _matching_names(prefix + other[len(junk) :].lower(), names)
+            if matches:
+                mass[matches] += reach * math.exp(min(logprob, 0.0)) / len(matches)
+        matches = _matching_names(chosen, names)
         reach *= math.exp(min(token.logprob, 0.0))
-        if len(meant) <= 1 or '"' in chosen:
-            if meant:
-                mass[meant] += reach / len(meant)
+        if len(matches) <= 1 or '"' in chosen:
+            if matches:
+                mass[matches] += reach / len(matches)
             break
         prefix = chosen
     else:
-        meant = _meant(prefix, names)
-        if prefix and meant:
-            mass[meant] += reach / len(meant)
+        matches = _matching_names(prefix, names)
+        if prefix and matches:
+            mass[matches] += reach / len(matches)
     total = mass.sum()
     if not math.isfinite(total) or total < _MIN_MASS:
         return None
     return np.asarray((1 - _SMOOTHING) * mass / total + _SMOOTHING / len(names))
 
 
-def _meant(written: str, names: list[str]) -> list[int]:
-    """Return the names that a beginning may still become; all that is no name gives none."""
+def _matching_names(written: str, names: list[str]) -> list[int]:
+    """Return the indices of the names that start with this text."""
     value, quote, _ = written.partition('"')
     if quote:
         return [i for i, name in enumerate(names) if name == value]

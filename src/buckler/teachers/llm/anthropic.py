@@ -2,49 +2,56 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from buckler.errors import MissingExtraError
+from buckler.dataset import Dataset
+from buckler.extras import import_extra
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
-from buckler.teachers.llm.credentials import api_key
-from buckler.teachers.llm.language_model import (
-    LanguageModelTeacher,
-    Replies,
+from buckler.teachers.budget import Account
+from buckler.teachers.llm.batches import BatchRunner
+from buckler.teachers.llm.client import (
+    Choice,
+    ModelClient,
     Reply,
-    TryLaterError,
+    Request,
+    RetryableError,
+    api_key,
+    translate_error,
 )
-from buckler.teachers.llm.prices import price_table
-from buckler.teachers.llm.prompt import Question
-from buckler.teachers.llm.sdk_errors import translated
-from buckler.teachers.llm.settings import AskSettings
-from buckler.teachers.teacher import required, teacher
+from buckler.teachers.llm.language_model import LanguageModelTeacher
+from buckler.teachers.llm.prices import Meter, price_table
+from buckler.teachers.llm.settings import ModelSettings
+from buckler.teachers.teacher import TEACHERS, Job, require_settings
+
+if TYPE_CHECKING:
+    import anthropic
 
 _ANSWER = "answer"
 
 
-class AnthropicSettings(AskSettings):
+class AnthropicSettings(ModelSettings):
     """Settings of the `anthropic` teacher.
 
     Attributes
     ----------
     base_url
-        By default the library's own.
+        Address of the server; by default the library's own.
     api_key_env
-        The environment variable (or the name in the keyring) that holds the key.
+        Environment variable (or name in the keyring) that holds the key.
     hosted
-        Whether events leave the house.
+        True if events leave this machine or network.
     batches
-        Hand calls in as message batches: half the price, done within a day, usually much sooner.
+        Submit calls as message batches: half the price, done within a day, usually much sooner.
     batch_calls
         Calls in one batch.
     poll_s
-        How often to ask whether a batch is done.
+        Seconds between two looks at a batch.
     """
 
     base_url: str | None = None
@@ -56,169 +63,166 @@ class AnthropicSettings(AskSettings):
     samples: int = Field(default=3, ge=1, le=100)
 
 
-@teacher
+@TEACHERS.add
 class AnthropicTeacher(LanguageModelTeacher):
     """Asks a model of Anthropic; probabilities come from samples, the form from a forced tool.
 
-    The service draws at its own temperature: newer versions of it refuse any other.
+    The service samples at its own temperature: newer versions of it refuse any other.
     """
 
     kind = "anthropic"
-    samples_share_input = False
+    client: "AnthropicClient"
     settings: AnthropicSettings
 
     def __init__(self, task: Task, settings: AnthropicSettings) -> None:
-        table = price_table(settings.prices)
-        price = settings.price or table.find(settings.model)
-        if price is not None and settings.batches:
-            price = price.scaled(table.batch.factor)
-        super().__init__(
-            task,
-            settings,
-            hosted=settings.hosted,
-            price=price,
-            uses_logprobs=False,
-            name=settings.model,
-        )
-        self._client: Any = None
+        super().__init__(task, AnthropicClient(settings), settings)
 
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "AnthropicTeacher":
         """Read the settings of `AnthropicSettings` from TOML."""
-        path = required(path, cls.kind, "a TOML file with its model")
+        path = require_settings(path, cls.kind, "a TOML file with its model")
         return cls(task, read_settings(path, AnthropicSettings).relative_to(path))
 
-    def open(self) -> Any:
-        """Return the client; connections are shared by all calls of a run."""
-        if self._client is None:
-            try:
-                import anthropic
-            except ImportError:
-                raise MissingExtraError("the teacher 'anthropic'", "llm") from None
-            self._client = anthropic.AsyncAnthropic(
+    def label(self, events: Dataset, job: Job) -> Account:
+        """Ask about every event, in message batches if the settings say so."""
+        if not self.settings.batches:
+            return super().label(events, job)
+        return BatchRunner(self, self.client, job).run(self.prepare(events))
+
+
+class AnthropicClient(ModelClient):
+    """A client of Anthropic's Messages."""
+
+    shares_input = False
+
+    def __init__(self, settings: AnthropicSettings) -> None:
+        self.settings = settings
+        self.name, self.hosted = settings.model, settings.hosted
+        table = price_table(settings.prices)
+        price = settings.price or table.find(settings.model)
+        self.meter = Meter(price * table.batch.factor if price and settings.batches else price)
+        self._sdk: anthropic.AsyncAnthropic | None = None
+
+    def connect(self) -> "anthropic.AsyncAnthropic":
+        """Return the library's client, with connections that all requests of a run share."""
+        if self._sdk is None:
+            anthropic = import_extra("anthropic", "the teacher 'anthropic'", "llm")
+            self._sdk = anthropic.AsyncAnthropic(
+                timeout=self.settings.timeout_s,
+                max_retries=0,  # the runner tries again, within its limits
                 base_url=self.settings.base_url,
                 api_key=api_key(self.settings.api_key_env, required=self.hosted),
-                timeout=self.settings.timeout_s,
-                max_retries=0,  # the run itself tries again, within its limits
             )
-        return self._client
+        return self._sdk
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.close()
+        if self._sdk is not None:
+            sdk, self._sdk = self._sdk, None
+            await sdk.close()
 
-    async def complete(self, question: Question, n: int, *, sampling: bool) -> Replies:  # noqa: ARG002
+    async def send(self, request: Request) -> Reply:
         """Make one request for one answer."""
-        with _errors(self.settings.model):
-            message = await self.open().messages.create(**self.body(question))
-        return self.replies(message)
+        sdk = self.connect()
+        with _errors(self.name):
+            return _reply(await sdk.messages.create(**self.body(request)))
 
-    def body(self, question: Question) -> dict[str, Any]:
-        """Return one request."""
+    def body(self, request: Request) -> dict[str, Any]:
+        """Return a request as the service takes it."""
         return {
             "model": self.settings.model,
-            "max_tokens": question.answer_tokens or self.max_tokens(len(question.tags)),
+            "max_tokens": request.answer_tokens,
             "system": [
-                {
-                    "type": "text",
-                    "text": question.system,
-                    "cache_control": {"type": "ephemeral"},
-                }
+                {"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}
             ],
-            "messages": question.messages,
+            "messages": request.messages,
             "tools": [
                 {
                     "name": _ANSWER,
                     "description": "Give the answer in this form.",
-                    "input_schema": question.schema,
+                    "input_schema": request.schema,
                 }
             ],
             "tool_choice": {"type": "tool", "name": _ANSWER},
         }
 
-    def replies(self, message: Any) -> Replies:
-        """Read one message."""
-        try:
-            content = ""
-            for block in message.content:
-                if block.type == "tool_use":
-                    content = json.dumps(block.input)
-                    break
-                if block.type == "text":
-                    content += block.text
-            usage = message.usage
-            read = (
-                usage.input_tokens
-                + (usage.cache_creation_input_tokens or 0)
-                + (usage.cache_read_input_tokens or 0)
-            )
-            return Replies([Reply(content)], read, usage.output_tokens)
-        except (AttributeError, TypeError, ValueError, RecursionError) as error:
-            raise TryLaterError(
-                f"an answer that is no message ({type(error).__name__})", may_cost=True
-            ) from error
-
     # --- message batches ----------------------------------------------------------------------
 
-    async def hand_in(self, questions: dict[str, Question]) -> str:
-        """Hand in a batch of named questions; return the provider's name of it."""
-        requests = [
-            {"custom_id": name, "params": self.body(question)}
-            for name, question in questions.items()
-        ]
-        with _errors(self.settings.model):
-            batch = await self.open().messages.batches.create(requests=requests)
+    async def submit(self, requests: dict[str, Request]) -> str:
+        """Submit a batch of named requests; return the provider's name of it."""
+        sdk = self.connect()
+        with _errors(self.name):
+            batch = await sdk.messages.batches.create(
+                requests=[
+                    {"custom_id": name, "params": self.body(request)}
+                    for name, request in requests.items()
+                ]
+            )
         return str(batch.id)
 
     async def has_ended(self, provider_id: str) -> bool:
         """Tell whether a batch is done."""
-        with _errors(self.settings.model):
-            batch = await self.open().messages.batches.retrieve(provider_id)
+        sdk = self.connect()
+        with _errors(self.name):
+            batch = await sdk.messages.batches.retrieve(provider_id)
         return bool(batch.processing_status == "ended")
 
-    async def handed_in_since(self, created_s: int, n_requests: int) -> list[str]:
-        """Return the batches of this size that the provider has taken since then."""
+    async def find_batches(self, created_s: int, n_requests: int) -> list[str]:
+        """Return the batches of this size that the provider has accepted since then."""
+        sdk = self.connect()
         found = []
-        with _errors(self.settings.model):
-            async for batch in self.open().messages.batches.list(limit=100):
-                created: datetime = batch.created_at
-                if created < datetime.fromtimestamp(created_s - 60, UTC):
+        with _errors(self.name):
+            async for batch in sdk.messages.batches.list(limit=100):
+                if batch.created_at < datetime.fromtimestamp(created_s - 60, UTC):
                     break
                 counts = batch.request_counts
-                size = (
-                    counts.processing
-                    + counts.succeeded
-                    + counts.errored
-                    + counts.canceled
-                    + counts.expired
-                )
-                if size == n_requests:
+                ended = counts.succeeded + counts.errored + counts.canceled + counts.expired
+                if counts.processing + ended == n_requests:
                     found.append(str(batch.id))
         return found
 
-    async def collect(self, provider_id: str) -> dict[str, Replies | str]:
-        """Return the answer to each named question, or why there is none."""
-        found: dict[str, Replies | str] = {}
-        with _errors(self.settings.model):
-            async for item in await self.open().messages.batches.results(provider_id):
+    async def collect(self, provider_id: str) -> dict[str, Reply]:
+        """Return the reply to each named request that has a readable one."""
+        sdk = self.connect()
+        found: dict[str, Reply] = {}
+        with _errors(self.name):
+            async for item in await sdk.messages.batches.results(provider_id):
+                found[item.custom_id] = Reply([])
                 if item.result.type == "succeeded":
-                    try:
-                        found[item.custom_id] = self.replies(item.result.message)
-                    except TryLaterError as error:
-                        found[item.custom_id] = str(error)
-                else:
-                    found[item.custom_id] = str(item.result.type)
+                    with suppress(RetryableError):
+                        found[item.custom_id] = _reply(item.result.message)
         return found
+
+
+def _reply(message: "anthropic.types.Message") -> Reply:
+    """Read one message, which may hold anything."""
+    try:
+        content = ""
+        for block in message.content:
+            if block.type == "tool_use":
+                content = json.dumps(block.input)
+                break
+            if block.type == "text":
+                content += block.text
+        usage = message.usage
+        input_tokens = (
+            usage.input_tokens
+            + (usage.cache_creation_input_tokens or 0)
+            + (usage.cache_read_input_tokens or 0)
+        )
+        return Reply([Choice(content)], input_tokens, usage.output_tokens)
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise RetryableError(
+            f"an answer that is no message ({type(error).__name__})", may_cost=True
+        ) from error
 
 
 @contextmanager
 def _errors(model: str) -> Iterator[None]:
-    """Turn errors of the library into ours."""
+    """Translate errors of the library."""
     import anthropic
 
     try:
         yield
     except (anthropic.AnthropicError, ValueError) as error:
-        raise translated(error, model) from error
+        raise translate_error(error, model) from error

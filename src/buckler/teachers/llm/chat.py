@@ -1,53 +1,61 @@
-"""Any server that speaks OpenAI's chat completions: hosted, vLLM, Ollama, llama.cpp."""
+"""Any server with OpenAI's chat completions: hosted, vLLM, Ollama, llama.cpp."""
 
 import ipaddress
 import math
 import re
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from buckler.errors import MissingExtraError, SettingsError
+from buckler.errors import SettingsError
+from buckler.extras import import_extra
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
-from buckler.teachers.llm.answers import Token
-from buckler.teachers.llm.credentials import api_key
-from buckler.teachers.llm.language_model import (
-    LanguageModelTeacher,
+from buckler.teachers.llm.client import (
+    Choice,
+    ModelClient,
     RefusedError,
-    Replies,
     Reply,
-    TryLaterError,
+    Request,
+    RetryableError,
+    Token,
+    api_key,
+    translate_error,
 )
-from buckler.teachers.llm.prices import price_table
-from buckler.teachers.llm.prompt import Question
-from buckler.teachers.llm.sdk_errors import translated
-from buckler.teachers.llm.settings import AskSettings
-from buckler.teachers.teacher import required, teacher
+from buckler.teachers.llm.language_model import LanguageModelTeacher
+from buckler.teachers.llm.prices import Meter, price_table
+from buckler.teachers.llm.settings import ModelSettings
+from buckler.teachers.teacher import TEACHERS, require_settings
+
+if TYPE_CHECKING:
+    import openai
 
 TOP_LOGPROBS = 20
 _MAX_DOWNGRADES = 8
 
+Body = dict[str, object]
 
-class ChatSettings(AskSettings):
+
+class ChatSettings(ModelSettings):
     """Settings of the `chat` teacher.
 
     Attributes
     ----------
     base_url
-        The server, such as ``http://127.0.0.1:8000/v1``; by default the library's own.
+        Address of the server, such as ``http://127.0.0.1:8000/v1``; by default the library's own.
     api_key_env
-        The environment variable (or the name in the keyring) that holds the key.
+        Environment variable (or name in the keyring) that holds the key.
     hosted
-        Whether events leave the house; by default judged by the address.
+        True if events leave this machine or network; by default the address decides.
     probabilities
         ``logprobs``: from token probabilities; ``samples``: from repeated answers; ``auto``:
         from token probabilities where the server gives them.
     output
-        How the form of the answer is enforced: ``json-schema``, ``json``, ``text`` (not at all),
-        or ``auto``: the strictest that the server takes.
+        Way to enforce the form of the answer: ``json-schema``, ``json``, ``text`` (none), or
+        ``auto``: the strictest that the server accepts.
     """
 
     base_url: str | None = None
@@ -57,142 +65,139 @@ class ChatSettings(AskSettings):
     output: Literal["auto", "json-schema", "json", "text"] = "auto"
 
 
-@teacher
+@TEACHERS.add
 class ChatTeacher(LanguageModelTeacher):
     """Asks an OpenAI-compatible server."""
 
     kind = "chat"
-    settings: ChatSettings
 
-    def __init__(
-        self, task: Task, settings: ChatSettings, *, name: str = "", facts: tuple[object, ...] = ()
-    ) -> None:
-        hosted = _is_hosted(settings.base_url) if settings.hosted is None else settings.hosted
-        price = settings.price or price_table(settings.prices).find(settings.model)
-        super().__init__(
-            task,
-            settings,
-            hosted=hosted,
-            price=price,
-            uses_logprobs=settings.probabilities != "samples",
-            name=name or settings.model,
-            facts=(settings.probabilities, settings.output, *facts),
-        )
-        self._output = "json-schema" if settings.output == "auto" else settings.output
-        self._length = "max_tokens"
-        self._with_temperature = True
-        self._with_n = True
-        self._client: Any = None
+    def __init__(self, task: Task, settings: ChatSettings) -> None:
+        super().__init__(task, ChatClient(settings), settings)
 
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "ChatTeacher":
         """Read the settings of `ChatSettings` from TOML."""
-        path = required(path, cls.kind, "a TOML file with its model")
+        path = require_settings(path, cls.kind, "a TOML file with its model")
         return cls(task, read_settings(path, ChatSettings).relative_to(path))
 
-    def open(self) -> Any:
-        """Return the client; connections are shared by all calls of a run."""
-        if self._client is None:
-            try:
-                import openai
-            except ImportError:
-                raise MissingExtraError("the teacher 'chat'", "llm") from None
-            self._client = openai.AsyncOpenAI(
-                base_url=self.settings.base_url,
-                api_key=api_key(self.settings.api_key_env, required=self.hosted),
-                timeout=self.settings.timeout_s,
-                max_retries=0,  # the run itself tries again, within its limits
-                http_client=_http_client(openai),
-            )
-        return self._client
+
+class ChatClient(ModelClient):
+    """A client of an OpenAI-compatible server."""
+
+    def __init__(
+        self, settings: ChatSettings, name: str = "", version_facts: tuple[object, ...] = ()
+    ) -> None:
+        self.settings = settings
+        self.name = name or settings.model
+        self.hosted = _is_hosted(settings.base_url) if settings.hosted is None else settings.hosted
+        self.meter = Meter(settings.price or price_table(settings.prices).find(settings.model))
+        self.has_probabilities = settings.probabilities != "samples"
+        self.version_facts = (settings.probabilities, settings.output, *version_facts)
+        self._output = "json-schema" if settings.output == "auto" else settings.output
+        self._length_key = "max_tokens"
+        self._takes_temperature = True
+        self._takes_n = True
+        self._sdk: openai.AsyncOpenAI | None = None
+
+    def connect(self) -> "openai.AsyncOpenAI":
+        """Return the library's client, with connections that all requests of a run share."""
+        openai = import_extra("openai", "the teacher 'chat'", "llm")
+        has_aiohttp = find_spec("aiohttp") is not None  # the faster of its transports
+        return openai.AsyncOpenAI(
+            api_key=api_key(self.settings.api_key_env, required=self.hosted),
+            base_url=self.settings.base_url,
+            http_client=openai.DefaultAioHttpClient() if has_aiohttp else None,
+            timeout=self.settings.timeout_s,
+            max_retries=0,  # the runner tries again, within its limits
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.close()
+        if self._sdk is not None:
+            sdk, self._sdk = self._sdk, None
+            await sdk.close()
 
-    async def complete(self, question: Question, n: int, *, sampling: bool) -> Replies:
-        """Make one request; what the server cannot do is left out and the request made again."""
+    async def send(self, request: Request) -> Reply:
+        """Make one request; drop what the server cannot do and make it again."""
+        self._sdk = self._sdk or self.connect()
         import openai
 
-        client = self.open()
         for _ in range(_MAX_DOWNGRADES):
-            body = self._body(question, n, sampling=sampling)
+            body = self.body(request)
             try:
                 # Not `chat.completions.create`: walking its types costs more than the call.
-                data = await client.post("/chat/completions", cast_to=object, body=body)
+                data = await self._sdk.post("/chat/completions", cast_to=object, body=body)
             except openai.APIStatusError as error:
                 if error.status_code in (400, 422):
                     self._downgrade(str(error), body)
-                    if self._body(question, n, sampling=sampling) != body:
+                    if self.body(request) != body:
                         continue  # another call may have found it out meanwhile
-                raise translated(error, self.settings.model) from error
+                raise translate_error(error, self.settings.model) from error
             except (openai.OpenAIError, ValueError) as error:
-                raise translated(error, self.settings.model) from error
-            return self._replies(data, sampling=sampling)
+                raise translate_error(error, self.settings.model) from error
+            return self._reply(data, request)
         raise RefusedError("the server takes none of the ways to ask")
 
-    def _body(self, question: Question, n: int, *, sampling: bool) -> dict[str, Any]:
-        body: dict[str, Any] = {
+    def body(self, request: Request) -> Body:
+        """Return a request as the server takes it."""
+        body: Body = {
             "model": self.settings.model,
-            "messages": [{"role": "system", "content": question.system}, *question.messages],
-            self._length: question.answer_tokens or self.max_tokens(len(question.tags)),
+            "messages": [{"role": "system", "content": request.system}, *request.messages],
+            self._length_key: request.answer_tokens,
         }
-        likeliest = self.uses_logprobs and not sampling
-        if likeliest:
+        wants_likeliest = self.has_probabilities and not request.is_sampled
+        if wants_likeliest:
             body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
-        elif self._with_n and n > 1:
-            body["n"] = n
-        if self._with_temperature:
-            body["temperature"] = 0 if likeliest else self.settings.temperature
+        elif self._takes_n and request.n > 1:
+            body["n"] = request.n
+        if self._takes_temperature:
+            body["temperature"] = 0 if wants_likeliest else self.settings.temperature
         if self._output == "json-schema":
-            schema = {"name": "answer", "strict": True, "schema": question.schema}
+            schema = {"name": "answer", "strict": True, "schema": request.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         elif self._output == "json":
             body["response_format"] = {"type": "json_object"}
         return body
 
-    def _downgrade(self, message: str, body: dict[str, Any]) -> None:
-        """Give up what the server complains of, if the user did not insist on it."""
+    def _downgrade(self, message: str, body: Body) -> None:
+        """Drop what the server complains of, unless the user insists on it."""
         if "logprobs" in message and "logprobs" in body:
-            self.uses_logprobs = self.settings.probabilities == "logprobs"
+            self.has_probabilities = self.settings.probabilities == "logprobs"
         elif (
             re.search(r"response_format|json_schema|json schema|grammar", message)
             and "response_format" in body
             and self.settings.output == "auto"
         ):
-            strict = body["response_format"]["type"] == "json_schema"
-            self._output = "json" if strict else "text"
+            self._output = "json" if "json_schema" in str(body["response_format"]) else "text"
         elif "max_completion_tokens" in message and "max_tokens" in body:
-            self._length = "max_completion_tokens"
+            self._length_key = "max_completion_tokens"
         elif "temperature" in message and "temperature" in body:
-            self._with_temperature = False
+            self._takes_temperature = False
         elif "n" in body and re.search(r"\bn\b|completion choices", message):
-            self._with_n = False
+            self._takes_n = False
 
-    def _replies(self, data: Any, *, sampling: bool) -> Replies:
+    def _reply(self, data: Any, request: Request) -> Reply:  # untrusted JSON
         try:
             choices = [
-                Reply(choice["message"].get("content") or "", _tokens(choice.get("logprobs")))
+                Choice(choice["message"].get("content") or "", _tokens(choice.get("logprobs")))
                 for choice in data["choices"]
             ]
             usage = data.get("usage") or {}
-            counted = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
+            counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise TryLaterError(
+            raise RetryableError(
                 f"an answer that is no chat completion ({type(error).__name__})", may_cost=True
             ) from error
         if not choices:
-            raise TryLaterError("an answer without a choice", may_cost=True)
-        if not sampling and self.uses_logprobs and choices[0].tokens is None:
+            raise RetryableError("an answer without a choice", may_cost=True)
+        if not request.is_sampled and self.has_probabilities and choices[0].tokens is None:
             if self.settings.probabilities == "logprobs":
                 raise SettingsError(
                     f"{self.settings.model}: the server gives no token probabilities; set "
                     '`probabilities = "samples"` or "auto"'
                 )
-            self.uses_logprobs = False
-        return Replies(choices, *(c if isinstance(c, int) and c >= 0 else None for c in counted))
+            self.has_probabilities = False
+        return Reply(choices, *(c if isinstance(c, int) and c >= 0 else None for c in counts))
 
 
 def _tokens(logprobs: Any) -> tuple[Token, ...] | None:
@@ -212,19 +217,10 @@ def _tokens(logprobs: Any) -> tuple[Token, ...] | None:
 
 
 def _logprob(token: Any) -> float:
-    """Log-probability, or llama.cpp's plain probability of what the form still allowed."""
+    """Return the log-probability; llama.cpp gives a plain probability after the grammar."""
     if "prob" in token:
         return math.log(max(float(token["prob"]), 1e-30))
     return float(token["logprob"])
-
-
-def _http_client(openai: Any) -> Any:
-    """Return the faster of the library's own clients, where it is installed."""
-    try:
-        import aiohttp  # noqa: F401
-    except ImportError:
-        return None
-    return openai.DefaultAioHttpClient()
 
 
 def _is_hosted(base_url: str | None) -> bool:

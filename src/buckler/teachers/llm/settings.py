@@ -1,4 +1,4 @@
-"""What every teacher that asks a language model can be told."""
+"""Settings that all language model teachers share."""
 
 from pathlib import Path
 from typing import Self
@@ -8,45 +8,46 @@ from pydantic import BaseModel, ConfigDict, Field
 from buckler.teachers.llm.prices import Price
 
 
-class AskSettings(BaseModel):
-    """Settings that all of them share.
+class ModelSettings(BaseModel):
+    """Settings of a language model teacher.
 
     Attributes
     ----------
     model
-        Its name at the server.
+        Name at the server.
     samples
-        How many answers make up the probabilities where the server gives none of its own.
+        Number of answers behind the probabilities where the server gives none of its own.
     temperature
-        Of these samples.
+        Temperature of these samples.
     prior_correction
-        Divide token probabilities by those of events without content: small models favor some
-        classes whatever the event says.
+        Divide token probabilities by those of events without content, because small models favor
+        some classes whatever the event says.
     rationale
         Ask for a short reason; costs output tokens.
     events_per_call
-        Several events share the instructions and so cost less; answers are matched by tag.
+        Events of one request. They share the instructions and so cost less; tags match answers to
+        events.
     max_characters
-        Of an event; head and tail are kept.
+        Longest text shown of an event; a longer one keeps head and tail.
     few_shot
-        How many labeled examples are shown.
+        Number of labeled examples shown.
     examples
-        The labeled file that they are chosen from.
+        Labeled file that they are chosen from.
     concurrency
         Calls in flight.
     requests_per_minute, tokens_per_minute
         Limits of the server.
     attempts
-        How often a call is tried before it is left for the next run.
+        Tries of a call before it is left for the next run.
     timeout_s
-        Of one call.
+        Longest wait for one reply.
     redact
-        Take secrets and personal data out before an event leaves; by default if the server is
-        not on this machine or in a private network.
+        Replace secrets and personal data before an event leaves; by default if the server is not
+        on this machine or in a private network.
     price
-        USD per million tokens, before the price table.
+        USD per million tokens; overrides the price table.
     prices
-        A price table of your own.
+        Your own price table.
     """
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())

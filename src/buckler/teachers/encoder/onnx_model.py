@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.errors import MissingExtraError
+from buckler.extras import import_extra
 from buckler.students.torch.training_loop import quiet_logging
-from buckler.teachers.encoding.fine_tune import import_torch
-from buckler.teachers.encoding.tokens import Ids, bucketed
+from buckler.teachers.encoder.fine_tune import import_torch
+from buckler.teachers.encoder.tokens import Ids, batches_by_length
 
 _BATCH_TOKENS = 4096
 _OPSET = 17
@@ -28,7 +28,7 @@ _INT8_ACTIVATIONS = 4
 def export(network: Any, float_path: Path, int8_path: Path) -> None:
     """Write the network as ONNX, once in float32 and once with 8-bit weights."""
     torch = import_torch()
-    onnx = _import("onnx")
+    onnx = import_extra("onnx", "the teacher 'encoder'", "torch,onnx")
     network = network.to("cpu").float().eval()
     example = (torch.ones((2, 8), dtype=torch.long), torch.ones((2, 8), dtype=torch.long))
     axes = {0: "rows", 1: "tokens"}
@@ -48,7 +48,9 @@ def export(network: Any, float_path: Path, int8_path: Path) -> None:
     partial.replace(float_path)
     partial = int8_path.with_name(int8_path.name + ".partial")
     with quiet_logging():
-        quantizer = _import("onnxruntime.quantization.matmul_nbits_quantizer")
+        quantizer = import_extra(
+            "onnxruntime.quantization.matmul_nbits_quantizer", "the teacher 'encoder'", "torch,onnx"
+        )
         config = quantizer.DefaultWeightOnlyQuantConfig(
             block_size=_BLOCK, is_symmetric=True, accuracy_level=_INT8_ACTIVATIONS, bits=8
         )
@@ -64,11 +66,11 @@ class OnnxClassifier:
     Parameters
     ----------
     threads
-        By default one for each core that this process may use.
+        Threads; by default one for each core that this process may use.
     """
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
-        ort = _import("onnxruntime")
+        ort = import_extra("onnxruntime", "the teacher 'encoder'", "torch,onnx")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         options.log_severity_level = 3
@@ -81,7 +83,7 @@ class OnnxClassifier:
     ) -> npt.NDArray[np.float32]:
         """Return float32 [n, classes]."""
         found: npt.NDArray[np.float32] | None = None
-        for batch in bucketed(encoded, _BATCH_TOKENS):
+        for batch in batches_by_length(encoded, _BATCH_TOKENS):
             (logits,) = self._session.run(None, {"ids": batch.ids, "mask": batch.mask})
             if found is None:
                 found = np.empty((len(encoded), logits.shape[1]), np.float32)
@@ -89,12 +91,3 @@ class OnnxClassifier:
             if on_rows is not None:
                 on_rows(len(batch.rows))
         return found if found is not None else np.empty((0, 0), np.float32)
-
-
-def _import(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError:
-        raise MissingExtraError("the teacher 'encoder'", "torch,onnx") from None

@@ -1,4 +1,4 @@
-"""Fine-tunes a pre-trained transformer on the few labels; goes on where it was stopped."""
+"""Fine-tunes a pre-trained transformer on labels; resumes after an interruption."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,30 +9,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.errors import InputError, MissingExtraError
+from buckler.errors import InputError
 from buckler.evaluation.calibration import fit_calibration
+from buckler.extras import import_extra
 from buckler.students.torch import training_loop
 from buckler.students.torch.training_loop import Checkpoint, mixed_precision
-from buckler.teachers.encoding.tokens import Batch, Ids, bucketed, shuffled
+from buckler.teachers.encoder.tokens import Batch, Ids, batches_by_length, random_batches
 
 _INFERENCE_TOKENS = 8192
 _WARM_UP = 0.1
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to train.
+class Schedule:
+    """Length and pace of training.
 
     Attributes
     ----------
     epochs
-        At most; training stops after `patience` epochs without a lower loss on held-out labels.
+        Upper bound; training stops after `patience` epochs without a lower loss on held-out labels.
     batch_rows
-        Rows a step.
+        Rows per step.
     learning_rate
-        The highest; it rises over the first tenth of the steps and then falls to zero.
+        Peak; it rises over the first tenth of the steps and then falls to zero.
     seed
-        Of the head's weights and the order of rows.
+        Random seed of the head's weights and of the order of rows.
     """
 
     epochs: int
@@ -43,15 +44,15 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FineTunedNetwork:
     """A fine-tuned model.
 
     Attributes
     ----------
     network
-        A torch module: ids and mask in, logits out.
+        Torch module: ids and mask in, logits out.
     epoch
-        The best one, from 1.
+        Number of the best epoch, from 1.
     losses
         Mean loss on held-out labels after each epoch, at the best temperature.
     """
@@ -70,15 +71,12 @@ def load_network(folder: Path, n_classes: int, seed: int) -> Any:
         If the folder holds no model in safetensors.
     """
     torch = import_torch()
-    try:
-        from transformers import AutoModel
-    except ImportError:
-        raise MissingExtraError("the teacher 'encoder'", "torch,onnx") from None
+    transformers = import_extra("transformers", "the teacher 'encoder'", "torch,onnx")
 
     class Network(torch.nn.Module):  # type: ignore[name-defined,misc]
         def __init__(self) -> None:
             super().__init__()
-            self.encoder = _pretrained(AutoModel, folder)
+            self.encoder = _load_pretrained(transformers.AutoModel, folder)
             width = self.encoder.config.hidden_size
             generator = torch.Generator().manual_seed(seed)
             self.head = torch.nn.Linear(width, n_classes)
@@ -95,7 +93,7 @@ def load_network(folder: Path, n_classes: int, seed: int) -> Any:
     return Network()
 
 
-def _pretrained(auto: Any, folder: Path) -> Any:
+def _load_pretrained(auto: Any, folder: Path) -> Any:
     """Load without the hub, without code from the folder, and without pickle."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -120,41 +118,40 @@ def fit(
     encoded: Sequence[Ids],
     targets: npt.NDArray[np.float32],
     held_out: tuple[Sequence[Ids], npt.NDArray[np.int32]],
-    plan: Plan,
+    schedule: Schedule,
     checkpoint: Path,
     on_epoch: Callable[[int, float, float], None] | None = None,
-) -> Fitted:
-    """Train on soft targets ([n, classes]) until held-out labels are no longer judged better.
+) -> FineTunedNetwork:
+    """Train on soft targets ([n, classes]) until the loss on held-out labels stops falling.
 
-    After each epoch all state is written to `checkpoint`; if that is there, training goes on
-    behind its epoch.
+    Each epoch ends with a checkpoint; if one exists, training resumes after its epoch.
     """
     torch = import_torch()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device)
     # Fused, a step takes a quarter of the time: 1.4 times as many rows a second in all.
     optimizer = torch.optim.AdamW(
-        network.parameters(), plan.learning_rate, weight_decay=0.01, fused=True
+        network.parameters(), schedule.learning_rate, weight_decay=0.01, fused=True
     )
-    steps = plan.epochs * -(-len(encoded) // plan.batch_rows)
+    steps = schedule.epochs * -(-len(encoded) // schedule.batch_rows)
     state = Checkpoint(checkpoint, network, optimizer)
-    said = state.load() or {"losses": "", "best": "0", "step": "0"}
-    losses = [float(x) for x in said["losses"].split()]
-    best, step = int(said["best"]), int(said["step"])
-    wanted = torch.from_numpy(targets)
-    for epoch in range(len(losses), plan.epochs):
-        if plan.patience and losses and len(losses) - best >= plan.patience:
+    progress = state.load() or {"losses": "", "best": "0", "step": "0"}
+    losses = [float(x) for x in progress["losses"].split()]
+    best, step = int(progress["best"]), int(progress["step"])
+    soft_targets = torch.from_numpy(targets)
+    for epoch in range(len(losses), schedule.epochs):
+        if schedule.patience and losses and len(losses) - best >= schedule.patience:
             break
         network.train()
-        random = np.random.default_rng((plan.seed, epoch))
-        torch.manual_seed(plan.seed * 1000 + epoch)
+        random = np.random.default_rng((schedule.seed, epoch))
+        torch.manual_seed(schedule.seed * 1000 + epoch)
         total = 0.0
-        for batch in shuffled(encoded, plan.batch_rows, random):
+        for batch in random_batches(encoded, schedule.batch_rows, random):
             for group in optimizer.param_groups:
-                group["lr"] = plan.learning_rate * _schedule(step / steps)
+                group["lr"] = schedule.learning_rate * _rate_factor(step / steps)
             with mixed_precision(torch, device):
                 logits = network(*_on(torch, device, batch))
-            target = wanted[torch.from_numpy(batch.rows)].to(device)
+            target = soft_targets[torch.from_numpy(batch.rows)].to(device)
             loss = torch.nn.functional.cross_entropy(logits.float(), target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -166,13 +163,13 @@ def fit(
         losses.append(_mean_loss(held, held_out[1]))
         if losses[-1] <= min(losses):
             best = len(losses)
-        said = {"losses": " ".join(map(repr, losses)), "best": str(best), "step": str(step)}
-        state.save(said, is_best=best == len(losses))
+        progress = {"losses": " ".join(map(repr, losses)), "best": str(best), "step": str(step)}
+        state.save(progress, is_best=best == len(losses))
         if on_epoch is not None:
             on_epoch(len(losses), total / len(encoded), losses[-1])
     state.load_best()
     network.eval()
-    return Fitted(network, best, losses)
+    return FineTunedNetwork(network, best, losses)
 
 
 def logits_of(network: Any, encoded: Sequence[Ids]) -> npt.NDArray[np.float32]:
@@ -182,7 +179,7 @@ def logits_of(network: Any, encoded: Sequence[Ids]) -> npt.NDArray[np.float32]:
     network.eval()
     found = None
     with torch.inference_mode(), mixed_precision(torch, device):
-        for batch in bucketed(encoded, _INFERENCE_TOKENS):
+        for batch in batches_by_length(encoded, _INFERENCE_TOKENS):
             logits = network(*_on(torch, device, batch)).float().cpu().numpy()
             if found is None:
                 found = np.empty((len(encoded), logits.shape[1]), np.float32)
@@ -194,7 +191,7 @@ def _on(torch: Any, device: Any, batch: Batch) -> tuple[Any, Any]:
     return torch.from_numpy(batch.ids).to(device), torch.from_numpy(batch.mask).to(device)
 
 
-def _schedule(progress: float) -> float:
+def _rate_factor(progress: float) -> float:
     if progress < _WARM_UP:
         return progress / _WARM_UP
     return (1 - progress) / (1 - _WARM_UP)
@@ -202,7 +199,7 @@ def _schedule(progress: float) -> float:
 
 def _mean_loss(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -> float:
     z = logits.astype(np.float64)
-    if logits.shape[1] > 2:  # what a temperature can mend is no reason to stop
+    if logits.shape[1] > 2:  # a temperature corrects overconfidence, so it is no reason to stop
         z *= fit_calibration(logits, labels).slope
     z -= z.max(axis=1, keepdims=True)
     log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
@@ -210,5 +207,5 @@ def _mean_loss(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -
 
 
 def import_torch() -> Any:
-    """Return torch, or say what is missing."""
+    """Return torch, or name the missing extra."""
     return training_loop.import_torch("the teacher 'encoder'")

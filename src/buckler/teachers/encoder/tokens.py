@@ -1,4 +1,4 @@
-"""Texts to token ids, and batches of texts of like length."""
+"""Turns texts into token ids, and these into batches of similar length."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from buckler.errors import InputError, MissingExtraError
+from buckler.errors import InputError
+from buckler.extras import import_extra
 
 Ids = npt.NDArray[np.int64]
 _CHARACTERS_A_TOKEN = 8  # texts are cut before they are tokenized: no token is longer on average
@@ -16,14 +17,14 @@ _CHARACTERS_A_TOKEN = 8  # texts are cut before they are tokenized: no token is 
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts of like length, padded to the longest.
+    """Texts of similar length, padded to the longest.
 
     Attributes
     ----------
     rows
-        int64 [n]: which texts.
+        Numbers of the texts, int64 [n].
     ids, mask
-        int64 [n, tokens].
+        Token ids and their mask, int64 [n, tokens].
     """
 
     rows: Ids
@@ -37,19 +38,16 @@ class Tokens:
     Parameters
     ----------
     folder
-        Holds ``tokenizer.json``.
+        Folder with ``tokenizer.json``.
     max_tokens
-        Longer texts keep head and tail: two thirds from the start, one from the end.
+        Longest text in tokens; longer texts keep head and tail: two thirds from the start, one from the end.
     """
 
     def __init__(self, folder: Path, max_tokens: int) -> None:
-        try:
-            from tokenizers import Tokenizer
-        except ImportError:
-            raise MissingExtraError("the teacher 'encoder'", "torch,onnx") from None
+        tokenizers = import_extra("tokenizers", "the teacher 'encoder'", "torch,onnx")
         path = folder / "tokenizer.json"
         try:
-            self._tokenizer: Any = Tokenizer.from_file(str(path))
+            self._tokenizer: Any = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises plain Exception
             raise InputError(f"{path}: cannot be read ({str(error)[:100]})") from error
         self._tokenizer.no_padding()
@@ -70,7 +68,9 @@ class Tokens:
         return found
 
 
-def bucketed(encoded: Sequence[Ids], max_tokens: int, *, max_rows: int = 512) -> Iterator[Batch]:
+def batches_by_length(
+    encoded: Sequence[Ids], max_tokens: int, *, max_rows: int = 512
+) -> Iterator[Batch]:
     """Yield batches from short to long, each of at most so many tokens with its padding."""
     lengths = np.array([len(ids) for ids in encoded])
     order = np.argsort(lengths, kind="stable")
@@ -83,14 +83,14 @@ def bucketed(encoded: Sequence[Ids], max_tokens: int, *, max_rows: int = 512) ->
             and (end - start + 1) * lengths[order[end]] <= max_tokens
         ):
             end += 1
-        yield padded(encoded, order[start:end])
+        yield pad_batch(encoded, order[start:end])
         start = end
 
 
-def shuffled(
+def random_batches(
     encoded: Sequence[Ids], batch_rows: int, random: np.random.Generator
 ) -> Iterator[Batch]:
-    """Yield batches in random order, each of texts of like length, all texts once."""
+    """Yield batches in random order, each of texts of similar length; every text occurs once."""
     order = random.permutation(len(encoded))
     lengths = np.array([len(ids) for ids in encoded])
     pool = batch_rows * 64
@@ -100,10 +100,10 @@ def shuffled(
         rows = rows[np.argsort(lengths[rows], kind="stable")]
         batches += [rows[i : i + batch_rows] for i in range(0, len(rows), batch_rows)]
     for number in random.permutation(len(batches)):
-        yield padded(encoded, batches[number])
+        yield pad_batch(encoded, batches[number])
 
 
-def padded(encoded: Sequence[Ids], rows: Ids) -> Batch:
+def pad_batch(encoded: Sequence[Ids], rows: Ids) -> Batch:
     """Put these texts into one batch."""
     longest = max(len(encoded[row]) for row in rows)
     ids = np.zeros((len(rows), longest), np.int64)

@@ -1,9 +1,8 @@
-"""Names that are glued together, such as ``cheshireherald.com``, cut into words.
+"""Cuts compound names, such as ``cheshireherald.com``, into words.
 
-A word-piece tokenizer cuts a glued name into pieces that mean nothing to the model, for it has seen
-words with spaces between them. The words of the model's own vocabulary, the frequent ones first,
-are language model enough to cut a name: the cost of a word is the logarithm of its rank (Zipf's
-law), and the cheapest cut wins.
+A word-piece tokenizer cuts a compound name into pieces without meaning, because the model has seen
+words with spaces between them. The model's own vocabulary, frequent words first, is enough to cut a
+name: the cost of a word is the logarithm of its rank (Zipf's law), and the cheapest cut wins.
 """
 
 import json
@@ -49,7 +48,7 @@ class Segmenter:
         self._cost = {word: math.log((rank + 1) * scale) for rank, word in enumerate(words)}
         self.cut = lru_cache(1 << 16)(self._cut)
 
-    def spaced(self, text: str) -> str:
+    def split_words(self, text: str) -> str:
         """Return a text in lower case with spaces between its words and signs."""
         return " ".join(
             " ".join(self.cut(part)) if part.isalpha() else part

@@ -1,8 +1,8 @@
 """Makes an event safe to show to a language model: data between fences, never an instruction.
 
-An event is written by an attacker. Before it is shown, hidden characters are taken out, it is cut
-to a bounded length that keeps head and tail, written as one JSON string in which no character can
-open or close anything, and put between two lines with a tag that nobody could have known.
+An attacker writes the event. So it loses hidden characters, is cut to a bounded length, and becomes
+one JSON string in which no character can open or close anything. It then stands between two lines
+with a random tag.
 """
 
 import json
@@ -13,14 +13,14 @@ import unicodedata
 HEAD_SHARE = 2 / 3
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 _VISIBLE_CONTROLS = frozenset("\n\t")
-# What chat templates take for the start or end of a turn: <|im_end|>, [INST], <<SYS>>, </s> ...
+# Marks that chat templates read as the start or end of a turn: <|im_end|>, [INST], <<SYS>>, </s> ...
 _TURN_MARKS = re.compile(r"\[(?=/?\s{0,3}(?:INST|SYS|TOOL|AVAILABLE_TOOLS))", re.IGNORECASE)
 
 
 def without_hidden(text: str) -> str:
     """Replace each run of control, bidirectional and other invisible characters by its length.
 
-    That something was hidden is a sign in itself, so it is told; what was hidden is not.
+    Hidden text is a sign of attack in itself, so its length is shown and its content is not.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -47,8 +47,8 @@ def _is_hidden(character: str) -> bool:
     )
 
 
-def truncated(text: str, max_characters: int) -> str:
-    """Keep the first two thirds and the last third of what is allowed; say how much is missing."""
+def truncate(text: str, max_characters: int) -> str:
+    """Keep the first two thirds and the last third of the limit; say how much is missing."""
     if len(text) <= max_characters:
         return text
     head = int(max_characters * HEAD_SHARE)
@@ -64,10 +64,10 @@ def as_json_string(text: str) -> str:
 
 
 def new_tag() -> str:
-    """Return a name for an event that nobody could have known when it was written."""
+    """Return a random name for an event, unknown to whoever wrote it."""
     return secrets.token_hex(4)
 
 
-def fenced(text: str, tag: str) -> str:
+def fence(text: str, tag: str) -> str:
     """Put an event between two lines with its tag."""
     return f"<<event {tag}>>\n{as_json_string(text)}\n<<end {tag}>>"

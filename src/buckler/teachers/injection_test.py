@@ -1,0 +1,170 @@
+"""The injection test: how often text inserted into a malicious event changes a teacher's label."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.dataset import Dataset, id_of_text
+from buckler.errors import InputError
+from buckler.evaluation.intervals import Rate, wilson
+from buckler.labels import LabelStore
+from buckler.labels.ledger import find_flagged
+from buckler.teachers.budget import Account, Budget
+from buckler.teachers.labeling import annotated_classes, label
+from buckler.teachers.llm.injection import FLAG
+from buckler.teachers.llm.injection_suite import Injection, insert_text, load_suite
+from buckler.teachers.teacher import Teacher
+
+# Inserted as well, to measure the effect of any added text: as long as an injection, harmless.
+CONTROL = "The minutes of the meeting are in the usual place, see page {n} for the list of dates."
+
+
+@dataclass(frozen=True)
+class InjectionReport:
+    """Outcome of the injection test.
+
+    Attributes
+    ----------
+    flips
+        Injected events that the teacher no longer calls positive, of those it called positive
+        when clean.
+    control
+        The same with a harmless text inserted.
+    detected
+        Injected events that the detector flagged; None if the teacher runs no detector.
+    families
+        Flips by the technique of the injection.
+    disguises
+        Flips by its encoding; languages other than English count apart.
+    unanswered
+        Injected events that got no annotation.
+    account
+        Calls and cost.
+    """
+
+    flips: Rate
+    control: Rate
+    detected: Rate | None
+    families: dict[str, Rate]
+    disguises: dict[str, Rate]
+    unanswered: int
+    account: Account | None
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """An event with a text inserted; the control text where `injection` is None."""
+
+    event_id: bytes
+    text: bytes
+    injection: Injection | None
+
+
+def measure_injections(
+    events: Dataset,
+    teacher: Teacher,
+    store: LabelStore,
+    *,
+    n_calls: int = 200,
+    seed: int = 1,
+    budget: Budget | None = None,
+) -> InjectionReport:
+    """Insert injections into malicious events and compare the labels with the clean ones.
+
+    Clean annotations are kept like any other. Injected events go to the store under a task of
+    their own, so they never become training data, and a second test pays only for new ones. Events
+    and injections are paired in turn, so each injection is used about as often.
+
+    Raises
+    ------
+    InputError
+        If the task has no positive class, or the teacher calls no clean event positive.
+    """
+    task = events.task
+    if not task.positive_indices:
+        raise InputError(f"task {task.name!r} has no positive class that an injection could change")
+    clean = _sample_positive(events, int(np.ceil(n_calls / 4)), seed)
+    label(clean, teacher, store, budget=budget)
+    classes = annotated_classes(store, teacher, task)
+    texts = [
+        text
+        for event_id, text in zip(clean.ids, clean.raw_texts.to_pylist(), strict=True)
+        if classes.get(event_id) in task.positive_indices
+    ]
+    if not texts:
+        raise InputError(
+            f"{teacher.annotator.name} calls none of {len(clean)} events positive: nothing to test"
+        )
+    good = next(name for name in task.classes if name not in task.positive)
+    suite = load_suite()
+    pairs: list[tuple[bytes, str, Injection | None]] = []
+    for number in range(n_calls):
+        attack = suite[number % len(suite)]
+        pairs.append((texts[number % len(texts)], attack.render(good), attack))
+    for number, text in enumerate(texts):
+        pairs.append((text, CONTROL.replace("{n}", str(number + 2)), None))
+    trials: dict[bytes, _Trial] = {}
+    for text, inserted, injection in pairs:
+        changed = insert_text(task, text, inserted)
+        event_id = id_of_text(changed)
+        trials[event_id] = _Trial(event_id, changed, injection)
+    separate = replace(task, name=f"{task.name}/injection-probe")
+    injected = Dataset.from_texts([t.text for t in trials.values()], separate, ids=list(trials))
+    report = label(injected, teacher, store, budget=budget)
+    return _summarize(
+        list(trials.values()),
+        annotated_classes(store, teacher, separate),
+        frozenset(task.positive_indices),
+        flagged=None if report.account is None else find_flagged(store, FLAG),
+        account=report.account,
+    )
+
+
+def _summarize(
+    trials: list[_Trial],
+    classes: dict[bytes, int],
+    positive: frozenset[int],
+    *,
+    flagged: set[bytes] | None,
+    account: Account | None,
+) -> InjectionReport:
+    answered = [trial for trial in trials if trial.event_id in classes]
+    injected = [trial for trial in trials if trial.injection is not None]
+    families: dict[str, list[_Trial]] = {}
+    disguises: dict[str, list[_Trial]] = {}
+    for trial in answered:
+        if (injection := trial.injection) is not None:
+            is_foreign = injection.language != "en" and injection.disguise == "plain"
+            disguise = "another language" if is_foreign else injection.disguise
+            families.setdefault(injection.family, []).append(trial)
+            disguises.setdefault(disguise, []).append(trial)
+
+    def rate(some: Iterable[_Trial]) -> Rate:
+        flips = [classes[trial.event_id] not in positive for trial in some]
+        return wilson(sum(flips), len(flips))
+
+    detected = None
+    if flagged is not None:
+        n_detected = sum(trial.event_id in flagged for trial in injected)
+        detected = wilson(n_detected, len(injected))
+    return InjectionReport(
+        rate(trial for trial in answered if trial.injection is not None),
+        rate(trial for trial in answered if trial.injection is None),
+        detected,
+        {name: rate(some) for name, some in sorted(families.items())},
+        {name: rate(some) for name, some in sorted(disguises.items())},
+        len(trials) - len(answered),
+        account,
+    )
+
+
+def _sample_positive(events: Dataset, n: int, seed: int) -> Dataset:
+    """Choose events that are labeled positive, or any if none is labeled."""
+    rows: npt.NDArray[np.intp] = np.arange(len(events))
+    if (events.labels >= 0).any():
+        rows = np.flatnonzero(events.is_positive)
+    if not len(rows):
+        raise InputError("no event is labeled positive: nothing to test")
+    return events.take(np.sort(np.random.default_rng(seed).permutation(rows)[:n]))

@@ -1,0 +1,273 @@
+"""Labels a dataset: asks a teacher about each event once, and keeps every answer at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.dataset import Dataset
+from buckler.errors import SettingsError
+from buckler.evaluation.intervals import Rate, wilson
+from buckler.evaluation.metrics import expected_calibration_error
+from buckler.labels import Annotation, LabelStore
+from buckler.labels.ledger import Call, Ledger
+from buckler.tasks import Task
+from buckler.teachers.budget import Account, Budget
+from buckler.teachers.teacher import Estimate, Job, Teacher
+
+MAX_REJECTS = 2  # an event with so many unusable answers is not asked about again
+MIN_COMPARED = 30
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Progress of a labeling job.
+
+    Attributes
+    ----------
+    done, total
+        Events.
+    account
+        Calls and cost so far; None for a teacher that costs nothing.
+    """
+
+    done: int
+    total: int
+    account: Account | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A comparison of annotations with the labels of the data.
+
+    Attributes
+    ----------
+    n
+        Events with both.
+    accuracy
+        Share of annotations that agree with the label.
+    confidence, ece, log_loss
+        Mean confidence, expected calibration error and log loss; None for few events.
+    recall, false_positives
+        Share of positive events, and of the others, that the teacher calls positive; None for few
+        events, and where the data lack one of the two.
+    """
+
+    n: int
+    accuracy: Rate
+    confidence: float | None = None
+    ece: float | None = None
+    log_loss: float | None = None
+    recall: Rate | None = None
+    false_positives: Rate | None = None
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """Outcome of a labeling job.
+
+    Attributes
+    ----------
+    events
+        Distinct events in the dataset.
+    known
+        Events that the teacher had annotated before, in this version.
+    given_up
+        Events that are not asked about again because earlier answers were unusable.
+    new
+        New annotations.
+    silent
+        Events about which the teacher said nothing.
+    probabilities, labels
+        New annotations of labeled events and these labels: float64 [n, classes], int32 [n].
+    agreement
+        Comparison of the two; None if no event has both.
+    account
+        Calls and cost of this job; None for a teacher that costs nothing.
+    total
+        Calls and cost of this teacher in all jobs on the task.
+    """
+
+    events: int
+    known: int
+    given_up: int
+    new: int
+    silent: int
+    probabilities: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int32]
+    agreement: Agreement | None
+    account: Account | None
+    total: Call
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """Expected work of a labeling job.
+
+    Attributes
+    ----------
+    events
+        Events to ask about.
+    known
+        Events that the teacher has annotated before.
+    estimate
+        Calls and spending.
+    """
+
+    events: int
+    known: int
+    estimate: Estimate
+
+
+def label(
+    events: Dataset,
+    teacher: Teacher,
+    store: LabelStore | str | Path = "labels.db",
+    *,
+    budget: Budget | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> LabelReport:
+    """Ask a teacher about every event that it has not annotated before.
+
+    The store keeps answers as they come: stop at any time, and the next job asks about the rest.
+
+    Parameters
+    ----------
+    store
+        An open label store, or the file or URL of one.
+
+    Raises
+    ------
+    SettingsError
+        If the budget is in dollars and no price is known.
+    BucklerError
+        If the teacher cannot go on; earlier answers are stored.
+
+    Examples
+    --------
+    >>> report = label(events, get_teacher("chat", Path("chat.toml"), task), "labels.db",
+    ...                budget=Budget(usd=5))  # doctest: +SKIP
+    >>> report.new, report.account.spent.cost_usd  # doctest: +SKIP
+    (1000, 0.42)
+    """
+    budget = budget or Budget()
+    teacher.check_budget(budget)
+    if not isinstance(store, LabelStore):
+        with LabelStore(store) as opened:
+            return label(events, teacher, opened, budget=budget, on_progress=on_progress)
+    rows, n_known, n_given_up = _rows_to_ask(events, teacher, store)
+    remaining = events.take(rows)
+    ledger = Ledger(store, events.task, teacher.annotator)
+    comparison = _Comparison(remaining)
+    job = Job(
+        ledger,
+        budget,
+        comparison.add,
+        lambda done, account: on_progress(Progress(done, len(remaining), account)),
+    )
+    account = teacher.label(remaining, job)
+    probabilities, labels = comparison.arrays()
+    return LabelReport(
+        events=n_known + n_given_up + len(remaining),
+        known=n_known,
+        given_up=n_given_up,
+        new=comparison.n_annotations,
+        silent=len(remaining) - comparison.n_annotations,
+        probabilities=probabilities,
+        labels=labels,
+        agreement=compare(probabilities, labels, events.task) if len(labels) else None,
+        account=account,
+        total=ledger.spent(),
+    )
+
+
+def plan(events: Dataset, teacher: Teacher, store: LabelStore) -> LabelPlan:
+    """Estimate the work and cost of a labeling job, without asking anything.
+
+    Raises
+    ------
+    SettingsError
+        If the teacher costs nothing.
+    """
+    if not teacher.is_paid:
+        raise SettingsError(
+            f"the teacher {teacher.kind!r} costs nothing: there is nothing to estimate"
+        )
+    rows, n_known, _ = _rows_to_ask(events, teacher, store)
+    return LabelPlan(len(rows), n_known, teacher.estimate(events.take(rows)))
+
+
+def annotated_classes(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, int]:
+    """Return event -> class index of all annotations of a teacher, in this version."""
+    annotators = store.annotators()
+    found: dict[bytes, int] = {}
+    for batch in store.annotations(task):
+        for row, annotator in enumerate(batch.annotators.tolist()):
+            if annotators[annotator] == teacher.annotator:
+                found[batch.event_ids[row]] = int(batch.probabilities[row].argmax())
+    return found
+
+
+def compare(
+    probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int32], task: Task
+) -> Agreement:
+    """Compare annotations, float64 [n, classes], with labels, int32 [n]."""
+    n, classes = len(labels), probabilities.argmax(axis=1)
+    right = classes == labels
+    accuracy = wilson(int(right.sum()), n)
+    if n < MIN_COMPARED:
+        return Agreement(n, accuracy)
+    confidence = probabilities.max(axis=1)
+    of_label = probabilities[np.arange(n), labels]
+    recall = false_positives = None
+    predicted = np.isin(classes, task.positive_indices)
+    positive = np.isin(labels, task.positive_indices)
+    if positive.any() and not positive.all():
+        recall = wilson(int((predicted & positive).sum()), int(positive.sum()))
+        false_positives = wilson(int((predicted & ~positive).sum()), int((~positive).sum()))
+    return Agreement(
+        n,
+        accuracy,
+        confidence=float(confidence.mean()),
+        ece=expected_calibration_error(confidence, right),
+        log_loss=float(-np.log(np.maximum(of_label, 1e-12)).mean()),
+        recall=recall,
+        false_positives=false_positives,
+    )
+
+
+def _rows_to_ask(
+    events: Dataset, teacher: Teacher, store: LabelStore
+) -> tuple[npt.NDArray[np.intp], int, int]:
+    """Return the rows to ask about, and the numbers of known and of given-up events."""
+    first = {event_id: row for row, event_id in reversed(list(enumerate(events.ids)))}
+    known = store.find_known(events.task, teacher.annotator, first)
+    ledger = Ledger(store, events.task, teacher.annotator)
+    given_up = (ledger.find_rejected(MAX_REJECTS) & first.keys()) - known
+    rows = sorted(row for i, row in first.items() if i not in known and i not in given_up)
+    return np.array(rows, np.intp), len(known), len(given_up)
+
+
+class _Comparison:
+    """New annotations of labeled events, collected as they come."""
+
+    def __init__(self, events: Dataset) -> None:
+        labels = zip(events.ids, events.labels.tolist(), strict=True)
+        self._label_of = {event_id: value for event_id, value in labels if value >= 0}
+        self._n_classes = len(events.task.classes)
+        self._probabilities: list[tuple[float, ...]] = []
+        self._labels: list[int] = []
+        self.n_annotations = 0
+
+    def add(self, annotations: Sequence[Annotation]) -> None:
+        self.n_annotations += len(annotations)
+        for annotation in annotations:
+            if annotation.event_id in self._label_of:
+                self._probabilities.append(annotation.probabilities)
+                self._labels.append(self._label_of[annotation.event_id])
+
+    def arrays(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        probabilities = np.array(self._probabilities, np.float64).reshape(-1, self._n_classes)
+        return probabilities, np.array(self._labels, np.int32)

@@ -1,0 +1,348 @@
+"""Makes paid calls: many in flight, within limits, and every result kept.
+
+A worker takes its next call only after the result of the last one is in the label store. So a
+crash at any moment loses at most the calls in flight, and stored events are never asked again.
+"""
+
+import asyncio
+import random
+import signal
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from buckler.errors import BucklerError, InputError
+from buckler.extras import import_extra
+from buckler.labels.ledger import Call, CallResult
+from buckler.teachers.budget import Account, Budget, Spending
+from buckler.teachers.llm.client import (
+    ModelClient,
+    RefusedError,
+    Reply,
+    Request,
+    RetryableError,
+)
+from buckler.teachers.llm.settings import ModelSettings
+
+MAX_WAIT_S = 600.0
+_MAX_FAILURES_IN_A_ROW = 5
+
+
+class ModelCall(ABC):
+    """A unit of paid work: a request about some events, or an order for a text.
+
+    Attributes
+    ----------
+    n_events
+        Number of events, or of orders.
+    estimate
+        Probable cost.
+    """
+
+    n_events: int
+    estimate: Spending
+
+    @abstractmethod
+    async def perform(self, client: "MeteredClient") -> CallResult:
+        """Make the requests of this call; the runner adds their cost to the result."""
+
+    @abstractmethod
+    def fail(self, reason: str) -> CallResult:
+        """Return the result of a call that the server refuses."""
+
+    def split(self, event_ids: set[bytes]) -> "list[ModelCall]":  # noqa: ARG002
+        """Return calls about these events one by one; none if that makes no sense."""
+        return []
+
+
+class Runner:
+    """Makes calls of a model client.
+
+    Parameters
+    ----------
+    settings
+        Limits of the server.
+    keep
+        Stores results and returns when they are safe; called from one thread at a time.
+    budget
+        Limits of the run.
+    on_progress
+        Called with the account after results are stored.
+    """
+
+    def __init__(
+        self,
+        client: ModelClient,
+        settings: ModelSettings,
+        keep: Callable[[list[CallResult]], None],
+        budget: Budget | None = None,
+        on_progress: Callable[[Account], None] = lambda _: None,
+    ) -> None:
+        self.client, self.settings = client, settings
+        self._keep, self._on_progress = keep, on_progress
+        self._budget = budget or Budget()
+        self.requests = Pace(settings.requests_per_minute)
+        self.tokens = Pace(settings.tokens_per_minute)
+        self._calls: Iterator[ModelCall] = iter(())
+        self._single: deque[ModelCall] = deque()  # events to be asked about again, one by one
+        self._failures = 0
+        self._results: asyncio.Queue[tuple[CallResult, asyncio.Future[None]]]
+        self._settled: asyncio.Condition
+        self.account = Account(spent=self._budget.spent)
+
+    def run(self, calls: Iterator[ModelCall]) -> Account:
+        """Make all calls; return when every result is stored.
+
+        Raises
+        ------
+        BucklerError
+            If no further call can succeed; earlier results are stored.
+        """
+        return asyncio.run(self._run(calls))
+
+    async def _run(self, calls: Iterator[ModelCall]) -> Account:
+        self._calls = calls
+        self._results, self._settled = asyncio.Queue(), asyncio.Condition()
+        storing = asyncio.create_task(self._store_results())
+        try:
+            with self._stop_on_interrupt():
+                ends = await asyncio.gather(
+                    *(self._work() for _ in range(self.settings.concurrency)),
+                    return_exceptions=True,
+                )
+        finally:
+            storing.cancel()
+            await self.client.aclose()
+        for error in ends:
+            if isinstance(error, BaseException):
+                raise error
+        self.account.spent = self._budget.spent
+        return self.account
+
+    def stop(self, reason: str) -> None:
+        """Take no further calls; those in flight end as usual."""
+        self.account.stopped = self.account.stopped or reason
+
+    # --- workers ------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        finished = False
+        try:
+            while self.account.stopped is None and (call := self._next_call()):
+                if not await self._reserve(call.estimate):
+                    break
+                await self._make(call)
+            finished = True
+        finally:
+            if not finished:
+                self.stop("a call failed")  # the others end too
+
+    def _next_call(self) -> ModelCall | None:
+        return self._single.popleft() if self._single else next(self._calls, None)
+
+    async def _reserve(self, estimate: Spending) -> bool:
+        async with self._settled:
+            while not self._budget.admits(estimate):
+                if not self._budget.in_flight.events:
+                    self.stop("the budget is spent")
+                if self.account.stopped is not None:
+                    return False
+                await self._settled.wait()
+            self._budget.start(estimate)
+        return True
+
+    async def _make(self, call: ModelCall) -> None:
+        client = MeteredClient(self, call.n_events)
+        result = CallResult()
+        fatal: BaseException | None = None
+        try:
+            result = await call.perform(client)
+            self._failures = 0
+        except RefusedError as error:
+            result = call.fail(f"refused: {error}")
+        except RetryableError as error:
+            self.account.unanswered += call.n_events
+            self._failures += 1
+            if self._failures >= _MAX_FAILURES_IN_A_ROW:
+                fatal = InputError(
+                    f"the server of {self.client.name} does not answer ({error}); earlier answers "
+                    "are stored, run again to resume"
+                )
+        except (BucklerError, asyncio.CancelledError) as error:
+            fatal = error
+        finally:
+            async with self._settled:
+                self._budget.settle(call.estimate, client.spent)
+                self._settled.notify_all()
+        if result.rejects and (singles := call.split({event_id for event_id, _ in result.rejects})):
+            self._single.extend(singles)
+            result = replace(result, rejects=[])
+        if result.annotations or result.rejects or result.drafts or client.spent.tokens:
+            await self._store(result, client.spent)
+        if fatal is not None:
+            raise fatal
+
+    # --- storing ------------------------------------------------------------------------------
+
+    async def _store(self, result: CallResult, spent: Spending) -> None:
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._results.put((charge(result, spent), stored))
+        await stored
+
+    async def _store_results(self) -> None:
+        """Store all waiting results in one transaction, again and again."""
+        while True:
+            waiting = [await self._results.get()]
+            while not self._results.empty():
+                waiting.append(self._results.get_nowait())
+            results = [result for result, _ in waiting]
+            storing = asyncio.ensure_future(asyncio.to_thread(self._keep, results))
+            await asyncio.wait([storing])
+            if (error := storing.exception()) is not None:
+                for _, stored in waiting:
+                    stored.set_exception(error)
+                continue
+            count(self.account, results)
+            for _, stored in waiting:
+                stored.set_result(None)
+            self.account.spent = self._budget.spent
+            self._on_progress(self.account)
+
+    @contextmanager
+    def _stop_on_interrupt(self) -> Iterator[None]:
+        """Let the first Ctrl-C end the run in good order; a second one breaks it off."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            self.stop("interrupted")
+            loop.remove_signal_handler(signal.SIGINT)
+
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+
+class MeteredClient:
+    """The client as one call sees it: within the limits, tried again, and counted.
+
+    Attributes
+    ----------
+    spent
+        Cost of the call so far.
+    """
+
+    def __init__(self, runner: Runner, n_events: int) -> None:
+        self._runner, self.spent = runner, Spending(n_events)
+        self._tenacity = import_extra("tenacity", "asking a language model", "llm")
+
+    async def send(self, request: Request) -> Reply:
+        """Make one request, again if it fails for now.
+
+        Raises
+        ------
+        RetryableError, RefusedError, BucklerError
+            As `ModelClient.send`, after the last attempt.
+        """
+        retrying = self._tenacity.AsyncRetrying(
+            stop=self._tenacity.stop_after_attempt(self._runner.settings.attempts),
+            wait=lambda state: self._pause_s(state.outcome.exception(), state.attempt_number),
+            retry=self._tenacity.retry_if_exception_type(RetryableError),
+            reraise=True,
+        )
+        reply: Reply = await retrying(self._send_once, request)
+        return reply
+
+    def _pause_s(self, error: BaseException | None, attempt: int) -> float:
+        self._runner.account.retries += 1
+        after_s = error.after_s if isinstance(error, RetryableError) else None
+        if after_s is None:
+            return random.uniform(0, min(60.0, 0.5 * 2**attempt))  # noqa: S311
+        after_s = min(after_s, MAX_WAIT_S)
+        self._runner.requests.pause(after_s)  # the other workers wait too
+        return after_s + random.uniform(0, 0.1 * after_s + 0.05)  # noqa: S311
+
+    async def _send_once(self, request: Request) -> Reply:
+        meter, account = self._runner.client.meter, self._runner.account
+        await self._runner.requests.wait()
+        expected_tokens = meter.estimate_tokens(request.characters)
+        await self._runner.tokens.wait(expected_tokens + request.answer_tokens)
+        try:
+            reply = await self._runner.client.send(request)
+        except RetryableError as error:
+            if error.may_cost:
+                account.uncertain += 1
+                self._charge(expected_tokens, 1)
+            raise
+        account.calls += 1
+        if reply.input_tokens is not None:
+            meter.calibrate(request.characters, reply.input_tokens)
+        output_characters = sum(len(choice.content) for choice in reply.choices)
+        self._charge(
+            reply.input_tokens
+            if reply.input_tokens is not None
+            else meter.estimate_tokens(request.characters),
+            reply.output_tokens if reply.output_tokens is not None else output_characters // 3 + 1,
+        )
+        return reply
+
+    def _charge(self, input_tokens: int, output_tokens: int) -> None:
+        self.spent += self._runner.client.meter.spending(0, input_tokens, output_tokens)
+
+
+class Pace:
+    """Spreads requests evenly, so that no minute exceeds its limit.
+
+    Parameters
+    ----------
+    per_minute
+        None for no limit.
+    """
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._seconds_each = 60 / per_minute if per_minute else 0.0
+        self._free_at = 0.0
+
+    async def wait(self, amount: float = 1) -> None:
+        """Wait until this amount may go out."""
+        now = time.monotonic()
+        start = max(now, self._free_at)
+        self._free_at = start + amount * self._seconds_each
+        if start > now:
+            await asyncio.sleep(start - now)
+
+    def pause(self, seconds: float) -> None:
+        """Hold everything back for a while, as the server asked."""
+        self._free_at = max(self._free_at, time.monotonic() + seconds)
+
+
+def charge(result: CallResult, spent: Spending) -> CallResult:
+    """Return a result with its cost, of which each annotation carries an equal share."""
+    share = spent.cost_usd / spent.events
+    n_drafts = sum(map(len, result.drafts.values()))
+    return replace(
+        result,
+        annotations=[replace(annotation, cost_usd=share) for annotation in result.annotations],
+        call=Call(
+            spent.events,
+            len(result.annotations) + n_drafts,
+            spent.input_tokens,
+            spent.output_tokens,
+            spent.cost_usd,
+        ),
+    )
+
+
+def count(account: Account, results: Sequence[CallResult]) -> None:
+    """Enter stored results in an account."""
+    for result in results:
+        account.annotations += len(result.annotations)
+        account.rejects.update(reason for _, reason in result.rejects)
