@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buckler.bundle.manifest import parse_manifest
-from buckler.bundle.reader import parse_bundle, read_bundle
+from buckler.bundle.reader import WEIGHTS, parse_bundle, parse_tensors, read_bundle
 from buckler.bundle.vectors import vector_texts
 from buckler.errors import BundleError, OutputError, SettingsError
 from buckler.runtime import Scorer, load
@@ -71,20 +71,41 @@ def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, s
     assert scorer.explain("http://example.com/x", top=3)
 
 
-def test_contributions_add_up_to_the_logit(url_scorer):
-    text = "https://login-river7.example/verify.php?u=7"
+TEXTS = ["https://login-river7.example/verify.php?u=7", "", "aaaaaaaaaaaaaaaa", "a"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_contributions_add_up_to_the_logit(url_scorer, url_bundle, text):
     pieces = url_scorer.explain(text, label="phishing", top=10_000)
-    normalized = url_scorer._classifier.normalize_one(text)
-    framed = b"\x1f" + normalized + b"\x1f"
-    counts = {}
-    for order in range(1, 6):
-        for start in range(len(framed) - order + 1):
-            piece = framed[start : start + order]
-            counts[piece] = counts.get(piece, 0) + 1
-    assert len(pieces) > 50
+    framed = b"\x1f" + url_scorer._classifier.normalize_one(text) + b"\x1f"
     assert all(p.text.replace("|", "\x1f").encode() in framed for p in pieces)
+    assert len({p.text for p in pieces}) == len(pieces)
+    bias = parse_tensors(read_bundle(url_bundle).weights[WEIGHTS])["bias"][0]
+    (p,) = url_scorer._classifier.model.score_list([text]).astype(np.float64)
+    assert sum(piece.weight for piece in pieces) + bias == pytest.approx(
+        np.log(p / (1 - p)), abs=1e-4
+    )
     opposite = url_scorer.explain(text, label="benign", top=3)
     assert [p.weight for p in opposite] == [-p.weight for p in pieces[:3]]
+
+
+@pytest.mark.parametrize("settings", [{}, {"min_order": 3}, {"hidden": 16, "learning_rate": 0.1}])
+def test_contributions_of_many_classes_add_up_too(tmp_path, settings):
+    names = [f"c{i}" for i in range(3)]
+    task = Task("t", dict.fromkeys(names, "x"), normalizer="url-v2", max_bytes=768)
+    events = made_up_events(600, np.random.default_rng(4))
+    labels = np.array([events.texts[i][0] % 3 for i in range(len(events))], np.int32)
+    events = replace(events, task=task, labels=labels)
+    fitted = fit_student(events, "ngram", {"table_bits": 10, **settings}, folds=2)
+    write_fitted(tmp_path / "a.buckler", fitted, task)
+    bias = fitted.student.bias_.astype(np.float64)
+    scorer = load(tmp_path / "a.buckler")
+    for text in TEXTS:
+        p = np.log(scorer.score([text]).probabilities[0].astype(np.float64))
+        for index, name in enumerate(names):
+            weights = [piece.weight for piece in scorer.explain(text, label=name, top=10_000)]
+            logit = (p - p.mean())[index] - (bias - bias.mean())[index]
+            assert sum(weights) == pytest.approx(logit, abs=1e-4)
 
 
 def test_vectors_are_fixed_and_hold_nothing_of_the_training_data(url_bundle):

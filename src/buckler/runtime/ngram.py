@@ -24,9 +24,9 @@ class NgramModel(Model):
     Parameters
     ----------
     settings, tensors
-        From the bundle; checked before use.
+        Content of the bundle; checked before use.
     form
-        What it gets to see, and how many outputs the task needs.
+        Shape of input and output.
 
     Raises
     ------
@@ -120,35 +120,34 @@ class NgramModel(Model):
         return out
 
     def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
-        """Return the n-grams that moved an output most, strongest first.
+        """Return the n-grams that moved an output most, strongest first; each stands once.
 
-        For a linear model the weights add up to the logit less its bias (for several classes: less
-        the mean of all classes). With a hidden layer they are the first-order share (gradient
-        times input).
+        The weights of all of them add up to the logit less its bias; for several classes, each taken
+        less the mean of all classes. With a hidden layer a weight is gradient times input.
         """
-        orders = range(self._settings["min_order"], self._settings["max_order"] + 1)
+        least, most = self._settings["min_order"], self._settings["max_order"]
         rows = np.frombuffer(
-            _kernel.ngram_rows(orders[0], orders[-1], self._settings["table_bits"], normalized),
-            np.uint32,
-        ).reshape(len(orders), -1)
+            _kernel.ngram_rows(least, most, self._settings["table_bits"], normalized), np.uint32
+        ).reshape(most - least + 1, -1)
         factor = self._settings["scale"] / np.sqrt(rows.size)
         weights = self._table[rows] @ self._direction(rows, factor, output) * factor
-        framed = b"\x1f" + normalized + b"\x1f"
-        found: dict[bytes, Contribution] = {}
-        for flat in np.argsort(-np.abs(weights), axis=None)[: 8 * top]:
-            order, start = divmod(int(flat), weights.shape[1])
-            piece = framed[start : start + orders[order]]
-            weight = float(weights[order, start])
-            if weight == 0 or piece in found:
-                continue
-            text = piece.replace(b"\x1f", b"|").decode("utf-8", "replace")
-            found[piece] = Contribution(text, start - 1, start - 1 + len(piece), weight)
-        return list(found.values())[:top]
+        framed = np.frombuffer(b"\x1f" + normalized + b"\x1f", np.uint8)
+        found = [_sum_repeats(framed, length, weights, least) for length in range(1, most + 1)]
+        starts, sums = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        lengths = np.repeat(np.arange(1, most + 1), [len(part) for part, _ in found])
+        strongest = np.argsort(-np.abs(sums), kind="stable")[:top]
+        return [
+            _contribution(
+                framed[starts[i] : starts[i] + lengths[i]], int(starts[i]), float(sums[i])
+            )
+            for i in strongest
+            if sums[i]
+        ]
 
     def _direction(
         self, rows: npt.NDArray[np.uint32], factor: float, output: int
     ) -> npt.NDArray[np.float64]:
-        """What a unit of each column adds to the output."""
+        """Return what a unit of each column adds to the output."""
         if self._head is not None:
             hidden = self._table[rows.ravel()].sum(axis=0, dtype=np.int64) * factor
             gradient = self._head.astype(np.float64) * (hidden > 0)[:, None]
@@ -157,3 +156,27 @@ class NgramModel(Model):
         if self.n_outputs == 1:
             return np.asarray(gradient[:, 0])
         return np.asarray(gradient[:, output] - gradient.mean(axis=1))
+
+
+def _sum_repeats(
+    framed: npt.NDArray[np.uint8], length: int, weights: npt.NDArray[np.float64], least: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Return first starts and summed weights of the distinct n-grams of one length.
+
+    `weights` has a row for each order from `least`, with a value for each position. Near the end of
+    the text, longer n-grams reach over it: they count for the part that lies in the text.
+    """
+    n = len(framed) - length + 1
+    if n < 1:
+        return np.zeros(0, np.intp), np.zeros(0)
+    own = weights[length - least, :n].copy() if length >= least else np.zeros(n)
+    own[-1] += weights[max(length + 1 - least, 0) :, n - 1].sum()
+    keys = np.zeros((n, 8), np.uint8)
+    keys[:, :length] = np.lib.stride_tricks.sliding_window_view(framed, length)
+    _, starts, which = np.unique(keys.view(np.uint64), return_index=True, return_inverse=True)
+    return starts, np.asarray(np.bincount(which.ravel(), own), np.float64)
+
+
+def _contribution(piece: npt.NDArray[np.uint8], start: int, weight: float) -> Contribution:
+    text = piece.tobytes().replace(b"\x1f", b"|").decode("utf-8", "replace")
+    return Contribution(text, start - 1, start - 1 + len(piece), weight)

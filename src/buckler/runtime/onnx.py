@@ -44,6 +44,7 @@ class OnnxModel(NormalizedTextModel):
         self.length_step = whole_number(settings, "length_step", 1, self.max_length)
         check_onnx(model)
         onnxruntime = import_extra("onnxruntime", "a bytecnn or minibert student", "onnx")
+        self._failures = _failures()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
@@ -53,7 +54,7 @@ class OnnxModel(NormalizedTextModel):
             )
             inputs = [(i.name, i.type) for i in self._session.get_inputs()]
             outputs = [o.name for o in self._session.get_outputs()]
-        except Exception as error:  # its exception classes derive from Exception alone
+        except self._failures as error:
             raise BundleError(f"the network cannot be loaded: {str(error)[:160]}") from error
         if inputs != [("bytes", "tensor(uint8)")] or outputs != ["logits"]:
             raise BundleError("the network does not turn `bytes` (uint8) into `logits`")
@@ -73,7 +74,7 @@ class OnnxModel(NormalizedTextModel):
     def _run(self, padded: npt.NDArray[np.uint8]) -> Floats:
         try:
             (logits,) = self._session.run(["logits"], {"bytes": padded})
-        except Exception as error:
+        except self._failures as error:
             raise BundleError(f"the network failed: {str(error)[:160]}") from error
         if logits.shape != (len(padded), self.n_outputs) or logits.dtype != np.float32:
             raise BundleError("the network's logits do not fit the task")
@@ -106,3 +107,14 @@ class OnnxModel(NormalizedTextModel):
             for (a, b), w in zip(spans, lost, strict=True)
         ]
         return sorted(found, key=lambda c: -abs(c.weight))[:top]
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return the exceptions of ONNX Runtime, which have no base class of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = [kind for kind in vars(state).values() if isinstance(kind, type)]
+    return (
+        *(kind for kind in own if issubclass(kind, Exception)),
+        *(RuntimeError, ValueError, TypeError, MemoryError),
+    )
