@@ -24,9 +24,8 @@ from benchmarks.measure import table
 from buckler.dataset import read_dataset
 from buckler.errors import BucklerError
 from buckler.runtime import load
-from buckler.serving.fields import Fields
-from buckler.serving.scan import ScanSettings, scan
-from buckler.serving.tables import TableJudge
+from buckler.serving.engines import TableScorer
+from buckler.serving.scan import ScanOptions, scan
 from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
@@ -102,10 +101,13 @@ def _files(bundle: Path, urls: pa.Array, folder: Path, what: str) -> list[list[s
         for text in many["url"].to_pylist():
             file.write(json.dumps({"url": text}) + "\n")
     rows = []
-    settings, target = ScanSettings(Fields(("url",)), with_text=False), folder / "out.parquet"
+    settings, target = (
+        ScanOptions(("url",), with_text=False, overwrite=True),
+        folder / "out.parquet",
+    )
     for name in ("in.parquet", "in.jsonl"):
         source = folder / name
-        work = partial(scan, scorer, [source], target, settings, overwrite=True)
+        work = partial(scan, scorer, [source], target, settings)
         best = min(_seconds(work) for _ in range(3))
         rows.append(
             [f"{what}: scan of {name.removeprefix('in.')} to Parquet", f"{n / best:,.0f}", ""]
@@ -118,8 +120,8 @@ def _files(bundle: Path, urls: pa.Array, folder: Path, what: str) -> list[list[s
 
 def _engines(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
     many = pa.table({"url": _times(urls, ENGINE_ROWS)})
-    judge = TableJudge(bundle)
-    rows = [_row("TableJudge on a table", _seconds(lambda: judge(many)))]
+    scorer = TableScorer(bundle)
+    rows = [_row("TableScorer on a table", _seconds(lambda: scorer(many)))]
     try:
         rows += _polars_and_duckdb(bundle, many)
         rows += _ray(bundle, many)
@@ -186,8 +188,8 @@ def _spark(bundle: Path, many: pa.Table, folder: Path) -> list[list[str]]:
     frame = session.read.parquet(str(folder / "spark.parquet"))
 
     def work() -> None:
-        judged = score(frame, bundle)
-        judged.write.format("noop").mode("overwrite").save()
+        scored = score(frame, bundle)
+        scored.write.format("noop").mode("overwrite").save()
 
     def without() -> None:
         frame.mapInArrow(lambda batches: batches, frame.schema).write.format("noop").mode(
@@ -197,7 +199,7 @@ def _spark(bundle: Path, many: pa.Table, folder: Path) -> list[list[str]]:
     work()  # the JVM warms up
     seconds, bare = _seconds(work), _seconds(without)
     session.stop()
-    rate = f"{ENGINE_ROWS / bare:,.0f}/s without a verdict: Spark's way to Python and back"
+    rate = f"{ENGINE_ROWS / bare:,.0f}/s without verdicts: Spark's way to Python and back"
     return [_row("Spark mapInArrow, local[1]", seconds, rate)]
 
 

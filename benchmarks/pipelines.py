@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 from benchmarks.measure import in_turns, table
 from benchmarks.models import FOLDER, events, scorer
 from buckler.normalize import get_normalizer
-from buckler.serving.fields import Fields
-from buckler.serving.scan import ScanSettings, scan
+from buckler.serving.scan import ScanOptions, scan
 
 COPIES = 8
 
@@ -27,11 +26,11 @@ def run(data: Path) -> None:
     lines.write_text("\n".join(texts))
     pa.csv.write_csv(pa.table({"url": urls}), csv)
     model = scorer(data, "url-threat", "threat-train")
-    settings = ScanSettings(Fields(("url",)))
+    settings = ScanOptions(("url",), overwrite=True, restart=True)
 
     def scanning(source: Path, suffix: str = ".parquet"):
         target = FOLDER / f"verdicts{suffix}"
-        return lambda: scan(model, [source], target, settings, overwrite=True, restart=True)
+        return lambda: scan(model, [source], target, settings)
 
     work = {
         "Parquet to Parquet": scanning(parquet),

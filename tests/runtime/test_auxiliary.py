@@ -17,8 +17,7 @@ from buckler.cli.main import run_command_line
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.pipeline import read_recipe
 from buckler.runtime import load
-from buckler.serving.fields import Fields
-from buckler.serving.scan import ScanSettings, scan
+from buckler.serving.scan import ScanOptions, scan
 from buckler.tasks import Task
 from buckler.training.auxiliary import AuxiliarySettings
 from buckler.training.cascade import build_cascade
@@ -104,7 +103,7 @@ def test_a_scan_has_a_column_for_each_head_and_asks_it_where_it_should(run, tmp_
             scorer,
             [tmp_path / "new.parquet"],
             target,
-            ScanSettings(Fields(("url",)), threads=threads),
+            ScanOptions(("url",), threads=threads),
         )
         out = pq.read_table(target)
         for row in out.to_pylist():
@@ -120,7 +119,7 @@ def test_a_scan_has_a_column_for_each_head_and_asks_it_where_it_should(run, tmp_
 def test_a_scan_without_an_detection_has_an_empty_column(run, tmp_path):
     (tmp_path / "urls.txt").write_text("http://www.music-stone12.example/river/12\n" * 3)
     target = tmp_path / "out.jsonl"
-    scan(load(run.bundle), [tmp_path / "urls.txt"], target, ScanSettings(Fields(("url",))))
+    scan(load(run.bundle), [tmp_path / "urls.txt"], target, ScanOptions(("url",)))
     rows = [json.loads(line) for line in target.read_text().splitlines()]
     assert [row["brand"] for row in rows] == [None] * 3
 

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from buckler.errors import InputError, SettingsError
 from buckler.serving.capacity import (
-    Load,
-    Measured,
+    Measurement,
+    Workload,
     erlang_c,
     estimate_waiting,
     measure,
-    plan,
+    plan_capacity,
     simulate_waiting,
 )
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_table
 
-MEASURED = Measured(1000, np.full(50, 0.002), 60.0, 100.0, 300_000)
+MEASURED = Measurement(1000, np.full(50, 0.002), 60.0, 100.0, 300_000)
 
 
 def test_erlang_c_where_it_is_known():
@@ -51,9 +51,9 @@ def test_the_estimate_is_near_the_simulation(servers, used, spread):
 
 
 def test_a_plan_carries_its_load():
-    load = Load(1e12, peak=2, utilization=0.5, handling=1e-6, review_share=1e-9, teacher_share=1e-6,
+    load = Workload(1e12, peak=2, utilization=0.5, handling_s=1e-6, review_share=1e-9, teacher_share=1e-6,
                 teacher_usd=0.001)  # fmt: skip
-    found = plan(MEASURED, load)
+    found = plan_capacity(MEASURED, load)
     assert found.peak_rate == pytest.approx(2e12 / 86_400)
     assert found.core_rate == pytest.approx(1000 / 0.003)
     assert found.utilization_at_peak <= 0.5
@@ -62,7 +62,7 @@ def test_a_plan_carries_its_load():
     assert found.teacher_usd_per_day == pytest.approx(1000)
     assert found.reviewers == pytest.approx(2.5)
     assert found.simulated.mean == pytest.approx(found.estimated.mean, rel=0.2)
-    more = plan(MEASURED, Load(2e12, peak=2, utilization=0.5, handling=1e-6))
+    more = plan_capacity(MEASURED, Workload(2e12, peak=2, utilization=0.5, handling_s=1e-6))
     assert more.cores == pytest.approx(2 * found.cores, rel=0.001)
 
 
@@ -71,7 +71,7 @@ def test_a_plan_carries_its_load():
 )
 def test_loads_that_make_no_sense_are_refused(wrong):
     with pytest.raises(SettingsError):
-        plan(MEASURED, Load(**({"events_per_day": 1e6} | wrong)))
+        plan_capacity(MEASURED, Workload(**({"events_per_day": 1e6} | wrong)))
 
 
 def test_times_are_measured_on_the_bundle_itself(url_scorer):

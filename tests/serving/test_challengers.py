@@ -12,8 +12,7 @@ from buckler.errors import OutputError, ScanInterruptedError
 from buckler.readers import batches as batches_module
 from buckler.readers import lines as lines_module
 from buckler.serving.challengers import count_pairs
-from buckler.serving.fields import fields_of
-from buckler.serving.scan import ScanSettings, scan
+from buckler.serving.scan import ScanOptions, scan
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -34,14 +33,14 @@ def challenger(tmp_path_factory):
     return path, made_up_bundle(path, 3, bits=4)
 
 
-def settings_of(scorer, *challengers):
-    return ScanSettings(fields_of(scorer), challengers=challengers)
+def options_of(*challengers):
+    return ScanOptions(challengers=challengers)
 
 
 def test_a_scan_tells_both(url_scorer, challenger, events, tmp_path):
     path, other = challenger
-    plain = scan(url_scorer, [events], tmp_path / "p.parquet", ScanSettings(fields_of(url_scorer)))
-    both = scan(url_scorer, [events], tmp_path / "b.parquet", settings_of(url_scorer, path))
+    plain = scan(url_scorer, [events], tmp_path / "p.parquet")
+    both = scan(url_scorer, [events], tmp_path / "b.parquet", options_of(path))
     table = pq.read_table(tmp_path / "b.parquet")
     own = table.drop_columns(["challenger_1_score", "challenger_1_detected"])
     assert own.equals(pq.read_table(tmp_path / "p.parquet"))
@@ -49,8 +48,8 @@ def test_a_scan_tells_both(url_scorer, challenger, events, tmp_path):
     assert table["challenger_1_score"].to_pylist() == verdicts.scores.tolist()
     assert table["challenger_1_detected"].to_pylist() == verdicts.detected.tolist()
     pairs = count_pairs(table["detected"].to_pylist(), table["challenger_1_detected"].to_pylist())
-    assert plain.shadow == {}
-    assert list(both.shadow.values()) == [dict(pairs)]
+    assert plain.challengers == {}
+    assert list(both.challengers.values()) == [dict(pairs)]
     assert sum(pairs.values()) == 3000
 
 
@@ -63,22 +62,22 @@ def test_a_scan_that_was_stopped_counts_nothing_twice(
     lines = tmp_path / "urls.jsonl"
     texts = pq.read_table(events)["url"].to_pylist()
     lines.write_text("\n".join(json.dumps({"url": t}) for t in texts))
-    whole = scan(url_scorer, [lines], tmp_path / "w.parquet", settings_of(url_scorer, path))
+    whole = scan(url_scorer, [lines], tmp_path / "w.parquet", options_of(path))
     target, stops = tmp_path / "s.parquet", 0
 
-    def stop(_, n):
+    def stop(_):
         os.kill(os.getpid(), signal.SIGINT)
 
     while stops < 3:
         with pytest.raises(ScanInterruptedError):
-            scan(url_scorer, [lines], target, settings_of(url_scorer, path), on_progress=stop)
+            scan(url_scorer, [lines], target, options_of(path), on_progress=stop)
         stops += 1
     with pytest.raises(OutputError, match="unfinished scan"):
-        scan(url_scorer, [lines], target, settings_of(url_scorer))
-    again = scan(url_scorer, [lines], target, settings_of(url_scorer, path))
+        scan(url_scorer, [lines], target, options_of())
+    again = scan(url_scorer, [lines], target, options_of(path))
     assert again.resumed_at_row > 0
     assert again.rows == whole.rows
-    assert again.shadow == whole.shadow
+    assert again.challengers == whole.challengers
 
 
 def test_a_pipe_answers_the_same_and_counts(url_bundle, url_scorer, challenger, events):

@@ -13,7 +13,7 @@ import pytest
 from buckler.bundle.reader import VECTORS, read_bundle
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.runtime import load
-from buckler.serving.tables import TableJudge
+from buckler.serving.engines import TableScorer
 from tests.support.made_up import made_up_table
 
 NULLS = ["http://a.example/", None, "", "http://b.example/login"]
@@ -57,7 +57,7 @@ def of_columns(table, prefix="buckler_"):
 
 
 def test_arrow_tables(url_bundle, texts, expected):
-    judge = TableJudge(url_bundle, probabilities=True)
+    judge = TableScorer(url_bundle, probabilities=True)
     table = pa.table({"n": range(len(texts)), "url": pa.chunked_array([texts[:7], texts[7:]])})
     judged = judge(table)
     same(of_columns(judged), expected)
@@ -73,9 +73,9 @@ def test_arrow_tables(url_bundle, texts, expected):
     with pytest.raises(InputError, match="no column named"):
         judge(pa.table({"x": texts}))
     with pytest.raises(SettingsError, match="no threshold"):
-        TableJudge(url_bundle, target_fpr=0.5)
+        TableScorer(url_bundle, target_fpr=0.5)
     with pytest.raises(BundleError):
-        TableJudge(url_bundle.with_name("none.buckler"))
+        TableScorer(url_bundle.with_name("none.buckler"))
 
 
 def test_a_judge_travels_with_its_bundle(url_bundle, tmp_path, texts, expected):
@@ -84,7 +84,7 @@ def test_a_judge_travels_with_its_bundle(url_bundle, tmp_path, texts, expected):
 
     copy = tmp_path / "url.buckler"
     copy.write_bytes(url_bundle.read_bytes())
-    (tmp_path / "judge.pickle").write_bytes(pickle.dumps(TableJudge(copy)))
+    (tmp_path / "judge.pickle").write_bytes(pickle.dumps(TableScorer(copy)))
     copy.unlink()
     (tmp_path / "texts.json").write_text(json.dumps(texts))
     code = (

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,10 @@ from buckler.errors import InputError, OutputError, ScanInterruptedError, Settin
 from buckler.readers import batches as batches_module
 from buckler.readers import lines as lines_module
 from buckler.serving import scan as scan_module
-from buckler.serving.fields import Fields
-from buckler.serving.scan import ScanSettings, scan
+from buckler.serving.scan import ScanOptions, scan
 from tests.support.made_up import made_up_url
 
-SETTINGS = ScanSettings(Fields(("url", "text")))
+SETTINGS = ScanOptions(("url", "text"))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_scan_that_stops_anywhere_goes_on_and_gives_the_same(
     stops = 0
     for attempt in range(100):
 
-        def stop_soon(size_bytes, rows, attempt=attempt, seen=[0]):  # noqa: B006
+        def stop_soon(progress, attempt=attempt, seen=[0]):  # noqa: B006
             seen[0] += 1
             if seen[0] == 1 + attempt % 3:
                 seen[0] = 0
@@ -110,8 +110,8 @@ def test_kill_9_loses_nothing_that_was_checkpointed(url_bundle, tmp_path, many_u
         "from buckler.readers import batches\n"
         "batches.BATCH_ROWS = 1\n"
         f"s.scan(load({str(url_bundle)!r}), [Path(p) for p in sys.argv[1:]], "
-        f"Path({str(target)!r}), s.ScanSettings(s.Fields(('url', 'text'))), "
-        "on_progress=lambda size, rows: time.sleep(0.01))\n"
+        f"Path({str(target)!r}), s.ScanOptions(('url', 'text')), "
+        "on_progress=lambda progress: time.sleep(0.01))\n"
     )
     command = [sys.executable, "-c", code, *map(str, sources)]
     state = tmp_path / "out.jsonl.partial" / "state.json"
@@ -153,7 +153,7 @@ def test_results_are_never_replaced_or_mixed_unasked(url_scorer, tmp_path, many_
     scan(url_scorer, [source], target, SETTINGS)
     with pytest.raises(OutputError, match="exists"):
         scan(url_scorer, [source], target, SETTINGS)
-    scan(url_scorer, [source], target, SETTINGS, overwrite=True)
+    scan(url_scorer, [source], target, replace(SETTINGS, overwrite=True))
     partial = tmp_path / "other.parquet.partial"
     partial.mkdir()
     (partial / "state.json").write_text('{"key": {"bundle": "x"}}')
@@ -162,7 +162,9 @@ def test_results_are_never_replaced_or_mixed_unasked(url_scorer, tmp_path, many_
     (partial / "state.json").write_text("{")
     with pytest.raises(OutputError, match="damaged"):
         scan(url_scorer, [source], tmp_path / "other.parquet", SETTINGS)
-    assert scan(url_scorer, [source], tmp_path / "other.parquet", SETTINGS, restart=True).rows
+    assert scan(
+        url_scorer, [source], tmp_path / "other.parquet", replace(SETTINGS, restart=True)
+    ).rows
 
 
 def test_one_of_many_files_that_cannot_be_read_does_not_stop_the_rest(
@@ -193,14 +195,14 @@ def test_bad_choices_fail_before_any_work(url_scorer, tmp_path, many_urls):
             url_scorer,
             [source],
             tmp_path / "out.csv",
-            ScanSettings(Fields(("url",)), target_fpr=1e-7),
+            ScanOptions(("url",), target_fpr=1e-7),
         )
     assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_probabilities_and_no_text(url_scorer, tmp_path, many_urls):
     source = write_jsonl(tmp_path / "in.jsonl", many_urls)
-    settings = ScanSettings(Fields(("url",)), with_text=False, with_probabilities=True, threads=2)
+    settings = ScanOptions(("url",), with_text=False, with_probabilities=True, threads=2)
     table = read_back(scan(url_scorer, [source], tmp_path / "o.parquet", settings).output)
     assert table.column_names == [
         "label",
@@ -243,10 +245,10 @@ def test_memory_does_not_grow_with_the_input(url_bundle, tmp_path, many_urls):
         code = (
             "import re, sys\n"
             "from pathlib import Path\n"
-            "from buckler.serving.scan import Fields, ScanSettings, scan\n"
+            "from buckler.serving.scan import ScanOptions, scan\n"
             "from buckler.runtime import load\n"
             f"r = scan(load({str(url_bundle)!r}), [Path(sys.argv[1])], Path(sys.argv[2]), "
-            "ScanSettings(Fields(('url',))))\n"
+            "ScanOptions(('url',)))\n"
             "status = Path('/proc/self/status').read_text()\n"
             "print(int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) // 1024)\n"
         )

@@ -150,8 +150,8 @@ def test_wishes(running, url_scorer):
     text = urls(2)[0]
     asked = {"probabilities": "true", "explain": "3", "fpr": "0.01"}
     verdict = client.post("/v1/score", params=asked, json={"text": text}).json()
-    assert set(verdict) >= {"p_benign", "p_phishing", "because"}
-    assert len(verdict["because"]) == 3
+    assert set(verdict) >= {"p_benign", "p_phishing", "why"}
+    assert len(verdict["why"]) == 3
     for form in ("ocsf", "ecs", "alert"):
         without = client.post(f"/v1/score?as={form}", json={"text": text})
         assert text not in without.text

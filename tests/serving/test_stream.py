@@ -21,19 +21,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.errors import OutputError, SettingsError
+from buckler.serving.bundles import load_bundle
 from buckler.serving.challengers import count_pairs
-from buckler.serving.fields import Fields, fields_of
 from buckler.serving.formats import VERDICT_FORMATS
-from buckler.serving.scan import ScanSettings
+from buckler.serving.scan import ScanOptions
 from tests.support.made_up import made_up_bundle, made_up_table
 from tests.support.stream_worker import stop, worker
 
 pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
 
-from buckler.serving.records import Wish
 from buckler.serving.stream.folder import watch_folder
-from buckler.serving.stream.partitions import Partitions
-from buckler.serving.stream.pipe import PipeSettings, batches, run_pipe
+from buckler.serving.stream.hourly import HourlyFiles
+from buckler.serving.stream.lines import LineOptions, batch_lines, score_lines
 
 BUCKLER = [sys.executable, "-c", "from buckler.cli.main import main; main()"]
 
@@ -103,23 +102,22 @@ def test_partitions_by_the_hour(url_bundle, tmp_path, url_scorer):
 
 def test_parts_are_cut_by_rows_by_age_and_at_the_hour(tmp_path):
     now = [3600.0 * 10 - 5]
-    schema = pa.schema([("n", pa.int64())])
-    parts = Partitions(tmp_path / "p", schema, part_rows=3, part_s=60, clock=lambda: now[0])
-    parts.write([{"n": 1}, {"n": 2}])
+    parts = HourlyFiles(tmp_path / "p", part_rows=3, part_s=60, clock=lambda: now[0])
+    parts.write(pa.table({"n": [1, 2]}))
     now[0] += 10  # the hour is over
-    parts.write([{"n": 3}])
-    parts.write([{"n": 4}, {"n": 5}])  # enough rows
-    parts.write([{"n": 6}])
+    parts.write(pa.table({"n": [3]}))
+    parts.write(pa.table({"n": [4, 5]}))  # enough rows
+    parts.write(pa.table({"n": [6]}))
     now[0] += 61
-    parts.write([])
+    parts.write()
     found = list((tmp_path / "p").rglob("*.parquet"))
     found.sort(key=lambda path: pq.read_table(path)["n"][0].as_py())
     assert [pq.read_table(p)["n"].to_pylist() for p in found] == [[1, 2], [3, 4, 5], [6]]
     assert found[0].parent.name == "hour=09"
     assert found[1].parent.name == "hour=10"
     (tmp_path / "file").write_text("")
-    stuck = Partitions(tmp_path / "file", schema)
-    stuck.write([{"n": 1}])
+    stuck = HourlyFiles(tmp_path / "file")
+    stuck.write(pa.table({"n": [1]}))
     with pytest.raises(OutputError, match="cannot be written"):
         stuck.flush()
 
@@ -151,7 +149,7 @@ def test_any_bytes_are_cut_into_their_lines(parts, batch):
         os.write(write, data)
         os.close(write)
         found = [
-            line for lines in batches(source, batch, 0.01, threading.Event()) for line in lines
+            line for lines in batch_lines(source, batch, 0.01, threading.Event()) for line in lines
         ]
     expected = data.split(b"\n")
     if not expected[-1].strip():
@@ -160,11 +158,11 @@ def test_any_bytes_are_cut_into_their_lines(parts, batch):
 
 
 def test_an_endless_line_is_one_error(url_scorer, tmp_path, monkeypatch):
-    monkeypatch.setattr("buckler.serving.stream.pipe.MAX_LINE_BYTES", 100_000)
+    monkeypatch.setattr("buckler.serving.stream.lines.MAX_LINE_BYTES", 100_000)
     (tmp_path / "in").write_bytes(b"x" * 1_000_000 + b'\n"http://a.example"\n')
-    chosen = PipeSettings(fields_of(url_scorer), Wish())
+    bundle = load_bundle(url_scorer)
     with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as sink:
-        counts = run_pipe(url_scorer, chosen, source, sink, threading.Event())
+        counts = score_lines(bundle, source, sink, LineOptions(), threading.Event())
     assert (counts.lines, counts.errors) == (2, 1)
     assert "score" in json.loads((tmp_path / "out").read_text().splitlines()[1])
 
@@ -180,8 +178,8 @@ def test_a_watched_folder_is_scanned_file_by_file_once(url_scorer, tmp_path):
     thread = threading.Thread(
         target=lambda: found.append(
             watch_folder(
-                url_scorer, inbox, outbox, ScanSettings(Fields(("url",))), stop,
-                every_s=0.1, on_file=seen.append,
+                url_scorer, inbox, outbox, stop, ScanOptions(("url",)),
+                interval_s=0.1, on_file=seen.append,
             )
         )
     )  # fmt: skip
@@ -205,9 +203,9 @@ def test_a_watched_folder_is_scanned_file_by_file_once(url_scorer, tmp_path):
     assert sum(result.rows for result in seen) == 70
     again = threading.Event()
     again.set()
-    assert watch_folder(url_scorer, inbox, outbox, ScanSettings(Fields(("url",))), again) == 0
+    assert watch_folder(url_scorer, inbox, outbox, again, ScanOptions(("url",))) == 0
     with pytest.raises(OutputError, match="folder of their own"):
-        watch_folder(url_scorer, inbox, inbox, ScanSettings(Fields(("url",))), again)
+        watch_folder(url_scorer, inbox, inbox, again, ScanOptions(("url",)))
 
 
 # --- conventions ----------------------------------------------------------------------------------
@@ -428,7 +426,7 @@ def test_settings_that_make_no_sense_are_refused(tmp_path, monkeypatch):
         ('brokers = "b"\ntopic = "t"\nuncertain = [0.7, 0.3]\n', "two rising numbers"),
         ('brokers = "b"\n', "topic"),
         ('brokers = "b"\ntopic = "t"\nspeed = 3\n', "speed"),
-        ('brokers = "b"\ntopic = "t"\nvalues = "arrow"\nconvention = "ecs"\n', "arrow"),
+        ('brokers = "b"\ntopic = "t"\nvalues = "arrow"\nformat = "ecs"\n', "arrow"),
     ):
         file.write_text(text)
         with pytest.raises(SettingsError, match=words):

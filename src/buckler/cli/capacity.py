@@ -7,12 +7,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out
-from buckler.errors import InputError
-from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import get_reader
-from buckler.runtime import load
-from buckler.serving.capacity import Load, Plan, measure, plan
-from buckler.serving.fields import fields_of
+from buckler.serving.capacity import CapacityPlan, Waiting, Workload, measure_bundle, plan_capacity
 
 
 def capacity(
@@ -35,22 +30,16 @@ def capacity(
     gb_month_usd: Annotated[float, typer.Option(help="USD for a GB and month.")] = 0.05,
 ) -> None:
     """Say how many cores, how much memory, network and money a rate of events takes."""
-    scorer = load(bundle)
-    spec = fields_of(scorer).column_spec(scorer)
-    chunks = get_reader(events).chunks(events, spec, Quarantine())
-    texts = next((chunk.text for chunk in chunks if len(chunk.text)), None)
-    if texts is None:
-        raise InputError(f"{events}: no event in it that can be judged")
-    measured = measure(scorer, texts, bundle.stat().st_size, batch)
-    asked = Load(
-        events_per_day,
-        peak,
-        utilization,
-        handling_us / 1e6,
-        replication,
-        retention_days,
-        partition_rate,
-        review_share,
+    measured = measure_bundle(bundle, events, batch)
+    workload = Workload(
+        events_per_day=events_per_day,
+        peak=peak,
+        utilization=utilization,
+        handling_s=handling_us / 1e6,
+        replication=replication,
+        retention_days=retention_days,
+        partition_rate=partition_rate,
+        review_share=review_share,
         teacher_share=teacher_share,
         teacher_usd=teacher_usd,
         core_hour_usd=core_hour_usd,
@@ -60,30 +49,29 @@ def capacity(
         f"measured here: {measured.rate:,.0f} events/s of one core in batches of {batch:,}; "
         f"events of {measured.event_bytes:,.0f} bytes"
     )
-    reach = scorer.manifest.calibration.get("share_reaching_each_stage")
-    if isinstance(reach, list):  # measured as one: the batches went through all stages
-        shares = ", ".join(f"{float(share):.2%}" for share in reach)
+    if measured.stage_shares:
+        shares = ", ".join(f"{share:.2%}" for share in measured.stage_shares)
         err.print(f"share of the validation events that reach each stage, and review: {shares}")
-    _print(plan(measured, asked))
+    _print(plan_capacity(measured, workload))
 
 
-def _print(found: Plan) -> None:
+def _print(plan: CapacityPlan) -> None:
     rows = {
-        "events/s, average and peak": f"{found.mean_rate:,.0f}, {found.peak_rate:,.0f}",
-        "events/s of a core, handling included": f"{found.core_rate:,.0f}",
-        "cores": f"{found.cores:,}, {100 * found.utilization_at_peak:.0f} % busy at the peak",
-        "memory": f"{found.memory_mb / 1000:,.1f} GB, one process a core",
-        "Mbit/s at the peak": f"{found.inbound_mbit:,.0f} in, {found.outbound_mbit:,.0f} out",
-        "partitions": f"{max(found.partitions, found.cores):,}, one a worker at least",
-        "log": f"{found.log_gb:,.0f} GB, copies included",
-        "time of a batch, estimated": _waiting(found, "estimated"),
-        "time of a batch, simulated": _waiting(found, "simulated"),
-        "people": f"{found.reviewed_per_day:,.0f} events a day, {found.reviewers:,.1f} people",
-        "teacher": f"{found.taught_per_day:,.0f} events and "
-        f"{found.teacher_usd_per_day:,.2f} USD a day",
-        "compute and log": f"{found.compute_usd_per_day:,.2f} and "
-        f"{found.storage_usd_per_day:,.2f} USD a day",
-        "USD for a million events": f"{found.usd_per_million:.4f}",
+        "events/s, average and peak": f"{plan.mean_rate:,.0f}, {plan.peak_rate:,.0f}",
+        "events/s of a core, handling included": f"{plan.core_rate:,.0f}",
+        "cores": f"{plan.cores:,}, {100 * plan.utilization_at_peak:.0f} % busy at the peak",
+        "memory": f"{plan.memory_mb / 1000:,.1f} GB, one process a core",
+        "Mbit/s at the peak": f"{plan.inbound_mbit:,.0f} in, {plan.outbound_mbit:,.0f} out",
+        "partitions": f"{max(plan.partitions, plan.cores):,}, one a worker at least",
+        "log": f"{plan.log_gb:,.0f} GB, copies included",
+        "time of a batch, estimated": _waiting(plan.estimated),
+        "time of a batch, simulated": _waiting(plan.simulated),
+        "people": f"{plan.reviewed_per_day:,.0f} events a day, {plan.reviewers:,.1f} people",
+        "teacher": f"{plan.taught_per_day:,.0f} events and "
+        f"{plan.teacher_usd_per_day:,.2f} USD a day",
+        "compute and log": f"{plan.compute_usd_per_day:,.2f} and "
+        f"{plan.storage_usd_per_day:,.2f} USD a day",
+        "USD for a million events": f"{plan.usd_per_million:.4f}",
     }
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in rows.items():
@@ -91,6 +79,6 @@ def _print(found: Plan) -> None:
     out.print(table)
 
 
-def _waiting(found: Plan, which: str) -> str:
-    spent = found.estimated if which == "estimated" else found.simulated
-    return f"mean {1e3 * spent.mean:.2f} ms, p50 {1e3 * spent.p50:.2f}, p99 {1e3 * spent.p99:.2f}"
+def _waiting(waiting: Waiting) -> str:
+    mean, p50, p99 = (1e3 * value for value in (waiting.mean, waiting.p50, waiting.p99))
+    return f"mean {mean:.2f} ms, p50 {p50:.2f}, p99 {p99:.2f}"

@@ -32,7 +32,7 @@ def safe(text: str, limit: int = 200) -> str:
 
 
 @contextmanager
-def byte_progress(title: str, total_bytes: int) -> Iterator[tuple[Progress, TaskID]]:
+def byte_progress(title: str) -> Iterator[tuple[Progress, TaskID]]:
     """Show a bar over bytes with a rate of rows; nothing without a terminal."""
     with Progress(
         TextColumn("{task.description}"),
@@ -46,7 +46,7 @@ def byte_progress(title: str, total_bytes: int) -> Iterator[tuple[Progress, Task
         disable=not sys.stderr.isatty(),
         transient=True,
     ) as progress:
-        yield progress, progress.add_task(title, total=total_bytes, rows=0, rate=0.0)
+        yield progress, progress.add_task(title, total=None, rows=0, rate=0.0)
 
 
 @contextmanager

@@ -20,9 +20,7 @@ from buckler.dataset.public_data import get_public_data
 from buckler.evaluation.intervals import rate
 from buckler.evaluation.report import rate_text
 from buckler.files import write_atomically
-from buckler.runtime import load
-from buckler.serving.fields import Fields
-from buckler.serving.scan import ScanResult, ScanSettings
+from buckler.serving.scan import ScanOptions, ScanResult
 from buckler.serving.scan import scan as scan_files
 
 N_LABELS = 600
@@ -139,12 +137,10 @@ def demo(
 
     started = time.monotonic()
     result = scan_files(
-        load(run.bundle),
+        run.bundle,
         [folder / "rest.parquet"],
         folder / "verdicts.parquet",
-        ScanSettings(Fields(("raw",)), with_text=False),
-        overwrite=True,
-        restart=True,
+        ScanOptions(("raw",), with_text=False, overwrite=True, restart=True),
     )
     times["scan the rest"] = time.monotonic() - started
 

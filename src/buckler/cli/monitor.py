@@ -9,7 +9,7 @@ import typer
 from buckler.cli.console import out, safe, step_progress
 from buckler.cli.options import BudgetTokens, BudgetUsd, TrustedKey
 from buckler.cli.results import print_rows
-from buckler.cli.stream import stopping
+from buckler.cli.stream import stop_on_signal
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.report import Comparison
 from buckler.labels import open_existing
@@ -142,7 +142,7 @@ def _print_stream(
         sys.stdin.buffer,
         reference,
         settings,
-        stopping(),
+        stop_on_signal(),
         window_events=every,
         counts=counts,
     ):

@@ -1,6 +1,5 @@
 """`buckler registry`: which bundle is deployed, and whether a new one is better."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +8,10 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import TrustedKey
-from buckler.dataset import ColumnNames, read_dataset
-from buckler.errors import SettingsError
-from buckler.files import write_atomically
-from buckler.readers.quarantine import Quarantine
-from buckler.runtime import load
+from buckler.dataset import ColumnNames
 from buckler.serving.bundle_registry import BundleRegistry
-from buckler.tasks import get_bundle_task
-from buckler.training.promotion import Decision, Paired, decide
+from buckler.serving.deployment import deploy_candidate
+from buckler.training.promotion import Decision, Paired
 
 app = typer.Typer(
     help="Which bundle is deployed, and whether a new one is better.", no_args_is_help=True
@@ -45,33 +40,23 @@ def promote(
 ) -> None:
     """Deploy a bundle, if it is better than the deployed one; exit code 1 if it is not."""
     registry = BundleRegistry(root, name)
-    scorer = load(candidate, trusted_key=trusted_key)
-    if registry.find_deployed() is None:
-        entry = registry.promote(candidate, force or "the first")
-    elif force:
-        entry = registry.promote(candidate, f"forced: {force}")
-    else:
-        if not tests:
-            raise SettingsError("name labeled events to compare on, or --force REASON")
-        with registry.open_deployed() as path:
-            champion = load(path, trusted_key=trusted_key)
-        task = get_bundle_task(scorer.manifest.task, scorer.manifest.classes)
-        with step_progress() as progress, Quarantine() as quarantine:
-            progress.add_task("comparing")
-            read = partial(
-                read_dataset,
-                task=task,
-                columns=ColumnNames(text=text_column, label=label_column),
-                quarantine=quarantine,
-            )
-            found = decide(champion, scorer, [(path.name, read([path])) for path in tests])
-        if quarantine.count:
-            err.print(quarantine.summary())
-        print_decision(found)
-        act = registry.promote if found.promote else registry.refuse
-        entry = act(candidate, found.reason)
+    with step_progress() as progress:
+        progress.add_task("comparing")
+        outcome = deploy_candidate(
+            registry,
+            candidate,
+            tests or (),
+            columns=ColumnNames(text=text_column, label=label_column),
+            trusted_key=trusted_key,
+            force_reason=force,
+        )
+    if outcome.quarantine_summary:
+        err.print(outcome.quarantine_summary)
+    if outcome.decision is not None:
+        print_decision(outcome.decision)
+    entry = outcome.entry
     out.print(f"{entry.action}: {safe(entry.reason, 300)}")
-    if entry.action == "refuse":
+    if not entry.deploys:
         raise typer.Exit(1)
     out.print(f"deployed: {registry.live}")
 
@@ -108,10 +93,7 @@ def fetch(
     trusted_key: TrustedKey = None,
 ) -> None:
     """Copy the deployed bundle to a file, verified; a server that watches it takes it over."""
-    registry = BundleRegistry(root, name)
-    with registry.open_deployed() as path:
-        digest = load(path, trusted_key=trusted_key).sha256
-        write_atomically(output, path.read_bytes())
+    digest = BundleRegistry(root, name).fetch(output, trusted_key)
     out.print(f"{digest}: {output}")
 
 

@@ -1,6 +1,5 @@
 """`buckler scan`: score files of any size."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +7,8 @@ import typer
 
 from buckler.cli.console import byte_progress, out, safe
 from buckler.cli.options import TrustedKey
-from buckler.readers.reader import find_inputs
-from buckler.runtime import load
-from buckler.serving.challengers import told_counts
-from buckler.serving.fields import fields_of
-from buckler.serving.scan import ScanSettings
+from buckler.serving.challengers import summarize_counts
+from buckler.serving.scan import ScanOptions, ScanProgress
 from buckler.serving.scan import scan as scan_files
 
 
@@ -50,46 +46,40 @@ def scan(
         bool, typer.Option("--restart", help="Throw away what an interrupted scan left.")
     ] = False,
 ) -> None:
-    """Score files of any size; Ctrl-C stops it, the same command goes on."""
-    scorer = load(bundle, trusted_key=trusted_key)
-    settings = ScanSettings(
-        fields_of(scorer, column or ()),
-        format_name,
-        fpr,
-        not scorer.parses_texts if text is None else text,
-        probabilities,
-        threads,
-        tuple(challenger or ()),
+    """Score files of any size; Ctrl-C stops it, and the same command resumes."""
+    options = ScanOptions(
+        text_columns=tuple(column or ()),
+        format_name=format_name,
+        target_fpr=fpr,
+        with_text=text,
+        with_probabilities=probabilities,
+        threads=threads,
+        challengers=tuple(challenger or ()),
+        trusted_key=trusted_key,
+        overwrite=overwrite,
+        restart=restart,
     )
-    total = sum(path.stat().st_size for path in find_inputs(paths, format_name))
-    with byte_progress("scanning", total) as (progress, bar):
-        started, rows = time.monotonic(), 0
+    with byte_progress("scanning") as (progress, bar):
 
-        def advance(size_bytes: int, n_rows: int) -> None:
-            nonlocal rows
-            rows += n_rows
-            rate = rows / max(1e-9, time.monotonic() - started)
-            progress.update(bar, advance=size_bytes, rows=rows, rate=rate)
+        def show(done: ScanProgress) -> None:
+            progress.update(
+                bar,
+                total=done.total_bytes,
+                completed=done.size_bytes,
+                rows=done.rows,
+                rate=done.rows / max(done.seconds, 1e-9),
+            )
 
-        result = scan_files(
-            scorer,
-            paths,
-            output,
-            settings,
-            overwrite=overwrite,
-            restart=restart,
-            trusted_key=trusted_key,
-            on_progress=advance,
-        )
+        result = scan_files(bundle, paths, output, options, show)
     done = result.rows - result.resumed_at_row
+    resumed = f" (resumed behind row {result.resumed_at_row:,})" if result.resumed_at_row else ""
     out.print(
         f"{result.rows:,} rows scored, {result.detections:,} detections, "
-        f"{done / max(result.seconds, 1e-9):,.0f} rows/s"
-        + (f" (went on behind row {result.resumed_at_row:,})" if result.resumed_at_row else "")
+        f"{done / max(result.seconds, 1e-9):,.0f} rows/s{resumed}"
     )
     out.print(f"  {result.output}")
-    for name, counts in result.shadow.items():
-        out.print(f"  {safe(told_counts(name, counts), 300)}")
+    for name, counts in result.challengers.items():
+        out.print(f"  {safe(summarize_counts(name, counts), 300)}")
     if result.quarantined:
         out.print(f"  {result.quarantine_summary}: {result.quarantine_file}")
     elif result.passed_over:

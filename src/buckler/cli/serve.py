@@ -1,7 +1,7 @@
 """`buckler serve`: bundles over HTTP."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -37,12 +37,12 @@ def serve(
         out.print(f"key, to be told once:    {key}", soft_wrap=True)
         out.print(f"line for the --api-keys file:  {line}", soft_wrap=True)
         return
-    given: dict[str, Any] = {
+    values = {
         "bundles": bundles or None,
         "trusted_key": trusted_key,
         "host": host,
         "port": port,
         "api_keys": api_keys,
     }
-    known = {name: value for name, value in given.items() if value is not None}
-    run_server(read_serve_settings(settings, known))
+    given = {name: value for name, value in values.items() if value is not None}
+    run_server(read_serve_settings(settings, given))

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -12,12 +13,12 @@ import typer
 from buckler.cli.console import err, safe
 from buckler.cli.options import TrustedKey
 from buckler.errors import MissingExtraError, ScanInterruptedError, SettingsError
-from buckler.runtime import Scorer, load
-from buckler.serving.fields import fields_of
+from buckler.serving.bundles import load_bundle
+from buckler.serving.challengers import summarize_counts
 from buckler.serving.json_logging import log_as_json
-from buckler.serving.scan import ScanSettings
-from buckler.serving.served import Served
-from buckler.serving.verdicts import VerdictForm
+from buckler.serving.scan import ScanOptions
+from buckler.serving.stream.folder import watch_folder
+from buckler.serving.verdicts import OutputOptions
 
 
 def stream(
@@ -66,65 +67,56 @@ def stream(
     ] = False,
 ) -> None:
     """Judge events as they come; every event gets an answer, until it is told to stop."""
-    stop = stopping()
+    stop = stop_on_signal()
     if source == "kafka":
         _kafka(bundle, trusted_key, settings, stop)
-        return
-    scorer = load(bundle, trusted_key=trusted_key)
-    scorer.threshold(fpr)
-    if source != "-":
-        if output is None or not Path(source).is_dir():
-            raise SettingsError("name a folder to watch and, with --output, one for verdicts")
-        _folder(scorer, Path(source), output, column or [], fpr, tuple(challenger or ()), stop)
-        return
-    try:
-        from buckler.serving.challengers import Challengers
-        from buckler.serving.records import Wish
-        from buckler.serving.stream.partitions import Partitions
-        from buckler.serving.stream.pipe import (
-            PipeSettings,
-            partition_schema,
-            run_into_partitions,
-            run_pipe,
+    elif source == "-":
+        bulk = convention == "bulk"
+        formatted = "ecs" if bulk else None if convention == "verdict" else convention
+        try:
+            from buckler.serving.stream.lines import LineOptions, score_lines
+        except ImportError as error:
+            raise MissingExtraError("scoring a stream", "stream") from error
+        options = LineOptions(
+            OutputOptions(target_fpr=fpr, with_text=text, format_name=formatted),
+            batch_events=batch,
+            batch_s=wait,
+            only_detections=only_detections,
+            pass_over=pass_over,
+            index=index if bulk else "",
+            challengers=tuple(challenger or ()),
         )
-    except ImportError as error:
-        raise MissingExtraError("judging a stream", "stream") from error
-    bulk = convention == "bulk"
-    chosen = PipeSettings(
-        fields_of(scorer, column or ()),
-        Wish(VerdictForm(fpr, text), "ecs" if bulk else convention),
-        batch,
-        wait,
-        only_detections,
-        pass_over,
-        index if bulk else "",
-        Challengers(challenger or (), scorer, trusted_key),
-    )
-    if convention not in ("verdict", "bulk"):
-        from buckler.serving.formats import VERDICT_FORMATS
-
-        VERDICT_FORMATS.get(convention)  # an unknown one fails before any line is read
-    try:
-        if output is not None:
-            parts = Partitions(output, partition_schema(scorer, chosen.wish.form))
-            counts = run_into_partitions(scorer, chosen, sys.stdin.buffer, parts, stop)
-        else:
-            counts = run_pipe(scorer, chosen, sys.stdin.buffer, sys.stdout.buffer, stop)
-    except BrokenPipeError:
-        sys.stdout = None  # nobody reads; the interpreter need not flush
-        raise typer.Exit(0) from None
-    err.print(
-        f"{counts.lines:,} lines, {counts.detections:,} detections, {counts.errors:,} that could not be "
-        f"judged, {counts.passed_over:,} passed over"
-    )
-    for line in chosen.challengers.told() if chosen.challengers is not None else ():
-        err.print(safe(line, 300))
-    if fail_on_detection and counts.detections:
-        raise typer.Exit(1)
+        loaded = load_bundle(bundle, column or (), trusted_key, fpr)
+        target = sys.stdout.buffer if output is None else output
+        try:
+            counts = score_lines(loaded, sys.stdin.buffer, target, options, stop)
+        except BrokenPipeError:
+            sys.stdout = None  # nobody reads; the interpreter need not flush
+            raise typer.Exit(0) from None
+        err.print(
+            f"{counts.lines:,} lines, {counts.detections:,} detections, {counts.errors:,} that "
+            f"could not be scored, {counts.passed_over:,} passed over"
+        )
+        for name, pairs in counts.challengers.items():
+            err.print(safe(summarize_counts(name, pairs), 300))
+        if fail_on_detection and counts.detections:
+            raise typer.Exit(1)
+    else:
+        if output is None or not Path(source).is_dir():
+            raise SettingsError("name a folder to watch, and one for verdicts", field="output")
+        log_as_json()
+        scan_options = ScanOptions(
+            text_columns=tuple(column or ()),
+            target_fpr=fpr,
+            challengers=tuple(challenger or ()),
+            trusted_key=trusted_key,
+        )
+        with suppress(ScanInterruptedError):
+            watch_folder(bundle, Path(source), output, stop, scan_options)
 
 
-def stopping() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set; a second one stops at once."""
+def stop_on_signal() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set; a second signal stops at once."""
     stop = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -137,40 +129,12 @@ def stopping() -> threading.Event:
     return stop
 
 
-def _folder(
-    scorer: Scorer,
-    folder: Path,
-    output: Path,
-    columns: list[str],
-    fpr: float | None,
-    challengers: tuple[Path, ...],
-    stop: threading.Event,
-) -> None:
-    from buckler.serving.stream.folder import watch_folder
-
-    log_as_json()
-    settings = ScanSettings(
-        fields_of(scorer, columns),
-        target_fpr=fpr,
-        with_text=not scorer.parses_texts,
-        challengers=challengers,
-    )
-    try:
-        watch_folder(scorer, folder, output, settings, stop)
-    except ScanInterruptedError:
-        return
-
-
 def _kafka(
     bundle: Path, trusted_key: Path | None, settings: Path | None, stop: threading.Event
 ) -> None:
     try:
-        from buckler.serving.stream.kafka import KafkaWorker
-        from buckler.serving.stream.kafka_metrics import exporter
+        from buckler.serving.stream.kafka import score_topic
         from buckler.serving.stream.kafka_settings import read_kafka_settings
     except ImportError as error:
         raise MissingExtraError("Kafka", "kafka") from error
-    log_as_json()
-    chosen = read_kafka_settings(settings)
-    served = Served.load(bundle, chosen.columns, trusted_key, chosen.target_fpr)
-    KafkaWorker(served, chosen, exporter(chosen.metrics_port, served.name), stop).run()
+    score_topic(bundle, read_kafka_settings(settings), trusted_key, stop)

@@ -13,11 +13,11 @@ from buckler.dataset import Dataset
 from buckler.monitoring.monitor import MonitorSettings, read_events
 from buckler.monitoring.windows import MonitorResult, Window, compare_windows, score_events
 from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer
-from buckler.serving.fields import Fields, fields_of
-from buckler.serving.incoming import read_values
-from buckler.serving.records import BROKEN, loads
-from buckler.serving.stream.pipe import batches
+from buckler.serving.bundles import columns_of_bundle
+from buckler.serving.stream.lines import batch_lines
+from buckler.serving.verdicts import NOT_JSON, parse_json_lines, read_values
 from buckler.tasks import Task
 
 _LINES, _WAIT_S = 2000, 1.0
@@ -65,7 +65,7 @@ def monitor_stream(
     with Quarantine() as quarantine:
         then = read_events(scorer, reference, settings, quarantine)
     before = score_events(scorer, then)
-    fields = fields_of(scorer, (settings.text_column,) if settings.text_column else ())
+    columns = columns_of_bundle(scorer, (settings.text_column,) if settings.text_column else ())
     windows: list[Window] = []
 
     def compare(events: Dataset) -> MonitorResult:
@@ -86,8 +86,8 @@ def monitor_stream(
         )
 
     waiting: list[Dataset] = []
-    for some in batches(lines, _LINES, _WAIT_S, stop):
-        events = _read_lines(some, scorer, then.task, fields, counts)
+    for some in batch_lines(lines, _LINES, _WAIT_S, stop):
+        events = _read_lines(some, columns, then.task, counts)
         if events is None:
             continue
         waiting.append(events)
@@ -101,13 +101,13 @@ def monitor_stream(
 
 
 def _read_lines(
-    lines: list[bytes], scorer: Scorer, task: Task, fields: Fields, counts: StreamCounts
+    lines: list[bytes], columns: ColumnSpec, task: Task, counts: StreamCounts
 ) -> Dataset | None:
-    values: list[object] = [loads(line) for line in lines if line.strip()]
+    values = parse_json_lines([line for line in lines if line.strip()])
     counts.lines += len(values)
-    incoming = read_values([v for v in values if v is not BROKEN], scorer, fields)
-    counts.scored += len(incoming.text)
-    counts.unreadable += len(values) - len(incoming.text)
-    if not len(incoming.text):
+    texts, _, _ = read_values([v for v in values if v is not NOT_JSON], columns)
+    counts.scored += len(texts)
+    counts.unreadable += len(values) - len(texts)
+    if not len(texts):
         return None
-    return Dataset.from_texts(incoming.text, task).with_groups()
+    return Dataset.from_texts(texts, task).with_groups()

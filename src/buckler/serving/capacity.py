@@ -1,6 +1,6 @@
-"""How many cores, how much memory, network and money a rate of events needs, from measured times.
+"""Capacity: cores, memory, network and money that a rate of events needs, from measured times.
 
-Batches queue at a pool of cores that each judge one at a time. Waiting is estimated by the
+Batches queue at a pool of cores that each score one at a time. Waiting is estimated by the
 approximation of Allen and Cunneen (1990) for many servers and any service time, with an exponential
 tail, and checked by a simulation that draws from the measured times.
 """
@@ -10,13 +10,17 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError, SettingsError
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import get_reader
 from buckler.runtime import Scorer
+from buckler.serving.bundles import load_bundle
 
 Floats = npt.NDArray[np.float64]
 DAY_S = 86_400
@@ -25,21 +29,22 @@ _SIMULATED = 200_000
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What judging costs on this machine, one thread.
+class Measurement:
+    """Cost of scoring on this machine, one thread.
 
     Attributes
     ----------
     batch
-        Events in a batch.
+        Number of events in a batch.
     seconds
-        float64 [n]: of each batch that was timed.
-    event_bytes
-        Mean size of an event.
-    verdict_bytes
-        Mean size of an answer as JSON.
+        float64 [n]: time of each batch.
+    event_bytes, verdict_bytes
+        Mean size of an event, and of an answer as JSON.
     bundle_bytes
         Size of the bundle's file.
+    stage_shares
+        Shares of the validation events that reach each stage of a cascade, and review; empty
+        without stages. Batches are measured through all stages.
     """
 
     batch: int
@@ -47,6 +52,7 @@ class Measured:
     event_bytes: float
     verdict_bytes: float
     bundle_bytes: int
+    stage_shares: tuple[float, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -60,37 +66,35 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Load:
-    """What is asked for.
+class Workload:
+    """Events to come, and prices.
 
     Attributes
     ----------
     events_per_day
-        On average.
+        Average number of events.
     peak
-        The busiest moment, as a multiple of the average.
+        Busiest moment, as a multiple of the average.
     utilization
-        Of the cores, at the peak, at most.
-    handling
-        Seconds of a core that reading, parsing and sending take for an event beside judging it.
-    replication
-        Copies that a log such as Kafka keeps.
-    retention_days
-        How long it keeps them.
+        Largest share of the cores' time that is used at the peak.
+    handling_s
+        Time of a core for reading, parsing and sending an event, beside scoring it.
+    replication, retention_days
+        Copies that a log such as Kafka keeps, and for how long.
     partition_rate
-        Events a second that one partition is asked to carry.
+        Events a second that one partition carries.
     review_share, reviewer_per_day
-        Of the events for people, and how many one can judge.
+        Share of the events for people, and the number that one person can label.
     teacher_share, teacher_usd
-        Of the events for a teacher, and what it takes for one.
+        Share of the events for a teacher, and the price of one.
     core_hour_usd, gb_month_usd
-        Prices.
+        Prices of a core and of storage.
     """
 
     events_per_day: float
     peak: float = 3.0
     utilization: float = 0.6
-    handling: float = 0.0
+    handling_s: float = 0.0
     replication: int = 3
     retention_days: float = 1.0
     partition_rate: float = 20_000.0
@@ -118,8 +122,26 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What it takes."""
+class CapacityPlan:
+    """Resources for a workload.
+
+    Attributes
+    ----------
+    mean_rate, peak_rate, core_rate
+        Events a second: on average, at the peak, and of one core with handling.
+    cores, utilization_at_peak
+        Number of cores, and the share of their time that is used at the peak.
+    memory_mb, inbound_mbit, outbound_mbit
+        Memory, and network at the peak.
+    partitions, log_gb
+        Partitions of the log, and its size with all copies.
+    reviewed_per_day, reviewers, taught_per_day
+        Events for people, people, and events for the teacher.
+    teacher_usd_per_day, compute_usd_per_day, storage_usd_per_day
+        Costs.
+    estimated, simulated
+        Time of a batch, by formula and by simulation.
+    """
 
     mean_rate: float
     peak_rate: float
@@ -142,14 +164,30 @@ class Plan:
 
     @property
     def usd_per_million(self) -> float:
-        """Compute, storage and teacher for a million events."""
+        """Cost of compute, storage and teacher for a million events."""
         total = self.compute_usd_per_day + self.storage_usd_per_day + self.teacher_usd_per_day
         return total / (self.mean_rate * DAY_S) * 1e6
 
 
+def measure_bundle(bundle: Path, events: Path, batch: int = 1000) -> Measurement:
+    """Time a bundle on the first events of a file.
+
+    Raises
+    ------
+    BucklerError
+        If the bundle or the file cannot be used, or no event in it can be scored.
+    """
+    loaded = load_bundle(bundle)
+    chunks = get_reader(events).chunks(events, loaded.columns, Quarantine())
+    texts = next((chunk.text for chunk in chunks if len(chunk.text)), None)
+    if texts is None:
+        raise InputError(f"{events}: no event in it that can be scored", path=events)
+    return measure(loaded.scorer, texts, bundle.stat().st_size, batch)
+
+
 def measure(
     scorer: Scorer, texts: pa.Array, bundle_bytes: int, batch: int = 1000, batches: int = 300
-) -> Measured:
+) -> Measurement:
     """Time batches of these texts, one thread.
 
     Raises
@@ -167,56 +205,70 @@ def measure(
         start = int(rng.integers(0, len(many) - batch + 1))
         part = many.slice(start, batch)
         began = time.perf_counter()
-        scorer.score(part).detected  # noqa: B018 - computed when it is read
+        _ = scorer.score(part).detected
         if number >= _WARM:
             seconds.append(time.perf_counter() - began)
     sizes = pa.compute.binary_length(texts).to_numpy(zero_copy_only=False)
     longest = max(len(name) for name in scorer.classes)
-    answer = 90 + longest + len(scorer.manifest.name)  # label, score, detection, time, bundle
-    return Measured(batch, np.array(seconds), float(np.mean(sizes)), float(answer), bundle_bytes)
+    shares = scorer.manifest.calibration.get("share_reaching_each_stage")
+    return Measurement(
+        batch=batch,
+        seconds=np.array(seconds),
+        event_bytes=float(np.mean(sizes)),
+        # label, score, detection, time, bundle
+        verdict_bytes=float(90 + longest + len(scorer.manifest.name)),
+        bundle_bytes=bundle_bytes,
+        stage_shares=tuple(map(float, shares)) if isinstance(shares, list) else (),
+    )
 
 
-def plan(measured: Measured, load: Load, *, process_mb: float = 90.0, seed: int = 0) -> Plan:
-    """Return what a load takes.
+def plan_capacity(
+    measured: Measurement, workload: Workload, *, process_mb: float = 90.0, seed: int = 0
+) -> CapacityPlan:
+    """Return the resources that a workload needs.
 
     Raises
     ------
     SettingsError
-        If the load makes no sense.
+        If the workload makes no sense.
     """
-    _check(load)
-    mean = load.events_per_day / DAY_S
-    peak = mean * load.peak
-    service = float(measured.seconds.mean()) + measured.batch * load.handling
+    _check(workload)
+    mean = workload.events_per_day / DAY_S
+    peak = mean * workload.peak
+    service = float(measured.seconds.mean()) + measured.batch * workload.handling_s
     core_rate = measured.batch / service
-    cores = max(1, math.ceil(peak / core_rate / load.utilization))
-    per_batch = measured.seconds + measured.batch * load.handling
+    cores = max(1, math.ceil(peak / core_rate / workload.utilization))
+    per_batch = measured.seconds + measured.batch * workload.handling_s
     arrivals = peak / measured.batch
     inbound, outbound = measured.event_bytes + 60, measured.verdict_bytes + 60  # and the protocol
     log_gb = (
-        load.events_per_day * load.retention_days * (inbound + outbound) * load.replication / 1e9
+        workload.events_per_day
+        * workload.retention_days
+        * (inbound + outbound)
+        * workload.replication
+        / 1e9
     )
-    reviewed = load.review_share * load.events_per_day
-    taught = load.teacher_share * load.events_per_day
-    return Plan(
-        mean,
-        peak,
-        core_rate,
-        cores,
-        peak / core_rate / cores,
-        cores * (process_mb + 2 * measured.bundle_bytes / 1e6),
-        peak * inbound * 8 / 1e6,
-        peak * outbound * 8 / 1e6,
-        max(1, math.ceil(peak / load.partition_rate)),
-        log_gb,
-        reviewed,
-        reviewed / load.reviewer_per_day,
-        taught,
-        taught * load.teacher_usd,
-        cores * 24 * load.core_hour_usd,
-        log_gb * load.gb_month_usd / 30,
-        estimate_waiting(arrivals, per_batch, cores),
-        simulate_waiting(arrivals, per_batch, cores, seed=seed),
+    reviewed = workload.review_share * workload.events_per_day
+    taught = workload.teacher_share * workload.events_per_day
+    return CapacityPlan(
+        mean_rate=mean,
+        peak_rate=peak,
+        core_rate=core_rate,
+        cores=cores,
+        utilization_at_peak=peak / core_rate / cores,
+        memory_mb=cores * (process_mb + 2 * measured.bundle_bytes / 1e6),
+        inbound_mbit=peak * inbound * 8 / 1e6,
+        outbound_mbit=peak * outbound * 8 / 1e6,
+        partitions=max(1, math.ceil(peak / workload.partition_rate)),
+        log_gb=log_gb,
+        reviewed_per_day=reviewed,
+        reviewers=reviewed / workload.reviewer_per_day,
+        taught_per_day=taught,
+        teacher_usd_per_day=taught * workload.teacher_usd,
+        compute_usd_per_day=cores * 24 * workload.core_hour_usd,
+        storage_usd_per_day=log_gb * workload.gb_month_usd / 30,
+        estimated=estimate_waiting(arrivals, per_batch, cores),
+        simulated=simulate_waiting(arrivals, per_batch, cores, seed=seed),
     )
 
 
@@ -274,11 +326,11 @@ def simulate_waiting(
     return Waiting(float(spent.mean()), float(p50), float(p99))
 
 
-def _check(load: Load) -> None:
-    if not load.events_per_day > 0 or not load.peak >= 1:
+def _check(workload: Workload) -> None:
+    if not workload.events_per_day > 0 or not workload.peak >= 1:
         raise SettingsError("events a day must be above 0, and the peak at least 1")
-    if not 0 < load.utilization < 1:
+    if not 0 < workload.utilization < 1:
         raise SettingsError("utilization is a share, above 0 and below 1")
     for name in ("review_share", "teacher_share"):
-        if not 0 <= getattr(load, name) <= 1:
+        if not 0 <= getattr(workload, name) <= 1:
             raise SettingsError(f"{name} is a share, from 0 to 1")

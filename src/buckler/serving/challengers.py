@@ -1,14 +1,15 @@
-"""Challengers: bundles that judge what the deployed one judges; only counts of detections stay."""
+"""Challengers: bundles that score the events of the deployed one; only counts of detections stay."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from buckler.bundle.manifest import Manifest
 from buckler.errors import SettingsError
-from buckler.runtime import Scorer, load
+from buckler.serving.bundles import LoadedBundle, load_bundle
+from buckler.serving.verdicts import OutputOptions, VerdictBatch, score_values
 
-# Who raises a detection: the deployed bundle, the challenger.
+# Detected by: (the deployed bundle, the challenger).
 PAIRS = {
     "both": (True, True),
     "deployed": (True, False),
@@ -17,51 +18,62 @@ PAIRS = {
 }
 
 
-def decide_the_same(one: Manifest, other: Manifest) -> bool:
-    """Whether two bundles answer the same question."""
+def answers_same_question(one: Manifest, other: Manifest) -> bool:
+    """Return True if two bundles have the same task and classes."""
     return all(
         getattr(one, name) == getattr(other, name) for name in ("task", "classes", "positive")
     )
 
 
 def count_pairs(before: Sequence[bool | None], after: Sequence[bool | None]) -> Counter[str]:
-    """Return how often who raised a detection; what one of them could not judge is in none."""
+    """Count events by who detected them; an event that one could not score is left out."""
     pairs = Counter(zip(before, after, strict=True))
     return Counter({name: pairs[pair] for name, pair in PAIRS.items() if pairs[pair]})
 
 
 class Challengers:
-    """Challengers of one deployed bundle, and what has been counted since the start.
+    """Challengers of one deployed bundle, with the counts since the start.
+
+    Attributes
+    ----------
+    bundles
+        The challengers by name and digest.
+    counts
+        Name -> number of events by who detected them.
 
     Raises
     ------
     BucklerError
-        If one is not sound, or decides something else than the deployed one.
+        If one is not sound, or answers another question than the deployed one.
     """
 
-    def __init__(
-        self, paths: Sequence[Path], deployed: Scorer, trusted_key: Path | None = None
-    ) -> None:
-        self.scorers: dict[str, Scorer] = {}
+    def __init__(self, paths: Sequence[Path], deployed: LoadedBundle) -> None:
+        self.bundles: dict[str, LoadedBundle] = {}
         for path in paths:
-            scorer = load(path, trusted_key=trusted_key)
-            if not decide_the_same(scorer.manifest, deployed.manifest):
-                raise SettingsError(f"{path}: it does not decide what the deployed bundle decides")
-            name = scorer.manifest.name
+            challenger = load_bundle(path, deployed.text_columns, deployed.trusted_key)
+            if not answers_same_question(challenger.scorer.manifest, deployed.scorer.manifest):
+                raise SettingsError(
+                    f"{path}: it does not decide what the deployed bundle decides", path=path
+                )
             # Candidates are often named like the deployed one.
-            self.scorers[f"{name} {scorer.sha256[:8]}"] = scorer
-        self.counts: dict[str, Counter[str]] = {name: Counter() for name in self.scorers}
+            self.bundles[f"{challenger.name} {challenger.scorer.sha256[:8]}"] = challenger
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in self.bundles}
 
     def __bool__(self) -> bool:
-        return bool(self.scorers)
+        return bool(self.bundles)
 
-    def told(self) -> list[str]:
-        """Return a line about each."""
-        return [told_counts(name, counts) for name, counts in self.counts.items()]
+    def score(
+        self, values: Sequence[object], verdicts: VerdictBatch, target_fpr: float | None
+    ) -> None:
+        """Score values that the deployed bundle has scored, and count."""
+        options = OutputOptions(target_fpr)
+        for name, bundle in self.bundles.items():
+            after = score_values(values, bundle, options).detected
+            self.counts[name] += count_pairs(verdicts.detected, after)
 
 
-def told_counts(name: str, counts: "Counter[str] | dict[str, int]") -> str:
-    """Return what was counted, in a line."""
+def summarize_counts(name: str, counts: Mapping[str, int]) -> str:
+    """Return the counts of a challenger in one line."""
     shown = {pair: counts.get(pair, 0) for pair in PAIRS}
     return (
         f"challenger {name}: detections of both {shown['both']:,}, of the deployed alone "

@@ -1,104 +1,125 @@
-"""Scores files of any size in bounded memory; stops at any moment and goes on where it stopped."""
+"""Scan: scores files of any size in bounded memory; stops at any moment and resumes there."""
 
 import json
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from buckler.errors import OutputError, ScanInterruptedError
-from buckler.files import write_atomically
-from buckler.readers.batches import Position, read_batches
-from buckler.readers.quarantine import Quarantine, QuarantineMark
-from buckler.readers.reader import Chunk, find_inputs
+from buckler.normalize import FeatureSchema
+from buckler.readers.batches import Batch, Position, read_batches
+from buckler.readers.chunks import is_utf8
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import find_inputs
 from buckler.runtime import Scorer
+from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.challengers import Challengers, count_pairs
-from buckler.serving.fields import Fields
+from buckler.serving.scan_state import (
+    ScanState,
+    open_quarantine,
+    open_state,
+    stop_on_signals,
+    write_checkpoint,
+)
 from buckler.serving.sinks import Sink, sink_for
-from buckler.serving.verdicts import VerdictForm, verdict_batch, verdict_columns, verdict_schema
+from buckler.serving.verdicts import OutputOptions, score_texts
 
 CHECKPOINT_S = 30.0
+_SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
+_NAMES = pa.dictionary(pa.int32(), pa.string())
+_PLACE = [pa.field("path", _NAMES), pa.field("row", pa.int64())]
+_PLACE_AT = 3  # behind label, score and detected
 
 
 @dataclass(frozen=True)
-class ScanSettings:
-    """What decides the content of the output.
+class ScanOptions:
+    """Choices of a scan.
 
     Attributes
     ----------
-    fields
-        Under which names text and further fields come.
+    text_columns
+        Names of the text column; by default those of the task, and usual ones.
     format_name
-        Read every file as this format.
+        Format of every file; by default the suffix tells.
     target_fpr
-        Detection at the threshold for this rate; None for the deployed one.
-    with_text, with_probabilities
-        Whether to write the text, and a column for each class.
+        False-positive rate whose threshold decides; None for the deployed threshold.
+    with_text
+        True to write the text too; by default only where texts are short (not for mail).
+    with_probabilities
+        True for a column with the probability of each class.
     threads
-        For scoring.
+        Number of threads for scoring.
     challengers
-        Further bundles that decide the same: their score and detection are written beside each
-        verdict, and counted.
+        Further bundles that answer the same question: their score and detection are written beside
+        each verdict, and counted.
+    trusted_key
+        A public key: all bundles must be signed by its owner.
+    overwrite
+        True to replace an existing output.
+    restart
+        True to throw away what an interrupted scan left.
     """
 
-    fields: Fields
+    text_columns: tuple[str, ...] = ()
     format_name: str | None = None
     target_fpr: float | None = None
-    with_text: bool = True
+    with_text: bool | None = None
     with_probabilities: bool = False
     threads: int = 1
     challengers: tuple[Path, ...] = ()
-
-    @property
-    def form(self) -> VerdictForm:
-        """What a verdict says."""
-        return VerdictForm(self.target_fpr, self.with_text, self.with_probabilities, self.threads)
+    trusted_key: Path | None = None
+    overwrite: bool = False
+    restart: bool = False
 
 
-@dataclass
-class ScanState:
-    """How far a scan has come; written at each checkpoint.
+@dataclass(frozen=True)
+class ScanProgress:
+    """Progress of a scan since it was started.
 
     Attributes
     ----------
-    key
-        What is scanned with what; a scan is only resumed where all of it is the same.
-    file, cursor
-        The input at work, and where its reader goes on.
-    sink_position, quarantine_bytes
-        Up to where the output files count.
-    rows, detections
-        Written so far.
-    reasons
-        Rows set aside, by reason.
-    passed_over
-        Rows that are other kinds of events.
-    shadow
-        Of each challenger: who raised a detection, and how often.
+    size_bytes, total_bytes
+        Bytes read so far, and bytes of all inputs.
+    rows
+        Rows scored.
+    seconds
+        Time so far.
     """
 
-    key: dict[str, Any]
-    file: int = 0
-    cursor: int = 0
-    sink_position: int = 0
-    quarantine_bytes: int = 0
-    rows: int = 0
-    detections: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-    passed_over: dict[str, int] = field(default_factory=dict)
-    shadow: dict[str, dict[str, int]] = field(default_factory=dict)
+    size_bytes: int
+    total_bytes: int
+    rows: int
+    seconds: float
 
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What a scan did."""
+    """Result of a scan.
+
+    Attributes
+    ----------
+    output
+        File with the verdicts.
+    rows, detections
+        Rows in it, and detections among them.
+    quarantined, quarantine_file, quarantine_summary
+        Rows that could not be read: their number, the file that lists them (None without any), and
+        one line about the reasons.
+    passed_over
+        Rows that are events of another kind.
+    resumed_at_row
+        Row behind which the scan resumed; 0 for a scan in one go.
+    seconds
+        Time of this call.
+    challengers
+        Name -> number of events by who detected them.
+    """
 
     output: Path
     rows: int
@@ -109,37 +130,33 @@ class ScanResult:
     passed_over: int
     resumed_at_row: int
     seconds: float
-    shadow: dict[str, dict[str, int]]
+    challengers: dict[str, dict[str, int]]
 
 
 def scan(
-    scorer: Scorer,
-    paths: list[Path],
-    target: Path,
-    settings: ScanSettings,
-    *,
-    overwrite: bool = False,
-    restart: bool = False,
-    trusted_key: Path | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    bundle: Scorer | str | Path,
+    inputs: Sequence[str | Path],
+    output: str | Path,
+    options: ScanOptions | None = None,
+    on_progress: Callable[[ScanProgress], None] | None = None,
 ) -> ScanResult:
     """Score every row of files and folders into one output file.
 
-    An interrupted scan leaves `<target>.partial`; the same call goes on from there.
+    An interrupted scan leaves `<output>.partial`; the same call resumes there.
 
     Parameters
     ----------
-    target
-        ``.parquet``, ``.jsonl`` or ``.csv``. Rows that cannot be read go to
-        ``<target>.quarantine.jsonl``.
-    overwrite
-        Replace an existing target.
-    restart
-        Throw away what an interrupted scan left.
-    trusted_key
-        Who must have signed the challengers.
+    bundle
+        A .buckler file, or its scorer.
+    inputs
+        Files and folders.
+    output
+        ``.parquet``, ``.jsonl``, ``.csv`` or what another sink writes. Rows that cannot be read go
+        to ``<output>.quarantine.jsonl``.
+    options
+        Columns, threshold and content of the output.
     on_progress
-        Called with the bytes read and the rows scored since the last call.
+        Called after each chunk.
 
     Raises
     ------
@@ -151,51 +168,58 @@ def scan(
         On SIGINT or SIGTERM, after a checkpoint.
     """
     started = time.monotonic()
+    options = options or ScanOptions()
+    target = Path(output)
     sink_type = sink_for(target)
-    if target.exists() and not overwrite:
+    if target.exists() and not options.overwrite:
         raise OutputError(
-            f"{target} exists; give another name, or overwrite it", path=target, field="overwrite"
+            f"{target} exists; give another name, or ask to overwrite it",
+            path=target,
+            field="overwrite",
         )
-    inputs = find_inputs(paths, settings.format_name)
-    scorer.threshold(settings.target_fpr)  # a rate without a threshold fails before any work
-    challengers = Challengers(settings.challengers, scorer, trusted_key)
+    files = find_inputs([Path(path) for path in inputs], options.format_name)
+    loaded = load_bundle(bundle, options.text_columns, options.trusted_key, options.target_fpr)
+    work = _Scan(loaded, files, options)
     folder = target.with_name(target.name + ".partial")
-    state = _open_state(folder, _key(scorer, challengers, inputs, settings), restart)
+    state = open_state(folder, work.key(), restart=options.restart)
     resumed_at_row = state.rows
-    quarantine_path = target.with_name(target.name + ".quarantine.jsonl")
     try:
-        quarantine = _open_quarantine(folder / "quarantine.jsonl", state)
-        schema = _with_challengers(verdict_schema(scorer, settings.form), challengers)
-        sink = sink_type(folder, schema, state.sink_position)
+        quarantine = open_quarantine(folder / "quarantine.jsonl", state)
+        sink = sink_type(folder, work.schema(), state.sink_position)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
-    with _writing(target, sink, quarantine, folder):
-        _scan_all(
-            scorer, challengers, inputs, settings, state, sink, quarantine, folder, on_progress
-        )
-        quarantine.close()
-        sink.finish(target)
-        if (folder / "quarantine.jsonl").exists():
-            (folder / "quarantine.jsonl").replace(quarantine_path)
-        elif quarantine_path.exists():
-            quarantine_path.unlink()
-        shutil.rmtree(folder, ignore_errors=True)
+        raise OutputError(f"{folder}: cannot be written ({error.strerror})", path=folder) from error
+    with _clear_errors(target, sink, quarantine, folder):
+        work.run(state, sink, quarantine, on_progress)
+        quarantine_file = _finish(target, sink, quarantine, folder)
     return ScanResult(
-        target,
-        state.rows,
-        state.detections,
-        quarantine.count,
-        quarantine_path if quarantine.count else None,
-        quarantine.summary(),
-        quarantine.passed_over.total(),
-        resumed_at_row,
-        time.monotonic() - started,
-        state.shadow,
+        output=target,
+        rows=state.rows,
+        detections=state.detections,
+        quarantined=quarantine.count,
+        quarantine_file=quarantine_file,
+        quarantine_summary=quarantine.summary(),
+        passed_over=quarantine.passed_over.total(),
+        resumed_at_row=resumed_at_row,
+        seconds=time.monotonic() - started,
+        challengers=state.challengers,
     )
 
 
+def _finish(target: Path, sink: Sink, quarantine: Quarantine, folder: Path) -> Path | None:
+    """Put the results in their places; return the file of the quarantine, if there is one."""
+    quarantine.close()
+    sink.finish(target)
+    quarantine_file = target.with_name(target.name + ".quarantine.jsonl")
+    if (folder / "quarantine.jsonl").exists():
+        (folder / "quarantine.jsonl").replace(quarantine_file)
+    else:
+        quarantine_file.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return quarantine_file if quarantine.count else None
+
+
 @contextmanager
-def _writing(target: Path, sink: Sink, quarantine: Quarantine, folder: Path) -> Iterator[None]:
+def _clear_errors(target: Path, sink: Sink, quarantine: Quarantine, folder: Path) -> Iterator[None]:
     """Turn errors of the disk into one clear error; what is safe stays for a resume."""
     try:
         yield
@@ -203,162 +227,132 @@ def _writing(target: Path, sink: Sink, quarantine: Quarantine, folder: Path) -> 
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:200]
         raise OutputError(
             f"{target}: cannot be written ({reason}); nothing before the last checkpoint is lost: "
-            "make room and run the same command again"
+            "make room and run the same scan again",
+            path=target,
         ) from error
     finally:
         sink.abandon()
         with suppress(OutputError):
             quarantine.close()
-        if not (folder / "state.json").exists():  # nothing to go on from
+        if not (folder / "state.json").exists():  # nothing to resume
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _scan_all(
-    scorer: Scorer,
-    challengers: Challengers,
-    inputs: list[Path],
-    settings: ScanSettings,
-    state: ScanState,
-    sink: Sink,
-    quarantine: Quarantine,
-    folder: Path,
-    on_progress: Callable[[int, int], None] | None,
-) -> None:
-    form = settings.form
-    last_checkpoint = time.monotonic()
-    batches = read_batches(
-        inputs,
-        settings.fields.column_spec(scorer),
-        quarantine,
-        format_name=settings.format_name,
-        start=Position(state.file, state.cursor),
-        skip_unreadable=len(inputs) > 1,
-    )
-    with _stop_flag() as stop:
-        for batch in batches:
-            verdicts = verdict_batch(scorer, batch, form)
-            verdicts = _challenged(verdicts, batch.chunk, challengers, form, state)
-            sink.write(verdicts)
-            state.file, state.cursor = batch.position.file, batch.position.cursor
-            state.rows += verdicts.num_rows
-            state.detections += verdicts.column("detected").true_count
-            if on_progress is not None:
-                on_progress(batch.chunk.size_bytes, verdicts.num_rows)
-            if stop[0] or time.monotonic() - last_checkpoint > CHECKPOINT_S:
-                _checkpoint(state, sink, quarantine, batch.mark, folder)
-                last_checkpoint = time.monotonic()
-            if stop[0]:
-                raise ScanInterruptedError(
-                    f"stopped after {state.rows:,} rows; "
-                    "run the same command again to go on from there"
-                )
+# --- scoring --------------------------------------------------------------------------------------
 
 
-def _with_challengers(schema: pa.Schema, challengers: Challengers) -> pa.Schema:
-    for number in range(1, len(challengers.scorers) + 1):
-        schema = schema.append(pa.field(f"challenger_{number}_score", pa.float32()))
-        schema = schema.append(pa.field(f"challenger_{number}_detected", pa.bool_()))
-    return schema
+class _Scan:
+    """A scan of these files by this bundle."""
+
+    def __init__(self, bundle: LoadedBundle, files: list[Path], options: ScanOptions) -> None:
+        self._bundle, self._scorer = bundle, bundle.scorer
+        self._files, self._options = files, options
+        self._challengers = Challengers(options.challengers, bundle)
+        with_text = options.with_text
+        self._with_text = not self._scorer.parses_texts if with_text is None else with_text
+        self._output = OutputOptions(
+            target_fpr=options.target_fpr,
+            with_probabilities=options.with_probabilities,
+            threads=options.threads,
+        )
+
+    def key(self) -> dict[str, object]:
+        """Return what decides the content of the output; a scan resumes only where it is equal."""
+        files = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in self._files]
+        options = self._options
+        settings = {
+            "columns": self._bundle.columns.text,
+            "context": self._bundle.columns.context,
+            "format_name": options.format_name,
+            "target_fpr": options.target_fpr,
+            "with_text": self._with_text,
+            "with_probabilities": options.with_probabilities,
+        }
+        challengers = [found.scorer.sha256 for found in self._challengers.bundles.values()]
+        key = {"bundle": self._scorer.sha256, "inputs": files, "settings": settings}
+        return dict(json.loads(json.dumps({**key, "challengers": challengers})))
+
+    def schema(self) -> pa.Schema:
+        """Return the columns of the output."""
+        empty = score_texts(pa.array([], pa.large_binary()), self._scorer, self._output).schema
+        fields = list(empty)
+        fields[_PLACE_AT:_PLACE_AT] = _PLACE
+        if self._with_text:
+            fields.insert(0, pa.field("text", pa.large_string()))
+        for number in range(1, len(self._challengers.bundles) + 1):
+            fields.append(pa.field(f"challenger_{number}_score", pa.float32()))
+            fields.append(pa.field(f"challenger_{number}_detected", pa.bool_()))
+        return pa.schema(fields)
+
+    def run(
+        self,
+        state: ScanState,
+        sink: Sink,
+        quarantine: Quarantine,
+        on_progress: Callable[[ScanProgress], None] | None,
+    ) -> None:
+        """Score all that is left, with checkpoints on the way."""
+        started = last_checkpoint = time.monotonic()
+        schema = self.schema()
+        total_bytes = sum(path.stat().st_size for path in self._files)
+        size_bytes, rows_before = 0, state.rows
+        batches = read_batches(
+            self._files,
+            self._bundle.columns,
+            quarantine,
+            format_name=self._options.format_name,
+            start=Position(state.file, state.cursor),
+            skip_unreadable=len(self._files) > 1,
+        )
+        with stop_on_signals() as stop:
+            for batch in batches:
+                verdicts = self._score(batch, schema, state)
+                sink.write(verdicts)
+                state.file, state.cursor = batch.position.file, batch.position.cursor
+                state.rows += verdicts.num_rows
+                state.detections += verdicts.column("detected").true_count
+                size_bytes += batch.chunk.size_bytes
+                now = time.monotonic()
+                if on_progress is not None:
+                    rows = state.rows - rows_before
+                    on_progress(ScanProgress(size_bytes, total_bytes, rows, now - started))
+                if stop[0] or now - last_checkpoint > CHECKPOINT_S:
+                    write_checkpoint(state, sink, quarantine, batch.mark)
+                    last_checkpoint = now
+                if stop[0]:
+                    raise ScanInterruptedError(
+                        f"stopped after {state.rows:,} rows; run the same command again to "
+                        "resume there"
+                    )
+
+    def _score(self, batch: Batch, schema: pa.Schema, state: ScanState) -> pa.RecordBatch:
+        """Return the verdicts of a batch, those of challengers behind them, and count."""
+        chunk = batch.chunk
+        verdicts = score_texts(chunk.text, self._scorer, self._output)
+        columns = list(verdicts.columns)
+        columns[_PLACE_AT:_PLACE_AT] = [
+            pa.DictionaryArray.from_arrays(
+                pa.array(batch.path_codes), pa.array([str(path) for path in batch.paths])
+            ),
+            pa.array(chunk.rows),
+        ]
+        if self._with_text:
+            columns.insert(0, _readable(chunk.text, self._scorer.features))
+        detected = verdicts["detected"].to_pylist() if self._challengers else []
+        for name, challenger in self._challengers.bundles.items():
+            found = score_texts(chunk.text, challenger.scorer, self._output)
+            columns += [found["score"], found["detected"]]
+            counts = state.challengers.setdefault(name, {})
+            for pair, n in count_pairs(detected, found["detected"].to_pylist()).items():
+                counts[pair] = counts.get(pair, 0) + n
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _challenged(
-    batch: pa.RecordBatch,
-    chunk: Chunk,
-    challengers: Challengers,
-    form: VerdictForm,
-    state: ScanState,
-) -> pa.RecordBatch:
-    """Return the verdicts with those of challengers behind them, and count."""
-    if not challengers:
-        return batch
-    before, columns = batch.column("detected").to_pylist(), list(batch.columns)
-    for name, scorer in challengers.scorers.items():
-        found = verdict_columns(scorer, chunk.text, form)
-        columns += [found["score"], found["detected"]]
-        counts = state.shadow.setdefault(name, {})
-        for pair, n in count_pairs(before, found["detected"].to_pylist()).items():
-            counts[pair] = counts.get(pair, 0) + n
-    schema = _with_challengers(batch.schema, challengers)
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-# --- state ------------------------------------------------------------------------------------
-
-
-def _key(
-    scorer: Scorer, challengers: Challengers, inputs: list[Path], settings: ScanSettings
-) -> dict[str, Any]:
-    files = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in inputs]
-    chosen = {k: v for k, v in asdict(settings).items() if k not in ("threads", "challengers")}
-    key = {"bundle": scorer.sha256, "inputs": files, "settings": chosen}
-    if challengers:
-        key["challengers"] = [found.sha256 for found in challengers.scorers.values()]
-    return dict(json.loads(json.dumps(key)))
-
-
-def _open_state(folder: Path, key: dict[str, Any], restart: bool) -> ScanState:
-    file = folder / "state.json"
-    try:
-        if restart and folder.exists():
-            shutil.rmtree(folder)
-        if file.exists():
-            state = ScanState(**json.loads(file.read_bytes()))
-            if state.key != key:
-                raise OutputError(
-                    f"{folder} is an unfinished scan with another bundle, other input files or "
-                    "other options; finish that one, or restart to throw it away",
-                    path=folder,
-                    field="restart",
-                )
-            return state
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
-    except (ValueError, TypeError) as error:
-        raise OutputError(
-            f"{file} is damaged; restart to begin again", path=file, field="restart"
-        ) from error
-    return ScanState(key)
-
-
-def _open_quarantine(path: Path, state: ScanState) -> Quarantine:
-    if path.exists():
-        with path.open("r+b") as file:
-            file.truncate(state.quarantine_bytes)
-    quarantine = Quarantine(path, resume=True)
-    quarantine.reasons.update(state.reasons)
-    quarantine.passed_over.update(state.passed_over)
-    return quarantine
-
-
-def _checkpoint(
-    state: ScanState, sink: Sink, quarantine: Quarantine, mark: QuarantineMark, folder: Path
-) -> None:
-    state.sink_position = sink.checkpoint()
-    quarantine.flush()
-    state.quarantine_bytes = mark.size_bytes
-    state.reasons, state.passed_over = mark.reasons, mark.passed_over
-    write_atomically(folder / "state.json", json.dumps(asdict(state)).encode())
-
-
-@contextmanager
-def _stop_flag() -> Iterator[list[bool]]:
-    """Let the first SIGINT or SIGTERM finish the chunk at work; a second one stops at once."""
-    flag = [False]
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if flag[0]:
-            signal.default_int_handler(number, frame)
-        flag[0] = True
-
-    before: dict[int, Any] = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, handle)
-    except ValueError:  # not in the main thread: whoever calls handles signals
-        pass
-    try:
-        yield flag
-    finally:
-        for changed, handler in before.items():
-            signal.signal(changed, handler)
+def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
+    """Return texts as strings; bytes that are not UTF-8 (in mail) become replacement characters."""
+    if features is not None:
+        rows = ["; ".join(features.describe(features.normalize(t))) for t in text.to_pylist()]
+        return pa.array(rows, pa.large_string())
+    if is_utf8(text):
+        return pc.replace_substring(text.view(pa.large_string()), _SEPARATOR, _BAR)
+    return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())

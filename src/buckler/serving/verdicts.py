@@ -1,96 +1,325 @@
-"""Verdicts as columns: what a bundle says of each event, in one place for all that writes it."""
+"""Verdicts of events in any form: texts and objects (JSON, messages), or record batches.
 
-from dataclasses import dataclass
+A `LoadedBundle` and `OutputOptions` go in with the events; a `VerdictBatch` comes out. Scans, HTTP,
+streams and engines all score here. No event is lost: one that cannot be scored has an error.
+"""
 
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from buckler.normalize import FeatureSchema
-from buckler.readers.batches import Batch
-from buckler.readers.chunks import is_utf8
+from buckler.errors import InputError
+from buckler.readers.chunks import choose_columns, make_chunk
+from buckler.readers.objects import columns_of
+from buckler.readers.quarantine import Quarantine
+from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer
+from buckler.serving.bundles import LoadedBundle
+from buckler.serving.formats import VERDICT_FORMATS, Record, ScoredEvent
 
-_SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
+NOT_JSON: Final = object()  # stands for a line that is not JSON
+_EVENT, _TABLE = Path("event"), Path("table")
 
 
 @dataclass(frozen=True)
-class VerdictForm:
-    """What a verdict says.
+class OutputOptions:
+    """Content of verdicts.
 
     Attributes
     ----------
     target_fpr
-        Detection at the threshold for this rate; None for the deployed one.
-    with_text, with_probabilities
-        Whether it holds the text, and a column for each class.
+        False-positive rate whose threshold decides; None for the deployed threshold.
+    with_text
+        True to put the text of the event beside the verdict.
+    with_probabilities
+        True for the probability of each class.
     threads
-        For scoring.
+        Number of threads for scoring.
+    format_name
+        Name of a verdict format (see `buckler.serving.formats`); None for the verdict alone.
+    explain
+        Number of pieces to name that count most for or against the label.
     """
 
     target_fpr: float | None = None
-    with_text: bool = True
+    with_text: bool = False
     with_probabilities: bool = False
     threads: int = 1
+    format_name: str | None = None
+    explain: int = 0
 
 
-def verdict_batch(scorer: Scorer, batch: Batch, form: VerdictForm) -> pa.RecordBatch:
-    """Score rows that readers gave; return a verdict for each, as `verdict_schema` says."""
-    chunk = batch.chunk
-    columns = verdict_columns(scorer, chunk.text, form)
-    columns["path"] = pa.DictionaryArray.from_arrays(
-        pa.array(batch.path_codes), pa.array([str(path) for path in batch.paths])
-    )
-    columns["row"] = pa.array(chunk.rows)
-    if form.with_text:
-        columns["text"] = _readable(chunk.text, scorer.features)
-    schema = verdict_schema(scorer, form)
-    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+@dataclass(frozen=True)
+class VerdictBatch:
+    """Verdicts of a batch of events.
+
+    Attributes
+    ----------
+    columns
+        Verdicts of the events that could be scored.
+    rows
+        intp: position of each among all events, from 0.
+    texts
+        large_binary: text of each.
+    size
+        Number of all events.
+    errors
+        Position -> reason why the event cannot be scored.
+    """
+
+    columns: pa.RecordBatch
+    rows: npt.NDArray[np.intp]
+    texts: pa.Array
+    size: int
+    errors: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def detections(self) -> int:
+        """Number of detections."""
+        return int(self.columns["detected"].true_count)
+
+    @property
+    def detected(self) -> list[bool | None]:
+        """For each event, True for a detection; None where it could not be scored."""
+        return cast(list[bool | None], self.aligned("detected").to_pylist())
+
+    @property
+    def passed_over(self) -> frozenset[int]:
+        """Positions of events that are of another kind: without a text, yet not at fault."""
+        if self.size == len(self.rows) + len(self.errors):
+            return frozenset()
+        return frozenset(range(self.size)) - set(self.rows.tolist()) - self.errors.keys()
+
+    def aligned(self, name: str) -> pa.Array:
+        """Return a column with one value for each event; null where it could not be scored."""
+        column = self.columns[name]
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if len(self.rows) == self.size:
+            return column
+        place = np.full(self.size, -1, np.int64)
+        place[self.rows] = np.arange(len(self.rows))
+        return column.take(pa.array(place, mask=place < 0))
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """Return the verdicts with one row for each event; null where it could not be scored."""
+        names = self.columns.schema.names
+        return pa.RecordBatch.from_pydict({name: self.aligned(name) for name in names})
+
+    def to_records(
+        self, scorer: Scorer, options: OutputOptions, sources: Sequence[str] | None = None
+    ) -> list[Record]:
+        """Return a record for each event, in order: a verdict in the chosen format, or an error.
+
+        Parameters
+        ----------
+        sources
+            Origin of each event, for formats that name it.
+        """
+        names = self.columns.schema.names
+        rows = zip(*(column.to_pylist() for column in self.columns.columns), strict=True)
+        scored: list[Record] = [dict(zip(names, row, strict=True)) for row in rows]
+        if options.explain:
+            for verdict, text in zip(scored, self.texts.to_pylist(), strict=True):
+                label = cast(str, verdict["label"])
+                pieces = scorer.explain(text, label=label, top=options.explain)
+                verdict["why"] = [vars(piece) for piece in pieces]
+        if options.format_name is not None:
+            scored = self._format(scored, scorer, options, sources)
+        if len(self.rows) == self.size:
+            return scored
+        records: list[Record] = [
+            {"error": self.errors.get(row, "not an event of this kind")} for row in range(self.size)
+        ]
+        for row, record in zip(self.rows.tolist(), scored, strict=True):
+            records[row] = record
+        return records
+
+    def _format(
+        self,
+        scored: list[Record],
+        scorer: Scorer,
+        options: OutputOptions,
+        sources: Sequence[str] | None,
+    ) -> list[Record]:
+        write, now_s = VERDICT_FORMATS.get(options.format_name or ""), time.time()
+        texts: list[str | None] = [None] * len(scored)
+        if options.with_text:
+            texts = [text.decode("utf-8", "replace") for text in self.texts.to_pylist()]
+        origins = ["" if sources is None else sources[row] for row in self.rows.tolist()]
+        return [
+            write(ScoredEvent(verdict, now_s, text, origin), scorer)
+            for verdict, text, origin in zip(scored, texts, origins, strict=True)
+        ]
 
 
-def verdict_columns(scorer: Scorer, text: pa.Array, form: VerdictForm) -> dict[str, pa.Array]:
-    """Score a column of texts; return the verdict on each row, by column name."""
-    verdicts = scorer.score(text, target_fpr=form.target_fpr, threads=form.threads)
-    batch = verdicts.to_arrow(with_probabilities=form.with_probabilities)
-    return dict(zip(batch.schema.names, batch.columns, strict=True))
+# --- scoring --------------------------------------------------------------------------------------
 
 
-def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
-    """Texts as strings; bytes that are not UTF-8 (in mail) become replacement characters."""
-    if features is not None:
-        rows = ["; ".join(features.describe(features.normalize(t))) for t in text.to_pylist()]
-        return pa.array(rows, pa.large_string())
-    if is_utf8(text):
-        return pc.replace_substring(text.view(pa.large_string()), _SEPARATOR, _BAR)
-    return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())
+def score_values(
+    values: Sequence[object],
+    bundle: LoadedBundle,
+    options: OutputOptions,
+    *,
+    pass_over: bool = False,
+) -> VerdictBatch:
+    """Score events that are Python values: strings, objects with the fields that files have.
+
+    Parameters
+    ----------
+    values
+        The events; `NOT_JSON` stands for one that could not be parsed.
+    pass_over
+        True where objects without a text are events of another kind, not errors.
+    """
+    not_json = {row for row, value in enumerate(values) if value is NOT_JSON}
+    if not_json:
+        values = [{} if row in not_json else value for row, value in enumerate(values)]
+    texts, rows, errors = read_values(values, bundle.columns, pass_over=pass_over)
+    if not_json:
+        errors |= dict.fromkeys(sorted(not_json), "no JSON")
+    columns = score_texts(texts, bundle.scorer, options)
+    return VerdictBatch(columns, rows, texts, len(values), errors)
 
 
-def answer_schema(scorer: Scorer, form: VerdictForm) -> pa.Schema:
-    """Return the columns of verdicts that stand beside their event: no place, names as strings."""
+def score_record_batches(
+    batches: Sequence[pa.RecordBatch], bundle: LoadedBundle, options: OutputOptions
+) -> list[VerdictBatch]:
+    """Score the rows of record batches of one schema.
+
+    Raises
+    ------
+    InputError
+        If no column can be the text.
+    """
+    chosen = choose_columns(_TABLE, batches[0].schema.names, bundle.columns) if batches else {}
+    return [
+        score_columns({role: batch[name] for role, name in chosen.items()}, bundle, options)
+        for batch in batches
+    ]
+
+
+def score_columns(
+    columns: dict[str, pa.Array], bundle: LoadedBundle, options: OutputOptions
+) -> VerdictBatch:
+    """Score the rows of columns by role, such as ``text``."""
+    size = len(next(iter(columns.values())))
+    reasons = _RowReasons()
+    rows = np.arange(size, dtype=np.int64)
+    chunk = make_chunk(_TABLE, bundle.columns, columns, rows, 0, 0, reasons)
+    found = score_texts(chunk.text, bundle.scorer, options)
+    return VerdictBatch(found, chunk.rows.astype(np.intp), chunk.text, size, reasons.by_row)
+
+
+def score_texts(texts: pa.Array, scorer: Scorer, options: OutputOptions) -> pa.RecordBatch:
+    """Score a column of texts."""
+    verdicts = scorer.score(texts, target_fpr=options.target_fpr, threads=options.threads)
+    return verdicts.to_arrow(with_probabilities=options.with_probabilities)
+
+
+def verdict_schema(scorer: Scorer, options: OutputOptions) -> pa.Schema:
+    """Return the columns of verdicts, names as strings."""
+    empty = score_texts(pa.array([], pa.large_binary()), scorer, options)
     return pa.schema(
         [
-            (f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
-            for f in verdict_schema(scorer, form)
-            if f.name not in ("path", "row")
+            field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field
+            for field in empty.schema
         ]
     )
 
 
-def verdict_schema(scorer: Scorer, form: VerdictForm) -> pa.Schema:
-    """Return the columns of a bundle's verdicts."""
-    names = pa.dictionary(pa.int32(), pa.string())
-    fields = [
-        ("label", names),
-        ("score", pa.float32()),
-        ("detected", pa.bool_()),
-        ("path", names),
-        ("row", pa.int64()),
-    ]
-    if form.with_text:
-        fields.insert(0, ("text", pa.large_string()))
-    if scorer.manifest.model == "cascade":
-        fields += [("review", pa.bool_()), ("stage", pa.int8())]
-    for name in scorer.auxiliary:
-        fields += [(name, names), (f"{name}_probability", pa.float32())]
-    if form.with_probabilities:
-        fields += [(f"p_{name}", pa.float32()) for name in scorer.classes]
-    return pa.schema(fields)
+# --- reading --------------------------------------------------------------------------------------
+
+
+class _RowReasons(Quarantine):
+    """Keeps the reason of each row in memory, by position from 0."""
+
+    def __init__(self, first_row: int = 0) -> None:
+        super().__init__()
+        self.by_row: dict[int, str] = {}
+        self._first_row = first_row
+
+    def add(self, source: Path, row: int, reason: str, sample: str | bytes = b"") -> None:  # noqa: ARG002
+        self.by_row[row - self._first_row] = reason
+
+
+def parse_json_lines(lines: Sequence[bytes]) -> list[object]:
+    """Return the JSON value of each line; `NOT_JSON` for what is none."""
+    import orjson  # comes with the extras that read JSON from elsewhere
+
+    values: list[object] = []
+    for line in lines:
+        try:
+            values.append(orjson.loads(line))
+        except orjson.JSONDecodeError:
+            values.append(NOT_JSON)
+    return values
+
+
+def read_values(
+    values: Sequence[object], columns: ColumnSpec, *, pass_over: bool = False
+) -> tuple[pa.Array, npt.NDArray[np.intp], dict[int, str]]:
+    """Return the texts of values, the position of each text, and the reasons by position.
+
+    With `pass_over`, an object without a text has neither a text nor a reason.
+    """
+    reasons = _RowReasons(first_row=1)
+    if all(type(value) is str for value in values):
+        texts = [cast(str, value).encode("utf-8", "surrogatepass") for value in values]
+        held = {"text": pa.array(texts, pa.large_binary())}
+        rows = np.arange(1, len(values) + 1, dtype=np.int64)
+    else:
+        as_object = _as_row if columns.features is not None else _as_object
+        objects = ((row, as_object(value, columns), b"") for row, value in enumerate(values, 1))
+        held, rows = columns_of(_EVENT, objects, columns.roles, reasons, pass_over=pass_over)
+    chunk = make_chunk(_EVENT, columns, held, rows, 0, 0, reasons)
+    return chunk.text, (chunk.rows - 1).astype(np.intp), reasons.by_row
+
+
+def _as_object(value: object, columns: ColumnSpec) -> object:
+    return {columns.text[0]: value} if isinstance(value, str) else value
+
+
+def _as_row(value: object, columns: ColumnSpec) -> object:
+    """Return the object of a row of features, which may come as the object itself."""
+    if isinstance(value, dict) and not any(name in value for name in columns.text):
+        return {columns.text[0]: json.dumps(value)}
+    return _as_object(value, columns)
+
+
+def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
+    """Return the record batches of an IPC stream that anybody may have sent.
+
+    Raises
+    ------
+    InputError
+        If it is not sound, or holds no batch.
+    """
+    try:
+        with pa.ipc.open_stream(body) as stream:
+            batches = list(stream)
+        for batch in batches:
+            batch.validate(full=True)  # offsets of whoever sent it
+    except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, MemoryError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise InputError(f"not a sound Arrow stream: {reason}") from error
+    if not batches:
+        raise InputError("an Arrow stream without a record batch")
+    return batches
+
+
+def write_arrow_stream(batches: Sequence[VerdictBatch]) -> bytes:
+    """Return verdicts as an IPC stream: a row for each event, null where it could not be scored."""
+    sink = pa.BufferOutputStream()
+    tables = [batch.to_arrow() for batch in batches]
+    with pa.ipc.new_stream(sink, tables[0].schema) as writer:
+        for table in tables:
+            writer.write_batch(table)
+    return bytes(sink.getvalue().to_pybytes())

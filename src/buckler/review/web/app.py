@@ -17,7 +17,7 @@ from buckler.review.web import admin_pages, sign_in, task_pages
 from buckler.review.web.guard import BodyLimit, SecurityHeaders
 from buckler.review.web.site import PageError, SignedOutError, Site, site_of
 from buckler.serving.http.serve_settings import LOOPBACK
-from buckler.serving.http.server import listen, serve_until_told
+from buckler.serving.http.server import ServerOptions, listen, run_app
 from buckler.serving.json_logging import log_as_json
 
 _LOG = logging.getLogger("buckler.review")
@@ -74,16 +74,14 @@ def run_review(settings: ReviewSettings) -> None:
     scheme = "https" if settings.tls_certificate is not None else "http"
     shown = f"[{host}]" if ":" in host else host
     _LOG.info("listening", extra={"fields": {"address": f"{scheme}://{shown}:{port}"}})
-    serve_until_told(
-        app,
-        listening,
-        settings.tls_certificate,
-        settings.tls_key,
-        timeout_graceful_shutdown=_SHUTDOWN_S,
-        proxy_headers=bool(settings.behind_proxy),
-        forwarded_allow_ips=settings.behind_proxy,
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+    options = ServerOptions(
+        tls_certificate=settings.tls_certificate,
+        tls_key=settings.tls_key,
+        shutdown_s=_SHUTDOWN_S,
+        proxies=tuple(settings.behind_proxy),
+        max_header_bytes=_MAX_HEADER_BYTES,
     )
+    run_app(app, listening, options)
 
 
 def _keep_oidc_state(app: FastAPI, uses_tls: bool) -> None:

@@ -23,7 +23,7 @@ from buckler.review.settings import ReviewSettings
 from buckler.review.similar import LabeledEvents
 from buckler.review.web.guard import SignInRate
 from buckler.runtime import Scorer
-from buckler.serving.served import Served
+from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.tasks import Task, get_task, list_tasks
 
 # Messages about the last action; the address names one by key, and never brings text of its own.
@@ -68,7 +68,7 @@ class ReviewTask:
     queue: Queue
     recorder: LabelRecorder
     labeled: LabeledEvents
-    served: Served | None = None
+    served: LoadedBundle | None = None
     _cached: tuple[float, Dashboard | None] = (0.0, None)
 
     def dashboard(self, *, max_age_s: float = 0) -> Dashboard:
@@ -84,7 +84,7 @@ class ReviewTask:
         """The deployed bundle; a changed file is loaded again."""
         if self.served is None:
             return None
-        self.served = self.served.newer()
+        self.served = self.served.reload()
         return self.served.scorer
 
 
@@ -217,9 +217,9 @@ def _require(session: Session, role: Role) -> Session:
 def _review_tasks(store: LabelStore, settings: ReviewSettings) -> dict[str, ReviewTask]:
     own = [get_task(path) for path in settings.tasks]
     known: dict[str, Task] = {task.name: task for task in [*list_tasks(), *own]}
-    served: dict[str, Served] = {}
+    served: dict[str, LoadedBundle] = {}
     for path in settings.bundles:
-        bundle = Served.load(path, trusted_key=settings.trusted_key)
+        bundle = load_bundle(path, trusted_key=settings.trusted_key)
         name = bundle.scorer.manifest.task
         if name not in known:
             raise SettingsError(f"{path}: {name!r} is a custom task; name its file in `tasks`")

@@ -2,18 +2,18 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from buckler.serving.tables import TableJudge
+from buckler.serving.engines.tables import TableScorer, as_table_scorer
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
 def register(
-    connection: "DuckDBPyConnection", bundle: str | Path, name: str = "buckler", **options: Any
+    connection: "DuckDBPyConnection", bundle: str | Path | TableScorer, name: str = "buckler"
 ) -> None:
     """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``, ``_detected(text)``.
 
@@ -21,8 +21,8 @@ def register(
 
     Parameters
     ----------
-    options
-        Of `TableJudge`: target_fpr, trusted_key.
+    bundle
+        A .buckler file, or a `TableScorer` with options of its own.
 
     Raises
     ------
@@ -31,11 +31,11 @@ def register(
     """
     from duckdb.func import FunctionNullHandling, PythonUDFType
 
-    judge = TableJudge(bundle, "text", prefix="", **options)
-    for what, kind in (("score", "FLOAT"), ("label", "VARCHAR"), ("detected", "BOOLEAN")):
+    scorer = as_table_scorer(bundle)
+    for field, kind in (("score", "FLOAT"), ("label", "VARCHAR"), ("detected", "BOOLEAN")):
         connection.create_function(
-            f"{name}_{what}",
-            partial(_judged, judge, what),
+            f"{name}_{field}",
+            partial(_score, scorer, field),
             ["VARCHAR"],
             kind,
             type=PythonUDFType.ARROW,
@@ -43,5 +43,5 @@ def register(
         )
 
 
-def _judged(judge: TableJudge, what: str, text: pa.ChunkedArray) -> pa.ChunkedArray:
-    return judge.columns(pa.table({"text": text}))[what]
+def _score(scorer: TableScorer, field: str, text: pa.ChunkedArray) -> pa.ChunkedArray:
+    return scorer.score_column(text)[field]

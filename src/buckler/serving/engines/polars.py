@@ -1,27 +1,25 @@
 """Polars: verdicts for a DataFrame, and an expression for lazy queries."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from buckler.serving.tables import TableJudge
+from buckler.serving.engines.tables import TableScorer, as_table_scorer
 
 if TYPE_CHECKING:
     from polars import DataFrame, Expr, Series
 
 
 def score(
-    frame: "DataFrame", bundle: str | Path, column: str | None = None, **options: Any
+    frame: "DataFrame", bundle: str | Path | TableScorer, column: str | None = None
 ) -> "DataFrame":
     """Return a DataFrame with verdicts behind its columns.
 
     Parameters
     ----------
+    bundle
+        A .buckler file, or a `TableScorer` with options of its own.
     column
         Name of the text column; by default the usual names of the bundle's task.
-    options
-        Of `TableJudge`: target_fpr, probabilities, prefix, trusted_key.
 
     Raises
     ------
@@ -30,14 +28,14 @@ def score(
     """
     import polars
 
-    judged = polars.from_arrow(TableJudge(bundle, column, **options)(frame.to_arrow()))
-    if not isinstance(judged, polars.DataFrame):
+    scored = polars.from_arrow(as_table_scorer(bundle, column)(frame.to_arrow()))
+    if not isinstance(scored, polars.DataFrame):
         raise TypeError("a table became no frame")
-    return judged
+    return scored
 
 
-def verdict(text: "Expr", bundle: str | Path, **options: Any) -> "Expr":
-    """Return an expression: a struct of label, score, detection and what else the bundle says.
+def verdict(text: "Expr", bundle: str | Path | TableScorer) -> "Expr":
+    """Return an expression: a struct of label, score, detected and further answers of the bundle.
 
     Raises
     ------
@@ -46,12 +44,11 @@ def verdict(text: "Expr", bundle: str | Path, **options: Any) -> "Expr":
     """
     import polars
 
-    judge = TableJudge(bundle, "text", prefix="", **options)
+    scorer = as_table_scorer(bundle)
 
-    def judged(series: "Series") -> "Series":
-        table = judge.columns(pa.table({"text": series.to_arrow()}))
-        return polars.DataFrame(pa.table(table)).to_struct(series.name)
+    def score_series(series: "Series") -> "Series":
+        table = scorer.score_column(series.to_arrow())
+        return polars.DataFrame(table).to_struct(series.name)
 
-    empty = pa.table({f.name: pa.array([], f.type) for f in judge.schema})
-    kind = polars.DataFrame(empty).to_struct("x").dtype
-    return text.map_batches(judged, return_dtype=kind)
+    empty = scorer.score_column(polars.Series("x", [], polars.String).to_arrow())
+    return text.map_batches(score_series, return_dtype=polars.DataFrame(empty).to_struct("x").dtype)

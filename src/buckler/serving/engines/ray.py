@@ -1,8 +1,8 @@
-"""Ray Data: verdicts, and teachers' labels, for a dataset of any size, wherever its blocks lie."""
+"""Ray Data: verdicts, and annotations of teachers, for a dataset of any size."""
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow as pa
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotation
-from buckler.serving.tables import PREFIX, TableJudge
+from buckler.serving.engines.tables import PREFIX, TableScorer, as_table_scorer
 from buckler.tasks import Task, get_task
 from buckler.teachers import Teacher, get_teacher
 
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
 def score(
     dataset: "RayDataset",
-    bundle: str | Path,
+    bundle: str | Path | TableScorer,
     column: str | None = None,
     *,
     batch_size: int | None = 65_536,
-    ray_options: dict[str, Any] | None = None,
-    **options: Any,
+    ray_options: dict[str, object] | None = None,
 ) -> "RayDataset":
     """Return a dataset with verdicts behind its columns.
 
@@ -34,38 +33,34 @@ def score(
     Parameters
     ----------
     bundle
-        The file, on this machine.
+        A .buckler file on this machine, or a `TableScorer` with options of its own.
     column
         Name of the text column; by default the usual names of the bundle's task.
     batch_size
-        Rows at once; None takes blocks as they are.
+        Number of rows that are scored at once; None takes blocks as they are.
     ray_options
-        Passed on to `map_batches`, such as ``num_cpus`` or ``concurrency``.
-    options
-        Of `TableJudge`: target_fpr, probabilities, prefix, trusted_key. With ``probabilities`` the
-        answers are pseudo-labels: filter by the largest.
+        Options of `map_batches`, such as ``num_cpus`` or ``concurrency``.
 
     Raises
     ------
     BucklerError
         If the bundle cannot be used.
     """
-    judge = TableJudge(bundle, column, **options)
+    scorer = as_table_scorer(bundle, column)
     return dataset.map_batches(
-        judge.__call__, batch_format="pyarrow", batch_size=batch_size, **(ray_options or {})
+        scorer.__call__, batch_format="pyarrow", batch_size=batch_size, **(ray_options or {})
     )
 
 
 def label(
     dataset: "RayDataset",
     task: str | Task,
-    kind: str,
+    teacher: str,
     settings: str | Path | None = None,
     column: str | None = None,
     *,
-    prefix: str = PREFIX,
     batch_size: int = 4096,
-    ray_options: dict[str, Any] | None = None,
+    ray_options: dict[str, object] | None = None,
 ) -> "RayDataset":
     """Return a dataset with a teacher's annotation behind its columns: label and probabilities.
 
@@ -75,8 +70,12 @@ def label(
 
     Parameters
     ----------
-    kind, settings
-        The teacher and its file, which every worker must be able to read.
+    teacher, settings
+        Name of the teacher and its file, which every worker must be able to read.
+    column
+        Name of the text column; by default the usual names of the task.
+    batch_size, ray_options
+        As in `score`.
 
     Raises
     ------
@@ -84,13 +83,12 @@ def label(
         If there is no such teacher or task, or it is paid for.
     """
     the_task = get_task(task) if isinstance(task, str) else task
-    if get_teacher(kind, _path(settings), the_task).is_paid:
+    if get_teacher(teacher, _path(settings), the_task).is_paid:
         raise SettingsError(
-            f"the teacher {kind!r} is paid for: ask it by `buckler label`, which pays once"
+            f"the teacher {teacher!r} is paid for: ask it by `buckler label`, which pays once",
+            field="teacher",
         )
-    work = partial(
-        _labeled, task=the_task, kind=kind, settings=settings, column=column, prefix=prefix
-    )
+    work = partial(_annotate, task=the_task, teacher=teacher, settings=settings, column=column)
     return dataset.map_batches(
         work, batch_format="pyarrow", batch_size=batch_size, **(ray_options or {})
     )
@@ -99,33 +97,30 @@ def label(
 _TEACHERS: dict[tuple[str, str, str], Teacher] = {}
 
 
-def _labeled(
-    table: pa.Table,
-    task: Task,
-    kind: str,
-    settings: str | Path | None,
-    column: str | None,
-    prefix: str,
+def _annotate(
+    table: pa.Table, task: Task, teacher: str, settings: str | Path | None, column: str | None
 ) -> pa.Table:
-    key = (kind, str(settings), task.name)
+    key = (teacher, str(settings), task.name)
     if key not in _TEACHERS:
-        _TEACHERS[key] = get_teacher(kind, _path(settings), task)
+        _TEACHERS[key] = get_teacher(teacher, _path(settings), task)
     names = (column,) if column is not None else task.text_columns
     name = next((n for n in names if n in table.column_names), None)
     if name is None:
         raise InputError(f"no column named {' or '.join(names)}")
     texts = table[name].cast(pa.large_binary()).to_pylist()
     rows = [row for row, text in enumerate(texts) if text]
-    said: list[Annotation | None] = [None] * len(texts)
-    for row, annotation in zip(
-        rows, _TEACHERS[key].annotate(_events(table, name, rows, task)), strict=True
-    ):
-        said[row] = annotation
-    best = [None if o is None else task.class_names[int(np.argmax(o.probabilities))] for o in said]
-    table = table.append_column(f"{prefix}label", pa.array(best, pa.string()))
+    annotations: list[Annotation | None] = [None] * len(texts)
+    found = _TEACHERS[key].annotate(_events(table, name, rows, task))
+    for row, annotation in zip(rows, found, strict=True):
+        annotations[row] = annotation
+    best = [
+        None if a is None else task.class_names[int(np.argmax(a.probabilities))]
+        for a in annotations
+    ]
+    table = table.append_column(f"{PREFIX}label", pa.array(best, pa.string()))
     for index, name in enumerate(task.class_names):
-        values = [None if o is None else o.probabilities[index] for o in said]
-        table = table.append_column(f"{prefix}p_{name}", pa.array(values, pa.float32()))
+        values = [None if a is None else a.probabilities[index] for a in annotations]
+        table = table.append_column(f"{PREFIX}p_{name}", pa.array(values, pa.float32()))
     return table
 
 

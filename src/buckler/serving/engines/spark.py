@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from buckler.serving.tables import TableJudge
+from buckler.serving.engines.tables import TableScorer, as_table_scorer
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
 def score(
-    frame: "DataFrame", bundle: str | Path, column: str | None = None, **options: Any
+    frame: "DataFrame", bundle: str | Path | TableScorer, column: str | None = None
 ) -> "DataFrame":
     """Return a DataFrame with verdicts behind its columns.
 
@@ -22,11 +22,9 @@ def score(
     Parameters
     ----------
     bundle
-        The file, on the driver.
+        A .buckler file on the driver, or a `TableScorer` with options of its own.
     column
         Name of the text column; by default the usual names of the bundle's task.
-    options
-        Of `TableJudge`: target_fpr, probabilities, prefix, trusted_key.
 
     Raises
     ------
@@ -36,18 +34,18 @@ def score(
     from pyspark.sql.pandas.types import from_arrow_schema
     from pyspark.sql.types import StructType
 
-    judge = TableJudge(bundle, column, **options)
+    scorer = as_table_scorer(bundle, column)
 
-    def judged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def score_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield from judge(pa.Table.from_batches([batch])).to_batches()
+            yield from scorer(pa.Table.from_batches([batch])).to_batches()
 
-    added = from_arrow_schema(judge.schema)
-    return frame.mapInArrow(judged, StructType([*frame.schema.fields, *added.fields]))
+    added = from_arrow_schema(scorer.schema)
+    return frame.mapInArrow(score_batches, StructType([*frame.schema.fields, *added.fields]))
 
 
 def register(
-    spark: "SparkSession", bundle: str | Path, name: str = "buckler", **options: Any
+    spark: "SparkSession", bundle: str | Path | TableScorer, name: str = "buckler"
 ) -> None:
     """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``, ``_detected(text)``.
 
@@ -58,15 +56,15 @@ def register(
     """
     from pyspark.sql.functions import arrow_udf
 
-    judge = TableJudge(bundle, "text", prefix="", **options)
-    for what, kind in (("score", "float"), ("label", "string"), ("detected", "boolean")):
-        spark.udf.register(f"{name}_{what}", arrow_udf(_column(judge, what), kind))
+    scorer = as_table_scorer(bundle)
+    for field, kind in (("score", "float"), ("label", "string"), ("detected", "boolean")):
+        spark.udf.register(f"{name}_{field}", arrow_udf(_score_field(scorer, field), kind))
 
 
-def _column(judge: TableJudge, what: str) -> Callable[[pa.Array], pa.Array]:
+def _score_field(scorer: TableScorer, field: str) -> Callable[[pa.Array], pa.Array]:
     """Return a function of one argument: Spark reads its type hints."""
 
-    def judged(text: pa.Array) -> pa.Array:
-        return judge.columns(pa.table({"text": text}))[what].combine_chunks()
+    def score_text(text: pa.Array) -> pa.Array:
+        return scorer.score_column(text)[field].combine_chunks()
 
-    return judged
+    return score_text

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import buckler
 from buckler.errors import SettingsError
-from buckler.serving.formats import VERDICT_FORMATS
+from buckler.serving.bundles import LoadedBundle
+from buckler.serving.formats import VERDICT_FORMATS, Record
 from buckler.serving.http.bodies import (
     ARROW,
     JSON,
@@ -25,27 +26,29 @@ from buckler.serving.http.bodies import (
     BadRequestError,
     Body,
     TooManyEventsError,
-    judge,
     read_body,
+    score_body,
+    write_answer,
 )
 from buckler.serving.http.guard import Keys, Rate
 from buckler.serving.http.metrics import MEDIA_TYPE, Metrics
-from buckler.serving.http.models import Models
+from buckler.serving.http.openapi import describe_score
 from buckler.serving.http.serve_settings import ServeSettings
+from buckler.serving.http.served_bundles import ServedBundles
 from buckler.serving.http.shadow import Shadow
 from buckler.serving.http.tracing import Tracing
-from buckler.serving.records import Wish
-from buckler.serving.served import Served
-from buckler.serving.verdicts import VerdictForm
+from buckler.serving.verdicts import OutputOptions, VerdictBatch
 
 _LOG = logging.getLogger("buckler.serve")
-_INLINE_BYTES = 1 << 14  # small bodies are judged at once, without a change of thread
+_INLINE_BYTES = 1 << 14  # small bodies are scored at once, without a change of thread
 _MAX_EXPLAINED = 20
-_DESCRIPTION = "Judges security events by bundles. Nothing of an event is kept."
+_DESCRIPTION = "Scores security events by bundles. Nothing of an event is kept."
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """A request that is not answered as it wished."""
+    """A request that is refused: with a status, a short reason, and a text for the caller."""
 
     def __init__(self, status: int, reason: str, text: str, retry_s: float | None = None) -> None:
         super().__init__(text)
@@ -60,18 +63,19 @@ def build_app(settings: ServeSettings) -> FastAPI:
     BucklerError
         If a bundle, or the file of keys, cannot be used.
     """
-    models = Models(settings.bundles, settings.columns, settings.trusted_key, settings.target_fpr)
-    service = Service(settings, models, Keys(settings.api_keys) if settings.api_keys else None)
-
+    bundles = ServedBundles(
+        settings.bundles, settings.columns, settings.trusted_key, settings.target_fpr
+    )
+    service = Service(settings, bundles, Keys(settings.api_keys) if settings.api_keys else None)
     tracing = Tracing()
-    for served in models:  # the first verdict takes longest
-        judge(Body(JSON, ["warm"], single=True), served, Wish())
+    for bundle in bundles:  # the first verdict takes longest
+        score_body(Body(JSON, ["warm"], single=True), bundle, OutputOptions())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's interface
         watching = None
         if settings.reload_s:
-            watching = asyncio.create_task(models.watch(settings.reload_s, service.reloaded))
+            watching = asyncio.create_task(bundles.watch(settings.reload_s, service.note_reload))
         service.ready = True
         yield
         service.ready = False
@@ -90,22 +94,24 @@ def build_app(settings: ServeSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    app.add_exception_handler(Refusal, service.refused)
-    app.add_middleware(Observed, metrics=service.metrics, tracing=tracing)
-    app.post("/v1/score", openapi_extra=_OPENAPI, response_class=Response)(service.score)
-    app.get("/v1/models")(service.list_models)
+    app.add_exception_handler(Refusal, service.answer_refusal)
+    app.add_middleware(RequestObserver, metrics=service.metrics, tracing=tracing)
+    app.post("/v1/score", openapi_extra=describe_score(), response_class=Response)(service.score)
+    app.get("/v1/models", response_model=None)(service.list_models)
     app.get("/healthz")(service.health)
     app.get("/readyz")(service.readiness)
     app.get("/metrics", response_class=Response)(service.metrics_page)
     return app
 
 
-async def _at_once(work: Callable[..., Any], *arguments: Any) -> Any:
-    return work(*arguments)
+async def _run_at_once(
+    work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
+) -> _Result:
+    return work(*arguments, **named)
 
 
-class Observed:
-    """Counts, times, traces and logs every request, around all else."""
+class RequestObserver:
+    """Middleware that counts, times, traces and logs every request."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing) -> None:
         self.app, self.metrics, self.tracing = app, metrics, tracing
@@ -116,9 +122,9 @@ class Observed:
             await self.app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
-        scope.setdefault("state", {})["told"] = {}
+        scope.setdefault("state", {})["log_fields"] = {}
 
-        async def watched(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -127,7 +133,7 @@ class Observed:
         path = scope["path"] if scope["path"] in _PATHS else "other"
         try:
             with self.tracing.span(scope["method"], path, scope["headers"]) as span:
-                await self.app(scope, receive, watched)
+                await self.app(scope, receive, send_and_note)
                 if span is not None:
                     span.set_attribute("http.response.status_code", status)
         finally:
@@ -135,30 +141,30 @@ class Observed:
             self.metrics.requests.labels(path, str(status)).inc()
             self.metrics.seconds.labels(path).observe(seconds)
             if path == "/v1/score" or status >= 400:
-                told = {"path": path, "status": status, "ms": round(seconds * 1e3, 3)}
+                fields = {"path": path, "status": status, "ms": round(seconds * 1e3, 3)}
                 level = logging.WARNING if status >= 500 else logging.INFO
-                _LOG.log(level, "request", extra={"fields": told | scope["state"]["told"]})
+                _LOG.log(level, "request", extra={"fields": fields | scope["state"]["log_fields"]})
 
 
 class Service:
     """The handlers, and what they share."""
 
-    def __init__(self, settings: ServeSettings, models: Models, keys: Keys | None) -> None:
-        self.settings, self.models, self.keys = settings, models, keys
+    def __init__(self, settings: ServeSettings, bundles: ServedBundles, keys: Keys | None) -> None:
+        self.settings, self.bundles, self.keys = settings, bundles, keys
         self.metrics = Metrics()
         self.rate = Rate(settings.events_per_second)
         self.shadow = Shadow(
             settings.challengers,
-            list(models),
+            list(bundles),
             settings.shadow_share,
             settings.trusted_key,
             self.metrics.registry,
         )
         self.ready = False
         self._in_flight = 0
-        self._tell()
+        self._export_bundles()
 
-    async def refused(self, request: Request, refusal: Exception) -> Response:  # noqa: ARG002
+    async def answer_refusal(self, request: Request, refusal: Exception) -> Response:  # noqa: ARG002
         """Answer a request that is refused."""
         if not isinstance(refusal, Refusal):
             raise refusal
@@ -174,43 +180,42 @@ class Service:
     # --- /v1/score ------------------------------------------------------------------------------
 
     async def score(self, request: Request) -> Response:
-        """Judge one event or many; the answer has the form of the body."""
+        """Score one event or many; the answer has the form of the body."""
         caller = self._caller(request)
-        served, media, wish = self._asked(request)
+        bundle, media, options = self._parse_request(request)
         if self._in_flight >= self.settings.max_in_flight:
             raise Refusal(429, "busy", "too many requests at work; come again", 1.0)
         self._in_flight += 1
         self.metrics.in_flight.inc()
         try:
-            raw = await self._body(request)
-            here = len(raw) <= _INLINE_BYTES and not served.scorer.parses_texts
-            run = _at_once if here else run_in_threadpool
-            try:
-                body = await run(read_body, raw, media, self.settings.max_batch)
-                wait = self.rate.wait_s(caller, len(body))
-                if wait:
-                    text = "more events a second than this caller may send"
-                    raise Refusal(429, "rate", text, wait)
-                made = await run(judge, body, served, wish)
-            except TooManyEventsError as error:
-                raise Refusal(413, "too many events", str(error)) from error
-            except BadRequestError as error:
-                raise Refusal(400, "bad request", str(error)) from error
+            raw = await self._read_raw(request)
+            inline = len(raw) <= _INLINE_BYTES and not bundle.scorer.parses_texts
+            run = _run_at_once if inline else run_in_threadpool
+            body = await run(read_body, raw, media, self.settings.max_batch)
+            wait_s = self.rate.wait_s(caller, len(body))
+            if wait_s:
+                raise Refusal(429, "rate", "more events a second than this caller may send", wait_s)
+            verdicts, answer = await run(_answer, body, bundle, options)
+        except TooManyEventsError as error:
+            raise Refusal(413, "too many events", str(error)) from error
+        except BadRequestError as error:
+            raise Refusal(400, "bad request", str(error)) from error
         finally:
             self._in_flight -= 1
             self.metrics.in_flight.dec()
-        self.shadow.look(body, served, wish)
-        name = served.name
-        self.metrics.events.labels(name).inc(made.events)
-        self.metrics.detections.labels(name).inc(made.detections)
-        self.metrics.errors.labels(name).inc(made.errors)
-        told: dict[str, Any] = {
-            "bundle": name, "caller": caller, "events": made.events, "detections": made.detections,
+        self.shadow.score(body, verdicts, bundle, options)
+        events, detections = len(body), sum(batch.detections for batch in verdicts)
+        unscored = sum(batch.size - len(batch.rows) for batch in verdicts)
+        self.metrics.events.labels(bundle.name).inc(events)
+        self.metrics.detections.labels(bundle.name).inc(detections)
+        self.metrics.errors.labels(bundle.name).inc(unscored)
+        fields = {
+            "bundle": bundle.name, "caller": caller, "events": events, "detections": detections,
         }  # fmt: skip
         if self.settings.log_texts and media != ARROW:
-            told["body"] = raw[:2000].decode("utf-8", "replace")
-        request.state.told = told
-        return Response(made.body, 200, {"X-Buckler-Bundle": served.scorer.sha256}, made.media)
+            fields["body"] = raw[:2000].decode("utf-8", "replace")
+        request.state.log_fields = fields
+        return Response(answer, 200, {"X-Buckler-Bundle": bundle.scorer.sha256}, media)
 
     def _caller(self, request: Request) -> str:
         if self.keys is None:
@@ -220,42 +225,45 @@ class Service:
             raise Refusal(401, "unauthorized", "an API key is needed: Authorization: Bearer …")
         return found
 
-    def _asked(self, request: Request) -> tuple[Served, str, Wish]:
+    def _parse_request(self, request: Request) -> tuple[LoadedBundle, str, OutputOptions]:
         """Return what the address and the headers of a request ask for."""
         query = request.query_params
         unknown = set(query) - {"model", "fpr", "probabilities", "explain", "as", "text"}
         if unknown:
             raise Refusal(400, "bad request", f"unknown parameter {sorted(unknown)[0][:40]!r}")
-        served = self.models.get(query.get("model"))
-        if served is None:
-            known = ", ".join(self.models.names)
+        bundle = self.bundles.get(query.get("model"))
+        if bundle is None:
+            known = ", ".join(self.bundles.names)
             raise Refusal(404, "unknown model", f"name one with ?model=: {known}")
         media = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
         media = _ALSO.get(media, media)
         if media not in MEDIA:
             raise Refusal(415, "media type", f"send one of {', '.join(MEDIA)}")
-        convention = query.get("as", "verdict")
-        if convention not in ("verdict", *VERDICT_FORMATS.names()):
-            raise Refusal(400, "bad request", f"as: one of {', '.join(VERDICT_FORMATS.names())}")
-        if media == ARROW and (convention != "verdict" or "explain" in query):
+        format_name = query.get("as", "verdict")
+        formats = ["verdict", *VERDICT_FORMATS.names()]
+        if format_name not in formats:
+            raise Refusal(400, "bad request", f"as: one of {', '.join(formats)}")
+        if media == ARROW and (format_name != "verdict" or "explain" in query):
             raise Refusal(400, "bad request", "Arrow answers are columns: no `as`, no `explain`")
         try:
-            rate = float(query["fpr"]) if "fpr" in query else self.settings.target_fpr
-            served.scorer.threshold(rate)
+            target_fpr = float(query["fpr"]) if "fpr" in query else self.settings.target_fpr
+            bundle.scorer.threshold(target_fpr)
             explain = int(query.get("explain", "0"))
         except (ValueError, SettingsError) as error:
             raise Refusal(400, "bad request", str(error)) from error
         if not 0 <= explain <= _MAX_EXPLAINED:
             raise Refusal(400, "bad request", f"explain: 0 to {_MAX_EXPLAINED}")
-        form = VerdictForm(
-            rate,
-            query.get("text", "").lower() in ("1", "true"),
-            query.get("probabilities", "").lower() in ("1", "true"),
-            self.settings.threads,
+        options = OutputOptions(
+            target_fpr=target_fpr,
+            with_text=query.get("text", "").lower() in ("1", "true"),
+            with_probabilities=query.get("probabilities", "").lower() in ("1", "true"),
+            threads=self.settings.threads,
+            format_name=None if format_name == "verdict" else format_name,
+            explain=explain,
         )
-        return served, media, Wish(form, convention, explain)
+        return bundle, media, options
 
-    async def _body(self, request: Request) -> bytes:
+    async def _read_raw(self, request: Request) -> bytes:
         """Return the body, bounded in size and time."""
         most = self.settings.max_body_bytes
         too_large = Refusal(413, "too large", f"a body of at most {most:,} bytes is taken")
@@ -279,10 +287,10 @@ class Service:
 
     # --- the rest -------------------------------------------------------------------------------
 
-    async def list_models(self, request: Request) -> dict[str, Any]:
-        """Say which bundles are served."""
+    async def list_models(self, request: Request) -> Record:
+        """List the bundles that are served."""
         self._caller(request)
-        return {"models": [_described(served) for served in self.models]}
+        return {"models": [_describe(bundle) for bundle in self.bundles]}
 
     async def health(self) -> dict[str, str]:
         """Say that the process is alive."""
@@ -296,20 +304,20 @@ class Service:
         )
 
     async def metrics_page(self) -> Response:
-        """Tell Prometheus."""
+        """Answer Prometheus."""
         return Response(self.metrics.page(), media_type=MEDIA_TYPE)
 
-    def reloaded(self, name: str, success: bool) -> None:
+    def note_reload(self, name: str, success: bool) -> None:
         """Count a reload."""
         self.metrics.reloads.labels(name, "taken" if success else "refused").inc()
-        self._tell()
+        self._export_bundles()
 
-    def _tell(self) -> None:
-        """Tell which bundles are at work; one that was replaced is gone."""
+    def _export_bundles(self) -> None:
+        """Export the bundles at work; one that was replaced is gone."""
         self.metrics.bundle.clear()
-        for served in self.models:
-            task, digest = served.scorer.manifest.task, served.scorer.sha256
-            self.metrics.bundle.labels(served.name, task, digest).set(1)
+        for bundle in self.bundles:
+            task, digest = bundle.scorer.manifest.task, bundle.scorer.sha256
+            self.metrics.bundle.labels(bundle.name, task, digest).set(1)
 
 
 # What clients say who mean one of these; the last is what curl says of any body.
@@ -322,75 +330,26 @@ _ALSO = {
 _PATHS = ("/v1/score", "/v1/models", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
-def _described(served: Served) -> dict[str, Any]:
-    manifest = served.scorer.manifest
+def _answer(
+    body: Body, bundle: LoadedBundle, options: OutputOptions
+) -> tuple[list[VerdictBatch], bytes]:
+    verdicts = score_body(body, bundle, options)
+    return verdicts, write_answer(body, verdicts, bundle, options)
+
+
+def _describe(bundle: LoadedBundle) -> Record:
+    manifest = bundle.scorer.manifest
     return {
-        "name": served.name,
+        "name": bundle.name,
         "task": manifest.task,
         "description": manifest.description,
-        "classes": list(manifest.classes),
-        "positive": list(manifest.positive),
-        "sha256": served.scorer.sha256,
+        "classes": [*manifest.classes],
+        "positive": [*manifest.positive],
+        "sha256": bundle.scorer.sha256,
         "created": manifest.created,
         "thresholds": {f"{fpr:g}": value for fpr, value in manifest.thresholds.items()},
         "deployed_fpr": manifest.deployed_fpr,
-        "auxiliary": list(served.scorer.auxiliary),
-        "fields": list(served.fields.columns),
-        "reload_failure": served.failure,
+        "auxiliary": [*bundle.scorer.auxiliary],
+        "fields": [*bundle.columns.text],
+        "reload_failure": bundle.failure,
     }
-
-
-def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
-_EVENT = {
-    "oneOf": [
-        {"type": "string"},
-        {"type": "object", "description": "The fields that files of this task have."},
-    ]
-}
-_OPENAPI: dict[str, Any] = {
-    "parameters": [
-        _parameter(
-            "model", {"type": "string"}, "Name of a bundle; needed where several are served."
-        ),
-        _parameter("fpr", {"type": "number"}, "Use the threshold for this false-positive rate."),
-        _parameter("probabilities", {"type": "boolean"}, "Tell the probability of each class."),
-        _parameter("explain", {"type": "integer"}, "Name so many pieces that moved the verdict."),
-        _parameter(
-            "as", {"enum": ["verdict", "plain", "ocsf", "ecs", "alert"]}, "The form of verdicts."
-        ),
-        _parameter("text", {"type": "boolean"}, "Put the event into OCSF, ECS and alerts."),
-    ],
-    "requestBody": {
-        "required": True,
-        "content": {
-            JSON: {
-                "schema": {
-                    "oneOf": [
-                        {"type": "array", "items": _EVENT},
-                        {
-                            "type": "object",
-                            "properties": {
-                                "text": {"type": "string"},
-                                "event": _EVENT,
-                                "texts": {"type": "array", "items": {"type": "string"}},
-                                "events": {"type": "array", "items": _EVENT},
-                            },
-                        },
-                    ]
-                }
-            },
-            NDJSON: {"schema": {"type": "string", "description": "One event a line."}},
-            ARROW: {"schema": {"type": "string", "format": "binary"}},
-        },
-    },
-    "responses": {
-        "200": {"description": "A verdict, or an error, for each event, in their order."},
-        "400": {"description": "The request makes no sense."},
-        "401": {"description": "No API key, or an unknown one."},
-        "413": {"description": "Too many bytes or events."},
-        "429": {"description": "Too much at once; Retry-After says when to come again."},
-    },
-}

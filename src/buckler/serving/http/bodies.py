@@ -1,15 +1,22 @@
-"""What a request says and what it is answered: JSON, NDJSON and Arrow IPC."""
+"""Bodies of requests and answers: JSON, NDJSON and Arrow IPC."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from buckler.errors import InputError
-from buckler.serving.records import Wish, judge_values, loads
-from buckler.serving.served import Served
-from buckler.serving.tables import judge_stream, read_stream
+from buckler.serving.bundles import LoadedBundle
+from buckler.serving.verdicts import (
+    OutputOptions,
+    VerdictBatch,
+    parse_json_lines,
+    read_arrow_stream,
+    score_record_batches,
+    score_values,
+    write_arrow_stream,
+)
 
 JSON, NDJSON, ARROW = (
     "application/json",
@@ -28,19 +35,8 @@ class TooManyEventsError(BadRequestError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A body, and what to count."""
-
-    body: bytes
-    media: str
-    events: int
-    detections: int
-    errors: int
-
-
-@dataclass(frozen=True)
 class Body:
-    """A body that has been read, and is not judged yet.
+    """Events of a request.
 
     Attributes
     ----------
@@ -51,11 +47,11 @@ class Body:
     batches
         Record batches, of Arrow.
     single
-        Whether it was one event alone, which is answered by one verdict.
+        True for one event alone, which is answered by one verdict.
     """
 
     media: str
-    values: list[Any] = field(default_factory=list)
+    values: list[object] = field(default_factory=list)
     batches: list[pa.RecordBatch] = field(default_factory=list)
     single: bool = False
 
@@ -73,11 +69,11 @@ def read_body(body: bytes, media: str, max_batch: int) -> Body:
     """
     if media == ARROW:
         try:
-            found = Body(media, batches=read_stream(body))
+            found = Body(media, batches=read_arrow_stream(body))
         except InputError as error:
             raise BadRequestError(str(error)) from error
     elif media == NDJSON:
-        found = Body(media, [loads(line) for line in body.split(b"\n") if line.strip()])
+        found = Body(media, parse_json_lines([li for li in body.split(b"\n") if li.strip()]))
     else:
         values, single = _json_events(body)
         found = Body(media, values, single=single)
@@ -88,36 +84,42 @@ def read_body(body: bytes, media: str, max_batch: int) -> Body:
     return found
 
 
-def judge(body: Body, served: Served, wish: Wish) -> Answer:
-    """Judge the events of a body; every event gets an answer, in the order in which they came.
+def score_body(body: Body, bundle: LoadedBundle, options: OutputOptions) -> list[VerdictBatch]:
+    """Score the events of a body.
 
     Raises
     ------
     BadRequestError
         If an Arrow stream has no column that can be the text.
     """
+    if body.media != ARROW:
+        return [score_values(body.values, bundle, options)]
+    try:
+        return score_record_batches(body.batches, bundle, options)
+    except InputError as error:
+        raise BadRequestError(str(error)) from error
+
+
+def write_answer(
+    body: Body, verdicts: Sequence[VerdictBatch], bundle: LoadedBundle, options: OutputOptions
+) -> bytes:
+    """Return the answer to a body: every event has its verdict or error, in order."""
     if body.media == ARROW:
-        try:
-            found = judge_stream(body.batches, served.scorer, served.fields, wish.form)
-        except InputError as error:
-            raise BadRequestError(str(error)) from error
-        return Answer(found.body, ARROW, found.events, found.detections, found.errors)
-    made = judge_values(body.values, served.scorer, served.fields, wish)
-    records = made.records
+        return write_arrow_stream(verdicts)
+    (batch,) = verdicts
+    records = batch.to_records(bundle.scorer, options)
     if body.media == NDJSON:
-        written = b"\n".join(orjson.dumps(record) for record in records) + b"\n"
-    elif body.single:
-        written = orjson.dumps(records[0])
-    else:
-        written = orjson.dumps({"bundle": served.name, "verdicts": records})
-    return Answer(written, body.media, len(body), made.detections, len(made.errors))
+        return b"\n".join(orjson.dumps(record) for record in records) + b"\n"
+    if body.single:
+        return orjson.dumps(records[0])
+    return orjson.dumps({"bundle": bundle.name, "verdicts": records})
 
 
 # --- JSON ---------------------------------------------------------------------------------------
 
 
-def _json_events(body: bytes) -> tuple[list[Any], bool]:
-    """Return the events of a JSON body, and whether it was one alone."""
+def _json_events(body: bytes) -> tuple[list[object], bool]:
+    """Return the events of a JSON body, and True for one event alone."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

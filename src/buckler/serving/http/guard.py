@@ -1,4 +1,4 @@
-"""Who may ask, and how much: API keys, requests in flight, events a second."""
+"""Guards of the interface: API keys, and events a second for each caller."""
 
 import hmac
 import secrets
@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from buckler.errors import SettingsError
+from buckler.files import read_bytes
 
 _MAX_CALLERS = 10_000
 _BURST_S = 2.0  # of the rate, that may come at once
@@ -34,24 +35,22 @@ class Keys:
     def __init__(self, path: Path) -> None:
         self._names: dict[str, str] = {}
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: cannot be read ({error})") from error
+            lines = read_bytes(path, SettingsError).decode().splitlines()
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{path}: cannot be read ({error})", path=path) from error
         for number, line in enumerate(lines, 1):
             parts = line.split("#")[0].split()
             if not parts:
                 continue
             if len(parts) != 2 or len(parts[1]) != 64:
-                raise SettingsError(
-                    f"{path}: line {number} is no `name sha256`; make one with "
-                    "`buckler.serving.http.guard.new_key`"
-                )
+                message = f"{path}: line {number} is no `name sha256`; make one with `buckler.serving.http.guard.new_key`"
+                raise SettingsError(message, path=path, row=number)
             self._names[parts[1].lower()] = parts[0]
         if not self._names:
-            raise SettingsError(f"{path}: no key in it")
+            raise SettingsError(f"{path}: no key in it", path=path)
 
     def caller(self, headers: Mapping[str, str]) -> str | None:
-        """Return who asks, by ``Authorization: Bearer`` or ``X-API-Key``; None for nobody known."""
+        """Return the caller's name, by ``Authorization: Bearer`` or ``X-API-Key``; None for unknown ones."""
         given = headers.get("x-api-key", "")
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if not given and scheme.lower() == "bearer":

@@ -1,4 +1,4 @@
-"""What Prometheus is told; nothing of any event."""
+"""Metrics for Prometheus; they hold nothing of any event."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -26,7 +26,7 @@ class Metrics:
             "buckler_detections", "Detections.", ("bundle",), registry=self.registry
         )
         self.errors = Counter(
-            "buckler_event_errors", "Events that could not be judged.", ("bundle",),
+            "buckler_event_errors", "Events that could not be scored.", ("bundle",),
             registry=self.registry,
         )  # fmt: skip
         self.refused = Counter(

@@ -1,7 +1,8 @@
-"""What the server is told: by a file, the environment (BUCKLER_SERVE_…) or the command line."""
+"""Settings of the server: a TOML file, the environment (``BUCKLER_SERVE_…``), the caller's values."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,37 +21,37 @@ class ServeSettings(BaseSettings):
     bundles
         Files to serve, each under its bundle's name.
     challengers, shadow_share
-        Bundles that judge too what those of the same task judged, unseen by who asked, for such a
+        Bundles that score too, unseen by the caller, what those of the same task scored, for this
         share of the requests; only counts of detections are kept, for Prometheus.
     trusted_key
         A public key: only bundles that its owner signed are served, at a reload too.
     host, port
-        Where to listen.
+        Address to listen on.
     tls_certificate, tls_key
-        Files in PEM form; without them it speaks plain HTTP.
+        Files in PEM form; without them the server uses plain HTTP.
     api_keys
-        A file of ``name sha256`` lines; without it everybody may ask, which is refused where the
+        A file of ``name sha256`` lines. Without it everybody may ask, which is refused where the
         host is not loopback, unless `anonymous` says so.
     columns
         Names of the text in events that are objects, where the task's usual ones do not fit.
     target_fpr
-        Detection at the threshold for this rate; by default the deployed one.
+        False-positive rate whose threshold decides; by default the deployed one.
     max_body_bytes, max_batch
-        Of a request: bytes, and events.
+        Largest request, in bytes and in events.
     max_in_flight
         Requests at work; a further one is told to come again later (429).
     events_per_second
-        For each key, or for each address without keys; 0 sets no limit.
+        Limit for each key, or for each address without keys; 0 for no limit.
     body_timeout_s
-        How long a request's body may take to arrive.
+        Longest time that a request's body may take to arrive.
     reload_s
-        How often the bundle files are looked at; 0 never.
+        Seconds between looks at the bundle files; 0 for none.
     shutdown_s
-        How long requests at work may take when the server is told to stop.
+        Longest time that requests at work may take when the server is told to stop.
     threads
-        For scoring batches.
+        Number of threads for scoring batches.
     log_texts
-        Write events into the log; off, since they are other people's data.
+        True to write events into the log; off, since they are other people's data.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUCKLER_SERVE_", extra="forbid")
@@ -89,19 +90,21 @@ class ServeSettings(BaseSettings):
         return self
 
 
-def read_serve_settings(file: Path | None, given: dict[str, Any]) -> ServeSettings:
-    """Return the settings: the command line before the environment before the file.
+def read_serve_settings(
+    file: Path | None = None, values: Mapping[str, object] | None = None
+) -> ServeSettings:
+    """Return the settings: the given values before the environment before the file.
 
     Raises
     ------
     SettingsError
         If they make no sense.
     """
-    return read_layered_settings(ServeSettings, _Environment, file, given, _PATHS)
+    return read_layered_settings(ServeSettings, _Environment, file, values or {}, _PATHS)
 
 
 class _Environment(ServeSettings):
-    """What the environment alone says."""
+    """Settings of the environment alone."""
 
     bundles: list[Path] = []
 

@@ -4,8 +4,8 @@ import logging
 import signal
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -33,31 +33,42 @@ def run_server(settings: ServeSettings) -> None:
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     scheme = "https" if settings.tls_certificate is not None else "http"
-    names = ", ".join(served.name for served in app.state.service.models)
-    told = {"address": f"{scheme}://{host}:{port}", "bundles": names}
-    _LOG.info("listening", extra={"fields": told})
-    serve_until_told(
+    names = ", ".join(bundle.name for bundle in app.state.service.bundles)
+    fields = {"address": f"{scheme}://{host}:{port}", "bundles": names}
+    _LOG.info("listening", extra={"fields": fields})
+    run_app(
         app,
         listening,
-        settings.tls_certificate,
-        settings.tls_key,
-        timeout_graceful_shutdown=settings.shutdown_s,
+        ServerOptions(settings.tls_certificate, settings.tls_key, settings.shutdown_s),
     )
 
 
-def serve_until_told(
-    app: FastAPI,
-    listening: socket.socket,
-    tls_certificate: Path | None,
-    tls_key: Path | None,
-    **further: Any,
-) -> None:
-    """Serve an application until SIGTERM or SIGINT.
+@dataclass(frozen=True)
+class ServerOptions:
+    """Options of the web server.
 
-    Parameters
+    Attributes
     ----------
-    further
-        Settings of uvicorn.
+    tls_certificate, tls_key
+        Files in PEM form; None for plain HTTP.
+    shutdown_s
+        Longest time that requests at work may take when the server is told to stop.
+    proxies
+        Addresses of proxies that may name the caller (``X-Forwarded-For``, ``-Proto``); None for
+        loopback alone.
+    max_header_bytes
+        Largest head of a request; None for the default.
+    """
+
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    shutdown_s: int = 20
+    proxies: tuple[str, ...] | None = None
+    max_header_bytes: int | None = None
+
+
+def run_app(app: FastAPI, listening: socket.socket, options: ServerOptions) -> None:
+    """Run an application until SIGTERM or SIGINT.
 
     Raises
     ------
@@ -70,15 +81,19 @@ def serve_until_told(
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        ssl_certfile=tls_certificate,
-        ssl_keyfile=tls_key,
+        timeout_graceful_shutdown=options.shutdown_s,
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=options.tls_key,
         ws="none",
-        **further,
+        proxy_headers=options.proxies != (),
+        forwarded_allow_ips=None if options.proxies is None else list(options.proxies),
+        h11_max_incomplete_event_size=options.max_header_bytes,
     )
     try:
         config.load()
     except (OSError, ValueError) as error:
-        raise SettingsError(f"TLS: {tls_certificate}: {error}") from error
+        path = options.tls_certificate
+        raise SettingsError(f"TLS: {path}: {error}", path=path) from error
     # The server raises the signal again when it is done; being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):

@@ -1,21 +1,20 @@
-"""Challengers judge what the deployed bundle judged, unseen by the caller; only counts stay."""
+"""Challengers score what the deployed bundle scored, unseen by the caller; only counts stay."""
 
 import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
 from starlette.concurrency import run_in_threadpool
 
 from buckler.errors import BucklerError, SettingsError
-from buckler.runtime import load
-from buckler.serving.challengers import count_pairs, decide_the_same
-from buckler.serving.http.bodies import ARROW, Body
-from buckler.serving.records import Wish, judge_values
-from buckler.serving.served import Served
-from buckler.serving.tables import judge_batches
+from buckler.serving.bundles import LoadedBundle, load_bundle
+from buckler.serving.challengers import answers_same_question, count_pairs
+from buckler.serving.http.bodies import Body, score_body
+from buckler.serving.verdicts import OutputOptions, VerdictBatch
 
 _LOG = logging.getLogger("buckler.serve")
 _MAX_WAITING = 8
@@ -33,63 +32,74 @@ class Shadow:
     def __init__(
         self,
         paths: Sequence[Path],
-        served: Sequence[Served],
+        bundles: Sequence[LoadedBundle],
         share: float,
         trusted_key: Path | None,
         registry: CollectorRegistry,
     ) -> None:
         self._share, self._waiting = share, 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._of: dict[str, list[Served]] = {}
+        self._challengers: dict[str, list[LoadedBundle]] = {}
         for path in paths:
-            scorer = load(path, trusted_key=trusted_key)
-            known = [s for s in served if decide_the_same(s.scorer.manifest, scorer.manifest)]
-            if not known:
-                raise SettingsError(f"{path}: no served bundle decides the same")
-            for champion in known:
-                challenger = Served(path, scorer, champion.fields)
-                self._of.setdefault(champion.name, []).append(challenger)
+            loaded = load_bundle(path, trusted_key=trusted_key)
+            manifest = loaded.scorer.manifest
+            champions = [b for b in bundles if answers_same_question(b.scorer.manifest, manifest)]
+            if not champions:
+                raise SettingsError(f"{path}: no served bundle decides the same", path=path)
+            for champion in champions:
+                challenger = replace(loaded, columns=champion.columns)
+                self._challengers.setdefault(champion.name, []).append(challenger)
         self._events = Counter(
             "buckler_shadow",
-            "Events that a challenger judged too, by who raised a detection.",
+            "Events that a challenger scored too, by who detected them.",
             ("bundle", "challenger", "detected_by"),
             registry=registry,
         )
         self._left_out = Counter(
-            "buckler_shadow_left_out", "Requests not judged twice: too busy.", registry=registry
+            "buckler_shadow_left_out",
+            "Requests that challengers did not score: too busy.",
+            registry=registry,
         )
 
-    def look(self, body: Body, served: Served, wish: Wish) -> None:
-        """Have challengers judge a body after it was answered, if there are any and it is drawn."""
-        challengers = self._of.get(served.name)
+    def score(
+        self,
+        body: Body,
+        verdicts: Sequence[VerdictBatch],
+        bundle: LoadedBundle,
+        options: OutputOptions,
+    ) -> None:
+        """Have challengers score a body after it was answered, if it falls into the share."""
+        challengers = self._challengers.get(bundle.name)
         if not challengers or random.random() >= self._share:  # noqa: S311 - a sample
             return
         if self._waiting >= _MAX_WAITING:
             self._left_out.inc()
             return
         self._waiting += 1
-        task = asyncio.create_task(self._judge(body, served, challengers, wish))
+        work = self._count(body, _detected(verdicts), bundle.name, challengers, options)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _judge(
-        self, body: Body, served: Served, challengers: Sequence[Served], wish: Wish
+    async def _count(
+        self,
+        body: Body,
+        before: list[bool | None],
+        name: str,
+        challengers: Sequence[LoadedBundle],
+        options: OutputOptions,
     ) -> None:
         try:
-            before = await run_in_threadpool(_detections, body, served, wish)
             for challenger in challengers:
-                after = await run_in_threadpool(_detections, body, challenger, wish)
-                for name, count in count_pairs(before, after).items():
-                    self._events.labels(served.name, challenger.name, name).inc(count)
+                after = _detected(await run_in_threadpool(score_body, body, challenger, options))
+                for pair, count in count_pairs(before, after).items():
+                    self._events.labels(name, challenger.name, pair).inc(count)
         except BucklerError as error:
             _LOG.warning("shadow", extra={"fields": {"reason": str(error)}})
         finally:
             self._waiting -= 1
 
 
-def _detections(body: Body, served: Served, wish: Wish) -> list[bool | None]:
-    """Return who raises a detection; None for what could not be judged."""
-    if body.media == ARROW:
-        batches = judge_batches(body.batches, served.scorer, served.fields, wish.form)
-        return [detected for batch in batches for detected in batch.column("detected").to_pylist()]
-    return judge_values(body.values, served.scorer, served.fields, Wish(wish.form)).raised
+def _detected(batches: Sequence[VerdictBatch]) -> list[bool | None]:
+    """Return True for each detection; None for events that could not be scored."""
+    return [detected for batch in batches for detected in batch.detected]

@@ -1,4 +1,4 @@
-"""A folder that is watched: each file that has come in whole is scanned once."""
+"""Folders: each file that has arrived as a whole is scanned once."""
 
 import logging
 import threading
@@ -8,29 +8,29 @@ from pathlib import Path
 from buckler.errors import BucklerError, OutputError
 from buckler.readers.reader import find_inputs
 from buckler.runtime import Scorer
-from buckler.serving.scan import ScanResult, ScanSettings, scan
+from buckler.serving.bundles import load_bundle
+from buckler.serving.scan import ScanOptions, ScanResult, scan
 
 _LOG = logging.getLogger("buckler.stream")
-Sizes = dict[Path, tuple[int, int]]
+_Sizes = dict[Path, tuple[int, int]]
 
 
 def watch_folder(
-    scorer: Scorer,
+    bundle: Scorer | str | Path,
     folder: Path,
     output: Path,
-    settings: ScanSettings,
     stop: threading.Event,
+    options: ScanOptions | None = None,
     *,
-    every_s: float = 2.0,
-    suffix: str = ".parquet",
+    interval_s: float = 2.0,
     on_file: Callable[[ScanResult], None] | None = None,
 ) -> int:
     """Scan new files until `stop` is set; return how many were scanned.
 
-    A file is taken when its size and time were the same at two looks; move files in, then one look
-    is enough. Its verdicts stand in ``output`` under its name, and that they do is how it is known
-    to be done: a scan that was cut off goes on where it stopped, and a file that changes later is
-    not taken again. A file that cannot be read is logged and tried again when it changes.
+    A file is scanned when its size and time are the same at two looks. Its verdicts stand in
+    ``output`` under its name with ``.parquet`` behind it: a file whose verdicts exist is done, even
+    if it changes later. An interrupted scan resumes. A file that cannot be read is logged, and tried
+    again when it changes.
 
     Raises
     ------
@@ -38,45 +38,47 @@ def watch_folder(
         If input and output are one folder, or verdicts cannot be written.
     """
     if output.resolve() == folder.resolve():
-        raise OutputError(f"{output}: verdicts need a folder of their own")
+        raise OutputError(f"{output}: verdicts need a folder of their own", path=output)
     output.mkdir(parents=True, exist_ok=True)
-    seen: Sizes = {}
-    refused: Sizes = {}
+    options = options or ScanOptions()
+    scorer = load_bundle(bundle, options.text_columns, options.trusted_key).scorer
+    seen: _Sizes = {}
+    refused: _Sizes = {}
     done = 0
     while True:
-        now = _sizes(folder, settings.format_name, output)
+        now = _sizes(folder, options.format_name, output)
         for path, state in now.items():
-            target = output / f"{path.relative_to(folder).as_posix().replace('/', '__')}{suffix}"
+            name = path.relative_to(folder).as_posix().replace("/", "__")
+            target = output / f"{name}.parquet"
             if seen.get(path) != state or refused.get(path) == state or target.exists():
                 continue
             if stop.is_set():
                 return done
             try:
-                result = scan(scorer, [path], target, settings)
+                result = scan(scorer, [path], target, options)
             except OutputError:
                 raise
             except BucklerError as error:
                 refused[path] = state
-                _LOG.error(
-                    "not scanned", extra={"fields": {"file": path.name, "reason": str(error)}}
-                )
+                fields = {"file": path.name, "reason": str(error)}
+                _LOG.error("not scanned", extra={"fields": fields})
                 continue
             done += 1
-            told = {"file": path.name, "rows": result.rows, "detections": result.detections}
-            _LOG.info("scanned", extra={"fields": told})
+            counts = {"file": path.name, "rows": result.rows, "detections": result.detections}
+            _LOG.info("scanned", extra={"fields": counts})
             if on_file is not None:
                 on_file(result)
         seen = now
-        if stop.wait(every_s):
+        if stop.wait(interval_s):
             return done
 
 
-def _sizes(folder: Path, format_name: str | None, output: Path) -> Sizes:
+def _sizes(folder: Path, format_name: str | None, output: Path) -> _Sizes:
     try:
         paths = find_inputs([folder], format_name)
     except BucklerError:  # nothing there yet
         return {}
-    found: Sizes = {}
+    found: _Sizes = {}
     for path in paths:
         if output in path.parents:
             continue

@@ -1,4 +1,4 @@
-"""What a Kafka worker is told: by a file or the environment (BUCKLER_STREAM_…)."""
+"""Settings of a Kafka worker: a TOML file, or the environment (``BUCKLER_STREAM_…``)."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -6,7 +6,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.layered_settings import read_layered_settings
+from buckler.serving.verdicts import OutputOptions
 
 
 class KafkaSettings(BaseSettings):
@@ -15,39 +17,39 @@ class KafkaSettings(BaseSettings):
     Attributes
     ----------
     brokers, topic, group
-        Where events come from, and the consumer group.
+        Source of events, and the consumer group.
     output_topic, dead_letter_topic
-        Where verdicts go, and what cannot be judged; by default ``TOPIC.verdicts`` and
-        ``TOPIC.dead``.
+        Topics for verdicts, and for messages that cannot be scored; by default ``TOPIC.verdicts``
+        and ``TOPIC.dead``.
     uncertain_topic
-        Where events go whose score lies in `uncertain`, for the next stage, a teacher or a
-        person; off unless named.
+        Topic for events whose score lies in `uncertain`, for the next stage, a teacher or a person;
+        off unless named.
     uncertain, uncertain_share
-        The interval of score, and the share of all events that may go there at most.
+        Interval of the score, and the largest share of all events that may go there.
     values
-        What a message holds: ``json`` (an object, or a string), ``text``, or ``arrow`` (an IPC
+        Content of a message: ``json`` (an object, or a string), ``text``, or ``arrow`` (an IPC
         stream of many events).
     columns
         Names of the text in objects, where the task's usual ones do not fit.
-    convention
-        The form of verdicts: ``plain``, ``ocsf``, ``ecs``, ``alert``.
+    format
+        Verdict format, such as ``plain``, ``ocsf``, ``ecs`` or ``alert``.
     with_text
-        Put the event into them.
+        True to put the event into the verdict.
     only_detections
-        Send verdicts that raise a detection alone.
+        True to send detections alone.
     target_fpr
-        Detection at the threshold for this rate; by default the deployed one.
+        False-positive rate whose threshold decides; by default the deployed one.
     batch_events, batch_s
-        A batch is judged when it holds so many messages, or so much time has passed.
+        Number of messages, or time, at which a batch is scored.
     backoff_s
-        The longest wait before a batch that could not be delivered is tried again.
+        Longest wait before a batch that could not be delivered is tried again.
     challengers
-        Bundles that judge too what was judged, after it was committed; only counts of detections are
-        kept, for Prometheus. Not with arrow values.
+        Bundles that score too, after the commit; only counts of detections are kept, for Prometheus.
+        Not with arrow values.
     reload_s
-        How often the bundle's file is looked at, between batches; 0 for never.
+        Seconds between looks at the bundle's file; 0 for none.
     metrics_port
-        Where Prometheus may ask; 0 for nowhere.
+        Port for Prometheus; 0 for none.
     client
         Further settings of librdkafka, such as ``security.protocol``.
     """
@@ -64,7 +66,7 @@ class KafkaSettings(BaseSettings):
     uncertain_share: float = Field(default=0.01, gt=0, le=1)
     values: Literal["json", "text", "arrow"] = "json"
     columns: list[str] = []
-    convention: Literal["plain", "ocsf", "ecs", "alert"] = "plain"
+    format: str = "plain"
     with_text: bool = False
     only_detections: bool = False
     target_fpr: float | None = Field(default=None, gt=0, lt=1)
@@ -77,7 +79,7 @@ class KafkaSettings(BaseSettings):
     client: dict[str, str | int | float | bool] = {}
 
     @model_validator(mode="after")
-    def _named(self) -> Self:
+    def _complete(self) -> Self:
         self.output_topic = self.output_topic or f"{self.topic}.verdicts"
         self.dead_letter_topic = self.dead_letter_topic or f"{self.topic}.dead"
         topics = [self.topic, self.output_topic, self.dead_letter_topic]
@@ -87,10 +89,19 @@ class KafkaSettings(BaseSettings):
         low, high = self.uncertain
         if not 0 <= low < high <= 1:
             raise ValueError("uncertain must be two rising numbers from 0 to 1")
-        alone = self.uncertain_topic or self.convention != "plain" or self.challengers
-        if self.values == "arrow" and alone:
-            raise ValueError("arrow values: no uncertain topic, no convention, no challengers")
+        if self.format not in VERDICT_FORMATS.names():
+            raise ValueError(f"format must be one of {', '.join(VERDICT_FORMATS.names())}")
+        unsuitable = self.uncertain_topic or self.format != "plain" or self.challengers
+        if self.values == "arrow" and unsuitable:
+            raise ValueError("arrow values: no uncertain topic, no format, no challengers")
         return self
+
+    @property
+    def output(self) -> OutputOptions:
+        """Content of verdicts."""
+        return OutputOptions(
+            target_fpr=self.target_fpr, with_text=self.with_text, format_name=self.format
+        )
 
 
 def read_kafka_settings(file: Path | None) -> KafkaSettings:
@@ -105,11 +116,11 @@ def read_kafka_settings(file: Path | None) -> KafkaSettings:
 
 
 class _Environment(KafkaSettings):
-    """What the environment alone says."""
+    """Settings of the environment alone."""
 
     brokers: str = ""
     topic: str = ""
 
     @model_validator(mode="after")
-    def _named(self) -> Self:
+    def _complete(self) -> Self:
         return self

@@ -1,14 +1,14 @@
-"""Verdicts as Parquet partitions by hour: ``date=2026-11-25/hour=23/part-….parquet``.
+"""Hourly Parquet files: ``date=2026-11-25/hour=23/part-….parquet``, out of a stream without end.
 
-A part appears under its name only when it is whole, so that nobody reads half of one.
+They make a pipe's verdicts readable for DuckDB, Spark and `buckler monitor` while it runs: a part
+appears under its name only when it is whole, so that nobody reads half of one.
 """
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,58 +19,60 @@ PART_ROWS = 1_000_000
 PART_S = 300.0
 
 
-class Partitions:
-    """Collects rows and writes them by the hour in which they were judged.
+class HourlyFiles:
+    """Collects rows and writes them under the hour in which they came.
 
     Parameters
     ----------
     folder
-        Where to; made if it is not there.
-    schema
-        Of the rows.
+        Folder for the files; made where it does not exist.
     part_rows, part_s
-        A part is written when it has so many rows, or its first is so old, or the hour is over.
+        Number of rows, and age of the first, at which a part is written; the end of the hour writes
+        one too.
+    clock
+        Returns the time in seconds since 1970.
     """
 
     def __init__(
         self,
         folder: Path,
-        schema: pa.Schema,
         *,
         part_rows: int = PART_ROWS,
         part_s: float = PART_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._folder, self._schema, self._clock = folder, schema, clock
+        self._folder, self._clock = folder, clock
         self._part_rows, self._part_s = part_rows, part_s
-        self._rows: list[dict[str, Any]] = []
+        self._waiting: list[pa.Table] = []
         self._since = 0.0
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Take rows in.
+    def write(self, rows: pa.Table | None = None) -> None:
+        """Take rows; called without any from time to time, so that a part that is due is written.
 
         Raises
         ------
         OutputError
             If a part that is due cannot be written; its rows are kept, to be tried again.
         """
-        if self._rows and self._due():
+        if self._waiting and self._is_due():
             self.flush()
-        if rows and not self._rows:
+        if rows is None or not rows.num_rows:
+            return
+        if not self._waiting:
             self._since = self._clock()
-        self._rows += rows
-        if len(self._rows) >= self._part_rows:
+        self._waiting.append(rows)
+        if sum(table.num_rows for table in self._waiting) >= self._part_rows:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is there.
+        """Write all rows that wait.
 
         Raises
         ------
         OutputError
             If that fails.
         """
-        if not self._rows:
+        if not self._waiting:
             return
         hour = datetime.fromtimestamp(self._since, UTC)
         folder = self._folder / f"date={hour:%Y-%m-%d}" / f"hour={hour:%H}"
@@ -78,15 +80,14 @@ class Partitions:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             hidden = folder / f".{name}"
-            pq.write_table(
-                pa.Table.from_pylist(self._rows, self._schema), hidden, compression="zstd"
-            )
+            pq.write_table(pa.concat_tables(self._waiting), hidden, compression="zstd")
             hidden.replace(folder / name)
         except (OSError, pa.ArrowException) as error:
             reason = getattr(error, "strerror", None) or str(error)[:200]
-            raise OutputError(f"{folder}: cannot be written ({reason})") from error
-        self._rows = []
+            message = f"{folder}: cannot be written ({reason})"
+            raise OutputError(message, path=folder) from error
+        self._waiting = []
 
-    def _due(self) -> bool:
+    def _is_due(self) -> bool:
         now = self._clock()
         return now - self._since >= self._part_s or int(now // 3600) != int(self._since // 3600)

@@ -1,0 +1,132 @@
+"""Bundles at work: a scorer with the columns that it reads, replaced when its file changes."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from buckler.errors import BucklerError, SettingsError
+from buckler.readers.reader import ColumnSpec
+from buckler.runtime import Scorer, load
+from buckler.tasks import list_tasks
+
+_USUAL_COLUMNS = ("text", "url", "raw", "message", "command_line")
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """A bundle at work.
+
+    Attributes
+    ----------
+    scorer
+        The bundle itself.
+    columns
+        Names that the text may have in an object or table, and further fields of an event.
+    path
+        File of the bundle; None where it was given as a scorer.
+    text_columns, trusted_key, target_fpr
+        Choices of whoever loaded it; a newer file is held to them too.
+    stamp
+        Time, size and inode of the file when it was loaded.
+    failure
+        Reason why a newer file was refused; empty where there is none.
+    """
+
+    scorer: Scorer
+    columns: ColumnSpec
+    path: Path | None = None
+    text_columns: tuple[str, ...] = ()
+    trusted_key: Path | None = None
+    target_fpr: float | None = None
+    stamp: _Stamp = (0, 0, 0)
+    failure: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the bundle."""
+        return self.scorer.manifest.name
+
+    def reload(self) -> "LoadedBundle":
+        """Return the bundle to use from now on: this one, unless its file has changed.
+
+        Each state of the file is tried once. Where it is refused, the answer is this bundle with
+        the reason as its `failure`.
+        """
+        stamp = None if self.path is None else _stamp(self.path)
+        if self.path is None or stamp is None or stamp == self.stamp:
+            return self
+        try:
+            newer = load_bundle(self.path, self.text_columns, self.trusted_key, self.target_fpr)
+            if newer.name != self.name:
+                raise SettingsError(f"{self.path}: it is now named {newer.name}", path=self.path)
+        except BucklerError as error:
+            return replace(self, stamp=stamp, failure=str(error))
+        return newer
+
+
+def load_bundle(
+    bundle: Scorer | str | Path,
+    text_columns: Sequence[str] = (),
+    trusted_key: Path | None = None,
+    target_fpr: float | None = None,
+) -> LoadedBundle:
+    """Load and verify a bundle, or take a scorer that is loaded already.
+
+    Parameters
+    ----------
+    bundle
+        A .buckler file, or its scorer.
+    text_columns
+        Names of the text; by default those of the task, and usual ones.
+    trusted_key
+        A public key: the bundle must be signed by its owner.
+    target_fpr
+        False-positive rate whose threshold decides; by default the deployed one.
+
+    Raises
+    ------
+    BucklerError
+        If the bundle is not sound, is signed by somebody else, or has no threshold for the rate.
+    """
+    names = tuple(text_columns)
+    if isinstance(bundle, Scorer):
+        scorer, path, stamp = bundle, None, None
+    else:
+        path = Path(bundle)
+        stamp = _stamp(path)
+        scorer = load(path, trusted_key=trusted_key)
+    scorer.threshold(target_fpr)  # a rate without a threshold fails here
+    return LoadedBundle(
+        scorer=scorer,
+        columns=columns_of_bundle(scorer, names),
+        path=path,
+        text_columns=names,
+        trusted_key=trusted_key,
+        target_fpr=target_fpr,
+        stamp=stamp or (0, 0, 0),
+    )
+
+
+def columns_of_bundle(scorer: Scorer, text_columns: Sequence[str] = ()) -> ColumnSpec:
+    """Return the columns that a reader looks for on behalf of a bundle."""
+    task = next((task for task in list_tasks() if task.name == scorer.manifest.task), None)
+    names = tuple(text_columns)
+    if not names:
+        names = (*(() if task is None else task.text_columns), *_USUAL_COLUMNS)
+    context = () if task is None else task.context
+    return ColumnSpec(
+        tuple(dict.fromkeys(names)),
+        any_bytes=scorer.parses_texts,
+        features=scorer.features,
+        context=context,
+        mixed=bool(context),
+    )
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_mtime_ns, status.st_size, status.st_ino
+    return None

@@ -1,0 +1,63 @@
+"""Description of ``POST /v1/score`` for OpenAPI: FastAPI cannot tell it from raw bodies."""
+
+from buckler.serving.formats import VERDICT_FORMATS, Json, Record
+from buckler.serving.http.bodies import ARROW, JSON, NDJSON
+
+
+def describe_score() -> Record:
+    """Return the parameters, bodies and answers of ``POST /v1/score``."""
+    formats: list[Json] = ["verdict", *VERDICT_FORMATS.names()]
+    return {
+        "parameters": [
+            _parameter(
+                "model", {"type": "string"}, "Name of a bundle; needed where several are served."
+            ),
+            _parameter(
+                "fpr", {"type": "number"}, "Use the threshold for this false-positive rate."
+            ),
+            _parameter("probabilities", {"type": "boolean"}, "Add the probability of each class."),
+            _parameter("explain", {"type": "integer"}, "Name so many pieces that count most."),
+            _parameter("as", {"enum": formats}, "Verdict format."),
+            _parameter("text", {"type": "boolean"}, "Put the event into the formatted verdict."),
+        ],
+        "requestBody": {"required": True, "content": _CONTENT},
+        "responses": {
+            "200": {"description": "A verdict, or an error, for each event, in their order."},
+            "400": {"description": "The request makes no sense."},
+            "401": {"description": "No API key, or an unknown one."},
+            "413": {"description": "Too many bytes or events."},
+            "429": {"description": "Too much at once; Retry-After says when to come again."},
+        },
+    }
+
+
+def _parameter(name: str, schema: Record, description: str) -> Record:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+_EVENT: Record = {
+    "oneOf": [
+        {"type": "string"},
+        {"type": "object", "description": "The fields that files of this task have."},
+    ]
+}
+_CONTENT: Record = {
+    JSON: {
+        "schema": {
+            "oneOf": [
+                {"type": "array", "items": _EVENT},
+                {
+                    "type": "object",
+                    "properties": {
+                        "text": {"type": "string"},
+                        "event": _EVENT,
+                        "texts": {"type": "array", "items": {"type": "string"}},
+                        "events": {"type": "array", "items": _EVENT},
+                    },
+                },
+            ]
+        }
+    },
+    NDJSON: {"schema": {"type": "string", "description": "One event a line."}},
+    ARROW: {"schema": {"type": "string", "format": "binary"}},
+}

@@ -1,0 +1,198 @@
+"""Messages of a Kafka topic: scored, and turned into the messages to send."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import orjson
+from confluent_kafka import KafkaError, Message
+
+from buckler.errors import InputError
+from buckler.serving.bundles import LoadedBundle
+from buckler.serving.stream.kafka_settings import KafkaSettings
+from buckler.serving.verdicts import (
+    VerdictBatch,
+    parse_json_lines,
+    read_arrow_stream,
+    score_record_batches,
+    score_values,
+    write_arrow_stream,
+)
+
+_MAX_REASON = 300
+
+
+@dataclass
+class Counts:
+    """Numbers since the worker was started.
+
+    Attributes
+    ----------
+    messages, events, detections, dead, uncertain
+        Messages consumed; events in them; detections, dead letters and uncertain events.
+    batches, commits, retries, reloads
+        Batches done, commits, batches tried again, and bundles taken over.
+    bundle
+        Digest of the bundle at work.
+    lag
+        Partition -> messages behind.
+    challengers
+        Name -> number of events by who detected them.
+    """
+
+    messages: int = 0
+    events: int = 0
+    detections: int = 0
+    dead: int = 0
+    uncertain: int = 0
+    batches: int = 0
+    commits: int = 0
+    retries: int = 0
+    reloads: int = 0
+    bundle: str = ""
+    lag: dict[int, int] = field(default_factory=dict)
+    challengers: dict[str, Counter[str]] = field(default_factory=dict)
+
+
+class OutgoingMessage(NamedTuple):
+    """A message to send."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class ScoredMessages(NamedTuple):
+    """Answers to a batch, the counts, and what challengers are asked afterwards.
+
+    Attributes
+    ----------
+    outgoing
+        Messages to send.
+    counts
+        Numbers of this batch.
+    values, verdicts
+        The events and their verdicts; None for Arrow messages.
+    """
+
+    outgoing: list[OutgoingMessage]
+    counts: Counts
+    values: list[object]
+    verdicts: VerdictBatch | None
+
+
+def score_messages(
+    messages: Sequence[Message], bundle: LoadedBundle, settings: KafkaSettings, before: Counts
+) -> ScoredMessages:
+    """Score a batch of messages; each gets an answer, or becomes a dead letter.
+
+    Parameters
+    ----------
+    before
+        Numbers since the start, which bound how many uncertain events may be sent on.
+    """
+    if settings.values == "arrow":
+        return _score_arrow(messages, bundle, settings)
+    if settings.values == "text":
+        values: list[object] = [_text(message.value()) for message in messages]
+    else:
+        values = parse_json_lines([message.value() or b"" for message in messages])
+    sources = [_source(message) for message in messages]
+    verdicts = score_values(values, bundle, settings.output)
+    records = verdicts.to_records(bundle.scorer, settings.output, sources)
+    counts = Counts(events=len(messages), detections=verdicts.detections, dead=len(verdicts.errors))
+    outgoing = []
+    for row, (message, detected) in enumerate(zip(messages, verdicts.detected, strict=True)):
+        if detected is None:
+            outgoing.append(_dead_letter(message, verdicts.errors[row], settings))
+        elif detected or not settings.only_detections:
+            outgoing.append(_answer(message, orjson.dumps(records[row]), bundle, settings))
+    if settings.uncertain_topic:
+        allowed = int(settings.uncertain_share * (before.events + counts.events))
+        uncertain = _uncertain(messages, verdicts, settings, allowed - before.uncertain)
+        counts.uncertain = len(uncertain)
+        outgoing += uncertain
+    return ScoredMessages(outgoing, counts, values, verdicts)
+
+
+def _score_arrow(
+    messages: Sequence[Message], bundle: LoadedBundle, settings: KafkaSettings
+) -> ScoredMessages:
+    counts, outgoing = Counts(), []
+    for message in messages:
+        try:
+            batches = read_arrow_stream(message.value() or b"")
+            found = score_record_batches(batches, bundle, settings.output)
+        except InputError as error:
+            counts.events += 1
+            counts.dead += 1
+            outgoing.append(_dead_letter(message, reason_of(error), settings))
+            continue
+        counts.events += sum(verdicts.size for verdicts in found)
+        counts.detections += sum(verdicts.detections for verdicts in found)
+        counts.dead += sum(verdicts.size - len(verdicts.rows) for verdicts in found)
+        outgoing.append(_answer(message, write_arrow_stream(found), bundle, settings))
+    return ScoredMessages(outgoing, counts, [], None)
+
+
+def _uncertain(
+    messages: Sequence[Message], verdicts: VerdictBatch, settings: KafkaSettings, allowed: int
+) -> list[OutgoingMessage]:
+    """Return the events of which the bundle is least sure, as many as are allowed."""
+    low, high = settings.uncertain
+    middle = (low + high) / 2
+    scores = verdicts.aligned("score").to_pylist()
+    by_distance = sorted(
+        (abs(score - middle), row)
+        for row, score in enumerate(scores)
+        if score is not None and low <= score <= high
+    )
+    return [
+        OutgoingMessage(
+            settings.uncertain_topic,
+            messages[row].value(),
+            messages[row].key(),
+            [
+                ("source", _source(messages[row]).encode()),
+                ("score", f"{scores[row]:.6f}".encode()),
+            ],
+        )
+        for row in sorted(row for _, row in by_distance[: max(0, allowed)])
+    ]
+
+
+def _answer(
+    message: Message, value: bytes, bundle: LoadedBundle, settings: KafkaSettings
+) -> OutgoingMessage:
+    headers = [("source", _source(message).encode()), ("bundle", bundle.scorer.sha256.encode())]
+    return OutgoingMessage(settings.output_topic, value, message.key(), headers)
+
+
+def _dead_letter(message: Message, reason: str, settings: KafkaSettings) -> OutgoingMessage:
+    headers = [
+        ("source", _source(message).encode()),
+        ("reason", reason[:_MAX_REASON].encode("utf-8", "replace")),
+    ]
+    return OutgoingMessage(settings.dead_letter_topic, message.value(), message.key(), headers)
+
+
+def _text(value: bytes | None) -> str | None:
+    try:
+        return (value or b"").decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _source(message: Message) -> str:
+    return f"{message.topic()}/{message.partition()}/{message.offset()}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the reason of an error in one line."""
+    first = error.args[0] if error.args else None
+    if isinstance(first, KafkaError):
+        return str(first.str())
+    text = str(error).splitlines()[0] if str(error) else ""
+    return text[:_MAX_REASON] or type(error).__name__

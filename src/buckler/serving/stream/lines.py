@@ -1,0 +1,226 @@
+"""Pipes: lines in, JSON lines or hourly Parquet files out: ``tail -F eve.json | buckler stream -``.
+
+Every line gets its answer, in order, soon: a batch is scored when it is full or its first line has
+waited long enough, whichever comes first.
+"""
+
+import os
+import select
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from buckler.serving.bundles import LoadedBundle
+from buckler.serving.challengers import Challengers
+from buckler.serving.formats import VERDICT_FORMATS
+from buckler.serving.formats.ecs import bulk_action
+from buckler.serving.stream.hourly import HourlyFiles
+from buckler.serving.verdicts import (
+    OutputOptions,
+    VerdictBatch,
+    parse_json_lines,
+    score_values,
+)
+
+_READ_BYTES = 1 << 18
+MAX_LINE_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class LineOptions:
+    """Choices of a pipe.
+
+    Attributes
+    ----------
+    output
+        Content of the answers.
+    batch_events, batch_s
+        Number of lines, and age of the first, at which a batch is scored.
+    only_detections
+        True to answer detections alone; else there is one line out for each line in.
+    pass_over
+        True where lines without a text are events of another kind: no answer, and no error.
+    index
+        Index for Elasticsearch's bulk interface: an action line precedes each ECS document; empty
+        for none.
+    challengers
+        Bundles that score too, after the answer; only counts stay.
+    """
+
+    output: OutputOptions = field(default_factory=OutputOptions)
+    batch_events: int = 2000
+    batch_s: float = 0.2
+    only_detections: bool = False
+    pass_over: bool = False
+    index: str = ""
+    challengers: tuple[Path, ...] = ()
+
+
+@dataclass
+class LineCounts:
+    """Numbers of lines.
+
+    Attributes
+    ----------
+    lines, detections, errors, passed_over
+        Lines read; detections, lines that could not be scored, and other events among them.
+    challengers
+        Name -> number of events by who detected them.
+    """
+
+    lines: int = 0
+    detections: int = 0
+    errors: int = 0
+    passed_over: int = 0
+    challengers: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def score_lines(
+    bundle: LoadedBundle,
+    source: BinaryIO,
+    output: BinaryIO | Path,
+    options: LineOptions,
+    stop: threading.Event,
+) -> LineCounts:
+    """Score lines until the source ends or `stop` is set; what was read is answered first.
+
+    Parameters
+    ----------
+    output
+        A file for JSON lines, or a folder for hourly Parquet files.
+
+    Raises
+    ------
+    BrokenPipeError
+        If whoever reads the answers went away.
+    OutputError
+        If a Parquet file cannot be written.
+    SettingsError
+        If there is no such verdict format, or a challenger answers another question.
+    """
+    if options.output.format_name is not None:
+        VERDICT_FORMATS.get(options.output.format_name)  # an unknown one fails before any line
+    challengers = Challengers(options.challengers, bundle)
+    counts = LineCounts()
+    files = HourlyFiles(output) if isinstance(output, Path) else None
+    for lines in batch_lines(
+        source, options.batch_events, options.batch_s, stop, yield_when_idle=files is not None
+    ):
+        values = parse_json_lines([line if line.strip() else b"null" for line in lines])
+        verdicts = score_values(values, bundle, options.output, pass_over=options.pass_over)
+        rows = _rows_to_answer(verdicts, options)
+        if files is not None:
+            files.write(_to_table(values, verdicts, rows, options))
+        elif not isinstance(output, Path):
+            output.write(b"".join(_to_lines(verdicts, rows, bundle, options)))
+            output.flush()
+        if values:
+            challengers.score(values, verdicts, options.output.target_fpr)
+        counts.lines += len(lines)
+        counts.detections += verdicts.detections
+        counts.errors += len(verdicts.errors)
+        counts.passed_over += len(verdicts.passed_over)
+    if files is not None:
+        files.flush()
+    counts.challengers = {name: dict(n) for name, n in challengers.counts.items()}
+    return counts
+
+
+def _rows_to_answer(verdicts: VerdictBatch, options: LineOptions) -> list[int]:
+    if options.only_detections:
+        return [row for row, detected in enumerate(verdicts.detected) if detected]
+    passed_over = verdicts.passed_over
+    return [row for row in range(verdicts.size) if row not in passed_over]
+
+
+def _to_lines(
+    verdicts: VerdictBatch, rows: Sequence[int], bundle: LoadedBundle, options: LineOptions
+) -> Iterator[bytes]:
+    records = verdicts.to_records(bundle.scorer, options.output)
+    for row in rows:
+        if options.index:
+            if row in verdicts.errors:
+                continue
+            yield orjson.dumps(bulk_action(records[row], options.index)) + b"\n"
+        yield orjson.dumps(records[row]) + b"\n"
+
+
+def _to_table(
+    values: Sequence[object], verdicts: VerdictBatch, rows: Sequence[int], options: LineOptions
+) -> pa.Table:
+    """Return the answers as rows: time, error, text where it is wanted, and the verdict."""
+    found = verdicts.to_arrow()
+    size = verdicts.size
+    now = pa.scalar(datetime.now(UTC), pa.timestamp("ms", "UTC"))
+    columns = {
+        "time": pa.repeat(now, size),
+        "error": pa.array([verdicts.errors.get(row) for row in range(size)], pa.string()),
+    }
+    if options.output.with_text:
+        texts = [
+            None
+            if row in verdicts.errors
+            else v
+            if isinstance(v, str)
+            else orjson.dumps(v).decode()
+            for row, v in enumerate(values)
+        ]
+        columns["text"] = pa.array(texts, pa.large_string())
+    columns |= dict(zip(found.schema.names, found.columns, strict=True))
+    return pa.table(columns).take(pa.array(np.array(rows, np.int64)))
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def batch_lines(
+    source: BinaryIO,
+    batch_events: int,
+    batch_s: float,
+    stop: threading.Event,
+    *,
+    yield_when_idle: bool = False,
+) -> Iterator[list[bytes]]:
+    """Yield lines by number and by time, whichever comes first; empty lists too when idle.
+
+    A line longer than 16 MiB becomes an empty one, so that it is answered by an error.
+    """
+    handle = source.fileno()
+    waiting: list[bytes] = []
+    rest, too_long = b"", False
+    first = 0.0
+    ended = False
+    while not ended and not stop.is_set():
+        left = batch_s if not waiting else max(0.0, first + batch_s - time.monotonic())
+        ready, _, _ = select.select([handle], [], [], left)
+        if ready:
+            data = os.read(handle, _READ_BYTES)
+            ended = not data
+            *whole, rest = (rest + data).split(b"\n")
+            if whole and too_long:
+                whole[0], too_long = b"", False
+            if len(rest) > MAX_LINE_BYTES:
+                rest, too_long = b"", True
+            if whole and not waiting:
+                first = time.monotonic()
+            waiting += whole
+        while len(waiting) >= batch_events:
+            yield waiting[:batch_events]
+            waiting = waiting[batch_events:]
+        if waiting and time.monotonic() - first >= batch_s:
+            yield waiting
+            waiting = []
+        elif yield_when_idle and not waiting:
+            yield []
+    if rest.strip():
+        waiting.append(rest)
+    if waiting:
+        yield waiting
