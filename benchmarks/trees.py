@@ -13,7 +13,7 @@ from onnx import helper
 
 from benchmarks.measure import in_turns, table
 from buckler.dataset import read_dataset
-from buckler.normalize.features import matrix
+from buckler.normalize.feature_schema import matrix
 from buckler.students import get_student
 from buckler.tasks import get_task
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buckler.dataset import read_dataset
-from buckler.normalize.disguise import undisguised
+from buckler.normalize.disguise import undisguise
 from buckler.tasks import get_task, list_tasks
 from buckler.teachers.llm.fence import fence, without_hidden
 from buckler.teachers.llm.injection import detect_injection
@@ -48,7 +48,7 @@ def test_every_injection_arrives_in_the_event_and_stays_inside_the_fence(name):
         shown = task.readable(planted)
         wanted = text.replace("\n", " ").split()[0][:6]
         if task.medium != "url" and injection.disguise not in ("tag characters", "zero-width"):
-            assert wanted in shown or undisguised(wanted)[0] in shown, injection.name
+            assert wanted in shown or undisguise(wanted)[0] in shown, injection.name
         safe = fence(without_hidden(shown), "0a1b2c3d")
         assert safe.count("\n") == 2 and safe.count("<<") == safe.count(">>") == 2
         assert "<|" not in safe and "[/INST]" not in safe

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hn
 from buckler import _kernel
 from buckler.dataset import read_dataset
 from buckler.errors import BundleError, InputError, SettingsError
-from buckler.normalize.features import MARK, FeatureSchema, category_number, matrix
+from buckler.normalize.feature_schema import MARK, FeatureSchema, category_number, matrix
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.students import get_student

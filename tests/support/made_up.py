@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from buckler.dataset import Dataset
 from buckler.normalize import NormalizedTexts
-from buckler.normalize.features import MARK, category_number
+from buckler.normalize.feature_schema import MARK, category_number
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec

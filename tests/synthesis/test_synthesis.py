@@ -16,7 +16,7 @@ from buckler.attacks import attacks_on
 from buckler.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError, SettingsError
-from buckler.normalize.features import category_number, matrix
+from buckler.normalize.feature_schema import category_number, matrix
 from buckler.students import get_student
 from buckler.synthesis.filters import GateSettings, pass_gates
 from buckler.synthesis.forms import ill_formed

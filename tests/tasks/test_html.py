@@ -13,7 +13,7 @@ from buckler.attacks import Attacker, attacks_on
 from buckler.dataset import read_dataset
 from buckler.errors import InputError
 from buckler.normalize import get_normalizer
-from buckler.normalize.html_guard import MAX_ATTRIBUTES, MAX_OPEN, bounded
+from buckler.normalize.html_limits import MAX_ATTRIBUTES, MAX_OPEN, limit_html
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, get_reader
 from buckler.synthesis.forms import ill_formed
@@ -97,7 +97,7 @@ _MARKUP = (
 @given(st.lists(st.sampled_from(_MARKUP) | st.text(max_size=8), max_size=60).map(" ".join))
 def test_any_page_has_eight_fields(source):
     assert PAGE.normalize(source, 1 << 20).count(b"\x1f") == 7
-    assert source.startswith(bounded(source))
+    assert source.startswith(limit_html(source))
 
 
 @settings(max_examples=100, deadline=None)
@@ -107,12 +107,12 @@ def test_any_bytes_have_eight_fields(data):
 
 
 def test_the_guard_cuts_what_stops_parsers_and_nothing_else():
-    assert bounded("<div>" * 100_000) == "<div>" * MAX_OPEN
+    assert limit_html("<div>" * 100_000) == "<div>" * MAX_OPEN
     many = "<a " + "".join(f"x{i}=1 " for i in range(MAX_ATTRIBUTES + 1)) + ">"
-    assert bounded("<p>a</p>" + many + "b") == "<p>a</p>"
+    assert limit_html("<p>a</p>" + many + "b") == "<p>a</p>"
     ordinary = "<ul>" + "<li><a href='x>y'>z</a>" * 5000 + "</ul>" + "<div><p>x</div>" * 5000
-    assert bounded(ordinary) == ordinary
-    assert bounded("<div></span>" * 1000) == "<div></span>" * MAX_OPEN
+    assert limit_html(ordinary) == ordinary
+    assert limit_html("<div></span>" * 1000) == "<div></span>" * MAX_OPEN
 
 
 @pytest.mark.parametrize(

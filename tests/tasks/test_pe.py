@@ -15,8 +15,8 @@ from buckler.bundle.reader import read_bundle
 from buckler.dataset import read_dataset
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.normalize import FeatureSchema, get_normalizer
-from buckler.normalize.features import MARK
-from buckler.normalize.pe import NUMBERS, extract
+from buckler.normalize.feature_schema import MARK
+from buckler.normalize.pe_v1 import NUMBERS, extract
 from buckler.readers.quarantine import Quarantine
 from buckler.tasks import get_task
 

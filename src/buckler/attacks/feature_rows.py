@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from buckler.attacks.attack import Attacker, attack
-from buckler.normalize.features import MARK
+from buckler.normalize.feature_schema import MARK
 
 Values = dict[str, float]
 _RANDOM_ENTROPY = 7.9

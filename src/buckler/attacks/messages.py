@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from buckler.attacks.attack import Attacker, attack
 from buckler.attacks.texts import invisible, many_homoglyphs, typing_errors
-from buckler.normalize.email import MAX_MESSAGE_BYTES, parts, text_of
+from buckler.normalize.mime import MAX_MESSAGE_BYTES, parts, text_of
 
 _TAGS = re.compile(r"(<[^<>]*>)")
 _LINK = re.compile(r"https?://[^\s\"'<>)\]]+")

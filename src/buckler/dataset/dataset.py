@@ -20,7 +20,7 @@ from buckler.dataset.grouping import group_of
 from buckler.errors import InputError, SettingsError
 from buckler.files import atomic_writer, reading
 from buckler.normalize import NormalizedTexts
-from buckler.normalize.features import matrix
+from buckler.normalize.feature_schema import matrix
 from buckler.tasks import Task
 
 UNLABELED = -1

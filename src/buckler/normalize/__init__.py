@@ -1,7 +1,19 @@
-"""Normalized texts: what a student sees of an event, the same in training and at run time.
+"""Normalized texts: the form of an event that a student reads, in training and at run time.
 
-A normalizer has a version in its id. A bundle names the one that it was trained with; a change of
-any rule is a new id, never a silent difference. The rules stand in docs/normalizers.md.
+A normalizer turns a raw event into fields of folded text, or into a row of features. The kernel
+implements the byte-level rules (`url-v1`, `url-v2`, `text-v1`, `command-v1`); for parsed formats a
+Python function extracts the fields first (`email_v1`, `email_v2`, `html_v1`, `pe_v1`). A normalizer
+has a version in its id, and a bundle names the one that it was trained with: a change of any rule
+is a new id. Formats are imported on first use, so that a URL bundle loads no parser.
+
+`mime`, `html_text`, `html_scan` and `html_limits` read hostile mail and pages in bounded time;
+`disguise` and `sites` undo look-alikes and compare hosts; `padding` feeds neural students. The
+rules are in docs/normalize.md.
+
+Examples
+--------
+>>> get_normalizer("url-v1").normalize("HTTP://Example.COM/a%20b", 100).split(bytes([31]))[0]
+b'example.com'
 """
 
 from collections.abc import Callable, Iterable
@@ -10,11 +22,8 @@ from functools import partial
 
 from buckler import _kernel
 from buckler.errors import SettingsError
-from buckler.normalize import email_v2, html_page, pe
-from buckler.normalize.email import email_fields
-from buckler.normalize.features import FeatureSchema
+from buckler.normalize.feature_schema import FeatureSchema
 from buckler.normalize.normalized_texts import NormalizedTexts, arrow_columns
-from buckler.normalize.pe import PE
 
 __all__ = [
     "FEATURES",
@@ -27,23 +36,23 @@ __all__ = [
     "get_normalizer",
 ]
 
-FEATURES = "features-v1"
+FEATURES, PE = "features-v1", "pe-v1"
 
 
 @dataclass(frozen=True)
 class Normalizer:
-    """One normalized text.
+    """A rule set that normalizes events of one kind.
 
     Attributes
     ----------
     id
         Name and version, such as ``url-v1``.
     kind
-        The kernel's number for the byte-level rules.
+        Number of the byte-level rules in the kernel.
     prepare
-        What Python does before the kernel, for formats that are parsed; None for most.
+        Function that extracts the fields of a parsed format; None where the kernel does all.
     features
-        Where the normalized text is a row of features: which.
+        Names of the features, if the normalized text is a row of features.
     """
 
     id: str
@@ -84,6 +93,30 @@ def _as_objects(column: object) -> Iterable[str | bytes | None]:
     raise TypeError(f"cannot read texts from a {type(column).__name__}")
 
 
+def _email_v1(raw: str | bytes) -> str:
+    from buckler.normalize.email_v1 import email_fields
+
+    return email_fields(raw)
+
+
+def _email_v2(raw: str | bytes) -> str:
+    from buckler.normalize.email_v2 import email_fields
+
+    return email_fields(raw)
+
+
+def _email_auth_v1(raw: str | bytes) -> str:
+    from buckler.normalize.email_v2 import email_auth_fields
+
+    return email_auth_fields(raw)
+
+
+def _html_v1(raw: str | bytes) -> str:
+    from buckler.normalize.html_v1 import html_fields
+
+    return html_fields(raw)
+
+
 NORMALIZERS = {
     n.id: n
     for n in (
@@ -92,10 +125,10 @@ NORMALIZERS = {
         Normalizer("url-v2", 4),
         Normalizer("text-v1", 2),
         Normalizer("command-v1", 3),
-        Normalizer("email-v1", 2, email_fields),
-        Normalizer("email-v2", 2, email_v2.email_fields),
-        Normalizer("email-auth-v1", 2, email_v2.email_auth_fields),
-        Normalizer("html-v1", 2, html_page.html_fields),
+        Normalizer("email-v1", 2, _email_v1),
+        Normalizer("email-v2", 2, _email_v2),
+        Normalizer("email-auth-v1", 2, _email_auth_v1),
+        Normalizer("html-v1", 2, _html_v1),
     )
 }
 
@@ -106,7 +139,7 @@ def get_normalizer(name: str, features: FeatureSchema | None = None) -> Normaliz
     Raises
     ------
     SettingsError
-        If this version of Buckler does not know it, or it does not fit the features.
+        If this version of Buckler does not know the id, or the features do not fit.
     """
     if name in (FEATURES, PE):
         if not features:
@@ -115,9 +148,11 @@ def get_normalizer(name: str, features: FeatureSchema | None = None) -> Normaliz
             raise SettingsError("a feature is named twice")
         if name == FEATURES:
             return Normalizer(FEATURES, 0, features.normalize, features)
-        if (wrong := pe.check_names(features)) is not None:
-            raise SettingsError(wrong)
-        return Normalizer(PE, 0, partial(pe.row_of, features=features), features)
+        from buckler.normalize import pe_v1
+
+        if (fault := pe_v1.check_names(features)) is not None:
+            raise SettingsError(fault)
+        return Normalizer(PE, 0, partial(pe_v1.program_row, features=features), features)
     if features:
         raise SettingsError(f"normalizer {name!r} knows no features: use {FEATURES!r} or {PE!r}")
     try:

@@ -1,4 +1,4 @@
-"""Names that are imitated most, and words that lure: facts of the trade, not of any data set."""
+"""Brands that phishing imitates most, and luring words; chosen independently of any data set."""
 
 BRANDS = (
     "adobe", "aeon", "airbnb", "alibaba", "allegro", "amazon", "amazonaws", "ameli",

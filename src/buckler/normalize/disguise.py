@@ -1,4 +1,4 @@
-"""Letters that only look like others, and characters that nobody sees: undone, and counted."""
+"""Look-alike letters and invisible characters: replaced, removed and counted."""
 
 import re
 
@@ -14,10 +14,10 @@ _LOOKALIKES = str.maketrans(
 _MIXED = re.compile(r"\w*(?:[A-Za-z]\w*[Ͱ-ӿԀ-ԯ]|[Ͱ-ӿԀ-ԯ]\w*[A-Za-z])\w*")
 
 
-def undisguised(text: str) -> tuple[str, int, int]:
-    """Return the text without disguise, and how many characters were unseen and words mixed.
+def undisguise(text: str) -> tuple[str, int, int]:
+    """Return the text without disguise, and the numbers of invisible characters and mixed words.
 
-    A word of one alphabet stays: only words of Latin and Greek or Cyrillic letters are changed.
+    Only words that mix Latin with Greek or Cyrillic letters are changed.
     """
     if text.isascii():
         return text, 0, 0

@@ -1,13 +1,13 @@
-"""email-v2, first half: what a mail says, where it leads, and the tricks that it plays.
+"""email-v2: text, links and suspicious traits of a mail.
 
-Fields: subject, marks, attachments, links, hidden text, visible text; the text comes last, so that
-no length of it pushes the others out. Marks are relations (the reply goes elsewhere, a link's text
-names another site than the link), never the value of a header: values tell the mail system and the
-year, which a model would learn instead of the intent.
+Fields: subject, marks, attachments, links, hidden text, visible text. The text comes last, so that
+a long text displaces no other field. Marks are relations (the reply goes elsewhere, a link's text
+names another site than the link), never the value of a header: values reveal the mail system and
+the year, which a model would learn instead of the intent.
 
-``email-auth-v1`` has the receiver's own checks (SPF, DKIM, DMARC) before the subject. It is for
-those who train on mail that all went through their own gateway: in corpora, whether a mail has been
-checked at all tells one corpus from another.
+``email-auth-v1`` adds the receiver's checks (SPF, DKIM, DMARC) before the subject. It suits models
+for mail that all passes the same gateway: in collected corpora, the mere presence of checks
+identifies the corpus.
 """
 
 import re
@@ -15,9 +15,9 @@ from email.message import Message
 from email.utils import parseaddr
 from urllib.parse import urlsplit
 
-from buckler.normalize import email as v1
-from buckler.normalize.disguise import undisguised
-from buckler.normalize.html_walk import MAX_LINKS, Html, walk_html
+from buckler.normalize import mime
+from buckler.normalize.disguise import undisguise
+from buckler.normalize.html_scan import MAX_LINKS, HtmlScan, scan_html
 from buckler.normalize.sites import host_and_path, site_of
 
 MAX_SUBJECT_CHARACTERS = 512
@@ -52,49 +52,49 @@ _KIND_OF = {ending: kind for kind, endings in _RISKY.items() for ending in endin
 
 def email_fields(raw: str | bytes) -> str:
     """Return the six fields of email-v2, joined by the field separator; never raises."""
-    return v1.joined(_fields(raw)[1:])
+    return mime.join_fields(_fields(raw)[1:])
 
 
 def email_auth_fields(raw: str | bytes) -> str:
     """Return the seven fields of email-auth-v1; never raises."""
-    return v1.joined(_fields(raw))
+    return mime.join_fields(_fields(raw))
 
 
 def _fields(raw: str | bytes) -> list[str]:
-    message, data = v1.parsed(raw)
+    message, data = mime.parse_message(raw)
     if message is None:
-        text, unseen, mixed = undisguised(data.decode("utf-8", "replace"))
-        counted = _counts([("invisible", unseen), ("lookalike", mixed)])
-        return ["", "", counted, "", "", "", text]
+        text, unseen, mixed = undisguise(data.decode("utf-8", "replace"))
+        words = _mark_words([("invisible", unseen), ("lookalike", mixed)])
+        return ["", "", words, "", "", "", text]
     plain: list[str] = []
-    page = Html()
+    page = HtmlScan()
     attachments: list[str] = []
     size = 0
-    for part in v1.parts(message):
+    for part in mime.parts(message):
         if part.is_multipart():
             continue
         kind = part.get_content_type()
-        name = v1.header(part.get_filename() or "")
+        name = mime.decode_words(part.get_filename() or "")
         if name or part.get_content_maintype() != "text":
             attachments.append(_attachment(name, kind))
             continue
-        if size >= v1.MAX_TEXT_CHARACTERS:
+        if size >= mime.MAX_TEXT_CHARACTERS:
             continue
-        text = v1.text_of(part)
+        text = mime.text_of(part)
         if kind == "text/html":
-            found = walk_html(text)
-            text = found.text
-            page.hidden += found.hidden
-            page.links = (page.links + found.links)[:MAX_LINKS]
-            page.actions += found.actions
-            page.images += found.images
-        plain.append(text[: v1.MAX_TEXT_CHARACTERS - size])
+            scan = scan_html(text)
+            text = scan.text
+            page.hidden += scan.hidden
+            page.links = (page.links + scan.links)[:MAX_LINKS]
+            page.actions += scan.actions
+            page.images += scan.images
+        plain.append(text[: mime.MAX_TEXT_CHARACTERS - size])
         size += len(plain[-1])
-    subject, unseen, mixed = undisguised(v1.header(str(message.get("subject", ""))))
-    text, more_unseen, more_mixed = undisguised(" ".join(plain))
+    subject, unseen, mixed = undisguise(mime.decode_words(str(message.get("subject", ""))))
+    text, more_unseen, more_mixed = undisguise(" ".join(plain))
     links = [target for target, _ in page.links] + page.actions
     links += [m[0] for m in _IN_TEXT.finditer(text, 0)][: MAX_LINKS - min(MAX_LINKS, len(links))]
-    targets = [_normalized(link) for link in dict.fromkeys(links)]
+    targets = [_normalize_link(link) for link in dict.fromkeys(links)]
     marks = [
         ("invisible", unseen + more_unseen),
         ("lookalike", mixed + more_mixed),
@@ -106,7 +106,7 @@ def _fields(raw: str | bytes) -> list[str]:
     return [
         _checks(message),
         subject[:MAX_SUBJECT_CHARACTERS],
-        _counts(marks),
+        _mark_words(marks),
         " ".join(attachments)[:MAX_ATTACHMENT_CHARACTERS],
         " ".join(targets)[:MAX_LINK_CHARACTERS],
         " ".join(page.hidden.split())[:MAX_HIDDEN_CHARACTERS],
@@ -114,8 +114,8 @@ def _fields(raw: str | bytes) -> list[str]:
     ]
 
 
-def _counts(marks: list[tuple[str, int]]) -> str:
-    """Return a word for each mark that is there, and ``many-`` before it where there are many."""
+def _mark_words(marks: list[tuple[str, int]]) -> str:
+    """Return a word for each mark that is present, with the prefix ``many-`` from four on."""
     return " ".join(("many-" if n >= _MANY else "") + name for name, n in marks if n > 0)
 
 
@@ -127,14 +127,14 @@ def _attachment(name: str, kind: str) -> str:
     return " ".join(words)
 
 
-def _normalized(link: str) -> str:
-    """Return host and path of a link, wrappers taken off."""
+def _normalize_link(link: str) -> str:
+    """Return host and path of a link, without wrappers."""
     return "/".join(host_and_path(link)).encode()[:_LINK_BYTES].decode("utf-8", "replace")
 
 
 def _sender_marks(message: Message) -> list[tuple[str, int]]:
-    name, address = parseaddr(v1.header(str(message.get("from", ""))))
-    _, reply = parseaddr(v1.header(str(message.get("reply-to", ""))))
+    name, address = parseaddr(mime.decode_words(str(message.get("from", ""))))
+    _, reply = parseaddr(mime.decode_words(str(message.get("reply-to", ""))))
     own = site_of(address.rpartition("@")[2]) if "@" in address else ""
     other = site_of(reply.rpartition("@")[2]) if "@" in reply else ""
     in_name = _ADDRESS.search(name)
@@ -147,13 +147,13 @@ def _sender_marks(message: Message) -> list[tuple[str, int]]:
     ]
 
 
-def _link_marks(page: Html, targets: list[str], links: list[str]) -> list[tuple[str, int]]:
+def _link_marks(page: HtmlScan, targets: list[str], links: list[str]) -> list[tuple[str, int]]:
     mismatched = 0
     for target, text in page.links:
-        said = _DOMAIN.search(text)
-        if said is not None and "." in target:
-            host = _normalized(target).partition("/")[0]
-            mismatched += site_of(said[1]) != site_of(host) and not _ADDRESS.search(text)
+        shown = _DOMAIN.search(text)
+        if shown is not None and "." in target:
+            host = _normalize_link(target).partition("/")[0]
+            mismatched += site_of(shown[1]) != site_of(host) and not _ADDRESS.search(text)
     hosts = {target.partition("/")[0] for target in targets}
     return [
         ("link-says-other", mismatched),
@@ -173,6 +173,6 @@ def _scheme(link: str) -> str:
 
 def _checks(message: Message) -> str:
     """Return the results of the first receiver's checks, such as ``spf-fail dkim-none``."""
-    said = str(message.get("authentication-results", ""))[: v1.MAX_HEADER_CHARACTERS]
-    results = {name.lower(): result.lower() for name, result in reversed(_CHECK.findall(said))}
+    checks = str(message.get("authentication-results", ""))[: mime.MAX_HEADER_CHARACTERS]
+    results = {name.lower(): result.lower() for name, result in reversed(_CHECK.findall(checks))}
     return " ".join(f"{name}-{result}" for name, result in sorted(results.items()))

@@ -1,7 +1,7 @@
-"""The text that a reader of an HTML mail sees, in time linear in its length.
+"""Visible text and links of HTML by regular expressions, in linear time (email-v1, synthesis).
 
-This is no HTML parser and need not be one: its output feeds n-grams. Unlike parsers, it does the
-same constant work for each byte whatever an attacker nests, leaves open or repeats.
+The output feeds n-grams, so a parser is not needed. The work for each byte is constant, whatever
+an attacker nests, leaves open or repeats.
 """
 
 import html
@@ -37,7 +37,7 @@ def links(source: str, limit: int) -> list[str]:
 
 
 def _cut_between(source: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
-    """Remove what stands between the marks; what is never closed stays."""
+    """Remove the text between two marks; text after a mark that is never closed stays."""
     kept: list[str] = []
     position = 0
     while start := opening.search(source, position):

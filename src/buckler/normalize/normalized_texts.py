@@ -1,4 +1,4 @@
-"""Many normalized texts in two arrays, and the way from any Arrow column to the kernel."""
+"""Normalized texts in two arrays, as the kernel reads them, and access to Arrow columns."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ SEPARATOR, DERIVED = 0x1F, 0x1E
 
 @dataclass(frozen=True)
 class NormalizedTexts:
-    """Texts one after the other, as the kernel reads them (Arrow's large_binary layout).
+    """Normalized texts in one buffer (Arrow's large_binary layout).
 
     Attributes
     ----------
     offsets
-        int64 [n + 1]: where each text starts.
+        int64 [n + 1]: the start of each text.
     data
         uint8: the bytes of all texts.
     """
@@ -48,10 +48,10 @@ class NormalizedTexts:
         return NormalizedTexts(offsets, self.data[np.repeat(self.offsets[rows], lengths) + within])
 
     def without_derived(self) -> "NormalizedTexts":
-        """Return the texts without fields that only say again what stands before them.
+        """Return the texts without derived fields, which begin with DERIVED.
 
-        Such fields begin with DERIVED. Texts are compared without them: two that have no more in
-        common than their build are no near-duplicates.
+        Near-duplicates are compared without them: two texts that share only their structure are
+        no near-duplicates.
         """
         marks = np.flatnonzero((self.data[1:] == DERIVED) & (self.data[:-1] == SEPARATOR))
         if not len(marks):
@@ -69,19 +69,19 @@ class NormalizedTexts:
 
     @staticmethod
     def from_bytes(texts: Iterable[bytes]) -> "NormalizedTexts":
-        """Lay out texts that are bytes objects."""
+        """Join texts that are bytes objects."""
         parts = list(texts)
         offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
         return NormalizedTexts(offsets, np.frombuffer(b"".join(parts), np.uint8))
 
     @staticmethod
     def from_buffers(offsets: bytes, data: bytes) -> "NormalizedTexts":
-        """Wrap what the kernel returned."""
+        """Wrap the buffers of the kernel."""
         return NormalizedTexts(np.frombuffer(offsets, np.int64), np.frombuffer(data, np.uint8))
 
     @staticmethod
     def concatenate(parts: list["NormalizedTexts"]) -> "NormalizedTexts":
-        """Join several, in order."""
+        """Join several columns, in order."""
         if len(parts) == 1:
             return parts[0]
         starts = np.cumsum([0, *(len(p.data) for p in parts)])
@@ -93,9 +93,9 @@ class NormalizedTexts:
 
 
 def arrow_columns(column: object) -> list[tuple[object, object]]:
-    """Return (schema, array) capsules of the chunks of an Arrow column, copying nothing.
+    """Return (schema, array) capsules of the chunks of an Arrow column, without a copy.
 
-    Any object with the Arrow PyCapsule interface will do: pyarrow, polars, duckdb, pandas.
+    Any object with the Arrow PyCapsule interface works: pyarrow, polars, duckdb, pandas.
 
     Raises
     ------

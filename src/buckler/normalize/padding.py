@@ -1,4 +1,4 @@
-"""Normalized texts as matrices of bytes, for networks: in training and at run time the same."""
+"""Normalized texts as matrices of bytes for neural students, in training and at run time."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ import numpy.typing as npt
 
 from buckler.normalize.normalized_texts import NormalizedTexts
 
-MASK = 1  # a byte that no normalized text has: stands for "hidden" in training and in explanations
+MASK = 1  # no normalized text contains this byte: it hides bytes in training and in explanations
 
 Rows = npt.NDArray[np.intp]
 Bytes = npt.NDArray[np.uint8]
 
 
 def padded_lengths(texts: NormalizedTexts, max_length: int, step: int) -> npt.NDArray[np.int64]:
-    """Return what each text is padded (or cut) to: a multiple of `step`, by the text alone."""
+    """Return the padded (or cut) length of each text, a multiple of `step`."""
     lengths = np.minimum(texts.lengths, max_length)
     return np.asarray(np.minimum(np.maximum(-(-lengths // step), 1) * step, max_length))
 
@@ -22,7 +22,7 @@ def padded_lengths(texts: NormalizedTexts, max_length: int, step: int) -> npt.ND
 def padded_batches(
     texts: NormalizedTexts, max_length: int, step: int, batch_bytes: int
 ) -> Iterator[tuple[Rows, Bytes]]:
-    """Yield rows and their bytes: uint8 [rows, length], zeros behind; all texts, by length."""
+    """Yield rows and their bytes, uint8 [rows, length] with trailing zeros, in order of length."""
     padded = padded_lengths(texts, max_length, step)
     order = np.argsort(padded, kind="stable")
     widths = padded[order]
@@ -36,7 +36,7 @@ def padded_batches(
 
 
 def pad(texts: NormalizedTexts, rows: Rows, width: int) -> Bytes:
-    """Return the first `width` bytes of these texts as uint8 [rows, width], zeros behind."""
+    """Return the first `width` bytes of these texts as uint8 [rows, width], with trailing zeros."""
     lengths = np.minimum(texts.lengths[rows], width)
     out = np.zeros((len(rows), width), np.uint8)
     inside = np.arange(width) < lengths[:, None]

@@ -1,7 +1,6 @@
-"""Where a link leads: host and path, and about the registered domain.
+"""Targets of links: host, path, and an approximate registered domain.
 
-Without the Public Suffix List: an endpoint has none, and for comparing two hosts of one mail or
-page it needs none.
+An endpoint has no Public Suffix List, and comparing two hosts of one mail or page needs none.
 """
 
 from buckler import _kernel
@@ -9,12 +8,12 @@ from buckler import _kernel
 _SECOND_LEVEL = frozenset(("ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"))
 
 
-_URL_V2, _BYTES = 4, 768  # the kernel's number of the form, and where it is cut
+_URL_V2, _MAX_BYTES = 4, 768  # the kernel's number of url-v2, and the length limit
 
 
 def host_and_path(address: str) -> tuple[str, str]:
-    """Return host and path as in ``url-v2``: wrappers taken off, addresses and look-alikes read."""
-    host, path = _kernel.normalize(_URL_V2, address, _BYTES).split(b"\x1f")[:2]
+    """Return host and path as in ``url-v2``: unwrapped, with addresses and look-alikes resolved."""
+    host, path = _kernel.normalize(_URL_V2, address, _MAX_BYTES).split(b"\x1f")[:2]
     return host.decode("utf-8", "replace"), path.decode("utf-8", "replace")
 
 

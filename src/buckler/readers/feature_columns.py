@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from buckler.errors import InputError
 from buckler.normalize import FeatureSchema
-from buckler.normalize.features import LARGEST, MARK, category_number
+from buckler.normalize.feature_schema import LARGEST, MARK, category_number
 from buckler.readers.quarantine import Quarantine
 
 _TRUTH = {"true": 1.0, "false": 0.0}

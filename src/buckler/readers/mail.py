@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.errors import InputError
-from buckler.normalize.email import MAX_MESSAGE_BYTES
+from buckler.normalize.mime import MAX_MESSAGE_BYTES
 from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader

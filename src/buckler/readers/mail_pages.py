@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from buckler.normalize.email import parsed, parts, text_of
+from buckler.normalize.mime import parse_message, parts, text_of
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader, get_reader
 
@@ -46,7 +46,7 @@ class MailPageReader(Reader):
 
 
 def _page(raw: bytes) -> bytes | None:
-    message, _ = parsed(raw)
+    message, _ = parse_message(raw)
     if message is None:
         return None
     for part in parts(message):

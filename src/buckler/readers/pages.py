@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.errors import InputError, MissingExtraError
-from buckler.normalize.html_page import MAX_PAGE_BYTES
+from buckler.normalize.html_v1 import MAX_PAGE_BYTES
 from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from buckler.errors import InputError
-from buckler.normalize.features import MARK
-from buckler.normalize.pe import MAX_FILE_BYTES, row_of
+from buckler.normalize.feature_schema import MARK
+from buckler.normalize.pe_v1 import MAX_FILE_BYTES, program_row
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, ColumnSpec
 from buckler.readers.whole_file import WholeFileReader
@@ -33,7 +33,7 @@ class PeReader(WholeFileReader):
         try:
             if not data.startswith(b"MZ"):
                 raise InputError("not a PE file: it does not start with MZ")
-            return MARK + row_of(data, spec.features)
+            return MARK + program_row(data, spec.features)
         except InputError as error:
             quarantine.add(path, 1, str(error), data[:64])
             return None

@@ -11,7 +11,7 @@ from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import WEIGHTS, parse_tensors
 from buckler.errors import BundleError, InputError
 from buckler.normalize import NormalizedTexts
-from buckler.normalize.features import matrix
+from buckler.normalize.feature_schema import matrix
 from buckler.runtime.model import MODELS, Form, NormalizedTextModel
 from buckler.runtime.verdicts import Contribution
 

@@ -17,7 +17,7 @@ from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.extras import import_extra
 from buckler.normalize import NormalizedTexts
-from buckler.normalize.features import matrix
+from buckler.normalize.feature_schema import matrix
 from buckler.students.student import (
     STUDENTS,
     Export,

@@ -15,7 +15,7 @@ from buckler.attacks import Attacker
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
-from buckler.normalize.features import MARK, matrix
+from buckler.normalize.feature_schema import MARK, matrix
 from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
 from buckler.synthesis.plan import Cell, Plan
 from buckler.synthesis.transforms import get_transform

@@ -12,8 +12,8 @@ from buckler.attacks import Attack, Attacker
 from buckler.attacks.messages import rewrite_parts
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
-from buckler.normalize.email import parsed, parts, text_of
-from buckler.normalize.html_walk import walk_html
+from buckler.normalize.html_scan import scan_html
+from buckler.normalize.mime import parse_message, parts, text_of
 from buckler.synthesis.scribe import Desk, Scribe
 from buckler.tasks import Task
 from buckler.teachers.budget import Account, Budget, Spending
@@ -137,7 +137,7 @@ class Paraphraser:
 
 def _shown(raw: str) -> str:
     """Return what a reader sees of a message: subject aside, the text of its parts, and links."""
-    message, _ = parsed(raw)
+    message, _ = parse_message(raw)
     if message is None:
         return ""
     seen = []
@@ -146,7 +146,7 @@ def _shown(raw: str) -> str:
             continue
         text = text_of(part)
         if part.get_content_subtype() == "html":
-            page = walk_html(text)
+            page = scan_html(text)
             text = " ".join([page.text, *dict.fromkeys(target for target, _ in page.links)])
         seen.append(_SPACE.sub(" ", text).strip())
     return max(seen, key=len, default="")[:_MAX_CHARACTERS]
@@ -158,7 +158,7 @@ def _in_message(raw: str, said: str) -> str:
     def replace(text: str, is_html: bool) -> str:
         if not is_html:
             return said
-        links = dict.fromkeys(target for target, _ in walk_html(text).links)
+        links = dict.fromkeys(target for target, _ in scan_html(text).links)
         anchors = "".join(f'<p><a href="{html.escape(link)}">link</a></p>' for link in links)
         return f"<html><body><p>{html.escape(said)}</p>{anchors}</body></html>"
 

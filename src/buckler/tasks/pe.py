@@ -1,6 +1,7 @@
 """pe: is this Windows program malware?"""
 
-from buckler.normalize.pe import NUMBERS, PE
+from buckler.normalize import PE
+from buckler.normalize.pe_v1 import NUMBERS
 from buckler.tasks.task import Task
 
 PE_TASK = Task(

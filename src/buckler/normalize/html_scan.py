@@ -1,7 +1,7 @@
-"""Walks over HTML once: what a reader sees, what is hidden from the reader, and where links lead.
+"""Scans the HTML of a mail once: visible text, hidden text, and the targets of links.
 
-This is no tree builder. It does the same constant work for each byte whatever an attacker nests,
-leaves open or repeats, and needs nothing but the standard library, as mail does at run time.
+The scanner builds no tree. The work for each byte is constant, whatever an attacker nests, leaves
+open or repeats, and the scanner needs only the standard library.
 """
 
 import html
@@ -31,19 +31,19 @@ _ENDS_ITSELF = frozenset(("p", "li", "td", "th", "tr", "option", "dd", "dt"))
 
 
 @dataclass
-class Html:
-    """What was found.
+class HtmlScan:
+    """Result of `scan_html`.
 
     Attributes
     ----------
     text, hidden
-        What is seen, and what styles hide; entities decoded.
+        Visible text, and text that styles hide; entities decoded.
     links
         Target and visible text of each link.
     actions
-        Where forms post to.
+        Targets of forms.
     images
-        How many.
+        Number of images.
     """
 
     text: str = ""
@@ -53,14 +53,14 @@ class Html:
     images: int = 0
 
 
-def walk_html(source: str) -> Html:
-    """Return what stands in HTML source; never raises."""
-    found = Html()
+def scan_html(source: str) -> HtmlScan:
+    """Scan HTML source; never raises."""
+    scan = HtmlScan()
     seen: list[str] = []
     hidden: list[str] = []
-    hiding, depth = "", 0  # the element that hides, and how many of its name are open
-    target, anchor = "", 0  # the link that is open, and where its text begins
-    endless: set[str] = set()  # what is never closed: looked for once, so that time stays linear
+    hiding, depth = "", 0  # the hiding element, and its open elements of the same name
+    target, anchor = "", 0  # the open link, and the start of its text
+    endless: set[str] = set()  # tags that are never closed: searched once, to stay linear
     position = 0
     while match := _TAG.search(source, position):
         (hidden if hiding else seen).append(source[position : match.start()])
@@ -81,7 +81,7 @@ def walk_html(source: str) -> Html:
                 hiding = ""
         if name == "a" and target:
             text = " ".join(seen[anchor:])[:MAX_ANCHOR]
-            found.links.append((target, " ".join(html.unescape(text).split())))
+            scan.links.append((target, " ".join(html.unescape(text).split())))
             target = ""
         if closing:
             seen.append(" ")
@@ -94,21 +94,21 @@ def walk_html(source: str) -> Html:
             continue
         if not hiding and name not in _VOID and _HIDING.search(attributes):
             hiding, depth = name, 1
-        if name in ("a", "area") and len(found.links) < MAX_LINKS and not hiding:
+        if name in ("a", "area") and len(scan.links) < MAX_LINKS and not hiding:
             href = _HREF.search(attributes)
             if href is not None:
                 target, anchor = html.unescape(href[1]), len(seen)
-        elif name == "form" and len(found.actions) < MAX_LINKS:
+        elif name == "form" and len(scan.actions) < MAX_LINKS:
             action = _ACTION.search(attributes)
             if action is not None:
-                found.actions.append(html.unescape(action[1]))
+                scan.actions.append(html.unescape(action[1]))
         elif name == "img":
-            found.images += 1 if _SRC.search(attributes) else 0
+            scan.images += 1 if _SRC.search(attributes) else 0
         if not hiding:
             seen.append(" ")
     (hidden if hiding else seen).append(source[position:])
     if target:
-        found.links.append((target, ""))
-    found.text = html.unescape("".join(seen))
-    found.hidden = html.unescape(" ".join(hidden))
-    return found
+        scan.links.append((target, ""))
+    scan.text = html.unescape("".join(seen))
+    scan.hidden = html.unescape(" ".join(hidden))
+    return scan

@@ -1,8 +1,8 @@
-"""Rows of features as normalized text: float32 numbers, one after the other, in a stated order.
+"""Rows of features as normalized text: float32 numbers in the order of a schema.
 
-A row may be given as a JSON object of names and values, or packed: the mark and then the float32
-numbers, little-endian. A missing number is NaN. A category becomes a number below 1,024 by a
-hash of its name, so that no list of them need be carried along and an unseen one is no error.
+A row is a JSON object of names and values, or packed: a mark and then the float32 numbers,
+little-endian. A missing number is NaN. A category becomes a number below 1,024, a hash of its
+name, so that no list of categories is needed and a new one is no error.
 """
 
 import json
@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,8 +62,8 @@ class FeatureSchema:
             raise InputError("not a JSON object of features")
         return self.row(values)
 
-    def row(self, values: Mapping[str, Any]) -> bytes:
-        """Return the float32 numbers of named values; what is not there is missing.
+    def row(self, values: Mapping[str, object]) -> bytes:
+        """Return the float32 numbers of named values; absent names are missing values.
 
         Raises
         ------
@@ -82,14 +81,14 @@ class FeatureSchema:
 
 
 def matrix(data: npt.NDArray[np.uint8], n_rows: int, n_features: int) -> npt.NDArray[np.float32]:
-    """Return normalized rows as float32 [rows, features], copying nothing where memory allows."""
+    """Return normalized rows as float32 [rows, features], without a copy."""
     return np.frombuffer(data, "<f4").reshape(n_rows, n_features)
 
 
-def category_number(name: Any) -> float:
-    """Return the number of a category, the same everywhere; NaN for none.
+def category_number(name: object) -> float:
+    """Return the number of a category, the same on every machine; NaN for none.
 
-    ``#`` and a number is that number: of a category whose name is not known any more.
+    ``#`` and a number stands for a category whose name is unknown.
     """
     if name is None or name == "":
         return math.nan
@@ -99,11 +98,11 @@ def category_number(name: Any) -> float:
     return float(int.from_bytes(blake2b(text, digest_size=8).digest(), "little") % N_CATEGORIES)
 
 
-def _number(value: Any, name: str) -> float:
+def _number(value: object, name: str) -> float:
     if value is None or value == "":
         return math.nan
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"feature {name!r} is not a number: {str(value)[:40]!r}") from None
     return min(max(number, -LARGEST), LARGEST)

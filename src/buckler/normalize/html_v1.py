@@ -1,8 +1,8 @@
-"""html-v1, first half: what a page shows, asks for and sends. Nothing is fetched or run.
+"""html-v1: text, forms, links and scripts of a page. Nothing is fetched or run.
 
-A page is its source, and behind a separator the address that it came from, where that is known
-(else the comment that browsers write into saved pages tells it). Fields: page, title, forms, marks,
-hosts, scripts, hidden text, visible text.
+The input is the source of a page and, after a separator, its address. Without one, the comment
+that browsers write into saved pages gives the address. Fields: page, title, forms, marks, hosts,
+scripts, hidden text, visible text.
 """
 
 import re
@@ -10,15 +10,15 @@ from collections import Counter
 from typing import Any
 from urllib.parse import urljoin
 
-from buckler.errors import MissingExtraError
+from buckler.extras import import_extra
 from buckler.normalize.brands import BRANDS, LURES
-from buckler.normalize.disguise import undisguised
-from buckler.normalize.email import joined
-from buckler.normalize.html_guard import bounded
+from buckler.normalize.disguise import undisguise
+from buckler.normalize.html_limits import limit_html
+from buckler.normalize.mime import join_fields
 from buckler.normalize.sites import host_and_path, site_of
 
 MAX_PAGE_BYTES = 2 << 20
-MAX_ELEMENTS = 2000  # of a kind that are looked at
+MAX_ELEMENTS = 2000  # of a kind
 _MAX_SCRIPT = 1 << 16
 _SAVED_FROM = re.compile(r"<!--\s{0,4}saved from url=\(\d{4}\)(\S{1,2048})", re.I)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]{2,40})", re.I)
@@ -55,25 +55,22 @@ def html_fields(raw: str | bytes) -> str:
     MissingExtraError
         If the extra `formats` is not installed.
     """
-    try:
-        from selectolax.lexbor import LexborHTMLParser, SelectolaxError
-    except ImportError as error:
-        raise MissingExtraError("judging pages", "formats") from error
+    lexbor = import_extra("selectolax.lexbor", "reading web pages", "formats")
     source, address = _source(raw)
     page = "/".join(host_and_path(address)) if address else ""
     try:
-        tree = LexborHTMLParser(bounded(source))
-        return joined(_fields(tree, source, address, page))
-    except (SelectolaxError, ValueError, RecursionError, AttributeError, TypeError):
-        text, _, _ = undisguised(source)
-        return joined([page, "", "", "unparsed", "", "", "", text])
+        tree = lexbor.LexborHTMLParser(limit_html(source))
+        return join_fields(_fields(tree, source, address, page))
+    except (lexbor.SelectolaxError, ValueError, RecursionError, AttributeError, TypeError):
+        text, _, _ = undisguise(source)
+        return join_fields([page, "", "", "unparsed", "", "", "", text])
 
 
 def _source(raw: str | bytes) -> tuple[str, str]:
-    """Return the page as text, and its address or nothing."""
+    """Return the page as text, and its address or an empty string."""
     data = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
     body, _, address = data.partition(b"\x1f")
-    text = _decoded(body[:MAX_PAGE_BYTES])
+    text = _decode(body[:MAX_PAGE_BYTES])
     known = address.decode("utf-8", "replace").strip()
     if not known:
         saved = _SAVED_FROM.search(text[:4096])
@@ -81,7 +78,7 @@ def _source(raw: str | bytes) -> tuple[str, str]:
     return text, known
 
 
-def _decoded(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     declared = _CHARSET.search(data[:4096])
@@ -112,9 +109,9 @@ def _fields(tree: Any, source: str, address: str, page: str) -> list[str]:
         for node in tree.css(name):
             node.decompose()
     body = tree.body
-    text, unseen, mixed = undisguised(body.text(separator=" ") if body is not None else "")
+    text, unseen, mixed = undisguise(body.text(separator=" ") if body is not None else "")
     text = " ".join(text.split())
-    title, _, title_mixed = undisguised(title)
+    title, _, title_mixed = undisguise(title)
     counts = Counter(
         {
             **form_marks,
@@ -131,18 +128,18 @@ def _fields(tree: Any, source: str, address: str, page: str) -> list[str]:
             "no-context-menu": int("contextmenu" in source.lower()),
         }
     )
-    said = f"{title} {text[:4000]}".lower()
-    named = [brand for brand in BRANDS if len(brand) > 3 and brand in said.replace(" ", "")]
+    start = f"{title} {text[:4000]}".lower()
+    named = [brand for brand in BRANDS if len(brand) > 3 and brand in start.replace(" ", "")]
     counts["brand"] = len(named)
     if page:
         counts["brand-of-other-site"] = sum(brand not in site for brand in named)
         counts["brand-in-title-not-site"] = sum(
             brand in title.lower() and brand not in site for brand in BRANDS if len(brand) > 3
         )
-    counts["lure"] = sum(lure in said for lure in LURES)
+    counts["lure"] = sum(lure in start for lure in LURES)
     words = len(text.split())
     size = ("empty", "few", "some", "many")[sum(words >= n for n in (10, 80, 500))]
-    marks = [_graded(name, n) for name, n in counts.items() if n > 0]
+    marks = [_grade(name, n) for name, n in counts.items() if n > 0]
     marks += [
         f"text-{size}",
         f"pictures-{('none', 'few', 'many')[(pictures > 0) + (pictures > 8)]}",
@@ -155,13 +152,13 @@ def _fields(tree: Any, source: str, address: str, page: str) -> list[str]:
         forms[:1024],
         " ".join(marks),
         " ".join(h for h, _ in hosts.most_common(24) if h)[:1024],
-        " ".join(_graded(name, n) for name, n in calls.items()),
+        " ".join(_grade(name, n) for name, n in calls.items()),
         hidden[:512],
         text,
     ]
 
 
-def _graded(name: str, n: int) -> str:
+def _grade(name: str, n: int) -> str:
     return name if n == 1 else f"{name}-{'some' if n < 8 else 'many'}"
 
 
@@ -175,7 +172,7 @@ def _targets(tree: Any, selector: str, attribute: str) -> list[str]:
 
 
 def _forms(tree: Any, address: str, site: str) -> tuple[str, dict[str, int]]:
-    """Return the forms in words, and what is asked for."""
+    """Return the forms in words, and counts of the requested data."""
     words: list[str] = []
     asked: Counter[str] = Counter()
     for form in tree.css("form")[:64]:
@@ -186,7 +183,7 @@ def _forms(tree: Any, address: str, site: str) -> tuple[str, dict[str, int]]:
         words += [b.text().strip()[:40] for b in form.css("button")[:8]]
     for field in tree.css("input, select, textarea")[:256]:
         kind = (field.attributes.get("type") or "text").lower()[:16]
-        told = " ".join(
+        names = " ".join(
             field.attributes.get(name) or ""
             for name in ("name", "id", "placeholder", "autocomplete", "value")
         )[:200]
@@ -195,10 +192,10 @@ def _forms(tree: Any, address: str, site: str) -> tuple[str, dict[str, int]]:
             continue
         wants = "password" if kind == "password" else ""
         if kind in ("submit", "button", "image"):
-            words.append(told[:60])
+            words.append(names[:60])
             continue
         for name, pattern in _ASKED.items():
-            if pattern.search(told):
+            if pattern.search(names):
                 wants = wants or name
                 asked[f"asks-{name}"] += 1
         asked["asks-password"] += int(kind == "password")
@@ -229,7 +226,7 @@ def _reach(kind: str, targets: list[str], address: str, site: str) -> dict[str, 
 
 
 def _take_hidden(tree: Any) -> str:
-    """Return the text that styles hide, and take it out of the tree."""
+    """Remove hidden elements from the tree, and return their text."""
     found = []
     for node in tree.css("[hidden], [style]")[:MAX_ELEMENTS]:
         attributes = node.attributes

@@ -1,8 +1,4 @@
-"""email-v1, first half: from a raw message to the fields that are judged.
-
-Fields, in order: subject, visible text, links, attachments (name and type). Headers that tell the
-mail system or the year rather than the intent (Received, X-Mailer, dates, ids) are left out.
-"""
+"""MIME messages, bounded: parts, texts and headers of whatever a mail contains, without errors."""
 
 import binascii
 import codecs
@@ -11,57 +7,22 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 
-from buckler.normalize.html_text import links, visible_text
-
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_PARTS = 64
 MAX_TEXT_CHARACTERS = 1 << 16
 MAX_HEADER_CHARACTERS = 2048
-MAX_LINKS = 64
 _SEPARATOR = "\x1f"
-# Codecs that are no charsets of mail; some of them take quadratic time.
+# Python codecs that are no charsets of mail; some take quadratic time.
 _NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
 
 
-def email_fields(raw: str | bytes) -> str:
-    """Return subject, text, links and attachments, joined by the field separator.
-
-    Never raises on any input: what cannot be parsed as MIME is judged as the text that it is.
-    """
-    message, data = parsed(raw)
-    if message is None:
-        return joined(["", data.decode("utf-8", "replace"), "", ""])
-    texts: list[str] = []
-    targets: list[str] = []
-    attachments: list[str] = []
-    size = 0
-    for part in parts(message):
-        if size >= MAX_TEXT_CHARACTERS:
-            break
-        if part.is_multipart():
-            continue
-        kind = part.get_content_type()
-        name = header(part.get_filename() or "")
-        if name or part.get_content_maintype() != "text":
-            attachments.append(f"{name} {kind}")
-            continue
-        text = text_of(part)
-        if kind == "text/html":
-            targets += links(text, MAX_LINKS - len(targets)) if len(targets) < MAX_LINKS else []
-            text = visible_text(text)
-        texts.append(text[: MAX_TEXT_CHARACTERS - size])
-        size += len(texts[-1])
-    subject = header(str(message.get("subject", "")))
-    return joined([subject, " ".join(texts), " ".join(targets), " ".join(attachments)])
-
-
-def joined(fields: list[str]) -> str:
+def join_fields(fields: list[str]) -> str:
     """Join fields; a separator inside one becomes a space."""
     return _SEPARATOR.join(field.replace(_SEPARATOR, " ") for field in fields)
 
 
-def parsed(raw: str | bytes) -> tuple[Message | None, bytes]:
-    """Return the first MiB as a message (None where it cannot be one), and as bytes."""
+def parse_message(raw: str | bytes) -> tuple[Message | None, bytes]:
+    """Parse the first MiB of a mail; return the message, or None, and the bytes."""
     if isinstance(raw, str):
         raw = raw.encode("utf-8", "surrogateescape" if _only_escapes(raw) else "surrogatepass")
     raw = _without_mbox_line(raw[:MAX_MESSAGE_BYTES])
@@ -91,15 +52,15 @@ def _parse(raw: bytes) -> Message | None:
 
 def parts(message: Message) -> list[Message]:
     """Return all parts, at most MAX_PARTS, depth first, without recursion."""
-    found: list[Message] = []
+    flat: list[Message] = []
     waiting: list[Message] = [message]
-    while waiting and len(found) < MAX_PARTS:
+    while waiting and len(flat) < MAX_PARTS:
         part = waiting.pop()
-        found.append(part)
+        flat.append(part)
         payload = part.get_payload()
         if part.is_multipart() and isinstance(payload, list):
             waiting.extend(p for p in reversed(payload) if isinstance(p, Message))
-    return found
+    return flat
 
 
 def text_of(part: Message) -> str:
@@ -125,8 +86,8 @@ def _decode(payload: bytes, charset: str) -> str:
     return payload.decode(charset)
 
 
-def header(value: str) -> str:
-    """Decode a header's encoded words; bytes that make no sense become replacement characters."""
+def decode_words(value: str) -> str:
+    """Decode the encoded words of a header; invalid bytes become replacement characters."""
     value = value[:MAX_HEADER_CHARACTERS]
     if "=?" not in value:
         return value

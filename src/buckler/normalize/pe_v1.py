@@ -1,13 +1,13 @@
-"""pe-v1: a Windows program as a row of numbers, out of its bytes; nothing of it is ever run.
+"""pe-v1: a Windows program as a row of numbers, computed from its bytes; the program never runs.
 
-The groups are those of EMBER (Anderson and Roth 2018, arXiv 1804.04637): headers, sections,
-imports, exports, strings, histograms of bytes and of bytes with their entropy; with the Rich header
-and what is signed. The header fields go by the names of ClaMP (Kumar et al. 2017), so that tables
-of that kind can be learned from and programs be judged by what was learned. A feature never changes
-under this id: a change is a new id.
+The groups follow EMBER (Anderson and Roth 2018, arXiv 1804.04637): headers, sections, imports,
+exports, strings, histograms of bytes and of bytes with their entropy; plus the Rich header and the
+signature. The header fields have the names of ClaMP (Kumar et al. 2017), so that a model of such a
+table scores programs. A feature never changes under this id: a change is a new id.
 """
 
 import math
+import struct
 from collections.abc import Iterable
 from typing import Any
 from zlib import crc32
@@ -15,14 +15,19 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from buckler.errors import InputError, MissingExtraError
-from buckler.normalize.features import MARK, FeatureSchema
+from buckler.errors import InputError
+from buckler.extras import import_extra
+from buckler.normalize.feature_schema import MARK, FeatureSchema
 
-PE = "pe-v1"
 MAX_FILE_BYTES = 64 << 20
 MAX_IMPORTS = 20_000
 MAX_SECTIONS = 96
 _BLOCK = 1024
+# Errors that pefile lets through where a file is damaged.
+_PARSER_ERRORS = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RecursionError),
+    *(TypeError, ValueError, struct.error),
+)
 _BYTE_BINS, _ENTROPY_BINS = 256, 256
 _SECTION_BINS, _LIBRARY_BINS, _FUNCTION_BINS, _EXPORT_BINS, _RICH_BINS = 32, 128, 512, 64, 32
 _ORDINARY_SECTIONS = frozenset(
@@ -61,7 +66,7 @@ _OWN = (
 )
 
 
-def _binned(name: str, bins: int) -> tuple[str, ...]:
+def _bin_names(name: str, bins: int) -> tuple[str, ...]:
     return tuple(f"{name}_{i}" for i in range(bins))
 
 
@@ -74,17 +79,17 @@ NUMBERS: tuple[str, ...] = (
     *_FLAGS,
     *_OWN,
     *(f"directory_{name}_{what}" for name in _DIRECTORIES for what in ("size", "address")),
-    *_binned("byte", _BYTE_BINS),
-    *_binned("byte_entropy", _ENTROPY_BINS),
-    *_binned("section_size", _SECTION_BINS),
-    *_binned("section_entropy", _SECTION_BINS),
-    *_binned("library", _LIBRARY_BINS),
-    *_binned("function", _FUNCTION_BINS),
-    *_binned("export", _EXPORT_BINS),
-    *_binned("rich", _RICH_BINS),
+    *_bin_names("byte", _BYTE_BINS),
+    *_bin_names("byte_entropy", _ENTROPY_BINS),
+    *_bin_names("section_size", _SECTION_BINS),
+    *_bin_names("section_entropy", _SECTION_BINS),
+    *_bin_names("library", _LIBRARY_BINS),
+    *_bin_names("function", _FUNCTION_BINS),
+    *_bin_names("export", _EXPORT_BINS),
+    *_bin_names("rich", _RICH_BINS),
 )
 _KNOWN = frozenset(NUMBERS)
-_OF_ENTROPY = frozenset(_binned("byte_entropy", _ENTROPY_BINS))
+_OF_ENTROPY = frozenset(_bin_names("byte_entropy", _ENTROPY_BINS))
 _OF_STRINGS = frozenset(name for name in _OWN if name.startswith("string"))
 _OF_TABLES = frozenset(
     name
@@ -94,17 +99,17 @@ _OF_TABLES = frozenset(
 
 
 def check_names(features: FeatureSchema) -> str | None:
-    """Return what is wrong with these features of programs, or None."""
+    """Return the fault of a schema that names other features than pe-v1, or None."""
     unknown = [name for name in features.names if name not in _KNOWN]
     if not unknown:
         return None
     return (
-        f"{len(unknown)} of {len(features)} features are none of {PE}, such as "
+        f"{len(unknown)} of {len(features)} features are none of pe-v1, such as "
         f"{', '.join(name[:40] for name in unknown[:3])}: they were made for another version"
     )
 
 
-def row_of(raw: str | bytes, features: FeatureSchema) -> bytes:
+def program_row(raw: str | bytes, features: FeatureSchema) -> bytes:
     """Return the normalized row of a program, or of a row that is JSON or packed.
 
     Raises
@@ -119,7 +124,7 @@ def row_of(raw: str | bytes, features: FeatureSchema) -> bytes:
 
 
 def extract(data: bytes, names: Iterable[str] = NUMBERS) -> dict[str, float]:
-    """Return the features of a program, those that damage hides left out.
+    """Return the features of a program, except those that damage hides.
 
     Groups of which no feature is among `names` are not computed.
 
@@ -130,20 +135,18 @@ def extract(data: bytes, names: Iterable[str] = NUMBERS) -> dict[str, float]:
     MissingExtraError
         If the extra `formats` is not installed.
     """
-    try:
-        import pefile
-    except ImportError as error:
-        raise MissingExtraError("reading PE files", "formats") from error
+    pefile = import_extra("pefile", "reading PE files", "formats")
     data = data[:MAX_FILE_BYTES]
     try:
         pe = pefile.PE(data=data, fast_load=True)
-    except (pefile.PEFormatError, ValueError, IndexError, KeyError, TypeError, AttributeError,
-            OverflowError, MemoryError) as error:  # fmt: skip
+    except (pefile.PEFormatError, *_PARSER_ERRORS) as error:
         raise InputError(f"not a sound PE file: {str(error)[:120]}") from error
     wanted = frozenset(names)
     try:
-        found = {**_headers(pe, data), **_sections(pe, data), **_content(data, wanted)}
-        return {**found, **_tables(pe)} if wanted & _OF_TABLES else found
+        features = {**_headers(pe, data), **_sections(pe, data), **_content(data, wanted)}
+        if wanted & _OF_TABLES:
+            features |= _tables(pe, (pefile.PEFormatError, *_PARSER_ERRORS))
+        return features
     finally:
         pe.close()
 
@@ -165,7 +168,7 @@ def _headers(pe: Any, data: bytes) -> dict[str, float]:
         found[name] = math.nan if value is None else float(value)
     section, aligned = int(optional.SectionAlignment), int(optional.FileAlignment)
     year = 1970 + file.TimeDateStamp / 31_556_952
-    found |= {  # ClaMP's questions, yes or no
+    found |= {  # ClaMP's yes-or-no features
         "CreationYear": float(1980 <= year <= 2015),
         "ImageBase": float(optional.ImageBase in (0x400000, 0x10000000, 0x10000, 0x1000000)),
         "SectionAlignment": float(section >= aligned),
@@ -235,7 +238,7 @@ def _sections(pe: Any, data: bytes) -> dict[str, float]:
 # --- imports, exports, the Rich header ----------------------------------------------------------
 
 
-def _tables(pe: Any) -> dict[str, float]:
+def _tables(pe: Any, damage: tuple[type[Exception], ...]) -> dict[str, float]:
     found: dict[str, float] = {"import_damaged": 0.0}
     libraries: list[bytes] = []
     functions: list[bytes] = []
@@ -255,7 +258,7 @@ def _tables(pe: Any) -> dict[str, float]:
         if table is not None:
             exports = [bytes(symbol.name or b"") for symbol in table.symbols[:MAX_IMPORTS]]
         rich = pe.parse_rich_header()
-    except Exception:  # the parser raises whatever its parts raise on damage
+    except damage:
         found["import_damaged"], rich = 1.0, None
     entries = [] if rich is None else list(rich.get("values", ()))[: 2 * MAX_SECTIONS]
     pairs = [b"%d" % value for value in entries[::2]]
@@ -273,11 +276,11 @@ def _tables(pe: Any) -> dict[str, float]:
         ("export", exports, _EXPORT_BINS),
         ("rich", pairs, _RICH_BINS),
     ):
-        found |= {f"{group}_{i}": float(n) for i, n in enumerate(_hashed(words, bins))}
+        found |= {f"{group}_{i}": float(n) for i, n in enumerate(_hash_counts(words, bins))}
     return found
 
 
-def _hashed(words: Iterable[bytes], bins: int) -> npt.NDArray[np.int64]:
+def _hash_counts(words: Iterable[bytes], bins: int) -> npt.NDArray[np.int64]:
     slots = np.array([crc32(word) % bins for word in words], np.int64)
     return np.bincount(slots, minlength=bins)
 
@@ -290,7 +293,7 @@ def _counts(data: bytes) -> npt.NDArray[np.int64]:
 
 
 def _entropy(counts: npt.NDArray[Any]) -> float:
-    """Return bits a symbol."""
+    """Return the entropy, in bits per symbol."""
     total = counts.sum()
     if total == 0:
         return 0.0
@@ -311,7 +314,7 @@ def _content(data: bytes, wanted: frozenset[str]) -> dict[str, float]:
 
 
 def _byte_entropy(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Return the share of high half-bytes by the entropy of the 2,048 bytes around: [16, 16]."""
+    """Return the shares of high half-bytes by the entropy of the surrounding 2,048 bytes: [16, 16]."""
     blocks = max(1, -(-len(array) // _BLOCK))
     keys = np.arange(len(array)) // _BLOCK * 16 + (array >> 4)
     of_block = np.bincount(keys, minlength=16 * blocks).reshape(blocks, 16)
@@ -326,7 +329,7 @@ def _byte_entropy(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def _strings(array: npt.NDArray[np.uint8], data: bytes) -> dict[str, float]:
-    """Runs of five printable bytes and more, as arrays: no regular expression walks 64 MiB."""
+    """Measure runs of five and more printable bytes with arrays: regular expressions are too slow."""
     printable = (array >= 0x20) & (array < 0x7F)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], printable.view(np.int8), [0]])))
     starts, ends = edges[::2], edges[1::2]

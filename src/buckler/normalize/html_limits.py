@@ -1,7 +1,7 @@
-"""Cuts HTML before a parser gets it: where tags are nested too deep or hold too many attributes.
+"""Limits HTML before a parser reads it: cuts it where tags nest too deep or have too many attributes.
 
-Parsers take time and memory that grow with the square of these, so that a page of one megabyte
-stops one for minutes. The cut page is what a parser would make of the page's beginning.
+The time and memory of parsers grow with the square of both: one megabyte blocks a parser for
+minutes. The cut page parses like the beginning of the whole page.
 """
 
 import re
@@ -16,7 +16,7 @@ _RAW = {
     name: re.compile(rf"</{name}(?=[\s>/])", re.IGNORECASE)
     for name in ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
 }
-# Elements that close by themselves or hold nothing do not nest.
+# Elements that close implicitly, and void elements, do not nest.
 _FLAT = frozenset(
     (
         *("area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link"),
@@ -26,8 +26,8 @@ _FLAT = frozenset(
 )
 
 
-def bounded(source: str) -> str:
-    """Return the page, or its beginning up to where it would be too much."""
+def limit_html(source: str) -> str:
+    """Return the page, or its beginning up to the tag that exceeds a limit."""
     open_tags: dict[str, int] = {}
     total = 0
     position = 0
@@ -63,7 +63,7 @@ def bounded(source: str) -> str:
 
 
 def _end_of_tag(source: str, position: int) -> int:
-    """Return where a tag ends; -1 if it never does, or has too many attributes."""
+    """Return the end of a tag; -1 if it never ends, or has too many attributes."""
     for _ in range(MAX_ATTRIBUTES):
         match = _ATTRIBUTE.match(source, position)
         if match is None or match[1] is None:
