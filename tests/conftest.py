@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, text
 
 from buckler.runtime import Scorer, load
@@ -11,6 +12,10 @@ from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.made_up import made_up_events
 from tests.support.postgres import postgres
+
+# Examples of property tests may take any time: a busy machine is no failure.
+settings.register_profile("buckler", deadline=None)
+settings.load_profile("buckler")
 
 REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

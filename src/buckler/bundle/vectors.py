@@ -29,7 +29,7 @@ _FIXED = (
     "\x1f\x1f\x1f|\x00\x7f",
 )
 _RANDOM_TEXTS = 49
-ROW_MARK = b"\x00bkrow1\x00"  # of a packed row of features; see docs/normalizers.md
+ROW_MARK = b"\x00bkrow1\x00"  # of a packed row of features; see docs/normalize.md
 
 
 def vector_texts() -> list[bytes]:

@@ -1,4 +1,4 @@
-/* command-v1: fields, placeholders for what only misleads, payloads. Rules in docs/normalizers.md. */
+/* command-v1: fields, placeholders for what only misleads, payloads. Rules in docs/normalize.md. */
 #include <string.h>
 
 #include "command.h"

@@ -1,4 +1,4 @@
-/* Normalized forms: url-v1 and text-v1. The rules are written out in docs/normalizers.md. */
+/* Normalized forms: url-v1 and text-v1. The rules are written out in docs/normalize.md. */
 #include <string.h>
 
 #include "command.h"

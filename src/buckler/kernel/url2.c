@@ -1,4 +1,4 @@
-/* url-v2. The rules are written out in docs/normalizers.md. */
+/* url-v2. The rules are written out in docs/normalize.md. */
 #include "url2.h"
 
 #include <string.h>
