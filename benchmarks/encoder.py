@@ -5,12 +5,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from buckler.teachers.encoding import fine_tune
 
 from benchmarks.measure import table, use_all_cores
 from benchmarks.models import events
 from buckler.tasks import get_task
-from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
+from buckler.teachers.encoder import EncoderSettings, EncoderTeacher, fine_tune
 from buckler.teachers.encoder.onnx_model import OnnxClassifier, export
 from buckler.teachers.encoder.tokens import Tokens, batches_by_length, padded
 
