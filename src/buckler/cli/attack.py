@@ -63,7 +63,7 @@ def attack(
     ] = MAX_ATTACKED,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Disguise positive events as attackers would, and measure what a bundle still catches."""
+    """Disguise positive events as attackers would, and measure the recall."""
     scorer = load(bundle)
     the_task = get_bundle_task(task or scorer.manifest.task, scorer.manifest.classes)
     attacks = get_attacks(names or ["all"], the_task.medium)

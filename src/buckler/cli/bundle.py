@@ -68,7 +68,7 @@ def show(
 
 @app.command("verify")
 def verify(path: BundlePath, trusted_key: TrustedKey = None) -> None:
-    """Check a bundle in every way there is, and say what was checked."""
+    """Check a bundle in every way there is."""
     scorer = load(path, trusted_key=trusted_key)
     bundle = read_bundle(path)
     out.print(f"{path}: sound")

@@ -29,7 +29,7 @@ def capacity(
     core_hour_usd: Annotated[float, typer.Option(help="USD for a core and hour.")] = 0.04,
     gb_month_usd: Annotated[float, typer.Option(help="USD for a GB and month.")] = 0.05,
 ) -> None:
-    """Say how many cores, how much memory, network and money a rate of events takes."""
+    """Estimate cores, memory, network and cost for a rate of events."""
     measured = measure_bundle(bundle, events, batch)
     workload = Workload(
         events_per_day=events_per_day,

@@ -47,7 +47,7 @@ def cascade(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Put bundles in a row: the cheapest judges all, what it is unsure of goes on to the next.
+    """Join bundles: each passes on the events that it is unsure of.
 
     How many go on is your budget; which, and the thresholds, are chosen on labeled events.
     """

@@ -117,7 +117,7 @@ def demo(
         typer.Option(help="Recorded annotations other than those that come with Buckler."),
     ] = None,
 ) -> None:
-    """Real mails, 600 noisy labels, a teacher: train, compare on unseen senders, scan the rest."""
+    """Train on real mails with 600 noisy labels and a teacher, then scan the rest."""
     times: dict[str, float] = {}
     started = time.monotonic()
     corpus = folder / "spamassassin.parquet"

@@ -45,7 +45,7 @@ def doctor(
     bundles: Annotated[list[Path] | None, typer.Argument(help="Bundles to look at too.")] = None,
     trusted_key: TrustedKey = None,
 ) -> None:
-    """Say what is wrong with this installation; exit code 1 if anything is."""
+    """Check this installation; exit with code 1 if anything is wrong."""
     findings = [_python(), _simd(), *_extras(), *_machine()]
     findings += [_bundle(path, trusted_key) for path in bundles or ()]
     table = Table(box=None, pad_edge=False)

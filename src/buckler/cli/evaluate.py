@@ -35,7 +35,10 @@ def evaluate(
     ] = None,
     resamples: Annotated[int, typer.Option(help="Of the bootstrap.", min=50, max=10_000)] = 500,
 ) -> None:
-    """Measure a bundle on labeled test data; writes report.html and report.json."""
+    """Measure a bundle on labeled test data.
+
+    Writes report.html and report.json.
+    """
     columns = ColumnNames(text_column, label_column, group_column, tuple(slices or ()))
     with step_progress() as progress:
         bar = progress.add_task("loading")

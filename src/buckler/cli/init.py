@@ -61,7 +61,7 @@ def init(
     task: Annotated[str, typer.Option("--task", "-t", help="A built-in task, or 'own'.")],
     folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
 ) -> None:
-    """Write a recipe (buckler.toml), and with --task own a task file, to start from."""
+    """Write a recipe to start from, and a task file for a task of your own."""
     recipe_path, task_path = folder / "buckler.toml", folder / "task.toml"
     for path in (recipe_path, *([task_path] if task == "own" else [])):
         if path.exists():

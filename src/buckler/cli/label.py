@@ -59,7 +59,10 @@ def label(
         int, typer.Option(help="Injected events of this measurement.", min=1)
     ] = 200,
 ) -> None:
-    """Ask a teacher about events, once for each; its annotations go to the label store."""
+    """Ask a teacher about events and keep its annotations in the label store.
+
+    Each event is asked about once: the same command resumes.
+    """
     the_task = get_task(task)
     the_teacher = get_teacher(teacher, settings, the_task)
     budget = Budget(usd=budget_usd, tokens=budget_tokens, events=budget_events)

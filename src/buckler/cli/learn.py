@@ -42,7 +42,7 @@ def learn(
     ] = 1.0,
     trusted_key: TrustedKey = None,
 ) -> None:
-    """Train again, compare with the deployed bundle, promote if better; exit code 1 if not."""
+    """Train again and promote the bundle if it is better; exit with code 1 if not."""
     from buckler.review.retrain import learn_from_review
 
     if not from_review:

@@ -62,10 +62,14 @@ def load_command(name: str) -> "Command":
     module = import_module(f"buckler.cli.{module_name}")
     holder = typer.Typer(rich_markup_mode="rich")
     if name not in _HOMES and hasattr(module, "app"):
-        holder.add_typer(module.app, name=name)
+        holder.add_typer(module.app, name=name, help=_help_of(name))
     else:
         holder.command(name)(getattr(module, attribute))
     return get_group(holder).commands[name]
+
+
+def _help_of(name: str) -> str:
+    return next(commands[name] for commands in COMMANDS.values() if name in commands)
 
 
 class _LazyGroup(TyperGroup):

@@ -25,7 +25,7 @@ def pretrain(
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Pre-train a minibert on unlabeled events; a recipe names the file as `pretrained`."""
+    """Pre-train a minibert on unlabeled events."""
     student = get_student("minibert", {**settings_of(setting or []), "seed": seed})
     assert isinstance(student, MiniBertStudent)  # noqa: S101 - what the name stands for
     with step_progress() as progress:

@@ -16,7 +16,10 @@ from buckler.pipeline import Listener
 def run(
     recipe: Annotated[Path, typer.Argument(help="Recipe file.")] = Path("buckler.toml"),
 ) -> None:
-    """Run a recipe from events to a bundle and a report; finished stages are reused."""
+    """Run a recipe from events to a bundle and a report.
+
+    A second run reuses the stages that are done.
+    """
     with run_progress() as listener:
         finished = pipeline.run(recipe, listener)
     print_run(finished)

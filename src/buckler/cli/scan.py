@@ -46,7 +46,7 @@ def scan(
         bool, typer.Option("--restart", help="Throw away what an interrupted scan left.")
     ] = False,
 ) -> None:
-    """Score files of any size; Ctrl-C stops it, and the same command resumes."""
+    """Score files of any size."""
     options = ScanOptions(
         text_columns=tuple(column or ()),
         format_name=format_name,

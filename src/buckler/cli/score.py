@@ -28,7 +28,7 @@ def score(
     top: Annotated[int, typer.Option(help="How many pieces to show.", min=0, max=100)] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text.")] = False,
 ) -> None:
-    """Judge a few texts: verdict, probability, and the pieces that spoke for it."""
+    """Score a few texts and explain the scores."""
     scorer = load(bundle, trusted_key=trusted_key)
     for given in texts:
         text = _text(given)

@@ -35,7 +35,10 @@ def select(
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Choose the events whose labels would teach most; near-duplicates are asked about once."""
+    """Choose the events whose labels would teach most.
+
+    Near-duplicates are selected once.
+    """
     the_task = get_task(task)
     with Quarantine() as quarantine, step_progress() as progress:
         bar = progress.add_task("reading")

@@ -25,7 +25,10 @@ def serve(
         str | None, typer.Option("--new-key", help="Make a key of this name, print it, and stop.")
     ] = None,
 ) -> None:
-    """Serve bundles over HTTP: JSON, NDJSON and Arrow; changed files are taken over in flight."""
+    """Serve bundles over HTTP.
+
+    It answers JSON, NDJSON and Arrow, and reloads files that change.
+    """
     try:
         from buckler.serving.http.guard import new_key as make_key
         from buckler.serving.http.serve_settings import read_serve_settings

@@ -66,7 +66,7 @@ def stream(
         bool, typer.Option("--fail-on-detection", help="Exit with code 1 if there was a detection.")
     ] = False,
 ) -> None:
-    """Judge events as they come; every event gets an answer, until it is told to stop."""
+    """Score events as they arrive."""
     stop = stop_on_signal()
     if source == "kafka":
         _kafka(bundle, trusted_key, settings, stop)

@@ -101,7 +101,7 @@ def synth(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
 ) -> None:
-    """Write synthetic examples by a plan, let them through the gates, and prove that they help."""
+    """Write synthetic examples, filter them, and measure whether they help."""
     the_task = get_task(task)
     the_plan = read_plan(the_task, plan)
     by = by or ("crossing" if the_task.features else "grammar")

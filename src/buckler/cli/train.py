@@ -45,7 +45,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
 ) -> None:
-    """Train, evaluate and bundle labeled files; `buckler run` does the same from a recipe."""
+    """Train, evaluate and bundle labeled files without a recipe."""
     with run_progress() as listener:
         finished = pipeline.train(
             data,

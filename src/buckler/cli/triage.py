@@ -33,7 +33,7 @@ def triage(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
 ) -> None:
-    """Join alerts to incidents and rank them by the score of a true attack.
+    """Join alerts to incidents and rank them by the probability of an attack.
 
     Where the alerts have labels, the ranking is measured beside other orders of reading.
     """

@@ -1,0 +1,277 @@
+"""Documentation: commands, options, settings, imports, links and paths must exist in the code."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+from typing import get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+from typer.core import TyperGroup
+
+import buckler
+from buckler.cli.main import COMMANDS, load_command
+from buckler.pipeline.recipe import Recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(
+    [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+)
+RECIPES = sorted((ROOT / "examples").rglob("buckler.toml"))
+OPERATIONS = sorted(path for path in (ROOT / "ops").iterdir() if path.is_file())
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+SPAN = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+CALL = re.compile(r"(?<![\w./-])buckler((?: +[^\s|;#&)`\"]+)+)")
+PATH = re.compile(r"(?:src|docs|examples|benchmarks|tests|ops)/[\w./-]*\w")
+NAMES = [name for group in COMMANDS.values() for name in group]
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def blocks(page: Path, *languages: str) -> Iterator[str]:
+    for language, text in FENCE.findall(page.read_text()):
+        if language in languages:
+            yield text
+
+
+def spans(page: Path) -> list[str]:
+    return SPAN.findall(FENCE.sub("", page.read_text()))
+
+
+# --- commands and options -------------------------------------------------------------------------
+
+
+@cache
+def command(name: str):
+    return load_command(name)
+
+
+def options_of(found) -> set[str]:
+    own = {
+        option for parameter in found.params for option in parameter.opts + parameter.secondary_opts
+    }
+    return own | {"--help"}
+
+
+@cache
+def all_options() -> set[str]:
+    waiting, found = [command(name) for name in NAMES], {"--version", "--debug"}
+    study = (ROOT / "benchmarks" / "study" / "__main__.py").read_text()
+    found |= set(re.findall(r'"(--[a-z-]+)"', study))
+    while waiting:
+        one = waiting.pop()
+        found |= options_of(one)
+        waiting += one.commands.values() if isinstance(one, TyperGroup) else []
+    return found
+
+
+def mistakes(call: str) -> Iterator[str]:
+    words = call.split()
+    if not re.fullmatch(r"[a-z-]+", words[0]) or words[0].startswith("-"):
+        return
+    if words[0] not in NAMES:
+        yield f"no command {words[0]}"
+        return
+    found, rest = command(words[0]), words[1:]
+    while isinstance(found, TyperGroup) and rest and re.fullmatch(r"[a-z][a-z-]*", rest[0]):
+        if rest[0] not in found.commands:
+            yield f"no command {words[0]} {rest[0]}"
+            return
+        found, rest = found.commands[rest[0]], rest[1:]
+    for word in rest:
+        option = word.split("=")[0].rstrip(",.:]…").lstrip("[")
+        if re.fullmatch(r"--?[a-z][a-z-]*", option) and option not in options_of(found):
+            yield f"{found.name} has no option {option}"
+
+
+@pytest.mark.parametrize("page", PAGES + OPERATIONS, ids=name_of)
+def test_commands_and_options_exist(page):
+    if page.suffix == ".md":
+        texts = [*blocks(page, "sh", "console", ""), *spans(page)]
+    else:
+        texts = [page.read_text()]
+    calls = [c for text in texts for c in CALL.findall(text.replace("\\\n", " "))]
+    assert [m for call in calls for m in mistakes(call)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_an_option_named_in_a_sentence_exists(page):
+    named = {m for span in spans(page) for m in re.findall(r"^--[a-z][a-z-]*", span)}
+    assert named <= all_options(), named - all_options()
+
+
+def test_the_help_of_a_command_opens_as_its_line_in_the_list():
+    for group in COMMANDS.values():
+        for name, line in group.items():
+            if not isinstance(command(name), TyperGroup):
+                assert (command(name).help or "").split("\n")[0] == line
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+@cache
+def models() -> list[type[BaseModel]]:
+    """Every model of a TOML file or of a part of one."""
+    for module in walk_packages(buckler.__path__, "buckler."):
+        try:
+            import_module(module.name)
+        except ImportError:
+            continue
+    waiting, found = [BaseModel], []
+    while waiting:
+        for one in waiting.pop().__subclasses__():
+            waiting.append(one)
+            if one.__module__.startswith("buckler."):
+                found.append(one)
+    return found
+
+
+def model_in(annotation) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for m in map(model_in, get_args(annotation)) if m is not None), None)
+
+
+def unknown_keys(content: dict, model: type[BaseModel], at: str = "") -> list[str]:
+    found = []
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    for key, value in content.items():
+        if key in fields:
+            found += unknown_parts(value, fields[key].annotation, f"{at}{key}.")
+        elif model.model_config.get("extra") != "allow":
+            found.append(at + key)
+    return found
+
+
+def unknown_parts(value: object, annotation: object, at: str) -> list[str]:
+    """Look into the tables of a value: one table, a list of them, or tables by name."""
+    if isinstance(value, list):
+        return [key for part in value for key in unknown_parts(part, annotation, at)]
+    inner = model_in(annotation)
+    if inner is None or not isinstance(value, dict):
+        return []
+    if get_origin(annotation) is dict:
+        kind = get_args(annotation)[1]
+        return [k for name, v in value.items() for k in unknown_parts(v, kind, f"{at}{name}.")]
+    return unknown_keys(value, inner, at)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_settings_exist(page):
+    for text in blocks(page, "toml"):
+        content = tomllib.loads(text)
+        unknown = {model.__name__: unknown_keys(content, model) for model in models()}
+        fewest = min(unknown.items(), key=lambda pair: len(pair[1]))
+        assert not fewest[1], f"{text}\nclosest: {fewest}"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name_of)
+def test_recipes_of_the_examples_have_known_keys(path):
+    assert unknown_keys(tomllib.loads(path.read_text()), Recipe) == []
+
+
+def documented_keys() -> set[str]:
+    """Keys of the table in docs/recipe.md; a name without a section follows the one before it."""
+    found = set()
+    for line in (ROOT / "docs" / "recipe.md").read_text().splitlines():
+        if not line.startswith("| `"):
+            continue
+        section = ""
+        for key in SPAN.findall(line.split("|")[1]):
+            if key.startswith("[["):
+                section = key.strip("[]")
+                continue
+            section = key.rpartition(".")[0] if "." in key else section
+            found.add(key if "." in key or not section else f"{section}.{key}")
+    return found
+
+
+def recipe_keys(model: type[BaseModel], at: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        inner = model_in(field.annotation)
+        if inner is None:
+            yield at + (field.alias or name)
+        else:
+            yield from recipe_keys(inner, f"{at}{field.alias or name}.")
+
+
+def test_the_table_of_the_recipe_is_complete():
+    assert documented_keys() == set(recipe_keys(Recipe))
+
+
+# --- Python, links and paths ----------------------------------------------------------------------
+
+
+def resolve(dotted: str) -> bool:
+    """Say whether a dotted name is a module, or an attribute of one."""
+    parts = dotted.split(".")
+    for n in range(len(parts), 0, -1):
+        try:
+            found = import_module(".".join(parts[:n]))
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("buckler"):
+                return True  # an extra is not installed
+            continue
+        for name in parts[n:]:
+            if not hasattr(found, name):
+                return False
+            found = getattr(found, name)
+        return True
+    return False
+
+
+@cache
+def entry_point_groups() -> set[str]:
+    texts = (path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    return {group for text in texts for group in re.findall(r'"(buckler\.\w+)"', text)}
+
+
+def imported(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_snippets_import_what_exists(page):
+    names = [n for text in blocks(page, "python") for n in imported(text)]
+    names += [s for s in spans(page) if re.fullmatch(r"buckler(\.\w+)+", s)]
+    ours = {name for name in names if name.split(".")[0] == "buckler"}
+    ours -= {f"buckler.{suffix}" for suffix in ("toml", "h", "c", "mjs", "wasm")}
+    assert [name for name in ours if not resolve(name) and name not in entry_point_groups()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), link
+        assert not anchor or anchor in anchors(file), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_paths_and_targets_exist(page):
+    named = [s for s in spans(page) if PATH.fullmatch(s)]
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    text = page.read_text()
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"`make ([\w-]+)", text)) <= targets
