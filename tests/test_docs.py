@@ -208,6 +208,17 @@ def test_the_table_of_the_recipe_is_complete():
     assert documented_keys() == set(recipe_keys(Recipe))
 
 
+def stage_names() -> set[str]:
+    texts = [path.read_text() for path in (ROOT / "src" / "buckler" / "pipeline").glob("*.py")]
+    pattern = r'\.step\("([\w-]+)"\)|name: ClassVar\[str\] = "([\w-]+)"'
+    return {step or stage for text in texts for step, stage in re.findall(pattern, text)}
+
+
+def test_the_stages_are_named():
+    section = (ROOT / "docs" / "recipe.md").read_text().partition("## Stages")[2]
+    assert set(re.findall(r"^- `([\w-]+)`", section, re.M)) == stage_names()
+
+
 # --- Python, links and paths ----------------------------------------------------------------------
 
 
