@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import InputError, OutputError
 from buckler.labels import Annotation, Annotator, LabelStore
 from buckler.labels.exchange import export_annotations, import_labels
@@ -293,10 +294,11 @@ def test_targets_are_probabilities_whatever_is_said(tmp_path_factory, data):
 
 def test_labels_make_the_round_trip_through_files(tmp_path):
     pq.write_table(made_up_table(200, np.random.default_rng(0)), tmp_path / "a.parquet")
+    events = read_dataset([tmp_path / "a.parquet"], TASK)
     with LabelStore(tmp_path / "l.db") as store:
-        rows, added = import_labels(store, [tmp_path / "a.parquet"], TASK, LLM, confidence=0.9)
+        rows, added = import_labels(store, events, LLM, confidence=0.9)
         assert rows == 200 and 190 <= added <= 200
-        assert import_labels(store, [tmp_path / "a.parquet"], TASK, LLM)[1] == 0
+        assert import_labels(store, events, LLM)[1] == 0
         assert export_annotations(store, TASK, tmp_path / "o.parquet") == added
         assert export_annotations(store, TASK, tmp_path / "o.jsonl") == added
         with pytest.raises(OutputError, match="name it"):
@@ -309,14 +311,18 @@ def test_labels_make_the_round_trip_through_files(tmp_path):
 
 
 def test_probabilities_are_taken_over(tmp_path):
+    def with_p_bad(name):
+        columns = ColumnNames(keep=("p_bad",))
+        return read_dataset([tmp_path / f"{name}.parquet"], TASK, columns)
+
     table = pa.table({"url": ["http://a/", "http://b/"], "p_bad": [0.25, 0.75]})
     pq.write_table(table, tmp_path / "a.parquet")
     with LabelStore(tmp_path / "l.db") as store:
-        import_labels(store, [tmp_path / "a.parquet"], TASK, LLM, probability_column="p_bad")
+        import_labels(store, with_p_bad("a"), LLM, probability_column="p_bad")
         assert sorted(o[2] for o in everything(store)) == [[0.25, 0.75], [0.75, 0.25]]
         pq.write_table(pa.table({"url": ["http://c/"], "p_bad": [7.0]}), tmp_path / "b.parquet")
         with pytest.raises(InputError, match="0 to 1"):
-            import_labels(store, [tmp_path / "b.parquet"], TASK, LLM, probability_column="p_bad")
+            import_labels(store, with_p_bad("b"), LLM, probability_column="p_bad")
 
 
 def test_a_run_learns_from_the_store_and_again_when_annotations_come(tmp_path):

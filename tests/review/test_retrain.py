@@ -10,7 +10,7 @@ from buckler import pipeline
 from buckler.dataset import Dataset
 from buckler.dataset.splits import find_leaks
 from buckler.errors import InputError, SettingsError
-from buckler.labels import Annotator, LabelStore
+from buckler.labels import AnnotationColumns, Annotator, LabelStore
 from buckler.pipeline.recipe import AnalystLabelsSection, read_recipe
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.label_recorder import LabelForm, LabelRecorder
@@ -43,7 +43,7 @@ def judge(store, events, labels, who=ANN, confidence=None):
     store.add_events(ids, texts, events.table.column("group").to_pylist())
     n = len(ids)
     p = np.eye(2, dtype=np.float32)[labels]
-    store.add_arrays(TASK, who, ids, p, confidence=confidence or [1.0] * n)
+    store.add_arrays(TASK, who, ids, p, AnnotationColumns(confidence=confidence or [1.0] * n))
 
 
 @settings(max_examples=50, deadline=None)

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from buckler.dataset import Dataset
 from buckler.errors import InputError, OutputError, SettingsError
 from buckler.evaluation.agreement import cohens_kappa
-from buckler.labels import Annotator, LabelStore
+from buckler.labels import AnnotationColumns, Annotator, LabelStore
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.readers.quarantine import Quarantine
 from buckler.review.acquisition import rank_events
@@ -468,7 +468,13 @@ def test_the_dashboard_adds_up(store, url_scorer):
     teacher = Annotator("t", "1", "llm")
     wrong = np.array([truth[i] for i in ids])
     wrong[::4] = 1 - wrong[::4]
-    store.add_arrays(TASK, teacher, ids, np.eye(2, dtype=np.float32)[wrong], cost_usd=[0.01] * 600)
+    store.add_arrays(
+        TASK,
+        teacher,
+        ids,
+        np.eye(2, dtype=np.float32)[wrong],
+        AnnotationColumns(cost_usd=[0.01] * 600),
+    )
     queue, recorder = open_queue(store)
     for stratum in (Stratum.DETECTION_SAMPLE, Stratum.REST_SAMPLE):
         for item in queue.page(Filter(stratum=stratum)).items:

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from buckler.dataset import Dataset
-from buckler.labels import Annotator, LabelStore
+from buckler.labels import AnnotationColumns, Annotator, LabelStore
 from buckler.labels.ledger import add_flags
 from buckler.runtime import load
 from buckler.serving.bundle_registry import BundleRegistry
@@ -253,7 +253,11 @@ def hostile_site(tmp_path_factory, url_bundle):
             n = len(ids[part])
             said = np.tile(np.float32([0.4, 0.6]), (n, 1))
             store.add_arrays(
-                TASK, who, ids[part], said, rationales=groups[part], cost_usd=[1.0] * n
+                TASK,
+                who,
+                ids[part],
+                said,
+                AnnotationColumns(rationales=groups[part], cost_usd=[1.0] * n),
             )
         add_flags(store, [(i, "injection", t) for i, t in zip(ids, groups, strict=True)])
         accounts = Accounts(store)

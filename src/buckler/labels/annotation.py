@@ -1,6 +1,7 @@
 """The nouns of the label store."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,17 +15,17 @@ _ID_BYTES = 16
 
 @dataclass(frozen=True)
 class Annotator:
-    """Someone or something that has annotations.
+    """A source of annotations: a person, a model, a rule set or a feed.
 
     Attributes
     ----------
     name
-        Such as an analyst, a model or a feed.
+        Name of the analyst, model or feed.
     version
-        What changes when it would judge differently: model and prompt version, rule set, feed date.
-        An analyst who changes their mind gives a new version of the annotation, not of the analyst.
+        Changes whenever its annotations could: model and prompt version, rule set, feed date. An
+        analyst who reconsiders makes a new revision of the annotation, not a new version.
     kind
-        ``human``, ``llm``, ``model``, ``rule`` or ``feed``. A human's verdict wins.
+        ``human``, ``llm``, ``model``, ``rule`` or ``feed``. A human's label wins.
     """
 
     name: str
@@ -40,22 +41,22 @@ class Annotator:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What an annotator said of an event; never changed once it is stored.
+    """The answer of an annotator about one event; never changed once it is stored.
 
     Attributes
     ----------
     event_id
         16 bytes: the hash of the event's content.
     probabilities
-        Of each class of the task, in its order; they add up to 1.
+        One for each class of the task, in its order; they add up to 1.
     confidence
-        How sure the annotator is of it, 0 to 1. A human's with 0 is withdrawn: it counts for nothing.
+        Certainty of the annotator, 0 to 1. A human's label with 0 is withdrawn.
     rationale
-        Why, in the annotator's words.
+        Reason, in the annotator's words.
     cost_usd
-        What it cost.
+        Cost.
     created_s
-        When, in seconds since 1970.
+        Time in seconds since 1970.
     """
 
     event_id: bytes
@@ -77,8 +78,24 @@ class Annotation:
 
 
 @dataclass(frozen=True)
+class AnnotationColumns:
+    """Further attributes of many annotations, one value per annotation.
+
+    Attributes
+    ----------
+    confidence, rationales, cost_usd, created_s
+        As in `Annotation`; 1, None, 0 and 0 where they are not given.
+    """
+
+    confidence: Sequence[float] | None = None
+    rationales: Sequence[str | None] | None = None
+    cost_usd: Sequence[float] | None = None
+    created_s: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
 class StoredEvent:
-    """What is kept of an event: its text, and what it came with."""
+    """The kept text of an event, with its group and source."""
 
     text: bytes
     group: str | None

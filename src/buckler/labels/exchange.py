@@ -1,87 +1,64 @@
-"""Annotations to and from files."""
+"""Imports labeled data into a store, and exports its annotations."""
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from buckler.dataset import ColumnNames, Dataset, read_dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError, OutputError
-from buckler.labels.annotation import AnnotationBatch, Annotator
+from buckler.files import atomic_writer
+from buckler.labels.annotation import AnnotationBatch, AnnotationColumns, Annotator
 from buckler.labels.store import LabelStore
-from buckler.readers.quarantine import Quarantine
 from buckler.tasks import Task
 
 
 def import_labels(
     store: LabelStore,
-    paths: list[Path],
-    task: Task,
+    events: Dataset,
     annotator: Annotator,
     *,
     confidence: float = 1.0,
-    text_column: str | None = None,
-    label_column: str | None = None,
     probability_column: str | None = None,
     keep_texts: bool = True,
-    quarantine: Quarantine | None = None,
-    on_progress: Callable[[int], None] | None = None,
 ) -> tuple[int, int]:
-    """Take labeled rows over as one annotator's annotations; return (rows read, new annotations).
+    """Import labeled events as annotations; return (labeled events, new annotations).
 
     Parameters
     ----------
     confidence
         Probability that a label is right; the rest is spread over the other classes.
     probability_column
-        For tasks with two classes: the column that holds the probability of the bad one, instead
-        of a label.
+        For tasks with two classes: column with the probability of the positive class, instead of
+        labels.
     keep_texts
         Store the texts too, for review and export.
 
     Raises
     ------
     InputError
-        If a file cannot be read, or no row has a label.
+        If no event has a label, or a probability is none.
     """
     if not 0 < confidence <= 1:
         raise InputError(f"confidence must lie above 0 and at most at 1, not {confidence}")
-    events = read_dataset(
-        paths,
-        task,
-        ColumnNames(
-            text=text_column,
-            label=label_column,
-            keep=(probability_column,) if probability_column else (),
-        ),
-        quarantine=quarantine,
-        on_progress=on_progress,
-    )
     if probability_column is not None:
         probabilities = _positive_probabilities(events, probability_column)
     else:
-        rows = np.flatnonzero(events.labels >= 0)
-        if not len(rows):
+        events = events.take(np.flatnonzero(events.labels >= 0))
+        if not len(events):
             raise InputError("no row has a label; name the label column", field="label_column")
-        events = events.take(rows)
-        n = len(task.classes)
-        probabilities = np.full((len(events), n), (1 - confidence) / (n - 1))
-        probabilities[np.arange(len(events)), events.labels] = confidence
-    ids = events.ids
+        probabilities = events.smoothed_targets(confidence).astype(np.float64)
     if keep_texts:
-        store.add_events(ids, events.raw_texts.to_pylist())
-    added = store.add_arrays(
-        task,
-        annotator,
-        ids,
-        probabilities.astype(np.float32),
-        confidence=[confidence] * len(ids),
-        created_s=[int(time.time())] * len(ids),
+        store.add_events(events.ids, events.raw_texts.to_pylist())
+    columns = AnnotationColumns(
+        confidence=[confidence] * len(events), created_s=[int(time.time())] * len(events)
     )
+    float32 = probabilities.astype(np.float32)
+    added = store.add_arrays(events.task, annotator, events.ids, float32, columns)
     return len(events), added
 
 
@@ -90,12 +67,12 @@ def _positive_probabilities(
 ) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
     task = events.task
     if len(task.classes) != 2 or len(task.positive) != 1:
-        raise InputError("a probability column needs a task with two classes, one of them bad")
+        raise InputError("a probability column needs a task with two classes, one of them positive")
     if column not in events.table.column_names:
-        raise InputError(f"no column named {column}")
+        raise InputError(f"no column named {column}", field=column)
     values = np.array([float(v) for v in events.column(column)])
     if not ((values >= 0) & (values <= 1)).all():
-        raise InputError(f"column {column} must hold probabilities, 0 to 1")
+        raise InputError(f"column {column} must hold probabilities, 0 to 1", field=column)
     positive = task.class_names.index(task.positive[0])
     found = np.empty((len(values), 2))
     found[:, positive], found[:, 1 - positive] = values, 1 - values
@@ -111,28 +88,22 @@ def export_annotations(store: LabelStore, task: Task, target: Path) -> int:
         If the file cannot be written.
     """
     if target.suffix not in (".parquet", ".jsonl"):
-        raise OutputError(f"{target}: name it .parquet or .jsonl")
-    temporary = target.with_name(target.name + ".partial")
+        raise OutputError(f"{target}: name it .parquet or .jsonl", path=target)
     count = 0
-    try:
-        with temporary.open("wb") as file:
-            writer = None
-            for table in _tables(store, task):
-                count += table.num_rows
-                if target.suffix == ".jsonl":
-                    for row in table.to_pylist():
-                        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-                    continue
-                writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
-                writer.write_table(table)
-            if writer is not None:
-                writer.close()
-            elif target.suffix == ".parquet":
-                pq.write_table(_schema(task).empty_table(), file)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+    with atomic_writer(target) as file:
+        writer = None
+        for table in _tables(store, task):
+            count += table.num_rows
+            if target.suffix == ".jsonl":
+                for row in table.to_pylist():
+                    file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+                continue
+            writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
+        elif target.suffix == ".parquet":
+            pq.write_table(_schema(task).empty_table(), file)
     return count
 
 
@@ -163,14 +134,14 @@ def _tables(store: LabelStore, task: Task) -> Iterator[pa.Table]:
 def _table(
     batch: AnnotationBatch, annotators: dict[int, Annotator], texts: dict[bytes, bytes], task: Task
 ) -> pa.Table:
-    said = [annotators[int(k)] for k in batch.annotators]
+    sources = [annotators[int(k)] for k in batch.annotators]
     names = task.class_names
     return pa.table(
         [
             [i.hex() for i in batch.event_ids],
-            [k.name for k in said],
-            [k.version for k in said],
-            [k.kind for k in said],
+            [k.name for k in sources],
+            [k.version for k in sources],
+            [k.kind for k in sources],
             [names[j] for j in batch.probabilities.argmax(axis=1)],
             *(batch.probabilities[:, j] for j in range(len(names))),
             batch.confidence,

@@ -1,4 +1,4 @@
-"""From many annotations to one training target an event; a human's verdict wins."""
+"""Merges the annotations of an event into one training target; a human's label wins."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from buckler.labels.annotation import AnnotationBatch, Annotator
 Floats = npt.NDArray[np.float64]
 _STEPS = 100
 _TOLERANCE = 1e-6
-# What is believed of an annotator before its verdicts are compared with those of others: as if so
-# many of each class had been seen, this share of them right.
-_PRIOR_VERDICTS = 10.0
+# Prior on the accuracy of an annotator: so many annotations of each class, this share of them
+# right.
+_PRIOR_ANNOTATIONS = 10.0
 _PRIOR_ACCURACY = 0.9
 
 
 class Merge(StrEnum):
-    """How annotations become a target.
+    """A way to turn annotations into a target.
 
-    ``majority`` counts verdicts; ``mean`` averages probabilities, by confidence; ``dawid-skene``
-    estimates how each annotator errs, and weighs accordingly.
+    ``majority`` counts likeliest classes; ``mean`` averages probabilities, weighted by confidence;
+    ``dawid-skene`` estimates the errors of each annotator, and weights accordingly.
     """
 
     MAJORITY = "majority"
@@ -37,18 +37,18 @@ class Targets:
     Attributes
     ----------
     event_ids
-        In the order of the rows.
+        Ids in the order of the rows.
     probabilities
         float64 [events, classes].
     n_annotations
-        int64: how many each rests on.
+        Number of annotations behind each, int64.
     human
-        bool: where a human's verdict decided.
+        True where a human's label decides, bool.
     confusion
-        Annotator id -> float64 [true class, verdict]: how it errs, by the estimate.
+        Annotator id -> estimated error rates, float64 [true class, annotated class].
     n_shared
-        Annotator id -> how many of its annotations could be compared with another's. With none,
-        nothing is known of how it errs.
+        Annotator id -> number of its events with another annotation. With none, its errors are
+        unknown.
     """
 
     event_ids: list[bytes]
@@ -60,7 +60,7 @@ class Targets:
 
     @property
     def accuracy(self) -> dict[int, float]:
-        """Estimated share of right verdicts of each annotator, classes weighed as they occur."""
+        """Estimated share of right annotations of each annotator, weighted by class frequency."""
         if not len(self.probabilities):
             return {}
         share = self.probabilities.mean(axis=0)
@@ -69,7 +69,7 @@ class Targets:
 
 @dataclass(frozen=True)
 class _Votes:
-    """All annotations, by event and annotator as numbers."""
+    """All annotations, with events and annotators as numbers."""
 
     event_ids: list[bytes]
     event: npt.NDArray[np.int64]
@@ -121,22 +121,22 @@ def merge_annotations(
 
 
 def _collect(batches: Iterable[AnnotationBatch], annotators: dict[int, Annotator]) -> _Votes:
-    """Gather annotations; of an annotator's several revisions for an event the last one counts."""
+    """Gather annotations; the last revision of an annotator for an event counts."""
     last: dict[tuple[bytes, int], tuple[npt.NDArray[np.float32], float]] = {}
     for batch in batches:
         for i, event_id in enumerate(batch.event_ids):
-            said = (batch.probabilities[i], float(batch.confidence[i]))
-            last[event_id, int(batch.annotators[i])] = said
+            latest = (batch.probabilities[i], float(batch.confidence[i]))
+            last[event_id, int(batch.annotators[i])] = latest
     index: dict[bytes, int] = {}
     rows: list[tuple[int, int]] = []
     probabilities: list[npt.NDArray[np.float32]] = []
     confidence: list[float] = []
-    for (event_id, annotator_id), (said_p, sure) in last.items():
-        if sure == 0 and annotators[annotator_id].kind == "human":
+    for (event_id, annotator_id), (p, certainty) in last.items():
+        if certainty == 0 and annotators[annotator_id].kind == "human":
             continue  # withdrawn
         rows.append((index.setdefault(event_id, len(index)), annotator_id))
-        probabilities.append(said_p)
-        confidence.append(sure)
+        probabilities.append(p)
+        confidence.append(certainty)
     ids = sorted({annotator for _, annotator in rows})
     number = {annotator: k for k, annotator in enumerate(ids)}
     annotator = np.array([number[k] for _, k in rows], np.int64)
@@ -176,24 +176,25 @@ def _average(votes: _Votes, n_events: int, n_classes: int, *, hard: bool) -> Flo
 
 
 def _confusion(votes: _Votes, truth: Floats) -> Floats:
-    """[annotator, true class, verdict], smoothed by what is believed before."""
+    """Return error rates [annotator, true class, annotated class], smoothed by the prior."""
     n_classes = truth.shape[1]
     prior = np.full((n_classes, n_classes), (1 - _PRIOR_ACCURACY) / (n_classes - 1))
     np.fill_diagonal(prior, _PRIOR_ACCURACY)
-    counts = np.tile(prior * _PRIOR_VERDICTS, (len(votes.annotator_ids), 1, 1))
-    for verdict in range(n_classes):
-        share = truth[votes.event] * votes.probabilities[:, verdict : verdict + 1]
-        np.add.at(counts[:, :, verdict], votes.annotator, share)
+    counts = np.tile(prior * _PRIOR_ANNOTATIONS, (len(votes.annotator_ids), 1, 1))
+    for annotated in range(n_classes):
+        share = truth[votes.event] * votes.probabilities[:, annotated : annotated + 1]
+        np.add.at(counts[:, :, annotated], votes.annotator, share)
     return np.asarray(counts / counts.sum(axis=2, keepdims=True))
 
 
 def _dawid_skene(
     votes: _Votes, shared: npt.NDArray[np.bool_], n_events: int, n_classes: int
 ) -> tuple[Floats, Floats]:
-    """Expectation-maximization of Dawid and Skene (1979), verdicts as probabilities.
+    """Run the expectation-maximization of Dawid and Skene (1979) on soft annotations.
 
-    An annotation that gives a class probability p counts as p of a verdict for it. How an annotator errs
-    is learned only from events that another judged too: from the rest it would be free to drift.
+    An annotation with probability p of a class counts as p annotations of this class. The errors of
+    an annotator are learned only from events that another one annotated too: the other events
+    would let them drift.
     """
     compared = _only(votes, shared)
     truth = _average(votes, n_events, n_classes, hard=False)
@@ -203,8 +204,8 @@ def _dawid_skene(
         log_truth = np.tile(np.log(prior / prior.sum()), (n_events, 1))
         log_confusion = np.log(confusion)
         for true_class in range(n_classes):
-            said = (votes.probabilities * log_confusion[votes.annotator, true_class]).sum(axis=1)
-            np.add.at(log_truth[:, true_class], votes.event, said)
+            log_odds = votes.probabilities * log_confusion[votes.annotator, true_class]
+            np.add.at(log_truth[:, true_class], votes.event, log_odds.sum(axis=1))
         log_truth -= log_truth.max(axis=1, keepdims=True)
         new = np.exp(log_truth)
         new /= new.sum(axis=1, keepdims=True)

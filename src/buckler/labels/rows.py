@@ -1,4 +1,4 @@
-"""Between annotations as arrays and rows of the table."""
+"""Converts annotations between arrays and rows of the table."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from buckler.errors import InputError
 from buckler.labels.annotation import AnnotationBatch, Annotator
@@ -37,12 +37,12 @@ def check_arrays(
 Row = tuple[bytes, bytes, int, float, str | None, float, int]
 
 
-def new_verdicts(
+def new_human_labels(
     connection: Connection, task_id: int, annotator_id: int, batch: list[Row]
 ) -> tuple[list[Row], dict[bytes, int]]:
-    """Leave out a human's verdicts that repeat the last one; number the others."""
+    """Drop labels of a human that repeat the last one; number the others."""
     latest: dict[bytes, tuple[int, bytes, bool]] = {}
-    new = {row[0]: row for row in batch}  # the last word of a batch counts
+    new = {row[0]: row for row in batch}  # the last label of a batch counts
     ids = list(new)
     for start in range(0, len(ids), IDS_PER_QUERY):
         query = (
@@ -60,8 +60,9 @@ def new_verdicts(
             .order_by(ANNOTATIONS.c.revision)
         )
         for found in connection.execute(query):
-            said = bytes(found.probabilities), found.confidence == 0  # 0: withdrawn
-            latest[bytes(found.event_id)] = (found.revision, *said)
+            is_withdrawn = found.confidence == 0
+            label = (found.revision, bytes(found.probabilities), is_withdrawn)
+            latest[bytes(found.event_id)] = label
     kept, revisions = [], {}
     for event_id, row in new.items():
         revision, before, withdrawn = latest.get(event_id, (-1, b"", False))
@@ -90,12 +91,12 @@ def classes_of(task: Task) -> str:
     return json.dumps(task.class_names)
 
 
-def task_query(task: Task) -> Any:
+def task_query(task: Task) -> Select[tuple[int]]:
     """Return a query for the id of a task."""
     return select(TASKS.c.id).where(TASKS.c.name == task.name, TASKS.c.classes == classes_of(task))
 
 
-def annotator_query(annotator: Annotator) -> Any:
+def annotator_query(annotator: Annotator) -> Select[tuple[int]]:
     """Return a query for the id of an annotator."""
     return select(ANNOTATORS.c.id).where(
         ANNOTATORS.c.name == annotator.name, ANNOTATORS.c.version == annotator.version

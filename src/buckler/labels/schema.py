@@ -42,7 +42,7 @@ ANNOTATIONS = sa.Table(
     sa.Column("event_id", sa.LargeBinary(16), primary_key=True),
     sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), primary_key=True),
     sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), primary_key=True),
-    sa.Column("revision", sa.Integer, primary_key=True),  # 0; higher when a human judges anew
+    sa.Column("revision", sa.Integer, primary_key=True),  # 0; higher for a new label of a human
     sa.Column("probabilities", sa.LargeBinary, nullable=False),  # float32, little-endian
     sa.Column("label", sa.Integer, nullable=False),
     sa.Column("confidence", sa.Float, nullable=False),
@@ -52,7 +52,7 @@ ANNOTATIONS = sa.Table(
     sa.Index("annotations_by_annotator", "task_id", "annotator_id"),
 )
 
-# What asking has cost: one row a call, answered or not.
+# Cost: one row per call, answered or not.
 CALLS = sa.Table(
     "calls",
     METADATA,
@@ -67,7 +67,7 @@ CALLS = sa.Table(
     sa.Column("created_s", sa.BigInteger, nullable=False),
 )
 
-# Answers that were paid for and say nothing usable: such an event is not asked about for ever.
+# Unusable answers that were paid for; their number ends the attempts.
 REJECTS = sa.Table(
     "rejects",
     METADATA,
@@ -89,7 +89,7 @@ FLAGS = sa.Table(
     sa.Column("created_s", sa.BigInteger, nullable=False),
 )
 
-# What was cut out of an event before it left the house: the only way back.
+# Text that was redacted before an event left this network: the only way back.
 REDACTIONS = sa.Table(
     "redactions",
     METADATA,
@@ -111,8 +111,7 @@ SUBMISSIONS = sa.Table(
     sa.Column("created_s", sa.BigInteger, nullable=False),
 )
 
-# What a language model wrote to order, and was paid for: encoded, never in a form that could be
-# run.
+# Texts that a language model wrote to order: encoded, never in a form that could be run.
 DRAFTS = sa.Table(
     "drafts",
     METADATA,

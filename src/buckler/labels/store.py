@@ -1,7 +1,7 @@
 """The label store: append-only annotations in SQLite or PostgreSQL.
 
-It is also the cache of every paid call and the point where an interrupted one goes on: what a
-annotator has said of an event in one version is stored once, and asked for first.
+It is also the cache of paid calls and lets an interrupted job resume: an annotation of one annotator
+and version for an event is stored once, and looked up before any call.
 """
 
 import json
@@ -9,14 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, func, select
 
 from buckler.errors import InputError
-from buckler.labels.annotation import Annotation, AnnotationBatch, Annotator, StoredEvent
+from buckler.labels.annotation import (
+    Annotation,
+    AnnotationBatch,
+    AnnotationColumns,
+    Annotator,
+    StoredEvent,
+)
 from buckler.labels.database import IDS_PER_QUERY, Database
 from buckler.labels.rows import (
     Row,
@@ -24,7 +29,7 @@ from buckler.labels.rows import (
     as_batch,
     check_arrays,
     classes_of,
-    new_verdicts,
+    new_human_labels,
     task_query,
 )
 from buckler.labels.schema import ANNOTATIONS, ANNOTATORS, EVENTS, TASKS, migrate_labels
@@ -37,16 +42,7 @@ _ROWS_A_STATEMENT = 1000
 class LabelStore(Database):
     """Annotations of events in one database.
 
-    Parameters
-    ----------
-    where
-        A file (SQLite, made if it is not there) or a database URL such as
-        ``postgresql://user@host/labels``.
-
-    Raises
-    ------
-    InputError
-        If it cannot be opened.
+    It opens like any `Database`: by a file or a URL.
     """
 
     def __init__(self, where: str | Path) -> None:
@@ -72,10 +68,12 @@ class LabelStore(Database):
                 annotator,
                 [o.event_id for o in batch],
                 np.array([o.probabilities for o in batch], np.float32),
-                confidence=[o.confidence for o in batch],
-                rationales=[o.rationale for o in batch],
-                cost_usd=[o.cost_usd for o in batch],
-                created_s=[o.created_s for o in batch],
+                AnnotationColumns(
+                    confidence=[o.confidence for o in batch],
+                    rationales=[o.rationale for o in batch],
+                    cost_usd=[o.cost_usd for o in batch],
+                    created_s=[o.created_s for o in batch],
+                ),
             )
         return added
 
@@ -85,17 +83,13 @@ class LabelStore(Database):
         annotator: Annotator,
         event_ids: Sequence[bytes],
         probabilities: npt.NDArray[np.float32],
-        *,
-        confidence: Sequence[float] | None = None,
-        rationales: Sequence[str | None] | None = None,
-        cost_usd: Sequence[float] | None = None,
-        created_s: Sequence[int] | None = None,
+        columns: AnnotationColumns = AnnotationColumns(),  # noqa: B008 - frozen
     ) -> int:
         """Store many annotations; return how many were new.
 
-        What the annotator has already said of an event stays as it is; a human's new verdict is
-        stored beside the old one. Each 10,000 are one transaction: after a crash, whole batches
-        are there or not.
+        An earlier annotation of the same annotator stays as it is; a person's new label is stored
+        beside the old one. Each 10,000 are one transaction: after a crash, whole batches are there
+        or not.
 
         Parameters
         ----------
@@ -103,8 +97,8 @@ class LabelStore(Database):
             16 bytes each.
         probabilities
             float32 [n, classes]; rows add up to 1.
-        confidence, rationales, cost_usd, created_s
-            [n]; 1, none, 0 and 0 where they are not given.
+        columns
+            Further attributes of the annotations.
 
         Raises
         ------
@@ -125,10 +119,10 @@ class LabelStore(Database):
                     event_ids[part],
                     (row.tobytes() for row in probabilities[part]),
                     probabilities[part].argmax(axis=1).tolist(),
-                    confidence[part] if confidence is not None else [1.0] * size,
-                    rationales[part] if rationales is not None else [None] * size,
-                    cost_usd[part] if cost_usd is not None else [0.0] * size,
-                    created_s[part] if created_s is not None else [0] * size,
+                    columns.confidence[part] if columns.confidence is not None else [1.0] * size,
+                    columns.rationales[part] if columns.rationales is not None else [None] * size,
+                    columns.cost_usd[part] if columns.cost_usd is not None else [0.0] * size,
+                    columns.created_s[part] if columns.created_s is not None else [0] * size,
                     strict=True,
                 )
             )
@@ -136,12 +130,14 @@ class LabelStore(Database):
                 keys = self.keys(connection, task, annotator)
                 revisions: dict[bytes, int] = {}
                 if annotator.kind == "human":
-                    batch, revisions = new_verdicts(connection, *keys, batch)
+                    batch, revisions = new_human_labels(connection, *keys, batch)
                 full = [(r[0], *keys, revisions.get(r[0], 0), *r[1:]) for r in batch]
                 added += self._insert_annotations(connection, full) if full else 0
         return added
 
-    def _insert_annotations(self, connection: Connection, rows: list[tuple[Any, ...]]) -> int:
+    def _insert_annotations(
+        self, connection: Connection, rows: Sequence[tuple[object, ...]]
+    ) -> int:
         if self.dialect == "sqlite":
             return connection.exec_driver_sql(self._insert_sql, rows).rowcount
         added = 0  # many rows a statement: each statement is a journey to the server
@@ -160,7 +156,7 @@ class LabelStore(Database):
         groups: Sequence[str | None] | None = None,
         sources: Sequence[str | None] | None = None,
     ) -> None:
-        """Keep the texts of events, for those who review or export them."""
+        """Keep the texts of events, for review and export."""
         n = len(ids)
         columns = zip(ids, texts, groups or [None] * n, sources or [None] * n, strict=True)
         rows = [{"id": i, "text": t, "group_name": g, "source": s} for i, t, g, s in columns]
@@ -171,7 +167,7 @@ class LabelStore(Database):
     # --- reading ------------------------------------------------------------------------------
 
     def find_known(self, task: Task, annotator: Annotator, ids: Iterable[bytes]) -> set[bytes]:
-        """Return which of these events the annotator has already judged: they need no call."""
+        """Return the events that the annotator has already annotated; they need no call."""
         found: set[bytes] = set()
         iterator = iter(ids)
         with self.reading() as connection:
@@ -195,7 +191,7 @@ class LabelStore(Database):
         return {row.id: Annotator(row.name, row.version, row.kind) for row in rows}
 
     def tasks(self) -> list[tuple[str, list[str]]]:
-        """Return name and classes of every task that has been judged."""
+        """Return name and classes of every task with annotations."""
         with self.reading() as connection:
             return [(r.name, json.loads(r.classes)) for r in connection.execute(select(TASKS))]
 
@@ -219,7 +215,7 @@ class LabelStore(Database):
         return {event_id: event.text for event_id, event in self.events(ids).items()}
 
     def events(self, ids: Iterable[bytes]) -> dict[bytes, StoredEvent]:
-        """Return these events, those that are kept."""
+        """Return those of these events that are kept."""
         found: dict[bytes, StoredEvent] = {}
         iterator = iter(ids)
         with self.reading() as connection:

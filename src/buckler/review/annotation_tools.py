@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, update
 from buckler.dataset import id_of_text
 from buckler.errors import InputError
 from buckler.files import write_atomically
-from buckler.labels import Annotator
+from buckler.labels import AnnotationColumns, Annotator
 from buckler.labels.database import IDS_PER_QUERY
 from buckler.readers.quarantine import Quarantine
 from buckler.review.label_recorder import MAX_NOTE
@@ -134,8 +134,10 @@ def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantin
                 Annotator(who[:100], str(tool), "human"),
                 [i for i, _, _ in kept],
                 np.eye(len(task.classes), dtype=np.float32)[[label for _, label, _ in kept]],
-                rationales=[a.note[:MAX_NOTE] or None for _, _, a in kept],
-                created_s=[a.at_s for _, _, a in kept],
+                AnnotationColumns(
+                    rationales=[a.note[:MAX_NOTE] or None for _, _, a in kept],
+                    created_s=[a.at_s for _, _, a in kept],
+                ),
             )
             for label in {label for _, label, _ in kept}:
                 _close(connection, queue, [i for i, k, _ in kept if k == label], label)

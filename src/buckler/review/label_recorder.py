@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from buckler.errors import BucklerError
-from buckler.labels import Annotator
+from buckler.labels import AnnotationColumns, Annotator
 from buckler.review.queue import Item, Queue, to_item
 from buckler.review.schema import FAMILIES, ITEMS, LABELS, USERS, State, Stratum
 
@@ -371,9 +371,11 @@ class LabelRecorder:
             Annotator(name, version, "human"),
             ids,
             probabilities,
-            confidence=[confidence] * len(ids),
-            rationales=[why[:MAX_NOTE] or None] * len(ids),
-            created_s=[int(self.clock())] * len(ids),
+            AnnotationColumns(
+                confidence=[confidence] * len(ids),
+                rationales=[why[:MAX_NOTE] or None] * len(ids),
+                created_s=[int(self.clock())] * len(ids),
+            ),
         )
 
 

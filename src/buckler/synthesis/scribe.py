@@ -64,7 +64,7 @@ class WriteCall(ModelCall):
     n_events = 1
 
     def __init__(self, scribe: Scribe, order_id: bytes) -> None:
-        self._order_id, self._request = order_id, scribe.request(order_id).sampled(1)
+        self._order_id, self._request = order_id, scribe.request(order_id).with_samples(1)
         meter = scribe.model.client.meter
         self.estimate = meter.spending(
             1,

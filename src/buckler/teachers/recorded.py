@@ -1,6 +1,6 @@
-"""Annotations that another run bought: a file that `buckler labels export` wrote.
+"""Annotations of an earlier run, from a file that `buckler labels export` wrote.
 
-A run can so be repeated to the letter without its teacher.
+They repeat a run exactly, without its teacher.
 """
 
 import json
@@ -72,7 +72,7 @@ class RecordedTeacher(Teacher):
         return cls(Annotator(*annotators.pop()), annotations)
 
     def annotate(self, events: Dataset) -> list[Annotation | None]:
-        """Return what was recorded of each event."""
+        """Return the recorded annotation of each event."""
         return [self._annotations.get(i) for i in events.ids]
 
 

@@ -41,7 +41,7 @@ COLUMNS = {
     "ParentCommandLine": "parent",
     "User": "user",
 }
-# What stands behind a command line, in the order of its task's context.
+# Fields after a command line, in the order of its task's context.
 CONTEXT = ("ParentCommandLine", "Image", "User")
 
 
@@ -51,16 +51,16 @@ class SigmaSettings(BaseModel):
     Attributes
     ----------
     name
-        Of the annotator.
+        Name of the annotator.
     rules
         Folders or files of rules in YAML, or a Parquet table with columns ``title``, ``level``
         and ``detection`` (JSON).
     label
-        The class that a rule speaks for; by default the task's first positive class.
+        Class that a match indicates; by default the task's first positive class.
     min_level
-        Rules below it are left out.
+        Lowest level of the rules in use.
     confidence
-        How often a rule of each level is right where it matches.
+        Probability that a match of each level is right.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -80,9 +80,9 @@ class SigmaSettings(BaseModel):
 
 @TEACHERS.add
 class SigmaTeacher(Teacher):
-    """Rules that match speak for the positive class, with the confidence of the highest level.
+    """Annotates with the confidence of the highest level among the matching rules.
 
-    Rules overlap, so several matches are not several witnesses. An event that no rule matches
+    Rules overlap, so several matches are no independent evidence. An event that no rule matches
     gets no annotation. Rules that cannot be evaluated here are counted in `skipped`.
     """
 
@@ -195,7 +195,7 @@ def image_of(command_line: str) -> str:
     return name if "\\" in name else f"\\{name}"
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return str(value or "")[:MAX_TEXT_CHARACTERS]

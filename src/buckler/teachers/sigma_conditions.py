@@ -11,14 +11,14 @@ Leaf = int
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one event: patterns that matched, and fields that it does not have."""
+    """Facts about one event: patterns that matched, and fields that it does not have."""
 
     hits: set[Leaf]
     absent: frozenset[str]
 
 
 # True, False, or None where it depends on a field that the event does not have (Kleene's logic):
-# a filter that cannot be looked at does not let a rule fire.
+# a rule does not fire if its filter depends on a missing field.
 Condition = Callable[[Facts], bool | None]
 
 
@@ -27,12 +27,12 @@ class UnsupportedError(Exception):
 
 
 class Compiler:
-    """Turns parsed conditions into functions of what is known of an event.
+    """Turns parsed conditions into functions of the facts about an event.
 
     Attributes
     ----------
     matchers
-        Field -> all patterns on it; fields that are not here are never known.
+        Field -> all patterns on it; other fields are always unknown.
     leaves
         Patterns that were compiled since `start`.
     """
@@ -169,7 +169,7 @@ def _pattern(value: Any) -> str:
 
     if isinstance(value, t.SigmaRegularExpression):
         flags = "i" if t.SigmaRegularExpressionFlag.IGNORECASE in value.flags else ""
-        return _checked(f"(?s{flags}){value.regexp}")
+        return _check(f"(?s{flags}){value.regexp}")
     if isinstance(value, t.SigmaNumber):
         return f"^{re.escape(str(value))}$"
     if not isinstance(value, t.SigmaString):
@@ -192,7 +192,7 @@ def _pattern(value: Any) -> str:
     return f"{flags}{start}{body}{end}"
 
 
-def _checked(pattern: str) -> str:
+def _check(pattern: str) -> str:
     import re2
 
     options = re2.Options()

@@ -117,8 +117,8 @@ class AnthropicClient(ModelClient):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._sdk is not None:
-            sdk, self._sdk = self._sdk, None
+        if (sdk := self._sdk) is not None:
+            self._sdk = None
             await sdk.close()
 
     async def send(self, request: Request) -> Reply:

@@ -71,7 +71,7 @@ class Request:
         """Length of all text that is sent."""
         return len(self.system) + sum(len(m["content"]) for m in self.messages)
 
-    def sampled(self, n: int) -> "Request":
+    def with_samples(self, n: int) -> "Request":
         """Return this request for `n` random answers."""
         return replace(self, n=n, is_sampled=True)
 

@@ -289,7 +289,7 @@ class LabelCall(ModelCall):
         is_clear = bool(readings) and teacher.is_clear(readings[0])
         n_readings = 1 if is_clear else teacher.settings.samples
         while len(readings) < n_readings:
-            reply = await client.send(self.request.sampled(n_readings - len(readings)))
+            reply = await client.send(self.request.with_samples(n_readings - len(readings)))
             if not reply.choices:
                 break
             readings += [teacher.read(choice, self.tags) for choice in reply.choices]

@@ -1,0 +1,199 @@
+"""Questions to a label store: all about one event, statistics by annotator, conflicts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.errors import InputError
+from buckler.labels.annotation import AnnotationBatch, Annotator
+from buckler.labels.ledger import flags_of, redactions_of
+from buckler.labels.merging import Merge, merge_annotations
+from buckler.labels.store import LabelStore
+from buckler.tasks import Task
+
+MIN_SHARED = 20
+
+
+@dataclass(frozen=True)
+class AnnotationSummary:
+    """The likeliest class of one annotation.
+
+    Attributes
+    ----------
+    annotator
+        Source of the annotation.
+    label, probability
+        Class and its probability.
+    rationale
+        Reason, where one was given.
+    """
+
+    annotator: Annotator
+    label: str
+    probability: float
+    rationale: str | None
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """Everything that a store holds about one event.
+
+    Attributes
+    ----------
+    annotations
+        By annotator and revision.
+    flags
+        Flag -> detail, such as a detected prompt injection.
+    originals
+        Placeholder -> text that was redacted for hosted teachers.
+    target, target_probability
+        Class that the annotations give together; None where every annotation is withdrawn.
+    is_human
+        True if a person's label decides the target.
+    """
+
+    annotations: list[AnnotationSummary]
+    flags: dict[str, str]
+    originals: dict[str, str]
+    target: str | None
+    target_probability: float
+    is_human: bool
+
+
+@dataclass(frozen=True)
+class AnnotatorStatistics:
+    """Work of one annotator on a task.
+
+    Attributes
+    ----------
+    n_annotations, cost_usd
+        Annotations and their cost.
+    accuracy
+        Estimated share of right annotations; None where fewer than `MIN_SHARED` of its events have
+        another annotation.
+    """
+
+    annotator: Annotator
+    n_annotations: int
+    cost_usd: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class StoreStatistics:
+    """Annotations of a task, by annotator and by target.
+
+    Attributes
+    ----------
+    annotators
+        One entry per annotator and version.
+    targets
+        Class -> number of events with this target; classes without any are left out.
+    n_events, n_human
+        Events with annotations, and those that a person's label decides.
+    """
+
+    annotators: list[AnnotatorStatistics]
+    targets: dict[str, int]
+    n_events: int
+    n_human: int
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """An event that annotators disagree about; its text is None where the store does not keep it."""
+
+    event_id: bytes
+    text: bytes | None
+    annotations: list[AnnotationSummary]
+
+
+def describe_event(store: LabelStore, task: Task, event_id: bytes) -> EventRecord:
+    """Return everything that a store holds about one event.
+
+    Raises
+    ------
+    InputError
+        If it has no annotation for the task.
+    """
+    annotators = store.annotators()
+    annotations = [
+        summary
+        for batch in store.annotations(task, event_id)
+        for summary in _summaries(batch, annotators, task)
+    ]
+    if not annotations:
+        raise InputError(f"no annotation of this event for task {task.name!r}")
+    merged = merge_annotations(store.annotations(task), annotators, Merge.DAWID_SKENE)
+    target, probability, is_human = None, 0.0, False
+    if event_id in merged.event_ids:
+        row = merged.event_ids.index(event_id)
+        best = int(merged.probabilities[row].argmax())
+        target, probability = task.class_names[best], float(merged.probabilities[row, best])
+        is_human = bool(merged.human[row])
+    return EventRecord(
+        annotations,
+        flags_of(store, event_id),
+        redactions_of(store, [event_id]).get(event_id, {}),
+        target,
+        probability,
+        is_human,
+    )
+
+
+def summarize(store: LabelStore, task: Task) -> StoreStatistics:
+    """Return who annotated how much at what cost, and how often each is right by estimate.
+
+    Raises
+    ------
+    InputError
+        If there is no annotation for the task.
+    """
+    counts = [row for row in store.counts() if row[0] == task.name]
+    if not counts:
+        raise InputError(f"no annotation for task {task.name!r} in {store.where}")
+    annotators = store.annotators()
+    merged = merge_annotations(store.annotations(task), annotators, Merge.DAWID_SKENE)
+    accuracy = {
+        annotators[key]: share
+        for key, share in merged.accuracy.items()
+        if merged.n_shared[key] >= MIN_SHARED
+    }
+    n_targets = np.bincount(merged.probabilities.argmax(axis=1), minlength=len(task.classes))
+    return StoreStatistics(
+        [AnnotatorStatistics(who, n, cost, accuracy.get(who)) for _, who, n, cost in counts],
+        {name: int(n) for name, n in zip(task.class_names, n_targets, strict=True) if n},
+        len(merged.event_ids),
+        int(merged.human.sum()),
+    )
+
+
+def find_conflicts(store: LabelStore, task: Task, limit: int) -> tuple[list[Conflict], int, int]:
+    """Return the worst conflicts, the number of all conflicts, and the number of events."""
+    annotators = store.annotators()
+    merged = merge_annotations(store.annotations(task), annotators, Merge.MEAN)
+    certainty: npt.NDArray[np.float64] = merged.probabilities.max(axis=1)
+    rows = np.flatnonzero((merged.n_annotations > 1) & (certainty < 1))
+    worst = rows[np.argsort(certainty[rows], kind="stable")][:limit]
+    ids = [merged.event_ids[row] for row in worst]
+    texts = store.texts(ids)
+    found = []
+    for event_id in ids:
+        batches = store.annotations(task, event_id)
+        summaries = [s for batch in batches for s in _summaries(batch, annotators, task)]
+        found.append(Conflict(event_id, texts.get(event_id), summaries))
+    return found, len(rows), len(merged.event_ids)
+
+
+def _summaries(
+    batch: AnnotationBatch, annotators: dict[int, Annotator], task: Task
+) -> Iterator[AnnotationSummary]:
+    for row, best in enumerate(batch.probabilities.argmax(axis=1).tolist()):
+        yield AnnotationSummary(
+            annotators[int(batch.annotators[row])],
+            task.class_names[best],
+            float(batch.probabilities[row, best]),
+            batch.rationales[row],
+        )
