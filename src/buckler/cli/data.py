@@ -19,7 +19,7 @@ def list_data() -> None:
     for data in PUBLIC_DATA.values():
         fetched = "" if data.archives else " (from a local copy)"
         out.print(f"{data.name}{fetched}")
-        out.print(f"  {data.what}")
+        out.print(f"  {data.description}")
         out.print(f"  task {data.task}; license: {data.license}")
         out.print(f"  from: {data.origin}")
         out.print(f"  know before use: {data.noise}")

@@ -24,7 +24,7 @@ Digests = npt.NDArray[np.uint32]
 
 def content_hashes(texts: NormalizedTexts) -> npt.NDArray[np.void]:
     """Return a 16-byte hash of each text."""
-    hashes = b"".join(blake2b(texts[i], digest_size=16).digest() for i in range(len(texts)))
+    hashes = b"".join(blake2b(text, digest_size=16).digest() for text in texts)
     return np.frombuffer(hashes, np.dtype("V16"))
 
 
@@ -73,7 +73,7 @@ def _shingles(
 
 
 def _band_keys(digests: Digests) -> npt.NDArray[np.uint64]:
-    """One number for each band of each signature, [n, bands]."""
+    """Return one number for each band of each signature, [n, bands]."""
     bands = digests.reshape(len(digests), N_BANDS, -1).astype(np.uint64)
     keys = np.zeros(bands.shape[:2], np.uint64)
     for column in range(bands.shape[2]):
@@ -95,7 +95,7 @@ def near_duplicates_of(digests: Digests, others: Digests) -> npt.NDArray[np.intp
         at[at == len(there)] = 0
         candidate = order[at]
         hit = (there[at] == keys[:, band]) & (found < 0)
-        found[hit] = _confirmed(digests[hit], others[candidate[hit]], candidate[hit])
+        found[hit] = _confirm(digests[hit], others[candidate[hit]], candidate[hit])
     return found
 
 
@@ -108,7 +108,7 @@ def near_duplicate_clusters(texts: NormalizedTexts) -> npt.NDArray[np.intp]:
     return first
 
 
-def _confirmed(a: Digests, b: Digests, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _confirm(a: Digests, b: Digests, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     return np.where((a == b).mean(axis=1) >= THRESHOLD, rows, -1)
 
 
@@ -122,5 +122,5 @@ def earlier_near_duplicates(digests: Digests) -> npt.NDArray[np.intp]:
         _, first, inverse = np.unique(keys[:, band], return_index=True, return_inverse=True)
         candidate = first[inverse]
         hit = (candidate < np.arange(len(digests))) & (found < 0)
-        found[hit] = _confirmed(digests[hit], digests[candidate[hit]], candidate[hit])
+        found[hit] = _confirm(digests[hit], digests[candidate[hit]], candidate[hit])
     return found

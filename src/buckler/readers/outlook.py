@@ -1,9 +1,12 @@
 """Reads Outlook messages (.msg) as the internet messages that they were: headers, bodies, names."""
 
+import struct
+import zlib
+from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from buckler.errors import MissingExtraError
 from buckler.readers.mail import MailFileReader
@@ -14,6 +17,12 @@ MAX_FILE_BYTES = 64 << 20
 MAX_BODY_CHARACTERS = 1 << 20
 MAX_ATTACHMENTS = 64
 _KEPT = ("To", "Cc", "Reply-To", "Date", "Message-ID", "Authentication-Results")
+# Errors that the parser and its parts raise on a damaged file.
+_DAMAGE = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError),
+    *(OSError, RuntimeError, StopIteration, TypeError, ValueError, struct.error, zlib.error),
+)
+_Value = TypeVar("_Value")
 _POLICY = policy.default.clone(linesep="\n", cte_type="8bit", max_line_length=998)
 
 
@@ -48,28 +57,30 @@ def _as_internet_message(data: bytes) -> bytes | None:
         from oxmsg import Message
     except ImportError as error:
         raise MissingExtraError("reading .msg files", "formats") from error
-    source = _tried(lambda: Message.load(data), None)
+    source = _read(lambda: Message.load(data), None)
     if source is None:
         return None
     message = EmailMessage(policy=_POLICY)
-    headers = {k.lower(): v for k, v in _tried(lambda: source.message_headers, {}).items()}
-    _set(message, "From", _tried(lambda: source.sender, None) or headers.get("from"))
-    _set(message, "Subject", _tried(lambda: source.subject, None))
+    known: dict[str, object] = _read(lambda: source.message_headers, {})
+    headers = {name.lower(): value for name, value in known.items()}
+    _set(message, "From", _read(lambda: source.sender, None) or headers.get("from"))
+    _set(message, "Subject", _read(lambda: source.subject, None))
     for name in _KEPT:
         _set(message, name, headers.get(name.lower()))
-    plain = _clean(_tried(lambda: source.body, None) or "")[:MAX_BODY_CHARACTERS]
+    plain = _clean(_read(lambda: source.body, None) or "")[:MAX_BODY_CHARACTERS]
     message.set_content(plain or "\n", charset="utf-8", cte="8bit")
-    page = _clean(_tried(lambda: source.html_body, None) or "")[:MAX_BODY_CHARACTERS]
+    page = _clean(_read(lambda: source.html_body, None) or "")[:MAX_BODY_CHARACTERS]
     if page:
         message.add_alternative(page, subtype="html", charset="utf-8", cte="8bit")
-    for attachment in _tried(lambda: source.attachments, ())[:MAX_ATTACHMENTS]:
+    attachments: list[Any] = _read(lambda: list(source.attachments), [])
+    for attachment in attachments[:MAX_ATTACHMENTS]:
         _name_attachment(message, attachment)
     return message.as_bytes()
 
 
 def _name_attachment(message: EmailMessage, attachment: Any) -> None:
-    name = _clean(_tried(lambda: attachment.file_name, None) or "attachment")
-    kind = _tried(lambda: attachment.mime_type, None) or "application/octet-stream"
+    name = _clean(_read(lambda: attachment.file_name, None) or "attachment")
+    kind = _read(lambda: attachment.mime_type, None) or "application/octet-stream"
     main, _, sub = str(kind).partition("/")
     if not (main.isalnum() and sub.replace("-", "").replace(".", "").replace("+", "").isalnum()):
         main, sub = "application", "octet-stream"
@@ -78,14 +89,11 @@ def _name_attachment(message: EmailMessage, attachment: Any) -> None:
     message.add_attachment(b"", maintype=main, subtype=sub, filename=" ".join(name.split())[:255])
 
 
-def _tried(get: Any, otherwise: Any) -> Any:
-    """Return a property, or what stands for it where this file has it damaged.
-
-    The parser raises whatever its parts raise on damage: struct, index, key, decoding errors.
-    """
+def _read(get: Callable[[], _Value], otherwise: _Value) -> _Value:
+    """Return a property, or `otherwise` where this file has it damaged."""
     try:
         return get()
-    except Exception:
+    except _DAMAGE:
         return otherwise
 
 

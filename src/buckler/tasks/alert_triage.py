@@ -1,7 +1,7 @@
 """alert-triage: which incidents should an analyst read first?"""
 
 from buckler.normalize import FEATURES
-from buckler.tasks.task import Task
+from buckler.tasks.task import TASKS, Task
 
 _NUMBERS = (
     *("alerts", "duration_s", "alerts_per_minute", "level", "rule_rarity", "rule_age_s"),
@@ -20,21 +20,23 @@ _ATTACKS = (
 )
 _NO_ATTACKS = ("-", "false_positive", "FalsePositive", "BenignPositive", "benign", "0")
 
-ALERT_TRIAGE = Task(
-    name="alert-triage",
-    description="Incidents (alerts of one rule, host and address) as attacks or false positives",
-    classes={
-        "false-positive": "Nothing that an analyst needed to see.",
-        "attack": "A step of a true attack.",
-    },
-    positive=("attack",),
-    normalizer=FEATURES,
-    max_bytes=4 * (len(_NUMBERS) + len(_CATEGORIES)),
-    text_columns=("features",),
-    label_columns=("event_label", "label", "verdict", "IncidentGrade"),
-    group_columns=("scenario", "group"),
-    aliases=dict.fromkeys(_ATTACKS, "attack") | dict.fromkeys(_NO_ATTACKS, "false-positive"),
-    medium="row",
-    numbers=_NUMBERS,
-    categories=_CATEGORIES,
+ALERT_TRIAGE = TASKS.add(
+    Task(
+        name="alert-triage",
+        description="Incidents (alerts of one rule, host and address) as attacks or false positives",
+        classes={
+            "false-positive": "Nothing that an analyst needed to see.",
+            "attack": "A step of a true attack.",
+        },
+        positive=("attack",),
+        normalizer=FEATURES,
+        max_bytes=4 * (len(_NUMBERS) + len(_CATEGORIES)),
+        text_columns=("features",),
+        label_columns=("event_label", "label", "verdict", "IncidentGrade"),
+        group_columns=("scenario", "group"),
+        aliases=dict.fromkeys(_ATTACKS, "attack") | dict.fromkeys(_NO_ATTACKS, "false-positive"),
+        medium="row",
+        numbers=_NUMBERS,
+        categories=_CATEGORIES,
+    )
 )

@@ -1,9 +1,10 @@
-"""The Task: which classes there are, which are bad, and how an event becomes normalized text."""
+"""The Task: its classes, which of them are positive, and how an event becomes normalized text."""
 
 from dataclasses import dataclass, field
 
 from buckler.errors import InputError, SettingsError
 from buckler.normalize import FeatureSchema, NormalizedTexts, Normalizer, get_normalizer
+from buckler.registry import Registry
 
 MEDIA = ("url", "message", "command-line", "html", "text", "row")
 
@@ -17,31 +18,30 @@ class Task:
     Attributes
     ----------
     name
-        What recipes, bundles and the command line call it.
+        Name in recipes, bundles and on the command line.
     classes
         Class names with a sentence each, in the order of every probability vector.
-    bad
-        The classes that a detection is raised for; empty where no class is worse than another.
+    positive
+        Classes to detect; empty where no class is worse than another.
     normalizer
-        The id of the normalized text; part of the bundle.
+        Id of the normalized text; part of the bundle.
     max_bytes
-        Normalized texts are cut here.
+        Longest normalized text; a longer one is cut.
     text_columns, label_columns, group_columns
         Names under which tables usually hold these, tried in order.
     context
-        What else is known of an event: names of the columns of each further field, in the order in
-        which they stand behind the text.
+        Names of the columns of each further field, in the order of the fields behind the text.
     group_by
-        Where no column names the group (what must not straddle a split): ``registered-domain``,
-        ``sender-domain``, ``page-domain`` or ``none``.
+        Rule for the group (events that a split keeps together) where no column names it:
+        ``registered-domain``, ``sender-domain``, ``page-domain`` or ``none``.
     aliases
         Other spellings of a class in data, such as ``malicious`` for ``phishing``.
     description
-        What the task decides, in a sentence.
+        Sentence that says what the task decides.
     guidance
-        What a teacher is told beyond the classes: what decides in doubt, what is easily mistaken.
+        Advice to a teacher beyond the classes: what decides in doubt, what is easily mistaken.
     medium
-        What an event is: ``url``, ``message``, ``command-line``, ``html``, ``text`` or ``row``.
+        Kind of event: ``url``, ``message``, ``command-line``, ``html``, ``text`` or ``row``.
     numbers, categories
         Names of the features, where an event is a row of a table instead of a text.
     """
@@ -72,7 +72,7 @@ class Task:
             if name not in self.classes:
                 raise SettingsError(f"task {self.name!r} has no class {name!r}")
         if len(self.positive) == len(self.classes):
-            raise SettingsError(f"task {self.name!r}: not every class can be bad")
+            raise SettingsError(f"task {self.name!r}: not every class can be positive")
         if not 1 <= self.max_bytes <= 1 << 20:
             raise SettingsError(f"task {self.name!r}: max_bytes must be 1 to 1048576")
         if self.group_by not in GROUPINGS:
@@ -144,3 +144,6 @@ class Task:
                 f"{', …' if len(self.classes) > 12 else ''}); "
                 "correct the data or add an alias to the task"
             ) from None
+
+
+TASKS: Registry[Task] = Registry("task", ("buckler.tasks",), "buckler.tasks")

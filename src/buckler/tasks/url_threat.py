@@ -1,25 +1,32 @@
 """url-threat: does this URL lead to a phishing page?"""
 
-from buckler.tasks.task import Task
+from buckler.tasks.task import TASKS, Task
 
-URL_THREAT = Task(
-    name="url-threat",
-    description="Phishing URLs against ordinary ones, judged from the URL alone",
-    classes={
-        "benign": "An ordinary page, whatever its subject.",
-        "phishing": "A page that imitates a service or brand to take credentials, money or data.",
-    },
-    positive=("phishing",),
-    normalizer="url-v2",
-    max_bytes=768,
-    text_columns=("url", "text"),
-    group_columns=("group",),
-    group_by="registered-domain",
-    guidance=(
-        "Signs of phishing: a brand's name outside its own domain, free hosting or a random name "
-        "with words such as login, verify, wallet or update, an address in digits, a path of a "
-        "hacked site. Documentation, package and news sites with long paths are benign."
-    ),
-    medium="url",
-    aliases={"malicious": "phishing", "legitimate": "benign", "good": "benign", "bad": "phishing"},
+URL_THREAT = TASKS.add(
+    Task(
+        name="url-threat",
+        description="Phishing URLs against ordinary ones, judged from the URL alone",
+        classes={
+            "benign": "An ordinary page, whatever its subject.",
+            "phishing": "A page that imitates a service or brand to take credentials, money or data.",
+        },
+        positive=("phishing",),
+        normalizer="url-v2",
+        max_bytes=768,
+        text_columns=("url", "text"),
+        group_columns=("group",),
+        group_by="registered-domain",
+        guidance=(
+            "Signs of phishing: a brand's name outside its own domain, free hosting or a random name "
+            "with words such as login, verify, wallet or update, an address in digits, a path of a "
+            "hacked site. Documentation, package and news sites with long paths are benign."
+        ),
+        medium="url",
+        aliases={
+            "malicious": "phishing",
+            "legitimate": "benign",
+            "good": "benign",
+            "bad": "phishing",
+        },
+    )
 )

@@ -6,7 +6,6 @@ time, since an incident is described by what came before it.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -106,20 +105,22 @@ def _columns(
 
 def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
     """Read all alerts of a file, in the order of time; those without a time are set aside."""
-    parts: dict[str, list[Any]] = {name: [] for name in (*_PARTS, "rule", "label", "row")}
+    parts: dict[str, list[object]] = {name: [] for name in (*_PARTS, "label")}
+    rules: list[str] = []
+    rows: list[int] = []
     labels = spec.optional.get("label", ())
     inner = ColumnSpec(_RULE, {**_PARTS, "label": labels}, mixed=True)
     for chunk in _reader_of(path).chunks(path, inner, quarantine):
         n = len(chunk.text)
-        parts["rule"] += [t.decode("utf-8", "replace") for t in chunk.text.to_pylist()]
-        parts["row"] += chunk.rows.tolist()
+        rules += [t.decode("utf-8", "replace") for t in chunk.text.to_pylist()]
+        rows += chunk.rows.tolist()
         for name in (*_PARTS, "label"):
             column = chunk.columns.get(name)
             parts[name] += [None] * n if column is None else column.to_pylist()
-        if len(parts["row"]) > MAX_ALERTS:
+        if len(rows) > MAX_ALERTS:
             raise InputError(f"{path}: more than {MAX_ALERTS:,} alerts; split the file by time")
     seconds = [seconds_of(value) for value in parts["time"]]
-    for row, value, rule in zip(parts["row"], seconds, parts["rule"], strict=True):
+    for row, value, rule in zip(rows, seconds, rules, strict=True):
         if value is None:
             quarantine.add(path, row, "no time", rule)
     kept = np.array([i for i, value in enumerate(seconds) if value is not None], np.int64)
@@ -127,18 +128,19 @@ def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
     order = kept[np.argsort(times, kind="stable")]
     texts = {
         name: np.array(["" if v is None else str(v) for v in parts[name]], object)[order]
-        for name in ("rule", "host", "address", "tool")
+        for name in ("host", "address", "tool")
     }
-    tools = [_tool(r, t) for r, t in zip(texts["rule"], texts["tool"], strict=True)]
+    names = np.array(rules, object)[order]
+    tools = [_tool(r, t) for r, t in zip(names, texts["tool"], strict=True)]
     return Alerts(
         np.sort(times, kind="stable"),
-        texts["rule"],
+        names,
         texts["host"],
         texts["address"],
         np.array(tools, object),
         _levels(parts, order, path),
         np.array([None if v is None else str(v) for v in parts["label"]], object)[order],
-        np.array(parts["row"], np.int64)[order],
+        np.array(rows, np.int64)[order],
     )
 
 
@@ -156,7 +158,7 @@ def _tool(rule: str, tool: str) -> str:
 
 
 def _levels(
-    parts: dict[str, list[Any]], order: npt.NDArray[np.int64], path: Path
+    parts: dict[str, list[object]], order: npt.NDArray[np.int64], path: Path
 ) -> npt.NDArray[np.float64]:
     """Return severities from 0 to 1: words, Wazuh's 0 to 15, Suricata's 1 (worst) to 4."""
     eve = "eve" in path.name.lower()

@@ -18,7 +18,7 @@ LONGEST_S = 3600
 LOOK_BACK_S = 3600
 NUMBERS, CATEGORIES = ALERT_TRIAGE.numbers, ALERT_TRIAGE.categories
 
-Column = npt.NDArray[Any]
+Objects = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class Alerts:
     """
 
     seconds: npt.NDArray[np.int64]
-    rule: Column
-    host: Column
-    address: Column
-    tool: Column
+    rule: Objects
+    host: Objects
+    address: Objects
+    tool: Objects
     level: npt.NDArray[np.float64]
-    label: Column
+    label: Objects
     rows: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Incidents:
-    """What alerts were joined to, in the order of their last alert.
+    """Incidents that alerts were joined to, in the order of their last alert.
 
     Attributes
     ----------
@@ -69,14 +69,14 @@ class Incidents:
         int64 [n]: row of the first alert.
     """
 
-    features: dict[str, Column]
+    features: dict[str, npt.NDArray[Any]]
     first: npt.NDArray[np.int64]
     last: npt.NDArray[np.int64]
-    rule: Column
-    host: Column
-    address: Column
+    rule: Objects
+    host: Objects
+    address: Objects
     alerts: npt.NDArray[np.int64]
-    label: Column
+    label: Objects
     rows: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -92,7 +92,7 @@ def join_alerts(alerts: Alerts, nothing: frozenset[str]) -> Incidents:
     order = sorted(range(len(members)), key=lambda i: (alerts.seconds[members[i][-1]], i))
     members = [members[i] for i in order]
     history = _History()
-    values: dict[str, list[Any]] = {name: [] for name in (*NUMBERS, *CATEGORIES)}
+    values: dict[str, list[float | str]] = {name: [] for name in (*NUMBERS, *CATEGORIES)}
     for rows in members:
         for name, value in history.describe(alerts, rows).items():
             values[name].append(value)
@@ -142,7 +142,7 @@ def _label(alerts: Alerts, rows: list[int], nothing: frozenset[str]) -> str | No
 
 
 class _Window:
-    """What happened around something within the last hour."""
+    """Counts of what happened around a rule, host or address within the last hour."""
 
     def __init__(self) -> None:
         self._items: deque[tuple[int, int, str, str]] = deque()
@@ -167,7 +167,7 @@ class _Window:
 
 
 class _History:
-    """All that came before, as counts: its size is that of the names, not of the alerts."""
+    """Counts of all that came before: its size is that of the names, not of the alerts."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -184,7 +184,7 @@ class _History:
         self.new_rules: defaultdict[str, _Window] = defaultdict(_Window)
         self.network = _Window()
 
-    def describe(self, alerts: Alerts, rows: list[int]) -> dict[str, Any]:
+    def describe(self, alerts: Alerts, rows: list[int]) -> dict[str, float | str]:
         """Return the features of an incident, then remember it."""
         first, n = rows[0], len(rows)
         rule, host = str(alerts.rule[first]), str(alerts.host[first])
@@ -200,7 +200,7 @@ class _History:
         hours = max(1.0, (now - self.start) / LOOK_BACK_S)
         levels = alerts.level[rows]
         known = levels[~np.isnan(levels)]
-        found: dict[str, Any] = {
+        found: dict[str, float | str] = {
             "alerts": n,
             "duration_s": now - begin,
             "alerts_per_minute": 60 * n / max(60, now - begin),

@@ -18,7 +18,7 @@ class ReadingOrder:
     Attributes
     ----------
     name
-        What it sorts by.
+        Name of what it sorts by.
     phases_seen
         Incidents read -> share of the true phases of which one was among them.
     incidents_saved, alerts_saved
@@ -43,7 +43,7 @@ def measure_order(
     Parameters
     ----------
     name
-        What it sorts by.
+        Name of what it sorts by.
     keys
         Key of each incident.
     attack
