@@ -45,8 +45,8 @@ def test_a_task_of_ones_own_is_read_from_toml(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('positive = ["attack"]', 'bad = ["nobody"]', "no class 'nobody'"),
-        ('positive = ["attack"]', 'bad = ["attack", "normal"]', "not every class can be bad"),
+        ('positive = ["attack"]', 'positive = ["nobody"]', "no class 'nobody'"),
+        ('positive = ["attack"]', 'positive = ["attack", "normal"]', "not every class can be positive"),
         ("max_bytes = 1024", "max_bytes = 0", "max_bytes"),
         ("max_bytes = 1024", 'max_bytes = "x"', "max_bytes"),
         ("max_bytes = 1024", 'normalizer = "url-v9"', "unknown normalizer"),
