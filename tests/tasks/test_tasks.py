@@ -46,7 +46,11 @@ def test_a_task_of_ones_own_is_read_from_toml(tmp_path):
     ("old", "new", "words"),
     [
         ('positive = ["attack"]', 'positive = ["nobody"]', "no class 'nobody'"),
-        ('positive = ["attack"]', 'positive = ["attack", "normal"]', "not every class can be positive"),
+        (
+            'positive = ["attack"]',
+            'positive = ["attack", "normal"]',
+            "not every class can be positive",
+        ),
         ("max_bytes = 1024", "max_bytes = 0", "max_bytes"),
         ("max_bytes = 1024", 'max_bytes = "x"', "max_bytes"),
         ("max_bytes = 1024", 'normalizer = "url-v9"', "unknown normalizer"),
