@@ -43,9 +43,9 @@ def run(data: Path) -> None:
     """Print the tables."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundle, urls = _prepare(data, folder, TASK)
+        bundle, urls = train_bundle(data, folder, TASK)
         cheap = replace(TASK, name="url-threat-v1", normalizer="url-v1", max_bytes=512)
-        light, _ = _prepare(data, folder, cheap)
+        light, _ = train_bundle(data, folder, cheap)
         first = _raw(light, urls, "url-v1")
         of_light = [*first, *_files(light, urls, folder, "url-v1")]
         _shares(of_light)
@@ -65,7 +65,7 @@ def _shares(rows: list[list[str]]) -> None:
         row.insert(2, f"{float(row[1].replace(',', '')) / raw:.2f}" if row[1] else "")
 
 
-def _prepare(data: Path, folder: Path, task: Task) -> tuple[Path, pa.Array]:
+def train_bundle(data: Path, folder: Path, task: Task) -> tuple[Path, pa.Array]:
     events = read_dataset([data / "url" / "threat-train.parquet"], task)
     rng = np.random.default_rng(0)
     some = events.take(np.sort(rng.permutation(len(events))[:60_000]))
@@ -74,12 +74,12 @@ def _prepare(data: Path, folder: Path, task: Task) -> tuple[Path, pa.Array]:
     return bundle, pq.read_table(data / "url" / "threat-test.parquet")["url"].combine_chunks()
 
 
-def _times(urls: pa.Array, n: int) -> pa.Array:
+def repeat_to(urls: pa.Array, n: int) -> pa.Array:
     return pa.concat_arrays([urls] * (n // len(urls) + 1)).slice(0, n).cast(pa.string())
 
 
 def _raw(bundle: Path, urls: pa.Array, what: str) -> list[list[str]]:
-    scorer, many = load(bundle), _times(urls, 500_000)
+    scorer, many = load(bundle), repeat_to(urls, 500_000)
     best = min(_seconds(lambda: scorer.score(many)) for _ in range(3))
     return [[f"{what}: scorer, Arrow column, one thread", f"{len(many) / best:,.0f}", ""]]
 
@@ -95,7 +95,7 @@ def _seconds(work) -> float:
 
 def _files(bundle: Path, urls: pa.Array, folder: Path, what: str) -> list[list[str]]:
     scorer, n = load(bundle), 1_000_000
-    many = pa.table({"url": _times(urls, n)})
+    many = pa.table({"url": repeat_to(urls, n)})
     pq.write_table(many, folder / "in.parquet")
     with (folder / "in.jsonl").open("w") as file:
         for text in many["url"].to_pylist():
@@ -119,7 +119,7 @@ def _files(bundle: Path, urls: pa.Array, folder: Path, what: str) -> list[list[s
 
 
 def _engines(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
-    many = pa.table({"url": _times(urls, ENGINE_ROWS)})
+    many = pa.table({"url": repeat_to(urls, ENGINE_ROWS)})
     scorer = TableScorer(bundle)
     rows = [_row("TableScorer on a table", _seconds(lambda: scorer(many)))]
     try:
@@ -214,7 +214,7 @@ def _kafka(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
         print(f"left out: {error}")
         return []
     n = 300_000
-    values = [json.dumps({"url": u}).encode() for u in _times(urls, n).to_pylist()]
+    values = [json.dumps({"url": u}).encode() for u in repeat_to(urls, n).to_pylist()]
     settings = folder / "stream.toml"
     with kafka_broker(folder) as broker:
         broker.topics("in", "in.verdicts", "in.dead")
@@ -231,7 +231,7 @@ def _kafka(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
             [*BUCKLER, "stream", "kafka", "-b", str(bundle), "--settings", str(settings)],
             stderr=log,
         )
-        times = _watched(settings, n)
+        times = follow_metrics(settings, n)
         worker.send_signal(signal.SIGTERM)
         worker.wait(60)
     (t0, c0), (t1, c1) = times[0], times[-1]
@@ -240,7 +240,7 @@ def _kafka(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
     return [["Kafka: topic to verdicts, acknowledged", f"{rate:,.0f}", remark]]
 
 
-def _watched(settings: Path, n: int) -> list[tuple[float, float]]:
+def follow_metrics(settings: Path, n: int) -> list[tuple[float, float]]:
     """Return (time, events done) as the worker's metrics tell them."""
     import tomllib
     from urllib.request import urlopen
@@ -293,7 +293,7 @@ def _server(bundle: Path, folder: Path):
 
 
 def _http(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
-    texts = _times(urls, BATCH).to_pylist()
+    texts = repeat_to(urls, BATCH).to_pylist()
     sink = pa.BufferOutputStream()
     batch = pa.table({"url": texts})
     with pa.ipc.new_stream(sink, batch.schema) as writer:

@@ -1,4 +1,4 @@
-"""What is broken on purpose under a Kafka worker: events lost, and events that came twice."""
+"""Faults injected under a Kafka worker: events lost, and events that came twice."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from benchmarks.deploy import TASK, _prepare, _times
+from benchmarks.deploy import TASK, repeat_to, train_bundle
 from benchmarks.measure import table
 
 RATE = 5_000
@@ -28,8 +28,8 @@ def run(data: Path) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundle, urls = _prepare(data, folder, TASK)
-        values = [json.dumps({"url": u}).encode() for u in _times(urls, N).to_pylist()]
+        bundle, urls = train_bundle(data, folder, TASK)
+        values = [json.dumps({"url": u}).encode() for u in repeat_to(urls, N).to_pylist()]
         for what, breaking in (
             ("worker killed (kill -9)", _kill),
             ("broker frozen for 3 s (SIGSTOP)", _freeze),
@@ -51,7 +51,7 @@ def run(data: Path) -> None:
             twice = sum(found.values()) - len(found)
             rows.append((what, f"{times}", f"{N:,}", f"{N - len(found):,}", f"{twice:,}"))
     print(f"{RATE:,} events/s, batches of {BATCH}")
-    table(("broken on purpose", "times", "events", "lost", "came twice"), rows)
+    table(("fault", "times", "events", "lost", "came twice"), rows)
 
 
 def _feed(broker, values: list[bytes]) -> None:

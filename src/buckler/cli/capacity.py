@@ -1,4 +1,4 @@
-"""`buckler capacity`: what a rate of events takes, measured on this machine."""
+"""`buckler capacity`: resources for a rate of events, measured on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,23 +11,39 @@ from buckler.serving.capacity import CapacityPlan, Waiting, Workload, measure_bu
 
 
 def capacity(
-    bundle: Annotated[Path, typer.Argument(help="A .buckler file.")],
-    events: Annotated[Path, typer.Argument(help="A file of events like those to come.")],
-    events_per_day: Annotated[float, typer.Option(help="Such as 1e9.")] = 1e9,
-    peak: Annotated[float, typer.Option(help="The busiest moment, times the average.")] = 3.0,
-    utilization: Annotated[float, typer.Option(help="Of the cores at the peak, at most.")] = 0.6,
+    bundle: Annotated[Path, typer.Argument(help="Bundle file.")],
+    events: Annotated[Path, typer.Argument(help="File of events like those to come.")],
+    events_per_day: Annotated[
+        float, typer.Option(help="Average number of events, such as 1e9.")
+    ] = 1e9,
+    peak: Annotated[
+        float, typer.Option(help="Busiest moment, as a multiple of the average.")
+    ] = 3.0,
+    utilization: Annotated[
+        float, typer.Option(help="Largest share of the cores' time in use at the peak.")
+    ] = 0.6,
     handling_us: Annotated[
-        float, typer.Option(help="Microseconds an event for reading, parsing and sending.")
+        float, typer.Option(help="Microseconds for reading, parsing and sending an event.")
     ] = 15.0,
-    batch: Annotated[int, typer.Option(help="Events judged at once.", min=1)] = 1000,
-    replication: Annotated[int, typer.Option(help="Copies that the log keeps.", min=1)] = 3,
-    retention_days: Annotated[float, typer.Option(help="How long it keeps them.", min=0)] = 1.0,
-    partition_rate: Annotated[float, typer.Option(help="Events/s of a partition.", min=1)] = 2e4,
-    review_share: Annotated[float, typer.Option(help="Of the events for people.")] = 0.0,
-    teacher_share: Annotated[float, typer.Option(help="Of the events for a teacher.")] = 0.0,
-    teacher_usd: Annotated[float, typer.Option(help="USD for an event at the teacher.")] = 0.0,
-    core_hour_usd: Annotated[float, typer.Option(help="USD for a core and hour.")] = 0.04,
-    gb_month_usd: Annotated[float, typer.Option(help="USD for a GB and month.")] = 0.05,
+    batch: Annotated[int, typer.Option(help="Number of events scored at once.", min=1)] = 1000,
+    replication: Annotated[
+        int, typer.Option(help="Number of copies that the log keeps.", min=1)
+    ] = 3,
+    retention_days: Annotated[
+        float, typer.Option(help="Days that the log keeps them.", min=0)
+    ] = 1.0,
+    partition_rate: Annotated[
+        float, typer.Option(help="Events a second that a partition carries.", min=1)
+    ] = 2e4,
+    review_share: Annotated[float, typer.Option(help="Share of the events for people.")] = 0.0,
+    teacher_share: Annotated[float, typer.Option(help="Share of the events for a teacher.")] = 0.0,
+    teacher_usd: Annotated[
+        float, typer.Option(help="Price of an event at the teacher, in USD.")
+    ] = 0.0,
+    core_hour_usd: Annotated[
+        float, typer.Option(help="Price of a core for an hour, in USD.")
+    ] = 0.04,
+    gb_month_usd: Annotated[float, typer.Option(help="Price of a GB for a month, in USD.")] = 0.05,
 ) -> None:
     """Estimate cores, memory, network and cost for a rate of events."""
     measured = measure_bundle(bundle, events, batch)

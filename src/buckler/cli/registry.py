@@ -13,32 +13,35 @@ from buckler.serving.bundle_registry import BundleRegistry
 from buckler.serving.deployment import deploy_candidate
 from buckler.training.promotion import Decision, Paired
 
-app = typer.Typer(
-    help="Which bundle is deployed, and whether a new one is better.", no_args_is_help=True
-)
+app = typer.Typer(help="Manage deployed bundles: promote, roll back, fetch.", no_args_is_help=True)
 Root = Annotated[
-    str, typer.Option("--registry", "-r", help="A folder, or a URL such as s3://bucket/registry.")
+    str,
+    typer.Option(
+        "--registry", "-r", help="Registry: a folder, or a URL such as s3://bucket/registry."
+    ),
 ]
-Name = Annotated[str, typer.Argument(help="Under which name it is deployed.")]
+Name = Annotated[str, typer.Argument(help="Name under which the bundle is deployed.")]
 
 
 @app.command("promote")
 def promote(
     name: Name,
-    candidate: Annotated[Path, typer.Argument(help="A .buckler file.")],
+    candidate: Annotated[Path, typer.Argument(help="Bundle file.")],
     tests: Annotated[
         list[Path] | None,
-        typer.Argument(help="Labeled events that neither learned from: frozen tests, verdicts."),
+        typer.Argument(
+            help="Labeled events that neither bundle learned from, such as frozen tests."
+        ),
     ] = None,
     root: Root = "registry",
     trusted_key: TrustedKey = None,
     label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
     force: Annotated[
-        str | None, typer.Option("--force", help="Promote whatever the comparison says: why.")
+        str | None, typer.Option("--force", help="Promote without a comparison, for this reason.")
     ] = None,
 ) -> None:
-    """Deploy a bundle, if it is better than the deployed one; exit code 1 if it is not."""
+    """Deploy a bundle if it is better than the deployed one; exit with code 1 if it is not."""
     registry = BundleRegistry(root, name)
     with step_progress() as progress:
         progress.add_task("comparing")
@@ -64,7 +67,7 @@ def promote(
 @app.command("roll-back")
 def roll_back(
     name: Name,
-    reason: Annotated[str, typer.Option(help="Why.")],
+    reason: Annotated[str, typer.Option(help="Reason for the history.")],
     root: Root = "registry",
 ) -> None:
     """Deploy the bundle that was deployed before."""
@@ -74,9 +77,9 @@ def roll_back(
 
 @app.command("history")
 def history(name: Name, root: Root = "registry") -> None:
-    """Say what was promoted, refused and rolled back."""
+    """List what was promoted, refused and rolled back."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("time", "what", "bundle", "by", "why"):
+    for heading in ("time", "action", "bundle", "by", "reason"):
         table.add_column(heading, overflow="fold")
     for entry in BundleRegistry(root, name).history():
         table.add_row(
@@ -88,17 +91,17 @@ def history(name: Name, root: Root = "registry") -> None:
 @app.command("fetch")
 def fetch(
     name: Name,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
     root: Root = "registry",
     trusted_key: TrustedKey = None,
 ) -> None:
-    """Copy the deployed bundle to a file, verified; a server that watches it takes it over."""
+    """Copy the deployed bundle to a file, verified; a server that watches it reloads."""
     digest = BundleRegistry(root, name).fetch(output, trusted_key)
     out.print(f"{digest}: {output}")
 
 
 def print_decision(found: Decision) -> None:
-    """Print what a candidate and the deployed bundle do on the same events."""
+    """Print the comparison of a candidate with the deployed bundle."""
     table = Table(box=None, pad_edge=False)
     for heading in ("events", "measure", "deployed", "candidate", "gain (95 %)", "false positives"):
         table.add_column(heading, overflow="fold")

@@ -14,9 +14,9 @@ from buckler.serving.scan import scan as scan_files
 
 def scan(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders to score.")],
-    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="A .buckler file.")],
+    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="Bundle file.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to: .parquet, .jsonl or .csv.")
+        Path, typer.Option("--output", "-o", help="Output file: .parquet, .jsonl or .csv.")
     ],
     trusted_key: TrustedKey = None,
     column: Annotated[
@@ -24,10 +24,12 @@ def scan(
     ] = None,
     format_name: Annotated[
         str | None,
-        typer.Option("--format", help="Read as parquet, csv, jsonl, lines, eml or mbox."),
+        typer.Option(
+            "--format", help="Format of the files, such as parquet, csv, jsonl, lines, eml or mbox."
+        ),
     ] = None,
     fpr: Annotated[
-        float | None, typer.Option(help="Detection at the threshold for this false-positive rate.")
+        float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
     ] = None,
     text: Annotated[
         bool | None,
@@ -36,10 +38,12 @@ def scan(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write a column for each class.")
     ] = False,
-    threads: Annotated[int, typer.Option(help="Threads for scoring.", min=1, max=256)] = 1,
+    threads: Annotated[
+        int, typer.Option(help="Number of threads for scoring.", min=1, max=256)
+    ] = 1,
     challenger: Annotated[
         list[Path] | None,
-        typer.Option("--challenger", help="A bundle to compare on the way; may be repeated."),
+        typer.Option("--challenger", help="Bundle to compare with; may be repeated."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
     restart: Annotated[

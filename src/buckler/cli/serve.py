@@ -11,15 +11,15 @@ from buckler.errors import MissingExtraError
 
 
 def serve(
-    bundles: Annotated[list[Path] | None, typer.Argument(help="The .buckler files.")] = None,
+    bundles: Annotated[list[Path] | None, typer.Argument(help="Bundle files.")] = None,
     settings: Annotated[
-        Path | None, typer.Option("--settings", help="A .toml file; see docs/serve.md.")
+        Path | None, typer.Option("--settings", help="Settings: a .toml file; see docs/serve.md.")
     ] = None,
     trusted_key: TrustedKey = None,
-    host: Annotated[str | None, typer.Option(help="Where to listen (127.0.0.1).")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port (8811); 0 takes a free one.")] = None,
     api_keys: Annotated[
-        Path | None, typer.Option("--api-keys", help="File of keys that may ask.")
+        Path | None, typer.Option("--api-keys", help="File of the keys that are admitted.")
     ] = None,
     new_key: Annotated[
         str | None, typer.Option("--new-key", help="Make a key of this name, print it, and stop.")
@@ -37,7 +37,7 @@ def serve(
         raise MissingExtraError("serving over HTTP", "serve") from error
     if new_key is not None:
         key, line = make_key(new_key)
-        out.print(f"key, to be told once:    {key}", soft_wrap=True)
+        out.print(f"key, shown once:               {key}", soft_wrap=True)
         out.print(f"line for the --api-keys file:  {line}", soft_wrap=True)
         return
     values = {

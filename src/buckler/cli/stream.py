@@ -23,19 +23,20 @@ from buckler.serving.verdicts import OutputOptions
 
 def stream(
     source: Annotated[
-        str, typer.Argument(help="- for standard input, a folder to watch, or `kafka`.")
+        str, typer.Argument(help="Source: - for standard input, a folder to watch, or `kafka`.")
     ],
-    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="A .buckler file.")],
+    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="Bundle file.")],
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            help="A folder: a watched one's verdicts, or a pipe's by the hour.",
+            help="Folder for the verdicts of a watched folder, or for hourly files of a pipe.",
         ),
     ] = None,
     settings: Annotated[
-        Path | None, typer.Option("--settings", help="Of Kafka: a .toml file; see docs/stream.md.")
+        Path | None,
+        typer.Option("--settings", help="Settings of Kafka: a .toml file; see docs/stream.md."),
     ] = None,
     trusted_key: TrustedKey = None,
     column: Annotated[
@@ -43,24 +44,32 @@ def stream(
         typer.Option("--column", "-c", help="Name of the text, such as http.url; may be repeated."),
     ] = None,
     convention: Annotated[
-        str, typer.Option("--as", help="verdict, plain, ocsf, ecs, alert, or bulk (Elasticsearch).")
+        str,
+        typer.Option(
+            "--as",
+            help="Verdict format: verdict, plain, ocsf, ecs, alert, or bulk (Elasticsearch).",
+        ),
     ] = "plain",
-    index: Annotated[str, typer.Option(help="Of --as bulk: the index.")] = "buckler",
+    index: Annotated[str, typer.Option(help="Index for --as bulk.")] = "buckler",
     text: Annotated[bool, typer.Option("--text", help="Put the event into the answer.")] = False,
     only_detections: Annotated[
         bool, typer.Option("--only-detections", help="Answer detections alone.")
     ] = False,
     pass_over: Annotated[
-        bool, typer.Option("--pass-over", help="No answer for lines without the text.")
+        bool, typer.Option("--pass-over", help="Give no answer to lines without the text.")
     ] = False,
     fpr: Annotated[
-        float | None, typer.Option(help="Detection at the threshold for this false-positive rate.")
+        float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
     ] = None,
-    wait: Annotated[float, typer.Option(help="Seconds that a line may wait.", min=0.001)] = 0.2,
-    batch: Annotated[int, typer.Option(help="Lines at once, at most.", min=1)] = 2000,
+    wait: Annotated[
+        float, typer.Option(help="Longest wait of a line, in seconds.", min=0.001)
+    ] = 0.2,
+    batch: Annotated[
+        int, typer.Option(help="Largest number of lines scored at once.", min=1)
+    ] = 2000,
     challenger: Annotated[
         list[Path] | None,
-        typer.Option("--challenger", help="A bundle to compare on the way; may be repeated."),
+        typer.Option("--challenger", help="Bundle to compare with; may be repeated."),
     ] = None,
     fail_on_detection: Annotated[
         bool, typer.Option("--fail-on-detection", help="Exit with code 1 if there was a detection.")

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.errors import InputError
 from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.objects import columns_of
 from buckler.readers.quarantine import Quarantine
@@ -88,7 +87,7 @@ class VerdictBatch:
     @property
     def detected(self) -> list[bool | None]:
         """For each event, True for a detection; None where it could not be scored."""
-        return cast(list[bool | None], self.aligned("detected").to_pylist())
+        return cast(list[bool | None], self.align("detected").to_pylist())
 
     @property
     def passed_over(self) -> frozenset[int]:
@@ -97,7 +96,7 @@ class VerdictBatch:
             return frozenset()
         return frozenset(range(self.size)) - set(self.rows.tolist()) - self.errors.keys()
 
-    def aligned(self, name: str) -> pa.Array:
+    def align(self, name: str) -> pa.Array:
         """Return a column with one value for each event; null where it could not be scored."""
         column = self.columns[name]
         if pa.types.is_dictionary(column.type):
@@ -111,7 +110,7 @@ class VerdictBatch:
     def to_arrow(self) -> pa.RecordBatch:
         """Return the verdicts with one row for each event; null where it could not be scored."""
         names = self.columns.schema.names
-        return pa.RecordBatch.from_pydict({name: self.aligned(name) for name in names})
+        return pa.RecordBatch.from_pydict({name: self.align(name) for name in names})
 
     def to_records(
         self, scorer: Scorer, options: OutputOptions, sources: Sequence[str] | None = None
@@ -292,34 +291,3 @@ def _as_row(value: object, columns: ColumnSpec) -> object:
     if isinstance(value, dict) and not any(name in value for name in columns.text):
         return {columns.text[0]: json.dumps(value)}
     return _as_object(value, columns)
-
-
-def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
-    """Return the record batches of an IPC stream that anybody may have sent.
-
-    Raises
-    ------
-    InputError
-        If it is not sound, or holds no batch.
-    """
-    try:
-        with pa.ipc.open_stream(body) as stream:
-            batches = list(stream)
-        for batch in batches:
-            batch.validate(full=True)  # offsets of whoever sent it
-    except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, MemoryError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise InputError(f"not a sound Arrow stream: {reason}") from error
-    if not batches:
-        raise InputError("an Arrow stream without a record batch")
-    return batches
-
-
-def write_arrow_stream(batches: Sequence[VerdictBatch]) -> bytes:
-    """Return verdicts as an IPC stream: a row for each event, null where it could not be scored."""
-    sink = pa.BufferOutputStream()
-    tables = [batch.to_arrow() for batch in batches]
-    with pa.ipc.new_stream(sink, tables[0].schema) as writer:
-        for table in tables:
-            writer.write_batch(table)
-    return bytes(sink.getvalue().to_pybytes())

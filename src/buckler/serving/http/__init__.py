@@ -1,1 +1,1 @@
-"""HTTP: bundles behind an interface that survives whatever is sent to it."""
+"""Serving over HTTP: bundles behind an interface that survives whatever is sent to it."""

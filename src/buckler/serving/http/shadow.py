@@ -76,7 +76,7 @@ class Shadow:
             self._left_out.inc()
             return
         self._waiting += 1
-        work = self._count(body, _detected(verdicts), bundle.name, challengers, options)
+        work = self._count(body, _list_detected(verdicts), bundle.name, challengers, options)
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -91,7 +91,9 @@ class Shadow:
     ) -> None:
         try:
             for challenger in challengers:
-                after = _detected(await run_in_threadpool(score_body, body, challenger, options))
+                after = _list_detected(
+                    await run_in_threadpool(score_body, body, challenger, options)
+                )
                 for pair, count in count_pairs(before, after).items():
                     self._events.labels(name, challenger.name, pair).inc(count)
         except BucklerError as error:
@@ -100,6 +102,6 @@ class Shadow:
             self._waiting -= 1
 
 
-def _detected(batches: Sequence[VerdictBatch]) -> list[bool | None]:
+def _list_detected(batches: Sequence[VerdictBatch]) -> list[bool | None]:
     """Return True for each detection; None for events that could not be scored."""
     return [detected for batch in batches for detected in batch.detected]

@@ -33,7 +33,7 @@ class Sink(ABC):
     schema
         Columns of every batch.
     position
-        Where to resume: 0, or what `checkpoint` returned last. Rows behind it are thrown away.
+        Place to resume: 0, or what `checkpoint` returned last. Rows behind it are thrown away.
 
     Attributes
     ----------

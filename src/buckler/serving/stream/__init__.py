@@ -1,1 +1,1 @@
-"""Streams: Kafka topics, pipes and folders; every event in, one answer out."""
+"""Streams: pipes, folders and Kafka topics; every event gets its answer."""

@@ -9,15 +9,14 @@ import orjson
 from confluent_kafka import KafkaError, Message
 
 from buckler.errors import InputError
+from buckler.serving.arrow_streams import read_arrow_stream, write_arrow_stream
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.stream.kafka_settings import KafkaSettings
 from buckler.serving.verdicts import (
     VerdictBatch,
     parse_json_lines,
-    read_arrow_stream,
     score_record_batches,
     score_values,
-    write_arrow_stream,
 )
 
 _MAX_REASON = 300
@@ -143,7 +142,7 @@ def _uncertain(
     """Return the events of which the bundle is least sure, as many as are allowed."""
     low, high = settings.uncertain
     middle = (low + high) / 2
-    scores = verdicts.aligned("score").to_pylist()
+    scores = verdicts.align("score").to_pylist()
     by_distance = sorted(
         (abs(score - middle), row)
         for row, score in enumerate(scores)
