@@ -27,7 +27,7 @@ Score one event at the threshold for one false positive in a thousand, and see w
     verdict.label, verdict.detected, verdict.why
 """
 
-from buckler.runtime.scorer import Scorer, load
+from buckler.runtime.scorer import Scorer, load, score
 from buckler.runtime.verdicts import Contribution, Verdict, Verdicts
 
-__all__ = ["Contribution", "Scorer", "Verdict", "Verdicts", "load"]
+__all__ = ["Contribution", "Scorer", "Verdict", "Verdicts", "load", "score"]

@@ -45,6 +45,33 @@ def load(path: str | Path, *, trusted_key: str | Path | None = None) -> "Scorer"
         raise BundleError(f"{path}: {error}", path=path) from error
 
 
+def score(
+    bundle: "Scorer | str | Path", texts: object, *, target_fpr: float | None = None
+) -> Verdicts:
+    """Load a bundle and score a batch with it.
+
+    Callers that score again keep the scorer that `load` returns.
+
+    Parameters
+    ----------
+    bundle
+        A .buckler file, or its scorer.
+    texts
+        A list of str or bytes, or any Arrow column of strings or bytes.
+    target_fpr
+        Decide at the bundle's threshold for this false-positive rate.
+
+    Raises
+    ------
+    BundleError
+        If the bundle cannot be used.
+    SettingsError
+        If the bundle has no threshold for this rate.
+    """
+    scorer = bundle if isinstance(bundle, Scorer) else load(bundle)
+    return scorer.score(texts, target_fpr=target_fpr)
+
+
 class Scorer:
     """A bundle at work. Safe to use from many threads.
 

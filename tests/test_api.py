@@ -1,0 +1,67 @@
+"""The Python API: the verbs of the command line, and a tour that runs."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+
+import buckler
+from buckler.cli.main import COMMANDS
+from tests.test_docs import resolve
+
+NAMES = {name for group in COMMANDS.values() for name in group}
+# Commands that look after an installation, a service or a store, or show what a file holds.
+WITHOUT_FUNCTION = {
+    "attack", "bundle", "capacity", "cascade", "data", "demo", "doctor", "init", "labels", "learn",
+    "pretrain", "registry", "review", "select", "serve", "stream", "synthesize", "triage",
+    "verify",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(NAMES - WITHOUT_FUNCTION))
+def test_a_command_has_a_python_function_of_its_name(name):
+    function = getattr(buckler, name)
+    assert callable(function)
+    assert function.__name__ == name
+    assert name in buckler.__all__
+
+
+def test_everything_exported_can_be_imported_and_a_wrong_name_cannot():
+    for name in buckler.__all__:
+        assert getattr(buckler, name) is not None
+    assert set(dir(buckler)) == set(buckler.__all__)
+    with pytest.raises(AttributeError, match="train_fast"):
+        buckler.train_fast  # noqa: B018
+
+
+def test_importing_buckler_imports_nothing_heavy():
+    code = "import sys, buckler; print({'numpy', 'pyarrow', 'pydantic'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_tour_names_what_exists():
+    tour = buckler.__doc__ or ""
+    blocks = re.findall(r"::\n\n((?:    .*\n|\n)+)", tour)
+    code = [block for block in blocks if "─" not in block]
+    assert len(code) == 4
+    for block in code:
+        tree = ast.parse("if True:\n" + block)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    assert node.module == "pathlib" or resolve(f"{node.module}.{alias.name}")
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert node.value.id != "buckler" or node.attr in buckler.__all__
+
+
+def test_score_takes_a_file_or_a_scorer(url_bundle, url_scorer):
+    texts = [
+        "http://www.river-stone7.example/news/7",
+        "https://login-river7.example/verify.php?u=7",
+    ]
+    verdicts = buckler.score(url_bundle, texts)
+    assert verdicts.scores.tolist() == buckler.score(url_scorer, texts).scores.tolist()
+    assert verdicts.detected.tolist() == [False, True]
