@@ -5,10 +5,8 @@ refused permission are told the same way everywhere, and no reader ever sees hal
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
@@ -82,6 +80,8 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     OutputError
         If the file cannot be written; nothing is left behind then.
     """
+    import tempfile  # readers never need it
+
     temporary: Path | None = None
     try:
         with writing(path):
@@ -120,6 +120,8 @@ def file_digest(path: Path) -> str:
     InputError
         If the file cannot be read.
     """
+    from hashlib import sha256  # loads OpenSSL
+
     digest = sha256()
     with reading(path), path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):

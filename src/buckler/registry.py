@@ -5,17 +5,13 @@ looking through their packages, third-party ones through an entry point: adding 
 and no existing file changes.
 """
 
-import logging
-import pkgutil
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from operator import attrgetter
 from typing import Generic, TypeVar
 
 from buckler.errors import SettingsError
 
-_LOG = logging.getLogger(__name__)
 _LONGEST_NAME = 60
 
 T = TypeVar("T")
@@ -111,11 +107,14 @@ class Registry(Generic[T]):
         stem = name.replace("-", "_")
         if not stem.isidentifier() or len(stem) > _LONGEST_NAME:
             return
+        from importlib.util import find_spec
+
         for package in self.packages:
             if name not in self._items and find_spec(f"{package}.{stem}") is not None:
                 import_module(f"{package}.{stem}")
 
     def _load_entry_points(self, name: str | None = None) -> None:
+        import logging
         from importlib.metadata import entry_points  # imports `email`: an endpoint seldom needs it
 
         for entry in entry_points(group=self.group):
@@ -125,11 +124,15 @@ class Registry(Generic[T]):
                 entry.load()
             except Exception as error:  # a broken plug-in must not take the built-in ones down
                 self._failures[entry.name] = f"{type(error).__name__}: {error}"[:200]
-                _LOG.warning("plug-in %s (%s) cannot be loaded: %s", entry.name, self.group, error)
+                logging.getLogger(__name__).warning(
+                    "plug-in %s (%s) cannot be loaded: %s", entry.name, self.group, error
+                )
 
     def _import_all(self, _name: str | None = None) -> None:
         if self._complete:
             return
+        import pkgutil
+
         for package in self.packages:
             for module in pkgutil.iter_modules(import_module(package).__path__):
                 if not module.name.startswith("_"):

@@ -96,8 +96,8 @@ def test_contributions_of_many_classes_add_up_too(tmp_path, settings):
     events = made_up_events(600, np.random.default_rng(4))
     labels = np.array([events.texts[i][0] % 3 for i in range(len(events))], np.int32)
     events = replace(events, task=task, labels=labels)
-    fitted = fit_student(events, "ngram", {"table_bits": 10, **settings}, folds=2)
-    write_fitted(tmp_path / "a.buckler", fitted, task)
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 10, **settings}, folds=2))
+    write_fitted(tmp_path / "a.buckler", fitted)
     bias = fitted.student.bias_.astype(np.float64)
     scorer = load(tmp_path / "a.buckler")
     for text in TEXTS:

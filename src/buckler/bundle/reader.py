@@ -4,10 +4,7 @@ The file is a zip of stored entries. Sizes are checked before anything is read, 
 anything is used. Nothing is unpacked to disk.
 """
 
-import hmac
-import zipfile
 from dataclasses import dataclass
-from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -108,6 +105,8 @@ def read_bundle(path: str | Path) -> Bundle:
 
 def parse_bundle(data: bytes) -> Bundle:
     """Verify a bundle that is already in memory; see `read_bundle`."""
+    from hashlib import sha256
+
     entries = _unzip(data)
     if MANIFEST not in entries:
         raise BundleError("no manifest.json in it: not a Buckler bundle")
@@ -118,14 +117,15 @@ def parse_bundle(data: bytes) -> Bundle:
     if entries.keys() - {MANIFEST, SIGNATURE} != set(manifest.files):
         raise BundleError("its files are not those that the manifest lists")
     for name, stated in manifest.files.items():
-        if len(entries[name]) != stated["size_bytes"] or not hmac.compare_digest(
-            sha256(entries[name]).hexdigest(), stated["sha256"]
-        ):
+        digest = sha256(entries[name]).hexdigest()
+        if len(entries[name]) != stated["size_bytes"] or digest != stated["sha256"]:
             raise BundleError(f"{name} has been altered or damaged (size or digest differs)")
     return Bundle(manifest, entries, sha256(raw_manifest).hexdigest())
 
 
 def _unzip(data: bytes) -> dict[str, bytes]:
+    import zipfile  # and what it imports: only where a bundle is read
+
     entries: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:

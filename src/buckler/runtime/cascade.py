@@ -45,7 +45,7 @@ class Band:
             return np.asarray(outputs.max(axis=1) < np.float32(self.high))
         return (outputs >= np.float32(self.low)) & (outputs <= np.float32(self.high))
 
-    def placed(self, outputs: Floats) -> Floats:
+    def squeeze(self, outputs: Floats) -> Floats:
         """Return outputs of the next stage, moved inside the band."""
         if outputs.ndim == 2:
             return outputs
@@ -60,7 +60,7 @@ def combine(first: Floats, band: Band, second: Callable[[npt.NDArray[np.intp]], 
     if not len(rows):
         return first
     out = first.copy()
-    out[rows] = band.placed(second(rows))
+    out[rows] = band.squeeze(second(rows))
     return out
 
 
@@ -69,6 +69,7 @@ class CascadeModel(Model):
     """Several bundles as one: each stage with its calibration curve, and the bands between them."""
 
     name = "cascade"
+    has_stages = True
 
     def __init__(
         self, stages: Sequence[tuple[Model, Curve]], bands: list[Band], form: Form
@@ -96,26 +97,28 @@ class CascadeModel(Model):
         stages = [
             (build_model(b.manifest, b.weights), calibration_curve(b.manifest)) for b in bundles
         ]
-        return cls(stages, bands, form)
+        cascade = cls(stages, bands, form)
+        cascade.review = _review_interval(manifest)
+        return cascade
 
     def score_list(self, texts: list[Any]) -> Floats:
         """Return outputs for a list of str, bytes or None; NaN for None."""
-        outputs = self._calibrated(0, self.stages[0][0].score_list(texts))
+        outputs = self._recalibrate(0, self.stages[0][0].score_list(texts))
 
-        def normalized(rows: npt.NDArray[np.intp]) -> NormalizedTexts:
+        def normalize(rows: npt.NDArray[np.intp]) -> NormalizedTexts:
             kind, limit = self._form.normalizer.kind, self._form.max_bytes
             return NormalizedTexts.from_bytes(
                 _kernel.normalize(kind, texts[i], limit) for i in rows
             )
 
-        return self._finish(outputs, normalized)
+        return self._finish(outputs, normalize)
 
     def score_column(self, schema: object, array: object, begin: int, end: int) -> Floats:
         """Return outputs for rows of an Arrow array; NaN for a null."""
         first = self.stages[0][0].score_column(schema, array, begin, end)
-        outputs = self._calibrated(0, first)
+        outputs = self._recalibrate(0, first)
 
-        def normalized(rows: npt.NDArray[np.intp]) -> NormalizedTexts:
+        def normalize(rows: npt.NDArray[np.intp]) -> NormalizedTexts:
             offsets, data, _ = _kernel.normalize_column(
                 self._form.normalizer.kind,
                 schema,
@@ -125,53 +128,52 @@ class CascadeModel(Model):
             )
             return NormalizedTexts.from_buffers(offsets, data)
 
-        return self._finish(outputs, normalized)
+        return self._finish(outputs, normalize)
 
     def score_normalized(self, texts: NormalizedTexts) -> Floats:
         """Return outputs for texts that are normalized already."""
-        outputs = self._calibrated(0, self.stages[0][0].score_normalized(texts))
+        outputs = self._recalibrate(0, self.stages[0][0].score_normalized(texts))
         return self._finish(outputs, texts.take)
 
     def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
         """Return what moved the logit of the stage that decided."""
         texts = NormalizedTexts.from_bytes([normalized])
         for index, (model, _) in enumerate(self.stages):
-            scored = self._calibrated(index, model.score_normalized(texts))
+            scored = self._recalibrate(index, model.score_normalized(texts))
             if index == len(self.bands) or not self.bands[index].uncertain(scored)[0]:
                 break
         return model.explain(normalized, output, top)
 
-    def stage_of(
-        self, outputs: Floats, curve: Sequence[npt.NDArray[np.float64]] = ()
-    ) -> npt.NDArray[np.int8]:
-        """Return the index of the stage that decided each row, for two classes.
+    def find_stages(self, outputs: Floats, curve: Curve) -> npt.NDArray[np.int8] | None:
+        """Return the stage that decided each row, from 1; None for more than two classes.
 
-        It can be read off the output: whatever went on lies inside the band. `curve` is the
-        calibration curve that the outputs went through.
+        It can be read off the output: a row that went on lies inside the band.
         """
-        stage = np.zeros(len(outputs), np.int8)
+        if self.n_outputs > 1:
+            return None
+        stage = np.ones(len(outputs), np.int8)
         low, high = np.float32(0), np.float32(1)
         for band in self.bands:
-            inside = Band(float(low), float(high)).placed(np.array([band.low, band.high], "f4"))
+            inside = Band(float(low), float(high)).squeeze(np.array([band.low, band.high], "f4"))
             low, high = inside[0], inside[1]
             ends = recalibrate(inside, curve)
             stage += (outputs >= ends[0]) & (outputs <= ends[1])
         return stage
 
     def _finish(
-        self, outputs: Floats, normalized: Callable[[npt.NDArray[np.intp]], NormalizedTexts]
+        self, outputs: Floats, normalize: Callable[[npt.NDArray[np.intp]], NormalizedTexts]
     ) -> Floats:
         def later(index: int, texts: NormalizedTexts) -> Floats:
-            scored = self._calibrated(index, self.stages[index][0].score_normalized(texts))
+            scored = self._recalibrate(index, self.stages[index][0].score_normalized(texts))
             if index == len(self.bands):
                 return scored
             return combine(
                 scored, self.bands[index], lambda rows: later(index + 1, texts.take(rows))
             )
 
-        return combine(outputs, self.bands[0], lambda rows: later(1, normalized(rows)))
+        return combine(outputs, self.bands[0], lambda rows: later(1, normalize(rows)))
 
-    def _calibrated(self, index: int, outputs: Floats) -> Floats:
+    def _recalibrate(self, index: int, outputs: Floats) -> Floats:
         return recalibrate(outputs, self.stages[index][1])
 
 
@@ -200,15 +202,9 @@ def parse_bands(settings: Mapping[str, Any], n_outputs: int) -> list[Band]:
     return bands
 
 
-def review_interval(manifest: Manifest) -> tuple[float, float] | None:
-    """Return the lowest and highest score that a cascade marks for a person; None for none.
-
-    Raises
-    ------
-    BundleError
-        If it is not a pair of numbers.
-    """
-    raw = manifest.settings.get("review") if manifest.model == CascadeModel.name else None
+def _review_interval(manifest: Manifest) -> tuple[float, float] | None:
+    """Return the lowest and highest score that is for a person; None for none."""
+    raw = manifest.settings.get("review")
     if raw is None:
         return None
     if not isinstance(raw, list) or [type(v) for v in raw] != [float, float]:

@@ -51,7 +51,9 @@ class Model(ABC):
     """
 
     name: ClassVar[str]
+    has_stages: ClassVar[bool] = False
     n_outputs: int
+    review: tuple[float, float] | None = None  # lowest and highest score that is for a person
     # The fastest way for one text: the output for two classes, else one for each.
     score_one: Callable[[str | bytes], float | tuple[float, ...]]
 
@@ -77,6 +79,14 @@ class Model(ABC):
     @abstractmethod
     def score_normalized(self, texts: NormalizedTexts) -> Floats:
         """Return outputs for texts that are normalized already."""
+
+    def find_stages(self, outputs: Floats, curve: Curve) -> npt.NDArray[np.int8] | None:
+        """Return the stage that decided each row, from 1; None where there are none.
+
+        `curve` is the calibration curve that the outputs went through.
+        """
+        del outputs, curve
+        return None
 
     @abstractmethod
     def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:

@@ -11,7 +11,6 @@ from buckler.errors import BundleError, SettingsError
 from buckler.files import read_bytes
 from buckler.normalize import FeatureSchema
 from buckler.runtime.auxiliary import Auxiliary, ask, load_auxiliaries
-from buckler.runtime.cascade import CascadeModel, review_interval
 from buckler.runtime.classifier import Classifier
 from buckler.runtime.verdicts import Contribution, Rules, Verdict, Verdicts
 
@@ -198,14 +197,12 @@ class Scorer:
         return float(self.score([text]).scores[0])
 
     def _make_rules(self) -> Rules:
-        model, stage_of = self._classifier.model, None
-        if isinstance(model, CascadeModel) and model.n_outputs == 1:
-            stage_of = partial(model.stage_of, curve=self._classifier.curve)
+        model = self._classifier.model
+        find_stages = partial(model.find_stages, curve=self._classifier.curve)
         return Rules(
             classes=self.classes,
             positive=self.positive,
             conformal=self.manifest.conformal,
-            review=review_interval(self.manifest),
-            stage_of=stage_of,
-            is_cascade=isinstance(model, CascadeModel),
+            review=model.review,
+            find_stages=find_stages if model.has_stages else None,
         )

@@ -99,7 +99,7 @@ class Verdict:
     why: tuple[Contribution, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AuxiliaryAnswers:
     """Answers of an auxiliary classifier about a batch.
 
@@ -128,7 +128,7 @@ class AuxiliaryAnswers:
         return AuxiliaryAnswer(label, float(self.probabilities[row]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rules:
     """Rules by which a bundle turns outputs into verdicts.
 
@@ -142,21 +142,18 @@ class Rules:
         Error rate -> the probability that a class needs to be in the prediction set.
     review
         Lowest and highest score that a cascade marks for a person; None for none.
-    stage_of
-        Returns the stage of a cascade that decided, from 0, of outputs; None without stages.
-    is_cascade
-        True for a cascade, whose verdicts have the columns ``review`` and ``stage``.
+    find_stages
+        Returns the stage of a cascade that decided each row, from 1; None without stages.
     """
 
     classes: tuple[str, ...]
     positive: tuple[int, ...]
     conformal: Mapping[float, float] = field(default_factory=dict)
     review: tuple[float, float] | None = None
-    stage_of: Callable[[Floats], npt.NDArray[np.int8]] | None = None
-    is_cascade: bool = False
+    find_stages: Callable[[Floats], npt.NDArray[np.int8] | None] | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Verdicts:
     """Answers for a batch; each view is computed when it is asked for, and kept.
 
@@ -259,9 +256,7 @@ class Verdicts:
     @cached_property
     def stage(self) -> npt.NDArray[np.int8] | None:
         """int8 [n]: stage of a cascade of two classes that decided, from 1; else None."""
-        if self.rules.stage_of is None:
-            return None
-        return self.rules.stage_of(self.outputs) + np.int8(1)
+        return None if self.rules.find_stages is None else self.rules.find_stages(self.outputs)
 
     @cached_property
     def auxiliary(self) -> dict[str, AuxiliaryAnswers]:
@@ -314,7 +309,7 @@ class Verdicts:
             "score": pa.array(self.scores),
             "detected": pa.array(self.detected),
         }
-        if self.rules.is_cascade:
+        if self.rules.find_stages is not None:
             columns["review"] = pa.array(self.review)
             no_stage = self.stage is None
             columns["stage"] = pa.nulls(len(self), pa.int8()) if no_stage else pa.array(self.stage)
