@@ -198,30 +198,61 @@ def test_the_command_line_needs_no_extra():
     assert run(code).strip() == "listed"
 
 
-def test_an_endpoint_loads_no_training_code(url_bundle):
+TRAINING = [
+    "torch",
+    "transformers",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "typer",
+    "rich",
+    "rensa",
+    "fastapi",
+    "openai",
+    "matplotlib",
+    "scipy",
+    "publicsuffixlist",
+    "buckler.dataset",
+    "buckler.tasks",
+    "buckler.students",
+    "buckler.training",
+]
+PARSERS = [
+    "email",
+    "html",
+    "http",
+    "ssl",
+    "socket",
+    "asyncio",
+    "xml",
+    "cryptography",
+    "onnxruntime",
+    "pefile",
+    "selectolax",
+    "importlib.metadata",
+    "buckler.normalize.email_v1",
+    "buckler.normalize.email_v2",
+    "buckler.normalize.pe_v1",
+    "buckler.normalize.html_v1",
+]
+
+
+def test_an_endpoint_loads_no_training_code_and_no_parser_that_it_does_not_use(url_bundle):
     code = (
         "import sys, buckler.runtime\n"
         f"scorer = buckler.runtime.load({str(url_bundle)!r})\n"
-        "print(scorer.score_of('http://a.example/'))\n"
-        "print(*sorted({m.split('.')[0] for m in sys.modules}))"
+        "scorer.score_of('http://a.example/')\n"
+        "print(scorer.score_one('http://a.example/', top=3))\n"
+        "print(*sys.modules)"
     )
-    loaded = set(run(code).splitlines()[-1].split())
-    unwanted = {
-        "torch",
-        "transformers",
-        "pandas",
-        "pyarrow",
-        "pydantic",
-        "typer",
-        "rich",
-        "rensa",
-        "fastapi",
-        "openai",
-        "matplotlib",
-        "scipy",
-        "publicsuffixlist",
-    }
-    assert not loaded & unwanted
+    assert not set(run(code).splitlines()[-1].split()) & {*TRAINING, *PARSERS}
+
+
+def test_importing_the_runtime_loads_nothing_that_only_loading_a_bundle_needs():
+    code = "import sys, numpy; import buckler.runtime; print(*sys.modules)"
+    heavy = {"zipfile", "tempfile", "logging", "pkgutil", "concurrent.futures", "safetensors"}
+    heavy |= {"buckler.runtime.cascade", "buckler.runtime.onnx", "buckler.runtime.trees"}
+    assert not set(run(code).split()) & {*TRAINING, *PARSERS, *heavy}
 
 
 def test_an_endpoint_needs_at_most_60_mb(url_bundle):

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +93,8 @@ def category_number(name: object) -> float:
         return math.nan
     if isinstance(name, str) and _NUMBERED.fullmatch(name):
         return float(int(name[1:]) % N_CATEGORIES)
+    from hashlib import blake2b  # loads OpenSSL: only where there are categories
+
     text = str(name).encode("utf-8", "replace")
     return float(int.from_bytes(blake2b(text, digest_size=8).digest(), "little") % N_CATEGORIES)
 
