@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from buckler.dataset import read_dataset
 from buckler.errors import InputError, SettingsError
-from buckler.labels import LabelStore
-from buckler.labels.exchange import export_annotations
+from buckler.labels import Annotation, Annotator, LabelStore, export_annotations
+from buckler.labels.ledger import Call, CallResult
 from buckler.tasks import get_task
-from buckler.teachers import Teacher, get_teacher
+from buckler.teachers import Account, Budget, Spending, Teacher, get_teacher
 from buckler.teachers.labeling import label
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events, made_up_table
@@ -150,6 +150,46 @@ def test_nothing_is_asked_twice_and_nothing_is_lost(tmp_path, rules, monkeypatch
         again = label(events, Counting(inner), store)
         assert again.new == 0 and again.known == result.known + result.new
         assert 0.9 < (result.probabilities.argmax(axis=1) == result.labels).mean() <= 1
+
+
+class PerEventTeacher(Teacher):
+    """A paid teacher as a third party writes it: a dollar an event."""
+
+    is_paid = True
+
+    def __init__(self):
+        self.annotator = Annotator("per-event", "1", "model")
+
+    @classmethod
+    def from_file(cls, path, task):
+        raise NotImplementedError
+
+    def annotate(self, events):
+        return [Annotation(event_id, (0.5, 0.5)) for event_id in events.ids]
+
+    def label(self, events, job):
+        account = Account(spent=job.budget.spent)
+        for row in range(len(events)):
+            if not job.budget.admits(Spending(1, cost_usd=1.0)):
+                account.stopped = "the budget is spent"
+                break
+            annotations = self.annotate(events.take([row]))
+            job.keep([CallResult(annotations, call=Call(1, 1, 0, 0, 1.0))])
+            job.budget.settle(Spending(), Spending(1, cost_usd=1.0))
+            account.calls += 1
+        account.spent = job.budget.spent
+        return account
+
+
+def test_a_teacher_from_outside_keeps_to_a_budget(tmp_path):
+    events = made_up_events(20, np.random.default_rng(0))
+    with LabelStore(tmp_path / "l.db") as store:
+        first = label(events, PerEventTeacher(), store, budget=Budget(usd=7))
+        assert (first.new, first.account.stopped) == (7, "the budget is spent")
+        assert first.total.cost_usd == 7
+        second = label(events, PerEventTeacher(), store)
+        assert second.known == 7 and second.known + second.new == second.events
+        assert second.total.cost_usd == second.events
 
 
 def test_recorded_annotations_repeat_a_run_to_the_letter(tmp_path, rules):
