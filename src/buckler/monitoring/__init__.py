@@ -1,6 +1,6 @@
 """Monitoring: compares current events with reference events, and says whether a bundle still holds.
 
-Monitoring stands behind serving in the data flow. Its input is a bundle, the events that the bundle
+Monitoring follows serving in the data flow. Its input is a bundle, the events that the bundle
 meets now, and reference events from the time when it was made. Its output, a `MonitorResult`, holds
 one `Window` a month (week, day): drift of scores and events, the estimated quality, the quality
 measured by labels that arrived late, and drift alerts with a reason and an action.

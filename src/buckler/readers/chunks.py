@@ -149,7 +149,7 @@ def join_context(
 ) -> dict[str, pa.Array]:
     """Return the columns with the further fields of the context joined to the text.
 
-    Fields stand behind the text, each behind a separator, in the order of the task; empty ones at
+    Fields follow the text, each after a separator, in the order of the task; empty ones at
     the end are left out, so that an event of which only the text is known is the text alone.
     """
     roles = [f"{CONTEXT}{index}" for index in range(len(context))]

@@ -40,7 +40,7 @@ class ColumnSpec:
         Features of the task, if its events are rows. Columns of these names become packed rows; a
         text column of such rows (JSON or packed) will do too.
     context
-        Names of each further field, which stands behind the text (see `join_context`).
+        Names of each further field, which follows the text (see `join_context`).
     mixed
         True for a log of many kinds of events: those without a text are passed over, not set aside.
     """
