@@ -309,7 +309,7 @@ class Queue:
 
 def random_sample_events(store: LabelStore, task: Task) -> set[bytes]:
     """Return the events of the random samples, labeled or not."""
-    query = select(ITEMS.c.event_id).select_from(_ITEMS_OF_TASK).where(_sampled(task))
+    query = select(ITEMS.c.event_id).select_from(_ITEMS_OF_TASK).where(_in_random_sample(task))
     with store.writing() as connection:
         migrate_review(connection)
         return {bytes(event_id) for event_id in connection.scalars(query)}
@@ -321,7 +321,7 @@ def random_sample_labels(store: LabelStore, task: Task) -> dict[bytes, int]:
     query = select(ITEMS.c.event_id, ITEMS.c.analyst_label).select_from(_ITEMS_OF_TASK)
     with store.writing() as connection:
         migrate_review(connection)
-        rows = connection.execute(query.where(_sampled(task), labeled))
+        rows = connection.execute(query.where(_in_random_sample(task), labeled))
         return {bytes(event_id): int(label) for event_id, label in rows}
 
 
@@ -352,7 +352,7 @@ def to_item(row: Row[tuple[object, ...]]) -> Item:
 _ITEMS_OF_TASK = ITEMS.join(TASKS, TASKS.c.id == ITEMS.c.task_id)
 
 
-def _sampled(task: Task) -> ColumnElement[bool]:
+def _in_random_sample(task: Task) -> ColumnElement[bool]:
     return (TASKS.c.name == task.name) & (ITEMS.c.stratum != Stratum.RANKED)
 
 
