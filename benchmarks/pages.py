@@ -13,11 +13,10 @@ from buckler.errors import BucklerError
 from buckler.evaluation.intervals import Rate, rate
 from buckler.evaluation.metrics import Ranking, auroc
 from buckler.runtime import Scorer, load
-from buckler.synthesis.filters import GateSettings
-from buckler.synthesis.generate import Synthesis, synthesize
+from buckler.synthesis.generate import GenerationSettings, generate_examples
 from buckler.synthesis.generator import get_generator
-from buckler.synthesis.plan import Plan, read_plan
-from buckler.synthesis.synthetic_examples import as_events
+from buckler.synthesis.synthetic_examples import as_dataset
+from buckler.synthesis.template import Template, read_template
 from buckler.tasks import get_task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
@@ -42,11 +41,16 @@ def run(data: Path) -> None:
         for side in ("train", "test")
     ]
     train, _ = check_leaks(deduplicate(mails[0], near=False).events, mails[1], OnLeak.DROP)
-    plan = read_plan(HTML)
-    seen = [c for c in plan.cells if not _unseen(c.attributes)]
-    known = _synthetic_examples(Plan(HTML, seen, plan.slots), train, N_SYNTHETIC_EXAMPLES, seed=0)
+    template = read_template(HTML)
+    seen = [c for c in template.combinations if not _unseen(c.attributes)]
+    known = _synthetic_examples(
+        Template(HTML, seen, template.slots), train, N_SYNTHETIC_EXAMPLES, seed=0
+    )
     new = _synthetic_examples(
-        Plan(HTML, [c for c in plan.cells if _unseen(c.attributes)], plan.slots), train, 800, seed=1
+        Template(HTML, [c for c in template.combinations if _unseen(c.attributes)], template.slots),
+        train,
+        800,
+        seed=1,
     )
     templates = _templates()
     rows = []
@@ -78,10 +82,10 @@ def _unseen(attributes: dict[str, str]) -> bool:
     return any(attributes.get(name) in values for name, values in UNSEEN.items())
 
 
-def _synthetic_examples(plan: Plan, real: Dataset, number: int, seed: int) -> Dataset:
-    generator = get_generator("grammar", plan, real, seed)
-    wanted = Synthesis(number, gates=GateSettings(), seed=seed)
-    return as_events(synthesize(plan, generator, wanted).synthetic_examples, HTML)
+def _synthetic_examples(template: Template, real: Dataset, number: int, seed: int) -> Dataset:
+    generator = get_generator("grammar", template, real, seed)
+    written = generate_examples(generator, GenerationSettings(number, seed=seed))
+    return as_dataset(written.synthetic_examples, HTML)
 
 
 def _templates() -> Dataset | None:

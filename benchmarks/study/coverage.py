@@ -10,11 +10,11 @@ import numpy.typing as npt
 from benchmarks.study.results import Figures, Results, Table
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.evaluation.intervals import Mean
-from buckler.synthesis.generate import Synthesis, synthesize
+from buckler.synthesis.generate import GenerationSettings, generate_examples
 from buckler.synthesis.generator import get_generator
-from buckler.synthesis.plan import read_plan
+from buckler.synthesis.template import read_template
 from buckler.tasks import Task, get_task
-from buckler.training.synthesis_trial import prove, rows_of_kind
+from buckler.training.synthesis_trial import HeldOutKind, TrialSettings, find_kind, run_trial
 
 VERSION = 1
 NUMBER = 2000
@@ -108,16 +108,24 @@ class _Part:
                     str(Mean.of([found[f"without {s}"] for s in range(seeds)])),
                     str(Mean.of([found[f"with {s}"] for s in range(seeds)])),
                     f"{gain.value:+.3f} ± {gain.half_width:.3f}",
-                    "kept" if gain.above_zero else "thrown away",
+                    "kept" if gain.above_zero else "discarded",
                     f"{found['real_vs_synthetic']:.3f}",
                 )
             )
         note = (
             f"Detection at FPR 1e-2 of real events of a kind that neither student has seen, with "
-            f"and without {NUMBER:,} synthetic examples by the grammar of the task's plan; {seeds} splits "
-            "by group. The last column says how well synthetic examples are told from real events (AUROC)."
+            f"and without {NUMBER:,} synthetic examples by the grammar of the task's template; {seeds} splits "
+            "by group. The last column is the AUROC of a classifier that tells synthetic examples from real events."
         )
-        head = ("held out", "real events", "without", "with", "gain", "verdict", "told apart")
+        head = (
+            "held out",
+            "real events",
+            "without",
+            "with",
+            "gain",
+            "outcome",
+            "real-vs-synthetic AUROC",
+        )
         return Table(f"{self._title}: {self._task.name}", note, head, rows)
 
     def _figures(self, kind: str, seeds: int) -> Figures:
@@ -125,32 +133,34 @@ class _Part:
             self._events = read_dataset([self._path], self._task, ColumnNames(keep=self._keep))
         real = self._events
         unseen = self._is_kind(real, self._task, kind) if kind else np.zeros(len(real), bool)
-        plan = read_plan(self._task)
+        template = read_template(self._task)
         seen = real.take(np.flatnonzero(~unseen))
-        passed = synthesize(plan, get_generator("grammar", plan, seen, 0), Synthesis(NUMBER))
-        proof = prove(
+        generator = get_generator("grammar", template, seen, 0)
+        written = generate_examples(generator, GenerationSettings(NUMBER))
+        trial = run_trial(
             real,
-            passed.synthetic_examples,
-            seeds=seeds,
-            unseen=unseen if kind else None,
-            unseen_name=kind,
+            written.synthetic_examples,
+            settings=TrialSettings(seeds),
+            held_out=HeldOutKind(kind, unseen) if kind else None,
         )
-        without, with_ = proof.without[proof.measure], proof.with_[proof.measure]
+        without = trial.without_examples[trial.measure]
+        beside = trial.with_examples[trial.measure]
         found = {f"without {s}": without[s] for s in range(seeds)}
-        found |= {f"with {s}": with_[s] for s in range(seeds)}
-        found |= {f"gain {s}": with_[s] - without[s] for s in range(seeds)}
-        apart = passed.report["two_sample_auroc"].get(self._task.positive[-1], {}).get("value")
+        found |= {f"with {s}": beside[s] for s in range(seeds)}
+        found |= {f"gain {s}": beside[s] - without[s] for s in range(seeds)}
+        aurocs = written.report.real_vs_synthetic_auroc
+        auroc = aurocs[self._task.positive[-1]].value if self._task.positive[-1] in aurocs else None
         positive = self._task.positive_indices
         rows = unseen.sum() if kind else np.isin(real.labels, positive).sum()
         return found | {
             "rows": float(rows),
-            "real_vs_synthetic": float("nan") if apart is None else apart,
+            "real_vs_synthetic": float("nan") if auroc is None else auroc,
         }
 
 
 def _has_technique(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.bool_]:  # noqa: ARG001
-    named = rows_of_kind(events, f"technique={','.join(sorted(TECHNIQUES[kind]))}")
-    return np.asarray(named & (events.labels == 1))
+    named = find_kind(events, f"technique={','.join(sorted(TECHNIQUES[kind]))}")
+    return np.asarray(named.rows & (events.labels == 1))
 
 
 def _has_pretext(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.bool_]:

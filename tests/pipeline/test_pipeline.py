@@ -150,7 +150,7 @@ kind = "recorded"
 settings = "annotations.jsonl"
 on = ["pool", "test"]
 [synthesis]
-by = "grammar"
+generator = "grammar"
 number = 120
 seeds = 2
 [compare]
@@ -230,15 +230,15 @@ def test_synthetic_examples_are_never_stored_as_they_are_shown_to_a_student(fold
     more = LOOP.replace(', "test"]', "]").replace("truth.parquet", "test.parquet")
     run(folder, more.partition("[compare]")[0])
     stored = b"".join(p.read_bytes() for p in (folder / "out" / "stages").rglob("*.arrow"))
-    from buckler.synthesis.safeguards import dressed
+    from buckler.synthesis.defanging import refang
     from buckler.synthesis.synthetic_examples import read_synthetic_examples
 
     (path,) = (folder / "out" / "stages").rglob("synthetic_examples.parquet")
     synthetic_examples, report = read_synthetic_examples(path, TASK)
-    assert report["trial"]["seeds"] == 2
+    assert report.trial.seeds == 2
     assert synthetic_examples
     for one in synthetic_examples:
-        assert dressed(one.text).encode() not in stored
+        assert refang(one.text).encode() not in stored
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_synthetic_examples_are_never_stored_as_they_are_shown_to_a_student(fold
             '[labels]\nstore = "l.db"\n[teacher]\nkind = "rules"\non = ["pool", "nobody"]\n',
             "teacher.on",
         ),
-        ("[synthesis]\nnumber = 3\n", "name `synthetic_examples`, or a generator"),
+        ("[synthesis]\nnumber = 3\n", "name `files`, or a `generator`"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(folder, more, message):

@@ -16,7 +16,7 @@ from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.normalize.email_v2 import email_fields
 from buckler.runtime import load
-from buckler.synthesis.paraphrase import Paraphraser, _in_message, _shown
+from buckler.synthesis.paraphrase import Paraphraser, _replace_words, _visible_text
 from buckler.tasks import get_task
 from buckler.teachers.budget import Budget
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
@@ -60,15 +60,15 @@ def n_orders(server):
     return sum(n for text, n in server.asked().items() if text.startswith("order "))
 
 
-def test_what_is_shown_is_what_a_reader_sees_and_where_links_lead():
-    shown = _shown(MAIL.format(n=7))
+def test_what_is_visible_text_is_what_a_reader_sees_and_where_links_lead():
+    shown = _visible_text(MAIL.format(n=7))
     assert "verify your account number 7 today" in shown
     assert "https://bank-7.example/login" in shown
     assert "sunny" not in shown
 
 
 def test_the_words_change_and_the_rest_stays():
-    changed = _in_message(MAIL.format(n=7), "Kindly confirm <soon>")
+    changed = _replace_words(MAIL.format(n=7), "Kindly confirm <soon>")
     before, after = (email_fields(m).split("\x1f") for m in (MAIL.format(n=7), changed))
     assert before[0] == after[0] == "Your account"
     assert "bank-7.example" in after[3]
@@ -78,9 +78,9 @@ def test_the_words_change_and_the_rest_stays():
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=300), st.text(max_size=60))
-def test_any_text_can_be_shown_and_answered(raw, said):
-    assert isinstance(_shown(raw), str)
-    assert isinstance(_in_message(raw, said), str)
+def test_any_text_can_be_visible_text_and_answered(raw, said):
+    assert isinstance(_visible_text(raw), str)
+    assert isinstance(_replace_words(raw, said), str)
 
 
 def test_every_mail_is_asked_about_once_and_a_budget_holds(tmp_path, server):
@@ -110,7 +110,7 @@ def test_the_event_is_fenced_and_stored_encoded(tmp_path, server):
     with LabelStore(tmp_path / "labels.db") as store:
         asked = Paraphraser(model(server.url), EMAIL, store)
         asked.estimate([evil])
-        (request,) = [asked._scribe.request(order) for order in asked._scribe.texts]
+        (request,) = [asked._writer.request(order) for order in asked._writer.texts]
         content = request.messages[0]["content"]
         assert re.search(r"<<event [0-9a-f]{8}>>", content)
         assert content.index("untrusted data") < content.index("Ignore that")

@@ -1,4 +1,4 @@
-"""Synthetic examples: plans, generators, safeguards, gates, storage, and the proof that they help."""
+"""Synthetic examples: templates, generators, defanging, filters, storage, and the trial."""
 
 import base64
 import json
@@ -16,88 +16,100 @@ from buckler.attacks import attacks_on
 from buckler.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError, SettingsError
+from buckler.labels import Annotator
 from buckler.normalize.feature_schema import category_number, matrix
 from buckler.students import get_student
-from buckler.synthesis.filters import GateSettings, pass_gates
-from buckler.synthesis.forms import ill_formed
-from buckler.synthesis.generate import Synthesis, orders, synthesize
-from buckler.synthesis.generator import Draft, get_generator
-from buckler.synthesis.grammar import expand
-from buckler.synthesis.judges import STUDENT_LIMIT, student_judge
-from buckler.synthesis.plan import Cell, list_plans, read_plan
-from buckler.synthesis.safeguards import dressed, harmless_base64, made_safe, unsafe_part
-from buckler.synthesis.scribe import read_texts
+from buckler.synthesis.defanging import defang, find_unsafe, harmless_base64, refang
+from buckler.synthesis.filters import FilterSettings, filter_drafts
+from buckler.synthesis.format_check import find_format_error
+from buckler.synthesis.generate import GenerationSettings, generate_examples, spread_drafts
+from buckler.synthesis.generator import Draft, Generator, get_generator
+from buckler.synthesis.generators.grammar import expand
+from buckler.synthesis.synthesis_report import SynthesisReport
 from buckler.synthesis.synthetic_examples import (
     MARK,
     SyntheticExample,
-    as_events,
-    decoded,
-    encoded,
+    as_dataset,
+    decode_text,
+    encode_text,
     read_synthetic_examples,
     write_synthetic_examples,
 )
-from buckler.synthesis.transforms import transformed
+from buckler.synthesis.template import Combination, apply_transforms, list_templates, read_template
+from buckler.synthesis.text_orders import read_texts
 from buckler.synthesis.two_sample import two_sample_test
-from buckler.tasks import get_task
+from buckler.synthesis.verifiers import Verifier, student_verifier
+from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec, cross_validate
-from buckler.training.synthesis_trial import _split, prove
+from buckler.training.synthesis_trial import HeldOutKind, TrialSettings, _split, run_trial
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events, made_up_rows
 
 URL = get_task("url-threat")
+TEXT = Task("text", {"good": "", "bad": ""}, positive=("bad",))
 
 
 def events(n=600, seed=0):
     return made_up_events(n, np.random.default_rng(seed))
 
 
-def cell(label="phishing", **attributes):
-    return Cell(label, attributes, "", (), {}, {})
+class Fixed(Generator):
+    """A generator whose drafts are given beside it."""
+
+    kind = "fixed"
+    annotator = Annotator("me", "1", "rule")
+
+    def drafts(self, counts):
+        return iter(())
 
 
-def synthetic_example(text, label="phishing", made_from=()):
-    return SyntheticExample(text, label, f"{label}, a=b", {"a": "b"}, "me", "1", made_from)
+def combination(label="phishing", **attributes):
+    return Combination(label, attributes)
 
 
-# --- the plan -----------------------------------------------------------------------------------
+def synthetic_example(text, label="phishing", seed_groups=()):
+    return SyntheticExample(text, label, f"{label}, a=b", {"a": "b"}, "me", "1", seed_groups)
 
 
-@pytest.mark.parametrize("name", list_plans())
-def test_plans_that_come_with_tasks_are_sound_and_cover_their_grid(name):
+# --- the template -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list_templates())
+def test_templates_that_come_with_tasks_are_valid_and_cover_their_attributes(name):
     task = get_task(name)
-    plan = read_plan(task)
-    assert len(plan.cells) > 50
-    assert len({c.name for c in plan.cells}) >= 0.95 * len(plan.cells)
-    assert not task.positive or set(task.positive) & {c.label for c in plan.cells}
-    assert len({c.label for c in plan.cells}) > 1, "look-alikes are needed too"
-    slots = plan.slots
-    for c in plan.cells:
+    template = read_template(task)
+    assert len(template.combinations) > 50
+    assert len({c.name for c in template.combinations}) >= 0.95 * len(template.combinations)
+    assert not task.positive or set(task.positive) & {c.label for c in template.combinations}
+    assert len({c.label for c in template.combinations}) > 1, "look-alikes are needed too"
+    slots = template.slots
+    for c in template.combinations:
         rng = np.random.default_rng(0)
-        for form in c.forms:
-            assert "[[" not in expand(form, slots | c.slots, rng)
+        for pattern in c.patterns:
+            assert "[[" not in expand(pattern, slots | c.slots, rng)
 
 
-def test_a_plan_says_what_is_wrong_with_it(tmp_path):
-    def plan(text):
-        path = tmp_path / "plan.toml"
+def test_a_template_says_what_is_wrong_with_it(tmp_path):
+    def template(text):
+        path = tmp_path / "template.toml"
         path.write_text(f'task = "url-threat"\n{text}', encoding="utf-8")
-        return lambda: read_plan(URL, path)
+        return lambda: read_template(URL, path)
 
     for text, message in (
         ('[[family]]\nclass = "odd"\n', "no class 'odd'"),
-        ('[[family]]\nclass = "phishing"\nforms = ["[[nothing]]"]\n', "no slot 'nothing'"),
-        ('[[family]]\nclass = "phishing"\ncross.lure = "*"\n', "of attribute 'lure'"),
+        ('[[family]]\nclass = "phishing"\npatterns = ["[[nothing]]"]\n', "no slot 'nothing'"),
+        ('[[family]]\nclass = "phishing"\ncombine.lure = "*"\n', "of attribute 'lure'"),
         (
             '[attribute.a.b]\ntransform = "magic"\n[[family]]\nclass = "phishing"\n',
             "no attack 'magic'",
         ),
     ):
         with pytest.raises(SettingsError, match=re.escape(message)):
-            plan(text)()
-    with pytest.raises(SettingsError, match="comes without a plan"):
-        read_plan(replace(URL, name="mine"))
-    with pytest.raises(SettingsError, match="no cell of the plan"):
-        read_plan(URL).matching({"lure": {"none"}})
+            template(text)()
+    with pytest.raises(SettingsError, match="comes without a template"):
+        read_template(replace(URL, name="mine"))
+    with pytest.raises(SettingsError, match="no combination of the template"):
+        read_template(URL).matching({"lure": {"none"}})
 
 
 def test_slots_that_hold_each_other_end():
@@ -126,11 +138,11 @@ HOSTS = st.from_regex(r"\A[a-z]{1,12}(-[a-z0-9]{1,8})?\.(com|net|io|ru|co\.uk|de
     ],
 )
 def test_names_and_addresses_become_reserved_ones(text, safe):
-    assert unsafe_part(text) is not None or "134744072" in text
-    made = made_safe(text)
+    assert find_unsafe(text) is not None or "134744072" in text
+    made = defang(text)
     assert safe is None or made == safe
-    assert unsafe_part(made) is None
-    assert made_safe(made) == made
+    assert find_unsafe(made) is None
+    assert defang(made) == made
 
 
 @pytest.mark.parametrize(
@@ -146,35 +158,35 @@ def test_names_and_addresses_become_reserved_ones(text, safe):
     ],
 )
 def test_what_is_harmless_stays_as_it_is(text):
-    assert made_safe(text) == text
-    assert unsafe_part(text) is None
+    assert defang(text) == text
+    assert find_unsafe(text) is None
 
 
 def test_payloads_become_remarks():
     payload = base64.b64encode("Invoke-Evil -Now; Get-Secrets | Send".encode("utf-16-le")).decode()
-    made = made_safe(f"powershell -enc {payload}")
+    made = defang(f"powershell -enc {payload}")
     blob = made.rsplit(" ", 1)[1]
     assert payload not in made
     assert "synthetic" in base64.b64decode(blob + "==").decode("utf-16-le", "ignore")
     shellcode = "\\x90" * 30
-    assert "\\x90" not in made_safe(f"echo {shellcode}")
-    assert unsafe_part(made_safe(f"echo {shellcode}")) is None
+    assert "\\x90" not in defang(f"echo {shellcode}")
+    assert find_unsafe(defang(f"echo {shellcode}")) is None
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200) | HOSTS.map(lambda h: f"https://{h}/x mail a@{h}"))
 def test_safeguards_are_final_on_any_text(text):
-    made = made_safe(text)
-    assert unsafe_part(made) is None
-    assert made_safe(made) == made
+    made = defang(text)
+    assert find_unsafe(made) is None
+    assert defang(made) == made
 
 
 @settings(max_examples=100, deadline=None)
 @given(HOSTS)
 def test_a_student_sees_usual_names_and_no_reserved_ones(host):
-    shown = dressed(made_safe(f"http://{host}/login"))
+    shown = refang(defang(f"http://{host}/login"))
     assert ".example" not in shown
-    assert shown == dressed(made_safe(f"http://{host}/login"))
+    assert shown == refang(defang(f"http://{host}/login"))
 
 
 # --- storage ------------------------------------------------------------------------------------
@@ -182,21 +194,21 @@ def test_a_student_sees_usual_names_and_no_reserved_ones(host):
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300))
 def test_what_is_stored_is_marked_and_comes_back(text):
-    stored = encoded(text)
+    stored = encode_text(text)
     assert stored.startswith(MARK)
     assert not re.search(r"\s|//|@", stored[len(MARK) :].replace("//", ""))
-    assert decoded(stored) == text
+    assert decode_text(stored) == text
 
 
 def test_a_file_of_synthetic_examples_holds_no_text_that_could_be_run_or_taken_for_real(tmp_path):
     path = tmp_path / "s.parquet"
-    made = [synthetic_example("http://login-bank.example/evil-path", made_from=("g1", "g2"))]
-    write_synthetic_examples(path, made, URL, {"synthetic_examples": 1})
+    made = [synthetic_example("http://login-bank.example/evil-path", seed_groups=("g1", "g2"))]
+    write_synthetic_examples(path, made, URL, SynthesisReport(synthetic_examples=1))
     assert b"login-bank" not in path.read_bytes()
     assert b"evil-path" not in path.read_bytes()
     back, report = read_synthetic_examples(path, URL)
     assert back == made
-    assert report == {"synthetic_examples": 1}
+    assert report == SynthesisReport(synthetic_examples=1)
     done = buckler("train", path, "-t", "url-threat", "-o", tmp_path / "out")
     assert done.returncode == 2, "synthetic examples are no events"
     with pytest.raises(InputError, match="another task"):
@@ -206,12 +218,14 @@ def test_a_file_of_synthetic_examples_holds_no_text_that_could_be_run_or_taken_f
 @pytest.mark.parametrize("damage", ["plain", "class", "mark", "columns"])
 def test_a_damaged_file_of_synthetic_examples_is_an_error_with_its_row(tmp_path, damage):
     path = tmp_path / "s.parquet"
-    write_synthetic_examples(path, [synthetic_example("http://a.example/")] * 2, URL, {})
+    write_synthetic_examples(
+        path, [synthetic_example("http://a.example/")] * 2, URL, SynthesisReport()
+    )
     table = pq.read_table(path)
     if damage == "plain":
         path.write_bytes(b"nothing of the kind")
     elif damage == "columns":
-        pq.write_table(table.drop_columns(["cell"]), path)
+        pq.write_table(table.drop_columns(["combination"]), path)
     else:
         column = "class" if damage == "class" else "synthetic_example"
         index = table.schema.get_field_index(column)
@@ -220,7 +234,7 @@ def test_a_damaged_file_of_synthetic_examples_is_an_error_with_its_row(tmp_path,
         read_synthetic_examples(path, URL)
 
 
-# --- gates --------------------------------------------------------------------------------------
+# --- filters ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -230,7 +244,7 @@ def test_a_damaged_file_of_synthetic_examples_is_an_error_with_its_row(tmp_path,
         ("url-threat", "http://a b.example/", "white space in a URL"),
         ("url-threat", "http://[::1", "no URL"),
         ("url-threat", "http:///path", "a URL without a host"),
-        ("url-threat", "http://a.example/[[path]]", "an unfilled place"),
+        ("url-threat", "http://a.example/[[path]]", "an unfilled slot"),
         ("url-threat", "a\x00b.example", "control characters"),
         ("command-line", "schtasks /create", None),
         ("command-line", "whoami /all", "without its tool"),
@@ -242,76 +256,73 @@ def test_a_damaged_file_of_synthetic_examples_is_an_error_with_its_row(tmp_path,
     ],
 )
 def test_a_synthetic_example_must_parse_as_what_it_claims_to_be(task, text, reason):
-    a_cell = cell("malicious", tool="schtasks") if task == "command-line" else cell()
-    assert ill_formed(text, a_cell, get_task(task)) == reason
+    a_cell = combination("malicious", tool="schtasks") if task == "command-line" else combination()
+    assert find_format_error(text, a_cell, get_task(task)) == reason
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=400), st.sampled_from(["url-threat", "command-line", "email"]))
-def test_the_form_gate_takes_any_text(text, name):
-    ill_formed(text, cell(tool="x"), get_task(name))
+def test_the_format_check_takes_any_text(text, name):
+    find_format_error(text, combination(tool="x"), get_task(name))
 
 
-def test_each_gate_stops_what_it_should_and_counts_it():
+def test_each_filter_rejects_what_it_should_and_counts_it():
     real = events()
     raw = [t.decode() for t in real.raw_texts.to_pylist()]
     positive = np.flatnonzero(real.labels == 1)
-    plan = read_plan(URL)
-    cells = plan.cells[:3]
+    template = read_template(URL)
+    combinations = template.combinations[:3]
     fresh = [f"http://{w}-{k}{w[::-1]}.example/{w}{k * 37}/{w}" for k, w in enumerate("abcdefgh")]
     drafts = [
-        Draft("not a url", cells[0]),
-        Draft(raw[positive[0]], cells[0]),
-        Draft("http://unique-one.example/some/long/path/here", cells[0]),
-        Draft("http://unique-one.example/some/long/path/here", cells[1]),
-        Draft(raw[positive[1]] + "&session=" + "x1y2z3" * 3, cells[1], (int(positive[1]),)),
-        Draft("http://contradicted.example/abcdef/ghijkl", cells[2]),
-        *(Draft(text, cells[k % 3]) for k, text in enumerate(fresh)),
+        Draft("not a url", combinations[0]),
+        Draft(raw[positive[0]], combinations[0]),
+        Draft("http://unique-one.example/some/long/path/here", combinations[0]),
+        Draft("http://unique-one.example/some/long/path/here", combinations[1]),
+        Draft(raw[positive[1]] + "&session=" + "x1y2z3" * 3, combinations[1], (int(positive[1]),)),
+        Draft("http://contradicted.example/abcdef/ghijkl", combinations[2]),
+        *(Draft(text, combinations[k % 3]) for k, text in enumerate(fresh)),
     ]
 
-    def judge(some):
+    def probabilities(some):
         p = np.tile([0.1, 0.9], (len(some), 1))
         texts = some.raw_texts.to_pylist()
         p[[i for i, t in enumerate(texts) if b"contradicted" in t]] = [0.9, 0.1]
         p[[i for i, t in enumerate(texts) if b"bcdefgh" in t]] = np.nan
         return p
 
-    passed = pass_gates(
+    passed = filter_drafts(
         drafts,
-        plan,
-        real,
-        writer=("me", "1"),
-        settings=GateSettings(memorized=0.5, new=0.0),
-        number=5,
-        judge=judge,
-        judge_name="a rule",
+        Fixed(template, real),
+        FilterSettings(copied=0.5, new=0.0),
+        5,
+        verifier=Verifier("a rule", 0.5, probabilities),
     )
-    assert passed.rejects["form"] == 1
-    assert passed.reasons["form"] == {"white space in a URL": 1}
-    assert passed.rejects["repeats a real event"] == 1
-    assert passed.rejects["repeats an earlier one"] == 1
-    assert passed.rejects["memorized"] == 1
-    assert passed.rejects["judge"] == 1
-    assert passed.rejects["cell is full"] == 9 - 5
+    rejects = passed.report.rejects
+    assert rejects["format"] == 1
+    assert passed.report.reasons["format"] == {"white space in a URL": 1}
+    assert rejects["duplicate of a real event"] == 1
+    assert rejects["duplicate of an earlier one"] == 1
+    assert rejects["copy of a seed"] == 1
+    assert rejects["verifier"] == 1
+    assert rejects["combination is full"] == 9 - 5
     assert len(passed.synthetic_examples) == 5
-    assert sum(passed.rejects.values()) + len(passed.synthetic_examples) == len(drafts)
-    assert max(np.unique([s.cell for s in passed.synthetic_examples], return_counts=True)[1]) == 2
-    json.dumps(passed.report, allow_nan=False)
+    assert sum(rejects.values()) + len(passed.synthetic_examples) == len(drafts)
+    _, counts = np.unique([s.combination for s in passed.synthetic_examples], return_counts=True)
+    assert max(counts) == 2
+    json.dumps(json.loads(passed.report.model_dump_json()), allow_nan=False)
 
 
-def test_silence_of_a_judge_is_no_agreement():
-    plan = read_plan(URL)
-    passed = pass_gates(
-        [Draft("http://quiet.example/abc", plan.cells[0])],
-        plan,
-        events(),
-        writer=("me", "1"),
-        settings=GateSettings(judge=0.0),
-        number=5,
-        judge=lambda some: np.full((len(some), 2), np.nan),
+def test_silence_of_a_verifier_is_no_agreement():
+    template = read_template(URL)
+    passed = filter_drafts(
+        [Draft("http://quiet.example/abc", template.combinations[0])],
+        Fixed(template, events()),
+        FilterSettings(),
+        5,
+        verifier=Verifier("silent", 0.0, lambda some: np.full((len(some), 2), np.nan)),
     )
-    assert passed.rejects["judge"] == 1
-    assert passed.report["judge_silent"] == 1
+    assert passed.report.rejects["verifier"] == 1
+    assert passed.report.unverified == 1
 
 
 def test_the_two_sample_test_knows_same_from_other():
@@ -319,9 +330,9 @@ def test_the_two_sample_test_knows_same_from_other():
     same = events(1200, 2)
     same = same.take(np.flatnonzero(same.labels == 1))
     positive = real.take(np.flatnonzero(real.labels == 1))
-    cells = np.arange(len(same)) % 20
-    assert two_sample_test(same, cells, positive).auroc.value < 0.65
-    odd = as_events(
+    combinations = np.arange(len(same)) % 20
+    assert two_sample_test(same, combinations, positive).auroc.value < 0.65
+    odd = as_dataset(
         [synthetic_example(f"http://zzz{k}qqq.example/{k * k}") for k in range(200)], URL
     )
     found = two_sample_test(odd, np.arange(200) % 20, positive)
@@ -331,21 +342,19 @@ def test_the_two_sample_test_knows_same_from_other():
     assert np.isnan(few.auroc.value)
 
 
-def test_real_vs_synthetic_synthetic_examples_are_dropped_when_asked():
-    plan = read_plan(URL)
+def test_examples_that_are_plainly_synthetic_are_rejected_when_asked():
+    template = read_template(URL)
     drafts = [
-        Draft(f"http://zz{k}q{k * 7}.example/w{k * k}/zzqq{k}", plan.cells[k % 40])
+        Draft(f"http://zz{k}q{k * 7}.example/w{k * k}/zzqq{k}", template.combinations[k % 40])
         for k in range(300)
     ]
-    kept = pass_gates(
+    kept = filter_drafts(
         drafts,
-        plan,
-        events(1200),
-        writer=("me", "1"),
-        settings=GateSettings(real_vs_synthetic=0.9, new=0.0),
-        number=300,
+        Fixed(template, events(1200)),
+        FilterSettings(real_vs_synthetic=0.9, new=0.0),
+        300,
     )
-    assert kept.rejects["told apart"] > 150
+    assert kept.report.rejects["real-vs-synthetic"] > 150
 
 
 # --- generators ---------------------------------------------------------------------------------
@@ -355,16 +364,19 @@ def test_real_vs_synthetic_synthetic_examples_are_dropped_when_asked():
 @pytest.mark.parametrize("name", ["url-threat", "command-line", "email"])
 def test_generators_write_harmless_sound_synthetic_examples_and_the_same_again(name, kind):
     task = get_task(name)
-    plan = read_plan(task)
+    template = read_template(task)
     real = small(task)
-    made = [synthesize(plan, get_generator(kind, plan, real, 3), Synthesis(60)) for _ in range(2)]
+    made = [
+        generate_examples(get_generator(kind, template, real, 3), GenerationSettings(60))
+        for _ in range(2)
+    ]
     assert made[0].synthetic_examples == made[1].synthetic_examples
     assert len(made[0].synthetic_examples) > (40 if kind == "grammar" else 3)
     for one in made[0].synthetic_examples:
-        assert unsafe_part(one.text) is None
+        assert find_unsafe(one.text) is None
         assert one.label in task.classes
-    assert len(orders(plan, 100)) <= 100
-    assert sum(n for _, n in orders(plan, 997)) == 997
+    assert len(spread_drafts(template, 100)) <= 100
+    assert sum(n for _, n in spread_drafts(template, 997)) == 997
 
 
 def small(task):
@@ -412,18 +424,17 @@ def small(task):
 
 def test_mutations_stem_from_their_seeds_and_are_held_out_with_them():
     real = events(400)
-    plan = read_plan(URL)
-    made = synthesize(
-        plan, get_generator("mutation", plan, real, 0), Synthesis(50)
-    ).synthetic_examples
+    template = read_template(URL)
+    generator = get_generator("mutation", template, real, 0)
+    made = generate_examples(generator, GenerationSettings(50)).synthetic_examples
     assert made
-    assert all(s.made_from for s in made)
-    own = as_events(made, URL)
-    first = made[0].made_from[0]
+    assert all(s.seed_groups for s in made)
+    own = as_dataset(made, URL)
+    first = made[0].seed_groups[0]
     held = real.take(np.flatnonzero(real.groups == first))
     kept = apart_from(own, held)
     assert 0 not in kept
-    assert set(kept) == {k for k, s in enumerate(made) if first not in s.made_from}
+    assert set(kept) == {k for k, s in enumerate(made) if first not in s.seed_groups}
 
 
 @settings(max_examples=200, deadline=None)
@@ -433,14 +444,16 @@ def test_mutations_stem_from_their_seeds_and_are_held_out_with_them():
     st.integers(0, 99),
 )
 def test_transforms_take_any_text_and_are_repeatable(text, name, seed):
-    one = transformed(text, [name], "text", np.random.default_rng(seed))
-    assert one == transformed(text, [name], "text", np.random.default_rng(seed))
+    changed = Combination("positive", {}, transforms={"style": name})
+    one = apply_transforms(text, changed, TEXT, np.random.default_rng(seed))
+    assert one == apply_transforms(text, changed, TEXT, np.random.default_rng(seed))
     assert len(one) <= 4 * len(text) + 60
 
 
 def test_transforms_of_a_message_leave_its_headers():
     text = "From: a@b.example\nSubject: hello\n\nThe quick brown fox jumps over"
-    made = transformed(text, ["random-case"], "message", np.random.default_rng(0))
+    changed = Combination("phishing", {}, transforms={"style": "random-case"})
+    made = apply_transforms(text, changed, get_task("email"), np.random.default_rng(0))
     assert made.startswith("From: a@b.example\nSubject: hello\n\n")
     assert made != text
 
@@ -460,22 +473,24 @@ def test_synthetic_examples_earn_their_place_where_a_kind_is_unseen_and_not_othe
         for w in rng.choice(["news", "shop", "river", "cloud"], 150)
     ]
     nothing = [synthetic_example(f"https://q{k}.example/{k * 31}") for k in range(150)]
-    helped = prove(real, like, seeds=3, unseen=unseen, unseen_name="wallets")
-    not_helped = prove(real, nothing, seeds=3)
+    three = TrialSettings(seeds=3)
+    helped = run_trial(real, like, settings=three, held_out=HeldOutKind("wallets", unseen))
+    not_helped = run_trial(real, nothing, settings=three)
     assert helped.gain.value >= not_helped.gain.value
     assert not not_helped.kept
-    assert "thrown away" in not_helped.summary()
+    assert "discarded" in not_helped.summary()
     assert helped.held_out == "wallets"
-    assert set(helped.as_json()) >= {"gain", "kept", "with", "without", "summary"}
+    assert helped.report().summary == helped.summary()
+    assert json.loads(helped.report().model_dump_json())["gain"] == helped.gain.value
     with pytest.raises(InputError, match="no real event is of the kind"):
-        prove(real, like, unseen=np.zeros(len(real), bool), unseen_name="x")
+        run_trial(real, like, held_out=HeldOutKind("x", np.zeros(len(real), bool)))
 
 
 def test_synthetic_examples_never_decide_when_a_student_stops():
     """A student that watched synthetic examples would stop where it knows them by heart."""
     real = events(300)
     made = [synthetic_example(f"http://s{k}.example/{k}", "benign") for k in range(200)]
-    extra = as_events(made, URL)
+    extra = as_dataset(made, URL)
     sizes = []
 
     class Watching(type(get_student("ngram", {}))):
@@ -525,7 +540,7 @@ def test_reading_texts_never_fails(answer):
 
 
 def row_plan(tmp_path, task, attributes):
-    names = "".join(f'cross.{name} = "*"\n' for name in ("part", "pace"))
+    names = "".join(f'combine.{name} = "*"\n' for name in ("part", "pace"))
     path = tmp_path / "rows.toml"
     path.write_text(
         f'task = "{task.name}"\n{attributes}\n[[family]]\nclass = "positive"\n{names}'
@@ -541,7 +556,7 @@ take = ["n*", "kind"]
 [attribute.pace.same]
 [attribute.pace.slow]
 scale = { "n0" = [0.1, 0.2] }
-put = { n1 = [7.0] }
+set = { n1 = [7.0] }
 """
 
 
@@ -551,23 +566,23 @@ def test_rows_are_crossed_within_their_class(tmp_path):
     values = matrix(rows.texts.data, len(rows), len(names))
     attributes = ROW_ATTRIBUTES.replace('"n*", "kind"', f'"{names[0]}", "{names[-1]}"')
     attributes = attributes.replace('"n0"', f'"{names[1]}"').replace("n1 =", f"{names[2]} =")
-    plan = read_plan(task, row_plan(tmp_path, task, attributes))
-    crossing = get_generator("crossing", plan, rows, 0)
-    orders_ = [(cell, 6) for cell in plan.cells]
-    drafts = list(crossing.drafts(orders_))
+    template = read_template(task, row_plan(tmp_path, task, attributes))
+    crossover = get_generator("crossover", template, rows, 0)
+    counts = [(combination, 6) for combination in template.combinations]
+    drafts = list(crossover.drafts(counts))
     assert len(drafts) == 6 * 8
-    assert [d.text for d in crossing.drafts(orders_)] == [d.text for d in drafts]
+    assert [d.text for d in crossover.drafts(counts)] == [d.text for d in drafts]
     for draft in drafts:
-        assert ill_formed(draft.text, draft.cell, task) is None
+        assert find_format_error(draft.text, draft.combination, task) is None
         row = np.frombuffer(task.features.normalize(draft.text), "<f4")
         first = values[draft.seeds[0]]
-        label = task.class_names.index(draft.cell.label)
+        label = task.class_names.index(draft.combination.label)
         assert all(rows.labels[s] == label for s in draft.seeds)
         other = values[draft.seeds[-1]]
         expected = first.copy()
-        if draft.cell.attributes["part"] == "other":
+        if draft.combination.attributes["part"] == "other":
             expected[[0, -1]] = other[[0, -1]]
-        if draft.cell.attributes["pace"] == "slow":
+        if draft.combination.attributes["pace"] == "slow":
             assert row[2] == 7
             if np.isfinite(first[1]) and first[1]:
                 assert 0.099 < row[1] / first[1] < 0.201
@@ -575,35 +590,35 @@ def test_rows_are_crossed_within_their_class(tmp_path):
         np.testing.assert_array_equal(row, expected)
 
 
-def test_synthetic_examples_of_rows_pass_gates_and_are_proven_with_trees(tmp_path):
+def test_synthetic_examples_of_rows_pass_filters_and_are_tried_with_trees(tmp_path):
     rows, task = made_up_rows(600, np.random.default_rng(0))
     names = task.features.names
     attributes = ROW_ATTRIBUTES.replace('"n*", "kind"', f'"{names[0]}", "{names[-1]}"')
     attributes = attributes.replace('"n0"', f'"{names[1]}"').replace("n1 =", f"{names[2]} =")
-    plan = read_plan(task, row_plan(tmp_path, task, attributes))
-    generator = get_generator("crossing", plan, rows, 0)
-    wanted = Synthesis(120, gates=GateSettings(judge=STUDENT_LIMIT))
-    judge = student_judge(rows)
-    passed = synthesize(plan, generator, wanted, judge=judge, judge_name="a student")
+    template = read_template(task, row_plan(tmp_path, task, attributes))
+    generator = get_generator("crossover", template, rows, 0)
+    verifier = student_verifier(rows)
+    passed = generate_examples(generator, GenerationSettings(120), verifier=verifier)
     report = passed.report
-    assert sum(report["rejects"].values()) + report["synthetic_examples"] == report["drafts"]
-    assert report["synthetic_examples"] > 20
+    assert sum(report.rejects.values()) + report.synthetic_examples == report.drafts
+    assert report.synthetic_examples > 20
     write_synthetic_examples(tmp_path / "s.parquet", passed.synthetic_examples, task, report)
     again, _ = read_synthetic_examples(tmp_path / "s.parquet", task)
     assert [s.text for s in again] == [s.text for s in passed.synthetic_examples]
-    proof = prove(rows, passed.synthetic_examples, "trees", {"epochs": 3}, seeds=2)
-    assert proof.gain.n == 2
+    two = TrialSettings(seeds=2)
+    trial = run_trial(rows, passed.synthetic_examples, "trees", {"epochs": 3}, two)
+    assert trial.gain.n == 2
 
 
 def test_what_fits_texts_does_not_fit_rows_and_says_so(tmp_path):
     rows, task = made_up_rows(100, np.random.default_rng(0))
-    plan = read_plan(task, row_plan(tmp_path, task, ROW_ATTRIBUTES))
-    with pytest.raises(SettingsError, match="crossing"):
-        get_generator("mutation", plan, rows, 0)
+    template = read_template(task, row_plan(tmp_path, task, ROW_ATTRIBUTES))
+    with pytest.raises(SettingsError, match="crossover"):
+        get_generator("mutation", template, rows, 0)
     with pytest.raises(SettingsError, match="rows of features"):
-        get_generator("crossing", read_plan(URL), events(), 0)
-    assert ill_formed("{}", plan.cells[0], task) == "a row without a value"
-    assert ill_formed("[1", plan.cells[0], task) == "no row of features"
+        get_generator("crossover", read_template(URL), events(), 0)
+    assert find_format_error("{}", template.combinations[0], task) == "a row without a value"
+    assert find_format_error("[1", template.combinations[0], task) == "no row of features"
 
 
 @given(st.integers(0, 1020))
@@ -612,7 +627,7 @@ def test_a_numbered_category_is_its_number(number):
     assert category_number(f"# {number}") != number or number == category_number(f"# {number}")
 
 
-def test_a_proof_with_few_groups_holds_out_whole_ones():
+def test_a_trial_with_few_groups_holds_out_whole_ones():
     many = events(300)
     few = many.with_groups([f"company {i % 4}" for i in range(300)])
     held = set()

@@ -16,10 +16,10 @@ from buckler.normalize import get_normalizer
 from buckler.normalize.html_limits import MAX_ATTRIBUTES, MAX_OPEN, limit_html
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, get_reader
-from buckler.synthesis.forms import ill_formed
-from buckler.synthesis.grammar import expand
-from buckler.synthesis.plan import read_plan
-from buckler.synthesis.safeguards import dressed, made_safe
+from buckler.synthesis.defanging import defang, refang
+from buckler.synthesis.format_check import find_format_error
+from buckler.synthesis.generators.grammar import expand
+from buckler.synthesis.template import read_template
 from buckler.tasks import get_task
 
 pytest.importorskip("selectolax")
@@ -286,19 +286,21 @@ def test_damaged_mails_give_a_page_or_none(tmp_path, changes):
     ],
 )
 def test_the_form_of_synthetic_examples_of_pages(text, label, wrong):
-    cell = next(c for c in read_plan(TASK).cells if c.label == label)
-    found = ill_formed(text, cell, TASK)
+    combination = next(c for c in read_template(TASK).combinations if c.label == label)
+    found = find_format_error(text, combination, TASK)
     assert found is None if wrong is None else wrong in found
 
 
 def test_fakes_of_the_plan_are_told_by_the_form_and_own_pages_are_not():
-    plan = read_plan(TASK)
+    template = read_template(TASK)
     made = {"phishing": [], "benign": []}
-    for cell in plan.cells[::4]:
-        page = dressed(made_safe(expand(cell.forms[0], plan.slots | cell.slots, RNG)))
-        if "saved from" in page and "brand" in cell.attributes:
+    for combination in template.combinations[::4]:
+        page = refang(
+            defang(expand(combination.patterns[0], template.slots | combination.slots, RNG))
+        )
+        if "saved from" in page and "brand" in combination.attributes:
             marks = fields(page)["marks"]
-            made[cell.label].append("brand-of-other-site" in marks or "form-other" in marks)
+            made[combination.label].append("brand-of-other-site" in marks or "form-other" in marks)
     assert len(made["phishing"]) > 20 < len(made["benign"])
     assert np.mean(made["benign"]) < 0.15
     assert np.mean(made["phishing"]) > 0.5

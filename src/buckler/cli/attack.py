@@ -18,7 +18,7 @@ from buckler.labels import LabelStore
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.synthesis.paraphrase import NAME, Paraphraser
-from buckler.synthesis.scribe import get_writer
+from buckler.synthesis.text_orders import get_writing_model
 from buckler.tasks import get_bundle_task
 from buckler.teachers.budget import Account, Budget
 from buckler.training.augmentation import MAX_ATTACKED, attack_scorers, attacked_texts
@@ -89,7 +89,7 @@ def attack(
         )
         if paraphrase is not None:
             texts = attacked_texts(events, seed=seed, max_events=max_events)
-            model = get_writer(paraphrase, settings, the_task)
+            model = get_writing_model(paraphrase, settings, the_task)
             budget = Budget(usd=budget_usd, tokens=budget_tokens)
             model.check_budget(budget)
 

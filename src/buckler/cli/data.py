@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from buckler.cli import synth
+from buckler.cli import synthesize
 from buckler.cli.console import err, out
 from buckler.dataset.public_data import PUBLIC_DATA, get_public_data
 from buckler.errors import OutputError
@@ -25,7 +25,7 @@ def list_data() -> None:
         out.print(f"  know before use: {data.noise}")
 
 
-app.command("show")(synth.show)
+app.command("show")(synthesize.show)
 
 
 @app.command("get")

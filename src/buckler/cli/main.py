@@ -53,7 +53,7 @@ COMMANDS = {
 }
 _CALLED = "buckler.cli.called"
 # A command stands in the module of its name, as a function of its name or as `app`; these do not.
-_HOMES = {"verify": ("bundle", "verify"), "synthesize": ("synth", "synth")}
+_HOMES = {"verify": ("bundle", "verify")}
 
 
 def load_command(name: str) -> "Command":

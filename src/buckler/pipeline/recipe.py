@@ -124,38 +124,38 @@ class TeacherSection(_Section):
 
 
 class SynthesisSection(_Section):
-    """Synthetic examples, which count only if they prove to help on held-out real events.
+    """Synthetic examples, which count only if a trial shows that they help on held-out real events.
 
     Attributes
     ----------
-    synthetic examples
-        Files that `buckler synthesize` wrote.
-    by
-        A generator that costs nothing, to write some in the run: ``grammar`` or ``mutation``.
-    plan
-        A plan of your own; by default the task's.
+    files
+        Files of synthetic examples to use.
+    generator
+        A generator that costs nothing, such as ``grammar``, to write some in the run.
+    template
+        A template of your own; by default the task's.
     number
-        How many it writes.
+        Synthetic examples to write.
     weight
-        Of a synthetic example beside a real event.
+        Weight of a synthetic example beside a real event.
     seeds
-        Of the proof.
-    unproven
-        Learn from them whatever the proof says, and say so in the bundle: for what no real event
-        can prove, since there is none of its kind.
+        Number of splits in the trial.
+    keep_always
+        True learns from them whatever the trial shows, and records it in the bundle: for kinds of
+        events of which there are no real ones to measure on.
     hold_out
-        ``COLUMN=VALUE,VALUE``: the proof measures whether events of this kind are found by students
-        that saw none; the column must stand in `data.keep`. The bundle's student learns from all.
+        ``COLUMN=VALUE,VALUE``: the trial measures detection of events of this kind by students that
+        saw none; the column must stand in `data.keep`. The bundle's student learns from all.
     """
 
     hold_out: str | None = None
-    synthetic_examples: list[Path] = []
-    by: str | None = None
-    plan: Path | None = None
+    files: list[Path] = []
+    generator: str | None = None
+    template: Path | None = None
     number: int = Field(default=1000, ge=1, le=100_000)
     weight: float = Field(default=0.5, gt=0, le=100)
     seeds: int = Field(default=5, ge=2, le=50)
-    unproven: bool = False
+    keep_always: bool = False
 
 
 class CompareSection(_Section):
@@ -318,10 +318,9 @@ def read_recipe(path: Path) -> Recipe:
     if recipe.teacher is not None and recipe.teacher.settings is not None:
         recipe.teacher.settings = base / recipe.teacher.settings
     if recipe.synthesis is not None:
-        examples = recipe.synthesis.synthetic_examples
-        recipe.synthesis.synthetic_examples = [base / p for p in examples]
-        if recipe.synthesis.plan is not None:
-            recipe.synthesis.plan = base / recipe.synthesis.plan
+        recipe.synthesis.files = [base / p for p in recipe.synthesis.files]
+        if recipe.synthesis.template is not None:
+            recipe.synthesis.template = base / recipe.synthesis.template
     for section in (recipe.labels, recipe.analyst_labels):
         if section is not None and "://" not in section.store:
             section.store = str(base / section.store)
@@ -338,8 +337,8 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
     if len(set(names)) < len(names):
         yield "auxiliary: every auxiliary classifier needs a name of its own"
     synthesis, teacher = recipe.synthesis, recipe.teacher
-    if synthesis is not None and not synthesis.synthetic_examples and synthesis.by is None:
-        yield "synthesis: name `synthetic_examples`, or a generator with `by`"
+    if synthesis is not None and not synthesis.files and synthesis.generator is None:
+        yield "synthesis: name `files`, or a `generator`"
     if teacher is None:
         return
     if recipe.labels is None:

@@ -13,20 +13,20 @@ from buckler.files import read_bytes
 from buckler.pipeline.prepare import TrainingAndTest
 from buckler.pipeline.recipe import Recipe, SynthesisSection
 from buckler.pipeline.stages import Result, Stage, Summary
-from buckler.synthesis.filters import GateSettings
-from buckler.synthesis.generate import Synthesis, synthesize
+from buckler.synthesis.generate import GenerationSettings, generate_examples
 from buckler.synthesis.generator import get_generator
-from buckler.synthesis.judges import STUDENT_LIMIT, student_judge
-from buckler.synthesis.plan import read_plan
+from buckler.synthesis.synthesis_report import SynthesisReport
 from buckler.synthesis.synthetic_examples import (
     SyntheticExample,
-    as_events,
+    as_dataset,
     read_synthetic_examples,
     write_synthetic_examples,
 )
+from buckler.synthesis.template import read_template
+from buckler.synthesis.verifiers import student_verifier
 from buckler.tasks import Task
 from buckler.training.cross_validation import StudentSpec
-from buckler.training.synthesis_trial import prove, rows_of_kind
+from buckler.training.synthesis_trial import TrialSettings, find_kind, run_trial
 
 _FILE, _TRIAL = "synthetic_examples.parquet", "trial.json"
 
@@ -53,13 +53,13 @@ class SyntheticAddition:
     synthetic_examples: Sequence[SyntheticExample]
     kept: bool
     trial: str
-    report: dict[str, object]
+    report: SynthesisReport
 
     def examples(self, weight: float) -> Dataset | None:
         """Return the events to learn, in memory only; None where they are not kept."""
         if not self.kept:
             return None
-        return as_events(self.synthetic_examples, self.task).with_weights(weight)
+        return as_dataset(self.synthetic_examples, self.task).with_weights(weight)
 
     def save(self, folder: Path) -> None:
         """Write the synthetic examples, in their guarded form, and the outcome of the trial."""
@@ -75,7 +75,7 @@ class SyntheticAddition:
         """Read what `save` wrote."""
         record = json.loads(read_bytes(folder / _TRIAL))
         examples: list[SyntheticExample] = []
-        report: dict[str, object] = {}
+        report = SynthesisReport()
         if (folder / _FILE).exists():
             examples, report = read_synthetic_examples(folder / _FILE, task)
         return cls(task, examples, record["kept"], record["trial"], report)
@@ -105,40 +105,43 @@ class Synthesize(Stage[SyntheticAddition]):
         section, training = self.settings, self.split.output.training
         task, seed = training.task, self.student.seed
         found: list[SyntheticExample] = []
-        unseen = None if section.hold_out is None else rows_of_kind(training, section.hold_out)
-        for path in section.synthetic_examples:
+        held_out = None if section.hold_out is None else find_kind(training, section.hold_out)
+        for path in section.files:
             found += read_synthetic_examples(path, task)[0]
-        report: dict[str, object] = {}
-        if section.by is not None:
-            seen = training if unseen is None else training.take(np.flatnonzero(~unseen))
-            plan = read_plan(task, section.plan)
-            passed = synthesize(
-                plan,
-                get_generator(section.by, plan, seen, seed),
-                Synthesis(section.number, gates=GateSettings(judge=STUDENT_LIMIT), seed=seed),
-                judge=student_judge(seen, seed),
-                judge_name="a student of the training labels",
-                also_apart_from=self.split.output.test,
+        report = SynthesisReport()
+        if section.generator is not None:
+            seen = training
+            if held_out is not None:
+                seen = training.take(np.flatnonzero(~held_out.rows))
+            template = read_template(task, section.template)
+            written = generate_examples(
+                get_generator(section.generator, template, seen, seed),
+                GenerationSettings(section.number, seed=seed),
+                verifier=student_verifier(seen, seed),
+                apart_from=self.split.output.test,
             )
-            found += passed.synthetic_examples
-            report = passed.report
+            found += written.synthetic_examples
+            report = written.report
         if not found:
             nothing = "no synthetic example passed the filters"
             addition = SyntheticAddition(task, [], False, nothing, report)
             return addition, {"synthetic_examples": 0, "kept": False}
-        trial = prove(
+        trial = run_trial(
             training,
             found,
             self.student.family,
-            dict(self.student.settings),
-            seeds=section.seeds,
-            weight=section.weight,
-            unseen=unseen,
-            unseen_name=section.hold_out or "",
-        )
-        sentence, kept = trial.summary(), trial.kept
-        if section.unproven and not kept:
-            sentence, kept = f"{sentence}, but learned unproven, as asked", True
-        report = {**report, "trial": {**trial.as_json(), "kept": kept, "summary": sentence}}
-        addition = SyntheticAddition(task, found, kept, sentence, report)
-        return addition, {"synthetic_examples": len(found), "kept": kept, "trial": sentence}
+            self.student.settings,
+            TrialSettings(section.seeds, section.weight),
+            held_out,
+        ).report()
+        if section.keep_always and not trial.kept:
+            summary = f"{trial.summary}, but learned all the same, as asked"
+            trial = trial.model_copy(update={"kept": True, "summary": summary})
+        report = report.model_copy(update={"trial": trial})
+        addition = SyntheticAddition(task, found, trial.kept, trial.summary, report)
+        summary_line: Summary = {
+            "synthetic_examples": len(found),
+            "kept": trial.kept,
+            "trial": trial.summary,
+        }
+        return addition, summary_line

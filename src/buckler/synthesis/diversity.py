@@ -1,4 +1,4 @@
-"""How varied synthetic examples are: distinct n-grams, and how much of the grid they cover."""
+"""Diversity of texts, measured by distinct word 3-grams."""
 
 import re
 from collections.abc import Iterable
@@ -26,13 +26,13 @@ def distinct(texts: Iterable[str]) -> float:
 
 
 class Novelty:
-    """Remembers the n-grams of the synthetic examples so far."""
+    """Memory of the word 3-grams of all texts so far."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, ...]] = set()
 
     def share_new(self, text: str) -> float:
-        """Return the share of a text's n-grams that none before it had, and remember them."""
+        """Return the share of a text's 3-grams that no earlier text has, and remember them."""
         own = grams(text)
         new = len(own - self._seen)
         self._seen |= own

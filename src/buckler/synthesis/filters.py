@@ -1,9 +1,12 @@
-"""The gates between a draft and a synthetic example; what fails is counted by gate and reason."""
+"""Filters between drafts and synthetic examples; every rejected draft is counted by filter.
+
+Drafts pass the filters in the order of `FILTERS`: format and safety first, then duplicates, then
+the opinion of models, then an even share for each combination.
+"""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,246 +15,240 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.dataset import Dataset
 from buckler.dataset.deduplication import earlier_near_duplicates, minhash, near_duplicates_of
-from buckler.evaluation.report import without_nan
 from buckler.normalize import NormalizedTexts
+from buckler.synthesis.defanging import defang, find_unsafe
 from buckler.synthesis.diversity import Novelty, distinct
-from buckler.synthesis.forms import ill_formed
-from buckler.synthesis.generator import Draft
-from buckler.synthesis.plan import Plan
-from buckler.synthesis.safeguards import made_safe, unsafe_part
+from buckler.synthesis.format_check import find_format_error
+from buckler.synthesis.generator import Draft, Generator
+from buckler.synthesis.synthesis_report import SynthesisReport, finite_estimate
 from buckler.synthesis.synthetic_examples import (
     MAX_SYNTHETIC_EXAMPLE_BYTES,
     SyntheticExample,
-    as_events,
+    as_dataset,
 )
-from buckler.synthesis.two_sample import TwoSample, two_sample_test
+from buckler.synthesis.two_sample import TwoSampleTest, two_sample_test
+from buckler.synthesis.verifiers import Verifier
 from buckler.tasks import Task
 
-GATES = (
-    "form",
-    "harmless",
-    "repeats a real event",
-    "repeats an earlier one",
-    "memorized",
-    "judge",
-    "told apart",
+FILTERS = (
+    "format",
+    "unsafe",
+    "duplicate of a real event",
+    "duplicate of an earlier one",
+    "copy of a seed",
+    "verifier",
+    "real-vs-synthetic",
     "nothing new",
-    "cell is full",
+    "combination is full",
 )
-Judge = Callable[[Dataset], npt.NDArray[np.float64]]  # probabilities [n, classes]; NaN: silent
 _RUN_BYTES = 12
-_MAX_EXAMPLES = 3
 
 
-class GateSettings(BaseModel):
-    """How strict the gates are.
+class FilterSettings(BaseModel):
+    """Limits of the filters.
 
     Attributes
     ----------
-    memorized
-        A synthetic example of which so large a share stands, in runs of 12 bytes, in one of its seeds is a
-        copy.
-    judge
-        The least probability that a judge must give to the synthetic example's class.
-    told_apart
-        A synthetic example that the two-sample classifier knows for one with at least this probability goes;
-        1 keeps all.
+    copied
+        Share of a text, in runs of 12 bytes, from which on it counts as a copy of a seed.
+    real_vs_synthetic
+        Highest probability of being synthetic that the two-sample classifier may give; 1 keeps all.
     new
-        The least share of its word 3-grams that no synthetic example before it had.
+        Least share of word 3-grams that no earlier synthetic example has.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    memorized: float = Field(default=0.8, gt=0, le=1)
-    judge: float = Field(default=0.5, ge=0, le=1)
+    copied: float = Field(default=0.8, gt=0, le=1)
     real_vs_synthetic: float = Field(default=1.0, gt=0.5, le=1)
     new: float = Field(default=0.1, ge=0, le=1)
 
 
 @dataclass(frozen=True)
-class Passed:
-    """What came through.
+class FilteredDrafts:
+    """Synthetic examples that passed, and the account of all drafts.
 
     Attributes
     ----------
-    synthetic examples
-        In the order of the drafts, at most as many as were wanted, even over the cells.
-    rejects
-        Gate -> how many it stopped.
-    reasons
-        Gate -> reason -> how many, where a gate has several.
+    synthetic_examples
+        In the order of the drafts, at most as many as asked for, even over the combinations.
     report
-        All counts and measures, as JSON types.
+        Counts and figures.
     """
 
     synthetic_examples: list[SyntheticExample]
-    rejects: Counter[str]
-    reasons: dict[str, Counter[str]]
-    report: Any
+    report: SynthesisReport
 
 
-class _Sieve:
-    """Drafts that are still in, as texts and rows, and the count of those that are out."""
+class _Candidates:
+    """Drafts that passed so far, as examples and events, and the counts of rejected ones."""
 
-    def __init__(self, drafts: list[Draft]) -> None:
-        self.drafts = drafts
-        self.rejects: Counter[str] = Counter(dict.fromkeys(GATES, 0))
+    def __init__(self, drafts: list[Draft], generator: Generator) -> None:
+        self.rejects: Counter[str] = Counter(dict.fromkeys(FILTERS, 0))
         self.reasons: dict[str, Counter[str]] = {}
+        self.task = generator.template.task
+        self.drafts = list(self._well_formed(drafts))
+        groups, annotator = generator.real.groups, generator.annotator
+        self.examples = [
+            SyntheticExample(
+                text=draft.text,
+                label=draft.combination.label,
+                combination=draft.combination.name,
+                attributes=draft.combination.attributes,
+                generator=annotator.name,
+                version=annotator.version,
+                seed_groups=tuple(
+                    sorted({str(groups[i]) for i in draft.seeds if groups[i] is not None})
+                ),
+            )
+            for draft in self.drafts
+        ]
+        self.events = as_dataset(self.examples, self.task)
+        self.rows = np.arange(len(self.examples))  # of all that are well-formed
 
-    def reject(self, gate: str, out: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-        """Drop what is marked; return the rows that stay."""
-        self.rejects[gate] += int(out.sum())
-        stay = np.flatnonzero(~out)
+    def reject(self, name: str, flags: npt.NDArray[np.bool_]) -> None:
+        """Drop the flagged candidates."""
+        self.rejects[name] += int(flags.sum())
+        stay = np.flatnonzero(~flags)
         self.drafts = [self.drafts[i] for i in stay]
-        return stay
+        self.examples = [self.examples[i] for i in stay]
+        self.events, self.rows = self.events.take(stay), self.rows[stay]
+
+    def _well_formed(self, drafts: list[Draft]) -> Iterable[Draft]:
+        """Yield the drafts that parse, defanged."""
+        for draft in drafts:
+            if len(draft.text.encode("utf-8", "replace")) > MAX_SYNTHETIC_EXAMPLE_BYTES:
+                fault: str | None = "too long"
+            elif any("\ud800" <= c <= "\udfff" for c in draft.text):
+                fault = "not Unicode"
+            else:
+                fault = find_format_error(draft.text, draft.combination, self.task)
+            if fault is not None:
+                self.rejects["format"] += 1
+                self.reasons.setdefault("format", Counter())[fault] += 1
+                continue
+            text = defang(draft.text)
+            if find_unsafe(text) is not None:
+                self.rejects["unsafe"] += 1
+                continue
+            yield replace(draft, text=text)
 
 
-def pass_gates(
+def filter_drafts(
     drafts: list[Draft],
-    plan: Plan,
-    real: Dataset,
-    *,
-    writer: tuple[str, str],
-    settings: GateSettings,
+    generator: Generator,
+    settings: FilterSettings,
     number: int,
-    judge: Judge | None = None,
-    judge_name: str = "nobody",
-    also_apart_from: Dataset | None = None,
+    *,
+    verifier: Verifier | None = None,
+    apart_from: Dataset | None = None,
     seed: int = 0,
-) -> Passed:
-    """Let drafts through the gates, in the order of `GATES`.
+) -> FilteredDrafts:
+    """Pass drafts through the filters, in the order of `FILTERS`.
 
     Parameters
     ----------
-    real
-        Labeled events that the seeds came from and that a student will learn beside them.
-    writer
-        Name and version.
+    drafts
+        Drafts of the generator.
+    generator
+        Their generator, whose real events a student learns beside the synthetic examples.
+    settings
+        Limits.
     number
-        How many are wanted.
-    also_apart_from
+        Synthetic examples to return at most.
+    verifier
+        Model or teacher that must agree with the class.
+    apart_from
         Further real events, such as a test, that no synthetic example may repeat.
+    seed
+        Random seed.
     """
-    n_drafts = len(drafts)
-    sieve = _Sieve(drafts)
-    sieve.drafts = _formed(sieve, plan)
-    group_names = real.groups
-    synthetic_examples = [
-        SyntheticExample(
-            d.text,
-            d.cell.label,
-            d.cell.name,
-            d.cell.attributes,
-            *writer,
-            tuple(sorted({str(group_names[i]) for i in d.seeds if group_names[i] is not None})),
+    task, real = generator.template.task, generator.real
+    candidates = _Candidates(drafts, generator)
+    # Compared defanged: else a real name with another suffix would pass for a new one.
+    texts = _normalize([e.text for e in candidates.examples], task)
+    real_texts = _normalize_defanged(real)
+    digests = minhash(texts)
+    repeated = near_duplicates_of(digests, minhash(real_texts)) >= 0
+    if apart_from is not None:
+        others = minhash(_normalize_defanged(apart_from))
+        repeated |= near_duplicates_of(digests, others) >= 0
+    candidates.reject("duplicate of a real event", repeated)
+    earlier = earlier_near_duplicates(digests[candidates.rows]) >= 0
+    candidates.reject("duplicate of an earlier one", earlier)
+    copies = _find_copies(
+        texts.take(candidates.rows), candidates.drafts, real_texts, settings.copied
+    )
+    candidates.reject("copy of a seed", copies)
+    unverified = _verify(candidates, verifier) if verifier is not None else 0
+    tests = _test_classes(candidates, real, seed)
+    if settings.real_vs_synthetic < 1:
+        synthetic = np.full(len(candidates.events), np.nan)
+        for label, test in tests.items():
+            synthetic[candidates.events.labels == task.class_names.index(label)] = test.synthetic
+        candidates.reject(
+            "real-vs-synthetic", np.nan_to_num(synthetic) >= settings.real_vs_synthetic
         )
-        for d in sieve.drafts
-    ]
-    events = as_events(synthetic_examples, plan.task)
-    alive = np.arange(len(synthetic_examples))
-
-    def sift(gate: str, out: npt.NDArray[np.bool_]) -> None:
-        nonlocal events, alive
-        stay = sieve.reject(gate, out)
-        events, alive = events.take(stay), alive[stay]
-
-    # Compared in the safe form: else a real name with another suffix would pass for a new one.
-    safe = _normalized([s.text for s in synthetic_examples], plan.task)
-    safe_real = _safe_form(real)
-    digests = minhash(safe)
-    repeats = near_duplicates_of(digests, minhash(safe_real)) >= 0
-    if also_apart_from is not None:
-        others = minhash(_safe_form(also_apart_from))
-        repeats |= near_duplicates_of(digests, others) >= 0
-    sift("repeats a real event", repeats)
-    sift("repeats an earlier one", earlier_near_duplicates(digests[alive]) >= 0)
-    sift("memorized", _memorized(safe.take(alive), sieve.drafts, safe_real, settings.memorized))
-    silent = 0
-    if judge is not None and len(events):
-        said = judge(events)[np.arange(len(events)), events.labels]
-        silent = int(np.isnan(said).sum())
-        sift("judge", ~(np.nan_to_num(said, nan=-1.0) >= settings.judge))
-    tests = _real_vs_synthetic(events, [d.cell.name for d in sieve.drafts], real, plan, seed)
-    synthetic = np.full(len(events), np.nan)
-    for label, test in tests.items():
-        synthetic[events.labels == plan.task.class_names.index(label)] = test.synthetic
-    if settings.real_vs_synthetic < 1:
-        sift("told apart", np.nan_to_num(synthetic) >= settings.real_vs_synthetic)
     novelty = Novelty()
-    # Of what is judged: the markup of pages and the headers of mails are alike by nature.
-    read = plan.task.readable
-    old = [novelty.share_new(read(d.text)) < settings.new for d in sieve.drafts]
-    sift("nothing new", np.array(old, bool))
-    full = np.ones(len(events), bool)
-    full[_even([(d.cell.label, d.cell.name) for d in sieve.drafts], number)] = False
-    sift("cell is full", full)
-    kept = [synthetic_examples[i] for i in alive]
-    final = tests
+    # On the readable text: the markup of pages and the headers of mails are alike by nature.
+    shares = [novelty.share_new(task.readable(e.text)) for e in candidates.examples]
+    candidates.reject("nothing new", np.array(shares, np.float64) < settings.new)
+    full = np.ones(len(candidates.examples), bool)
+    full[_choose_even(candidates.examples, number)] = False
+    candidates.reject("combination is full", full)
     if settings.real_vs_synthetic < 1:
-        final = _real_vs_synthetic(events, [s.cell for s in kept], real, plan, seed)
-    report = {
-        "drafts": n_drafts,
-        "synthetic_examples": len(kept),
-        "rejects": dict(sieve.rejects),
-        "reasons": {gate: dict(counts) for gate, counts in sieve.reasons.items()},
-        "judge": judge_name,
-        "judge_silent": silent,
-        "cells": len(plan.cells),
-        "cells_covered": len({s.cell for s in kept}),
-        "distinct_3grams": distinct(read(s.text) for s in kept),
-        "distinct_3grams_of_real": _distinct_of_real(real, plan, kept, seed),
-        "two_sample_auroc": {label: asdict(test.auroc) for label, test in final.items()},
-        "classes": dict(Counter(s.label for s in kept)),
-    }
-    return Passed(kept, sieve.rejects, sieve.reasons, without_nan(report))
+        tests = _test_classes(candidates, real, seed)
+    kept = candidates.examples
+    report = SynthesisReport(
+        generator=generator.annotator.name,
+        drafts=len(drafts),
+        synthetic_examples=len(kept),
+        rejects=dict(candidates.rejects),
+        reasons={name: dict(counts) for name, counts in candidates.reasons.items()},
+        verifier=verifier.name if verifier is not None else "none",
+        unverified=unverified,
+        combinations=len(generator.template.combinations),
+        combinations_covered=len({e.combination for e in kept}),
+        distinct_3grams=distinct(task.readable(e.text) for e in kept),
+        distinct_3grams_of_real=distinct(_sample_like(kept, real, seed)),
+        real_vs_synthetic_auroc={n: finite_estimate(test.auroc) for n, test in tests.items()},
+        classes=dict(Counter(e.label for e in kept)),
+    )
+    return FilteredDrafts(kept, report)
 
 
-def _formed(sieve: _Sieve, plan: Plan) -> list[Draft]:
-    """Return the drafts that parse, made safe."""
-    formed = []
-    for draft in sieve.drafts:
-        if len(draft.text.encode("utf-8", "replace")) > MAX_SYNTHETIC_EXAMPLE_BYTES:
-            wrong: str | None = "too long"
-        elif any("\ud800" <= c <= "\udfff" for c in draft.text):
-            wrong = "not Unicode"
-        else:
-            wrong = ill_formed(draft.text, draft.cell, plan.task)
-        if wrong is not None:
-            sieve.rejects["form"] += 1
-            sieve.reasons.setdefault("form", Counter())[wrong] += 1
-            continue
-        text = made_safe(draft.text)
-        unsafe = unsafe_part(text)
-        if unsafe is not None:
-            sieve.rejects["harmless"] += 1
-            continue
-        formed.append(replace(draft, text=text))
-    return formed
+def _verify(candidates: _Candidates, verifier: Verifier) -> int:
+    """Reject examples that the verifier does not confirm; return how many it is silent about."""
+    events = candidates.events
+    if not len(events):
+        return 0
+    own = verifier.probabilities(events)[np.arange(len(events)), events.labels]
+    candidates.reject("verifier", ~(np.nan_to_num(own, nan=-1.0) >= verifier.least_probability))
+    return int(np.isnan(own).sum())
 
 
-def _normalized(texts: list[str], task: Task) -> NormalizedTexts:
-    column = pa.array([text.encode() for text in texts], pa.large_binary())
-    return task.text_normalizer.normalize_column(column, task.max_bytes)
+def _normalize(texts: list[str], task: Task) -> NormalizedTexts:
+    return task.normalize(pa.array([text.encode() for text in texts], pa.large_binary()))
 
 
-def _safe_form(real: Dataset) -> NormalizedTexts:
-    """Return normalized texts of real events as synthetic examples are stored; mails and rows as they are."""
+def _normalize_defanged(real: Dataset) -> NormalizedTexts:
+    """Return real events in the form of stored synthetic examples; mails and rows unchanged."""
     if real.task.medium in ("message", "row"):
         return real.texts
     raw = real.raw_texts.to_pylist()
-    return _normalized([made_safe(text.decode("utf-8", "replace")) for text in raw], real.task)
+    return _normalize([defang(text.decode("utf-8", "replace")) for text in raw], real.task)
 
 
-def _memorized(
+def _find_copies(
     texts: NormalizedTexts, drafts: list[Draft], real: NormalizedTexts, limit: float
 ) -> npt.NDArray[np.bool_]:
     """Tell which texts stand for the most part in one of their seeds."""
-    out = np.zeros(len(texts), bool)
+    flags = np.zeros(len(texts), bool)
     for row, draft in enumerate(drafts):
         if draft.seeds:
             own = _runs(texts[row])
-            out[row] = any(len(own & _runs(real[s])) >= limit * len(own) for s in draft.seeds)
-    return out
+            flags[row] = any(len(own & _runs(real[s])) >= limit * len(own) for s in draft.seeds)
+    return flags
 
 
 def _runs(text: bytes) -> set[bytes]:
@@ -259,48 +256,43 @@ def _runs(text: bytes) -> set[bytes]:
     return {text[i : i + _RUN_BYTES] for i in range(last)}
 
 
-def _real_vs_synthetic(
-    events: Dataset, cells: list[str], real: Dataset, plan: Plan, seed: int
-) -> dict[str, TwoSample]:
+def _test_classes(candidates: _Candidates, real: Dataset, seed: int) -> dict[str, TwoSampleTest]:
     """Test the synthetic examples of each class against real events of it."""
-    _, numbers = np.unique(np.array(cells, str), return_inverse=True)
+    names = np.array([e.combination for e in candidates.examples], str)
+    _, blocks = np.unique(names, return_inverse=True)
     found = {}
-    for index, label in enumerate(plan.task.class_names):
-        rows = np.flatnonzero(events.labels == index)
+    for index, label in enumerate(real.task.class_names):
+        rows = np.flatnonzero(candidates.events.labels == index)
         if len(rows):
-            of_class = real.take(np.flatnonzero(real.labels == index))
-            found[label] = two_sample_test(events.take(rows), numbers[rows], of_class, seed)
+            own = real.take(np.flatnonzero(real.labels == index))
+            found[label] = two_sample_test(candidates.events.take(rows), blocks[rows], own, seed)
     return found
 
 
-def _even(synthetic_examples: list[tuple[str, str]], number: int) -> list[int]:
-    """Return rows so that classes, and in a class cells, get as even shares as there are drafts
-    for.
-
-    `synthetic_examples` are (class, cell) pairs.
-    """
-    turn: Counter[tuple[str, str]] = Counter()
+def _choose_even(examples: list[SyntheticExample], number: int) -> list[int]:
+    """Choose rows so that classes, and combinations within a class, get even shares."""
+    turns: Counter[tuple[str, str]] = Counter()
     by_label: dict[str, list[tuple[int, int]]] = {}
-    for row, key in enumerate(synthetic_examples):
-        by_label.setdefault(key[0], []).append((turn[key], row))
-        turn[key] += 1
+    for row, example in enumerate(examples):
+        key = (example.label, example.combination)
+        by_label.setdefault(example.label, []).append((turns[key], row))
+        turns[key] += 1
     chosen: list[int] = []
-    # The class with the fewest first: what it leaves over is for the others.
-    for position, turns in enumerate(sorted(by_label.values(), key=len)):
+    # The class with the fewest rows first: the others get the rest of its share.
+    for position, rows in enumerate(sorted(by_label.values(), key=len)):
         share = (number - len(chosen)) // (len(by_label) - position)
-        chosen += [row for _, row in sorted(turns)[:share]]
+        chosen += [row for _, row in sorted(rows)[:share]]
     return sorted(chosen)
 
 
-def _distinct_of_real(real: Dataset, plan: Plan, kept: list[SyntheticExample], seed: int) -> float:
-    """Return the same measure of as many real events of the same classes, to compare with."""
+def _sample_like(examples: list[SyntheticExample], real: Dataset, seed: int) -> list[str]:
+    """Return readable texts of as many real events of the same classes."""
     rng = np.random.default_rng(seed)
-    wanted = Counter(s.label for s in kept)
     texts = []
-    column = real.raw_texts
-    for label, count in wanted.items():
-        rows = np.flatnonzero(real.labels == plan.task.class_names.index(label))
+    for label, count in Counter(e.label for e in examples).items():
+        rows = np.flatnonzero(real.labels == real.task.class_names.index(label))
         texts += [
-            plan.task.readable(column[int(row)].as_py()) for row in rng.permutation(rows)[:count]
+            real.task.readable(real.raw_texts[int(row)].as_py())
+            for row in rng.permutation(rows)[:count]
         ]
-    return distinct(texts)
+    return texts

@@ -1,104 +1,102 @@
-"""From a plan to synthetic examples: orders for the cells, drafts, gates, until there are enough."""
+"""From a template to synthetic examples: drafts for each combination, then the filters."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError
-from buckler.labels import Annotator
-from buckler.synthesis.filters import GateSettings, Judge, Passed, pass_gates
-from buckler.synthesis.generator import Draft
-from buckler.synthesis.plan import Cell, Plan
+from buckler.synthesis.filters import FilteredDrafts, FilterSettings, filter_drafts
+from buckler.synthesis.generator import Draft, Generator
+from buckler.synthesis.template import Combination, Template
+from buckler.synthesis.verifiers import Verifier
 
-SURPLUS = 2.0  # drafts for each synthetic example that is wanted
+SURPLUS = 2.0
 MAX_DRAFTS = 200_000
 
 
 @dataclass(frozen=True)
-class Synthesis:
-    """What is wanted.
+class GenerationSettings:
+    """Amount and strictness of a generation.
 
     Attributes
     ----------
     number
-        Synthetic examples.
+        Synthetic examples to return at most.
     surplus
-        Drafts for each of them: gates are strict.
-    gates
-        How strict.
+        Drafts for each of them, since filters are strict.
+    filters
+        Limits of the filters.
     seed
-        Of everything random.
+        Random seed.
     """
 
     number: int
     surplus: float = SURPLUS
-    gates: GateSettings = field(default_factory=GateSettings)
+    filters: FilterSettings = field(default_factory=FilterSettings)
     seed: int = 0
 
     @property
     def n_drafts(self) -> int:
-        """How many drafts are asked for."""
+        """Number of drafts to write."""
         return min(MAX_DRAFTS, int(self.number * self.surplus) + 1)
 
 
-class Source(Protocol):
-    """What writes drafts: a generator, or a language model's `Writer`."""
-
-    annotator: Annotator
-    real: Dataset
-
-    def drafts(self, orders: Sequence[tuple[Cell, int]]) -> Iterator[Draft]:
-        """Write so many drafts for each cell."""
-
-
-def orders(plan: Plan, n_drafts: int) -> list[tuple[Cell, int]]:
-    """Spread drafts over classes evenly, and within a class over its cells."""
-    labels = list(dict.fromkeys(cell.label for cell in plan.cells))
-    found = []
-    for position, label in enumerate(labels):
-        cells = [cell for cell in plan.cells if cell.label == label]
-        share = n_drafts // len(labels) + (position < n_drafts % len(labels))
-        for number, cell in enumerate(cells):
-            count = share // len(cells) + (number < share % len(cells))
-            if count:
-                found.append((cell, count))
-    return found
-
-
-def synthesize(
-    plan: Plan,
-    generator: Source,
-    wanted: Synthesis,
+def generate_examples(
+    generator: Generator,
+    settings: GenerationSettings,
     *,
-    judge: Judge | None = None,
-    judge_name: str = "nobody",
-    also_apart_from: Dataset | None = None,
+    verifier: Verifier | None = None,
+    apart_from: Dataset | None = None,
     on_draft: Callable[[int], None] | None = None,
-) -> Passed:
-    """Write drafts and let them through the gates.
+) -> FilteredDrafts:
+    """Write drafts and filter them.
+
+    Parameters
+    ----------
+    generator
+        Generator with its template and real events.
+    settings
+        Amount and strictness.
+    verifier
+        Model or teacher that must agree with the class of an example.
+    apart_from
+        Further real events, such as a test, that no synthetic example may repeat.
+    on_draft
+        Called with the number of drafts so far.
 
     Raises
     ------
     InputError
-        If the generator wrote nothing at all.
+        If the generator writes nothing at all.
     """
     drafts: list[Draft] = []
-    for draft in generator.drafts(orders(plan, wanted.n_drafts)):
+    for draft in generator.drafts(spread_drafts(generator.template, settings.n_drafts)):
         drafts.append(draft)
         if on_draft is not None:
             on_draft(len(drafts))
     if not drafts:
-        raise InputError(f"the generator {generator.annotator.name!r} wrote nothing for this plan")
-    return pass_gates(
+        name = generator.annotator.name
+        raise InputError(f"the generator {name!r} wrote nothing for this template")
+    return filter_drafts(
         drafts,
-        plan,
-        generator.real,
-        writer=(generator.annotator.name, generator.annotator.version),
-        settings=wanted.gates,
-        number=wanted.number,
-        judge=judge,
-        judge_name=judge_name,
-        also_apart_from=also_apart_from,
-        seed=wanted.seed,
+        generator,
+        settings.filters,
+        settings.number,
+        verifier=verifier,
+        apart_from=apart_from,
+        seed=settings.seed,
     )
+
+
+def spread_drafts(template: Template, n_drafts: int) -> list[tuple[Combination, int]]:
+    """Spread drafts over classes evenly, and within a class over its combinations."""
+    labels = list(dict.fromkeys(c.label for c in template.combinations))
+    found = []
+    for position, label in enumerate(labels):
+        own = [c for c in template.combinations if c.label == label]
+        share = n_drafts // len(labels) + (position < n_drafts % len(labels))
+        for number, combination in enumerate(own):
+            count = share // len(own) + (number < share % len(own))
+            if count:
+                found.append((combination, count))
+    return found

@@ -1,103 +1,95 @@
-"""The seam for generators: who writes drafts of synthetic examples for the cells of a plan.
+"""The seam for generators: they write drafts of synthetic examples for combinations of a template.
 
-To add one: a module with one class under ``@generator``, listed in `_BUILT_IN`, or an entry point
-in the group ``buckler.generators``. Every teacher that asks a language model is one too (`writer`).
+A generator is one class under ``@GENERATORS.add`` in the package `generators`, or in a module that
+another package names under the entry point group ``buckler.generators``.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import ClassVar
 
 import numpy as np
 
 from buckler.dataset import Dataset
-from buckler.errors import SettingsError
 from buckler.labels import Annotator
-from buckler.synthesis.plan import Cell, Plan
-
-_BUILT_IN = ("grammar", "mutation", "crossing")
+from buckler.registry import Registry
+from buckler.synthesis.template import Combination, Template
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A text for a cell, before any gate.
+    """A text for a combination, before any filter.
 
     Attributes
     ----------
+    text
+        The text; a row of features as JSON.
+    combination
+        Combination that it was written for.
     seeds
-        Rows of the real events that it was made from.
+        Rows of the real events that it derives from.
     """
 
     text: str
-    cell: Cell
+    combination: Combination
     seeds: tuple[int, ...] = ()
 
 
-def draft_rng(seed: int, cell: Cell, number: int) -> np.random.Generator:
-    """Return a random state of a draft's own: it does not depend on the drafts before it."""
-    state = sha256(f"{seed} {cell.name} {number}".encode()).digest()
+def draft_rng(seed: int, combination: Combination, number: int) -> np.random.Generator:
+    """Return the random generator of one draft, independent of the drafts before it."""
+    state = sha256(f"{seed} {combination.name} {number}".encode()).digest()
     return np.random.default_rng(np.frombuffer(state, np.uint32))
 
 
 class Generator(ABC):
-    """Writes drafts.
+    """A writer of drafts.
+
+    Parameters
+    ----------
+    template
+        Template with the combinations.
+    real
+        Labeled real events: seeds, and the data that synthetic examples must fit.
+    seed
+        Random seed.
 
     Attributes
     ----------
     kind
-        Its name on the command line.
+        Name in the registry.
     annotator
-        Its name and version, kept with every synthetic example.
+        Name and version, kept with every synthetic example.
+
+    Raises
+    ------
+    SettingsError
+        If the generator cannot serve this template.
     """
 
     kind: ClassVar[str]
     annotator: Annotator
 
-    def __init__(self, plan: Plan, real: Dataset, seed: int) -> None:
-        self.plan, self.real, self.seed = plan, real, seed
+    def __init__(self, template: Template, real: Dataset, seed: int = 0) -> None:
+        self.template, self.real, self.seed = template, real, seed
 
     @abstractmethod
-    def drafts(self, orders: Sequence[tuple[Cell, int]]) -> Iterator[Draft]:
-        """Write so many drafts for each cell; fewer where it has no more to say."""
+    def drafts(self, counts: Sequence[tuple[Combination, int]]) -> Iterator[Draft]:
+        """Write this many drafts for each combination; fewer where it has no more variants."""
 
 
-_GENERATORS: dict[str, type[Generator]] = {}
+GENERATORS: Registry[type[Generator]] = Registry(
+    "generator", ("buckler.synthesis.generators",), "buckler.generators", lambda kind: kind.kind
+)
 
 
-def generator(kind: type[Generator]) -> type[Generator]:
-    """Register a generator class under its kind."""
-    _GENERATORS[kind.kind] = kind
-    return kind
-
-
-@cache
-def _generators() -> dict[str, type[Generator]]:
-    for module in _BUILT_IN:
-        import_module(f"buckler.synthesis.{module}")
-    for entry in entry_points(group="buckler.generators"):
-        generator(entry.load())
-    return _GENERATORS
-
-
-def list_generators() -> list[str]:
-    """Return the kinds that are installed, those of language models aside."""
-    return sorted(_generators())
-
-
-def get_generator(kind: str, plan: Plan, real: Dataset, seed: int) -> Generator:
+def get_generator(kind: str, template: Template, real: Dataset, seed: int) -> Generator:
     """Return a generator of this kind.
 
     Raises
     ------
     SettingsError
-        If there is no such kind, or it cannot serve this plan.
+        If there is no such kind, or it cannot serve this template.
     """
-    known = _generators()
-    if kind not in known:
-        raise SettingsError(f"unknown generator {kind!r}: known are {', '.join(sorted(known))}")
-    return known[kind](plan, real, seed)
+    return GENERATORS.get(kind)(template, real, seed)

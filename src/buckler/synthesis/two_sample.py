@@ -1,7 +1,7 @@
-"""Can synthetic examples be told from real events of their class? A classifier says how well.
+"""Classifier two-sample test: can a classifier tell synthetic examples from real events?
 
-After Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests": an AUROC of 0.5 means that
-it cannot tell them apart, 1 that synthetic examples are of a kind of their own.
+After Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests". An AUROC of 0.5 means that
+it cannot; 1 means that synthetic examples are of a kind of their own.
 """
 
 from dataclasses import dataclass, replace
@@ -11,28 +11,31 @@ import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.evaluation.calibration import probabilities_of
-from buckler.evaluation.intervals import Estimate, bootstrap
+from buckler.evaluation.intervals import UNKNOWN, Estimate, bootstrap
 from buckler.evaluation.metrics import Ranking, auroc
-from buckler.synthesis.classifiers import new_classifier
+from buckler.students import Student, get_student
+from buckler.tasks import Task
 
 FOLDS = 5
 MIN_ROWS = 50
 _EPOCHS = 4
+_TREE_EPOCHS = 8
+_TABLE_BITS = 16
 _MAX_ROWS = 20_000
 _RESAMPLES = 200
 
 
 @dataclass(frozen=True)
-class TwoSample:
-    """The outcome.
+class TwoSampleTest:
+    """Outcome of a two-sample test.
 
     Attributes
     ----------
     auroc
-        With its interval, resampled by group and cell.
+        Real-vs-synthetic AUROC, with an interval that is resampled by group.
     synthetic
-        float64 [synthetic examples]: probability that each is one, from a classifier that did not see it;
-        NaN where there were too few to tell.
+        float64 [synthetic examples]: probability that each is synthetic, from a classifier that did
+        not see it; NaN where there are too few rows to tell.
     """
 
     auroc: Estimate
@@ -41,31 +44,37 @@ class TwoSample:
 
 def two_sample_test(
     synthetic_examples: Dataset,
-    cells: npt.NDArray[np.intp],
+    blocks: npt.NDArray[np.intp],
     real: Dataset,
     seed: int = 0,
-) -> TwoSample:
-    """Tell synthetic examples of a class from real events of it, in folds by cell and by group.
+) -> TwoSampleTest:
+    """Classify synthetic examples of a class against real events of it, out of fold.
 
     Parameters
     ----------
-    cells
-        The cell of each synthetic example: those of one cell stand in one fold, if there are enough cells.
+    synthetic_examples
+        Synthetic examples, or any events to compare.
+    blocks
+        Block of each synthetic example, such as its combination: one block stays in one fold, if
+        there are enough blocks. Real events stay together by group.
+    real
+        Real events.
+    seed
+        Random seed.
     """
-    nan = float("nan")
     if len(synthetic_examples) < MIN_ROWS or len(real) < MIN_ROWS:
-        return TwoSample(Estimate(nan, nan, nan), np.full(len(synthetic_examples), nan))
-    if len(np.unique(cells)) < FOLDS:
-        cells = np.arange(len(synthetic_examples))
+        return TwoSampleTest(UNKNOWN, np.full(len(synthetic_examples), np.nan))
+    if len(np.unique(blocks)) < FOLDS:
+        blocks = np.arange(len(synthetic_examples))
     rng = np.random.default_rng(seed)
     if len(real) > _MAX_ROWS:
         real = real.take(np.sort(rng.permutation(len(real))[:_MAX_ROWS]))
     both = Dataset.concat([synthetic_examples, real])
     synthetic = np.arange(len(both)) < len(synthetic_examples)
     _, groups = np.unique(real.group_codes(), return_inverse=True)
-    groups = np.concatenate([cells, groups + cells.max() + 1])
+    groups = np.concatenate([blocks, groups + blocks.max() + 1])
     fold_of = rng.integers(0, FOLDS, groups.max() + 1)[groups]
-    # Both sides weigh the same, so that the probability does not depend on how many were written.
+    # Equal weight for both sides: the probability must not depend on their numbers.
     weights = np.where(synthetic, 0.5 / synthetic.mean(), 0.5 / (~synthetic).mean())
     question = replace(
         real.task, classes={"real": "", "synthetic": ""}, positive=("synthetic",), aliases={}
@@ -77,7 +86,7 @@ def two_sample_test(
         held, rest = np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)
         if not len(held) or not synthetic[rest].any() or synthetic[rest].all():
             continue
-        student = new_classifier(synthetic_examples.task, epochs=_EPOCHS, seed=seed, table_bits=16)
+        student = new_classifier(synthetic_examples.task, _EPOCHS, seed, _TABLE_BITS)
         student.fit(both.take(rest))
         logits[held] = student.predict_logits(both.texts.take(held))[:, 0]
     measured = bootstrap(
@@ -87,4 +96,12 @@ def two_sample_test(
         seed,
     )
     probabilities = probabilities_of(logits[: len(synthetic_examples), None])[:, 1]
-    return TwoSample(measured["auroc"], probabilities)
+    return TwoSampleTest(measured["auroc"], probabilities)
+
+
+def new_classifier(task: Task, epochs: int, seed: int, table_bits: int = 18) -> Student:
+    """Return an untrained small student: n-grams for texts, trees for rows of features."""
+    if not task.features:
+        return get_student("ngram", {"epochs": epochs, "seed": seed, "table_bits": table_bits})
+    known = {"features": task.features.names, "n_categories": len(task.categories)}
+    return get_student("trees", {**known, "epochs": _TREE_EPOCHS, "seed": seed})

@@ -1,12 +1,11 @@
-"""Do synthetic examples help? A student with them and one without, on held-out real events, over seeds.
+"""The trial of synthetic examples: a student with them and one without, over several seeds.
 
-Synthetic examples are kept only if the gain on real events that neither student saw is above zero with its
-whole 95 % interval. The test rows of a run have no part in it.
+Synthetic examples are kept only if the whole 95 % interval of the gain lies above zero, on held-out
+real events that neither student saw. The test rows of a run have no part in it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,8 @@ from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc, enough_negatives, tpr_at_fpr
-from buckler.synthesis.synthetic_examples import SyntheticExample, as_events
+from buckler.synthesis.synthesis_report import TrialReport
+from buckler.synthesis.synthetic_examples import SyntheticExample, as_dataset
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 
@@ -26,69 +26,161 @@ WEIGHT = 0.5
 _FOLDS = 3
 _FEW_GROUPS = 20
 _RATES = (1e-2, 1e-3)
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What was found.
+class TrialSettings:
+    """Settings of a trial.
+
+    Attributes
+    ----------
+    seeds
+        Number of splits, each with two students.
+    weight
+        Weight of a synthetic example beside a real event.
+    """
+
+    seeds: int = 5
+    weight: float = WEIGHT
+
+
+@dataclass(frozen=True)
+class HeldOutKind:
+    """A kind of real event, such as a technique, that neither student of a trial learns from.
+
+    Detection is measured on these events, whatever their group, and false positives on held-out
+    events of other classes.
+
+    Attributes
+    ----------
+    name
+        Name in reports.
+    rows
+        bool [n]: True for the real events of this kind.
+    """
+
+    name: str
+    rows: Bools
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Outcome of a trial.
 
     Attributes
     ----------
     measure
-        The figure that decides.
-    without, with_
-        Name of a figure -> its value for each seed.
+        Name of the deciding figure.
+    without_examples, with_examples
+        Figure -> its value for each seed.
     gain
-        Of the deciding figure, paired by seed.
-    kept
-        Whether the synthetic examples earned their place.
+        Gain of the deciding figure, paired by seed.
     held_out
-        The kind of event that no training saw, in words; empty if groups alone were held out.
+        Kind of event that no student saw; empty if whole groups were held out.
     """
 
     measure: str
-    without: dict[str, list[float]]
-    with_: dict[str, list[float]]
+    without_examples: dict[str, list[float]]
+    with_examples: dict[str, list[float]]
     gain: Mean
     held_out: str
 
     @property
     def kept(self) -> bool:
-        """Whether the synthetic examples earned their place."""
+        """True where the synthetic examples help."""
         return self.gain.above_zero
 
     def summary(self) -> str:
-        """Say it in a sentence."""
-        verdict = "kept" if self.kept else "thrown away"
-        what = f" of {self.held_out}" if self.held_out else ""
+        """Return the outcome in a sentence."""
+        kind = f" of {self.held_out}" if self.held_out else ""
+        without = Mean.of(self.without_examples[self.measure])
+        beside = Mean.of(self.with_examples[self.measure])
         return (
-            f"{self.measure}{what} on held-out real events: {Mean.of(self.without[self.measure])} "
-            f"without, {Mean.of(self.with_[self.measure])} with synthetic examples; gain {self.gain} over "
-            f"{self.gain.n} seeds: {verdict}"
+            f"{self.measure}{kind} on held-out real events: {without} without, {beside} with "
+            f"synthetic examples; gain {self.gain} over {self.gain.n} seeds: "
+            f"{'kept' if self.kept else 'discarded'}"
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON types."""
-        return {
-            "measure": self.measure,
-            "without": self.without,
-            "with": self.with_,
-            "gain": self.gain.value,
-            "gain_half_interval": None if np.isnan(self.gain.half_width) else self.gain.half_width,
-            "seeds": self.gain.n,
-            "kept": self.kept,
-            "held_out": self.held_out,
-            "summary": self.summary(),
-        }
+    def report(self) -> TrialReport:
+        """Return the outcome as a file of synthetic examples holds it."""
+        return TrialReport(
+            measure=self.measure,
+            without_examples=self.without_examples,
+            with_examples=self.with_examples,
+            gain=self.gain.value,
+            gain_half_width=self.gain.half_width,
+            seeds=self.gain.n,
+            kept=self.kept,
+            held_out=self.held_out,
+            summary=self.summary(),
+        )
 
 
-def kind_of(text: str) -> tuple[str, set[str]]:
-    """Read ``NAME=VALUE,VALUE``.
+def run_trial(
+    real: Dataset,
+    examples: list[SyntheticExample],
+    family: str = "ngram",
+    student_settings: Mapping[str, object] | None = None,
+    settings: TrialSettings = TrialSettings(),
+    held_out: HeldOutKind | None = None,
+    on_seed: Callable[[int], None] | None = None,
+) -> Trial:
+    """Train with and without synthetic examples, once for each seed, on splits by group.
+
+    Parameters
+    ----------
+    real
+        Labeled events.
+    examples
+        Synthetic examples on trial.
+    family, student_settings
+        Student to train.
+    settings
+        Number of seeds, and weight.
+    held_out
+        Kind of real event to hold out; by default whole groups are held out.
+    on_seed
+        Called with the number of seeds so far.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to measure on.
+    """
+    if not examples:
+        raise InputError("no synthetic example to try")
+    labeled = np.flatnonzero(real.labels >= 0)
+    real = real.take(labeled)
+    unseen = None if held_out is None else held_out.rows[labeled]
+    if held_out is not None and not held_out.rows[labeled].any():
+        raise InputError(f"no real event is of the kind that is held out ({held_out.name})")
+    own = as_dataset(examples, real.task)
+    spec = StudentSpec(family, student_settings or {}, _FOLDS)
+    without: dict[str, list[float]] = {}
+    beside: dict[str, list[float]] = {}
+    for seed in range(settings.seeds):
+        train, held, usable = _split_trial(real, own, unseen, seed)
+        additional = own.take(usable).with_weights(settings.weight)
+        for figures, extra in ((without, None), (beside, additional)):
+            fitted = fit_student(train, replace(spec, seed=seed), additional=extra)
+            p = probabilities_of(fitted.student.predict_logits(held.texts))
+            for name, value in _figures(p, held.labels, held.task.positive_indices).items():
+                figures.setdefault(name, []).append(value)
+        if on_seed is not None:
+            on_seed(seed + 1)
+    measure = next(iter(without))
+    gain = Mean.of([b - a for a, b in zip(without[measure], beside[measure], strict=True)])
+    return Trial(measure, without, beside, gain, held_out.name if held_out is not None else "")
+
+
+def parse_kind(text: str) -> tuple[str, set[str]]:
+    """Return the name and the values of ``NAME=VALUE,VALUE``.
 
     Raises
     ------
     SettingsError
-        If it is something else.
+        If it has another form.
     """
     name, equals, values = text.partition("=")
     if not equals or not name or not values:
@@ -96,98 +188,49 @@ def kind_of(text: str) -> tuple[str, set[str]]:
     return name, set(values.split(","))
 
 
-def rows_of_kind(real: Dataset, kind: str) -> npt.NDArray[np.bool_]:
-    """Tell which events have one of the values of ``COLUMN=VALUE,VALUE``.
+def find_kind(real: Dataset, kind: str) -> HeldOutKind:
+    """Return the events that have one of the values of ``COLUMN=VALUE,VALUE``.
 
-    The column may hold several values, with commas between; T1053 stands for T1053.005 too.
+    The column may hold several values, separated by commas; T1053 matches T1053.005 too.
 
     Raises
     ------
     SettingsError
         If the events have no such column.
     """
-    column, values = kind_of(kind)
+    column, values = parse_kind(kind)
     if column not in real.table.column_names:
         raise SettingsError(
-            f"the data has no column {column!r} to hold events out by; a recipe names it in "
-            "data.keep"
+            f"the data have no column {column!r} to hold events out by; a recipe names it in "
+            "data.keep",
+            field="hold_out",
         )
     rows = real.table.column(column).to_pylist()
     parts = [set((row or "").replace(" ", "").split(",")) for row in rows]
     wholes = [own | {part.partition(".")[0] for part in own} for own in parts]
-    return np.array([not values.isdisjoint(own) for own in wholes], bool)
+    return HeldOutKind(kind, np.array([not values.isdisjoint(own) for own in wholes], bool))
 
 
-def prove(
-    real: Dataset,
-    synthetic_examples: list[SyntheticExample],
-    family: str = "ngram",
-    settings: dict[str, Any] | None = None,
-    *,
-    seeds: int = 5,
-    weight: float = WEIGHT,
-    unseen: npt.NDArray[np.bool_] | None = None,
-    unseen_name: str = "",
-    on_seed: Callable[[int], None] | None = None,
-) -> Proof:
-    """Train with and without synthetic examples, once for each seed and split by group.
-
-    Parameters
-    ----------
-    real
-        Labeled events.
-    weight
-        Of a synthetic example beside a real event.
-    unseen
-        bool [n]: real events of a kind that neither student may learn from, such as a technique.
-        They are what detection is then measured on, whatever their group; false positives are measured
-        on held-out events of harmless classes.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to measure on.
-    """
-    task = real.task
-    if not synthetic_examples:
-        raise InputError("no synthetic example to prove")
-    if unseen is not None and not unseen.any():
-        raise InputError(f"no real event is of the kind that is held out ({unseen_name})")
-    real = real.take(np.flatnonzero(real.labels >= 0)) if (real.labels < 0).any() else real
-    own = as_events(synthetic_examples, task)
-    positive = task.positive_indices
-    without: dict[str, list[float]] = {}
-    with_: dict[str, list[float]] = {}
-    for seed in range(seeds):
-        split = _split(real, seed)
-        left, right = split.left, split.right
-        if unseen is not None:
-            left = left[~unseen[left]]
-            harmless = right[~unseen[right] & ~np.isin(real.labels[right], positive)]
-            right = np.concatenate([harmless, np.flatnonzero(unseen)])
-        train, held = real.take(left), real.take(right)
-        usable = apart_from(own, held)
-        if (
-            unseen is not None
-        ):  # what the synthetic examples were made from may be of the kind that is held out
-            usable = np.intersect1d(usable, apart_from(own, real.take(np.flatnonzero(unseen))))
-        extra = own.take(usable).with_weights(weight)
-        for found, more in ((without, None), (with_, extra)):
-            fitted = fit_student(
-                train, StudentSpec(family, settings or {}, _FOLDS, seed), additional=more
-            )
-            p = probabilities_of(fitted.student.predict_logits(held.texts))
-            for name, value in _figures(p, held.labels, positive).items():
-                found.setdefault(name, []).append(value)
-        if on_seed is not None:
-            on_seed(seed + 1)
-    measure = next(iter(without))
-    gain = Mean.of([b - a for a, b in zip(without[measure], with_[measure], strict=True)])
-    return Proof(measure, without, with_, gain, unseen_name if unseen is not None else "")
+def _split_trial(
+    real: Dataset, own: Dataset, unseen: Bools | None, seed: int
+) -> tuple[Dataset, Dataset, npt.NDArray[np.intp]]:
+    """Return training events, held-out events, and the synthetic examples apart from the latter."""
+    split = _split(real, seed)
+    left, right = split.left, split.right
+    if unseen is None:
+        held = real.take(right)
+        return real.take(left), held, apart_from(own, held)
+    left = left[~unseen[left]]
+    others = right[~unseen[right] & ~real.is_positive[right]]
+    held = real.take(np.concatenate([others, np.flatnonzero(unseen)]))
+    usable = apart_from(own, held)
+    # Seeds of the synthetic examples may be of the kind that is held out.
+    usable = np.intersect1d(usable, apart_from(own, real.take(np.flatnonzero(unseen))))
+    return real.take(left), held, usable
 
 
 def _split(real: Dataset, seed: int) -> Split:
-    """Hold out about a share of the events by group; of few groups, so many whole ones."""
+    """Hold out about `HELD_OUT` of the events by group; of few groups, that share of groups."""
     codes = real.group_codes()
     groups = np.unique(codes)
     if len(groups) >= _FEW_GROUPS:
@@ -200,7 +243,7 @@ def _split(real: Dataset, seed: int) -> Split:
 def _figures(
     p: npt.NDArray[np.float64], labels: npt.NDArray[np.int32], positive: list[int]
 ) -> dict[str, float]:
-    """Return figures, the deciding one first."""
+    """Return the figures, the deciding one first."""
     is_positive = np.isin(labels, positive)
     if positive and (is_positive.all() or not is_positive.any()):
         raise InputError("the held-out events are all of one kind; there are too few groups")

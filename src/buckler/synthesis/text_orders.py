@@ -1,7 +1,7 @@
-"""A language model that writes: the common part of synthetic examples and paraphrases.
+"""Texts written to order by a language model, for synthetic examples and for paraphrases.
 
-Writing costs money, so it goes through the same runner as annotations: limits, budget, and every
-answer in the label store before the next call. An order that was written once is never paid again.
+They cost money, so they go through the same run as annotations: limits, a budget, and every answer
+in the label store before the next call. An order that has an answer is never given again.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from buckler.errors import SettingsError
 from buckler.labels import Annotator, LabelStore
 from buckler.labels.ledger import CallResult, Ledger
-from buckler.synthesis.synthetic_examples import decoded, encoded
+from buckler.synthesis.synthetic_examples import decode_text, encode_text
 from buckler.tasks import Task
 from buckler.teachers import get_teacher
 from buckler.teachers.budget import Account, Budget, Spending
@@ -27,25 +27,25 @@ _MAX_TEXTS = 50
 _STRING = re.compile(r'"')
 
 
-class Scribe(ABC):
-    """A language model that writes to order.
+class TextWriter(ABC):
+    """A language model that writes texts to order.
 
     Attributes
     ----------
-    texts_a_call
-        Texts of one order.
-    tokens_a_text
-        Usual length of one.
+    texts_per_call
+        Texts that an order asks for.
+    tokens_per_text
+        Usual length of a text.
     """
 
-    texts_a_call: int
-    tokens_a_text: int
+    texts_per_call: int
+    tokens_per_text: int
 
     def __init__(self, model: LanguageModelTeacher, version: str, system: str) -> None:
         self.model, self._system = model, system
-        facts = json.dumps([version, system, self.texts_a_call, model.annotator.version])
+        content = json.dumps([version, system, self.texts_per_call, model.annotator.version])
         self.annotator = Annotator(
-            model.annotator.name, f"{version}-{sha256(facts.encode()).hexdigest()[:8]}", "llm"
+            model.annotator.name, f"{version}-{sha256(content.encode()).hexdigest()[:8]}", "llm"
         )
 
     @abstractmethod
@@ -55,21 +55,21 @@ class Scribe(ABC):
     @property
     def answer_tokens(self) -> int:
         """Longest answer to an order."""
-        return 64 + 2 * self.texts_a_call * self.tokens_a_text
+        return 64 + 2 * self.texts_per_call * self.tokens_per_text
 
 
-class WriteCall(ModelCall):
+class _OrderCall(ModelCall):
     """One order."""
 
     n_events = 1
 
-    def __init__(self, scribe: Scribe, order_id: bytes) -> None:
-        self._order_id, self._request = order_id, scribe.request(order_id).with_samples(1)
-        meter = scribe.model.client.meter
+    def __init__(self, writer: TextWriter, order_id: bytes) -> None:
+        self._order_id, self._request = order_id, writer.request(order_id).with_samples(1)
+        meter = writer.model.client.meter
         self.estimate = meter.spending(
             1,
             meter.estimate_tokens(self._request.characters),
-            scribe.texts_a_call * scribe.tokens_a_text,
+            writer.texts_per_call * writer.tokens_per_text,
         )
 
     async def perform(self, client: MeteredClient) -> CallResult:
@@ -78,20 +78,20 @@ class WriteCall(ModelCall):
         texts = read_texts(reply.choices[0].content) if reply.choices else []
         if not texts:
             return self.fail("no text in the answer")
-        return CallResult(drafts={self._order_id: [encoded(text) for text in texts]})
+        return CallResult(drafts={self._order_id: [encode_text(text) for text in texts]})
 
     def fail(self, reason: str) -> CallResult:
         """Return a result in which the order is rejected."""
         return CallResult(rejects=[(self._order_id, reason)])
 
 
-def get_writer(kind: str, path: Path | None, task: Task) -> LanguageModelTeacher:
-    """Return a teacher that can write, made from its file.
+def get_writing_model(kind: str, path: Path | None, task: Task) -> LanguageModelTeacher:
+    """Return a teacher that can write, made from its settings file.
 
     Raises
     ------
     SettingsError
-        If there is no such kind, or it is no language model, or the file makes no sense.
+        If there is no such kind, it is no language model, or the file is not valid.
     """
     model = get_teacher(kind, path, task)
     if not isinstance(model, LanguageModelTeacher):
@@ -99,39 +99,39 @@ def get_writer(kind: str, path: Path | None, task: Task) -> LanguageModelTeacher
     return model
 
 
-class Desk:
-    """Orders and the texts written to them, kept in the label store."""
+class TextOrders:
+    """Orders of a writer and their answers, in the label store."""
 
-    def __init__(self, scribe: Scribe, store: LabelStore, task: Task) -> None:
-        self._scribe = scribe
-        self._ledger = Ledger(store, task, scribe.annotator)
+    def __init__(self, writer: TextWriter, store: LabelStore, task: Task) -> None:
+        self._writer = writer
+        self._ledger = Ledger(store, task, writer.annotator)
 
-    def todo(self, ids: Iterable[bytes]) -> list[bytes]:
-        """Return the orders that nothing was written for yet."""
+    def pending(self, ids: Iterable[bytes]) -> list[bytes]:
+        """Return the orders without an answer."""
         done = self._ledger.drafts().keys() | self._ledger.find_rejected(MAX_REJECTS)
         return [order for order in ids if order not in done]
 
     def estimate(self, ids: Sequence[bytes]) -> Spending:
         """Return the probable cost of these orders."""
-        return sum((WriteCall(self._scribe, i).estimate for i in ids), start=Spending())
+        return sum((_OrderCall(self._writer, i).estimate for i in ids), start=Spending())
 
-    def have_written(
+    def fulfill(
         self, ids: Sequence[bytes], budget: Budget | None, report: Callable[[Account], None]
     ) -> Account:
-        """Have these orders written; each answer is kept before the next call."""
-        model = self._scribe.model
+        """Have these orders written; each answer is stored before the next call."""
+        model = self._writer.model
         runner = Runner(model.client, model.settings, self._ledger.keep, budget, report)
-        return runner.run(WriteCall(self._scribe, order_id) for order_id in ids)
+        return runner.run(_OrderCall(self._writer, order_id) for order_id in ids)
 
-    def written(self) -> dict[bytes, list[str]]:
-        """Return all texts that were ever written to these instructions, by order."""
+    def answers(self) -> dict[bytes, list[str]]:
+        """Return all texts ever written to these instructions, by order."""
         return {
-            order: [decoded(t) for t in texts] for order, texts in self._ledger.drafts().items()
+            order: [decode_text(t) for t in texts] for order, texts in self._ledger.drafts().items()
         }
 
 
 def read_texts(content: str) -> list[str]:
-    """Return the texts of an answer, also of one that was cut off or stands among other words."""
+    """Return the texts of an answer, even if it is cut off or stands among other words."""
     decoder = json.JSONDecoder()
     start = content.find('"texts"')
     start = content.find("[", max(start, 0))
@@ -147,13 +147,8 @@ def read_texts(content: str) -> list[str]:
             value, position = decoder.raw_decode(content, opening.start())
         except (ValueError, RecursionError):
             break
-        text = _sound(value)
-        if text:
-            found.append(text)
+        if isinstance(value, str):
+            text = value.encode("utf-8", "replace").decode("utf-8").strip()
+            if text:
+                found.append(text)
     return found
-
-
-def _sound(value: object) -> str:
-    if not isinstance(value, str):
-        return ""
-    return value.encode("utf-8", "replace").decode("utf-8").strip()

@@ -1,9 +1,9 @@
-"""What keeps synthetic examples harmless: reserved names and addresses, and no payload that works.
+"""Defanging: makes synthetic examples harmless by reserved names and addresses and inert payloads.
 
-Names end in ``.example``, ``.test`` or ``.invalid`` or stand under ``example.com`` and the like
-(RFC 2606, RFC 6761); addresses are those for documentation (RFC 5737, RFC 3849). Long encoded blobs
-become encoded remarks of like length. A real name whose like is needed keeps its labels and only
-loses its suffix, so that what a student can learn from it stays.
+Names end in ``.example``, ``.test`` or ``.invalid``, or belong to ``example.com`` and its siblings
+(RFC 2606, RFC 6761). Addresses are those for documentation (RFC 5737, RFC 3849). Long encoded blobs
+become encoded remarks of similar length. A real name keeps its labels and loses only its suffix, so
+that a student can still learn from it.
 """
 
 import base64
@@ -26,7 +26,7 @@ _RESERVED_NETWORKS = tuple(
 )
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _DOTTED = rf"{_LABEL}(?:\.{_LABEL}){{1,12}}"
-# A name counts as one where the text says so: behind a scheme, a share or an at sign.
+# A name counts as a host after a scheme, a share or an at sign.
 _CALLED = re.compile(
     rf"(?P<before>(?:[a-z][a-z0-9+.-]{{1,12}}:)?//(?:[^\s/@\"'<>]{{1,80}}@)?|@|\\\\)(?P<host>{_DOTTED})",
     re.IGNORECASE,
@@ -50,9 +50,9 @@ _HEX = re.compile(
 _REMARK = "Write-Output 'synthetic';"
 
 
-def made_safe(text: str) -> str:
+def defang(text: str) -> str:
     """Return a text with every name, address and blob replaced that is not harmless."""
-    text = _BASE64.sub(_harmless_base64, text)
+    text = _BASE64.sub(_defang_base64, text)
     text = _HEX.sub(lambda m: m[0][: m[0].find("x") + 1] + "00" if "x" in m[0] else "0" * 80, text)
     text = _CALLED.sub(lambda m: m["before"] + _reserved_host(m["host"]), text)
     text = _BARE.sub(lambda m: _reserved_host(m["host"]), text)
@@ -61,7 +61,7 @@ def made_safe(text: str) -> str:
     return _IPV6.sub(lambda m: m[0] if _is_reserved_address(m[0][1:-1]) else "[2001:db8::2]", text)
 
 
-def unsafe_part(text: str) -> str | None:
+def find_unsafe(text: str) -> str | None:
     """Return the first part of a text that is not harmless; None if all is."""
     for pattern in (_CALLED, _BARE):
         for found in pattern.finditer(text):
@@ -84,7 +84,7 @@ def unsafe_part(text: str) -> str | None:
 
 def _is_reserved_host(host: str) -> bool:
     if _IPV4.fullmatch(host) or _DOS_PROGRAMS.match(host):
-        return True  # an address is looked at by itself
+        return True  # addresses are checked separately
     host = host.lower().rstrip(".")
     return host.rsplit(".", 1)[-1] in _RESERVED_SUFFIXES or any(
         host == name or host.endswith("." + name) for name in _RESERVED_NAMES
@@ -117,14 +117,14 @@ def _reserved_address(text: str) -> str:
 
 
 def harmless_base64(n_characters: int, encoding: str = "utf-16-le") -> str:
-    """Return about so many characters of base64 that stand for a remark, said again and again."""
-    wanted = max(3, n_characters * 3 // 4)
-    remark = (_REMARK * (wanted // len(_REMARK) + 1)).encode(encoding)
-    remark = remark[: wanted - wanted % 6]
+    """Return about `n_characters` of base64 that encode a remark, repeated."""
+    size = max(3, n_characters * 3 // 4)
+    remark = (_REMARK * (size // len(_REMARK) + 1)).encode(encoding)
+    remark = remark[: size - size % 6]
     return base64.b64encode(remark).decode("ascii")
 
 
-def _harmless_base64(found: re.Match[str]) -> str:
+def _defang_base64(found: re.Match[str]) -> str:
     if _is_remark(found[0]) or found[0].isalpha() or ("/" in found[0] and found[0].islower()):
         return found[0]
     return harmless_base64(min(len(found[0]), 4096))
@@ -136,10 +136,10 @@ def _is_remark(blob: str) -> bool:
     try:
         content = base64.b64decode(blob + "=" * (-len(blob) % 4))
     except ValueError:
-        return True  # nobody can decode it
+        return True  # not decodable
     plain = content.replace(b"\0", b"")
-    said = (_REMARK * (len(plain) // len(_REMARK) + 2)).encode()
-    return plain == said[: len(plain)]
+    expected = (_REMARK * (len(plain) // len(_REMARK) + 2)).encode()
+    return plain == expected[: len(plain)]
 
 
 # --- for training, in memory only ----------------------------------------------------------------
@@ -149,20 +149,20 @@ _RESERVED_HOST = re.compile(rf"(?P<stem>{_LABEL}(?:\.{_LABEL}){{0,12}})\.example
 _DOCUMENTATION = re.compile(r"(?<![\d.])(?:192\.0\.2|198\.51\.100|203\.0\.113)\.\d{1,3}(?![\d.])")
 
 
-def dressed(text: str) -> str:
-    """Return a text as a student should see it: usual suffixes and addresses for reserved ones.
+def refang(text: str) -> str:
+    """Return a text as a student sees it: usual suffixes and addresses in place of reserved ones.
 
-    Else every synthetic example would give itself away, and ``.example`` would become a sign of attack. What
-    this returns is turned into features at once and is never written anywhere. The choice depends
+    Otherwise every synthetic example would reveal itself, and ``.example`` would become a sign of
+    attack. The result becomes features at once and is never written anywhere. The choice depends
     only on the name.
     """
 
-    def suffixed(found: re.Match[str]) -> str:
+    def add_suffix(found: re.Match[str]) -> str:
         pick = sha256(found["stem"].lower().encode()).digest()[0]
         return f"{found['stem']}.{_USUAL_SUFFIXES[pick % len(_USUAL_SUFFIXES)]}"
 
-    def address(found: re.Match[str]) -> str:
+    def choose_address(found: re.Match[str]) -> str:
         a, b, c, d = sha256(found[0].encode()).digest()[:4]
         return f"{a % 150 + 30}.{b}.{c}.{d}"
 
-    return _DOCUMENTATION.sub(address, _RESERVED_HOST.sub(suffixed, text))
+    return _DOCUMENTATION.sub(choose_address, _RESERVED_HOST.sub(add_suffix, text))

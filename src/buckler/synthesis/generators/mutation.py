@@ -1,8 +1,8 @@
-"""A generator that changes real seeds: parts of one put into another of the same class.
+"""A generator that mutates real texts: it puts parts of one into another of the same class.
 
-It knows nothing that the seeds do not show; it varies what is there. Where the real events have a
-column of the name of an attribute (such as ``technique``), a cell gets seeds with its value; of the
-other attributes only those hold that are a transform, which is applied last.
+Mutations vary what the seeds show and add nothing new. Where the real events have a column with the
+name of an attribute (such as ``technique``), a combination gets seeds with its value. Of the other
+attributes, only transforms have an effect; they come last.
 """
 
 import re
@@ -17,9 +17,8 @@ import numpy as np
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
-from buckler.synthesis.generator import Draft, Generator, draft_rng, generator
-from buckler.synthesis.plan import Cell, Plan
-from buckler.synthesis.transforms import transformed
+from buckler.synthesis.generator import GENERATORS, Draft, Generator, draft_rng
+from buckler.synthesis.template import Combination, Template, apply_transforms
 
 VERSION = "1"
 _PARTS = {
@@ -30,46 +29,51 @@ _PARTS = {
     "text": re.compile(r"\s+|[^\s]+"),
 }
 _SHAPE = re.compile(r"[a-z]+|[A-Z]+|\d+|\s+")
-_SHARE = 0.4  # of the parts that have a like elsewhere
+_SHARE = 0.4  # of the parts with a counterpart elsewhere
 _MAX_PARTS = 400
 _MAX_SEEDS = 20_000
 
 
-@generator
+@GENERATORS.add
 class Mutation(Generator):
     """Swaps parts of like shape between seeds of a class."""
 
     kind = "mutation"
 
-    def __init__(self, plan: Plan, real: Dataset, seed: int) -> None:
-        super().__init__(plan, real, seed)
-        if plan.task.features:
-            raise SettingsError(f"{plan.task.name}: rows of features are written by crossing")
+    def __init__(self, template: Template, real: Dataset, seed: int = 0) -> None:
+        super().__init__(template, real, seed)
+        if template.task.features:
+            raise SettingsError(
+                f"{template.task.name}: rows of features are written by crossover",
+                field="generator",
+            )
         self.annotator = Annotator(self.kind, VERSION, "rule")
-        self._pattern = _PARTS[plan.task.medium]
+        self._pattern = _PARTS[template.task.medium]
         rng = np.random.default_rng(seed)
         self._rows: dict[str, list[int]] = {}
         self._like: dict[str, dict[str, list[str]]] = {}
         self._raw = real.raw_texts
-        attributes = {name for cell in plan.cells for name in cell.attributes}
+        attributes = {
+            name for combination in template.combinations for name in combination.attributes
+        }
         self._columns = {
             name: real.table.column(name).to_pylist()
             for name in sorted(attributes & set(real.table.column_names))
         }
-        for index, name in enumerate(plan.task.class_names):
+        for index, name in enumerate(template.task.class_names):
             rows = np.flatnonzero(real.labels == index)
             rows = np.sort(rng.permutation(rows)[:_MAX_SEEDS])
             self._rows[name] = rows.tolist()
-        wanted = {cell.label for cell in plan.cells}
-        missing = [name for name in sorted(wanted) if not self._rows[name]]
+        labels = {combination.label for combination in template.combinations}
+        missing = [name for name in sorted(labels) if not self._rows[name]]
         if missing:
             raise SettingsError(f"no real event of class {missing[0]!r} to make mutations of")
-        for name in wanted:
+        for name in labels:
             self._like[name] = self._shapes(self._rows[name])
 
     def _text(self, row: int) -> str:
         raw = self._raw[row].as_py()
-        task = self.plan.task
+        task = self.template.task
         if task.medium == "html":
             return str(raw.partition(b"\x1f")[0].decode("utf-8", "replace"))
         return task.readable(raw.partition(b"\x1f")[0] if task.context else raw)
@@ -81,34 +85,34 @@ class Mutation(Generator):
                 found[_shape(part)].append(part)
         return found
 
-    def drafts(self, orders: Sequence[tuple[Cell, int]]) -> Iterator[Draft]:
-        """Change seeds of each cell's class."""
-        medium = self.plan.task.medium
-        for cell, number in orders:
-            rows = [row for row in self._rows[cell.label] if self._has(row, cell)]
+    def drafts(self, counts: Sequence[tuple[Combination, int]]) -> Iterator[Draft]:
+        """Mutate seeds of each combination's class."""
+        task = self.template.task
+        for combination, number in counts:
+            rows = [row for row in self._rows[combination.label] if self._has(row, combination)]
             known = {
                 name: value
-                for name, value in cell.attributes.items()
-                if name in self._columns or name in cell.transforms
+                for name, value in combination.attributes.items()
+                if name in self._columns or name in combination.transforms
             }
-            own = replace(cell, attributes=known)
+            own = replace(combination, attributes=known)
             for k in range(number if rows else 0):
-                rng = draft_rng(self.seed, cell, k)
+                rng = draft_rng(self.seed, combination, k)
                 row = rows[int(rng.integers(len(rows)))]
-                text = self._mutated(self._text(row), self._like[cell.label], rng)
-                if medium == "message":
-                    text = _as_message(text, rng)
-                yield Draft(transformed(text, cell.transforms.values(), medium, rng), own, (row,))
+                text = self._mutate(self._text(row), self._like[combination.label], rng)
+                if task.medium == "message":
+                    text = _to_message(text, rng)
+                yield Draft(apply_transforms(text, combination, task, rng), own, (row,))
 
-    def _has(self, row: int, cell: Cell) -> bool:
-        """Tell whether a seed has the cell's attributes, as far as its columns say."""
+    def _has(self, row: int, combination: Combination) -> bool:
+        """Tell whether a seed has the attributes of a combination, as far as its columns say."""
         return all(
-            cell.attributes[name] in (column[row] or "").split(",")
+            combination.attributes[name] in (column[row] or "").split(",")
             for name, column in self._columns.items()
-            if name in cell.attributes
+            if name in combination.attributes
         )
 
-    def _mutated(self, text: str, like: dict[str, list[str]], rng: np.random.Generator) -> str:
+    def _mutate(self, text: str, like: dict[str, list[str]], rng: np.random.Generator) -> str:
         parts = self._pattern.findall(text)
         for at, part in enumerate(parts[:_MAX_PARTS]):
             others = like.get(_shape(part), ())
@@ -117,8 +121,8 @@ class Mutation(Generator):
         return "".join(parts)
 
 
-def _as_message(fields: str, rng: np.random.Generator) -> str:
-    """Return subject and text, as a mail is judged, as a message again."""
+def _to_message(fields: str, rng: np.random.Generator) -> str:
+    """Return a message with the subject and text of a parsed mail."""
     subject, _, body = fields.partition("\n")
     message = EmailMessage(policy=policy.default.clone(cte_type="8bit", linesep="\n"))
     message["From"] = f"sender-{rng.integers(1, 1000)}@mail.example"
@@ -129,7 +133,7 @@ def _as_message(fields: str, rng: np.random.Generator) -> str:
 
 
 def _shape(part: str) -> str:
-    """Return what a part looks like: ``reg.exe`` is ``a.a``, ``T1003`` is ``A9``."""
+    """Return the shape of a part: ``reg.exe`` is ``a.a``, ``T1003`` is ``A9``."""
 
     def kind(found: re.Match[str]) -> str:
         first = found[0][0]

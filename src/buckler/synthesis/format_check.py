@@ -1,4 +1,4 @@
-"""The first gate: does a synthetic example parse as what it claims to be?"""
+"""Format check: a draft must parse as an event of its task."""
 
 import re
 import shlex
@@ -10,33 +10,33 @@ import numpy as np
 
 from buckler.errors import InputError
 from buckler.normalize.html_text import visible_text
-from buckler.synthesis.plan import Cell
+from buckler.synthesis.template import Combination
 from buckler.tasks import Task
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PROGRAM = re.compile(r"[\w$&%(.\"'^+@~/\\:{-]")
-_PLACE = re.compile(r"\[\[|\]\]|<(?:insert|your|placeholder)[^>]{0,40}>", re.IGNORECASE)
+_SLOT = re.compile(r"\[\[|\]\]|<(?:insert|your|placeholder)[^>]{0,40}>", re.IGNORECASE)
 _MIN_BODY = 20
 _MIN_PAGE_WORDS = 2
 _MAX_COMMAND_CHARACTERS = 8191  # what the Windows shell takes
 
 
-def ill_formed(text: str, cell: Cell, task: Task) -> str | None:
-    """Return what is wrong with the form of a text; None if nothing is."""
+def find_format_error(text: str, combination: Combination, task: Task) -> str | None:
+    """Return the fault in the format of a draft; None if there is none."""
     if not text.strip():
         return "empty"
     if _CONTROL.search(text):
         return "control characters"
-    if _PLACE.search(text):
-        return "an unfilled place"
+    if _SLOT.search(text):
+        return "an unfilled slot"
     if task.medium == "url":
         return _url(text)
     if task.medium == "command-line":
-        return _command(text, cell)
+        return _command(text, combination)
     if task.medium == "message":
         return _message(text)
     if task.medium == "html":
-        return _page(text, cell, task)
+        return _page(text, combination, task)
     if task.medium == "row":
         return _row(text, task)
     return None
@@ -55,16 +55,16 @@ def _url(text: str) -> str | None:
     return None
 
 
-def _command(text: str, cell: Cell) -> str | None:
+def _command(text: str, combination: Combination) -> str | None:
     if len(text) > _MAX_COMMAND_CHARACTERS:
         return "longer than a command line"
     if not _PROGRAM.match(text):
         return "no program at its start"
-    tool = cell.attributes.get("tool")
+    tool = combination.attributes.get("tool")
     # Transforms may hide the name of the tool; that is what they are for.
-    if tool and not cell.transforms and tool.lower() not in text.lower():
+    if tool and not combination.transforms and tool.lower() not in text.lower():
         return "without its tool"
-    if text.count("'") + text.count('"') and not cell.transforms:
+    if text.count("'") + text.count('"') and not combination.transforms:
         try:
             shlex.split(text, posix=False)
         except ValueError:
@@ -80,12 +80,14 @@ def _row(text: str, task: Task) -> str | None:
     return None if np.isfinite(row).any() else "a row without a value"
 
 
-def _page(text: str, cell: Cell, task: Task) -> str | None:
+def _page(text: str, combination: Combination, task: Task) -> str | None:
     if not re.search(r"<(?:html|body|form|div|table)\b", text[:4096], re.IGNORECASE):
         return "no page"
     if len(visible_text(text).split()) < _MIN_PAGE_WORDS:
         return "a page that shows nothing"
-    if cell.label in task.positive and not re.search(r"<(?:input|textarea)\b", text, re.IGNORECASE):
+    if combination.label in task.positive and not re.search(
+        r"<(?:input|textarea)\b", text, re.IGNORECASE
+    ):
         return "a fake page that asks for nothing"
     return None
 
