@@ -12,7 +12,6 @@ from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher, fine_tune
 from buckler.teachers.encoder.onnx_model import OnnxClassifier, export
 from buckler.teachers.encoder.tokens import Tokens, batches_by_length, padded
-from buckler.teachers.encoding import fine_tune
 
 REPEATS = 3
 
