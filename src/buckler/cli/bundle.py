@@ -19,10 +19,12 @@ from buckler.runtime import load
 
 app = typer.Typer(help="Look into a bundle, sign it, and verify it.", no_args_is_help=True)
 
-BundlePath = Annotated[Path, typer.Argument(help="A .buckler file.")]
+BundlePath = Annotated[Path, typer.Argument(help="Bundle file.")]
 PasswordVariable = Annotated[
     str | None,
-    typer.Option("--password-variable", help="Environment variable with the key's password."),
+    typer.Option(
+        "--password-variable", help="Environment variable that holds the password of the key."
+    ),
 ]
 
 
@@ -110,7 +112,7 @@ def new_key(
 @app.command("sign")
 def sign(
     path: BundlePath,
-    key: Annotated[Path, typer.Option("--key", help="The private key (PEM).")],
+    key: Annotated[Path, typer.Option("--key", help="Private key file (PEM).")],
     password_variable: PasswordVariable = None,
 ) -> None:
     """Sign a bundle; a signature that it has is replaced."""
@@ -121,7 +123,7 @@ def sign(
 @app.command("flat")
 def flat(
     path: BundlePath,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The flat model, *.bkm.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Flat model to write: .bkm.")],
 ) -> None:
     """Write an n-gram bundle as a flat file for C and WebAssembly, with its vectors beside it."""
     load(path)  # whatever it is, it is sound

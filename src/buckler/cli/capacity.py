@@ -7,18 +7,17 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out
+from buckler.cli.options import BundleArgument
 from buckler.serving.capacity import CapacityPlan, Waiting, Workload, measure_bundle, plan_capacity
 
 
 def capacity(
-    bundle: Annotated[Path, typer.Argument(help="Bundle file.")],
+    bundle: BundleArgument,
     events: Annotated[Path, typer.Argument(help="File of events like those to come.")],
     events_per_day: Annotated[
         float, typer.Option(help="Average number of events, such as 1e9.")
     ] = 1e9,
-    peak: Annotated[
-        float, typer.Option(help="Busiest moment, as a multiple of the average.")
-    ] = 3.0,
+    peak: Annotated[float, typer.Option(help="Peak rate, as a multiple of the average.")] = 3.0,
     utilization: Annotated[
         float, typer.Option(help="Largest share of the cores' time in use at the peak.")
     ] = 0.6,

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from buckler.bundle.reader import read_bundle
 from buckler.cli.console import out, step_progress
+from buckler.cli.options import Seed, TaskFile
 from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.dataset import read_dataset
 from buckler.pipeline.compare import comparison, measure_bundle
@@ -25,27 +26,26 @@ def cascade(
         list[Path],
         typer.Option("--validate", help="Labeled events that no stage has learned from."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The new .buckler file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle file to write.")],
     budget: Annotated[
         list[float],
-        typer.Option("--budget", help="Share of all events that may go on; one a stage."),
+        typer.Option(
+            "--budget",
+            help="Share of all events that a stage may pass on; one per stage but the last.",
+        ),
     ],
-    review: Annotated[
-        float, typer.Option(help="Share of all events that is marked for a person.")
-    ] = 0.0,
+    review: Annotated[float, typer.Option(help="Share of all events marked for review.")] = 0.0,
     fpr: Annotated[float, typer.Option(help="False-positive rate to deploy at.")] = 1e-2,
     prevalence: Annotated[
         float | None,
-        typer.Option(help="Share of positive events where it will run; budgets hold for that mix."),
+        typer.Option(help="Share of positive events in production, for which the budgets hold."),
     ] = None,
     test: Annotated[
         list[Path] | None, typer.Option("--test", help="Labeled events for the report.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
-    task: Annotated[
-        str | None, typer.Option("--task", "-t", help="The task's .toml file, if it is your own.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    task: TaskFile = None,
+    seed: Seed = 0,
 ) -> None:
     """Join bundles: each passes on the events that it is unsure of.
 

@@ -31,9 +31,9 @@ app.command("show")(synthesize.show)
 @app.command("get")
 def get(
     name: Annotated[str, typer.Argument(help="Name of the data set.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The Parquet file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
     from_folder: Annotated[
-        Path | None, typer.Option("--from", help="Take it from a local copy in this folder.")
+        Path | None, typer.Option("--from", help="Folder with a local copy.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:

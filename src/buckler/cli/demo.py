@@ -101,9 +101,9 @@ class DemoTeacher(StrEnum):
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where to work.")] = Path("demo"),
+    folder: Annotated[Path, typer.Argument(help="Folder to work in.")] = Path("demo"),
     from_folder: Annotated[
-        Path | None, typer.Option("--from", help="Take the mails from a local copy.")
+        Path | None, typer.Option("--from", help="Folder with a local copy of the mails.")
     ] = None,
     teacher: Annotated[
         DemoTeacher,
@@ -114,7 +114,7 @@ def demo(
     ] = DemoTeacher.RECORDED,
     annotations: Annotated[
         Path | None,
-        typer.Option(help="Recorded annotations other than those that come with Buckler."),
+        typer.Option(help="File of recorded annotations in place of the included ones."),
     ] = None,
 ) -> None:
     """Train on real mails with 600 noisy labels and a teacher, then scan the rest."""

@@ -42,7 +42,7 @@ class Finding:
 
 
 def doctor(
-    bundles: Annotated[list[Path] | None, typer.Argument(help="Bundles to look at too.")] = None,
+    bundles: Annotated[list[Path] | None, typer.Argument(help="Bundles to check too.")] = None,
     trusted_key: TrustedKey = None,
 ) -> None:
     """Check this installation; exit with code 1 if anything is wrong."""

@@ -7,33 +7,32 @@ import typer
 
 from buckler import pipeline
 from buckler.cli.console import out, step_progress
+from buckler.cli.options import BundleArgument, FormatName, LabelColumn, TaskFile, TextColumn
 from buckler.cli.results import print_assessment, print_report
 from buckler.dataset import ColumnNames
 from buckler.pipeline import EvaluationOptions
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="A .buckler file.")],
+    bundle: BundleArgument,
     data: Annotated[list[Path], typer.Argument(help="Labeled test files or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
     trained_on: Annotated[
         list[Path] | None,
-        typer.Option(help="The training data: tells which test rows are not new."),
+        typer.Option(help="Training files: the report tells which test rows are not new."),
     ] = None,
-    task: Annotated[
-        str | None, typer.Option("--task", "-t", help="The task's .toml file, if it is your own.")
-    ] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    task: TaskFile = None,
+    label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     group_column: Annotated[str | None, typer.Option(help="Name of the group column.")] = None,
     slices: Annotated[
-        list[str] | None, typer.Option("--slice", help="A further column to slice by.")
+        list[str] | None,
+        typer.Option("--slice", help="Column to slice the report by; may be repeated."),
     ] = None,
-    format_name: Annotated[
-        str | None,
-        typer.Option("--format", help="Read as parquet, csv, jsonl, lines, eml or mbox."),
-    ] = None,
-    resamples: Annotated[int, typer.Option(help="Of the bootstrap.", min=50, max=10_000)] = 500,
+    format_name: FormatName = None,
+    resamples: Annotated[
+        int, typer.Option(help="Number of bootstrap resamples.", min=50, max=10_000)
+    ] = 500,
 ) -> None:
     """Measure a bundle on labeled test data.
 

@@ -58,8 +58,8 @@ malicious = "What belongs here, in a sentence."
 
 
 def init(
-    task: Annotated[str, typer.Option("--task", "-t", help="A built-in task, or 'own'.")],
-    folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
+    task: Annotated[str, typer.Option("--task", "-t", help="Name of a built-in task, or 'own'.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path(),
 ) -> None:
     """Write a recipe to start from, and a task file for a task of your own."""
     recipe_path, task_path = folder / "buckler.toml", folder / "task.toml"

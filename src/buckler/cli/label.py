@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.cli.options import BudgetTokens, BudgetUsd
+from buckler.cli.options import BudgetTokens, BudgetUsd, Seed, TaskName, TextColumn
 from buckler.cli.results import print_account
 from buckler.dataset import ColumnNames, read_dataset
 from buckler.evaluation.intervals import Rate
@@ -24,23 +24,30 @@ from buckler.teachers.labeling import label as label_events
 
 def label(
     data: Annotated[list[Path], typer.Argument(help="Files or folders of events.")],
-    task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
+    task: TaskName,
     teacher: Annotated[
-        str, typer.Option(help="chat, anthropic, gguf, encoder, rules, sigma or recorded.")
+        str, typer.Option(help="Teacher: chat, anthropic, gguf, encoder, rules, sigma or recorded.")
     ],
-    settings: Annotated[Path | None, typer.Option("--settings", help="The teacher's file.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="Settings file of the teacher.")
+    ] = None,
     store: Annotated[
         str,
-        typer.Option("--store", "-s", help="A file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS"),
+        typer.Option(
+            "--store",
+            "-s",
+            help="Label store: a file, or a PostgreSQL URL.",
+            envvar="BUCKLER_LABELS",
+        ),
     ] = "labels.db",
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    text_column: TextColumn = None,
     label_column: Annotated[
-        str | None, typer.Option(help="Name of a label column, to compare with.")
+        str | None, typer.Option(help="Name of the label column, to compare with.")
     ] = None,
     sample: Annotated[
         int | None, typer.Option(help="Ask about this many random events.", min=1)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the sample.", min=0)] = 1,
+    seed: Seed = 1,
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
     budget_events: Annotated[

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.options import LabelColumn, Seed, TextColumn
 from buckler.dataset import ColumnNames, id_of_text, read_dataset
 from buckler.labels import Annotator, LabelStore, open_existing
 from buckler.labels.exchange import export_annotations, import_labels
@@ -23,9 +24,14 @@ app = typer.Typer(
 )
 
 Store = Annotated[
-    str, typer.Option("--store", "-s", help="A file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS")
+    str,
+    typer.Option(
+        "--store", "-s", help="Label store: a file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS"
+    ),
 ]
-TaskName = Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")]
+TaskName = Annotated[
+    str, typer.Option("--task", "-t", help="Name of a task, or a .toml file of your own.")
+]
 
 
 @app.command("import")
@@ -37,12 +43,14 @@ def import_(
     version: Annotated[
         str, typer.Option(help="Version of the annotator: model, prompt, date.")
     ] = "",
-    kind: Annotated[str, typer.Option(help="human, llm, model, rule or feed.")] = "feed",
+    kind: Annotated[
+        str, typer.Option(help="Kind of annotator: human, llm, model, rule or feed.")
+    ] = "feed",
     confidence: Annotated[
         float, typer.Option(help="Probability that a label is right.", min=0, max=1)
     ] = 1.0,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
     probability_column: Annotated[
         str | None, typer.Option(help="Column with the probability of the positive class instead.")
     ] = None,
@@ -76,7 +84,7 @@ def import_(
 
 @app.command("export")
 def export(
-    target: Annotated[Path, typer.Argument(help="The .parquet or .jsonl file to write.")],
+    target: Annotated[Path, typer.Argument(help="File to write: .parquet or .jsonl.")],
     task: TaskName,
     store: Store = "labels.db",
 ) -> None:
@@ -87,7 +95,7 @@ def export(
 
 @app.command("show")
 def show(
-    text: Annotated[str, typer.Argument(help="The event's text, or its id in hexadecimal.")],
+    text: Annotated[str, typer.Argument(help="Text of the event, or its id in hexadecimal.")],
     task: TaskName,
     store: Store = "labels.db",
     reveal: Annotated[
@@ -163,12 +171,12 @@ def noise(
     data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
     task: TaskName,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A .csv file for the suspect rows.")
+        Path | None, typer.Option("--output", "-o", help="CSV file for the suspect rows.")
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2, max=20)] = 5,
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
+    seed: Seed = 0,
     limit: Annotated[int, typer.Option(help="Number of suspects to show.", min=0)] = 10,
 ) -> None:
     """Estimate the share of wrong labels in each class, and list the most doubtful ones."""

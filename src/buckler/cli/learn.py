@@ -23,7 +23,12 @@ def learn(
     ] = False,
     store: Annotated[
         str | None,
-        typer.Option("--store", "-s", help="Label store.", envvar="BUCKLER_LABELS"),
+        typer.Option(
+            "--store",
+            "-s",
+            help="Label store: a file, or a PostgreSQL URL.",
+            envvar="BUCKLER_LABELS",
+        ),
     ] = None,
     root: Annotated[
         str, typer.Option("--registry", "-r", help="Registry: a folder, or s3://bucket/registry.")

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from buckler.cli.console import out, safe, step_progress
-from buckler.cli.options import BudgetTokens, BudgetUsd, TrustedKey
+from buckler.cli.options import (
+    BudgetTokens,
+    BudgetUsd,
+    BundleArgument,
+    FormatName,
+    TaskFile,
+    TextColumn,
+    TrustedKey,
+)
 from buckler.cli.results import print_rows
 from buckler.cli.stream import stop_on_signal
 from buckler.errors import InputError, SettingsError
@@ -35,7 +43,7 @@ _COLUMNS = (
 
 
 def monitor(
-    bundle: Annotated[Path, typer.Argument(help="A .buckler file.")],
+    bundle: BundleArgument,
     current: Annotated[
         list[Path], typer.Argument(help="Current events; - reads JSON lines as they arrive.")
     ],
@@ -76,16 +84,12 @@ def monitor(
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
     trusted_key: TrustedKey = None,
-    task: Annotated[
-        str | None, typer.Option("--task", "-t", help="TOML file of a task of your own.")
-    ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    task: TaskFile = None,
+    text_column: TextColumn = None,
     label_column: Annotated[
         str | None, typer.Option(help="Name of the column of labels, where some are known.")
     ] = None,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help="Format of the files, whatever their suffix.")
-    ] = None,
+    format_name: FormatName = None,
     domain: Annotated[
         bool, typer.Option("--domain/--no-domain", help="Train a domain classifier per window.")
     ] = True,

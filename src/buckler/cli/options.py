@@ -1,21 +1,41 @@
-"""Options that several commands share."""
+"""Options that several commands share, so that each has one name and one help text."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-BudgetUsd = Annotated[float | None, typer.Option(help="Spend at most so many dollars.", min=0)]
-BudgetTokens = Annotated[int | None, typer.Option(help="Spend at most so many tokens.", min=0)]
-ModelSettings = Annotated[
-    Path | None, typer.Option("--settings", help="The language model's file.")
-]
-PaidStore = Annotated[str, typer.Option("--store", "-s", help="Where what was paid for is kept.")]
+BundleArgument = Annotated[Path, typer.Argument(help="Bundle file.")]
+BundleOption = Annotated[Path, typer.Option("--bundle", "-b", help="Bundle file.")]
 TrustedKey = Annotated[
     Path | None,
     typer.Option(
         "--trusted-key",
         envvar="BUCKLER_TRUSTED_KEY",
-        help="A public key (PEM): use only what its owner has signed.",
+        help="Public key file (PEM): only what its owner signed is used.",
     ),
+]
+TaskName = Annotated[
+    str, typer.Option("--task", "-t", help="Name of a task, or a .toml file of your own.")
+]
+TaskFile = Annotated[
+    str | None, typer.Option("--task", "-t", help="TOML file of a task of your own.")
+]
+TextColumn = Annotated[str | None, typer.Option(help="Name of the text column.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Name of the label column.")]
+FormatName = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="Format of the files, such as csv or mbox; by default the suffix tells.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
+BudgetUsd = Annotated[float | None, typer.Option(help="Largest cost, in USD.", min=0)]
+BudgetTokens = Annotated[int | None, typer.Option(help="Largest number of tokens.", min=0)]
+ModelSettings = Annotated[
+    Path | None, typer.Option("--settings", help="Settings file of the language model.")
+]
+PaidStore = Annotated[
+    str, typer.Option("--store", "-s", help="Store of paid answers: a file, or a PostgreSQL URL.")
 ]

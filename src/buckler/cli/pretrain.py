@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from buckler.cli.console import out, step_progress
+from buckler.cli.options import Seed, TaskName, TextColumn
 from buckler.cli.train import settings_of
 from buckler.dataset import ColumnNames, read_dataset
 from buckler.students.student import get_student
@@ -15,15 +16,19 @@ from buckler.tasks import get_task
 
 
 def pretrain(
-    data: Annotated[list[Path], typer.Argument(help="Files or folders; labels are not looked at.")],
-    task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The weights, *.safetensors.")],
+    data: Annotated[
+        list[Path], typer.Argument(help="Files or folders of events; labels are not read.")
+    ],
+    task: TaskName,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File of weights to write: .safetensors.")
+    ],
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of the student, as NAME=VALUE; may be repeated."),
+        typer.Option("--set", help="Setting of the student, as NAME=VALUE; may be repeated."),
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    text_column: TextColumn = None,
+    seed: Seed = 0,
 ) -> None:
     """Pre-train a minibert on unlabeled events."""
     student = get_student("minibert", {**settings_of(setting or []), "seed": seed})

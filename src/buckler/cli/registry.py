@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.cli.options import TrustedKey
+from buckler.cli.options import LabelColumn, TextColumn, TrustedKey
 from buckler.dataset import ColumnNames
 from buckler.serving.bundle_registry import BundleRegistry
 from buckler.serving.deployment import deploy_candidate
@@ -35,8 +35,8 @@ def promote(
     ] = None,
     root: Root = "registry",
     trusted_key: TrustedKey = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     force: Annotated[
         str | None, typer.Option("--force", help="Promote without a comparison, for this reason.")
     ] = None,

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.cli.options import TrustedKey
+from buckler.cli.options import FormatName, Seed, TaskFile, TextColumn, TrustedKey
 from buckler.errors import SettingsError
 from buckler.files import read_bytes
 from buckler.labels import LabelStore, open_existing
@@ -23,11 +23,16 @@ user = typer.Typer(help="Manage the accounts of the application.", no_args_is_he
 app.add_typer(user, name="user")
 
 Store = Annotated[
-    str, typer.Option("--store", "-s", help="A file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS")
+    str,
+    typer.Option(
+        "--store", "-s", help="Label store: a file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS"
+    ),
 ]
-RoleName = Annotated[str, typer.Option(help="analyst, lead or admin.")]
-TaskName = Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file.")]
-ToolName = Annotated[str, typer.Option("--as", help="label-studio or argilla.")]
+RoleName = Annotated[str, typer.Option(help="Role: analyst, lead or admin.")]
+TaskName = Annotated[
+    str, typer.Option("--task", "-t", help="Name of a task, or a .toml file of your own.")
+]
+ToolName = Annotated[str, typer.Option("--as", help="Annotation tool: label-studio or argilla.")]
 PasswordFile = Annotated[
     Path | None,
     typer.Option("--password-file", help="File with the password; - reads standard input."),
@@ -39,7 +44,7 @@ def add(
     data: Annotated[list[Path], typer.Argument(help="Files or folders of events.")],
     bundle: Annotated[Path, typer.Option("--bundle", "-b", help="The deployed bundle.")],
     store: Store = "labels.db",
-    task: Annotated[str | None, typer.Option("--task", "-t", help="File of a custom task.")] = None,
+    task: TaskFile = None,
     reference: Annotated[
         list[Path] | None,
         typer.Option(
@@ -47,17 +52,15 @@ def add(
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="Maximal number of ranked events to show.", min=1)
+        int | None, typer.Option(help="Largest number of ranked events to add.", min=1)
     ] = None,
     sample_share: Annotated[
         float, typer.Option(help="Share of random samples, for metrics.", min=0, max=0.5)
     ] = 0.01,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help="Read as this format, whatever the suffix.")
-    ] = None,
+    text_column: TextColumn = None,
+    format_name: FormatName = None,
     trusted_key: TrustedKey = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the samples.", min=0)] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Add events to the queue; events that are in it already stay unchanged."""
     from buckler.dataset import ColumnNames, Dataset, read_dataset
@@ -119,12 +122,12 @@ def add(
 
 @app.command("export")
 def export(
-    target: Annotated[Path, typer.Argument(help="The .json file to write.")],
+    target: Annotated[Path, typer.Argument(help="JSON file to write.")],
     task: TaskName,
     tool: ToolName,
     store: Store = "labels.db",
     limit: Annotated[
-        int, typer.Option(help="Maximal number of events.", min=1, max=100_000)
+        int, typer.Option(help="Largest number of events.", min=1, max=100_000)
     ] = 1000,
 ) -> None:
     """Export the waiting events for another annotation tool."""
@@ -161,9 +164,11 @@ def import_(
 def serve(
     bundles: Annotated[list[Path] | None, typer.Argument(help="Deployed bundles.")] = None,
     settings: Annotated[
-        Path | None, typer.Option("--settings", help="A .toml file; see docs/review.md.")
+        Path | None, typer.Option("--settings", help="Settings file (TOML); see docs/review.md.")
     ] = None,
-    store: Annotated[str | None, typer.Option("--store", "-s", help="The label store.")] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", "-s", help="Label store: a file, or a PostgreSQL URL.")
+    ] = None,
     trusted_key: TrustedKey = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port (8812); 0 takes a free one.")] = None,
@@ -229,7 +234,7 @@ def list_users(store: Store = "labels.db") -> None:
 @user.command("change")
 def change_user(
     name: Annotated[str, typer.Argument(help="Name.")],
-    role: Annotated[str | None, typer.Option(help="analyst, lead or admin.")] = None,
+    role: Annotated[str | None, typer.Option(help="Role: analyst, lead or admin.")] = None,
     close: Annotated[
         bool | None, typer.Option("--close/--open", help="Close the account, or open it again.")
     ] = None,

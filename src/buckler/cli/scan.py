@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from buckler.cli.console import byte_progress, out, safe
-from buckler.cli.options import TrustedKey
+from buckler.cli.options import BundleOption, FormatName, TrustedKey
 from buckler.serving.challengers import summarize_counts
 from buckler.serving.scan import ScanOptions, ScanProgress
 from buckler.serving.scan import scan as scan_files
@@ -14,7 +14,7 @@ from buckler.serving.scan import scan as scan_files
 
 def scan(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders to score.")],
-    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="Bundle file.")],
+    bundle: BundleOption,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Output file: .parquet, .jsonl or .csv.")
     ],
@@ -22,12 +22,7 @@ def scan(
     column: Annotated[
         list[str] | None, typer.Option("--column", "-c", help="Name of the text column.")
     ] = None,
-    format_name: Annotated[
-        str | None,
-        typer.Option(
-            "--format", help="Format of the files, such as parquet, csv, jsonl, lines, eml or mbox."
-        ),
-    ] = None,
+    format_name: FormatName = None,
     fpr: Annotated[
         float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
     ] = None,
@@ -47,7 +42,8 @@ def scan(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Throw away what an interrupted scan left.")
+        bool,
+        typer.Option("--restart", help="Delete the state of an interrupted scan, and start again."),
     ] = False,
 ) -> None:
     """Score files of any size."""

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import out, safe
-from buckler.cli.options import TrustedKey
+from buckler.cli.options import BundleOption, TrustedKey
 from buckler.errors import InputError
 from buckler.runtime import load
 
@@ -18,15 +18,17 @@ _MAX_FILE_BYTES = 1 << 24
 
 def score(
     texts: Annotated[
-        list[str], typer.Argument(help="Texts to judge; @FILE reads one from a file.")
+        list[str], typer.Argument(help="Texts to score; @FILE reads one from a file.")
     ],
-    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="A .buckler file.")],
+    bundle: BundleOption,
     trusted_key: TrustedKey = None,
     fpr: Annotated[
         float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
     ] = None,
-    top: Annotated[int, typer.Option(help="How many pieces to show.", min=0, max=100)] = 8,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text.")] = False,
+    top: Annotated[int, typer.Option(help="Number of pieces to show.", min=0, max=100)] = 8,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per text.")
+    ] = False,
 ) -> None:
     """Score a few texts and explain the scores."""
     scorer = load(bundle, trusted_key=trusted_key)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import typer
 
 from buckler.cli.console import err, out, step_progress
+from buckler.cli.options import Seed, TaskName, TextColumn
 from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import OutputError, SettingsError
 from buckler.readers.quarantine import Quarantine
@@ -19,21 +20,23 @@ from buckler.training.selection import SelectionMethod, choose_events
 
 def select(
     pool: Annotated[list[Path], typer.Argument(help="Files or folders of unlabeled events.")],
-    task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
-    number: Annotated[int, typer.Option("--number", "-n", help="How many to choose.", min=1)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .parquet file to write.")],
+    task: TaskName,
+    number: Annotated[
+        int, typer.Option("--number", "-n", help="Number of events to choose.", min=1)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
     by: Annotated[
         SelectionMethod, typer.Option(help="Method of selection.")
     ] = SelectionMethod.BADGE,
     bundle: Annotated[
         Path | None,
-        typer.Option("--bundle", "-b", help="A bundle that scores the pool (uncertain, badge)."),
+        typer.Option("--bundle", "-b", help="Bundle that scores the pool (uncertain, badge)."),
     ] = None,
     labeled: Annotated[
-        list[Path] | None, typer.Option(help="Labeled files, to keep away from (diverse).")
+        list[Path] | None, typer.Option(help="Labeled files to differ from (diverse).")
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    text_column: TextColumn = None,
+    seed: Seed = 0,
 ) -> None:
     """Choose the events whose labels would teach most.
 

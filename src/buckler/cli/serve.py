@@ -13,7 +13,7 @@ from buckler.errors import MissingExtraError
 def serve(
     bundles: Annotated[list[Path] | None, typer.Argument(help="Bundle files.")] = None,
     settings: Annotated[
-        Path | None, typer.Option("--settings", help="Settings: a .toml file; see docs/serve.md.")
+        Path | None, typer.Option("--settings", help="Settings file (TOML); see docs/serve.md.")
     ] = None,
     trusted_key: TrustedKey = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from buckler.cli.console import err, safe
-from buckler.cli.options import TrustedKey
+from buckler.cli.options import BundleOption, TrustedKey
 from buckler.errors import MissingExtraError, ScanInterruptedError, SettingsError
 from buckler.serving.bundles import load_bundle
 from buckler.serving.challengers import summarize_counts
@@ -25,7 +25,7 @@ def stream(
     source: Annotated[
         str, typer.Argument(help="Source: - for standard input, a folder to watch, or `kafka`.")
     ],
-    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="Bundle file.")],
+    bundle: BundleOption,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -36,12 +36,14 @@ def stream(
     ] = None,
     settings: Annotated[
         Path | None,
-        typer.Option("--settings", help="Settings of Kafka: a .toml file; see docs/stream.md."),
+        typer.Option("--settings", help="Settings file of Kafka (TOML); see docs/stream.md."),
     ] = None,
     trusted_key: TrustedKey = None,
     column: Annotated[
         list[str] | None,
-        typer.Option("--column", "-c", help="Name of the text, such as http.url; may be repeated."),
+        typer.Option(
+            "--column", "-c", help="Name of the text column, such as http.url; may be repeated."
+        ),
     ] = None,
     convention: Annotated[
         str,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from buckler import pipeline
+from buckler.cli.options import FormatName, LabelColumn, Seed, TaskName, TextColumn
 from buckler.cli.results import print_run
 from buckler.cli.run import run_progress
 from buckler.dataset import ColumnNames
@@ -18,14 +19,14 @@ from buckler.training.noise import Noise
 
 def train(
     data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
-    task: Annotated[str, typer.Option("--task", "-t", help="A task, or a .toml file of your own.")],
+    task: TaskName,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for bundle and report.")],
     test: Annotated[
         list[Path] | None,
-        typer.Option("--test", help="Test data; default: a fifth of the groups is held out."),
+        typer.Option("--test", help="Test files; by default a fifth of the groups is held out."),
     ] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
+    label_column: LabelColumn = None,
+    text_column: TextColumn = None,
     group_column: Annotated[str | None, typer.Option(help="Name of the group column.")] = None,
     on_leak: Annotated[
         OnLeak, typer.Option(help="Reaction where training and test share something.")
@@ -34,16 +35,13 @@ def train(
     student: Annotated[str, typer.Option(help="Student family.")] = "ngram",
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting of the student, as NAME=VALUE; may be repeated."),
+        typer.Option("--set", help="Setting of the student, as NAME=VALUE; may be repeated."),
     ] = None,
     noise: Annotated[
         Noise, typer.Option(help="Treatment of labels that may be wrong.")
     ] = Noise.NONE,
-    format_name: Annotated[
-        str | None,
-        typer.Option("--format", help="Read as parquet, csv, jsonl, lines, eml or mbox."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
+    format_name: FormatName = None,
+    seed: Seed = 0,
 ) -> None:
     """Train, evaluate and bundle labeled files without a recipe."""
     with run_progress() as listener:

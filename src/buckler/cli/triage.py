@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import out, safe, step_progress
-from buckler.cli.options import TrustedKey
+from buckler.cli.options import BundleOption, TrustedKey
 from buckler.errors import OutputError
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
@@ -21,15 +21,15 @@ _SHOWN = 10
 
 def triage(
     alerts: Annotated[list[Path], typer.Argument(help="Alerts: eve.json, alerts.json, tables.")],
-    bundle: Annotated[Path, typer.Option("--bundle", "-b", help="A .buckler file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Path of a .csv file.")],
+    bundle: BundleOption,
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV file to write.")],
     trusted_key: TrustedKey = None,
     top: Annotated[
         int, typer.Option(help="Number of incidents to write, with reasons.", min=1)
     ] = 1000,
     severity: Annotated[
         Path | None,
-        typer.Option(help="A .csv of rule and level: severity order for alerts that have none."),
+        typer.Option(help="CSV file of rule and level, for alerts without a severity."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
 ) -> None:
