@@ -55,17 +55,10 @@ class MessageReader(MailFileReader):
     suffixes = (".eml",)
     most_bytes = MAX_MESSAGE_BYTES
 
-    def event(
-        self,
-        data: bytes,
-        path: Path,
-        spec: ColumnSpec,  # noqa: ARG002 - a message has no columns
-        quarantine: Quarantine,
-    ) -> bytes | None:
+    def event(self, data: bytes, spec: ColumnSpec) -> bytes:  # noqa: ARG002 (no columns)
         """Return the message."""
         if not data.strip():
-            quarantine.add(path, 1, "empty message")
-            return None
+            raise InputError("empty message")
         return data
 
 

@@ -5,12 +5,10 @@ import zlib
 from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any, TypeVar
 
-from buckler.errors import MissingExtraError
+from buckler.errors import InputError, MissingExtraError
 from buckler.readers.mail import MailFileReader
-from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, ColumnSpec
 
 MAX_FILE_BYTES = 64 << 20
@@ -34,20 +32,13 @@ class OutlookReader(MailFileReader):
     suffixes = (".msg",)
     most_bytes = MAX_FILE_BYTES + 1
 
-    def event(
-        self,
-        data: bytes,
-        path: Path,
-        spec: ColumnSpec,  # noqa: ARG002 - a message has no columns
-        quarantine: Quarantine,
-    ) -> bytes | None:
+    def event(self, data: bytes, spec: ColumnSpec) -> bytes:  # noqa: ARG002 (no columns)
         """Return the message as the internet message that it was."""
         if len(data) > MAX_FILE_BYTES:
-            quarantine.add(path, 1, "message larger than 64 MiB")
-            return None
+            raise InputError("message larger than 64 MiB")
         raw = _as_internet_message(data)
         if raw is None:
-            quarantine.add(path, 1, "not a sound Outlook message", data[:64])
+            raise InputError("not a sound Outlook message")
         return raw
 
 

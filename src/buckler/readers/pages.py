@@ -27,17 +27,10 @@ class PageReader(WholeFileReader):
     suffixes = (".html", ".htm", ".xhtml", ".shtml")
     most_bytes = MAX_PAGE_BYTES
 
-    def event(
-        self,
-        data: bytes,
-        path: Path,
-        spec: ColumnSpec,  # noqa: ARG002 - a page has no columns
-        quarantine: Quarantine,
-    ) -> bytes | None:
+    def event(self, data: bytes, spec: ColumnSpec) -> bytes:  # noqa: ARG002 (no columns)
         """Return the page."""
         if not data.strip():
-            quarantine.add(path, 1, "empty page")
-            return None
+            raise InputError("empty page")
         return data.replace(_SEPARATOR, b" ")
 
 

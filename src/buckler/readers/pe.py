@@ -1,12 +1,13 @@
 """Reads Windows programs (PE files): one file is one event, a row of features; none is ever run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from buckler.errors import InputError
 from buckler.normalize.feature_schema import MARK
 from buckler.normalize.pe_v1 import MAX_FILE_BYTES, program_row
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import READERS, ColumnSpec
+from buckler.readers.reader import READERS, Chunk, ColumnSpec
 from buckler.readers.whole_file import WholeFileReader
 
 
@@ -18,10 +19,10 @@ class PeReader(WholeFileReader):
     suffixes = (".exe", ".dll", ".sys", ".pyd", ".ocx", ".scr", ".cpl", ".efi")
     most_bytes = MAX_FILE_BYTES
 
-    def event(
-        self, data: bytes, path: Path, spec: ColumnSpec, quarantine: Quarantine
-    ) -> bytes | None:
-        """Return the program's row.
+    def chunks(
+        self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
+    ) -> Iterator[Chunk]:
+        """Yield the program's row.
 
         Raises
         ------
@@ -29,11 +30,12 @@ class PeReader(WholeFileReader):
             If the task does not judge rows of features.
         """
         if spec.features is None:
-            raise InputError(f"{path}: a PE file is judged by features: take a task such as pe")
-        try:
-            if not data.startswith(b"MZ"):
-                raise InputError("not a PE file: it does not start with MZ")
-            return MARK + program_row(data, spec.features)
-        except InputError as error:
-            quarantine.add(path, 1, str(error), data[:64])
-            return None
+            message = f"{path}: a PE file is judged by features: take a task such as pe"
+            raise InputError(message, path=path, field="task")
+        return super().chunks(path, spec, quarantine, cursor)
+
+    def event(self, data: bytes, spec: ColumnSpec) -> bytes:
+        """Return the program's row."""
+        if spec.features is None or not data.startswith(b"MZ"):
+            raise InputError("not a PE file: it does not start with MZ")
+        return MARK + program_row(data, spec.features)

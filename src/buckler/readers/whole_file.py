@@ -8,8 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.files import reading
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import Chunk, ColumnSpec, Reader
+
+_SAMPLE_BYTES = 64
 
 
 class WholeFileReader(Reader):
@@ -18,13 +21,17 @@ class WholeFileReader(Reader):
     most_bytes: int
 
     @abstractmethod
-    def event(
-        self, data: bytes, path: Path, spec: ColumnSpec, quarantine: Quarantine
-    ) -> bytes | None:
-        """Return the text of the event; None where the file was set aside."""
+    def event(self, data: bytes, spec: ColumnSpec) -> bytes:
+        """Return the text of the event.
+
+        Raises
+        ------
+        InputError
+            If the file is no event; the message is the reason, and the file is set aside.
+        """
 
     def columns(self, event: bytes, path: Path) -> dict[str, pa.Array]:  # noqa: ARG002
-        """Return what else is known: corpora are often laid out as one folder for each class."""
+        """Return further columns; corpora are often laid out as one folder for each class."""
         return {"folder": pa.array([path.parent.name], pa.string())}
 
     def chunks(
@@ -33,13 +40,12 @@ class WholeFileReader(Reader):
         """Yield the one event, unless it stands before the cursor."""
         if cursor > 0:
             return
+        with reading(path), path.open("rb") as file:
+            data = file.read(self.most_bytes)
         try:
-            with path.open("rb") as file:
-                data = file.read(self.most_bytes)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        event = self.event(data, path, spec, quarantine)
-        if event is not None:
-            text = pa.array([event], pa.large_binary())
-            rows = np.array([1], np.int64)
-            yield Chunk(text, self.columns(event, path), rows, 1, path.stat().st_size)
+            event = self.event(data, spec)
+        except InputError as error:
+            quarantine.add(path, 1, str(error), data[:_SAMPLE_BYTES])
+            return
+        text, rows = pa.array([event], pa.large_binary()), np.array([1], np.int64)
+        yield Chunk(text, self.columns(event, path), rows, 1, path.stat().st_size)
