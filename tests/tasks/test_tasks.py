@@ -71,7 +71,7 @@ def test_a_definition_that_makes_no_sense_is_named(tmp_path, old, new, words):
 def test_unknown_tasks_and_missing_files_are_named(tmp_path):
     with pytest.raises(
         SettingsError,
-        match="known are alert-triage, command-line, email, html, pe, url-category, url-threat",
+        match="there are: alert-triage, command-line, email, html, pe, url-category, url-threat",
     ):
         get_task("url")
     with pytest.raises(SettingsError, match="cannot be read"):
