@@ -38,6 +38,7 @@ LAYERS = [
     "monitoring",
     "triage",
     "review",
+    "testing",
     "cli",
 ]
 # Upper bounds of what `python -m benchmarks.structure` counts.

@@ -87,8 +87,6 @@ class NgramStudent(Student):
     threads
         Number of threads. Each learns from its share of the events on its own copy, joined twice a
         pass. Training is reproducible to the bit for the same number of threads.
-    seed
-        Random seed: order of events, dropout, hidden layer.
     """
 
     family = "ngram"
@@ -104,7 +102,6 @@ class NgramStudent(Student):
     dropout: float = 0.0
     class_weights: str = "none"
     threads: int = 1
-    seed: int = 0
     table_: npt.NDArray[np.int8] = field(init=False, repr=False)
     head_: Floats | None = field(init=False, repr=False)
     bias_: Floats = field(init=False, repr=False)

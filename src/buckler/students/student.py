@@ -65,6 +65,8 @@ class Student(ABC):
         Name of the family.
     epochs
         Largest number of passes over the data.
+    seed
+        Random seed; the same events, settings and seed make the same student.
     checkpoints
         Folder for the state of a long training; None for none, and ignored by families that learn
         in minutes.
@@ -74,6 +76,7 @@ class Student(ABC):
 
     family: ClassVar[str]
     epochs: int
+    seed: int = 0
     checkpoints: str | Path | None = None
     best_epoch_: int = field(init=False, repr=False)
 

@@ -67,8 +67,6 @@ class TreesStudent(Student):
         Number of them, at the end, that are categories; filled in from the task.
     threads
         Number of threads; 0 for all cores.
-    seed
-        Random seed.
     """
 
     family = "trees"
@@ -87,7 +85,6 @@ class TreesStudent(Student):
     features: Sequence[str] = ()
     n_categories: int = 0
     threads: int = 0
-    seed: int = 0
     kernel_: _kernel.Trees = field(init=False, repr=False)
     tensors_: dict[str, npt.NDArray[Any]] = field(init=False, repr=False)
     n_outputs_: int = field(init=False, repr=False)

@@ -65,8 +65,6 @@ class NeuralStudent(Student):
         Number of threads; 0 for all cores.
     device
         ``auto``, ``cpu`` or ``cuda``.
-    seed
-        Random seed: weights, order, dropout and hidden bytes.
     """
 
     max_length: int = 256
@@ -81,7 +79,6 @@ class NeuralStudent(Student):
     precision: str = "auto"
     threads: int = 0
     device: str = "auto"
-    seed: int = 0
     network_: Any = field(init=False, repr=False)
     exported_: Network | None = field(default=None, init=False, repr=False)
     sample_: tuple[list[npt.NDArray[np.uint8]], Floats] = field(init=False, repr=False)
