@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
+from buckler.files import reading
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
 from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
@@ -63,11 +64,14 @@ class RecordedTeacher(Teacher):
             except (KeyError, TypeError, ValueError, InputError) as error:
                 raise SettingsError(
                     f"{path}: row {number} is no annotation on task {task.name!r} "
-                    f"({type(error).__name__}: {str(error)[:80]})"
+                    f"({type(error).__name__}: {str(error)[:80]})",
+                    path=path,
+                    row=number,
                 ) from error
         if len(annotators) != 1:
             raise SettingsError(
-                f"{path}: annotations of {len(annotators)} annotators; a recorded teacher is one"
+                f"{path}: annotations of {len(annotators)} annotators; a recorded teacher is one",
+                path=path,
             )
         return cls(Annotator(*annotators.pop()), annotations)
 
@@ -78,18 +82,22 @@ class RecordedTeacher(Teacher):
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        if path.suffix == ".parquet":
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches():
-                    yield from batch.to_pylist()
-            return
-        with path.open("rb") as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(_MAX_LINE_BYTES), b""), 1):
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise InputError(f"{path}: line {number} is not a JSON object")
-                yield row
+        with reading(path):
+            if path.suffix == ".parquet":
+                with pq.ParquetFile(path) as file:
+                    for batch in file.iter_batches():
+                        yield from batch.to_pylist()
+                return
+            with path.open("rb") as lines:
+                blocks = iter(lambda: lines.readline(_MAX_LINE_BYTES), b"")
+                for number, line in enumerate(blocks, 1):
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise InputError(
+                            f"{path}: line {number} is not a JSON object", path=path, row=number
+                        )
+                    yield row
     except (pa.ArrowInvalid, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a sound file of annotations: {str(error)[:100]}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+        raise InputError(
+            f"{path}: not a sound file of annotations: {str(error)[:100]}", path=path
+        ) from error

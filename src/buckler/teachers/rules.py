@@ -81,7 +81,7 @@ class RulesTeacher(Teacher):
         try:
             return cls(file, version, task)
         except (SettingsError, InputError) as error:
-            raise SettingsError(f"{path}: {error}") from error
+            raise SettingsError(f"{path}: {error}", path=path) from error
 
     def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Match every pattern against each event."""

@@ -212,7 +212,7 @@ def _read_rules(paths: list[Path], skipped: dict[str, str]) -> Iterator[Any]:
     error_type = _sigma_error()
     for path in paths:
         if not path.exists():
-            raise InputError(f"{path}: no such file or folder")
+            raise InputError(f"{path}: no such file or folder", path=path)
         files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
         for file in files:
             try:
@@ -229,7 +229,9 @@ def _rules_of(file: Path) -> Iterator[Any]:
         try:
             rows = pq.read_table(file, columns=["title", "level", "detection"]).to_pylist()
         except (pa.ArrowInvalid, OSError, KeyError) as error:
-            raise InputError(f"{file}: no table of rules ({str(error)[:100]})") from error
+            raise InputError(
+                f"{file}: no table of rules ({str(error)[:100]})", path=file
+            ) from error
         for row in rows:
             yield SigmaRule.from_dict(
                 {

@@ -17,6 +17,7 @@ from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import apart_from, split_by_group
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
+from buckler.files import write_atomically
 from buckler.labels import Annotation, Annotator
 from buckler.settings_file import read_settings
 from buckler.tasks import Task
@@ -231,7 +232,7 @@ class EncoderTeacher(Teacher):
             "held_out_accuracy": accuracy,
             "calibration": calibration,
         }
-        done.write_text(json.dumps(summary, indent=1), encoding="utf-8")
+        write_atomically(done, json.dumps(summary, indent=1).encode())
         for file in self._folder.glob("checkpoint*.safetensors"):
             file.unlink()
 
