@@ -20,7 +20,7 @@ from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, split_by_group
 from buckler.runtime import load
 from buckler.tasks import get_task
-from buckler.training.cascade import build_cascade
+from buckler.training.cascade import CascadeOptions, build_cascade
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import FittedStudent, fit_student
 from buckler.training.packaging import write_fitted
@@ -205,7 +205,7 @@ def _cascade(data: Path, made: dict[str, tuple[Path, float]]) -> None:
     rows = []
     for budget in (0.01, 0.05, 0.2):
         path = FOLDER / f"cascade-{budget}.buckler"
-        build_cascade(stages, chosen_on, path, budgets=[budget])
+        build_cascade(stages, chosen_on, path, CascadeOptions(budgets=[budget]))
         rows.append((f"cascade, {budget:.0%} go on", path))
     rows = [("ngram alone", stages[0]), *rows, ("bytecnn alone", stages[1])]
     column = measured_on.raw_texts

@@ -28,7 +28,7 @@ with watched:
     from buckler.bundle.writer import pack
     from buckler.errors import BucklerError
     from buckler.runtime import Scorer
-from buckler.training.cascade import build_cascade
+from buckler.training.cascade import CascadeOptions, build_cascade
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -59,7 +59,7 @@ def seeds() -> list[dict[str, bytes]]:
         fitted = fit_student(events, StudentSpec(family, settings, folds=2))
         write_fitted(folder / f"{name}.buckler", fitted)
     stages = [folder / "ngram.buckler", folder / "hidden.buckler"]
-    build_cascade(stages, events, folder / "cascade.buckler", budgets=[0.2])
+    build_cascade(stages, events, folder / "cascade.buckler", CascadeOptions(budgets=[0.2]))
     rows, _ = made_up_rows(300, rng)
     fitted = fit_student(rows, StudentSpec("trees", {"epochs": 1, "leaves": 4}, folds=2))
     write_fitted(folder / "trees.buckler", fitted)

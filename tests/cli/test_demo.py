@@ -73,7 +73,7 @@ def test_the_demo_runs_from_mails_to_verdicts(tmp_path, corpus, annotations):
     assert done.returncode == 0, done.stderr
     for words in (
         "600 labeled mails",
-        "what a teacher says of",
+        "a teacher's annotations on",
         "labels only",
         "this bundle",
         "teacher: t 1",

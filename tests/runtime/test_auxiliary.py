@@ -20,7 +20,7 @@ from buckler.runtime import load
 from buckler.serving.scan import ScanOptions, scan
 from buckler.tasks import Task
 from buckler.training.auxiliary import AuxiliarySettings
-from buckler.training.cascade import build_cascade
+from buckler.training.cascade import CascadeOptions, build_cascade
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -137,7 +137,7 @@ def test_the_commands_show_heads(run, capsys):
 def test_a_cascade_asks_the_heads_of_its_last_stage(run, tmp_path, url_bundle):
     path = tmp_path / "all.buckler"
     validation = made_up_events(1000, np.random.default_rng(2))
-    build_cascade([url_bundle, run.bundle], validation, path, budgets=[0.2])
+    build_cascade([url_bundle, run.bundle], validation, path, CascadeOptions(budgets=[0.2]))
     verdict = load(path).score_one("https://wallet-music12.example/login.php?u=12")
     assert verdict.auxiliary["brand"].label == "wallet"
 

@@ -11,7 +11,7 @@ from buckler.errors import BundleError, SettingsError
 from buckler.runtime import load
 from buckler.runtime.cascade import Band, combine, parse_bands
 from buckler.tasks import Task, get_task
-from buckler.training.cascade import build_cascade, combine_all
+from buckler.training.cascade import CascadeOptions, build_cascade, combine_all
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -47,7 +47,7 @@ def validation():
 @pytest.fixture(scope="module")
 def cascade(stages, validation, tmp_path_factory):
     path = tmp_path_factory.mktemp("cascade") / "all.buckler"
-    made = build_cascade(stages, validation, path, budgets=[0.3, 0.1], review=0.02)
+    made = build_cascade(stages, validation, path, CascadeOptions(budgets=[0.3, 0.1], review=0.02))
     return path, made
 
 
@@ -90,7 +90,9 @@ def test_every_way_in_gives_the_same_bits(cascade, validation):
 
 def test_a_prevalence_moves_the_budget_to_that_mix(stages, validation, tmp_path):
     path = tmp_path / "c.buckler"
-    rare = build_cascade(stages[::2], validation, path, budgets=[0.2], prevalence=0.001)
+    rare = build_cascade(
+        stages[::2], validation, path, CascadeOptions(budgets=[0.2], prevalence=0.001)
+    )
     assert rare.shares[1] <= 0.2 + 1e-9
     reached = load(path).score(validation.raw_texts).stage == 2
     positive = validation.labels == 1
@@ -108,7 +110,7 @@ def test_classes_more_than_two_pass_on_what_is_unsure(tmp_path):
         bundle(tmp_path / "a.buckler", few, task, table_bits=5, epochs=1),
         bundle(tmp_path / "b.buckler", events, task, table_bits=12),
     ]
-    made = build_cascade(paths, events, tmp_path / "c.buckler", budgets=[0.4])
+    made = build_cascade(paths, events, tmp_path / "c.buckler", CascadeOptions(budgets=[0.4]))
     assert 0.2 < made.shares[1] <= 0.4 + 1e-9
     right = [
         (load(p).score(events.raw_texts).label_indices == labels).mean()
@@ -148,15 +150,15 @@ def test_bands_that_make_no_sense_are_refused(bands):
 def test_stages_that_do_not_fit_are_refused(stages, validation, cascade, tmp_path):
     out = tmp_path / "x.buckler"
     with pytest.raises(SettingsError, match="need 1 budgets"):
-        build_cascade(stages[:2], validation, out, budgets=[])
+        build_cascade(stages[:2], validation, out, CascadeOptions(budgets=[]))
     with pytest.raises(SettingsError, match="cascade itself"):
-        build_cascade([stages[0], cascade[0]], validation, out, budgets=[0.1])
+        build_cascade([stages[0], cascade[0]], validation, out, CascadeOptions(budgets=[0.1]))
     with pytest.raises(SettingsError, match="shares"):
-        build_cascade(stages[:2], validation, out, budgets=[1.5])
+        build_cascade(stages[:2], validation, out, CascadeOptions(budgets=[1.5]))
     task = Task("t", {"benign": "x", "phishing": "y"}, ("phishing",), "text-v1", 512)
     other = bundle(tmp_path / "o.buckler", validation.take(np.arange(200)), task, table_bits=5)
     with pytest.raises(SettingsError, match="differ in their"):
-        build_cascade([stages[0], other], validation, out, budgets=[0.1])
+        build_cascade([stages[0], other], validation, out, CascadeOptions(budgets=[0.1]))
     assert not out.exists()
 
 

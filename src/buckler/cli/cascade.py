@@ -17,7 +17,7 @@ from buckler.pipeline.evaluate import assess_scorer, report_context, write_repor
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
 from buckler.tasks import get_bundle_task
-from buckler.training.cascade import build_cascade
+from buckler.training.cascade import CascadeOptions, build_cascade
 
 
 def cascade(
@@ -62,11 +62,7 @@ def cascade(
             stages,
             events,
             output,
-            budgets=budget,
-            review=review,
-            target_fpr=fpr,
-            prevalence=prevalence,
-            seed=seed,
+            CascadeOptions(budget, review, fpr, prevalence, seed),
         )
     table = Table(box=None, pad_edge=False)
     for heading in ("stage", "bundle", "share of events"):

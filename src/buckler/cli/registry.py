@@ -11,7 +11,7 @@ from buckler.cli.options import LabelColumn, TextColumn, TrustedKey
 from buckler.dataset import ColumnNames
 from buckler.serving.bundle_registry import BundleRegistry
 from buckler.serving.deployment import deploy_candidate
-from buckler.training.promotion import Decision, Paired
+from buckler.training.promotion import Decision, PairedComparison
 
 app = typer.Typer(help="Manage deployed bundles: promote, roll back, fetch.", no_args_is_help=True)
 Root = Annotated[
@@ -118,6 +118,6 @@ def print_decision(found: Decision) -> None:
     out.print(table)
 
 
-def _detections(pair: Paired) -> str:
+def _detections(pair: PairedComparison) -> str:
     found = pair.false_positives
     return "-" if found is None else f"{found.champion:.4f} -> {found.candidate.value:.4f}"

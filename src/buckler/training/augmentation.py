@@ -51,7 +51,9 @@ def attack_scorers(
     for name, scorer in scorers.items():
         verdicts = scorer.score(events.raw_texts)
         detected = _find_detected(verdicts, events.labels, task)
-        found.append(_unattacked(name, scorer, verdicts, detected, events.is_positive, task))
+        found.append(
+            _measure_unattacked(name, scorer, verdicts, detected, events.is_positive, task)
+        )
         before.append(detected[chosen])
     for number, attack in enumerate(attacks):
         if on_attack is not None:
@@ -87,7 +89,7 @@ def _chosen(events: Dataset, rng: np.random.Generator, max_events: int) -> npt.N
     return np.sort(rng.permutation(positive)[:max_events])
 
 
-def _unattacked(
+def _measure_unattacked(
     name: str, scorer: Scorer, verdicts: Verdicts, detected: Bools, positive: Bools, task: Task
 ) -> Robustness:
     if not task.positive:

@@ -184,7 +184,7 @@ def fit_auxiliary(
     """
     found: list[tuple[AuxiliaryEntry, bytes, AuxiliaryFigures]] = []
     for question in questions:
-        answered = _answered(training, question)
+        answered = _find_answered(training, question)
         task = _task_of(question, answered)
         examples = _examples(answered, task, by_text=question.folds_by == "text")
         fitted = fit_student(examples, spec.with_settings(question.student))
@@ -192,8 +192,8 @@ def fit_auxiliary(
         bundle = bundle_parts(question.name, fitted, provenance=provenance).assemble()
         asked = answered.take([])
         if question.column in test.table.column_names:
-            asked = _answered(test, question)
-        measured = _Measured.of(Scorer(bundle), asked, answered.commonest)
+            asked = _find_answered(test, question)
+        measurement = _Measurement.of(Scorer(bundle), asked, answered.commonest)
         figures = AuxiliaryFigures(
             name=question.name,
             on=question.on,
@@ -201,9 +201,9 @@ def fit_auxiliary(
             n_rare=len(answered.counts) - len(task.classes),
             training_rows=len(examples),
             test_rows=len(asked.answers),
-            unknown_rows=int((~measured.known).sum()),
-            measures=measured.measures(n_resamples),
-            sources=measured.sources(),
+            unknown_rows=int((~measurement.known).sum()),
+            measures=measurement.measures(n_resamples),
+            sources=measurement.sources(),
         )
         found.append((AuxiliaryEntry(question.name, question.on), pack(bundle.entries), figures))
     return AuxiliaryClassifiers(
@@ -214,14 +214,14 @@ def fit_auxiliary(
 
 
 @dataclass(frozen=True)
-class _Answered:
+class _AnsweredEvents:
     """Events whose column holds an answer, and the answers; several may be right."""
 
     events: Dataset
     answers: list[tuple[str, ...]]
 
-    def take(self, rows: Sequence[int]) -> "_Answered":
-        return _Answered(
+    def take(self, rows: Sequence[int]) -> "_AnsweredEvents":
+        return _AnsweredEvents(
             self.events.take(np.array(rows, np.intp)), [self.answers[row] for row in rows]
         )
 
@@ -234,7 +234,7 @@ class _Answered:
         return self.counts.most_common(1)[0][0]
 
 
-def _answered(events: Dataset, question: AuxiliarySettings) -> _Answered:
+def _find_answered(events: Dataset, question: AuxiliarySettings) -> _AnsweredEvents:
     if question.column not in events.table.column_names:
         raise InputError(
             f"auxiliary classifier {question.name!r}: no column named {question.column!r} in the "
@@ -246,10 +246,10 @@ def _answered(events: Dataset, question: AuxiliarySettings) -> _Answered:
         asked = events.is_positive
     cells = [question.values_in(cell) for cell in events.column(question.column)]
     rows = [row for row in np.flatnonzero(asked).tolist() if cells[row]]
-    return _Answered(events.take(np.array(rows, np.intp)), [cells[row] for row in rows])
+    return _AnsweredEvents(events.take(np.array(rows, np.intp)), [cells[row] for row in rows])
 
 
-def _task_of(question: AuxiliarySettings, answered: _Answered) -> Task:
+def _task_of(question: AuxiliarySettings, answered: _AnsweredEvents) -> Task:
     """Return the task whose classes are the answers that are frequent enough."""
     counts = answered.counts
     classes = sorted(value for value, n in counts.items() if n >= question.min_rows)
@@ -271,7 +271,7 @@ def _task_of(question: AuxiliarySettings, answered: _Answered) -> Task:
     )
 
 
-def _examples(answered: _Answered, task: Task, *, by_text: bool) -> Dataset:
+def _examples(answered: _AnsweredEvents, task: Task, *, by_text: bool) -> Dataset:
     """Return the events whose answers are classes; several answers of an event share its target."""
     index = {name: i for i, name in enumerate(task.classes)}
     targets = np.zeros((len(answered.answers), len(index)), np.float32)
@@ -287,7 +287,7 @@ def _examples(answered: _Answered, task: Task, *, by_text: bool) -> Dataset:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _Measurement:
     """Test events with flags that say how they were answered."""
 
     events: Dataset
@@ -298,7 +298,7 @@ class _Measured:
     confident: npt.NDArray[np.bool_]
 
     @staticmethod
-    def of(scorer: Scorer, asked: _Answered, commonest: str) -> "_Measured":
+    def of(scorer: Scorer, asked: _AnsweredEvents, commonest: str) -> "_Measurement":
         probabilities = scorer.score(asked.events.raw_texts).probabilities
         order = np.argsort(-probabilities, axis=1, kind="stable")
 
@@ -308,7 +308,7 @@ class _Measured:
                 [any(scorer.classes[i] in own for i in row) for row, own in pairs], bool
             )
 
-        return _Measured(
+        return _Measurement(
             asked.events,
             known=np.array(
                 [not set(own).isdisjoint(scorer.classes) for own in asked.answers], bool

@@ -1,4 +1,4 @@
-"""Puts bundles in a row, cheapest first, under a budget; the uncertain go on to the next.
+"""Puts bundles in a row, cheapest first, under a budget; uncertain events go on to the next.
 
 Bands and thresholds are chosen on labeled validation events that no stage has learned from.
 """
@@ -34,17 +34,43 @@ _HIGHS = 60
 
 
 @dataclass(frozen=True)
+class CascadeOptions:
+    """Options of `build_cascade`.
+
+    Attributes
+    ----------
+    budgets
+        For each stage behind the first: the largest share of all events that may reach it.
+    review
+        Share of all events, nearest to the threshold, that is marked for a person.
+    target_fpr
+        False-positive rate that is deployed; bands are chosen for the best detection there.
+    prevalence
+        Share of positive events where the cascade will run; the budgets hold for that mix. By
+        default, the share in the validation events.
+    seed
+        Random seed of the folds that choose the calibration.
+    """
+
+    budgets: Sequence[float]
+    review: float = 0.0
+    target_fpr: float = 1e-2
+    prevalence: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Cascade:
     """A cascade that was written.
 
     Attributes
     ----------
     manifest
-        Of its bundle.
+        Manifest of its bundle.
     shares
-        Of the events: how many reach each stage, the first being 1, and the last review.
+        Share of the events that reach each stage, the first being 1, and the last review.
     thresholds
-        On the validation events.
+        Thresholds on the validation events.
     """
 
     manifest: Manifest
@@ -53,15 +79,7 @@ class Cascade:
 
 
 def build_cascade(
-    stages: Sequence[Path],
-    validation: Dataset,
-    output: Path,
-    *,
-    budgets: Sequence[float],
-    review: float = 0.0,
-    target_fpr: float = 1e-2,
-    prevalence: float | None = None,
-    seed: int = 0,
+    stages: Sequence[Path], validation: Dataset, output: Path, options: CascadeOptions
 ) -> Cascade:
     """Choose the bands and write the cascade as one bundle.
 
@@ -71,17 +89,10 @@ def build_cascade(
         Bundles of the same task, cheapest first.
     validation
         Labeled events that no stage has learned from.
-    budgets
-        For each stage behind the first: the share of all events that may reach it, at most.
-    review
-        The share of all events, nearest to the threshold, that is marked for a person.
-    target_fpr
-        Detection is made best at this false-positive rate, which is deployed.
-    prevalence
-        Share of positive events where the cascade will run; the budgets hold for that mix. Default: as
-        in the validation events.
-    seed
-        Of the folds that calibration is chosen on.
+    output
+        File to write.
+    options
+        Budgets, operating point and review.
 
     Raises
     ------
@@ -90,6 +101,8 @@ def build_cascade(
     InputError
         If the validation events are unlabeled or lack a class.
     """
+    budgets, review, prevalence = options.budgets, options.review, options.prevalence
+    target_fpr = options.target_fpr
     task = validation.task
     bundles = [read_bundle(path) for path in stages]
     _check(bundles, budgets, review, prevalence)
@@ -104,15 +117,15 @@ def build_cascade(
     combined = outputs[0]
     reach = np.arange(len(validation))
     for position, budget in enumerate(budgets):
-        judge = _Judge(validation.labels, positive, target_fpr, task, bands, outputs)
-        band = _choose_band(outputs[position], reach, weights, budget, judge)
+        measure = _BandMeasure(validation.labels, positive, target_fpr, task, bands, outputs)
+        band = _choose_band(outputs[position], reach, weights, budget, measure)
         bands.append(band)
         reach = reach[band.uncertain(outputs[position][reach])]
         shares.append(float(weights[reach].sum()))
         combined = combine_all(outputs, bands)
     curve = NONE
     if combined.ndim == 1:
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(options.seed)
         curve = choose_curve(combined, validation.labels == 1, validation.group_codes(), rng)
         combined = curve(combined)
         probabilities = np.stack([1 - combined, combined], axis=1)
@@ -168,7 +181,7 @@ def build_cascade(
 
 
 def combine_all(outputs: Sequence[Floats], bands: Sequence[Band]) -> Floats:
-    """Return what the stages say together; each has judged all rows."""
+    """Return the joint answer of the stages; each has scored all rows."""
     combined = outputs[len(bands)]
     for output, band in zip(reversed(outputs[: len(bands)]), reversed(bands), strict=True):
         later = combined
@@ -177,8 +190,8 @@ def combine_all(outputs: Sequence[Floats], bands: Sequence[Band]) -> Floats:
 
 
 @dataclass(frozen=True)
-class _Judge:
-    """How good a further band would be: detection at the target rate, else accuracy."""
+class _BandMeasure:
+    """Quality of a further band: detection at the target rate, else accuracy."""
 
     labels: npt.NDArray[np.int32]
     positive: npt.NDArray[np.bool_]
@@ -200,7 +213,7 @@ def _choose_band(
     reach: npt.NDArray[np.intp],
     weights: npt.NDArray[np.float64],
     budget: float,
-    judge: _Judge,
+    measure: _BandMeasure,
 ) -> Band:
     """Return the band with the best result among those that keep to the budget."""
     if output.ndim == 2:
@@ -225,7 +238,7 @@ def _choose_band(
             low = float(scores[end])
         if not low < high:
             continue
-        found = judge(Band(low, high))
+        found = measure(Band(low, high))
         if best is None or found > best[0]:
             best = (found, Band(low, high))
     if best is None:
@@ -249,9 +262,9 @@ def _nearest(
     low = high = int(np.searchsorted(values, np.float32(threshold)))  # [low, high)
     below = above = 0.0
     while True:
-        room = share + 1e-12 - below - above
-        can_low = low > 0 and mass[low - 1] <= room
-        can_high = high < len(values) and mass[high] <= room
+        left = share + 1e-12 - below - above
+        can_low = low > 0 and mass[low - 1] <= left
+        can_high = high < len(values) and mass[high] <= left
         if can_high and (above <= below or not can_low):
             above += mass[high]
             high += 1

@@ -1,4 +1,4 @@
-"""Is a candidate better than the deployed bundle? A paired comparison on the same events."""
+"""Compares a candidate with the deployed bundle, paired on the same events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,53 +14,53 @@ from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
 from buckler.runtime import Scorer
 
 _RESAMPLES = 1000
-# So many times the false positives that were aimed at, or that the deployed one raises, may be raised.
+# Factors on the target rate, and on the deployed bundle's rate, up to which false positives are tolerated.
 _TOLERATED, _MORE = 2.0, 1.25
 
 
 @dataclass(frozen=True)
 class FalsePositives:
-    """What the bundles' own thresholds do on the events: the ranking may be fine, and they not.
+    """False positives at the bundles' own thresholds: a good ranking may have a poor threshold.
 
     Attributes
     ----------
-    aimed
-        The false-positive rate that they were chosen for.
+    target
+        False-positive rate that the thresholds were chosen for.
     champion, candidate
-        Share of events that are not positive and raise a detection.
-    more
-        How many more the candidate raises, with its interval.
+        Share of negative events that are detected.
+    increase
+        Difference of the two shares, with its interval.
     """
 
-    aimed: float
+    target: float
     champion: float
     candidate: Rate
-    more: Estimate
+    increase: Estimate
 
     @property
     def too_many(self) -> bool:
-        """Whether the candidate surely raises a quarter more, and twice what was aimed at."""
-        surely = self.candidate.low
-        at_most = max(_TOLERATED * self.aimed, _MORE * self.champion)
-        return self.more.low > 0 and surely > at_most
+        """True where the candidate surely has a quarter more, and twice the target rate."""
+        limit = max(_TOLERATED * self.target, _MORE * self.champion)
+        return self.increase.low > 0 and self.candidate.low > limit
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedComparison:
     """Two bundles on the same events.
 
     Attributes
     ----------
     name
-        Of the events.
+        Name of the events.
     measure
-        What is compared: detection at the deployed false-positive rate of these very events, or
-        accuracy where no class is bad or the negatives are too few to say.
+        Figure that is compared: detection at the deployed false-positive rate of these very
+        events, or accuracy where no class is positive or the negatives are too few.
     champion, candidate, gain
-        The figures, and the gain with its interval: events of a group are drawn together, and both
-        bundles judge the same draws.
-    false_detections
-        At the bundles' own thresholds; None where no class is bad, or a bundle has none.
+        Both figures, and the gain with its interval. Events of a group are drawn together, and both
+        bundles score the same draws.
+    false_positives
+        False positives at the bundles' own thresholds; None where no class is positive, or a bundle
+        has no threshold.
     """
 
     name: str
@@ -72,33 +72,48 @@ class Paired:
 
     @property
     def better(self) -> bool:
-        """Whether the candidate is surely better."""
+        """True where the candidate is surely better."""
         return self.gain.low > 0 and not self.worse
 
     @property
     def worse(self) -> bool:
-        """Whether it is surely worse, or its threshold lets too many false positives through."""
+        """True where it is surely worse, or its threshold gives too many false positives."""
         too_many = self.false_positives is not None and self.false_positives.too_many
         return self.gain.high < 0 or too_many
+
+    def sentence(self) -> str:
+        """Return the comparison in a sentence."""
+        found = self.false_positives
+        if found is not None and found.too_many:
+            return (
+                f"{self.name}: {found.candidate.value:.4f} false positives at its own threshold, "
+                f"where the target is {found.target:g} and the deployed bundle has "
+                f"{found.champion:.4f}"
+            )
+        gain = self.gain
+        return (
+            f"{self.name}: {self.measure} {self.champion:.4f} before, {self.candidate:.4f} after, "
+            f"gain {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+        )
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to promote, and why.
+    """Decision on a promotion.
 
     Attributes
     ----------
     promote
-        Surely better on one set of events, and surely worse on none.
+        True where the candidate is surely better on one set of events and surely worse on none.
     reason
-        In a sentence.
+        Reason, in a sentence.
     compared
-        One for each set.
+        Comparison on each set.
     """
 
     promote: bool
     reason: str
-    compared: tuple[Paired, ...]
+    compared: tuple[PairedComparison, ...]
 
 
 def decide(
@@ -112,11 +127,13 @@ def decide(
 
     Parameters
     ----------
+    champion, candidate
+        The deployed bundle, and the one that may take its place.
     tests
-        Any of these can promote, and refuse.
+        Named sets of labeled events that can promote and refuse.
     guards
-        These can only refuse: events that were chosen because the deployed bundle was unsure of
-        them make any other look better.
+        Named sets that can only refuse: events that were chosen because the deployed bundle was
+        unsure of them make any other look better.
 
     Raises
     ------
@@ -132,36 +149,22 @@ def decide(
             )
     if not tests:
         raise InputError("a promotion needs labeled events to compare on")
-    compared = tuple(_paired(champion, candidate, name, events) for name, events in tests)
-    # Of events that were chosen near the threshold, its false positives say nothing.
+    compared = tuple(_compare(champion, candidate, name, events) for name, events in tests)
+    # Events that were chosen near the threshold say nothing about its false positives.
     compared += tuple(
-        replace(_paired(champion, candidate, name, events), false_positives=None)
+        replace(_compare(champion, candidate, name, events), false_positives=None)
         for name, events in guards
     )
     worse = [pair for pair in compared if pair.worse]
     better = [pair for pair in compared[: len(tests)] if pair.better]
     if worse:
-        return Decision(False, f"worse on {_said(worse[0])}", compared)
+        return Decision(False, f"worse on {worse[0].sentence()}", compared)
     if better:
-        return Decision(True, f"better on {_said(better[0])}", compared)
-    return Decision(False, f"no sure gain: {_said(compared[0])}", compared)
+        return Decision(True, f"better on {better[0].sentence()}", compared)
+    return Decision(False, f"no sure gain: {compared[0].sentence()}", compared)
 
 
-def _said(pair: Paired) -> str:
-    detections = pair.false_positives
-    if detections is not None and detections.too_many:
-        return (
-            f"{pair.name}: at its own threshold {detections.candidate.value:.4f} false positives, where "
-            f"{detections.aimed:g} was aimed at and the deployed one gives {detections.champion:.4f}"
-        )
-    gain = pair.gain
-    return (
-        f"{pair.name}: {pair.measure} {pair.champion:.4f} before, {pair.candidate:.4f} after, "
-        f"gain {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
-    )
-
-
-def _paired(champion: Scorer, candidate: Scorer, name: str, events: Dataset) -> Paired:
+def _compare(champion: Scorer, candidate: Scorer, name: str, events: Dataset) -> PairedComparison:
     task = events.task
     rows = np.flatnonzero(events.labels >= 0)
     if not len(rows):
@@ -186,31 +189,28 @@ def _paired(champion: Scorer, candidate: Scorer, name: str, events: Dataset) -> 
         def figures(weights: npt.NDArray[np.float64] | None) -> list[float]:
             return [float(np.average(hits, weights=weights)) for hits in right]
 
-    def measured(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
+    def measure_gain(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
         before, after = figures(weights)
         return {"gain": after - before}
 
-    gain = bootstrap(measured, events.group_codes(), _RESAMPLES)["gain"]
+    gain = bootstrap(measure_gain, events.group_codes(), _RESAMPLES)["gain"]
     before, after = figures(None)
-    detections = None
+    false_positives = None
     if rate is not None and candidate.threshold() is not None and not positive.all():
-        raised = [verdicts.detected[~positive] for verdicts in both]
-        good = events.take(np.flatnonzero(~positive))
-        detections = _false_positives(raised[0], raised[1], good.group_codes(), rate)
-    return Paired(name, measure, before, after, gain, detections)
+        negatives = events.take(np.flatnonzero(~positive))
+        detected = [verdicts.detected[~positive] for verdicts in both]
+        false_positives = _compare_false_positives(detected, negatives.group_codes(), rate)
+    return PairedComparison(name, measure, before, after, gain, false_positives)
 
 
-def _false_positives(
-    before: npt.NDArray[np.bool_],
-    after: npt.NDArray[np.bool_],
-    groups: npt.NDArray[np.int64],
-    aimed: float,
+def _compare_false_positives(
+    detected: list[npt.NDArray[np.bool_]], groups: npt.NDArray[np.int64], target: float
 ) -> FalsePositives:
-    """Compare detections on events that are not positive."""
+    """Compare detections of both bundles on negative events."""
 
-    def measured(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
-        shares = [float(np.average(raised, weights=weights)) for raised in (before, after)]
-        return {"more": shares[1] - shares[0]}
+    def measure_increase(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
+        before, after = (float(np.average(flags, weights=weights)) for flags in detected)
+        return {"increase": after - before}
 
-    more = bootstrap(measured, groups, _RESAMPLES)["more"]
-    return FalsePositives(aimed, float(before.mean()), share_of(after), more)
+    increase = bootstrap(measure_increase, groups, _RESAMPLES)["increase"]
+    return FalsePositives(target, float(detected[0].mean()), share_of(detected[1]), increase)
