@@ -399,6 +399,7 @@ def identity_provider():
     finally:
         server.shutdown()
         thread.join()
+        server.server_close()
 
 
 @pytest.mark.filterwarnings(

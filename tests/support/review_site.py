@@ -38,6 +38,8 @@ def review_site(
     finally:
         process.terminate()
         process.wait(20)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 class Browser:

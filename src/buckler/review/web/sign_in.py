@@ -154,11 +154,14 @@ oidc_router = APIRouter()
 @oidc_router.get("/oidc")
 async def begin_oidc(request: Request) -> Response:
     """Send the browser to the identity provider."""
+    from authlib.common.errors import AuthlibBaseError
+    from httpx import HTTPError
+
     try:
         answer = await request.app.state.oidc.authorize_redirect(
             request, str(request.url_for("end_oidc"))
         )
-    except Exception as error:  # authlib passes on whatever the provider's answer breaks
+    except (AuthlibBaseError, HTTPError, ValueError, LookupError, RuntimeError) as error:
         raise PageError(502, "The identity provider cannot be reached.") from error
     return answer  # type: ignore[no-any-return]
 
