@@ -79,6 +79,8 @@ if TYPE_CHECKING:
     from buckler.serving.scan import scan
     from buckler.tasks import Task
     from buckler.teachers.labeling import label
+    from buckler.training.attack import attack
+    from buckler.training.synthesize import synthesize
 
 __version__ = "0.1.0"
 
@@ -88,6 +90,7 @@ _HOMES = {
     "Task": "buckler.tasks",
     "Verdict": "buckler.runtime",
     "Verdicts": "buckler.runtime",
+    "attack": "buckler.training.attack",
     "evaluate": "buckler.pipeline",
     "label": "buckler.teachers.labeling",
     "load": "buckler.runtime",
@@ -95,6 +98,7 @@ _HOMES = {
     "run": "buckler.pipeline",
     "scan": "buckler.serving.scan",
     "score": "buckler.runtime",
+    "synthesize": "buckler.training.synthesize",
     "train": "buckler.pipeline",
 }
 __all__ = [
@@ -103,6 +107,7 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "__version__",
+    "attack",
     "evaluate",
     "label",
     "load",
@@ -110,6 +115,7 @@ __all__ = [
     "run",
     "scan",
     "score",
+    "synthesize",
     "train",
 ]
 
