@@ -163,9 +163,7 @@ class Dataset:
 
     def column(self, name: str) -> Objects:
         """Return a column of the table as Python objects."""
-        values = np.empty(len(self), object)
-        values[:] = self.table.column(name).to_pylist()
-        return values
+        return np.fromiter(self.table.column(name).to_pylist(), object, len(self))
 
     def group_codes(self) -> npt.NDArray[np.int64]:
         """Return a number for each group; events without a group stand alone."""
