@@ -136,6 +136,17 @@ def cpu_ms(command: list[str], root: Path) -> float:
     return 1000 * min(times)
 
 
+def trace_simplest_run(root: Path) -> list[str]:
+    """Return the files and functions of the package that the simplest recipe runs through."""
+    source = root / "src"
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    command = [sys.executable, "-m", "benchmarks.simplest_run", str(source)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    return done.stdout.split()[-3:]
+
+
 def table(root: Path, packages: list[str]) -> list[tuple[str, str]]:
     """Return the rows: what is measured, and the figure."""
     paths = modules(root, packages)
@@ -166,6 +177,11 @@ def table(root: Path, packages: list[str]) -> list[tuple[str, str]]:
         rows += [("  identical block", block) for block in blocks]
         return rows
     python = sys.executable
+    names = ("files", "functions", "times that a bundle is opened")
+    rows += [
+        (f"simplest recipe, CSV to bundle: {name}", figure)
+        for name, figure in zip(names, trace_simplest_run(root), strict=True)
+    ]
     return [
         *rows,
         (
