@@ -477,7 +477,7 @@ def test_synthetic_examples_earn_their_place_where_a_kind_is_unseen_and_not_othe
     helped = run_trial(real, like, settings=three, held_out=HeldOutKind("wallets", unseen))
     not_helped = run_trial(real, nothing, settings=three)
     assert helped.gain.value >= not_helped.gain.value
-    assert not not_helped.kept
+    assert not not_helped.helpful
     assert "discarded" in not_helped.summary()
     assert helped.held_out == "wallets"
     assert helped.report().summary == helped.summary()

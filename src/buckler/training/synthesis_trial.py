@@ -87,7 +87,7 @@ class Trial:
     held_out: str
 
     @property
-    def kept(self) -> bool:
+    def helpful(self) -> bool:
         """True where the synthetic examples help."""
         return self.gain.above_zero
 
@@ -99,7 +99,7 @@ class Trial:
         return (
             f"{self.measure}{kind} on held-out real events: {without} without, {beside} with "
             f"synthetic examples; gain {self.gain} over {self.gain.n} seeds: "
-            f"{'kept' if self.kept else 'discarded'}"
+            f"{'kept' if self.helpful else 'discarded'}"
         )
 
     def report(self) -> TrialReport:
@@ -111,7 +111,7 @@ class Trial:
             gain=self.gain.value,
             gain_half_width=self.gain.half_width,
             seeds=self.gain.n,
-            kept=self.kept,
+            kept=self.helpful,
             held_out=self.held_out,
             summary=self.summary(),
         )
