@@ -138,7 +138,7 @@ def test_train_eval_score_scan_show_verify(tmp_path, labeled):
     assert "3,000 rows scored" in done.stdout
     assert "url-threat" in buckler("bundle", "show", bundle).stdout
     assert "# url-threat" in buckler("bundle", "show", "--card", bundle).stdout
-    assert json.loads(buckler("bundle", "show", "--json", bundle).stdout)["format_version"] == 2
+    assert json.loads(buckler("bundle", "show", "--json", bundle).stdout)["format_version"] == 1
     assert "sound" in buckler("bundle", "verify", bundle).stdout
 
 

@@ -108,8 +108,8 @@ def demo(
     teacher: Annotated[
         DemoTeacher,
         typer.Option(
-            help="recorded: a transformer's annotations that come with Buckler; encoder: train it now "
-            "(extras torch,onnx; minutes); none: labels only."
+            help="Teacher: a transformer's recorded annotations, an encoder that is trained now "
+            "(extras torch and onnx; minutes), or none."
         ),
     ] = DemoTeacher.RECORDED,
     annotations: Annotated[

@@ -7,7 +7,16 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
+from buckler.cli.options import (
+    BudgetTokens,
+    BudgetUsd,
+    FormatName,
+    LabelColumn,
+    ModelSettings,
+    PaidStore,
+    Seed,
+    TextColumn,
+)
 from buckler.cli.results import print_account, print_estimate
 from buckler.dataset import ColumnNames
 from buckler.synthesis.filters import FilterSettings
@@ -79,18 +88,16 @@ def synthesize(
             "generator; the trial measures their detection."
         ),
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help="Format of every file, whatever its suffix.")
-    ] = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    format_name: FormatName = None,
     store: PaidStore = "labels.db",
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate calls, tokens and cost; write nothing.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Write synthetic examples, filter them, and measure whether they help."""
     chosen = synthesis.SynthesisSettings(
