@@ -14,7 +14,7 @@ from tests.test_docs import resolve
 NAMES = {name for group in COMMANDS.values() for name in group}
 # Commands that look after an installation, a service or a store, or show what a file holds.
 WITHOUT_FUNCTION = {
-    "attack", "bundle", "capacity", "cascade", "data", "demo", "doctor", "init", "labels", "learn",
+    "bundle", "capacity", "cascade", "data", "demo", "doctor", "init", "labels", "learn",
     "pretrain", "registry", "review", "select", "serve", "stream", "triage",
     "verify",
 }  # fmt: skip

@@ -20,7 +20,7 @@ def commands_in(name, command):
     ]
 
 
-NAMES = [name for group in COMMANDS.values() for name in group if name != "attack"]
+NAMES = [name for group in COMMANDS.values() for name in group]
 
 
 @pytest.mark.parametrize("name", NAMES)
