@@ -43,13 +43,13 @@ LAYERS = [
 ]
 # Upper bounds of what `python -m benchmarks.structure` counts.
 BOUNDS = {
-    "functions with more than 7 parameters": 3,
-    "public functions with **kwargs": 1,
-    "except Exception": 5,
-    "uses of Any": 224,
-    "docstring lines that open with Of, What, How, Whether, …": 48,
-    "functions named by a bare participle": 23,
-    "classes named by a bare participle": 4,
+    "functions with more than 7 parameters": 0,
+    "public functions with **kwargs": 0,
+    "except Exception": 4,
+    "uses of Any": 208,
+    "docstring lines that open with Of, What, How, Whether, …": 7,
+    "functions named by a bare participle": 7,
+    "classes named by a bare participle": 0,
     "identical blocks of six lines": 4,
 }
 
