@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from buckler.errors import InputError, MissingExtraError
+from buckler.files import reading
 from buckler.readers.chunks import make_chunk
 from buckler.readers.objects import columns_of
 from buckler.readers.quarantine import Quarantine
@@ -40,7 +41,8 @@ class EvtxReader(Reader):
             If the extra `formats` is not installed.
         """
         records = _records(path)
-        size = path.stat().st_size
+        with reading(path):
+            size = path.stat().st_size
         names = spec.roles
         done = 0
         try:

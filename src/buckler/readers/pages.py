@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.errors import InputError, MissingExtraError
+from buckler.files import reading
 from buckler.normalize.html_v1 import MAX_PAGE_BYTES
 from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import Quarantine
@@ -56,7 +57,8 @@ class WarcReader(Reader):
             If the file is no web archive, or is damaged.
         """
         pages: list[tuple[int, bytes, int | None]] = []
-        size, row, total = 0, 0, max(1, path.stat().st_size)
+        with reading(path):
+            size, row, total = 0, 0, max(1, path.stat().st_size)
         for row, record in enumerate(_records(path), 1):
             if row <= cursor:
                 continue
