@@ -1,4 +1,4 @@
-"""Reads what people write in TOML, checked against a pydantic model."""
+"""Settings files: reads TOML and validates it with a pydantic model."""
 
 import tomllib
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from buckler.errors import SettingsError
+from buckler.files import reading
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -17,16 +18,16 @@ def read_settings(path: Path, model: type[_Model]) -> _Model:
     Raises
     ------
     SettingsError
-        If it cannot be read, is no TOML, or says what cannot be; the message names the keys.
+        If it cannot be read, is not TOML, or fails validation; the message names the keys.
     """
     try:
-        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+        with reading(path, SettingsError):
+            text = path.read_text(encoding="utf-8")
+        return model.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {str(error)[:200]}") from error
+        raise SettingsError(f"{path}: not valid TOML: {str(error)[:200]}", path=path) from error
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]
         )
-        raise SettingsError(f"{path}: {problems}") from error
+        raise SettingsError(f"{path}: {problems}", path=path) from error

@@ -49,7 +49,7 @@ def cascade(
 ) -> None:
     """Join bundles: each passes on the events that it is unsure of.
 
-    How many go on is your budget; which, and the thresholds, are chosen on labeled events.
+    The budget limits the share that goes on; the events and thresholds are chosen on labeled events.
     """
     first = load(stages[0])
     the_task = get_bundle_task(task or first.manifest.task, first.manifest.classes)

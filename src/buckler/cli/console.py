@@ -1,4 +1,4 @@
-"""What the command line prints: safe on any terminal, silent where nobody looks."""
+"""The terminal: prints text of events safely, and shows progress only on a terminal."""
 
 import sys
 import unicodedata

@@ -1,4 +1,4 @@
-"""`buckler doctor`: what is wrong with an installation, and what to do about it."""
+"""`buckler doctor`: checks an installation and names remedies."""
 
 import os
 import platform
@@ -28,12 +28,16 @@ _GOOD, _MISSING, _WRONG = "good", "missing", "wrong"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes
     ----------
-    what, state, detail
-        What, how it is (``good``, ``missing`` or ``wrong``), and what is known or to be done.
+    what
+        Part of the installation.
+    state
+        One of ``good``, ``missing`` and ``wrong``.
+    detail
+        Version found, or the remedy.
     """
 
     what: str

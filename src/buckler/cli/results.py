@@ -1,4 +1,4 @@
-"""How the figures of a run look on a terminal."""
+"""Tables of results on the terminal."""
 
 from rich.table import Table
 

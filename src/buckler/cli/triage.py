@@ -35,7 +35,7 @@ def triage(
 ) -> None:
     """Join alerts to incidents and rank them by the probability of an attack.
 
-    Where the alerts have labels, the ranking is measured beside other orders of reading.
+    The ranking of labeled alerts is measured beside other orders of reading.
     """
     if output.exists() and not force:
         raise OutputError(f"{output} exists; give --force to replace it")
