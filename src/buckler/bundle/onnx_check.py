@@ -1,4 +1,4 @@
-"""What a network in a bundle may hold, checked before ONNX Runtime sees it.
+"""Limits on a network in a bundle, checked before ONNX Runtime sees it.
 
 An ONNX file can name files to read, carry loops, functions and custom operators, and ask for
 tensors of any size. Ours need none of that: this walks the protobuf (with the standard library, so
@@ -74,9 +74,9 @@ def _check_node(node: memoryview) -> None:
 def _check_attribute(attribute: memoryview) -> None:
     for number, wire, value in _fields(attribute):
         if number == 3:
-            _check_size(_signed(value))
+            _check_size(_to_signed(value))
         elif number == 8:
-            for item in _packed(wire, value):
+            for item in _unpack(wire, value):
                 _check_size(item)
         elif number == 5:
             _check_tensor(_bytes(value))
@@ -94,10 +94,10 @@ def _check_tensor(tensor: memoryview) -> None:
         elif number == 9:
             raw = _bytes(value)
         elif number == 7:
-            for item in _packed(wire, value):
+            for item in _unpack(wire, value):
                 _check_size(item)
         elif number == 1:
-            for dim in _packed(wire, value):
+            for dim in _unpack(wire, value):
                 if not 0 <= dim <= _MAX_ITEMS * 64:
                     raise BundleError("the network has a tensor of an impossible shape")
                 dims *= dim
@@ -167,18 +167,18 @@ def _bytes(value: int | memoryview) -> memoryview:
     return value
 
 
-def _signed(value: int | memoryview) -> int:
+def _to_signed(value: int | memoryview) -> int:
     if not isinstance(value, int):
         raise BundleError("the network is not sound ONNX")
     return value - (1 << 64) if value >> 63 else value
 
 
-def _packed(wire: int, value: int | memoryview) -> Iterator[int]:
+def _unpack(wire: int, value: int | memoryview) -> Iterator[int]:
     """Yield the numbers of a repeated field, packed or one by one."""
     if wire == 0:
-        yield _signed(value)
+        yield _to_signed(value)
         return
     data, at = _bytes(value), 0
     while at < len(data):
         item, at = _varint(data, at)
-        yield _signed(item)
+        yield _to_signed(item)

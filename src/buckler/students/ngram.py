@@ -19,15 +19,8 @@ from buckler import _kernel
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
-from buckler.students.student import (
-    STUDENTS,
-    Export,
-    Floats,
-    Student,
-    check_learnable,
-    cross_entropy,
-    weigh_classes,
-)
+from buckler.students.objective import check_learnable, cross_entropy, weigh_classes
+from buckler.students.student import STUDENTS, Export, Floats, Student
 
 ROW_STEP = 16
 _CLIPS = (1.0, 0.75, 0.55, 0.4, 0.3, 0.2)

@@ -18,15 +18,8 @@ from buckler.errors import SettingsError
 from buckler.extras import import_extra
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.feature_schema import matrix
-from buckler.students.student import (
-    STUDENTS,
-    Export,
-    Floats,
-    Student,
-    check_learnable,
-    cross_entropy,
-    weigh_classes,
-)
+from buckler.students.objective import check_learnable, cross_entropy, weigh_classes
+from buckler.students.student import STUDENTS, Export, Floats, Student
 
 _LEAF, _CATEGORICAL = 1 << 31, 1 << 30
 _NAN_IS_MISSING, _MISSING_LEFT = 1 << 29, 1 << 28

@@ -27,12 +27,12 @@ def check_sink(kind: type[Sink]) -> None:
         require(sink_for(Path(f"x{suffix}")) is kind, "a sink is found by its suffixes")
     kept, dropped, last = (_batch(seed) for seed in range(3))
     with tempfile.TemporaryDirectory() as scratch:
-        whole = _written(kind, Path(scratch) / "whole", [kept, last])
-        again = _written(kind, Path(scratch) / "again", [kept, last])
+        whole = _write_whole(kind, Path(scratch) / "whole", [kept, last])
+        again = _write_whole(kind, Path(scratch) / "again", [kept, last])
         require(whole == again, "the same rows make the same file")
-        resumed = _interrupted(kind, Path(scratch) / "resumed", kept, dropped, last)
+        resumed = _write_interrupted(kind, Path(scratch) / "resumed", kept, dropped, last)
         require(resumed == whole, "resuming keeps rows up to the checkpoint and drops later ones")
-        empty = _written(kind, Path(scratch) / "empty", [])
+        empty = _write_whole(kind, Path(scratch) / "empty", [])
         require(isinstance(empty, bytes), "a scan without a row still makes a file")
 
 
@@ -57,7 +57,7 @@ def _open(kind: type[Sink], folder: Path, position: int) -> Sink:
     return kind(folder, _batch(0).schema, position)
 
 
-def _written(kind: type[Sink], folder: Path, batches: list[pa.RecordBatch]) -> bytes:
+def _write_whole(kind: type[Sink], folder: Path, batches: list[pa.RecordBatch]) -> bytes:
     """Return the file that batches make, with a checkpoint behind each."""
     sink = _open(kind, folder, 0)
     for batch in batches:
@@ -66,7 +66,7 @@ def _written(kind: type[Sink], folder: Path, batches: list[pa.RecordBatch]) -> b
     return _finish(sink, folder)
 
 
-def _interrupted(
+def _write_interrupted(
     kind: type[Sink],
     folder: Path,
     kept: pa.RecordBatch,

@@ -1,4 +1,4 @@
-"""What all torch training shares: the import, mixed precision, checkpoints without pickle."""
+"""Parts of all torch training: the import, mixed precision, checkpoints without pickle."""
 
 import logging
 from collections.abc import Callable, Iterator
