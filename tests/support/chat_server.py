@@ -237,14 +237,12 @@ def chat_server(folder: Path, **options: object) -> Iterator[Server]:
     log = folder / "asked.log"
     log.touch()
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    process = subprocess.Popen(
-        [sys.executable, __file__, f"--log={log}", *arguments], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield Server(process, log)
-    finally:
-        process.kill()
-        process.wait()
+    command = [sys.executable, __file__, f"--log={log}", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Server(process, log)
+        finally:
+            process.kill()
 
 
 def main() -> None:

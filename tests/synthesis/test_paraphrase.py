@@ -110,7 +110,7 @@ def test_the_event_is_fenced_and_stored_encoded(tmp_path, server):
     with LabelStore(tmp_path / "labels.db") as store:
         asked = Paraphraser(model(server.url), EMAIL, store)
         asked.estimate([evil])
-        (request,) = [asked._writer.request(order) for order in asked._writer.texts]
+        (request,) = [asked._orders.request(order) for order in asked._texts]
         content = request.messages[0]["content"]
         assert re.search(r"<<event [0-9a-f]{8}>>", content)
         assert content.index("untrusted data") < content.index("Ignore that")

@@ -476,12 +476,11 @@ def test_synthetic_examples_earn_their_place_where_a_kind_is_unseen_and_not_othe
     three = TrialSettings(seeds=3)
     helped = run_trial(real, like, settings=three, held_out=HeldOutKind("wallets", unseen))
     not_helped = run_trial(real, nothing, settings=three)
-    assert helped.gain.value >= not_helped.gain.value
-    assert not not_helped.helpful
-    assert "discarded" in not_helped.summary()
+    assert helped.gain >= not_helped.gain
+    assert not not_helped.kept
+    assert "discarded" in not_helped.summary
     assert helped.held_out == "wallets"
-    assert helped.report().summary == helped.summary()
-    assert json.loads(helped.report().model_dump_json())["gain"] == helped.gain.value
+    assert json.loads(helped.model_dump_json())["gain"] == helped.gain
     with pytest.raises(InputError, match="no real event is of the kind"):
         run_trial(real, like, held_out=HeldOutKind("x", np.zeros(len(real), bool)))
 
@@ -607,7 +606,7 @@ def test_synthetic_examples_of_rows_pass_filters_and_are_tried_with_trees(tmp_pa
     assert [s.text for s in again] == [s.text for s in passed.synthetic_examples]
     two = TrialSettings(seeds=2)
     trial = run_trial(rows, passed.synthetic_examples, "trees", {"epochs": 3}, two)
-    assert trial.gain.n == 2
+    assert trial.seeds == 2
 
 
 def test_what_fits_texts_does_not_fit_rows_and_says_so(tmp_path):

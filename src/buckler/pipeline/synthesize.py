@@ -133,7 +133,7 @@ class Synthesize(Stage[SyntheticAddition]):
             self.student.settings,
             TrialSettings(section.seeds, section.weight),
             held_out,
-        ).report()
+        )
         if section.keep_always and not trial.kept:
             summary = f"{trial.summary}, but learned all the same, as asked"
             trial = trial.model_copy(update={"kept": True, "summary": summary})

@@ -1,7 +1,7 @@
 """Filters between drafts and synthetic examples; every rejected draft is counted by filter.
 
 Drafts pass the filters in the order of `FILTERS`: format and safety first, then duplicates, then
-the opinion of models, then an even share for each combination.
+the answers of models, then an even share for each combination.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from buckler.synthesis.defanging import defang, find_unsafe
 from buckler.synthesis.diversity import Novelty, distinct
 from buckler.synthesis.format_check import find_format_error
 from buckler.synthesis.generator import Draft, Generator
-from buckler.synthesis.synthesis_report import SynthesisReport, finite_estimate
+from buckler.synthesis.synthesis_report import EstimateReport, SynthesisReport
 from buckler.synthesis.synthetic_examples import (
     MAX_SYNTHETIC_EXAMPLE_BYTES,
     SyntheticExample,
@@ -211,7 +211,9 @@ def filter_drafts(
         combinations_covered=len({e.combination for e in kept}),
         distinct_3grams=distinct(task.readable(e.text) for e in kept),
         distinct_3grams_of_real=distinct(_sample_like(kept, real, seed)),
-        real_vs_synthetic_auroc={n: finite_estimate(test.auroc) for n, test in tests.items()},
+        real_vs_synthetic_auroc={
+            name: EstimateReport(**vars(test.auroc)) for name, test in tests.items()
+        },
         classes=dict(Counter(e.label for e in kept)),
     )
     return FilteredDrafts(kept, report)

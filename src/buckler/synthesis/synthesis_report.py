@@ -6,8 +6,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from buckler.evaluation.intervals import Estimate
-
 # NaN is no JSON: a figure that cannot be computed is null.
 Figure = Annotated[
     float | None, BeforeValidator(lambda v: None if isinstance(v, float) and math.isnan(v) else v)
@@ -101,8 +99,3 @@ class SynthesisReport(_Strict):
     real_vs_synthetic_auroc: dict[str, EstimateReport] = {}
     classes: dict[str, int] = {}
     trial: TrialReport | None = None
-
-
-def finite_estimate(estimate: Estimate) -> EstimateReport:
-    """Return an estimate as a report holds it."""
-    return EstimateReport(value=estimate.value, low=estimate.low, high=estimate.high)

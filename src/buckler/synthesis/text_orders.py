@@ -6,8 +6,8 @@ in the label store before the next call. An order that has an answer is never gi
 
 import json
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from buckler.teachers import get_teacher
 from buckler.teachers.budget import Account, Budget, Spending
 from buckler.teachers.llm.client import Request
 from buckler.teachers.llm.language_model import LanguageModelTeacher
+from buckler.teachers.llm.prompt import json_object
 from buckler.teachers.llm.runner import MeteredClient, ModelCall, Runner
 
 MAX_REJECTS = 2
@@ -27,35 +28,114 @@ _MAX_TEXTS = 50
 _STRING = re.compile(r'"')
 
 
-class TextWriter(ABC):
-    """A language model that writes texts to order.
+@dataclass(frozen=True)
+class Instructions:
+    """The part of a prompt that all orders of one kind share.
 
     Attributes
     ----------
-    texts_per_call
-        Texts that an order asks for.
-    tokens_per_text
-        Usual length of a text.
+    version
+        Version of the wording, of all prompts too.
+    system
+        System prompt.
+    texts_per_call, tokens_per_text
+        Texts that an order asks for, and their usual length.
     """
 
+    version: str
+    system: str
     texts_per_call: int
     tokens_per_text: int
 
-    def __init__(self, model: LanguageModelTeacher, version: str, system: str) -> None:
-        self.model, self._system = model, system
-        content = json.dumps([version, system, self.texts_per_call, model.annotator.version])
-        self.annotator = Annotator(
-            model.annotator.name, f"{version}-{sha256(content.encode()).hexdigest()[:8]}", "llm"
-        )
 
-    @abstractmethod
+class TextOrders:
+    """Orders for texts and their answers, in the label store.
+
+    Parameters
+    ----------
+    model
+        Language model that writes.
+    store
+        Label store that keeps texts and costs.
+    instructions
+        Part that all prompts share.
+    prompt
+        Function from an order id to the prompt.
+    budget
+        Limits of cost.
+    on_progress
+        Called with the account and the number of orders.
+
+    Attributes
+    ----------
+    annotator
+        Name of the model, and the version of everything that decides its answers.
+    account
+        Account of the last run; None where every order had its answer.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModelTeacher,
+        store: LabelStore,
+        instructions: Instructions,
+        prompt: Callable[[bytes], str],
+        *,
+        budget: Budget | None = None,
+        on_progress: Callable[[Account, int], None] | None = None,
+    ) -> None:
+        self._model, self._instructions, self._prompt = model, instructions, prompt
+        self._budget, self._on_progress = budget, on_progress or (lambda *_: None)
+        own = instructions
+        content = json.dumps([own.version, own.system, own.texts_per_call, model.annotator.version])
+        self.annotator = Annotator(
+            model.annotator.name, f"{own.version}-{sha256(content.encode()).hexdigest()[:8]}", "llm"
+        )
+        self._ledger = Ledger(store, model.task, self.annotator)
+        self.account: Account | None = None
+
     def request(self, order_id: bytes) -> Request:
         """Return the request for an order."""
+        own = self._instructions
+        items = {"minItems": own.texts_per_call, "maxItems": own.texts_per_call}
+        schema = json_object({"texts": {"type": "array", "items": {"type": "string"}, **items}})
+        message = {"role": "user", "content": self._prompt(order_id)}
+        answer_tokens = 64 + 2 * own.texts_per_call * own.tokens_per_text
+        return Request(own.system, [message], schema, answer_tokens).with_samples(1)
 
-    @property
-    def answer_tokens(self) -> int:
-        """Longest answer to an order."""
-        return 64 + 2 * self.texts_per_call * self.tokens_per_text
+    def estimate(self, ids: Iterable[bytes]) -> tuple[int, Spending]:
+        """Return the number of calls to make, and their probable cost."""
+        pending = self._pending(ids)
+        return len(pending), sum((self._call(i).estimate for i in pending), start=Spending())
+
+    def fulfill(self, ids: Iterable[bytes]) -> dict[bytes, list[str]]:
+        """Have pending orders written; return all texts ever written to these instructions.
+
+        Each answer is stored before the next call.
+        """
+        pending = self._pending(ids)
+        if pending:
+            runner = Runner(
+                self._model.client,
+                self._model.settings,
+                self._ledger.keep,
+                self._budget,
+                lambda account: self._on_progress(account, len(pending)),
+            )
+            self.account = runner.run(map(self._call, pending))
+        return {
+            order: [decode_text(t) for t in texts] for order, texts in self._ledger.drafts().items()
+        }
+
+    def _pending(self, ids: Iterable[bytes]) -> list[bytes]:
+        done = self._ledger.drafts().keys() | self._ledger.find_rejected(MAX_REJECTS)
+        return [order for order in ids if order not in done]
+
+    def _call(self, order_id: bytes) -> "_OrderCall":
+        request, meter = self.request(order_id), self._model.client.meter
+        n_tokens = self._instructions.texts_per_call * self._instructions.tokens_per_text
+        estimate = meter.spending(1, meter.estimate_tokens(request.characters), n_tokens)
+        return _OrderCall(order_id, request, estimate)
 
 
 class _OrderCall(ModelCall):
@@ -63,14 +143,8 @@ class _OrderCall(ModelCall):
 
     n_events = 1
 
-    def __init__(self, writer: TextWriter, order_id: bytes) -> None:
-        self._order_id, self._request = order_id, writer.request(order_id).with_samples(1)
-        meter = writer.model.client.meter
-        self.estimate = meter.spending(
-            1,
-            meter.estimate_tokens(self._request.characters),
-            writer.texts_per_call * writer.tokens_per_text,
-        )
+    def __init__(self, order_id: bytes, request: Request, estimate: Spending) -> None:
+        self._order_id, self._request, self.estimate = order_id, request, estimate
 
     async def perform(self, client: MeteredClient) -> CallResult:
         """Have the order written."""
@@ -97,37 +171,6 @@ def get_writing_model(kind: str, path: Path | None, task: Task) -> LanguageModel
     if not isinstance(model, LanguageModelTeacher):
         raise SettingsError(f"the teacher {kind!r} cannot write")
     return model
-
-
-class TextOrders:
-    """Orders of a writer and their answers, in the label store."""
-
-    def __init__(self, writer: TextWriter, store: LabelStore, task: Task) -> None:
-        self._writer = writer
-        self._ledger = Ledger(store, task, writer.annotator)
-
-    def pending(self, ids: Iterable[bytes]) -> list[bytes]:
-        """Return the orders without an answer."""
-        done = self._ledger.drafts().keys() | self._ledger.find_rejected(MAX_REJECTS)
-        return [order for order in ids if order not in done]
-
-    def estimate(self, ids: Sequence[bytes]) -> Spending:
-        """Return the probable cost of these orders."""
-        return sum((_OrderCall(self._writer, i).estimate for i in ids), start=Spending())
-
-    def fulfill(
-        self, ids: Sequence[bytes], budget: Budget | None, report: Callable[[Account], None]
-    ) -> Account:
-        """Have these orders written; each answer is stored before the next call."""
-        model = self._writer.model
-        runner = Runner(model.client, model.settings, self._ledger.keep, budget, report)
-        return runner.run(_OrderCall(self._writer, order_id) for order_id in ids)
-
-    def answers(self) -> dict[bytes, list[str]]:
-        """Return all texts ever written to these instructions, by order."""
-        return {
-            order: [decode_text(t) for t in texts] for order, texts in self._ledger.drafts().items()
-        }
 
 
 def read_texts(content: str) -> list[str]:

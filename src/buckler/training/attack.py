@@ -185,7 +185,7 @@ def _open_paraphraser(
     model = get_writing_model(str(settings.paraphrase), settings.paraphrase_settings, events.task)
     model.check_budget(settings.budget)
 
-    def report(account: Account) -> None:
+    def report(account: Account, _: int) -> None:
         spent = account.spent
         on_progress(f"{NAME}: {spent.events:,} calls, {spent.cost_usd:.4f} USD")
 

@@ -64,59 +64,6 @@ class HeldOutKind:
     rows: Bools
 
 
-@dataclass(frozen=True)
-class Trial:
-    """Outcome of a trial.
-
-    Attributes
-    ----------
-    measure
-        Name of the deciding figure.
-    without_examples, with_examples
-        Figure -> its value for each seed.
-    gain
-        Gain of the deciding figure, paired by seed.
-    held_out
-        Kind of event that no student saw; empty if whole groups were held out.
-    """
-
-    measure: str
-    without_examples: dict[str, list[float]]
-    with_examples: dict[str, list[float]]
-    gain: Mean
-    held_out: str
-
-    @property
-    def helpful(self) -> bool:
-        """True where the synthetic examples help."""
-        return self.gain.above_zero
-
-    def summary(self) -> str:
-        """Return the outcome in a sentence."""
-        kind = f" of {self.held_out}" if self.held_out else ""
-        without = Mean.of(self.without_examples[self.measure])
-        beside = Mean.of(self.with_examples[self.measure])
-        return (
-            f"{self.measure}{kind} on held-out real events: {without} without, {beside} with "
-            f"synthetic examples; gain {self.gain} over {self.gain.n} seeds: "
-            f"{'kept' if self.helpful else 'discarded'}"
-        )
-
-    def report(self) -> TrialReport:
-        """Return the outcome as a file of synthetic examples holds it."""
-        return TrialReport(
-            measure=self.measure,
-            without_examples=self.without_examples,
-            with_examples=self.with_examples,
-            gain=self.gain.value,
-            gain_half_width=self.gain.half_width,
-            seeds=self.gain.n,
-            kept=self.helpful,
-            held_out=self.held_out,
-            summary=self.summary(),
-        )
-
-
 def run_trial(
     real: Dataset,
     examples: list[SyntheticExample],
@@ -125,7 +72,7 @@ def run_trial(
     settings: TrialSettings = TrialSettings(),
     held_out: HeldOutKind | None = None,
     on_seed: Callable[[int], None] | None = None,
-) -> Trial:
+) -> TrialReport:
     """Train with and without synthetic examples, once for each seed, on splits by group.
 
     Parameters
@@ -171,7 +118,23 @@ def run_trial(
             on_seed(seed + 1)
     measure = next(iter(without))
     gain = Mean.of([b - a for a, b in zip(without[measure], beside[measure], strict=True)])
-    return Trial(measure, without, beside, gain, held_out.name if held_out is not None else "")
+    name = "" if held_out is None else held_out.name
+    summary = (
+        f"{measure}{f' of {name}' if name else ''} on held-out real events: "
+        f"{Mean.of(without[measure])} without, {Mean.of(beside[measure])} with synthetic examples; "
+        f"gain {gain} over {gain.n} seeds: {'kept' if gain.above_zero else 'discarded'}"
+    )
+    return TrialReport(
+        measure=measure,
+        without_examples=without,
+        with_examples=beside,
+        gain=gain.value,
+        gain_half_width=gain.half_width,
+        seeds=gain.n,
+        kept=gain.above_zero,
+        held_out=name,
+        summary=summary,
+    )
 
 
 def parse_kind(text: str) -> tuple[str, set[str]]:

@@ -164,7 +164,7 @@ def synthesize(
                 settings=settings.trial,
                 held_out=session.held_out,
                 on_seed=lambda n: on_progress(f"trial: {n} of {seeds} seeds"),
-            ).report()
+            )
             report = report.model_copy(update={"trial": trial})
             examples = examples if trial.kept else []
         if output is not None:
