@@ -18,7 +18,6 @@ LAYERS = [
     "files",
     "extras",
     "registry",
-    "settings_file",
     "_kernel",
     "normalize",
     "tasks",

@@ -1,4 +1,4 @@
-"""Files: reading, atomic writing and digests, with one wording for every failure.
+"""Files: reading, atomic writing, digests and settings, with one wording for every failure.
 
 Everything that reads or writes a file goes through here, so that a missing file, a full disk and a
 refused permission are told the same way everywhere, and no reader ever sees half a file.
@@ -8,11 +8,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, TypeVar
 
-from buckler.errors import BucklerError, InputError, OutputError
+from buckler.errors import BucklerError, InputError, OutputError, SettingsError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 _BLOCK_BYTES = 1 << 20
+_Model = TypeVar("_Model", bound="BaseModel")
 
 
 @contextmanager
@@ -131,3 +135,28 @@ def file_digest(path: Path) -> str:
 
 def _reason(failure: OSError) -> str:
     return failure.strerror or type(failure).__name__
+
+
+def read_settings(path: Path, model: type[_Model]) -> _Model:
+    """Return the content of a TOML file as a pydantic model.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read, is not TOML, or fails validation; the message names the keys.
+    """
+    import tomllib  # an endpoint that only loads a bundle needs neither
+
+    from pydantic import ValidationError
+
+    try:
+        with reading(path, SettingsError):
+            text = path.read_text(encoding="utf-8")
+        return model.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {str(error)[:200]}", path=path) from error
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]
+        )
+        raise SettingsError(f"{path}: {problems}", path=path) from error

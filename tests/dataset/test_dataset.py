@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler.dataset import ColumnNames, Dataset, read_dataset
-from buckler.dataset.deduplication import earlier_near_duplicates, minhash, near_duplicates_of
-from buckler.dataset.grouping import group_of, registered_domain
 from buckler.dataset.splits import (
     Leaks,
     OnLeak,
     check_leaks,
     deduplicate,
+    earlier_near_duplicates,
     find_leaks,
+    minhash,
+    near_duplicates_of,
     split_by_group,
     split_by_time,
 )
@@ -24,6 +25,7 @@ from buckler.errors import InputError, LeakError, SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.readers.quarantine import Quarantine
 from buckler.tasks import get_task
+from buckler.tasks.task import group_of, registered_domain
 from buckler.training.cross_validation import assign_folds
 from tests.support.made_up import dataset_of, made_up_events, made_up_table
 

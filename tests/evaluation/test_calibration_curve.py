@@ -3,8 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.evaluation.calibration_curve import CalibrationCurve, _beta, _isotonic, choose_curve
-from buckler.evaluation.prediction_sets import least_probabilities
+from buckler.evaluation.calibration import (
+    CalibrationCurve,
+    _beta,
+    _isotonic,
+    choose_curve,
+    least_probabilities,
+)
 
 
 def sample(n, seed, distort):

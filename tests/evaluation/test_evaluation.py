@@ -14,6 +14,7 @@ from buckler.evaluation.metrics import (
     Ranking,
     auroc,
     average_precision,
+    choose_thresholds,
     confusion,
     expected_calibration_error,
     f1_scores,
@@ -21,7 +22,6 @@ from buckler.evaluation.metrics import (
     tpr_at_fpr,
 )
 from buckler.evaluation.report import ReportContext, report_html, report_json
-from buckler.evaluation.thresholds import choose_thresholds
 from buckler.training.noise import suspect_labels
 
 rankings = (

@@ -57,7 +57,7 @@ def bundles(url_bundle, tmp_path_factory) -> list[Path]:
     classes = replace(events, task=five, labels=labels)
     fitted = fit_student(classes, StudentSpec("ngram", {"table_bits": 8}, folds=2))
     write_fitted(folder / "five.buckler", fitted)
-    from buckler.evaluation.calibration_curve import CalibrationCurve
+    from buckler.evaluation.calibration import CalibrationCurve
 
     fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 8}, folds=2))
     bent = CalibrationCurve("beta", (0.0, 0.2, 0.7, 1.0), (0.0, 0.05, 0.9, 1.0))

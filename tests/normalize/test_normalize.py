@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler import _kernel
-from buckler.dataset.deduplication import minhash, near_duplicates_of
+from buckler.dataset.splits import minhash, near_duplicates_of
 from buckler.errors import SettingsError
 from buckler.normalize import NORMALIZERS, NormalizedTexts, get_normalizer
 

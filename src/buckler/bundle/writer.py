@@ -1,23 +1,27 @@
-"""Writes a bundle: all or nothing, and the same bytes for the same content."""
+"""Writes a bundle: all or nothing, and the same bytes for the same content.
 
+The model card and the bill of materials (CycloneDX 1.6) are written from the manifest alone.
+"""
+
+import json
 import zipfile
 from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
-from buckler.bundle.card import model_card
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import CARD, MANIFEST, SBOM, Bundle
-from buckler.bundle.sbom import bill_of_materials
 from buckler.files import write_atomically
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_TOOLS = ("buckler", "python", "numpy", "pyarrow", "torch", "onnx", "onnxruntime", "lightgbm")
 
 
 def write_bundle(path: Path, manifest: Manifest, files: dict[str, bytes]) -> Bundle:
@@ -74,3 +78,169 @@ def pack(entries: dict[str, bytes]) -> bytes:
 def pack_tensors(tensors: dict[str, npt.NDArray[Any]]) -> bytes:
     """Return arrays as a safetensors file."""
     return save({name: np.ascontiguousarray(t) for name, t in tensors.items()})
+
+
+def model_card(manifest: Manifest) -> str:
+    """Return the card as Markdown, from what the manifest says."""
+    positive = ", ".join(manifest.positive) or "none"
+    lines = [
+        f"# {manifest.name}",
+        "",
+        f"{manifest.description}." if manifest.description else "",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| Task | {manifest.task} |",
+        f"| Classes | {', '.join(manifest.classes)} |",
+        f"| A detection is raised for | {positive} |",
+        f"| Student | {manifest.family} |",
+        *(f"| Auxiliary classifier, on {a.on} | {a.name} |" for a in manifest.auxiliary),
+        f"| Normalized text | {manifest.normalizer}, at most {manifest.max_bytes} bytes |",
+        f"| Made | {manifest.created} |",
+        "",
+        "## Thresholds",
+        "",
+        *_thresholds(manifest),
+        "",
+        *_calibration(manifest),
+        "",
+        "## How good it is",
+        "",
+        *_metrics(manifest.metrics),
+        "",
+        "## Where it came from",
+        "",
+        *(f"- {key}: {_short(value)}" for key, value in manifest.provenance.items()),
+        "",
+        "## Limits",
+        "",
+        "- The figures hold for data like the test data. Where it stems from another source than "
+        "the events that you score, measure on your own before you rely on them.",
+        "- It judges the text alone and fetches nothing. Whoever writes the text can try to evade "
+        "it: use it as one layer.",
+        "- A verdict is a probability, not a proof. Review before you act against a person.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _thresholds(manifest: Manifest) -> list[str]:
+    if not manifest.thresholds:
+        return [
+            "None: the task has no positive class, or the validation rows were too few; "
+            "the likeliest class is the verdict."
+        ]
+    rows = [
+        "| False-positive rate aimed at | Score from which a detection is raised | "
+        "On held-out rows: false positives | Detection | Negatives |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    records = manifest.calibration.get("thresholds")
+    known = {
+        record.get("target_fpr"): record
+        for record in (records if isinstance(records, list) else [])
+        if isinstance(record, dict)
+    }
+    for fpr, value in manifest.thresholds.items():
+        mark = " (deployed)" if fpr == manifest.deployed_fpr else ""
+        record = known.get(fpr, {})
+        rows.append(
+            f"| {fpr:g}{mark} | {value:.6f} | {_rate(record, 'fpr')} | {_rate(record, 'tpr')} | "
+            f"{record.get('n_negatives', '-')} |"
+        )
+    return rows
+
+
+def _rate(record: dict[str, Any], name: str) -> str:
+    interval = record.get(f"{name}_interval")
+    if not isinstance(interval, list) or len(interval) != 2:
+        return "-"
+    return f"{record[name]:.4g} ({interval[0]:.4g} to {interval[1]:.4g})"
+
+
+def _calibration(manifest: Manifest) -> list[str]:
+    lines = []
+    if manifest.calibration_curve:
+        method = manifest.calibration.get("curve") or manifest.calibration.get("method")
+        lines.append(f"Calibrated by {method} regression on held-out rows.")
+    if manifest.conformal:
+        rates = ", ".join(f"{rate:g}" for rate in manifest.conformal)
+        lines.append(f"Prediction sets for error rates of {rates}.")
+    shares = manifest.calibration.get("share_reaching_each_stage")
+    if isinstance(shares, list):
+        reached = ", ".join(f"{share:.4g}" for share in shares)
+        lines.append(f"Share of the validation events that reach each stage: {reached}.")
+    return [" ".join(lines)] if lines else []
+
+
+def _metrics(metrics: dict[str, Any]) -> list[str]:
+    if not metrics:
+        return ["Not evaluated on held-out test data yet: run `buckler evaluate`."]
+    rows = ["| Measure | Value |", "| --- | --- |"]
+    for name, value in metrics.items():
+        rows.append(f"| {name} | {_short(value)} |")
+    return rows
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return ", ".join(_short(v) for v in value)
+    return str(value)
+
+
+def bill_of_materials(manifest: Manifest) -> bytes:
+    """Return the document, from what the manifest says; the same manifest gives the same bytes."""
+    said = manifest.provenance
+    serial = uuid5(NAMESPACE_URL, manifest.to_json().decode())
+    document: dict[str, Any] = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{serial}",
+        "version": 1,
+        "metadata": {
+            "timestamp": manifest.created,
+            "component": {
+                "type": "machine-learning-model",
+                "bom-ref": "model",
+                "name": manifest.name,
+                "description": manifest.description,
+                "modelCard": {
+                    "modelParameters": {
+                        "approach": {"type": "supervised"},
+                        "task": "classification",
+                        "architectureFamily": manifest.family,
+                        "inputs": [{"format": manifest.normalizer}],
+                        "outputs": [{"format": "probability of " + ", ".join(manifest.classes)}],
+                    }
+                },
+                "properties": [
+                    {"name": f"buckler:{key}", "value": str(value)}
+                    for key, value in said.items()
+                    if key not in _TOOLS
+                ],
+            },
+        },
+        "components": [
+            {"type": "library", "bom-ref": name, "name": name, "version": str(said[name])}
+            for name in _TOOLS
+            if name in said
+        ],
+        "dependencies": [{"ref": "model", "dependsOn": [n for n in _TOOLS if n in said]}],
+    }
+    digest = said.get("data_digest")
+    if isinstance(digest, str):
+        data = {
+            "type": "data",
+            "bom-ref": "training-data",
+            "name": "training data",
+            "hashes": [{"alg": "SHA-256", "content": digest}],
+        }
+        if len(digest) != 64:  # a stage's short key is a name, not a full digest
+            del data["hashes"]
+            data["version"] = digest
+        document["components"].append(data)
+    return json.dumps(document, indent=1).encode() + b"\n"

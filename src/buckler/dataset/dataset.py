@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import feather
 
-from buckler.dataset.grouping import group_of
 from buckler.errors import InputError, SettingsError
 from buckler.files import atomic_writer, reading
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.feature_schema import matrix
 from buckler.tasks import Task
+from buckler.tasks.task import group_of
 
 UNLABELED = -1
 MADE_FROM = "made from"  # lists: the groups of real events that a synthetic example stems from

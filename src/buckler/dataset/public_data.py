@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from buckler.dataset.grouping import group_of
 from buckler.dataset.npm_archives import NpmArchive, find_archive, members
 from buckler.errors import InputError
 from buckler.files import atomic_writer
+from buckler.tasks.task import group_of
 
 
 @dataclass(frozen=True)

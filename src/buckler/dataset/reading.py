@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.dataset.dataset import EVENT_SCHEMA, UNLABELED, Dataset, Labels, id_of_text
-from buckler.dataset.grouping import group_of
 from buckler.dataset.languages import language_of
 from buckler.errors import InputError
 from buckler.normalize import NormalizedTexts
@@ -17,6 +16,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, find_inputs
 from buckler.readers.times import column_seconds
 from buckler.tasks import Task
+from buckler.tasks.task import group_of
 
 _LANGUAGE_BYTES = 8192
 _TIME_COLUMNS = ("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated")

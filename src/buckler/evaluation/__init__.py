@@ -3,12 +3,12 @@
 Evaluation stands between students and bundles in the data flow. It takes probabilities and labels,
 and knows neither recipes nor the terminal.
 
-- `evaluation.evaluate_predictions` computes every figure with its interval: `Evaluation`.
-- `metrics` holds plain metrics, `intervals` their 95 % intervals (bootstrap, Wilson, Student's t).
-- `calibration`, `calibration_curve`, `thresholds` and `prediction_sets` fit on held-out rows what a
-  bundle carries.
-- `slices` splits figures by source, month or column, `robustness` compares them under attack,
-  `agreement` compares annotators.
+- `evaluation.evaluate_predictions` computes every figure with its interval, also by
+  source, month or column: `Evaluation`.
+- `metrics` holds plain metrics and thresholds, `intervals` their 95 % intervals (bootstrap, Wilson, Student's t).
+- `calibration` fits on held-out rows what a bundle carries: slope and shift, a curve, and the least
+  probabilities of prediction sets.
+- `robustness` compares figures under attack, `agreement` compares annotators.
 - `report` renders the HTML page and the JSON document, with the plots of `plots`.
 
 >>> import numpy as np

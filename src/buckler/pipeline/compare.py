@@ -13,11 +13,15 @@ from buckler.attacks import get_attacks
 from buckler.bundle.reader import Bundle
 from buckler.bundle.writer import pack
 from buckler.dataset import Dataset
-from buckler.evaluation.evaluation import Evaluation, Predictions, evaluate_predictions
+from buckler.evaluation.evaluation import (
+    Evaluation,
+    Predictions,
+    evaluate_predictions,
+    slice_values,
+)
 from buckler.evaluation.intervals import Estimate
 from buckler.evaluation.report import Comparison, figure_name, without_nan
 from buckler.evaluation.robustness import Robustness
-from buckler.evaluation.slices import slice_values
 from buckler.files import write_atomically
 from buckler.labels import LabelStore, open_existing
 from buckler.labels.ledger import Ledger

@@ -8,9 +8,13 @@ import buckler
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import Leaks, find_leaks
 from buckler.errors import InputError, MissingExtraError
-from buckler.evaluation.evaluation import Evaluation, Predictions, evaluate_predictions
+from buckler.evaluation.evaluation import (
+    Evaluation,
+    Predictions,
+    evaluate_predictions,
+    slice_values,
+)
 from buckler.evaluation.report import ReportContext, report_html, report_json
-from buckler.evaluation.slices import slice_values
 from buckler.files import write_atomically
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load

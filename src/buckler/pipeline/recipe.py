@@ -11,8 +11,8 @@ from buckler.bundle.manifest import MAX_AUXILIARY
 from buckler.dataset import ColumnNames
 from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
+from buckler.files import read_settings
 from buckler.labels.merging import Merge
-from buckler.settings_file import read_settings
 from buckler.tasks import Task, get_task
 from buckler.training.auxiliary import AuxiliarySettings
 from buckler.training.cross_validation import StudentSpec

@@ -187,3 +187,22 @@ def _fields(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         column = column.cast(pa.large_string())
     return pc.replace_substring(column.cast(_LARGE), SEPARATOR, b" ")
+
+
+def check_is_text(path: Path, data: bytes) -> None:
+    """Refuse what is not lines of text at all.
+
+    Raises
+    ------
+    InputError
+        If the data starts like a binary or a UTF-16 file.
+    """
+    head = data[:4096]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f"{path}: UTF-16 text; convert it: iconv -f UTF-16 -t UTF-8")
+    if head.count(0) > len(head) // 10:
+        raise InputError(
+            f"{path}: binary data, not lines of text; check the path or name the format",
+            path=path,
+            field="format_name",
+        )

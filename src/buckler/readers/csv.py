@@ -13,8 +13,8 @@ import pyarrow.csv as pc
 from pyarrow import compute
 
 from buckler.errors import InputError
-from buckler.readers.chunks import choose_columns, make_chunk
-from buckler.readers.lines import BLOCK_BYTES, check_is_text
+from buckler.readers.chunks import check_is_text, choose_columns, make_chunk
+from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.errors import InputError
-from buckler.readers.chunks import make_chunk
+from buckler.readers.chunks import check_is_text, make_chunk
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
@@ -76,25 +76,6 @@ def line_blocks(path: Path, quarantine: Quarantine, cursor: int = 0) -> Iterator
                 yield Block(rest, row, position + len(rest), len(rest))
     except (OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
-
-
-def check_is_text(path: Path, data: bytes) -> None:
-    """Refuse what is not lines of text at all.
-
-    Raises
-    ------
-    InputError
-        If the data starts like a binary or a UTF-16 file.
-    """
-    head = data[:4096]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{path}: UTF-16 text; convert it: iconv -f UTF-16 -t UTF-8")
-    if head.count(0) > len(head) // 10:
-        raise InputError(
-            f"{path}: binary data, not lines of text; check the path or name the format",
-            path=path,
-            field="format_name",
-        )
 
 
 def _skip(stream: pa.NativeFile, cursor: int) -> int:

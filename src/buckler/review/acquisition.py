@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
-from buckler.dataset.deduplication import near_duplicate_clusters
+from buckler.dataset.splits import near_duplicate_clusters
 from buckler.evaluation.agreement import disagreement
 from buckler.review.schema import Stratum
 from buckler.runtime import Scorer

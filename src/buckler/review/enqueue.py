@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, func, select, text
 
 from buckler.dataset import Dataset
-from buckler.dataset.deduplication import minhash, near_duplicates_of
+from buckler.dataset.splits import minhash, near_duplicates_of
 from buckler.labels import LabelStore
 from buckler.labels.database import IDS_PER_QUERY
 from buckler.labels.merging import Merge

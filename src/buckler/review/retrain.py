@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from buckler.dataset import Dataset, read_dataset
-from buckler.dataset.deduplication import near_duplicate_clusters
+from buckler.dataset.splits import near_duplicate_clusters
 from buckler.errors import InputError, SettingsError
 from buckler.labels import open_existing
 from buckler.pipeline.recipe import AnalystLabelsSection, Recipe

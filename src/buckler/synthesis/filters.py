@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.dataset import Dataset
-from buckler.dataset.deduplication import earlier_near_duplicates, minhash, near_duplicates_of
+from buckler.dataset.splits import earlier_near_duplicates, minhash, near_duplicates_of
 from buckler.normalize import NormalizedTexts
 from buckler.synthesis.defanging import defang, find_unsafe
 from buckler.synthesis.diversity import Novelty, distinct

@@ -40,7 +40,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.attacks import Attack, Attacker, get_attack
 from buckler.errors import SettingsError
-from buckler.settings_file import read_settings
+from buckler.files import read_settings
 from buckler.tasks import Task, get_task
 
 MAX_COMBINATIONS = 20_000

@@ -14,7 +14,6 @@ Examples
 1
 """
 
-from buckler.tasks.lookup import get_bundle_task, get_task, list_tasks
-from buckler.tasks.task import TASKS, Task
+from buckler.tasks.task import TASKS, Task, get_bundle_task, get_task, list_tasks
 
 __all__ = ["TASKS", "Task", "get_bundle_task", "get_task", "list_tasks"]

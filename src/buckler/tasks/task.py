@@ -1,14 +1,31 @@
 """The Task: its classes, which of them are positive, and how an event becomes normalized text."""
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+
+from publicsuffixlist import PublicSuffixList
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from buckler.errors import InputError, SettingsError
-from buckler.normalize import FeatureSchema, NormalizedTexts, Normalizer, get_normalizer
+from buckler.files import read_settings
+from buckler.normalize import (
+    FEATURES,
+    PE,
+    FeatureSchema,
+    NormalizedTexts,
+    Normalizer,
+    get_normalizer,
+)
 from buckler.registry import Registry
 
 MEDIA = ("url", "message", "command-line", "html", "text", "row")
 
 GROUPINGS = ("none", "registered-domain", "sender-domain", "page-domain")
+_SENDER = re.compile(rb"^from:[^\r\n]{0,998}?@([a-z0-9.-]{1,253})", re.I | re.M)
+_MAX_HEADER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -147,3 +164,118 @@ class Task:
 
 
 TASKS: Registry[Task] = Registry("task", ("buckler.tasks",), "buckler.tasks")
+
+
+def list_tasks() -> list[Task]:
+    """Return every task that is installed, by name."""
+    return TASKS.items()
+
+
+def get_task(name: str | Path) -> Task:
+    """Return the task of this name, or the one that this TOML file defines.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such task, or the file is not a sound definition.
+    """
+    if str(name).endswith(".toml"):
+        return _task_from_toml(Path(name))
+    try:
+        return TASKS.get(str(name))
+    except SettingsError as error:
+        raise SettingsError(f"{error}; or give a .toml file", field="task") from None
+
+
+def get_bundle_task(name: str, classes: Iterable[str]) -> Task:
+    """Return the task that a bundle was made for.
+
+    Parameters
+    ----------
+    name
+        Name in the bundle's manifest, or the TOML file of a task of one's own.
+    classes
+        Classes in the bundle's manifest.
+
+    Raises
+    ------
+    InputError
+        If the task is not installed and no file is given, or its classes are others.
+    """
+    known, expected = {task.name for task in list_tasks()}, tuple(classes)
+    if name not in known and not name.endswith(".toml"):
+        raise InputError(f"the task {name!r} is not installed; give its file", field="task")
+    task = get_task(name)
+    if tuple(task.classes) != expected:
+        raise InputError(
+            f"the bundle's classes are {', '.join(expected)}, those of the task "
+            f"{', '.join(task.classes)}; name the task that the bundle was made for",
+            field="task",
+        )
+    return task
+
+
+class _FeaturesTable(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+def _task_model() -> type[BaseModel]:
+    """Return the model of a task file: the attributes of a task, with the features as a table."""
+    known: dict[str, tuple[object, object]] = {"features": (_FeaturesTable | None, None)}
+    for own in fields(Task):
+        if own.name in ("numbers", "categories"):
+            continue
+        default: object = ... if own.default is MISSING else own.default
+        if own.default_factory is not MISSING:
+            default = Field(default_factory=own.default_factory)
+        known[own.name] = (own.type, default)
+    return create_model("TaskFile", __config__=ConfigDict(extra="forbid"), **known)  # type: ignore[call-overload, no-any-return]
+
+
+def _task_from_toml(path: Path) -> Task:
+    settings = read_settings(path, _task_model()).model_dump()
+    if (table := settings.pop("features")) is not None:
+        settings |= {**table, "medium": "row"}
+        settings["normalizer"] = PE if settings["normalizer"] == PE else FEATURES
+        settings["max_bytes"] = 4 * (len(table["numbers"]) + len(table["categories"]))
+    try:
+        return Task(**settings)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}", path=path) from error
+
+
+def group_of(text: bytes, normalized: bytes, group_by: str) -> str | None:
+    """Return the group of one event by the task's rule; None where it has none."""
+    if group_by == "registered-domain":
+        return registered_domain(normalized.partition(b"\x1f")[0])
+    if group_by == "page-domain":  # the first field of a page's form is its host and path
+        return registered_domain(normalized.partition(b"\x1f")[0].partition(b"/")[0]) or None
+    if group_by == "sender-domain":
+        match = _SENDER.search(text[:_MAX_HEADER_BYTES])
+        return registered_domain(match.group(1).lower()) if match else None
+    return None
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList(accept_unknown=True)
+
+
+@lru_cache(maxsize=1 << 16)
+def registered_domain(host: bytes) -> str:
+    """Return the registered domain of a normalized host; private suffixes count as suffixes.
+
+    The Public Suffix List is the copy inside the installed package: no network.
+    """
+    name = host.decode("utf-8", "replace").rpartition("@")[2]
+    name = name.rsplit(":", 1)[0] if name.rsplit(":", 1)[-1].isdigit() else name
+    if name.replace(".", "").isdigit() or len(name) > 253:
+        return name[:253]
+    try:
+        name_in_list = name.encode("idna").decode() if not name.isascii() else name
+    except UnicodeError:
+        return name
+    return _suffixes().privatesuffix(name_in_list) or name

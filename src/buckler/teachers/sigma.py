@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.extras import import_extra
+from buckler.files import read_settings
 from buckler.labels import Annotation, Annotator
-from buckler.settings_file import read_settings
 from buckler.tasks import Task
 from buckler.teachers.sigma_conditions import (
     Compiler,

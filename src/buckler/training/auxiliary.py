@@ -20,11 +20,11 @@ from buckler.bundle.manifest import AUXILIARY_NAME, AuxiliaryEntry
 from buckler.bundle.reader import AUXILIARY
 from buckler.bundle.writer import pack
 from buckler.dataset import Dataset
-from buckler.dataset.deduplication import near_duplicate_clusters
+from buckler.dataset.splits import near_duplicate_clusters
 from buckler.errors import InputError
+from buckler.evaluation.evaluation import slice_values
 from buckler.evaluation.intervals import Rate, bootstrap, rate
 from buckler.evaluation.report import Comparison, rate_text
-from buckler.evaluation.slices import slice_values
 from buckler.files import read_bytes
 from buckler.runtime import Scorer
 from buckler.tasks import Task

@@ -19,10 +19,8 @@ from buckler.bundle.vectors import tolerance_of, vectors_json
 from buckler.bundle.writer import pack, write_bundle
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
-from buckler.evaluation.calibration_curve import NONE, choose_curve
-from buckler.evaluation.metrics import Ranking, tpr_at_fpr
-from buckler.evaluation.prediction_sets import least_probabilities
-from buckler.evaluation.thresholds import Threshold, choose_thresholds
+from buckler.evaluation.calibration import NONE, choose_curve, least_probabilities
+from buckler.evaluation.metrics import Ranking, Threshold, choose_thresholds, tpr_at_fpr
 from buckler.runtime import Scorer
 from buckler.runtime.cascade import SAME, Band, combine
 from buckler.runtime.classifier import Classifier

@@ -12,10 +12,16 @@ import numpy as np
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError
-from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
-from buckler.evaluation.calibration_curve import NONE, CalibrationCurve, choose_curve
-from buckler.evaluation.prediction_sets import least_probabilities
-from buckler.evaluation.thresholds import Threshold, choose_thresholds
+from buckler.evaluation.calibration import (
+    NONE,
+    Calibration,
+    CalibrationCurve,
+    choose_curve,
+    fit_calibration,
+    least_probabilities,
+    probabilities_of,
+)
+from buckler.evaluation.metrics import Threshold, choose_thresholds
 from buckler.students import Student
 from buckler.tasks import Task
 from buckler.training.cross_validation import (

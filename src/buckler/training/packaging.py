@@ -15,7 +15,7 @@ from buckler.bundle.reader import MANIFEST, ONNX, VECTORS, WEIGHTS, Bundle
 from buckler.bundle.vectors import vector_rows, vector_texts, vectors_json
 from buckler.bundle.writer import assemble, pack_tensors, write_bundle
 from buckler.errors import SettingsError
-from buckler.evaluation.thresholds import Threshold
+from buckler.evaluation.metrics import Threshold
 from buckler.files import read_bytes
 from buckler.runtime.classifier import Classifier
 from buckler.students import Export

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
-from buckler.dataset.deduplication import earlier_near_duplicates, minhash
 from buckler.dataset.hashed_vectors import hashed_vectors
+from buckler.dataset.splits import earlier_near_duplicates, minhash
 from buckler.errors import InputError
 
 Floats = npt.NDArray[np.float64]

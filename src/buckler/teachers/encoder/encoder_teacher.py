@@ -17,9 +17,8 @@ from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import apart_from, split_by_group
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
-from buckler.files import write_atomically
+from buckler.files import read_settings, write_atomically
 from buckler.labels import Annotation, Annotator
-from buckler.settings_file import read_settings
 from buckler.tasks import Task
 from buckler.teachers.encoder.segmentation import Segmenter
 from buckler.teachers.teacher import TEACHERS, Teacher, require_settings

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from buckler.dataset import Dataset
 from buckler.extras import import_extra
-from buckler.settings_file import read_settings
+from buckler.files import read_settings
 from buckler.tasks import Task
 from buckler.teachers.budget import Account
 from buckler.teachers.llm.batches import BatchRunner

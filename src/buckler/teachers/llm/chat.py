@@ -12,7 +12,7 @@ from pydantic import Field
 
 from buckler.errors import SettingsError
 from buckler.extras import import_extra
-from buckler.settings_file import read_settings
+from buckler.files import read_settings
 from buckler.tasks import Task
 from buckler.teachers.llm.client import (
     Choice,

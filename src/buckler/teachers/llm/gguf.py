@@ -10,8 +10,7 @@ from pydantic import Field
 
 from buckler.errors import InputError, SettingsError
 from buckler.extras import import_extra
-from buckler.files import reading
-from buckler.settings_file import read_settings
+from buckler.files import read_settings, reading
 from buckler.tasks import Task
 from buckler.teachers.llm.chat import Body, ChatClient, ChatSettings
 from buckler.teachers.llm.client import Request

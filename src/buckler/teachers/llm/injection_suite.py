@@ -18,7 +18,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.errors import SettingsError
-from buckler.settings_file import read_settings
+from buckler.files import read_settings
 from buckler.tasks import Task
 
 _MAX_PARTS = 64

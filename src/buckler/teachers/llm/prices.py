@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.settings_file import read_settings
+from buckler.files import read_settings
 from buckler.teachers.budget import Spending
 
 
