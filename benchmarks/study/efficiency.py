@@ -54,7 +54,7 @@ def run(
         f"Accuracy on `category-test`. All start from the same {START} random labels ({start}); "
         "the labels of the others are hidden until the method asks for them."
     )
-    return [Table("Label efficiency", note, ("labels told", *(f"{n:,}" for n in BUDGETS)), rows)]
+    return [Table("Label efficiency", note, ("labels known", *(f"{n:,}" for n in BUDGETS)), rows)]
 
 
 def _curve(everything: Dataset, test: Dataset, method: SelectionMethod, seed: int) -> Figures:
