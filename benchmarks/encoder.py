@@ -54,7 +54,7 @@ def run(data: Path) -> None:
                 640,
             ),
             ("padded to the longest of 32", lambda: _torch(network, in_order, mixed=False), None),
-            ("batches of like length", lambda: _torch(network, short, mixed=False), None),
+            ("batches of similar length", lambda: _torch(network, short, mixed=False), None),
             ("bfloat16", lambda: _torch(network, short, mixed=True), None),
             ("ONNX Runtime, float32", lambda: exact.logits(encoded), None),
             ("ONNX Runtime, 8-bit weights in blocks", lambda: small.logits(encoded), None),

@@ -206,7 +206,7 @@ def _cascade(data: Path, made: dict[str, tuple[Path, float]]) -> None:
     for budget in (0.01, 0.05, 0.2):
         path = FOLDER / f"cascade-{budget}.buckler"
         build_cascade(stages, chosen_on, path, CascadeOptions(budgets=[budget]))
-        rows.append((f"cascade, {budget:.0%} go on", path))
+        rows.append((f"cascade, {budget:.0%} to stage 2", path))
     rows = [("ngram alone", stages[0]), *rows, ("bytecnn alone", stages[1])]
     column = measured_on.raw_texts
     scorers = {name: load(path) for name, path in rows}

@@ -69,7 +69,7 @@ def run(data: Path) -> None:
         rounds=3,
     )
     print()
-    table(("why", "us an event"), [(k, f"{1e6 * s / 50:,.0f}") for k, s in seconds.items()])
+    table(("explanation", "us an event"), [(k, f"{1e6 * s / 50:,.0f}") for k, s in seconds.items()])
 
 
 def _often(work: Callable[[], object], repeats: int) -> None:
