@@ -18,6 +18,7 @@ LAYERS = [
     "files",
     "extras",
     "registry",
+    "signals",
     "_kernel",
     "normalize",
     "tasks",

@@ -145,18 +145,28 @@ def read_settings(path: Path, model: type[_Model]) -> _Model:
     SettingsError
         If it cannot be read, is not TOML, or fails validation; the message names the keys.
     """
-    import tomllib  # an endpoint that only loads a bundle needs neither
-
-    from pydantic import ValidationError
+    from pydantic import ValidationError  # an endpoint that only loads a bundle does not need it
 
     try:
-        with reading(path, SettingsError):
-            text = path.read_text(encoding="utf-8")
-        return model.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {str(error)[:200]}", path=path) from error
+        return model.model_validate(read_toml(path))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]
         )
         raise SettingsError(f"{path}: {problems}", path=path) from error
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Return the content of a TOML file.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read or is not TOML.
+    """
+    import tomllib  # an endpoint that only loads a bundle does not need it
+
+    try:
+        return tomllib.loads(read_bytes(path, SettingsError).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {str(error)[:200]}", path=path) from error

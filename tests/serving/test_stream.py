@@ -66,14 +66,17 @@ def test_a_pipe_answers_every_line_in_order(url_bundle, url_scorer):
 
 def test_what_a_pipe_may_be_asked(url_bundle):
     texts = urls(200)
-    data = "\n".join(json.dumps({"http": {"url": t}}) for t in texts).encode() + b'\n{"dns": 1}\n'
+    data = (
+        "\n".join(json.dumps({"http": {"url": t}}) for t in texts).encode()
+        + b'\n{"dns": 1}\n{"http": {"url": 5}}\n'
+    )
     done = piped(
         url_bundle, data, "-c", "http.url", "--only-detections", "--pass-over", "--as", "ocsf"
     )
     findings = [json.loads(line) for line in done.stdout.splitlines()]
     assert 0 < len(findings) < 200
     assert {f["class_uid"] for f in findings} == {2004}
-    assert b"1 passed over" in done.stderr
+    assert b"2 passed over" in done.stderr
     bulk = piped(url_bundle, data, "-c", "http.url", "--as", "bulk", "--index", "mine")
     lines = [json.loads(line) for line in bulk.stdout.splitlines()]
     assert len(lines) == 400

@@ -17,7 +17,6 @@ from buckler.cli.options import (
     TrustedKey,
 )
 from buckler.cli.results import print_rows
-from buckler.cli.stream import stop_on_signal
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.report import Comparison
 from buckler.labels import open_existing
@@ -33,6 +32,7 @@ from buckler.monitoring import monitor as monitor_files
 from buckler.monitoring.live import StreamCounts
 from buckler.monitoring.report import area_under_recall, window_table
 from buckler.runtime import Scorer, load
+from buckler.signals import stop_on_signals
 from buckler.tasks import Task, get_bundle_task
 from buckler.teachers import get_teacher
 from buckler.teachers.budget import Budget
@@ -141,19 +141,20 @@ def _print_stream(
     scorer: Scorer, reference: list[Path], settings: MonitorSettings, output: Path, every: int
 ) -> MonitorResult:
     counts, result = StreamCounts(), None
-    for result in monitor_stream(
-        scorer,
-        sys.stdin.buffer,
-        reference,
-        settings,
-        stop_on_signal(),
-        window_events=every,
-        counts=counts,
-    ):
-        newest = result.windows[-1]
-        reasons = "; ".join(alert.reason for alert in newest.alerts) or "no alert"
-        out.print(f"{newest.name}: {newest.n_events:,} events, {safe(reasons, 300)}")
-        write_report(result, output)
+    with stop_on_signals() as stop:
+        for result in monitor_stream(
+            scorer,
+            sys.stdin.buffer,
+            reference,
+            settings,
+            stop,
+            window_events=every,
+            counts=counts,
+        ):
+            newest = result.windows[-1]
+            reasons = "; ".join(alert.reason for alert in newest.alerts) or "no alert"
+            out.print(f"{newest.name}: {newest.n_events:,} events, {safe(reasons, 300)}")
+            write_report(result, output)
     unreadable = f", {counts.unreadable:,} could not be read" if counts.unreadable else ""
     out.print(f"{counts.lines:,} lines{unreadable}; report: {output}")
     if result is None:

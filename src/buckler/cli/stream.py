@@ -1,24 +1,26 @@
 """`buckler stream`: events as they come, from a pipe, a folder or Kafka."""
 
-import signal
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from buckler.cli.console import err, safe
 from buckler.cli.options import BundleOption, TrustedKey
 from buckler.errors import MissingExtraError, ScanInterruptedError, SettingsError
-from buckler.serving.bundles import load_bundle
+from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.challengers import summarize_counts
 from buckler.serving.json_logging import log_as_json
 from buckler.serving.scan import ScanOptions
 from buckler.serving.stream.folder import watch_folder
 from buckler.serving.verdicts import OutputOptions
+from buckler.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from buckler.serving.stream.lines import LineOptions
 
 
 def stream(
@@ -78,69 +80,64 @@ def stream(
     ] = False,
 ) -> None:
     """Score events as they arrive."""
-    stop = stop_on_signal()
-    if source == "kafka":
-        _kafka(bundle, trusted_key, settings, stop)
-    elif source == "-":
-        bulk = convention == "bulk"
-        formatted = "ecs" if bulk else None if convention == "verdict" else convention
-        try:
-            from buckler.serving.stream.lines import LineOptions, score_lines
-        except ImportError as error:
-            raise MissingExtraError("scoring a stream", "stream") from error
-        options = LineOptions(
-            OutputOptions(target_fpr=fpr, with_text=text, format_name=formatted),
-            batch_events=batch,
-            batch_s=wait,
-            only_detections=only_detections,
-            pass_over=pass_over,
-            index=index if bulk else "",
-            challengers=tuple(challenger or ()),
-        )
-        loaded = load_bundle(bundle, column or (), trusted_key, fpr)
-        target = sys.stdout.buffer if output is None else output
-        try:
-            counts = score_lines(loaded, sys.stdin.buffer, target, options, stop)
-        except BrokenPipeError:
-            sys.stdout = None  # nobody reads; the interpreter need not flush
-            raise typer.Exit(0) from None
-        err.print(
-            f"{counts.lines:,} lines, {counts.detections:,} detections, {counts.errors:,} that "
-            f"could not be scored, {counts.passed_over:,} passed over"
-        )
-        for name, pairs in counts.challengers.items():
-            err.print(safe(summarize_counts(name, pairs), 300))
-        if fail_on_detection and counts.detections:
-            raise typer.Exit(1)
-    else:
-        if output is None or not Path(source).is_dir():
-            raise SettingsError("name a folder to watch, and one for verdicts", field="output")
-        log_as_json()
-        scan_options = ScanOptions(
-            text_columns=tuple(column or ()),
-            target_fpr=fpr,
-            challengers=tuple(challenger or ()),
-            trusted_key=trusted_key,
-        )
-        with suppress(ScanInterruptedError):
-            watch_folder(bundle, Path(source), output, stop, scan_options)
+    with stop_on_signals() as stop:
+        if source == "kafka":
+            _score_topic(bundle, trusted_key, settings, stop)
+        elif source == "-":
+            bulk = convention == "bulk"
+            format_name = "ecs" if bulk else None if convention == "verdict" else convention
+            try:
+                from buckler.serving.stream.lines import LineOptions
+            except ImportError as error:
+                raise MissingExtraError("scoring a stream", "stream") from error
+            options = LineOptions(
+                OutputOptions(target_fpr=fpr, with_text=text, format_name=format_name),
+                batch_events=batch,
+                batch_s=wait,
+                only_detections=only_detections,
+                pass_over=pass_over,
+                index=index if bulk else "",
+                challengers=tuple(challenger or ()),
+            )
+            loaded = load_bundle(bundle, column or (), trusted_key, fpr)
+            if _score_lines(loaded, output, options, stop) and fail_on_detection:
+                raise typer.Exit(1)
+        else:
+            if output is None or not Path(source).is_dir():
+                raise SettingsError("name a folder to watch, and one for verdicts", field="output")
+            log_as_json()
+            scan_options = ScanOptions(
+                text_columns=tuple(column or ()),
+                target_fpr=fpr,
+                challengers=tuple(challenger or ()),
+                trusted_key=trusted_key,
+            )
+            with suppress(ScanInterruptedError):
+                watch_folder(bundle, Path(source), output, stop, scan_options)
 
 
-def stop_on_signal() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set; a second signal stops at once."""
-    stop = threading.Event()
+def _score_lines(
+    bundle: LoadedBundle, output: Path | None, options: "LineOptions", stop: threading.Event
+) -> int:
+    """Score standard input; return the number of detections."""
+    from buckler.serving.stream.lines import score_lines
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            signal.default_int_handler(number, frame)
-        stop.set()
+    target = sys.stdout.buffer if output is None else output
+    try:
+        counts = score_lines(bundle, sys.stdin.buffer, target, options, stop)
+    except BrokenPipeError:
+        sys.stdout = None  # nobody reads; the interpreter need not flush
+        raise typer.Exit(0) from None
+    err.print(
+        f"{counts.lines:,} lines, {counts.detections:,} detections, {counts.errors:,} that "
+        f"could not be scored, {counts.passed_over:,} passed over"
+    )
+    for name, pairs in counts.challengers.items():
+        err.print(safe(summarize_counts(name, pairs), 300))
+    return counts.detections
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    return stop
 
-
-def _kafka(
+def _score_topic(
     bundle: Path, trusted_key: Path | None, settings: Path | None, stop: threading.Event
 ) -> None:
     try:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from buckler.errors import InputError
 from buckler.readers.feature_columns import FEATURE, pack_features, unsound_rows
-from buckler.readers.quarantine import Quarantine
+from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import CONTEXT, Chunk, ColumnSpec
 
 MAX_TEXT_BYTES = 1 << 24
@@ -84,7 +84,7 @@ def make_chunk(
         if int(index) in unsound:
             reason = unsound[int(index)]
         elif value is None:
-            reason = "no text"
+            reason = Reason.NO_TEXT
         elif not value:
             reason = "empty text"
         elif len(value) > MAX_TEXT_BYTES:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.readers.quarantine import Quarantine
+from buckler.readers.quarantine import Quarantine, Reason
 
 Names = Mapping[str, tuple[str, ...]]
 Getter = tuple[str, Callable[[dict[str, object]], object] | None]
@@ -48,7 +48,7 @@ def columns_of(
             if pass_over and content is None:
                 quarantine.pass_over("other events")
             else:
-                quarantine.add(path, row, "no text", sample)
+                quarantine.add(path, row, Reason.NO_TEXT, sample)
             continue
         # Lone surrogates are legal in JSON, not in UTF-8: a text that has them is set aside.
         text.append(content.encode("utf-8", "surrogatepass"))

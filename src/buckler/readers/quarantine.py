@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -11,6 +12,12 @@ from buckler.files import writing
 
 SAMPLE_BYTES = 200
 _REASONS_SHOWN = 5
+
+
+class Reason(StrEnum):
+    """Reasons that callers decide by; all others are free text."""
+
+    NO_TEXT = "no text"
 
 
 @dataclass(frozen=True)

@@ -112,12 +112,4 @@ def read_review_settings(file: Path | None, given: dict[str, object]) -> ReviewS
     SettingsError
         If the settings are invalid.
     """
-    return read_layered_settings(ReviewSettings, _Environment, file, given, _PATHS)
-
-
-class _Environment(ReviewSettings):
-    """Settings of the environment alone, checked only after all sources are merged."""
-
-    @model_validator(mode="after")
-    def _safe(self) -> Self:
-        return self
+    return read_layered_settings(ReviewSettings, file, given, _PATHS)

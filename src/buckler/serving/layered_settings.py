@@ -1,21 +1,20 @@
 """Settings in layers: a TOML file, the environment before it, the caller's values before both."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from buckler.errors import SettingsError
+from buckler.files import read_toml
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 def read_layered_settings(
     kind: type[Settings],
-    environment: type[BaseSettings],
     file: Path | None,
     values: Mapping[str, object],
     path_fields: tuple[str, ...] = (),
@@ -25,9 +24,7 @@ def read_layered_settings(
     Parameters
     ----------
     kind
-        Class of the settings.
-    environment
-        Class with the same fields, all optional: it reads the environment alone.
+        Class of the settings; its prefix names the variables of the environment.
     file
         TOML file; None for none.
     values
@@ -40,20 +37,14 @@ def read_layered_settings(
     SettingsError
         If the file cannot be read, or the settings make no sense.
     """
-    from_file: dict[str, object] = {}
+    layers: dict[str, object] = {}
     if file is not None:
-        try:
-            from_file = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{file}: cannot be read as TOML: {error}", path=file) from error
-        from_file |= {
-            name: _relative_to(file.parent, from_file[name])
-            for name in path_fields
-            if name in from_file
+        layers = {
+            name: _relative_to(file.parent, value) if name in path_fields else value
+            for name, value in read_toml(file).items()
         }
     try:
-        from_environment = environment().model_dump(exclude_unset=True)
-        return kind.model_validate({**from_file, **from_environment, **values})
+        return kind.model_validate({**layers, **EnvSettingsSource(kind)(), **values})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "settings"

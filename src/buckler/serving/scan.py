@@ -24,11 +24,11 @@ from buckler.serving.scan_state import (
     ScanState,
     open_quarantine,
     open_state,
-    stop_on_signals,
     write_checkpoint,
 )
 from buckler.serving.sinks import Sink, sink_for
 from buckler.serving.verdicts import OutputOptions, score_texts
+from buckler.signals import stop_on_signals
 
 CHECKPOINT_S = 30.0
 _SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
@@ -316,10 +316,10 @@ class _Scan:
                 if on_progress is not None:
                     rows = state.rows - rows_before
                     on_progress(ScanProgress(size_bytes, total_bytes, rows, now - started))
-                if stop[0] or now - last_checkpoint > CHECKPOINT_S:
+                if stop.is_set() or now - last_checkpoint > CHECKPOINT_S:
                     write_checkpoint(state, sink, quarantine, batch.mark)
                     last_checkpoint = now
-                if stop[0]:
+                if stop.is_set():
                     raise ScanInterruptedError(
                         f"stopped after {state.rows:,} rows; run the same command again to "
                         "resume there"

@@ -2,12 +2,8 @@
 
 import json
 import shutil
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from buckler.errors import OutputError
 from buckler.files import write_atomically
@@ -101,24 +97,3 @@ def write_checkpoint(
     state.quarantine_bytes = mark.size_bytes
     state.reasons, state.passed_over = mark.reasons, mark.passed_over
     write_atomically(sink.folder / "state.json", json.dumps(asdict(state)).encode())
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[list[bool]]:
-    """Let the first SIGINT or SIGTERM finish the chunk at work; a second one stops at once."""
-    flag = [False]
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if flag[0]:
-            signal.default_int_handler(number, frame)
-        flag[0] = True
-
-    before = {}
-    with suppress(ValueError):  # not in the main thread: whoever calls handles signals
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, handle)
-    try:
-        yield flag
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.objects import columns_of
-from buckler.readers.quarantine import Quarantine
+from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer
 from buckler.serving.bundles import LoadedBundle
@@ -240,13 +240,14 @@ def verdict_schema(scorer: Scorer, options: OutputOptions) -> pa.Schema:
 class _RowReasons(Quarantine):
     """Keeps the reason of each row in memory, by position from 0."""
 
-    def __init__(self, first_row: int = 0) -> None:
+    def __init__(self, first_row: int = 0, *, pass_over: bool = False) -> None:
         super().__init__()
         self.by_row: dict[int, str] = {}
-        self._first_row = first_row
+        self._first_row, self._pass_over = first_row, pass_over
 
     def add(self, source: Path, row: int, reason: str, sample: str | bytes = b"") -> None:  # noqa: ARG002
-        self.by_row[row - self._first_row] = reason
+        if not (self._pass_over and reason is Reason.NO_TEXT):
+            self.by_row[row - self._first_row] = reason
 
 
 def parse_json_lines(lines: Sequence[bytes]) -> list[object]:
@@ -269,7 +270,7 @@ def read_values(
 
     With `pass_over`, an object without a text has neither a text nor a reason.
     """
-    reasons = _RowReasons(first_row=1)
+    reasons = _RowReasons(first_row=1, pass_over=pass_over)
     if all(type(value) is str for value in values):
         texts = [cast(str, value).encode("utf-8", "surrogatepass") for value in values]
         held = {"text": pa.array(texts, pa.large_binary())}
@@ -277,7 +278,7 @@ def read_values(
     else:
         as_object = _as_row if columns.features is not None else _as_object
         objects = ((row, as_object(value, columns), b"") for row, value in enumerate(values, 1))
-        held, rows = columns_of(_EVENT, objects, columns.roles, reasons, pass_over=pass_over)
+        held, rows = columns_of(_EVENT, objects, columns.roles, reasons)
     chunk = make_chunk(_EVENT, columns, held, rows, 0, 0, reasons)
     return chunk.text, (chunk.rows - 1).astype(np.intp), reasons.by_row
 

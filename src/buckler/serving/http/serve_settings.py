@@ -100,14 +100,4 @@ def read_serve_settings(
     SettingsError
         If they make no sense.
     """
-    return read_layered_settings(ServeSettings, _Environment, file, values or {}, _PATHS)
-
-
-class _Environment(ServeSettings):
-    """Settings of the environment alone."""
-
-    bundles: list[Path] = []
-
-    @model_validator(mode="after")
-    def _safe(self) -> Self:
-        return self
+    return read_layered_settings(ServeSettings, file, values or {}, _PATHS)

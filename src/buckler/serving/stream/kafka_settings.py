@@ -112,15 +112,4 @@ def read_kafka_settings(file: Path | None) -> KafkaSettings:
     SettingsError
         If they make no sense.
     """
-    return read_layered_settings(KafkaSettings, _Environment, file, {}, ("challengers",))
-
-
-class _Environment(KafkaSettings):
-    """Settings of the environment alone."""
-
-    brokers: str = ""
-    topic: str = ""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        return self
+    return read_layered_settings(KafkaSettings, file, {}, ("challengers",))
