@@ -3,16 +3,15 @@
 import asyncio
 import logging
 import math
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import ParamSpec, TypeVar
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from prometheus_client import generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import buckler
 from buckler.errors import SettingsError
@@ -31,17 +30,17 @@ from buckler.serving.http.bodies import (
     write_answer,
 )
 from buckler.serving.http.guard import Keys, Rate
-from buckler.serving.http.metrics import MEDIA_TYPE, Metrics
+from buckler.serving.http.observation import Metrics, RequestObserver, Tracing
 from buckler.serving.http.openapi import describe_score
 from buckler.serving.http.serve_settings import ServeSettings
 from buckler.serving.http.served_bundles import ServedBundles
 from buckler.serving.http.shadow import Shadow
-from buckler.serving.http.tracing import Tracing
 from buckler.serving.verdicts import OutputOptions, VerdictBatch
 
 _LOG = logging.getLogger("buckler.serve")
 _INLINE_BYTES = 1 << 14  # small bodies are scored at once, without a change of thread
 _MAX_EXPLAINED = 20
+_METRICS_MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 _DESCRIPTION = "Scores security events by bundles. Nothing of an event is kept."
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -108,42 +107,6 @@ async def _run_at_once(
     work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
 ) -> _Result:
     return work(*arguments, **named)
-
-
-class RequestObserver:
-    """Middleware that counts, times, traces and logs every request."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing) -> None:
-        self.app, self.metrics, self.tracing = app, metrics, tracing
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 500
-        scope.setdefault("state", {})["log_fields"] = {}
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        path = scope["path"] if scope["path"] in _PATHS else "other"
-        try:
-            with self.tracing.span(scope["method"], path, scope["headers"]) as span:
-                await self.app(scope, receive, send_and_note)
-                if span is not None:
-                    span.set_attribute("http.response.status_code", status)
-        finally:
-            seconds = time.perf_counter() - started
-            self.metrics.requests.labels(path, str(status)).inc()
-            self.metrics.seconds.labels(path).observe(seconds)
-            if path == "/v1/score" or status >= 400:
-                fields = {"path": path, "status": status, "ms": round(seconds * 1e3, 3)}
-                level = logging.WARNING if status >= 500 else logging.INFO
-                _LOG.log(level, "request", extra={"fields": fields | scope["state"]["log_fields"]})
 
 
 class Service:
@@ -305,7 +268,7 @@ class Service:
 
     async def metrics_page(self) -> Response:
         """Answer Prometheus."""
-        return Response(self.metrics.page(), media_type=MEDIA_TYPE)
+        return Response(generate_latest(self.metrics.registry), media_type=_METRICS_MEDIA)
 
     def note_reload(self, name: str, success: bool) -> None:
         """Count a reload."""
@@ -327,7 +290,6 @@ _ALSO = {
     "text/json": JSON,
     "application/x-www-form-urlencoded": JSON,
 }
-_PATHS = ("/v1/score", "/v1/models", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
 def _answer(

@@ -9,9 +9,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from buckler.errors import InputError, SettingsError
 from buckler.serving.bundles import LoadedBundle, load_bundle
@@ -23,11 +25,11 @@ from buckler.serving.stream.kafka_messages import (
     reason_of,
     score_messages,
 )
-from buckler.serving.stream.kafka_metrics import start_exporter
 from buckler.serving.stream.kafka_settings import KafkaSettings
 
 _LOG = logging.getLogger("buckler.stream")
 _FLUSH_S = 60.0
+_NUMBERS = [field.name for field in fields(Counts) if field.type is int]
 _FIRST_BACKOFF_S = 0.5
 # A worker must not lose anything; `client` in the settings may change the rest.
 _CONSUMER = {"enable.auto.commit": False, "auto.offset.reset": "earliest"}
@@ -50,7 +52,7 @@ def score_topic(
     """
     log_as_json()
     loaded = load_bundle(bundle, settings.columns, trusted_key, settings.target_fpr)
-    on_batch = start_exporter(settings.metrics_port, loaded.name)
+    on_batch = _start_exporter(settings.metrics_port, loaded.name)
     return KafkaWorker(loaded, settings, on_batch, stop).run()
 
 
@@ -168,16 +170,13 @@ class KafkaWorker:
         self._commit(messages)
         if self._challengers and work.verdicts is not None:
             self._challengers.score(work.values, work.verdicts, self.settings.target_fpr)
-        counts, done = self.counts, work.counts
-        counts.messages += len(messages)
-        counts.events += done.events
-        counts.detections += done.detections
-        counts.dead += done.dead
-        counts.uncertain += done.uncertain
-        counts.batches += 1
+        self.counts.messages += len(messages)
+        self.counts.batches += 1
+        for name in ("events", "detections", "dead", "uncertain"):
+            setattr(self.counts, name, getattr(self.counts, name) + getattr(work.counts, name))
         if self._on_batch is not None:
             self._measure_lag(messages)
-            self._on_batch(counts)
+            self._on_batch(self.counts)
 
     # --- producing and committing ---------------------------------------------------------------
 
@@ -253,3 +252,39 @@ _FOR_GOOD = (
 def _log_partitions(_: Consumer, partitions: Sequence[TopicPartition]) -> None:
     numbers = sorted(partition.partition for partition in partitions)
     _LOG.info("partitions", extra={"fields": {"partitions": numbers}})
+
+
+def _start_exporter(port: int, name: str) -> Callable[[Counts], None] | None:
+    """Serve the counts to Prometheus on this port of loopback; None for port 0."""
+    if not port:
+        return None
+    registry = CollectorRegistry()
+
+    def gauge(name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(name, help_text, labels, registry=registry)
+
+    numbers = {
+        field: gauge(f"buckler_stream_{field}", f"{field} since the start.") for field in _NUMBERS
+    }
+    lag = gauge("buckler_stream_lag", "Messages behind.", "partition")
+    bundle = gauge("buckler_bundle", "1 for the bundle at work.", "bundle", "sha256")
+    challengers = gauge(
+        "buckler_stream_challenger",
+        "Events that a challenger scored too, by who detected them.",
+        "challenger",
+        "detected_by",
+    )
+    start_http_server(port, addr="127.0.0.1", registry=registry)
+
+    def update(counts: Counts) -> None:
+        for field, number in numbers.items():
+            number.set(getattr(counts, field))
+        bundle.clear()
+        bundle.labels(name, counts.bundle).set(1)
+        for challenger, pairs in counts.challengers.items():
+            for pair, n in pairs.items():
+                challengers.labels(challenger, pair).set(n)
+        for partition, behind in counts.lag.items():
+            lag.labels(str(partition)).set(behind)
+
+    return update

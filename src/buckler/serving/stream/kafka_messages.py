@@ -9,14 +9,15 @@ import orjson
 from confluent_kafka import KafkaError, Message
 
 from buckler.errors import InputError
-from buckler.serving.arrow_streams import read_arrow_stream, write_arrow_stream
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.stream.kafka_settings import KafkaSettings
 from buckler.serving.verdicts import (
     VerdictBatch,
     parse_json_lines,
+    read_arrow_stream,
     score_record_batches,
     score_values,
+    write_arrow_stream,
 )
 
 _MAX_REASON = 300
