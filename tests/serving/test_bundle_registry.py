@@ -92,7 +92,7 @@ def test_a_threshold_that_lets_too_many_false_positives_through_is_refused(
     found = decide(champion, load(loose), [("frozen", test_events)])
     assert found.compared[0].gain.low > 0
     assert not found.promote
-    assert "at its own threshold" in found.reason and "0.01 was aimed at" in found.reason
+    assert "at its own threshold" in found.reason and "the target is 0.01" in found.reason
 
 
 def test_what_cannot_be_compared_is_said(bundles, test_events, tmp_path):

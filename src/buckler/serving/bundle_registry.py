@@ -24,7 +24,6 @@ from buckler.runtime import load
 from buckler.serving.storage import open_storage
 
 LIVE = "live.buckler"
-_HISTORY = "history"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 _MAX_ENTRY_BYTES = 64 << 10
 _MAX_BUNDLE_BYTES = 4 << 30
@@ -45,16 +44,10 @@ class Entry:
 
     Attributes
     ----------
-    time
-        ISO 8601, UTC.
-    action
-        Promotion, refusal or roll-back.
-    sha256
-        Digest of the bundle.
-    reason
-        Explanation by a person, or of the comparison.
-    by
-        User of the machine.
+    time, by
+        Time in ISO 8601, UTC, and user of the machine.
+    action, sha256, reason
+        Kind, digest of the bundle, and explanation by a person or of the comparison.
     """
 
     time: str
@@ -87,7 +80,8 @@ class BundleRegistry:
     Raises
     ------
     SettingsError
-        If the name is no plain file name.
+        If the name is no plain file name. Methods raise other errors of Buckler where the history is
+        damaged, no bundle is deployed, or the registry cannot be written.
     """
 
     def __init__(self, root: str | Path, name: str) -> None:
@@ -96,6 +90,7 @@ class BundleRegistry:
                 f"{name[:80]!r} is no name for a bundle in a registry", field="name"
             )
         self.name, self._storage = name, open_storage(root)
+        self._history = f"{name}/history"
         self.live = f"{self._storage.where}/{name}/{LIVE}"
 
     def find_deployed(self) -> Entry | None:
@@ -104,13 +99,7 @@ class BundleRegistry:
 
     @contextmanager
     def open_deployed(self) -> Iterator[Path]:
-        """Give the deployed bundle as a file, for as long as the context lasts.
-
-        Raises
-        ------
-        InputError
-            If there is none.
-        """
+        """Give the deployed bundle as a file, for as long as the context lasts."""
         entry = self.find_deployed()
         if entry is None:
             raise InputError(f"{self.live}: nothing is deployed yet", path=self.live)
@@ -133,16 +122,10 @@ class BundleRegistry:
         return digest
 
     def history(self) -> list[Entry]:
-        """Return all entries, oldest first.
-
-        Raises
-        ------
-        InputError
-            If the history is damaged.
-        """
+        """Return all entries, oldest first."""
         found = []
-        for name in self._storage.names(f"{self.name}/{_HISTORY}"):
-            place = f"{self.name}/{_HISTORY}/{name}"
+        for name in self._storage.names(self._history):
+            place = f"{self._history}/{name}"
             try:
                 entry = json.loads(self._storage.read(place, _MAX_ENTRY_BYTES) or b"")
                 found.append(Entry(**{**entry, "action": Action(entry["action"])}))
@@ -153,13 +136,7 @@ class BundleRegistry:
         return found
 
     def promote(self, bundle: Path, reason: str) -> Entry:
-        """Keep a bundle and deploy it.
-
-        Raises
-        ------
-        BucklerError
-            If it is not sound, or the registry cannot be written.
-        """
+        """Keep a bundle, which must be sound, and deploy it."""
         entry = self._append(Action.PROMOTE, self._keep(bundle), reason)
         self._place_newest()
         return entry
@@ -169,13 +146,7 @@ class BundleRegistry:
         return self._append(Action.REFUSE, self._keep(bundle), reason)
 
     def roll_back(self, reason: str) -> Entry:
-        """Deploy the bundle that was deployed before the current one.
-
-        Raises
-        ------
-        InputError
-            If there was none.
-        """
+        """Deploy the bundle that was deployed before the current one."""
         digests = [entry.sha256 for entry in self.history() if entry.deploys]
         current = digests[-1] if digests else ""
         earlier = [digest for digest in digests if digest != current]
@@ -215,9 +186,9 @@ class BundleRegistry:
         entry = Entry(now, action, digest, reason, _user())
         data = json.dumps(vars(entry), ensure_ascii=False).encode()
         for _ in range(_TRIES):
-            names = self._storage.names(f"{self.name}/{_HISTORY}")
+            names = self._storage.names(self._history)
             number = int(names[-1].partition(".")[0]) + 1 if names else 1
-            if self._storage.create(f"{self.name}/{_HISTORY}/{number:08d}.json", data):
+            if self._storage.create(f"{self._history}/{number:08d}.json", data):
                 return entry
         raise OutputError(f"{self._storage.where}: others write the history all the time")
 

@@ -12,6 +12,7 @@ from buckler.tasks import list_tasks
 
 _USUAL_COLUMNS = ("text", "url", "raw", "message", "command_line")
 _Stamp = tuple[int, int, int]
+_NO_STAMP = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,12 @@ class LoadedBundle:
 
     Attributes
     ----------
-    scorer
-        The bundle itself.
-    columns
-        Names that the text may have in an object or table, and further fields of an event.
-    path
-        File of the bundle; None where it was given as a scorer.
+    scorer, columns
+        The bundle itself, and the columns that it reads from an object or table.
+    path, stamp
+        File of the bundle (None where it was given as a scorer), with its time, size and inode.
     text_columns, trusted_key, target_fpr
         Choices of whoever loaded it; a newer file is held to them too.
-    stamp
-        Time, size and inode of the file when it was loaded.
     failure
         Reason why a newer file was refused; empty where there is none.
     """
@@ -40,7 +37,7 @@ class LoadedBundle:
     text_columns: tuple[str, ...] = ()
     trusted_key: Path | None = None
     target_fpr: float | None = None
-    stamp: _Stamp = (0, 0, 0)
+    stamp: _Stamp = _NO_STAMP
     failure: str = ""
 
     @property
@@ -54,8 +51,7 @@ class LoadedBundle:
         Each state of the file is tried once. Where it is refused, the answer is this bundle with
         the reason as its `failure`.
         """
-        stamp = None if self.path is None else _stamp(self.path)
-        if self.path is None or stamp is None or stamp == self.stamp:
+        if self.path is None or (stamp := _stamp(self.path)) in (_NO_STAMP, self.stamp):
             return self
         try:
             newer = load_bundle(self.path, self.text_columns, self.trusted_key, self.target_fpr)
@@ -76,8 +72,6 @@ def load_bundle(
 
     Parameters
     ----------
-    bundle
-        A .buckler file, or its scorer.
     text_columns
         Names of the text; by default those of the task, and usual ones.
     trusted_key
@@ -92,7 +86,7 @@ def load_bundle(
     """
     names = tuple(text_columns)
     if isinstance(bundle, Scorer):
-        scorer, path, stamp = bundle, None, None
+        scorer, path, stamp = bundle, None, _NO_STAMP
     else:
         path = Path(bundle)
         stamp = _stamp(path)
@@ -105,17 +99,15 @@ def load_bundle(
         text_columns=names,
         trusted_key=trusted_key,
         target_fpr=target_fpr,
-        stamp=stamp or (0, 0, 0),
+        stamp=stamp,
     )
 
 
 def columns_of_bundle(scorer: Scorer, text_columns: Sequence[str] = ()) -> ColumnSpec:
     """Return the columns that a reader looks for on behalf of a bundle."""
     task = next((task for task in list_tasks() if task.name == scorer.manifest.task), None)
-    names = tuple(text_columns)
-    if not names:
-        names = (*(() if task is None else task.text_columns), *_USUAL_COLUMNS)
-    context = () if task is None else task.context
+    known, context = ((), ()) if task is None else (task.text_columns, task.context)
+    names = tuple(text_columns) or (*known, *_USUAL_COLUMNS)
     return ColumnSpec(
         tuple(dict.fromkeys(names)),
         any_bytes=scorer.parses_texts,
@@ -125,8 +117,9 @@ def columns_of_bundle(scorer: Scorer, text_columns: Sequence[str] = ()) -> Colum
     )
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp(path: Path) -> _Stamp:
+    """Return time, size and inode of a file; zeros where there is none."""
     with suppress(OSError):
         status = path.stat()
         return status.st_mtime_ns, status.st_size, status.st_ino
-    return None
+    return _NO_STAMP

@@ -8,7 +8,6 @@ tail, and checked by a simulation that draws from the measured times.
 import heapq
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,14 +33,10 @@ class Measurement:
 
     Attributes
     ----------
-    batch
-        Number of events in a batch.
-    seconds
-        float64 [n]: time of each batch.
-    event_bytes, verdict_bytes
-        Mean size of an event, and of an answer as JSON.
-    bundle_bytes
-        Size of the bundle's file.
+    batch, seconds
+        Number of events in a batch; float64 [n]: time of each batch.
+    event_bytes, verdict_bytes, bundle_bytes
+        Mean size of an event, and of an answer as JSON; size of the bundle's file.
     stage_shares
         Shares of the validation events that reach each stage of a cascade, and review; empty
         without stages. Batches are measured through all stages.
@@ -59,11 +54,6 @@ class Measurement:
         """Events a second of one core."""
         return self.batch / float(self.seconds.mean())
 
-    @property
-    def variability(self) -> float:
-        """Squared coefficient of variation of the service time."""
-        return float(self.seconds.var() / self.seconds.mean() ** 2)
-
 
 @dataclass(frozen=True)
 class Workload:
@@ -71,10 +61,8 @@ class Workload:
 
     Attributes
     ----------
-    events_per_day
-        Average number of events.
-    peak
-        Busiest moment, as a multiple of the average.
+    events_per_day, peak
+        Average number of events, and the busiest moment as a multiple of the average.
     utilization
         Largest share of the cores' time that is used at the peak.
     handling_s
@@ -108,13 +96,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Seconds from when a batch is full to when its verdicts are there.
-
-    Attributes
-    ----------
-    mean, p50, p99
-        As estimated, or as simulated.
-    """
+    """Seconds from when a batch is full to when its verdicts are there: mean and quantiles."""
 
     mean: float
     p50: float
@@ -188,17 +170,10 @@ def measure_bundle(bundle: Path, events: Path, batch: int = 1000) -> Measurement
 def measure(
     scorer: Scorer, texts: pa.Array, bundle_bytes: int, batch: int = 1000, batches: int = 300
 ) -> Measurement:
-    """Time batches of these texts, one thread.
-
-    Raises
-    ------
-    InputError
-        If there are no texts.
-    """
+    """Time batches of these texts, of which there must be one, on one thread."""
     if not len(texts):
         raise InputError("no event to measure with")
-    times = -(-batch * 2 // len(texts))
-    many = pa.concat_arrays([texts] * max(1, times))
+    many = pa.concat_arrays([texts] * math.ceil(batch * 2 / len(texts)))
     rng = np.random.default_rng(0)
     seconds = []
     for number in range(batches + _WARM):
@@ -235,19 +210,13 @@ def plan_capacity(
     _check(workload)
     mean = workload.events_per_day / DAY_S
     peak = mean * workload.peak
-    service = float(measured.seconds.mean()) + measured.batch * workload.handling_s
-    core_rate = measured.batch / service
-    cores = max(1, math.ceil(peak / core_rate / workload.utilization))
     per_batch = measured.seconds + measured.batch * workload.handling_s
+    core_rate = measured.batch / float(per_batch.mean())
+    cores = max(1, math.ceil(peak / core_rate / workload.utilization))
     arrivals = peak / measured.batch
     inbound, outbound = measured.event_bytes + 60, measured.verdict_bytes + 60  # and the protocol
-    log_gb = (
-        workload.events_per_day
-        * workload.retention_days
-        * (inbound + outbound)
-        * workload.replication
-        / 1e9
-    )
+    kept = workload.events_per_day * workload.retention_days * workload.replication
+    log_gb = kept * (inbound + outbound) / 1e9
     reviewed = workload.review_share * workload.events_per_day
     taught = workload.teacher_share * workload.events_per_day
     return CapacityPlan(
@@ -273,13 +242,7 @@ def plan_capacity(
 
 
 def erlang_c(servers: int, offered: float) -> float:
-    """Return the probability that an arrival waits, by Erlang's C formula; `offered` in erlangs.
-
-    Raises
-    ------
-    SettingsError
-        If the servers cannot carry what is offered.
-    """
+    """Return the probability that an arrival waits, by Erlang's C formula; `offered` in erlangs."""
     if not 0 <= offered < servers:
         raise SettingsError(f"{servers} cores cannot carry {offered:.3g} cores' work")
     blocked = 1.0  # Erlang's B, by its recursion: no factorials that overflow
@@ -307,14 +270,11 @@ def estimate_waiting(arrivals: float, service: Floats, servers: int) -> Waiting:
     return Waiting(wait + mean, quantile(0.5), quantile(0.99))
 
 
-def simulate_waiting(
-    arrivals: float, service: Sequence[float] | Floats, servers: int, *, seed: int = 0
-) -> Waiting:
+def simulate_waiting(arrivals: float, service: Floats, servers: int, *, seed: int = 0) -> Waiting:
     """Simulate batches that arrive at random and take measured times at the next free core."""
     rng = np.random.default_rng(seed)
-    gaps = rng.exponential(1 / arrivals, _SIMULATED)
-    when = np.cumsum(gaps).tolist()
-    takes = rng.choice(np.asarray(service, np.float64), _SIMULATED).tolist()
+    when = np.cumsum(rng.exponential(1 / arrivals, _SIMULATED)).tolist()
+    takes = rng.choice(service, _SIMULATED).tolist()
     free = [0.0] * servers
     spent = np.empty(_SIMULATED)
     for number, (at, length) in enumerate(zip(when, takes, strict=True)):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from buckler.bundle.manifest import Manifest
@@ -20,9 +21,8 @@ PAIRS = {
 
 def answers_same_question(one: Manifest, other: Manifest) -> bool:
     """Return True if two bundles have the same task and classes."""
-    return all(
-        getattr(one, name) == getattr(other, name) for name in ("task", "classes", "positive")
-    )
+    question = attrgetter("task", "classes", "positive")
+    return bool(question(one) == question(other))
 
 
 def count_pairs(before: Sequence[bool | None], after: Sequence[bool | None]) -> Counter[str]:
@@ -36,10 +36,8 @@ class Challengers:
 
     Attributes
     ----------
-    bundles
-        The challengers by name and digest.
-    counts
-        Name -> number of events by who detected them.
+    bundles, counts
+        By name and digest: the challengers, and numbers of events by who detected them.
 
     Raises
     ------
@@ -74,9 +72,8 @@ class Challengers:
 
 def summarize_counts(name: str, counts: Mapping[str, int]) -> str:
     """Return the counts of a challenger in one line."""
-    shown = {pair: counts.get(pair, 0) for pair in PAIRS}
+    both, deployed, challenger, none = (counts.get(pair, 0) for pair in PAIRS)
     return (
-        f"challenger {name}: detections of both {shown['both']:,}, of the deployed alone "
-        f"{shown['deployed']:,}, of the challenger alone {shown['challenger']:,}, of none "
-        f"{shown['none']:,}"
+        f"challenger {name}: detections of both {both:,}, of the deployed alone {deployed:,}, "
+        f"of the challenger alone {challenger:,}, of none {none:,}"
     )

@@ -21,10 +21,8 @@ class Deployment:
 
     Attributes
     ----------
-    entry
-        Entry of the history.
-    decision
-        Comparison with the deployed bundle; None where there was none.
+    entry, decision
+        Entry of the history, and comparison with the deployed bundle; None where there was none.
     quarantine_summary
         One line about rows of the tests that could not be read; empty without any.
     """
@@ -49,10 +47,8 @@ def deploy_candidate(
 
     Parameters
     ----------
-    tests
-        Files of labeled events that neither bundle learned from.
-    columns
-        Names of their columns.
+    tests, columns
+        Files of labeled events that neither bundle learned from, and names of their columns.
     trusted_key
         A public key: both bundles must be signed by its owner.
     force_reason

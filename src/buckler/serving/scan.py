@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from buckler.errors import OutputError, ScanInterruptedError
+from buckler.files import writing
 from buckler.normalize import FeatureSchema
 from buckler.readers.batches import Batch, Position, read_batches
 from buckler.readers.chunks import is_utf8
@@ -43,16 +44,14 @@ class ScanOptions:
 
     Attributes
     ----------
-    text_columns
-        Names of the text column; by default those of the task, and usual ones.
-    format_name
-        Format of every file; by default the suffix tells.
+    text_columns, format_name
+        Names of the text column (by default those of the task, and usual ones), and format of every
+        file (by default the suffix tells).
     target_fpr
         False-positive rate whose threshold decides; None for the deployed threshold.
-    with_text
-        True to write the text too; by default only where texts are short (not for mail).
-    with_probabilities
-        True for a column with the probability of each class.
+    with_text, with_probabilities
+        True to write the text too (by default only where texts are short, not for mail), and a
+        column with the probability of each class.
     threads
         Number of threads for scoring.
     challengers
@@ -60,10 +59,8 @@ class ScanOptions:
         each verdict, and counted.
     trusted_key
         A public key: all bundles must be signed by its owner.
-    overwrite
-        True to replace an existing output.
-    restart
-        True to throw away what an interrupted scan left.
+    overwrite, restart
+        True to replace an existing output, and to throw away what an interrupted scan left.
     """
 
     text_columns: tuple[str, ...] = ()
@@ -80,17 +77,7 @@ class ScanOptions:
 
 @dataclass(frozen=True)
 class ScanProgress:
-    """Progress of a scan since it was started.
-
-    Attributes
-    ----------
-    size_bytes, total_bytes
-        Bytes read so far, and bytes of all inputs.
-    rows
-        Rows scored.
-    seconds
-        Time so far.
-    """
+    """Progress of a scan since it was started: bytes read and to read, rows, time."""
 
     size_bytes: int
     total_bytes: int
@@ -104,19 +91,15 @@ class ScanResult:
 
     Attributes
     ----------
-    output
-        File with the verdicts.
-    rows, detections
-        Rows in it, and detections among them.
+    output, rows, detections
+        File with the verdicts, rows in it, and detections among them.
     quarantined, quarantine_file, quarantine_summary
         Rows that could not be read: their number, the file that lists them (None without any), and
         one line about the reasons.
     passed_over
         Rows that are events of another kind.
-    resumed_at_row
-        Row behind which the scan resumed; 0 for a scan in one go.
-    seconds
-        Time of this call.
+    resumed_at_row, seconds
+        Row behind which the scan resumed (0 for a scan in one go), and time of this call.
     challengers
         Name -> number of events by who detected them.
     """
@@ -183,11 +166,9 @@ def scan(
     folder = target.with_name(target.name + ".partial")
     state = open_state(folder, work.key(), restart=options.restart)
     resumed_at_row = state.rows
-    try:
+    with writing(folder):
         quarantine = open_quarantine(folder / "quarantine.jsonl", state)
         sink = sink_type(folder, work.schema(), state.sink_position)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror})", path=folder) from error
     with _clear_errors(target, sink, quarantine, folder):
         work.run(state, sink, quarantine, on_progress)
         quarantine_file = _finish(target, sink, quarantine, folder)
@@ -258,19 +239,21 @@ class _Scan:
 
     def key(self) -> dict[str, object]:
         """Return what decides the content of the output; a scan resumes only where it is equal."""
-        files = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in self._files]
         options = self._options
-        settings = {
-            "columns": self._bundle.columns.text,
-            "context": self._bundle.columns.context,
-            "format_name": options.format_name,
-            "target_fpr": options.target_fpr,
-            "with_text": self._with_text,
-            "with_probabilities": options.with_probabilities,
+        key = {
+            "bundle": self._scorer.sha256,
+            "inputs": [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in self._files],
+            "settings": {
+                "columns": self._bundle.columns.text,
+                "context": self._bundle.columns.context,
+                "format_name": options.format_name,
+                "target_fpr": options.target_fpr,
+                "with_text": self._with_text,
+                "with_probabilities": options.with_probabilities,
+            },
+            "challengers": [each.scorer.sha256 for each in self._challengers.bundles.values()],
         }
-        challengers = [found.scorer.sha256 for found in self._challengers.bundles.values()]
-        key = {"bundle": self._scorer.sha256, "inputs": files, "settings": settings}
-        return dict(json.loads(json.dumps({**key, "challengers": challengers})))
+        return dict(json.loads(json.dumps(key)))  # as the state is read back: no tuples
 
     def schema(self) -> pa.Schema:
         """Return the columns of the output."""

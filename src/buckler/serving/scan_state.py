@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from buckler.errors import OutputError
-from buckler.files import write_atomically
+from buckler.files import write_atomically, writing
 from buckler.readers.quarantine import Quarantine, QuarantineMark
 from buckler.serving.sinks import Sink
 
@@ -23,14 +23,10 @@ class ScanState:
         The input at work, and the position of its reader.
     sink_position, quarantine_bytes
         Length of the output files that counts.
-    rows, detections
-        Rows and detections written so far.
-    reasons
-        Reason -> number of rows set aside.
-    passed_over
-        Kind -> number of rows that are other events.
-    challengers
-        Name -> number of events by who detected them.
+    rows, detections, challengers
+        Rows and detections written so far; challenger -> number of events by who detected them.
+    reasons, passed_over
+        Reason -> number of rows set aside; kind -> number of rows that are other events.
     """
 
     key: dict[str, object]
@@ -46,35 +42,29 @@ class ScanState:
 
 
 def open_state(folder: Path, key: dict[str, object], *, restart: bool) -> ScanState:
-    """Return the state of an interrupted scan, or a new one.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be read, or belongs to another scan.
-    """
+    """Return the state of an interrupted scan, or a new one."""
     file = folder / "state.json"
-    try:
+    with writing(folder):
         if restart and folder.exists():
             shutil.rmtree(folder)
-        if file.exists():
-            state = ScanState(**json.loads(file.read_bytes()))
-            if state.key != key:
-                raise OutputError(
-                    f"{folder} is an unfinished scan with another bundle, other input files or "
-                    "other options; finish that one, or restart to throw it away",
-                    path=folder,
-                    field="restart",
-                )
-            return state
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror})", path=folder) from error
+        if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            return ScanState(key)
+        saved = file.read_bytes()
+    try:
+        state = ScanState(**json.loads(saved))
     except (ValueError, TypeError) as error:
         raise OutputError(
             f"{file} is damaged; restart to begin again", path=file, field="restart"
         ) from error
-    return ScanState(key)
+    if state.key != key:
+        raise OutputError(
+            f"{folder} is an unfinished scan with another bundle, other input files or "
+            "other options; finish that one, or restart to throw it away",
+            path=folder,
+            field="restart",
+        )
+    return state
 
 
 def open_quarantine(path: Path, state: ScanState) -> Quarantine:

@@ -1,8 +1,7 @@
 """File storage of a bundle registry: a folder, or any object store that fsspec knows."""
 
-import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -74,23 +73,17 @@ class _FolderStorage:
 
     def create(self, name: str, data: bytes) -> bool:
         path = self._root / name
-        temporary = None
+        whole = path.with_name(f".new-{secrets.token_hex(8)}")
+        write_atomically(whole, data)
         try:
             with writing(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).chmod(0o644)
-                try:
-                    os.link(temporary, path)  # fails where there is one, at once and for everybody
-                except FileExistsError:
-                    return False
+                path.hardlink_to(whole)  # fails where there is one, at once and for everybody
+        except OutputError as error:
+            if isinstance(error.__cause__, FileExistsError):
+                return False
+            raise
         finally:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
+            whole.unlink(missing_ok=True)
         return True
 
     def names(self, folder: str) -> list[str]:

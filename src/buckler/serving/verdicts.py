@@ -36,10 +36,8 @@ class OutputOptions:
     ----------
     target_fpr
         False-positive rate whose threshold decides; None for the deployed threshold.
-    with_text
-        True to put the text of the event beside the verdict.
-    with_probabilities
-        True for the probability of each class.
+    with_text, with_probabilities
+        True to put beside the verdict the text of the event, and the probability of each class.
     threads
         Number of threads for scoring.
     format_name
@@ -62,16 +60,11 @@ class VerdictBatch:
 
     Attributes
     ----------
-    columns
-        Verdicts of the events that could be scored.
-    rows
-        intp: position of each among all events, from 0.
-    texts
-        large_binary: text of each.
-    size
-        Number of all events.
-    errors
-        Position -> reason why the event cannot be scored.
+    columns, rows, texts
+        For each event that could be scored: its verdict; its position among all events, from 0
+        (intp); its text (large_binary).
+    size, errors
+        Number of all events; position -> reason why the event cannot be scored.
     """
 
     columns: pa.RecordBatch
@@ -118,10 +111,7 @@ class VerdictBatch:
     ) -> list[Record]:
         """Return a record for each event, in order: a verdict in the chosen format, or an error.
 
-        Parameters
-        ----------
-        sources
-            Origin of each event, for formats that name it.
+        Formats that name the origin of an event find it in `sources`.
         """
         names = self.columns.schema.names
         rows = zip(*(column.to_pylist() for column in self.columns.columns), strict=True)
@@ -172,12 +162,8 @@ def score_values(
 ) -> VerdictBatch:
     """Score events that are Python values: strings, objects with the fields that files have.
 
-    Parameters
-    ----------
-    values
-        The events; `NOT_JSON` stands for one that could not be parsed.
-    pass_over
-        True where objects without a text are events of another kind, not errors.
+    `NOT_JSON` stands for a value that could not be parsed. With `pass_over`, objects without a text
+    are events of another kind, not errors.
     """
     not_json = {row for row, value in enumerate(values) if value is NOT_JSON}
     if not_json:
@@ -192,13 +178,7 @@ def score_values(
 def score_record_batches(
     batches: Sequence[pa.RecordBatch], bundle: LoadedBundle, options: OutputOptions
 ) -> list[VerdictBatch]:
-    """Score the rows of record batches of one schema.
-
-    Raises
-    ------
-    InputError
-        If no column can be the text.
-    """
+    """Score the rows of record batches of one schema, in which a column must be the text."""
     chosen = choose_columns(_TABLE, batches[0].schema.names, bundle.columns) if batches else {}
     return [
         score_columns({role: batch[name] for role, name in chosen.items()}, bundle, options)
@@ -227,25 +207,15 @@ def score_texts(texts: pa.Array, scorer: Scorer, options: OutputOptions) -> pa.R
 def verdict_schema(scorer: Scorer, options: OutputOptions) -> pa.Schema:
     """Return the columns of verdicts, names as strings."""
     empty = score_texts(pa.array([], pa.large_binary()), scorer, options)
-    return pa.schema(
-        [
-            field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field
-            for field in empty.schema
-        ]
-    )
+    kinds = [f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in empty.schema]
+    return pa.schema(list(zip(empty.schema.names, kinds, strict=True)))
 
 
 # --- Arrow streams ------------------------------------------------------------------------------
 
 
 def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
-    """Return the record batches of an IPC stream that anybody may have sent.
-
-    Raises
-    ------
-    InputError
-        If it is not sound, or holds no batch.
-    """
+    """Return the record batches of an IPC stream; `InputError` if it is unsound or has none."""
     try:
         with pa.ipc.open_stream(body) as stream:
             batches = list(stream)
@@ -262,10 +232,10 @@ def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
 def write_arrow_stream(batches: Sequence[VerdictBatch]) -> bytes:
     """Return verdicts as an IPC stream: a row for each event, null where it could not be scored."""
     sink = pa.BufferOutputStream()
-    tables = [batch.to_arrow() for batch in batches]
-    with pa.ipc.new_stream(sink, tables[0].schema) as writer:
-        for table in tables:
-            writer.write_batch(table)
+    answers = [batch.to_arrow() for batch in batches]
+    with pa.ipc.new_stream(sink, answers[0].schema) as writer:
+        for answer in answers:
+            writer.write_batch(answer)
     return bytes(sink.getvalue().to_pybytes())
 
 
