@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import ParamSpec, TypeVar
+from functools import partial
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -40,10 +40,9 @@ from buckler.serving.verdicts import OutputOptions, VerdictBatch
 _LOG = logging.getLogger("buckler.serve")
 _INLINE_BYTES = 1 << 14  # small bodies are scored at once, without a change of thread
 _MAX_EXPLAINED = 20
+_YES = ("1", "true")
 _METRICS_MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 _DESCRIPTION = "Scores security events by bundles. Nothing of an event is kept."
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
@@ -55,13 +54,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
 
 
 def build_app(settings: ServeSettings) -> FastAPI:
-    """Return the application; its bundles are loaded and verified.
-
-    Raises
-    ------
-    BucklerError
-        If a bundle, or the file of keys, cannot be used.
-    """
+    """Return the application; its bundles are loaded and verified."""
     bundles = ServedBundles(
         settings.bundles, settings.columns, settings.trusted_key, settings.target_fpr
     )
@@ -101,12 +94,6 @@ def build_app(settings: ServeSettings) -> FastAPI:
     app.get("/readyz")(service.readiness)
     app.get("/metrics", response_class=Response)(service.metrics_page)
     return app
-
-
-async def _run_at_once(
-    work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
-) -> _Result:
-    return work(*arguments, **named)
 
 
 class Service:
@@ -153,12 +140,13 @@ class Service:
         try:
             raw = await self._read_raw(request)
             inline = len(raw) <= _INLINE_BYTES and not bundle.scorer.parses_texts
-            run = _run_at_once if inline else run_in_threadpool
-            body = await run(read_body, raw, media, self.settings.max_batch)
+            read = partial(read_body, raw, media, self.settings.max_batch)
+            body = read() if inline else await run_in_threadpool(read)
             wait_s = self.rate.wait_s(caller, len(body))
             if wait_s:
                 raise Refusal(429, "rate", "more events a second than this caller may send", wait_s)
-            verdicts, answer = await run(_answer, body, bundle, options)
+            answer = partial(_answer, body, bundle, options)
+            verdicts, content = answer() if inline else await run_in_threadpool(answer)
         except TooManyEventsError as error:
             raise Refusal(413, "too many events", str(error)) from error
         except BadRequestError as error:
@@ -178,7 +166,7 @@ class Service:
         if self.settings.log_texts and media != ARROW:
             fields["body"] = raw[:2000].decode("utf-8", "replace")
         request.state.log_fields = fields
-        return Response(answer, 200, {"X-Buckler-Bundle": bundle.scorer.sha256}, media)
+        return Response(content, 200, {"X-Buckler-Bundle": bundle.scorer.sha256}, media)
 
     def _caller(self, request: Request) -> str:
         if self.keys is None:
@@ -191,7 +179,7 @@ class Service:
     def _parse_request(self, request: Request) -> tuple[LoadedBundle, str, OutputOptions]:
         """Return what the address and the headers of a request ask for."""
         query = request.query_params
-        unknown = set(query) - {"model", "fpr", "probabilities", "explain", "as", "text"}
+        unknown = query.keys() - {"model", "fpr", "probabilities", "explain", "as", "text"}
         if unknown:
             raise Refusal(400, "bad request", f"unknown parameter {sorted(unknown)[0][:40]!r}")
         bundle = self.bundles.get(query.get("model"))
@@ -218,8 +206,8 @@ class Service:
             raise Refusal(400, "bad request", f"explain: 0 to {_MAX_EXPLAINED}")
         options = OutputOptions(
             target_fpr=target_fpr,
-            with_text=query.get("text", "").lower() in ("1", "true"),
-            with_probabilities=query.get("probabilities", "").lower() in ("1", "true"),
+            with_text=query.get("text", "").lower() in _YES,
+            with_probabilities=query.get("probabilities", "").lower() in _YES,
             threads=self.settings.threads,
             format_name=None if format_name == "verdict" else format_name,
             explain=explain,
@@ -255,16 +243,14 @@ class Service:
         self._caller(request)
         return {"models": [_describe(bundle) for bundle in self.bundles]}
 
-    async def health(self) -> dict[str, str]:
+    async def health(self) -> Record:
         """Say that the process is alive."""
         return {"status": "alive"}
 
     async def readiness(self) -> Response:
         """Say whether requests are taken."""
-        state = "ready" if self.ready else "stopping"
-        return Response(
-            orjson.dumps({"status": state}), 200 if self.ready else 503, media_type=JSON
-        )
+        state, status = ("ready", 200) if self.ready else ("stopping", 503)
+        return Response(orjson.dumps({"status": state}), status, media_type=JSON)
 
     async def metrics_page(self) -> Response:
         """Answer Prometheus."""

@@ -36,18 +36,9 @@ class TooManyEventsError(BadRequestError):
 
 @dataclass(frozen=True)
 class Body:
-    """Events of a request.
+    """Events of a request: values of JSON and NDJSON, or record batches of Arrow.
 
-    Attributes
-    ----------
-    media
-        One of `MEDIA`.
-    values
-        Strings and objects, of JSON and NDJSON.
-    batches
-        Record batches, of Arrow.
-    single
-        True for one event alone, which is answered by one verdict.
+    One event alone is `single`: it is answered by one verdict.
     """
 
     media: str
@@ -60,13 +51,7 @@ class Body:
 
 
 def read_body(body: bytes, media: str, max_batch: int) -> Body:
-    """Read a body.
-
-    Raises
-    ------
-    BadRequestError
-        If the body as a whole makes no sense, or holds no event, or too many.
-    """
+    """Read a body; `BadRequestError` if it makes no sense as a whole, or holds no event or too many."""
     if media == ARROW:
         try:
             found = Body(media, batches=read_arrow_stream(body))
@@ -75,8 +60,7 @@ def read_body(body: bytes, media: str, max_batch: int) -> Body:
     elif media == NDJSON:
         found = Body(media, parse_json_lines([li for li in body.split(b"\n") if li.strip()]))
     else:
-        values, single = _json_events(body)
-        found = Body(media, values, single=single)
+        found = _read_json(body)
     if not len(found):
         raise BadRequestError("no event in the body")
     if len(found) > max_batch:
@@ -85,13 +69,7 @@ def read_body(body: bytes, media: str, max_batch: int) -> Body:
 
 
 def score_body(body: Body, bundle: LoadedBundle, options: OutputOptions) -> list[VerdictBatch]:
-    """Score the events of a body.
-
-    Raises
-    ------
-    BadRequestError
-        If an Arrow stream has no column that can be the text.
-    """
+    """Score the events of a body; `BadRequestError` if no column of Arrow can be the text."""
     if body.media != ARROW:
         return [score_values(body.values, bundle, options)]
     try:
@@ -115,24 +93,19 @@ def write_answer(
     return orjson.dumps({"bundle": bundle.name, "verdicts": records})
 
 
-# --- JSON ---------------------------------------------------------------------------------------
-
-
-def _json_events(body: bytes) -> tuple[list[object], bool]:
-    """Return the events of a JSON body, and True for one event alone."""
+def _read_json(body: bytes) -> Body:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequestError(f"the body is no JSON: {error}") from error
     if isinstance(document, list):
-        return document, False
+        return Body(JSON, document)
     if not isinstance(document, dict):
         raise BadRequestError("the body is neither an object nor an array")
     for name in ("texts", "events"):
         if name in document:
             if not isinstance(document[name], list):
                 raise BadRequestError(f"{name} is no array")
-            return document[name], False
-    if "event" in document and isinstance(document["event"], (dict, str)):
-        return [document["event"]], True
-    return [document], True
+            return Body(JSON, document[name])
+    event = document.get("event")
+    return Body(JSON, [event if isinstance(event, (dict, str)) else document], single=True)

@@ -24,13 +24,7 @@ class _Bucket:
 
 
 class Keys:
-    """API keys: a file of ``name sha256`` lines. The keys themselves are stored nowhere.
-
-    Raises
-    ------
-    SettingsError
-        If the file cannot be read, or a line is none.
-    """
+    """API keys: a file of ``name sha256`` lines. The keys themselves are stored nowhere."""
 
     def __init__(self, path: Path) -> None:
         self._names: dict[str, str] = {}

@@ -7,18 +7,18 @@ from buckler.serving.http.bodies import ARROW, JSON, NDJSON
 def describe_score() -> Record:
     """Return the parameters, bodies and answers of ``POST /v1/score``."""
     formats: list[Json] = ["verdict", *VERDICT_FORMATS.names()]
+    parameters: list[tuple[str, Record, str]] = [
+        ("model", _type("string"), "Name of a bundle; needed where several are served."),
+        ("fpr", _type("number"), "Use the threshold for this false-positive rate."),
+        ("probabilities", _type("boolean"), "Add the probability of each class."),
+        ("explain", _type("integer"), "Name so many pieces that count most."),
+        ("as", {"enum": formats}, "Verdict format."),
+        ("text", _type("boolean"), "Put the event into the formatted verdict."),
+    ]
     return {
         "parameters": [
-            _parameter(
-                "model", {"type": "string"}, "Name of a bundle; needed where several are served."
-            ),
-            _parameter(
-                "fpr", {"type": "number"}, "Use the threshold for this false-positive rate."
-            ),
-            _parameter("probabilities", {"type": "boolean"}, "Add the probability of each class."),
-            _parameter("explain", {"type": "integer"}, "Name so many pieces that count most."),
-            _parameter("as", {"enum": formats}, "Verdict format."),
-            _parameter("text", {"type": "boolean"}, "Put the event into the formatted verdict."),
+            {"name": name, "in": "query", "schema": schema, "description": description}
+            for name, schema, description in parameters
         ],
         "requestBody": {"required": True, "content": _CONTENT},
         "responses": {
@@ -31,8 +31,8 @@ def describe_score() -> Record:
     }
 
 
-def _parameter(name: str, schema: Record, description: str) -> Record:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
+def _type(name: str) -> Record:
+    return {"type": name}
 
 
 _EVENT: Record = {

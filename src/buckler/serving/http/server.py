@@ -21,13 +21,7 @@ _BACKLOG = 1024
 
 
 def run_server(settings: ServeSettings) -> None:
-    """Serve until SIGTERM or SIGINT; requests at work are finished first.
-
-    Raises
-    ------
-    BucklerError
-        If a bundle cannot be used, or the address cannot be listened on.
-    """
+    """Serve until SIGTERM or SIGINT; requests at work are finished first."""
     log_as_json()
     app = build_app(settings)
     listening = listen(settings.host, settings.port)
@@ -36,11 +30,8 @@ def run_server(settings: ServeSettings) -> None:
     names = ", ".join(bundle.name for bundle in app.state.service.bundles)
     fields = {"address": f"{scheme}://{host}:{port}", "bundles": names}
     _LOG.info("listening", extra={"fields": fields})
-    run_app(
-        app,
-        listening,
-        ServerOptions(settings.tls_certificate, settings.tls_key, settings.shutdown_s),
-    )
+    options = ServerOptions(settings.tls_certificate, settings.tls_key, settings.shutdown_s)
+    run_app(app, listening, options)
 
 
 @dataclass(frozen=True)
@@ -68,13 +59,7 @@ class ServerOptions:
 
 
 def run_app(app: FastAPI, listening: socket.socket, options: ServerOptions) -> None:
-    """Run an application until SIGTERM or SIGINT.
-
-    Raises
-    ------
-    SettingsError
-        If the certificate cannot be used.
-    """
+    """Run an application until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -101,13 +86,7 @@ def run_app(app: FastAPI, listening: socket.socket, options: ServerOptions) -> N
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises
-    ------
-    InputError
-        If the address cannot be listened on.
-    """
+    """Return a socket that listens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)

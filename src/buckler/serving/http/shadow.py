@@ -21,13 +21,7 @@ _MAX_WAITING = 8
 
 
 class Shadow:
-    """Challengers of the bundles that are served.
-
-    Raises
-    ------
-    BucklerError
-        If one is not sound, or no served bundle decides the same.
-    """
+    """Challengers of the bundles that are served; for each, one of these must decide the same."""
 
     def __init__(
         self,

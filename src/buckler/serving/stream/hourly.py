@@ -49,10 +49,7 @@ class HourlyFiles:
     def write(self, rows: pa.Table | None = None) -> None:
         """Take rows; called without any from time to time, so that a part that is due is written.
 
-        Raises
-        ------
-        OutputError
-            If a part that is due cannot be written; its rows are kept, to be tried again.
+        Rows of a part that cannot be written are kept, to be tried again.
         """
         if self._waiting and self._is_due():
             self.flush()
@@ -65,13 +62,7 @@ class HourlyFiles:
             self.flush()
 
     def flush(self) -> None:
-        """Write all rows that wait.
-
-        Raises
-        ------
-        OutputError
-            If that fails.
-        """
+        """Write all rows that wait."""
         if not self._waiting:
             return
         hour = datetime.fromtimestamp(self._since, UTC)

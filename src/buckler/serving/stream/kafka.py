@@ -48,7 +48,7 @@ def score_topic(
     Raises
     ------
     BucklerError
-        If the bundle cannot be used, or the broker refuses for good.
+        If the bundle or the settings cannot be used, or the broker refuses for good.
     """
     log_as_json()
     loaded = load_bundle(bundle, settings.columns, trusted_key, settings.target_fpr)
@@ -57,36 +57,23 @@ def score_topic(
 
 
 class KafkaWorker:
-    """Consumes, scores and produces until it is told to stop.
+    """Consumes, scores and produces until `stop` is set; then it commits and leaves the group.
 
-    Parameters
-    ----------
-    bundle
-        The bundle; a changed file is taken over between two batches.
-    on_batch
-        Called after each commit.
-    stop
-        Event that makes the worker finish the batch at work, commit, and leave the group.
-
-    Raises
-    ------
-    SettingsError
-        If the client's settings make no sense.
+    A changed bundle file is taken over between two batches; `on_batch` is called after each commit.
     """
 
     def __init__(
         self,
         bundle: LoadedBundle,
         settings: KafkaSettings,
-        on_batch: Callable[[Counts], None] | None = None,
-        stop: threading.Event | None = None,
+        on_batch: Callable[[Counts], None] | None,
+        stop: threading.Event,
     ) -> None:
         self.settings, self.counts = settings, Counts()
         self._use(bundle)
         self._challengers = Challengers(settings.challengers, bundle)
         self.counts.challengers = self._challengers.counts
-        self._on_batch = on_batch
-        self._stop = stop if stop is not None else threading.Event()
+        self._on_batch, self._stop = on_batch, stop
         common = {"bootstrap.servers": settings.brokers, "logger": _LOG, **settings.client}
         try:
             self._consumer = Consumer({**common, **_CONSUMER, "group.id": settings.group})
@@ -96,13 +83,7 @@ class KafkaWorker:
             raise SettingsError(f"kafka: {reason_of(error)}") from error
 
     def run(self) -> Counts:
-        """Work until told to stop.
-
-        Raises
-        ------
-        InputError
-            If the broker refuses for good: an unknown topic, no permission.
-        """
+        """Work until told to stop."""
         self._consumer.subscribe(
             [self.settings.topic], on_assign=_log_partitions, on_revoke=_log_partitions
         )

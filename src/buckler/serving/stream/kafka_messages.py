@@ -33,12 +33,9 @@ class Counts:
         Messages consumed; events in them; detections, dead letters and uncertain events.
     batches, commits, retries, reloads
         Batches done, commits, batches tried again, and bundles taken over.
-    bundle
-        Digest of the bundle at work.
-    lag
-        Partition -> messages behind.
-    challengers
-        Name -> number of events by who detected them.
+    bundle, lag, challengers
+        Digest of the bundle at work; partition -> messages behind; challenger -> number of events
+        by who detected them.
     """
 
     messages: int = 0
@@ -65,17 +62,7 @@ class OutgoingMessage(NamedTuple):
 
 
 class ScoredMessages(NamedTuple):
-    """Answers to a batch, the counts, and what challengers are asked afterwards.
-
-    Attributes
-    ----------
-    outgoing
-        Messages to send.
-    counts
-        Numbers of this batch.
-    values, verdicts
-        The events and their verdicts; None for Arrow messages.
-    """
+    """Answers to a batch, its counts, and for challengers its events; no verdicts of Arrow messages."""
 
     outgoing: list[OutgoingMessage]
     counts: Counts
@@ -88,10 +75,7 @@ def score_messages(
 ) -> ScoredMessages:
     """Score a batch of messages; each gets an answer, or becomes a dead letter.
 
-    Parameters
-    ----------
-    before
-        Numbers since the start, which bound how many uncertain events may be sent on.
+    Numbers since the start (`before`) bound how many uncertain events may be sent on.
     """
     if settings.values == "arrow":
         return _score_arrow(messages, bundle, settings)
@@ -150,15 +134,7 @@ def _uncertain(
         if score is not None and low <= score <= high
     )
     return [
-        OutgoingMessage(
-            settings.uncertain_topic,
-            messages[row].value(),
-            messages[row].key(),
-            [
-                ("source", _source(messages[row]).encode()),
-                ("score", f"{scores[row]:.6f}".encode()),
-            ],
-        )
+        _forward(messages[row], settings.uncertain_topic, "score", f"{scores[row]:.6f}")
         for row in sorted(row for _, row in by_distance[: max(0, allowed)])
     ]
 
@@ -166,16 +142,19 @@ def _uncertain(
 def _answer(
     message: Message, value: bytes, bundle: LoadedBundle, settings: KafkaSettings
 ) -> OutgoingMessage:
-    headers = [("source", _source(message).encode()), ("bundle", bundle.scorer.sha256.encode())]
-    return OutgoingMessage(settings.output_topic, value, message.key(), headers)
+    return _forward(message, settings.output_topic, "bundle", bundle.scorer.sha256)._replace(
+        value=value
+    )
 
 
 def _dead_letter(message: Message, reason: str, settings: KafkaSettings) -> OutgoingMessage:
-    headers = [
-        ("source", _source(message).encode()),
-        ("reason", reason[:_MAX_REASON].encode("utf-8", "replace")),
-    ]
-    return OutgoingMessage(settings.dead_letter_topic, message.value(), message.key(), headers)
+    return _forward(message, settings.dead_letter_topic, "reason", reason[:_MAX_REASON])
+
+
+def _forward(message: Message, topic: str, name: str, content: str) -> OutgoingMessage:
+    """Return a message for another topic, with its source and one more header."""
+    headers = [("source", _source(message).encode()), (name, content.encode("utf-8", "replace"))]
+    return OutgoingMessage(topic, message.value(), message.key(), headers)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -23,12 +23,7 @@ from buckler.serving.challengers import Challengers
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.formats.ecs import bulk_action
 from buckler.serving.stream.hourly import HourlyFiles
-from buckler.serving.verdicts import (
-    OutputOptions,
-    VerdictBatch,
-    parse_json_lines,
-    score_values,
-)
+from buckler.serving.verdicts import OutputOptions, VerdictBatch, parse_json_lines, score_values
 
 _READ_BYTES = 1 << 18
 MAX_LINE_BYTES = 1 << 24
@@ -66,15 +61,7 @@ class LineOptions:
 
 @dataclass
 class LineCounts:
-    """Numbers of lines.
-
-    Attributes
-    ----------
-    lines, detections, errors, passed_over
-        Lines read; detections, lines that could not be scored, and other events among them.
-    challengers
-        Name -> number of events by who detected them.
-    """
+    """Numbers of lines: all, detections, errors, other events; by challenger, who detected them."""
 
     lines: int = 0
     detections: int = 0
@@ -166,16 +153,15 @@ def _to_table(
     }
     if options.output.with_text:
         texts = [
-            None
-            if row in verdicts.errors
-            else v
-            if isinstance(v, str)
-            else orjson.dumps(v).decode()
-            for row, v in enumerate(values)
+            None if row in verdicts.errors else _as_text(value) for row, value in enumerate(values)
         ]
         columns["text"] = pa.array(texts, pa.large_string())
     columns |= dict(zip(found.schema.names, found.columns, strict=True))
     return pa.table(columns).take(pa.array(np.array(rows, np.int64)))
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 # --- reading --------------------------------------------------------------------------------------
