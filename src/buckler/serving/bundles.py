@@ -1,5 +1,6 @@
 """Bundles at work: a scorer with the columns that it reads, replaced when its file changes."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -60,6 +61,15 @@ class LoadedBundle:
         except BucklerError as error:
             return replace(self, stamp=stamp, failure=str(error))
         return newer
+
+    def log_reload(self, log: logging.Logger) -> None:
+        """Log that this state of the file was taken over, or refused."""
+        if self.failure:
+            fields = {"bundle": self.name, "reason": self.failure}
+            log.error("reload failed", extra={"fields": fields})
+        else:
+            fields = {"bundle": self.name, "sha256": self.scorer.sha256}
+            log.info("reloaded", extra={"fields": fields})
 
 
 def load_bundle(

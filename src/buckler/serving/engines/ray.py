@@ -83,35 +83,36 @@ def label(
         If there is no such teacher or task, or it is paid for.
     """
     the_task = get_task(task) if isinstance(task, str) else task
-    if get_teacher(teacher, _path(settings), the_task).is_paid:
+    file = None if settings is None else Path(settings)
+    if get_teacher(teacher, file, the_task).is_paid:
         raise SettingsError(
             f"the teacher {teacher!r} is paid for: ask it by `buckler label`, which pays once",
             field="teacher",
         )
-    work = partial(_annotate, task=the_task, teacher=teacher, settings=settings, column=column)
+    work = partial(_annotate, task=the_task, teacher=teacher, settings=file, column=column)
     return dataset.map_batches(
         work, batch_format="pyarrow", batch_size=batch_size, **(ray_options or {})
     )
 
 
-_TEACHERS: dict[tuple[str, str, str], Teacher] = {}
+_TEACHERS: dict[tuple[str, Path | None, str], Teacher] = {}
 
 
 def _annotate(
-    table: pa.Table, task: Task, teacher: str, settings: str | Path | None, column: str | None
+    table: pa.Table, task: Task, teacher: str, settings: Path | None, column: str | None
 ) -> pa.Table:
-    key = (teacher, str(settings), task.name)
+    key = (teacher, settings, task.name)
     if key not in _TEACHERS:
-        _TEACHERS[key] = get_teacher(teacher, _path(settings), task)
+        _TEACHERS[key] = get_teacher(teacher, settings, task)
     names = (column,) if column is not None else task.text_columns
     name = next((n for n in names if n in table.column_names), None)
     if name is None:
         raise InputError(f"no column named {' or '.join(names)}")
-    texts = table[name].cast(pa.large_binary()).to_pylist()
-    rows = [row for row, text in enumerate(texts) if text]
+    texts = table[name].cast(pa.large_binary()).combine_chunks()
+    rows = [row for row, text in enumerate(texts.to_pylist()) if text]
     annotations: list[Annotation | None] = [None] * len(texts)
-    found = _TEACHERS[key].annotate(_events(table, name, rows, task))
-    for row, annotation in zip(rows, found, strict=True):
+    events = Dataset.from_texts(texts.take(pa.array(rows, pa.int64())), task)
+    for row, annotation in zip(rows, _TEACHERS[key].annotate(events), strict=True):
         annotations[row] = annotation
     best = [
         None if a is None else task.class_names[int(np.argmax(a.probabilities))]
@@ -122,12 +123,3 @@ def _annotate(
         values = [None if a is None else a.probabilities[index] for a in annotations]
         table = table.append_column(f"{PREFIX}p_{name}", pa.array(values, pa.float32()))
     return table
-
-
-def _events(table: pa.Table, name: str, rows: list[int], task: Task) -> Dataset:
-    chosen = table.take(pa.array(rows, pa.int64()))
-    return Dataset.from_texts(chosen[name].cast(pa.large_binary()).combine_chunks(), task)
-
-
-def _path(settings: str | Path | None) -> Path | None:
-    return None if settings is None else Path(settings)

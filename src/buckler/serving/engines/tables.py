@@ -24,15 +24,14 @@ class TableScorer:
     ----------
     bundle
         A .buckler file. It is verified here; its content travels, so workers need no such file.
-    column
-        Name of the text column; by default the usual names of the bundle's task.
+    column, prefix
+        Name of the text column (by default the usual names of the bundle's task), and beginning of
+        the names of the added columns.
     target_fpr
         False-positive rate whose threshold decides; None for the deployed threshold.
     probabilities
         True for a column with the probability of each class. They make pseudo-labels: filter by the
         largest.
-    prefix
-        Beginning of the names of the added columns.
     trusted_key
         A public key: the bundle must be signed by its owner.
 

@@ -28,14 +28,12 @@ class ScoredEvent(NamedTuple):
 
     Attributes
     ----------
-    verdict
-        label, score, detected and further answers of the bundle, by name.
-    time_s
-        Time of the verdict, in seconds since 1970.
-    text
-        Text of the event; None where the record must not hold it.
-    source
-        Origin of the event, such as a file and row or a topic and offset.
+    verdict, time_s
+        label, score, detected and further answers of the bundle, by name; their time, in seconds
+        since 1970.
+    text, source
+        Text of the event, None where the record must not hold it; its origin, such as a file and
+        row or a topic and offset.
     """
 
     verdict: Mapping[str, Json]

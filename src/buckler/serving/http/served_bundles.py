@@ -54,10 +54,5 @@ class ServedBundles:
                 if newer is bundle:
                     continue
                 self._bundles[bundle.name] = newer
-                if newer.failure:
-                    fields = {"bundle": newer.name, "reason": newer.failure}
-                    _LOG.error("reload failed", extra={"fields": fields})
-                else:
-                    fields = {"bundle": newer.name, "sha256": newer.scorer.sha256}
-                    _LOG.info("reloaded", extra={"fields": fields})
+                newer.log_reload(_LOG)
                 on_reload(newer.name, not newer.failure)

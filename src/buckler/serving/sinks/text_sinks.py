@@ -64,9 +64,8 @@ def _as_json(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         return pc.fill_null(_as_json(column.dictionary).take(column.indices), "null")
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return pa.array(
-            [json.dumps(v, ensure_ascii=False) for v in column.to_pylist()], pa.string()
-        )
+        texts = [json.dumps(text, ensure_ascii=False) for text in column.to_pylist()]
+        return pa.array(texts, pa.string())
     text = column.cast(pa.string())
     if pa.types.is_floating(column.type):
         text = pc.if_else(pc.is_finite(column), text, "null")

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from buckler.errors import BucklerError, OutputError
@@ -60,12 +61,12 @@ def watch_folder(
                 raise
             except BucklerError as error:
                 refused[path] = state
-                fields = {"file": path.name, "reason": str(error)}
-                _LOG.error("not scanned", extra={"fields": fields})
+                reason = {"file": path.name, "reason": str(error)}
+                _LOG.error("not scanned", extra={"fields": reason})
                 continue
             done += 1
-            counts = {"file": path.name, "rows": result.rows, "detections": result.detections}
-            _LOG.info("scanned", extra={"fields": counts})
+            fields = {"file": path.name, "rows": result.rows, "detections": result.detections}
+            _LOG.info("scanned", extra={"fields": fields})
             if on_file is not None:
                 on_file(result)
         seen = now
@@ -80,11 +81,8 @@ def _sizes(folder: Path, format_name: str | None, output: Path) -> _Sizes:
         return {}
     found: _Sizes = {}
     for path in paths:
-        if output in path.parents:
-            continue
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        found[path] = (status.st_size, status.st_mtime_ns)
+        if output not in path.parents:
+            with suppress(OSError):
+                status = path.stat()
+                found[path] = (status.st_size, status.st_mtime_ns)
     return found

@@ -108,13 +108,9 @@ class KafkaWorker:
             return
         before, newer = self._bundle, self._bundle.reload()
         self._use(newer)
-        if newer is before:
-            return
-        if newer.failure:
-            _LOG.error("reload failed", extra={"fields": {"reason": newer.failure}})
-        else:
-            self.counts.reloads += 1
-            _LOG.info("reloaded", extra={"fields": {"sha256": newer.scorer.sha256}})
+        if newer is not before:
+            newer.log_reload(_LOG)
+            self.counts.reloads += not newer.failure
 
     def _take(self) -> list[Message]:
         """Return the next batch; errors that pass are logged, others raised."""
