@@ -1,5 +1,6 @@
 """`buckler registry`: which bundle is deployed, and whether a new one is better."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from buckler.cli.options import LabelColumn, TextColumn, TrustedKey
 from buckler.dataset import ColumnNames
 from buckler.serving.bundle_registry import BundleRegistry
 from buckler.serving.deployment import deploy_candidate
-from buckler.training.promotion import Decision, PairedComparison
+from buckler.training.promotion import Decision
 
 app = typer.Typer(help="Manage deployed bundles: promote, roll back, fetch.", no_args_is_help=True)
 Root = Annotated[
@@ -78,14 +79,9 @@ def roll_back(
 @app.command("history")
 def history(name: Name, root: Root = "registry") -> None:
     """List what was promoted, refused and rolled back."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("time", "action", "bundle", "by", "reason"):
-        table.add_column(heading, overflow="fold")
-    for entry in BundleRegistry(root, name).history():
-        table.add_row(
-            entry.time, entry.action, entry.sha256[:12], safe(entry.by, 40), safe(entry.reason, 300)
-        )
-    out.print(table)
+    entries = BundleRegistry(root, name).history()
+    rows = [(e.time, e.action, e.sha256[:12], safe(e.by, 40), safe(e.reason, 300)) for e in entries]
+    _print_table(("time", "action", "bundle", "by", "reason"), rows)
 
 
 @app.command("fetch")
@@ -102,22 +98,26 @@ def fetch(
 
 def print_decision(found: Decision) -> None:
     """Print the comparison of a candidate with the deployed bundle."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("events", "measure", "deployed", "candidate", "gain (95 %)", "false positives"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for pair in found.compared:
-        gain = pair.gain
-        table.add_row(
+        gain, rates = pair.gain, pair.false_positives
+        row = (
             safe(pair.name, 60),
             pair.measure,
             f"{pair.champion:.4f}",
             f"{pair.candidate:.4f}",
             f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})",
-            _detections(pair),
+            "-" if rates is None else f"{rates.champion:.4f} -> {rates.candidate.value:.4f}",
         )
+        rows.append(row)
+    head = ("events", "measure", "deployed", "candidate", "gain (95 %)", "false positives")
+    _print_table(head, rows)
+
+
+def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in head:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     out.print(table)
-
-
-def _detections(pair: PairedComparison) -> str:
-    found = pair.false_positives
-    return "-" if found is None else f"{found.champion:.4f} -> {found.candidate.value:.4f}"

@@ -108,7 +108,7 @@ class Service:
             list(bundles),
             settings.shadow_share,
             settings.trusted_key,
-            self.metrics.registry,
+            self.metrics,
         )
         self.ready = False
         self._in_flight = 0
@@ -243,7 +243,7 @@ class Service:
         self._caller(request)
         return {"models": [_describe(bundle) for bundle in self.bundles]}
 
-    async def health(self) -> Record:
+    async def health(self) -> dict[str, str]:
         """Say that the process is alive."""
         return {"status": "alive"}
 

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,12 +14,6 @@ from buckler.files import read_bytes
 _MAX_CALLERS = 10_000
 _BURST_S = 2.0  # of the rate, that may come at once
 _KEY_BYTES = 32
-
-
-@dataclass
-class _Bucket:
-    tokens: float
-    since: float
 
 
 class Keys:
@@ -52,11 +45,9 @@ class Keys:
         if not given:
             return None
         digest = sha256(given.encode("utf-8", "replace")).hexdigest()
-        found = None
-        for known, name in self._names.items():  # all of them, so that time tells nothing
-            if hmac.compare_digest(known, digest):
-                found = name
-        return found
+        # All are compared, so that time tells nothing.
+        found = [name for known, name in self._names.items() if hmac.compare_digest(known, digest)]
+        return found[0] if found else None
 
 
 def new_key(name: str) -> tuple[str, str]:
@@ -70,7 +61,7 @@ class Rate:
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.per_second, self._clock = per_second, clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, since when
 
     def wait_s(self, caller: str, events: int) -> float:
         """Take the events; return 0, or how long to wait before they can be taken.
@@ -80,16 +71,10 @@ class Rate:
         if not self.per_second:
             return 0.0
         now, most = self._clock(), self.per_second * _BURST_S
-        bucket = self._buckets.get(caller)
-        if bucket is None:
-            bucket = self._buckets[caller] = _Bucket(most, now)
-            if len(self._buckets) > _MAX_CALLERS:
-                self._buckets.popitem(last=False)
-        self._buckets.move_to_end(caller)
-        bucket.tokens = min(most, bucket.tokens + (now - bucket.since) * self.per_second)
-        bucket.since = now
-        needed = min(float(events), most)
-        if bucket.tokens >= needed:
-            bucket.tokens -= events
-            return 0.0
-        return (needed - bucket.tokens) / self.per_second
+        tokens, since = self._buckets.pop(caller, (most, now))
+        tokens = min(most, tokens + (now - since) * self.per_second)
+        missing = min(float(events), most) - tokens
+        self._buckets[caller] = (tokens if missing > 0 else tokens - events), now
+        if len(self._buckets) > _MAX_CALLERS:
+            self._buckets.popitem(last=False)
+        return max(0.0, missing) / self.per_second

@@ -43,6 +43,16 @@ class Metrics:
         self.errors = counter("event_errors", "Events that could not be scored.", "bundle")
         self.refused = counter("refused", "Requests refused.", "reason")
         self.reloads = counter("reloads", "Changed bundle files.", "bundle", "result")
+        self.shadow = counter(
+            "shadow",
+            "Events that a challenger scored too, by who detected them.",
+            "bundle",
+            "challenger",
+            "detected_by",
+        )
+        self.shadow_left_out = counter(
+            "shadow_left_out", "Requests that challengers did not score: too busy."
+        )
         self.bundle = Gauge(
             "buckler_bundle",
             "1 for each bundle that is served.",

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter
 from starlette.concurrency import run_in_threadpool
 
 from buckler.errors import BucklerError, SettingsError
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.challengers import answers_same_question, count_pairs
 from buckler.serving.http.bodies import Body, score_body
+from buckler.serving.http.observation import Metrics
 from buckler.serving.verdicts import OutputOptions, VerdictBatch
 
 _LOG = logging.getLogger("buckler.serve")
@@ -29,9 +29,9 @@ class Shadow:
         bundles: Sequence[LoadedBundle],
         share: float,
         trusted_key: Path | None,
-        registry: CollectorRegistry,
+        metrics: Metrics,
     ) -> None:
-        self._share, self._waiting = share, 0
+        self._share, self._waiting, self._metrics = share, 0, metrics
         self._tasks: set[asyncio.Task[None]] = set()
         self._challengers: dict[str, list[LoadedBundle]] = {}
         for path in paths:
@@ -43,17 +43,6 @@ class Shadow:
             for champion in champions:
                 challenger = replace(loaded, columns=champion.columns)
                 self._challengers.setdefault(champion.name, []).append(challenger)
-        self._events = Counter(
-            "buckler_shadow",
-            "Events that a challenger scored too, by who detected them.",
-            ("bundle", "challenger", "detected_by"),
-            registry=registry,
-        )
-        self._left_out = Counter(
-            "buckler_shadow_left_out",
-            "Requests that challengers did not score: too busy.",
-            registry=registry,
-        )
 
     def score(
         self,
@@ -67,7 +56,7 @@ class Shadow:
         if not challengers or random.random() >= self._share:  # noqa: S311 - a sample
             return
         if self._waiting >= _MAX_WAITING:
-            self._left_out.inc()
+            self._metrics.shadow_left_out.inc()
             return
         self._waiting += 1
         work = self._count(body, _list_detected(verdicts), bundle.name, challengers, options)
@@ -85,11 +74,9 @@ class Shadow:
     ) -> None:
         try:
             for challenger in challengers:
-                after = _list_detected(
-                    await run_in_threadpool(score_body, body, challenger, options)
-                )
-                for pair, count in count_pairs(before, after).items():
-                    self._events.labels(name, challenger.name, pair).inc(count)
+                found = await run_in_threadpool(score_body, body, challenger, options)
+                for pair, count in count_pairs(before, _list_detected(found)).items():
+                    self._metrics.shadow.labels(name, challenger.name, pair).inc(count)
         except BucklerError as error:
             _LOG.warning("shadow", extra={"fields": {"reason": str(error)}})
         finally:
