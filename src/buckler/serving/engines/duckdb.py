@@ -23,11 +23,6 @@ def register(
     ----------
     bundle
         A .buckler file, or a `TableScorer` with options of its own.
-
-    Raises
-    ------
-    BucklerError
-        If the bundle cannot be used.
     """
     from duckdb.func import FunctionNullHandling, PythonUDFType
 

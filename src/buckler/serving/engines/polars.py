@@ -20,11 +20,6 @@ def score(
         A .buckler file, or a `TableScorer` with options of its own.
     column
         Name of the text column; by default the usual names of the bundle's task.
-
-    Raises
-    ------
-    BucklerError
-        If the bundle cannot be used, or the frame lacks a text column.
     """
     import polars
 
@@ -35,13 +30,7 @@ def score(
 
 
 def verdict(text: "Expr", bundle: str | Path | TableScorer) -> "Expr":
-    """Return an expression: a struct of label, score, detected and further answers of the bundle.
-
-    Raises
-    ------
-    BucklerError
-        If the bundle cannot be used.
-    """
+    """Return an expression: a struct of label, score, detected and further answers of the bundle."""
     import polars
 
     scorer = as_table_scorer(bundle)

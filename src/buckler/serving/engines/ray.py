@@ -40,11 +40,6 @@ def score(
         Number of rows that are scored at once; None takes blocks as they are.
     ray_options
         Options of `map_batches`, such as ``num_cpus`` or ``concurrency``.
-
-    Raises
-    ------
-    BucklerError
-        If the bundle cannot be used.
     """
     scorer = as_table_scorer(bundle, column)
     return dataset.map_batches(

@@ -25,11 +25,6 @@ def score(
         A .buckler file on the driver, or a `TableScorer` with options of its own.
     column
         Name of the text column; by default the usual names of the bundle's task.
-
-    Raises
-    ------
-    BucklerError
-        If the bundle cannot be used.
     """
     from pyspark.sql.pandas.types import from_arrow_schema
     from pyspark.sql.types import StructType
@@ -47,13 +42,7 @@ def score(
 def register(
     spark: "SparkSession", bundle: str | Path | TableScorer, name: str = "buckler"
 ) -> None:
-    """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``, ``_detected(text)``.
-
-    Raises
-    ------
-    BucklerError
-        If the bundle cannot be used.
-    """
+    """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``, ``_detected(text)``."""
     from pyspark.sql.functions import arrow_udf
 
     scorer = as_table_scorer(bundle)

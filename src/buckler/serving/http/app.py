@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -15,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 import buckler
 from buckler.errors import SettingsError
-from buckler.serving.bundles import LoadedBundle
+from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.formats import VERDICT_FORMATS, Record
 from buckler.serving.http.bodies import (
     ARROW,
@@ -33,7 +34,6 @@ from buckler.serving.http.guard import Keys, Rate
 from buckler.serving.http.observation import Metrics, RequestObserver, Tracing
 from buckler.serving.http.openapi import describe_score
 from buckler.serving.http.serve_settings import ServeSettings
-from buckler.serving.http.served_bundles import ServedBundles
 from buckler.serving.http.shadow import Shadow
 from buckler.serving.verdicts import OutputOptions, VerdictBatch
 
@@ -67,7 +67,9 @@ def build_app(settings: ServeSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's interface
         watching = None
         if settings.reload_s:
-            watching = asyncio.create_task(bundles.watch(settings.reload_s, service.note_reload))
+            watching = asyncio.create_task(
+                bundles.watch(settings.reload_s, _LOG, service.note_reload)
+            )
         service.ready = True
         yield
         service.ready = False
@@ -94,6 +96,53 @@ def build_app(settings: ServeSettings) -> FastAPI:
     app.get("/readyz")(service.readiness)
     app.get("/metrics", response_class=Response)(service.metrics_page)
     return app
+
+
+class ServedBundles:
+    """All bundles by name. A request keeps the one that it began with."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        columns: Sequence[str],
+        trusted_key: Path | None,
+        target_fpr: float | None,
+    ) -> None:
+        self._bundles: dict[str, LoadedBundle] = {}
+        for path in paths:
+            found = load_bundle(path, columns, trusted_key, target_fpr)
+            if found.name in self._bundles:
+                raise SettingsError(
+                    f"{path} and {self._bundles[found.name].path} are both named {found.name}: "
+                    "requests choose a bundle by its name, so each needs its own"
+                )
+            self._bundles[found.name] = found
+
+    def __iter__(self) -> Iterator[LoadedBundle]:
+        return iter(list(self._bundles.values()))
+
+    def get(self, name: str | None) -> LoadedBundle | None:
+        """Return the bundle of this name, or the only one where none is named."""
+        if name is None:
+            return next(iter(self._bundles.values())) if len(self._bundles) == 1 else None
+        return self._bundles.get(name)
+
+    @property
+    def names(self) -> list[str]:
+        """Names that can be asked for."""
+        return list(self._bundles)
+
+    async def watch(self, interval_s: float, on_reload: Callable[[str, bool], None]) -> None:
+        """Look at the files again and again; call back with name and success of each reload."""
+        while True:
+            await asyncio.sleep(interval_s)
+            for bundle in list(self._bundles.values()):
+                newer = await asyncio.to_thread(bundle.reload)
+                if newer is bundle:
+                    continue
+                self._bundles[bundle.name] = newer
+                newer.log_reload(_LOG)
+                on_reload(newer.name, not newer.failure)
 
 
 class Service:
