@@ -229,6 +229,13 @@ def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
     return batches
 
 
+def score_arrow_stream(
+    body: bytes, bundle: LoadedBundle, options: OutputOptions
+) -> list[VerdictBatch]:
+    """Score the record batches of an IPC stream."""
+    return score_record_batches(read_arrow_stream(body), bundle, options)
+
+
 def write_arrow_stream(batches: Sequence[VerdictBatch]) -> bytes:
     """Return verdicts as an IPC stream: a row for each event, null where it could not be scored."""
     sink = pa.BufferOutputStream()

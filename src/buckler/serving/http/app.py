@@ -67,9 +67,7 @@ def build_app(settings: ServeSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's interface
         watching = None
         if settings.reload_s:
-            watching = asyncio.create_task(
-                bundles.watch(settings.reload_s, _LOG, service.note_reload)
-            )
+            watching = asyncio.create_task(bundles.watch(settings.reload_s, service.note_reload))
         service.ready = True
         yield
         service.ready = False

@@ -14,8 +14,7 @@ from buckler.serving.stream.kafka_settings import KafkaSettings
 from buckler.serving.verdicts import (
     VerdictBatch,
     parse_json_lines,
-    read_arrow_stream,
-    score_record_batches,
+    score_arrow_stream,
     score_values,
     write_arrow_stream,
 )
@@ -107,8 +106,7 @@ def _score_arrow(
     counts, outgoing = Counts(), []
     for message in messages:
         try:
-            batches = read_arrow_stream(message.value() or b"")
-            found = score_record_batches(batches, bundle, settings.output)
+            found = score_arrow_stream(message.value() or b"", bundle, settings.output)
         except InputError as error:
             counts.events += 1
             counts.dead += 1
