@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -55,19 +54,15 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
 
 def build_app(settings: ServeSettings) -> FastAPI:
     """Return the application; its bundles are loaded and verified."""
-    bundles = ServedBundles(
-        settings.bundles, settings.columns, settings.trusted_key, settings.target_fpr
-    )
-    service = Service(settings, bundles, Keys(settings.api_keys) if settings.api_keys else None)
-    tracing = Tracing()
-    for bundle in bundles:  # the first verdict takes longest
+    service, tracing = Service(settings), Tracing()
+    for bundle in service.bundles.values():  # the first verdict takes longest
         score_body(Body(JSON, ["warm"], single=True), bundle, OutputOptions())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's interface
         watching = None
         if settings.reload_s:
-            watching = asyncio.create_task(bundles.watch(settings.reload_s, service.note_reload))
+            watching = asyncio.create_task(service.watch())
         service.ready = True
         yield
         service.ready = False
@@ -96,63 +91,17 @@ def build_app(settings: ServeSettings) -> FastAPI:
     return app
 
 
-class ServedBundles:
-    """All bundles by name. A request keeps the one that it began with."""
-
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        columns: Sequence[str],
-        trusted_key: Path | None,
-        target_fpr: float | None,
-    ) -> None:
-        self._bundles: dict[str, LoadedBundle] = {}
-        for path in paths:
-            found = load_bundle(path, columns, trusted_key, target_fpr)
-            if found.name in self._bundles:
-                raise SettingsError(
-                    f"{path} and {self._bundles[found.name].path} are both named {found.name}: "
-                    "requests choose a bundle by its name, so each needs its own"
-                )
-            self._bundles[found.name] = found
-
-    def __iter__(self) -> Iterator[LoadedBundle]:
-        return iter(list(self._bundles.values()))
-
-    def get(self, name: str | None) -> LoadedBundle | None:
-        """Return the bundle of this name, or the only one where none is named."""
-        if name is None:
-            return next(iter(self._bundles.values())) if len(self._bundles) == 1 else None
-        return self._bundles.get(name)
-
-    @property
-    def names(self) -> list[str]:
-        """Names that can be asked for."""
-        return list(self._bundles)
-
-    async def watch(self, interval_s: float, on_reload: Callable[[str, bool], None]) -> None:
-        """Look at the files again and again; call back with name and success of each reload."""
-        while True:
-            await asyncio.sleep(interval_s)
-            for bundle in list(self._bundles.values()):
-                newer = await asyncio.to_thread(bundle.reload)
-                if newer is bundle:
-                    continue
-                self._bundles[bundle.name] = newer
-                newer.log_reload(_LOG)
-                on_reload(newer.name, not newer.failure)
-
-
 class Service:
-    """The handlers, and what they share."""
+    """The handlers, and what they share. A request keeps the bundle that it began with."""
 
-    def __init__(self, settings: ServeSettings, bundles: ServedBundles, keys: Keys | None) -> None:
-        self.settings, self.bundles, self.keys = settings, bundles, keys
-        self.metrics = Metrics()
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings, self.metrics = settings, Metrics()
+        self.bundles = _load_bundles(settings)
+        self.keys = Keys(settings.api_keys) if settings.api_keys else None
         self.rate = Rate(settings.events_per_second)
         self.shadow = Shadow(
             settings.challengers,
-            list(bundles),
+            list(self.bundles.values()),
             settings.shadow_share,
             settings.trusted_key,
             self.metrics,
@@ -229,9 +178,10 @@ class Service:
         unknown = query.keys() - {"model", "fpr", "probabilities", "explain", "as", "text"}
         if unknown:
             raise Refusal(400, "bad request", f"unknown parameter {sorted(unknown)[0][:40]!r}")
-        bundle = self.bundles.get(query.get("model"))
+        only = next(iter(self.bundles)) if len(self.bundles) == 1 else ""
+        bundle = self.bundles.get(query.get("model", only))
         if bundle is None:
-            known = ", ".join(self.bundles.names)
+            known = ", ".join(self.bundles)
             raise Refusal(404, "unknown model", f"name one with ?model=: {known}")
         media = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
         media = _ALSO.get(media, media)
@@ -288,7 +238,7 @@ class Service:
     async def list_models(self, request: Request) -> Record:
         """List the bundles that are served."""
         self._caller(request)
-        return {"models": [_describe(bundle) for bundle in self.bundles]}
+        return {"models": [_describe(bundle) for bundle in self.bundles.values()]}
 
     async def health(self) -> dict[str, str]:
         """Say that the process is alive."""
@@ -303,15 +253,23 @@ class Service:
         """Answer Prometheus."""
         return Response(generate_latest(self.metrics.registry), media_type=_METRICS_MEDIA)
 
-    def note_reload(self, name: str, success: bool) -> None:
-        """Count a reload."""
-        self.metrics.reloads.labels(name, "taken" if success else "refused").inc()
-        self._export_bundles()
+    async def watch(self) -> None:
+        """Look at the bundle files again and again, and take over what has changed."""
+        while True:
+            await asyncio.sleep(self.settings.reload_s)
+            for name, bundle in list(self.bundles.items()):
+                newer = await asyncio.to_thread(bundle.reload)
+                if newer is not bundle:
+                    self.bundles[name] = newer
+                    newer.log_reload(_LOG)
+                    result = "refused" if newer.failure else "taken"
+                    self.metrics.reloads.labels(name, result).inc()
+                    self._export_bundles()
 
     def _export_bundles(self) -> None:
         """Export the bundles at work; one that was replaced is gone."""
         self.metrics.bundle.clear()
-        for bundle in self.bundles:
+        for bundle in self.bundles.values():
             task, digest = bundle.scorer.manifest.task, bundle.scorer.sha256
             self.metrics.bundle.labels(bundle.name, task, digest).set(1)
 
@@ -323,6 +281,19 @@ _ALSO = {
     "text/json": JSON,
     "application/x-www-form-urlencoded": JSON,
 }
+
+
+def _load_bundles(settings: ServeSettings) -> dict[str, LoadedBundle]:
+    bundles: dict[str, LoadedBundle] = {}
+    for path in settings.bundles:
+        found = load_bundle(path, settings.columns, settings.trusted_key, settings.target_fpr)
+        if found.name in bundles:
+            raise SettingsError(
+                f"{path} and {bundles[found.name].path} are both named {found.name}: "
+                "requests choose a bundle by its name, so each needs its own"
+            )
+        bundles[found.name] = found
+    return bundles
 
 
 def _answer(

@@ -27,7 +27,7 @@ def run_server(settings: ServeSettings) -> None:
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     scheme = "https" if settings.tls_certificate is not None else "http"
-    names = ", ".join(bundle.name for bundle in app.state.service.bundles)
+    names = ", ".join(app.state.service.bundles)
     fields = {"address": f"{scheme}://{host}:{port}", "bundles": names}
     _LOG.info("listening", extra={"fields": fields})
     options = ServerOptions(settings.tls_certificate, settings.tls_key, settings.shutdown_s)

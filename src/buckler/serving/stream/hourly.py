@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from buckler.errors import OutputError
+from buckler.files import atomic_writer
 
 PART_ROWS = 1_000_000
 PART_S = 300.0
@@ -68,15 +68,8 @@ class HourlyFiles:
         hour = datetime.fromtimestamp(self._since, UTC)
         folder = self._folder / f"date={hour:%Y-%m-%d}" / f"hour={hour:%H}"
         name = f"part-{int(self._since)}-{secrets.token_hex(4)}.parquet"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            hidden = folder / f".{name}"
-            pq.write_table(pa.concat_tables(self._waiting), hidden, compression="zstd")
-            hidden.replace(folder / name)
-        except (OSError, pa.ArrowException) as error:
-            reason = getattr(error, "strerror", None) or str(error)[:200]
-            message = f"{folder}: cannot be written ({reason})"
-            raise OutputError(message, path=folder) from error
+        with atomic_writer(folder / name) as file:
+            pq.write_table(pa.concat_tables(self._waiting), file, compression="zstd")
         self._waiting = []
 
     def _is_due(self) -> bool:
