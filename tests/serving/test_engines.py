@@ -126,7 +126,7 @@ def test_duckdb(url_bundle, texts, expected, tmp_path):
         "select buckler_label(url) as label, buckler_score(url) as score, "
         "buckler_detected(url) as detected from urls order by n"
     )
-    table = connection.execute(query).to_arrow_table()
+    table = connection.sql(query).to_arrow_table()
     same(of_columns(table, ""), {k: v * 3 for k, v in expected.items()})
     count_detections = "select count(*) from urls where buckler_detected(url)"
     ((count,),) = connection.execute(count_detections).fetchall()

@@ -508,6 +508,7 @@ def test_spans_go_where_the_environment_says(url_bundle, tmp_path):
         )
         assert reply.status_code == 200
     collector.shutdown()
+    collector.server_close()
     assert [path for path, _ in got] == ["/v1/traces"]
     body = got[0][1]
     assert bytes.fromhex(trace) in body
