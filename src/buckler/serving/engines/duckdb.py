@@ -19,10 +19,7 @@ def register(
 
     They work on columns, a vector at a time; NULL gives NULL.
 
-    Parameters
-    ----------
-    bundle
-        A .buckler file, or a `TableScorer` with options of its own.
+    `bundle` is a .buckler file, or a `TableScorer` with options of its own.
     """
     from duckdb.func import FunctionNullHandling, PythonUDFType
 

@@ -14,12 +14,8 @@ def score(
 ) -> "DataFrame":
     """Return a DataFrame with verdicts behind its columns.
 
-    Parameters
-    ----------
-    bundle
-        A .buckler file, or a `TableScorer` with options of its own.
-    column
-        Name of the text column; by default the usual names of the bundle's task.
+    `bundle` is a .buckler file, or a `TableScorer` with options of its own; `column` names the text,
+    by default the usual names of the bundle's task.
     """
     import polars
 

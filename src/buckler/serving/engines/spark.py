@@ -19,12 +19,8 @@ def score(
 
     The bundle's content travels with the function and is loaded once in each worker process.
 
-    Parameters
-    ----------
-    bundle
-        A .buckler file on the driver, or a `TableScorer` with options of its own.
-    column
-        Name of the text column; by default the usual names of the bundle's task.
+    `bundle` is a .buckler file, or a `TableScorer` with options of its own; `column` names the text,
+    by default the usual names of the bundle's task.
     """
     from pyspark.sql.pandas.types import from_arrow_schema
     from pyspark.sql.types import StructType

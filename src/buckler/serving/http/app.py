@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 import buckler
-from buckler.errors import SettingsError
+from buckler.errors import InputError, SettingsError
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.formats import VERDICT_FORMATS, Record
 from buckler.serving.http.bodies import (
@@ -22,7 +22,6 @@ from buckler.serving.http.bodies import (
     JSON,
     MEDIA,
     NDJSON,
-    BadRequestError,
     Body,
     TooManyEventsError,
     read_body,
@@ -145,7 +144,7 @@ class Service:
             verdicts, content = answer() if inline else await run_in_threadpool(answer)
         except TooManyEventsError as error:
             raise Refusal(413, "too many events", str(error)) from error
-        except BadRequestError as error:
+        except InputError as error:
             raise Refusal(400, "bad request", str(error)) from error
         finally:
             self._in_flight -= 1

@@ -26,11 +26,7 @@ JSON, NDJSON, ARROW = (
 MEDIA = (JSON, NDJSON, ARROW)
 
 
-class BadRequestError(InputError):
-    """A request that makes no sense; its text is for whoever sent it."""
-
-
-class TooManyEventsError(BadRequestError):
+class TooManyEventsError(InputError):
     """More events than a request may hold."""
 
 
@@ -51,31 +47,25 @@ class Body:
 
 
 def read_body(body: bytes, media: str, max_batch: int) -> Body:
-    """Read a body; `BadRequestError` if it makes no sense as a whole, or holds no event or too many."""
+    """Read a body; `InputError` if it makes no sense as a whole, or holds no event or too many."""
     if media == ARROW:
-        try:
-            found = Body(media, batches=read_arrow_stream(body))
-        except InputError as error:
-            raise BadRequestError(str(error)) from error
+        found = Body(media, batches=read_arrow_stream(body))
     elif media == NDJSON:
         found = Body(media, parse_json_lines([li for li in body.split(b"\n") if li.strip()]))
     else:
         found = _read_json(body)
     if not len(found):
-        raise BadRequestError("no event in the body")
+        raise InputError("no event in the body")
     if len(found) > max_batch:
         raise TooManyEventsError(f"{len(found):,} events; at most {max_batch:,} are taken at once")
     return found
 
 
 def score_body(body: Body, bundle: LoadedBundle, options: OutputOptions) -> list[VerdictBatch]:
-    """Score the events of a body; `BadRequestError` if no column of Arrow can be the text."""
-    if body.media != ARROW:
-        return [score_values(body.values, bundle, options)]
-    try:
+    """Score the events of a body; `InputError` if no column of Arrow can be the text."""
+    if body.media == ARROW:
         return score_record_batches(body.batches, bundle, options)
-    except InputError as error:
-        raise BadRequestError(str(error)) from error
+    return [score_values(body.values, bundle, options)]
 
 
 def write_answer(
@@ -97,15 +87,15 @@ def _read_json(body: bytes) -> Body:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequestError(f"the body is no JSON: {error}") from error
+        raise InputError(f"the body is no JSON: {error}") from error
     if isinstance(document, list):
         return Body(JSON, document)
     if not isinstance(document, dict):
-        raise BadRequestError("the body is neither an object nor an array")
+        raise InputError("the body is neither an object nor an array")
     for name in ("texts", "events"):
         if name in document:
             if not isinstance(document[name], list):
-                raise BadRequestError(f"{name} is no array")
+                raise InputError(f"{name} is no array")
             return Body(JSON, document[name])
     event = document.get("event")
     return Body(JSON, [event if isinstance(event, (dict, str)) else document], single=True)
