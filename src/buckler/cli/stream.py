@@ -126,7 +126,7 @@ def _score_lines(
     try:
         counts = score_lines(bundle, sys.stdin.buffer, target, options, stop)
     except BrokenPipeError:
-        sys.stdout = None  # nobody reads; the interpreter need not flush
+        sys.stdout = None  # the reader went away; the interpreter need not flush
         raise typer.Exit(0) from None
     err.print(
         f"{counts.lines:,} lines, {counts.detections:,} detections, {counts.errors:,} that "

@@ -27,7 +27,7 @@ class LoadedBundle:
     path, stamp
         File of the bundle (None where it was given as a scorer), with its time, size and inode.
     text_columns, trusted_key, target_fpr
-        Choices of whoever loaded it; a newer file is held to them too.
+        Options of `load_bundle`; they hold for a newer file too.
     failure
         Reason why a newer file was refused; empty where there is none.
     """
@@ -92,7 +92,7 @@ def load_bundle(
     Raises
     ------
     BucklerError
-        If the bundle is not sound, is signed by somebody else, or has no threshold for the rate.
+        If the bundle is not sound, is signed with another key, or has no threshold for the rate.
     """
     names = tuple(text_columns)
     if isinstance(bundle, Scorer):

@@ -30,7 +30,7 @@ class Storage(Protocol):
         """Return the content of a file; None where there is none."""
 
     def write(self, name: str, data: bytes) -> None:
-        """Write or replace a file, so that nobody sees it half-written."""
+        """Write or replace a file, so that no reader sees half of it."""
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a new file; return False, and change nothing, where there is one already."""

@@ -220,7 +220,7 @@ def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
         with pa.ipc.open_stream(body) as stream:
             batches = list(stream)
         for batch in batches:
-            batch.validate(full=True)  # offsets of whoever sent it
+            batch.validate(full=True)  # the sender's offsets
     except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, MemoryError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise InputError(f"not a sound Arrow stream: {reason}") from error

@@ -232,7 +232,7 @@ class Service:
             raise Refusal(408, "slow", "the body took too long to arrive") from None
         return b"".join(parts)
 
-    # --- the rest -------------------------------------------------------------------------------
+    # --- other requests -------------------------------------------------------------------------
 
     async def list_models(self, request: Request) -> Record:
         """List the bundles that are served."""
@@ -273,7 +273,7 @@ class Service:
             self.metrics.bundle.labels(bundle.name, task, digest).set(1)
 
 
-# What clients say who mean one of these; the last is what curl says of any body.
+# Other names of the media types; the last is what curl sends with any body.
 _ALSO = {
     "application/ndjson": NDJSON,
     "application/jsonl": NDJSON,

@@ -39,7 +39,7 @@ class ServeSettings(BaseSettings):
     max_body_bytes, max_batch
         Largest request, in bytes and in events.
     max_in_flight
-        Requests at work; a further one is told to come again later (429).
+        Requests at work; a further one is refused with 429.
     events_per_second
         Limit for each key, or for each address without keys; 0 for no limit.
     body_timeout_s
@@ -47,7 +47,7 @@ class ServeSettings(BaseSettings):
     reload_s
         Seconds between looks at the bundle files; 0 for none.
     shutdown_s
-        Longest time that requests at work may take when the server is told to stop.
+        Longest time that requests at work may take when the server stops.
     threads
         Number of threads for scoring batches.
     log_texts

@@ -43,7 +43,7 @@ class ServerOptions:
     tls_certificate, tls_key
         Files in PEM form; None for plain HTTP.
     shutdown_s
-        Longest time that requests at work may take when the server is told to stop.
+        Longest time that requests at work may take when the server stops.
     proxies
         Addresses of proxies that may name the caller (``X-Forwarded-For``, ``-Proto``); None for
         loopback alone.
@@ -79,7 +79,7 @@ def run_app(app: FastAPI, listening: socket.socket, options: ServerOptions) -> N
     except (OSError, ValueError) as error:
         path = options.tls_certificate
         raise SettingsError(f"TLS: {path}: {error}", path=path) from error
-    # The server raises the signal again when it is done; being told to stop is no failure.
+    # The server raises the signal again when it is done; a requested stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])

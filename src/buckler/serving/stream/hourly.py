@@ -1,7 +1,7 @@
 """Hourly Parquet files: ``date=2026-11-25/hour=23/part-….parquet``, out of a stream without end.
 
 They make a pipe's verdicts readable for DuckDB, Spark and `buckler monitor` while it runs: a part
-appears under its name only when it is whole, so that nobody reads half of one.
+appears under its name only when it is whole, so that no reader sees half of one.
 """
 
 import secrets

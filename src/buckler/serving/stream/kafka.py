@@ -83,7 +83,7 @@ class KafkaWorker:
             raise SettingsError(f"kafka: {reason_of(error)}") from error
 
     def run(self) -> Counts:
-        """Work until told to stop."""
+        """Work until `stop` is set."""
         self._consumer.subscribe(
             [self.settings.topic], on_assign=_log_partitions, on_revoke=_log_partitions
         )
@@ -141,7 +141,7 @@ class KafkaWorker:
                 self.counts.retries += 1
                 _LOG.error("not delivered", extra={"fields": {"reason": str(error)}})
                 if self._stop.wait(backoff):
-                    return  # not committed: whoever takes over does it again
+                    return  # not committed: the worker that takes over does it again
                 backoff = min(self.settings.backoff_s, backoff * 2)
                 self._producer = Producer(self._producer_settings)  # a fatal one stays fatal
         self._commit(messages)

@@ -87,7 +87,7 @@ def score_lines(
     Raises
     ------
     BrokenPipeError
-        If whoever reads the answers went away.
+        If the reader of the answers went away.
     OutputError
         If a Parquet file cannot be written.
     SettingsError
@@ -143,7 +143,7 @@ def _to_lines(
 def _to_table(
     values: Sequence[object], verdicts: VerdictBatch, rows: Sequence[int], options: LineOptions
 ) -> pa.Table:
-    """Return the answers as rows: time, error, text where it is wanted, and the verdict."""
+    """Return the answers as rows: time, error, text if the options say so, and the verdict."""
     found = verdicts.to_arrow()
     size = verdicts.size
     now = pa.scalar(datetime.now(UTC), pa.timestamp("ms", "UTC"))
