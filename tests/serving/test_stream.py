@@ -126,21 +126,21 @@ def test_parts_are_cut_by_rows_by_age_and_at_the_hour(tmp_path):
 
 
 def test_a_line_does_not_wait_for_the_next(url_bundle):
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*BUCKLER, "stream", "-", "-b", str(url_bundle), "--wait", "0.1"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        for text in urls(3):
-            process.stdin.write(json.dumps(text).encode() + b"\n")
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            for text in urls(3):
+                process.stdin.write(json.dumps(text).encode() + b"\n")
+                process.stdin.flush()
+                assert "score" in json.loads(process.stdout.readline())
+            process.send_signal(signal.SIGTERM)
+            process.stdin.write(b"\n")
             process.stdin.flush()
-            assert "score" in json.loads(process.stdout.readline())
-        process.send_signal(signal.SIGTERM)
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 @settings(max_examples=60, deadline=None)
