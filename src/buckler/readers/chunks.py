@@ -73,7 +73,10 @@ def make_chunk(
     columns = join_context({**columns, "text": text}, spec.context)
     text = columns["text"]
     keep = np.ones(len(text), bool)
-    lengths = pc.fill_null(pc.binary_length(text), -1).to_numpy(zero_copy_only=False)
+    lengths = pc.binary_length(text)
+    if lengths.null_count:
+        lengths = pc.fill_null(lengths, -1)
+    lengths = lengths.to_numpy(zero_copy_only=False)
     suspects = (lengths <= 0) | (lengths > MAX_TEXT_BYTES)
     if not spec.any_bytes and not is_utf8(text):
         suspects |= np.array([not _is_utf8(value) for value in text.to_pylist()])

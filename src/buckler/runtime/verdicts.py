@@ -299,13 +299,15 @@ class Verdicts:
         import pyarrow as pa
 
         def names(
-            indices: npt.NDArray[np.signedinteger], classes: tuple[str, ...], asked: Bools
+            indices: npt.NDArray[np.signedinteger],
+            classes: tuple[str, ...],
+            unasked: Bools | None = None,
         ) -> pa.Array:
-            picked = pa.array(indices.astype(np.int32), mask=~asked)
+            picked = pa.array(indices.astype(np.int32), mask=unasked)
             return pa.DictionaryArray.from_arrays(picked, pa.array(classes, pa.string()))
 
         columns = {
-            "label": names(self.label_indices, self.classes, np.ones(len(self), bool)),
+            "label": names(self.label_indices, self.classes),
             "score": pa.array(self.scores),
             "detected": pa.array(self.detected),
         }
@@ -314,9 +316,10 @@ class Verdicts:
             no_stage = self.stage is None
             columns["stage"] = pa.nulls(len(self), pa.int8()) if no_stage else pa.array(self.stage)
         for name, answers in self.auxiliary.items():
-            columns[name] = names(answers.label_indices, answers.classes, answers.asked)
-            columns[f"{name}_probability"] = pa.array(answers.probabilities, mask=~answers.asked)
+            unasked = ~answers.asked
+            columns[name] = names(answers.label_indices, answers.classes, unasked)
+            columns[f"{name}_probability"] = pa.array(answers.probabilities, mask=unasked)
         if with_probabilities:
             for index, name in enumerate(self.classes):
                 columns[f"p_{name}"] = pa.array(self.probabilities[:, index])
-        return pa.RecordBatch.from_pydict(columns)
+        return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
