@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 import buckler
 from buckler.cli.main import COMMANDS, load_command
 from buckler.pipeline.recipe import Recipe
+from buckler.students import STUDENTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -207,6 +209,41 @@ def recipe_keys(model: type[BaseModel], at: str = "") -> Iterator[str]:
 
 def test_the_table_of_the_recipe_is_complete():
     assert documented_keys() == set(recipe_keys(Recipe))
+
+
+def documented_defaults(family: str) -> dict[str, str]:
+    """Defaults of a family's settings in the table of docs/students.md, as text."""
+    section = (ROOT / "docs" / "students.md").read_text().partition("## Settings")[2]
+    table = section.partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in table.splitlines()
+        if "|" in line
+    ]
+    column = rows[0].index(f"`{family}`")
+    found = {}
+    for row in rows[2:]:
+        if row[column]:
+            values = re.findall(r'`"([^"]+)"`|`?([\w.-]+)`?', row[column])
+            found |= dict(zip(SPAN.findall(row[0]), map("".join, values), strict=True))
+    return found
+
+
+@pytest.mark.parametrize("family", ["ngram", "bytecnn", "minibert", "trees"])
+def test_the_settings_of_students_have_the_documented_defaults(family):
+    if family in ("bytecnn", "minibert"):
+        pytest.importorskip("torch")
+    settings = {f.name: f.default for f in fields(STUDENTS.get(family)) if f.init}
+    for name in ("seed", "checkpoints", "features", "n_categories"):
+        settings.pop(name, None)
+    documented = documented_defaults(family)
+    assert documented.keys() == settings.keys()
+    for name, default in settings.items():
+        said = documented[name]
+        if isinstance(default, int | float):
+            assert float(said) == default, name
+        else:
+            assert said == (default or "none"), name
 
 
 def stage_names() -> set[str]:
