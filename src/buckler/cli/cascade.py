@@ -1,23 +1,16 @@
 """`buckler cascade`: several bundles as one, cheapest first."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from buckler.bundle.reader import read_bundle
 from buckler.cli.console import out, step_progress
 from buckler.cli.options import Seed, TaskFile
 from buckler.cli.results import print_assessment, print_comparison, print_report
-from buckler.dataset import read_dataset
-from buckler.pipeline.compare import comparison, measure_bundle
-from buckler.pipeline.evaluate import assess_scorer, report_context, write_report
-from buckler.readers.quarantine import Quarantine
-from buckler.runtime import load
-from buckler.tasks import get_bundle_task
-from buckler.training.cascade import CascadeOptions, build_cascade
+from buckler.pipeline.join_bundles import evaluate_cascade, join_bundles
+from buckler.training.cascade import CascadeOptions
 
 
 def cascade(
@@ -51,18 +44,15 @@ def cascade(
 
     The budget limits the share that goes on; the events and thresholds are chosen on labeled events.
     """
-    first = load(stages[0])
-    the_task = get_bundle_task(task or first.manifest.task, first.manifest.classes)
-    with step_progress() as progress, Quarantine() as quarantine:
+    with step_progress() as progress:
         bar = progress.add_task("reading")
-        events = read_dataset(validate, the_task, quarantine=quarantine)
-        events = events.take((events.labels >= 0).nonzero()[0])
-        progress.update(bar, description="choosing")
-        made = build_cascade(
+        made = join_bundles(
             stages,
-            events,
+            validate,
             output,
             CascadeOptions(budget, review, fpr, prevalence, seed),
+            task=task,
+            on_step=lambda name: progress.update(bar, description=name),
         )
     table = Table(box=None, pad_edge=False)
     for heading in ("stage", "bundle", "share of events"):
@@ -76,25 +66,11 @@ def cascade(
         return
     with step_progress() as progress:
         progress.add_task("measuring")
-        rows = read_dataset(test, the_task)
-        rows = rows.take((rows.labels >= 0).nonzero()[0])
-        scorer = load(output)
-        assessment = assess_scorer(scorer, rows)
-        contenders = [measure_bundle(path.stem, read_bundle(path), rows, 200) for path in stages]
-        own = read_bundle(output)
-        contenders.append(measure_bundle(output.stem, own, rows, 200, assessment))
-        beside = comparison(contenders, assessment)
-        decided = scorer.score(rows.raw_texts).stage
-    print_assessment(assessment)
+        found = evaluate_cascade(output, stages, test, report, task=task)
+    print_assessment(found.assessment)
     out.print()
-    print_comparison(beside)
-    notes: tuple[str, ...] = ()
-    if decided is not None:
-        shares = [f"{(decided > i).mean():.4f}" for i in range(len(stages))]
-        notes = (f"Share of the test rows that reached each stage: {', '.join(shares)}.",)
-        out.print(f"\n{notes[0]}")
-    if report is not None:
-        names_of_test = ", ".join(path.name for path in test)
-        tested_on = f"{len(rows):,} rows from {names_of_test}"
-        context = replace(report_context(scorer, tested_on, notes), comparison=beside)
-        print_report(write_report(assessment, context, report))
+    print_comparison(found.comparison)
+    for note in found.notes:
+        out.print(f"\n{note}")
+    if found.report is not None:
+        print_report(found.report)

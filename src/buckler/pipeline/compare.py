@@ -217,7 +217,7 @@ def compare_students(
     assessment: Evaluation,
     speeds: dict[str, float],
 ) -> list[Contender]:
-    """Put the student beside others, where it has learned from more than labels.
+    """Put the student beside others that learned from less, or from more true labels.
 
     The figures are written to ``comparison.json`` too.
 
@@ -231,8 +231,6 @@ def compare_students(
         Annotations a second by annotator.
     """
     bound = recipe.compare.upper_bound
-    if not (recipe.labels or recipe.pool or recipe.synthesis or bound):
-        return []
     test, n_resamples = split.output.test, recipe.evaluation.resamples
     spec = replace(recipe.student.spec, noise=Noise.NONE)
     bundles = {STUDENT: student}
@@ -265,8 +263,6 @@ def attack_students(
     student: Scorer,
 ) -> list[Robustness]:
     """Attack the student; if it learned from attacked copies, attack one that did not too."""
-    if not recipe.evaluation.attacks:
-        return []
     task, spec = runner.task, recipe.student.spec
     scorers = {STUDENT: student}
     if recipe.augmentation is not None:

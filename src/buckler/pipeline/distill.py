@@ -143,7 +143,7 @@ class DistillPool(Stage[DistilledPool]):
     sources: Result[Sources]
     split: Result[TrainingAndTest]
     labeled: Result[Training] | None
-    additions: Additions
+    additions: Additions | None
     settings: Distillation
     merge: Merge
     student: StudentSpec
@@ -155,18 +155,16 @@ class DistillPool(Stage[DistilledPool]):
         sources: Result[Sources],
         split: Result[TrainingAndTest],
         labeled: Result[Training] | None,
-        additions: Additions,
-    ) -> "DistillPool | None":
+        additions: Additions | None,
+    ) -> "DistillPool":
         """Return the stage for a recipe with a pool.
 
         Raises
         ------
         InputError
-            If the recipe names a pool and no label store.
+            If the recipe names no pool or no label store.
         """
-        if recipe.pool is None:
-            return None
-        if recipe.labels is None:
+        if recipe.pool is None or recipe.labels is None:
             raise InputError("the pool has no teacher: name a label store in [labels]")
         return DistillPool(
             sources,
@@ -207,7 +205,9 @@ class DistillPool(Stage[DistilledPool]):
         if not n_annotated:
             raise InputError("the label store has no annotation of any event of the pool")
         if self.settings.with_student:
-            others = self.additions.examples(training, self.student.seed)
+            others = []
+            if self.additions is not None:
+                others = self.additions.examples(training, self.student.seed)
             examples, out_of_fold = distill_jointly(
                 training,
                 pool,

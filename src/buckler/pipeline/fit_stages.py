@@ -34,7 +34,7 @@ class FitStudent(Stage[BundleParts]):
 
     split: Result[TrainingAndTest]
     distilled: Result[DistilledPool] | None
-    additions: Additions
+    additions: Additions | None
     student: StudentSpec
     pretrained: Path | None
     bundle_name: str
@@ -50,7 +50,7 @@ class FitStudent(Stage[BundleParts]):
         split: Result[TrainingAndTest],
         labeled: Result[Training] | None,
         distilled: Result[DistilledPool] | None,
-        additions: Additions,
+        additions: Additions | None,
     ) -> "FitStudent":
         """Return the stage that trains the student of a recipe."""
         spec = recipe.student.spec
@@ -64,7 +64,7 @@ class FitStudent(Stage[BundleParts]):
             provenance["labels_digest"] = labeled.key
         if recipe.teacher is not None:
             provenance["teacher"] = recipe.teacher.kind
-        if additions.synthesis is not None:
+        if additions is not None and additions.synthesis is not None:
             provenance["synthetic_examples"] = additions.synthesis.output.trial
         pretrained = spec.settings.get("pretrained")
         return FitStudent(
@@ -85,7 +85,8 @@ class FitStudent(Stage[BundleParts]):
         if self.distilled is not None:
             additional.append(self.distilled.output.examples)
             out_of_fold = self.distilled.output.out_of_fold
-        additional += self.additions.examples(training, self.student.seed)
+        if self.additions is not None:
+            additional += self.additions.examples(training, self.student.seed)
         fitted = fit_student(
             training,
             self.student.with_settings({"checkpoints": str(self.checkpoints)}),
@@ -185,10 +186,8 @@ class FitAuxiliary(Stage[AuxiliaryClassifiers]):
     n_resamples: int
 
     @staticmethod
-    def of(recipe: Recipe, split: Result[TrainingAndTest]) -> "FitAuxiliary | None":
+    def of(recipe: Recipe, split: Result[TrainingAndTest]) -> "FitAuxiliary":
         """Return the stage for a recipe with auxiliary classifiers."""
-        if not recipe.auxiliary:
-            return None
         spec = replace(recipe.student.spec, noise=Noise.NONE)
         return FitAuxiliary(split, recipe.auxiliary, spec, recipe.evaluation.resamples)
 

@@ -293,7 +293,8 @@ class Recipe(_Section):
         task = get_task(self.task)
         copies = self.augmentation or AugmentationSection()
         for names in (self.evaluation.attacks, copies.attacks, copies.variations):
-            get_attacks(names, task.medium)
+            if names:
+                get_attacks(names, task.medium)
         return task
 
 

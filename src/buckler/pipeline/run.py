@@ -12,11 +12,7 @@ from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.report import Comparison
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.files import write_atomically
-from buckler.pipeline.compare import (
-    attack_students,
-    compare_students,
-    comparison,
-)
+from buckler.pipeline.compare import Contender, attack_students, compare_students, comparison
 from buckler.pipeline.distill import Additions, DistillPool
 from buckler.pipeline.evaluate import (
     ReportFiles,
@@ -140,18 +136,29 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
     labeled = merge_annotations(runner, recipe, sources)
     analysts = split_labels_of_analysts(runner, recipe, sources)
     split = runner.run(Split(sources, labeled, analysts, recipe.split, recipe.student.seed))
-    synthesis = runner.run_if(Synthesize.of(recipe, split))
-    additions = Additions.of(recipe, analysts, synthesis)
-    distilled = runner.run_if(DistillPool.of(recipe, sources, split, labeled, additions))
+    synthesis = None
+    if recipe.synthesis:
+        synthesis = runner.run(Synthesize(split, recipe.synthesis, recipe.student.spec))
+    additions = None
+    if recipe.analyst_labels or recipe.synthesis or recipe.augmentation:
+        additions = Additions.of(recipe, analysts, synthesis)
+    distilled = None
+    if recipe.pool:
+        distilled = runner.run(DistillPool.of(recipe, sources, split, labeled, additions))
     fit = FitStudent.of(recipe, task, split, labeled, distilled, additions)
     student = runner.run(replace(fit, on_epoch=listener.on_epoch)).output
-    auxiliary = runner.run_if(FitAuxiliary.of(recipe, split))
-    classifiers = AuxiliaryClassifiers() if auxiliary is None else auxiliary.output
+    classifiers = AuxiliaryClassifiers()
+    if recipe.auxiliary:
+        classifiers = runner.run(FitAuxiliary.of(recipe, split)).output
     bundle = student.assemble()
     scorer = Scorer(bundle)
     assessment = _assess(runner, recipe, scorer, split.output)
-    contenders = compare_students(runner, recipe, sources, split, bundle, assessment, speeds)
-    robustness = attack_students(runner, recipe, sources, split, scorer)
+    contenders: list[Contender] = []
+    if recipe.labels or recipe.pool or recipe.synthesis or recipe.compare.upper_bound:
+        contenders = compare_students(runner, recipe, sources, split, bundle, assessment, speeds)
+    robustness: list[Robustness] = []
+    if recipe.evaluation.attacks:
+        robustness = attack_students(runner, recipe, sources, split, scorer)
     path = recipe.output / f"{recipe.name or task.name}.buckler"
     table = comparison(contenders, assessment) if contenders else None
     with runner.step("bundle"):

@@ -192,10 +192,6 @@ class StageRunner:
             report.reused, report.summary = result.reused, result.summary
         return result
 
-    def run_if(self, stage: Stage[T_co] | None) -> Result[T_co] | None:
-        """Run a stage if the recipe asks for it."""
-        return None if stage is None else self.run(stage)
-
     def _run(self, stage: Stage[T_co]) -> Result[T_co]:
         key = stage.key()
         folder = self.root / f"{stage.name}-{stage.version}-{key[:16]}"

@@ -11,7 +11,7 @@ import numpy as np
 from buckler.dataset import Dataset
 from buckler.files import read_bytes
 from buckler.pipeline.prepare import TrainingAndTest
-from buckler.pipeline.recipe import Recipe, SynthesisSection
+from buckler.pipeline.recipe import SynthesisSection
 from buckler.pipeline.stages import Result, Stage, Summary
 from buckler.synthesis.generate import GenerationSettings, generate_examples
 from buckler.synthesis.generator import get_generator
@@ -92,13 +92,6 @@ class Synthesize(Stage[SyntheticAddition]):
     split: Result[TrainingAndTest]
     settings: SynthesisSection
     student: StudentSpec
-
-    @staticmethod
-    def of(recipe: Recipe, split: Result[TrainingAndTest]) -> "Synthesize | None":
-        """Return the stage for a recipe with a section [synthesis]."""
-        if recipe.synthesis is None:
-            return None
-        return Synthesize(split, recipe.synthesis, recipe.student.spec)
 
     def work(self, folder: Path) -> tuple[SyntheticAddition, Summary]:  # noqa: ARG002
         """Collect synthetic examples, which may not repeat the test either, and try them."""

@@ -96,7 +96,9 @@ class Scorer:
         self._classifier = Classifier.from_bundle(bundle)
         self.classes = self._classifier.classes
         self.positive = tuple(self.classes.index(name) for name in self.manifest.positive)
-        self.auxiliary: dict[str, Auxiliary] = load_auxiliaries(bundle)
+        self.auxiliary: dict[str, Auxiliary] = {}
+        if bundle.auxiliary or self.manifest.auxiliary:
+            self.auxiliary = load_auxiliaries(bundle)
         self._rules = self._make_rules()
         self.score_of: Callable[[str | bytes], float] = self._score_of
         plain = not self.parses_texts and not self._classifier.curve

@@ -3,16 +3,24 @@
 Near-duplicates are asked about once; the answer serves all of them.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from buckler.dataset import Dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.hashed_vectors import hashed_vectors
 from buckler.dataset.splits import earlier_near_duplicates, minhash
-from buckler.errors import InputError
+from buckler.errors import InputError, SettingsError
+from buckler.files import atomic_writer
+from buckler.readers.quarantine import Quarantine
+from buckler.runtime import load
+from buckler.tasks import get_task
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,6 +60,116 @@ class Selection:
         position = np.full(len(self.duplicate_of), -1, np.intp)
         position[self.rows] = np.arange(len(self.rows))
         return position[self.duplicate_of]
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """Settings of `select`.
+
+    Attributes
+    ----------
+    method
+        Way to choose.
+    bundle
+        Bundle that scores the pool; ``uncertain`` and ``badge`` need one.
+    labeled
+        Labeled files to differ from, for ``diverse``.
+    text_column
+        Name of the text column, where the task's usual names do not fit.
+    seed
+        Random seed.
+    """
+
+    method: SelectionMethod = SelectionMethod.BADGE
+    bundle: Path | None = None
+    labeled: Sequence[Path] = ()
+    text_column: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SelectionSummary:
+    """Outcome of `select`.
+
+    Attributes
+    ----------
+    n_pool, n_chosen
+        Events of the pool, and those that were chosen.
+    n_served
+        Events that the labels of the chosen ones serve, near-duplicates included.
+    quarantine
+        Summary of the rows that could not be read; empty where there are none.
+    """
+
+    n_pool: int
+    n_chosen: int
+    n_served: int
+    quarantine: str
+
+
+def select(
+    pool: Sequence[Path],
+    task: str,
+    number: int,
+    output: Path,
+    settings: SelectionSettings = SelectionSettings(),
+    *,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> SelectionSummary:
+    """Choose events of files whose labels would teach most, and write them as Parquet.
+
+    Parameters
+    ----------
+    pool
+        Files or folders of unlabeled events.
+    task
+        Name of a task, or path of a task file.
+    number
+        Events to choose at most.
+    output
+        Parquet file to write; its column ``serves`` counts the near-duplicates of an event.
+    settings
+        Method, bundle and labeled files.
+    on_step
+        Called with the name of each step.
+
+    Raises
+    ------
+    BucklerError
+        If an input or a setting is not valid, or the file cannot be written.
+    """
+    found, columns = get_task(task), ColumnNames(text=settings.text_column)
+    labeled = probabilities = None
+    with Quarantine() as quarantine:
+        on_step("reading")
+        events = read_dataset(pool, found, columns, labeled=False, quarantine=quarantine)
+        if settings.labeled:
+            labeled = read_dataset(settings.labeled, found, columns)
+        if settings.bundle is not None:
+            on_step("scoring")
+            scorer = load(settings.bundle)
+            if list(scorer.classes) != found.class_names:
+                raise SettingsError(
+                    f"{settings.bundle}: a bundle of other classes than task {task!r}",
+                    path=settings.bundle,
+                )
+            verdicts = scorer.score(events.raw_texts)
+            probabilities = verdicts.probabilities.astype(np.float64)
+        on_step("choosing")
+        chosen = choose_events(
+            events,
+            number,
+            settings.method,
+            probabilities=probabilities,
+            labeled=labeled,
+            seed=settings.seed,
+        )
+        bad_rows = quarantine.summary() if quarantine.count else ""
+    serves = np.bincount(chosen.duplicate_of, minlength=len(events))[chosen.rows]
+    table = events.table.take(pa.array(chosen.rows)).append_column("serves", pa.array(serves))
+    with atomic_writer(output) as file:
+        pq.write_table(table, file)
+    return SelectionSummary(len(events), len(chosen.rows), int(serves.sum()), bad_rows)
 
 
 def choose_events(
