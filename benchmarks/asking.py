@@ -1,4 +1,4 @@
-"""How fast the client of a language model is: against a server on loopback that answers at once."""
+"""Speed of the client of a language model, against a server on loopback that answers at once."""
 
 import tempfile
 import time

@@ -38,7 +38,7 @@ def run(data: Path) -> None:
     names = sorted(set(months))
     first, reference, later = names[:FIRST_MONTHS], names[FIRST_MONTHS], names[FIRST_MONTHS + 1 :]
     with tempfile.TemporaryDirectory() as folder:
-        old = _trained(events.take(np.flatnonzero(np.isin(months, first))), Path(folder) / "0")
+        old = _train(events.take(np.flatnonzero(np.isin(months, first))), Path(folder) / "0")
         then = events.take(np.flatnonzero(months == reference))
         rows = np.flatnonzero(np.isin(months, later))
         found = compare_windows(
@@ -54,7 +54,7 @@ def run(data: Path) -> None:
             now = events.take(np.flatnonzero(months == window.name))
             before = names[: names.index(window.name)]
             known = events.take(np.flatnonzero(np.isin(months, before)))
-            fresh = _trained(known, Path(folder) / f"{number + 1}")
+            fresh = _train(known, Path(folder) / f"{number + 1}")
             if first_alert is not None and window.name > first_alert and at_alert is None:
                 at_alert = fresh  # knows all that came up to the month of the alert
             kept = at_alert if at_alert is not None else old
@@ -109,7 +109,7 @@ def _months(events: Dataset) -> np.ndarray:
     return np.array([dealt[c] if m is None else m for m, c in zip(known, codes, strict=True)])
 
 
-def _trained(events: Dataset, path: Path) -> Scorer:
+def _train(events: Dataset, path: Path) -> Scorer:
     plain = events.with_column("source", pa.nulls(len(events), pa.string()))
     fitted = fit_student(plain, StudentSpec("ngram", SETTINGS, folds=3, noise=Noise.NONE))
     path = path.with_suffix(".buckler")

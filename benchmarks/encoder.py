@@ -11,7 +11,7 @@ from benchmarks.models import events
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher, fine_tune
 from buckler.teachers.encoder.onnx_model import OnnxClassifier, export
-from buckler.teachers.encoder.tokens import Tokens, batches_by_length, padded
+from buckler.teachers.encoder.tokens import Tokens, batches_by_length, pad_batch
 
 REPEATS = 3
 
@@ -32,7 +32,7 @@ def run(data: Path) -> None:
         )
         teacher = EncoderTeacher(settings, task)
         started = time.perf_counter()
-        network = _trained(teacher)
+        network = _train(teacher)
         print(f"fine-tuned in {time.perf_counter() - started:.0f} s\n", flush=True)
         folder = Path(name)
         export(network, folder / "float32.onnx", folder / "int8.onnx")
@@ -40,7 +40,7 @@ def run(data: Path) -> None:
         texts = [task.readable(raw) for raw in test.raw_texts.to_pylist()]
         encoded = tokens.encode(texts)
         in_order = [
-            padded(encoded, np.arange(i, min(i + 32, len(encoded))))
+            pad_batch(encoded, np.arange(i, min(i + 32, len(encoded))))
             for i in range(0, len(encoded), 32)
         ]
         full = [_to_length(batch, settings.max_tokens) for batch in in_order]
@@ -73,7 +73,7 @@ def run(data: Path) -> None:
         table(("category-test, 2 cores", "rows/s", "accuracy"), rows)
 
 
-def _trained(teacher: EncoderTeacher) -> object:
+def _train(teacher: EncoderTeacher) -> object:
     """Train as the teacher does, and load the network that it exported."""
     kept = {}
     fit = fine_tune.fit

@@ -197,7 +197,7 @@ def _fraudurl(texts: list[str]) -> list[Contender]:
 
 
 def _cascade(data: Path, made: dict[str, tuple[Path, float]]) -> None:
-    """Chosen on half of the groups of threat-test, measured on the other half."""
+    """Choose cascades on half of the groups of threat-test, and measure them on the other half."""
     test = events(data, "url-threat", "threat-test")
     halves = split_by_group(test, 0.5, seed=0)
     chosen_on, measured_on = test.take(halves.left), test.take(halves.right)
@@ -260,6 +260,6 @@ def _plot(points: list[tuple[str, float, float]], path: Path) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("events a second, one core (batch)")
     axes.set_ylabel("detection at a false-positive rate of 1e-2")
-    axes.set_title("threat-test: what each student costs and finds")
+    axes.set_title("threat-test: speed and detection of each student")
     figure.savefig(path)
     print(f"\nplot: {path}")

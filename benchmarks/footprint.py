@@ -1,4 +1,4 @@
-"""What an endpoint pays: bundle size, memory, and time to the first score."""
+"""Cost on an endpoint: bundle size, memory, and time to the first score."""
 
 import statistics
 import subprocess

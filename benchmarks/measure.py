@@ -36,7 +36,7 @@ def use_all_cores() -> None:
 
 
 def in_turns(contenders: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Median seconds of each; they take turns, so that a slow moment hits all alike."""
+    """Return the median seconds of each; they take turns, so that a slow moment hits all alike."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
         for name, work in contenders.items():

@@ -1,4 +1,4 @@
-"""Checkers that others trained, for scale: `fraudurl` judges URLs, `magika` tells file types."""
+"""Checkers that others trained, for scale: `fraudurl` for URLs, `magika` for file types."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Fake login pages: what synthetic examples teach that mails do not, on real pages and on unseen brands."""
+"""Fake login pages: the gain from synthetic examples beside mails, on real pages and unseen brands."""
 
 import tempfile
 from pathlib import Path
@@ -42,12 +42,14 @@ def run(data: Path) -> None:
     ]
     train, _ = check_leaks(deduplicate(mails[0], near=False).events, mails[1], OnLeak.DROP)
     template = read_template(HTML)
-    seen = [c for c in template.combinations if not _unseen(c.attributes)]
+    seen = [c for c in template.combinations if not _is_unseen(c.attributes)]
     known = _synthetic_examples(
         Template(HTML, seen, template.slots), train, N_SYNTHETIC_EXAMPLES, seed=0
     )
     new = _synthetic_examples(
-        Template(HTML, [c for c in template.combinations if _unseen(c.attributes)], template.slots),
+        Template(
+            HTML, [c for c in template.combinations if _is_unseen(c.attributes)], template.slots
+        ),
         train,
         800,
         seed=1,
@@ -78,7 +80,7 @@ def run(data: Path) -> None:
     )
 
 
-def _unseen(attributes: dict[str, str]) -> bool:
+def _is_unseen(attributes: dict[str, str]) -> bool:
     return any(attributes.get(name) in values for name, values in UNSEEN.items())
 
 

@@ -115,7 +115,7 @@ def _accuracy(predicted: np.ndarray, test: Dataset) -> tuple[str, str]:
 
 
 def run_curve(data: Path) -> None:
-    """What more n-gram orders and more rows buy, and what they cost."""
+    """Print gain and cost of more n-gram orders and of more rows."""
     test, other = (events(data, "url-threat", name) for name in ("threat-test", "threat-2021"))
     column = events(data, "url-threat", "threat-train").raw_texts.combine_chunks()
     shapes = [

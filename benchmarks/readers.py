@@ -1,4 +1,4 @@
-"""How fast each reader parses: megabytes of input and events a second, on one core."""
+"""Speed of each reader: megabytes of input and events a second, on one core."""
 
 import json
 import mailbox

@@ -1,8 +1,8 @@
-"""Analysts simulated by true labels: quality against verdicts, by the order of the queue.
+"""Analysts simulated by true labels: quality by number of labels, for each order of the queue.
 
-A bundle learned from few and old labels; later events wait. Verdicts come in rounds; after each
-the student learns again and the rest is ordered anew. A tenth of the queue's verdicts go to events
-in random samples, as in the application. The teacher is an encoder that learned labels of other groups.
+A bundle learned from few and old labels; later events wait. Labels come in rounds; after each the
+student learns again and the rest is ordered anew. A tenth of the labels go to a random sample, as
+in the application. The teacher is an encoder that learned labels of other groups.
 """
 
 import tempfile
@@ -48,7 +48,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class World:
-    """What all orders start from."""
+    """Data that all orders start from."""
 
     base: Dataset
     pool: Dataset
@@ -75,13 +75,13 @@ def run(data: Path) -> None:
         rows = [
             (order, *(_mean(curves[order], n, which) for n in (0, *BUDGETS))) for order in ORDERS
         ]
-        table((f"{title}, threat-test", *(f"{n:,} verdicts" for n in (0, *BUDGETS))), rows)
+        table((f"{title}, threat-test", *(f"{n:,} labels" for n in (0, *BUDGETS))), rows)
         print()
-    _saved(curves)
+    _print_saving(curves)
 
 
 def _worlds(everything: Dataset, test: Dataset, folder: Path) -> list[World]:
-    """Old labels to begin with, later events to be judged; the teacher knows other groups."""
+    """Return old labels and later events to label; the teacher knows other groups."""
     rng = np.random.default_rng(0)
     codes = everything.group_codes()
     times = np.nan_to_num(everything.times).astype(np.int64)
@@ -120,59 +120,59 @@ def _some(rows: Rows, positive: npt.NDArray[np.bool_], n: int, share: float, see
 
 def _curve(world: World, order: str, seed: int, folder: Path) -> dict[int, tuple[float, float]]:
     rng = np.random.default_rng(seed)
-    judged = np.zeros(len(world.pool), bool)  # has a verdict, its own or that of its like
+    labeled = np.zeros(len(world.pool), bool)  # has a label, its own or that of a duplicate
     taught = world.teacher if "teacher" in order else None
     found = {}
     given = 0
     for budget in (0, *BUDGETS):
         if budget:
-            scorer = _student(world, judged, taught, folder)
-            _judge(world, scorer, order, budget - given, judged, taught, rng)
+            scorer = _student(world, labeled, taught, folder)
+            _label_events(world, scorer, order, budget - given, labeled, taught, rng)
             given = budget
-        found[budget] = _figures(_student(world, judged, taught, folder), world.test)
+        found[budget] = _figures(_student(world, labeled, taught, folder), world.test)
     return found
 
 
-def _judge(
+def _label_events(
     world: World,
     scorer: Scorer,
     order: str,
     n: int,
-    judged: npt.NDArray[np.bool_],
+    labeled: npt.NDArray[np.bool_],
     taught: Floats | None,
     rng: np.random.Generator,
 ) -> None:
-    """Give `n` verdicts; note which events they serve."""
-    waiting = np.flatnonzero(~judged)
+    """Label `n` events, and mark those that the labels serve."""
+    waiting = np.flatnonzero(~labeled)
     rest = world.pool.take(waiting)
     if order.endswith("random"):
-        judged[rng.permutation(waiting)[:n]] = True
+        labeled[rng.permutation(waiting)[:n]] = True
         return
     if order.endswith("least sure first"):
         p = np.sort(scorer.score(rest.raw_texts).probabilities, axis=1)
-        judged[waiting[np.argsort(p[:, -1] - p[:, -2], kind="stable")[:n]]] = True
+        labeled[waiting[np.argsort(p[:, -1] - p[:, -2], kind="stable")[:n]]] = True
         return
     n_random = round(RANDOM_SHARE * n)
     sampled = rng.permutation(len(waiting))[:n_random]
-    judged[waiting[sampled]] = True
+    labeled[waiting[sampled]] = True
     said = None if taught is None else taught[waiting]
     ranking = rank_events(rest, scorer, teacher=said, sample_share=0)
     shown = np.flatnonzero(ranking.duplicate_of == np.arange(len(waiting)))
     shown = np.setdiff1d(shown, sampled)
     best = shown[np.argsort(-ranking.acquisition[shown], kind="stable")[: n - n_random]]
-    judged[waiting[np.isin(ranking.duplicate_of, best)]] = True
+    labeled[waiting[np.isin(ranking.duplicate_of, best)]] = True
 
 
 def _student(
-    world: World, judged: npt.NDArray[np.bool_], taught: Floats | None, folder: Path
+    world: World, labeled: npt.NDArray[np.bool_], taught: Floats | None, folder: Path
 ) -> Scorer:
-    """Learn from the old labels, the verdicts, and (if it is asked) what the teacher says."""
+    """Learn from the old labels, the new ones, and the teacher's annotations where it has any."""
     parts = []
-    rows = np.flatnonzero(judged)
+    rows = np.flatnonzero(labeled)
     if len(rows):
         parts.append(world.pool.take(rows))
     if taught is not None:
-        others = np.flatnonzero(~judged)
+        others = np.flatnonzero(~labeled)
         said = taught[others].astype(np.float32)
         parts.append(world.pool.take(others).with_targets(said).with_weights(TEACHER_WEIGHT))
     extra = Dataset.concat(parts) if parts else None
@@ -195,8 +195,8 @@ def _mean(curves: list[dict[int, tuple[float, float]]], n: int, which: int) -> s
     return str(Mean.of([curve[n][which] for curve in curves]))
 
 
-def _saved(curves: dict[str, list[dict[int, tuple[float, float]]]]) -> None:
-    """Print how many verdicts each order needs for what the queue with a teacher reaches."""
+def _print_saving(curves: dict[str, list[dict[int, tuple[float, float]]]]) -> None:
+    """Print the labels that each order needs to reach the AUROC of the queue with a teacher."""
     points = (0, *BUDGETS)
 
     def means(order: str) -> Floats:
@@ -214,4 +214,4 @@ def _saved(curves: dict[str, list[dict[int, tuple[float, float]]]]) -> None:
                 cells.append(f"{np.interp(quality, own, points):,.0f}")
         rows.append((order, *cells))
     heads = (f"{n:,} with a teacher" for n in points)
-    table(("verdicts without a teacher for the same AUROC", *heads), rows)
+    table(("labels without a teacher for the same AUROC", *heads), rows)

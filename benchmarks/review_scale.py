@@ -1,4 +1,4 @@
-"""The review application with ten thousand events and with a million: how long pages take.
+"""Time for each page of the review application, with ten thousand events and with a million.
 
 Events are hosts and paths of real URLs, crossed. Each page is asked for over HTTP from a server
 process, by one browser, on SQLite.
@@ -47,7 +47,7 @@ def run(data: Path) -> None:
         for size in SIZES:
             where = str(folder / f"{size}.db")
             started = time.monotonic()
-            _fill(where, _crossed(urls, size), folder / "url.buckler")
+            _fill(where, _cross_urls(urls, size), folder / "url.buckler")
             seconds = time.monotonic() - started
             fills.append(f"{size:,} events in {seconds:,.0f} s ({size / seconds:,.0f}/s)")
             for page, found in _pages(where, folder / "url.buckler").items():
@@ -59,7 +59,7 @@ def run(data: Path) -> None:
     table(("page", *heads), [(page, *found) for page, found in timings.items()])
 
 
-def _crossed(urls: list[str], n: int) -> Dataset:
+def _cross_urls(urls: list[str], n: int) -> Dataset:
     rng = np.random.default_rng(1)
     parts = [url.split("/", 3) for url in urls]
     whole = [p for p in parts if len(p) == 4]
@@ -117,10 +117,10 @@ def _pages(where: str, bundle: Path) -> dict[str, str]:
             "a plot": get(f"{base}/plots/queue.svg"),
             "tasks": get("/"),
         }
-        return {name: _timed(work) for name, work in asked.items()}
+        return {name: _time_calls(work) for name, work in asked.items()}
 
 
-def _timed(work: Callable[[], None]) -> str:
+def _time_calls(work: Callable[[], None]) -> str:
     work()
     found = []
     for _ in range(ROUNDS):

@@ -24,7 +24,7 @@ CASES = (
     # task, labeled data, test data, labels used, epochs, learning rate
     ("url-category", "url/category-labelled", "url/category-test", 8_695, 5, 2e-4),
     ("url-threat", "url/threat-train", "url/threat-test", 12_000, 3, 1e-4),
-    ("command-line", "command_line/labeled", "command_line/test", 10_000, 3, 1e-4),
+    ("command-line", "command_line/labelled", "command_line/test", 10_000, 3, 1e-4),
 )
 
 
@@ -60,7 +60,7 @@ def run(data: Path) -> None:
         (
             "test data",
             "teacher",
-            "judged",
+            "answered",
             "accuracy",
             "ECE",
             "AUROC",
@@ -90,29 +90,29 @@ def _figures(teacher: Teacher, test: Dataset, n: int, work: Path) -> tuple[str, 
         started = time.perf_counter()
         label(test, teacher, store)
         seconds = time.perf_counter() - started
-        said = {
+        annotations = {
             event_id: batch.probabilities[row]
             for batch in store.annotations(task)
             for row, event_id in enumerate(batch.event_ids)
         }
     ids = test.ids
-    n_said = len(said)
+    n_answers = len(annotations)
     if teacher.annotator.kind == "rule":  # silence is taken for benign
         silent = np.array([0.95, 0.05], np.float32)
-        said = {i: said.get(i, silent) for i in ids}
-    judged = np.array([row for row, i in enumerate(ids) if i in said], np.intp)
-    p = np.stack([said[ids[row]] for row in judged])
+        annotations = {i: annotations.get(i, silent) for i in ids}
+    answered = np.array([row for row, i in enumerate(ids) if i in annotations], np.intp)
+    p = np.stack([annotations[ids[row]] for row in answered])
     predictions = Predictions(
         p,
-        test.labels[judged],
-        test.take(judged).group_codes(),
+        test.labels[answered],
+        test.take(answered).group_codes(),
         classes=tuple(task.class_names),
         positive=tuple(task.class_index(name) for name in task.positive),
     )
     found = evaluate_predictions(predictions, n_resamples=300)
     figures = found.figures
     return (
-        f"{n_said:,} of {n:,}",
+        f"{n_answers:,} of {n:,}",
         str(figures["accuracy"]),
         f"{found.ece:.3f}",
         str(figures.get("auroc", "")),

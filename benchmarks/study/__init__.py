@@ -1,1 +1,1 @@
-"""The study: does each technique help, and by how much? Public data, several seeds, intervals."""
+"""The study: the gain of each technique on public data, over several seeds, with intervals."""

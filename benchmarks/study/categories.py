@@ -102,10 +102,10 @@ def _figures(
     order = np.random.default_rng(seed).permutation(len(world.labeled))
     few = world.labeled.take(np.sort(order[:n]))
     found: Figures = {}
-    found["labels"] = world.accuracy(_judged(_fitted(few, None, seed), world.test))
-    with_annotations = _fitted(few, world.annotations, seed)
-    on_test = [_judged(with_annotations, world.test)]
-    on_pool = [_judged(with_annotations, world.pool)]
+    found["labels"] = world.accuracy(_probabilities(_fit(few, None, seed), world.test))
+    with_annotations = _fit(few, world.annotations, seed)
+    on_test = [_probabilities(with_annotations, world.test)]
+    on_pool = [_probabilities(with_annotations, world.pool)]
     found["annotations"] = world.accuracy(on_test[0])
     encoders = []
     # With all labels, seeds would else differ in the folds alone.
@@ -120,14 +120,14 @@ def _figures(
     found["encoder"] = float(np.mean([world.accuracy(p) for p in encoders]))
     found["ensemble"] = world.accuracy(join(on_test))
     distilled = distill(world.pool, join(on_pool), Distillation(weight=1.0))
-    student = _fitted(few, distilled, seed)
-    found["distilled"] = world.accuracy(_judged(student, world.test))
-    small = _fitted(few, distilled, seed, SMALL)
-    found["distilled_small"] = world.accuracy(_judged(small, world.test))
+    student = _fit(few, distilled, seed)
+    found["distilled"] = world.accuracy(_probabilities(student, world.test))
+    small = _fit(few, distilled, seed, SMALL)
+    found["distilled_small"] = world.accuracy(_probabilities(small, world.test))
     return found | _costs(encoder, student, world)
 
 
-def _fitted(
+def _fit(
     few: Dataset, extra: Dataset | None, seed: int, settings: dict[str, int] | None = None
 ) -> Student:
     own = dict(settings or {})
@@ -136,7 +136,7 @@ def _fitted(
     ).student
 
 
-def _judged(student: Student, events: Dataset) -> Floats:
+def _probabilities(student: Student, events: Dataset) -> Floats:
     return probabilities_of(student.predict_logits(events.texts))
 
 

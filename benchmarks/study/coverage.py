@@ -1,4 +1,4 @@
-"""Part 4: kinds of attack that no label shows; do synthetic examples of them help to find real ones?"""
+"""Part 4: the gain from synthetic examples on kinds of attack that no label shows."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from buckler.training.synthesis_trial import HeldOutKind, TrialSettings, find_ki
 
 VERSION = 1
 NUMBER = 2000
-# What is held out: ATT&CK techniques with all their sub-techniques, several where they are alike.
+# Held out: ATT&CK techniques with all their sub-techniques, several where they are alike.
 TECHNIQUES = {
     "scheduled tasks (T1053)": {"T1053"},
     "download of tools (T1105)": {"T1105"},

@@ -1,4 +1,4 @@
-"""Part 3: how many labels it takes, chosen at random or by what the student does not know."""
+"""Part 3: label efficiency, with events chosen at random or by the student's uncertainty."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -69,12 +69,12 @@ def _curve(everything: Dataset, test: Dataset, method: SelectionMethod, seed: in
                 everything.take(pool),
                 n - len(known),
                 method,
-                probabilities=_judged(student, everything.take(pool)),
+                probabilities=_probabilities(student, everything.take(pool)),
                 labeled=everything.take(known),
                 seed=seed,
             )
             known = np.sort(np.concatenate([known, pool[chosen.rows]]))
-        verdicts = _judged(_student(everything, known, seed), test).argmax(axis=1)
+        verdicts = _probabilities(_student(everything, known, seed), test).argmax(axis=1)
         found[str(n)] = float((verdicts == test.labels).mean())
     return found
 
@@ -86,5 +86,5 @@ def _student(everything: Dataset, known: Rows, seed: int) -> Student:
     return student
 
 
-def _judged(student: Student, some: Dataset) -> npt.NDArray[np.float64]:
+def _probabilities(student: Student, some: Dataset) -> npt.NDArray[np.float64]:
     return probabilities_of(student.predict_logits(some.texts))

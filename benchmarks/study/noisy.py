@@ -45,11 +45,11 @@ def by_group(train: Dataset, level: float, rng: np.random.Generator) -> Labels:
     labels = train.labels.copy()
     codes = train.group_codes()
     positive = labels == 1
-    wanted = level * positive.sum()
+    n_wrong = level * positive.sum()
     turned = 0
     for code in rng.permutation(np.unique(codes[positive])):
         own = (codes == code) & positive
-        if turned + own.sum() > 1.05 * wanted:
+        if turned + own.sum() > 1.05 * n_wrong:
             continue
         labels[own] = 0
         turned += int(own.sum())
@@ -61,14 +61,14 @@ class _World:
 
     def __init__(self, data: Path) -> None:
         folder = data / "command_line"
-        self.train = read_dataset([folder / "labeled.parquet"], TASK)
+        self.train = read_dataset([folder / "labelled.parquet"], TASK)
         self.test = read_dataset([folder / "test.parquet"], TASK)
         # Annotations of an LLM on real telemetry: half of them teach, half of them only measure.
         recorded = data / "teacher" / "command-line.parquet"
-        said = read_dataset([recorded], TASK, labeled=False)
+        annotated = read_dataset([recorded], TASK, labeled=False)
         p = np.array(pq.read_table(recorded, columns=["p_malicious"])["p_malicious"], np.float32)
-        rows = unlike(said, self.test)
-        self.telemetry, self.p_malicious = said.take(rows), p[rows]
+        rows = unlike(annotated, self.test)
+        self.telemetry, self.p_malicious = annotated.take(rows), p[rows]
 
 
 def run(
@@ -158,6 +158,6 @@ def _figures(world: _World, spoil: str, level: float, method: str, seed: int) ->
     roc = Ranking(score, world.test.labels == 1).roc()
     found = {"auroc": auroc(roc)} | {f"tpr@{rate:g}": tpr_at_fpr(roc, rate) for rate in RATES}
     clear = measured[np.abs(world.p_malicious[measured] - 0.5) > 0.2]
-    told = probabilities_of(student.predict_logits(world.telemetry.take(clear).texts))[:, 1]
-    found["llm_auroc"] = auroc(Ranking(told, world.p_malicious[clear] > 0.5).roc())
+    on_clear = probabilities_of(student.predict_logits(world.telemetry.take(clear).texts))[:, 1]
+    found["llm_auroc"] = auroc(Ranking(on_clear, world.p_malicious[clear] > 0.5).roc())
     return found

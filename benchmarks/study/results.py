@@ -1,10 +1,9 @@
-"""What the study has found so far: each figure is computed once, and a stopped run goes on."""
+"""Figures of the study so far: each is computed once, and a stopped run resumes."""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from buckler.errors import InputError, OutputError
 
@@ -28,7 +27,7 @@ class Results:
                     f"{path}: line {number} is no result; delete it and run again"
                 ) from error
 
-    def once(self, compute: Callable[[], Figures], **key: Any) -> Figures:
+    def once(self, compute: Callable[[], Figures], **key: object) -> Figures:
         """Return the figures of this key, computing them if they are not known."""
         name = json.dumps(key, sort_keys=True)
         if name not in self._known:
@@ -45,7 +44,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the study: title, what it shows, head, rows."""
+    """A table of the study: title, note, head, rows."""
 
     title: str
     note: str

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 
 from buckler.evaluation.evaluation import Evaluation
@@ -71,56 +71,17 @@ def report_html(evaluation: Evaluation, context: ReportContext) -> str:
         If jinja2 or matplotlib is not installed.
     """
     values = {
-        "title": context.title,
-        "lead": context.lead,
+        **vars(context),
         "notes": [*context.notes, *_own_notes(evaluation)],
-        "n_rows": f"{evaluation.n_rows:,}",
-        "comparison": context.comparison,
-        "robustness": context.robustness,
-        "auxiliary": context.auxiliary,
+        "evaluation": evaluation,
         "auxiliary_caption": AUXILIARY_CAPTION,
         "attack_caption": ATTACK_CAPTION,
-        "resampling": "cluster bootstrap over groups",
-        "figures": [
-            {"name": name, "value": value, "interval": interval}
-            for name, value, interval in figure_rows(evaluation)
-        ],
-        "thresholds": [
-            {
-                "target": f"{at.target_fpr:g}"
-                + (" (deployed)" if at.target_fpr == evaluation.deployed_fpr else ""),
-                "score": f"{at.score:.6f}",
-                "detection": rate_text(at.detection),
-                "false_positives": rate_text(at.false_positives),
-            }
-            for at in evaluation.thresholds
-        ],
-        "plots": [
-            {"title": title, "svg": svg, "wide": title == "Detection by month"}
-            for title, svg in draw_all(evaluation).items()
-        ],
-        "slices": [
-            {
-                "by": s.by,
-                "value": s.value[:80],
-                "n_positive": f"{s.n_positive:,}",
-                "n_other": f"{s.n_other:,}",
-                "auroc": number(s.auroc),
-                "detection": rate_text(s.detection),
-                "false_positives": rate_text(s.false_positives),
-                "accuracy": rate_text(s.accuracy),
-            }
-            for s in evaluation.slices
-        ],
+        "figures": figure_rows(evaluation),
+        "plots": draw_all(evaluation),
         "slice_note": _slice_note(evaluation),
-        "has_positive": bool(evaluation.positive),
-        "classes": _class_rows(evaluation),
-        "class_names": evaluation.classes,
-        "confusion": [
-            {"name": name, "index": i, "cells": [f"{int(c):,}" for c in evaluation.confusion[i]]}
-            for i, name in enumerate(evaluation.classes)
-        ],
-        "provenance": [{"name": k, "value": v} for k, v in context.provenance.items()],
+        "class_rows": _class_rows(evaluation),
+        "number": number,
+        "rate_text": rate_text,
     }
     return render_page("report.html.j2", values)
 
@@ -128,10 +89,8 @@ def report_html(evaluation: Evaluation, context: ReportContext) -> str:
 def report_json(evaluation: Evaluation, context: ReportContext) -> bytes:
     """Return the figures as JSON, with null for those that cannot be computed."""
     document = {
-        "title": context.title,
-        "lead": context.lead,
+        **vars(context),
         "notes": [*context.notes, *_own_notes(evaluation)],
-        "provenance": context.provenance,
         "comparison": _records(context.comparison),
         "robustness": _records(context.robustness),
         "auxiliary": _records(context.auxiliary),
@@ -139,34 +98,15 @@ def report_json(evaluation: Evaluation, context: ReportContext) -> bytes:
         "positive": [evaluation.classes[i] for i in evaluation.positive],
         "n_rows": evaluation.n_rows,
         "class_counts": evaluation.class_counts,
-        "figures": {
-            name: {"value": e.value, "low": e.low, "high": e.high}
-            for name, e in evaluation.figures.items()
-        },
+        "figures": {name: asdict(estimate) for name, estimate in evaluation.figures.items()},
         "too_few_negatives_for_fpr": evaluation.too_few,
         "deployed_fpr": evaluation.deployed_fpr,
-        "thresholds": [
-            {
-                "target_fpr": at.target_fpr,
-                "score": at.score,
-                "detection": vars(at.detection),
-                "false_positives": vars(at.false_positives),
-            }
-            for at in evaluation.thresholds
-        ],
+        "thresholds": [asdict(at) for at in evaluation.thresholds],
         "ece": evaluation.ece,
-        "reliability": [vars(b) for b in evaluation.reliability],
+        "reliability": [asdict(each) for each in evaluation.reliability],
         "confusion": evaluation.confusion.tolist(),
         "f1": dict(zip(evaluation.classes, evaluation.f1.tolist(), strict=True)),
-        "slices": [
-            {
-                **vars(s),
-                "detection": vars(s.detection),
-                "false_positives": vars(s.false_positives),
-                "accuracy": vars(s.accuracy),
-            }
-            for s in evaluation.slices
-        ],
+        "slices": [asdict(each) for each in evaluation.slices],
     }
     return json.dumps(without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
 
@@ -242,20 +182,15 @@ def _slice_note(evaluation: Evaluation) -> str:
     )
 
 
-def _class_rows(evaluation: Evaluation) -> list[dict[str, str]]:
+def _class_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str, str]]:
+    """Return (name, rows, recall, precision, F1) of every class."""
     rows = []
     for i, name in enumerate(evaluation.classes):
         hits = int(evaluation.confusion[i, i])
         true, predicted = int(evaluation.confusion[i].sum()), int(evaluation.confusion[:, i].sum())
-        rows.append(
-            {
-                "name": name,
-                "n": f"{true:,}",
-                "recall": number(hits / true) if true else "-",
-                "precision": number(hits / predicted) if predicted else "-",
-                "f1": number(float(evaluation.f1[i])),
-            }
-        )
+        recall = number(hits / true) if true else "-"
+        precision = number(hits / predicted) if predicted else "-"
+        rows.append((name, f"{true:,}", recall, precision, number(float(evaluation.f1[i]))))
     return rows
 
 
@@ -272,14 +207,7 @@ def _own_notes(evaluation: Evaluation) -> list[str]:
 
 
 def render_page(template: str, values: Mapping[str, object]) -> str:
-    """Return a self-contained HTML page; everything that came from data is escaped.
-
-    Parameters
-    ----------
-    template
-        Name of a template beside this module.
-    values
-        Variables of the template.
+    """Return a self-contained HTML page from a template beside this module, all values escaped.
 
     Raises
     ------

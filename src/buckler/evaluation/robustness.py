@@ -1,6 +1,7 @@
 """Robustness: shares of events detected before and after attacks, on the same events."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 
@@ -74,30 +75,25 @@ def compare_attacked(name: str, description: str, before: Bools, after: Bools) -
 
 def robustness_table(models: list[Robustness]) -> Comparison:
     """Return the models side by side, for a report."""
+    first = models[0]
     head = ["attack", "events"]
     for model in models:
         head += [f"{model.model}: before", f"{model.model}: after"]
+
+    def row(name: str, events: str, cells: Callable[[Robustness], Sequence[str]]) -> None:
+        rows.append((name, events, *(cell for model in models for cell in cells(model))))
+
     rows: list[tuple[str, ...]] = []
-    clean = ["none", f"{models[0].detected.n_rows:,}"]
-    for model in models:
-        clean += [rate_text(model.detected, 3), ""]
-    rows.append(tuple(clean))
-    if models[0].false_positives.n_rows:
-        false_positives = ["none: false positives", f"{models[0].false_positives.n_rows:,}"]
-        for model in models:
-            false_positives += [rate_text(model.false_positives), ""]
-        rows.append(tuple(false_positives))
-    if (target := models[0].matched_fpr) is not None:
-        matched = [f"none: at FPR {target:g} of these rows", ""]
-        for model in models:
-            matched += [number(model.matched), ""]
-        rows.append(tuple(matched))
-    for position, first in enumerate(models[0].outcomes):
-        cells = [first.attack, f"{first.n_changed:,}"]
-        for model in models:
-            found = model.outcomes[position]
-            cells += [rate_text(found.before, 3), rate_text(found.after, 3)]
-        rows.append(tuple(cells))
+    row("none", f"{first.detected.n_rows:,}", lambda m: (rate_text(m.detected, 3), ""))
+    if n_negatives := first.false_positives.n_rows:
+        name = "none: false positives"
+        row(name, f"{n_negatives:,}", lambda m: (rate_text(m.false_positives), ""))
+    if first.matched_fpr is not None:
+        name = f"none: at FPR {first.matched_fpr:g} of these rows"
+        row(name, "", lambda m: (number(m.matched), ""))
+    for outcomes in zip(*(model.outcomes for model in models), strict=True):
+        cells = [rate_text(share, 3) for o in outcomes for share in (o.before, o.after)]
+        rows.append((outcomes[0].attack, f"{outcomes[0].n_changed:,}", *cells))
     return Comparison(tuple(head), rows)
 
 
@@ -117,13 +113,12 @@ def robustness_html(
     MissingExtraError
         If jinja2 is not installed.
     """
-    attacks = [{"name": o.attack, "description": o.description} for o in models[0].outcomes]
     values = {
         "title": title,
         "lead": lead,
         "notes": notes,
         "table": robustness_table(models),
         "caption": ATTACK_CAPTION,
-        "attacks": attacks,
+        "attacks": models[0].outcomes,
     }
     return render_page("attack.html.j2", values)

@@ -62,7 +62,7 @@ class SyntheticAddition:
         return as_dataset(self.synthetic_examples, self.task).with_weights(weight)
 
     def save(self, folder: Path) -> None:
-        """Write the synthetic examples, in their guarded form, and the outcome of the trial."""
+        """Write the synthetic examples, encoded and marked, and the outcome of the trial."""
         if self.synthetic_examples:
             write_synthetic_examples(
                 folder / _FILE, self.synthetic_examples, self.task, self.report
