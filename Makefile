@@ -12,7 +12,7 @@ KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
 .PHONY: demo test lint bench bench-deploy measure study c wasm lock clean
 
-# TEACHER=encoder trains the teacher anew instead of using its recorded opinions (minutes, torch).
+# TEACHER=encoder trains the teacher anew instead of using its recorded annotations (minutes, torch).
 demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
 	$(BIN)/buckler demo --teacher $(TEACHER)
 

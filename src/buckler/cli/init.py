@@ -44,7 +44,7 @@ _TASK = """\
 
 name = "my-task"
 description = "What it decides, in a sentence"
-positive = ["malicious"]          # classes that a detection is raised for
+positive = ["malicious"]          # positive classes
 normalizer = "text-v1"       # or url-v2, command-v1, email-v2 (docs/normalize.md)
 max_bytes = 4096
 text_columns = ["text"]
