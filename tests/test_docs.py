@@ -258,6 +258,29 @@ def test_the_stages_are_named():
     assert {name for row in rows for name in SPAN.findall(row)} == stage_names()
 
 
+# --- language --------------------------------------------------------------------------------------
+
+# The glossary: words of this list have one accepted synonym, such as "score" for "badness".
+REJECTED = re.compile(
+    r"\b(badness|bad class|false alarms?|opinions?|label?lers?|specimens?|committees?|cross-fitted"
+    r"|told apart|drawn by lot|by lot|stands? behind|newness|surely|thrown away|throws? (it|them) away"
+    r"|goes on where|go on where|the word of|speaks)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_words_are_those_of_the_glossary(page):
+    assert [found.group() for found in REJECTED.finditer(page.read_text())] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_prose_has_one_width(page):
+    lines = FENCE.sub("", page.read_text()).splitlines()
+    prose = [line for line in lines if not line.startswith(("|", "![", "#", "<", "[!["))]
+    assert [line for line in prose if len(line) > 100] == []
+
+
 # --- Python, links and paths ----------------------------------------------------------------------
 
 
