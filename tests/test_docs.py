@@ -279,6 +279,7 @@ def test_prose_has_one_width(page):
     lines = FENCE.sub("", page.read_text()).splitlines()
     prose = [line for line in lines if not line.startswith(("|", "![", "#", "<", "[!["))]
     assert [line for line in prose if len(line) > 100] == []
+    assert [line for line in prose if line.count("`") % 2] == []  # code is not cut in two
 
 
 # --- Python, links and paths ----------------------------------------------------------------------
