@@ -131,7 +131,7 @@ def test_what_is_measured_under_attack(url_scorer):
     assert found.detected.n_rows == (events.labels == 1).sum()
     assert found.outcomes[0].n_changed == 100
     table = robustness_table([found, found])
-    assert len(table.head) == 6
+    assert len(table.heading) == 6
     page = robustness_html("t <b>", "lead", [found])
     assert "t &lt;b&gt;" in page
     empty = compare_attacked("x", "y", np.zeros(0, bool), np.zeros(0, bool))

@@ -44,7 +44,7 @@ def built(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundles(url_bundle, tmp_path_factory) -> list[Path]:
-    """Two classes, a hidden layer, five classes, and one with curve points."""
+    """Two classes, a hidden layer, five classes, and one with a calibration curve."""
     folder = tmp_path_factory.mktemp("bundles")
     rng = np.random.default_rng(1)
     events = made_up_events(800, rng)
@@ -61,7 +61,7 @@ def bundles(url_bundle, tmp_path_factory) -> list[Path]:
 
     fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 8}, folds=2))
     bent = CalibrationCurve("beta", (0.0, 0.2, 0.7, 1.0), (0.0, 0.05, 0.9, 1.0))
-    write_fitted(folder / "curve_points.buckler", replace(fitted, curve=bent))
+    write_fitted(folder / "calibration_curve.buckler", replace(fitted, curve=bent))
     return [url_bundle, *sorted(folder.iterdir())]
 
 

@@ -174,7 +174,7 @@ def test_the_whole_loop_asks_synthesises_distils_and_compares(folder):
         "teacher: old hand 1",
         "upper bound: more true labels",
     ]
-    at = result.comparison.head.index("Accuracy")
+    at = result.comparison.heading.index("Accuracy")
     value = {name: float(row[at].split()[0]) for name, row in judges.items()}
     assert value["labels only"] < value["this bundle"] <= 1
     assert 0.85 < value["teacher: old hand 1"] < 0.95, "one in ten of its annotations is wrong"

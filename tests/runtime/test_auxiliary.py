@@ -27,7 +27,7 @@ from buckler.training.packaging import write_fitted
 from tests.support.bundles import entries, rebuilt, with_manifest
 from tests.support.made_up import made_up_events, made_up_table
 
-HEADS_OF_RECIPE = """
+AUXILIARY_OF_RECIPE = """
 [[auxiliary]]
 name = "brand"
 on = "detections"
@@ -41,7 +41,7 @@ student = { table_bits = 8 }
 """
 
 
-def written(folder, heads, drop=()):
+def written(folder, auxiliary, drop=()):
     """A recipe over made-up URLs, whose word of bait is the brand, often with a second one."""
     table = made_up_table(1500, np.random.default_rng(0))
     urls = table["url"].to_pylist()
@@ -57,18 +57,18 @@ def written(folder, heads, drop=()):
     recipe = folder / "buckler.toml"
     recipe.write_text(
         'task = "url-threat"\n[data]\ntrain = ["urls.parquet"]\n[student]\ntable_bits = 12\n'
-        f"folds = 3\n[evaluation]\nresamples = 50\n{heads}"
+        f"folds = 3\n[evaluation]\nresamples = 50\n{auxiliary}"
     )
     return recipe
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("heads")
-    return pipeline.run(written(folder, HEADS_OF_RECIPE))
+    folder = tmp_path_factory.mktemp("auxiliary")
+    return pipeline.run(written(folder, AUXILIARY_OF_RECIPE))
 
 
-def test_heads_are_learned_measured_and_answer(run):
+def test_auxiliary_classifiers_are_learned_measured_and_answer(run):
     scorer = load(run.bundle)
     assert scorer.auxiliary["brand"].classes == (
         "account", "login", "secure", "update", "verify", "wallet",
@@ -93,7 +93,9 @@ def test_heads_are_learned_measured_and_answer(run):
     ]
 
 
-def test_a_scan_has_a_column_for_each_head_and_asks_it_where_it_should(run, tmp_path):
+def test_a_scan_has_a_column_for_each_auxiliary_classifier_and_asks_it_where_it_should(
+    run, tmp_path
+):
     urls = made_up_table(300, np.random.default_rng(1))
     pq.write_table(urls, tmp_path / "new.parquet")
     scorer = load(run.bundle)
@@ -116,7 +118,7 @@ def test_a_scan_has_a_column_for_each_head_and_asks_it_where_it_should(run, tmp_
     assert 0 < out["brand"].null_count < 300
 
 
-def test_a_scan_without_an_detection_has_an_empty_column(run, tmp_path):
+def test_a_scan_without_a_detection_has_an_empty_column(run, tmp_path):
     (tmp_path / "urls.txt").write_text("http://www.music-stone12.example/river/12\n" * 3)
     target = tmp_path / "out.jsonl"
     scan(load(run.bundle), [tmp_path / "urls.txt"], target, ScanOptions(("url",)))
@@ -124,7 +126,7 @@ def test_a_scan_without_an_detection_has_an_empty_column(run, tmp_path):
     assert [row["brand"] for row in rows] == [None] * 3
 
 
-def test_the_commands_show_heads(run, capsys):
+def test_the_commands_show_auxiliary_classifiers(run, capsys):
     assert run_command_line(["bundle", "show", str(run.bundle)]) == 0
     assert "brand (on detections), scheme (on all)" in capsys.readouterr().out
     url = "https://wallet-music12.example/login.php?u=12"
@@ -134,7 +136,7 @@ def test_the_commands_show_heads(run, capsys):
     assert json.loads(capsys.readouterr().out)["auxiliary"]["brand"]["label"] == "wallet"
 
 
-def test_a_cascade_asks_the_heads_of_its_last_stage(run, tmp_path, url_bundle):
+def test_a_cascade_asks_the_auxiliary_classifiers_of_its_last_stage(run, tmp_path, url_bundle):
     path = tmp_path / "all.buckler"
     validation = made_up_events(1000, np.random.default_rng(2))
     build_cascade([url_bundle, run.bundle], validation, path, CascadeOptions(budgets=[0.2]))
@@ -154,14 +156,14 @@ def test_a_cascade_asks_the_heads_of_its_last_stage(run, tmp_path, url_bundle):
         (lambda m: m.update(auxiliary=m["auxiliary"] * 9), "at most 8"),
     ],
 )
-def test_heads_that_do_not_fit_are_refused(run, tmp_path, change, words):
+def test_auxiliary_classifiers_that_do_not_fit_are_refused(run, tmp_path, change, words):
     path = tmp_path / "x.buckler"
     path.write_bytes(with_manifest(run.bundle, change))
     with pytest.raises(BundleError, match=words):
         load(path)
 
 
-def test_heads_have_no_heads_and_no_stages(run, tmp_path):
+def test_auxiliary_classifiers_have_none_of_their_own_and_no_stages(run, tmp_path):
     outer = read_bundle(run.bundle)
     files = {**outer.weights, VECTORS: outer.entries[VECTORS]}
     nested = {AUXILIARY[0]: run.bundle.read_bytes(), AUXILIARY[1]: outer.auxiliary[AUXILIARY[1]]}
@@ -193,7 +195,7 @@ def test_heads_have_no_heads_and_no_stages(run, tmp_path):
 
 
 def test_what_cannot_be_learned_is_said(tmp_path):
-    recipe = written(tmp_path, HEADS_OF_RECIPE, drop=("brand",))
+    recipe = written(tmp_path, AUXILIARY_OF_RECIPE, drop=("brand",))
     with pytest.raises(InputError, match="no column named 'brand'"):
         pipeline.run(recipe)
     recipe = written(tmp_path, '[[auxiliary]]\nname = "brand"\nmin_rows = 2000\n')
@@ -202,7 +204,7 @@ def test_what_cannot_be_learned_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "heads",
+    "auxiliary",
     [
         '[[auxiliary]]\nname = "label"\n',
         '[[auxiliary]]\nname = "Two words"\n',
@@ -210,9 +212,9 @@ def test_what_cannot_be_learned_is_said(tmp_path):
         "".join(f'[[auxiliary]]\nname = "h{i}"\n' for i in range(9)),
     ],
 )
-def test_names_that_verdicts_could_not_hold_are_refused(tmp_path, heads):
+def test_names_that_verdicts_could_not_hold_are_refused(tmp_path, auxiliary):
     with pytest.raises(SettingsError, match="auxiliary"):
-        read_recipe(written(tmp_path, heads))
+        read_recipe(written(tmp_path, auxiliary))
 
 
 @given(st.lists(st.text(st.characters(exclude_characters=",."), max_size=8)), st.data())

@@ -189,7 +189,7 @@ def test_the_command_makes_one_and_reports(stages, tmp_path, capsys):
     assert "share of events" in shown
     assert "reached each stage" in shown
     assert (tmp_path / "report" / "report.json").exists()
-    assert read_bundle(tmp_path / "c.buckler").manifest.family == "cascade"
+    assert read_bundle(tmp_path / "c.buckler").manifest.model == "cascade"
     assert run_command_line(["verify", str(tmp_path / "c.buckler")]) == 0
     source, target = tmp_path / "test.parquet", tmp_path / "v.parquet"
     assert (

@@ -295,6 +295,6 @@ def test_what_needs_a_text_says_so_of_rows():
     from buckler.teachers.llm.injection_suite import insert_text
 
     _, task = made_up_rows(10, np.random.default_rng(0))
-    with pytest.raises(SettingsError, match="nothing to plant"):
+    with pytest.raises(SettingsError, match=r"rows of features.*choose a task of texts"):
         insert_text(task, b"{}", "ignore all that")
     assert task.readable('{"size": 2.0}').splitlines()[0] == "size=2"

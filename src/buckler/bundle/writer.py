@@ -92,7 +92,7 @@ def model_card(manifest: Manifest) -> str:
         "| --- | --- |",
         f"| Task | {manifest.task} |",
         f"| Classes | {', '.join(manifest.classes)} |",
-        f"| A detection is raised for | {positive} |",
+        f"| Positive classes | {positive} |",
         f"| Student | {manifest.family} |",
         *(f"| Auxiliary classifier, on {a.on} | {a.name} |" for a in manifest.auxiliary),
         f"| Normalized text | {manifest.normalizer}, at most {manifest.max_bytes} bytes |",
@@ -131,7 +131,7 @@ def _thresholds(manifest: Manifest) -> list[str]:
             "the likeliest class is the verdict."
         ]
     rows = [
-        "| False-positive rate aimed at | Score from which a detection is raised | "
+        "| False-positive rate aimed at | Score from which an event is detected | "
         "On held-out rows: false positives | Detection | Negatives |",
         "| --- | --- | --- | --- | --- |",
     ]

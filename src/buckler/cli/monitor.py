@@ -165,7 +165,7 @@ def _print_stream(
 def _print(result: MonitorResult) -> None:
     windows = result.windows + result.slices
     table = window_table(windows)
-    chosen = [table.head.index(name) for name in _COLUMNS]
+    chosen = [table.heading.index(name) for name in _COLUMNS]
     print_rows(Comparison(_COLUMNS, [tuple(row[i] for i in chosen) for row in table.rows]))
     out.print()
     for window in windows:

@@ -51,11 +51,11 @@ def print_report(report: ReportFiles) -> None:
 def print_comparison(comparison: Comparison) -> None:
     """Print the judges side by side, one a column; their intervals stand in the report."""
     table = Table(box=None, pad_edge=False)
-    for position, row in enumerate([comparison.head, *comparison.rows]):
+    for position, row in enumerate([comparison.heading, *comparison.rows]):
         table.add_column(
             safe(row[0], 40), justify="right" if position else "left", overflow="fold", max_width=16
         )
-    for name, *cells in list(zip(comparison.head, *comparison.rows, strict=True))[1:]:
+    for name, *cells in list(zip(comparison.heading, *comparison.rows, strict=True))[1:]:
         table.add_row(name, *(safe(cell.partition(" (")[0], 40) for cell in cells))
     out.print(table)
 
@@ -68,7 +68,7 @@ def print_robustness(models: list[Robustness]) -> None:
 def print_rows(found: Comparison) -> None:
     """Print a table as it stands, without intervals."""
     table = Table(box=None, pad_edge=False)
-    for position, name in enumerate(found.head):
+    for position, name in enumerate(found.heading):
         table.add_column(safe(name, 40), justify="right" if position else "left", overflow="fold")
     for row in found.rows:
         table.add_row(*(safe(cell.partition(" (")[0], 40) for cell in row))

@@ -18,7 +18,7 @@ _NEWTON_STEPS = 100
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 _FOLDS = 5
-_CURVE_POINTS = 48
+_MAX_POINTS = 48
 _TINY = 1e-7
 _LEAST_GAIN = 2e-3  # nats
 _SLANT = 1e-3  # share of the identity that is mixed in, so that distinct scores stay distinct
@@ -145,7 +145,7 @@ class CalibrationCurve:
     gain: float = 0.0
 
     @property
-    def curve_points(self) -> tuple[tuple[float, ...], ...]:
+    def points(self) -> tuple[tuple[float, ...], ...]:
         """Both coordinates, as a bundle stores them."""
         return (self.x, self.y) if self.x else ()
 
@@ -254,16 +254,16 @@ def _beta(
             break
         weights[negative] = 0
         free = [i for i in free if i not in negative]
-    z = np.linspace(np.log(_TINY), -np.log(_TINY), _CURVE_POINTS - 2)
+    z = np.linspace(np.log(_TINY), -np.log(_TINY), _MAX_POINTS - 2)
     x = 1 / (1 + np.exp(-z))
     grid = np.stack([np.log(x), -np.log1p(-x), np.ones_like(x)], axis=1)
     return _curve(x, 1 / (1 + np.exp(-np.clip(grid @ weights, -500, 500))))
 
 
 def _curve(x: Doubles, y: Doubles) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Thin a curve out to `_CURVE_POINTS` points from (0, 0) to (1, 1), rising throughout."""
-    if len(x) > _CURVE_POINTS - 2:
-        keep = np.unique(np.linspace(0, len(x) - 1, _CURVE_POINTS - 2).round().astype(int))
+    """Thin a curve out to `_MAX_POINTS` points from (0, 0) to (1, 1), rising throughout."""
+    if len(x) > _MAX_POINTS - 2:
+        keep = np.unique(np.linspace(0, len(x) - 1, _MAX_POINTS - 2).round().astype(int))
         x, y = x[keep], y[keep]
     x, y = np.concatenate([[0.0], x, [1.0]]), np.concatenate([[0.0], y, [1.0]])
     inside = np.concatenate([[True], np.diff(x[:-1]) > 1e-12, [True]])

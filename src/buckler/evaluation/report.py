@@ -16,7 +16,7 @@ from buckler.extras import import_extra
 class Comparison:
     """A table that puts models, or anything else, side by side: its heading and rows, as text."""
 
-    head: tuple[str, ...]
+    heading: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
 
@@ -114,7 +114,7 @@ def report_json(evaluation: Evaluation, context: ReportContext) -> bytes:
 def _records(table: Comparison | None) -> list[dict[str, str]] | None:
     if table is None:
         return None
-    return [dict(zip(table.head, row, strict=True)) for row in table.rows]
+    return [dict(zip(table.heading, row, strict=True)) for row in table.rows]
 
 
 def without_nan(value: object) -> object:

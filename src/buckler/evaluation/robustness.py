@@ -76,9 +76,9 @@ def compare_attacked(name: str, description: str, before: Bools, after: Bools) -
 def robustness_table(models: list[Robustness]) -> Comparison:
     """Return the models side by side, for a report."""
     first = models[0]
-    head = ["attack", "events"]
+    heading = ["attack", "events"]
     for model in models:
-        head += [f"{model.model}: before", f"{model.model}: after"]
+        heading += [f"{model.model}: before", f"{model.model}: after"]
 
     def row(name: str, events: str, cells: Callable[[Robustness], Sequence[str]]) -> None:
         rows.append((name, events, *(cell for model in models for cell in cells(model))))
@@ -94,7 +94,7 @@ def robustness_table(models: list[Robustness]) -> Comparison:
     for outcomes in zip(*(model.outcomes for model in models), strict=True):
         cells = [rate_text(share, 3) for o in outcomes for share in (o.before, o.after)]
         rows.append((outcomes[0].attack, f"{outcomes[0].n_changed:,}", *cells))
-    return Comparison(tuple(head), rows)
+    return Comparison(tuple(heading), rows)
 
 
 def robustness_json(models: list[Robustness]) -> bytes:

@@ -180,7 +180,7 @@ PyObject *bk_recalibrate_buffer(PyObject *module, PyObject *args) {
     }
     bk_curve curve = {(uint32_t)(x.len / (Py_ssize_t)sizeof(double)), x.buf, y.buf};
     if (curve.n < 2)
-        PyErr_SetString(PyExc_ValueError, "a curve needs two curve_points");
+        PyErr_SetString(PyExc_ValueError, "a calibration curve needs two points");
     else
         bk_recalibrate(&curve, p.buf, (size_t)p.len / sizeof(float));
     PyBuffer_Release(&p);

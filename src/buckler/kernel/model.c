@@ -27,17 +27,17 @@ const char *bk_model_open(bk_model *model, const void *data, size_t size) {
     if (h.version != BK_ABI_VERSION) return "made for another version of the kernel";
     if (h.size != size) return "the file is cut short or has something behind it";
     if (h.has_head > 1 || h.n_curve_points == 1 || h.n_curve_points > MAX_CURVE_POINTS) return "the header is not sound";
-    if (h.n_curve_points && h.n_outputs != 1) return "curve_points are for two classes";
+    if (h.n_curve_points && h.n_outputs != 1) return "a calibration curve is for two classes";
     bk_ngram m = {.min_order = h.min_order, .max_order = h.max_order, .table_bits = h.table_bits,
                   .width = h.width, .n_outputs = h.n_outputs, .max_bytes = h.max_bytes,
                   .normalizer = (bk_normalizer)h.normalizer, .scale = h.scale,
                   .table = (const int8_t *)data, .bias = data, .head = h.has_head ? data : NULL};
     const char *problem = bk_ngram_check(&m); /* before any size is computed from the numbers */
     if (problem) return problem;
-    const size_t floats = sizeof(float), curve_points = h.n_curve_points * sizeof(double);
+    const size_t floats = sizeof(float), curve_row = h.n_curve_points * sizeof(double);
     const size_t head = h.has_head ? padded((size_t)h.width * h.n_outputs * floats) : 0;
     const size_t bias = padded(h.n_outputs * floats), table = (size_t)h.width << h.table_bits;
-    if (size != HEADER_BYTES + bias + head + 2 * padded(curve_points) + table)
+    if (size != HEADER_BYTES + bias + head + 2 * padded(curve_row) + table)
         return "its sections do not fit its header";
     const uint8_t *at = (const uint8_t *)data + HEADER_BYTES;
     m.bias = (const float *)at;
@@ -45,8 +45,8 @@ const char *bk_model_open(bk_model *model, const void *data, size_t size) {
     m.head = h.has_head ? (const float *)at : NULL;
     at += head;
     model->curve = (bk_curve){h.n_curve_points, (const double *)at,
-                                  (const double *)(at + padded(curve_points))};
-    at += 2 * padded(curve_points);
+                                  (const double *)(at + padded(curve_row))};
+    at += 2 * padded(curve_row);
     m.table = (const int8_t *)at;
     for (size_t j = 0; j < h.n_outputs; j++)
         if (!isfinite(m.bias[j])) return "a bias is not finite";
@@ -54,8 +54,8 @@ const char *bk_model_open(bk_model *model, const void *data, size_t size) {
         if (!isfinite(m.head[j])) return "the head is not finite";
     for (uint32_t k = 0; k < h.n_curve_points; k++) {
         const double *x = model->curve.x, *y = model->curve.y;
-        if (!(x[k] >= 0 && x[k] <= 1 && y[k] >= 0 && y[k] <= 1)) return "a curve point is out of range";
-        if (k && (!(x[k - 1] < x[k]) || y[k - 1] > y[k])) return "curve_points must rise";
+        if (!(x[k] >= 0 && x[k] <= 1 && y[k] >= 0 && y[k] <= 1)) return "a point of the calibration curve is out of range";
+        if (k && (!(x[k - 1] < x[k]) || y[k - 1] > y[k])) return "the calibration curve must rise";
     }
     model->ngram = m;
     model->threshold = h.threshold;

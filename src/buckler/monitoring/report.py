@@ -19,7 +19,7 @@ CAPTION = (
     "the window from the reference. Estimates without labels assume that only the share of "
     "positive events changed."
 )
-_HEAD = (
+_HEADING = (
     "window", "events", "PSI", "q", "domain AUROC", "detection rate", "precision, estimated",
     "recall, estimated", "recall", "false-positive rate", "calibration error", "alerts",
 )  # fmt: skip
@@ -67,7 +67,7 @@ def window_table(windows: Sequence[Window]) -> Comparison:
                 "; ".join(alert.reason for alert in window.alerts) or "none",
             )
         )
-    return Comparison(_HEAD, rows)
+    return Comparison(_HEADING, rows)
 
 
 def area_under_recall(result: MonitorResult) -> dict[str, float]:

@@ -174,7 +174,7 @@ def comparison(contenders: list[Contender], assessment: Evaluation) -> Compariso
     positive = bool(assessment.positive)
     ranking = [n for n in assessment.figures if n.startswith("tpr@fpr=")] + ["auroc"]
     names = [*(ranking if positive else []), "accuracy"]
-    head = (
+    heading = (
         "",
         *map(figure_name, names),
         "parameters",
@@ -195,7 +195,7 @@ def comparison(contenders: list[Contender], assessment: Evaluation) -> Compariso
         )
         for one in contenders
     ]
-    return Comparison(head, rows)
+    return Comparison(heading, rows)
 
 
 def save_comparison(contenders: list[Contender], path: Path) -> None:

@@ -349,7 +349,7 @@ class _Measurement:
 
 def auxiliary_table(figures: Sequence[AuxiliaryFigures]) -> Comparison:
     """Return the figures of auxiliary classifiers as a table of the report."""
-    head = ("auxiliary classifier", "classes", "test rows", "of an unknown answer", *_MEASURES)
+    heading = ("auxiliary classifier", "classes", "test rows", "of an unknown answer", *_MEASURES)
     rows: list[tuple[str, ...]] = []
     for one in figures:
         rows.append(
@@ -365,7 +365,7 @@ def auxiliary_table(figures: Sequence[AuxiliaryFigures]) -> Comparison:
         for source, right, unknown in one.sources:
             cells = ("", f"{right.n_rows:,}", f"{unknown:,}", rate_text(right), *empty)
             rows.append((f"  {source}", *cells))
-    return Comparison(head, rows)
+    return Comparison(heading, rows)
 
 
 def _text(estimate: tuple[float, float, float] | None) -> str:

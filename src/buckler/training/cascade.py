@@ -22,7 +22,7 @@ from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import NONE, choose_curve, least_probabilities
 from buckler.evaluation.metrics import Ranking, Threshold, choose_thresholds, tpr_at_fpr
 from buckler.runtime import Scorer
-from buckler.runtime.cascade import SAME, Band, combine
+from buckler.runtime.cascade import SAME, Band, CascadeModel, combine
 from buckler.runtime.classifier import Classifier
 from buckler.tasks import Task
 from buckler.training.packaging import choose_deployed, conformance_texts, threshold_records
@@ -150,7 +150,7 @@ def build_cascade(
         settings=settings,
         thresholds=values,
         deployed_fpr=deployed,
-        calibration_curve=curve.curve_points,
+        calibration_curve=curve.points,
         conformal=least_probabilities(probabilities, validation.labels),
         auxiliary=bundles[-1].manifest.auxiliary,
         calibration={
@@ -304,5 +304,5 @@ def _check(
                 raise SettingsError(
                     f"{bundle.manifest.name} and {bundles[0].manifest.name} differ in their {what}"
                 )
-    if any(bundle.manifest.family == "cascade" for bundle in bundles):
+    if any(bundle.manifest.model == CascadeModel.name for bundle in bundles):
         raise SettingsError("a stage cannot be a cascade itself")

@@ -113,7 +113,7 @@ def bundle_parts(
         max_bytes=task.max_bytes,
         numbers=() if schema is None else schema.numbers,
         categories=() if schema is None else schema.categories,
-        calibration_curve=fitted.curve.curve_points,
+        calibration_curve=fitted.curve.points,
         conformal=fitted.conformal,
         family=fitted.student.family,
         model=exported.model,

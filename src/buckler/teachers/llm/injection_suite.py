@@ -107,7 +107,8 @@ def insert_text(task: Task, raw: bytes, text: str) -> bytes:
     """
     if task.medium not in _INSERTERS:
         raise SettingsError(
-            f"the events of task {task.name!r} are rows of features, which cannot hold a text"
+            f"the events of task {task.name!r} are rows of features, which cannot hold a text; "
+            "choose a task of texts"
         )
     return _INSERTERS[task.medium](raw, text)
 
