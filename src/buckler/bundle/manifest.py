@@ -7,11 +7,14 @@ the specification.
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TypedDict, TypeVar
 
 from buckler.errors import BundleError
+
+_T = TypeVar("_T")
 
 FORMAT = "buckler-bundle"
 FORMAT_VERSION = 1
@@ -24,6 +27,13 @@ ASKED_ABOUT = ("detections", "all")
 # Column names of verdicts, which no auxiliary classifier may take.
 _TAKEN = ("text", "label", "score", "detected", "path", "row", "review", "stage")
 AUXILIARY_NAME = re.compile(rf"(?!p_|(?:{'|'.join(_TAKEN)})$)[a-z][a-z0-9_]{{0,40}}")
+
+
+class FileEntry(TypedDict):
+    """Size and digest of an entry of the archive."""
+
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ class Manifest:
     max_bytes: int
     family: str
     model: str
-    settings: dict[str, Any]
+    settings: Mapping[str, object]
     thresholds: dict[float, float]
     deployed_fpr: float | None
     numbers: tuple[str, ...] = ()
@@ -102,10 +112,10 @@ class Manifest:
     calibration_curve: tuple[tuple[float, ...], ...] = ()
     conformal: dict[float, float] = field(default_factory=dict)
     auxiliary: tuple[AuxiliaryEntry, ...] = ()
-    calibration: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calibration: Mapping[str, object] = field(default_factory=dict)
+    metrics: Mapping[str, object] = field(default_factory=dict)
+    provenance: Mapping[str, object] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """Return the manifest as it is stored."""
@@ -222,14 +232,14 @@ def _no_constants(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
-def _get(raw: dict[str, Any], key: str, kind: type) -> Any:
+def _get(raw: Mapping[str, object], key: str, kind: type[_T]) -> _T:
     value = raw.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise BundleError(f"manifest: {key!r} is missing or not a {kind.__name__}")
     return value
 
 
-def _pairs(raw: dict[str, Any], key: str, first: str, second: str) -> dict[float, float]:
+def _pairs(raw: Mapping[str, object], key: str, first: str, second: str) -> dict[float, float]:
     found: dict[float, float] = {}
     for entry in _get(raw, key, list):
         if not isinstance(entry, dict):
@@ -238,14 +248,14 @@ def _pairs(raw: dict[str, Any], key: str, first: str, second: str) -> dict[float
     return found
 
 
-def _names(raw: dict[str, Any], key: str) -> tuple[str, ...]:
+def _names(raw: Mapping[str, object], key: str) -> tuple[str, ...]:
     names = _get(raw, key, list)
     if len(names) > MAX_FEATURES or not all(isinstance(name, str) for name in names):
         raise BundleError(f"manifest: {key} must be at most {MAX_FEATURES:,} names")
     return tuple(names)
 
 
-def _calibration_curve(raw: dict[str, Any], n_classes: int) -> tuple[tuple[float, ...], ...]:
+def _calibration_curve(raw: Mapping[str, object], n_classes: int) -> tuple[tuple[float, ...], ...]:
     """Check the calibration curve: one that falls would reverse the ranking."""
     key = "calibration_curve"
     rows = _get(raw, key, list)
@@ -261,7 +271,7 @@ def _calibration_curve(raw: dict[str, Any], n_classes: int) -> tuple[tuple[float
     return xs, ys
 
 
-def _auxiliary(raw: dict[str, Any]) -> tuple[AuxiliaryEntry, ...]:
+def _auxiliary(raw: Mapping[str, object]) -> tuple[AuxiliaryEntry, ...]:
     entries = []
     for value in _get(raw, "auxiliary", list)[: MAX_AUXILIARY + 1]:
         if not isinstance(value, dict):
@@ -278,18 +288,19 @@ def _auxiliary(raw: dict[str, Any]) -> tuple[AuxiliaryEntry, ...]:
     return tuple(entries)
 
 
-def _number(raw: dict[str, Any], key: str) -> float:
+def _number(raw: Mapping[str, object], key: str) -> float:
     value = raw.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise BundleError(f"manifest: {key!r} is missing or not a number")
     return float(value)
 
 
-def _files(raw: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    files: dict[str, dict[str, Any]] = _get(raw, "files", dict)
-    for name, entry in files.items():
+def _files(raw: Mapping[str, object]) -> dict[str, FileEntry]:
+    files: dict[str, FileEntry] = {}
+    for name, entry in _get(raw, "files", dict).items():
         if not isinstance(entry, dict):
             raise BundleError(f"manifest: files: {name!r} is not an object")
-        _get(entry, "size_bytes", int)
-        _get(entry, "sha256", str)
+        files[name] = FileEntry(
+            size_bytes=_get(entry, "size_bytes", int), sha256=_get(entry, "sha256", str)
+        )
     return files

@@ -7,8 +7,8 @@ anything is used. Nothing is unpacked to disk.
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from buckler.bundle.manifest import MAX_AUXILIARY, MAX_MANIFEST_BYTES, Manifest, parse_manifest
@@ -62,7 +62,7 @@ class Bundle:
         return self.entries[MANIFEST]
 
 
-def parse_tensors(data: bytes | None) -> dict[str, npt.NDArray[Any]]:
+def parse_tensors(data: bytes | None) -> dict[str, npt.NDArray[np.generic]]:
     """Return the arrays of a safetensors file.
 
     Raises

@@ -9,7 +9,6 @@ import hmac
 import json
 from base64 import b64decode
 from hashlib import sha256
-from typing import Any
 
 from buckler.bundle.reader import SIGNATURE, Bundle
 from buckler.errors import BundleError, MissingExtraError
@@ -90,7 +89,7 @@ def _check_statement(payload: bytes, entries: dict[str, bytes]) -> None:
     try:
         statement = json.loads(payload)
         predicate = statement["predicate"]
-        resources: list[dict[str, Any]] = predicate["resources"]
+        resources = predicate["resources"]
         if (statement["_type"], statement["predicateType"]) != (_STATEMENT, _PREDICATE):
             raise BundleError("its signature says something else than that files are signed")
         signed = {r["name"]: (r["algorithm"], r["digest"]) for r in resources}

@@ -4,7 +4,7 @@ import contextlib
 import io
 import tempfile
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from buckler.bundle.reader import SIGNATURE, read_bundle
 from buckler.bundle.signature import check_signature
@@ -93,7 +93,7 @@ def sign_bundle(path: Path, private_key: Path, password: str | None = None) -> s
     return check_signature(read_bundle(path), public)
 
 
-def _cryptography() -> tuple[Any, Any]:
+def _cryptography() -> tuple[ModuleType, ModuleType]:
     try:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ec

@@ -5,18 +5,18 @@ The model card and the bill of materials (CycloneDX 1.6) are written from the ma
 
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
-from buckler.bundle.manifest import Manifest
+from buckler.bundle.manifest import FileEntry, Manifest
 from buckler.bundle.reader import CARD, MANIFEST, SBOM, Bundle
 from buckler.files import write_atomically
 
@@ -58,7 +58,7 @@ def assemble(manifest: Manifest, files: dict[str, bytes]) -> Bundle:
     manifest = replace(
         manifest,
         files={
-            name: {"size_bytes": len(data), "sha256": sha256(data).hexdigest()}
+            name: FileEntry(size_bytes=len(data), sha256=sha256(data).hexdigest())
             for name, data in entries.items()
         },
     )
@@ -75,7 +75,7 @@ def pack(entries: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def pack_tensors(tensors: dict[str, npt.NDArray[Any]]) -> bytes:
+def pack_tensors(tensors: dict[str, npt.NDArray[np.generic]]) -> bytes:
     """Return arrays as a safetensors file."""
     return save({name: np.ascontiguousarray(t) for name, t in tensors.items()})
 
@@ -151,7 +151,7 @@ def _thresholds(manifest: Manifest) -> list[str]:
     return rows
 
 
-def _rate(record: dict[str, Any], name: str) -> str:
+def _rate(record: Mapping[str, object], name: str) -> str:
     interval = record.get(f"{name}_interval")
     if not isinstance(interval, list) or len(interval) != 2:
         return "-"
@@ -173,7 +173,7 @@ def _calibration(manifest: Manifest) -> list[str]:
     return [" ".join(lines)] if lines else []
 
 
-def _metrics(metrics: dict[str, Any]) -> list[str]:
+def _metrics(metrics: Mapping[str, object]) -> list[str]:
     if not metrics:
         return ["Not evaluated on held-out test data yet: run `buckler evaluate`."]
     rows = ["| Measure | Value |", "| --- | --- |"]
@@ -182,7 +182,7 @@ def _metrics(metrics: dict[str, Any]) -> list[str]:
     return rows
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
@@ -196,7 +196,12 @@ def bill_of_materials(manifest: Manifest) -> bytes:
     """Return the document, from what the manifest says; the same manifest gives the same bytes."""
     said = manifest.provenance
     serial = uuid5(NAMESPACE_URL, manifest.to_json().decode())
-    document: dict[str, Any] = {
+    components: list[dict[str, object]] = [
+        {"type": "library", "bom-ref": name, "name": name, "version": str(said[name])}
+        for name in _TOOLS
+        if name in said
+    ]
+    document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": f"urn:uuid:{serial}",
@@ -224,16 +229,12 @@ def bill_of_materials(manifest: Manifest) -> bytes:
                 ],
             },
         },
-        "components": [
-            {"type": "library", "bom-ref": name, "name": name, "version": str(said[name])}
-            for name in _TOOLS
-            if name in said
-        ],
+        "components": components,
         "dependencies": [{"ref": "model", "dependsOn": [n for n in _TOOLS if n in said]}],
     }
     digest = said.get("data_digest")
     if isinstance(digest, str):
-        data = {
+        data: dict[str, object] = {
             "type": "data",
             "bom-ref": "training-data",
             "name": "training data",
@@ -242,5 +243,5 @@ def bill_of_materials(manifest: Manifest) -> bytes:
         if len(digest) != 64:  # a stage's short key is a name, not a full digest
             del data["hashes"]
             data["version"] = digest
-        document["components"].append(data)
+        components.append(data)
     return json.dumps(document, indent=1).encode() + b"\n"

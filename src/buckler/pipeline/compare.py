@@ -82,10 +82,11 @@ def measure_bundle(
     while (seconds := time.perf_counter() - started) < _MIN_SECONDS:
         scorer.score(column)
         rounds += 1
+    parameters = scorer.manifest.provenance.get("parameters")
     return Contender(
         name,
         assessment.figures,
-        scorer.manifest.provenance.get("parameters"),
+        parameters if isinstance(parameters, int) else None,
         len(pack(bundle.entries)),
         rounds * len(column) / seconds,
         0.0,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from buckler.runtime.model import (
     Curve,
     Form,
     Model,
+    Texts,
     build_model,
     calibration_curve,
     recalibrate,
@@ -101,14 +101,14 @@ class CascadeModel(Model):
         cascade.review = _review_interval(manifest)
         return cascade
 
-    def score_list(self, texts: list[Any]) -> Floats:
+    def score_list(self, texts: Texts) -> Floats:
         """Return outputs for a list of str, bytes or None; NaN for None."""
         outputs = self._recalibrate(0, self.stages[0][0].score_list(texts))
 
         def normalize(rows: npt.NDArray[np.intp]) -> NormalizedTexts:
             kind, limit = self._form.normalizer.kind, self._form.max_bytes
             return NormalizedTexts.from_bytes(
-                _kernel.normalize(kind, texts[i], limit) for i in rows
+                _kernel.normalize(kind, text, limit) for i in rows if (text := texts[i]) is not None
             )
 
         return self._finish(outputs, normalize)
@@ -177,7 +177,7 @@ class CascadeModel(Model):
         return recalibrate(outputs, self.stages[index][1])
 
 
-def parse_bands(settings: Mapping[str, Any], n_outputs: int) -> list[Band]:
+def parse_bands(settings: Mapping[str, object], n_outputs: int) -> list[Band]:
     """Read the bands of a cascade.
 
     Raises

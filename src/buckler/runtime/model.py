@@ -9,7 +9,7 @@ reads raw texts in its own kernel.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from buckler.registry import Registry
 from buckler.runtime.verdicts import Contribution, Floats
 
 Curve = tuple[npt.NDArray[np.float64], ...]
+Texts: TypeAlias = list[str | bytes | None]
 _ROWS_AT_ONCE = 1 << 14
 
 
@@ -69,7 +70,7 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def score_list(self, texts: list[Any]) -> Floats:
+    def score_list(self, texts: Texts) -> Floats:
         """Return outputs for a list of str, bytes or None; NaN for None."""
 
     @abstractmethod
@@ -163,12 +164,12 @@ class NormalizedTextModel(Model):
     def logits(self, texts: NormalizedTexts) -> Floats:
         """Return float32 [n, outputs], calibrated; texts are few enough to be held at once."""
 
-    def score_list(self, texts: list[Any]) -> Floats:
+    def score_list(self, texts: Texts) -> Floats:
         """Return outputs for a list of str, bytes or None; NaN for None."""
         there = [i for i, text in enumerate(texts) if text is not None]
         kind, limit = self.form.normalizer.kind, self.form.max_bytes
         normalized = NormalizedTexts.from_bytes(
-            _kernel.normalize(kind, texts[i], limit) for i in there
+            _kernel.normalize(kind, text, limit) for text in texts if text is not None
         )
         return self._spread(self.score_normalized(normalized), np.array(there, np.intp), len(texts))
 
@@ -204,7 +205,7 @@ class NormalizedTextModel(Model):
         return spread
 
 
-def whole_number(settings: Mapping[str, Any], name: str, least: int, most: int) -> int:
+def whole_number(settings: Mapping[str, object], name: str, least: int, most: int) -> int:
     """Return a whole number of the student's settings.
 
     Raises

@@ -1,7 +1,6 @@
 """Scores and explains with the `ngram` student's kernel."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ from buckler.bundle.manifest import Manifest
 from buckler.bundle.reader import WEIGHTS, parse_tensors
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
-from buckler.runtime.model import MODELS, Form, Model, whole_number
+from buckler.runtime.model import MODELS, Form, Model, Texts, whole_number
 from buckler.runtime.verdicts import Contribution, Floats
 
 _INTEGERS = ("min_order", "max_order", "table_bits", "width", "n_outputs")
@@ -38,8 +37,8 @@ class NgramModel(Model):
 
     def __init__(
         self,
-        settings: dict[str, Any],
-        tensors: dict[str, npt.NDArray[Any]],
+        settings: Mapping[str, object],
+        tensors: dict[str, npt.NDArray[np.generic]],
         form: Form,
     ) -> None:
         n_outputs = form.n_outputs
@@ -49,10 +48,9 @@ class NgramModel(Model):
                 f"needs kernel version {version!r}, this is {_kernel.ABI_VERSION}; "
                 "install the Buckler that it was made with"
             )
-        for name in _INTEGERS:
-            whole_number(settings, name, 1, (1 << 25) - 1)
+        numbers = {name: whole_number(settings, name, 1, (1 << 25) - 1) for name in _INTEGERS}
         scale = settings.get("scale")
-        if not isinstance(scale, float) or settings["n_outputs"] != n_outputs:
+        if not isinstance(scale, float) or numbers["n_outputs"] != n_outputs:
             raise BundleError("student settings do not fit the task")
         table, bias, head = tensors.get("table"), tensors.get("bias"), tensors.get("head")
         if table is None or table.dtype != np.int8 or bias is None or bias.dtype != np.float32:
@@ -67,10 +65,10 @@ class NgramModel(Model):
             return _kernel.Ngram(
                 kind,
                 max_bytes,
-                settings["min_order"],
-                settings["max_order"],
-                settings["table_bits"],
-                settings["width"],
+                numbers["min_order"],
+                numbers["max_order"],
+                numbers["table_bits"],
+                numbers["width"],
                 n_outputs,
                 scale,
                 table,
@@ -83,8 +81,8 @@ class NgramModel(Model):
             self._on_normalized = kernel(0, form.max_bytes)
         except (ValueError, OverflowError) as error:
             raise BundleError(f"student: {error}") from error
-        self._settings, self._head = settings, head
-        self._table = table.reshape(-1, self.width)
+        self._numbers, self._scale, self._head = numbers, scale, head
+        self._table = table.view(np.int8).reshape(-1, self.width)
         self.n_outputs = n_outputs
         self.score_one = self._kernel.score_one
 
@@ -96,12 +94,12 @@ class NgramModel(Model):
     @property
     def width(self) -> int:
         """Columns of a table row."""
-        return int(self._settings["width"])
+        return self._numbers["width"]
 
     def _shape(self, n: int) -> tuple[int, ...]:
         return (n,) if self.n_outputs == 1 else (n, self.n_outputs)
 
-    def score_list(self, texts: list[Any]) -> Floats:
+    def score_list(self, texts: Texts) -> Floats:
         """Return outputs for a list of str, bytes or None."""
         out = np.empty(self._shape(len(texts)), np.float32)
         self._kernel.score_list(texts, out)
@@ -125,11 +123,11 @@ class NgramModel(Model):
         The weights of all of them add up to the logit less its bias; for several classes, each taken
         less the mean of all classes. With a hidden layer a weight is gradient times input.
         """
-        least, most = self._settings["min_order"], self._settings["max_order"]
+        least, most = self._numbers["min_order"], self._numbers["max_order"]
         rows = np.frombuffer(
-            _kernel.ngram_rows(least, most, self._settings["table_bits"], normalized), np.uint32
+            _kernel.ngram_rows(least, most, self._numbers["table_bits"], normalized), np.uint32
         ).reshape(most - least + 1, -1)
-        factor = self._settings["scale"] / np.sqrt(rows.size)
+        factor = self._scale / np.sqrt(rows.size)
         weights = self._table[rows] @ self._direction(rows, factor, output) * factor
         framed = np.frombuffer(b"\x1f" + normalized + b"\x1f", np.uint8)
         found = [_sum_repeats(framed, length, weights, least) for length in range(1, most + 1)]

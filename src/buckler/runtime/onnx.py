@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +35,7 @@ class OnnxModel(NormalizedTextModel):
 
     name = "onnx"
 
-    def __init__(self, settings: dict[str, Any], model: bytes | None, form: Form) -> None:
+    def __init__(self, settings: Mapping[str, object], model: bytes | None, form: Form) -> None:
         super().__init__(form)
         if model is None:
             raise BundleError("no model.onnx in it")

@@ -1,7 +1,6 @@
 """Scores and explains with the `trees` student's kernel."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +30,10 @@ class TreesModel(NormalizedTextModel):
     name = "trees"
 
     def __init__(
-        self, settings: dict[str, Any], tensors: dict[str, npt.NDArray[Any]], form: Form
+        self,
+        settings: Mapping[str, object],
+        tensors: dict[str, npt.NDArray[np.generic]],
+        form: Form,
     ) -> None:
         super().__init__(form)
         schema = form.normalizer.features

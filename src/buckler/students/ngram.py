@@ -9,7 +9,6 @@ head turns into classes. Hashing as in Weinberger et al. 2009, embedding bags as
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -167,7 +166,7 @@ class NgramStudent(Student):
 
     def export(self) -> Export:
         """Return the int8 table, the head and the bias."""
-        tensors: dict[str, npt.NDArray[Any]] = {"table": self.table_, "bias": self.bias_}
+        tensors: dict[str, npt.NDArray[np.generic]] = {"table": self.table_, "bias": self.bias_}
         if self.head_ is not None:
             tensors["head"] = self.head_
         return Export(
@@ -200,7 +199,7 @@ class NgramStudent(Student):
             return self.hidden
         return 1 if self.n_outputs_ == 1 else -(-self.n_outputs_ // ROW_STEP) * ROW_STEP
 
-    def _call_settings(self, epoch: int) -> tuple[Any, ...]:
+    def _call_settings(self, epoch: int) -> tuple[float, ...]:
         return (
             self.min_order,
             self.max_order,

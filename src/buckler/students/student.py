@@ -43,8 +43,8 @@ class Export:
     """
 
     model: str
-    settings: dict[str, Any]
-    tensors: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    settings: dict[str, object]
+    tensors: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict)
     onnx: bytes = b""
     tolerance: float = 0.0
     n_network_parameters: int = 0

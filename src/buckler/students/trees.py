@@ -7,7 +7,7 @@ each class, with the class's probability as weight.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from buckler.normalize import NormalizedTexts
 from buckler.normalize.feature_schema import matrix
 from buckler.students.objective import check_learnable, cross_entropy, weigh_classes
 from buckler.students.student import STUDENTS, Export, Floats, Student
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
 
 _LEAF, _CATEGORICAL = 1 << 31, 1 << 30
 _NAN_IS_MISSING, _MISSING_LEFT = 1 << 29, 1 << 28
@@ -79,7 +82,7 @@ class TreesStudent(Student):
     n_categories: int = 0
     threads: int = 0
     kernel_: _kernel.Trees = field(init=False, repr=False)
-    tensors_: dict[str, npt.NDArray[Any]] = field(init=False, repr=False)
+    tensors_: dict[str, npt.NDArray[np.generic]] = field(init=False, repr=False)
     n_outputs_: int = field(init=False, repr=False)
     n_features_: int = field(init=False, repr=False)
 
@@ -149,7 +152,8 @@ class TreesStudent(Student):
 
     def rescale(self, slope: float, shift: float) -> None:
         """Fold a calibration into the leaves and the bias."""
-        nodes, bias = self.tensors_["nodes"].copy(), self.tensors_["bias"]
+        nodes = self.tensors_["nodes"].astype(np.uint32)
+        bias = self.tensors_["bias"].astype(np.float32)
         leaf = (nodes[:, 1] & np.uint32(_LEAF)) != 0
         values = nodes[:, 0].view(np.float32)
         nodes[:, 0] = np.where(leaf, (values * np.float32(slope)).view(np.uint32), nodes[:, 0])
@@ -201,7 +205,7 @@ class TreesStudent(Student):
             members[column] = found.astype(np.int64)
         return rows, members
 
-    def _parameters(self, n_classes: int) -> dict[str, Any]:
+    def _parameters(self, n_classes: int) -> dict[str, object]:
         return {
             "objective": "binary" if n_classes == 2 else "multiclass",
             **({} if n_classes == 2 else {"num_class": n_classes}),
@@ -236,10 +240,25 @@ class TreesStudent(Student):
                 constraints[names.index(name)] = direction
         return constraints
 
-    def _keep(self, tensors: dict[str, npt.NDArray[Any]]) -> None:
+    def _keep(self, tensors: dict[str, npt.NDArray[np.generic]]) -> None:
         self.tensors_ = tensors
         arrays = (tensors[name] for name in ("roots", "nodes", "sets", "bias"))
         self.kernel_ = _kernel.Trees(self.n_features_, *map(np.ascontiguousarray, arrays))
+
+
+class _Node(TypedDict, total=False):
+    """A node of LightGBM's dump: a leaf, or a split with two children."""
+
+    leaf_value: float
+    leaf_count: int
+    split_feature: int
+    missing_type: str
+    default_left: bool
+    decision_type: str
+    threshold: float | str
+    internal_count: int
+    left_child: "_Node"
+    right_child: "_Node"
 
 
 class _Forest:
@@ -255,7 +274,7 @@ class _Forest:
         self.sets: list[npt.NDArray[np.uint32]] = []
         self._rounds = 0
 
-    def grow(self, booster: Any) -> None:
+    def grow(self, booster: "Booster") -> None:
         """Take over the rounds that are new."""
         model = booster.dump_model(num_iteration=_ROUNDS_AN_EPOCH, start_iteration=self._rounds)
         self._rounds += _ROUNDS_AN_EPOCH
@@ -265,7 +284,9 @@ class _Forest:
                 _flatten(info["tree_structure"], len(self.nodes), self.sets, self._members)
             )
 
-    def tensors(self, n_outputs: int, n_trees: int | None = None) -> dict[str, npt.NDArray[Any]]:
+    def tensors(
+        self, n_outputs: int, n_trees: int | None = None
+    ) -> dict[str, npt.NDArray[np.generic]]:
         """Return the first so many trees."""
         roots = self.roots[:n_trees]
         end = len(self.nodes)
@@ -280,7 +301,7 @@ class _Forest:
 
 
 def _flatten(
-    root: dict[str, Any],
+    root: "_Node",
     first: int,
     sets: list[npt.NDArray[np.uint32]],
     members: dict[int, npt.NDArray[np.int64]],

@@ -6,11 +6,16 @@ is kept (Kim 2014), and padding is masked so that it changes nothing.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from buckler.errors import SettingsError
 from buckler.students.student import STUDENTS
 from buckler.students.torch.neural import NeuralStudent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
 
 
 @STUDENTS.add
@@ -39,7 +44,7 @@ class ByteCnnStudent(NeuralStudent):
     widths: str = "2,3,4,5"
     hidden: int = 128
 
-    def build(self, torch: Any, n_outputs: int) -> Any:
+    def build(self, torch: ModuleType, n_outputs: int) -> "Module":
         """Return the network."""
         try:
             widths = [int(width) for width in self.widths.split(",")]
@@ -59,7 +64,7 @@ class ByteCnnStudent(NeuralStudent):
                 self.output = nn.Linear(hidden, n_outputs)
                 self.dropout = nn.Dropout(dropout)
 
-            def forward(self, raw: Any) -> Any:
+            def forward(self, raw: "Tensor") -> "Tensor":
                 x = self.bytes(raw.int()).transpose(1, 2)
                 # One place before the text, empty: a filter can tell where it begins.
                 there = nn.functional.pad((raw != 0).to(x.dtype), (1, 0), value=1.0).unsqueeze(1)

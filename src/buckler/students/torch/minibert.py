@@ -8,11 +8,16 @@ bytes of unlabeled texts (`buckler pretrain`).
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from buckler.errors import InputError, SettingsError
 from buckler.students.student import STUDENTS
 from buckler.students.torch.neural import NeuralStudent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
 
 
 @STUDENTS.add
@@ -42,7 +47,7 @@ class MiniBertStudent(NeuralStudent):
     learning_rate: float = 1e-3
     mask_rate: float = 0.1
 
-    def build(self, torch: Any, n_outputs: int) -> Any:
+    def build(self, torch: ModuleType, n_outputs: int) -> "Module":
         """Return the network, with pre-trained weights where there are any."""
         if not 1 <= self.layers <= 8 or self.width % self.heads or not 1 <= self.patch <= 8:
             raise SettingsError("layers must be 1 to 8, patch 1 to 8, width a multiple of heads")
@@ -52,7 +57,7 @@ class MiniBertStudent(NeuralStudent):
         return network
 
 
-def _network(torch: Any, settings: MiniBertStudent, n_outputs: int) -> Any:
+def _network(torch: ModuleType, settings: MiniBertStudent, n_outputs: int) -> "Module":
     nn, width, patch, heads = torch.nn, settings.width, settings.patch, settings.heads
     functional, dropout = nn.functional, settings.dropout
     n_patches = -(-settings.max_length // patch)
@@ -70,7 +75,7 @@ def _network(torch: Any, settings: MiniBertStudent, n_outputs: int) -> Any:
             self.narrow = nn.Linear(2 * width, width)
             self.dropout = nn.Dropout(dropout / 2)
 
-        def forward(self, x: Any, hidden: Any) -> Any:
+        def forward(self, x: "Tensor", hidden: "Tensor") -> "Tensor":
             n, length, _ = x.shape
             parts = self.queries_keys_values(self.before_attention(x))
             parts = parts.reshape(n, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
@@ -93,7 +98,7 @@ def _network(torch: Any, settings: MiniBertStudent, n_outputs: int) -> Any:
             self.layers = nn.ModuleList(Layer() for _ in range(settings.layers))
             self.last = nn.LayerNorm(width)
 
-        def forward(self, raw: Any) -> tuple[Any, Any]:
+        def forward(self, raw: "Tensor") -> tuple["Tensor", "Tensor"]:
             raw = functional.pad(raw.int(), (0, patch - 1))
             there = (raw != 0).float()
             x = self.bytes(raw).transpose(1, 2)
@@ -114,7 +119,7 @@ def _network(torch: Any, settings: MiniBertStudent, n_outputs: int) -> Any:
             self.output = nn.Linear(width, n_outputs)
             self.dropout = nn.Dropout(dropout)
 
-        def forward(self, raw: Any) -> Any:
+        def forward(self, raw: "Tensor") -> "Tensor":
             x, there = self.body(raw)
             mean = (x * there).sum(1) / there.sum(1).clamp(min=1)
             highest = (x + (1 - there) * -1e4).amax(1).clamp(min=-1e3)
@@ -124,7 +129,7 @@ def _network(torch: Any, settings: MiniBertStudent, n_outputs: int) -> Any:
     return MiniBert()
 
 
-def _load_body(network: Any, path: Path) -> None:
+def _load_body(network: "Module", path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

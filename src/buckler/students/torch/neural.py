@@ -11,7 +11,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,12 @@ from buckler.students.objective import check_learnable, cross_entropy, weigh_cla
 from buckler.students.student import Export, Floats, Student
 from buckler.students.torch import training_loop
 from buckler.students.torch.onnx_export import Network, Precision, export_network
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.nn import Module
+    from torch.optim import Optimizer
 
 LENGTH_STEP = 16
 _WARM_UP = 0.05
@@ -73,13 +80,13 @@ class NeuralStudent(Student):
     precision: str = "auto"
     threads: int = 0
     device: str = "auto"
-    network_: Any = field(init=False, repr=False)
+    network_: "Module" = field(init=False, repr=False)
     exported_: Network | None = field(default=None, init=False, repr=False)
     sample_: tuple[list[npt.NDArray[np.uint8]], Floats] = field(init=False, repr=False)
     n_outputs_: int = field(init=False, repr=False)
 
     @abstractmethod
-    def build(self, torch: Any, n_outputs: int) -> Any:
+    def build(self, torch: ModuleType, n_outputs: int) -> "Module":
         """Return an untrained torch module: uint8 [n, length] to float32 [n, outputs]."""
 
     # --- learning -----------------------------------------------------------------------------
@@ -223,7 +230,7 @@ class NeuralStudent(Student):
                     digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    def _device(self, torch: Any) -> Any:
+    def _device(self, torch: ModuleType) -> "torch.device":
         name = self.device
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -233,9 +240,9 @@ class NeuralStudent(Student):
 
     def _pass(
         self,
-        torch: Any,
-        network: Any,
-        optimizer: Any,
+        torch: ModuleType,
+        network: "Module",
+        optimizer: "Optimizer",
         training: Dataset,
         weights: Floats,
         epoch: int,
@@ -288,7 +295,9 @@ class NeuralStudent(Student):
             rows = batches[index]
             yield rows, pad(texts, rows, int(lengths[rows].max()))
 
-    def _network_logits(self, torch: Any, network: Any, texts: NormalizedTexts) -> Floats:
+    def _network_logits(
+        self, torch: ModuleType, network: "Module", texts: NormalizedTexts
+    ) -> Floats:
         device = next(network.parameters()).device
         network.eval()
         out = np.empty((len(texts), self.n_outputs_), np.float32)
@@ -299,7 +308,7 @@ class NeuralStudent(Student):
                 out[rows] = network(torch.from_numpy(padded).to(device)).float().cpu().numpy()
         return out
 
-    def _export(self, torch: Any, training: Dataset, validation: Dataset | None) -> None:
+    def _export(self, torch: ModuleType, training: Dataset, validation: Dataset | None) -> None:
         """Choose the smallest precision that is good enough, on a sample; see `precision`."""
         judged = validation if validation is not None else training
         step = max(1, len(judged) // _SAMPLE_ROWS)
@@ -311,7 +320,7 @@ class NeuralStudent(Student):
         self.exported_ = export_network(torch, self.network_, *self.sample_, self.precision)
 
 
-def _copy_weights(network: Any) -> dict[str, Any]:
+def _copy_weights(network: "Module") -> dict[str, "Tensor"]:
     return {k: v.detach().clone() for k, v in network.state_dict().items()}
 
 

@@ -5,15 +5,21 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from buckler.errors import BucklerError, MissingExtraError
+from buckler.errors import BucklerError
+from buckler.extras import import_extra
 from buckler.students.torch.training_loop import quiet_logging
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from onnxruntime import InferenceSession
+    from torch.nn import Module
 
 Floats = npt.NDArray[np.float32]
 Batches = Sequence[npt.NDArray[np.uint8]]
@@ -60,7 +66,7 @@ class Network:
     precision: Precision
     points_lost: float
     tolerance: float
-    session: Any
+    session: "InferenceSession"
     slope: float = 1.0
     shift: float = 0.0
 
@@ -85,7 +91,7 @@ class Network:
 
 
 def export_network(
-    torch: Any, network: Any, batches: Batches, targets: Floats, precision: str
+    torch: ModuleType, network: "Module", batches: Batches, targets: Floats, precision: str
 ) -> Network:
     """Export and check a network, and choose its precision.
 
@@ -156,14 +162,14 @@ def _all_logits(network: Network, batches: Batches) -> Floats:
     return np.concatenate([network.logits(batch) for batch in batches])
 
 
-def _session(data: bytes) -> Any:
+def _session(data: bytes) -> "InferenceSession":
     ort = _import("onnxruntime")
     options = ort.SessionOptions()
     options.log_severity_level = 4
     return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def _to_onnx(torch: Any, network: Any, batches: Batches) -> Any:
+def _to_onnx(torch: ModuleType, network: "Module", batches: Batches) -> "ModelProto":
     onnx = _import("onnx")
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet_logging():
         warnings.simplefilter("ignore")
@@ -181,7 +187,7 @@ def _to_onnx(torch: Any, network: Any, batches: Batches) -> Any:
         return onnx.load(path)
 
 
-def _with_calibration(onnx: Any, model: Any) -> Any:
+def _with_calibration(onnx: ModuleType, model: "ModelProto") -> "ModelProto":
     """Put a slope and a shift behind the logits, for the calibration that comes later."""
     graph = model.graph
     graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1), _SLOPE))
@@ -192,7 +198,7 @@ def _with_calibration(onnx: Any, model: Any) -> Any:
     return model
 
 
-def _int8(onnx: Any, model: Any, batches: Batches) -> bytes:
+def _int8(onnx: ModuleType, model: "ModelProto", batches: Batches) -> bytes:
     """Quantize weights and activations, their ranges from a sample (static quantization)."""
     quantization = _import("onnxruntime.quantization")
 
@@ -200,7 +206,7 @@ def _int8(onnx: Any, model: Any, batches: Batches) -> bytes:
         def __init__(self) -> None:
             self.batches = _some_of_each(batches)
 
-        def get_next(self) -> dict[str, Any] | None:
+        def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
             batch = next(self.batches, None)
             return None if batch is None else {"bytes": batch}
 
@@ -229,7 +235,7 @@ def _some_of_each(batches: Batches) -> Iterator[npt.NDArray[np.uint8]]:
         yield batch[:: max(1, len(batch) // share)][:share]
 
 
-def _float16(onnx: Any, model: Any) -> bytes:
+def _float16(onnx: ModuleType, model: "ModelProto") -> bytes:
     """Store large weights in 16 bits; ONNX Runtime widens them once, when it loads."""
     halved = onnx.ModelProto()
     halved.CopyFrom(model)
@@ -247,8 +253,5 @@ def _float16(onnx: Any, model: Any) -> bytes:
     return bytes(halved.SerializeToString())
 
 
-def _import(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise MissingExtraError("a bytecnn or minibert student", "torch,onnx") from None
+def _import(name: str) -> ModuleType:
+    return import_extra(name, "a bytecnn or minibert student", "torch,onnx")

@@ -6,7 +6,7 @@ hidden whole, and a linear layer says which bytes stood there.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from buckler.normalize import NormalizedTexts
 from buckler.normalize.padding import MASK
 from buckler.students.torch import training_loop
 from buckler.students.torch.minibert import MiniBertStudent
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 _HIDDEN_SHARE = 0.2
 
@@ -88,7 +91,7 @@ def pretrain(
     return losses
 
 
-def _write(body: Any, path: Path) -> None:
+def _write(body: "Module", path: Path) -> None:
     from safetensors.torch import save_file
 
     partial = path.with_name(path.name + ".partial")

@@ -2,26 +2,32 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from buckler.errors import InputError, MissingExtraError
+from buckler.errors import InputError
+from buckler.extras import import_extra
+
+if TYPE_CHECKING:
+    import torch
+    from torch.nn import Module
+    from torch.optim import Optimizer
 
 
-def import_torch(feature: str) -> Any:
+def import_torch(feature: str) -> ModuleType:
     """Return torch, or say which extra `feature` needs."""
-    try:
-        import torch
-    except ImportError:
-        raise MissingExtraError(feature, "torch,onnx") from None
-    return torch
+    return import_extra("torch", feature, "torch,onnx")
 
 
-def mixed_precision(torch: Any, device: Any) -> Any:
+def mixed_precision(torch: ModuleType, device: "torch.device") -> AbstractContextManager[object]:
     """Return a context: bfloat16 on a GPU, and on a CPU that computes it natively."""
     native = device.type == "cuda" or _has_native_bfloat16()
-    return torch.autocast(device.type, torch.bfloat16, enabled=native)
+    context: AbstractContextManager[object] = torch.autocast(
+        device.type, torch.bfloat16, enabled=native
+    )
+    return context
 
 
 def _has_native_bfloat16() -> bool:
@@ -49,7 +55,7 @@ def quiet_logging() -> Iterator[None]:
 class Checkpoint:
     """Weights and the optimizer's moments after an epoch, and the best weights, as safetensors."""
 
-    def __init__(self, path: Path, network: Any, optimizer: Any) -> None:
+    def __init__(self, path: Path, network: "Module", optimizer: "Optimizer") -> None:
         self._path, self._network, self._optimizer = path, network, optimizer
         self._best = path.with_suffix(".best.safetensors")
 
