@@ -95,7 +95,7 @@ def test_the_runtime_imports_only_errors_normalizers_and_the_bundle_reader():
             "bundle",
             "runtime",
         }
-    for name in ("manifest", "reader"):
+    for name in ("manifest", "archive"):
         assert imports(ROOT / "bundle" / f"{name}.py") <= {"errors", "files", "bundle"}
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from buckler.bundle.archive import WEIGHTS, parse_tensors
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import WEIGHTS, parse_tensors
 from buckler.dataset import Dataset
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts

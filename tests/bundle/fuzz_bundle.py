@@ -24,7 +24,7 @@ if __name__ == "__main__":
 else:
     watched = contextlib.nullcontext()
 with watched:
-    from buckler.bundle.reader import MANIFEST, SIGNATURE, parse_bundle
+    from buckler.bundle.archive import MANIFEST, SIGNATURE, parse_bundle
     from buckler.bundle.writer import pack
     from buckler.errors import BucklerError
     from buckler.runtime import Scorer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buckler.bundle.reader import SIGNATURE, read_bundle
+from buckler.bundle.archive import SIGNATURE, read_bundle
 from buckler.bundle.signature import check_signature
 from buckler.bundle.writer import pack
 from buckler.cli.main import run_command_line

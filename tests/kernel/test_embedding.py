@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from buckler.bundle.archive import read_bundle
 from buckler.bundle.flat import flat_model, flat_vectors
-from buckler.bundle.reader import read_bundle
 from buckler.errors import SettingsError
 from buckler.kernel import amalgamate
 from buckler.tasks import Task

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buckler import pipeline
-from buckler.bundle.reader import AUXILIARY, VECTORS, read_bundle
+from buckler.bundle.archive import AUXILIARY, VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.cli.main import run_command_line
 from buckler.errors import BundleError, InputError, SettingsError

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from buckler.bundle.reader import read_bundle
+from buckler.bundle.archive import read_bundle
 from buckler.cli.main import run_command_line
 from buckler.errors import BundleError, SettingsError
 from buckler.runtime import load

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.bundle.reader import VECTORS, read_bundle
+from buckler.bundle.archive import VECTORS, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.runtime import load

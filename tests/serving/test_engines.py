@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from buckler.bundle.reader import VECTORS, read_bundle
+from buckler.bundle.archive import VECTORS, read_bundle
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.runtime import load
 from buckler.serving.engines import TableScorer

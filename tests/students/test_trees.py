@@ -243,7 +243,7 @@ def test_pe_headers_of_the_public_set(real_data, tmp_path):
 
 
 def test_a_bundle_of_trees_with_the_wrong_features_is_refused(tmp_path):
-    from buckler.bundle.reader import read_bundle
+    from buckler.bundle.archive import read_bundle
     from buckler.runtime.model import build_model
 
     events, _ = made_up_rows(300, np.random.default_rng(0))

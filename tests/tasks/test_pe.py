@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buckler.attacks import Attacker, attacks_on
-from buckler.bundle.reader import read_bundle
+from buckler.bundle.archive import read_bundle
 from buckler.dataset import read_dataset
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.normalize import FeatureSchema, get_normalizer

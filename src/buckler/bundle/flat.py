@@ -9,7 +9,7 @@ from base64 import b64decode
 
 import numpy as np
 
-from buckler.bundle.reader import VECTORS, WEIGHTS, Bundle, parse_tensors
+from buckler.bundle.archive import VECTORS, WEIGHTS, Bundle, parse_tensors
 from buckler.errors import SettingsError
 from buckler.normalize import get_normalizer
 

@@ -10,7 +10,7 @@ import json
 from base64 import b64decode
 from hashlib import sha256
 
-from buckler.bundle.reader import SIGNATURE, Bundle
+from buckler.bundle.archive import SIGNATURE, Bundle
 from buckler.errors import BundleError, MissingExtraError
 
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-from buckler.bundle.reader import SIGNATURE, read_bundle
+from buckler.bundle.archive import SIGNATURE, read_bundle
 from buckler.bundle.signature import check_signature
 from buckler.bundle.writer import pack
 from buckler.errors import InputError, MissingExtraError, OutputError

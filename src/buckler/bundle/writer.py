@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
+from buckler.bundle.archive import CARD, MANIFEST, SBOM, Bundle
 from buckler.bundle.manifest import FileEntry, Manifest
-from buckler.bundle.reader import CARD, MANIFEST, SBOM, Bundle
 from buckler.files import write_atomically
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

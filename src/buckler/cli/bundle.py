@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from buckler.bundle.archive import ONNX, SIGNATURE, VECTORS, Bundle, read_bundle
 from buckler.bundle.flat import flat_model, flat_vectors
-from buckler.bundle.reader import ONNX, SIGNATURE, VECTORS, Bundle, read_bundle
 from buckler.bundle.signing import new_key_pair, sign_bundle
 from buckler.bundle.vectors import tolerance_of
 from buckler.cli.console import out, safe

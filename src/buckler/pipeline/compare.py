@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.attacks import get_attacks
-from buckler.bundle.reader import Bundle
+from buckler.bundle.archive import Bundle
 from buckler.bundle.writer import pack
 from buckler.dataset import Dataset
 from buckler.evaluation.evaluation import (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from buckler.bundle.reader import read_bundle
+from buckler.bundle.archive import read_bundle
 from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.report import Comparison

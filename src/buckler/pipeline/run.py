@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from buckler.bundle.reader import CARD
+from buckler.bundle.archive import CARD
 from buckler.bundle.writer import write_bundle
 from buckler.dataset import ColumnNames
 from buckler.dataset.splits import OnLeak

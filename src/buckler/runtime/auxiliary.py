@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from buckler.bundle.archive import AUXILIARY, Bundle, parse_bundle
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import AUXILIARY, Bundle, parse_bundle
 from buckler.errors import BundleError
 from buckler.runtime.classifier import Classifier
 from buckler.runtime.verdicts import AuxiliaryAnswers

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
+from buckler.bundle.archive import STAGES, Bundle, parse_bundle
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import STAGES, Bundle, parse_bundle
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
 from buckler.runtime.model import (

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
+from buckler.bundle.archive import VECTORS, Bundle
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import VECTORS, Bundle
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts, arrow_columns
 from buckler.runtime.model import build_model, calibration_curve, normalizer_of, recalibrate

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
+from buckler.bundle.archive import WEIGHTS, parse_tensors
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import WEIGHTS, parse_tensors
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
 from buckler.runtime.model import MODELS, Form, Model, Texts, whole_number

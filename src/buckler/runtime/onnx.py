@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from buckler.bundle.archive import ONNX
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.onnx_check import check_onnx
-from buckler.bundle.reader import ONNX
 from buckler.errors import BundleError
 from buckler.extras import import_extra
 from buckler.normalize import NormalizedTexts

@@ -5,8 +5,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from buckler.bundle.archive import Bundle, read_bundle
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import Bundle, read_bundle
 from buckler.errors import BundleError, SettingsError
 from buckler.files import read_bytes
 from buckler.normalize import FeatureSchema

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from buckler.bundle.reader import read_bundle
+from buckler.bundle.archive import read_bundle
 from buckler.errors import InputError, OutputError, SettingsError
 from buckler.files import read_bytes, write_atomically
 from buckler.runtime import load

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from buckler.bundle.archive import AUXILIARY
 from buckler.bundle.manifest import AUXILIARY_NAME, AuxiliaryEntry
-from buckler.bundle.reader import AUXILIARY
 from buckler.bundle.writer import pack
 from buckler.dataset import Dataset
 from buckler.dataset.splits import near_duplicate_clusters

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 import buckler
+from buckler.bundle.archive import STAGES, VECTORS, Bundle, read_bundle
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.reader import STAGES, VECTORS, Bundle, read_bundle
 from buckler.bundle.vectors import tolerance_of, vectors_json
 from buckler.bundle.writer import pack, write_bundle
 from buckler.dataset import Dataset

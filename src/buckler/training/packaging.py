@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 import buckler
+from buckler.bundle.archive import MANIFEST, ONNX, VECTORS, WEIGHTS, Bundle
 from buckler.bundle.manifest import Manifest, parse_manifest
-from buckler.bundle.reader import MANIFEST, ONNX, VECTORS, WEIGHTS, Bundle
 from buckler.bundle.vectors import vector_rows, vector_texts, vectors_json
 from buckler.bundle.writer import assemble, pack_tensors, write_bundle
 from buckler.errors import SettingsError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from buckler.bundle.reader import parse_bundle, read_bundle
+from buckler.bundle.archive import parse_bundle, read_bundle
 from buckler.bundle.writer import pack
 from buckler.errors import InputError
 from buckler.readers.chunks import choose_columns
