@@ -491,7 +491,7 @@ def test_the_dashboard_adds_up(store, url_scorer):
     assert board.sampled.missed.low <= positive[~detections].mean() <= board.sampled.missed.high
     recall = (detections & positive).sum() / positive.sum()
     assert board.sampled.recall.low <= recall <= board.sampled.recall.high
-    assert 0 <= board.sampled.ece < 0.2
+    assert 0 <= board.sampled.calibration_error < 0.2
     (figures,) = board.teachers
     assert figures.whole.low <= 0.75 <= figures.whole.high
     assert board.costs == [("t 1", 600, pytest.approx(6.0))]

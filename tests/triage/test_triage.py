@@ -199,7 +199,8 @@ def test_triage_ranks_and_says_what_it_is_worth(tmp_path, real_data):
     result = buckler("triage", tmp_path / "a.parquet", "-b", bundle, "-o", queue, "--top", "50")
     assert result.returncode == 0, result.stderr
     assert "phases" in result.stdout
-    rows = list(csv.DictReader(queue.open()))
+    with queue.open() as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) == 50
     scores = [float(row["score"]) for row in rows]
     assert scores == sorted(scores, reverse=True)

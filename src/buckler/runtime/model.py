@@ -23,6 +23,7 @@ from buckler.runtime.verdicts import Contribution, Floats
 
 Curve = tuple[npt.NDArray[np.float64], ...]
 Texts: TypeAlias = list[str | bytes | None]
+Tensors: TypeAlias = dict[str, npt.NDArray[np.generic]]
 _ROWS_AT_ONCE = 1 << 14
 
 

@@ -10,7 +10,7 @@ from buckler.bundle.archive import WEIGHTS, parse_tensors
 from buckler.bundle.manifest import Manifest
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
-from buckler.runtime.model import MODELS, Form, Model, Texts, whole_number
+from buckler.runtime.model import MODELS, Form, Model, Tensors, Texts, whole_number
 from buckler.runtime.verdicts import Contribution, Floats
 
 _INTEGERS = ("min_order", "max_order", "table_bits", "width", "n_outputs")
@@ -35,12 +35,7 @@ class NgramModel(Model):
 
     name = "ngram"
 
-    def __init__(
-        self,
-        settings: Mapping[str, object],
-        tensors: dict[str, npt.NDArray[np.generic]],
-        form: Form,
-    ) -> None:
+    def __init__(self, settings: Mapping[str, object], tensors: Tensors, form: Form) -> None:
         n_outputs = form.n_outputs
         version = settings.get("kernel_version")
         if version != _kernel.ABI_VERSION:

@@ -11,7 +11,7 @@ from buckler.bundle.manifest import Manifest
 from buckler.errors import BundleError, InputError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.feature_schema import matrix
-from buckler.runtime.model import MODELS, Form, NormalizedTextModel
+from buckler.runtime.model import MODELS, Form, NormalizedTextModel, Tensors
 from buckler.runtime.verdicts import Contribution
 
 _TENSORS = {"roots": np.uint32, "nodes": np.uint32, "sets": np.uint32, "bias": np.float32}
@@ -29,12 +29,7 @@ class TreesModel(NormalizedTextModel):
 
     name = "trees"
 
-    def __init__(
-        self,
-        settings: Mapping[str, object],
-        tensors: dict[str, npt.NDArray[np.generic]],
-        form: Form,
-    ) -> None:
+    def __init__(self, settings: Mapping[str, object], tensors: Tensors, form: Form) -> None:
         super().__init__(form)
         schema = form.normalizer.features
         if schema is None or settings.get("kernel_version") != _kernel.ABI_VERSION:

@@ -6,14 +6,13 @@ from dataclasses import fields
 import numpy as np
 
 from buckler import _kernel
-from buckler.bundle.manifest import Manifest
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.runtime.model import build_model
 from buckler.runtime.verdicts import Floats
-from buckler.students import Export, Student, get_student
+from buckler.students import Student, get_student
 from buckler.testing.contract import require
-from buckler.training.packaging import weights_of
+from buckler.training.packaging import student_manifest, weights_of
 
 
 def check_student(family: str, events: Dataset, settings: Mapping[str, object]) -> None:
@@ -116,7 +115,7 @@ def _check_runtime(student: Student, events: Dataset) -> None:
     require(
         np.allclose(logits, expected, rtol=slack, atol=slack), "rescale makes z slope * z + shift"
     )
-    model = build_model(_manifest(student, export, events), weights_of(export))
+    model = build_model(student_manifest(events.task, student.family, export), weights_of(export))
     outputs = model.score_normalized(events.texts)
     activated = np.array(logits, np.float32)
     _kernel.activate(activated, model.n_outputs)
@@ -137,27 +136,6 @@ def _check_runtime(student: Student, events: Dataset) -> None:
     require(
         len(pieces) <= 3 and all(np.isfinite(piece.weight) for piece in pieces),
         "an explanation has at most as many pieces as asked for",
-    )
-
-
-def _manifest(student: Student, export: Export, events: Dataset) -> Manifest:
-    task = events.task
-    return Manifest(
-        name="contract",
-        created="",
-        task=task.name,
-        description=task.description,
-        classes=task.classes,
-        positive=task.positive,
-        normalizer=task.normalizer,
-        max_bytes=task.max_bytes,
-        family=student.family,
-        model=export.model,
-        settings=export.settings,
-        thresholds={},
-        deployed_fpr=None,
-        numbers=task.numbers,
-        categories=task.categories,
     )
 
 

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,23 +101,12 @@ def bundle_parts(
         If no threshold could be chosen for `deployed_fpr`.
     """
     task, exported = fitted.task, fitted.student.export()
-    schema = task.text_normalizer.features
-    manifest = Manifest(
+    manifest = replace(
+        student_manifest(task, fitted.student.family, exported),
         name=name,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        task=task.name,
-        description=task.description,
-        classes=task.classes,
-        positive=task.positive,
-        normalizer=task.normalizer,
-        max_bytes=task.max_bytes,
-        numbers=() if schema is None else schema.numbers,
-        categories=() if schema is None else schema.categories,
         calibration_curve=fitted.curve.points,
         conformal=fitted.conformal,
-        family=fitted.student.family,
-        model=exported.model,
-        settings=exported.settings,
         thresholds=fitted.threshold_by_fpr,
         deployed_fpr=choose_deployed(fitted.threshold_by_fpr, deployed_fpr),
         calibration={
@@ -147,6 +136,28 @@ def bundle_parts(
     outputs = Classifier(manifest, weights).outputs(texts)
     return BundleParts(
         manifest, {**weights, VECTORS: vectors_json(texts, outputs, exported.tolerance)}
+    )
+
+
+def student_manifest(task: Task, family: str, export: Export) -> Manifest:
+    """Return the manifest of a student for a task, without thresholds, calibration or figures."""
+    schema = task.text_normalizer.features
+    return Manifest(
+        name=task.name,
+        created="",
+        task=task.name,
+        description=task.description,
+        classes=task.classes,
+        positive=task.positive,
+        normalizer=task.normalizer,
+        max_bytes=task.max_bytes,
+        numbers=() if schema is None else schema.numbers,
+        categories=() if schema is None else schema.categories,
+        family=family,
+        model=export.model,
+        settings=export.settings,
+        thresholds={},
+        deployed_fpr=None,
     )
 
 

@@ -169,12 +169,18 @@ async def begin_oidc(request: Request) -> Response:
 @oidc_router.get("/oidc/back")
 async def end_oidc(request: Request) -> Response:
     """Verify the identity provider's answer and its signature, then sign in."""
+    from authlib.common.errors import AuthlibBaseError
+    from httpx import HTTPError
+    from joserfc.errors import JoseError
+
+    # An untrusted answer can break the parser of a token in any of these ways. Nobody is signed in.
+    broken = (AuthlibBaseError, JoseError, HTTPError, ValueError, LookupError, TypeError)
     site = site_of(request)
     try:
         token = await request.app.state.oidc.authorize_access_token(request)
         claims = dict(token["userinfo"])
         subject = f"{claims['iss']} {claims['sub']}"
-    except Exception as error:  # an untrusted answer may break any parser; nobody is signed in
+    except (*broken, AttributeError, RuntimeError) as error:
         site.audit(request, "-", "sign-in failed", f"single sign-on: {type(error).__name__}")
         raise PageError(401, "The identity provider's answer was not accepted.") from error
     user = site.accounts.by_subject(subject) or _bind(request, site, claims, subject)

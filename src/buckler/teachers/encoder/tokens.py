@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from buckler.errors import InputError
 from buckler.extras import import_extra
+from buckler.files import read_bytes
 
 Ids = npt.NDArray[np.int64]
 _CHARACTERS_A_TOKEN = 8  # texts are cut before they are tokenized: no token is longer on average
@@ -47,8 +48,8 @@ class Tokens:
         tokenizers = import_extra("tokenizers", "the teacher 'encoder'", "torch,onnx")
         path = folder / "tokenizer.json"
         try:
-            self._tokenizer: Any = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises plain Exception
+            self._tokenizer: Any = tokenizers.Tokenizer.from_buffer(read_bytes(path))
+        except ValueError as error:
             raise InputError(f"{path}: cannot be read ({str(error)[:100]})") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
