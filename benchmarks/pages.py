@@ -1,4 +1,6 @@
-"""Fake login pages: the gain from synthetic examples beside mails, on real pages and unseen brands."""
+"""Fake login pages: the gain from synthetic examples beside mails, on real pages and unseen
+brands.
+"""
 
 import tempfile
 from pathlib import Path

@@ -88,8 +88,14 @@ def teacher_files(folder, events):
         "detection: {selection: {CommandLine|contains: aaa}, condition: selection}\n"
     )
     (folder / "sigma.toml").write_text('rules = ["a.yml"]\n')
-    return {name: folder / file for name, file in (
-        ("rules", "rules.toml"), ("recorded", "recorded.jsonl"), ("sigma", "sigma.toml"))}  # fmt: skip
+    return {
+        name: folder / file
+        for name, file in (
+            ("rules", "rules.toml"),
+            ("recorded", "recorded.jsonl"),
+            ("sigma", "sigma.toml"),
+        )
+    }
 
 
 @pytest.mark.parametrize("kind", sorted({*TEACHERS.names()} - ELSEWHERE))

@@ -258,12 +258,13 @@ def test_the_stages_are_named():
     assert {name for row in rows for name in SPAN.findall(row)} == stage_names()
 
 
-# --- language --------------------------------------------------------------------------------------
+# --- language -------------------------------------------------------------------------------------
 
 # The glossary: words of this list have one accepted synonym, such as "score" for "badness".
 REJECTED = re.compile(
     r"\b(badness|bad class|false alarms?|opinions?|label?lers?|specimens?|committees?|cross-fitted"
-    r"|told apart|drawn by lot|by lot|stands? behind|newness|surely|thrown away|throws? (it|them) away"
+    r"|told apart|drawn by lot|by lot|stands? behind|newness|surely|thrown away|throws? (it|them) "
+    r"away"
     r"|goes on where|go on where|the word of|speaks)\b",
     re.IGNORECASE,
 )

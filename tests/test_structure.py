@@ -45,12 +45,12 @@ LAYERS = [
 BOUNDS = {
     "functions with more than 7 parameters": 0,
     "public functions with **kwargs": 0,
-    "except Exception": 4,
-    "uses of Any": 208,
-    "docstring lines that open with Of, What, How, Whether, …": 7,
-    "functions named by a bare participle": 7,
+    "except Exception": 2,
+    "uses of Any": 90,
+    "docstring lines that open with Of, What, How, Whether, …": 0,
+    "functions named by a bare participle": 3,
     "classes named by a bare participle": 0,
-    "identical blocks of six lines": 4,
+    "identical blocks of six lines": 0,
 }
 
 # Packages that come with extras alone.

@@ -114,8 +114,10 @@ class _Part:
             )
         note = (
             f"Detection at FPR 1e-2 of real events of a kind that neither student has seen, with "
-            f"and without {NUMBER:,} synthetic examples by the grammar of the task's template; {seeds} splits "
-            "by group. The last column is the AUROC of a classifier that tells synthetic examples from real events."
+            f"and without {NUMBER:,} synthetic examples by the grammar of the task's template; "
+            f"{seeds} splits "
+            "by group. The last column is the AUROC of a classifier that tells synthetic examples "
+            "from real events."
         )
         head = (
             "held out",

@@ -1,4 +1,5 @@
-"""Fuzzes the loading of bundles: `python -m tests.bundle.fuzz_bundle [libFuzzer options]` (extra `fuzz`).
+"""Fuzzes the loading of bundles: `python -m tests.bundle.fuzz_bundle [libFuzzer options]` (extra
+`fuzz`).
 
 An input either is a whole file, or edits one entry of a sound bundle, whose digests are then
 mended, so that the parsers behind the digests are reached. Inputs that reached something new, or

@@ -117,7 +117,9 @@ def test_a_pool_without_anyone_to_judge_it_is_an_error(folder):
 
 
 def recorded(folder, columns, errs=0.1):
-    """Annotations of a teacher that is right nine times in ten, as `buckler labels export` writes."""
+    """Annotations of a teacher that is right nine times in ten, as `buckler labels export`
+    writes.
+    """
     rng = np.random.default_rng(7)
     rows = []
     for name in columns:

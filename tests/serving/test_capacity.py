@@ -51,8 +51,15 @@ def test_the_estimate_is_near_the_simulation(servers, used, spread):
 
 
 def test_a_plan_carries_its_load():
-    load = Workload(1e12, peak=2, utilization=0.5, handling_s=1e-6, review_share=1e-9, teacher_share=1e-6,
-                teacher_usd=0.001)  # fmt: skip
+    load = Workload(
+        1e12,
+        peak=2,
+        utilization=0.5,
+        handling_s=1e-6,
+        review_share=1e-9,
+        teacher_share=1e-6,
+        teacher_usd=0.001,
+    )
     found = plan_capacity(MEASURED, load)
     assert found.peak_rate == pytest.approx(2e12 / 86_400)
     assert found.core_rate == pytest.approx(1000 / 0.003)

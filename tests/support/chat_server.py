@@ -1,7 +1,8 @@
 """A real HTTP server on loopback that speaks OpenAI's and Anthropic's protocols, for the tests.
 
-It answers by a rule (events that hold a detection word are bad), so that every answer can be checked,
-and writes down every event that it was asked about. What a server may lack can be switched off.
+It answers by a rule (events that hold a detection word are bad), so that every answer can be
+checked, and writes down every event that it was asked about. What a server may lack can be switched
+off.
 """
 
 import argparse

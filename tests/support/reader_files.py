@@ -18,7 +18,8 @@ from tests.support.made_msg import made_msg
 TABLE = ColumnSpec(("url", "text"), {"label": ("label",)})
 ANY_BYTES = ColumnSpec(any_bytes=True)
 _ROWS = [{"url": f"http://a{i}.example/", "label": "benign"} for i in range(300)]
-_AUDIT = """type=SYSCALL msg=audit(1364481363.243:{n}): arch=c000003e syscall=59 uid=0 exe="/bin/cat"
+_AUDIT = """\
+type=SYSCALL msg=audit(1364481363.243:{n}): arch=c000003e syscall=59 uid=0 exe="/bin/cat"
 type=EXECVE msg=audit(1364481363.243:{n}): argc=2 a0="cat" a1="/etc/shadow"
 """
 

@@ -71,7 +71,7 @@ def synthetic_example(text, label="phishing", seed_groups=()):
     return SyntheticExample(text, label, f"{label}, a=b", {"a": "b"}, "me", "1", seed_groups)
 
 
-# --- the template -----------------------------------------------------------------------------------
+# --- the template ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", list_templates())

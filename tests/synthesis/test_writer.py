@@ -1,4 +1,6 @@
-"""A language model that writes synthetic examples: a real server, kills, budgets, and a real small model."""
+"""A language model that writes synthetic examples: a real server, kills, budgets, and a real small
+model.
+"""
 
 import json
 import os
@@ -196,7 +198,9 @@ def test_from_the_command_line_with_a_dry_run_first(tmp_path, server):
 
 @pytest.mark.slow
 def test_a_real_small_model_writes_what_the_filters_pass_or_count(tmp_path, monkeypatch):
-    """SmolLM2 writes poor synthetic examples; the form of its answers holds, and every draft is counted."""
+    """SmolLM2 writes poor synthetic examples; the form of its answers holds, and every draft is
+    counted.
+    """
     pytest.importorskip("xllamacpp", reason="the extra 'gguf' is not installed")
     monkeypatch.setattr(
         llm_generator, "TEXTS_PER_CALL", 1

@@ -272,7 +272,7 @@ def test_damaged_mails_give_a_page_or_none(tmp_path, changes):
     assert rows + quarantine.passed_over.total() + quarantine.count == 1
 
 
-# --- synthetic examples ------------------------------------------------------------------------------------
+# --- synthetic examples ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

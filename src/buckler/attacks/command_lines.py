@@ -198,7 +198,8 @@ def encode(text: str, attacker: Attacker) -> str:
         option = attacker.one_of(["-e", "-enc", "-EncodedCommand", "/ec"])
         return f"powershell {attacker.one_of(['', '-nop ', '-w hidden '])}{option} {data}"
     data = base64.b64encode(text.encode("utf-8", "replace")).decode()
-    return f"echo {data} | base64 {attacker.one_of(['-d', '--decode'])} | {attacker.one_of(['sh', 'bash'])}"
+    option, shell = attacker.one_of(["-d", "--decode"]), attacker.one_of(["sh", "bash"])
+    return f"echo {data} | base64 {option} | {shell}"
 
 
 @attack("benign-before", "command-line")

@@ -70,7 +70,8 @@ def split_form(page: str, attacker: Attacker) -> str:
     made = _FORM.sub("", page)
     if made == page:
         return page
-    script = f"<script>b.onclick=function(){{fetch('/{attacker.below(10**6)}',{{method:'POST'}})}}</script>"
+    target = attacker.below(10**6)
+    script = f"<script>b.onclick=function(){{fetch('/{target}',{{method:'POST'}})}}</script>"
     return _before_end(made, script)
 
 

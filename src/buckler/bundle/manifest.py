@@ -82,8 +82,9 @@ class Manifest:
     numbers, categories
         Names of the features, where the normalized text is a row of them.
     calibration_curve
-        Two rows, x and y: the probability of the second of two classes becomes the value of the curve
-        through them (isotonic or beta calibration); empty where calibration is in the weights.
+        Two rows, x and y: the probability of the second of two classes becomes the value of the
+        curve through them (isotonic or beta calibration); empty where calibration is in the
+        weights.
     conformal
         Error rate -> the probability that a class needs to be in the prediction set.
     auxiliary

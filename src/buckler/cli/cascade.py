@@ -42,7 +42,8 @@ def cascade(
 ) -> None:
     """Join bundles: each passes on the events that it is unsure of.
 
-    The budget limits the share that goes on; the events and thresholds are chosen on labeled events.
+    The budget limits the share that goes on; the events and thresholds are chosen on labeled
+    events.
     """
     with step_progress() as progress:
         bar = progress.add_task("reading")

@@ -1,7 +1,8 @@
 """Events of one task with everything known about them, for training and evaluation.
 
 Readers turn files into chunks; `read_dataset` joins these to one dataset. Every later step takes a
-dataset and returns another: labels from the label store, targets of a teacher, a split, a selection.
+dataset and returns another: labels from the label store, targets of a teacher, a split, a
+selection.
 """
 
 from collections.abc import Sequence

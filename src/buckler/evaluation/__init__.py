@@ -5,7 +5,8 @@ and knows neither recipes nor the terminal.
 
 - `evaluation.evaluate_predictions` computes every figure with its interval, also by
   source, month or column: `Evaluation`.
-- `metrics` holds plain metrics and thresholds, `intervals` their 95 % intervals (bootstrap, Wilson, Student's t).
+- `metrics` holds plain metrics and thresholds, `intervals` their 95 % intervals (bootstrap, Wilson,
+  Student's t).
 - `calibration` fits on held-out rows what a bundle carries: slope and shift, a curve, and the least
   probabilities of prediction sets.
 - `robustness` compares figures under attack, `agreement` compares annotators.

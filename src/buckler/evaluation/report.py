@@ -56,7 +56,8 @@ AUXILIARY_CAPTION = (
     "count as wrong. Sure: a probability of one half or more."
 )
 ATTACK_CAPTION = (
-    "Share of positive events detected at the deployed threshold, with Wilson intervals, before and "
+    "Share of positive events detected at the deployed threshold, with Wilson intervals, before "
+    "and "
     "after each attack, of the events to which the attack applies. Where no class is positive: the "
     "share of correct verdicts."
 )

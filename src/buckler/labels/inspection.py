@@ -103,7 +103,9 @@ class StoreStatistics:
 
 @dataclass(frozen=True)
 class Conflict:
-    """An event that annotators disagree about; its text is None where the store does not keep it."""
+    """An event that annotators disagree about; its text is None where the store does not keep
+    it.
+    """
 
     event_id: bytes
     text: bytes | None

@@ -241,7 +241,7 @@ class Ledger:
         )
 
 
-# --- findings about events, for all annotators ------------------------------------------------------
+# --- findings about events, for all annotators ----------------------------------------------------
 
 
 def add_flags(store: LabelStore, flags: Sequence[tuple[bytes, str, str]]) -> None:

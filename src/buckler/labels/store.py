@@ -1,7 +1,7 @@
 """The label store: append-only annotations in SQLite or PostgreSQL.
 
-It is also the cache of paid calls and lets an interrupted job resume: an annotation of one annotator
-and version for an event is stored once, and looked up before any call.
+It is also the cache of paid calls and lets an interrupted job resume: an annotation of one
+annotator and version for an event is stored once, and looked up before any call.
 """
 
 import json

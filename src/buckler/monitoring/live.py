@@ -43,7 +43,8 @@ def monitor_stream(
     window_events: int = 5000,
     counts: StreamCounts | None = None,
 ) -> Iterator[MonitorResult]:
-    """Compare each window with the reference as it fills up, and the last one if it is large enough.
+    """Compare each window with the reference as it fills up, and the last one if it is large
+    enough.
 
     Parameters
     ----------

@@ -46,7 +46,8 @@ class DriftLimits:
     detection_ratio
         Ratio of the detection rate to the reference's, up or down, with intervals apart.
     false_positive_ratio
-        Ratio of the false-positive rate to the deployed one: an alert where its interval lies above.
+        Ratio of the false-positive rate to the deployed one: an alert where its interval lies
+        above.
     recall_loss
         Share of the reference's recall: an alert where the loss is surely larger.
     min_events

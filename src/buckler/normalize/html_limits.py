@@ -1,4 +1,5 @@
-"""Limits HTML before a parser reads it: cuts it where tags nest too deep or have too many attributes.
+"""Limits HTML before a parser reads it: cuts it where tags nest too deep or have too many
+attributes.
 
 The time and memory of parsers grow with the square of both: one megabyte blocks a parser for
 minutes. The cut page parses like the beginning of the whole page.

@@ -314,7 +314,9 @@ def _content(data: bytes, wanted: frozenset[str]) -> dict[str, float]:
 
 
 def _byte_entropy(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Return the shares of high half-bytes by the entropy of the surrounding 2,048 bytes: [16, 16]."""
+    """Return the shares of high half-bytes by the entropy of the surrounding 2,048 bytes: [16,
+    16].
+    """
     blocks = max(1, -(-len(array) // _BLOCK))
     keys = np.arange(len(array)) // _BLOCK * 16 + (array >> 4)
     of_block = np.bincount(keys, minlength=16 * blocks).reshape(blocks, 16)
@@ -329,7 +331,9 @@ def _byte_entropy(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def _strings(array: npt.NDArray[np.uint8], data: bytes) -> dict[str, float]:
-    """Measure runs of five and more printable bytes with arrays: regular expressions are too slow."""
+    """Measure runs of five and more printable bytes with arrays: regular expressions are too
+    slow.
+    """
     printable = (array >= 0x20) & (array < 0x7F)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], printable.view(np.int8), [0]])))
     starts, ends = edges[::2], edges[1::2]

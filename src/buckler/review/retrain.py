@@ -84,7 +84,8 @@ def learn_from_review(
     done = run(recipe.model_copy(update=update), listener or Listener())
     if done.analyst_labels is None or not len(done.analyst_labels.training):
         raise InputError(
-            f"{name}: no label to learn from: all labeled events are held out or near-duplicates of a test"
+            f"{name}: no label to learn from: all labeled events are held out or near-duplicates "
+            "of a test"
         )
     counted = f"with {len(done.analyst_labels.training):,} labeled events"
     if registry.find_deployed() is None:

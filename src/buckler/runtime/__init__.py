@@ -1,8 +1,8 @@
 """Run time: loads a bundle and scores events with it. All that an endpoint imports.
 
-It stands after `bundle` in the data flow, and needs numpy and the kernel alone: no training code, no
-pyarrow, no network. `load` verifies a bundle and returns a `Scorer`; `Scorer.score` judges a batch,
-`Scorer.score_one` one event, `Scorer.explain` names the pieces that count. The files:
+It stands after `bundle` in the data flow, and needs numpy and the kernel alone: no training code,
+no pyarrow, no network. `load` verifies a bundle and returns a `Scorer`; `Scorer.score` judges a
+batch, `Scorer.score_one` one event, `Scorer.explain` names the pieces that count. The files:
 
 - `scorer`: loading, thresholds, and the calls above.
 - `verdicts`: the answers, computed as they are read.

@@ -32,8 +32,9 @@ class Band:
     """Range of outputs in which a stage is uncertain, so that the next stage decides.
 
     For two classes, rows whose probability lies in [low, high] go on; the answer of the next stage
-    moves them inside the band, so that no row passes one that was sure. For more classes, rows whose
-    likeliest class has a probability below `high` go on; the next stage's answer takes its place.
+    moves them inside the band, so that no row passes one that was sure. For more classes, rows
+    whose likeliest class has a probability below `high` go on; the next stage's answer takes its
+    place.
     """
 
     low: float

@@ -1,9 +1,9 @@
 """The seam for loaded students: texts in, probabilities out.
 
-A bundle names the model that runs it. To add one: a class under ``@MODELS.add`` in a new file of this
-package, in the file of its student, or behind an entry point in the group ``buckler.students``. Most
-models derive from `NormalizedTextModel` and only compute the logits of normalized texts; `ngram`
-reads raw texts in its own kernel.
+A bundle names the model that runs it. To add one: a class under ``@MODELS.add`` in a new file of
+this package, in the file of its student, or behind an entry point in the group
+``buckler.students``. Most models derive from `NormalizedTextModel` and only compute the logits of
+normalized texts; `ngram` reads raw texts in its own kernel.
 """
 
 from abc import ABC, abstractmethod

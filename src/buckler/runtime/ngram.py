@@ -115,8 +115,8 @@ class NgramModel(Model):
     def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
         """Return the n-grams that moved an output most, strongest first; each stands once.
 
-        The weights of all of them add up to the logit less its bias; for several classes, each taken
-        less the mean of all classes. With a hidden layer a weight is gradient times input.
+        The weights of all of them add up to the logit less its bias; for several classes, each
+        taken less the mean of all classes. With a hidden layer a weight is gradient times input.
         """
         least, most = self._numbers["min_order"], self._numbers["max_order"]
         rows = np.frombuffer(

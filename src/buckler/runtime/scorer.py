@@ -107,7 +107,9 @@ class Scorer:
 
     @property
     def parses_texts(self) -> bool:
-        """True where texts are parsed first, as mail is: any bytes will do, and they may be long."""
+        """True where texts are parsed first, as mail is: any bytes will do, and they may be
+        long.
+        """
         return self._classifier.parses_texts
 
     @property

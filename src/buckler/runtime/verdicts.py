@@ -218,7 +218,9 @@ class Verdicts:
 
     @cached_property
     def scores(self) -> Floats:
-        """float32 [n]: probability of the positive classes together; of the top class without any."""
+        """float32 [n]: probability of the positive classes together; of the top class without
+        any.
+        """
         positive = self.rules.positive
         if not positive:
             return np.asarray(self.probabilities.max(axis=1))
@@ -292,9 +294,10 @@ class Verdicts:
     def to_arrow(self, *, with_probabilities: bool = False) -> "pa.RecordBatch":
         """Return the verdicts as Arrow columns; needs `pyarrow`.
 
-        The columns are ``label``, ``score`` and ``detected``; ``review`` and ``stage`` of a cascade;
-        two for each auxiliary question, such as ``technique`` and ``technique_probability``, null
-        where it was not asked; with probabilities, ``p_<class>`` for each class.
+        The columns are ``label``, ``score`` and ``detected``; ``review`` and ``stage`` of a
+        cascade; two for each auxiliary question, such as ``technique`` and
+        ``technique_probability``, null where it was not asked; with probabilities, ``p_<class>``
+        for each class.
         """
         import pyarrow as pa
 

@@ -1,7 +1,7 @@
 """Serving: runs a bundle over files, over HTTP, over streams, and inside other engines.
 
-Serving stands between the runtime and monitoring in the data flow. Its input is a bundle and events;
-its output is verdicts, the same to the bit everywhere.
+Serving stands between the runtime and monitoring in the data flow. Its input is a bundle and
+events; its output is verdicts, the same to the bit everywhere.
 
 - `scan`: files of any size into one output file, with resume; `sinks` are its output formats.
 - `http`: ``run_server`` answers JSON, NDJSON and Arrow (extra `serve`).
@@ -11,10 +11,10 @@ its output is verdicts, the same to the bit everywhere.
 - `challengers`: bundles that score beside the deployed one; only counts stay.
 - `capacity`: cores, memory and money that a workload needs.
 
-All of them score in one way: a `LoadedBundle` (`bundles`) and `OutputOptions` go in with the events,
-and a `VerdictBatch` (`verdicts`) comes out. `formats` turns verdicts into OCSF, ECS and alerts. Sinks
-and formats are open: a new one is one new file, or an entry point of ``buckler.sinks`` or
-``buckler.formats``.
+All of them score in one way: a `LoadedBundle` (`bundles`) and `OutputOptions` go in with the
+events, and a `VerdictBatch` (`verdicts`) comes out. `formats` turns verdicts into OCSF, ECS and
+alerts. Sinks and formats are open: a new one is one new file, or an entry point of
+``buckler.sinks`` or ``buckler.formats``.
 
 Examples
 --------

@@ -80,8 +80,8 @@ class BundleRegistry:
     Raises
     ------
     SettingsError
-        If the name is no plain file name. Methods raise other errors of Buckler where the history is
-        damaged, no bundle is deployed, or the registry cannot be written.
+        If the name is no plain file name. Methods raise other errors of Buckler where the history
+        is damaged, no bundle is deployed, or the registry cannot be written.
     """
 
     def __init__(self, root: str | Path, name: str) -> None:

@@ -1,4 +1,6 @@
-"""Challengers: bundles that score the events of the deployed one; only counts of detections stay."""
+"""Challengers: bundles that score the events of the deployed one; only counts of detections
+stay.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -3,7 +3,8 @@
 A student learns soft targets with weights, judges normalized texts, and exports plain arrays that a
 runtime model scores without any training code. To add a family: one file with one class under
 ``@STUDENTS.add``, in this package or behind an entry point in the group ``buckler.students``. If no
-runtime model scores its arrays, the same file has one under ``@MODELS.add`` (`buckler.runtime.model`).
+runtime model scores its arrays, the same file has one under ``@MODELS.add``
+(`buckler.runtime.model`).
 """
 
 from abc import ABC, abstractmethod
@@ -57,7 +58,8 @@ class Export:
 
 @dataclass(kw_only=True, eq=False)
 class Student(ABC):
-    """A model family. The fields are its settings, stored as given; learned attributes end in ``_``.
+    """A model family. The fields are its settings, stored as given; learned attributes end in
+    ``_``.
 
     Attributes
     ----------

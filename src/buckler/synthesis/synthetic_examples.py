@@ -95,8 +95,8 @@ def decode_text(stored: str) -> str:
 def as_dataset(examples: Sequence[SyntheticExample], task: Task) -> Dataset:
     """Return synthetic examples as a student sees them (`refang`), in memory only.
 
-    They have no group of their own; the column `MADE_FROM` holds their seed groups. Their ids differ
-    from those of real events with the same text.
+    They have no group of their own; the column `MADE_FROM` holds their seed groups. Their ids
+    differ from those of real events with the same text.
     """
     raw = [refang(e.text).encode() for e in examples]
     events = Dataset.from_texts(

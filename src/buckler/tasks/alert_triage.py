@@ -23,7 +23,9 @@ _NO_ATTACKS = ("-", "false_positive", "FalsePositive", "BenignPositive", "benign
 ALERT_TRIAGE = TASKS.add(
     Task(
         name="alert-triage",
-        description="Incidents (alerts of one rule, host and address) as attacks or false positives",
+        description=(
+            "Incidents (alerts of one rule, host and address) as attacks or false positives"
+        ),
         classes={
             "false-positive": "Nothing that an analyst needed to see.",
             "attack": "A step of a true attack.",

@@ -83,8 +83,10 @@ COMMAND_LINE = TASKS.add(
         aliases={"good": "benign", "bad": "malicious", "attack": "malicious"},
         guidance=(
             "Malicious: encoded or downloaded code that is run at once, dumping of credentials, "
-            "disabling of defenses or logs, deleting backups, unusual use of system binaries to load "
-            "code, reverse shells, new administrators, persistence in hidden places. Administration, "
+            "disabling of defenses or logs, deleting backups, unusual use of system binaries to "
+            "load "
+            "code, reverse shells, new administrators, persistence in hidden places. "
+            "Administration, "
             "software installation and builds are benign even when they look technical."
         ),
         medium="command-line",

@@ -5,7 +5,9 @@ from buckler.tasks.task import TASKS, Task
 EMAIL = TASKS.add(
     Task(
         name="email",
-        description="E-mail as ham, spam or phishing, judged by subject, text, links and attachments",
+        description=(
+            "E-mail as ham, spam or phishing, judged by subject, text, links and attachments"
+        ),
         classes={
             "ham": "A message that its reader wants or expects.",
             "spam": "Unasked-for bulk mail that sells or promotes something.",
@@ -17,9 +19,11 @@ EMAIL = TASKS.add(
         text_columns=("raw", "message", "text"),
         group_by="sender-domain",
         guidance=(
-            "Subject, text, links and attachments follow each other. What sells without deceiving is "
+            "Subject, text, links and attachments follow each other. What sells without deceiving "
+            "is "
             "spam; what imitates a bank, a service, a colleague or an authority to get a password, "
-            "money or a click is phishing; newsletters and lists that somebody subscribed to are ham."
+            "money or a click is phishing; newsletters and lists that somebody subscribed to are "
+            "ham."
         ),
         medium="message",
         aliases={"legitimate": "ham", "benign": "ham", "junk": "spam", "phish": "phishing"},

@@ -8,7 +8,9 @@ HTML = TASKS.add(
         description="Web pages as benign or fake login pages, by source and, if known, address",
         classes={
             "benign": "A page of whoever it says it is of, login pages among them.",
-            "phishing": "A page that imitates a service or brand to take credentials, money or data.",
+            "phishing": (
+                "A page that imitates a service or brand to take credentials, money or data."
+            ),
         },
         positive=("phishing",),
         normalizer="html-v1",
@@ -17,8 +19,10 @@ HTML = TASKS.add(
         context=(("url", "page_url", "target_uri"),),
         group_by="page-domain",
         guidance=(
-            "Signs of a fake: a brand in title or text on a site that is not the brand's, a form that "
-            "posts elsewhere or to nowhere, pictures and icons hotlinked from the brand, links that "
+            "Signs of a fake: a brand in title or text on a site that is not the brand's, a form "
+            "that "
+            "posts elsewhere or to nowhere, pictures and icons hotlinked from the brand, links "
+            "that "
             "lead nowhere, encoded scripts. A login page on its own site is benign."
         ),
         medium="html",

@@ -8,7 +8,9 @@ URL_THREAT = TASKS.add(
         description="Phishing URLs against ordinary ones, judged from the URL alone",
         classes={
             "benign": "An ordinary page, whatever its subject.",
-            "phishing": "A page that imitates a service or brand to take credentials, money or data.",
+            "phishing": (
+                "A page that imitates a service or brand to take credentials, money or data."
+            ),
         },
         positive=("phishing",),
         normalizer="url-v2",
@@ -17,7 +19,8 @@ URL_THREAT = TASKS.add(
         group_columns=("group",),
         group_by="registered-domain",
         guidance=(
-            "Signs of phishing: a brand's name outside its own domain, free hosting or a random name "
+            "Signs of phishing: a brand's name outside its own domain, free hosting or a random "
+            "name "
             "with words such as login, verify, wallet or update, an address in digits, a path of a "
             "hacked site. Documentation, package and news sites with long paths are benign."
         ),

@@ -1,7 +1,7 @@
 """The seam for everything that annotates: rules, recorded annotations, encoders, language models.
 
-A teacher annotates events, or stays silent about them. `buckler.teachers.labeling` asks it only about
-events that it has not annotated before. To add one, write a module with one class under
+A teacher annotates events, or stays silent about them. `buckler.teachers.labeling` asks it only
+about events that it has not annotated before. To add one, write a module with one class under
 ``@TEACHERS.add`` in this package, or name it in an entry point of the group ``buckler.teachers``.
 """
 

@@ -1,10 +1,10 @@
 """Turns a teacher's annotations on unlabeled events into training examples.
 
-After Hinton et al. 2015. A student of any family learns from class probabilities, so distillation is
-a matter of its targets: the teacher's probabilities at a temperature. A teacher that errs in another
-way than the student (an encoder or a language model beside a linear model) is worth more together
-with it: on 29 categories the ensemble is one to three points better than the better of them, and the
-student learns most of that from the pool.
+After Hinton et al. 2015. A student of any family learns from class probabilities, so distillation
+is a matter of its targets: the teacher's probabilities at a temperature. A teacher that errs in
+another way than the student (an encoder or a language model beside a linear model) is worth more
+together with it: on 29 categories the ensemble is one to three points better than the better of
+them, and the student learns most of that from the pool.
 """
 
 from collections.abc import Sequence

@@ -13,9 +13,9 @@ import numpy.typing as npt
 class Noise(StrEnum):
     """Treatment of labels that may be wrong.
 
-    ``none``: believe them. ``doubt``: learn from all rows, but leave suspect ones out of calibration
-    and thresholds. ``drop``: leave suspect rows out (confident learning, Northcutt et al. 2021).
-    ``relabel``: give suspect rows the out-of-fold probabilities as their target.
+    ``none``: believe them. ``doubt``: learn from all rows, but leave suspect ones out of
+    calibration and thresholds. ``drop``: leave suspect rows out (confident learning, Northcutt et
+    al. 2021). ``relabel``: give suspect rows the out-of-fold probabilities as their target.
     """
 
     NONE = "none"

@@ -14,7 +14,8 @@ from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
 from buckler.runtime import Scorer
 
 _RESAMPLES = 1000
-# Factors on the target rate, and on the deployed bundle's rate, up to which false positives are tolerated.
+# Factors on the target rate, and on the deployed bundle's rate, up to which false positives are
+# tolerated.
 _TOLERATED, _MORE = 2.0, 1.25
 
 

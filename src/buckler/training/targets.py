@@ -64,7 +64,8 @@ def with_annotations(
         return events, {"events_with_annotations": 0}
     if not len(annotated):
         raise InputError(
-            f"{Path(store.where).name}: no annotation of any of the {len(events):,} training events "
+            f"{Path(store.where).name}: no annotation of any of the {len(events):,} training "
+            "events "
             f"for task {events.task.name!r}"
         )
     probabilities = merged.probabilities[rows[annotated]].copy()

@@ -14,8 +14,8 @@ def score(
 ) -> "DataFrame":
     """Return a DataFrame with verdicts behind its columns.
 
-    `bundle` is a .buckler file, or a `TableScorer` with options of its own; `column` names the text,
-    by default the usual names of the bundle's task.
+    `bundle` is a .buckler file, or a `TableScorer` with options of its own; `column` names the
+    text, by default the usual names of the bundle's task.
     """
     import polars
 
@@ -26,7 +26,9 @@ def score(
 
 
 def verdict(text: "Expr", bundle: str | Path | TableScorer) -> "Expr":
-    """Return an expression: a struct of label, score, detected and further answers of the bundle."""
+    """Return an expression: a struct of label, score, detected and further answers of the
+    bundle.
+    """
     import polars
 
     scorer = as_table_scorer(bundle)

@@ -19,8 +19,8 @@ def score(
 
     The bundle's content travels with the function and is loaded once in each worker process.
 
-    `bundle` is a .buckler file, or a `TableScorer` with options of its own; `column` names the text,
-    by default the usual names of the bundle's task.
+    `bundle` is a .buckler file, or a `TableScorer` with options of its own; `column` names the
+    text, by default the usual names of the bundle's task.
     """
     from pyspark.sql.pandas.types import from_arrow_schema
     from pyspark.sql.types import StructType
@@ -38,7 +38,9 @@ def score(
 def register(
     spark: "SparkSession", bundle: str | Path | TableScorer, name: str = "buckler"
 ) -> None:
-    """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``, ``_detected(text)``."""
+    """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``,
+    ``_detected(text)``.
+    """
     from pyspark.sql.functions import arrow_udf
 
     scorer = as_table_scorer(bundle)

@@ -1,7 +1,7 @@
 """Verdict formats: verdicts as records that other tools read, such as OCSF, ECS and alerts.
 
-A format is one function: a verdict with what is known of its event in, a JSON object out. Nothing of
-the event enters a record but what the caller gives.
+A format is one function: a verdict with what is known of its event in, a JSON object out. Nothing
+of the event enters a record but what the caller gives.
 
 To add a format, write one module with one function under ``@VERDICT_FORMATS.add``, named like the
 format: here, or in another package under an entry point of the group ``buckler.formats``.

@@ -50,7 +50,8 @@ def ecs(event: ScoredEvent, scorer: Scorer) -> Record:
 
 
 def bulk_action(record: Record, index: str) -> Record:
-    """Return the line that precedes an ECS document in Elasticsearch's and OpenSearch's bulk format.
+    """Return the line that precedes an ECS document in Elasticsearch's and OpenSearch's bulk
+    format.
 
     The identifier is that of the document, so that a batch that is sent twice is stored once.
     """

@@ -30,14 +30,19 @@ class Keys:
             if not parts:
                 continue
             if len(parts) != 2 or len(parts[1]) != 64:
-                message = f"{path}: line {number} is no `name sha256`; make one with `buckler.serving.http.guard.new_key`"
+                message = (
+                    f"{path}: line {number} is no `name sha256`; make one with "
+                    "`buckler.serving.http.guard.new_key`"
+                )
                 raise SettingsError(message, path=path, row=number)
             self._names[parts[1].lower()] = parts[0]
         if not self._names:
             raise SettingsError(f"{path}: no key in it", path=path)
 
     def caller(self, headers: Mapping[str, str]) -> str | None:
-        """Return the caller's name, by ``Authorization: Bearer`` or ``X-API-Key``; None for unknown ones."""
+        """Return the caller's name, by ``Authorization: Bearer`` or ``X-API-Key``; None for unknown
+        ones.
+        """
         given = headers.get("x-api-key", "")
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if not given and scheme.lower() == "bearer":

@@ -1,4 +1,6 @@
-"""Observation of requests: logs, Prometheus metrics and OpenTelemetry spans; nothing of any event."""
+"""Observation of requests: logs, Prometheus metrics and OpenTelemetry spans; nothing of any
+event.
+"""
 
 import logging
 import os

@@ -1,4 +1,6 @@
-"""Settings of the server: a TOML file, the environment (``BUCKLER_SERVE_…``), the caller's values."""
+"""Settings of the server: a TOML file, the environment (``BUCKLER_SERVE_…``), the caller's
+values.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

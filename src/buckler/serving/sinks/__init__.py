@@ -4,8 +4,9 @@ A sink writes into a folder of its own. Rows up to a checkpoint are safe; later 
 when the scan resumes. `finish` puts the whole result in its place at once. A scan finds the sink by
 the suffix of its output file.
 
-To add a format, write one module with a subclass of `Sink` under ``@SINKS.add``: here, or in another
-package under an entry point of the group ``buckler.sinks``. `buckler.testing.check_sink` tests it.
+To add a format, write one module with a subclass of `Sink` under ``@SINKS.add``: here, or in
+another package under an entry point of the group ``buckler.sinks``. `buckler.testing.check_sink`
+tests it.
 
 Examples
 --------

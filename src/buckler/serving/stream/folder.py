@@ -30,8 +30,8 @@ def watch_folder(
 
     A file is scanned when its size and time are the same at two looks. Its verdicts stand in
     ``output`` under its name with ``.parquet`` behind it: a file whose verdicts exist is done, even
-    if it changes later. An interrupted scan resumes. A file that cannot be read is logged, and tried
-    again when it changes.
+    if it changes later. An interrupted scan resumes. A file that cannot be read is logged, and
+    tried again when it changes.
 
     Raises
     ------

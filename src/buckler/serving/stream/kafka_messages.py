@@ -61,7 +61,9 @@ class OutgoingMessage(NamedTuple):
 
 
 class ScoredMessages(NamedTuple):
-    """Answers to a batch, its counts, and for challengers its events; no verdicts of Arrow messages."""
+    """Answers to a batch, its counts, and for challengers its events; no verdicts of Arrow
+    messages.
+    """
 
     outgoing: list[OutgoingMessage]
     counts: Counts

@@ -44,8 +44,8 @@ class KafkaSettings(BaseSettings):
     backoff_s
         Longest wait before a batch that could not be delivered is tried again.
     challengers
-        Bundles that score too, after the commit; only counts of detections are kept, for Prometheus.
-        Not with arrow values.
+        Bundles that score too, after the commit; only counts of detections are kept, for
+        Prometheus. Not with arrow values.
     reload_s
         Seconds between looks at the bundle's file; 0 for none.
     metrics_port

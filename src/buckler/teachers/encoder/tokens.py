@@ -41,7 +41,8 @@ class Tokens:
     folder
         Folder with ``tokenizer.json``.
     max_tokens
-        Longest text in tokens; longer texts keep head and tail: two thirds from the start, one from the end.
+        Longest text in tokens; longer texts keep head and tail: two thirds from the start, one from
+        the end.
     """
 
     def __init__(self, folder: Path, max_tokens: int) -> None:

@@ -13,7 +13,8 @@ import unicodedata
 HEAD_SHARE = 2 / 3
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 _VISIBLE_CONTROLS = frozenset("\n\t")
-# Marks that chat templates read as the start or end of a turn: <|im_end|>, [INST], <<SYS>>, </s> ...
+# Marks that chat templates read as the start or end of a turn: <|im_end|>, [INST], <<SYS>>, </s>
+# ...
 _TURN_MARKS = re.compile(r"\[(?=/?\s{0,3}(?:INST|SYS|TOOL|AVAILABLE_TOOLS))", re.IGNORECASE)
 
 

@@ -114,7 +114,8 @@ _CONFUSABLE = str.maketrans(
 
 
 def detect_injection(text: str) -> str | None:
-    """Return the technique and the passage by which a text addresses the model; None if it does not.
+    """Return the technique and the passage by which a text addresses the model; None if it does
+    not.
 
     Parameters
     ----------
