@@ -1,6 +1,8 @@
 """Optional dependencies: imported where a feature needs them, named where they are missing."""
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from buckler.errors import MissingExtraError
@@ -32,3 +34,10 @@ def import_extra(module: str, feature: str, extra: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         raise MissingExtraError(feature, extra) from error
+
+
+def find_packaged(package: str, pattern: str) -> Path | None:
+    """Return the first file of an installed package that fits; its code is never imported."""
+    spec = find_spec(package)
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return next((file for folder in folders for file in sorted(Path(folder).glob(pattern))), None)

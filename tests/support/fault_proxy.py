@@ -173,11 +173,8 @@ def fault_proxy(
     done = asyncio.Event()
 
     def run() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(proxy.serve(ready, done))
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:  # ends all tasks
+            runner.run(proxy.serve(ready, done))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

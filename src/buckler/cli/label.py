@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.cli.options import BudgetTokens, BudgetUsd, Seed, TaskName, TextColumn
+from buckler.cli.options import BudgetTokens, BudgetUsd, Seed, Store, TaskName, TextColumn
 from buckler.cli.results import print_account
 from buckler.dataset import ColumnNames, read_dataset
 from buckler.evaluation.intervals import Rate
@@ -31,15 +31,7 @@ def label(
     settings: Annotated[
         Path | None, typer.Option("--settings", help="Settings file of the teacher.")
     ] = None,
-    store: Annotated[
-        str,
-        typer.Option(
-            "--store",
-            "-s",
-            help="Label store: a file, or a PostgreSQL URL.",
-            envvar="BUCKLER_LABELS",
-        ),
-    ] = "labels.db",
+    store: Store = "labels.db",
     text_column: TextColumn = None,
     label_column: Annotated[
         str | None, typer.Option(help="Name of the label column, to compare with.")

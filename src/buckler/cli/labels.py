@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
-from buckler.cli.options import LabelColumn, Seed, TextColumn
+from buckler.cli.options import LabelColumn, Seed, Store, TaskName, TextColumn
 from buckler.dataset import ColumnNames, id_of_text, read_dataset
 from buckler.labels import Annotator, LabelStore, open_existing
 from buckler.labels.exchange import export_annotations, import_labels
@@ -22,16 +22,6 @@ from buckler.training.noise_estimate import estimate_noise, write_suspects
 app = typer.Typer(
     help="The label store: annotations of events, kept forever.", no_args_is_help=True
 )
-
-Store = Annotated[
-    str,
-    typer.Option(
-        "--store", "-s", help="Label store: a file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS"
-    ),
-]
-TaskName = Annotated[
-    str, typer.Option("--task", "-t", help="Name of a task, or a .toml file of your own.")
-]
 
 
 @app.command("import")
@@ -82,7 +72,7 @@ def import_(
         err.print(quarantine.summary())
 
 
-@app.command("export")
+@app.command()
 def export(
     target: Annotated[Path, typer.Argument(help="File to write: .parquet or .jsonl.")],
     task: TaskName,
@@ -93,7 +83,7 @@ def export(
         out.print(f"{export_annotations(opened, get_task(task), target):,} annotations: {target}")
 
 
-@app.command("show")
+@app.command()
 def show(
     text: Annotated[str, typer.Argument(help="Text of the event, or its id in hexadecimal.")],
     task: TaskName,
@@ -127,7 +117,7 @@ def show(
     out.print(f"  target: {record.target} ({record.target_probability:.3f}), {why}")
 
 
-@app.command("stats")
+@app.command()
 def stats(task: TaskName, store: Store = "labels.db") -> None:
     """Show annotations, cost and estimated accuracy of each annotator."""
     with open_existing(store) as opened:
@@ -148,7 +138,7 @@ def stats(task: TaskName, store: Store = "labels.db") -> None:
         out.print(f"-: fewer than {MIN_SHARED} events that another annotated too; not estimated")
 
 
-@app.command("conflicts")
+@app.command()
 def conflicts(
     task: TaskName,
     store: Store = "labels.db",
@@ -166,7 +156,7 @@ def conflicts(
     out.print(f"{n_conflicts:,} of {n_events:,} events are in dispute")
 
 
-@app.command("noise")
+@app.command()
 def noise(
     data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
     task: TaskName,

@@ -36,6 +36,12 @@ BudgetTokens = Annotated[int | None, typer.Option(help="Largest number of tokens
 ModelSettings = Annotated[
     Path | None, typer.Option("--settings", help="Settings file of the language model.")
 ]
+Store = Annotated[
+    str,
+    typer.Option(
+        "--store", "-s", help="Label store: a file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS"
+    ),
+]
 PaidStore = Annotated[
     str, typer.Option("--store", "-s", help="Store of paid answers: a file, or a PostgreSQL URL.")
 ]

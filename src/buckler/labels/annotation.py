@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy import Row
 
 from buckler.errors import InputError
 
@@ -129,6 +131,20 @@ class AnnotationBatch:
     cost_usd: npt.NDArray[np.float64]
     created_s: npt.NDArray[np.int64]
     rationales: list[str | None]
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Row[tuple[object, ...]]], n_classes: int) -> Self:
+        """Make a batch of rows of the table."""
+        flat = np.frombuffer(b"".join(bytes(r.probabilities) for r in rows), "<f4")
+        return cls(
+            [bytes(r.event_id) for r in rows],
+            np.array([r.annotator_id for r in rows], np.int64),
+            flat.reshape(-1, n_classes),
+            np.array([r.confidence for r in rows], np.float64),
+            np.array([r.cost_usd for r in rows], np.float64),
+            np.array([r.created_s for r in rows], np.int64),
+            [r.rationale for r in rows],
+        )
 
     def __len__(self) -> int:
         return len(self.event_ids)

@@ -6,10 +6,11 @@ this module, which is the only place that knows the differences between the two 
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -21,6 +22,7 @@ from buckler.errors import InputError, MissingExtraError, OutputError
 IDS_PER_QUERY = 500
 
 Insert = postgresql.Insert | sqlite_dialect.Insert
+_Columns = TypeVar("_Columns", bound=tuple[object, ...])
 Migration = Callable[[sa.Connection], None]
 
 
@@ -104,6 +106,18 @@ class Database:
         """Return an insert that passes over rows whose key is there."""
         insert = sqlite_dialect.insert if self.dialect == "sqlite" else postgresql.insert
         return insert(table).on_conflict_do_nothing()
+
+
+def rows_with_ids(
+    connection: sa.Connection,
+    query: "sa.Select[_Columns]",
+    column: sa.ColumnElement[bytes],
+    ids: Iterable[bytes],
+) -> "Iterator[sa.Row[_Columns]]":
+    """Yield the rows of a query whose column holds one of these ids."""
+    iterator = iter(ids)
+    while part := list(islice(iterator, IDS_PER_QUERY)):
+        yield from connection.execute(query.where(column.in_(part)))
 
 
 def version_table(name: str, metadata: sa.MetaData) -> sa.Table:

@@ -2,10 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -62,9 +62,7 @@ def import_labels(
     return len(events), added
 
 
-def _positive_probabilities(
-    events: Dataset, column: str
-) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+def _positive_probabilities(events: Dataset, column: str) -> npt.NDArray[np.float64]:
     task = events.task
     if len(task.classes) != 2 or len(task.positive) != 1:
         raise InputError("a probability column needs a task with two classes, one of them positive")
@@ -92,7 +90,9 @@ def export_annotations(store: LabelStore, task: Task, target: Path) -> int:
     count = 0
     with atomic_writer(target) as file:
         writer = None
-        for table in _tables(store, task):
+        annotators = store.annotators()
+        for batch in store.annotations(task):
+            table = _table(batch, annotators, store.texts(set(batch.event_ids)), task)
             count += table.num_rows
             if target.suffix == ".jsonl":
                 for row in table.to_pylist():
@@ -123,12 +123,6 @@ def _schema(task: Task) -> pa.Schema:
             ("text", pa.string()),
         ]
     )
-
-
-def _tables(store: LabelStore, task: Task) -> Iterator[pa.Table]:
-    annotators = store.annotators()
-    for batch in store.annotations(task):
-        yield _table(batch, annotators, store.texts(set(batch.event_ids)), task)
 
 
 def _table(

@@ -1,13 +1,12 @@
 """Questions to a label store: all about one event, statistics by annotator, conflicts."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import InputError
-from buckler.labels.annotation import AnnotationBatch, Annotator
+from buckler.labels.annotation import Annotator
 from buckler.labels.ledger import flags_of, redactions_of
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.labels.store import LabelStore
@@ -121,11 +120,7 @@ def describe_event(store: LabelStore, task: Task, event_id: bytes) -> EventRecor
         If it has no annotation for the task.
     """
     annotators = store.annotators()
-    annotations = [
-        summary
-        for batch in store.annotations(task, event_id)
-        for summary in _summaries(batch, annotators, task)
-    ]
+    annotations = _summaries(store, task, event_id, annotators)
     if not annotations:
         raise InputError(f"no annotation of this event for task {task.name!r}")
     merged = merge_annotations(store.annotations(task), annotators, Merge.DAWID_SKENE)
@@ -181,21 +176,20 @@ def find_conflicts(store: LabelStore, task: Task, limit: int) -> tuple[list[Conf
     worst = rows[np.argsort(certainty[rows], kind="stable")][:limit]
     ids = [merged.event_ids[row] for row in worst]
     texts = store.texts(ids)
-    found = []
-    for event_id in ids:
-        batches = store.annotations(task, event_id)
-        summaries = [s for batch in batches for s in _summaries(batch, annotators, task)]
-        found.append(Conflict(event_id, texts.get(event_id), summaries))
+    found = [Conflict(i, texts.get(i), _summaries(store, task, i, annotators)) for i in ids]
     return found, len(rows), len(merged.event_ids)
 
 
 def _summaries(
-    batch: AnnotationBatch, annotators: dict[int, Annotator], task: Task
-) -> Iterator[AnnotationSummary]:
-    for row, best in enumerate(batch.probabilities.argmax(axis=1).tolist()):
-        yield AnnotationSummary(
+    store: LabelStore, task: Task, event_id: bytes, annotators: dict[int, Annotator]
+) -> list[AnnotationSummary]:
+    return [
+        AnnotationSummary(
             annotators[int(batch.annotators[row])],
             task.class_names[best],
             float(batch.probabilities[row, best]),
             batch.rationales[row],
         )
+        for batch in store.annotations(task, event_id)
+        for row, best in enumerate(batch.probabilities.argmax(axis=1).tolist())
+    ]

@@ -12,17 +12,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from buckler.labels.annotation import Annotation, Annotator
-from buckler.labels.database import IDS_PER_QUERY
-from buckler.labels.rows import classes_of
+from buckler.labels.database import rows_with_ids
 from buckler.labels.schema import (
-    ANNOTATORS,
     CALLS,
     DRAFTS,
     FLAGS,
     REDACTIONS,
     REJECTS,
     SUBMISSIONS,
-    TASKS,
+    annotator_query,
+    task_query,
 )
 from buckler.labels.store import LabelStore
 from buckler.tasks import Task
@@ -226,18 +225,11 @@ class Ledger:
         return [row | keys for row in rows]
 
     def _select(
-        self, table: sa.Table, *columns: sa.ColumnElement[Any] | sa.Table
+        self, table: sa.Table, *columns: sa.ColumnElement[object] | sa.Table
     ) -> sa.Select[Any]:
-        return (
-            sa.select(*columns)
-            .join(TASKS, TASKS.c.id == table.c.task_id)
-            .join(ANNOTATORS, ANNOTATORS.c.id == table.c.annotator_id)
-            .where(
-                TASKS.c.name == self._task.name,
-                TASKS.c.classes == classes_of(self._task),
-                ANNOTATORS.c.name == self._annotator.name,
-                ANNOTATORS.c.version == self._annotator.version,
-            )
+        return sa.select(*columns).where(
+            table.c.task_id == task_query(self._task),
+            table.c.annotator_id == annotator_query(self._annotator),
         )
 
 
@@ -284,12 +276,8 @@ def add_redactions(store: LabelStore, redactions: Mapping[bytes, dict[str, str]]
 
 def redactions_of(store: LabelStore, ids: Iterable[bytes]) -> dict[bytes, dict[str, str]]:
     """Return the originals of the placeholders of these events."""
-    ids, found = list(ids), dict[bytes, dict[str, str]]()
+    query, found = sa.select(REDACTIONS), dict[bytes, dict[str, str]]()
     with store.reading() as connection:
-        for start in range(0, len(ids), IDS_PER_QUERY):
-            query = sa.select(REDACTIONS).where(
-                REDACTIONS.c.event_id.in_(ids[start : start + IDS_PER_QUERY])
-            )
-            for row in connection.execute(query):
-                found.setdefault(bytes(row.event_id), {})[row.placeholder] = row.original
+        for row in rows_with_ids(connection, query, REDACTIONS.c.event_id, ids):
+            found.setdefault(bytes(row.event_id), {})[row.placeholder] = row.original
     return found

@@ -1,7 +1,7 @@
 """Merges the annotations of an event into one training target; a human's label wins."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -141,28 +141,20 @@ def _collect(batches: Iterable[AnnotationBatch], annotators: dict[int, Annotator
     number = {annotator: k for k, annotator in enumerate(ids)}
     annotator = np.array([number[k] for _, k in rows], np.int64)
     human = np.array([annotators[k].kind == "human" for k in ids], bool)
-    stacked = np.array(probabilities, np.float64) if rows else np.zeros((0, 2))
     return _Votes(
         list(index),
         np.array([e for e, _ in rows], np.int64),
         annotator,
         ids,
-        stacked,
+        np.array(probabilities, np.float64) if rows else np.zeros((0, 2)),
         np.array(confidence, np.float64),
-        human[annotator] if len(rows) else np.zeros(0, bool),
+        human[annotator],
     )
 
 
 def _only(votes: _Votes, rows: npt.NDArray[np.bool_]) -> _Votes:
-    return _Votes(
-        votes.event_ids,
-        votes.event[rows],
-        votes.annotator[rows],
-        votes.annotator_ids,
-        votes.probabilities[rows],
-        votes.confidence[rows],
-        votes.is_human[rows],
-    )
+    columns = ("event", "annotator", "probabilities", "confidence", "is_human")
+    return replace(votes, **{name: getattr(votes, name)[rows] for name in columns})
 
 
 def _average(votes: _Votes, n_events: int, n_classes: int, *, hard: bool) -> Floats:

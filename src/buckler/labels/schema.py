@@ -1,12 +1,31 @@
 """Tables of the label store."""
 
+import json
+from functools import partial
+
 import sqlalchemy as sa
 
+from buckler.labels.annotation import Annotator
 from buckler.labels.database import forbid_changes, migrate, version_table
+from buckler.tasks import Task
 
 METADATA = sa.MetaData()
 
 VERSION = version_table("schema_version", METADATA)
+
+
+def _keys(*, primary_key: bool = False) -> list[sa.Column[int]]:
+    return [
+        sa.Column(
+            f"{table}_id",
+            sa.Integer,
+            sa.ForeignKey(f"{table}s.id"),
+            primary_key=primary_key,
+            nullable=False,
+        )
+        for table in ("task", "annotator")
+    ]
+
 
 TASKS = sa.Table(
     "tasks",
@@ -40,8 +59,7 @@ ANNOTATIONS = sa.Table(
     "annotations",
     METADATA,
     sa.Column("event_id", sa.LargeBinary(16), primary_key=True),
-    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), primary_key=True),
-    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), primary_key=True),
+    *_keys(primary_key=True),
     sa.Column("revision", sa.Integer, primary_key=True),  # 0; higher for a new label of a human
     sa.Column("probabilities", sa.LargeBinary, nullable=False),  # float32, little-endian
     sa.Column("label", sa.Integer, nullable=False),
@@ -57,8 +75,7 @@ CALLS = sa.Table(
     "calls",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), nullable=False),
-    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), nullable=False),
+    *_keys(),
     sa.Column("events", sa.Integer, nullable=False),
     sa.Column("annotations", sa.Integer, nullable=False),
     sa.Column("input_tokens", sa.BigInteger, nullable=False),
@@ -73,8 +90,7 @@ REJECTS = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("event_id", sa.LargeBinary(16), nullable=False),
-    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), nullable=False),
-    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), nullable=False),
+    *_keys(),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("created_s", sa.BigInteger, nullable=False),
     sa.Index("rejects_by_event", "event_id", "task_id", "annotator_id"),
@@ -103,8 +119,7 @@ SUBMISSIONS = sa.Table(
     "submissions",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), nullable=False),
-    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), nullable=False),
+    *_keys(),
     sa.Column("content", sa.Text, nullable=False),  # JSON: which events each request asks about
     sa.Column("provider_id", sa.Text),  # null until the provider has confirmed it
     sa.Column("collected", sa.Integer, nullable=False),
@@ -116,8 +131,7 @@ DRAFTS = sa.Table(
     "drafts",
     METADATA,
     sa.Column("order_id", sa.LargeBinary(16), primary_key=True),
-    sa.Column("task_id", sa.Integer, sa.ForeignKey("tasks.id"), primary_key=True),
-    sa.Column("annotator_id", sa.Integer, sa.ForeignKey("annotators.id"), primary_key=True),
+    *_keys(primary_key=True),
     sa.Column("content", sa.Text, nullable=False),  # JSON array
     sa.Column("created_s", sa.BigInteger, nullable=False),
 )
@@ -125,10 +139,6 @@ DRAFTS = sa.Table(
 
 def _create_tables(connection: sa.Connection) -> None:
     METADATA.create_all(connection, tables=[t for t in METADATA.sorted_tables if t is not VERSION])
-
-
-def _forbid_changes(connection: sa.Connection) -> None:
-    forbid_changes(connection, ANNOTATIONS.name, "buckler_forbid")
 
 
 def migrate_labels(connection: sa.Connection) -> None:
@@ -139,4 +149,26 @@ def migrate_labels(connection: sa.Connection) -> None:
     OutputError
         If a newer Buckler has already changed them.
     """
-    migrate(connection, VERSION, (_create_tables, _forbid_changes))
+    forbid = partial(forbid_changes, table=ANNOTATIONS.name, function="buckler_forbid")
+    migrate(connection, VERSION, (_create_tables, forbid))
+
+
+def classes_of(task: Task) -> str:
+    """Return the classes of a task as the table of tasks holds them."""
+    return json.dumps(task.class_names)
+
+
+def task_query(task: Task) -> sa.ScalarSelect[int]:
+    """Return a query for the id of a task."""
+    query = sa.select(TASKS.c.id)
+    query = query.where(TASKS.c.name == task.name, TASKS.c.classes == classes_of(task))
+    return query.scalar_subquery()
+
+
+def annotator_query(annotator: Annotator) -> sa.ScalarSelect[int]:
+    """Return a query for the id of an annotator."""
+    query = sa.select(ANNOTATORS.c.id)
+    query = query.where(
+        ANNOTATORS.c.name == annotator.name, ANNOTATORS.c.version == annotator.version
+    )
+    return query.scalar_subquery()

@@ -22,21 +22,22 @@ from buckler.labels.annotation import (
     Annotator,
     StoredEvent,
 )
-from buckler.labels.database import IDS_PER_QUERY, Database
-from buckler.labels.rows import (
-    Row,
+from buckler.labels.database import Database, rows_with_ids
+from buckler.labels.schema import (
+    ANNOTATIONS,
+    ANNOTATORS,
+    EVENTS,
+    TASKS,
     annotator_query,
-    as_batch,
-    check_arrays,
     classes_of,
-    new_human_labels,
+    migrate_labels,
     task_query,
 )
-from buckler.labels.schema import ANNOTATIONS, ANNOTATORS, EVENTS, TASKS, migrate_labels
 from buckler.tasks import Task
 
 BATCH_ROWS = 10_000
 _ROWS_A_STATEMENT = 1000
+_Row = tuple[bytes, bytes, int, float, str | None, float, int]
 
 
 class LabelStore(Database):
@@ -58,21 +59,20 @@ class LabelStore(Database):
         added = 0
         iterator = iter(annotations)
         while batch := list(islice(iterator, BATCH_ROWS)):
-            n_classes = len(batch[0].probabilities)
-            if any(len(o.probabilities) != n_classes for o in batch):
+            if len({len(one.probabilities) for one in batch}) != 1:
                 raise InputError(
                     "annotations of one task must have the same number of probabilities"
                 )
             added += self.add_arrays(
                 task,
                 annotator,
-                [o.event_id for o in batch],
-                np.array([o.probabilities for o in batch], np.float32),
+                [one.event_id for one in batch],
+                np.array([one.probabilities for one in batch], np.float32),
                 AnnotationColumns(
-                    confidence=[o.confidence for o in batch],
-                    rationales=[o.rationale for o in batch],
-                    cost_usd=[o.cost_usd for o in batch],
-                    created_s=[o.created_s for o in batch],
+                    confidence=[one.confidence for one in batch],
+                    rationales=[one.rationale for one in batch],
+                    cost_usd=[one.cost_usd for one in batch],
+                    created_s=[one.created_s for one in batch],
                 ),
             )
         return added
@@ -109,28 +109,24 @@ class LabelStore(Database):
         """
         n = len(event_ids)
         probabilities = np.ascontiguousarray(probabilities, "<f4")
-        check_arrays(task, event_ids, probabilities)
+        _check_arrays(task, event_ids, probabilities)
+        rows: Iterator[_Row] = zip(
+            event_ids,
+            (row.tobytes() for row in probabilities),
+            probabilities.argmax(axis=1).tolist(),
+            [1.0] * n if columns.confidence is None else columns.confidence,
+            [None] * n if columns.rationales is None else columns.rationales,
+            [0.0] * n if columns.cost_usd is None else columns.cost_usd,
+            [0] * n if columns.created_s is None else columns.created_s,
+            strict=True,
+        )
         added = 0
-        for start in range(0, n, BATCH_ROWS):
-            part = slice(start, min(start + BATCH_ROWS, n))
-            size = part.stop - start
-            batch: list[Row] = list(
-                zip(
-                    event_ids[part],
-                    (row.tobytes() for row in probabilities[part]),
-                    probabilities[part].argmax(axis=1).tolist(),
-                    columns.confidence[part] if columns.confidence is not None else [1.0] * size,
-                    columns.rationales[part] if columns.rationales is not None else [None] * size,
-                    columns.cost_usd[part] if columns.cost_usd is not None else [0.0] * size,
-                    columns.created_s[part] if columns.created_s is not None else [0] * size,
-                    strict=True,
-                )
-            )
+        while batch := list(islice(rows, BATCH_ROWS)):
             with self.writing() as connection:
                 keys = self.keys(connection, task, annotator)
                 revisions: dict[bytes, int] = {}
                 if annotator.kind == "human":
-                    batch, revisions = new_human_labels(connection, *keys, batch)
+                    batch, revisions = _new_human_labels(connection, *keys, batch)
                 full = [(r[0], *keys, revisions.get(r[0], 0), *r[1:]) for r in batch]
                 added += self._insert_annotations(connection, full) if full else 0
         return added
@@ -168,21 +164,13 @@ class LabelStore(Database):
 
     def find_known(self, task: Task, annotator: Annotator, ids: Iterable[bytes]) -> set[bytes]:
         """Return the events that the annotator has already annotated; they need no call."""
-        found: set[bytes] = set()
-        iterator = iter(ids)
+        query = select(ANNOTATIONS.c.event_id).where(
+            ANNOTATIONS.c.task_id == task_query(task),
+            ANNOTATIONS.c.annotator_id == annotator_query(annotator),
+        )
         with self.reading() as connection:
-            task_id = connection.scalar(task_query(task))
-            annotator_id = connection.scalar(annotator_query(annotator))
-            if task_id is None or annotator_id is None:
-                return found
-            while part := list(islice(iterator, IDS_PER_QUERY)):
-                query = select(ANNOTATIONS.c.event_id).where(
-                    ANNOTATIONS.c.task_id == task_id,
-                    ANNOTATIONS.c.annotator_id == annotator_id,
-                    ANNOTATIONS.c.event_id.in_(part),
-                )
-                found.update(bytes(i) for i in connection.scalars(query))
-        return found
+            rows = rows_with_ids(connection, query, ANNOTATIONS.c.event_id, ids)
+            return {bytes(row.event_id) for row in rows}
 
     def annotators(self) -> dict[int, Annotator]:
         """Return every annotator by its id."""
@@ -199,8 +187,7 @@ class LabelStore(Database):
         """Yield all annotations of a task (of one event), by event, in constant memory."""
         query = (
             select(ANNOTATIONS)
-            .join(TASKS, TASKS.c.id == ANNOTATIONS.c.task_id)
-            .where(TASKS.c.name == task.name, TASKS.c.classes == classes_of(task))
+            .where(ANNOTATIONS.c.task_id == task_query(task))
             .order_by(ANNOTATIONS.c.event_id, ANNOTATIONS.c.annotator_id, ANNOTATIONS.c.revision)
         )
         if event_id is not None:
@@ -208,7 +195,7 @@ class LabelStore(Database):
         with self.reading() as connection:
             result = connection.execution_options(yield_per=BATCH_ROWS).execute(query)
             for rows in result.partitions(BATCH_ROWS):
-                yield as_batch(rows, len(task.classes))
+                yield AnnotationBatch.from_rows(rows, len(task.classes))
 
     def texts(self, ids: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the stored texts of these events."""
@@ -216,13 +203,11 @@ class LabelStore(Database):
 
     def events(self, ids: Iterable[bytes]) -> dict[bytes, StoredEvent]:
         """Return those of these events that are kept."""
-        found: dict[bytes, StoredEvent] = {}
-        iterator = iter(ids)
         with self.reading() as connection:
-            while part := list(islice(iterator, IDS_PER_QUERY)):
-                for r in connection.execute(select(EVENTS).where(EVENTS.c.id.in_(part))):
-                    found[bytes(r.id)] = StoredEvent(bytes(r.text), r.group_name, r.source)
-        return found
+            return {
+                bytes(row.id): StoredEvent(bytes(row.text), row.group_name, row.source)
+                for row in rows_with_ids(connection, select(EVENTS), EVENTS.c.id, ids)
+            }
 
     def counts(self) -> list[tuple[str, Annotator, int, float]]:
         """Return (task, annotator, annotations, cost in USD) for each pair that has any."""
@@ -263,22 +248,61 @@ class LabelStore(Database):
         """Return the id of a task, entering it where it is new."""
         row = {"name": task.name, "classes": classes_of(task)}
         connection.execute(self.insert(TASKS), row)
-        return int(connection.scalar(task_query(task)) or 0)
+        return int(connection.scalar(select(task_query(task))) or 0)
 
     def _annotator_id(self, connection: Connection, annotator: Annotator) -> int:
         row = {"name": annotator.name, "version": annotator.version, "kind": annotator.kind}
         connection.execute(self.insert(ANNOTATORS), row)
-        stored = connection.execute(
-            select(ANNOTATORS).where(
-                ANNOTATORS.c.name == annotator.name, ANNOTATORS.c.version == annotator.version
-            )
-        ).one()
+        query = select(ANNOTATORS).where(ANNOTATORS.c.id == annotator_query(annotator))
+        stored = connection.execute(query).one()
         if stored.kind != annotator.kind:
             raise InputError(
                 f"annotator {annotator.name!r} is already known as kind {stored.kind!r}, "
                 f"not {annotator.kind!r}"
             )
         return int(stored.id)
+
+
+def _check_arrays(
+    task: Task, event_ids: Sequence[bytes], probabilities: npt.NDArray[np.float32]
+) -> None:
+    """Raise InputError unless these are sound annotations of the task."""
+    n_classes = len(task.classes)
+    if probabilities.shape != (len(event_ids), n_classes):
+        raise InputError(
+            f"probabilities have shape {probabilities.shape}; {len(event_ids)} events of task "
+            f"{task.name!r} need ({len(event_ids)}, {n_classes})"
+        )
+    sound = np.isfinite(probabilities).all(axis=1) & (probabilities >= -1e-6).all(axis=1)
+    sound &= np.abs(probabilities.sum(axis=1) - 1) < 1e-3
+    if not sound.all():
+        row = int(np.flatnonzero(~sound)[0])
+        raise InputError(f"annotation {row + 1}: probabilities must be positive and add up to 1")
+    if any(len(i) != 16 for i in event_ids):
+        raise InputError("an event id has 16 bytes")
+
+
+def _new_human_labels(
+    connection: Connection, task_id: int, annotator_id: int, batch: list[_Row]
+) -> tuple[list[_Row], dict[bytes, int]]:
+    """Drop labels of a human that repeat the last one; number the others."""
+    new = {row[0]: row for row in batch}  # the last label of a batch counts
+    query = (
+        select(ANNOTATIONS)
+        .where(ANNOTATIONS.c.task_id == task_id, ANNOTATIONS.c.annotator_id == annotator_id)
+        .order_by(ANNOTATIONS.c.revision)
+    )
+    latest = {
+        bytes(row.event_id): (row.revision, bytes(row.probabilities), row.confidence == 0)
+        for row in rows_with_ids(connection, query, ANNOTATIONS.c.event_id, new)
+    }
+    kept, revisions = [], {}
+    for event_id, row in new.items():
+        revision, before, withdrawn = latest.get(event_id, (-1, b"", False))
+        if (before, withdrawn) != (row[1], row[3] == 0):
+            kept.append(row)
+            revisions[event_id] = revision + 1
+    return kept, revisions
 
 
 def open_existing(where: str) -> LabelStore:

@@ -16,19 +16,17 @@ class Spending:
     cost_usd: float = 0.0
 
     def __add__(self, other: "Spending") -> "Spending":
-        return Spending(
-            self.events + other.events,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cost_usd + other.cost_usd,
-        )
+        return self._plus(other, 1)
 
     def __sub__(self, other: "Spending") -> "Spending":
+        return self._plus(other, -1)
+
+    def _plus(self, other: "Spending", sign: int) -> "Spending":
         return Spending(
-            self.events - other.events,
-            self.input_tokens - other.input_tokens,
-            self.output_tokens - other.output_tokens,
-            self.cost_usd - other.cost_usd,
+            self.events + sign * other.events,
+            self.input_tokens + sign * other.input_tokens,
+            self.output_tokens + sign * other.output_tokens,
+            self.cost_usd + sign * other.cost_usd,
         )
 
     @property

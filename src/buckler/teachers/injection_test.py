@@ -99,17 +99,18 @@ def measure_injections(
         )
     good = next(name for name in task.classes if name not in task.positive)
     suite = load_suite()
-    pairs: list[tuple[bytes, str, Injection | None]] = []
-    for number in range(n_calls):
-        attack = suite[number % len(suite)]
-        pairs.append((texts[number % len(texts)], attack.render(good), attack))
-    for number, text in enumerate(texts):
-        pairs.append((text, CONTROL.replace("{n}", str(number + 2)), None))
     trials: dict[bytes, _Trial] = {}
-    for text, inserted, injection in pairs:
+
+    def add(text: bytes, inserted: str, injection: Injection | None) -> None:
         changed = insert_text(task, text, inserted)
         event_id = id_of_text(changed)
         trials[event_id] = _Trial(event_id, changed, injection)
+
+    for number in range(n_calls):
+        injection = suite[number % len(suite)]
+        add(texts[number % len(texts)], injection.render(good), injection)
+    for number, text in enumerate(texts, 2):
+        add(text, CONTROL.replace("{n}", str(number)), None)
     separate = replace(task, name=f"{task.name}/injection-probe")
     injected = Dataset.from_texts([t.text for t in trials.values()], separate, ids=list(trials))
     report = label(injected, teacher, store, budget=budget)

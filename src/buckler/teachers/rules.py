@@ -1,13 +1,9 @@
-"""Weak labels from a list of patterns in a TOML file.
-
-Patterns are RE2: time is linear in the text, for every pattern and every text of an attacker. One
-pass matches all patterns.
-"""
+"""Weak labels from a list of patterns in a TOML file."""
 
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
-from buckler.extras import import_extra
-from buckler.files import read_settings
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
-from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
-
-MAX_PATTERN_MEMORY_BYTES = 64 << 20
+from buckler.teachers.patterns import PatternSet
+from buckler.teachers.teacher import TEACHERS, Teacher, read_teacher_settings
 
 
 class _Rule(BaseModel):
@@ -56,8 +49,11 @@ class RulesTeacher(Teacher):
         self.annotator = Annotator(file.name, version, "rule")
         self._on_text = file.match == "text"
         self._names = [rule.name or rule.pattern for rule in file.rule]
-        self._patterns = _PatternSet(
-            [rule.pattern for rule in file.rule], case_sensitive=file.case_sensitive
+        self._patterns = PatternSet(
+            [rule.pattern for rule in file.rule],
+            "the teacher 'rules'",
+            "rules",
+            case_sensitive=file.case_sensitive,
         )
         n = len(task.classes)
         # Log-odds that each rule adds; the rest of its probability is spread evenly.
@@ -67,7 +63,7 @@ class RulesTeacher(Teacher):
             self._evidence[row, task.class_index(rule.label)] = np.log(rule.confidence)
 
     @classmethod
-    def from_file(cls, path: Path | None, task: Task) -> "RulesTeacher":
+    def from_file(cls, path: Path | None, task: Task) -> Self:
         """Read ``name``, ``match``, ``case_sensitive`` and a list of ``[[rule]]``.
 
         Raises
@@ -75,8 +71,7 @@ class RulesTeacher(Teacher):
         SettingsError
             If the file makes no sense, or a pattern is none.
         """
-        path = require_settings(path, cls.kind, "a TOML file of patterns")
-        file = read_settings(path, _RuleFile)
+        file = read_teacher_settings(path, cls.kind, _RuleFile, "a TOML file of patterns")
         version = sha256(file.model_dump_json().encode()).hexdigest()[:12]
         try:
             return cls(file, version, task)
@@ -90,7 +85,7 @@ class RulesTeacher(Teacher):
         now = int(time.time())
         found: list[Annotation | None] = []
         for row, event_id in enumerate(ids):
-            hits = self._patterns.match(texts[row] if texts else events.texts[row])
+            hits = sorted(self._patterns.match(texts[row] if texts else events.texts[row]))
             if not hits:
                 found.append(None)
                 continue
@@ -105,28 +100,3 @@ class RulesTeacher(Teacher):
 def _softmax(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     e = np.exp(z - z.max())
     return np.asarray(e / e.sum())
-
-
-class _PatternSet:
-    """All patterns of a file, matched in one pass over a text."""
-
-    def __init__(self, patterns: list[str], *, case_sensitive: bool) -> None:
-        re2 = import_extra("re2", "the teacher 'rules'", "rules")
-        options = re2.Options()
-        options.log_errors = False
-        options.case_sensitive = case_sensitive
-        options.max_mem = MAX_PATTERN_MEMORY_BYTES
-        self._set = re2.Set.SearchSet(options)
-        for number, pattern in enumerate(patterns, 1):
-            try:
-                self._set.Add(pattern)
-            except re2.error:
-                raise SettingsError(
-                    f"rule {number}: {pattern[:80]!r} is no RE2 pattern (no look-around, no "
-                    "back-references)"
-                ) from None
-        self._set.Compile()
-
-    def match(self, text: bytes) -> list[int]:
-        """Return the numbers of the patterns that occur in the text, in order."""
-        return sorted(self._set.Match(text) or [])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.extras import import_extra
-from buckler.files import read_settings
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
 from buckler.teachers.sigma_conditions import (
@@ -24,11 +23,15 @@ from buckler.teachers.sigma_conditions import (
     Facts,
     Leaf,
     UnsupportedError,
-    any_of,
+    join,
 )
-from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
+from buckler.teachers.teacher import TEACHERS, Teacher, read_teacher_settings
 
-LEVELS = ("informational", "low", "medium", "high", "critical")
+if TYPE_CHECKING:
+    from sigma.rule import SigmaRule
+
+Level = Literal["informational", "low", "medium", "high", "critical"]
+LEVELS = get_args(Level)
 MAX_RULE_BYTES = 1 << 20
 MAX_TEXT_CHARACTERS = 32_768
 
@@ -68,8 +71,8 @@ class SigmaSettings(BaseModel):
     name: str = "sigma"
     rules: list[Path] = Field(min_length=1)
     label: str | None = None
-    min_level: Literal["informational", "low", "medium", "high", "critical"] = "medium"
-    confidence: dict[Literal["informational", "low", "medium", "high", "critical"], float] = {
+    min_level: Level = "medium"
+    confidence: dict[Level, float] = {
         "informational": 0.2,
         "low": 0.4,
         "medium": 0.6,
@@ -112,8 +115,9 @@ class SigmaTeacher(Teacher):
                 continue
             compiler.start()
             try:
-                condition = any_of(
-                    [compiler.compile(c.parsed) for c in rule.detection.parsed_condition]
+                condition = join(
+                    [compiler.compile(c.parsed) for c in rule.detection.parsed_condition],
+                    decisive=True,
                 )
             except (UnsupportedError, _sigma_error()) as error:
                 self.skipped[rule.title] = str(error)[:200]
@@ -129,12 +133,10 @@ class SigmaTeacher(Teacher):
         self.annotator = Annotator(settings.name, digest.hexdigest()[:12], "rule")
 
     @classmethod
-    def from_file(cls, path: Path | None, task: Task) -> "SigmaTeacher":
+    def from_file(cls, path: Path | None, task: Task) -> Self:
         """Read the settings of `SigmaSettings` from TOML; paths in it are relative to it."""
-        path = require_settings(path, cls.kind, "a TOML file that names rules")
-        settings = read_settings(path, SigmaSettings)
-        settings.rules = [path.parent / rules for rules in settings.rules]
-        return cls(settings, task)
+        content = "a TOML file that names rules"
+        return cls(read_teacher_settings(path, cls.kind, SigmaSettings, content), task)
 
     def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Evaluate every rule on each event."""
@@ -207,7 +209,7 @@ def _sigma_error() -> type[Exception]:
     return found
 
 
-def _read_rules(paths: list[Path], skipped: dict[str, str]) -> Iterator[Any]:
+def _read_rules(paths: list[Path], skipped: dict[str, str]) -> Iterator["SigmaRule"]:
     """Yield parsed rules; what is no rule is noted and passed over."""
     error_type = _sigma_error()
     for path in paths:
@@ -221,7 +223,7 @@ def _read_rules(paths: list[Path], skipped: dict[str, str]) -> Iterator[Any]:
                 skipped[str(file)] = f"{type(error).__name__}: {str(error)[:160]}"
 
 
-def _rules_of(file: Path) -> Iterator[Any]:
+def _rules_of(file: Path) -> Iterator["SigmaRule"]:
     import yaml
     from sigma.rule import SigmaRule
 

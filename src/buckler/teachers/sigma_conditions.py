@@ -3,7 +3,13 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+from buckler.teachers.patterns import PatternSet
+
+if TYPE_CHECKING:
+    from sigma.conditions import ConditionItem, ConditionValueExpression
+    from sigma.types import SigmaType
 
 _MAX_SET_BYTES = 256 << 20
 Leaf = int
@@ -45,7 +51,7 @@ class Compiler:
         """Begin a rule."""
         self.leaves = set()
 
-    def compile(self, node: Any) -> Condition:
+    def compile(self, node: "ConditionItem | ConditionValueExpression") -> Condition:
         """Compile a node of pySigma's parsed condition.
 
         Raises
@@ -56,56 +62,38 @@ class Compiler:
         from sigma import conditions as c
 
         if isinstance(node, c.ConditionOR):
-            return any_of([self.compile(arg) for arg in node.args])
+            return join([self.compile(arg) for arg in node.args], decisive=True)
         if isinstance(node, c.ConditionAND):
-            return _all([self.compile(arg) for arg in node.args])
+            return join([self.compile(arg) for arg in node.args], decisive=False)
         if isinstance(node, c.ConditionNOT):
             return _not(self.compile(node.args[0]))
         if isinstance(node, c.ConditionFieldEqualsValueExpression):
             return self._leaf(node.field, node.value)
         raise UnsupportedError("keywords without a field")
 
-    def _leaf(self, field: str, value: Any) -> Condition:
+    def _leaf(self, field: str, value: "SigmaType") -> Condition:
         from sigma import types as t
 
         if isinstance(value, t.SigmaExpansion):
-            return any_of([self._leaf(field, v) for v in value.values])
+            return join([self._leaf(field, v) for v in value.values], decisive=True)
         if isinstance(value, t.SigmaNull) or (isinstance(value, t.SigmaString) and not str(value)):
             return lambda facts: None if field in facts.absent else False
         if field not in self.matchers:  # hashes, company, integrity ...: events do not have them
-            return _unknown
+            return lambda _: None
         leaf = self.matchers[field].add(_pattern(value))
         self.leaves.add(leaf)
         return lambda facts: leaf in facts.hits or (None if field in facts.absent else False)
 
 
-def _unknown(facts: Facts) -> None:  # noqa: ARG001
-    return None
-
-
-def any_of(parts: list[Condition]) -> Condition:
-    """Join conditions by OR."""
+def join(parts: list[Condition], decisive: bool) -> Condition:
+    """Join conditions by OR, where True decides, or by AND, where False does."""
 
     def holds(facts: Facts) -> bool | None:
-        result: bool | None = False
+        result: bool | None = not decisive
         for part in parts:
             value = part(facts)
-            if value:
-                return True
-            if value is None:
-                result = None
-        return result
-
-    return parts[0] if len(parts) == 1 else holds
-
-
-def _all(parts: list[Condition]) -> Condition:
-    def holds(facts: Facts) -> bool | None:
-        result: bool | None = True
-        for part in parts:
-            value = part(facts)
-            if value is False:
-                return False
+            if value is decisive:
+                return decisive
             if value is None:
                 result = None
         return result
@@ -128,7 +116,7 @@ class FieldMatcher:
 
     def __init__(self) -> None:
         self._leaves: dict[str, Leaf] = {}
-        self._sets: list[tuple[Any, list[Leaf]]] = []
+        self._sets: list[tuple[PatternSet, list[Leaf]]] = []
 
     def add(self, pattern: str) -> Leaf:
         """Take in an RE2 pattern; return its number."""
@@ -139,31 +127,20 @@ class FieldMatcher:
 
     def compile(self) -> None:
         """Build the automata; no pattern can be added after it."""
-        import re2
-
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = _MAX_SET_BYTES
         # Wildcards make many states: apart from the plain words, both automata stay small.
         for wild in (False, True):
-            every = re2.Set.SearchSet(options)
-            kept = []
-            for pattern, leaf in self._leaves.items():
-                if (".*" in pattern) is not wild:
-                    continue
-                every.Add(pattern)
-                kept.append(leaf)
+            kept = {p: leaf for p, leaf in self._leaves.items() if (".*" in p) is wild}
             if kept:
-                every.Compile()
-                self._sets.append((every, kept))
+                every = PatternSet(kept, "the teacher 'sigma'", "sigma", max_bytes=_MAX_SET_BYTES)
+                self._sets.append((every, list(kept.values())))
 
     def match(self, text: str, hits: set[Leaf]) -> None:
         """Add the numbers of all patterns that match."""
         for every, leaves in self._sets:
-            hits.update(leaves[i] for i in every.Match(text) or ())
+            hits.update(leaves[i] for i in every.match(text))
 
 
-def _pattern(value: Any) -> str:
+def _pattern(value: "SigmaType") -> str:
     """Return an RE2 pattern for a value of a rule."""
     from sigma import types as t
 
@@ -176,15 +153,10 @@ def _pattern(value: Any) -> str:
         raise UnsupportedError(f"values of type {type(value).__name__}")
     parts = list(value.s)
     many, one = t.SpecialChars.WILDCARD_MULTI, t.SpecialChars.WILDCARD_SINGLE
-    start = end = ""
-    if parts and parts[0] is many:
-        parts = parts[1:]
-    else:
-        start = "^"
-    if parts and parts[-1] is many:
-        parts = parts[:-1]
-    else:
-        end = "$"
+    is_open_at_start = bool(parts) and parts[0] is many
+    is_open_at_end = len(parts) > is_open_at_start and parts[-1] is many
+    parts = parts[is_open_at_start : len(parts) - is_open_at_end]
+    start, end = "" if is_open_at_start else "^", "" if is_open_at_end else "$"
     flags = "(?s)" if isinstance(value, t.SigmaCasedString) else "(?is)"
     body = "".join(
         ".*" if part is many else "." if part is one else re.escape(str(part)) for part in parts

@@ -9,11 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self, TypeVar
 
 import numpy as np
+from pydantic import BaseModel
 
 from buckler.dataset.dataset import Dataset
 from buckler.errors import SettingsError
+from buckler.files import read_settings
 from buckler.labels import Annotation, Annotator
 from buckler.labels.ledger import CallResult, Ledger
 from buckler.registry import Registry
@@ -21,6 +24,7 @@ from buckler.tasks import Task
 from buckler.teachers.budget import Account, Budget, Spending
 
 BATCH_ROWS = 1000
+_Settings = TypeVar("_Settings", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class Teacher(ABC):
 
     @classmethod
     @abstractmethod
-    def from_file(cls, path: Path | None, task: Task) -> "Teacher":
+    def from_file(cls, path: Path | None, task: Task) -> Self:
         """Make a teacher from its file of settings; None where the user gave none."""
 
     @abstractmethod
@@ -165,6 +169,32 @@ def get_teacher(kind: str, path: Path | None, task: Task) -> Teacher:
         If there is no such kind, or the file makes no sense.
     """
     return TEACHERS.get(kind).from_file(path, task)
+
+
+def read_teacher_settings(
+    path: Path | None,
+    kind: str,
+    model: type[_Settings],
+    content: str = "a TOML file with its model",
+) -> _Settings:
+    """Return the settings of a teacher from TOML; paths in it are relative to it.
+
+    Raises
+    ------
+    SettingsError
+        If there is no file, or it makes no sense.
+    """
+    path = require_settings(path, kind, content)
+    folder = path.parent
+
+    def anchor(value: object) -> object:
+        if isinstance(value, list):
+            return [anchor(each) for each in value]
+        return folder / value if isinstance(value, Path) else value
+
+    settings = read_settings(path, model)
+    paths = {name: anchor(getattr(settings, name)) for name in model.model_fields}
+    return settings.model_copy(update=paths)
 
 
 def require_settings(path: Path | None, kind: str, content: str) -> Path:

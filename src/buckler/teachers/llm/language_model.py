@@ -3,10 +3,12 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +33,13 @@ from buckler.teachers.llm.prompt import ANSWER_TOKENS, REASON_TOKENS, Example, P
 from buckler.teachers.llm.redaction import redact
 from buckler.teachers.llm.runner import MeteredClient, ModelCall, Runner
 from buckler.teachers.llm.settings import ModelSettings
-from buckler.teachers.teacher import BATCH_ROWS, Estimate, Job, Teacher
+from buckler.teachers.teacher import (
+    BATCH_ROWS,
+    Estimate,
+    Job,
+    Teacher,
+    read_teacher_settings,
+)
 
 _MAX_UNCLEAR = 20  # replies without class probabilities, before samples are drawn at once
 
@@ -73,12 +81,17 @@ class _Reading:
 class LanguageModelTeacher(Teacher):
     """Asks a language model about one or several events per call.
 
+    Parameters
+    ----------
+    settings
+        An instance of `settings_type`.
+
     Attributes
     ----------
-    client
-        Connection to the model.
-    settings
-        Settings of the user.
+    settings_type, client_type
+        Settings in its file; client that is made from them.
+    client, settings
+        Connection to the model, and settings of the user.
     redacts
         True if secrets and personal data are replaced before an event is sent.
     prompt
@@ -88,8 +101,11 @@ class LanguageModelTeacher(Teacher):
     """
 
     is_paid = True
+    settings_type: type[ModelSettings]
+    client_type: Callable[..., ModelClient]
 
-    def __init__(self, task: Task, client: ModelClient, settings: ModelSettings) -> None:
+    def __init__(self, task: Task, settings: ModelSettings) -> None:
+        client = type(self).client_type(settings)
         self.task, self.client, self.settings = task, client, settings
         self.redacts = client.hosted if settings.redact is None else settings.redact
         examples = []
@@ -116,6 +132,11 @@ class LanguageModelTeacher(Teacher):
         self.prior: Floats | None = None
         self._prior_lock = asyncio.Lock()
         self._n_unclear = 0
+
+    @classmethod
+    def from_file(cls, path: Path | None, task: Task) -> Self:
+        """Read the settings from TOML."""
+        return cls(task, read_teacher_settings(path, cls.kind, cls.settings_type))
 
     # --- labeling -----------------------------------------------------------------------------
 
@@ -293,11 +314,11 @@ class LabelCall(ModelCall):
             if not reply.choices:
                 break
             readings += [teacher.read(choice, self.tags) for choice in reply.choices]
-        return self._result(*teacher.merge(self.event_ids, self.tags, readings))
+        return event_result(self.events, *teacher.merge(self.event_ids, self.tags, readings))
 
     def fail(self, reason: str) -> CallResult:
         """Return a result in which every event is rejected."""
-        return self._result([], [(event_id, reason) for event_id in self.event_ids])
+        return event_result(self.events, [], [(i, reason) for i in self.event_ids])
 
     def split(self, event_ids: set[bytes]) -> list[ModelCall]:
         """Return calls about these events one by one."""
@@ -305,11 +326,6 @@ class LabelCall(ModelCall):
             return []
         chosen = [event for event in self.events if event.event_id in event_ids]
         return [LabelCall(self.teacher, [event], [new_tag()]) for event in chosen]
-
-    def _result(
-        self, annotations: list[Annotation], rejects: list[tuple[bytes, str]]
-    ) -> CallResult:
-        return event_result(self.events, annotations, rejects)
 
 
 def event_result(

@@ -13,19 +13,13 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from buckler.errors import BucklerError, InputError
 from buckler.extras import import_extra
 from buckler.labels.ledger import Call, CallResult
 from buckler.teachers.budget import Account, Budget, Spending
-from buckler.teachers.llm.client import (
-    ModelClient,
-    RefusedError,
-    Reply,
-    Request,
-    RetryableError,
-)
+from buckler.teachers.llm.client import ModelClient, RefusedError, Reply, Request, RetryableError
 from buckler.teachers.llm.settings import ModelSettings
 
 MAX_WAIT_S = 600.0
@@ -286,11 +280,10 @@ class MeteredClient:
         if reply.input_tokens is not None:
             meter.calibrate(request.characters, reply.input_tokens)
         output_characters = sum(len(choice.content) for choice in reply.choices)
+        input_tokens, output_tokens = reply.input_tokens, reply.output_tokens
         self._charge(
-            reply.input_tokens
-            if reply.input_tokens is not None
-            else meter.estimate_tokens(request.characters),
-            reply.output_tokens if reply.output_tokens is not None else output_characters // 3 + 1,
+            meter.estimate_tokens(request.characters) if input_tokens is None else input_tokens,
+            output_characters // 3 + 1 if output_tokens is None else output_tokens,
         )
         return reply
 
@@ -328,17 +321,9 @@ def charge(result: CallResult, spent: Spending) -> CallResult:
     """Return a result with its cost, of which each annotation carries an equal share."""
     share = spent.cost_usd / spent.events
     n_drafts = sum(map(len, result.drafts.values()))
-    return replace(
-        result,
-        annotations=[replace(annotation, cost_usd=share) for annotation in result.annotations],
-        call=Call(
-            spent.events,
-            len(result.annotations) + n_drafts,
-            spent.input_tokens,
-            spent.output_tokens,
-            spent.cost_usd,
-        ),
-    )
+    annotations = [replace(annotation, cost_usd=share) for annotation in result.annotations]
+    call = Call(annotations=len(annotations) + n_drafts, **asdict(spent))
+    return replace(result, annotations=annotations, call=call)
 
 
 def count(account: Account, results: Sequence[CallResult]) -> None:

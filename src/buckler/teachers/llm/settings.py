@@ -1,7 +1,6 @@
 """Settings that all language model teachers share."""
 
 from pathlib import Path
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -69,14 +68,3 @@ class ModelSettings(BaseModel):
     redact: bool | None = None
     price: Price | None = None
     prices: Path | None = None
-
-    def relative_to(self, file: Path | None) -> Self:
-        """Return the settings with paths that are relative to the file that they stand in."""
-        if file is None:
-            return self
-        paths = {
-            name: file.parent / value
-            for name in type(self).model_fields
-            if isinstance(value := getattr(self, name), Path)
-        }
-        return self.model_copy(update=paths)
