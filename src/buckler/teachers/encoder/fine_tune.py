@@ -144,7 +144,7 @@ def fit(
     progress = state.load() or {"losses": "", "best": "0", "step": "0"}
     losses = [float(x) for x in progress["losses"].split()]
     best, step = int(progress["best"]), int(progress["step"])
-    soft_targets = torch.from_numpy(targets)
+    soft_targets = torch.tensor(targets)
     for epoch in range(len(losses), schedule.epochs):
         if schedule.patience and losses and len(losses) - best >= schedule.patience:
             break
