@@ -34,7 +34,7 @@ def test_a_real_model_judges_real_events(tmp_path, real_data, name, file):
     events = read_dataset([real_data / file], task)
     events = events.take(np.arange(0, len(events), len(events) // 8)[:8])
     who = GgufTeacher(task, GgufSettings(max_characters=600, samples=2))
-    assert not who.hosted and not who.redacts
+    assert not who.client.hosted and not who.redacts
     with LabelStore(tmp_path / "a.db") as store:
         result = label(events, who, store)
         assert (result.new, result.account.rejects) == (8, {})
@@ -67,10 +67,10 @@ def test_faults_between_a_real_model_and_us(tmp_path, real_data):
     events = read_dataset([real_data / "url/threat-test.parquet"], task)
     events = events.take(np.arange(0, len(events), len(events) // 12)[:12])
     who = GgufTeacher(task, GgufSettings(samples=1, attempts=12))
-    port = int(who.serve().rsplit(":", 1)[1])
+    port = int(who.client.serve().rsplit(":", 1)[1])
     faults = ("429", "500", "reset", "reset-after", "truncated", "malformed", "empty")
     with fault_proxy(port, faults, share=0.4) as proxy:
-        who.serve = lambda: proxy.url
+        who.client.serve = lambda: proxy.url
         with LabelStore(tmp_path / "a.db") as store:
             result = label(events, who, store)
             assert sum(proxy.met.values()) >= 3
@@ -108,9 +108,9 @@ def test_the_server_is_closed_to_others():
     import openai
 
     who = GgufTeacher(get_task("url-threat"), GgufSettings())
-    url = who.serve()
+    url = who.client.serve()
     assert url.startswith("http://127.0.0.1:")
     client = openai.OpenAI(base_url=f"{url}/v1", api_key="guess", max_retries=0)
     with pytest.raises(openai.AuthenticationError):
         client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
-    asyncio.run(who.aclose())
+    asyncio.run(who.client.aclose())
