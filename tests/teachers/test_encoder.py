@@ -201,7 +201,7 @@ def test_a_killed_training_goes_on_behind_its_last_epoch(tmp_path, tiny_model):
         if line.startswith("epoch 2"):
             os.kill(process.pid, signal.SIGKILL)
             break
-    process.wait()
+    process.communicate()  # closes the pipe
     after = subprocess.check_output(command, text=True).splitlines()
     assert [line.split(":")[0] for line in after[1:-1]] == ["epoch 3", "epoch 4"]
     whole = settings(tmp_path, tiny_model, epochs=4, patience=0, work=tmp_path / "other")
