@@ -1,4 +1,4 @@
-"""RE2 patterns: many in one pass, in linear time for every pattern and every text of an attacker."""
+"""RE2 patterns: many in one pass, in linear time for any pattern and any text of an attacker."""
 
 from collections.abc import Iterable
 
