@@ -260,13 +260,17 @@ def test_a_recipe_that_makes_no_sense_is_refused(folder, more, message):
     assert message in str(error.value)
 
 
-def test_a_share_of_the_target_can_stay_with_the_label_of_the_file(folder):
+def test_the_label_of_the_file_wins_unless_annotations_get_a_share(folder):
     few = read_dataset([folder / "few.parquet"], TASK)
     p = np.where(np.eye(2)[1 - few.labels] == 1, 0.9, 0.1).astype(np.float32)
     with LabelStore(folder / "labels.db") as store:
         ids = few.ids
         store.add_arrays(TASK, Annotator("contrary", "1", "model"), ids, p)
-        trusting, _ = with_annotations(few, store, Merge.MEAN)
+        kept, summary = with_annotations(few, store, Merge.MEAN)
+        assert (kept.labels == few.labels).all(), "a trial of a teacher changed a label"
+        assert np.array_equal(kept.targets, few.targets)
+        assert summary["of_these_contradicted_by_annotations"] == len(few)
+        trusting, _ = with_annotations(few, store, Merge.MEAN, label_share=0)
         doubting, _ = with_annotations(few, store, Merge.MEAN, label_share=0.75)
         rows = np.arange(len(few))
         assert (trusting.targets[rows, few.labels] < 0.2).all()

@@ -187,10 +187,10 @@ class Training:
 
 @dataclass(frozen=True)
 class MergeAnnotations(Stage[Training]):
-    """Lets annotations of the label store decide the training labels."""
+    """Takes annotations of the label store as targets of the training events."""
 
     name: ClassVar[str] = "label"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     output: ClassVar[type[Training]] = Training
 
     sources: Result[Sources]

@@ -58,13 +58,13 @@ class LabelsSection(_Section):
     merge
         Way to merge several annotations of an event.
     label_share
-        Share of the file's label in the target of an event that has both: 0 uses the annotations
-        alone, 1 the label alone. The label of a person in the store always counts in full.
+        Share of the file's label in the target of an event that has both: 1 keeps the label, 0
+        takes the annotations alone. The label of a person in the store always counts in full.
     """
 
     store: str
     merge: Merge = Merge.DAWID_SKENE
-    label_share: float = Field(default=0.0, ge=0, le=1)
+    label_share: float = Field(default=1.0, ge=0, le=1)
 
 
 class AnalystLabelsSection(_Section):

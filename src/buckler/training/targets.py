@@ -34,9 +34,12 @@ def with_annotations(
     method: Merge,
     *,
     required: bool = True,
-    label_share: float = 0.0,
+    label_share: float = 1.0,
 ) -> tuple[Dataset, dict[str, float | int]]:
-    """Return events whose labels come from the store where it has annotations, and a summary.
+    """Return events with the annotations of the store as targets, and a summary.
+
+    By default, an event that its file labels keeps that label: asking a teacher about labeled
+    events never changes what is learned.
 
     Parameters
     ----------
@@ -49,8 +52,8 @@ def with_annotations(
     required
         True makes a store without any annotation of these events an error.
     label_share
-        Share of the file's label in the target of an event that has both; the label of a person in
-        the store counts in full.
+        Share of the file's label in the target of an event that has both: 1 keeps the label, 0
+        takes the annotations alone. The label of a person in the store counts in full.
 
     Raises
     ------
@@ -70,14 +73,18 @@ def with_annotations(
         )
     probabilities = merged.probabilities[rows[annotated]].copy()
     mixed = np.flatnonzero((events.labels[annotated] >= 0) & ~merged.human[rows[annotated]])
+    file_labels = events.labels[annotated[mixed]]
+    n_contradicted = int((probabilities[mixed].argmax(axis=1) != file_labels).sum())
     probabilities[mixed] *= 1 - label_share
-    probabilities[mixed, events.labels[annotated[mixed]]] += label_share
+    probabilities[mixed, file_labels] += label_share
     labels, targets = events.labels.copy(), events.targets.copy()
     labels[annotated] = probabilities.argmax(axis=1)
     targets[annotated] = probabilities
     summary: dict[str, float | int] = {
         "events_with_annotations": len(annotated),
         "decided_by_a_human": int(merged.human[rows[annotated]].sum()),
+        "also_labeled_in_a_file": len(mixed),
+        "of_these_contradicted_by_annotations": n_contradicted,
     }
     for key, accuracy in merged.accuracy.items():
         if merged.n_shared[key]:
