@@ -4,15 +4,18 @@ Everything that reads or writes a file goes through here, so that a missing file
 refused permission are told the same way everywhere, and no reader ever sees half a file.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from buckler.errors import BucklerError, InputError, OutputError, SettingsError
 
 if TYPE_CHECKING:
+    from pathlib import Path  # see errors.py
+
     from pydantic import BaseModel
 
 _BLOCK_BYTES = 1 << 20
@@ -84,7 +87,8 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     OutputError
         If the file cannot be written; nothing is left behind then.
     """
-    import tempfile  # readers never need it
+    import tempfile  # readers never need them
+    from pathlib import Path
 
     temporary: Path | None = None
     try:

@@ -4,15 +4,21 @@ The file is a zip of stored entries. Sizes are checked before anything is read, 
 anything is used. Nothing is unpacked to disk.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
+from io import SEEK_END, BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler.bundle.manifest import MAX_AUXILIARY, MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from buckler.errors import BundleError
+from buckler.files import reading
+
+if TYPE_CHECKING:
+    from pathlib import Path  # see errors.py
 
 MAX_BUNDLE_BYTES = 1 << 30
 MANIFEST = "manifest.json"
@@ -89,18 +95,16 @@ def read_bundle(path: str | Path) -> Bundle:
     BundleError
         If the file is missing, damaged, altered, too large or too new.
     """
-    path = Path(path)
-    try:
-        size = path.stat().st_size
+    with reading(path, BundleError), open(path, "rb") as file:  # noqa: PTH123 - see errors.py
+        size = file.seek(0, SEEK_END)
         if size > MAX_BUNDLE_BYTES:
-            raise BundleError(f"{path}: {size:,} bytes are too many for a bundle")
-        data = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
+            raise BundleError(f"{path}: {size:,} bytes are too many for a bundle", path=path)
+        file.seek(0)
+        data = file.read(size)
     try:
         return parse_bundle(data)
     except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
+        raise BundleError(f"{path}: {error}", path=path) from error
 
 
 def parse_bundle(data: bytes) -> Bundle:

@@ -26,7 +26,7 @@ MAX_AUXILIARY = 8
 ASKED_ABOUT = ("detections", "all")
 # Column names of verdicts, which no auxiliary classifier may take.
 _TAKEN = ("text", "label", "score", "detected", "path", "row", "review", "stage")
-AUXILIARY_NAME = re.compile(rf"(?!p_|(?:{'|'.join(_TAKEN)})$)[a-z][a-z0-9_]{{0,40}}")
+AUXILIARY_NAME = rf"(?!p_|(?:{'|'.join(_TAKEN)})$)[a-z][a-z0-9_]{{0,40}}"
 
 
 class FileEntry(TypedDict):
@@ -278,7 +278,7 @@ def _auxiliary(raw: Mapping[str, object]) -> tuple[AuxiliaryEntry, ...]:
         if not isinstance(value, dict):
             raise BundleError("manifest: auxiliary must be objects")
         entry = AuxiliaryEntry(_get(value, "name", str), _get(value, "on", str))
-        if not AUXILIARY_NAME.fullmatch(entry.name) or entry.on not in ASKED_ABOUT:
+        if not re.fullmatch(AUXILIARY_NAME, entry.name) or entry.on not in ASKED_ABOUT:
             shown = f"{entry.name[:40]!r} on {entry.on[:40]!r}"
             raise BundleError(f"manifest: {shown} is no auxiliary classifier")
         entries.append(entry)

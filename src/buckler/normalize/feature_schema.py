@@ -18,7 +18,6 @@ from buckler.errors import InputError
 
 MARK = b"\x00bkrow1\x00"
 N_CATEGORIES = 1021
-_NUMBERED = re.compile(r"#[0-9]{1,4}")
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -91,7 +90,7 @@ def category_number(name: object) -> float:
     """
     if name is None or name == "":
         return math.nan
-    if isinstance(name, str) and _NUMBERED.fullmatch(name):
+    if isinstance(name, str) and re.fullmatch("#[0-9]{1,4}", name):
         return float(int(name[1:]) % N_CATEGORIES)
     from hashlib import blake2b  # loads OpenSSL: only where there are categories
 

@@ -1,9 +1,11 @@
 """Loads a bundle and scores with it: no network, no temporary files, no training code."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buckler.bundle.archive import Bundle, read_bundle
 from buckler.bundle.manifest import Manifest
@@ -14,8 +16,11 @@ from buckler.runtime.auxiliary import Auxiliary, ask, load_auxiliaries
 from buckler.runtime.classifier import Classifier
 from buckler.runtime.verdicts import Contribution, Rules, Verdict, Verdicts
 
+if TYPE_CHECKING:
+    from pathlib import Path  # see errors.py
 
-def load(path: str | Path, *, trusted_key: str | Path | None = None) -> "Scorer":
+
+def load(path: str | Path, *, trusted_key: str | Path | None = None) -> Scorer:
     """Load a bundle: sizes, digests and conformance vectors are verified before it is used.
 
     Parameters
@@ -33,7 +38,11 @@ def load(path: str | Path, *, trusted_key: str | Path | None = None) -> "Scorer"
         score differently here.
     """
     bundle = read_bundle(path)
-    key = None if trusted_key is None else read_bytes(Path(trusted_key), BundleError)
+    key = None
+    if trusted_key is not None:
+        from pathlib import Path
+
+        key = read_bytes(Path(trusted_key), BundleError)
     try:
         if key is not None:
             from buckler.bundle.signature import check_signature
@@ -45,7 +54,7 @@ def load(path: str | Path, *, trusted_key: str | Path | None = None) -> "Scorer"
 
 
 def score(
-    bundle: "Scorer | str | Path", texts: object, *, target_fpr: float | None = None
+    bundle: Scorer | str | Path, texts: object, *, target_fpr: float | None = None
 ) -> Verdicts:
     """Load a bundle and score a batch with it.
 

@@ -5,6 +5,7 @@ bundle inside the bundle.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -82,7 +83,7 @@ class AuxiliarySettings(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if not AUXILIARY_NAME.fullmatch(self.name):
+        if not re.fullmatch(AUXILIARY_NAME, self.name):
             raise ValueError(
                 "the name of an auxiliary classifier is a lower-case word that no column of "
                 "verdicts has, such as technique"
