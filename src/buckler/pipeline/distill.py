@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from buckler.errors import InputError
 from buckler.files import read_bytes, write_atomically
 from buckler.labels import open_existing
 from buckler.labels.merging import Merge
-from buckler.pipeline.prepare import Sources, Training, TrainingAndTest
+from buckler.pipeline.prepare import Sources, TrainingAndTest
 from buckler.pipeline.recipe import AugmentationSection, Recipe
 from buckler.pipeline.stages import Result, Stage, Summary
 from buckler.pipeline.synthesize import SyntheticAddition
@@ -129,20 +128,16 @@ class DistilledPool:
 
 
 @dataclass(frozen=True)
-class DistillPool(Stage[DistilledPool]):
+class DistillPool(Stage[DistilledPool], name="distill", version=1):
     """Turns annotations on the pool into training examples.
 
     Events of the pool that share a group or a near-duplicate with the test rows are left out, and
     so are those that are among the labeled ones.
     """
 
-    name: ClassVar[str] = "distill"
-    version: ClassVar[int] = 1
-    output: ClassVar[type[DistilledPool]] = DistilledPool
-
     sources: Result[Sources]
     split: Result[TrainingAndTest]
-    labeled: Result[Training] | None
+    labeled: Result[Sources] | None
     additions: Additions | None
     settings: Distillation
     merge: Merge
@@ -154,7 +149,7 @@ class DistillPool(Stage[DistilledPool]):
         recipe: Recipe,
         sources: Result[Sources],
         split: Result[TrainingAndTest],
-        labeled: Result[Training] | None,
+        labeled: Result[Sources] | None,
         additions: Additions | None,
     ) -> "DistillPool":
         """Return the stage for a recipe with a pool.

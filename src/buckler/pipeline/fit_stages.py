@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.pipeline.distill import Additions, DistilledPool
-from buckler.pipeline.prepare import Sources, Training, TrainingAndTest
+from buckler.pipeline.prepare import Sources, TrainingAndTest
 from buckler.pipeline.recipe import Recipe
 from buckler.pipeline.stages import Result, Stage, Summary
 from buckler.tasks import Task
@@ -25,12 +24,8 @@ from buckler.training.targets import with_file_labels
 
 
 @dataclass(frozen=True)
-class FitStudent(Stage[BundleParts]):
+class FitStudent(Stage[BundleParts], name="train", version=4):
     """Trains the student and packs it for a bundle."""
-
-    name: ClassVar[str] = "train"
-    version: ClassVar[int] = 4
-    output: ClassVar[type[BundleParts]] = BundleParts
 
     split: Result[TrainingAndTest]
     distilled: Result[DistilledPool] | None
@@ -48,7 +43,7 @@ class FitStudent(Stage[BundleParts]):
         recipe: Recipe,
         task: Task,
         split: Result[TrainingAndTest],
-        labeled: Result[Training] | None,
+        labeled: Result[Sources] | None,
         distilled: Result[DistilledPool] | None,
         additions: Additions | None,
     ) -> "FitStudent":
@@ -115,8 +110,6 @@ class FitStudent(Stage[BundleParts]):
 class FitBaseline(Stage[BundleParts]):
     """Base of the stages that train a student of labeled events alone, to compare with."""
 
-    output: ClassVar[type[BundleParts]] = BundleParts
-
     sources: Result[Sources]
     split: Result[TrainingAndTest]
     student: StudentSpec
@@ -134,11 +127,8 @@ class FitBaseline(Stage[BundleParts]):
 
 
 @dataclass(frozen=True)
-class FitLabelsOnly(FitBaseline):
+class FitLabelsOnly(FitBaseline, name="labels-only", version=2):
     """Trains on the training rows with the labels of their files."""
-
-    name: ClassVar[str] = "labels-only"
-    version: ClassVar[int] = 2
 
     def events(self) -> Dataset:
         """Return the training rows that have a label in their file."""
@@ -147,10 +137,8 @@ class FitLabelsOnly(FitBaseline):
 
 
 @dataclass(frozen=True)
-class FitUpperBound(FitLabelsOnly):
+class FitUpperBound(FitLabelsOnly, name="upper-bound", version=2):
     """Trains on further labeled events too."""
-
-    name: ClassVar[str] = "upper-bound"
 
     def events(self) -> Dataset:
         """Return training rows and more labeled ones, none of which is like the test."""
@@ -161,11 +149,8 @@ class FitUpperBound(FitLabelsOnly):
 
 
 @dataclass(frozen=True)
-class FitNotAugmented(FitBaseline):
+class FitNotAugmented(FitBaseline, name="not-augmented", version=2):
     """Trains on the training rows without attacked copies."""
-
-    name: ClassVar[str] = "not-augmented"
-    version: ClassVar[int] = 2
 
     def events(self) -> Dataset:
         """Return the training rows."""
@@ -173,12 +158,8 @@ class FitNotAugmented(FitBaseline):
 
 
 @dataclass(frozen=True)
-class FitAuxiliary(Stage[AuxiliaryClassifiers]):
+class FitAuxiliary(Stage[AuxiliaryClassifiers], name="auxiliary", version=2):
     """Trains and measures the auxiliary classifiers."""
-
-    name: ClassVar[str] = "auxiliary"
-    version: ClassVar[int] = 2
-    output: ClassVar[type[AuxiliaryClassifiers]] = AuxiliaryClassifiers
 
     split: Result[TrainingAndTest]
     questions: Sequence[AuxiliarySettings]

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
 
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import Leaks, check_leaks, deduplicate, split_by_group, split_by_time
@@ -74,12 +73,8 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class ReadSources(Stage[Sources]):
+class ReadSources(Stage[Sources], name="read", version=3):
     """Reads all files; rows that cannot be used are set aside and counted."""
-
-    name: ClassVar[str] = "read"
-    version: ClassVar[int] = 3
-    output: ClassVar[type[Sources]] = Sources
 
     task: Task
     files: Mapping[str, Sequence[Path]]
@@ -170,28 +165,8 @@ def ask_teacher(runner: StageRunner, recipe: Recipe, sources: Result[Sources]) -
 
 
 @dataclass(frozen=True)
-class Training:
-    """Training events with their labels and targets."""
-
-    events: Dataset
-
-    def save(self, folder: Path) -> None:
-        """Write the events into a folder."""
-        self.events.save(folder / "events.arrow")
-
-    @classmethod
-    def load(cls, folder: Path, task: Task) -> "Training":
-        """Read what `save` wrote."""
-        return cls(Dataset.load(folder / "events.arrow", task))
-
-
-@dataclass(frozen=True)
-class MergeAnnotations(Stage[Training]):
+class MergeAnnotations(Stage[Sources], name="label", version=5):
     """Takes annotations of the label store as targets of the training events."""
-
-    name: ClassVar[str] = "label"
-    version: ClassVar[int] = 4
-    output: ClassVar[type[Training]] = Training
 
     sources: Result[Sources]
     annotations: str
@@ -200,7 +175,7 @@ class MergeAnnotations(Stage[Training]):
     required: bool
     store: LabelStore = field(compare=False)
 
-    def work(self, folder: Path) -> tuple[Training, Summary]:  # noqa: ARG002
+    def work(self, folder: Path) -> tuple[Sources, Summary]:  # noqa: ARG002
         """Merge the annotations of each event into its target."""
         events, summary = with_annotations(
             self.sources.output.require("train"),
@@ -209,12 +184,12 @@ class MergeAnnotations(Stage[Training]):
             required=self.required,
             label_share=self.label_share,
         )
-        return Training(events), dict(summary)
+        return Sources(train=events), dict(summary)
 
 
 def merge_annotations(
     runner: StageRunner, recipe: Recipe, sources: Result[Sources]
-) -> Result[Training] | None:
+) -> Result[Sources] | None:
     """Run the stage that merges annotations, where the recipe names a label store."""
     labels = recipe.labels
     if labels is None:
@@ -227,12 +202,8 @@ def merge_annotations(
 
 
 @dataclass(frozen=True)
-class SplitAnalystLabels(Stage[AnalystLabels]):
+class SplitAnalystLabels(Stage[AnalystLabels], name="analyst-labels", version=1):
     """Splits the events that analysts labeled into those to learn and those that measure."""
-
-    name: ClassVar[str] = "analyst-labels"
-    version: ClassVar[int] = 1
-    output: ClassVar[type[AnalystLabels]] = AnalystLabels
 
     sources: Result[Sources]
     annotations: str
@@ -302,15 +273,11 @@ class TrainingAndTest:
 
 
 @dataclass(frozen=True)
-class Split(Stage[TrainingAndTest]):
+class Split(Stage[TrainingAndTest], name="split", version=2):
     """Leaves repetitions out, and separates training from test."""
 
-    name: ClassVar[str] = "split"
-    version: ClassVar[int] = 2
-    output: ClassVar[type[TrainingAndTest]] = TrainingAndTest
-
     sources: Result[Sources]
-    labeled: Result[Training] | None
+    labeled: Result[Sources] | None
     analyst_labels: Result[AnalystLabels] | None
     settings: SplitSection
     seed: int
@@ -318,8 +285,7 @@ class Split(Stage[TrainingAndTest]):
     def work(self, folder: Path) -> tuple[TrainingAndTest, Summary]:  # noqa: ARG002
         """Deduplicate, split, and check for leaks."""
         sources, settings = self.sources.output, self.settings
-        events = sources.require("train") if self.labeled is None else self.labeled.output.events
-        training = _labeled_rows(events)
+        training = _labeled_rows((self.labeled or self.sources).output.require("train"))
         summary: Summary = {}
         if self.analyst_labels is not None:
             before = len(training)

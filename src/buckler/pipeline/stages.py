@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar, Generic, Protocol, Self, TypeVar, cast
+from typing import ClassVar, Generic, Protocol, Self, TypeVar, cast, get_args
 
 from pydantic import BaseModel
 
@@ -76,16 +76,30 @@ class Stage(Generic[T_co]):
     Attributes
     ----------
     name
-        Name in reports and in the folder of the stage.
+        Name in reports and in the folder of the stage; a keyword of the class.
     version
-        Number to raise when the work changes.
-    output
-        Type of the output.
+        Number to raise when the work changes; a keyword of the class.
+    output_type
+        Type of the output; read from the base, such as ``Stage[Sources]``.
+
+    Examples
+    --------
+    ::
+
+        @dataclass(frozen=True)
+        class Split(Stage[TrainingAndTest], name="split", version=2):
+            sources: Result[Sources]
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
-    output: ClassVar[type[Output]]
+    output_type: ClassVar[type[Output]]
+
+    def __init_subclass__(cls, *, name: str = "", version: int = 0) -> None:
+        super().__init_subclass__()
+        cls.name, cls.version = name, version
+        for base in vars(cls).get("__orig_bases__", ()):  # none below another stage
+            (cls.output_type,) = get_args(base)
 
     def work(self, folder: Path) -> tuple[T_co, Summary]:
         """Compute the output and its summary; large side files may go into the folder."""
@@ -223,7 +237,7 @@ class StageRunner:
 
 
 def _load(stage: Stage[T_co], folder: Path, runner: StageRunner) -> T_co:
-    return cast("T_co", stage.output.load(folder, runner.task))
+    return cast("T_co", stage.output_type.load(folder, runner.task))
 
 
 def _stored_summary(path: Path) -> Summary:

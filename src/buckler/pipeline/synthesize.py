@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -82,12 +81,8 @@ class SyntheticAddition:
 
 
 @dataclass(frozen=True)
-class Synthesize(Stage[SyntheticAddition]):
+class Synthesize(Stage[SyntheticAddition], name="synthesis", version=2):
     """Writes or reads synthetic examples, and tries whether they help on held-out real events."""
-
-    name: ClassVar[str] = "synthesis"
-    version: ClassVar[int] = 2
-    output: ClassVar[type[SyntheticAddition]] = SyntheticAddition
 
     split: Result[TrainingAndTest]
     settings: SynthesisSection
