@@ -118,6 +118,6 @@ def _train(events: Dataset, path: Path) -> Scorer:
 
 
 def _shares(scorer: Scorer, events: Dataset) -> tuple[float, float]:
-    detections = scorer.score(events.raw_texts).detected
+    detections = scorer.score(events.raw).detected
     positive = events.labels == 1
     return rate(detections[positive]).value, rate(detections[~positive]).value

@@ -37,7 +37,7 @@ def run(data: Path) -> None:
         folder = Path(name)
         export(network, folder / "float32.onnx", folder / "int8.onnx")
         tokens = Tokens(teacher.model_folder, settings.max_tokens)
-        texts = [task.readable(raw) for raw in test.raw_texts.to_pylist()]
+        texts = [task.readable(raw) for raw in test.raw_texts]
         encoded = tokens.encode(texts)
         in_order = [
             pad_batch(encoded, np.arange(i, min(i + 32, len(encoded))))

@@ -89,7 +89,7 @@ def run(data: Path) -> None:
         events(data, "url-threat", "threat-test"),
         events(data, "url-threat", "threat-2021"),
     )
-    texts = [t.decode("utf-8", "replace") for t in test.raw_texts.to_pylist()]
+    texts = [t.decode("utf-8", "replace") for t in test.raw_texts]
     trained = train(data)
     contenders = [_bundle(name, *made, test, texts) for name, made in trained.items()]
     contenders += _others(data, test, texts)
@@ -142,12 +142,12 @@ def run(data: Path) -> None:
 
 def _bundle(name: str, path: Path, training_s: float, test: Dataset, texts: list[str]) -> Contender:
     scorer = load(path)
-    column = test.raw_texts
+    column = test.raw
     memory = subprocess.check_output([sys.executable, "-c", MEMORY.format(path=str(path))])
     precision = scorer.manifest.settings.get("precision", "int8 table")
     return Contender(
         name if "float32" in name else f"{name} ({precision})",
-        lambda rows: scorer.score(rows.raw_texts).scores,
+        lambda rows: scorer.score(rows.raw).scores,
         lambda: scorer.score(column),
         lambda i: scorer.score_of(texts[i]),
         path.stat().st_size,
@@ -180,7 +180,7 @@ def _others(data: Path, test: Dataset, texts: list[str]) -> list[Contender]:
 
 def _fraudurl(texts: list[str]) -> list[Contender]:
     def scores(rows: Dataset) -> np.ndarray:
-        column = rows.raw_texts.to_pylist()
+        column = rows.raw_texts
         return fraudurl_scores([t.decode("utf-8", "replace") for t in column])
 
     return [
@@ -208,7 +208,7 @@ def _cascade(data: Path, made: dict[str, tuple[Path, float]]) -> None:
         build_cascade(stages, chosen_on, path, CascadeOptions(budgets=[budget]))
         rows.append((f"cascade, {budget:.0%} to stage 2", path))
     rows = [("ngram alone", stages[0]), *rows, ("bytecnn alone", stages[1])]
-    column = measured_on.raw_texts
+    column = measured_on.raw
     scorers = {name: load(path) for name, path in rows}
     seconds = in_turns({n: lambda s=s: s.score(column) for n, s in scorers.items()}, rounds=3)
     found = []

@@ -104,7 +104,7 @@ def _templates() -> Dataset | None:
 
 
 def _figures(scorer: Scorer, mails: Dataset, new: Dataset, templates: Dataset | None) -> list[str]:
-    score = scorer.score(mails.raw_texts).scores
+    score = scorer.score(mails.raw).scores
     detections = _detections(scorer, mails)
     positive = mails.labels == 1
     fakes = _detections(scorer, new)
@@ -123,7 +123,7 @@ def _figures(scorer: Scorer, mails: Dataset, new: Dataset, templates: Dataset | 
 
 
 def _detections(scorer: Scorer, events: Dataset) -> np.ndarray:
-    return scorer.score(events.raw_texts).detected
+    return scorer.score(events.raw).detected
 
 
 def _share(value: Rate) -> str:

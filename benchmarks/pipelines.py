@@ -16,7 +16,7 @@ COPIES = 8
 
 
 def run(data: Path) -> None:
-    column = events(data, "url-threat", "threat-train").raw_texts
+    column = events(data, "url-threat", "threat-train").raw
     urls = pa.concat_arrays(column.chunks * COPIES).cast(pa.large_string())
     texts = urls.to_pylist()
     parquet, ndjson = FOLDER / "urls.parquet", FOLDER / "urls.ndjson"

@@ -58,7 +58,7 @@ def run(data: Path) -> None:
             ]
         for name, model in fitted[id(training)]:
             scores = (
-                model.score(testing.raw_texts).scores
+                model.score(testing.raw).scores
                 if name == "Buckler"
                 else model.probabilities(plain_texts(testing), 2)[:, 1]
             )
@@ -87,7 +87,7 @@ def _categories(data: Path) -> None:
     rows = []
     for bits in (18, 16, 14):
         model = scorer(data, "url-category", "category-labelled", table_bits=bits)
-        got = model.score(test.raw_texts).label_indices
+        got = model.score(test.raw).label_indices
         size = bundle(data, "url-category", "category-labelled", table_bits=bits).stat().st_size
         rows.append((f"Buckler, 2^{bits} rows, {size:,} bytes", *_accuracy(got, test)))
     for name, model in (
@@ -117,7 +117,7 @@ def _accuracy(predicted: np.ndarray, test: Dataset) -> tuple[str, str]:
 def run_curve(data: Path) -> None:
     """Print gain and cost of more n-gram orders and of more rows."""
     test, other = (events(data, "url-threat", name) for name in ("threat-test", "threat-2021"))
-    column = events(data, "url-threat", "threat-train").raw_texts.combine_chunks()
+    column = events(data, "url-threat", "threat-train").raw.combine_chunks()
     shapes = [
         {"max_order": order, "table_bits": bits}
         for order, bits in (
@@ -141,8 +141,8 @@ def run_curve(data: Path) -> None:
     rows = []
     for i, shape in enumerate(shapes):
         model = scorers[str(i)]
-        roc = Ranking(model.score(test.raw_texts).scores, test.labels == 1).roc()
-        across = Ranking(model.score(other.raw_texts).scores, other.labels == 1).roc()
+        roc = Ranking(model.score(test.raw).scores, test.labels == 1).roc()
+        across = Ranking(model.score(other.raw).scores, other.labels == 1).roc()
         hidden = f", hidden {shape['hidden']}" if "hidden" in shape else ""
         rows.append(
             (

@@ -123,7 +123,7 @@ def run(data: Path) -> None:
 
             def read(files=files, spec=spec, format_name=format_name) -> int:
                 return sum(
-                    len(chunk.text)
+                    len(chunk.events)
                     for file in files
                     for chunk in get_reader(file, format_name).chunks(file, spec, Quarantine())
                 )

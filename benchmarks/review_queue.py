@@ -94,7 +94,7 @@ def _worlds(everything: Dataset, test: Dataset, folder: Path) -> list[World]:
     pools = [_some(later, positive, POOL, 0.3, seed) for seed in range(SEEDS)]
     labeled = everything.take(_some(others, positive, TEACHER_ROWS, 0.5, 9))
     words = {
-        "url": [t.decode("utf-8", "replace") for t in labeled.raw_texts.to_pylist()],
+        "url": [t.decode("utf-8", "replace") for t in labeled.raw_texts],
         "label": pa.array(labeled.label_names, pa.string()),
         "group": labeled.table.column("group"),
     }
@@ -149,7 +149,7 @@ def _label_events(
         labeled[rng.permutation(waiting)[:n]] = True
         return
     if order.endswith("least sure first"):
-        p = np.sort(scorer.score(rest.raw_texts).probabilities, axis=1)
+        p = np.sort(scorer.score(rest.raw).probabilities, axis=1)
         labeled[waiting[np.argsort(p[:, -1] - p[:, -2], kind="stable")[:n]]] = True
         return
     n_random = round(RANDOM_SHARE * n)
@@ -186,7 +186,7 @@ def _student(
 
 
 def _figures(scorer: Scorer, test: Dataset) -> tuple[float, float]:
-    score = scorer.score(test.raw_texts, threads=2).scores
+    score = scorer.score(test.raw, threads=2).scores
     roc = Ranking(score.astype(np.float64), test.labels == 1).roc()
     return tpr_at_fpr(roc, FPR), auroc(roc)
 

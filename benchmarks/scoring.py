@@ -15,7 +15,7 @@ SLOW_ROWS = 10_000
 
 def run(data: Path) -> None:
     train = events(data, "url-threat", "threat-train")
-    column = train.raw_texts.combine_chunks()
+    column = train.raw.combine_chunks()
     urls = [t.decode() for t in column.to_pylist()]
     threat = scorer(data, "url-threat", "threat-train")
     wide = scorer(data, "url-threat", "threat-train", table_bits=20)
@@ -27,7 +27,7 @@ def run(data: Path) -> None:
     default.fit(texts, train.labels)
     scikit.fit(few, train.labels[subset])
     pool = events(data, "url-category", "category-pool")
-    sites = pool.raw_texts.combine_chunks()
+    sites = pool.raw.combine_chunks()
     category = scorer(data, "url-category", "category-labelled")
     n = len(urls)
     work = {

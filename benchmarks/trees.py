@@ -13,7 +13,7 @@ from onnx import helper
 
 from benchmarks.measure import in_turns, table
 from buckler.dataset import read_dataset
-from buckler.normalize.feature_schema import matrix
+from buckler.normalize import FeatureSchema, FeatureTable
 from buckler.students import get_student
 from buckler.tasks import get_task
 
@@ -24,12 +24,10 @@ EPOCHS = 12
 def run(data: Path) -> None:
     task = get_task(TASK)
     events = read_dataset([data / "pe" / "clamp-train.parquet"], task)
-    rows = matrix(events.texts.data, len(events), len(task.features))[:, :-1].copy()  # numbers
+    rows = events.features.values[:, :-1].copy()  # numbers
     student = get_student("trees", {"epochs": EPOCHS, "threads": 1})
-    texts = type(events.texts)(
-        np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1] * 4, rows.view(np.uint8).ravel()
-    )
-    student.fit(replace(events, texts=texts))
+    inputs = FeatureTable(FeatureSchema(task.numbers[: rows.shape[1]]), rows)
+    student.fit(replace(events, inputs=inputs))
     parameters = student._parameters(2)
     booster = lightgbm.train(
         parameters, lightgbm.Dataset(rows, events.labels), num_boost_round=25 * EPOCHS

@@ -169,7 +169,7 @@ def _costs(encoder: EncoderTeacher, student: Student, world: _World) -> Figures:
     encoder_s = time.perf_counter() - started
     many = world.pool
     started = time.perf_counter()
-    texts = TASK.normalize(many.raw_texts)
+    texts = TASK.normalize(many.raw)
     student.predict_logits(texts)
     student_s = time.perf_counter() - started
     ratio = (len(many) / student_s) / (len(some) / encoder_s)

@@ -167,7 +167,7 @@ def _has_technique(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.boo
 
 def _has_pretext(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.bool_]:
     pattern = re.compile(PRETEXTS[kind], re.IGNORECASE)
-    texts = [task.readable(raw)[:5000] for raw in events.raw_texts.to_pylist()]
+    texts = [task.readable(raw)[:5000] for raw in events.raw_texts]
     phishing = events.labels == task.class_names.index("phishing")
     matches = np.array([bool(pattern.search(text)) for text in texts], bool)
     return np.asarray(matches & phishing)

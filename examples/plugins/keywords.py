@@ -41,5 +41,5 @@ class KeywordTeacher(Teacher):
             Annotation(event_id, self._probabilities)
             if any(word in text.lower() for word in self.words)
             else None
-            for event_id, text in zip(events.ids, events.raw_texts.to_pylist(), strict=True)
+            for event_id, text in zip(events.ids, events.raw_texts, strict=True)
         ]

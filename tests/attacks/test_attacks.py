@@ -115,8 +115,8 @@ def test_copies_keep_id_group_and_label_of_their_origin():
     kept = apart_from(extra, held)
     ids = set(held.ids)
     assert all(extra.ids[int(i)] not in ids for i in kept)
-    texts = set(events.raw_texts.to_pylist())
-    assert all(t not in texts for t in extra.raw_texts.to_pylist())
+    texts = set(events.raw_texts)
+    assert all(t not in texts for t in extra.raw_texts)
 
 
 def test_what_is_measured_under_attack(url_scorer):

@@ -28,12 +28,12 @@ def test_a_bundle_scores_as_the_student_that_it_was_made_from(tmp_path):
     write_fitted(tmp_path / "a.buckler", fitted)
     scorer = load(tmp_path / "a.buckler")
     z = fitted.student.predict_logits(events.texts)[:, 0].astype(np.float64)
-    got = scorer.score(events.raw_texts)
+    got = scorer.score(events.raw)
     assert np.allclose(got.scores, 1 / (1 + np.exp(-z)), atol=1e-6)
     assert (got.label_indices == events.labels).mean() > 0.97
-    by_list = scorer.score(events.raw_texts.to_pylist())
+    by_list = scorer.score(events.raw_texts)
     assert np.array_equal(got.outputs, by_list.outputs)
-    threaded = scorer.score(events.raw_texts, threads=3)
+    threaded = scorer.score(events.raw, threads=3)
     assert np.array_equal(got.outputs, threaded.outputs)
 
 
@@ -57,7 +57,7 @@ def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, s
     fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 10, **settings}, folds=2))
     write_fitted(tmp_path / "a.buckler", fitted)
     scorer = load(tmp_path / "a.buckler")
-    verdicts = scorer.score(events.raw_texts)
+    verdicts = scorer.score(events.raw)
     assert verdicts.probabilities.shape == (1200, classes)
     assert np.allclose(verdicts.probabilities.sum(axis=1), 1, atol=1e-5)
     assert (verdicts.label_indices == labels).mean() > 0.75

@@ -311,7 +311,7 @@ def test_asking_keeps_its_budget(url_scorer, tmp_path):
 
 
 def lines_of(events):
-    texts = events.raw_texts.to_pylist()
+    texts = events.raw_texts
     return [json.dumps({"url": t.decode()}) for t in texts]
 
 
@@ -342,7 +342,7 @@ def test_events_as_they_come_are_compared_window_by_window(url_bundle, tmp_path)
 
 def test_asking_from_the_command_line(url_bundle, tmp_path):
     events, labels = doubtful(600)
-    texts = [t.decode() for t in events.raw_texts.to_pylist()]
+    texts = [t.decode() for t in events.raw_texts]
     pq.write_table(pa.table({"url": texts}), tmp_path / "now.parquet")
     pq.write_table(made_up_table(1200, np.random.default_rng(10)), tmp_path / "then.parquet")
     known = Dataset.from_texts([t.encode() for t in texts], TASK)
@@ -372,7 +372,7 @@ def test_labels_of_analysts_count_where_events_were_sampled_at_random(
     from buckler.review.schema import Stratum
 
     events, labels = doubtful(600)
-    texts = events.raw_texts.to_pylist()
+    texts = events.raw_texts
     pq.write_table(pa.table({"url": [t.decode() for t in texts]}), tmp_path / "now.parquet")
     pq.write_table(made_up_table(1200, np.random.default_rng(10)), tmp_path / "then.parquet")
     known = Dataset.from_texts(texts, TASK)
@@ -392,7 +392,7 @@ def test_labels_of_analysts_count_where_events_were_sampled_at_random(
     assert done.returncode == 0, done.stderr
     assert "analysts have labeled 80 randomly sampled events of 1 windows" in done.stdout
     asked = json.loads((tmp_path / "m" / "monitor.json").read_text())["windows"][0]["sampled"]
-    verdicts = url_scorer.score(known.raw_texts)
+    verdicts = url_scorer.score(known.raw)
     ids = known.ids
     detections, positive = verdicts.detected, np.array([truth[i] == 1 for i in ids])
     assert (asked["precision"]["n_rows"], asked["missed"]["n_rows"]) == (40, 40)

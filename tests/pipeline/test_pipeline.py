@@ -124,7 +124,7 @@ def recorded(folder, columns, errs=0.1):
     rows = []
     for name in columns:
         events = read_dataset([folder / f"{name}.parquet"], TASK, labeled=False)
-        for event_id, text in zip(events.ids, events.raw_texts.to_pylist(), strict=True):
+        for event_id, text in zip(events.ids, events.raw_texts, strict=True):
             positive = b".php" in text
             p = 0.9 if positive != (rng.random() < errs) else 0.1
             rows.append(

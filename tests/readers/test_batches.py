@@ -19,7 +19,7 @@ def rows_of(found):
         (batch.paths[code].name, int(row), text)
         for batch in found
         for code, row, text in zip(
-            batch.path_codes, batch.chunk.rows, batch.chunk.text.to_pylist(), strict=True
+            batch.path_codes, batch.chunk.rows, batch.chunk.events.to_pylist(), strict=True
         )
     ]
 

@@ -23,10 +23,10 @@ def read(path: Path, spec: ColumnSpec = WANTED, cursor: int = 0):
     quarantine = Quarantine(path.with_suffix(".quarantine"))
     texts, rows, cursors = [], [], []
     for chunk in get_reader(path).chunks(path, spec, quarantine, cursor):
-        texts += chunk.text.to_pylist()
+        texts += chunk.events.to_pylist()
         rows += chunk.rows.tolist()
         cursors.append((len(texts), chunk.cursor))
-        assert all(len(column) == len(chunk.text) for column in chunk.columns.values())
+        assert all(len(column) == len(chunk.events) for column in chunk.columns.values())
     quarantine.close()
     return texts, rows, quarantine, cursors
 

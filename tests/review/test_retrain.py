@@ -39,7 +39,7 @@ ANN = Annotator("ann", "", "human")
 
 def judge(store, events, labels, who=ANN, confidence=None):
     ids = events.ids
-    texts = events.raw_texts.to_pylist()
+    texts = events.raw_texts
     store.add_events(ids, texts, events.table.column("group").to_pylist())
     n = len(ids)
     p = np.eye(2, dtype=np.float32)[labels]

@@ -483,7 +483,7 @@ def test_the_dashboard_adds_up(store, url_scorer):
     board = compute_dashboard(queue)
     assert board.labels == board.covered == 100
     assert board.median_s == 4
-    verdicts = url_scorer.score(events.raw_texts)
+    verdicts = url_scorer.score(events.raw)
     detections, positive = verdicts.detected, events.labels == 1
     assert (
         board.sampled.precision.low <= positive[detections].mean() <= board.sampled.precision.high

@@ -58,16 +58,16 @@ def test_budgets_are_kept_on_new_events(cascade, validation):
     assert made.shares[2] <= 0.1 + 1e-9
     assert made.shares[3] <= 0.02 + 1e-9
     scorer = load(path)
-    stage = scorer.score(validation.raw_texts).stage
+    stage = scorer.score(validation.raw).stage
     assert (stage > 1).mean() == pytest.approx(made.shares[1], abs=0.005)
     assert (stage > 2).mean() == pytest.approx(made.shares[2], abs=0.005)
-    new = made_up_events(2000, np.random.default_rng(7)).raw_texts
+    new = made_up_events(2000, np.random.default_rng(7)).raw
     assert (scorer.score(new).stage > 1).mean() < 0.4
 
 
 def test_it_is_better_than_its_first_stage(cascade, stages):
     test = made_up_events(2000, np.random.default_rng(5))
-    column, truth = test.raw_texts, test.labels
+    column, truth = test.raw, test.labels
     right = [
         float((load(path).score(column).label_indices == truth).mean())
         for path in (stages[0], cascade[0])
@@ -77,7 +77,7 @@ def test_it_is_better_than_its_first_stage(cascade, stages):
 
 def test_every_way_in_gives_the_same_bits(cascade, validation):
     scorer = load(cascade[0])
-    column = validation.raw_texts
+    column = validation.raw
     by_column = scorer.score(column).outputs
     assert np.array_equal(by_column, scorer.score(column.to_pylist()).outputs)
     assert np.array_equal(by_column, scorer.score(column, threads=3).outputs)
@@ -94,7 +94,7 @@ def test_a_prevalence_moves_the_budget_to_that_mix(stages, validation, tmp_path)
         stages[::2], validation, path, CascadeOptions(budgets=[0.2], prevalence=0.001)
     )
     assert rare.shares[1] <= 0.2 + 1e-9
-    reached = load(path).score(validation.raw_texts).stage == 2
+    reached = load(path).score(validation.raw).stage == 2
     positive = validation.labels == 1
     mix = 0.001 * reached[positive].mean() + 0.999 * reached[~positive].mean()
     assert mix == pytest.approx(rare.shares[1], abs=0.005)
@@ -113,7 +113,7 @@ def test_classes_more_than_two_pass_on_what_is_unsure(tmp_path):
     made = build_cascade(paths, events, tmp_path / "c.buckler", CascadeOptions(budgets=[0.4]))
     assert 0.2 < made.shares[1] <= 0.4 + 1e-9
     right = [
-        (load(p).score(events.raw_texts).label_indices == labels).mean()
+        (load(p).score(events.raw).label_indices == labels).mean()
         for p in (paths[0], tmp_path / "c.buckler")
     ]
     assert right[1] > right[0] + 0.1

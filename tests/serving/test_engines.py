@@ -26,7 +26,7 @@ def texts(url_bundle):
     found = made_up_table(2000, np.random.default_rng(3))["url"].to_pylist()
     for vector in document["vectors"]:
         try:
-            text = b64decode(vector["text"]).decode()
+            text = b64decode(vector["input"]).decode()
         except UnicodeDecodeError:
             continue
         if text and "\x00" not in text:

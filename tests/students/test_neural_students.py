@@ -155,7 +155,7 @@ def cnn_bundle(tmp_path_factory):
 
 def test_a_bundle_scores_alike_from_lists_columns_and_threads(cnn_bundle):
     scorer = load(cnn_bundle)
-    column = made_up_events(700, np.random.default_rng(3)).raw_texts
+    column = made_up_events(700, np.random.default_rng(3)).raw
     by_column = scorer.score(column).outputs
     by_list = scorer.score(column.to_pylist()).outputs
     threaded = scorer.score(column, threads=3).outputs

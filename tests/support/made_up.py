@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.dataset import Dataset
-from buckler.normalize import NormalizedTexts
-from buckler.normalize.feature_schema import MARK, category_number
+from buckler.normalize import FeatureTable, NormalizedTexts
+from buckler.normalize.feature_schema import category_number
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec
@@ -91,11 +91,9 @@ def made_up_rows(n: int, rng: np.random.Generator) -> tuple[Dataset, Task]:
     packer = rng.choice(["upx", "none", "aspack"], n)
     positive = (values[:, 0] + values[:, 1] > 0.3) ^ (packer == "upx")
     values[rng.random((n, 3)) < 0.05] = np.nan
-    texts = [
-        MARK + np.array([*row, category_number(name)], "<f4").tobytes()
-        for row, name in zip(values, packer, strict=True)
-    ]
+    categories = np.array([category_number(name) for name in packer], np.float32)
+    rows = FeatureTable(task.features, np.column_stack([values, categories]))
     events = Dataset.from_texts(
-        texts, task, ids=numbered_ids(n), groups=[f"g{i}" for i in range(n)]
+        rows.to_arrow(), task, ids=numbered_ids(n), groups=[f"g{i}" for i in range(n)]
     )
     return events.with_labels(positive.astype(np.int32)), task

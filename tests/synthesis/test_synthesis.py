@@ -17,7 +17,7 @@ from buckler.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotator
-from buckler.normalize.feature_schema import category_number, matrix
+from buckler.normalize.feature_schema import category_number
 from buckler.students import get_student
 from buckler.synthesis.defanging import defang, find_unsafe, harmless_base64, refang
 from buckler.synthesis.filters import FilterSettings, filter_drafts
@@ -268,7 +268,7 @@ def test_the_format_check_takes_any_text(text, name):
 
 def test_each_filter_rejects_what_it_should_and_counts_it():
     real = events()
-    raw = [t.decode() for t in real.raw_texts.to_pylist()]
+    raw = [t.decode() for t in real.raw_texts]
     positive = np.flatnonzero(real.labels == 1)
     template = read_template(URL)
     combinations = template.combinations[:3]
@@ -285,7 +285,7 @@ def test_each_filter_rejects_what_it_should_and_counts_it():
 
     def probabilities(some):
         p = np.tile([0.1, 0.9], (len(some), 1))
-        texts = some.raw_texts.to_pylist()
+        texts = some.raw_texts
         p[[i for i, t in enumerate(texts) if b"contradicted" in t]] = [0.9, 0.1]
         p[[i for i, t in enumerate(texts) if b"bcdefgh" in t]] = np.nan
         return p
@@ -463,7 +463,7 @@ def test_transforms_of_a_message_leave_its_headers():
 
 def test_synthetic_examples_earn_their_place_where_a_kind_is_unseen_and_not_otherwise():
     real = events(2000)
-    kind = np.array([b"wallet" in t for t in real.raw_texts.to_pylist()])
+    kind = np.array([b"wallet" in t for t in real.raw_texts])
     unseen = kind & (real.labels == 1)
     rng = np.random.default_rng(5)
     like = [
@@ -562,7 +562,7 @@ set = { n1 = [7.0] }
 def test_rows_are_crossed_within_their_class(tmp_path):
     rows, task = made_up_rows(400, np.random.default_rng(0))
     names = task.features.names
-    values = matrix(rows.texts.data, len(rows), len(names))
+    values = rows.features.values
     attributes = ROW_ATTRIBUTES.replace('"n*", "kind"', f'"{names[0]}", "{names[-1]}"')
     attributes = attributes.replace('"n0"', f'"{names[1]}"').replace("n1 =", f"{names[2]} =")
     template = read_template(task, row_plan(tmp_path, task, attributes))

@@ -268,7 +268,7 @@ def test_damaged_mails_give_a_page_or_none(tmp_path, changes):
     chunks = get_reader(tmp_path / "m.eml", "mail-html").chunks(
         tmp_path / "m.eml", ColumnSpec(TASK.text_columns), quarantine
     )
-    rows = sum(len(chunk.text) for chunk in chunks)
+    rows = sum(len(chunk.events) for chunk in chunks)
     assert rows + quarantine.passed_over.total() + quarantine.count == 1
 
 

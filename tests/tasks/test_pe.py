@@ -15,7 +15,6 @@ from buckler.bundle.archive import read_bundle
 from buckler.dataset import read_dataset
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.normalize import FeatureSchema, get_normalizer
-from buckler.normalize.feature_schema import MARK
 from buckler.normalize.pe_v1 import NUMBERS, extract
 from buckler.readers.quarantine import Quarantine
 from buckler.tasks import get_task
@@ -72,7 +71,7 @@ def test_files_rows_and_json_have_the_same_form(program):
     form = normalizer.normalize(program, 12)
     named = {name: found[name] for name in schema.names}
     assert normalizer.normalize(json.dumps(named), 12) == form
-    assert normalizer.normalize(MARK + form, 12) == form
+    assert normalizer.normalize(schema.to_json(np.frombuffer(form, "<f4")), 12) == form
     assert np.frombuffer(form, "<f4").tolist() == [np.float32(found[n]) for n in schema.names]
 
 
@@ -133,7 +132,7 @@ def test_tables_teach_what_judges_files(tmp_path, program, real_data):
     scorer = load(path)
     (tmp_path / "a.exe").write_bytes(program)
     rows = read_dataset([tmp_path / "a.exe"], task)
-    score = scorer.score(rows.raw_texts).scores[0]
+    score = scorer.score(rows.raw).scores[0]
     assert scorer.score_of(program) == score
     assert 0 <= score <= 1
     manifest = read_bundle(path).manifest
@@ -148,15 +147,12 @@ def test_tables_teach_what_judges_files(tmp_path, program, real_data):
 
 def test_attacks_on_rows_change_what_they_name(program):
     schema = FeatureSchema(NUMBERS)
-    packed = MARK + get_normalizer("pe-v1", schema).normalize(program, 4 * len(NUMBERS))
-    text = packed.decode("utf-8", "surrogateescape")
+    row = np.frombuffer(get_normalizer("pe-v1", schema).normalize(program, 4 * len(NUMBERS)), "<f4")
+    text = schema.to_json(row)
     for attack in attacks_on("row"):
         attacker = Attacker(np.random.default_rng(0), [text], schema)
-        made = attack(text, attacker).encode("utf-8", "surrogateescape")
-        assert len(made) == len(packed)
-        values = np.frombuffer(made[len(MARK) :], "<f4")
-        before = np.frombuffer(packed[len(MARK) :], "<f4")
-        changed = {n for n, a, b in zip(NUMBERS, before, values, strict=True) if a != b and a == a}
+        values = np.frombuffer(schema.normalize(attack(text, attacker)), "<f4")
+        changed = {n for n, a, b in zip(NUMBERS, row, values, strict=True) if a != b and a == a}
         if attack.name == "appended-bytes":
             assert changed <= {"filesize", "overlay_bytes", "overlay_entropy", "E_file"}
             assert "filesize" in changed

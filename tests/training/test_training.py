@@ -226,7 +226,7 @@ def test_an_answer_serves_near_duplicates_too():
 def test_diverse_choice_keeps_away_from_what_is_labeled():
     values = [f"aaaaaaaaaa{i}" for i in range(30)] + [f"zq{i}xw{i * 7}" for i in range(30)]
     events = made_up_events(60, np.random.default_rng(0))
-    events = replace(events, texts=texts(*values))
+    events = replace(events, inputs=texts(*values))
     labeled = events.take(np.arange(5))
     pool = events.take(np.arange(5, 60))
     chosen = choose_events(pool, 10, SelectionMethod.DIVERSE, labeled=labeled)

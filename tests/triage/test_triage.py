@@ -119,7 +119,7 @@ def test_suricata_and_wazuh_and_tables(tmp_path):
     assert events.column("host").tolist() == ["10.0.0.1"]
     assert events.column("ts").tolist() == [1704161045]
     assert quarantine.passed_over.total() == 1
-    assert events.features[0, TASK.numbers.index("level")] == 1
+    assert events.features.values[0, TASK.numbers.index("level")] == 1
     wazuh = {"timestamp": "2024-01-02T03:04:05Z", "rule": {"description": "sudo", "level": 3},
              "agent": {"name": "web"}, "data": {"srcip": "9.9.9.9"}}  # fmt: skip
     path = tmp_path / "alerts.json"

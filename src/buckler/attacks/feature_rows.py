@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from buckler.attacks.attack import Attacker, attack
-from buckler.normalize.feature_schema import MARK
+from buckler.errors import InputError
+from buckler.normalize import FeatureSchema
 
 Values = dict[str, float]
 _RANDOM_ENTROPY = 7.9
@@ -17,18 +18,21 @@ _RANDOM_ENTROPY = 7.9
 def _change_row(
     text: str, attacker: Attacker, change: Callable[[Values], None], *needed: str
 ) -> str:
-    """Apply a change to a packed row that has at least one of the needed features."""
-    data = text.encode("utf-8", "surrogateescape")
+    """Apply a change to a JSON row that has at least one of the needed features."""
     schema = attacker.features
-    if schema is None or not data.startswith(MARK) or not set(needed) & set(schema.names):
+    if schema is None or not set(needed) & set(schema.names):
         return text
-    row = np.frombuffer(data[len(MARK) :], "<f4")
-    if len(row) != len(schema):
+    try:
+        row = _values(text, schema)
+    except InputError:
         return text
-    values = dict(zip(schema.names, row.tolist(), strict=True))
-    change(values)
-    made = np.array([values[name] for name in schema.names], "<f4").tobytes()
-    return (MARK + made).decode("utf-8", "surrogateescape")
+    change(row)
+    return schema.to_json([row[name] for name in schema.names])
+
+
+def _values(text: str, schema: FeatureSchema) -> Values:
+    numbers = np.frombuffer(schema.normalize(text), "<f4").tolist()
+    return dict(zip(schema.names, numbers, strict=True))
 
 
 def _add(values: Values, name: str, amount: float) -> None:
@@ -116,14 +120,10 @@ def like_benign(text: str, attacker: Attacker) -> str:
     """A fifth of the features as in some benign row: the most that mimicry can reach."""
     if attacker.features is None or not attacker.benign:
         return text
-    other = np.frombuffer(
-        attacker.one_of(attacker.benign).encode("utf-8", "surrogateescape")[len(MARK) :], "<f4"
-    )
-    if len(other) != len(attacker.features):
-        return text
+    other = _values(attacker.one_of(attacker.benign), attacker.features)
 
     def change(values: Values) -> None:
-        for name, value in zip(list(values), other.tolist(), strict=True):
+        for name, value in other.items():
             if attacker.chance(0.2):
                 values[name] = value
 

@@ -72,6 +72,6 @@ def flat_vectors(bundle: Bundle) -> str:
     lines = []
     for vector in json.loads(bundle.entries[VECTORS])["vectors"]:
         outputs = np.array([float.fromhex(p) for p in vector["outputs"]], "<f4").view("<u4")
-        text = b64decode(vector["text"]).hex() or "-"
+        text = b64decode(vector["input"]).hex() or "-"
         lines.append(" ".join([text, *(f"{bits:08x}" for bits in outputs)]))
     return "\n".join(lines) + "\n"

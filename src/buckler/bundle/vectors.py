@@ -29,7 +29,6 @@ _FIXED = (
     "\x1f\x1f\x1f|\x00\x7f",
 )
 _RANDOM_TEXTS = 49
-ROW_MARK = b"\x00bkrow1\x00"  # of a packed row of features; see docs/normalize.md
 
 
 def vector_texts() -> list[bytes]:
@@ -43,7 +42,7 @@ def vector_texts() -> list[bytes]:
 
 
 def vector_rows(n_features: int, n_categories: int) -> list[bytes]:
-    """Return packed rows of features, the last of which are categories; some are missing."""
+    """Return rows of features as float32 numbers, the last are categories; some are missing."""
     rng = random.Random(20260102)  # noqa: S311 - not for secrets
     rows = []
     for i in range(len(_FIXED) + _RANDOM_TEXTS):
@@ -51,7 +50,7 @@ def vector_rows(n_features: int, n_categories: int) -> list[bytes]:
         row = [rng.gauss(0, scale) for _ in range(n_features - n_categories)]
         row += [float(rng.randrange(1021)) for _ in range(n_categories)]
         gaps = [math.nan if rng.random() < i / 200 else value for value in row]
-        rows.append(ROW_MARK + np.array(gaps, "<f4").tobytes())
+        rows.append(np.array(gaps, "<f4").tobytes())
     return rows
 
 
@@ -61,9 +60,9 @@ def tolerance_of(data: bytes) -> float:
 
 
 def vectors_json(
-    texts: list[bytes], outputs: npt.NDArray[np.float32], tolerance: float = 0.0
+    inputs: list[bytes], outputs: npt.NDArray[np.float32], tolerance: float = 0.0
 ) -> bytes:
-    """Return the file: texts in base64, float32 outputs as hexadecimal floats.
+    """Return the file: inputs in base64, float32 outputs as hexadecimal floats.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ def vectors_json(
         By how much a probability may differ elsewhere: 0 for our own kernels.
     """
     vectors = [
-        {"text": b64encode(text).decode(), "outputs": [float(p).hex() for p in row]}
-        for text, row in zip(texts, outputs.reshape(len(texts), -1), strict=True)
+        {"input": b64encode(one).decode(), "outputs": [float(p).hex() for p in row]}
+        for one, row in zip(inputs, outputs.reshape(len(inputs), -1), strict=True)
     ]
     return json.dumps({"tolerance": tolerance, "vectors": vectors}, indent=0).encode() + b"\n"

@@ -196,7 +196,7 @@ def noise(
             table.add_row(name, f"{count:,}", f"{others.sum() / row.sum():.1%}", truly)
     out.print(table)
     for row in found.suspects[:limit].tolist():
-        text = the_task.readable(found.events.raw_texts[row].as_py())
+        text = the_task.readable(found.events.raw_text(row))
         label, better = names[found.events.labels[row]], names[found.suggested[row]]
         out.print(f"{label}, rather {better} ({found.quality[row]:.3f}): {safe(text, 120)}")
     if output is not None:

@@ -19,8 +19,8 @@ from pyarrow import feather
 
 from buckler.errors import InputError, SettingsError
 from buckler.files import atomic_writer, reading
-from buckler.normalize import NormalizedTexts
-from buckler.normalize.feature_schema import matrix
+from buckler.normalize import FeatureTable, Inputs, NormalizedTexts
+from buckler.normalize.feature_table import events_as_bytes
 from buckler.tasks import Task
 from buckler.tasks.task import group_of
 
@@ -37,8 +37,8 @@ EVENT_SCHEMA = pa.schema(
     ]
 )
 # Columns of a stored dataset beside those of its table.
-_NORMALIZED, _LABEL, _TARGET, _WEIGHT = (
-    f"buckler:{name}" for name in ("normalized", "label", "target", "weight")
+_INPUT, _LABEL, _TARGET, _WEIGHT = (
+    f"buckler:{name}" for name in ("input", "label", "target", "weight")
 )
 _CLASSES = b"buckler:classes"
 
@@ -57,10 +57,10 @@ class Dataset:
     task
         Task that the classes, the normalized texts and the groups belong to.
     table
-        One row an event: `id`, `text` (as read), `group`, `ts` (seconds since 1970) and `source`,
-        null where unknown, and the columns that were kept.
-    texts
-        Normalized texts, in the same order.
+        One row an event: `id`, `text` (as read; absent for rows of features), `group`, `ts`
+        (seconds since 1970) and `source`, null where unknown, and the columns that were kept.
+    inputs
+        Normalized texts or rows of features, in the same order.
     labels
         int32 [n]: class index, or -1 where unlabeled.
     soft_targets
@@ -78,18 +78,18 @@ class Dataset:
 
     task: Task
     table: pa.Table
-    texts: NormalizedTexts
+    inputs: Inputs
     labels: Labels
     soft_targets: Floats | None = None
     row_weights: Floats | None = None
 
     def __post_init__(self) -> None:
         n, n_classes = len(self.labels), len(self.task.classes)
-        lengths = {len(self.table), len(self.texts), n}
+        lengths = {len(self.table), len(self.inputs), n}
         if self.row_weights is not None:
             lengths.add(len(self.row_weights))
         if lengths != {n}:
-            raise SettingsError("texts, labels and weights must have the same number of rows")
+            raise SettingsError("events, labels and weights must have the same number of rows")
         if self.soft_targets is not None and self.soft_targets.shape != (n, n_classes):
             raise SettingsError(f"targets must have {n:,} rows and {n_classes} classes")
 
@@ -105,14 +105,34 @@ class Dataset:
         return found
 
     @property
-    def raw_texts(self) -> pa.ChunkedArray:
-        """Texts as read, as a column that a scorer takes."""
+    def raw(self) -> pa.ChunkedArray:
+        """Events as a scorer takes them: texts as read, or rows of features."""
+        if isinstance(self.inputs, FeatureTable):
+            return pa.chunked_array([self.inputs.to_arrow()])
         return self.table.column("text")
 
     @property
-    def features(self) -> Floats:
-        """Rows of features, float32 [n, features], where the events of the task are rows."""
-        return matrix(self.texts.data, len(self), len(self.task.features))
+    def raw_texts(self) -> list[bytes]:
+        """Events for people and for stores: texts as read, or rows of features as JSON."""
+        return events_as_bytes(self.raw, self.task.features)
+
+    @property
+    def texts(self) -> NormalizedTexts:
+        """Normalized texts; of rows of features, their bytes."""
+        return self.inputs.texts if isinstance(self.inputs, FeatureTable) else self.inputs
+
+    @property
+    def features(self) -> FeatureTable:
+        """Rows of features.
+
+        Raises
+        ------
+        SettingsError
+            If the events are texts.
+        """
+        if not isinstance(self.inputs, FeatureTable):
+            raise SettingsError(f"the events of task {self.task.name!r} are no rows of features")
+        return self.inputs
 
     @property
     def groups(self) -> Objects:
@@ -162,6 +182,10 @@ class Dataset:
         targets[np.arange(len(self)), self.labels] = confidence
         return targets
 
+    def raw_text(self, row: int) -> bytes:
+        """Return one of the `raw_texts`."""
+        return events_as_bytes(self.raw[row : row + 1], self.task.features)[0]
+
     def column(self, name: str) -> Objects:
         """Return a column of the table as Python objects."""
         return np.fromiter(self.table.column(name).to_pylist(), object, len(self))
@@ -181,7 +205,7 @@ class Dataset:
         return Dataset(
             self.task,
             self.table.take(pa.array(rows)),
-            self.texts.take(rows),
+            self.inputs.take(rows),
             self.labels[rows],
             None if self.soft_targets is None else self.soft_targets[rows],
             None if self.row_weights is None else self.row_weights[rows],
@@ -195,7 +219,7 @@ class Dataset:
         return Dataset(
             parts[0].task,
             pa.concat_tables([part.table for part in parts], promote_options="default"),
-            NormalizedTexts.concatenate([part.texts for part in parts]),
+            _concatenate(parts),
             np.concatenate([part.labels for part in parts]),
             np.concatenate([part.targets for part in parts]) if soft else None,
             np.concatenate([part.weights for part in parts]) if weighted else None,
@@ -216,6 +240,12 @@ class Dataset:
     def with_weights(self, weights: Floats | float) -> "Dataset":
         """Return the events with these weights, or with one weight for all."""
         return replace(self, row_weights=np.array(np.broadcast_to(weights, len(self)), np.float32))
+
+    def with_raw_texts(self, texts: Sequence[bytes]) -> "Dataset":
+        """Return the events with other texts, or with other rows of features as JSON."""
+        column = pa.array(texts, pa.large_binary())
+        events = self if self.task.features else self.with_column("text", column)
+        return replace(events, inputs=self.task.inputs(column))
 
     def with_column(self, name: str, values: pa.Array | Sequence[object]) -> "Dataset":
         """Return the events with a column added or replaced."""
@@ -240,7 +270,9 @@ class Dataset:
         The rule gives a group only to events that have none.
         """
         if groups is None:
-            known = zip(self.groups, self.raw_texts.to_pylist(), self.texts, strict=True)
+            if self.task.group_by == "none":
+                return self
+            known = zip(self.groups, self.raw_texts, self.texts, strict=True)
             groups = [
                 group if group is not None else group_of(raw, text, self.task.group_by)
                 for group, raw, text in known
@@ -265,32 +297,29 @@ class Dataset:
         Parameters
         ----------
         texts
-            Texts as read, or an Arrow column of them.
+            Texts as read (rows of features as JSON), or an Arrow column of events.
         ids
-            16 bytes each; by default the hash of the text, as for files.
+            16 bytes each; by default the hash of the event, as for files.
         labels
             Class names; None where unlabeled.
         groups, sources, times
             Group, source and time (seconds since 1970) of each event; null by default.
         """
         column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_binary())
-        n = len(column)
-        known = ids if ids is not None else [id_of_text(text) for text in column.to_pylist()]
-        table = pa.table(
-            {
-                "id": pa.array(known, pa.binary(16)),
-                "text": column.cast(pa.large_binary()),
-                "group": pa.array([None] * n if groups is None else groups, pa.string()),
-                "ts": pa.array([None] * n if times is None else times, pa.int64()),
-                "source": pa.array([None] * n if sources is None else sources, pa.string()),
-            },
-            schema=EVENT_SCHEMA,
+        n, inputs = len(column), task.inputs(column)
+        table = make_event_table(
+            column,
+            inputs,
+            ids=ids,
+            group=pa.array([None] * n if groups is None else groups, pa.string()),
+            ts=pa.array([None] * n if times is None else times, pa.int64()),
+            source=pa.array([None] * n if sources is None else sources, pa.string()),
         )
         indices = np.full(n, UNLABELED, np.int32)
         if labels is not None:
             index = {name: i for i, name in enumerate(task.classes)}
             indices = np.array([-1 if v is None else index[v] for v in labels], np.int32)
-        return Dataset(task, table, task.normalize(column), indices)
+        return Dataset(task, table, inputs, indices)
 
     def save(self, path: Path) -> None:
         """Write everything to an Arrow file.
@@ -300,7 +329,7 @@ class Dataset:
         OutputError
             If the file cannot be written.
         """
-        more = {_NORMALIZED: _to_arrow(self.texts), _LABEL: pa.array(self.labels)}
+        more = {_INPUT: self.inputs.to_arrow(), _LABEL: pa.array(self.labels)}
         if self.soft_targets is not None:
             flat = pa.array(self.soft_targets.ravel())
             more[_TARGET] = pa.FixedSizeListArray.from_arrays(flat, len(self.task.classes))
@@ -329,18 +358,37 @@ class Dataset:
             raise InputError(message, path=path)
         stored = {
             name: table.column(name).combine_chunks()
-            for name in (_NORMALIZED, _LABEL, _TARGET, _WEIGHT)
+            for name in (_INPUT, _LABEL, _TARGET, _WEIGHT)
             if name in table.column_names
         }
         targets = stored[_TARGET].flatten() if _TARGET in stored else None
         return Dataset(
             task,
             table.drop_columns(list(stored)).replace_schema_metadata(None),
-            _from_arrow(stored[_NORMALIZED]),
+            _inputs_of(stored[_INPUT], task),
             np.array(stored[_LABEL], np.int32),
             None if targets is None else np.array(targets).reshape(-1, len(task.classes)),
             np.array(stored[_WEIGHT], np.float32) if _WEIGHT in stored else None,
         )
+
+
+def make_event_table(
+    events: pa.Array,
+    inputs: Inputs,
+    *,
+    group: pa.Array,
+    ts: pa.Array,
+    source: pa.Array,
+    ids: Sequence[bytes] | None = None,
+) -> pa.Table:
+    """Return the table of a dataset; an id is the hash of a text as read, or of a row."""
+    hashed = inputs.texts if isinstance(inputs, FeatureTable) else events.to_pylist()
+    known = [id_of_text(event) for event in hashed] if ids is None else ids
+    columns = {"id": pa.array(known, pa.binary(16)), "group": group, "ts": ts, "source": source}
+    if isinstance(inputs, FeatureTable):
+        return pa.table(columns)
+    columns["text"] = events.cast(pa.large_binary())
+    return pa.table(columns).select(EVENT_SCHEMA.names)
 
 
 def id_of_text(text: bytes) -> bytes:
@@ -348,15 +396,13 @@ def id_of_text(text: bytes) -> bytes:
     return blake2b(text, digest_size=16).digest()
 
 
-def _to_arrow(texts: NormalizedTexts) -> pa.LargeBinaryArray:
-    buffers = [None, pa.py_buffer(texts.offsets), pa.py_buffer(texts.data)]
-    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(texts), buffers)
+def _concatenate(parts: Sequence[Dataset]) -> Inputs:
+    if parts[0].task.features:
+        return FeatureTable.concatenate([part.features for part in parts])
+    return NormalizedTexts.concatenate([part.texts for part in parts])
 
 
-def _from_arrow(array: pa.LargeBinaryArray) -> NormalizedTexts:
-    if not len(array):
-        return NormalizedTexts.from_bytes([])
-    _, offsets, data = array.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    content = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
-    return NormalizedTexts(bounds - bounds[0], content)
+def _inputs_of(column: pa.Array, task: Task) -> Inputs:
+    if task.features:
+        return FeatureTable.from_arrow(task.features, column)
+    return NormalizedTexts.from_arrow(column)

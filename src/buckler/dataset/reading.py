@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from buckler.dataset.dataset import EVENT_SCHEMA, UNLABELED, Dataset, Labels, id_of_text
+from buckler.dataset.dataset import UNLABELED, Dataset, Labels, make_event_table
 from buckler.dataset.languages import language_of
 from buckler.errors import InputError
-from buckler.normalize import NormalizedTexts
+from buckler.normalize import FeatureTable, NormalizedTexts
+from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.batches import Batch, read_batches
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, find_inputs
@@ -113,7 +114,7 @@ def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnS
 
 def _from_batch(batch: Batch, task: Task, keep: tuple[str, ...], quarantine: Quarantine) -> Dataset:
     chunk = batch.chunk
-    columns, n = chunk.columns, len(chunk.text)
+    columns, n = chunk.columns, len(chunk.events)
     labels, good = np.full(n, UNLABELED, np.int32), np.ones(n, bool)
     if "label" in columns:
         values = columns["label"].to_pylist()
@@ -121,32 +122,34 @@ def _from_batch(batch: Batch, task: Task, keep: tuple[str, ...], quarantine: Qua
         for index in np.flatnonzero(labels == UNLABELED).tolist():
             if values[index] not in (None, ""):
                 reason = f"label {str(values[index])[:40]!r} is no class of {task.name}"
+                sample = events_as_bytes(chunk.events[index : index + 1], task.features)[0]
                 path = batch.paths[batch.path_codes[index]]
-                quarantine.add(path, int(chunk.rows[index]), reason, chunk.text[index].as_py())
+                quarantine.add(path, int(chunk.rows[index]), reason, sample)
                 good[index] = False
     elif "folder" in columns:
         labels = _class_indices(columns["folder"].to_pylist(), task)
-    texts, raw = task.normalize(chunk.text), chunk.text.to_pylist()
+    inputs = task.inputs(chunk.events)
+    texts = inputs.texts if isinstance(inputs, FeatureTable) else inputs
     _derive(columns, keep, batch, texts)
     group, source = columns.get("group"), columns.get("source")
-    if group is None:
+    if group is None and task.group_by == "none":
+        group = pa.nulls(n, pa.string())
+    elif group is None:
+        raw = chunk.events.to_pylist()
         names = [group_of(one, text, task.group_by) for one, text in zip(raw, texts, strict=True)]
         group = pa.array(names, pa.string())
     seconds = column_seconds(columns["ts"]) if "ts" in columns else pa.nulls(n, pa.int64())
-    table = pa.table(
-        {
-            "id": pa.array([id_of_text(value) for value in raw], pa.binary(16)),
-            "text": chunk.text,
-            "group": group.cast(pa.string()),
-            "ts": seconds,
-            "source": pa.nulls(n, pa.string()) if source is None else source.cast(pa.string()),
-        },
-        schema=EVENT_SCHEMA,
+    table = make_event_table(
+        chunk.events,
+        inputs,
+        group=group.cast(pa.string()),
+        ts=seconds,
+        source=pa.nulls(n, pa.string()) if source is None else source.cast(pa.string()),
     )
     for name, column in columns.items():
         if name not in ("label", "folder", "group", "ts", "source"):
             table = table.append_column(name, column.cast(pa.string()))
-    events = Dataset(task, table, texts, labels)
+    events = Dataset(task, table, inputs, labels)
     return events if good.all() else events.take(np.flatnonzero(good))
 
 

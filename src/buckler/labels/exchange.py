@@ -53,7 +53,7 @@ def import_labels(
             raise InputError("no row has a label; name the label column", field="label_column")
         probabilities = events.smoothed_targets(confidence).astype(np.float64)
     if keep_texts:
-        store.add_events(events.ids, events.raw_texts.to_pylist())
+        store.add_events(events.ids, events.raw_texts)
     columns = AnnotationColumns(
         confidence=[confidence] * len(events), created_s=[int(time.time())] * len(events)
     )

@@ -154,7 +154,7 @@ class ScoredEvents:
 
 def score_events(scorer: Scorer, events: Dataset) -> ScoredEvents:
     """Score events at the deployed threshold."""
-    verdicts = scorer.score(events.raw_texts)
+    verdicts = scorer.score(events.raw)
     return ScoredEvents(events, verdicts.scores.astype(np.float64), verdicts.detected)
 
 

@@ -19,10 +19,12 @@ b'example.com'
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from buckler import _kernel
 from buckler.errors import SettingsError
 from buckler.normalize.feature_schema import FeatureSchema
+from buckler.normalize.feature_table import FeatureTable
 from buckler.normalize.normalized_texts import NormalizedTexts, arrow_columns
 
 __all__ = [
@@ -30,6 +32,8 @@ __all__ = [
     "NORMALIZERS",
     "PE",
     "FeatureSchema",
+    "FeatureTable",
+    "Inputs",
     "NormalizedTexts",
     "Normalizer",
     "arrow_columns",
@@ -37,6 +41,7 @@ __all__ = [
 ]
 
 FEATURES, PE = "features-v1", "pe-v1"
+Inputs: TypeAlias = NormalizedTexts | FeatureTable  # what a student reads
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Rows of features as normalized text: float32 numbers in the order of a schema.
+"""Rows of features: float32 numbers in the order of a schema.
 
-A row is a JSON object of names and values, or packed: a mark and then the float32 numbers,
-little-endian. A missing number is NaN. A category becomes a number below 1,024, a hash of its
-name, so that no list of categories is needed and a new one is no error.
+One row is a JSON object of names and values; many are a `FeatureTable`. A missing number is NaN. A
+category becomes a number below 1,024, a hash of its name, so that no list of categories is needed
+and a new one is no error.
 """
 
 import json
@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from buckler.errors import InputError
 
-MARK = b"\x00bkrow1\x00"
 N_CATEGORIES = 1021
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -37,21 +36,14 @@ class FeatureSchema:
         return len(self.numbers) + len(self.categories)
 
     def normalize(self, row: str | bytes) -> bytes:
-        """Return the float32 numbers of a row that is JSON or packed.
+        """Return the float32 numbers of a row that is a JSON object.
 
         Raises
         ------
         InputError
-            If it is neither.
+            If it is none.
         """
         data = row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
-        if data.startswith(MARK):
-            if len(data) != len(MARK) + 4 * len(self):
-                raise InputError(
-                    f"a packed row has {len(data) - len(MARK)} bytes where {4 * len(self)} are "
-                    "expected: it was made for other features"
-                )
-            return data[len(MARK) :]
         try:
             values = json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -72,15 +64,22 @@ class FeatureSchema:
         numbers += [category_number(values.get(name)) for name in self.categories]
         return np.array(numbers, np.float32).tobytes()
 
+    def to_json(self, row: npt.ArrayLike) -> str:
+        """Return a row as a JSON object, which `normalize` reads back to the bit.
+
+        Missing values are left out; a category is given by its number, since its name is unknown.
+        """
+        numbers = np.clip(np.asarray(row, np.float32), -LARGEST, LARGEST).tolist()
+        values: dict[str, object] = {}
+        for index, (name, value) in enumerate(zip(self.names, numbers, strict=True)):
+            if not math.isnan(value):
+                values[name] = value if index < len(self.numbers) else f"#{value:g}"
+        return json.dumps(values)
+
     def describe(self, normalized: bytes) -> list[str]:
         """Return ``name=value`` for each feature of a normalized row."""
         row = np.frombuffer(normalized, "<f4")
         return [f"{name}={value:g}" for name, value in zip(self.names, row, strict=True)]
-
-
-def matrix(data: npt.NDArray[np.uint8], n_rows: int, n_features: int) -> npt.NDArray[np.float32]:
-    """Return normalized rows as float32 [rows, features], without a copy."""
-    return np.frombuffer(data, "<f4").reshape(n_rows, n_features)
 
 
 def category_number(name: object) -> float:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
+
+if TYPE_CHECKING:  # the runtime does without
+    import pyarrow as pa
 
 SEPARATOR, DERIVED = 0x1F, 0x1E
 
@@ -78,6 +82,23 @@ class NormalizedTexts:
     def from_buffers(offsets: bytes, data: bytes) -> "NormalizedTexts":
         """Wrap the buffers of the kernel."""
         return NormalizedTexts(np.frombuffer(offsets, np.int64), np.frombuffer(data, np.uint8))
+
+    def to_arrow(self) -> "pa.LargeBinaryArray":
+        """Return the texts as a column, without a copy."""
+        import pyarrow as pa
+
+        buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.data)]
+        return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self), buffers)
+
+    @staticmethod
+    def from_arrow(column: "pa.LargeBinaryArray") -> "NormalizedTexts":
+        """Return the texts of a column that `to_arrow` made."""
+        if not len(column):
+            return NormalizedTexts.from_bytes([])
+        _, offsets, data = column.buffers()
+        bounds = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+        content = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
+        return NormalizedTexts(bounds - bounds[0], content)
 
     @staticmethod
     def concatenate(parts: list["NormalizedTexts"]) -> "NormalizedTexts":

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from buckler.errors import InputError
 from buckler.extras import import_extra
-from buckler.normalize.feature_schema import MARK, FeatureSchema
+from buckler.normalize.feature_schema import FeatureSchema
 
 MAX_FILE_BYTES = 64 << 20
 MAX_IMPORTS = 20_000
@@ -110,15 +110,15 @@ def check_names(features: FeatureSchema) -> str | None:
 
 
 def program_row(raw: str | bytes, features: FeatureSchema) -> bytes:
-    """Return the normalized row of a program, or of a row that is JSON or packed.
+    """Return the normalized row of a program, or of a row that is a JSON object.
 
     Raises
     ------
     InputError
-        If it is none of these.
+        If it is neither.
     """
     data = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
-    if data.startswith(b"MZ") and not data.startswith(MARK):
+    if data.startswith(b"MZ"):
         return features.row(extract(data, features.names))
     return features.normalize(data)
 

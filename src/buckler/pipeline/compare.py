@@ -74,7 +74,7 @@ def measure_bundle(
     """Assess a bundle where that is not done yet, and time it: one thread, texts to verdicts."""
     scorer = Scorer(bundle)
     assessment = assessment or assess_scorer(scorer, test, n_resamples=n_resamples)
-    column = test.raw_texts
+    column = test.raw
     # Texts that are parsed first take long enough by themselves.
     while len(column) < _MIN_ROWS and not scorer.parses_texts:
         column = pa.chunked_array([*column.chunks, *column.chunks])
@@ -90,7 +90,7 @@ def measure_bundle(
         len(pack(bundle.entries)),
         rounds * len(column) / seconds,
         0.0,
-        _median_us(scorer, test.raw_texts[:_SINGLE].to_pylist()),
+        _median_us(scorer, test.take(np.arange(min(_SINGLE, len(test)))).raw_texts),
     )
 
 

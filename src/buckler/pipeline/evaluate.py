@@ -154,7 +154,7 @@ def assess_scorer(
             "name the label column or leave these rows out"
         )
     predictions = Predictions(
-        scorer.score(events.raw_texts).probabilities,
+        scorer.score(events.raw).probabilities,
         events.labels,
         events.group_codes(),
         classes=scorer.classes,

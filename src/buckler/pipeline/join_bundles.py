@@ -117,7 +117,7 @@ def evaluate_cascade(
     ]
     beside = comparison(contenders, assessment)
     notes: tuple[str, ...] = ()
-    if (decided := scorer.score(rows.raw_texts).stage) is not None:
+    if (decided := scorer.score(rows.raw).stage) is not None:
         shares = ", ".join(f"{(decided > i).mean():.4f}" for i in range(len(stages)))
         notes = (f"Share of the test rows that reached each stage: {shares}.",)
     files = None

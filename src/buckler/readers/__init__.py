@@ -14,7 +14,7 @@ Read texts and labels of every file in a folder::
     spec = ColumnSpec(("url", "text"), {"label": ("label",)})
     with Quarantine(Path("bad-rows.jsonl")) as quarantine:
         for batch in read_batches(find_inputs([Path("data")]), spec, quarantine):
-            print(batch.paths, batch.chunk.text, batch.chunk.columns.get("label"))
+            print(batch.paths, batch.chunk.events, batch.chunk.columns.get("label"))
 """
 
 from buckler.readers.batches import Batch, Position, read_batches

@@ -137,7 +137,7 @@ class _Pending:
             return True
         types = _types(chunk)
         return (
-            len(chunk.text) < BATCH_ROWS
+            len(chunk.events) < BATCH_ROWS
             and chunk.size_bytes < BATCH_BYTES
             and not any(pa.types.is_dictionary(kind) for kind in types.values())
             and types == _types(self.chunks[0])
@@ -146,7 +146,7 @@ class _Pending:
     def add(self, file: int, chunk: Chunk) -> None:
         self.chunks.append(chunk)
         self._files.append(file)
-        self._n_rows += len(chunk.text)
+        self._n_rows += len(chunk.events)
         self._size_bytes += chunk.size_bytes
 
     def batch(self, mark: QuarantineMark) -> Batch:
@@ -156,7 +156,7 @@ class _Pending:
         batch = Batch(
             _join(self.chunks),
             tuple(self._paths[file] for file in files),
-            np.repeat(codes, [len(chunk.text) for chunk in self.chunks]),
+            np.repeat(codes, [len(chunk.events) for chunk in self.chunks]),
             Position(self._files[-1], self.chunks[-1].cursor),
             mark,
         )
@@ -172,7 +172,7 @@ def _join(chunks: list[Chunk]) -> Chunk:
     if len(chunks) == 1:
         return chunks[0]
     return Chunk(
-        pa.concat_arrays([chunk.text for chunk in chunks]),
+        pa.concat_arrays([chunk.events for chunk in chunks]),
         {
             role: pa.concat_arrays([chunk.columns[role] for chunk in chunks])
             for role in chunks[0].columns

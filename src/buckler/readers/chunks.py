@@ -1,4 +1,4 @@
-"""Chunks out of the columns of a file: choosing, checking, packing, joining."""
+"""Chunks out of the columns of a file: choosing, checking, joining."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from buckler.errors import InputError
-from buckler.readers.feature_columns import FEATURE, pack_features, unsound_rows
+from buckler.readers.feature_columns import FEATURE, Faults, join_features, parse_features
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import CONTEXT, Chunk, ColumnSpec
 
@@ -65,44 +65,50 @@ def make_chunk(
     size_bytes: int,
     quarantine: Quarantine,
 ) -> Chunk:
-    """Check the texts, set bad rows aside and return the rest as a chunk."""
-    schema = spec.features
+    """Check the events, set bad rows aside and return the rest as a chunk."""
+    schema, faults = spec.features, Faults()
     if schema is not None and "text" not in columns:
-        columns, rows = pack_features(path, schema, columns, rows, quarantine)
-    text = _as_binary(path, columns["text"])
-    columns = join_context({**columns, "text": text}, spec.context)
-    text = columns["text"]
-    keep = np.ones(len(text), bool)
+        events, faults = join_features(schema, columns)
+    else:
+        columns = join_context({**columns, "text": _as_binary(path, columns["text"])}, spec.context)
+        events = columns["text"]
+        faults = _find_faults(events, any_bytes=spec.any_bytes)
+        if schema is not None:
+            events = parse_features(schema, events, faults)
+    columns = {r: c for r, c in columns.items() if r != "text" and not r.startswith(FEATURE)}
+    if faults:
+        for index in sorted(faults):
+            quarantine.add(path, int(rows[index]), *faults[index])
+        keep = np.ones(len(rows), bool)
+        keep[list(faults)] = False
+        mask, rows = pa.array(keep), rows[keep]
+        events = events.filter(mask)
+        columns = {role: column.filter(mask) for role, column in columns.items()}
+    return Chunk(events, columns, rows, cursor, size_bytes)
+
+
+def _find_faults(text: pa.Array, *, any_bytes: bool) -> Faults:
+    """Return the texts that are none, empty, too long or, unless any bytes do, not UTF-8."""
     lengths = pc.binary_length(text)
     if lengths.null_count:
         lengths = pc.fill_null(lengths, -1)
     lengths = lengths.to_numpy(zero_copy_only=False)
     suspects = (lengths <= 0) | (lengths > MAX_TEXT_BYTES)
-    if not spec.any_bytes and not is_utf8(text):
+    if not any_bytes and not is_utf8(text):
         suspects |= np.array([not _is_utf8(value) for value in text.to_pylist()])
-    unsound = unsound_rows(schema, text) if schema is not None else {}
-    suspects[list(unsound)] = True
-    for index in np.flatnonzero(suspects):
-        value = text[int(index)].as_py()
-        if int(index) in unsound:
-            reason = unsound[int(index)]
-        elif value is None:
-            reason = Reason.NO_TEXT
+    faults: Faults = {}
+    for index in np.flatnonzero(suspects).tolist():
+        value = text[index].as_py()
+        if value is None:
+            reason: str = Reason.NO_TEXT
         elif not value:
             reason = "empty text"
         elif len(value) > MAX_TEXT_BYTES:
             reason = "text longer than 16 MiB"
         else:
             reason = "not UTF-8"
-        quarantine.add(path, int(rows[index]), reason, value or b"")
-        keep[index] = False
-    rest = {role: column for role, column in columns.items() if role != "text"}
-    if not keep.all():
-        mask = pa.array(keep)
-        text = text.filter(mask)
-        rest = {role: column.filter(mask) for role, column in rest.items()}
-        rows = rows[keep]
-    return Chunk(text, rest, rows, cursor, size_bytes)
+        faults[index] = (reason, value or b"")
+    return faults
 
 
 def _as_binary(path: Path, column: pa.Array) -> pa.Array:

@@ -1,6 +1,4 @@
-"""Columns of a table as packed rows of features, for tasks whose events are rows."""
-
-from pathlib import Path
+"""Columns of a table as rows of features, for tasks whose events are rows."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,51 +6,41 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from buckler.errors import InputError
-from buckler.normalize import FeatureSchema
-from buckler.normalize.feature_schema import LARGEST, MARK, category_number
-from buckler.readers.quarantine import Quarantine
+from buckler.normalize import FeatureSchema, FeatureTable
+from buckler.normalize.feature_schema import LARGEST, category_number
 
 _TRUTH = {"true": 1.0, "false": 0.0}
 FEATURE = "feature:"  # before a column's name, in the roles of a chunk
 
+Faults = dict[int, tuple[str, str | bytes]]  # row -> reason and sample
 
-def pack_features(
-    path: Path,
-    schema: FeatureSchema,
-    columns: dict[str, pa.Array],
-    rows: npt.NDArray[np.int64],
-    quarantine: Quarantine,
-) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
-    """Return the columns with packed rows as text, without rows whose numbers are none."""
-    n = len(rows)
-    values = np.empty((n, len(schema)), np.float32)
-    bad = np.zeros(n, bool)
-    for index, name in enumerate(schema.names):
+
+def join_features(schema: FeatureSchema, columns: dict[str, pa.Array]) -> tuple[pa.Array, Faults]:
+    """Return a column of rows from one column for each feature, and what is no number."""
+    parts: list[npt.NDArray[np.float32]] = []
+    faults: Faults = {}
+    for name in schema.numbers:
         column = columns[FEATURE + name]
-        if index < len(schema.numbers):
-            values[:, index], wrong = _numbers(column)
-            for row in np.flatnonzero(wrong & ~bad):
-                sample = f"{name}={column[int(row)].as_py()!s}"[:200]
-                quarantine.add(path, int(rows[row]), f"feature {name!r} is not a number", sample)
-            bad |= wrong
-        else:
-            values[:, index] = _categories(column)
-    rest = {r: c for r, c in columns.items() if not r.startswith(FEATURE)}
-    width = len(MARK) + 4 * len(schema)
-    packed = np.empty((n, width), np.uint8)
-    packed[:, : len(MARK)] = np.frombuffer(MARK, np.uint8)
-    packed[:, len(MARK) :] = values.astype("<f4", copy=False).view(np.uint8).reshape(n, -1)
-    text = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(),
-        n,
-        [None, pa.py_buffer(np.arange(n + 1, dtype=np.int64) * width), pa.py_buffer(packed)],
-    )
-    found = {**rest, "text": text}
-    if bad.any():
-        mask = pa.array(~bad)
-        found = {role: column.filter(mask) for role, column in found.items()}
-        rows = rows[~bad]
-    return found, rows
+        values, wrong = _numbers(column)
+        parts.append(values)
+        for row in np.flatnonzero(wrong).tolist():
+            sample = f"{name}={column[row].as_py()!s}"[:200]
+            faults.setdefault(row, (f"feature {name!r} is not a number", sample))
+    parts += [_categories(columns[FEATURE + name]) for name in schema.categories]
+    return FeatureTable(schema, np.stack(parts, axis=1)).to_arrow(), faults
+
+
+def parse_features(schema: FeatureSchema, text: pa.Array, faults: Faults) -> pa.Array:
+    """Return a column of rows from JSON objects; what is none is added to the faults."""
+    values = np.full((len(text), len(schema)), np.nan, np.float32)
+    for row, value in enumerate(text.to_pylist()):
+        if row in faults:
+            continue
+        try:
+            values[row] = np.frombuffer(schema.normalize(value), "<f4")
+        except InputError as error:
+            faults[row] = (str(error), value)
+    return FeatureTable(schema, values).to_arrow()
 
 
 def _numbers(column: pa.Array) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
@@ -90,17 +78,3 @@ def _categories(column: pa.Array) -> npt.NDArray[np.float32]:
     numbers = np.array([*(category_number(name) for name in names), np.nan], np.float32)
     codes = pc.fill_null(encoded.indices, len(names)).to_numpy(zero_copy_only=False)
     return np.asarray(numbers[codes])
-
-
-def unsound_rows(schema: FeatureSchema, text: pa.Array) -> dict[int, str]:
-    """Return row -> what is wrong with it, of texts that are rows of features."""
-    width = len(MARK) + 4 * len(schema)
-    found = {}
-    for row, value in enumerate(text.to_pylist()):
-        if value is None or (len(value) == width and value.startswith(MARK)):
-            continue
-        try:
-            schema.normalize(value)
-        except InputError as error:
-            found[row] = str(error)
-    return found

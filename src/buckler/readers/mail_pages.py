@@ -31,7 +31,7 @@ class MailPageReader(Reader):
         """Yield the HTML bodies behind `cursor`, which means what the mails' reader wants."""
         mails = replace(spec, text=_RAW, context=(), any_bytes=True, mixed=False)
         for chunk in get_reader(path).chunks(path, mails, quarantine, cursor):
-            pages = [_page(raw) for raw in chunk.text.to_pylist()]
+            pages = [_page(raw) for raw in chunk.events.to_pylist()]
             rows = np.array([i for i, page in enumerate(pages) if page is not None], np.intp)
             for _ in range(len(pages) - len(rows)):
                 quarantine.pass_over("mails without HTML")

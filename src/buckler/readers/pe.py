@@ -1,10 +1,11 @@
 """Reads Windows programs (PE files): one file is one event, a row of features; none is ever run."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from buckler.errors import InputError
-from buckler.normalize.feature_schema import MARK
+from buckler.normalize import FeatureTable, NormalizedTexts
 from buckler.normalize.pe_v1 import MAX_FILE_BYTES, program_row
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec
@@ -32,10 +33,13 @@ class PeReader(WholeFileReader):
         if spec.features is None:
             message = f"{path}: a PE file is judged by features: take a task such as pe"
             raise InputError(message, path=path, field="task")
-        return super().chunks(path, spec, quarantine, cursor)
+        for chunk in super().chunks(path, spec, quarantine, cursor):
+            rows = NormalizedTexts.from_bytes(chunk.events.to_pylist())
+            events = FeatureTable.from_texts(spec.features, rows).to_arrow()
+            yield replace(chunk, events=events)
 
     def event(self, data: bytes, spec: ColumnSpec) -> bytes:
         """Return the program's row."""
         if spec.features is None or not data.startswith(b"MZ"):
             raise InputError("not a PE file: it does not start with MZ")
-        return MARK + program_row(data, spec.features)
+        return program_row(data, spec.features)

@@ -37,8 +37,8 @@ class ColumnSpec:
     any_bytes
         True where the task decodes texts itself; else a text that is not UTF-8 is a bad row.
     features
-        Features of the task, if its events are rows. Columns of these names become packed rows; a
-        text column of such rows (JSON or packed) will do too.
+        Features of the task, if its events are rows. Columns of these names become the rows; a text
+        column of JSON objects will do too.
     context
         Names of each further field, which follows the text (see `join_context`).
     mixed
@@ -65,8 +65,8 @@ class Chunk:
 
     Attributes
     ----------
-    text
-        Texts as large_binary, without nulls.
+    events
+        Texts as large_binary, or rows of features as fixed-size lists of float32; no nulls.
     columns
         Optional columns that the file has, by role.
     rows
@@ -77,7 +77,7 @@ class Chunk:
         Bytes of the file that were read for it, for progress.
     """
 
-    text: pa.Array
+    events: pa.Array
     columns: dict[str, pa.Array]
     rows: npt.NDArray[np.int64]
     cursor: int

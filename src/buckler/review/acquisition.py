@@ -86,7 +86,7 @@ def rank_events(
     seed
         Random seed of the samples.
     """
-    verdicts = scorer.score(events.raw_texts)
+    verdicts = scorer.score(events.raw)
     scores = verdicts.scores.astype(np.float64)
     detections = verdicts.detected
     probabilities = verdicts.probabilities.astype(np.float64)

@@ -257,8 +257,8 @@ class _ItemWriter:
 
     def insert(self, rows: npt.NDArray[np.intp]) -> None:
         """Insert these rows, except those that are in the queue already."""
-        table = self.events.table.take(rows)
-        ids, raw = table.column("id").to_pylist(), table.column("text").to_pylist()
+        events = self.events.take(rows)
+        table, ids, raw = events.table, events.ids, events.raw_texts
         groups, times = table.column("group").to_pylist(), table.column("ts").to_pylist()
         items, words = [], []
         with self.store.transaction() as connection:

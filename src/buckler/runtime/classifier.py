@@ -13,8 +13,9 @@ import numpy.typing as npt
 from buckler import _kernel
 from buckler.bundle.archive import VECTORS, Bundle
 from buckler.bundle.manifest import Manifest
-from buckler.errors import BundleError
-from buckler.normalize import NormalizedTexts, arrow_columns
+from buckler.errors import BundleError, InputError
+from buckler.normalize import FeatureTable, NormalizedTexts, arrow_columns
+from buckler.normalize.feature_table import is_feature_column
 from buckler.runtime.model import build_model, calibration_curve, normalizer_of, recalibrate
 from buckler.runtime.verdicts import Contribution, Floats
 
@@ -75,7 +76,8 @@ class Classifier:
         Parameters
         ----------
         texts
-            A list of str, bytes or None, or an Arrow column. The output of a null is NaN.
+            A list of str, bytes or None, an Arrow column, or rows of features: a `FeatureTable`, or
+            an Arrow column of fixed-size lists. The output of a null is NaN.
         threads
             Number of threads for an Arrow column.
         """
@@ -85,8 +87,23 @@ class Classifier:
         """Return the outputs of texts that are normalized already."""
         return recalibrate(self.model.score_normalized(texts), self.curve)
 
+    def outputs_of_vectors(self, inputs: list[bytes]) -> Floats:
+        """Return the outputs of conformance inputs: texts, or float32 numbers of rows.
+
+        Raises
+        ------
+        InputError
+            If a row has another number of features.
+        """
+        if self.normalizer.features is None:
+            return self.outputs(inputs)
+        rows = NormalizedTexts.from_bytes(inputs)
+        return self.outputs(FeatureTable.from_texts(self.normalizer.features, rows))
+
     def normalize(self, texts: object, rows: npt.NDArray[np.intp]) -> NormalizedTexts:
         """Return the normalized texts of some rows, in rising order; none of them is null."""
+        if (table := self._feature_table(texts)) is not None:
+            return table.take(rows).texts
         if isinstance(texts, list) or self.parses_texts:
             values = _values(texts)
             return NormalizedTexts.from_bytes(self.normalize_one(values[i]) for i in rows)
@@ -116,7 +133,18 @@ class Classifier:
         # The one output is that of the second class.
         return [Contribution(c.text, c.start, c.end, -c.weight) for c in contributions]
 
+    def _feature_table(self, texts: object) -> FeatureTable | None:
+        """Return the rows of features, where they are no JSON objects."""
+        if self.normalizer.features is not None and is_feature_column(texts):
+            return FeatureTable.from_arrow(self.normalizer.features, texts)
+        return texts if isinstance(texts, FeatureTable) else None
+
     def _model_outputs(self, texts: object, threads: int) -> Floats:
+        if (table := self._feature_table(texts)) is not None:
+            scores = self.model.score_normalized(table.texts)
+            if getattr(texts, "null_count", 0):
+                scores[np.asarray(texts.is_null())] = np.nan  # type: ignore[attr-defined]
+            return scores
         if self.normalizer.prepare is not None:
             prepare = self.normalizer.prepare
             ready = [None if text is None else prepare(text) for text in _values(texts)]
@@ -148,18 +176,21 @@ class Classifier:
             document = json.loads(vectors_json)
             vectors = document["vectors"]
             tolerance = float(document.get("tolerance", 0.0))
-            texts = [b64decode(v["text"], validate=True) for v in vectors]
+            raw = [b64decode(v["input"], validate=True) for v in vectors]
             expected = np.array(
                 [[float.fromhex(p) for p in v["outputs"]] for v in vectors], np.float32
             )
         except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
             raise BundleError("its conformance vectors are missing or not sound") from error
-        got = self.outputs(texts).reshape(len(texts), -1)
+        try:
+            got = self.outputs_of_vectors(raw).reshape(len(raw), -1)
+        except InputError as error:
+            raise BundleError(f"its conformance vectors do not fit: {error}") from error
         same = got.shape == expected.shape and bool(
             np.array_equal(got, expected)
             or np.less_equal(np.abs(got - expected), min(tolerance, _MAX_TOLERANCE)).all()
         )
-        if not len(texts) or not same:
+        if not raw or not same:
             raise BundleError(
                 "it scores its conformance vectors differently here than where it was made; "
                 "do not use it with this build"

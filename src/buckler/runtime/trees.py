@@ -10,7 +10,6 @@ from buckler.bundle.archive import WEIGHTS, parse_tensors
 from buckler.bundle.manifest import Manifest
 from buckler.errors import BundleError, InputError
 from buckler.normalize import NormalizedTexts
-from buckler.normalize.feature_schema import matrix
 from buckler.runtime.model import MODELS, Form, NormalizedTextModel, Tensors
 from buckler.runtime.verdicts import Contribution
 
@@ -62,7 +61,7 @@ class TreesModel(NormalizedTextModel):
 
     def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
         """Return the features that moved an output most: Shapley values (Lundberg et al. 2018)."""
-        row = matrix(np.frombuffer(normalized, np.uint8), 1, len(self._schema))
+        row = np.frombuffer(normalized, "<f4").reshape(1, len(self._schema))
         values = np.zeros(len(self._schema), np.float64)
         index = output if self.n_outputs > 1 else 0
         self._kernel.explain(row, index, values)

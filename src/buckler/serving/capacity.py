@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError, SettingsError
+from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import get_reader
 from buckler.runtime import Scorer
@@ -161,7 +162,7 @@ def measure_bundle(bundle: Path, events: Path, batch: int = 1000) -> Measurement
     """
     loaded = load_bundle(bundle)
     chunks = get_reader(events).chunks(events, loaded.columns, Quarantine())
-    texts = next((chunk.text for chunk in chunks if len(chunk.text)), None)
+    texts = next((chunk.events for chunk in chunks if len(chunk.events)), None)
     if texts is None:
         raise InputError(f"{events}: no event in it that can be scored", path=events)
     return measure(loaded.scorer, texts, bundle.stat().st_size, batch)
@@ -183,7 +184,7 @@ def measure(
         _ = scorer.score(part).detected
         if number >= _WARM:
             seconds.append(time.perf_counter() - began)
-    sizes = pa.compute.binary_length(texts).to_numpy(zero_copy_only=False)
+    sizes = [len(event) for event in events_as_bytes(texts, scorer.features)]
     longest = max(len(name) for name in scorer.classes)
     shares = scorer.manifest.calibration.get("share_reaching_each_stage")
     return Measurement(

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from buckler.errors import OutputError, ScanInterruptedError
 from buckler.files import writing
-from buckler.normalize import FeatureSchema
+from buckler.normalize import FeatureSchema, FeatureTable
 from buckler.readers.batches import Batch, Position, read_batches
 from buckler.readers.chunks import is_utf8
 from buckler.readers.quarantine import Quarantine
@@ -311,7 +311,7 @@ class _Scan:
     def _score(self, batch: Batch, schema: pa.Schema, state: ScanState) -> pa.RecordBatch:
         """Return the verdicts of a batch, those of challengers behind them, and count."""
         chunk = batch.chunk
-        verdicts = score_texts(chunk.text, self._scorer, self._output)
+        verdicts = score_texts(chunk.events, self._scorer, self._output)
         columns = list(verdicts.columns)
         columns[_PLACE_AT:_PLACE_AT] = [
             pa.DictionaryArray.from_arrays(
@@ -320,10 +320,10 @@ class _Scan:
             pa.array(chunk.rows),
         ]
         if self._with_text:
-            columns.insert(0, _readable(chunk.text, self._scorer.features))
+            columns.insert(0, _readable(chunk.events, self._scorer.features))
         detected = verdicts["detected"].to_pylist() if self._challengers else []
         for name, challenger in self._challengers.bundles.items():
-            found = score_texts(chunk.text, challenger.scorer, self._output)
+            found = score_texts(chunk.events, challenger.scorer, self._output)
             columns += [found["score"], found["detected"]]
             counts = state.challengers.setdefault(name, {})
             for pair, n in count_pairs(detected, found["detected"].to_pylist()).items():
@@ -332,10 +332,10 @@ class _Scan:
 
 
 def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
-    """Return texts as strings; bytes that are not UTF-8 (in mail) become replacement characters."""
+    """Return events as strings; bytes that are not UTF-8 (in mail) become replacement characters."""
     if features is not None:
-        rows = ["; ".join(features.describe(features.normalize(t))) for t in text.to_pylist()]
-        return pa.array(rows, pa.large_string())
+        rows = FeatureTable.from_arrow(features, text).texts
+        return pa.array(["; ".join(features.describe(row)) for row in rows], pa.large_string())
     if is_utf8(text):
         return pc.replace_substring(text.view(pa.large_string()), _SEPARATOR, _BAR)
     return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())

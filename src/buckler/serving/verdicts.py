@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.objects import columns_of
 from buckler.readers.quarantine import Quarantine, Reason
@@ -60,16 +61,16 @@ class VerdictBatch:
 
     Attributes
     ----------
-    columns, rows, texts
+    columns, rows, events
         For each event that could be scored: its verdict; its position among all events, from 0
-        (intp); its text (large_binary).
+        (intp); its text (large_binary), or row of features.
     size, errors
         Number of all events; position -> reason why the event cannot be scored.
     """
 
     columns: pa.RecordBatch
     rows: npt.NDArray[np.intp]
-    texts: pa.Array
+    events: pa.Array
     size: int
     errors: dict[int, str] = field(default_factory=dict)
 
@@ -117,7 +118,7 @@ class VerdictBatch:
         rows = zip(*(column.to_pylist() for column in self.columns.columns), strict=True)
         scored: list[Record] = [dict(zip(names, row, strict=True)) for row in rows]
         if options.explain:
-            for verdict, text in zip(scored, self.texts.to_pylist(), strict=True):
+            for verdict, text in zip(scored, self._texts(scorer), strict=True):
                 label = cast(str, verdict["label"])
                 pieces = scorer.explain(text, label=label, top=options.explain)
                 verdict["why"] = [vars(piece) for piece in pieces]
@@ -132,6 +133,9 @@ class VerdictBatch:
             records[row] = record
         return records
 
+    def _texts(self, scorer: Scorer) -> list[bytes]:
+        return events_as_bytes(self.events, scorer.features)
+
     def _format(
         self,
         scored: list[Record],
@@ -142,7 +146,7 @@ class VerdictBatch:
         write, now_s = VERDICT_FORMATS.get(options.format_name or ""), time.time()
         texts: list[str | None] = [None] * len(scored)
         if options.with_text:
-            texts = [text.decode("utf-8", "replace") for text in self.texts.to_pylist()]
+            texts = [text.decode("utf-8", "replace") for text in self._texts(scorer)]
         origins = ["" if sources is None else sources[row] for row in self.rows.tolist()]
         return [
             write(ScoredEvent(verdict, now_s, text, origin), scorer)
@@ -194,8 +198,8 @@ def score_columns(
     reasons = _RowReasons()
     rows = np.arange(size, dtype=np.int64)
     chunk = make_chunk(_TABLE, bundle.columns, columns, rows, 0, 0, reasons)
-    found = score_texts(chunk.text, bundle.scorer, options)
-    return VerdictBatch(found, chunk.rows.astype(np.intp), chunk.text, size, reasons.by_row)
+    found = score_texts(chunk.events, bundle.scorer, options)
+    return VerdictBatch(found, chunk.rows.astype(np.intp), chunk.events, size, reasons.by_row)
 
 
 def score_texts(texts: pa.Array, scorer: Scorer, options: OutputOptions) -> pa.RecordBatch:
@@ -292,7 +296,7 @@ def read_values(
         objects = ((row, as_object(value, columns), b"") for row, value in enumerate(values, 1))
         held, rows = columns_of(_EVENT, objects, columns.roles, reasons)
     chunk = make_chunk(_EVENT, columns, held, rows, 0, 0, reasons)
-    return chunk.text, (chunk.rows - 1).astype(np.intp), reasons.by_row
+    return chunk.events, (chunk.rows - 1).astype(np.intp), reasons.by_row
 
 
 def _as_object(value: object, columns: ColumnSpec) -> object:

@@ -16,8 +16,7 @@ from buckler import _kernel
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.extras import import_extra
-from buckler.normalize import NormalizedTexts
-from buckler.normalize.feature_schema import matrix
+from buckler.normalize import FeatureSchema, NormalizedTexts
 from buckler.students.objective import check_learnable, cross_entropy, weigh_classes
 from buckler.students.student import STUDENTS, Export, Floats, Student
 
@@ -57,10 +56,6 @@ class TreesStudent(Student):
         probability of the second class: an attacker gains nothing by less or more of them.
     class_weights
         ``none``, or ``balanced``: rare classes count more, as if all were as frequent.
-    features
-        Names of all features in their order; filled in from the task.
-    n_categories
-        Number of them, at the end, that are categories; filled in from the task.
     threads
         Number of threads; 0 for all cores.
     """
@@ -78,13 +73,11 @@ class TreesStudent(Student):
     raising: str | Sequence[str] = ()
     lowering: str | Sequence[str] = ()
     class_weights: str = "none"
-    features: Sequence[str] = ()
-    n_categories: int = 0
     threads: int = 0
     kernel_: _kernel.Trees = field(init=False, repr=False)
     tensors_: dict[str, npt.NDArray[np.generic]] = field(init=False, repr=False)
     n_outputs_: int = field(init=False, repr=False)
-    n_features_: int = field(init=False, repr=False)
+    schema_: FeatureSchema = field(init=False, repr=False)
 
     def fit(
         self,
@@ -105,14 +98,14 @@ class TreesStudent(Student):
         self._check(training, validation)
         n_classes = training.targets.shape[1]
         self.n_outputs_ = 1 if n_classes == 2 else n_classes
-        self.n_features_ = int(training.texts.lengths[0]) // 4
+        self.schema_ = training.features.schema
         rows, labels, weights = self._split_targets(training)
         rows, members = self._number_categories(rows)
         data = lightgbm.Dataset(
             rows,
             labels,
             weight=weights,
-            categorical_feature=list(range(self.n_features_ - self.n_categories, self.n_features_)),
+            categorical_feature=list(self._category_columns),
             params={"max_cat_threshold": 64, "verbosity": -1},
             free_raw_data=False,
         )
@@ -175,20 +168,22 @@ class TreesStudent(Student):
 
     def _check(self, training: Dataset, validation: Dataset | None) -> None:
         check_learnable(training, validation)
-        for examples in filter(None, (training, validation)):
-            lengths = examples.texts.lengths
-            if lengths[0] < 4 or lengths[0] % 4 or (lengths != lengths[0]).any():
-                raise SettingsError(
-                    "the student 'trees' learns rows of features: give the task a [features] table"
-                )
+        if not training.task.features:
+            raise SettingsError(
+                "the student 'trees' learns rows of features: give the task a [features] table"
+            )
         if not 2 <= self.leaves <= 256 or self.epochs < 1 or self.patience < 1:
             raise SettingsError("leaves must be 2 to 256, epochs and patience at least 1")
+
+    @property
+    def _category_columns(self) -> range:
+        return range(len(self.schema_.numbers), len(self.schema_))
 
     def _split_targets(
         self, examples: Dataset
     ) -> tuple[Floats, npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """A row for each class that it may be, weighted by the probability."""
-        rows = matrix(examples.texts.data, len(examples), self.n_features_)
+        rows = examples.features.values
         index, classes = np.nonzero(examples.targets > _SURE)
         of_row = weigh_classes(examples, self.class_weights)
         weights = examples.targets[index, classes].astype(np.float64) * of_row[index]
@@ -198,7 +193,7 @@ class TreesStudent(Student):
     def _number_categories(self, rows: Floats) -> tuple[Floats, dict[int, npt.NDArray[np.int64]]]:
         """Number the categories that occur from 0, as LightGBM wants them; say which is which."""
         rows, members = rows.copy(), {}
-        for column in range(self.n_features_ - self.n_categories, self.n_features_):
+        for column in self._category_columns:
             there = ~np.isnan(rows[:, column])
             found, codes = np.unique(rows[there, column], return_inverse=True)
             rows[there, column] = codes
@@ -226,14 +221,14 @@ class TreesStudent(Student):
         }
 
     def _monotone(self, n_classes: int) -> list[int]:
-        names = list(self.features)
-        constraints = [0] * self.n_features_
+        names = self.schema_.names
+        constraints = [0] * len(names)
         for direction, asked in ((1, self.raising), (-1, self.lowering)):
             asked = asked.split(",") if isinstance(asked, str) else asked
             for name in (n.strip() for n in asked if n.strip()):
                 if name not in names:
                     raise SettingsError(f"no feature is named {name!r}; it cannot be monotone")
-                if names.index(name) >= self.n_features_ - self.n_categories or n_classes > 2:
+                if name in self.schema_.categories or n_classes > 2:
                     raise SettingsError(
                         f"{name!r} cannot be monotone: that is for numbers and two classes"
                     )
@@ -243,7 +238,7 @@ class TreesStudent(Student):
     def _keep(self, tensors: dict[str, npt.NDArray[np.generic]]) -> None:
         self.tensors_ = tensors
         arrays = (tensors[name] for name in ("roots", "nodes", "sets", "bias"))
-        self.kernel_ = _kernel.Trees(self.n_features_, *map(np.ascontiguousarray, arrays))
+        self.kernel_ = _kernel.Trees(len(self.schema_), *map(np.ascontiguousarray, arrays))
 
 
 class _Node(TypedDict, total=False):

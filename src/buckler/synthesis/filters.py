@@ -237,7 +237,7 @@ def _normalize_defanged(real: Dataset) -> NormalizedTexts:
     """Return real events in the form of stored synthetic examples; mails and rows unchanged."""
     if real.task.medium in ("message", "row"):
         return real.texts
-    raw = real.raw_texts.to_pylist()
+    raw = real.raw_texts
     return _normalize([defang(text.decode("utf-8", "replace")) for text in raw], real.task)
 
 
@@ -294,7 +294,6 @@ def _sample_like(examples: list[SyntheticExample], real: Dataset, seed: int) -> 
     for label, count in Counter(e.label for e in examples).items():
         rows = np.flatnonzero(real.labels == real.task.class_names.index(label))
         texts += [
-            real.task.readable(real.raw_texts[int(row)].as_py())
-            for row in rng.permutation(rows)[:count]
+            real.task.readable(real.raw_text(int(row))) for row in rng.permutation(rows)[:count]
         ]
     return texts

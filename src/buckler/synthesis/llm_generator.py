@@ -124,7 +124,7 @@ class LanguageModelGenerator(Generator):
         attributes = "".join(f"- {name}: {v}\n" for name, v in combination.attributes.items())
         seeds = []
         for row in rows:
-            text, _ = self._model.prompt_text(task.readable(self.real.raw_texts[row].as_py()))
+            text, _ = self._model.prompt_text(task.readable(self.real.raw_text(row)))
             seeds.append(fence(text[:_MAX_SEED_CHARACTERS], new_tag()))
         style = ""
         if seeds:

@@ -103,5 +103,4 @@ def new_classifier(task: Task, epochs: int, seed: int, table_bits: int = 18) -> 
     """Return an untrained small student: n-grams for texts, trees for rows of features."""
     if not task.features:
         return get_student("ngram", {"epochs": epochs, "seed": seed, "table_bits": table_bits})
-    known = {"features": task.features.names, "n_categories": len(task.categories)}
-    return get_student("trees", {**known, "epochs": _TREE_EPOCHS, "seed": seed})
+    return get_student("trees", {"epochs": _TREE_EPOCHS, "seed": seed})

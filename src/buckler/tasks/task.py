@@ -15,10 +15,13 @@ from buckler.normalize import (
     FEATURES,
     PE,
     FeatureSchema,
+    FeatureTable,
+    Inputs,
     NormalizedTexts,
     Normalizer,
     get_normalizer,
 )
+from buckler.normalize.feature_table import is_feature_column
 from buckler.registry import Registry
 
 MEDIA = ("url", "message", "command-line", "html", "text", "row")
@@ -118,6 +121,14 @@ class Task:
     def normalize(self, column: object) -> NormalizedTexts:
         """Return the normalized texts of an Arrow column, or of a list of texts."""
         return self.text_normalizer.normalize_column(column, self.max_bytes)
+
+    def inputs(self, column: object) -> Inputs:
+        """Return the normalized texts or the rows of features of an Arrow column, or of a list."""
+        if not self.features:
+            return self.normalize(column)
+        if is_feature_column(column):
+            return FeatureTable.from_arrow(self.features, column)
+        return FeatureTable.from_texts(self.features, self.normalize(column))
 
     @property
     def features(self) -> FeatureSchema:

@@ -90,7 +90,7 @@ def measure_injections(
     classes = annotated_classes(store, teacher, task)
     texts = [
         text
-        for event_id, text in zip(clean.ids, clean.raw_texts.to_pylist(), strict=True)
+        for event_id, text in zip(clean.ids, clean.raw_texts, strict=True)
         if classes.get(event_id) in task.positive_indices
     ]
     if not texts:

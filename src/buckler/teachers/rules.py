@@ -81,7 +81,7 @@ class RulesTeacher(Teacher):
     def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Match every pattern against each event."""
         ids = events.ids
-        texts = events.raw_texts.to_pylist() if self._on_text else None
+        texts = events.raw_texts if self._on_text else None
         now = int(time.time())
         found: list[Annotation | None] = []
         for row, event_id in enumerate(ids):

@@ -128,7 +128,7 @@ class Teacher(ABC):
         for start in range(0, len(events), BATCH_ROWS):
             batch = events.take(np.arange(start, min(start + BATCH_ROWS, len(events))))
             answers = self.annotate(batch)
-            texts = batch.table.column("text").to_pylist()
+            texts = batch.raw_texts
             annotations = [annotation for annotation in answers if annotation is not None]
             kept_texts = {
                 annotation.event_id: text

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from buckler.errors import BucklerError, InputError
 from buckler.files import file_digest
+from buckler.normalize.feature_table import is_feature_column
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import Chunk, ColumnSpec, Reader
 from buckler.testing.contract import require
@@ -63,17 +64,18 @@ def _rows(chunks: list[Chunk]) -> list[Row]:
     return [
         (int(number), text)
         for chunk in chunks
-        for number, text in zip(chunk.rows, chunk.text.to_pylist(), strict=True)
+        for number, text in zip(chunk.rows, chunk.events.to_pylist(), strict=True)
     ]
 
 
 def _check_chunk(chunk: Chunk) -> None:
     n = len(chunk.rows)
-    require(chunk.text.type == pa.large_binary(), "texts are large_binary")
-    require(chunk.text.null_count == 0, "no text is null")
+    is_text = chunk.events.type == pa.large_binary()
+    require(is_text or is_feature_column(chunk.events), "events are texts or rows of features")
+    require(chunk.events.null_count == 0, "no event is null")
     require(chunk.rows.dtype == np.int64, "row numbers are int64")
-    lengths = {len(column) for column in chunk.columns.values()} | {len(chunk.text)}
-    require(lengths == {n}, "texts, rows and columns have one length")
+    lengths = {len(column) for column in chunk.columns.values()} | {len(chunk.events)}
+    require(lengths == {n}, "events, rows and columns have one length")
 
 
 def _check_damaged(reader: Reader, path: Path, spec: ColumnSpec) -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from buckler.attacks import Attack, Attacker
 from buckler.dataset import Dataset
@@ -49,7 +48,7 @@ def attack_scorers(
     attacker = _attacker(events, rng)
     found, before = [], []
     for name, scorer in scorers.items():
-        verdicts = scorer.score(events.raw_texts)
+        verdicts = scorer.score(events.raw)
         detected = _find_detected(verdicts, events.labels, task)
         found.append(
             _measure_unattacked(name, scorer, verdicts, detected, events.is_positive, task)
@@ -61,7 +60,7 @@ def attack_scorers(
         own = Attacker(np.random.default_rng([seed, number]), attacker.benign, attacker.features)
         attacked = [attack(text, own) for text in texts]
         rows = np.flatnonzero([a != b for a, b in zip(texts, attacked, strict=True)])
-        column = _column([attacked[i] for i in rows])
+        column = _copies(events, chosen[rows], [attacked[i] for i in rows]).raw
         for model, scorer, was in zip(found, scorers.values(), before, strict=True):
             after = _find_detected(scorer.score(column), labels[rows], task)
             model.outcomes.append(
@@ -142,8 +141,7 @@ def _attacked_rows(events: Dataset) -> npt.NDArray[np.intp]:
 
 
 def _texts(events: Dataset, rows: npt.NDArray[np.intp]) -> list[str]:
-    column = events.raw_texts.take(pa.array(rows))
-    return [value.decode("utf-8", "surrogateescape") for value in column.to_pylist()]
+    return [text.decode("utf-8", "surrogateescape") for text in events.take(rows).raw_texts]
 
 
 def _attacker(events: Dataset, rng: np.random.Generator) -> Attacker:
@@ -152,15 +150,10 @@ def _attacker(events: Dataset, rng: np.random.Generator) -> Attacker:
     return Attacker(rng, _texts(events, rows), events.task.features or None)
 
 
-def _column(texts: Sequence[str]) -> pa.Array:
-    return pa.array([text.encode("utf-8", "surrogateescape") for text in texts], pa.large_binary())
-
-
 def _copies(events: Dataset, rows: npt.NDArray[np.intp], texts: list[str]) -> Dataset:
     """Return these events with other texts, marked as synthetic."""
-    column = _column(texts)
     copies = events.take(rows).with_column("source", [SYNTHETIC_EXAMPLE] * len(rows))
-    return replace(copies.with_column("text", column), texts=events.task.normalize(column))
+    return copies.with_raw_texts([text.encode("utf-8", "surrogateescape") for text in texts])
 
 
 def _find_detected(verdicts: Verdicts, labels: npt.NDArray[np.int32], task: Task) -> Bools:

@@ -300,7 +300,7 @@ class _Measurement:
 
     @staticmethod
     def of(scorer: Scorer, asked: _AnsweredEvents, commonest: str) -> "_Measurement":
-        probabilities = scorer.score(asked.events.raw_texts).probabilities
+        probabilities = scorer.score(asked.events.raw).probabilities
         order = np.argsort(-probabilities, axis=1, kind="stable")
 
         def within(k: int) -> npt.NDArray[np.bool_]:

@@ -109,7 +109,7 @@ def build_cascade(
     positive_classes = task.positive_indices
     positive = np.isin(validation.labels, positive_classes)
     weights = _weights(positive, prevalence)
-    outputs = [Scorer(bundle).score(validation.raw_texts).outputs for bundle in bundles]
+    outputs = [Scorer(bundle).score(validation.raw).outputs for bundle in bundles]
     bands: list[Band] = []
     shares = [1.0]
     combined = outputs[0]
@@ -173,7 +173,7 @@ def build_cascade(
     auxiliary = bundles[-1].auxiliary  # those of the last stage are asked
     texts = conformance_texts(task)
     tolerance = max(tolerance_of(bundle.entries[VECTORS]) for bundle in bundles)
-    vectors = vectors_json(texts, Classifier(manifest, files).outputs(texts), tolerance)
+    vectors = vectors_json(texts, Classifier(manifest, files).outputs_of_vectors(texts), tolerance)
     written = write_bundle(output, manifest, {**files, **auxiliary, VECTORS: vectors})
     return Cascade(written.manifest, shares, thresholds)
 

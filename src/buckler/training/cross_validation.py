@@ -53,14 +53,11 @@ class StudentSpec:
         """Return the same with further settings of the family."""
         return replace(self, settings={**self.settings, **settings})
 
-    def new_student(self, task: Task, epochs: int | None = None) -> Student:
-        """Return an untrained student for a task; for so many epochs, where they are given."""
+    def new_student(self, epochs: int | None = None) -> Student:
+        """Return an untrained student; for so many epochs, where they are given."""
         settings = {**self.settings, "seed": self.seed}
         if epochs is not None:
             settings["epochs"] = epochs
-        if task.features:
-            settings["features"] = task.features.names
-            settings["n_categories"] = len(task.categories)
         return get_student(self.family, settings)
 
 
@@ -138,7 +135,7 @@ def cross_validate(
             watches = _stopping_rows(apart, fold, spec.folds)
             training = Dataset.concat([training, apart.take(np.flatnonzero(~watches))])
             watched = Dataset.concat([watched, apart.take(np.flatnonzero(watches))])
-        student = spec.new_student(task)
+        student = spec.new_student()
         student.fit(training, watched, epoch_listener(on_epoch, fold, spec.folds))
         logits[held_out] = student.predict_logits(events.texts.take(held_out))
         students.append(student)

@@ -122,7 +122,7 @@ def distill_jointly(
 
     second_examples = [with_others(joint_examples(student)) for student in first.students]
     second = cross_validate(labeled, spec, additional=second_examples)
-    whole = spec.new_student(labeled.task, first.epochs)
+    whole = spec.new_student(first.epochs)
     examples = labeled.with_targets(treated.targets).with_weights(treated.weights)
     examples = examples.take(np.flatnonzero(treated.weights > 0))
     whole.fit(Dataset.concat([examples, first_examples]))

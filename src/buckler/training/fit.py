@@ -125,7 +125,7 @@ def fit_student(
     examples = events.with_targets(treated.targets).with_weights(treated.weights).take(rows)
     if additional is not None:
         examples = Dataset.concat([examples, additional])
-    student = spec.new_student(task, out_of_fold.epochs)
+    student = spec.new_student(out_of_fold.epochs)
     student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
 
     sure = np.flatnonzero(~treated.suspect)

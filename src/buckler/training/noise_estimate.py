@@ -89,7 +89,7 @@ def write_suspects(found: NoiseEstimate, path: Path) -> None:
         If the file cannot be written.
     """
     events, task = found.events.take(found.suspects), found.events.task
-    texts = [task.readable(raw) for raw in events.raw_texts.to_pylist()]
+    texts = [task.readable(raw) for raw in events.raw_texts]
     table = pa.table(
         {
             "event_id": [event_id.hex() for event_id in events.ids],

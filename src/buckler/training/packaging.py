@@ -133,7 +133,7 @@ def bundle_parts(
         },
     )
     weights, texts = weights_of(exported), conformance_texts(task)
-    outputs = Classifier(manifest, weights).outputs(texts)
+    outputs = Classifier(manifest, weights).outputs_of_vectors(texts)
     return BundleParts(
         manifest, {**weights, VECTORS: vectors_json(texts, outputs, exported.tolerance)}
     )

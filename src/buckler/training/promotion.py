@@ -171,7 +171,7 @@ def _compare(champion: Scorer, candidate: Scorer, name: str, events: Dataset) ->
     if not len(rows):
         raise InputError(f"{name}: no event has a label")
     events = events.take(rows)
-    texts = events.raw_texts
+    texts = events.raw
     both = [scorer.score(texts) for scorer in (champion, candidate)]
     positive = np.isin(events.labels, task.positive_indices)
     rate = champion.manifest.deployed_fpr

@@ -153,7 +153,7 @@ def select(
                     f"{settings.bundle}: a bundle of other classes than task {task!r}",
                     path=settings.bundle,
                 )
-            verdicts = scorer.score(events.raw_texts)
+            verdicts = scorer.score(events.raw)
             probabilities = verdicts.probabilities.astype(np.float64)
         on_step("choosing")
         chosen = choose_events(

@@ -111,8 +111,8 @@ def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
     labels = spec.optional.get("label", ())
     inner = ColumnSpec(_RULE, {**_PARTS, "label": labels}, mixed=True)
     for chunk in _reader_of(path).chunks(path, inner, quarantine):
-        n = len(chunk.text)
-        rules += [t.decode("utf-8", "replace") for t in chunk.text.to_pylist()]
+        n = len(chunk.events)
+        rules += [t.decode("utf-8", "replace") for t in chunk.events.to_pylist()]
         rows += chunk.rows.tolist()
         for name in (*_PARTS, "label"):
             column = chunk.columns.get(name)

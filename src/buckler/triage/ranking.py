@@ -114,7 +114,7 @@ def triage(
         raise InputError(f"a bundle of task {task.name} does not judge incidents")
     names = ColumnNames(keep=_KEPT)
     events = read_dataset(alerts, task, names, format_name="alerts", quarantine=quarantine)
-    scores = scorer.score(events.raw_texts).scores
+    scores = scorer.score(events.raw).scores
     order = np.argsort(-scores, kind="stable")[:top].tolist()
     ranked = [
         _describe(scorer, events, float(scores[row]), row, rank)
@@ -151,9 +151,7 @@ def _describe(scorer: Scorer, events: Dataset, score: float, row: int, rank: int
     known = {name: events.table.column(name)[row].as_py() for name in (*_KEPT, "ts", "source")}
     reasons = [
         name if name in ("rule", "tool") else piece.text  # the number of a category says nothing
-        for piece in scorer.explain(
-            events.raw_texts[row].as_py(), label=scorer.classes[1], top=_REASONS
-        )
+        for piece in scorer.explain(events.raw_text(row), label=scorer.classes[1], top=_REASONS)
         if piece.weight > 0 and (name := piece.text.partition("=")[0])
     ]
     return RankedIncident(
@@ -188,12 +186,12 @@ def _measure(
     phases = zip(events.sources, events.column("phase"), strict=True)
     phase = np.array([f"{source}/{name}" for source, name in phases], object)
     numbers = events.task.numbers
-    levels = events.features[:, numbers.index("level")].astype(np.float64)
+    levels = events.features.values[:, numbers.index("level")].astype(np.float64)
     if severities:
         levels = severity_by_rule([str(rule) for rule in events.column("alert")], severities)
     keys = {"buckler": scores.astype(np.float64)}
     if not np.isnan(levels).all():
         keys["severity"] = levels
-    keys["rarity"] = events.features[:, numbers.index(_RARITY)].astype(np.float64)
+    keys["rarity"] = events.features.values[:, numbers.index(_RARITY)].astype(np.float64)
     keys["arrival"] = -np.nan_to_num(events.times)
     return tuple(measure_order(name, key, attack, phase, counts) for name, key in keys.items())

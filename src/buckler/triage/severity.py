@@ -49,7 +49,7 @@ def read_severities(path: Path) -> dict[str, float]:
         if "level" not in chunk.columns:
             raise InputError(f"{path}: no column named level beside the column rule")
         levels = chunk.columns["level"].to_pylist()
-        for row, raw, level in zip(chunk.rows, chunk.text.to_pylist(), levels, strict=True):
+        for row, raw, level in zip(chunk.rows, chunk.events.to_pylist(), levels, strict=True):
             number = severity_of(level)
             if number != number:
                 raise InputError(

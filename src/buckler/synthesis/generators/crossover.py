@@ -4,7 +4,6 @@ The attributes of a combination name the features to take from the other row (``
 (``set``) and to multiply (``scale``); a transform is an attack on rows.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
@@ -14,7 +13,6 @@ import numpy.typing as npt
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.labels import Annotator
-from buckler.normalize.feature_schema import MARK, matrix
 from buckler.synthesis.generator import GENERATORS, Draft, Generator, draft_rng
 from buckler.synthesis.template import Combination, Template, apply_transforms
 
@@ -38,7 +36,7 @@ class Crossover(Generator):
             )
         self.annotator = Annotator(self.kind, VERSION, "rule")
         self._names = template.task.features.names
-        self._values = matrix(real.texts.data, len(real), len(self._names))
+        self._values = real.features.values
         self._rows = {
             name: np.flatnonzero(real.labels == index)
             for index, name in enumerate(template.task.class_names)
@@ -56,9 +54,9 @@ class Crossover(Generator):
                 first, second = (int(row) for row in rng.choice(rows, 2, replace=False))
                 row = self._values[first].copy()
                 row[taken] = self._values[second][taken]
-                row = self._change(row, combination, rng)
+                text = self._change(row, combination, rng)
                 seeds = (first, second) if len(taken) else (first,)
-                yield Draft(self._to_json(row), combination, seeds)
+                yield Draft(text, combination, seeds)
 
     def _columns(self, globs: Sequence[str]) -> npt.NDArray[np.intp]:
         matching = [
@@ -66,21 +64,10 @@ class Crossover(Generator):
         ]
         return np.array(matching, np.intp)
 
-    def _change(self, row: Row, combination: Combination, rng: np.random.Generator) -> Row:
+    def _change(self, row: Row, combination: Combination, rng: np.random.Generator) -> str:
         for glob, values in combination.set.items():
             row[self._columns([glob])] = np.float32(values[int(rng.integers(len(values)))])
         for glob, (low, high) in combination.scale.items():
             row[self._columns([glob])] *= np.float32(rng.uniform(low, high))
-        text = (MARK + row.astype("<f4").tobytes()).decode("utf-8", "surrogateescape")
-        text = apply_transforms(text, combination, self.template.task, rng)
-        packed = text.encode("utf-8", "surrogateescape")[len(MARK) :]
-        return np.frombuffer(packed, "<f4").astype(np.float32)
-
-    def _to_json(self, row: Row) -> str:
-        """Return the row as JSON; a category by its number, since its name is not known."""
-        categories = set(self.template.task.categories)
-        values: dict[str, object] = {}
-        for name, value in zip(self._names, row.tolist(), strict=True):
-            if np.isfinite(value):
-                values[name] = f"#{value:g}" if name in categories else value
-        return json.dumps(values)
+        text = self.template.task.features.to_json(row)
+        return apply_transforms(text, combination, self.template.task, rng)

@@ -52,7 +52,7 @@ class Mutation(Generator):
         rng = np.random.default_rng(seed)
         self._rows: dict[str, list[int]] = {}
         self._like: dict[str, dict[str, list[str]]] = {}
-        self._raw = real.raw_texts
+        self._raw = real.raw
         attributes = {
             name for combination in template.combinations for name in combination.attributes
         }

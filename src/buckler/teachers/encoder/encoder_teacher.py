@@ -236,7 +236,7 @@ class EncoderTeacher(Teacher):
             file.unlink()
 
     def _readable(self, events: Dataset) -> list[str]:
-        texts = [self._task.readable(raw) for raw in events.raw_texts.to_pylist()]
+        texts = [self._task.readable(raw) for raw in events.raw_texts]
         if self._segmenter is None:
             return texts
         return [f"{text} ; {self._segmenter.split_words(text[:_MAX_SEGMENTED])}" for text in texts]

@@ -39,10 +39,9 @@ def choose_examples(path: Path, task: Task, n: int) -> list[Example]:
     turns = [
         rows[turn] for turn in range(max(map(len, chosen))) for rows in chosen if turn < len(rows)
     ]
-    texts = events.raw_texts
     return [
         Example(
-            texts[row].as_py().decode("utf-8", "surrogateescape"),
+            events.raw_text(row).decode("utf-8", "surrogateescape"),
             task.class_names[int(events.labels[row])],
         )
         for row in turns[:n]

@@ -190,7 +190,7 @@ class LanguageModelTeacher(Teacher):
         """Make events ready to be shown."""
         for start in range(0, len(events), BATCH_ROWS):
             part = events.take(np.arange(start, min(start + BATCH_ROWS, len(events))))
-            for event_id, raw in zip(part.ids, part.raw_texts.to_pylist(), strict=True):
+            for event_id, raw in zip(part.ids, part.raw_texts, strict=True):
                 readable = self.task.readable(raw)
                 text, originals = self.prompt_text(readable)
                 yield PromptEvent(event_id, raw, text, detect_injection(readable), originals)
