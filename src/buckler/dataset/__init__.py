@@ -15,7 +15,8 @@ Read files, leave near-duplicates out, and split by group::
     training, test = events.take(split.left), events.take(split.right)
 """
 
-from buckler.dataset.dataset import UNLABELED, Dataset, id_of_text
+from buckler.dataset.dataset import UNLABELED, Dataset
+from buckler.dataset.event_table import id_of_text
 from buckler.dataset.reading import ColumnNames, read_dataset
 
 __all__ = ["UNLABELED", "ColumnNames", "Dataset", "id_of_text", "read_dataset"]

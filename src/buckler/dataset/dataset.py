@@ -8,7 +8,6 @@ selection.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import feather
 
+from buckler.dataset.event_table import EVENT_SCHEMA, make_event_table
 from buckler.errors import InputError, SettingsError
 from buckler.files import atomic_writer, reading
 from buckler.normalize import FeatureTable, Inputs, NormalizedTexts
@@ -27,15 +27,6 @@ from buckler.tasks.task import group_of
 UNLABELED = -1
 MADE_FROM = "made from"  # lists: the groups of real events that a synthetic example stems from
 
-EVENT_SCHEMA = pa.schema(
-    [
-        ("id", pa.binary(16)),
-        ("text", pa.large_binary()),
-        ("group", pa.string()),
-        ("ts", pa.int64()),
-        ("source", pa.string()),
-    ]
-)
 # Columns of a stored dataset beside those of its table.
 _INPUT, _LABEL, _TARGET, _WEIGHT = (
     f"buckler:{name}" for name in ("input", "label", "target", "weight")
@@ -370,30 +361,6 @@ class Dataset:
             None if targets is None else np.array(targets).reshape(-1, len(task.classes)),
             np.array(stored[_WEIGHT], np.float32) if _WEIGHT in stored else None,
         )
-
-
-def make_event_table(
-    events: pa.Array,
-    inputs: Inputs,
-    *,
-    group: pa.Array,
-    ts: pa.Array,
-    source: pa.Array,
-    ids: Sequence[bytes] | None = None,
-) -> pa.Table:
-    """Return the table of a dataset; an id is the hash of a text as read, or of a row."""
-    hashed = inputs.texts if isinstance(inputs, FeatureTable) else events.to_pylist()
-    known = [id_of_text(event) for event in hashed] if ids is None else ids
-    columns = {"id": pa.array(known, pa.binary(16)), "group": group, "ts": ts, "source": source}
-    if isinstance(inputs, FeatureTable):
-        return pa.table(columns)
-    columns["text"] = events.cast(pa.large_binary())
-    return pa.table(columns).select(EVENT_SCHEMA.names)
-
-
-def id_of_text(text: bytes) -> bytes:
-    """Return the id of an event: 16 bytes, the hash of its text."""
-    return blake2b(text, digest_size=16).digest()
 
 
 def _concatenate(parts: Sequence[Dataset]) -> Inputs:

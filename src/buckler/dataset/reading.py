@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from buckler.dataset.dataset import UNLABELED, Dataset, Labels, make_event_table
+from buckler.dataset.dataset import UNLABELED, Dataset, Labels
+from buckler.dataset.event_table import make_event_table
 from buckler.dataset.languages import language_of
 from buckler.errors import InputError
 from buckler.normalize import FeatureTable, NormalizedTexts
