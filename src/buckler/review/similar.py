@@ -46,7 +46,7 @@ class LabeledEvents:
     def most_similar(self, normalized: bytes, but: int) -> list[SimilarEvent]:
         """Return the labeled events most similar to this text, except item `but`."""
         if self._queue.task.features:
-            return []  # packed numbers share no words
+            return []  # rows of features share no words
         labels = self._labels()
         labels.pop(but, None)
         if not labels:
