@@ -77,7 +77,7 @@ class _Part:
         path: Path,
         keep: tuple[str, ...],
         kinds: list[str],
-        is_kind: Callable[[Dataset, Task, str], npt.NDArray[np.bool_]],
+        is_kind: Callable[[Dataset, str], npt.NDArray[np.bool_]],
         title: str,
     ) -> None:
         self._task, self._path, self._keep = task, path, keep
@@ -134,7 +134,7 @@ class _Part:
         if self._events is None:
             self._events = read_dataset([self._path], self._task, ColumnNames(keep=self._keep))
         real = self._events
-        unseen = self._is_kind(real, self._task, kind) if kind else np.zeros(len(real), bool)
+        unseen = self._is_kind(real, kind) if kind else np.zeros(len(real), bool)
         template = read_template(self._task)
         seen = real.take(np.flatnonzero(~unseen))
         generator = get_generator("grammar", template, seen, 0)
@@ -160,14 +160,14 @@ class _Part:
         }
 
 
-def _has_technique(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.bool_]:  # noqa: ARG001
+def _has_technique(events: Dataset, kind: str) -> npt.NDArray[np.bool_]:
     named = find_kind(events, f"technique={','.join(sorted(TECHNIQUES[kind]))}")
     return np.asarray(named.rows & (events.labels == 1))
 
 
-def _has_pretext(events: Dataset, task: Task, kind: str) -> npt.NDArray[np.bool_]:
+def _has_pretext(events: Dataset, kind: str) -> npt.NDArray[np.bool_]:
     pattern = re.compile(PRETEXTS[kind], re.IGNORECASE)
-    texts = [task.readable(raw)[:5000] for raw in events.raw_texts]
-    phishing = events.labels == task.class_names.index("phishing")
+    texts = [events.task.readable(raw)[:5000] for raw in events.raw_texts]
+    phishing = events.labels == events.task.class_names.index("phishing")
     matches = np.array([bool(pattern.search(text)) for text in texts], bool)
     return np.asarray(matches & phishing)

@@ -10,12 +10,12 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import LabelColumn, Seed, Store, TaskName, TextColumn
-from buckler.dataset import ColumnNames, id_of_text, read_dataset
+from buckler.dataset import ColumnNames, event_id, read_dataset
 from buckler.labels import Annotator, LabelStore, open_existing
 from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.inspection import MIN_SHARED, describe_event, find_conflicts, summarize
 from buckler.readers.quarantine import Quarantine
-from buckler.tasks import get_task
+from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.noise_estimate import estimate_noise, write_suspects
 
@@ -94,10 +94,11 @@ def show(
     ] = False,
 ) -> None:
     """Show every annotation of one event, and the target that they give."""
-    event_id = _event_id(text)
+    the_task = get_task(task)
+    shown = _shown_id(text, the_task)
     with open_existing(store) as opened:
-        record = describe_event(opened, get_task(task), event_id)
-    out.print(f"event {event_id.hex()}")
+        record = describe_event(opened, the_task, shown)
+    out.print(f"event {shown.hex()}")
     for one in record.annotations:
         who = one.annotator
         line = f"  {who.kind} {who.name} {who.version}: {one.label} ({one.probability:.3f})"
@@ -206,7 +207,7 @@ def noise(
         err.print(quarantine.summary())
 
 
-def _event_id(text: str) -> bytes:
+def _shown_id(text: str, task: Task) -> bytes:
     if len(text) == 32 and all(c in "0123456789abcdef" for c in text):
         return bytes.fromhex(text)
-    return id_of_text(text.encode("utf-8", "surrogatepass"))
+    return event_id(text.encode("utf-8", "surrogatepass"), task)

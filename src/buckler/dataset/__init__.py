@@ -16,7 +16,7 @@ Read files, leave near-duplicates out, and split by group::
 """
 
 from buckler.dataset.dataset import UNLABELED, Dataset
-from buckler.dataset.event_table import id_of_text
+from buckler.dataset.event_table import event_id
 from buckler.dataset.reading import ColumnNames, read_dataset
 
-__all__ = ["UNLABELED", "ColumnNames", "Dataset", "id_of_text", "read_dataset"]
+__all__ = ["UNLABELED", "ColumnNames", "Dataset", "event_id", "read_dataset"]

@@ -6,6 +6,7 @@ from hashlib import blake2b
 import pyarrow as pa
 
 from buckler.normalize import FeatureTable, Inputs
+from buckler.tasks import Task
 
 EVENT_SCHEMA = pa.schema(
     [
@@ -29,7 +30,7 @@ def make_event_table(
 ) -> pa.Table:
     """Return the table of a dataset; an id is the hash of a text as read, or of a row."""
     hashed = inputs.texts if isinstance(inputs, FeatureTable) else events.to_pylist()
-    known = [id_of_text(event) for event in hashed] if ids is None else ids
+    known = [_hash(event) for event in hashed] if ids is None else ids
     columns = {"id": pa.array(known, pa.binary(16)), "group": group, "ts": ts, "source": source}
     if isinstance(inputs, FeatureTable):
         return pa.table(columns)
@@ -37,6 +38,16 @@ def make_event_table(
     return pa.table(columns).select(EVENT_SCHEMA.names)
 
 
-def id_of_text(text: bytes) -> bytes:
-    """Return the id of an event: 16 bytes, the hash of its text."""
-    return blake2b(text, digest_size=16).digest()
+def event_id(raw: bytes, task: Task) -> bytes:
+    """Return the id of an event: the hash of a text as read, or of the numbers of a JSON row.
+
+    Raises
+    ------
+    InputError
+        If the task judges rows of features, and this is none.
+    """
+    return _hash(task.normalize([raw])[0] if task.features else raw)
+
+
+def _hash(event: bytes) -> bytes:
+    return blake2b(event, digest_size=16).digest()

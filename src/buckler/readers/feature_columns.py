@@ -64,6 +64,7 @@ def _numbers(column: pa.Array) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.
     else:
         as_float = pc.fill_null(column.cast(pa.float64(), safe=False), np.nan)
         numbers = as_float.to_numpy(zero_copy_only=False)
+    numbers = np.where(np.isnan(numbers), np.nan, numbers)  # one form of a missing value: one id
     return np.clip(numbers, -LARGEST, LARGEST).astype(np.float32), wrong
 
 

@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from sqlalchemy import Connection, select, update
 
-from buckler.dataset import id_of_text
+from buckler.dataset import event_id
 from buckler.errors import InputError
 from buckler.files import write_atomically
 from buckler.labels import AnnotationColumns, Annotator
@@ -100,6 +100,7 @@ def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantin
     """
     task, store, added = queue.task, queue.store, 0
     by_person: dict[str, list[tuple[bytes, int, Answer]]] = {}
+    texts: dict[bytes, bytes] = {}  # of the events that records hold whole
     for row, record in enumerate(_records(source), 1):
         try:
             answers = list(_FORMS[tool][1](record))
@@ -115,14 +116,20 @@ def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantin
                 reason = f"label {answer.label[:40]!r} is no class of {task.name}"
                 quarantine.add(source, row, reason, answer.text)
                 continue
-            event_id = answer.event_id or _id_of(answer.text)
-            by_person.setdefault(answer.who, []).append((event_id, label, answer))
+            text = answer.text.encode("utf-8", "replace")
+            own_id = _id_of(text, task)
+            if own_id is not None and answer.event_id in (None, own_id):
+                texts[own_id] = text
+            known_id = answer.event_id or own_id
+            if known_id is None:
+                quarantine.add(source, row, "neither the id of an event nor its row", text)
+                continue
+            by_person.setdefault(answer.who, []).append((known_id, label, answer))
     for who, said in by_person.items():
-        ids = [event_id for event_id, _, _ in said]
-        known = set(store.texts(ids))
-        new = [(i, a.text.encode("utf-8", "replace")) for i, _, a in said if i == _id_of(a.text)]
-        store.add_events([i for i, _ in new], [text for _, text in new])
-        known |= {i for i, _ in new}
+        ids = [i for i, _, _ in said]
+        new = [i for i in ids if i in texts]
+        store.add_events(new, [texts[i] for i in new])
+        known = {*store.texts(ids), *new}
         kept = [each for each in said if each[0] in known]
         for _ in range(len(said) - len(kept)):
             quarantine.add(source, 0, "the label store does not hold this event")
@@ -191,7 +198,7 @@ def _studio_answers(record: dict[str, Any]) -> Iterator[Answer]:
                 if other.get("type") == "textarea"
             ]
             yield Answer(
-                _event_id(data.get("event_id")),
+                _parse_id(data.get("event_id")),
                 str(data.get("text", "")),
                 str(result["value"]["choices"][0]),
                 f"label-studio:{who}",
@@ -227,7 +234,7 @@ def _argilla_answers(record: dict[str, Any]) -> Iterator[Answer]:
         if response.get("status", "submitted") not in ("submitted", None):
             continue
         yield Answer(
-            _event_id(record.get("id")),
+            _parse_id(record.get("id")),
             str(record["fields"].get("text", "")),
             str(response["value"]),
             f"argilla:{response.get('user_id') or 'unknown'}",
@@ -263,7 +270,7 @@ def _records(source: Path) -> list[Any]:
         raise InputError(f"{source}: not JSON ({str(error)[:100]})") from error
 
 
-def _event_id(value: object) -> bytes | None:
+def _parse_id(value: object) -> bytes | None:
     try:
         found = bytes.fromhex(str(value))
     except ValueError:
@@ -271,8 +278,12 @@ def _event_id(value: object) -> bytes | None:
     return found if len(found) == 16 else None
 
 
-def _id_of(text: str) -> bytes:
-    return id_of_text(text.encode("utf-8", "replace"))
+def _id_of(text: bytes, task: Task) -> bytes | None:
+    """Return the id of an event as read; None where a task of rows gets a text for people."""
+    try:
+        return event_id(text, task)
+    except InputError:
+        return None
 
 
 def _unix_seconds(value: object) -> int:

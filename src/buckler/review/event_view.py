@@ -11,6 +11,7 @@ from buckler.review.safe_text import Span, highlight, visible
 from buckler.review.similar import LabeledEvents, SimilarEvent
 from buckler.runtime import Scorer
 from buckler.runtime.verdicts import Contribution, Verdict
+from buckler.tasks import Task
 
 _MAX_CONTRIBUTIONS = 12
 _MAX_ANNOTATIONS = 50
@@ -78,9 +79,9 @@ def view_event(
     shown_raw = None
     if not task.features and (plain := raw.decode("utf-8", "replace")) != readable:
         shown_raw = visible(plain)
-    normalized = task.text_normalizer.normalize(raw, task.max_bytes)
+    normalized = _normalize(raw, task)
     verdict, about, contributions = None, "", list[Contribution]()
-    if scorer is not None and not blind:
+    if scorer is not None and not blind and raw:
         verdict = scorer.score_one(raw)
         binary = len(task.classes) == 2 and len(task.positive) == 1
         about = task.positive[0] if binary else verdict.label
@@ -104,12 +105,17 @@ def view_event(
     )
 
 
+def _normalize(raw: bytes, task: Task) -> bytes:
+    """Return the normalized text; empty for rows of features, which have none to highlight."""
+    return b"" if task.features else task.text_normalizer.normalize(raw, task.max_bytes)
+
+
 def collect_evidence(item: Item, queue: Queue, labeled: LabeledEvents) -> dict[str, object]:
     """Return the evidence that is stored with a label: verdict and annotations, if shown."""
     if item.blind:
         return {"blind": True}
     raw = queue.store.texts([item.event_id]).get(item.event_id, b"")
-    normalized = queue.task.text_normalizer.normalize(raw, queue.task.max_bytes)
+    normalized = _normalize(raw, queue.task)
     annotators = [
         f"{a.annotator.name} {a.annotator.version}".strip() for a in _annotations(queue, item)
     ]

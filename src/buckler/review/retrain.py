@@ -14,7 +14,6 @@ from buckler.pipeline.run import Listener, Run, run
 from buckler.review.queue import random_sample_events
 from buckler.runtime import load
 from buckler.serving.bundle_registry import BundleRegistry, Entry
-from buckler.tasks import Task
 from buckler.training.analyst_labels import read_analyst_labels
 from buckler.training.promotion import Decision, decide
 
@@ -94,16 +93,17 @@ def learn_from_review(
         )
     with registry.open_deployed() as path:
         champion = load(path, trusted_key=trusted_key)
-    tests, guards = _sets(recipe, done.analyst_labels.held_out, labels.store, task)
+    tests, guards = _sets(recipe, done.analyst_labels.held_out, labels.store)
     found = decide(champion, load(done.bundle), tests, guards=guards)
     act = registry.promote if found.promote else registry.refuse
     return RetrainingResult(done, found, act(done.bundle, f"{found.reason}; {counted}"))
 
 
 def _sets(
-    recipe: Recipe, held_out: Dataset, store: str, task: Task
+    recipe: Recipe, held_out: Dataset, store: str
 ) -> tuple[list[tuple[str, Dataset]], list[tuple[str, Dataset]]]:
     """Return the sets that can promote, and those that can only refuse."""
+    task = held_out.task
     frozen = read_dataset(recipe.data.test, task, recipe.columns, format_name=recipe.data.format)
     tests, guards = [("the frozen tests", frozen)], []
     if len(held_out):

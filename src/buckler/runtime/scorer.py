@@ -139,8 +139,8 @@ class Scorer:
         Parameters
         ----------
         texts
-            A list of str or bytes, or any Arrow column (pyarrow, polars, …) of strings or bytes. Rows
-            of features: JSON objects, a `FeatureTable`, or an Arrow column of fixed-size lists.
+            A list of str or bytes, or any Arrow column (pyarrow, polars, …) of strings or bytes.
+            Rows of features: JSON objects, a `FeatureTable`, or a column of fixed-size lists.
         target_fpr
             Decide at the bundle's threshold for this false-positive rate.
         threshold

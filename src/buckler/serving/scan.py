@@ -332,7 +332,7 @@ class _Scan:
 
 
 def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
-    """Return events as strings; bytes that are not UTF-8 (in mail) become replacement characters."""
+    """Return events as strings; bytes of mail that are not UTF-8 are replaced."""
     if features is not None:
         rows = FeatureTable.from_arrow(features, text).texts
         return pa.array(["; ".join(features.describe(row)) for row in rows], pa.large_string())

@@ -138,7 +138,7 @@ class Task:
     def readable(self, raw: bytes | str) -> str:
         """Return an event as a person reads it: a message parsed, all else as it is."""
         normalizer = self.text_normalizer
-        if normalizer.features is not None:
+        if normalizer.features is not None and raw:
             row = normalizer.features.normalize(raw)
             return "\n".join(normalizer.features.describe(row))
         if normalizer.prepare is not None:

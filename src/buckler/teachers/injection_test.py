@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset import Dataset, id_of_text
+from buckler.dataset import Dataset, event_id
 from buckler.errors import InputError
 from buckler.evaluation.intervals import Rate, wilson
 from buckler.labels import LabelStore
@@ -90,8 +90,8 @@ def measure_injections(
     classes = annotated_classes(store, teacher, task)
     texts = [
         text
-        for event_id, text in zip(clean.ids, clean.raw_texts, strict=True)
-        if classes.get(event_id) in task.positive_indices
+        for one, text in zip(clean.ids, clean.raw_texts, strict=True)
+        if classes.get(one) in task.positive_indices
     ]
     if not texts:
         raise InputError(
@@ -103,8 +103,8 @@ def measure_injections(
 
     def add(text: bytes, inserted: str, injection: Injection | None) -> None:
         changed = insert_text(task, text, inserted)
-        event_id = id_of_text(changed)
-        trials[event_id] = _Trial(event_id, changed, injection)
+        changed_id = event_id(changed, task)
+        trials[changed_id] = _Trial(changed_id, changed, injection)
 
     for number in range(n_calls):
         injection = suite[number % len(suite)]

@@ -109,7 +109,7 @@ def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
     rules: list[str] = []
     rows: list[int] = []
     labels = spec.optional.get("label", ())
-    inner = ColumnSpec(_RULE, {**_PARTS, "label": labels}, mixed=True)
+    inner = ColumnSpec(_RULE, {**_PARTS, "label": labels}, mixed=True, any_bytes=True)
     for chunk in _reader_of(path).chunks(path, inner, quarantine):
         n = len(chunk.events)
         rules += [t.decode("utf-8", "replace") for t in chunk.events.to_pylist()]
