@@ -12,11 +12,12 @@ from buckler.cli.main import COMMANDS
 from tests.test_docs import resolve
 
 NAMES = {name for group in COMMANDS.values() for name in group}
-# Commands that look after an installation, a service or a store, or show what a file holds.
+# Commands that start a service or look after an installation, packages that have the name of a
+# command, and commands that print what several functions return (`load` verifies a bundle).
 WITHOUT_FUNCTION = {
-    "bundle", "capacity", "cascade", "data", "demo", "doctor", "init", "labels", "learn",
-    "pretrain", "registry", "review", "select", "serve", "stream", "triage",
-    "verify",
+    "demo", "doctor", "init", "serve", "stream",
+    "bundle", "labels", "review", "triage",
+    "capacity", "data", "registry", "verify",
 }  # fmt: skip
 
 

@@ -248,8 +248,8 @@ def test_the_settings_of_students_have_the_documented_defaults(family):
 
 def stage_names() -> set[str]:
     texts = [path.read_text() for path in (ROOT / "src" / "buckler" / "pipeline").glob("*.py")]
-    pattern = r'\.step\("([\w-]+)"\)|name: ClassVar\[str\] = "([\w-]+)"'
-    return {step or stage for text in texts for step, stage in re.findall(pattern, text)}
+    pattern = r'\.step\("([\w-]+)"\)|^class \w+\(\w+(?:\[\w+\])?, name="([\w-]+)"'
+    return {step or stage for text in texts for step, stage in re.findall(pattern, text, re.M)}
 
 
 def test_the_stages_are_named():

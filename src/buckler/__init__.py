@@ -74,12 +74,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from buckler.monitoring.monitor import monitor
     from buckler.pipeline.evaluate import evaluate
+    from buckler.pipeline.join_bundles import cascade
     from buckler.pipeline.run import run, train
+    from buckler.review.retrain import learn
     from buckler.runtime import Scorer, Verdict, Verdicts, load, score
     from buckler.serving.scan import scan
+    from buckler.students.torch.pretraining import pretrain
     from buckler.tasks import Task
     from buckler.teachers.labeling import label
     from buckler.training.attack import attack
+    from buckler.training.selection import select
     from buckler.training.synthesize import synthesize
 
 __version__ = "0.1.0"
@@ -91,13 +95,17 @@ _HOMES = {
     "Verdict": "buckler.runtime",
     "Verdicts": "buckler.runtime",
     "attack": "buckler.training.attack",
+    "cascade": "buckler.pipeline.join_bundles",
     "evaluate": "buckler.pipeline",
     "label": "buckler.teachers.labeling",
+    "learn": "buckler.review.retrain",
     "load": "buckler.runtime",
     "monitor": "buckler.monitoring",
+    "pretrain": "buckler.students.torch.pretraining",
     "run": "buckler.pipeline",
     "scan": "buckler.serving.scan",
     "score": "buckler.runtime",
+    "select": "buckler.training.selection",
     "synthesize": "buckler.training.synthesize",
     "train": "buckler.pipeline",
 }
@@ -108,13 +116,17 @@ __all__ = [
     "Verdicts",
     "__version__",
     "attack",
+    "cascade",
     "evaluate",
     "label",
+    "learn",
     "load",
     "monitor",
+    "pretrain",
     "run",
     "scan",
     "score",
+    "select",
     "synthesize",
     "train",
 ]

@@ -15,7 +15,7 @@ from buckler.pipeline.recipe import AnalystLabelsSection, read_recipe
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.label_recorder import LabelForm, LabelRecorder
 from buckler.review.queue import Filter, Queue
-from buckler.review.retrain import learn_from_review
+from buckler.review.retrain import learn
 from buckler.review.schema import Stratum
 from buckler.runtime import load
 from buckler.serving.bundle_registry import BundleRegistry
@@ -142,7 +142,7 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     with LabelStore(where):
         pass
     with pytest.raises(InputError, match="no analyst has labeled"):
-        learn_from_review(recipe, labels, registry)
+        learn(recipe, registry, labels)
     events = made_up_events(300, np.random.default_rng(4))
     truth = dict(zip(events.ids, events.labels.tolist(), strict=True))
     with LabelStore(where) as store:
@@ -153,10 +153,10 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
             for item in queue.page(Filter(stratum=stratum)).items:
                 assert queue.claim(item.id, 1)
                 recorder.record(item.id, (1, "ann"), LabelForm(truth[item.event_id]))
-    first = learn_from_review(recipe, labels, registry)
+    first = learn(recipe, registry, labels)
     assert first.decision is None
     assert first.entry.action == "promote"
-    second = learn_from_review(recipe, labels, registry)
+    second = learn(recipe, registry, labels)
     assert second.entry.action == "refuse"  # the same again
     assert "no sure gain" in second.entry.reason
     names = [pair.name for pair in second.decision.compared]
@@ -166,7 +166,7 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
     assert load(second.run.bundle).sha256 == registry.find_deployed().sha256
     bare = recipe.model_copy(update={"data": recipe.data.model_copy(update={"test": []})})
     with pytest.raises(SettingsError, match="frozen tests"):
-        learn_from_review(bare, labels, registry)
+        learn(bare, registry, labels)
 
 
 def test_a_guard_refuses_and_never_promotes(tmp_path):

@@ -291,12 +291,12 @@ def test_settings_of_a_bundle_are_json(cnn_bundle):
 
 
 def test_pretraining_learns_the_language_and_is_taken_up(tmp_path):
-    from buckler.students.torch.pretraining import pretrain
+    from buckler.students.torch.pretraining import pretrain_body
 
     texts = examples(600).texts
     own = {"layers": 1, "width": 32, "heads": 2, "max_length": 64}
     path = tmp_path / "body.safetensors"
-    losses = pretrain(get_student("minibert", {**own, "epochs": 4}), texts, path)
+    losses = pretrain_body(get_student("minibert", {**own, "epochs": 4}), texts, path)
     assert losses[-1] < losses[0] - 0.3
     assert losses[-1] < np.log(256)
     few = examples(60)

@@ -9,7 +9,7 @@ from rich.table import Table
 from buckler.cli.console import out, step_progress
 from buckler.cli.options import Seed, TaskFile
 from buckler.cli.results import print_assessment, print_comparison, print_report
-from buckler.pipeline.join_bundles import evaluate_cascade, join_bundles
+from buckler.pipeline import join_bundles
 from buckler.training.cascade import CascadeOptions
 
 
@@ -47,7 +47,7 @@ def cascade(
     """
     with step_progress() as progress:
         bar = progress.add_task("reading")
-        made = join_bundles(
+        made = join_bundles.cascade(
             stages,
             validate,
             output,
@@ -67,7 +67,7 @@ def cascade(
         return
     with step_progress() as progress:
         progress.add_task("measuring")
-        found = evaluate_cascade(output, stages, test, report, task=task)
+        found = join_bundles.evaluate_cascade(output, stages, test, report, task=task)
     print_assessment(found.assessment)
     out.print()
     print_comparison(found.comparison)

@@ -48,7 +48,7 @@ def learn(
     trusted_key: TrustedKey = None,
 ) -> None:
     """Train again and promote the bundle if it is better; exit with code 1 if not."""
-    from buckler.review.retrain import learn_from_review
+    from buckler.review import retrain
 
     if not from_review:
         raise SettingsError("say what to learn from: --from-review")
@@ -57,9 +57,7 @@ def learn(
     labels = AnalystLabelsSection(store=where, hold_out=hold_out, weight=weight)
     registry = BundleRegistry(root, name or read.name or read.task)
     with run_progress() as listener:
-        found = learn_from_review(
-            read, labels, registry, listener=listener, trusted_key=trusted_key
-        )
+        found = retrain.learn(read, registry, labels, listener=listener, trusted_key=trusted_key)
     print_run(found.run)
     out.print()
     if found.decision is not None:

@@ -8,11 +8,7 @@ import typer
 from buckler.cli.console import out, step_progress
 from buckler.cli.options import Seed, TaskName, TextColumn
 from buckler.cli.train import settings_of
-from buckler.dataset import ColumnNames, read_dataset
-from buckler.students.student import get_student
-from buckler.students.torch.minibert import MiniBertStudent
-from buckler.students.torch.pretraining import pretrain as pretrain_student
-from buckler.tasks import get_task
+from buckler.students.torch import pretraining
 
 
 def pretrain(
@@ -31,17 +27,15 @@ def pretrain(
     seed: Seed = 0,
 ) -> None:
     """Pre-train a minibert on unlabeled events."""
-    student = get_student("minibert", {**settings_of(setting or []), "seed": seed})
-    assert isinstance(student, MiniBertStudent)  # noqa: S101 - what the name stands for
     with step_progress() as progress:
         bar = progress.add_task("reading")
-        events = read_dataset(data, get_task(task), ColumnNames(text=text_column), labeled=False)
-
-        def tell(epoch: int, loss: float) -> None:
-            text = f"epoch {epoch}/{student.epochs}: {loss:.3f} nats a hidden byte"
-            progress.update(bar, description=text)
-
-        progress.update(bar, description=f"learning from {len(events):,} events")
-        losses = pretrain_student(student, events.texts, output, tell)
+        losses = pretraining.pretrain(
+            data,
+            task,
+            output,
+            {**settings_of(setting or []), "seed": seed},
+            text_column=text_column,
+            on_step=lambda text: progress.update(bar, description=text),
+        )
     out.print(f"hidden bytes cost {losses[0]:.3f} nats in the first epoch, {losses[-1]:.3f} now")
     out.print(f'weights {output}; in a recipe: [student] family = "minibert", pretrained = "…"')

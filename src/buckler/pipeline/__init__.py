@@ -7,7 +7,7 @@ that decides it, so a run that was stopped resumes, and a changed recipe redoes 
 
 - `run` does all stages of a recipe; `read_recipe` reads one (`docs/recipe.md` lists the keys).
 - `train` does the same for labeled files, without a recipe.
-- `evaluate` measures a bundle on labeled files and writes a report; `join_bundles` joins several
+- `evaluate` measures a bundle on labeled files and writes a report; `cascade` joins several
   bundles into a cascade.
 - `stages` holds the framework: a stage declares inputs, settings and version.
 

@@ -46,7 +46,7 @@ class CascadeEvaluation:
     report: ReportFiles | None
 
 
-def join_bundles(
+def cascade(
     stages: Sequence[Path],
     validation: Sequence[Path],
     output: Path,
@@ -55,7 +55,7 @@ def join_bundles(
     task: str | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Cascade:
-    """Write several bundles as one cascade.
+    """Join several bundles: each passes on the events that it is unsure of.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ a small part of it, and the labels train and measure the next bundle:
    shows, and `safe_text` makes untrusted text harmless.
 3. `label_recorder.LabelRecorder` stores labels as annotations in the label store, and undoes them.
 4. `dashboard.compute_dashboard` measures the bundle on the random samples, and the teachers.
-5. `retrain.learn_from_review` trains a candidate, and promotes it if it is better.
+5. `retrain.learn` trains a candidate, and promotes it if it is better.
 
 `web` renders the pages; `accounts` and `sessions` control the access; `annotation_tools` exchanges
 the queue with Label Studio and Argilla. `schema` holds the tables, in the label store's database.

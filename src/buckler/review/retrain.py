@@ -9,7 +9,7 @@ from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import near_duplicate_clusters
 from buckler.errors import InputError, SettingsError
 from buckler.labels import open_existing
-from buckler.pipeline.recipe import AnalystLabelsSection, Recipe
+from buckler.pipeline.recipe import AnalystLabelsSection, Recipe, read_recipe
 from buckler.pipeline.run import Listener, Run, run
 from buckler.review.queue import random_sample_events
 from buckler.runtime import load
@@ -22,7 +22,7 @@ MIN_EVENTS = 20  # a smaller set decides nothing
 
 @dataclass(frozen=True)
 class RetrainingResult:
-    """Result of `learn_from_review`.
+    """Result of `learn`.
 
     Attributes
     ----------
@@ -39,10 +39,10 @@ class RetrainingResult:
     entry: Entry
 
 
-def learn_from_review(
-    recipe: Recipe,
-    labels: AnalystLabelsSection,
+def learn(
+    recipe: Recipe | Path | str,
     registry: BundleRegistry,
+    labels: AnalystLabelsSection | None = None,
     *,
     listener: Listener | None = None,
     trusted_key: Path | None = None,
@@ -55,11 +55,12 @@ def learn_from_review(
     Parameters
     ----------
     recipe
-        Recipe of the deployed bundle.
-    labels
-        Label store, share of the groups to hold out, and weight of a label.
+        Recipe of the deployed bundle, or its file.
     registry
         Registry with the deployed bundle.
+    labels
+        Label store, share of the groups to hold out, and weight of a label; by default the
+        recipe's.
     listener
         Functions that are called while the run works.
     trusted_key
@@ -68,10 +69,15 @@ def learn_from_review(
     Raises
     ------
     SettingsError
-        If the recipe names no test data.
+        If the recipe names no test data, or no labels of analysts are named.
     InputError
         If there is no label to learn from.
     """
+    if not isinstance(recipe, Recipe):
+        recipe = read_recipe(Path(recipe))
+    labels = labels or recipe.analyst_labels
+    if labels is None:
+        raise SettingsError("learning from review needs labels: name analyst_labels in the recipe")
     if not recipe.data.test:
         raise SettingsError("learning from review needs frozen tests: name data.test in the recipe")
     task = recipe.load_task()

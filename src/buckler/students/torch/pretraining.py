@@ -4,17 +4,20 @@ Masked-language pre-training (Devlin et al. 2019) over patches of bytes: a share
 hidden whole, and a linear layer says which bytes stood there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import OutputError, SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.padding import MASK
+from buckler.students.student import get_student
 from buckler.students.torch import training_loop
 from buckler.students.torch.minibert import MiniBertStudent
+from buckler.tasks import get_task
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -23,6 +26,53 @@ _HIDDEN_SHARE = 0.2
 
 
 def pretrain(
+    data: Sequence[Path],
+    task: str,
+    output: Path,
+    settings: Mapping[str, object] | None = None,
+    *,
+    text_column: str | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> list[float]:
+    """Pre-train a `minibert` on the unlabeled events of files.
+
+    Parameters
+    ----------
+    data
+        Files or folders of events; labels are not read.
+    task
+        Name of a task, or path of a task file.
+    output
+        File of weights to write, for the setting `pretrained` of a student of the same shape.
+    settings
+        Settings of the student.
+    text_column
+        Name of the text column, where the task's usual names do not fit.
+    on_step
+        Called with a line for each step.
+
+    Returns
+    -------
+    list
+        Loss of each epoch, in nats a hidden byte.
+
+    Raises
+    ------
+    BucklerError
+        If an input or a setting is not valid, or the file cannot be written.
+    """
+    student = cast("MiniBertStudent", get_student("minibert", settings or {}))
+    on_step("reading")
+    events = read_dataset(data, get_task(task), ColumnNames(text=text_column), labeled=False)
+    on_step(f"learning from {len(events):,} events")
+
+    def on_epoch(epoch: int, loss: float) -> None:
+        on_step(f"epoch {epoch}/{student.epochs}: {loss:.3f} nats a hidden byte")
+
+    return pretrain_body(student, events.texts, output, on_epoch)
+
+
+def pretrain_body(
     student: MiniBertStudent,
     texts: NormalizedTexts,
     path: Path,
