@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.dataset import ColumnNames, Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, UnknownLabels, read_dataset
 from buckler.dataset.splits import (
     Leaks,
     OnLeak,
@@ -91,12 +91,27 @@ def test_times_are_read_however_they_are_written(tmp_path, suffix):
     assert suffix != ".jsonl" or events.column("ts").tolist()[7] == 7
 
 
-def test_a_label_outside_the_task_is_set_aside_and_counted(tmp_path):
+def test_a_label_outside_the_task_is_set_aside_and_counted_where_asked(tmp_path):
     quarantine = Quarantine()
     table = urls("http://a.example", "http://b.example", labels=["benign", "weird"])
-    events = collect(tmp_path, table, quarantine=quarantine)
+    columns = ColumnNames(unknown_labels=UnknownLabels.SET_ASIDE)
+    events = collect(tmp_path, table, columns=columns, quarantine=quarantine)
     assert len(events) == 1
     assert quarantine.reasons == {"label 'weird' is no class of url-threat": 1}
+
+
+@pytest.mark.parametrize("odd", ["weird", "phish ing", "2", "nan"])
+def test_a_label_outside_the_task_is_an_error_that_names_row_and_classes(tmp_path, odd):
+    table = urls("http://a.example", "http://b.example", labels=["benign", odd])
+    with pytest.raises(InputError, match="benign, phishing.*set-aside") as raised:
+        collect(tmp_path, table)
+    assert (raised.value.row, raised.value.field) == (2, "label_column")
+    assert raised.value.path == tmp_path / "events.parquet"
+
+
+def test_labels_outside_the_task_do_not_matter_where_labels_are_not_read(tmp_path):
+    table = urls("http://a.example", labels=["weird"])
+    assert collect(tmp_path, table, labeled=False).labels.tolist() == [-1]
 
 
 def test_unlabeled_rows_are_kept_without_a_label(tmp_path):

@@ -13,7 +13,7 @@ from buckler.dataset.hashed_vectors import hashed_vectors
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.normalize import NormalizedTexts
-from buckler.tasks import get_task
+from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec, cross_validate
 from buckler.training.distillation import (
     Distillation,
@@ -122,6 +122,15 @@ def test_a_student_learns_from_a_teacher_what_labels_do_not_show():
 
 
 # --- cross-fitting with extra examples -------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [["a", "c"], ["b"]])
+def test_each_positive_class_needs_a_row_and_so_does_another_class(classes):
+    task = Task("t", {"a": "", "b": "", "c": ""}, positive=("b",))
+    texts = [f"text number {i}".encode() for i in range(60)]
+    events = Dataset.from_texts(texts, task, labels=[classes[i % len(classes)] for i in range(60)])
+    with pytest.raises(InputError, match="none of the 60 rows is '[ab]'"):
+        fit_student(events, StudentSpec(settings={"table_bits": 12}, folds=2))
 
 
 def test_extra_examples_never_share_a_group_with_the_fold_that_is_judged():

@@ -9,7 +9,8 @@ from buckler import pipeline
 from buckler.cli.console import out, step_progress
 from buckler.cli.options import BundleArgument, FormatName, LabelColumn, TaskFile, TextColumn
 from buckler.cli.results import print_assessment, print_report
-from buckler.dataset import ColumnNames
+from buckler.cli.train import UnknownLabelsOption
+from buckler.dataset import ColumnNames, UnknownLabels
 from buckler.pipeline import EvaluationOptions
 
 
@@ -29,6 +30,7 @@ def evaluate(
         list[str] | None,
         typer.Option("--slice", help="Column to slice the report by; may be repeated."),
     ] = None,
+    unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
     format_name: FormatName = None,
     resamples: Annotated[
         int, typer.Option(help="Number of bootstrap resamples.", min=50, max=10_000)
@@ -38,7 +40,9 @@ def evaluate(
 
     Writes report.html and report.json.
     """
-    columns = ColumnNames(text_column, label_column, group_column, tuple(slices or ()))
+    columns = ColumnNames(
+        text_column, label_column, group_column, tuple(slices or ()), unknown_labels
+    )
     with step_progress() as progress:
         bar = progress.add_task("loading")
         found = pipeline.evaluate(

@@ -11,7 +11,7 @@ from rich.table import Table
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import BudgetTokens, BudgetUsd, Seed, Store, TaskName, TextColumn
 from buckler.cli.results import print_account
-from buckler.dataset import ColumnNames, read_dataset
+from buckler.dataset import ColumnNames, UnknownLabels, read_dataset
 from buckler.evaluation.intervals import Rate
 from buckler.labels import LabelStore
 from buckler.readers.quarantine import Quarantine
@@ -69,7 +69,12 @@ def label(
     with LabelStore(store) as opened, Quarantine() as quarantine:
         with step_progress() as progress:
             bar = progress.add_task("reading")
-            columns = ColumnNames(text=text_column, label=label_column, keep=the_teacher.columns)
+            columns = ColumnNames(
+                text=text_column,
+                label=label_column,
+                keep=the_teacher.columns,
+                unknown_labels=UnknownLabels.SET_ASIDE,
+            )
             events = read_dataset(data, the_task, columns, quarantine=quarantine)
             if sample is not None and sample < len(events):
                 rows = np.random.default_rng(seed).permutation(len(events))[:sample]

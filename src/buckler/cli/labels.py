@@ -10,7 +10,8 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, safe, step_progress
 from buckler.cli.options import LabelColumn, Seed, Store, TaskName, TextColumn
-from buckler.dataset import ColumnNames, event_id, read_dataset
+from buckler.cli.train import UnknownLabelsOption
+from buckler.dataset import ColumnNames, UnknownLabels, event_id, read_dataset
 from buckler.labels import Annotator, LabelStore, open_existing
 from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.inspection import MIN_SHARED, describe_event, find_conflicts, summarize
@@ -41,6 +42,7 @@ def import_(
     ] = 1.0,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
     probability_column: Annotated[
         str | None, typer.Option(help="Column with the probability of the positive class instead.")
     ] = None,
@@ -51,7 +53,7 @@ def import_(
     """Import labeled rows as the annotations of one annotator."""
     the_task, who = get_task(task), Annotator(annotator, version, kind)
     keep = (probability_column,) if probability_column else ()
-    columns = ColumnNames(text=text_column, label=label_column, keep=keep)
+    columns = ColumnNames(text_column, label_column, None, keep, unknown_labels)
     with LabelStore(store) as opened, Quarantine() as quarantine, step_progress() as progress:
         progress.add_task("importing")
         started = time.monotonic()

@@ -9,12 +9,17 @@ from buckler import pipeline
 from buckler.cli.options import FormatName, LabelColumn, Seed, TaskName, TextColumn
 from buckler.cli.results import print_run
 from buckler.cli.run import run_progress
-from buckler.dataset import ColumnNames
+from buckler.dataset import ColumnNames, UnknownLabels
 from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
 from buckler.pipeline import TrainingOptions
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.noise import Noise
+
+UnknownLabelsOption = Annotated[
+    UnknownLabels,
+    typer.Option("--unknown-labels", help="Answer to labels that are no class of the task."),
+]
 
 
 def train(
@@ -40,6 +45,7 @@ def train(
     noise: Annotated[
         Noise, typer.Option(help="Treatment of labels that may be wrong.")
     ] = Noise.NONE,
+    unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
     format_name: FormatName = None,
     seed: Seed = 0,
 ) -> None:
@@ -51,7 +57,9 @@ def train(
             output,
             test=test or [],
             options=TrainingOptions(
-                columns=ColumnNames(text_column, label_column, group_column),
+                columns=ColumnNames(
+                    text_column, label_column, group_column, unknown_labels=unknown_labels
+                ),
                 format=format_name,
                 on_leak=on_leak,
                 deployed_fpr=fpr,

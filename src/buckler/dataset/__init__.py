@@ -17,6 +17,6 @@ Read files, leave near-duplicates out, and split by group::
 
 from buckler.dataset.dataset import UNLABELED, Dataset
 from buckler.dataset.event_table import event_id
-from buckler.dataset.reading import ColumnNames, read_dataset
+from buckler.dataset.reading import ColumnNames, UnknownLabels, read_dataset
 
-__all__ = ["UNLABELED", "ColumnNames", "Dataset", "event_id", "read_dataset"]
+__all__ = ["UNLABELED", "ColumnNames", "Dataset", "UnknownLabels", "event_id", "read_dataset"]

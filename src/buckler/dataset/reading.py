@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,13 @@ _LANGUAGE_BYTES = 8192
 _TIME_COLUMNS = ("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated")
 
 
+class UnknownLabels(StrEnum):
+    """Answers to a label that is no class of the task: fail, or set the row aside and count it."""
+
+    FAIL = "fail"
+    SET_ASIDE = "set-aside"
+
+
 @dataclass(frozen=True)
 class ColumnNames:
     """Columns of a file to read, where the task's usual names do not fit.
@@ -34,12 +42,15 @@ class ColumnNames:
         Column of each; None for the names that the task tries.
     keep
         Further columns to carry along, for slices and for auxiliary classifiers.
+    unknown_labels
+        Answer to a label that is no class of the task.
     """
 
     text: str | None = None
     label: str | None = None
     group: str | None = None
     keep: tuple[str, ...] = ()
+    unknown_labels: UnknownLabels = UnknownLabels.FAIL
 
 
 def read_dataset(
@@ -67,14 +78,15 @@ def read_dataset(
     labeled
         False leaves all events unlabeled, whatever columns or folders there are.
     quarantine
-        Place for bad rows; a label that the task does not know is a bad row.
+        Place for bad rows.
     on_progress
         Called with the number of bytes read since the last call.
 
     Raises
     ------
     InputError
-        If a file cannot be read at all, or has no usable row.
+        If a file cannot be read at all, has no usable row, or has a label that is no class of the
+        task and `columns` does not set such rows aside.
     """
     paths = list(paths)
     quarantine = quarantine if quarantine is not None else Quarantine()
@@ -86,7 +98,7 @@ def read_dataset(
         if columns.label and "label" not in batch.chunk.columns:
             message = f"{batch.paths[0]}: no column named {columns.label}"
             raise InputError(message, path=batch.paths[0], field="label_column")
-        parts.append(_from_batch(batch, task, columns.keep, quarantine))
+        parts.append(_from_batch(batch, task, columns, quarantine))
         if on_progress is not None:
             on_progress(batch.chunk.size_bytes)
     if not sum(map(len, parts)):
@@ -113,7 +125,7 @@ def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnS
     )
 
 
-def _from_batch(batch: Batch, task: Task, keep: tuple[str, ...], quarantine: Quarantine) -> Dataset:
+def _from_batch(batch: Batch, task: Task, spec: ColumnNames, quarantine: Quarantine) -> Dataset:
     chunk = batch.chunk
     columns, n = chunk.columns, len(chunk.events)
     labels, good = np.full(n, UNLABELED, np.int32), np.ones(n, bool)
@@ -122,16 +134,18 @@ def _from_batch(batch: Batch, task: Task, keep: tuple[str, ...], quarantine: Qua
         labels = _class_indices(values, task)
         for index in np.flatnonzero(labels == UNLABELED).tolist():
             if values[index] not in (None, ""):
+                path, row = batch.paths[batch.path_codes[index]], int(chunk.rows[index])
+                if spec.unknown_labels is UnknownLabels.FAIL:
+                    _refuse_label(str(values[index]), task, path, row)
                 reason = f"label {str(values[index])[:40]!r} is no class of {task.name}"
                 sample = events_as_bytes(chunk.events[index : index + 1], task.features)[0]
-                path = batch.paths[batch.path_codes[index]]
-                quarantine.add(path, int(chunk.rows[index]), reason, sample)
+                quarantine.add(path, row, reason, sample)
                 good[index] = False
     elif "folder" in columns:
         labels = _class_indices(columns["folder"].to_pylist(), task)
     inputs = task.inputs(chunk.events)
     texts = inputs.texts if isinstance(inputs, FeatureTable) else inputs
-    _derive(columns, keep, batch, texts)
+    _derive(columns, spec.keep, batch, texts)
     group, source = columns.get("group"), columns.get("source")
     if group is None and task.group_by == "none":
         group = pa.nulls(n, pa.string())
@@ -152,6 +166,14 @@ def _from_batch(batch: Batch, task: Task, keep: tuple[str, ...], quarantine: Qua
             table = table.append_column(name, column.cast(pa.string()))
     events = Dataset(task, table, inputs, labels)
     return events if good.all() else events.take(np.flatnonzero(good))
+
+
+def _refuse_label(label: str, task: Task, path: Path, row: int) -> None:
+    try:
+        task.class_index(label)
+    except InputError as error:
+        message = f"{path}: row {row}: {error}, or set unknown_labels to 'set-aside'"
+        raise InputError(message, path=path, row=row, field="label_column") from None
 
 
 def _class_indices(values: list[object], task: Task) -> Labels:

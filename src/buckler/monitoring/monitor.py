@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset import ColumnNames, Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, UnknownLabels, read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.monitoring.samples import label_samples, use_labels
@@ -157,7 +157,12 @@ def read_events(
     if not task.positive:
         raise SettingsError(f"{task.name} has no positive class: it has no detections to monitor")
     keep = tuple(name for name in settings.slices if name not in ("source", "group"))
-    columns = ColumnNames(text=settings.text_column, label=settings.label_column, keep=keep)
+    columns = ColumnNames(
+        text=settings.text_column,
+        label=settings.label_column,
+        keep=keep,
+        unknown_labels=UnknownLabels.SET_ASIDE,
+    )
     return read_dataset(
         [Path(path) for path in paths],
         task,

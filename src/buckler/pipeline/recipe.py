@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from buckler.attacks import get_attacks
 from buckler.bundle.manifest import MAX_AUXILIARY
-from buckler.dataset import ColumnNames
+from buckler.dataset import ColumnNames, UnknownLabels
 from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
 from buckler.files import read_settings
@@ -37,6 +37,8 @@ class DataSection(_Section):
         Format of every file, whatever its suffix.
     keep
         Further columns to slice the report by.
+    unknown_labels
+        Answer to a label that is no class of the task.
     """
 
     train: list[Path] = Field(min_length=1)
@@ -46,6 +48,7 @@ class DataSection(_Section):
     group_column: str | None = None
     format: str | None = None
     keep: list[str] = []
+    unknown_labels: UnknownLabels = UnknownLabels.FAIL
 
 
 class LabelsSection(_Section):
@@ -286,7 +289,13 @@ class Recipe(_Section):
         """Columns to read, with those to carry along for slices and auxiliary classifiers."""
         keep = dict.fromkeys([*self.data.keep, *(question.column for question in self.auxiliary)])
         data = self.data
-        return ColumnNames(data.text_column, data.label_column, data.group_column, tuple(keep))
+        return ColumnNames(
+            text=data.text_column,
+            label=data.label_column,
+            group=data.group_column,
+            keep=tuple(keep),
+            unknown_labels=data.unknown_labels,
+        )
 
     def load_task(self) -> Task:
         """Return the task of the recipe; its attacks must exist for the task's medium."""

@@ -284,6 +284,7 @@ def train(
             group_column=columns.group,
             keep=list(columns.keep),
             format=options.format,
+            unknown_labels=columns.unknown_labels,
         ),
         split=SplitSection(on_leak=options.on_leak),
         student=StudentSection.model_validate(

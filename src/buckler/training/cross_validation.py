@@ -193,13 +193,19 @@ def assign_folds(events: Dataset, folds: int, seed: int) -> npt.NDArray[np.intp]
 
 
 def check_classes(labels: npt.NDArray[np.int32], task: Task) -> None:
-    """Raise InputError unless there are examples of more than one class."""
+    """Raise InputError unless there are rows of each positive class, and of another class."""
     if not len(labels):
-        raise InputError("no row has a label; name the column with label_column")
+        raise InputError("no row has a label; name the label column", field="label_column")
     counts = np.bincount(labels, minlength=len(task.classes))
     missing = [name for name, n in zip(task.class_names, counts, strict=True) if n == 0]
-    if len(missing) == len(task.classes) - 1 or (missing and len(task.classes) == 2):
-        raise InputError(f"training needs examples of more than one class; none of {missing[0]!r}")
+    unseen = [name for name in missing if name in task.positive]
+    if unseen or len(missing) >= len(task.classes) - 1:
+        name = (unseen or missing)[0]
+        raise InputError(
+            f"training needs rows of more than one class and of each positive class; none of the "
+            f"{len(labels):,} rows is {name!r}; add some, or take the class out of the task",
+            field="label_column",
+        )
 
 
 def epoch_listener(

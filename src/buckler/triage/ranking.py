@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from buckler.dataset import ColumnNames, Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, UnknownLabels, read_dataset
 from buckler.errors import InputError
 from buckler.files import write_atomically
 from buckler.readers.quarantine import Quarantine
@@ -112,7 +112,7 @@ def triage(
     task = get_bundle_task(scorer.manifest.task, scorer.manifest.classes)
     if _RARITY not in task.numbers:
         raise InputError(f"a bundle of task {task.name} does not judge incidents")
-    names = ColumnNames(keep=_KEPT)
+    names = ColumnNames(keep=_KEPT, unknown_labels=UnknownLabels.SET_ASIDE)
     events = read_dataset(alerts, task, names, format_name="alerts", quarantine=quarantine)
     scores = scorer.score(events.raw).scores
     order = np.argsort(-scores, kind="stable")[:top].tolist()
