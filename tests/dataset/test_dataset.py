@@ -103,7 +103,7 @@ def test_a_label_outside_the_task_is_set_aside_and_counted_where_asked(tmp_path)
 @pytest.mark.parametrize("odd", ["weird", "phish ing", "2", "nan"])
 def test_a_label_outside_the_task_is_an_error_that_names_row_and_classes(tmp_path, odd):
     table = urls("http://a.example", "http://b.example", labels=["benign", odd])
-    with pytest.raises(InputError, match="benign, phishing.*set-aside") as raised:
+    with pytest.raises(InputError, match=r"benign, phishing.*set-aside") as raised:
         collect(tmp_path, table)
     assert (raised.value.row, raised.value.field) == (2, "label_column")
     assert raised.value.path == tmp_path / "events.parquet"

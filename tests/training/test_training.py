@@ -129,7 +129,7 @@ def test_each_positive_class_needs_a_row_and_so_does_another_class(classes):
     task = Task("t", {"a": "", "b": "", "c": ""}, positive=("b",))
     texts = [f"text number {i}".encode() for i in range(60)]
     events = Dataset.from_texts(texts, task, labels=[classes[i % len(classes)] for i in range(60)])
-    with pytest.raises(InputError, match="none of the 60 rows is '[ab]'"):
+    with pytest.raises(InputError, match=r"none of the 60 rows is '[ab]'"):
         fit_student(events, StudentSpec(settings={"table_bits": 12}, folds=2))
 
 
