@@ -1,4 +1,5 @@
 """Pages: the form, the guard before the parser, files and web archives, attacks."""
+# ruff: noqa: RUF001
 
 from io import BytesIO
 
@@ -172,6 +173,19 @@ def test_web_archives(tmp_path, gzip):
     assert all(seconds > 1_600_000_000 for seconds in events.column("ts"))
     assert quarantine.passed_over == {"other records": 2}
     assert dict(quarantine.reasons) == {"empty page": 1}
+
+
+def test_the_charset_of_the_carrier_counts_before_what_a_page_declares(tmp_path):
+    page = "<meta charset=koi8-r><p>цветы П".encode("windows-1251")
+    kind = "text/html; charset=windows-1251"
+    (tmp_path / "a.warc.gz").write_bytes(archive(("http://a.example/", page, kind)))
+    head = f"MIME-Version: 1.0\nContent-Type: {kind}\n\n".encode()
+    (tmp_path / "b.eml").write_bytes(head + page)
+    (tmp_path / "c.html").write_text("<p>цветы П", "utf-16")
+    for name in ("a.warc.gz", "b.eml", "c.html"):
+        format_name = "mail-html" if name == "b.eml" else None
+        events = read_dataset([tmp_path / name], TASK, format_name=format_name)
+        assert events.texts[0].decode().endswith("\x1fцветы п"), name
 
 
 @settings(

@@ -5,6 +5,7 @@ that browsers write into saved pages gives the address. Fields: page, title, for
 scripts, hidden text, visible text.
 """
 
+import codecs
 import re
 from collections import Counter
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import urljoin
 
 from buckler.extras import import_extra
 from buckler.normalize.brands import BRANDS, LURES
+from buckler.normalize.charsets import decode_page, encode_text
 from buckler.normalize.disguise import undisguise
 from buckler.normalize.html_limits import limit_html
 from buckler.normalize.mime import join_fields
@@ -21,7 +23,6 @@ MAX_PAGE_BYTES = 2 << 20
 MAX_ELEMENTS = 2000  # of a kind
 _MAX_SCRIPT = 1 << 16
 _SAVED_FROM = re.compile(r"<!--\s{0,4}saved from url=\(\d{4}\)(\S{1,2048})", re.I)
-_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]{2,40})", re.I)
 _HIDING = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])|font-size\s*:\s*0(?![.\d])"
     r"|(?:left|top|text-indent)\s*:\s*-\d{3,}",
@@ -68,28 +69,15 @@ def html_fields(raw: str | bytes) -> str:
 
 def _source(raw: str | bytes) -> tuple[str, str]:
     """Return the page as text, and its address or an empty string."""
-    data = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
-    body, _, address = data.partition(b"\x1f")
-    text = _decode(body[:MAX_PAGE_BYTES])
+    body, _, address = (encode_text(raw) if isinstance(raw, str) else raw).partition(b"\x1f")
+    if isinstance(raw, bytes) and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        body, address = raw, b""  # the separator's byte is half of a letter
+    text = decode_page(body[:MAX_PAGE_BYTES], "utf-8" if isinstance(raw, str) else "")
     known = address.decode("utf-8", "replace").strip()
     if not known:
         saved = _SAVED_FROM.search(text[:4096])
         known = saved[1] if saved is not None else ""
     return text, known
-
-
-def _decode(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    declared = _CHARSET.search(data[:4096])
-    for charset in (declared[1].decode("ascii") if declared else "utf-8", "utf-8"):
-        if charset.lower().replace("-", "_") in ("idna", "punycode", "undefined", "unicode_escape"):
-            continue
-        try:
-            return data.decode(charset)
-        except (LookupError, ValueError):
-            continue
-    return data.decode("latin-1")
 
 
 def _fields(tree: Any, source: str, address: str, page: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Reads the HTML bodies of mails as pages: what a lure looks like where no page was saved."""
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -53,5 +54,5 @@ def _page(raw: bytes) -> bytes | None:
         if not part.is_multipart() and part.get_content_type() == "text/html":
             text = text_of(part).replace(_SEPARATOR, " ").strip()
             if text:
-                return text.encode("utf-8", "replace")
+                return codecs.BOM_UTF8 + text.encode("utf-8", "replace")
     return None

@@ -1,5 +1,7 @@
 """Reads web pages: saved files, and web archives (WARC). No page is fetched or run."""
 
+import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pyarrow as pa
 
 from buckler.errors import InputError, MissingExtraError
 from buckler.files import reading
+from buckler.normalize.charsets import decode_text, find_codec
 from buckler.normalize.html_v1 import MAX_PAGE_BYTES
 from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import Quarantine
@@ -18,6 +21,7 @@ from buckler.readers.whole_file import WholeFileReader
 
 CHUNK_PAGES = 256
 _SEPARATOR = b"\x1f"
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"',]+)", re.I)
 
 
 @READERS.add
@@ -32,7 +36,7 @@ class PageReader(WholeFileReader):
         """Return the page."""
         if not data.strip():
             raise InputError("empty page")
-        return data.replace(_SEPARATOR, b" ")
+        return _event(data)
 
 
 @READERS.add
@@ -107,10 +111,21 @@ def _page(
     if not data.strip():
         quarantine.add(path, row, "empty page", address)
         return None
-    joined = data.replace(_SEPARATOR, b" ")
+    label = _CHARSET.search(kind)
+    joined = _event(data, label[1] if label is not None else "")
     if address:
         joined += _SEPARATOR + address.encode("utf-8", "replace").replace(_SEPARATOR, b" ")
     return joined, seconds_of(record.rec_headers.get_header("WARC-Date"))
+
+
+def _event(page: bytes, label: str = "") -> bytes:
+    """Return the page; as UTF-8 with a byte order mark where its carrier names the charset.
+
+    The mark counts before what the page declares. Pages in UTF-16 may hold the separator's byte.
+    """
+    if find_codec(label) or page.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        page = codecs.BOM_UTF8 + decode_text(page, label).encode("utf-8", "replace")
+    return page.replace(_SEPARATOR, b" ")
 
 
 def _chunk(path: Path, pages: list[tuple[int, bytes, int | None]], cursor: int, size: int) -> Chunk:
