@@ -137,6 +137,21 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object as a dictionary; for ``object_pairs_hook`` of `json`.
+
+    Raises
+    ------
+    ValueError
+        If a key stands twice with two values: programs disagree on which of them counts.
+    """
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if found.setdefault(key, value) != value:
+            raise ValueError(f"the key {key[:40]!r} stands twice with two values")
+    return found
+
+
 def _reason(failure: OSError) -> str:
     return failure.strerror or type(failure).__name__
 

@@ -13,6 +13,7 @@ from buckler.errors import InputError
 
 KINDS = ("human", "llm", "model", "rule", "feed")
 _ID_BYTES = 16
+_MAX_SECONDS = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Annotation:
             raise InputError("probabilities must add up to 1")
         if not 0 <= self.confidence <= 1:
             raise InputError("confidence must lie between 0 and 1")
+        if abs(self.created_s) > _MAX_SECONDS:
+            raise InputError(f"no time in seconds since 1970: {self.created_s}")
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,22 @@ class Database:
         return insert(table).on_conflict_do_nothing()
 
 
+class StoredText(sa.TypeDecorator[str]):
+    """Text of any origin, without the characters that databases refuse."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> str | None:  # noqa: ARG002
+        """Return the text as it is stored."""
+        return None if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """Return a text without lone surrogates and zero characters."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 def rows_with_ids(
     connection: sa.Connection,
     query: "sa.Select[_Columns]",

@@ -6,7 +6,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from buckler.labels.annotation import Annotator
-from buckler.labels.database import forbid_changes, migrate, version_table
+from buckler.labels.database import StoredText, forbid_changes, migrate, version_table
 from buckler.tasks import Task
 
 METADATA = sa.MetaData()
@@ -31,8 +31,8 @@ TASKS = sa.Table(
     "tasks",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("classes", sa.Text, nullable=False),  # JSON array: the order of all probabilities
+    sa.Column("name", StoredText, nullable=False),
+    sa.Column("classes", StoredText, nullable=False),  # JSON array: the order of all probabilities
     sa.UniqueConstraint("name", "classes"),
 )
 
@@ -40,9 +40,9 @@ ANNOTATORS = sa.Table(
     "annotators",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("version", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", StoredText, nullable=False),
+    sa.Column("version", StoredText, nullable=False),
+    sa.Column("kind", StoredText, nullable=False),
     sa.UniqueConstraint("name", "version"),
 )
 
@@ -51,8 +51,8 @@ EVENTS = sa.Table(
     METADATA,
     sa.Column("id", sa.LargeBinary(16), primary_key=True),
     sa.Column("text", sa.LargeBinary, nullable=False),
-    sa.Column("source", sa.Text),
-    sa.Column("group_name", sa.Text),
+    sa.Column("source", StoredText),
+    sa.Column("group_name", StoredText),
 )
 
 ANNOTATIONS = sa.Table(
@@ -64,7 +64,7 @@ ANNOTATIONS = sa.Table(
     sa.Column("probabilities", sa.LargeBinary, nullable=False),  # float32, little-endian
     sa.Column("label", sa.Integer, nullable=False),
     sa.Column("confidence", sa.Float, nullable=False),
-    sa.Column("rationale", sa.Text),
+    sa.Column("rationale", StoredText),
     sa.Column("cost_usd", sa.Float, nullable=False),
     sa.Column("created_s", sa.BigInteger, nullable=False),
     sa.Index("annotations_by_annotator", "task_id", "annotator_id"),
@@ -91,7 +91,7 @@ REJECTS = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("event_id", sa.LargeBinary(16), nullable=False),
     *_keys(),
-    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("reason", StoredText, nullable=False),
     sa.Column("created_s", sa.BigInteger, nullable=False),
     sa.Index("rejects_by_event", "event_id", "task_id", "annotator_id"),
 )
@@ -100,8 +100,8 @@ FLAGS = sa.Table(
     "flags",
     METADATA,
     sa.Column("event_id", sa.LargeBinary(16), primary_key=True),
-    sa.Column("flag", sa.Text, primary_key=True),
-    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("flag", StoredText, primary_key=True),
+    sa.Column("detail", StoredText, nullable=False),
     sa.Column("created_s", sa.BigInteger, nullable=False),
 )
 
@@ -110,8 +110,8 @@ REDACTIONS = sa.Table(
     "redactions",
     METADATA,
     sa.Column("event_id", sa.LargeBinary(16), primary_key=True),
-    sa.Column("placeholder", sa.Text, primary_key=True),
-    sa.Column("original", sa.Text, nullable=False),
+    sa.Column("placeholder", StoredText, primary_key=True),
+    sa.Column("original", StoredText, nullable=False),
 )
 
 # Batches that a provider works on while nobody waits.
@@ -120,8 +120,8 @@ SUBMISSIONS = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     *_keys(),
-    sa.Column("content", sa.Text, nullable=False),  # JSON: which events each request asks about
-    sa.Column("provider_id", sa.Text),  # null until the provider has confirmed it
+    sa.Column("content", StoredText, nullable=False),  # JSON: which events each request asks about
+    sa.Column("provider_id", StoredText),  # null until the provider has confirmed it
     sa.Column("collected", sa.Integer, nullable=False),
     sa.Column("created_s", sa.BigInteger, nullable=False),
 )
@@ -132,7 +132,7 @@ DRAFTS = sa.Table(
     METADATA,
     sa.Column("order_id", sa.LargeBinary(16), primary_key=True),
     *_keys(primary_key=True),
-    sa.Column("content", sa.Text, nullable=False),  # JSON array
+    sa.Column("content", StoredText, nullable=False),  # JSON array
     sa.Column("created_s", sa.BigInteger, nullable=False),
 )
 

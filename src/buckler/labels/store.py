@@ -22,7 +22,7 @@ from buckler.labels.annotation import (
     Annotator,
     StoredEvent,
 )
-from buckler.labels.database import Database, rows_with_ids
+from buckler.labels.database import Database, rows_with_ids, storable
 from buckler.labels.schema import (
     ANNOTATIONS,
     ANNOTATORS,
@@ -115,7 +115,9 @@ class LabelStore(Database):
             (row.tobytes() for row in probabilities),
             probabilities.argmax(axis=1).tolist(),
             [1.0] * n if columns.confidence is None else columns.confidence,
-            [None] * n if columns.rationales is None else columns.rationales,
+            [None] * n
+            if columns.rationales is None
+            else [text and storable(text) for text in columns.rationales],
             [0.0] * n if columns.cost_usd is None else columns.cost_usd,
             [0] * n if columns.created_s is None else columns.created_s,
             strict=True,

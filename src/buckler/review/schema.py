@@ -14,12 +14,11 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
 
-from buckler.labels.database import forbid_changes, migrate
+from buckler.labels.database import StoredText, forbid_changes, migrate
 
 METADATA = MetaData()
 
@@ -50,7 +49,7 @@ BATCHES = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("task_id", Integer, nullable=False),
-    Column("bundle", Text, nullable=False),
+    Column("bundle", StoredText, nullable=False),
     Column("threshold", Float),
     Column("events", Integer, nullable=False),
     Column("detections", Integer, nullable=False),
@@ -67,11 +66,11 @@ ITEMS = Table(
     Column("state", Integer, nullable=False),
     Column("stratum", Integer, nullable=False),
     Column("acquisition", Float, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", StoredText, nullable=False),
     Column("score", Float, nullable=False),
     Column("predicted_label", Integer, nullable=False),
     Column("detected", Integer, nullable=False),
-    Column("group_name", Text),
+    Column("group_name", StoredText),
     Column("ts", BigInteger),
     Column("covers", Integer, nullable=False),
     Column("duplicate_of", Integer),  # the item whose label covers this one
@@ -98,12 +97,12 @@ LABELS = Table(
     Column("item_id", Integer, ForeignKey("review_items.id"), nullable=False),
     Column("user_id", Integer, nullable=False),
     Column("label", Integer, nullable=False),
-    Column("note", Text, nullable=False),
-    Column("family", Text),  # the group that was labeled as a whole
+    Column("note", StoredText, nullable=False),
+    Column("family", StoredText),  # the group that was labeled as a whole
     Column("covers", Integer, nullable=False),
     Column("seconds", Float, nullable=False),
-    Column("evidence", Text, nullable=False),  # JSON: the evidence on the screen
-    Column("before", Text, nullable=False),  # JSON: the item before the label
+    Column("evidence", StoredText, nullable=False),  # JSON: the evidence on the screen
+    Column("before", StoredText, nullable=False),  # JSON: the item before the label
     Column("created_s", BigInteger, nullable=False),
     Column("undone_s", BigInteger),
     Index("review_labels_of_user", "user_id", "id"),
@@ -124,7 +123,7 @@ FAMILIES = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("task_id", Integer, nullable=False),
-    Column("group_name", Text, nullable=False),
+    Column("group_name", StoredText, nullable=False),
     Column("label", Integer, nullable=False),
     Column("label_id", Integer, nullable=False),
     Column("revoked_s", BigInteger),
@@ -135,10 +134,10 @@ USERS = Table(
     "review_users",
     METADATA,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("role", Text, nullable=False),
-    Column("password", Text),  # Argon2id; null for single sign-on alone
-    Column("subject", Text, unique=True),  # issuer and subject at the identity provider
+    Column("name", StoredText, nullable=False, unique=True),
+    Column("role", StoredText, nullable=False),
+    Column("password", StoredText),  # Argon2id; null for single sign-on alone
+    Column("subject", StoredText, unique=True),  # issuer and subject at the identity provider
     Column("active", Integer, nullable=False),
     Column("created_s", BigInteger, nullable=False),
 )
@@ -148,7 +147,7 @@ SESSIONS = Table(
     METADATA,
     Column("token", LargeBinary(32), primary_key=True),  # SHA-256 of what the browser holds
     Column("user_id", Integer, nullable=False),
-    Column("csrf", Text, nullable=False),
+    Column("csrf", StoredText, nullable=False),
     Column("seen_s", BigInteger, nullable=False),
     Column("expires_s", BigInteger, nullable=False),
     Index("review_sessions_of_user", "user_id"),
@@ -159,10 +158,10 @@ AUDIT = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("at_s", BigInteger, nullable=False),
-    Column("who", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("who", StoredText, nullable=False),
+    Column("address", StoredText, nullable=False),
+    Column("action", StoredText, nullable=False),
+    Column("detail", StoredText, nullable=False),
 )
 
 

@@ -18,7 +18,7 @@ from buckler.synthesis.synthetic_examples import decode_text, encode_text
 from buckler.tasks import Task
 from buckler.teachers import get_teacher
 from buckler.teachers.budget import Account, Budget, Spending
-from buckler.teachers.llm.client import Request
+from buckler.teachers.llm.client import Choice, Request
 from buckler.teachers.llm.language_model import LanguageModelTeacher
 from buckler.teachers.llm.prompt import json_object
 from buckler.teachers.llm.runner import MeteredClient, ModelCall, Runner
@@ -149,9 +149,10 @@ class _OrderCall(ModelCall):
     async def perform(self, client: MeteredClient) -> CallResult:
         """Have the order written."""
         reply = await client.send(self._request)
-        texts = read_texts(reply.choices[0].content) if reply.choices else []
+        choice = reply.choices[0] if reply.choices else Choice("")
+        texts = read_texts(choice.content)
         if not texts:
-            return self.fail("no text in the answer")
+            return self.fail(choice.problem or "no text in the answer")
         return CallResult(drafts={self._order_id: [encode_text(text) for text in texts]})
 
     def fail(self, reason: str) -> CallResult:

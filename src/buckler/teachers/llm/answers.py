@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import InputError
+from buckler.files import unique_keys
 from buckler.tasks import Task
 from buckler.teachers.llm.client import Token
 
@@ -55,7 +56,7 @@ def read_answers(
         items = _find_json(content[:MAX_ANSWER_CHARACTERS])
     except _NoJsonError:
         if len(tags) == 1:
-            label = _label(content.strip().strip("\"'`.*"), task)
+            label = _label(content, task)
             if label is not None:
                 return {tags[0]: Answer(label, None, 0)}, {}
         reason = "no JSON in the answer" if content.strip() else "an empty answer"
@@ -86,7 +87,7 @@ class _NoJsonError(Exception):
 
 def _find_json(content: str) -> list[dict[str, object]]:
     """Return all objects that carry a label, also from a truncated answer."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
     found: list[dict[str, object]] = []
     position = 0
     for _ in range(_MAX_STARTS):
@@ -118,13 +119,13 @@ def _label(value: object, task: Task) -> int | None:
     if not isinstance(value, str) or len(value) > 200:
         return None
     try:
-        return task.class_index(value.strip())
+        return task.class_index(value.strip().strip("\"'`.*"))
     except InputError:
         return None
 
 
 def class_probabilities(
-    tokens: Sequence[Token], position: int, classes: Sequence[str]
+    tokens: Sequence[Token], position: int, classes: Sequence[str], content: str | None = None
 ) -> npt.NDArray[np.float64] | None:
     """Return float64 [classes] from the log-probabilities of the tokens of one label.
 
@@ -135,7 +136,9 @@ def class_probabilities(
     Parameters
     ----------
     position
-        Number of the label in the reply, counted from 0.
+        Number of the label in the answer, counted from 0.
+    content
+        Answer, where reasoning may stand before it in the tokens.
 
     Returns
     -------
@@ -145,7 +148,9 @@ def class_probabilities(
     """
     text = "".join(token.text for token in tokens)
     labels = [m.end() for m in _LABEL_VALUE.finditer(text)]
-    if position >= len(labels):
+    if content is not None:
+        position += len(labels) - len(_LABEL_VALUE.findall(content))
+    if not 0 <= position < len(labels):
         return None
     names = [name.lower() for name in classes]
     mass = np.zeros(len(names))

@@ -17,12 +17,12 @@ from buckler.extras import import_extra
 from buckler.labels.ledger import CallResult, Submission
 from buckler.teachers.budget import Account, Spending
 from buckler.teachers.llm.client import (
-    Choice,
     ModelClient,
     Reply,
     Request,
     RetryableError,
     api_key,
+    read_choice,
     translate_error,
 )
 from buckler.teachers.llm.language_model import (
@@ -111,7 +111,7 @@ class AnthropicClient(ModelClient):
         """Return a request as the service takes it."""
         return {
             "model": self.settings.model,
-            "max_tokens": request.answer_tokens,
+            "max_tokens": self.settings.max_tokens or request.answer_tokens,
             "system": [
                 {"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}
             ],
@@ -184,13 +184,18 @@ def _reply(message: "anthropic.types.Message") -> Reply:
                 break
             if block.type == "text":
                 content += block.text
+        choice = read_choice(
+            content,
+            is_cut=message.stop_reason in ("max_tokens", "model_context_window_exceeded"),
+            refusal=message.stop_reason == "refusal" and "by the service",
+        )
         usage = message.usage
         input_tokens = (
             usage.input_tokens
             + (usage.cache_creation_input_tokens or 0)
             + (usage.cache_read_input_tokens or 0)
         )
-        return Reply([Choice(content)], input_tokens, usage.output_tokens)
+        return Reply([choice], input_tokens, usage.output_tokens)
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise RetryableError(
             f"an answer that is no message ({type(error).__name__})", may_cost=True
@@ -204,7 +209,7 @@ def _errors(model: str) -> Iterator[None]:
 
     try:
         yield
-    except (anthropic.AnthropicError, ValueError) as error:
+    except (anthropic.AnthropicError, ValueError, RecursionError) as error:
         raise translate_error(error, model) from error
 
 

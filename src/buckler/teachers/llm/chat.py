@@ -12,6 +12,7 @@ from pydantic import Field
 from buckler.errors import SettingsError
 from buckler.extras import import_extra
 from buckler.teachers.llm.client import (
+    CUT_OFF,
     Choice,
     ModelClient,
     RefusedError,
@@ -20,6 +21,8 @@ from buckler.teachers.llm.client import (
     RetryableError,
     Token,
     api_key,
+    read_choice,
+    status_error,
     translate_error,
 )
 from buckler.teachers.llm.language_model import LanguageModelTeacher
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
     import openai
 
 TOP_LOGPROBS = 20
-_MAX_DOWNGRADES = 8
+_MAX_DOWNGRADES = 12
+_REASONING_TOKENS = 8192  # beside the answer, by default
+_MIN_REASONING_TOKENS = 256
 
 Body = dict[str, object]
 
@@ -76,6 +81,7 @@ class ChatClient(ModelClient):
         self.version_facts = (settings.probabilities, settings.output, *version_facts)
         self._output = "json-schema" if settings.output == "auto" else settings.output
         self._length_key = "max_tokens"
+        self._reasoning_tokens = 0  # until the model is seen to reason
         self._takes_temperature = True
         self._takes_n = True
         self._sdk: openai.AsyncOpenAI | None = None
@@ -103,20 +109,27 @@ class ChatClient(ModelClient):
         self._sdk = self._sdk or self.connect()
         import openai
 
+        lost = Reply([], 0, 0)
         for _ in range(_MAX_DOWNGRADES):
             body = self.body(request)
             try:
                 # Not `chat.completions.create`: walking its types costs more than the call.
                 data = await self._sdk.post("/chat/completions", cast_to=object, body=body)
             except openai.APIStatusError as error:
-                if error.status_code in (400, 422):
+                if error.status_code in (400, 403, 422, 501):
                     self._downgrade(str(error), body)
                     if self.body(request) != body:
                         continue  # another call may have found it out meanwhile
                 raise translate_error(error, self.settings.model) from error
-            except (openai.OpenAIError, ValueError) as error:
+            except (openai.OpenAIError, ValueError, RecursionError) as error:
                 raise translate_error(error, self.settings.model) from error
-            return self._reply(data, request)
+            if (problem := _find_error(data)) is not None:
+                raise status_error(_status_of(problem), problem, self.settings.model)
+            reply = self._reply(data, request).after(lost)
+            is_cut = any(choice.problem == CUT_OFF for choice in reply.choices)
+            if not is_cut or self._max_tokens(request) == body[self._length_key]:
+                return reply
+            lost = reply  # the model turned out to reason: ask again with more tokens
         raise RefusedError("the server takes none of the ways to ask")
 
     def body(self, request: Request) -> Body:
@@ -124,7 +137,7 @@ class ChatClient(ModelClient):
         body: Body = {
             "model": self.settings.model,
             "messages": [{"role": "system", "content": request.system}, *request.messages],
-            self._length_key: request.answer_tokens,
+            self._length_key: self._max_tokens(request),
         }
         wants_likeliest = self.has_probabilities and not request.is_sampled
         if wants_likeliest:
@@ -140,6 +153,9 @@ class ChatClient(ModelClient):
             body["response_format"] = {"type": "json_object"}
         return body
 
+    def _max_tokens(self, request: Request) -> int:
+        return self.settings.max_tokens or request.answer_tokens + self._reasoning_tokens
+
     def _downgrade(self, message: str, body: Body) -> None:
         """Drop what the server complains of, unless the user insists on it."""
         if "logprobs" in message and "logprobs" in body:
@@ -152,6 +168,10 @@ class ChatClient(ModelClient):
             self._output = "json" if "json_schema" in str(body["response_format"]) else "text"
         elif "max_completion_tokens" in message and "max_tokens" in body:
             self._length_key = "max_completion_tokens"
+            self._reasoning_tokens = _REASONING_TOKENS  # only models that reason insist on it
+        elif self._reasoning_tokens and re.search(r"max_\w*tokens|context", message):
+            half = self._reasoning_tokens // 2
+            self._reasoning_tokens = half if half >= _MIN_REASONING_TOKENS else 0
         elif "temperature" in message and "temperature" in body:
             self._takes_temperature = False
         elif "n" in body and re.search(r"\bn\b|completion choices", message):
@@ -159,15 +179,16 @@ class ChatClient(ModelClient):
 
     def _reply(self, data: Any, request: Request) -> Reply:  # untrusted JSON
         try:
-            choices = [
-                Choice(choice["message"].get("content") or "", _tokens(choice.get("logprobs")))
-                for choice in data["choices"]
-            ]
+            choices = [_choice(choice) for choice in data["choices"] or ()]
             usage = data.get("usage") or {}
             counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            details = usage.get("completion_tokens_details") or {}
+            has_reasoning = any(choice.has_reasoning for choice in choices)
+            if has_reasoning or details.get("reasoning_tokens"):
+                self._reasoning_tokens = self._reasoning_tokens or _REASONING_TOKENS
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise RetryableError(
-                f"an answer that is no chat completion ({type(error).__name__})", may_cost=True
+                f"an answer that is no chat completion: {str(data)[:100]}", may_cost=True
             ) from error
         if not choices:
             raise RetryableError("an answer without a choice", may_cost=True)
@@ -188,6 +209,34 @@ class ChatTeacher(LanguageModelTeacher):
     kind = "chat"
     settings_type = ChatSettings
     client_type = ChatClient
+
+
+def _find_error(data: Any) -> object:
+    """Return the error that a server reports inside a reply with status 200, if any."""
+    if not isinstance(data, dict):
+        return None
+    choices = data.get("choices")
+    parts = [data, *choices] if isinstance(choices, list) else [data]
+    return next((e for part in parts if isinstance(part, dict) and (e := part.get("error"))), None)
+
+
+def _status_of(error: object) -> int:
+    """Return the status of HTTP that an error inside a reply names; 429 where it names none."""
+    code = str(error.get("code")) if isinstance(error, dict) else ""
+    return int(code) if re.fullmatch(r"[45]\d\d", code) else 429
+
+
+def _choice(choice: Any) -> Choice:
+    message, finish = choice["message"], choice.get("finish_reason")
+    return read_choice(
+        message.get("content"),
+        _tokens(choice.get("logprobs")),
+        is_cut=finish == "length",
+        refusal=message.get("refusal") or (finish == "content_filter" and "content filter"),
+        reasoning=message.get("reasoning_content")
+        or message.get("reasoning")
+        or message.get("thinking"),
+    )
 
 
 def _tokens(logprobs: Any) -> tuple[Token, ...] | None:

@@ -1,6 +1,9 @@
 """The seam to a model server: one request, one reply; it knows nothing of tasks and labels."""
 
+import json
+import math
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,10 +16,25 @@ from buckler.teachers.llm.prices import Meter
 
 KEYRING_SERVICE = "buckler"
 _TEMPORARY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_MODERATION = re.compile(r"moderat|flagged|polic(?:y|ies)|safety", re.IGNORECASE)
 _NO_CREDIT = ("insufficient_quota", "credit balance", "billing")
 
 Message = dict[str, str]
 JsonSchema = dict[str, object]
+
+CUT_OFF = "the answer was cut off: raise `max_tokens`"
+_REASONING = r"(?:seed:)?(?:think|thinking|thoughts?|reasoning|reflection|analysis)"
+_REASONING_START = re.compile(
+    rf"<{_REASONING}\b[^<>]{{0,99}}>|\[think\]|\u25c1think\u25b7"
+    r"|<\|(?:begin_of_thought|start_thinking)\|>|<\|channel\|>",
+    re.IGNORECASE,
+)
+_REASONING_END = re.compile(
+    rf"</{_REASONING}>|\[/think\]|\u25c1/think\u25b7|<\|end_(?:of_thought|thinking)\|>"
+    r"|<\|channel\|>final(?:\s*<\|constrain\|>\w{1,9})?<\|message\|>",
+    re.IGNORECASE,
+)
+_JSON_START = re.compile(r"\s*(?:```\w{0,9}\s*)?(?:\{|\[\s*[{\"])")
 
 
 class RetryableError(Exception):
@@ -87,10 +105,24 @@ class Token:
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer, with its tokens where the server gives their probabilities."""
+    """One answer.
+
+    Attributes
+    ----------
+    content
+        Answer, without the reasoning before it.
+    tokens
+        Its tokens and those of the reasoning, where the server gives their probabilities.
+    problem
+        Reason why the answer is missing or incomplete, where the server gives one.
+    has_reasoning
+        True if the model reasoned before it answered.
+    """
 
     content: str
     tokens: tuple[Token, ...] | None = None
+    problem: str | None = None
+    has_reasoning: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +132,15 @@ class Reply:
     choices: list[Choice]
     input_tokens: int | None = None
     output_tokens: int | None = None
+
+    def after(self, lost: "Reply") -> "Reply":
+        """Return this reply with the tokens of an earlier one, which was of no use."""
+        pairs = (
+            (self.input_tokens, lost.input_tokens),
+            (self.output_tokens, lost.output_tokens),
+        )
+        sums = [None if a is None or b is None else a + b for a, b in pairs]
+        return Reply(self.choices, *sums)
 
 
 class ModelClient(ABC):
@@ -171,14 +212,89 @@ def _key_from_keyring(variable: str) -> str:
         return ""
 
 
+def read_choice(
+    content: object,
+    tokens: tuple[Token, ...] | None = None,
+    *,
+    is_cut: bool = False,
+    refusal: object = None,
+    reasoning: object = None,
+) -> Choice:
+    """Return one answer of a server, which may come in any form.
+
+    Parameters
+    ----------
+    content
+        A text, a list of parts, or what else the server gives.
+    is_cut
+        True if the answer ended at the limit of tokens.
+    refusal
+        Words of the model in place of an answer, if any.
+    reasoning
+        Reasoning that the server gives apart from the answer, if any.
+    """
+    text = text_of(content)
+    answer, has_reasoning = _split_reasoning(text, is_cut=is_cut)
+    has_reasoning |= bool(reasoning)
+    problem = None
+    if is_cut:
+        problem = CUT_OFF
+    elif refusal:
+        problem = f"refused: {str(refusal)[:100]}"
+    elif has_reasoning and not answer:
+        problem = "reasoning without an answer"
+    return Choice(answer, tokens, problem, has_reasoning)
+
+
+def text_of(content: object) -> str:
+    """Return the text of an answer; parts that hold reasoning or no text are left out."""
+    if isinstance(content, str):
+        return content.encode("utf-8", "replace").decode()
+    if isinstance(content, list):
+        return "".join(text_of(part) for part in content if _is_text(part))
+    if isinstance(content, dict):
+        for name in ("text", "value"):  # `{"type": "text", "text": {"value": "..."}}`
+            if name in content:
+                return text_of(content[name])
+    return "" if content is None else json.dumps(content)
+
+
+def _is_text(part: object) -> bool:
+    kind = part.get("type", "text") if isinstance(part, dict) else "text"
+    return kind in ("text", "output_text")
+
+
+def _split_reasoning(text: str, *, is_cut: bool) -> tuple[str, bool]:
+    """Return the answer, and whether reasoning stands before it.
+
+    An answer that was cut off has to begin at once: what stands behind other words may be a draft.
+    """
+    if _JSON_START.match(text):
+        return text, False
+    ends = [match.end() for match in _REASONING_END.finditer(text)]
+    answer = text[ends[-1] :] if ends else text
+    is_open = bool(_REASONING_START.search(answer)) and not _JSON_START.match(answer)
+    return "" if is_cut or is_open else answer, bool(ends) or is_open
+
+
 def translate_error(error: Exception, model: str) -> Exception:
     """Return the error to raise for an error of the `openai` or `anthropic` library."""
     status: int | None = getattr(error, "status_code", None)
-    message = " ".join(str(error).split())[:200]
     if status is None:  # no reply, or an unreadable one
         name = type(error).__name__
         is_connecting = "Connect" in type(error.__cause__).__name__
-        return RetryableError(f"{name}: {message}", may_cost=not is_connecting)
+        return RetryableError(f"{name}: {_one_line(error)}", may_cost=not is_connecting)
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    return status_error(status, error, model, _retry_after_s(headers))
+
+
+def status_error(
+    status: int, detail: object, model: str, after_s: float | None = None
+) -> Exception:
+    """Return the error to raise for a status of HTTP, or one inside the body of a reply."""
+    message = _one_line(detail)
+    if status == 403 and _MODERATION.search(message):
+        return RefusedError(f"{status}: {message}")
     if status in (401, 403):
         return SettingsError(f"{model}: the server refuses the API key ({status}: {message})")
     if status == 404:
@@ -186,23 +302,24 @@ def translate_error(error: Exception, model: str) -> Exception:
     if status == 402 or (status == 429 and any(sign in message for sign in _NO_CREDIT)):
         return InputError(f"{model}: the server's account is out of credit ({message})")
     if status in _TEMPORARY:
-        headers = getattr(getattr(error, "response", None), "headers", {})
-        return RetryableError(f"{status}: {message}", after_s=_retry_after_s(headers))
+        return RetryableError(f"{status}: {message}", after_s=after_s)
     if status < 300:
         return RetryableError(f"an answer that cannot be read: {message}", may_cost=True)
     return RefusedError(f"{status}: {message}")
 
 
+def _one_line(detail: object) -> str:
+    return " ".join(str(detail).split())[:200]
+
+
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    milliseconds = headers.get("retry-after-ms")
-    after = headers.get("retry-after")
+    """Return the wait that a server asks for: seconds or a date; None for anything else."""
+    milliseconds, after = headers.get("retry-after-ms"), headers.get("retry-after")
     try:
-        if milliseconds:
-            return max(0.0, float(milliseconds) / 1000)
-        return max(0.0, float(after)) if after else None
+        wait_s = float(milliseconds) / 1000 if milliseconds else float(after or "")
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(after or "").timestamp() - time())
-    except (TypeError, ValueError):
-        return None
+        try:
+            wait_s = parsedate_to_datetime(after or "").timestamp() - time()
+        except (TypeError, ValueError, OverflowError, IndexError):
+            return None
+    return None if math.isnan(wait_s) else max(0.0, wait_s)

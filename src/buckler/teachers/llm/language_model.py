@@ -126,6 +126,7 @@ class LanguageModelTeacher(Teacher):
             self.redacts,
             settings.prior_correction,
             *client.version_facts,
+            *([] if settings.max_tokens is None else [settings.max_tokens]),
         ]
         version = sha256(json.dumps(facts, default=str).encode()).hexdigest()[:12]
         self.annotator = Annotator(client.name, version, "llm")
@@ -229,11 +230,15 @@ class LanguageModelTeacher(Teacher):
     def read(self, choice: Choice, tags: Sequence[str]) -> _Reading:
         """Read one choice of a reply."""
         answers, reasons = read_answers(choice.content, tags, self.task)
+        if choice.problem is not None:
+            reasons = dict.fromkeys(reasons, choice.problem)
         probabilities: dict[str, Floats | None] = {}
         for tag, answer in answers.items():
             p = None
             if choice.tokens is not None:
-                p = class_probabilities(choice.tokens, answer.position, self.task.class_names)
+                p = class_probabilities(
+                    choice.tokens, answer.position, self.task.class_names, choice.content
+                )
             if p is not None and self.prior is not None:
                 p = p / self.prior
                 p /= p.sum()

@@ -5,6 +5,7 @@ crash at any moment loses at most the calls in flight, and stored events are nev
 """
 
 import asyncio
+import logging
 import random
 import signal
 import threading
@@ -23,6 +24,8 @@ from buckler.teachers.llm.client import ModelClient, RefusedError, Reply, Reques
 from buckler.teachers.llm.settings import ModelSettings
 
 MAX_WAIT_S = 600.0
+_SHOWN_WAIT_S = 5.0
+_LOG = logging.getLogger(__name__)
 _MAX_FAILURES_IN_A_ROW = 5
 
 
@@ -258,10 +261,10 @@ class MeteredClient:
     def _pause_s(self, error: BaseException | None, attempt: int) -> float:
         self._runner.account.retries += 1
         after_s = error.after_s if isinstance(error, RetryableError) else None
-        if after_s is None:
+        if not after_s:
             return random.uniform(0, min(60.0, 0.5 * 2**attempt))  # noqa: S311
-        after_s = min(after_s, MAX_WAIT_S)
-        self._runner.requests.pause(after_s)  # the other workers wait too
+        if self._runner.requests.pause(after_s) and after_s >= _SHOWN_WAIT_S:
+            _LOG.warning("%s asks to wait %.0f s", self._runner.client.name, after_s)
         return after_s + random.uniform(0, 0.1 * after_s + 0.05)  # noqa: S311
 
     async def _send_once(self, request: Request) -> Reply:
@@ -275,6 +278,11 @@ class MeteredClient:
             if error.may_cost:
                 account.uncertain += 1
                 self._charge(expected_tokens, 1)
+            if error.after_s is not None and error.after_s > MAX_WAIT_S:
+                raise InputError(
+                    f"the server of {self._runner.client.name} asks to wait {error.after_s:,.0f} s "
+                    f"(limit {MAX_WAIT_S:,.0f} s); earlier answers are stored, run again later"
+                ) from error
             raise
         account.calls += 1
         if reply.input_tokens is not None:
@@ -312,9 +320,12 @@ class Pace:
         if start > now:
             await asyncio.sleep(start - now)
 
-    def pause(self, seconds: float) -> None:
-        """Hold everything back for a while, as the server asked."""
-        self._free_at = max(self._free_at, time.monotonic() + seconds)
+    def pause(self, seconds: float) -> bool:
+        """Hold all workers back, as the server asked; tell whether that is news."""
+        until = time.monotonic() + seconds
+        is_news = until - self._free_at > seconds / 2
+        self._free_at = max(self._free_at, until)
+        return is_news
 
 
 def charge(result: CallResult, spent: Spending) -> CallResult:

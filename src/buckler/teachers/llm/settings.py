@@ -18,6 +18,9 @@ class ModelSettings(BaseModel):
         Number of answers behind the probabilities where the server gives none of its own.
     temperature
         Temperature of these samples.
+    max_tokens
+        Longest answer, its reasoning included; by default what the answer needs, and 8,192 more
+        once the model is seen to reason.
     prior_correction
         Divide token probabilities by those of events without content, because small models favor
         some classes whatever the event says.
@@ -54,6 +57,7 @@ class ModelSettings(BaseModel):
     model: str = Field(min_length=1, max_length=200)
     samples: int = Field(default=5, ge=1, le=100)
     temperature: float = Field(default=1.0, ge=0, le=2)
+    max_tokens: int | None = Field(default=None, ge=16, le=1 << 20)
     prior_correction: bool = False
     rationale: bool = False
     events_per_call: int = Field(default=1, ge=1, le=100)
