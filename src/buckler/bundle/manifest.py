@@ -89,7 +89,7 @@ class Manifest:
         Error rate -> the probability that a class needs to be in the prediction set.
     auxiliary
         Auxiliary classifiers; the n-th is ``auxiliary-n.buckler``.
-    calibration, metrics, provenance
+    calibration, unseen_sources, metrics, provenance
         Figures for people and for reports.
     files
         Name -> size_bytes and sha256 of every other entry.
@@ -114,6 +114,7 @@ class Manifest:
     conformal: dict[float, float] = field(default_factory=dict)
     auxiliary: tuple[AuxiliaryEntry, ...] = ()
     calibration: Mapping[str, object] = field(default_factory=dict)
+    unseen_sources: Mapping[str, object] = field(default_factory=dict)
     metrics: Mapping[str, object] = field(default_factory=dict)
     provenance: Mapping[str, object] = field(default_factory=dict)
     files: dict[str, FileEntry] = field(default_factory=dict)
@@ -156,6 +157,7 @@ class Manifest:
                     ],
                     "auxiliary": [vars(entry) for entry in self.auxiliary],
                     "calibration": self.calibration,
+                    "unseen_sources": self.unseen_sources,
                     "metrics": self.metrics,
                     "provenance": self.provenance,
                     "files": self.files,
@@ -223,6 +225,7 @@ def parse_manifest(data: bytes) -> Manifest:
         conformal=_pairs(raw, "conformal", "error_rate", "least_probability"),
         auxiliary=_auxiliary(raw),
         calibration=_get(raw, "calibration", dict),
+        unseen_sources=_get(raw, "unseen_sources", dict),
         metrics=_get(raw, "metrics", dict),
         provenance=_get(raw, "provenance", dict),
         files=_files(raw),

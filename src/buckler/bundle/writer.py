@@ -18,6 +18,8 @@ from safetensors.numpy import save
 
 from buckler.bundle.archive import CARD, MANIFEST, SBOM, Bundle
 from buckler.bundle.manifest import FileEntry, Manifest
+from buckler.evaluation.source_tables import option_table, source_sentences, source_table
+from buckler.evaluation.unseen_sources import SourceRecord
 from buckler.files import write_atomically
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -98,13 +100,14 @@ def model_card(manifest: Manifest) -> str:
         f"| Normalized text | {manifest.normalizer}, at most {manifest.max_bytes} bytes |",
         f"| Made | {manifest.created} |",
         "",
+        *_unseen_sources(manifest),
         "## Thresholds",
         "",
         *_thresholds(manifest),
         "",
         *_calibration(manifest),
         "",
-        "## How good it is",
+        "## On the test rows",
         "",
         *_metrics(manifest.metrics),
         "",
@@ -156,6 +159,23 @@ def _rate(record: Mapping[str, object], name: str) -> str:
     if not isinstance(interval, list) or len(interval) != 2:
         return "-"
     return f"{record[name]:.4g} ({interval[0]:.4g} to {interval[1]:.4g})"
+
+
+def _unseen_sources(manifest: Manifest) -> list[str]:
+    """Return the figures that count: those on sources that training did not see."""
+    record = SourceRecord.read(manifest.unseen_sources)
+    if record is None:
+        return []
+    sentences = source_sentences(record, manifest.deployed_fpr)
+    lines = ["## On sources that it has not seen", "", " ".join(sentences), ""]
+    for table in (source_table(record), option_table(record, manifest.deployed_fpr)):
+        rows = [table.heading, ("---",) * len(table.heading), *table.rows]
+        lines += [*("| " + " | ".join(_cell(v) for v in row) + " |" for row in rows), ""]
+    return lines
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "/").replace("\n", " ")
 
 
 def _calibration(manifest: Manifest) -> list[str]:

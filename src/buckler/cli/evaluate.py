@@ -26,6 +26,7 @@ def evaluate(
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
     group_column: Annotated[str | None, typer.Option(help="Name of the group column.")] = None,
+    source_column: Annotated[str | None, typer.Option(help="Name of the source column.")] = None,
     slices: Annotated[
         list[str] | None,
         typer.Option("--slice", help="Column to slice the report by; may be repeated."),
@@ -41,7 +42,12 @@ def evaluate(
     Writes report.html and report.json.
     """
     columns = ColumnNames(
-        text_column, label_column, group_column, tuple(slices or ()), unknown_labels
+        text_column,
+        label_column,
+        group_column,
+        source_column,
+        tuple(slices or ()),
+        unknown_labels,
     )
     with step_progress() as progress:
         bar = progress.add_task("loading")

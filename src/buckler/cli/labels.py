@@ -53,7 +53,7 @@ def import_(
     """Import labeled rows as the annotations of one annotator."""
     the_task, who = get_task(task), Annotator(annotator, version, kind)
     keep = (probability_column,) if probability_column else ()
-    columns = ColumnNames(text_column, label_column, None, keep, unknown_labels)
+    columns = ColumnNames(text_column, label_column, keep=keep, unknown_labels=unknown_labels)
     with LabelStore(store) as opened, Quarantine() as quarantine, step_progress() as progress:
         progress.add_task("importing")
         started = time.monotonic()

@@ -12,6 +12,7 @@ from buckler.cli.run import run_progress
 from buckler.dataset import ColumnNames, UnknownLabels
 from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
+from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.pipeline import TrainingOptions
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.noise import Noise
@@ -33,6 +34,14 @@ def train(
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
     group_column: Annotated[str | None, typer.Option(help="Name of the group column.")] = None,
+    source_column: Annotated[str | None, typer.Option(help="Name of the source column.")] = None,
+    threshold_rule: Annotated[
+        ThresholdRule, typer.Option(help="Negatives on which the false-positive rate must hold.")
+    ] = ThresholdRule.UNSEEN,
+    own_negatives: Annotated[
+        list[Path] | None,
+        typer.Option(help="Your own negatives, for the rule own-negatives; nothing learns them."),
+    ] = None,
     on_leak: Annotated[
         OnLeak, typer.Option(help="Reaction where training and test share something.")
     ] = OnLeak.FAIL,
@@ -58,12 +67,23 @@ def train(
             test=test or [],
             options=TrainingOptions(
                 columns=ColumnNames(
-                    text_column, label_column, group_column, unknown_labels=unknown_labels
+                    text_column,
+                    label_column,
+                    group_column,
+                    source_column,
+                    unknown_labels=unknown_labels,
                 ),
                 format=format_name,
                 on_leak=on_leak,
                 deployed_fpr=fpr,
-                student=StudentSpec(student, settings_of(setting or []), seed=seed, noise=noise),
+                own_negatives=own_negatives or (),
+                student=StudentSpec(
+                    student,
+                    settings_of(setting or []),
+                    seed=seed,
+                    noise=noise,
+                    threshold_rule=threshold_rule,
+                ),
             ),
             listener=listener,
         )

@@ -38,7 +38,7 @@ class ColumnNames:
 
     Attributes
     ----------
-    text, label, group
+    text, label, group, source
         Column of each; None for the names that the task tries.
     keep
         Further columns to carry along, for slices and for auxiliary classifiers.
@@ -49,6 +49,7 @@ class ColumnNames:
     text: str | None = None
     label: str | None = None
     group: str | None = None
+    source: str | None = None
     keep: tuple[str, ...] = ()
     unknown_labels: UnknownLabels = UnknownLabels.FAIL
 
@@ -119,7 +120,7 @@ def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnS
             **({"label": labels} if labeled else {}),
             "group": (columns.group,) if columns.group else task.group_columns,
             "ts": _TIME_COLUMNS,
-            "source": ("source",),
+            "source": (columns.source,) if columns.source else task.source_columns,
             **{name: (name,) for name in columns.keep},
         },
     )

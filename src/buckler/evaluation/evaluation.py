@@ -1,6 +1,6 @@
 """Evaluates the predictions of a model on labeled test rows: every figure, in one result."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
+from buckler.dataset.sources import source_families, source_family
 from buckler.dataset.splits import Leaks
 from buckler.errors import InputError
 from buckler.evaluation.intervals import Estimate, Rate, bootstrap, rate
@@ -61,7 +62,10 @@ class Slice:
 
 
 def slice_values(
-    events: Dataset, leaks: Leaks | None = None, columns: tuple[str, ...] = ()
+    events: Dataset,
+    leaks: Leaks | None = None,
+    columns: tuple[str, ...] = (),
+    known_sources: Collection[str] = (),
 ) -> dict[str, Objects]:
     """Return slice name -> a value for each row; slices with a single value are left out.
 
@@ -73,13 +77,20 @@ def slice_values(
         Their overlap with the training rows, where that is known.
     columns
         Further columns of the events.
+    known_sources
+        Sources of the training rows, where they are known.
     """
     found: dict[str, Objects] = {}
+    if known_sources:
+        known, families = set(map(source_family, known_sources)), source_families(events)
+        seen = np.where(np.isin(families, list(known)), "seen in training", "unseen").astype(object)
+        seen[families == ""] = None
+        found["family of the source"] = seen
     if leaks is not None:
         found["group"] = np.where(leaks.same_group, "seen in training", "unseen").astype(object)
-        known = np.where(leaks.near_text, "nearly in training", "new").astype(object)
-        known[leaks.same_text] = "in training"
-        found["text"] = known
+        near = np.where(leaks.near_text, "nearly in training", "new").astype(object)
+        near[leaks.same_text] = "in training"
+        found["text"] = near
     found["source"] = _frequent(events.sources)
     found["month"] = np.array([_month(t) for t in events.column("ts")], object)
     for name in columns:

@@ -40,6 +40,8 @@ class ReportContext:
         Detection under attack.
     auxiliary
         Figures of the auxiliary classifiers.
+    sources, options
+        Figures by unseen source, and the thresholds that could be deployed.
     """
 
     title: str
@@ -49,8 +51,20 @@ class ReportContext:
     comparison: Comparison | None = None
     robustness: Comparison | None = None
     auxiliary: Comparison | None = None
+    sources: Comparison | None = None
+    options: Comparison | None = None
 
 
+SOURCES_CAPTION = (
+    "Each source scored by students that saw no event of its family, at the deployed threshold, "
+    "with 95 % intervals. AUROC within a source compares its own two kinds of events, so the "
+    "source itself gives nothing away. A class with a single family cannot be left out: its "
+    "source is marked as known."
+)
+OPTIONS_CAPTION = (
+    "Thresholds that could be deployed, and their effect on all unseen sources together. "
+    "The rule names the negatives on which the false-positive rate holds."
+)
 AUXILIARY_CAPTION = (
     "Test rows with a known answer, with 95 % intervals; answers that the classifier did not learn "
     "count as wrong. Sure: a probability of one half or more."
@@ -75,6 +89,8 @@ def report_html(evaluation: Evaluation, context: ReportContext) -> str:
         **vars(context),
         "notes": [*context.notes, *_own_notes(evaluation)],
         "evaluation": evaluation,
+        "sources_caption": SOURCES_CAPTION,
+        "options_caption": OPTIONS_CAPTION,
         "auxiliary_caption": AUXILIARY_CAPTION,
         "attack_caption": ATTACK_CAPTION,
         "figures": figure_rows(evaluation),
@@ -95,6 +111,8 @@ def report_json(evaluation: Evaluation, context: ReportContext) -> bytes:
         "comparison": _records(context.comparison),
         "robustness": _records(context.robustness),
         "auxiliary": _records(context.auxiliary),
+        "sources": _records(context.sources),
+        "options": _records(context.options),
         "classes": list(evaluation.classes),
         "positive": [evaluation.classes[i] for i in evaluation.positive],
         "n_rows": evaluation.n_rows,

@@ -15,6 +15,8 @@ from buckler.evaluation.evaluation import (
     slice_values,
 )
 from buckler.evaluation.report import ReportContext, report_html, report_json
+from buckler.evaluation.source_tables import option_table, source_sentences, source_table
+from buckler.evaluation.unseen_sources import SourceRecord
 from buckler.files import write_atomically
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
@@ -164,15 +166,26 @@ def assess_scorer(
         predictions,
         scorer.manifest.thresholds,
         scorer.manifest.deployed_fpr,
-        slices=slice_values(events, leaks, slices),
+        slices=slice_values(events, leaks, slices, _sources_of(scorer)),
         n_resamples=n_resamples,
     )
 
 
+def _sources_of(scorer: Scorer) -> tuple[str, ...]:
+    """Return the names of the sources that a bundle was trained on, as far as it knows them."""
+    record = SourceRecord.read(scorer.manifest.unseen_sources)
+    return () if record is None else tuple(one.source for one in record.sources)
+
+
 def report_context(scorer: Scorer, tested_on: str, notes: tuple[str, ...] = ()) -> ReportContext:
-    """Return the text around the figures of a bundle's report."""
+    """Return the text around the test figures, and the bundle's figures on unseen sources."""
     manifest = scorer.manifest
+    record = SourceRecord.read(manifest.unseen_sources)
+    if record is not None:
+        notes = (*source_sentences(record, manifest.deployed_fpr), *notes)
     return ReportContext(
+        sources=None if record is None else source_table(record),
+        options=None if record is None else option_table(record, manifest.deployed_fpr),
         title=f"{manifest.name}: {manifest.task}",
         lead=f"{manifest.description}. Tested on {tested_on}.",
         notes=notes,

@@ -24,9 +24,10 @@ from buckler.training.targets import with_file_labels
 
 
 @dataclass(frozen=True)
-class FitStudent(Stage[BundleParts], name="train", version=4):
+class FitStudent(Stage[BundleParts], name="train", version=5):
     """Trains the student and packs it for a bundle."""
 
+    sources: Result[Sources]
     split: Result[TrainingAndTest]
     distilled: Result[DistilledPool] | None
     additions: Additions | None
@@ -42,13 +43,14 @@ class FitStudent(Stage[BundleParts], name="train", version=4):
     def of(
         recipe: Recipe,
         task: Task,
+        sources: Result[Sources],
         split: Result[TrainingAndTest],
         labeled: Result[Sources] | None,
         distilled: Result[DistilledPool] | None,
         additions: Additions | None,
     ) -> "FitStudent":
         """Return the stage that trains the student of a recipe."""
-        spec = recipe.student.spec
+        spec = recipe.spec
         student = f"{spec.family} {dict(spec.settings)}, {spec.folds} folds, seed {spec.seed}"
         provenance: dict[str, object] = {
             "data_digest": split.key,
@@ -63,6 +65,7 @@ class FitStudent(Stage[BundleParts], name="train", version=4):
             provenance["synthetic_examples"] = additions.synthesis.output.trial
         pretrained = spec.settings.get("pretrained")
         return FitStudent(
+            sources,
             split,
             distilled,
             additions,
@@ -87,6 +90,7 @@ class FitStudent(Stage[BundleParts], name="train", version=4):
             self.student.with_settings({"checkpoints": str(self.checkpoints)}),
             additional=Dataset.concat(additional) if additional else None,
             out_of_fold=out_of_fold,
+            own_negatives=self.sources.output.own_negatives,
             on_epoch=self.on_epoch,
         )
         shutil.rmtree(self.checkpoints, ignore_errors=True)

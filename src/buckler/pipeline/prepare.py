@@ -40,12 +40,15 @@ class Sources:
         Unlabeled events that help to train.
     upper_bound
         Further labeled events, to compare with.
+    own_negatives
+        Negatives from the place where the bundle will work.
     """
 
     train: Dataset | None = None
     test: Dataset | None = None
     pool: Dataset | None = None
     upper_bound: Dataset | None = None
+    own_negatives: Dataset | None = None
 
     def require(self, name: str) -> Dataset:
         """Return one of the datasets.
@@ -90,6 +93,7 @@ class ReadSources(Stage[Sources], name="read", version=3):
             "test": recipe.data.test,
             "pool": [] if recipe.pool is None else recipe.pool.events,
             "upper_bound": recipe.compare.upper_bound,
+            "own_negatives": recipe.data.own_negatives,
         }
         kind = recipe.data.format
         files = {name: list(find_inputs(some, kind)) for name, some in paths.items() if some}
@@ -100,12 +104,13 @@ class ReadSources(Stage[Sources], name="read", version=3):
         found: dict[str, Dataset] = {}
         summary: Summary = {}
         for name, paths in self.files.items():
+            labeled = name not in ("pool", "own_negatives")
             with Quarantine(folder / f"{name}.quarantine.jsonl") as quarantine:
                 events = found[name] = read_dataset(
                     paths,
                     self.task,
-                    self.columns if name != "pool" else replace(self.columns, label=None),
-                    labeled=name != "pool",
+                    self.columns if labeled else replace(self.columns, label=None),
+                    labeled=labeled,
                     format_name=self.format,
                     quarantine=quarantine,
                     on_progress=self.on_read,

@@ -1,6 +1,7 @@
 """The recipe: schema and reader of `buckler.toml`, checked before any work begins."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from buckler.bundle.manifest import MAX_AUXILIARY
 from buckler.dataset import ColumnNames, UnknownLabels
 from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
+from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.files import read_settings
 from buckler.labels.merging import Merge
 from buckler.tasks import Task, get_task
@@ -31,8 +33,11 @@ class DataSection(_Section):
     ----------
     train, test
         Files or folders, relative to the recipe. Without `test`, a share of `train` is held out.
-    text_column, label_column, group_column
+    text_column, label_column, group_column, source_column
         Names of columns, where the task's usual names do not fit.
+    own_negatives
+        Files of negatives from the place where the bundle will work; nothing learns from them. They
+        serve the threshold rule ``own-negatives``.
     format
         Format of every file, whatever its suffix.
     keep
@@ -46,6 +51,8 @@ class DataSection(_Section):
     text_column: str | None = None
     label_column: str | None = None
     group_column: str | None = None
+    source_column: str | None = None
+    own_negatives: list[Path] = []
     format: str | None = None
     keep: list[str] = []
     unknown_labels: UnknownLabels = UnknownLabels.FAIL
@@ -254,6 +261,9 @@ class EvaluationSection(_Section):
     ----------
     deployed_fpr
         False-positive rate whose threshold the bundle uses by default.
+    threshold_rule
+        Negatives on which that rate must hold: ``unseen-sources``, ``worst-source``,
+        ``own-negatives`` or ``known-sources``.
     resamples
         Resamples of the bootstrap.
     attacks
@@ -261,6 +271,7 @@ class EvaluationSection(_Section):
     """
 
     deployed_fpr: float | None = Field(default=None, gt=0, lt=1)
+    threshold_rule: ThresholdRule = ThresholdRule.UNSEEN
     attacks: list[str] = []
     resamples: int = Field(default=500, ge=50, le=10_000)
 
@@ -285,6 +296,11 @@ class Recipe(_Section):
     evaluation: EvaluationSection = EvaluationSection()
 
     @property
+    def spec(self) -> StudentSpec:
+        """The student for the training functions, with the rule of its thresholds."""
+        return replace(self.student.spec, threshold_rule=self.evaluation.threshold_rule)
+
+    @property
     def columns(self) -> ColumnNames:
         """Columns to read, with those to carry along for slices and auxiliary classifiers."""
         keep = dict.fromkeys([*self.data.keep, *(question.column for question in self.auxiliary)])
@@ -293,6 +309,7 @@ class Recipe(_Section):
             text=data.text_column,
             label=data.label_column,
             group=data.group_column,
+            source=data.source_column,
             keep=tuple(keep),
             unknown_labels=data.unknown_labels,
         )
@@ -322,6 +339,7 @@ def read_recipe(path: Path) -> Recipe:
     recipe.output = base / recipe.output
     recipe.data.train = [base / p for p in recipe.data.train]
     recipe.data.test = [base / p for p in recipe.data.test]
+    recipe.data.own_negatives = [base / p for p in recipe.data.own_negatives]
     recipe.compare.upper_bound = [base / p for p in recipe.compare.upper_bound]
     if recipe.pool is not None:
         recipe.pool.events = [base / p for p in recipe.pool.events]
@@ -347,6 +365,8 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
     if len(set(names)) < len(names):
         yield "auxiliary: every auxiliary classifier needs a name of its own"
     synthesis, teacher = recipe.synthesis, recipe.teacher
+    if recipe.evaluation.threshold_rule is ThresholdRule.OWN and not recipe.data.own_negatives:
+        yield "threshold_rule 'own-negatives' needs data.own_negatives"
     if synthesis is not None and not synthesis.files and synthesis.generator is None:
         yield "synthesis: name `files`, or a `generator`"
     if teacher is None:

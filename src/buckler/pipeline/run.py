@@ -145,7 +145,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
     distilled = None
     if recipe.pool:
         distilled = runner.run(DistillPool.of(recipe, sources, split, labeled, additions))
-    fit = FitStudent.of(recipe, task, split, labeled, distilled, additions)
+    fit = FitStudent.of(recipe, task, sources, split, labeled, distilled, additions)
     student = runner.run(replace(fit, on_epoch=listener.on_epoch)).output
     classifiers = AuxiliaryClassifiers()
     if recipe.auxiliary:
@@ -223,14 +223,17 @@ class TrainingOptions:
         Reaction where training and test share a group or a near-duplicate.
     deployed_fpr
         False-positive rate whose threshold the bundle uses by default.
+    own_negatives
+        Negatives from the place where the bundle will work, for the rule ``own-negatives``.
     student
-        Student to train.
+        Student to train, and the rule of its thresholds.
     """
 
     columns: ColumnNames = field(default_factory=ColumnNames)
     format: str | None = None
     on_leak: OnLeak = OnLeak.FAIL
     deployed_fpr: float | None = None
+    own_negatives: Sequence[Path] = ()
     student: StudentSpec = field(default_factory=StudentSpec)
 
 
@@ -282,6 +285,8 @@ def train(
             text_column=columns.text,
             label_column=columns.label,
             group_column=columns.group,
+            source_column=columns.source,
+            own_negatives=list(options.own_negatives),
             keep=list(columns.keep),
             format=options.format,
             unknown_labels=columns.unknown_labels,
@@ -296,6 +301,8 @@ def train(
                 "noise": spec.noise,
             }
         ),
-        evaluation=EvaluationSection(deployed_fpr=options.deployed_fpr),
+        evaluation=EvaluationSection(
+            deployed_fpr=options.deployed_fpr, threshold_rule=spec.threshold_rule
+        ),
     )
     return run(recipe, listener)

@@ -47,7 +47,7 @@ class Task:
         Id of the normalized text; part of the bundle.
     max_bytes
         Longest normalized text; a longer one is cut.
-    text_columns, label_columns, group_columns
+    text_columns, label_columns, group_columns, source_columns
         Names under which tables usually hold these, tried in order.
     context
         Names of the columns of each further field, in the order of the fields behind the text.
@@ -74,6 +74,7 @@ class Task:
     text_columns: tuple[str, ...] = ("text",)
     label_columns: tuple[str, ...] = ("label",)
     group_columns: tuple[str, ...] = ("group",)
+    source_columns: tuple[str, ...] = ("source",)
     context: tuple[tuple[str, ...], ...] = ()
     group_by: str = "none"
     aliases: dict[str, str] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from buckler.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
+from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.students import Student, get_student
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
@@ -41,6 +42,8 @@ class StudentSpec:
         Random seed of folds and students.
     noise
         Treatment of labels that may be wrong.
+    threshold_rule
+        Negatives on which a target false-positive rate must hold.
     """
 
     family: str = "ngram"
@@ -48,6 +51,7 @@ class StudentSpec:
     folds: int = 5
     seed: int = 0
     noise: Noise = Noise.NONE
+    threshold_rule: ThresholdRule = ThresholdRule.UNSEEN
 
     def with_settings(self, settings: Mapping[str, object]) -> "StudentSpec":
         """Return the same with further settings of the family."""

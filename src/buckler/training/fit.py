@@ -4,11 +4,15 @@ The training rows are cut into folds by group. A student is trained without each
 All these out-of-fold logits together give the calibration and the thresholds. The final student is
 trained on all rows, for the number of epochs that served best on the folds. So no row is wasted,
 and a threshold for few false positives rests on every negative that there is.
+
+Students without each family of sources score that family too, where there are several. The figures
+on unseen sources, the deployed thresholds and the prediction sets rest on these scores.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError
@@ -22,6 +26,13 @@ from buckler.evaluation.calibration import (
     probabilities_of,
 )
 from buckler.evaluation.metrics import Threshold, choose_thresholds
+from buckler.evaluation.unseen_sources import (
+    SourceRecord,
+    SourceScores,
+    mean_pair_auroc,
+    source_figures,
+    threshold_options,
+)
 from buckler.students import Student
 from buckler.tasks import Task
 from buckler.training.cross_validation import (
@@ -34,6 +45,23 @@ from buckler.training.cross_validation import (
     epoch_listener,
 )
 from buckler.training.noise import treat_noise
+from buckler.training.unseen_sources import score_unseen_sources, source_warnings
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SourceEvidence:
+    """Scores of students that did not see the sources, and what they show."""
+
+    scores: SourceScores
+    record: SourceRecord
+
+    def at(self, threshold: float | None) -> SourceRecord:
+        """Return the record with the figures by source at a threshold."""
+        if threshold is None:
+            return self.record
+        return replace(self.record, sources=source_figures(self.scores, threshold))
 
 
 @dataclass(frozen=True)
@@ -58,6 +86,8 @@ class FittedStudent:
         Isotonic or beta calibration behind the first one, where that helps.
     conformal
         Error rate -> probability that a class needs to be in the prediction set.
+    evidence
+        Figures on unseen sources; None where the rows name too few families of sources.
     """
 
     task: Task
@@ -71,6 +101,7 @@ class FittedStudent:
     epochs: int
     curve: CalibrationCurve = NONE
     conformal: dict[float, float] = field(default_factory=dict)
+    evidence: SourceEvidence | None = None
 
     @property
     def threshold_by_fpr(self) -> dict[float, float]:
@@ -84,6 +115,7 @@ def fit_student(
     *,
     additional: Dataset | None = None,
     out_of_fold: OutOfFold | None = None,
+    own_negatives: Dataset | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> FittedStudent:
     """Train, calibrate and choose thresholds on labeled events.
@@ -101,6 +133,8 @@ def fit_student(
     out_of_fold
         Out-of-fold answers on these very events, where they are known already. They must be given
         if a student annotated some of the additional examples.
+    own_negatives
+        Negatives of the user, for the threshold rule ``own-negatives``; nothing learns from them.
     on_epoch
         Called after each epoch with the fold, the epoch and both losses.
 
@@ -113,6 +147,7 @@ def fit_student(
     rows = np.flatnonzero(events.labels >= 0)
     if len(rows) < len(events):
         events = events.take(rows)
+    annotated_by_student = out_of_fold is not None
     if out_of_fold is None:
         out_of_fold = cross_validate(events, spec, additional=additional, on_epoch=on_epoch)
     elif len(out_of_fold.logits) != len(events):
@@ -122,9 +157,8 @@ def fit_student(
     )
     rows = np.flatnonzero(treated.weights > 0)
     check_classes(events.labels[rows], task)
-    examples = events.with_targets(treated.targets).with_weights(treated.weights).take(rows)
-    if additional is not None:
-        examples = Dataset.concat([examples, additional])
+    learned = events.with_targets(treated.targets).with_weights(treated.weights).take(rows)
+    examples = learned if additional is None else Dataset.concat([learned, additional])
     student = spec.new_student(out_of_fold.epochs)
     student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
 
@@ -132,18 +166,37 @@ def fit_student(
     labels, logits = events.labels[sure], out_of_fold.logits[sure]
     calibration = fit_calibration(logits, labels)
     student.rescale(calibration.slope, calibration.shift)
-    probabilities = probabilities_of(calibrate(logits, calibration)).astype(np.float32)
-    curve = NONE
+    logits, curve = calibrate(logits, calibration), NONE
     if len(task.classes) == 2:
         rng, groups = np.random.default_rng(spec.seed), events.group_codes()[sure]
-        curve = choose_curve(probabilities[:, 1], labels == 1, groups, rng)
-        second = curve(probabilities[:, 1])
-        probabilities = np.stack([1 - second, second], axis=1)
-    positive = [task.class_names.index(name) for name in task.positive]
+        curve = choose_curve(_on_curve(logits, NONE)[:, 1], labels == 1, groups, rng)
+    probabilities = _on_curve(logits, curve)
     thresholds: list[Threshold] = []
-    if positive:
-        scores = probabilities[:, positive].sum(axis=1)
-        thresholds = choose_thresholds(scores, np.isin(labels, positive))
+    evidence = None
+    if task.positive:
+        thresholds = choose_thresholds(_score(probabilities, task), events.is_positive[sure])
+        # A student that annotated examples saw every source.
+        apart = None if annotated_by_student else additional
+        unseen = score_unseen_sources(learned, spec, out_of_fold.epochs, apart, on_epoch)
+        if unseen is not None:
+            p = _on_curve(calibrate(unseen.logits, calibration), curve)
+            believed = ~treated.suspect[rows]
+            own = None
+            if own_negatives is not None:
+                own = _score(_on_curve(student.predict_logits(own_negatives.texts), curve), task)
+            scores = SourceScores(
+                _score(p, task), learned.is_positive, learned.sources, unseen.is_unseen
+            )
+            known = {t.target_fpr: t.value for t in thresholds if t.value is not None}
+            record = SourceRecord(
+                spec.threshold_rule,
+                (),
+                threshold_options(scores.take(believed), known, own),
+                *mean_pair_auroc(scores, np.random.default_rng(spec.seed)),
+                source_warnings(learned, spec.seed),
+            )
+            evidence, thresholds = SourceEvidence(scores, record), record.thresholds(thresholds)
+            probabilities, labels = p[believed], learned.labels[believed]
     return FittedStudent(
         task=task,
         student=student,
@@ -156,4 +209,18 @@ def fit_student(
         epochs=out_of_fold.epochs,
         curve=curve,
         conformal=least_probabilities(probabilities, labels),
+        evidence=evidence,
     )
+
+
+def _on_curve(logits: Floats, curve: CalibrationCurve) -> Floats:
+    """Return probabilities [n, classes] of calibrated logits."""
+    probabilities = probabilities_of(logits).astype(np.float32)
+    if probabilities.shape[1] > 2:
+        return probabilities
+    second = curve(probabilities[:, 1])
+    return np.stack([1 - second, second], axis=1)
+
+
+def _score(probabilities: Floats, task: Task) -> Floats:
+    return np.asarray(probabilities[:, task.positive_indices].sum(axis=1))

@@ -101,6 +101,11 @@ def bundle_parts(
         If no threshold could be chosen for `deployed_fpr`.
     """
     task, exported = fitted.task, fitted.student.export()
+    deployed = choose_deployed(fitted.threshold_by_fpr, deployed_fpr)
+    unseen: dict[str, object] = {}
+    if fitted.evidence is not None:
+        at = None if deployed is None else fitted.threshold_by_fpr[deployed]
+        unseen = fitted.evidence.at(at).to_json()
     manifest = replace(
         student_manifest(task, fitted.student.family, exported),
         name=name,
@@ -108,7 +113,7 @@ def bundle_parts(
         calibration_curve=fitted.curve.points,
         conformal=fitted.conformal,
         thresholds=fitted.threshold_by_fpr,
-        deployed_fpr=choose_deployed(fitted.threshold_by_fpr, deployed_fpr),
+        deployed_fpr=deployed,
         calibration={
             "method": fitted.calibration.method,
             "slope": fitted.calibration.slope,
@@ -118,6 +123,7 @@ def bundle_parts(
             "curve_gain_nats": fitted.curve.gain,
             "thresholds": threshold_records(fitted.thresholds),
         },
+        unseen_sources=unseen,
         metrics={},
         provenance={
             "buckler": buckler.__version__,

@@ -1,0 +1,67 @@
+"""Tables and sentences on unseen sources, for the terminal, the report and the card."""
+
+from buckler.evaluation.intervals import Rate
+from buckler.evaluation.report import Comparison, number, rate_text
+from buckler.evaluation.unseen_sources import SourceRecord
+
+
+def source_sentences(record: SourceRecord, deployed_fpr: float | None) -> tuple[str, ...]:
+    """Return what the figures on unseen sources say, in words."""
+    found = []
+    if record.pair_auroc is not None:
+        found.append(
+            f"On pairs of sources that the student has not seen, AUROC is {record.pair_auroc:.3f} "
+            f"(mean of {record.n_pairs:,})."
+        )
+    used = [o for o in record.options if o.rule is record.rule and o.target_fpr == deployed_fpr]
+    for option in used[:1]:
+        found.append(
+            f"At the deployed threshold it detects {_percent(option.detection)} of the positive "
+            f"events and {_percent(option.false_positives)} of the others there; at worst "
+            f"{_percent(option.worst_false_positives)} of the others, of {option.worst_source}."
+        )
+    return (*found, *record.warnings)
+
+
+def source_table(record: SourceRecord) -> Comparison:
+    """Return the figures by source."""
+    heading = ("source", "seen", "positive", "others", "detection", "false positives", "AUROC")
+    rows: list[tuple[str, ...]] = [
+        (
+            one.source[:80],
+            "no" if one.unseen else "known",
+            f"{0 if one.detection is None else one.detection.n_rows:,}",
+            f"{0 if one.false_positives is None else one.false_positives.n_rows:,}",
+            _share(one.detection),
+            _share(one.false_positives),
+            "-" if one.auroc is None else number(one.auroc),
+        )
+        for one in record.sources
+    ]
+    return Comparison(heading, rows)
+
+
+def option_table(record: SourceRecord, deployed_fpr: float | None) -> Comparison:
+    """Return the thresholds that could be deployed for the deployed rate."""
+    heading = ("rule", "threshold", "detection", "false positives", "of the worst source", "source")
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{one.rule}{' (deployed)' if one.rule is record.rule else ''}",
+            f"{one.value:.6f}",
+            _share(one.detection),
+            _share(one.false_positives),
+            _share(one.worst_false_positives),
+            one.worst_source[:60],
+        )
+        for one in record.options
+        if one.target_fpr == deployed_fpr
+    ]
+    return Comparison(heading, rows)
+
+
+def _share(value: Rate | None) -> str:
+    return "-" if value is None else rate_text(value, 3)
+
+
+def _percent(value: Rate) -> str:
+    return f"{value.value:.1%}".replace("%", " %")

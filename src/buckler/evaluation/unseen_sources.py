@@ -1,0 +1,309 @@
+"""Figures of a student source by source, where it saw no event of the source's family.
+
+Within one collection nearly any student looks excellent, because the classes differ by era, format
+or crawler. So the figures that count are those on sources that training has not seen.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
+
+from buckler.evaluation.intervals import UNKNOWN_RATE, Rate, rate
+from buckler.evaluation.metrics import (
+    TARGET_FPRS,
+    Ranking,
+    Threshold,
+    auroc,
+    enough_negatives,
+)
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Objects = npt.NDArray[np.object_]
+MAX_SOURCES = 60
+_PAIR_ROWS = 2_000  # of a source, in the AUROC of a pair
+
+
+class ThresholdRule(StrEnum):
+    """Negatives on which the target false-positive rate must hold.
+
+    ``known-sources``: held-out groups of the training sources. ``unseen-sources``: all negatives,
+    scored by students that saw no event of their source. ``worst-source``: each such source by
+    itself. ``own-negatives``: the user's own negatives.
+    """
+
+    KNOWN = "known-sources"
+    UNSEEN = "unseen-sources"
+    WORST = "worst-source"
+    OWN = "own-negatives"
+
+
+@dataclass(frozen=True)
+class SourceScores:
+    """Scores of labeled events by students that did not see the events' sources.
+
+    Attributes
+    ----------
+    score
+        float32 [n]: probability of a positive class.
+    is_positive
+        bool [n]: true for events of a positive class.
+    sources
+        Source of each event; None where unknown.
+    unseen
+        bool [n]: true where the student saw no event of the source's family. It is false where a
+        class has a single family, which cannot be left out.
+    """
+
+    score: Floats
+    is_positive: Bools
+    sources: Objects
+    unseen: Bools
+
+    def take(self, rows: Bools) -> "SourceScores":
+        """Return the scores of some events."""
+        return SourceScores(*(values[rows] for values in vars(self).values()))
+
+    def negatives(self) -> dict[str, Floats]:
+        """Return the scores of the negatives of each unseen source."""
+        return {name: self.score[rows] for name, rows in self._rows(~self.is_positive)}
+
+    def positives(self) -> dict[str, Floats]:
+        """Return the scores of the positives of each unseen source."""
+        return {name: self.score[rows] for name, rows in self._rows(self.is_positive)}
+
+    def _rows(self, wanted: Bools) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:
+        rows = np.flatnonzero(wanted & self.unseen)
+        names = self.sources[rows].astype(str)
+        for name in np.unique(names):
+            yield str(name), rows[names == name]
+
+
+@dataclass(frozen=True)
+class SourceFigures:
+    """Figures of one source.
+
+    Attributes
+    ----------
+    source
+        Name of the source.
+    unseen
+        True where the student saw no event of its family.
+    detection, false_positives
+        Shares of its positive and other events that are detected at the deployed threshold; None
+        where it has no such events.
+    auroc
+        Area under the ROC curve within the source; None unless it has both kinds.
+    """
+
+    source: str
+    unseen: bool
+    detection: Rate | None
+    false_positives: Rate | None
+    auroc: float | None
+
+
+def source_figures(scores: SourceScores, threshold: float) -> tuple[SourceFigures, ...]:
+    """Return the figures of each source, the largest first; rare ones are left out."""
+    detected = scores.score >= np.float32(threshold)
+    known = np.flatnonzero([name is not None for name in scores.sources])
+    names, counts = np.unique(scores.sources[known].astype(str), return_counts=True)
+    found = []
+    for name in names[np.argsort(-counts, kind="stable")][:MAX_SOURCES]:
+        rows = scores.sources == name
+        positive, other = rows & scores.is_positive, rows & ~scores.is_positive
+        area = None
+        if positive.any() and other.any():
+            area = auroc(Ranking(scores.score[rows], scores.is_positive[rows]).roc())
+        # A source counts as unseen where all that it has to show was.
+        unseen = bool(scores.unseen[rows].all())
+        detection = rate(detected[positive]) if positive.any() else None
+        false_positives = rate(detected[other]) if other.any() else None
+        found.append(SourceFigures(str(name), unseen, detection, false_positives, area))
+    return tuple(found)
+
+
+def mean_pair_auroc(scores: SourceScores, rng: np.random.Generator) -> tuple[float | None, int]:
+    """Return the mean AUROC over pairs of an unseen positive and an unseen negative source.
+
+    Each pair counts alike, so a large source cannot hide a small one.
+
+    Returns
+    -------
+    float or None
+        The mean; None without a pair.
+    int
+        Number of pairs.
+    """
+    positives = {name: _sample(own, rng) for name, own in scores.positives().items()}
+    negatives = {name: _sample(own, rng) for name, own in scores.negatives().items()}
+    areas = [
+        auroc(Ranking(np.append(p, n), np.arange(len(p) + len(n)) < len(p)).roc())
+        for p in _largest(positives)
+        for n in _largest(negatives)
+    ]
+    return (float(np.mean(areas)) if areas else None), len(areas)
+
+
+def _largest(scores: Mapping[str, Floats]) -> Sequence[Floats]:
+    return sorted(scores.values(), key=len, reverse=True)[:MAX_SOURCES]
+
+
+def _sample(scores: Floats, rng: np.random.Generator) -> Floats:
+    return scores if len(scores) <= _PAIR_ROWS else rng.permutation(scores)[:_PAIR_ROWS]
+
+
+def threshold_within(negatives: Sequence[Floats], target: float) -> float | None:
+    """Return the lowest threshold that keeps every set of negatives within a rate.
+
+    Sets that are too small to expect a single false positive do not count. None where no set is
+    large enough.
+    """
+    values = []
+    for scores in negatives:
+        allowed = int(np.floor(target * len(scores) + 1e-9))
+        if allowed >= 1:
+            ordered = np.sort(scores)[::-1]
+            values.append(float(np.nextafter(np.float32(ordered[allowed]), np.float32(2))))
+    return max(values, default=None)
+
+
+def threshold_by_rule(
+    rule: ThresholdRule, scores: SourceScores, own: Floats | None, target: float
+) -> float | None:
+    """Return the threshold of a rule for a target rate; None where the negatives are too few.
+
+    The rule ``known-sources`` needs other scores; see `choose_thresholds`.
+    """
+    by_source = list(scores.negatives().values())
+    if rule is ThresholdRule.OWN:
+        by_source = [] if own is None else [own]
+    if not enough_negatives(sum(map(len, by_source)), target):
+        return None
+    together = by_source if rule is ThresholdRule.WORST else [np.concatenate(by_source)]
+    return threshold_within(together, target)
+
+
+@dataclass(frozen=True)
+class ThresholdOption:
+    """A threshold that could be deployed, and its effect on unseen sources.
+
+    Attributes
+    ----------
+    rule
+        Rule that gives it.
+    target_fpr, value
+        Target rate, and the threshold.
+    detection, false_positives
+        Shares over all events of unseen sources.
+    worst_source, worst_false_positives
+        Source with the highest share of false positives among those with enough negatives.
+    """
+
+    rule: ThresholdRule
+    target_fpr: float
+    value: float
+    detection: Rate
+    false_positives: Rate
+    worst_source: str
+    worst_false_positives: Rate
+
+
+def threshold_options(
+    scores: SourceScores, known: Mapping[float, float], own: Floats | None = None
+) -> tuple[ThresholdOption, ...]:
+    """Return the threshold of every rule for every target rate, with its effect.
+
+    Parameters
+    ----------
+    scores
+        Scores by students that did not see the source.
+    known
+        Target rate -> threshold on held-out groups of the training sources.
+    own
+        Scores of the user's own negatives.
+    """
+    positives, negatives = scores.positives(), scores.negatives()
+    if not negatives:
+        return ()
+    # Without an unseen positive source, detection is that on held-out groups of the known ones.
+    found = list(positives.values()) or [scores.score[scores.is_positive]]
+    options = []
+    for target in TARGET_FPRS:
+        values = {ThresholdRule.KNOWN: known.get(target)}
+        for rule in (ThresholdRule.UNSEEN, ThresholdRule.WORST, ThresholdRule.OWN):
+            values[rule] = threshold_by_rule(rule, scores, own, target)
+        for rule, value in values.items():
+            if value is None:
+                continue
+            at = {name: rate(s >= np.float32(value)) for name, s in negatives.items()}
+            large = {name: r for name, r in at.items() if r.n_rows * target >= 1} or at
+            worst = max(large, key=lambda name: large[name].value)
+            options.append(
+                ThresholdOption(
+                    rule,
+                    target,
+                    value,
+                    rate(np.concatenate(found) >= np.float32(value)),
+                    rate(np.concatenate(list(negatives.values())) >= np.float32(value)),
+                    worst,
+                    at[worst],
+                )
+            )
+    return tuple(options)
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """The figures of a student on unseen sources, as the manifest of its bundle holds them.
+
+    Attributes
+    ----------
+    rule
+        Rule of the thresholds.
+    sources
+        Figures by source at the deployed threshold; empty where none is deployed yet.
+    options
+        Thresholds that could be deployed.
+    pair_auroc, n_pairs
+        Mean AUROC over pairs of unseen sources, and the number of pairs.
+    warnings
+        Sentences on what the sources do not allow to say.
+    """
+
+    rule: ThresholdRule
+    sources: tuple[SourceFigures, ...]
+    options: tuple[ThresholdOption, ...]
+    pair_auroc: float | None
+    n_pairs: int
+    warnings: tuple[str, ...]
+
+    def thresholds(self, known: Sequence[Threshold]) -> list[Threshold]:
+        """Return the thresholds of the rule; those on known sources where it gives none at all."""
+        own = {option.target_fpr: option for option in self.options if option.rule is self.rule}
+        if not own:
+            return list(known)
+        found = []
+        for threshold in known:
+            value, fpr, tpr = None, UNKNOWN_RATE, UNKNOWN_RATE
+            if option := own.get(threshold.target_fpr):
+                value, fpr, tpr = option.value, option.false_positives, option.detection
+            found.append(Threshold(threshold.target_fpr, value, fpr.n_rows, fpr, tpr))
+        return found
+
+    def to_json(self) -> dict[str, object]:
+        """Return the record as JSON values."""
+        found: dict[str, object] = TypeAdapter(SourceRecord).dump_python(self, mode="json")
+        return found
+
+    @staticmethod
+    def read(values: Mapping[str, object]) -> "SourceRecord | None":
+        """Read what `to_json` returned; None where there is nothing, or nothing sound."""
+        try:
+            return TypeAdapter(SourceRecord).validate_python(values)
+        except ValidationError:
+            return None

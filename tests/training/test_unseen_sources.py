@@ -1,0 +1,169 @@
+"""Students are judged on families of sources that they did not see, and so are thresholds."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buckler.dataset import Dataset
+from buckler.dataset.sources import source_families, source_family
+from buckler.evaluation.unseen_sources import SourceRecord, ThresholdRule
+from buckler.runtime import Scorer
+from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
+from buckler.training.fit import fit_student
+from buckler.training.packaging import bundle_parts
+from buckler.training.unseen_sources import (
+    score_unseen_sources,
+    source_folds,
+    source_warnings,
+)
+
+TASK = get_task("url-threat")
+SPEC = StudentSpec("ngram", {"table_bits": 12, "epochs": 4}, folds=3)
+
+
+def events_of(counts, seed=0):
+    """Return URLs of sources; the mark of its source is in each URL, that of its class in most."""
+    rng = np.random.default_rng(seed)
+    texts, labels, sources = [], [], []
+    for (source, label), n in counts.items():
+        for _ in range(n):
+            number = int(rng.integers(1 << 30))
+            honest = rng.random() < 0.8
+            mark = ("login", "news")[(label == "benign") == honest]
+            text = f"http://{source.split('/')[0]}{number}.example/{mark}/{number % 97}"
+            texts.append(text.encode())
+            labels.append(label)
+            sources.append(source)
+    return Dataset.from_texts(texts, TASK, labels=labels, sources=sources).with_groups()
+
+
+MIXED = {
+    ("feed/one", "phishing"): 300,
+    ("feed/two", "phishing"): 100,
+    ("reports", "phishing"): 200,
+    ("sites", "benign"): 300,
+    ("news", "benign"): 200,
+    ("mixed", "benign"): 100,
+    ("mixed", "phishing"): 100,
+}
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_the_family_is_a_prefix_of_the_source_and_its_own_family(source):
+    family = source_family(source)
+    assert family and family.strip() in source
+    assert source_family(family) in (family, source_family(source))
+
+
+def test_no_family_is_in_training_and_held_out():
+    events = events_of(MIXED)
+    fold_of, unseen = source_folds(events, 3, seed=0)
+    families = source_families(events)
+    assert unseen.all()
+    for family in np.unique(families):
+        assert len(set(fold_of[families == family])) == 1
+    for fold in np.unique(fold_of):
+        assert len(set(events.labels[fold_of != fold])) == 2
+
+
+def test_a_class_of_one_family_is_cut_by_group_and_marked_as_known():
+    events = events_of({("feed", "phishing"): 200, ("a", "benign"): 200, ("b", "benign"): 200})
+    fold_of, unseen = source_folds(events, 3, seed=0)
+    positive = events.is_positive
+    assert not unseen[positive].any() and unseen[~positive].all()
+    assert len(set(fold_of[positive])) == 3
+
+
+def test_events_without_sources_have_no_evidence():
+    events = events_of(MIXED).with_column("source", [None] * sum(MIXED.values()))
+    assert score_unseen_sources(events, SPEC, 2) is None
+    assert fit_student(events, SPEC).evidence is None
+
+
+def test_additional_examples_of_a_held_out_family_do_not_help():
+    events = events_of(MIXED)
+    wrong = events.with_labels(1 - events.labels)  # would reverse every answer
+    plain = score_unseen_sources(events, SPEC, 4)
+    misled = score_unseen_sources(
+        events, SPEC, 4, wrong.take(np.flatnonzero(source_families(wrong) == "mixed"))
+    )
+    own = source_families(events) == "mixed"
+    assert (plain.logits[own] == misled.logits[own]).all()
+    assert (plain.logits[~own] != misled.logits[~own]).any()
+
+
+def test_the_source_betrays_the_class_only_where_it_was_seen():
+    events = events_of(MIXED)
+    fitted = fit_student(events, SPEC)
+    record = fitted.evidence.at(fitted.threshold_by_fpr[0.01])
+    # Four in five events show their class; the mark of a source shows the class of the rest.
+    assert record.pair_auroc < 0.9
+    assert {one.source for one in record.sources} == {name for name, _ in MIXED}
+    mixed = next(one for one in record.sources if one.source == "mixed")
+    assert mixed.auroc == pytest.approx(0.8, abs=0.1)
+    assert mixed.detection.n_rows == mixed.false_positives.n_rows == 100
+
+
+@pytest.mark.parametrize("rule", [ThresholdRule.UNSEEN, ThresholdRule.WORST])
+def test_the_rate_holds_on_the_negatives_of_the_rule(rule):
+    events = events_of(MIXED)
+    spec = StudentSpec("ngram", {"table_bits": 12}, folds=3, threshold_rule=rule)
+    fitted = fit_student(events, spec)
+    scores = fitted.evidence.scores
+    groups = list(scores.negatives().values())
+    if rule is ThresholdRule.UNSEEN:
+        groups = [np.concatenate(groups)]
+    threshold = np.float32(fitted.threshold_by_fpr[0.01])
+    assert max((own >= threshold).mean() for own in groups) <= 0.01
+    known = next(o for o in fitted.evidence.record.options if o.rule is ThresholdRule.KNOWN)
+    assert known.false_positives.value > 0.01  # what the rule on known sources would have cost
+
+
+def test_own_negatives_set_the_threshold_and_teach_nothing():
+    events, own = events_of(MIXED), events_of({("mine", "benign"): 600}, seed=7)
+    spec = StudentSpec("ngram", {"table_bits": 12}, folds=3, threshold_rule=ThresholdRule.OWN)
+    fitted = fit_student(events, spec, own_negatives=own.without_labels())
+    parts = bundle_parts("x", fitted, deployed_fpr=0.01)
+    verdicts = Scorer(parts.assemble()).score(own.raw)
+    assert 0 < verdicts.detected.sum() <= 6
+    without = fit_student(events, spec).student.predict_logits(own.texts)
+    assert (fitted.student.predict_logits(own.texts) == without).all()
+
+
+def test_the_manifest_holds_the_record_and_the_card_opens_with_it():
+    fitted = fit_student(events_of(MIXED), SPEC)
+    bundle = bundle_parts("x", fitted, deployed_fpr=0.01).assemble()
+    record = SourceRecord.read(bundle.manifest.unseen_sources)
+    assert record is not None and record.n_pairs == 12
+    card = bundle.entries["card.md"].decode()
+    assert card.index("## On sources that it has not seen") < card.index("## Thresholds")
+    assert "feed/one" in card
+
+
+@pytest.mark.parametrize("values", [{}, {"rule": "x"}, {"sources": 3}, {"options": []}])
+def test_a_record_that_is_not_sound_is_no_record(values):
+    assert SourceRecord.read(values) is None
+
+
+def test_warnings_name_sources_that_give_the_class_away():
+    one_sided = {("feed", "phishing"): 150, ("list", "phishing"): 150, ("sites", "benign"): 150}
+    found = source_warnings(events_of(one_sided), seed=0)
+    assert any("one kind of class only" in text for text in found)
+    assert any("positive events, a classifier recognizes" in text for text in found)
+    mixed = {
+        ("x", "phishing"): 100,
+        ("x", "benign"): 100,
+        ("y", "phishing"): 100,
+        ("y", "benign"): 100,
+    }
+    anonymous = events_of(mixed)
+    plain = [f"http://h{i}.example/{i % 7}".encode() for i in range(len(anonymous))]
+    same = Dataset.from_texts(
+        plain,
+        TASK,
+        labels=list(anonymous.label_names),
+        sources=list(np.random.default_rng(0).permutation(anonymous.sources)),
+    ).with_groups()
+    assert source_warnings(same, seed=0) == ()
