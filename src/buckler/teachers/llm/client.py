@@ -267,7 +267,7 @@ def _is_text(part: object) -> bool:
 def _split_reasoning(text: str, *, is_cut: bool) -> tuple[str, bool]:
     """Return the answer, and whether reasoning stands before it.
 
-    An answer that was cut off has to begin at once: what stands behind other words may be a draft.
+    An answer that was cut off has to begin at once: what follows other words may be a draft.
     """
     if _JSON_START.match(text):
         return text, False
