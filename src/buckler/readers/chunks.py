@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from buckler.errors import InputError
-from buckler.readers.feature_columns import FEATURE, Faults, join_features, parse_features
+from buckler.readers.feature_columns import FEATURE, ROW, Faults, join_features, parse_features
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import CONTEXT, Chunk, ColumnSpec
 
@@ -67,7 +67,9 @@ def make_chunk(
 ) -> Chunk:
     """Check the events, set bad rows aside and return the rest as a chunk."""
     schema, faults = spec.features, Faults()
-    if schema is not None and "text" not in columns:
+    if ROW in columns:
+        events = columns[ROW]
+    elif schema is not None and "text" not in columns:
         events, faults = join_features(schema, columns)
     else:
         columns = join_context({**columns, "text": _as_binary(path, columns["text"])}, spec.context)
@@ -75,7 +77,9 @@ def make_chunk(
         faults = _find_faults(events, any_bytes=spec.any_bytes)
         if schema is not None:
             events = parse_features(schema, events, faults)
-    columns = {r: c for r, c in columns.items() if r != "text" and not r.startswith(FEATURE)}
+    columns = {
+        r: c for r, c in columns.items() if r not in ("text", ROW) and not r.startswith(FEATURE)
+    }
     if faults:
         for index in sorted(faults):
             quarantine.add(path, int(rows[index]), *faults[index])

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from buckler.errors import InputError
+from buckler.normalize import FeatureSchema
 from buckler.readers.chunks import choose_columns, make_chunk
+from buckler.readers.feature_columns import FEATURE
 from buckler.readers.lines import Block, line_blocks, usable_lines
 from buckler.readers.objects import Names, columns_of, reach
 from buckler.readers.quarantine import Quarantine
@@ -37,12 +39,15 @@ class JsonLinesReader(Reader):
                     )
                 chosen = {} if spec.mixed else _choose(path, block, spec)
                 if chosen is None:  # not one sound object yet
-                    _parse_slowly(path, block, {"text": ("",)}, quarantine, pass_over=False)
+                    _parse_slowly(path, block, {"text": ("",)}, quarantine)
                     continue
             names = spec.roles if spec.mixed else {r: (n,) for r, n in chosen.items()}
+            features = None if "text" in names else spec.features
+            if features is not None:
+                names = {r: n for r, n in names.items() if not r.startswith(FEATURE)}
             parsed = _parse_fast(block, chosen) if "text" in chosen else None
             columns, rows = parsed or _parse_slowly(
-                path, block, names, quarantine, pass_over=spec.mixed
+                path, block, names, quarantine, pass_over=spec.mixed, features=features
             )
             yield make_chunk(path, spec, columns, rows, block.cursor, block.size_bytes, quarantine)
 
@@ -54,7 +59,8 @@ def _choose(path: Path, block: Block, spec: ColumnSpec) -> dict[str, str] | None
         value = _loads(line)
         if isinstance(value, dict):
             names.update(dict.fromkeys(value))
-            candidates = (*spec.text, *(n for c in spec.optional.values() for n in c))
+            features = spec.features.names if spec.features is not None else ()
+            candidates = (*spec.text, *features, *(n for c in spec.optional.values() for n in c))
             names.update({n: None for n in candidates if "." in n and reach(value, n) is not None})
     return choose_columns(path, list(names), spec) if names else None
 
@@ -85,12 +91,18 @@ def _parse_fast(
 
 
 def _parse_slowly(
-    path: Path, block: Block, names: Names, quarantine: Quarantine, *, pass_over: bool
+    path: Path,
+    block: Block,
+    names: Names,
+    quarantine: Quarantine,
+    *,
+    pass_over: bool = False,
+    features: FeatureSchema | None = None,
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
-    """Parse line by line and set aside what is not an object with a text."""
+    """Parse line by line and set aside what is not an object with a text or a feature."""
     lines = zip(*usable_lines(path, block, quarantine), strict=True)
     objects = ((row, _loads(line), line) for line, row in lines)
-    return columns_of(path, objects, names, quarantine, pass_over=pass_over)
+    return columns_of(path, objects, names, quarantine, pass_over=pass_over, features=features)
 
 
 def _loads(line: bytes) -> object:

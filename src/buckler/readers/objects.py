@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from buckler.errors import InputError
+from buckler.normalize import FeatureSchema, FeatureTable, NormalizedTexts
+from buckler.readers.feature_columns import ROW
 from buckler.readers.quarantine import Quarantine, Reason
 
 Names = Mapping[str, tuple[str, ...]]
@@ -21,6 +24,7 @@ def columns_of(
     quarantine: Quarantine,
     *,
     pass_over: bool = False,
+    features: FeatureSchema | None = None,
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
     """Return columns by role, and row numbers, of (row, object, sample) triples.
 
@@ -30,20 +34,31 @@ def columns_of(
         Role -> names to try, in order; a dotted name reaches into nested objects.
     pass_over
         Objects without any of the text's names are other kinds of events: counted, not set aside.
+    features
+        Features, where each object is a row of them, whatever the names of the text.
     """
     getters = {
         role: [(name, _getter(name) if "." in name else None) for name in tried]
         for role, tried in names.items()
     }
-    texts = getters.pop("text", None)
+    texts = getters.pop("text", None) if features is None else None
     found: dict[str, list[object]] = {role: [] for role in getters}
     text: list[bytes] = []
+    numbers: list[bytes] = []
     rows: list[int] = []
     for row, value, sample in objects:
         if not isinstance(value, dict):
             quarantine.add(path, row, "not a JSON object", sample)
             continue
-        content = _first(value, texts) if texts is not None else ""
+        content: object = ""
+        if features is not None:
+            try:
+                numbers.append(features.row(value))
+            except InputError as error:
+                quarantine.add(path, row, str(error), sample)
+                continue
+        elif texts is not None:
+            content = _first(value, texts)
         if not isinstance(content, str):
             if pass_over and content is None:
                 quarantine.pass_over("other events")
@@ -56,7 +71,10 @@ def columns_of(
             found[role].append(_as_text(_first(value, tried)))
         rows.append(row)
     columns = {role: pa.array(values, pa.string()) for role, values in found.items()}
-    if texts is not None:
+    if features is not None:
+        joined = FeatureTable.from_texts(features, NormalizedTexts.from_bytes(numbers))
+        columns[ROW] = joined.to_arrow()
+    elif texts is not None:
         columns["text"] = pa.array(text, pa.large_binary())
     return columns, np.array(rows, np.int64)
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from buckler.errors import InputError
 from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.chunks import choose_columns, make_chunk
+from buckler.readers.feature_columns import is_row
 from buckler.readers.objects import columns_of
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import ColumnSpec
@@ -287,14 +288,15 @@ def read_values(
     With `pass_over`, an object without a text has neither a text nor a reason.
     """
     reasons = _RowReasons(first_row=1, pass_over=pass_over)
-    if all(type(value) is str for value in values):
+    features = columns.features
+    if features is None and all(type(value) is str for value in values):
         texts = [cast(str, value).encode("utf-8", "surrogatepass") for value in values]
         held = {"text": pa.array(texts, pa.large_binary())}
         rows = np.arange(1, len(values) + 1, dtype=np.int64)
     else:
-        as_object = _as_row if columns.features is not None else _as_object
+        as_object = _as_object if features is None else _as_row
         objects = ((row, as_object(value, columns), b"") for row, value in enumerate(values, 1))
-        held, rows = columns_of(_EVENT, objects, columns.roles, reasons)
+        held, rows = columns_of(_EVENT, objects, columns.roles, reasons, features=features)
     chunk = make_chunk(_EVENT, columns, held, rows, 0, 0, reasons)
     return chunk.events, (chunk.rows - 1).astype(np.intp), reasons.by_row
 
@@ -304,7 +306,13 @@ def _as_object(value: object, columns: ColumnSpec) -> object:
 
 
 def _as_row(value: object, columns: ColumnSpec) -> object:
-    """Return the object of a row of features, which may come as the object itself."""
-    if isinstance(value, dict) and not any(name in value for name in columns.text):
-        return {columns.text[0]: json.dumps(value)}
-    return _as_object(value, columns)
+    """Return the object of a row of features: the value itself, or JSON in it or in its text."""
+    schema = columns.features
+    if schema is not None and isinstance(value, dict) and not is_row(schema, value):
+        value = next((value[name] for name in columns.text if name in value), value)
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
