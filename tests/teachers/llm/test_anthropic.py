@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from buckler.errors import SettingsError
+from buckler.errors import InputError, SettingsError
 from buckler.labels import LabelStore
 from buckler.labels.ledger import Ledger
 from buckler.tasks import get_task
@@ -16,6 +16,7 @@ from buckler.teachers.llm.anthropic import AnthropicSettings, AnthropicTeacher
 from tests.support.chat_server import chat_server
 from tests.support.fault_proxy import fault_proxy
 from tests.support.paid_events import check, many
+from tests.support.scripted_server import scripted_server
 
 pytest.importorskip("anthropic", reason="the extra 'llm' is not installed")
 TASK = get_task("url-threat")
@@ -103,6 +104,34 @@ def test_what_failed_in_a_batch_is_asked_again(tmp_path):
         second = label(many(tmp_path, 30), who, store)
         assert (second.known, second.new) == (27, 3)
         check(store, who, 30)
+
+
+def test_batches_survive_errors_of_the_service(tmp_path):
+    faults = ("429", "500", "503", "reset", "malformed", "html")
+    with (
+        chat_server(tmp_path, batch_seconds=0.3) as server,
+        fault_proxy(server.port, faults, share=0.3) as proxy,
+        LabelStore(tmp_path / "a.db") as store,
+    ):
+        who = teacher(proxy.url, batches=True, samples=1, batch_calls=10, attempts=12)
+        for _ in range(20):  # a submission that broke is looked for by the next run
+            try:
+                result = label(many(tmp_path, 30), who, store)
+            except InputError as error:
+                assert "run again to resume" in str(error)
+            else:
+                break
+        assert result.known + result.new == 30
+        check(store, who, 30)
+        assert set(server.asked().values()) == {1}
+
+
+def test_a_batch_that_the_service_refuses_is_an_error(tmp_path):
+    refuse = lambda _: (400, {}, {"type": "error", "error": {"message": "too many"}})  # noqa: E731
+    with scripted_server(refuse) as url, LabelStore(tmp_path / "a.db") as store:
+        who = teacher(url, batches=True, samples=1)
+        with pytest.raises(InputError, match=r"does not take this call.*too many"):
+            label(many(tmp_path, 3), who, store)
 
 
 def test_a_budget_limits_what_is_handed_in(tmp_path):

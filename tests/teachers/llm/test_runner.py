@@ -294,7 +294,7 @@ from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 from buckler.teachers.labeling import label
-import aiohttp, keyring, openai, os, tenacity
+import aiohttp, keyring, openai, os
 from buckler.teachers.llm.injection import detect_injection
 detect_injection("warm up before the fork")
 task = get_task("url-threat")

@@ -3,21 +3,24 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import Field
 
 from buckler.dataset import Dataset
+from buckler.errors import InputError
 from buckler.extras import import_extra
 from buckler.labels.ledger import CallResult, Submission
 from buckler.teachers.budget import Account, Spending
 from buckler.teachers.llm.client import (
     ModelClient,
+    RefusedError,
     Reply,
     Request,
     RetryableError,
@@ -32,7 +35,7 @@ from buckler.teachers.llm.language_model import (
     event_result,
 )
 from buckler.teachers.llm.prices import Meter, price_table
-from buckler.teachers.llm.runner import charge, count
+from buckler.teachers.llm.runner import charge, count, retry
 from buckler.teachers.llm.settings import ModelSettings
 from buckler.teachers.teacher import TEACHERS, Job
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     import anthropic
 
 _ANSWER = "answer"
+_T = TypeVar("_T")
 
 
 class AnthropicSettings(ModelSettings):
@@ -261,7 +265,7 @@ class _BatchRunner:
             while submissions := self._job.ledger.open_submissions():
                 for submission in submissions:
                     provider_id = submission.provider_id
-                    if provider_id and await self._client.has_ended(provider_id):
+                    if provider_id and await self._has_ended(provider_id):
                         await self._collect(submission, provider_id)
                         break
                 else:
@@ -271,6 +275,19 @@ class _BatchRunner:
         self.account.spent = self._job.budget.spent
         return self.account
 
+    async def _has_ended(self, provider_id: str) -> bool:
+        return await self._call(partial(self._client.has_ended, provider_id))
+
+    async def _call(self, call: Callable[[], Awaitable[_T]], *, may_repeat: bool = True) -> _T:
+        """Make a call to the service, again if it fails for now."""
+        try:
+            return await retry(call, self._client.settings.attempts, may_repeat=may_repeat)
+        except (RetryableError, RefusedError) as error:
+            raise InputError(
+                f"{self._client.name}: the service does not take this call ({error}); batches that "
+                "it has are kept, run again to resume"
+            ) from error
+
     async def _find_lost(self) -> None:
         """Find batches whose name a crash lost, or record that they never arrived."""
         ledger = self._job.ledger
@@ -279,14 +296,15 @@ class _BatchRunner:
         for submission in submissions:
             if submission.provider_id is not None:
                 continue
-            for candidate in await self._client.find_batches(
-                submission.created_s, len(submission.requests)
+            for candidate in await self._call(
+                partial(self._client.find_batches, submission.created_s, len(submission.requests))
             ):
                 if candidate in known:
                     continue
-                while not await self._client.has_ended(candidate):
+                while not await self._has_ended(candidate):
                     await asyncio.sleep(self._client.settings.poll_s)
-                if set(await self._client.collect(candidate)) <= set(submission.requests):
+                replies = await self._call(partial(self._client.collect, candidate))
+                if set(replies) <= set(submission.requests):
                     ledger.confirm(submission.number, candidate)
                     break
             else:
@@ -317,11 +335,13 @@ class _BatchRunner:
                 return
             ledger.keep([event_result(shown)])
             number = ledger.submit(ids_of)
-            ledger.confirm(number, await self._client.submit(requests))
+            # A call that broke may have arrived: the next run looks for its batch.
+            provider_id = await self._call(partial(self._client.submit, requests), may_repeat=False)
+            ledger.confirm(number, provider_id)
 
     async def _collect(self, submission: Submission, provider_id: str) -> None:
         replies_of: dict[str, list[Reply]] = {}
-        for name, reply in (await self._client.collect(provider_id)).items():
+        for name, reply in (await self._call(partial(self._client.collect, provider_id))).items():
             if name in submission.requests and reply.choices:
                 replies_of.setdefault(name.rsplit("-", 1)[0], []).append(reply)
                 self.account.calls += 1

@@ -12,12 +12,12 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from typing import TypeVar
 
 from buckler.errors import BucklerError, InputError
-from buckler.extras import import_extra
 from buckler.labels.ledger import Call, CallResult
 from buckler.teachers.budget import Account, Budget, Spending
 from buckler.teachers.llm.client import ModelClient, RefusedError, Reply, Request, RetryableError
@@ -25,6 +25,7 @@ from buckler.teachers.llm.settings import ModelSettings
 
 MAX_WAIT_S = 600.0
 _SHOWN_WAIT_S = 5.0
+_T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 _MAX_FAILURES_IN_A_ROW = 5
 
@@ -239,7 +240,6 @@ class MeteredClient:
 
     def __init__(self, runner: Runner, n_events: int) -> None:
         self._runner, self.spent = runner, Spending(n_events)
-        self._tenacity = import_extra("tenacity", "asking a language model", "llm")
 
     async def send(self, request: Request) -> Reply:
         """Make one request, again if it fails for now.
@@ -249,23 +249,14 @@ class MeteredClient:
         RetryableError, RefusedError, BucklerError
             As `ModelClient.send`, after the last attempt.
         """
-        retrying = self._tenacity.AsyncRetrying(
-            stop=self._tenacity.stop_after_attempt(self._runner.settings.attempts),
-            wait=lambda state: self._pause_s(state.outcome.exception(), state.attempt_number),
-            retry=self._tenacity.retry_if_exception_type(RetryableError),
-            reraise=True,
+        return await retry(
+            lambda: self._send_once(request), self._runner.settings.attempts, self._hold_back
         )
-        reply: Reply = await retrying(self._send_once, request)
-        return reply
 
-    def _pause_s(self, error: BaseException | None, attempt: int) -> float:
+    def _hold_back(self, after_s: float) -> None:
         self._runner.account.retries += 1
-        after_s = error.after_s if isinstance(error, RetryableError) else None
-        if not after_s:
-            return random.uniform(0, min(60.0, 0.5 * 2**attempt))  # noqa: S311
         if self._runner.requests.pause(after_s) and after_s >= _SHOWN_WAIT_S:
             _LOG.warning("%s asks to wait %.0f s", self._runner.client.name, after_s)
-        return after_s + random.uniform(0, 0.1 * after_s + 0.05)  # noqa: S311
 
     async def _send_once(self, request: Request) -> Reply:
         meter, account = self._runner.client.meter, self._runner.account
@@ -278,11 +269,6 @@ class MeteredClient:
             if error.may_cost:
                 account.uncertain += 1
                 self._charge(expected_tokens, 1)
-            if error.after_s is not None and error.after_s > MAX_WAIT_S:
-                raise InputError(
-                    f"the server of {self._runner.client.name} asks to wait {error.after_s:,.0f} s "
-                    f"(limit {MAX_WAIT_S:,.0f} s); earlier answers are stored, run again later"
-                ) from error
             raise
         account.calls += 1
         if reply.input_tokens is not None:
@@ -297,6 +283,48 @@ class MeteredClient:
 
     def _charge(self, input_tokens: int, output_tokens: int) -> None:
         self.spent += self._runner.client.meter.spending(0, input_tokens, output_tokens)
+
+
+async def retry(
+    call: Callable[[], Awaitable[_T]],
+    attempts: int,
+    on_wait: Callable[[float], None] = lambda _: None,
+    *,
+    may_repeat: bool = True,
+) -> _T:
+    """Make a call, again with growing pauses while it fails for now.
+
+    Parameters
+    ----------
+    on_wait
+        Called before each further attempt with the wait that the server asks for, or 0.
+    may_repeat
+        False never makes a call again that may have reached the server.
+
+    Raises
+    ------
+    InputError
+        If the server asks for a longer wait than `MAX_WAIT_S`.
+    RetryableError, RefusedError, BucklerError
+        As the call, after the last attempt.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            return await call()
+        except RetryableError as error:
+            after_s = error.after_s or 0.0
+            if after_s > MAX_WAIT_S:
+                raise InputError(
+                    f"the server asks to wait {after_s:,.0f} s (limit {MAX_WAIT_S:,.0f} s); "
+                    "earlier answers are stored, run again later"
+                ) from error
+            if attempt == attempts or (error.may_cost and not may_repeat):
+                raise
+            on_wait(after_s)
+        longest_s = 0.1 * after_s + 0.05 if after_s else min(60.0, 0.5 * 2**attempt)
+        await asyncio.sleep(after_s + random.uniform(0, longest_s))  # noqa: S311
 
 
 class Pace:
