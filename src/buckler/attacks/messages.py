@@ -2,40 +2,40 @@
 
 import html
 import re
+from base64 import encodebytes
 from collections.abc import Callable
-from email import message_from_bytes
-from email.message import Message
 from urllib.parse import quote
 
 from buckler.attacks.attack import Attacker, attack
 from buckler.attacks.texts import invisible, many_homoglyphs, typing_errors
-from buckler.normalize.mime import MAX_MESSAGE_BYTES, parts, text_of
+from buckler.normalize.mime import message_bytes, parse_message
 
 _TAGS = re.compile(r"(<[^<>]*>)")
 _LINK = re.compile(r"https?://[^\s\"'<>)\]]+")
+_CONTENT_HEADER = re.compile(
+    rb"^content-(?:type|transfer-encoding)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.I | re.M
+)
 _MAX_BENIGN = 3000
 
 
 def rewrite_parts(raw: str, change: Callable[[str, bool], str]) -> str:
     """Change the text of each text part; `change` gets the text and whether it is HTML."""
-    data = raw.encode("utf-8", "surrogateescape")[:MAX_MESSAGE_BYTES]
-    try:
-        message = message_from_bytes(data)
-        found = [part for part in parts(message) if _is_text(part)]
-        for part in found:
-            text = text_of(part)
-            made = change(text, part.get_content_subtype() == "html")
-            if made != text:
-                del part["Content-Transfer-Encoding"]
-                part.set_payload(made.encode("utf-8", "replace").decode(), "utf-8")
-        return message.as_bytes().decode("utf-8", "surrogateescape")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, IndexError):
-        return raw  # not a message that can be taken apart
-
-
-def _is_text(part: Message) -> bool:
-    whole = not part.is_multipart() and part.get_content_maintype() == "text"
-    return whole and not part.get_filename()
+    data = message_bytes(raw)
+    for part in reversed(parse_message(data)):
+        if not part.is_shown or part.span is None:
+            continue
+        text = part.text
+        if (changed := change(text, part.is_html)) == text:
+            continue
+        start, begin, end = part.span
+        head, body = data[start:begin], changed.encode("utf-8", "replace")
+        if part.headers:
+            body = encodebytes(body)
+            kept = _CONTENT_HEADER.sub(b"", head).rstrip(b"\n") + b"\n\n"
+            head = f"Content-Type: {part.kind}; charset=utf-8\n".encode()
+            head += b"Content-Transfer-Encoding: base64\n" + kept
+        data = data[:start] + head + body + data[end:]
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _visible(text: str, is_html: bool, change: Callable[[str], str]) -> str:
@@ -48,11 +48,7 @@ def _visible(text: str, is_html: bool, change: Callable[[str], str]) -> str:
 
 def _benign_words(attacker: Attacker) -> str:
     """Return the text of a benign mail."""
-    data = attacker.benign_text().encode("utf-8", "surrogateescape")
-    try:
-        texts = [text_of(part) for part in parts(message_from_bytes(data)) if _is_text(part)]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, IndexError):
-        return ""
+    texts = [part.text for part in parse_message(attacker.benign_text()) if part.is_shown]
     return " ".join(_TAGS.sub(" ", " ".join(texts)).split())[:_MAX_BENIGN]
 
 

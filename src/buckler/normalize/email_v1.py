@@ -5,45 +5,32 @@ ids) are left out.
 """
 
 from buckler.normalize.html_text import links, visible_text
-from buckler.normalize.mime import (
-    MAX_TEXT_CHARACTERS,
-    decode_words,
-    join_fields,
-    parse_message,
-    parts,
-    text_of,
-)
+from buckler.normalize.mime import MAX_TEXT_CHARACTERS, join_fields, parse_message
 
 MAX_LINKS = 64
 
 
 def email_fields(raw: str | bytes) -> str:
-    """Return subject, text, links and attachments, joined by the field separator.
-
-    Never raises on any input: a mail that cannot be parsed as MIME is one text.
-    """
-    message, data = parse_message(raw)
-    if message is None:
-        return join_fields(["", data.decode("utf-8", "replace"), "", ""])
+    """Return subject, text, links and attachments, joined by the field separator; never raises."""
+    parts = parse_message(raw)
     texts: list[str] = []
     targets: list[str] = []
     attachments: list[str] = []
     size = 0
-    for part in parts(message):
+    for part in parts:
         if size >= MAX_TEXT_CHARACTERS:
             break
-        if part.is_multipart():
+        if part.is_attachment:
+            attachments += [f"{name} {part.kind}" for name in part.names or [""]]
+        if part.is_message and part is not parts[0]:
+            texts.append(part.subject)
+        if not part.is_shown:
             continue
-        kind = part.get_content_type()
-        name = decode_words(part.get_filename() or "")
-        if name or part.get_content_maintype() != "text":
-            attachments.append(f"{name} {kind}")
-            continue
-        text = text_of(part)
-        if kind == "text/html":
+        text = part.text
+        if part.is_html:
             targets += links(text, MAX_LINKS - len(targets)) if len(targets) < MAX_LINKS else []
             text = visible_text(text)
         texts.append(text[: MAX_TEXT_CHARACTERS - size])
         size += len(texts[-1])
-    subject = decode_words(str(message.get("subject", "")))
-    return join_fields([subject, " ".join(texts), " ".join(targets), " ".join(attachments)])
+    fields = [parts[0].subject, " ".join(texts), " ".join(targets), " ".join(attachments)]
+    return join_fields(fields)

@@ -11,13 +11,19 @@ identifies the corpus.
 """
 
 import re
-from email.message import Message
-from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 from buckler.normalize import mime
+from buckler.normalize.charsets import decode_text
 from buckler.normalize.disguise import undisguise
 from buckler.normalize.html_scan import MAX_LINKS, HtmlScan, scan_html
+from buckler.normalize.mail_headers import (
+    MAX_HEADER_CHARACTERS,
+    Headers,
+    first_value,
+    mailboxes,
+    sender_of,
+)
 from buckler.normalize.sites import host_and_path, site_of
 
 MAX_SUBJECT_CHARACTERS = 512
@@ -47,6 +53,7 @@ _RISKY = {
     "archive": "zip rar 7z gz tar ace cab iso img vhd vhdx",
     "document": "pdf docx xlsx pptx rtf odt csv txt",
 }
+_DROPPED = ". \u00a0\u3000"  # Windows and readers drop these at the end of a name
 _KIND_OF = {ending: kind for kind, endings in _RISKY.items() for ending in endings.split()}
 
 
@@ -61,27 +68,21 @@ def email_auth_fields(raw: str | bytes) -> str:
 
 
 def _fields(raw: str | bytes) -> list[str]:
-    message, data = mime.parse_message(raw)
-    if message is None:
-        text, unseen, mixed = undisguise(data.decode("utf-8", "replace"))
-        words = _mark_words([("invisible", unseen), ("lookalike", mixed)])
-        return ["", "", words, "", "", "", text]
+    parts = mime.parse_message(raw)
+    headers = parts[0].headers
     plain: list[str] = []
     page = HtmlScan()
     attachments: list[str] = []
     size = 0
-    for part in mime.parts(message):
-        if part.is_multipart():
+    for part in parts:
+        if part.is_attachment:
+            attachments += [_attachment(name, part.kind) for name in part.names or [""]]
+        if part.is_message and part is not parts[0]:
+            plain.append(part.subject)
+        if not part.is_shown or size >= mime.MAX_TEXT_CHARACTERS:
             continue
-        kind = part.get_content_type()
-        name = mime.decode_words(part.get_filename() or "")
-        if name or part.get_content_maintype() != "text":
-            attachments.append(_attachment(name, kind))
-            continue
-        if size >= mime.MAX_TEXT_CHARACTERS:
-            continue
-        text = mime.text_of(part)
-        if kind == "text/html":
+        text = part.text
+        if part.is_html:
             scan = scan_html(text)
             text = scan.text
             page.hidden += scan.hidden
@@ -90,7 +91,7 @@ def _fields(raw: str | bytes) -> list[str]:
             page.images += scan.images
         plain.append(text[: mime.MAX_TEXT_CHARACTERS - size])
         size += len(plain[-1])
-    subject, unseen, mixed = undisguise(mime.decode_words(str(message.get("subject", ""))))
+    subject, unseen, mixed = undisguise(parts[0].subject)
     text, more_unseen, more_mixed = undisguise(" ".join(plain))
     links = [target for target, _ in page.links] + page.actions
     links += [m[0] for m in _IN_TEXT.finditer(text, 0)][: MAX_LINKS - min(MAX_LINKS, len(links))]
@@ -98,13 +99,13 @@ def _fields(raw: str | bytes) -> list[str]:
     marks = [
         ("invisible", unseen + more_unseen),
         ("lookalike", mixed + more_mixed),
-        *_sender_marks(message),
+        *_sender_marks(headers),
         *_link_marks(page, targets, links),
         ("image-only", int(page.images > 0 and len(text.split()) < 12)),
         ("wallet", len(_WALLET.findall(text[:20_000]))),
     ]
     return [
-        _checks(message),
+        _checks(headers),
         subject[:MAX_SUBJECT_CHARACTERS],
         _mark_words(marks),
         " ".join(attachments)[:MAX_ATTACHMENT_CHARACTERS],
@@ -120,8 +121,9 @@ def _mark_words(marks: list[tuple[str, int]]) -> str:
 
 
 def _attachment(name: str, kind: str) -> str:
-    endings = name.lower().rsplit(".", 2)[1:]
-    words = [name, kind, *(_KIND_OF[e.strip()] for e in endings[-1:] if e.strip() in _KIND_OF)]
+    bare = undisguise(name)[0].lower().rstrip(_DROPPED)
+    endings = [ending.strip() for ending in bare.rsplit(".", 2)[1:]]
+    words = [name, kind, *(_KIND_OF[ending] for ending in endings[-1:] if ending in _KIND_OF)]
     if len(endings) == 2 and endings[0] in _KIND_OF and _KIND_OF.get(endings[1]) == "program":
         words.append("double-ending")
     return " ".join(words)
@@ -132,11 +134,11 @@ def _normalize_link(link: str) -> str:
     return "/".join(host_and_path(link)).encode()[:_LINK_BYTES].decode("utf-8", "replace")
 
 
-def _sender_marks(message: Message) -> list[tuple[str, int]]:
-    name, address = parseaddr(mime.decode_words(str(message.get("from", ""))))
-    _, reply = parseaddr(mime.decode_words(str(message.get("reply-to", ""))))
-    own = site_of(address.rpartition("@")[2]) if "@" in address else ""
-    other = site_of(reply.rpartition("@")[2]) if "@" in reply else ""
+def _sender_marks(headers: Headers) -> list[tuple[str, int]]:
+    sender = sender_of(headers)
+    name, own = sender.name, site_of(sender.domain)
+    replies = mailboxes(first_value(headers, "reply-to"))
+    other = next((site_of(mailbox.domain) for mailbox in replies if mailbox.address), "")
     in_name = _ADDRESS.search(name)
     named = _DOMAIN.search(name)
     return [
@@ -171,8 +173,8 @@ def _scheme(link: str) -> str:
         return ""
 
 
-def _checks(message: Message) -> str:
+def _checks(headers: Headers) -> str:
     """Return the results of the first receiver's checks, such as ``spf-fail dkim-none``."""
-    checks = str(message.get("authentication-results", ""))[: mime.MAX_HEADER_CHARACTERS]
+    checks = decode_text(first_value(headers, "authentication-results")[:MAX_HEADER_CHARACTERS])
     results = {name.lower(): result.lower() for name, result in reversed(_CHECK.findall(checks))}
     return " ".join(f"{name}-{result}" for name, result in sorted(results.items()))

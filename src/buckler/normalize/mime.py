@@ -1,19 +1,44 @@
-"""MIME messages, bounded: parts, texts and headers of whatever a mail contains, without errors."""
+"""MIME messages as mail programs show them: parts and texts, in linear time, without errors.
 
-import binascii
-import codecs
-from email import message_from_bytes
-from email.errors import HeaderParseError
-from email.header import decode_header
-from email.message import Message
+The standard library's parser follows the grammar: what breaks it (a line without a colon, a folded
+boundary, a second padded base64 block) takes bodies and links out of sight, and attackers choose
+to break it. This one accepts what mail programs accept.
+"""
+
+import re
+from binascii import Error, a2b_qp, a2b_uu
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from buckler.normalize.charsets import decode_page, decode_text, encode_text
+from buckler.normalize.mail_headers import (
+    Headers,
+    charset_of,
+    decode_base64,
+    decode_words,
+    first_value,
+    parameters,
+    read_headers,
+)
 
 MAX_MESSAGE_BYTES = 1 << 20
-MAX_PARTS = 64
+MAX_PARTS = 1000
+MAX_DEPTH = 32
 MAX_TEXT_CHARACTERS = 1 << 16
-MAX_HEADER_CHARACTERS = 2048
+_MAX_BOUNDARIES = 4
 _SEPARATOR = "\x1f"
-# Python codecs that are no charsets of mail; some take quadratic time.
-_NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
+_TYPE = re.compile(r"([\w.+-]{1,64})\s{0,8}/\s{0,8}([\w.+-]{1,100})", re.A)
+_COMMENT = re.compile(rb"\([^()]*\)")
+# A line that may be a boundary where the header names none that occurs.
+_DELIMITER = re.compile(rb"^--([^\n]{1,200}?)[ \t]*\n(?=content-[a-z-]{1,40}[ \t]*:)", re.I | re.M)
+_ENCODING = re.compile(rb"base64|quoted.?printable|uue", re.I)
+_TEXT_LINE = re.compile(rb"^[^\n ]{1,200} [^\s]", re.M)
+_PRINTED = bytes(c for c in range(256) if c >= 32 or c in b"\0\t\n\f\r\x0e\x0f\x1b")
+_BLANK = b" \t\n\0"
+_MESSAGES = frozenset(
+    ("message/rfc822", "message/global", "message/news", "message/partial", "application/eml")
+)
 
 
 def join_fields(fields: list[str]) -> str:
@@ -21,86 +46,254 @@ def join_fields(fields: list[str]) -> str:
     return _SEPARATOR.join(field.replace(_SEPARATOR, " ") for field in fields)
 
 
-def parse_message(raw: str | bytes) -> tuple[Message | None, bytes]:
-    """Parse the first MiB of a mail; return the message, or None, and the bytes."""
-    if isinstance(raw, str):
-        raw = raw.encode("utf-8", "surrogateescape" if _only_escapes(raw) else "surrogatepass")
-    raw = _without_mbox_line(raw[:MAX_MESSAGE_BYTES])
-    return _parse(raw), raw
+@dataclass(frozen=True)
+class Part:
+    """One part of a message.
+
+    Attributes
+    ----------
+    headers
+        Values by name in lower case.
+    kind
+        Media type in lower case, such as ``text/html``.
+    body
+        Content as transferred.
+    span
+        Starts of headers and of body, and the end, in the bytes that were parsed; None inside an
+        encoded part.
+    is_message
+        The part is a message of its own: the whole one, or an attached one.
+    is_container
+        The parts that follow are parts of this one, which has no text.
+    """
+
+    headers: Headers
+    kind: str
+    body: bytes
+    span: tuple[int, int, int] | None
+    is_message: bool = False
+    is_container: bool = False
+
+    @cached_property
+    def names(self) -> list[str]:
+        """File names, each once; first the one that most mail programs show."""
+        found: list[str] = []
+        for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
+            for value in self.headers.get(header, ()):
+                if b"name" in value.lower():
+                    found += parameters(value).get(parameter, [])
+        decoded = (decode_words(name.encode("utf-8", "replace")) for name in found)
+        return [name for name in dict.fromkeys(decoded) if name]
+
+    @property
+    def is_html(self) -> bool:
+        """The text is HTML."""
+        return self.kind in ("text/html", "text/x-amp-html")
+
+    @property
+    def is_shown(self) -> bool:
+        """Mail programs show the part as text of the message."""
+        if self.is_container or not self.kind.startswith("text/"):
+            return False
+        if self.is_message:
+            return True
+        disposition = first_value(self.headers, "content-disposition")
+        if _COMMENT.sub(b"", disposition).strip(b" \"'").lower().startswith(b"attachment"):
+            return False
+        return self.is_html or self.kind == "text/plain" or not self.names
+
+    @property
+    def is_attachment(self) -> bool:
+        """Mail programs show the part by its name, or by its type."""
+        if self.is_container:
+            return bool(self.names) and not self.kind.startswith("multipart/")
+        return not self.is_shown or bool(self.names)
+
+    @property
+    def subject(self) -> str:
+        """Subject of a message."""
+        return decode_words(first_value(self.headers, "subject"), charset_of(self.headers))
+
+    @property
+    def text(self) -> str:
+        """Content by transfer encoding and charset."""
+        data = _decode_transfer(self.headers, self.body)
+        label = charset_of(self.headers)
+        text = decode_page(data, label) if self.is_html else decode_text(data, label)
+        return text.replace("\0", "")
 
 
-def _only_escapes(text: str) -> bool:
-    return all(0xDC80 <= ord(c) <= 0xDCFF for c in text if 0xD800 <= ord(c) <= 0xDFFF)
+@dataclass(frozen=True)
+class _Section:
+    """Bytes to read as a part, their offset in the message, and what stands around them."""
+
+    data: bytes
+    offset: int | None = 0
+    kind: str = "text/plain"
+    is_message: bool = True
+    depth: int = 0
+
+    def cut(self, begin: int, end: int) -> "_Section":
+        """Return a piece of the section."""
+        offset = self.offset + begin if self.offset is not None else None
+        return replace(self, data=self.data[begin:end], offset=offset)
 
 
-def _without_mbox_line(raw: bytes) -> bytes:
-    """Drop the "From " line that mbox files and some archives put before the headers."""
-    if raw.startswith(b"From "):
-        return raw.partition(b"\n")[2]
+def parse_message(raw: str | bytes) -> list[Part]:
+    """Return the message itself, then its parts, depth first; at most MAX_PARTS."""
+    waiting = [_Section(message_bytes(raw))]
+    parts: list[Part] = []
+    while waiting and len(parts) < MAX_PARTS:
+        part, inner = _read(waiting.pop())
+        parts.append(part)
+        waiting += reversed(inner)
+    return parts
+
+
+def message_bytes(raw: str | bytes) -> bytes:
+    """Return the first MiB of a message in UTF-8 without byte order mark, lines ended by LF."""
+    raw = (encode_text(raw) if isinstance(raw, str) else raw)[:MAX_MESSAGE_BYTES]
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        raw = decode_text(raw).encode("utf-8", "surrogatepass")[:MAX_MESSAGE_BYTES]
+    if b"\r" in raw:
+        raw = raw.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return raw
 
 
-def _parse(raw: bytes) -> Message | None:
-    # The parser recurses for each nested multipart and tries every open boundary on every line.
-    if raw.lower().count(b"boundary") > MAX_PARTS:
-        return None
-    try:
-        return message_from_bytes(raw)
-    except (RecursionError, ValueError, LookupError, AttributeError, TypeError, IndexError):
-        return None
+def message_headers(raw: str | bytes) -> Headers:
+    """Return the headers of a message by name in lower case."""
+    return read_headers(message_bytes(raw).lstrip(_BLANK))[0]
 
 
-def parts(message: Message) -> list[Message]:
-    """Return all parts, at most MAX_PARTS, depth first, without recursion."""
-    flat: list[Message] = []
-    waiting: list[Message] = [message]
-    while waiting and len(flat) < MAX_PARTS:
-        part = waiting.pop()
-        flat.append(part)
-        payload = part.get_payload()
-        if part.is_multipart() and isinstance(payload, list):
-            waiting.extend(p for p in reversed(payload) if isinstance(p, Message))
-    return flat
+def _read(section: _Section) -> tuple[Part, list[_Section]]:
+    """Return a part, and the sections that are parts of it."""
+    data, offset, depth = section.data, section.offset, section.depth + 1
+    start = len(data) - len(data.lstrip(_BLANK)) if section.is_message else 0
+    headers, begin = read_headers(data, start)
+    span = (offset + start, offset + begin, offset + len(data)) if offset is not None else None
+    kind = _kind_of(headers, section.kind)
+    part = Part(headers, kind, data[begin:], span, section.is_message)
+    inner: list[_Section] = []
+    if depth <= MAX_DEPTH and kind.startswith("multipart/"):
+        inner = _sections_of(part, depth)
+    elif depth <= MAX_DEPTH and _is_attached_message(part):
+        inner = [_decode_section(part, "text/plain", True, depth)]
+    if inner:
+        return replace(part, is_container=True), inner
+    # A multipart without parts is shown as text.
+    return replace(part, kind="text/plain") if kind.startswith("multipart/") else part, []
 
 
-def text_of(part: Message) -> str:
-    """Return a part's text by its charset, else as UTF-8, else as Latin-1."""
-    try:
-        payload = part.get_payload(decode=True)
-    except (ValueError, LookupError, binascii.Error):
-        payload = None
-    if not isinstance(payload, bytes):
-        return str(part.get_payload() or "")
-    charset = part.get_param("charset")
-    for encoding in (charset if isinstance(charset, str) else "utf-8", "utf-8"):
+def _kind_of(headers: Headers, default: str) -> str:
+    for value in headers.get("content-type", ()):
+        text = _COMMENT.sub(b"", value[:256]).decode("ascii", "replace").strip(" \t\"';<").lower()
+        if match := _TYPE.match(text):
+            return f"{match[1]}/{match[2]}"
+        if text.startswith("multipart"):
+            return "multipart/mixed"
+    return default
+
+
+def _is_attached_message(part: Part) -> bool:
+    if part.is_message:
+        return part.kind in _MESSAGES
+    return part.kind in _MESSAGES or any(name.lower().endswith(".eml") for name in part.names)
+
+
+def _decode_section(part: Part, kind: str, is_message: bool, depth: int) -> _Section:
+    """Return the decoded content of a part as a section."""
+    data = _decode_transfer(part.headers, part.body)
+    if data is part.body:
+        return _Section(data, part.span[1] if part.span else None, kind, is_message, depth)
+    return _Section(message_bytes(data), None, kind, is_message, depth)
+
+
+def _sections_of(part: Part, depth: int) -> list[_Section]:
+    """Return the parts of a multipart, cut at the first of its boundaries that occurs."""
+    kind = "message/rfc822" if part.kind == "multipart/digest" else "text/plain"
+    offset = part.span[1] if part.span is not None else None
+    as_it_is = _Section(part.body, offset, kind, False, depth)
+    for whole in (
+        as_it_is,
+        _decode_section(part, kind, False, depth),
+    ):  # nothing forbids to encode it
+        for boundary in _boundaries(part.headers, whole.data):
+            for exact in (True, False):
+                if spans := _spans(whole.data, b"--" + boundary, exact):
+                    return [whole.cut(begin, end) for begin, end in spans]
+    return []
+
+
+def _boundaries(headers: Headers, body: bytes) -> list[bytes]:
+    """Return what may be the boundary: as named in any reading, else as it looks in the body."""
+    found: list[str] = []
+    for value in headers.get("content-type", ())[:_MAX_BOUNDARIES]:
+        for name in parameters(value).get("boundary", ())[:_MAX_BOUNDARIES]:
+            bare = _COMMENT.sub(b"", name.encode("utf-8", "replace")).decode()
+            found += [name.rstrip(), " ".join(name.split()), bare.strip(), name.partition(" ")[0]]
+    boundaries = [name.encode("utf-8", "replace") for name in dict.fromkeys(found) if name]
+    likely = _DELIMITER.search(body)
+    return [*boundaries, likely[1]] if likely is not None else boundaries
+
+
+def _spans(body: bytes, delimiter: bytes, exact: bool) -> list[tuple[int, int]]:
+    """Return where parts begin and end; a part after the closing delimiter counts too."""
+    spans: list[tuple[int, int]] = []
+    begin, at = -1, 0 if body.startswith(delimiter) else body.find(b"\n" + delimiter) + 1
+    opened = at > 0 or body.startswith(delimiter)
+    while opened and len(spans) < MAX_PARTS:
+        line_end = body.find(b"\n", at)
+        line_end = line_end if line_end >= 0 else len(body)
+        rest = body[at + len(delimiter) : line_end].strip()
+        if not exact or rest in (b"", b"--"):
+            closing = rest.startswith(b"--")
+            if begin < 0 and closing and not spans:
+                begin = 0  # only the end is marked
+            if begin >= 0 and (at - begin > 4 or body[begin:at].strip()):
+                spans.append((begin, max(begin, at - 1)))
+            begin = -1 if closing else min(line_end + 1, len(body))
+        at = body.find(b"\n" + delimiter, line_end) + 1
+        opened = at > 0
+    if begin >= 0 and len(spans) < MAX_PARTS:
+        spans.append((begin, len(body)))
+    return spans
+
+
+def _decode_transfer(headers: Headers, body: bytes) -> bytes:
+    """Return the content of a body; the body itself where it is not encoded."""
+    named = _COMMENT.sub(b"", b" ".join(headers.get("content-transfer-encoding", ())))
+    found = _ENCODING.search(named)
+    if found is None:
+        return body
+    if found[0].lower() == b"base64":
+        return _decode_base64_text(body)
+    if found[0][:1] in b"qQ":
+        if b" \n" in body or b"\t\n" in body:
+            body = b"\n".join(line.rstrip(b" \t") for line in body.split(b"\n"))
+        return a2b_qp(body)
+    return _decode_uu(body)
+
+
+def _decode_base64_text(body: bytes) -> bytes:
+    """Decode base64; text that stands in it as it is, such as the footer of a list, stays."""
+    text = _TEXT_LINE.search(body)
+    if text is not None:
+        tail = body[text.start() :]
+        decoded = decode_base64(tail)
+        if len(decoded.translate(None, _PRINTED)) * 64 > len(decoded):  # decoding makes noise of it
+            return decode_base64(body[: text.start()]) + b"\n" + tail
+    return decode_base64(body)
+
+
+def _decode_uu(body: bytes) -> bytes:
+    decoded: list[bytes] = []
+    for line in body.partition(b"begin ")[2].split(b"\n")[1:]:
+        if line.strip() in (b"end", b"`"):
+            break
         try:
-            return _decode(payload, encoding)
-        except (LookupError, ValueError):
-            continue
-    return payload.decode("latin-1")
-
-
-def _decode(payload: bytes, charset: str) -> str:
-    if codecs.lookup(charset).name.replace("-", "_") in _NOT_CHARSETS:
-        raise LookupError(charset)
-    return payload.decode(charset)
-
-
-def decode_words(value: str) -> str:
-    """Decode the encoded words of a header; invalid bytes become replacement characters."""
-    value = value[:MAX_HEADER_CHARACTERS]
-    if "=?" not in value:
-        return value
-    try:
-        pieces = decode_header(value)
-    except (HeaderParseError, ValueError, binascii.Error):
-        return value
-    decoded = []
-    for piece, charset in pieces:
-        if isinstance(piece, bytes):
-            try:
-                piece = _decode(piece, charset or "latin-1")
-            except (LookupError, ValueError):
-                piece = piece.decode("utf-8", "replace")
-        decoded.append(piece)
-    return "".join(decoded)
+            decoded.append(a2b_uu(line))
+        except Error:  # some encoders pad too much
+            length = (((line[0] - 32) & 63) * 4 + 5) // 3 if line else 0
+            with suppress(Error):
+                decoded.append(a2b_uu(line[:length]))
+    return b"".join(decoded) or body

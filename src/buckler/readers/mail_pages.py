@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from buckler.normalize.mime import parse_message, parts, text_of
+from buckler.normalize.mime import parse_message
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader, get_reader
 
@@ -47,12 +47,9 @@ class MailPageReader(Reader):
 
 
 def _page(raw: bytes) -> bytes | None:
-    message, _ = parse_message(raw)
-    if message is None:
-        return None
-    for part in parts(message):
-        if not part.is_multipart() and part.get_content_type() == "text/html":
-            text = text_of(part).replace(_SEPARATOR, " ").strip()
+    for part in parse_message(raw):
+        if part.is_html and not part.is_container:
+            text = part.text.replace(_SEPARATOR, " ").strip()
             if text:
                 return codecs.BOM_UTF8 + text.encode("utf-8", "replace")
     return None

@@ -2,14 +2,14 @@
 
 import re
 import shlex
-from email import policy
-from email.parser import BytesParser
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from buckler.errors import InputError
 from buckler.normalize.html_text import visible_text
+from buckler.normalize.mail_headers import decode_words, first_value
+from buckler.normalize.mime import parse_message
 from buckler.synthesis.template import Combination
 from buckler.tasks import Task
 
@@ -93,20 +93,12 @@ def _page(text: str, combination: Combination, task: Task) -> str | None:
 
 
 def _message(text: str) -> str | None:
-    message = BytesParser(policy=policy.default).parsebytes(text.encode())
-    for header in ("From", "Subject"):
-        try:
-            if not str(message[header] or "").strip():
-                return f"a message without {header}"
-        except (ValueError, IndexError):  # a header that the library cannot parse
-            return f"an unsound {header}"
-    body = message.get_body(("plain", "html"))
-    try:
-        content = body.get_content() if body is not None else ""
-    except (LookupError, ValueError):
-        return "a body that cannot be decoded"
-    if len(content.strip()) < _MIN_BODY:
+    parts = parse_message(text)
+    for header in ("from", "subject"):
+        if not decode_words(first_value(parts[0].headers, header)):
+            return f"a message without {header.title()}"
+    if max((len(part.text.strip()) for part in parts if part.is_shown), default=0) < _MIN_BODY:
         return "a message without a body"
-    if any(True for _ in message.iter_attachments()):
+    if any(part.is_attachment for part in parts):
         return "an attachment"
     return None

@@ -13,7 +13,7 @@ from buckler.attacks.messages import rewrite_parts
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
 from buckler.normalize.html_scan import scan_html
-from buckler.normalize.mime import parse_message, parts, text_of
+from buckler.normalize.mime import parse_message
 from buckler.synthesis.text_orders import Instructions, TextOrders
 from buckler.tasks import Task
 from buckler.teachers.budget import Account, Budget, Spending
@@ -124,15 +124,12 @@ class Paraphraser:
 
 def _visible_text(raw: str) -> str:
     """Return the text and the links of a message that a reader sees, without the subject."""
-    message, _ = parse_message(raw)
-    if message is None:
-        return ""
     seen = []
-    for part in parts(message):
-        if part.is_multipart() or part.get_content_maintype() != "text" or part.get_filename():
+    for part in parse_message(raw):
+        if not part.is_shown:
             continue
-        text = text_of(part)
-        if part.get_content_subtype() == "html":
+        text = part.text
+        if part.is_html:
             page = scan_html(text)
             text = " ".join([page.text, *dict.fromkeys(target for target, _ in page.links)])
         seen.append(_SPACE.sub(" ", text).strip())

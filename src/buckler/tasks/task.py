@@ -1,6 +1,5 @@
 """The Task: its classes, which of them are positive, and how an event becomes normalized text."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
@@ -22,13 +21,13 @@ from buckler.normalize import (
     get_normalizer,
 )
 from buckler.normalize.feature_table import is_feature_column
+from buckler.normalize.mail_headers import sender_of
+from buckler.normalize.mime import message_headers
 from buckler.registry import Registry
 
 MEDIA = ("url", "message", "command-line", "html", "text", "row")
 
 GROUPINGS = ("none", "registered-domain", "sender-domain", "page-domain")
-_SENDER = re.compile(rb"^from:[^\r\n]{0,998}?@([a-z0-9.-]{1,253})", re.I | re.M)
-_MAX_HEADER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -266,9 +265,18 @@ def group_of(text: bytes, normalized: bytes, group_by: str) -> str | None:
     if group_by == "page-domain":  # the first field of a page's form is its host and path
         return registered_domain(normalized.partition(b"\x1f")[0].partition(b"/")[0]) or None
     if group_by == "sender-domain":
-        match = _SENDER.search(text[:_MAX_HEADER_BYTES])
-        return registered_domain(match.group(1).lower()) if match else None
+        return _sender_site(text)
     return None
+
+
+def _sender_site(message: bytes) -> str | None:
+    """Return the registered domain of who sent a mail, as a reader sees it."""
+    domain = sender_of(message_headers(message)).domain
+    site = registered_domain(domain.encode("utf-8", "replace"))
+    try:
+        return site.encode("ascii").decode("idna") or None
+    except ValueError:
+        return site
 
 
 @lru_cache(maxsize=1)
