@@ -18,6 +18,7 @@ LAYERS = [
     "files",
     "extras",
     "registry",
+    "isolation",
     "signals",
     "_kernel",
     "normalize",
@@ -45,7 +46,7 @@ LAYERS = [
 BOUNDS = {
     "functions with more than 7 parameters": 0,
     "public functions with **kwargs": 0,
-    "except Exception": 2,
+    "except Exception": 3,  # the command line, plug-ins, and the net around each event
     "uses of Any": 90,
     "docstring lines that open with Of, What, How, Whether, …": 0,
     "functions named by a bare participle": 3,

@@ -152,6 +152,17 @@ def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
+def path_text(path: Path | str) -> str:
+    r"""Return a path as text that is valid UTF-8; other bytes of a name are escaped.
+
+    Examples
+    --------
+    >>> print(path_text("caf\udce9.eml"))
+    caf\xe9.eml
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _reason(failure: OSError) -> str:
     return failure.strerror or type(failure).__name__
 

@@ -141,7 +141,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
         with group.make_context("buckler", list(arguments)) as context:
             debug, meta = context.params["debug"], context.meta
             group.invoke(context)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is closed in some services
+            sys.stdout.flush()
         return 0
     except ScanInterruptedError as error:
         err.print(str(error))

@@ -123,11 +123,7 @@ def _score_lines(
     from buckler.serving.stream.lines import score_lines
 
     target = sys.stdout.buffer if output is None else output
-    try:
-        counts = score_lines(bundle, sys.stdin.buffer, target, options, stop)
-    except BrokenPipeError:
-        sys.stdout = None  # the reader went away; the interpreter need not flush
-        raise typer.Exit(0) from None
+    counts = score_lines(bundle, sys.stdin.buffer, target, options, stop)
     err.print(
         f"{counts.lines:,} lines, {counts.detections:,} detections, {counts.errors:,} that "
         f"could not be scored, {counts.passed_over:,} passed over"

@@ -12,9 +12,12 @@ from buckler.dataset.dataset import UNLABELED, Dataset, Labels
 from buckler.dataset.event_table import make_event_table
 from buckler.dataset.languages import language_of
 from buckler.errors import InputError
+from buckler.files import path_text
+from buckler.isolation import isolate
 from buckler.normalize import FeatureTable, NormalizedTexts
 from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.batches import Batch, read_batches
+from buckler.readers.chunks import as_strings
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, find_inputs
 from buckler.readers.times import column_seconds
@@ -144,9 +147,27 @@ def _from_batch(batch: Batch, task: Task, spec: ColumnNames, quarantine: Quarant
                 good[index] = False
     elif "folder" in columns:
         labels = _class_indices(columns["folder"].to_pylist(), task)
+    parts, faults = isolate(
+        lambda start, stop: _dataset(batch.slice(start, stop), task, spec.keep, labels[start:stop]),
+        n,
+    )
+    for index, reason in faults.items():
+        if not good[index]:
+            continue
+        path = batch.paths[batch.path_codes[index]]
+        sample = events_as_bytes(chunk.events[index : index + 1], task.features)[0]
+        quarantine.add(path, int(chunk.rows[index]), reason, sample)
+    good = np.delete(good, list(faults))
+    events = parts[0] if len(parts) == 1 else Dataset.concat(parts)
+    return events if good.all() else events.take(np.flatnonzero(good))
+
+
+def _dataset(batch: Batch, task: Task, keep: tuple[str, ...], labels: Labels) -> Dataset:
+    chunk = batch.chunk
+    columns, n = chunk.columns, len(chunk.events)
     inputs = task.inputs(chunk.events)
     texts = inputs.texts if isinstance(inputs, FeatureTable) else inputs
-    _derive(columns, spec.keep, batch, texts)
+    _derive(columns, keep, batch, texts)
     group, source = columns.get("group"), columns.get("source")
     if group is None and task.group_by == "none":
         group = pa.nulls(n, pa.string())
@@ -158,15 +179,14 @@ def _from_batch(batch: Batch, task: Task, spec: ColumnNames, quarantine: Quarant
     table = make_event_table(
         chunk.events,
         inputs,
-        group=group.cast(pa.string()),
+        group=as_strings(group),
         ts=seconds,
-        source=pa.nulls(n, pa.string()) if source is None else source.cast(pa.string()),
+        source=pa.nulls(n, pa.string()) if source is None else as_strings(source),
     )
     for name, column in columns.items():
         if name not in ("label", "folder", "group", "ts", "source"):
-            table = table.append_column(name, column.cast(pa.string()))
-    events = Dataset(task, table, inputs, labels)
-    return events if good.all() else events.take(np.flatnonzero(good))
+            table = table.append_column(name, as_strings(column))
+    return Dataset(task, table, inputs, labels)
 
 
 def _refuse_label(label: str, task: Task, path: Path, row: int) -> None:
@@ -178,13 +198,13 @@ def _refuse_label(label: str, task: Task, path: Path, row: int) -> None:
 
 
 def _class_indices(values: list[object], task: Task) -> Labels:
-    codes: dict[object, int] = {}
-    for value in set(values):
+    names, codes = ["" if v is None else str(v) for v in values], dict[str, int]()
+    for name in set(names):
         try:
-            codes[value] = task.class_index(str(value))
+            codes[name] = task.class_index(name)
         except InputError:
-            codes[value] = UNLABELED
-    return np.array([codes[value] for value in values], np.int32)
+            codes[name] = UNLABELED
+    return np.array([codes[name] for name in names], np.int32)
 
 
 def _derive(
@@ -192,7 +212,7 @@ def _derive(
 ) -> None:
     """Add `file` and `language` (of the last field) where they are kept and no column has them."""
     if "file" in keep and "file" not in columns:
-        names = pa.array([path.name for path in batch.paths], pa.string())
+        names = pa.array([path_text(path.name) for path in batch.paths], pa.string())
         columns["file"] = names.take(pa.array(batch.path_codes))
     if "language" in keep and "language" not in columns:
         fields = (text.rpartition(b"\x1f")[2][:_LANGUAGE_BYTES] for text in texts)

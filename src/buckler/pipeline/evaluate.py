@@ -17,7 +17,7 @@ from buckler.evaluation.evaluation import (
 from buckler.evaluation.report import ReportContext, report_html, report_json
 from buckler.evaluation.source_tables import option_table, source_sentences, source_table
 from buckler.evaluation.unseen_sources import SourceRecord
-from buckler.files import write_atomically
+from buckler.files import path_text, write_atomically
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_bundle_task
@@ -230,7 +230,7 @@ def leak_notes(leaks: Leaks) -> tuple[str, ...]:
 
 def names_of(paths: Sequence[Path]) -> str:
     """Return the names of files, for a sentence."""
-    return ", ".join(path.name for path in paths)
+    return ", ".join(path_text(path.name) for path in paths)
 
 
 def headline(assessment: Evaluation) -> dict[str, float | int]:

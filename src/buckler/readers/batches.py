@@ -5,7 +5,7 @@ belongs to what was read so far.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.isolation import EventFault, attempt
 from buckler.readers.quarantine import Quarantine, QuarantineMark
 from buckler.readers.reader import Chunk, ColumnSpec, get_reader
 
@@ -60,6 +61,18 @@ class Batch:
     position: Position
     mark: QuarantineMark
 
+    def slice(self, start: int, stop: int) -> "Batch":
+        """Return some of the rows."""
+        chunk = self.chunk
+        columns = {role: column[start:stop] for role, column in chunk.columns.items()}
+        part = replace(
+            chunk,
+            events=chunk.events[start:stop],
+            columns=columns,
+            rows=chunk.rows[start:stop],
+        )
+        return replace(self, chunk=part, path_codes=self.path_codes[start:stop])
+
 
 def read_batches(
     paths: Sequence[Path],
@@ -98,7 +111,8 @@ def read_batches(
         path = paths[number]
         cursor = start.cursor if number == start.file else 0
         try:
-            for chunk in get_reader(path, format_name).chunks(path, spec, quarantine, cursor):
+            chunks = get_reader(path, format_name).chunks(path, spec, quarantine, cursor)
+            while chunk := _next_chunk(path, chunks):
                 if not pending.takes(chunk):
                     yield pending.batch(mark)
                 pending.add(number, chunk)
@@ -113,6 +127,14 @@ def read_batches(
             quarantine.add(path, 0, f"file not read to its end: {error}")
     if pending.chunks:
         yield pending.batch(mark)
+
+
+def _next_chunk(path: Path, chunks: Iterator[Chunk]) -> Chunk | None:
+    """Return the next chunk, None at the end; a failure that no reader foresaw is an InputError."""
+    chunk = attempt(lambda rest: next(rest, None), chunks)
+    if isinstance(chunk, EventFault):
+        raise chunk.to_error(path)
+    return chunk
 
 
 class _Pending:

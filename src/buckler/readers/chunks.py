@@ -189,6 +189,21 @@ def _join(head: pa.Array, tail: pa.Array, *, always: bool = False) -> pa.Array:
     return both if always else pc.if_else(pc.equal(pc.binary_length(tail), 0), head, both)
 
 
+def as_strings(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return any column as text; what Arrow cannot cast, such as lists, as Python writes it."""
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pa.array([_as_text(value) for value in column.to_pylist()], pa.string())
+
+
+def _as_text(value: object) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+    return text.decode("utf-8", "replace")
+
+
 def _fields(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return the column as bytes; a separator inside a field would forge the next one."""
     if isinstance(column, pa.ChunkedArray):
@@ -198,7 +213,7 @@ def _fields(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if pa.types.is_null(column.type):
         return pa.nulls(len(column), _LARGE)
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        column = column.cast(pa.large_string())
+        column = as_strings(column)
     return pc.replace_substring(column.cast(_LARGE), SEPARATOR, b" ")
 
 

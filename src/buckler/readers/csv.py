@@ -14,7 +14,7 @@ from pyarrow import compute
 
 from buckler.errors import InputError
 from buckler.readers.chunks import check_is_text, choose_columns, make_chunk
-from buckler.readers.lines import BLOCK_BYTES
+from buckler.readers.lines import BLOCK_BYTES, open_stream
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
@@ -50,7 +50,7 @@ def _explain(error: Exception) -> str:
 
 
 def _chunks(path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int) -> Iterator[Chunk]:
-    with pa.input_stream(str(path), compression="detect") as stream:
+    with open_stream(path) as stream:
         head = stream.read(BLOCK_BYTES)
     if not head.strip():
         raise InputError(f"{path}: the file is empty")
@@ -79,7 +79,7 @@ def _chunks(path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int) -
     ).column_names
     chosen = choose_columns(path, names, spec)
     with (
-        pa.input_stream(str(path), compression="detect") as stream,
+        open_stream(path) as stream,
         pc.open_csv(
             _Utf8Stream(stream),
             read_options=pc.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),

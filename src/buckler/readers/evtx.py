@@ -72,27 +72,28 @@ def _records(path: Path) -> Iterator[tuple[dict[str, object] | None, bytes]]:
         from evtx import PyEvtxParser
     except ImportError as error:
         raise MissingExtraError("reading .evtx files", "formats") from error
-    try:
-        with path.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                raise InputError(f"{path}: not a Windows event log (.evtx)")
-        records = iter(PyEvtxParser(str(path), number_of_threads=1).records_json())
-    except (RuntimeError, OSError) as error:
-        raise InputError(f"{path}: not a sound event log: {_line(error)}") from error
-    failures = 0
-    while True:
+    with reading(path), path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise InputError(f"{path}: not a Windows event log (.evtx)")
+        file.seek(0)
         try:
-            record = next(records)
-        except StopIteration:
-            return
+            records = iter(PyEvtxParser(file, number_of_threads=1).records_json())
         except RuntimeError as error:
-            failures += 1
-            if failures > CHUNK_EVENTS:
-                raise
-            yield None, str(error).encode()
-            continue
-        data = str(record["data"]) if record is not None else ""
-        yield _flat(data), data[:200].encode()
+            raise InputError(f"{path}: not a sound event log: {_line(error)}") from error
+        failures = 0
+        while True:
+            try:
+                record = next(records)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                failures += 1
+                if failures > CHUNK_EVENTS:
+                    raise
+                yield None, str(error).encode()
+                continue
+            data = str(record["data"]) if record is not None else ""
+            yield _flat(data), data[:200].encode("utf-8", "replace")
 
 
 def _is_damaged(value: object, row: int, path: Path, quarantine: Quarantine) -> bool:

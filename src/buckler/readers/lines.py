@@ -1,5 +1,6 @@
 """Reads text line by line, and cuts any line-based file into bounded blocks; cursors are bytes."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def line_blocks(path: Path, quarantine: Quarantine, cursor: int = 0) -> Iterator
     """
     position, row = cursor, 1
     try:
-        with pa.input_stream(str(path), compression="detect", buffer_size=0) as stream:
+        with open_stream(path) as stream:
             row += _skip(stream, cursor)
             rest = b""
             while data := stream.read(BLOCK_BYTES):
@@ -76,6 +77,13 @@ def line_blocks(path: Path, quarantine: Quarantine, cursor: int = 0) -> Iterator
                 yield Block(rest, row, position + len(rest), len(rest))
     except (OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def open_stream(path: Path) -> pa.NativeFile:
+    """Open a file for reading; ``.gz``, ``.bz2`` and ``.zst`` are decompressed."""
+    file = pa.OSFile(os.fsencode(path))  # a name may be any bytes
+    codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(path.suffix.lower())
+    return file if codec is None else pa.CompressedInputStream(file, codec)
 
 
 def _skip(stream: pa.NativeFile, cursor: int) -> int:

@@ -10,10 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.files import path_text
+from buckler.isolation import EventFault, attempt
 from buckler.normalize.mime import MAX_MESSAGE_BYTES
 from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
+from buckler.readers.times import seconds_of
 from buckler.readers.whole_file import WholeFileReader
 
 CHUNK_MESSAGES = 256
@@ -25,18 +28,17 @@ _DATE = re.compile(rb"^date:[ \t]*([^\r\n]{1,80})", re.I | re.M)
 def mail_columns(messages: list[bytes], path: Path) -> dict[str, pa.Array]:
     """Return folder and time of messages; the time is what their own header says."""
     return {  # corpora are often laid out as one folder for each class
-        "folder": pa.array([path.parent.name] * len(messages), pa.string()),
+        "folder": pa.array([path_text(path.parent.name)] * len(messages), pa.string()),
         "ts": pa.array([_sent(message) for message in messages], pa.int64()),
     }
 
 
 def _sent(message: bytes) -> int | None:
     found = _DATE.search(message[:_HEADER_BYTES])
-    try:
-        moment = parsedate_to_datetime(found[1].decode("ascii", "replace")) if found else None
-        return int(moment.timestamp()) if moment is not None else None
-    except (ValueError, OverflowError, TypeError, IndexError):
+    if found is None:
         return None
+    moment = attempt(parsedate_to_datetime, found[1].decode("ascii", "replace"))
+    return None if isinstance(moment, EventFault) else seconds_of(moment)
 
 
 class MailFileReader(WholeFileReader):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from buckler.isolation import EventFault, attempt
 from buckler.normalize.mime import parse_message
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader, get_reader
@@ -32,13 +33,21 @@ class MailPageReader(Reader):
         """Yield the HTML bodies behind `cursor`, which means what the mails' reader wants."""
         mails = replace(spec, text=_RAW, context=(), any_bytes=True, mixed=False)
         for chunk in get_reader(path).chunks(path, mails, quarantine, cursor):
-            pages = [_page(raw) for raw in chunk.events.to_pylist()]
-            rows = np.array([i for i, page in enumerate(pages) if page is not None], np.intp)
-            for _ in range(len(pages) - len(rows)):
-                quarantine.pass_over("mails without HTML")
+            pages: list[bytes] = []
+            found: list[int] = []
+            for index, raw in enumerate(chunk.events.to_pylist()):
+                page = attempt(_page, raw)
+                if isinstance(page, EventFault):
+                    quarantine.add(path, int(chunk.rows[index]), page.reason, raw)
+                elif page is None:
+                    quarantine.pass_over("mails without HTML")
+                else:
+                    found.append(index)
+                    pages.append(page)
+            rows = np.array(found, np.intp)
             kept = pa.array(rows)
             yield Chunk(
-                pa.array([pages[i] for i in rows], pa.large_binary()),
+                pa.array(pages, pa.large_binary()),
                 {name: column.take(kept) for name, column in chunk.columns.items()},
                 chunk.rows[rows],
                 chunk.cursor,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.errors import InputError
+from buckler.isolation import EventFault, attempt
 from buckler.normalize import FeatureSchema, FeatureTable, NormalizedTexts
 from buckler.readers.feature_columns import ROW
 from buckler.readers.quarantine import Quarantine, Reason
@@ -30,6 +30,8 @@ def columns_of(
 
     Parameters
     ----------
+    objects
+        Row number, object (or the fault that kept it from being one), and a sample of the row.
     names
         Role -> names to try, in order; a dotted name reaches into nested objects.
     pass_over
@@ -42,40 +44,46 @@ def columns_of(
         for role, tried in names.items()
     }
     texts = getters.pop("text", None) if features is None else None
-    found: dict[str, list[object]] = {role: [] for role in getters}
-    text: list[bytes] = []
-    numbers: list[bytes] = []
+    found: dict[str, list[str | None]] = {role: [] for role in getters}
+    inputs: list[bytes] = []
     rows: list[int] = []
-    for row, value, sample in objects:
-        if not isinstance(value, dict):
-            quarantine.add(path, row, "not a JSON object", sample)
-            continue
+
+    def read(value: dict[str, object]) -> tuple[object, list[str | None]]:
         content: object = ""
         if features is not None:
-            try:
-                numbers.append(features.row(value))
-            except InputError as error:
-                quarantine.add(path, row, str(error), sample)
-                continue
+            content = features.row(value)
         elif texts is not None:
             content = _first(value, texts)
-        if not isinstance(content, str):
+        if isinstance(content, str):
+            # Lone surrogates are legal in JSON, not in UTF-8: a text with one is set aside.
+            content = content.encode("utf-8", "surrogatepass")
+        return content, [_as_text(_first(value, tried)) for tried in getters.values()]
+
+    for row, value, sample in objects:
+        if not isinstance(value, (dict, EventFault)):
+            quarantine.add(path, row, "not a JSON object", sample)
+            continue
+        event = attempt(read, value) if isinstance(value, dict) else value
+        if isinstance(event, EventFault):
+            quarantine.add(path, row, event.reason, sample)
+            continue
+        content, others = event
+        if not isinstance(content, bytes):
             if pass_over and content is None:
                 quarantine.pass_over("other events")
             else:
                 quarantine.add(path, row, Reason.NO_TEXT, sample)
             continue
-        # Lone surrogates are legal in JSON, not in UTF-8: a text that has them is set aside.
-        text.append(content.encode("utf-8", "surrogatepass"))
-        for role, tried in getters.items():
-            found[role].append(_as_text(_first(value, tried)))
+        inputs.append(content)
+        for column, field in zip(found.values(), others, strict=True):
+            column.append(field)
         rows.append(row)
     columns = {role: pa.array(values, pa.string()) for role, values in found.items()}
     if features is not None:
-        joined = FeatureTable.from_texts(features, NormalizedTexts.from_bytes(numbers))
+        joined = FeatureTable.from_texts(features, NormalizedTexts.from_bytes(inputs))
         columns[ROW] = joined.to_arrow()
     elif texts is not None:
-        columns["text"] = pa.array(text, pa.large_binary())
+        columns["text"] = pa.array(inputs, pa.large_binary())
     return columns, np.array(rows, np.int64)
 
 

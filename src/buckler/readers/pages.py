@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from buckler.errors import InputError, MissingExtraError
-from buckler.files import reading
+from buckler.files import path_text, reading
 from buckler.normalize.charsets import decode_text, find_codec
 from buckler.normalize.html_v1 import MAX_PAGE_BYTES
 from buckler.readers.lines import BLOCK_BYTES
@@ -130,7 +130,7 @@ def _event(page: bytes, label: str = "") -> bytes:
 
 def _chunk(path: Path, pages: list[tuple[int, bytes, int | None]], cursor: int, size: int) -> Chunk:
     columns = {
-        "folder": pa.array([path.parent.name] * len(pages), pa.string()),
+        "folder": pa.array([path_text(path.parent.name)] * len(pages), pa.string()),
         "ts": pa.array([seconds for _, _, seconds in pages], pa.int64()),
     }
     texts = pa.array([data for _, data, _ in pages], pa.large_binary())

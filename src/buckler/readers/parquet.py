@@ -1,5 +1,6 @@
 """Reads Parquet, batch by batch; the cursor counts rows."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,10 @@ class ParquetReader(Reader):
     ) -> Iterator[Chunk]:
         """Yield the rows behind row `cursor`."""
         try:
-            with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES) as file:
+            with (
+                pa.OSFile(os.fsencode(path)) as raw,  # a name may be any bytes
+                pq.ParquetFile(raw, pre_buffer=False, buffer_size=_READ_BYTES) as file,
+            ):
                 yield from _chunks(file, path, spec, quarantine, cursor)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowIndexError) as error:
             raise InputError(f"{path}: not a sound Parquet file: {_first_line(error)}") from error

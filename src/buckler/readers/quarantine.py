@@ -7,10 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-from buckler.files import writing
+from buckler.files import path_text, writing
 
 SAMPLE_BYTES = 200
 _REASONS_SHOWN = 5
+_MAX_REASONS = 1000  # reasons may quote events
 
 
 class Reason(StrEnum):
@@ -64,13 +65,14 @@ class Quarantine:
 
     def add(self, source: Path, row: int, reason: str, sample: str | bytes = b"") -> None:
         """Set one row aside; `sample` is cut to its first bytes."""
-        self.reasons[reason] += 1
+        known = reason in self.reasons or len(self.reasons) < _MAX_REASONS
+        self.reasons[reason if known else "other reasons"] += 1
         if self.path is None:
             return
         if isinstance(sample, bytes):
             sample = sample[:SAMPLE_BYTES].decode("utf-8", "backslashreplace")
         record = {
-            "path": str(source),
+            "path": path_text(source),
             "row": row,
             "reason": reason,
             "sample": sample[:SAMPLE_BYTES],

@@ -1,5 +1,6 @@
 """Formats of which one file is one event: what they share of reading it."""
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from buckler.errors import InputError
-from buckler.files import reading
+from buckler.files import path_text, reading
+from buckler.isolation import EventFault, attempt
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import Chunk, ColumnSpec, Reader
 
@@ -32,7 +33,7 @@ class WholeFileReader(Reader):
 
     def columns(self, event: bytes, path: Path) -> dict[str, pa.Array]:  # noqa: ARG002
         """Return further columns; corpora are often laid out as one folder for each class."""
-        return {"folder": pa.array([path.parent.name], pa.string())}
+        return {"folder": pa.array([path_text(path.parent.name)], pa.string())}
 
     def chunks(
         self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
@@ -42,10 +43,15 @@ class WholeFileReader(Reader):
             return
         with reading(path), path.open("rb") as file:
             data = file.read(self.most_bytes)
-        try:
+            size_bytes = os.fstat(file.fileno()).st_size
+
+        def read(data: bytes) -> Chunk:
             event = self.event(data, spec)
-        except InputError as error:
-            quarantine.add(path, 1, str(error), data[:_SAMPLE_BYTES])
-            return
-        text, rows = pa.array([event], pa.large_binary()), np.array([1], np.int64)
-        yield Chunk(text, self.columns(event, path), rows, 1, path.stat().st_size)
+            text, rows = pa.array([event], pa.large_binary()), np.array([1], np.int64)
+            return Chunk(text, self.columns(event, path), rows, 1, size_bytes)
+
+        chunk = attempt(read, data)
+        if isinstance(chunk, EventFault):
+            quarantine.add(path, 1, chunk.reason, data[:_SAMPLE_BYTES])
+        else:
+            yield chunk

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buckler.errors import BucklerError, SettingsError
+from buckler.isolation import EventFault, attempt
 from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer, load
 from buckler.tasks import list_tasks
@@ -55,11 +56,17 @@ class LoadedBundle:
         if self.path is None or (stamp := _stamp(self.path)) in (_NO_STAMP, self.stamp):
             return self
         try:
-            newer = load_bundle(self.path, self.text_columns, self.trusted_key, self.target_fpr)
-            if newer.name != self.name:
-                raise SettingsError(f"{self.path}: it is now named {newer.name}", path=self.path)
+            newer = attempt(self._load, self.path)
         except BucklerError as error:
             return replace(self, stamp=stamp, failure=str(error))
+        if isinstance(newer, EventFault):
+            return replace(self, stamp=stamp, failure=newer.reason)
+        return newer
+
+    def _load(self, path: Path) -> "LoadedBundle":
+        newer = load_bundle(path, self.text_columns, self.trusted_key, self.target_fpr)
+        if newer.name != self.name:
+            raise SettingsError(f"{path}: it is now named {newer.name}", path=path)
         return newer
 
     def log_reload(self, log: logging.Logger) -> None:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from buckler.errors import OutputError, ScanInterruptedError
-from buckler.files import writing
+from buckler.files import path_text, writing
 from buckler.normalize import FeatureSchema, FeatureTable
+from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.batches import Batch, Position, read_batches
 from buckler.readers.chunks import is_utf8
 from buckler.readers.quarantine import Quarantine
@@ -28,7 +29,7 @@ from buckler.serving.scan_state import (
     write_checkpoint,
 )
 from buckler.serving.sinks import Sink, sink_for
-from buckler.serving.verdicts import OutputOptions, score_texts
+from buckler.serving.verdicts import OutputOptions, score_events
 from buckler.signals import stop_on_signals
 
 CHECKPOINT_S = 30.0
@@ -257,8 +258,8 @@ class _Scan:
 
     def schema(self) -> pa.Schema:
         """Return the columns of the output."""
-        empty = score_texts(pa.array([], pa.large_binary()), self._scorer, self._output).schema
-        fields = list(empty)
+        empty = score_events(pa.array([], pa.large_binary()), self._scorer, self._output)
+        fields = list(empty.columns.schema)
         fields[_PLACE_AT:_PLACE_AT] = _PLACE
         if self._with_text:
             fields.insert(0, pa.field("text", pa.large_string()))
@@ -289,7 +290,9 @@ class _Scan:
         )
         with stop_on_signals() as stop:
             for batch in batches:
-                verdicts = self._score(batch, schema, state)
+                quarantined = quarantine.count
+                verdicts = self._score(batch, schema, state, quarantine)
+                mark = batch.mark if quarantine.count == quarantined else quarantine.mark()
                 sink.write(verdicts)
                 state.file, state.cursor = batch.position.file, batch.position.cursor
                 state.rows += verdicts.num_rows
@@ -300,7 +303,7 @@ class _Scan:
                     rows = state.rows - rows_before
                     on_progress(ScanProgress(size_bytes, total_bytes, rows, now - started))
                 if stop.is_set() or now - last_checkpoint > CHECKPOINT_S:
-                    write_checkpoint(state, sink, quarantine, batch.mark)
+                    write_checkpoint(state, sink, quarantine, mark)
                     last_checkpoint = now
                 if stop.is_set():
                     raise ScanInterruptedError(
@@ -308,25 +311,31 @@ class _Scan:
                         "resume there"
                     )
 
-    def _score(self, batch: Batch, schema: pa.Schema, state: ScanState) -> pa.RecordBatch:
+    def _score(
+        self, batch: Batch, schema: pa.Schema, state: ScanState, quarantine: Quarantine
+    ) -> pa.RecordBatch:
         """Return the verdicts of a batch, those of challengers behind them, and count."""
-        chunk = batch.chunk
-        verdicts = score_texts(chunk.events, self._scorer, self._output)
-        columns = list(verdicts.columns)
+        events, rows, codes = batch.chunk.events, batch.chunk.rows, batch.path_codes
+        found = score_events(events, self._scorer, self._output)
+        for at, reason in found.errors.items():
+            sample = events_as_bytes(events[at : at + 1], self._scorer.features)[0]
+            quarantine.add(batch.paths[codes[at]], int(rows[at]), reason, sample)
+        columns = list(found.columns.columns)
         columns[_PLACE_AT:_PLACE_AT] = [
             pa.DictionaryArray.from_arrays(
-                pa.array(batch.path_codes), pa.array([str(path) for path in batch.paths])
+                pa.array(codes[found.rows]), pa.array([path_text(path) for path in batch.paths])
             ),
-            pa.array(chunk.rows),
+            pa.array(rows[found.rows]),
         ]
         if self._with_text:
-            columns.insert(0, _readable(chunk.events, self._scorer.features))
-        detected = verdicts["detected"].to_pylist() if self._challengers else []
+            columns.insert(0, _readable(found.events, self._scorer.features))
         for name, challenger in self._challengers.bundles.items():
-            found = score_texts(chunk.events, challenger.scorer, self._output)
-            columns += [found["score"], found["detected"]]
+            other = score_events(found.events, challenger.scorer, self._output)
+            columns += [other.align("score"), other.align("detected")]
             counts = state.challengers.setdefault(name, {})
-            for pair, n in count_pairs(detected, found["detected"].to_pylist()).items():
+            for pair, n in count_pairs(
+                found.columns["detected"].to_pylist(), other.detected
+            ).items():
                 counts[pair] = counts.get(pair, 0) + n
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 

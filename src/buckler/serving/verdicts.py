@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.isolation import EventFault, attempt, isolate
 from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.feature_columns import is_row
@@ -85,6 +87,13 @@ class VerdictBatch:
         """For each event, True for a detection; None where it could not be scored."""
         return cast(list[bool | None], self.align("detected").to_pylist())
 
+    def place_at(
+        self, rows: npt.NDArray[np.intp], size: int, errors: dict[int, str]
+    ) -> "VerdictBatch":
+        """Return the batch as a part of `size` events: its own stand at these positions."""
+        own = {int(rows[at]): reason for at, reason in self.errors.items()}
+        return VerdictBatch(self.columns, rows[self.rows], self.events, size, errors | own)
+
     @property
     def passed_over(self) -> frozenset[int]:
         """Positions of events that are of another kind: without a text, yet not at fault."""
@@ -104,9 +113,10 @@ class VerdictBatch:
         return column.take(pa.array(place, mask=place < 0))
 
     def to_arrow(self) -> pa.RecordBatch:
-        """Return the verdicts with one row for each event; null where it could not be scored."""
-        names = self.columns.schema.names
-        return pa.RecordBatch.from_pydict({name: self.align(name) for name in names})
+        """Return one row for each event; where it could not be scored, only `error` is not null."""
+        columns = {name: self.align(name) for name in self.columns.schema.names}
+        errors = pa.array([self.errors.get(row) for row in range(self.size)], pa.string())
+        return pa.RecordBatch.from_pydict({**columns, "error": errors})
 
     def to_records(
         self, scorer: Scorer, options: OutputOptions, sources: Sequence[str] | None = None
@@ -115,44 +125,32 @@ class VerdictBatch:
 
         Formats that name the origin of an event find it in `sources`.
         """
-        names = self.columns.schema.names
-        rows = zip(*(column.to_pylist() for column in self.columns.columns), strict=True)
-        scored: list[Record] = [dict(zip(names, row, strict=True)) for row in rows]
-        if options.explain:
-            for verdict, text in zip(scored, self._texts(scorer), strict=True):
+        write = None if options.format_name is None else VERDICT_FORMATS.get(options.format_name)
+        texts: list[bytes] = []
+        if options.explain or options.with_text:
+            texts = events_as_bytes(self.events, scorer.features)
+        names, now_s = self.columns.schema.names, time.time()
+        rows = list(zip(*(column.to_pylist() for column in self.columns.columns), strict=True))
+
+        def record_of(at: int) -> Record:
+            verdict: Record = dict(zip(names, rows[at], strict=True))
+            if options.explain:
                 label = cast(str, verdict["label"])
-                pieces = scorer.explain(text, label=label, top=options.explain)
+                pieces = scorer.explain(texts[at], label=label, top=options.explain)
                 verdict["why"] = [vars(piece) for piece in pieces]
-        if options.format_name is not None:
-            scored = self._format(scored, scorer, options, sources)
-        if len(self.rows) == self.size:
-            return scored
+            if write is None:
+                return verdict
+            text = texts[at].decode("utf-8", "replace") if options.with_text else None
+            origin = "" if sources is None else sources[self.rows[at]]
+            return write(ScoredEvent(verdict, now_s, text, origin), scorer)
+
         records: list[Record] = [
             {"error": self.errors.get(row, "not an event of this kind")} for row in range(self.size)
         ]
-        for row, record in zip(self.rows.tolist(), scored, strict=True):
-            records[row] = record
+        for at, row in enumerate(self.rows.tolist()):
+            record = attempt(record_of, at)
+            records[row] = {"error": record.reason} if isinstance(record, EventFault) else record
         return records
-
-    def _texts(self, scorer: Scorer) -> list[bytes]:
-        return events_as_bytes(self.events, scorer.features)
-
-    def _format(
-        self,
-        scored: list[Record],
-        scorer: Scorer,
-        options: OutputOptions,
-        sources: Sequence[str] | None,
-    ) -> list[Record]:
-        write, now_s = VERDICT_FORMATS.get(options.format_name or ""), time.time()
-        texts: list[str | None] = [None] * len(scored)
-        if options.with_text:
-            texts = [text.decode("utf-8", "replace") for text in self._texts(scorer)]
-        origins = ["" if sources is None else sources[row] for row in self.rows.tolist()]
-        return [
-            write(ScoredEvent(verdict, now_s, text, origin), scorer)
-            for verdict, text, origin in zip(scored, texts, origins, strict=True)
-        ]
 
 
 # --- scoring --------------------------------------------------------------------------------------
@@ -176,8 +174,7 @@ def score_values(
     texts, rows, errors = read_values(values, bundle.columns, pass_over=pass_over)
     if not_json:
         errors |= dict.fromkeys(sorted(not_json), "no JSON")
-    columns = score_texts(texts, bundle.scorer, options)
-    return VerdictBatch(columns, rows, texts, len(values), errors)
+    return score_events(texts, bundle.scorer, options).place_at(rows, len(values), errors)
 
 
 def score_record_batches(
@@ -199,21 +196,32 @@ def score_columns(
     reasons = _RowReasons()
     rows = np.arange(size, dtype=np.int64)
     chunk = make_chunk(_TABLE, bundle.columns, columns, rows, 0, 0, reasons)
-    found = score_texts(chunk.events, bundle.scorer, options)
-    return VerdictBatch(found, chunk.rows.astype(np.intp), chunk.events, size, reasons.by_row)
+    found = score_events(chunk.events, bundle.scorer, options)
+    return found.place_at(chunk.rows.astype(np.intp), size, reasons.by_row)
 
 
-def score_texts(texts: pa.Array, scorer: Scorer, options: OutputOptions) -> pa.RecordBatch:
-    """Score a column of texts."""
-    verdicts = scorer.score(texts, target_fpr=options.target_fpr, threads=options.threads)
-    return verdicts.to_arrow(with_probabilities=options.with_probabilities)
+def score_events(events: pa.Array, scorer: Scorer, options: OutputOptions) -> VerdictBatch:
+    """Score a column of events without nulls."""
+
+    def score(start: int, stop: int) -> pa.RecordBatch:
+        verdicts = scorer.score(
+            events.slice(start, stop - start),
+            target_fpr=options.target_fpr,
+            threads=options.threads,
+        )
+        return verdicts.to_arrow(with_probabilities=options.with_probabilities)
+
+    parts, faults = isolate(score, len(events))
+    rows = np.delete(np.arange(len(events), dtype=np.intp), list(faults))
+    if len(parts) > 1:
+        parts = pa.Table.from_batches(parts).combine_chunks().to_batches()
+    scored = events.take(pa.array(rows)) if faults else events
+    return VerdictBatch(parts[0], rows, scored, len(events), faults)
 
 
 def verdict_schema(scorer: Scorer, options: OutputOptions) -> pa.Schema:
-    """Return the columns of verdicts, names as strings."""
-    empty = score_texts(pa.array([], pa.large_binary()), scorer, options)
-    kinds = [f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in empty.schema]
-    return pa.schema(list(zip(empty.schema.names, kinds, strict=True)))
+    """Return the columns of `VerdictBatch.to_arrow`."""
+    return score_events(pa.array([], pa.large_binary()), scorer, options).to_arrow().schema
 
 
 # --- Arrow streams ------------------------------------------------------------------------------
@@ -269,15 +277,33 @@ class _RowReasons(Quarantine):
 
 def parse_json_lines(lines: Sequence[bytes]) -> list[object]:
     """Return the JSON value of each line; `NOT_JSON` for what is none."""
-    import orjson  # comes with the extras that read JSON from elsewhere
-
     values: list[object] = []
     for line in lines:
         try:
-            values.append(orjson.loads(line))
-        except orjson.JSONDecodeError:
+            values.append(parse_json(line))
+        except ValueError:
             values.append(NOT_JSON)
     return values
+
+
+def parse_json(data: bytes) -> object:
+    """Return the value of a JSON text; texts cut inside a character and NaN are taken as they are.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON.
+    """
+    import orjson  # comes with the extras that read JSON from elsewhere
+
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        try:
+            found: object = json.loads(data, parse_int=float)
+            return found
+        except (ValueError, RecursionError):
+            raise error from None
 
 
 def read_values(
@@ -294,18 +320,18 @@ def read_values(
         held = {"text": pa.array(texts, pa.large_binary())}
         rows = np.arange(1, len(values) + 1, dtype=np.int64)
     else:
-        as_object = _as_object if features is None else _as_row
-        objects = ((row, as_object(value, columns), b"") for row, value in enumerate(values, 1))
+        to_object = partial(_as_object if features is None else _as_row, columns)
+        objects = ((row, attempt(to_object, value), b"") for row, value in enumerate(values, 1))
         held, rows = columns_of(_EVENT, objects, columns.roles, reasons, features=features)
     chunk = make_chunk(_EVENT, columns, held, rows, 0, 0, reasons)
     return chunk.events, (chunk.rows - 1).astype(np.intp), reasons.by_row
 
 
-def _as_object(value: object, columns: ColumnSpec) -> object:
+def _as_object(columns: ColumnSpec, value: object) -> object:
     return {columns.text[0]: value} if isinstance(value, str) else value
 
 
-def _as_row(value: object, columns: ColumnSpec) -> object:
+def _as_row(columns: ColumnSpec, value: object) -> object:
     """Return the object of a row of features: the value itself, or JSON in it or in its text."""
     schema = columns.features
     if schema is not None and isinstance(value, dict) and not is_row(schema, value):

@@ -9,7 +9,7 @@ from buckler.attacks import Attack, get_attacks
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import MissingExtraError
 from buckler.evaluation.robustness import Robustness, robustness_html, robustness_json
-from buckler.files import write_atomically
+from buckler.files import path_text, write_atomically
 from buckler.labels import LabelStore
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
@@ -129,7 +129,7 @@ def attack(
         return AttackReport(models, account)
     json_path, html_path = output / "attack.json", output / "attack.html"
     write_atomically(json_path, robustness_json(models))
-    names = ", ".join(path.name for path in data)
+    names = ", ".join(path_text(path.name) for path in data)
     lead = f"{events.task.description}. {names}; seed {settings.seed}."
     try:
         page = robustness_html(f"Attacks on {bundle.stem}", lead, models)

@@ -39,12 +39,17 @@ def register(
     spark: "SparkSession", bundle: str | Path | TableScorer, name: str = "buckler"
 ) -> None:
     """Make SQL functions of a bundle: ``NAME_score(text)``, ``_label(text)``,
-    ``_detected(text)``.
+    ``_detected(text)`` and ``_error(text)``, the reason why a text has no verdict.
     """
     from pyspark.sql.functions import arrow_udf
 
     scorer = as_table_scorer(bundle)
-    for field, kind in (("score", "float"), ("label", "string"), ("detected", "boolean")):
+    for field, kind in (
+        ("score", "float"),
+        ("label", "string"),
+        ("detected", "boolean"),
+        ("error", "string"),
+    ):
         spark.udf.register(f"{name}_{field}", arrow_udf(_score_field(scorer, field), kind))
 
 

@@ -11,6 +11,7 @@ from buckler.serving.bundles import LoadedBundle
 from buckler.serving.verdicts import (
     OutputOptions,
     VerdictBatch,
+    parse_json,
     parse_json_lines,
     read_arrow_stream,
     score_record_batches,
@@ -85,8 +86,8 @@ def write_answer(
 
 def _read_json(body: bytes) -> Body:
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        document = parse_json(body)
+    except ValueError as error:
         raise InputError(f"the body is no JSON: {error}") from error
     if isinstance(document, list):
         return Body(JSON, document)

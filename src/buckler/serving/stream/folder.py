@@ -4,9 +4,12 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from buckler.errors import BucklerError, OutputError
+from buckler.errors import BucklerError, InputError, OutputError
+from buckler.files import path_text
+from buckler.isolation import EventFault, attempt
 from buckler.readers.reader import find_inputs
 from buckler.runtime import Scorer
 from buckler.serving.bundles import load_bundle
@@ -55,23 +58,33 @@ def watch_folder(
                 continue
             if stop.is_set():
                 return done
-            try:
-                result = scan(scorer, [path], target, options)
-            except OutputError:
-                raise
-            except BucklerError as error:
+            result = attempt(partial(_scan_file, scorer, target, options), path)
+            if isinstance(result, EventFault):
                 refused[path] = state
-                reason = {"file": path.name, "reason": str(error)}
+                reason = {"file": path_text(path.name), "reason": result.reason}
                 _LOG.error("not scanned", extra={"fields": reason})
                 continue
             done += 1
-            fields = {"file": path.name, "rows": result.rows, "detections": result.detections}
+            fields = {
+                "file": path_text(path.name),
+                "rows": result.rows,
+                "detections": result.detections,
+            }
             _LOG.info("scanned", extra={"fields": fields})
             if on_file is not None:
                 on_file(result)
         seen = now
         if stop.wait(interval_s):
             return done
+
+
+def _scan_file(scorer: Scorer, target: Path, options: ScanOptions, path: Path) -> ScanResult:
+    try:
+        return scan(scorer, [path], target, options)
+    except OutputError:
+        raise
+    except BucklerError as error:  # one file may lack what others have
+        raise InputError(str(error)) from error
 
 
 def _sizes(folder: Path, format_name: str | None, output: Path) -> _Sizes:

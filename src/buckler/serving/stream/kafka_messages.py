@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 from confluent_kafka import KafkaError, Message
 
-from buckler.errors import InputError
+from buckler.isolation import EventFault, attempt
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.stream.kafka_settings import KafkaSettings
 from buckler.serving.verdicts import (
@@ -107,12 +107,13 @@ def _score_arrow(
 ) -> ScoredMessages:
     counts, outgoing = Counts(), []
     for message in messages:
-        try:
-            found = score_arrow_stream(message.value() or b"", bundle, settings.output)
-        except InputError as error:
+        found = attempt(
+            lambda body: score_arrow_stream(body, bundle, settings.output), message.value() or b""
+        )
+        if isinstance(found, EventFault):
             counts.events += 1
             counts.dead += 1
-            outgoing.append(_dead_letter(message, reason_of(error), settings))
+            outgoing.append(_dead_letter(message, found.reason, settings))
             continue
         counts.events += sum(verdicts.size for verdicts in found)
         counts.detections += sum(verdicts.detections for verdicts in found)

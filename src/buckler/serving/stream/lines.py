@@ -4,6 +4,7 @@ Every line gets its answer, in order, soon: a batch is scored when it is full or
 waited long enough, whichever comes first.
 """
 
+import json
 import os
 import select
 import threading
@@ -147,10 +148,7 @@ def _to_table(
     found = verdicts.to_arrow()
     size = verdicts.size
     now = pa.scalar(datetime.now(UTC), pa.timestamp("ms", "UTC"))
-    columns = {
-        "time": pa.repeat(now, size),
-        "error": pa.array([verdicts.errors.get(row) for row in range(size)], pa.string()),
-    }
+    columns = {"time": pa.repeat(now, size), "error": found["error"]}
     if options.output.with_text:
         texts = [
             None if row in verdicts.errors else _as_text(value) for row, value in enumerate(values)
@@ -161,7 +159,8 @@ def _to_table(
 
 
 def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 # --- reading --------------------------------------------------------------------------------------
