@@ -147,8 +147,9 @@ def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """
     found: dict[str, object] = {}
     for key, value in pairs:
-        if found.setdefault(key, value) != value:
+        if key in found and found[key] != value:
             raise ValueError(f"the key {key[:40]!r} stands twice with two values")
+        found[key] = value
     return found
 
 

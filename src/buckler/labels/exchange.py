@@ -68,7 +68,10 @@ def _positive_probabilities(events: Dataset, column: str) -> npt.NDArray[np.floa
         raise InputError("a probability column needs a task with two classes, one of them positive")
     if column not in events.table.column_names:
         raise InputError(f"no column named {column}", field=column)
-    values = np.array([float(v) for v in events.column(column)])
+    try:
+        values = np.array([float(v) for v in events.column(column)])
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
     if not ((values >= 0) & (values <= 1)).all():
         raise InputError(f"column {column} must hold probabilities, 0 to 1", field=column)
     positive = task.class_names.index(task.positive[0])

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, update
 
 from buckler.dataset import event_id
 from buckler.errors import InputError
-from buckler.files import write_atomically
+from buckler.files import read_bytes, reading, unique_keys, write_atomically
 from buckler.labels import AnnotationColumns, Annotator
 from buckler.labels.database import IDS_PER_QUERY
 from buckler.readers.quarantine import Quarantine
@@ -105,7 +105,7 @@ def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantin
         try:
             answers = list(_FORMS[tool][1](record))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-            quarantine.add(source, row, f"no record of {tool}", json.dumps(record)[:200])
+            quarantine.add(source, row, f"no sound record of {tool}", repr(record)[:200])
             continue
         if not answers:
             quarantine.pass_over("records without an answer")
@@ -116,7 +116,7 @@ def import_answers(queue: Queue, tool: Tool, source: Path, quarantine: Quarantin
                 reason = f"label {answer.label[:40]!r} is no class of {task.name}"
                 quarantine.add(source, row, reason, answer.text)
                 continue
-            text = answer.text.encode("utf-8", "replace")
+            text = answer.text.encode("utf-8", "surrogatepass")
             own_id = _id_of(text, task)
             if own_id is not None and answer.event_id in (None, own_id):
                 texts[own_id] = text
@@ -192,15 +192,16 @@ def _studio_answers(record: dict[str, Any]) -> Iterator[Answer]:
         for result in annotation.get("result") or []:
             if result.get("type") != "choices" or result.get("from_name") != _LABEL:
                 continue
+            (label,) = result["value"]["choices"]
             notes = [
-                " ".join(map(str, other["value"].get("text", [])))
+                note if isinstance(note, str) else " ".join(map(str, note))
                 for other in annotation["result"]
-                if other.get("type") == "textarea"
+                if other.get("type") == "textarea" and (note := other["value"].get("text"))
             ]
             yield Answer(
                 _parse_id(data.get("event_id")),
                 str(data.get("text", "")),
-                str(result["value"]["choices"][0]),
+                str(label),
                 f"label-studio:{who}",
                 " ".join(notes),
                 _unix_seconds(annotation.get("created_at")),
@@ -256,18 +257,37 @@ _FORMS: dict[Tool, _Form] = {
 
 
 def _records(source: Path) -> list[Any]:
-    try:
+    """Return the records of a JSON array or of JSON lines; None in place of an unsound one."""
+    with reading(source):
         if source.stat().st_size > MAX_BYTES:
             raise InputError(f"{source}: larger than {MAX_BYTES >> 20} MiB; export it in parts")
-        text = source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{source}: cannot be read ({error})") from error
+    data = read_bytes(source)
     try:
+        # A bad byte becomes a lone surrogate and spoils one record only.
+        text = data.decode(json.detect_encoding(data), "surrogateescape")
         if text.lstrip()[:1] == "[":
-            return list(json.loads(text))
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+            return list(json.loads(text, object_pairs_hook=_object))
+        # Not `splitlines`: it also splits at characters that a JSON string may hold.
+        records = [_line(line) for line in text.split("\n") if line.strip()]
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{source}: not JSON ({str(error)[:100]})") from error
+        raise InputError(f"{source}: not JSON ({str(error)[:100]})", path=source) from error
+    if records and not any(records):
+        raise InputError(f"{source}: not JSON, in no line", path=source)
+    return records
+
+
+def _line(line: str) -> object:
+    try:
+        return json.loads(line, object_pairs_hook=_object)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object] | None:
+    try:
+        return unique_keys(pairs)
+    except ValueError:  # a key with two values: nobody knows which was meant
+        return None
 
 
 def _parse_id(value: object) -> bytes | None:
@@ -279,10 +299,14 @@ def _parse_id(value: object) -> bytes | None:
 
 
 def _id_of(text: bytes, task: Task) -> bytes | None:
-    """Return the id of an event as read; None where a task of rows gets a text for people."""
+    """Return the id of an event as read; None where the text cannot be one.
+
+    A task of rows may get a text for people, and a tool may have cut a character in half.
+    """
     try:
+        text.decode()
         return event_id(text, task)
-    except InputError:
+    except (InputError, UnicodeDecodeError):
         return None
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
-from buckler.files import reading
+from buckler.files import reading, unique_keys
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
 from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
@@ -54,14 +54,18 @@ class RecordedTeacher(Teacher):
                     event_id,
                     probabilities,
                     float(row.get("confidence") or 1.0),
-                    row.get("rationale"),
+                    row.get("rationale") and str(row["rationale"]),
                     0.0,  # paid for where it was recorded
                     int(row.get("created_s") or 0),
                 )
                 annotators.add(
-                    (row["annotator"], row.get("version") or "", row.get("kind") or "model")
+                    (
+                        str(row["annotator"]),
+                        str(row.get("version") or ""),
+                        str(row.get("kind") or "model"),
+                    )
                 )
-            except (KeyError, TypeError, ValueError, InputError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError, InputError) as error:
                 raise SettingsError(
                     f"{path}: row {number} is no annotation on task {task.name!r} "
                     f"({type(error).__name__}: {str(error)[:80]})",
@@ -91,7 +95,9 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             with path.open("rb") as lines:
                 blocks = iter(lambda: lines.readline(_MAX_LINE_BYTES), b"")
                 for number, line in enumerate(blocks, 1):
-                    row = json.loads(line)
+                    if not line.strip(b"\xef\xbb\xbf \t\r\n"):
+                        continue
+                    row = json.loads(line, object_pairs_hook=unique_keys)
                     if not isinstance(row, dict):
                         raise InputError(
                             f"{path}: line {number} is not a JSON object", path=path, row=number
