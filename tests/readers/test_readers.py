@@ -195,6 +195,54 @@ def test_eml_mbox_and_maildir_give_raw_messages(tmp_path):
         read(write(tmp_path / "b.mbox", b"Subject: a"))
 
 
+LINE = b"From a@b.example Mon Jan  5 10:00:00 2026\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Hi,\n\nFrom now on, use the new account.\n\nBye\n",
+        b"Hi,\n\nFrom now on at 10:30 in 2026\nwe pay.\n",
+        b"Hi,\nFrom me\nTo: you\n",
+        b"Hi,\n\nFrom here:\n\nSubject: x\n",
+        b"no empty line at the end",
+        b"Hi,\n\n>From a@b.example Mon Jan  5 10:00:00 2026\nSubject: quoted\n",
+        b"From " + b"long " * 300_000 + b"\nshort\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "line",
+    [
+        LINE,
+        b"From - Mon Jan 05 10:00:00 2026\r\n",
+        b"From 1850@xxx Thu Jan 01 00:00:00 +0000 2015\n",
+        b"From ???@??? 2026-01-05 10:00\n",
+    ],
+)
+def test_an_mbox_is_cut_where_a_message_begins(tmp_path, line, body):
+    messages = [b"Subject: one\n\n" + body.removesuffix(b"\n") + b"\n", b"Received: x\n\nworld\n"]
+    for start in (b"", b"\n", b"\xef\xbb\xbf"):
+        path = write(tmp_path / "a.mbox", start + b"".join(line + m for m in messages))
+        texts, rows, *_ = read(path)
+        assert [text[: len(m)] for text, m in zip(texts, messages, strict=True)] == [
+            m[: 1 << 20] for m in messages
+        ]
+        assert rows == [1, 2]
+
+
+def test_the_time_of_a_mail_is_in_its_own_headers_and_in_utc_without_a_zone(tmp_path):
+    mails = {
+        "Date:\n Mon, 29 Oct 2018 18:12:29 +0000\n\n": 1540836749,
+        "Date: Mon, 29 Oct 2018 18:12:29 -0000\n\n": 1540836749,
+        "Subject: x\n\nDate: Mon, 29 Oct 2018 18:12:29 +0000\n": None,
+        "Date: " + "1 " * 9999 + "\n\n": None,
+    }
+    for number, mail in enumerate(mails):
+        write(tmp_path / f"{number}.eml", "From: a@b.example\n" + mail)
+    events = read_dataset([tmp_path], get_task("email"))
+    assert events.column("ts").tolist() == list(mails.values())
+
+
 def test_mail_is_labeled_by_its_folder_where_that_is_a_class(tmp_path):
     for folder in ("spam", "inbox"):
         (tmp_path / folder).mkdir()

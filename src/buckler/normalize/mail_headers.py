@@ -102,6 +102,12 @@ def read_headers(data: bytes, start: int = 0) -> tuple[Headers, int]:
     return headers, junk if junk >= 0 else end + 2 if end >= 0 else len(data)
 
 
+def is_header(line: bytes) -> bool:
+    """Return whether a line begins a header that mail knows."""
+    match = _FIELD.match(line)
+    return match is not None and _KNOWN.match(match[1].lower()) is not None
+
+
 def first_value(headers: Headers, name: str) -> bytes:
     """Return the first value of a header that is not empty."""
     return next(filter(None, headers.get(name, ())), b"")

@@ -1,5 +1,6 @@
 """Reads mail as raw bytes: one message a file (.eml, maildir), or many in an mbox."""
 
+import codecs
 import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -12,7 +13,8 @@ import pyarrow as pa
 from buckler.errors import InputError
 from buckler.files import path_text
 from buckler.isolation import EventFault, attempt
-from buckler.normalize.mime import MAX_MESSAGE_BYTES
+from buckler.normalize.mail_headers import first_value, is_header
+from buckler.normalize.mime import MAX_MESSAGE_BYTES, message_headers
 from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
@@ -21,8 +23,9 @@ from buckler.readers.whole_file import WholeFileReader
 
 CHUNK_MESSAGES = 256
 _LINE_BYTES = 1 << 16
-_HEADER_BYTES = 1 << 15
-_DATE = re.compile(rb"^date:[ \t]*([^\r\n]{1,80})", re.I | re.M)
+_HEADER_BYTES = 1 << 16
+_DATE_BYTES = 80
+_DATED = re.compile(rb"\d:\d\d.{0,40}\b(?:19|20)\d\d\b|\b(?:19|20)\d\d\b.{0,40}\d:\d\d")
 
 
 def mail_columns(messages: list[bytes], path: Path) -> dict[str, pa.Array]:
@@ -34,10 +37,8 @@ def mail_columns(messages: list[bytes], path: Path) -> dict[str, pa.Array]:
 
 
 def _sent(message: bytes) -> int | None:
-    found = _DATE.search(message[:_HEADER_BYTES])
-    if found is None:
-        return None
-    moment = attempt(parsedate_to_datetime, found[1].decode("ascii", "replace"))
+    date = first_value(message_headers(message[:_HEADER_BYTES]), "date")
+    moment = attempt(parsedate_to_datetime, date[:_DATE_BYTES].decode("ascii", "replace"))
     return None if isinstance(moment, EventFault) else seconds_of(moment)
 
 
@@ -108,23 +109,39 @@ def _chunk(messages: list[bytes], rows: list[int], path: Path, cursor: int, size
 
 
 def _messages(file: IO[bytes], path: Path) -> Iterator[bytes]:
-    """Cut at "From " lines that follow an empty line; keep the first MiB of each message."""
-    if not file.read(5).startswith(b"From "):
-        raise InputError(f"{path}: not an mbox file (it does not start with 'From ')")
-    file.readline()
+    """Cut at "From " lines before headers; keep the first MiB of each message.
+
+    Unless the line has a date, it must also follow an empty line: text may begin with "From " too.
+    """
+    line = file.readline(_LINE_BYTES).removeprefix(codecs.BOM_UTF8)
+    while line and not line.strip():
+        line = file.readline(_LINE_BYTES)
+    if not line.startswith(b"From "):
+        raise InputError(f"{path}: not an mbox file (it does not start with 'From ')", path=path)
+    _rest_of_line(file, line)
     parts: list[bytes] = []
-    size, after_blank, at_start = 0, False, True
-    while line := file.readline(_LINE_BYTES):
-        if at_start and after_blank and line.startswith(b"From "):
-            yield b"".join(parts)
-            parts, size = [], 0
-            while line and not line.endswith(b"\n"):
-                line = file.readline(_LINE_BYTES)
-            after_blank = False
-            continue
+    size, after_blank, at_start, following = 0, False, True, b""
+    while line := following or file.readline(_LINE_BYTES):
+        following = b""
+        if at_start and line.startswith(b"From "):
+            line = _rest_of_line(file, line)
+            following = file.readline(_LINE_BYTES)
+            if is_header(following) and (after_blank or _DATED.search(line)):
+                yield b"".join(parts)
+                parts, size, after_blank = [], 0, False
+                continue
         after_blank = at_start and not line.strip()
-        at_start = line.endswith(b"\n")
+        at_start = line.endswith(b"\n") or bool(following)
         if size < MAX_MESSAGE_BYTES:
             parts.append(line[: MAX_MESSAGE_BYTES - size])
             size += len(parts[-1])
     yield b"".join(parts)
+
+
+def _rest_of_line(file: IO[bytes], line: bytes) -> bytes:
+    """Return a line that may be longer than one reading; at most a MiB of it."""
+    piece = line
+    while piece and not piece.endswith(b"\n"):
+        piece = file.readline(_LINE_BYTES)
+        line += piece[: max(0, MAX_MESSAGE_BYTES - len(line))]
+    return line
