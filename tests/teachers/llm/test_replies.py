@@ -68,6 +68,7 @@ def ask(tmp_path, respond, n=2, **settings):
         '{"why": "the page says </think> and <think>", "label": "benign"}',
         "<thinking>Hm.</thinking> **Benign.**",
         '{"label": "Benign."}',
+        '{"why": "two\nlines", "label": "benign"}',
         json.dumps({"why": "cut \ud83d, zero \0", "label": "benign"}),
         "\ufeff" + BENIGN,
     ],
@@ -123,6 +124,25 @@ def test_a_limit_that_the_server_does_not_take_is_lowered(tmp_path):
 
     report, stored, _ = ask(tmp_path, respond)
     assert stored == {"benign"} and not report.account.rejects
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [[1, 2], {"content": [{"token": "a", "logprob": None}]}, {"tokens": ["a"]}, {"content": 5}],
+)
+def test_log_probabilities_that_make_no_sense_cost_no_answer(tmp_path, logprobs):
+    report, stored, _ = ask(tmp_path, lambda _: completion(BENIGN, logprobs=logprobs))
+    assert stored == {"benign"} and report.new == 2
+
+
+@pytest.mark.parametrize("form", ["{}", '{{"error": {}}}', '{{"error": {{"message": {}}}}}'])
+def test_a_refusal_in_any_form_is_understood(tmp_path, form):
+    def respond(body):
+        if "logprobs" in body:
+            return 400, {}, form.format('"no logprobs here"').encode()
+        return completion(BENIGN, n=body.get("n", 1))
+
+    assert ask(tmp_path, respond)[0].new == 2
 
 
 @pytest.mark.parametrize("status", [400, 403, 422, 501])

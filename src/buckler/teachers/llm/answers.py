@@ -87,7 +87,7 @@ class _NoJsonError(Exception):
 
 def _find_json(content: str) -> list[dict[str, object]]:
     """Return all objects that carry a label, also from a truncated answer."""
-    decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
+    decoder = json.JSONDecoder(object_pairs_hook=unique_keys, strict=False)
     found: list[dict[str, object]] = []
     position = 0
     for _ in range(_MAX_STARTS):

@@ -21,6 +21,7 @@ from buckler.teachers.llm.client import (
     RetryableError,
     Token,
     api_key,
+    error_text,
     read_choice,
     status_error,
     translate_error,
@@ -117,7 +118,7 @@ class ChatClient(ModelClient):
                 data = await self._sdk.post("/chat/completions", cast_to=object, body=body)
             except openai.APIStatusError as error:
                 if error.status_code in (400, 403, 422, 501):
-                    self._downgrade(str(error), body)
+                    self._downgrade(error_text(error), body)
                     if self.body(request) != body:
                         continue  # another call may have found it out meanwhile
                 raise translate_error(error, self.settings.model) from error
@@ -240,19 +241,23 @@ def _choice(choice: Any) -> Choice:
 
 
 def _tokens(logprobs: Any) -> tuple[Token, ...] | None:
-    if not logprobs or not logprobs.get("content"):
-        return None
-    return tuple(
-        Token(
-            str(token["token"]),
-            _logprob(token),
+    try:
+        return (
             tuple(
-                (str(other["token"]), _logprob(other))
-                for other in token.get("top_logprobs") or token.get("top_probs") or ()
-            ),
+                Token(
+                    str(token["token"]),
+                    _logprob(token),
+                    tuple(
+                        (str(other["token"]), _logprob(other))
+                        for other in token.get("top_logprobs") or token.get("top_probs") or ()
+                    ),
+                )
+                for token in logprobs["content"]
+            )
+            or None
         )
-        for token in logprobs["content"]
-    )
+    except (KeyError, TypeError, AttributeError, ValueError):  # the answer counts without them
+        return None
 
 
 def _logprob(token: Any) -> float:

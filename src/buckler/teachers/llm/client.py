@@ -285,7 +285,13 @@ def translate_error(error: Exception, model: str) -> Exception:
         is_connecting = "Connect" in type(error.__cause__).__name__
         return RetryableError(f"{name}: {_one_line(error)}", may_cost=not is_connecting)
     headers = getattr(getattr(error, "response", None), "headers", {})
-    return status_error(status, error, model, _retry_after_s(headers))
+    return status_error(status, error_text(error), model, _retry_after_s(headers))
+
+
+def error_text(error: Exception) -> str:
+    """Return what the server says: its whole answer where the library leaves the words out."""
+    said = getattr(getattr(error, "response", None), "text", "")
+    return f"{error} {said[:2000]}" if " - " not in str(error) else str(error)
 
 
 def status_error(
