@@ -41,6 +41,17 @@ def test_lines_are_events_and_blank_lines_are_none(tmp_path):
     assert read(path)[:2] == ([b"one", b"two", b"three"], [1, 4, 5])
 
 
+@pytest.mark.parametrize("block", [4, 1 << 22])
+def test_old_line_ends_end_lines(tmp_path, block, monkeypatch):
+    monkeypatch.setattr(lines_module, "BLOCK_BYTES", block)
+    assert read(write(tmp_path / "a.txt", "one\r\rtwo\r"))[:2] == ([b"one", b"two"], [1, 3])
+    path = write(tmp_path / "a.jsonl", '{"url": "a"}\r{"url": "b"}')
+    texts, _, _, cursors = read(path)
+    assert texts == [b"a", b"b"]
+    for count, cursor in cursors:
+        assert read(path, cursor=cursor)[0] == texts[count:]
+
+
 def test_compressed_lines_are_read(tmp_path):
     path = write(tmp_path / "a.txt.gz", gzip.compress(b"one\ntwo\n"))
     assert read(path)[0] == [b"one", b"two"]

@@ -173,7 +173,7 @@ def test_one_of_many_files_that_cannot_be_read_does_not_stop_the_rest(
     (tmp_path / "in").mkdir()
     write_jsonl(tmp_path / "in" / "a.jsonl", many_urls[:10])
     (tmp_path / "in" / "b.parquet").write_bytes(b"PAR1 broken")
-    (tmp_path / "in" / "c.csv").write_text("url\nhttp://c.example/\n" + "x" * 9_000_000)
+    (tmp_path / "in" / "c.csv").write_text("url\nhttp://c.example/\n", encoding="utf-16")
     write_jsonl(tmp_path / "in" / "d.jsonl", many_urls[10:20])
     result = scan(url_scorer, [tmp_path / "in"], tmp_path / "out.jsonl", SETTINGS)
     assert result.rows >= 20

@@ -227,7 +227,8 @@ def check_is_text(path: Path, data: bytes) -> None:
     """
     head = data[:4096]
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{path}: UTF-16 text; convert it: iconv -f UTF-16 -t UTF-8")
+        message = f"{path}: UTF-16 text; convert it: iconv -f UTF-16 -t UTF-8"
+        raise InputError(message, path=path)
     if head.count(0) > len(head) // 10:
         raise InputError(
             f"{path}: binary data, not lines of text; check the path or name the format",

@@ -1,26 +1,36 @@
-"""Reads CSV and TSV with a header line; the cursor counts rows."""
+"""Reads CSV and TSV with a header line; the cursor counts rows.
 
-import codecs
-from collections.abc import Collection, Iterator
-from io import RawIOBase
+A quote that opens a field may never close: in a damaged file, or in one that quotes nothing. Common
+readers take all that follows for one field. Here that row alone is set aside, and the next line is
+the next row.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pc
-from pyarrow import compute
 
 from buckler.errors import InputError
-from buckler.readers.chunks import check_is_text, choose_columns, make_chunk
+from buckler.readers.chunks import (
+    MAX_TEXT_BYTES,
+    check_is_text,
+    choose_columns,
+    is_utf8,
+    make_chunk,
+)
 from buckler.readers.lines import BLOCK_BYTES, open_stream
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
-_MARK = "\ufdd0\ufdd1\ufdd0"  # noncharacters: no text that is meant for people has them
-_MARKING = "buckler-mark"
-codecs.register_error(_MARKING, lambda error: (_MARK, error.end))  # type: ignore[attr-defined]
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_OPEN = re.compile(rb'"[^"]*(?:""[^"]*)*')
+_OPEN_QUOTE, _TOO_LONG = "a quote that does not close", "row longer than 16 MiB"
+_SUSPECT_LINES = 4  # so many lines of a field that are rows by themselves: an open quote
 
 
 @READERS.add
@@ -34,126 +44,226 @@ class CsvReader(Reader):
         self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the rows behind row `cursor` (the header is row 1 of the file)."""
-        try:
-            yield from _chunks(path, spec, quarantine, cursor)
-        except pa.ArrowInvalid as error:
-            raise InputError(f"{path}: not sound CSV: {_explain(error)}") from error
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+        cutter = _Cutter(b"\t" if ".tsv" in path.name.lower() else b",")
+        chosen: dict[str, str] = {}
+        rest = b""
+        for read in _blocks(path):
+            data, start, is_last = rest + read, 0, not read
+            if not cutter.names:
+                start = cutter.read_header(path, data, is_last=is_last)
+                if not cutter.names:
+                    rest = data
+                    continue
+                chosen = choose_columns(path, cutter.names, spec)
+            wanted = [cutter.names.index(name) for name in chosen.values()]
+            cut = cutter.cut(data, start, wanted, is_last=is_last)
+            rest = data[cut.stop :]
+            for row, reason, sample in cut.faults:
+                if row > cursor:
+                    quarantine.add(path, row, reason, sample)
+            new = cut.rows > cursor
+            if new.any():
+                columns = {
+                    role: _as_role(role, column).filter(pa.array(new))
+                    for role, column in zip(chosen, cut.columns, strict=True)
+                }
+                rows, size = cut.rows[new], cut.stop - start
+                yield make_chunk(path, spec, columns, rows, cutter.row, size, quarantine)
 
 
-def _explain(error: Exception) -> str:
-    text = str(error).splitlines()[0][:160]
-    if "straddling object" in text:
-        return "a row is longer than 4 MiB (an open quote?); mend the row or convert the file"
-    return text
-
-
-def _chunks(path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int) -> Iterator[Chunk]:
-    with open_stream(path) as stream:
-        head = stream.read(BLOCK_BYTES)
-    if not head.strip():
-        raise InputError(f"{path}: the file is empty")
-    check_is_text(path, head)
-    delimiter = "\t" if ".tsv" in path.name.lower() else ","
-    bad_rows: dict[int, tuple[str, str]] = {}  # read, but not yet set aside: Arrow reads ahead
-
-    def keep_for_later(row: Any) -> str:
-        reason = f"{row.actual_columns} columns where {row.expected_columns} are expected"
-        bad_rows[row.number or 0] = (reason, (row.text or "")[:SAMPLE_BYTES])
-        return "skip"
-
-    def set_aside(first: int, last: int) -> None:
-        for number in sorted(n for n in bad_rows if n <= last):
-            reason, sample = bad_rows.pop(number)
-            if number >= first:  # those before went with a chunk before the cursor
-                quarantine.add(path, number, reason, sample)
-
-    parse = pc.ParseOptions(
-        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep_for_later
-    )
-    header = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", _MARKING).encode()
-    header = (header.splitlines() or [b""])[0] + b"\n"
-    names = pc.read_csv(
-        pa.BufferReader(header), parse_options=pc.ParseOptions(delimiter=delimiter)
-    ).column_names
-    chosen = choose_columns(path, names, spec)
-    with (
-        open_stream(path) as stream,
-        pc.open_csv(
-            _Utf8Stream(stream),
-            read_options=pc.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-            parse_options=parse,
-            convert_options=pc.ConvertOptions(
-                include_columns=sorted(set(chosen.values())),
-                column_types={name: pa.large_binary() for name in chosen.values()},
-                check_utf8=False,
-                strings_can_be_null=False,
-            ),
-        ) as batches,
-    ):
-        row, passed, seen_bytes = 2, 0, 0
-        file_bytes = path.stat().st_size
-        for batch in batches:
-            first = row
-            numbers = _numbers(first, batch.num_rows, bad_rows)
-            passed += batch.num_rows
-            if not len(numbers):
-                while row in bad_rows:  # no good row stands before these
-                    row += 1
-                set_aside(first if passed >= cursor else row, row - 1)
-                continue
-            row = int(numbers[-1]) + 1
-            if passed <= cursor:
-                set_aside(row, row - 1)
-                continue
-            new = min(batch.num_rows, passed - cursor)  # the rest stands before the cursor
-            if new < batch.num_rows:
-                first = int(numbers[-new - 1]) + 1
-            batch, numbers = batch.slice(batch.num_rows - new), numbers[-new:]
-            set_aside(first, row - 1)
-            columns = {role: _as_role(role, batch.column(name)) for role, name in chosen.items()}
-            if "text" in columns:
-                marked = columns["text"]
-                columns["text"] = compute.replace_substring(marked, _MARK.encode(), b"\xff")
-            size = min(BLOCK_BYTES, max(0, file_bytes - seen_bytes))
-            seen_bytes += size
-            yield make_chunk(path, spec, columns, numbers, passed, size, quarantine)
-        set_aside(row, max(bad_rows, default=0))
-
-
-class _Utf8Stream(RawIOBase):
-    """Hands a file to Arrow as UTF-8, with a mark where it is not.
-
-    Arrow's reader can neither report nor skip a bad row that is not UTF-8. The mark makes it
-    readable; it is turned back into a byte that is not UTF-8 once the rows are apart.
-    """
-
-    def __init__(self, stream: pa.NativeFile) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8")(_MARKING)
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while True:
-            data = self._stream.read(size)
-            text = self._decoder.decode(data, final=not data).encode()
-            if text or not data:
-                return text
-
-
-def _numbers(first: int, count: int, bad_rows: Collection[int]) -> npt.NDArray[np.int64]:
-    """Row numbers of the next `count` good rows."""
-    if not bad_rows:
-        return np.arange(first, first + count, dtype=np.int64)
-    span = np.arange(first, first + count + len(bad_rows), dtype=np.int64)
-    return span[~np.isin(span, list(bad_rows))][:count]
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield the bytes behind the byte order mark, and empty bytes at the end."""
+    try:
+        with open_stream(path) as stream:
+            first = stream.read(BLOCK_BYTES)
+            check_is_text(path, first)
+            yield first.removeprefix(b"\xef\xbb\xbf")
+            while block := stream.read(BLOCK_BYTES):
+                yield block
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+    yield b""
 
 
 def _as_role(role: str, column: pa.Array) -> pa.Array:
     if role == "text":
         return column
-    texts = [None if v is None else v.as_py().decode("utf-8", "replace") for v in column]
-    return pa.array(texts, pa.string())
+    if is_utf8(column):
+        return column.view(pa.large_string()).cast(pa.string())
+    return pa.array([v.decode("utf-8", "replace") for v in column.to_pylist()], pa.string())
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Rows of a block: their wanted columns and numbers, the rows that are none, and the end."""
+
+    columns: list[pa.Array]
+    rows: npt.NDArray[np.int64]
+    faults: list[tuple[int, str, bytes]]
+    stop: int
+
+
+class _Cutter:
+    """Cuts the bytes of a file into rows of one width, and counts them."""
+
+    def __init__(self, delimiter: bytes) -> None:
+        self.names: list[str] = []
+        self.row = 0
+        self._skips = False
+        self._delimiter = delimiter
+        unquoted = rb'(?!")([^%b\r\n]*)' % delimiter
+        self._field = re.compile(
+            rb'(?:"([^"]*(?:""[^"]*)*)" *|%b)(%b|\r\n|\n|\r|\Z)' % (unquoted, delimiter)
+        )
+
+    def read_header(self, path: Path, data: bytes, *, is_last: bool) -> int:
+        """Take the names from the first line that is not blank; return where it ends.
+
+        As long as there is no whole line, there are no names.
+        """
+        start, limit = len(data) - len(data.lstrip(b"\r\n")), self._limit(data, is_last)
+        if is_last and start == len(data):
+            raise InputError(f"{path}: the file is empty", path=path)
+        fields, stop = self._fields(data, start, limit)
+        if fields is None and not self._goes_on(data, start, stop, limit, is_last):
+            raise InputError(f"{path}: {_OPEN_QUOTE} in its first line", path=path, row=1)
+        if fields is None or start >= limit:
+            return 0
+        while len(fields) > 1 and not fields[-1]:
+            fields.pop()
+        self.names, self.row = [name.decode("utf-8", "replace") for name in fields], 1
+        return stop
+
+    def cut(self, data: bytes, start: int, wanted: Sequence[int], *, is_last: bool) -> _Cut:
+        """Return the rows of whole lines behind `start`."""
+        if self._skips:
+            end = _LINE_END.search(data, start)
+            self._skips, start = end is None, len(data) if end is None else end.end()
+        limit = self._limit(data, is_last)
+        if limit > start:
+            fast = self._cut_fast(data[start:limit], wanted)
+            if fast is not None:
+                return _Cut(*fast, [], limit)
+            return self._cut_each(data, start, wanted, is_last)
+        faults = []
+        if len(data) - start > MAX_TEXT_BYTES:
+            self.row += 1
+            faults = [(self.row, _TOO_LONG, data[start : start + SAMPLE_BYTES])]
+            self._skips, start = True, len(data)
+        return _Cut([], np.empty(0, np.int64), faults, start)
+
+    def _limit(self, data: bytes, is_last: bool) -> int:
+        """Return the end of the last whole line; some end in a carriage return alone."""
+        if is_last:
+            return len(data)
+        return data.rfind(b"\n") + 1 or data.rfind(b"\r", 0, -1) + 1
+
+    def _cut_fast(
+        self, data: bytes, wanted: Sequence[int]
+    ) -> tuple[list[pa.Array], npt.NDArray[np.int64]] | None:
+        """Return columns and row numbers by Arrow; None where a line needs a closer look."""
+        if b'"' in data and not self._quotes_fit(data):
+            return None
+        names = [str(index) for index in range(len(self.names))]
+        try:
+            table = pc.read_csv(
+                pa.BufferReader(data),
+                pc.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
+                pc.ParseOptions(delimiter=self._delimiter.decode()),
+                pc.ConvertOptions(
+                    include_columns=[names[index] for index in sorted(set(wanted))],
+                    column_types=dict.fromkeys(names, pa.large_binary()),
+                    check_utf8=False,
+                    strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        n = table.num_rows
+        if n != data.count(b"\n") + (not data.endswith(b"\n")):
+            return None
+        columns = [table.column(names[index]).combine_chunks() for index in wanted]
+        self.row += n
+        return columns, np.arange(self.row - n + 1, self.row + 1, dtype=np.int64)
+
+    def _quotes_fit(self, data: bytes) -> bool:
+        """Tell whether all quotes stand at the ends of fields, or in pairs, and in their lines."""
+        view = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+        quotes = np.flatnonzero(view == ord('"'))
+        line_ends = np.flatnonzero((view == ord("\n")) | (view == ord("\r")))
+        if len(quotes) % 2 or (np.searchsorted(quotes, line_ends) % 2).any():
+            return False
+        edges = np.frombuffer(b'"\r\n' + self._delimiter, np.uint8)
+        before, after = view[quotes[::2] - 1], view[quotes[1::2] + 1]
+        return bool(np.isin(before, edges).all() and np.isin(after, edges).all())
+
+    def _cut_each(self, data: bytes, at: int, wanted: Sequence[int], is_last: bool) -> _Cut:
+        """Return the rows, line by line."""
+        limit, held = self._limit(data, is_last), list[list[bytes]]()
+        rows, faults = list[int](), list[tuple[int, str, bytes]]()
+        while at < limit:
+            end = _LINE_END.search(data, at, limit)
+            line_end, next_line = (limit, limit) if end is None else end.span()
+            line = data[at:line_end]
+            if not line:
+                at = next_line
+                continue
+            reason, fields, stop = "", self._split(line), next_line
+            if b'"' in line:
+                quoted, stop = self._fields(data, at, limit)
+                if quoted is None and self._goes_on(data, at, stop, limit, is_last):
+                    break
+                if quoted is not None and self._is_row(quoted, data[next_line:stop]):
+                    fields = quoted
+                else:  # read as if no quote had a meaning, unless one is left open
+                    stop, reason = next_line, _OPEN_QUOTE if line.count(b'"') % 2 else ""
+            self.row += 1
+            if not reason and len(fields) != len(self.names):
+                reason = f"{len(fields)} columns where {len(self.names)} are expected"
+            if reason:
+                faults.append((self.row, reason, line[:SAMPLE_BYTES]))
+            else:
+                rows.append(self.row)
+                held.append(fields)
+            at = stop
+        columns = [pa.array([fields[i] for fields in held], pa.large_binary()) for i in wanted]
+        return _Cut(columns, np.array(rows, np.int64), faults, at)
+
+    def _split(self, line: bytes) -> list[bytes]:
+        return self._trim(line.split(self._delimiter))
+
+    def _fields(self, data: bytes, at: int, limit: int) -> tuple[list[bytes] | None, int]:
+        """Return the fields of a row with quotes and its end; None, and where they do not fit."""
+        fields = list[bytes]()
+        while found := self._field.match(data, at, limit):
+            quoted, plain, end = found.groups()
+            fields.append(plain if quoted is None else quoted.replace(b'""', b'"'))
+            at = found.end()
+            if end != self._delimiter:
+                return self._trim(fields), at
+        return None, at
+
+    def _trim(self, fields: list[bytes]) -> list[bytes]:
+        """Return the fields without empty ones behind the last column."""
+        while len(fields) > len(self.names) > 0 and not fields[-1]:
+            fields.pop()
+        return fields
+
+    def _goes_on(self, data: bytes, start: int, at: int, limit: int, is_last: bool) -> bool:
+        """Tell whether the quote at `at` may close in the next block."""
+        if is_last or len(data) - start > MAX_TEXT_BYTES:
+            return False
+        quote = _OPEN.match(data, at, limit)
+        return at >= limit or (quote is not None and quote.end() == limit)
+
+    def _is_row(self, fields: list[bytes], more: bytes) -> bool:
+        """Tell whether fields that go on over `more` lines are a row, not a quote left open."""
+        if not more:
+            return True
+        lines = more.splitlines()[:-1]
+        n = len(self.names)
+        return len(fields) == n and (
+            n == 1
+            or len(lines) < _SUSPECT_LINES
+            or any(line.count(self._delimiter) != n - 1 for line in lines)
+        )

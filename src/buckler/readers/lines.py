@@ -1,7 +1,7 @@
 """Reads text line by line, and cuts any line-based file into bounded blocks; cursors are bytes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 BLOCK_BYTES = 1 << 22
 MAX_LINE_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 16
 TOO_LONG = "line longer than 1 MiB"
 
 
@@ -43,7 +44,8 @@ class Block:
 def line_blocks(path: Path, quarantine: Quarantine, cursor: int = 0) -> Iterator[Block]:
     """Yield blocks of whole lines; a line that is too long is set aside without being held.
 
-    ``.gz``, ``.bz2`` and ``.zst`` are decompressed as they are read.
+    ``.gz``, ``.bz2`` and ``.zst`` are decompressed as they are read. A file whose lines end in a
+    carriage return alone is read like any other.
 
     Raises
     ------
@@ -53,9 +55,10 @@ def line_blocks(path: Path, quarantine: Quarantine, cursor: int = 0) -> Iterator
     position, row = cursor, 1
     try:
         with open_stream(path) as stream:
-            row += _skip(stream, cursor)
+            read = _reader(path, stream)
+            row += _skip(read, cursor)
             rest = b""
-            while data := stream.read(BLOCK_BYTES):
+            while data := read(BLOCK_BYTES):
                 if position == 0 and not rest:
                     check_is_text(path, data)
                     if data.startswith(b"\xef\xbb\xbf"):
@@ -64,7 +67,7 @@ def line_blocks(path: Path, quarantine: Quarantine, cursor: int = 0) -> Iterator
                 end = data.rfind(b"\n") + 1
                 if end == 0 and len(data) > MAX_LINE_BYTES:
                     quarantine.add(path, row, TOO_LONG, data[:SAMPLE_BYTES])
-                    skipped, rest = _skip_line(stream)
+                    skipped, rest = _skip_line(read)
                     position += len(data) + skipped
                     row += 1
                     continue
@@ -86,11 +89,20 @@ def open_stream(path: Path) -> pa.NativeFile:
     return file if codec is None else pa.CompressedInputStream(file, codec)
 
 
-def _skip(stream: pa.NativeFile, cursor: int) -> int:
+def _reader(path: Path, stream: pa.NativeFile) -> Callable[[int], bytes]:
+    """Return a function that reads with line feeds, where the file has carriage returns alone."""
+    with open_stream(path) as probe:
+        head = probe.read(_HEAD_BYTES)
+    if b"\n" in head or b"\r" not in head:
+        return stream.read  # type: ignore[no-any-return]
+    return lambda n: stream.read(n).replace(b"\r", b"\n")
+
+
+def _skip(read: Callable[[int], bytes], cursor: int) -> int:
     """Read up to the cursor; return how many lines that is."""
     lines = 0
     while cursor > 0:
-        data = stream.read(min(cursor, BLOCK_BYTES))
+        data = read(min(cursor, BLOCK_BYTES))
         if not data:
             break
         lines += data.count(b"\n")
@@ -98,10 +110,10 @@ def _skip(stream: pa.NativeFile, cursor: int) -> int:
     return lines
 
 
-def _skip_line(stream: pa.NativeFile) -> tuple[int, bytes]:
+def _skip_line(read: Callable[[int], bytes]) -> tuple[int, bytes]:
     """Read to the end of the line; return how many bytes belong to it, and what follows."""
     skipped = 0
-    while data := stream.read(BLOCK_BYTES):
+    while data := read(BLOCK_BYTES):
         end = data.find(b"\n") + 1
         if end:
             return skipped + end, data[end:]
