@@ -272,12 +272,12 @@ def test_an_event_log_goes_on_behind_a_cursor(tmp_path):
     path = write_evtx(tmp_path / "a.evtx", [sysmon(f"run {i}") for i in range(700)])
     spec = ColumnSpec(("CommandLine",))
     whole = [
-        t for c in get_reader(path).chunks(path, spec, Quarantine()) for t in c.text.to_pylist()
+        t for c in get_reader(path).chunks(path, spec, Quarantine()) for t in c.events.to_pylist()
     ]
     later = [
         t
         for c in get_reader(path).chunks(path, spec, Quarantine(), 300)
-        for t in c.text.to_pylist()
+        for t in c.events.to_pylist()
     ]
     assert whole == [f"run {i}".encode() for i in range(700)]
     assert later == whole[300:]
@@ -384,7 +384,7 @@ def test_records_of_one_program_are_joined_across_blocks(tmp_path, monkeypatch):
     )
     spec = ColumnSpec(("text",), context=TASK.context)
     chunks = list(get_reader(path).chunks(path, spec, Quarantine()))
-    found = [t for c in chunks for t in c.text.to_pylist()]
+    found = [t for c in chunks for t in c.events.to_pylist()]
     assert (
         found
         == [b"cat /etc/shadow 'a b'\x1f\x1f/bin/cat\x1f0", b"sh abcd\x1f\x1f/bin/sh\x1f33"] * 9
@@ -392,7 +392,7 @@ def test_records_of_one_program_are_joined_across_blocks(tmp_path, monkeypatch):
     position = 0
     for chunk in chunks[:-1]:  # and a scan goes on where it stopped
         rest = get_reader(path).chunks(path, spec, Quarantine(), chunk.cursor)
-        later = [t for c in rest for t in c.text.to_pylist()]
+        later = [t for c in rest for t in c.events.to_pylist()]
         assert later == found[len(found) - len(later) :]
         position += len(chunk.events)
         assert len(later) == len(found) - position

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -95,6 +97,70 @@ def test_rules_match_fields_and_filters_as_sigma_says(tmp_path, rules):
     # Without parents, whether the filter holds is not known: the rule does not fire.
     bare = events_of(tmp_path, text=texts)
     assert who.titles(bare)[0] == []
+
+
+FIELDS = """\
+title: Parent and original name
+logsource: {category: process_creation}
+detection:
+  selection:
+    ParentImage|endswith: '\\winword.exe'
+    OriginalFileName: 'Cmd.Exe'
+    Product|contains: 'Windows'
+    IntegrityLevel: [High, S-1-16-12288]
+  condition: selection
+level: high
+"""
+PARENT, KNOWN = r"C:\Office\WINWORD.EXE", "Microsoft Windows"
+SYSMON = {
+    "CommandLine": "cmd /c whoami",
+    "ParentImage": PARENT,
+    "OriginalFileName": "Cmd.Exe",
+    "Product": KNOWN,
+    "IntegrityLevel": "High",
+}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SYSMON,
+        {"winlog": {"event_data": SYSMON}},
+        {"Event": {"EventData": SYSMON}},
+        {"data": {"win": {"eventdata": {k[0].lower() + k[1:]: v for k, v in SYSMON.items()}}}},
+        {
+            "process": {
+                "command_line": "cmd /c whoami",
+                "parent": {"executable": PARENT},
+                "pe": {"original_file_name": "Cmd.Exe", "product": KNOWN},
+                "Ext": {"token": {"integrity_level_name": "High"}},
+            }
+        },
+        {
+            "class_uid": 1007,
+            "process": {
+                "cmd_line": "cmd /c whoami",
+                "file": {"internal_name": "Cmd.Exe", "product": {"name": KNOWN}},
+                "integrity": "High",
+            },
+            "actor": {"process": {"file": {"path": PARENT}}},
+        },
+        {
+            **SYSMON,
+            "ParentImage": None,
+            "ParentProcessName": PARENT,
+            "IntegrityLevel": None,
+            "MandatoryLabel": "S-1-16-12288",
+        },
+    ],
+    ids=["sysmon", "winlogbeat", "evtx_dump", "wazuh", "ecs", "ocsf", "4688"],
+)
+def test_rules_read_their_fields_in_every_log(tmp_path, event):
+    (tmp_path / "fields.yml").write_text(FIELDS)
+    who = SigmaTeacher(SigmaSettings(rules=[tmp_path / "fields.yml"]), TASK)
+    (tmp_path / "log.jsonl").write_text(json.dumps(event))
+    events = read_dataset([tmp_path / "log.jsonl"], TASK, ColumnNames(keep=who.columns))
+    assert who.titles(events) == [["Parent and original name"]]
 
 
 def test_the_version_is_a_hash_of_the_rules(tmp_path, rules):

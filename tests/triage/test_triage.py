@@ -134,6 +134,37 @@ def test_suricata_and_wazuh_and_tables(tmp_path):
     assert dict(quarantine.reasons) == {"no time": 1}
 
 
+WAZUH_ALERT = {"timestamp": "2026-01-05T10:00:00Z", "rule": {"level": 15, "description": "rootkit"}}
+
+
+@pytest.mark.parametrize(
+    ("alert", "name", "level"),
+    [
+        (WAZUH_ALERT, "rootkit", 1.0),
+        ({"event_type": "alert", "alert": {"signature": "ET", "severity": 1}}, "ET", 1.0),
+        ({"signature": "ET", "severity": 4, "sid": 1}, "ET", 0.0),
+        ({"rule": {"name": "ECS", "description": "long"}, "event": {"severity": 73}}, "ECS", 0.73),
+        ({"kibana.alert.rule.name": "K", "kibana.alert.risk_score": 21}, "K", 0.21),
+        ({"finding_info": {"title": "OCSF"}, "severity_id": 4}, "OCSF", 0.75),
+        ({"finding_info": {"title": "OCSF"}, "severity_id": 0}, "OCSF", None),
+        ({"rule": "Falco rule", "priority": "Warning"}, "Falco rule", 0.5),
+        ({"RuleTitle": "H", "Level": "crit"}, "H", 1.0),
+        ({"rule": {"description": "Wazuh", "level": 3}, "data": {"alert": {"severity": "1"}}},
+         "Wazuh", 0.2),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("file", ["events.json", "steve.jsonl", "alerts.json", "x.ndjson"])
+def test_the_scale_of_a_severity_is_told_by_the_alert_not_by_the_file(
+    tmp_path, alert, name, level, file
+):
+    path = tmp_path / file
+    path.write_text(json.dumps({"timestamp": "2026-01-05T10:00:00Z", **alert}))
+    events, _ = read(path, format_name="alerts")
+    assert events.column("alert").tolist() == [name]
+    found = events.inputs.values[0, TASK.numbers.index("level")]
+    assert np.isnan(found) if level is None else found == pytest.approx(level)
+
+
 _NAMES = ("timestamp", "alert", "event_type", "src_ip", "rule", "host", "level")
 _nested = st.dictionaries(
     st.sampled_from(["signature", "severity", "name", "level"]), st.text(max_size=5)

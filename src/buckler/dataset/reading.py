@@ -25,7 +25,13 @@ from buckler.tasks import Task
 from buckler.tasks.task import group_of
 
 _LANGUAGE_BYTES = 8192
-_TIME_COLUMNS = ("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated")
+_TIME_COLUMNS = (
+    *("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated", "TimeGenerated"),
+    *("Event.System.TimeCreated.#attributes.SystemTime", "data.win.system.systemTime"),
+    *("Event.System.TimeCreated_attributes.SystemTime", "System.TimeCreated.SystemTime"),
+    *("Event.System.TimeCreated.@SystemTime", "Timestamp", "properties.Timestamp", "unixTime"),
+    *("winlog.event_data.UtcTime", "EventData.UtcTime", "Event.EventData.UtcTime", "event.created"),
+)
 
 
 class UnknownLabels(StrEnum):
@@ -119,12 +125,13 @@ def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnS
         features=task.features or None,
         context=task.context,
         mixed=bool(task.context),
+        medium=task.medium,
         optional={
             **({"label": labels} if labeled else {}),
             "group": (columns.group,) if columns.group else task.group_columns,
             "ts": _TIME_COLUMNS,
             "source": (columns.source,) if columns.source else task.source_columns,
-            **{name: (name,) for name in columns.keep},
+            **{name: (name, *task.further_columns.get(name, ())) for name in columns.keep},
         },
     )
 
@@ -169,6 +176,8 @@ def _dataset(batch: Batch, task: Task, keep: tuple[str, ...], labels: Labels) ->
     texts = inputs.texts if isinstance(inputs, FeatureTable) else inputs
     _derive(columns, keep, batch, texts)
     group, source = columns.get("group"), columns.get("source")
+    if group is not None and group.null_count == n:
+        group = None
     if group is None and task.group_by == "none":
         group = pa.nulls(n, pa.string())
     elif group is None:

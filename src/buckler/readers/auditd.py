@@ -11,7 +11,7 @@ from pathlib import Path
 
 from buckler.readers.chunks import make_chunk
 from buckler.readers.lines import Block, line_blocks
-from buckler.readers.objects import columns_of
+from buckler.readers.objects import columns_of, quote_word
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
@@ -20,7 +20,6 @@ MAX_COMMAND = 1 << 16
 _SERIAL = re.compile(rb"msg=audit\((\d{1,12})\.\d{1,6}:(\d{1,20})\)")
 _ARGUMENT = re.compile(rb' a(\d{1,4})(?:\[\d{1,5}\])?=(?:"([^"]*)"|([0-9A-Fa-f]+))')
 _FIELD = re.compile(rb' (exe|uid|comm|UID)=(?:"([^"]*)"|([^\s"]+))')
-_NEEDS_QUOTES = re.compile(r"[\s'\"]")
 _NODE = re.compile(rb"^node=(\S{1,253}) ")
 
 
@@ -149,20 +148,11 @@ def _decode(value: bytes) -> bytes:
 
 
 def _as_object(program: _Program) -> dict[str, str | None]:
-    words = [
-        _quote(a) for a in b"\0".join(program.arguments).decode("utf-8", "replace").split("\0")
-    ]
+    words = b"\0".join(program.arguments).decode("utf-8", "replace").split("\0")
     return {
-        "text": " ".join(words),
+        "text": " ".join(map(quote_word, words)),
         "image": program.exe.decode("utf-8", "replace") or None,
         "user": program.user.decode("utf-8", "replace") or None,
         "host": program.host.decode("utf-8", "replace") or None,
         "ts": program.seconds.decode(),
     }
-
-
-def _quote(word: str) -> str:
-    """Return a word so that its ends can be seen."""
-    if word and not _NEEDS_QUOTES.search(word):
-        return word
-    return "'" + word.replace("'", "'\\''") + "'"

@@ -110,8 +110,12 @@ def read_batches(
     for number in range(start.file, len(paths)):
         path = paths[number]
         cursor = start.cursor if number == start.file else 0
+        reader = get_reader(path, format_name)
+        if reader.medium not in ("", spec.medium) and spec.medium not in ("", "text"):
+            quarantine.pass_over(f"files of the format {reader.name}")
+            continue
         try:
-            chunks = get_reader(path, format_name).chunks(path, spec, quarantine, cursor)
+            chunks = reader.chunks(path, spec, quarantine, cursor)
             while chunk := _next_chunk(path, chunks):
                 if not pending.takes(chunk):
                     yield pending.batch(mark)

@@ -18,6 +18,8 @@ from buckler.readers.objects import Names, columns_of, reach
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
+_LOOK_AT = 1000  # lines
+
 
 @READERS.add
 class JsonLinesReader(Reader):
@@ -30,46 +32,68 @@ class JsonLinesReader(Reader):
         self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the objects behind byte `cursor`."""
-        chosen: dict[str, str] | None = None
+        names: Names | None = spec.roles if spec.mixed else None
+        missing: InputError | None = None
         for block in line_blocks(path, quarantine, cursor):
-            if chosen is None:
-                if block.first_row == 1 and block.data.lstrip().startswith(b"["):
-                    raise InputError(
-                        f"{path}: a JSON array, not one object a line; convert it: jq -c '.[]'"
-                    )
-                chosen = {} if spec.mixed else _choose(path, block, spec)
-                if chosen is None:  # not one sound object yet
+            if block.first_row == 1 and block.data.lstrip().startswith(b"["):
+                raise InputError(
+                    f"{path}: a JSON array, not one object a line; convert it: jq -c '.[]'"
+                )
+            if names is None:
+                try:
+                    names = _choose(path, block, spec)
+                except InputError as error:  # a log may begin with events of other kinds
+                    missing = error
+                if names is None:
                     _parse_slowly(path, block, {"text": ("",)}, quarantine)
                     continue
-            names = spec.roles if spec.mixed else {r: (n,) for r, n in chosen.items()}
             features = None if "text" in names else spec.features
-            if features is not None:
-                names = {r: n for r, n in names.items() if not r.startswith(FEATURE)}
-            parsed = _parse_fast(block, chosen) if "text" in chosen else None
-            columns, rows = parsed or _parse_slowly(
+            columns, rows = _parse_fast(block, names) or _parse_slowly(
                 path, block, names, quarantine, pass_over=spec.mixed, features=features
             )
             yield make_chunk(path, spec, columns, rows, block.cursor, block.size_bytes, quarantine)
+        if names is None and missing is not None:
+            raise missing
 
 
-def _choose(path: Path, block: Block, spec: ColumnSpec) -> dict[str, str] | None:
-    """Look for the names in the first objects; None where no line holds an object."""
+def _choose(path: Path, block: Block, spec: ColumnSpec) -> Names | None:
+    """Return the names to try for each role: one, or all where the text's is nested.
+
+    None where no line holds an object.
+
+    Looks at the first objects, and at all of the block as long as none has a text.
+
+    Raises
+    ------
+    InputError
+        If no object has a text.
+    """
+    lines = block.data.split(b"\n")
+    features = spec.features.names if spec.features is not None else ()
+    tried = (*features, *(name for names in spec.roles.values() for name in names))
+    nested = [name for name in tried if "." in name]
     names: dict[str, None] = {}
-    for line in block.data.split(b"\n", 1000)[:1000]:
-        value = _loads(line)
-        if isinstance(value, dict):
-            names.update(dict.fromkeys(value))
-            features = spec.features.names if spec.features is not None else ()
-            candidates = (*spec.text, *features, *(n for c in spec.optional.values() for n in c))
-            names.update({n: None for n in candidates if "." in n and reach(value, n) is not None})
-    return choose_columns(path, list(names), spec) if names else None
+    for first in range(0, len(lines), _LOOK_AT):
+        for value in map(_loads, lines[first : first + _LOOK_AT]):
+            if isinstance(value, dict):
+                names.update({n: None for n, found in value.items() if not isinstance(found, dict)})
+                names.update({n: None for n in nested if reach(value, n) is not None})
+        if features or not names.keys().isdisjoint(spec.text):
+            break
+    if not names:
+        return None
+    chosen = choose_columns(path, list(names), spec)
+    if "." in chosen.get("text", ""):
+        return spec.roles
+    return {role: (name,) for role, name in chosen.items() if not role.startswith(FEATURE)}
 
 
 def _parse_fast(
-    block: Block, chosen: dict[str, str]
+    block: Block, names: Names
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
     """Parse with Arrow's reader; None where a line needs the slow path or names are nested."""
-    if any("." in name for name in chosen.values()):
+    chosen = {role: tried[0] for role, tried in names.items() if len(tried) == 1}
+    if "text" not in chosen or len(chosen) < len(names) or "." in "".join(chosen.values()):
         return None
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
     schema = pa.schema([(name, pa.string()) for name in chosen.values()])

@@ -55,6 +55,7 @@ class MessageReader(MailFileReader):
     """One message a file. Of a longer one, the first MiB is read."""
 
     name = "eml"
+    medium = "message"
     suffixes = (".eml",)
     most_bytes = MAX_MESSAGE_BYTES
 
@@ -70,6 +71,7 @@ class MboxReader(Reader):
     """Many messages in one file, each after a line that starts with "From "."""
 
     name = "mbox"
+    medium = "message"
     suffixes = (".mbox", ".mbx")
 
     def chunks(

@@ -26,12 +26,13 @@ class MailPageReader(Reader):
     """
 
     name = "mail-html"
+    medium = "html"
 
     def chunks(
         self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the HTML bodies behind `cursor`, which means what the mails' reader wants."""
-        mails = replace(spec, text=_RAW, context=(), any_bytes=True, mixed=False)
+        mails = replace(spec, text=_RAW, context=(), any_bytes=True, mixed=False, medium="")
         for chunk in get_reader(path).chunks(path, mails, quarantine, cursor):
             pages: list[bytes] = []
             found: list[int] = []

@@ -1,6 +1,7 @@
 """Rows out of objects (of JSON lines, event logs): for each role, the first name that is there."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from buckler.readers.feature_columns import ROW
 from buckler.readers.quarantine import Quarantine, Reason
 
 Names = Mapping[str, tuple[str, ...]]
+_NEEDS_QUOTES = re.compile(r"[\s'\"]")
+_MAX_PAIRS = 64
+_ARGUMENT_LISTS = ("ARGV", "args", "execve")
 Getter = tuple[str, Callable[[dict[str, object]], object] | None]
 
 
@@ -93,29 +97,61 @@ def reach(value: dict[str, object], name: str) -> object:
 
 
 def _first(value: dict[str, object], getters: list[Getter]) -> object:
+    empty = None
     for name, reach_in in getters:
         found = value.get(name) if reach_in is None else reach_in(value)
-        if found is not None and not isinstance(found, dict):
+        if found == "":
+            empty = ""
+        elif found is not None and not isinstance(found, dict):
             return found
-    return None
+    return empty
+
+
+def _arguments(value: object) -> object:
+    """Return the arguments of a program as one line, from a list or from ``a0``, ``a1``, …"""
+    if isinstance(value, dict):
+        value = [value[f"a{n}"] for n in range(len(value)) if f"a{n}" in value]
+    if not isinstance(value, list):
+        return value
+    words = [word for word in value if isinstance(word, str)]
+    return " ".join(map(quote_word, words)) if words and len(words) == len(value) else None
+
+
+def quote_word(word: str) -> str:
+    """Return a word so that its ends can be seen."""
+    if word and not _NEEDS_QUOTES.search(word):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def _getter(name: str) -> Callable[[dict[str, object]], object]:
     parts = name.split(".")
+    rests = [".".join(parts[depth:]) for depth in range(len(parts))]
     if len(parts) == 1:
         return lambda value: value.get(name)
 
+    as_line = parts[-1] in _ARGUMENT_LISTS
+
     def get(value: dict[str, object]) -> object:
-        if name in value:
-            return value[name]
         found: object = value
-        for part in parts:
+        for part, rest in zip(parts, rests, strict=True):
             if not isinstance(found, dict):
                 return None
-            found = found.get(part)
+            if rest in found:  # a name with dots in it, such as Falco's proc.cmdline
+                return _arguments(found[rest]) if as_line else found[rest]
+            found = found[part] if part in found else _content_of(found.get("Data"), part)
         return found
 
     return get
+
+
+def _content_of(pairs: object, name: str) -> object:
+    """Return the content of ``<Data Name="…">`` as converters of XML leave it: a list of pairs."""
+    if isinstance(pairs, list):
+        for pair in pairs[:_MAX_PAIRS]:
+            if isinstance(pair, dict) and name in (pair.get("@Name"), pair.get("Name")):
+                return pair.get("#text", pair.get("Value", pair.get("content")))
+    return None
 
 
 def _as_text(value: object) -> str | None:

@@ -29,6 +29,7 @@ class OutlookReader(MailFileReader):
     """One Outlook message a file; of attachments, only their names and types are kept."""
 
     name = "msg"
+    medium = "message"
     suffixes = (".msg",)
     most_bytes = MAX_FILE_BYTES + 1
 

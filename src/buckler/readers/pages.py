@@ -29,6 +29,7 @@ class PageReader(WholeFileReader):
     """One page a file. Of a longer one, the first 2 MiB are read."""
 
     name = "html"
+    medium = "html"
     suffixes = (".html", ".htm", ".xhtml", ".shtml")
     most_bytes = MAX_PAGE_BYTES
 
@@ -44,6 +45,7 @@ class WarcReader(Reader):
     """Web archives: each response that holds HTML is an event; the cursor counts records."""
 
     name = "warc"
+    medium = "html"
     suffixes = (".warc", ".warc.gz")
 
     def chunks(

@@ -22,6 +22,8 @@ from buckler.readers.quarantine import Quarantine
 from buckler.registry import Registry
 
 CONTEXT = "context:"  # before a further field's number, in the roles of a chunk
+URL_HOST = "url host"  # role of the host that stands beside a path
+_HOSTS = ("hostname", "domain", "host", "cs-host", "http_host")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class ColumnSpec:
         Names of each further field, which follows the text (see `join_context`).
     mixed
         True for a log of many kinds of events: those without a text are passed over, not set aside.
+    medium
+        Kind of event that the task judges, such as ``url``; empty takes all. Files of whole mails,
+        pages or programs are passed over unless they are of this kind, and a text is of any kind.
     """
 
     text: tuple[str, ...] = ("text",)
@@ -51,12 +56,22 @@ class ColumnSpec:
     features: FeatureSchema | None = None
     context: tuple[tuple[str, ...], ...] = ()
     mixed: bool = False
+    medium: str = ""
 
     @property
     def roles(self) -> dict[str, tuple[str, ...]]:
         """Names to try for every role."""
         fields = {f"{CONTEXT}{index}": names for index, names in enumerate(self.context)}
+        if self.medium == "url":
+            fields[URL_HOST] = self._url_hosts
         return {"text": self.text, **fields, **self.optional}
+
+    @property
+    def _url_hosts(self) -> tuple[str, ...]:
+        """Names of hosts beside the names of the text; nested ones first, as they say more."""
+        parents = dict.fromkeys(name.rpartition(".")[0] for name in self.text)
+        nested = [f"{parent}.{host}" for parent in parents if parent for host in _HOSTS]
+        return (*nested, *(_HOSTS if "" in parents else ()))
 
 
 @dataclass(frozen=True)
@@ -85,10 +100,19 @@ class Chunk:
 
 
 class Reader(ABC):
-    """One file format."""
+    """One file format.
+
+    Attributes
+    ----------
+    suffixes, name
+        Endings of its files, and its name.
+    medium
+        Kind of event that each of its files holds; empty where columns or lines may hold any.
+    """
 
     suffixes: tuple[str, ...] = ()
     name = ""
+    medium = ""
 
     @abstractmethod
     def chunks(

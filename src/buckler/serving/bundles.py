@@ -12,6 +12,8 @@ from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer, load
 from buckler.tasks import list_tasks
 
+# Names for a task that is not installed here. Its own are never widened: the `message` of a logon
+# is no command line.
 _USUAL_COLUMNS = ("text", "url", "raw", "message", "command_line")
 _Stamp = tuple[int, int, int]
 _NO_STAMP = (0, 0, 0)
@@ -90,7 +92,7 @@ def load_bundle(
     Parameters
     ----------
     text_columns
-        Names of the text; by default those of the task, and usual ones.
+        Names of the text; by default those of the task; usual ones where it is unknown.
     trusted_key
         A public key: the bundle must be signed by its owner.
     target_fpr
@@ -123,14 +125,13 @@ def load_bundle(
 def columns_of_bundle(scorer: Scorer, text_columns: Sequence[str] = ()) -> ColumnSpec:
     """Return the columns that a reader looks for on behalf of a bundle."""
     task = next((task for task in list_tasks() if task.name == scorer.manifest.task), None)
-    known, context = ((), ()) if task is None else (task.text_columns, task.context)
-    names = tuple(text_columns) or (*known, *_USUAL_COLUMNS)
     return ColumnSpec(
-        tuple(dict.fromkeys(names)),
+        tuple(text_columns) or (_USUAL_COLUMNS if task is None else task.text_columns),
         any_bytes=scorer.parses_texts,
         features=scorer.features,
-        context=context,
-        mixed=bool(context),
+        context=() if task is None else task.context,
+        mixed=task is not None and bool(task.context),
+        medium="" if task is None else task.medium,
     )
 
 

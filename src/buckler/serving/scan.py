@@ -46,8 +46,8 @@ class ScanOptions:
     Attributes
     ----------
     text_columns, format_name
-        Names of the text column (by default those of the task, and usual ones), and format of every
-        file (by default the suffix tells).
+        Names of the text column (by default those of the task), and format of every file (by
+        default the suffix tells).
     target_fpr
         False-positive rate whose threshold decides; None for the deployed threshold.
     with_text, with_probabilities

@@ -1,5 +1,6 @@
 """command-line: does this command serve an attacker?"""
 
+from buckler.tasks import process_fields
 from buckler.tasks.task import TASKS, Task
 
 COMMAND_LINE = TASKS.add(
@@ -13,73 +14,10 @@ COMMAND_LINE = TASKS.add(
         positive=("malicious",),
         normalizer="command-v1",
         max_bytes=4096,
-        # Plain tables; Sysmon and Security as .evtx or flat JSON; winlogbeat; ECS; OCSF.
-        text_columns=(
-            "text",
-            "command_line",
-            "CommandLine",
-            "process.command_line",
-            "winlog.event_data.CommandLine",
-            "EventData.CommandLine",
-            "Event.EventData.CommandLine",
-            "process.cmd_line",
-        ),
-        context=(
-            (
-                "parent",
-                "parent_command_line",
-                "ParentCommandLine",
-                "ParentImage",
-                "ParentProcessName",
-                "process.parent.command_line",
-                "process.parent.executable",
-                "winlog.event_data.ParentCommandLine",
-                "winlog.event_data.ParentProcessName",
-                "EventData.ParentCommandLine",
-                "EventData.ParentProcessName",
-                "Event.EventData.ParentCommandLine",
-                "Event.EventData.ParentProcessName",
-                "process.parent_process.cmd_line",
-                "actor.process.cmd_line",
-                "actor.process.file.path",
-            ),
-            (
-                "image",
-                "Image",
-                "NewProcessName",
-                "process.executable",
-                "winlog.event_data.Image",
-                "winlog.event_data.NewProcessName",
-                "EventData.Image",
-                "EventData.NewProcessName",
-                "Event.EventData.Image",
-                "Event.EventData.NewProcessName",
-                "process.file.path",
-            ),
-            (
-                "user",
-                "User",
-                "SubjectUserName",
-                "user.name",
-                "winlog.event_data.User",
-                "winlog.event_data.SubjectUserName",
-                "EventData.User",
-                "EventData.SubjectUserName",
-                "Event.EventData.User",
-                "Event.EventData.SubjectUserName",
-                "actor.user.name",
-                "process.user.name",
-            ),
-        ),
-        group_columns=(
-            "group",
-            "host",
-            "Computer",
-            "host.name",
-            "winlog.computer_name",
-            "device.hostname",
-            "Hostname",
-        ),
+        text_columns=process_fields.COMMAND,
+        context=(process_fields.PARENT, process_fields.IMAGE, process_fields.USER),
+        group_columns=("group", *process_fields.HOST),
+        further_columns=process_fields.FURTHER,
         aliases={"good": "benign", "bad": "malicious", "attack": "malicious"},
         guidance=(
             "Malicious: encoded or downloaded code that is run at once, dumping of credentials, "

@@ -27,6 +27,12 @@ from buckler.registry import Registry
 
 MEDIA = ("url", "message", "command-line", "html", "text", "row")
 
+# Tables and lists; ECS; Suricata, also through Wazuh; OCSF; Defender; Zeek; W3C logs of proxies.
+URL_COLUMNS = (
+    *("url", "text", "url.full", "url.original", "http.url", "data.http.url", "data.url"),
+    *("http_request.url.url_string", "url.url_string", "RemoteUrl", "properties.RemoteUrl"),
+    *("URL", "Url", "uri", "cs-uri", "cs-uri-stem", "url.path", "http_request.url.path"),
+)
 GROUPINGS = ("none", "registered-domain", "sender-domain", "page-domain")
 
 
@@ -50,6 +56,8 @@ class Task:
         Names under which tables usually hold these, tried in order.
     context
         Names of the columns of each further field, in the order of the fields behind the text.
+    further_columns
+        Column -> other names of it in logs, for columns that a teacher or a slice asks for.
     group_by
         Rule for the group (events that a split keeps together) where no column names it:
         ``registered-domain``, ``sender-domain``, ``page-domain`` or ``none``.
@@ -75,6 +83,7 @@ class Task:
     group_columns: tuple[str, ...] = ("group",)
     source_columns: tuple[str, ...] = ("source",)
     context: tuple[tuple[str, ...], ...] = ()
+    further_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     group_by: str = "none"
     aliases: dict[str, str] = field(default_factory=dict)
     description: str = ""

@@ -1,6 +1,6 @@
 """url-category: what is this site about?"""
 
-from buckler.tasks.task import TASKS, Task
+from buckler.tasks.task import TASKS, URL_COLUMNS, Task
 
 URL_CATEGORY = TASKS.add(
     Task(
@@ -39,7 +39,7 @@ URL_CATEGORY = TASKS.add(
         },
         normalizer="url-v1",
         max_bytes=512,
-        text_columns=("url", "text"),
+        text_columns=URL_COLUMNS,
         label_columns=("category", "label"),
         group_by="registered-domain",
         guidance=(

@@ -1,6 +1,6 @@
 """url-threat: does this URL lead to a phishing page?"""
 
-from buckler.tasks.task import TASKS, Task
+from buckler.tasks.task import TASKS, URL_COLUMNS, Task
 
 URL_THREAT = TASKS.add(
     Task(
@@ -15,7 +15,7 @@ URL_THREAT = TASKS.add(
         positive=("phishing",),
         normalizer="url-v2",
         max_bytes=768,
-        text_columns=("url", "text"),
+        text_columns=URL_COLUMNS,
         group_columns=("group",),
         group_by="registered-domain",
         guidance=(

@@ -43,6 +43,16 @@ COLUMNS = {
     "ParentImage": "parent_image",
     "ParentCommandLine": "parent",
     "User": "user",
+    "OriginalFileName": "original_file_name",
+    "Description": "file_description",
+    "Product": "product",
+    "Company": "company",
+    "FileVersion": "file_version",
+    "Hashes": "hashes",
+    "IntegrityLevel": "integrity_level",
+    "CurrentDirectory": "current_directory",
+    "LogonId": "logon_id",
+    "ParentUser": "parent_user",
 }
 # Fields after a command line, in the order of its task's context.
 CONTEXT = ("ParentCommandLine", "Image", "User")

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
@@ -21,22 +20,40 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 from buckler.readers.times import seconds_of
 from buckler.triage.incidents import CATEGORIES, NUMBERS, Alerts, Incidents, join_alerts
-from buckler.triage.severity import severity_of
+from buckler.triage.severity import OCSF, RISK, SURICATA, WAZUH, severity_of
 
 MAX_ALERTS = 20_000_000
 CHUNK_INCIDENTS = 1 << 14
 # For each part of an alert the names that tools give it; the first that is there counts.
+_SIGNATURE = ("alert.signature", "suricata.eve.alert.signature", "signature")
 _RULE = (
-    *("alert.signature", "rule.description", "rule_name", "RuleTitle", "rule", "signature"),
-    *("name", "AlertTitle", "title", "kibana.alert.rule.name", "Title"),
+    *(*_SIGNATURE, "rule.name", "rule.description", "rule_name", "RuleTitle", "rule", "name"),
+    *("kibana.alert.rule.name", "signal.rule.name", "finding_info.title", "finding.title"),
+    *("AlertTitle", "AlertName", "title", "Title"),
 )
 _PARTS = {
-    "time": ("timestamp", "time", "@timestamp", "Timestamp", "ts", "datetime"),
-    "host": ("agent.name", "host", "Computer", "host.name", "hostname", "DeviceName", "dest_ip"),
-    "address": ("src_ip", "data.srcip", "ip", "source.ip", "srcip", "SrcIP", "user"),
-    "level": ("rule.level", "alert.severity", "level", "severity", "Level", "Severity"),
-    "tool": ("tool", "event_type", "decoder.name", "source", "Channel"),
-    "event": ("event_type",),
+    "time": ("timestamp", "time", "@timestamp", "Timestamp", "ts", "datetime", "TimeGenerated"),
+    "host": (
+        *("agent.name", "host", "Computer", "host.name", "hostname", "DeviceName"),
+        *("device.hostname", "device.name", "dest_ip"),
+    ),
+    "address": (
+        *("src_ip", "data.srcip", "data.src_ip", "ip", "source.ip", "srcip", "SrcIP"),
+        *("src_endpoint.ip", "user", "user.name", "actor.user.name"),
+    ),
+    "tool": (
+        *("tool", "event_type", "decoder.name", "metadata.product.name", "event.module"),
+        *("source", "Channel"),
+    ),
+    "signature": _SIGNATURE,
+    # On the scale of Suricata, of OCSF, of a hundred; the last on that of Wazuh, or as a word.
+    "priority": ("alert.severity", "suricata.eve.alert.severity", "severity"),
+    "severity_id": ("severity_id",),
+    "risk": ("kibana.alert.risk_score", "signal.rule.risk_score", "event.severity"),
+    "level": (
+        *("rule.level", "level", "kibana.alert.severity", "kibana.alert.rule.severity"),
+        *("signal.rule.severity", "severity", "Level", "Severity", "priority"),
+    ),
 }
 NOTHING = frozenset(
     ("-", "", "false_positive", "FalsePositive", "BenignPositive", "benign", "false-positive", "0")
@@ -130,6 +147,11 @@ def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
         name: np.array(["" if v is None else str(v) for v in parts[name]], object)[order]
         for name in ("host", "address", "tool")
     }
+    priorities = [
+        value if signature else None
+        for value, signature in zip(parts["priority"], parts["signature"], strict=True)
+    ]
+    levels = list(map(_level, priorities, parts["severity_id"], parts["risk"], parts["level"]))
     names = np.array(rules, object)[order]
     tools = [_tool(r, t) for r, t in zip(names, texts["tool"], strict=True)]
     return Alerts(
@@ -138,7 +160,7 @@ def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
         texts["host"],
         texts["address"],
         np.array(tools, object),
-        _levels(parts, order, path),
+        np.array(levels, np.float64)[order],
         np.array([None if v is None else str(v) for v in parts["label"]], object)[order],
         np.array(rows, np.int64)[order],
     )
@@ -157,11 +179,9 @@ def _tool(rule: str, tool: str) -> str:
     return head if colon and len(head) < 20 and " " not in head else tool
 
 
-def _levels(
-    parts: dict[str, list[object]], order: npt.NDArray[np.int64], path: Path
-) -> npt.NDArray[np.float64]:
-    """Return severities from 0 to 1: words, Wazuh's 0 to 15, Suricata's 1 (worst) to 4."""
-    eve = "eve" in path.name.lower()
-    pairs = zip(parts["level"], parts["event"], strict=True)
-    levels = [severity_of(value, suricata=eve or event == "alert") for value, event in pairs]
-    return np.array(levels, np.float64)[order]
+def _level(priority: object, severity_id: object, risk: object, level: object) -> float:
+    """Return a severity from 0 to 1; what an alert has decides the scale, not the file's name."""
+    for value, scale in ((priority, SURICATA), (level, WAZUH), (severity_id, OCSF), (risk, RISK)):
+        if value is not None and (found := severity_of(value, scale)) == found:
+            return found
+    return float("nan")

@@ -12,16 +12,18 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec
 
 _LEVELS = {
-    **dict.fromkeys(("informational", "info", "0"), 0.0),
-    **dict.fromkeys(("low",), 0.25),
-    **dict.fromkeys(("medium", "med"), 0.5),
-    **dict.fromkeys(("high",), 0.75),
-    **dict.fromkeys(("critical", "crit"), 1.0),
+    **dict.fromkeys(("informational", "info", "debug"), 0.0),
+    **dict.fromkeys(("low", "notice"), 0.25),
+    **dict.fromkeys(("medium", "med", "warning"), 0.5),
+    **dict.fromkeys(("high", "error"), 0.75),
+    **dict.fromkeys(("critical", "crit", "fatal", "alert", "emergency"), 1.0),
 }
+# Scales: (number of the mildest, of the worst).
+WAZUH, SURICATA, OCSF, RISK = (0.0, 15.0), (4.0, 1.0), (1.0, 5.0), (0.0, 100.0)
 
 
-def severity_of(value: object, *, suricata: bool = False) -> float:
-    """Return a severity from 0 to 1, of a word, Wazuh's 0 to 15 or Suricata's 4 to 1; else NaN."""
+def severity_of(value: object, scale: tuple[float, float] = WAZUH) -> float:
+    """Return a severity from 0 to 1, of a word or a number on a scale; NaN for anything else."""
     text = "" if value is None else str(value).strip().lower()
     if text in _LEVELS:
         return _LEVELS[text]
@@ -29,8 +31,10 @@ def severity_of(value: object, *, suricata: bool = False) -> float:
         number = float(text)
     except ValueError:
         return float("nan")
-    number = (4 - number) / 3 if suricata else number / 15
-    return min(1.0, max(0.0, number)) if number == number else number
+    mildest, worst = scale
+    if number != number or (scale == OCSF and number == 0):  # 0 is "unknown" there
+        return float("nan")
+    return min(1.0, max(0.0, (number - mildest) / (worst - mildest)))
 
 
 def read_severities(path: Path) -> dict[str, float]:
