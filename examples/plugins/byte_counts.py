@@ -13,8 +13,14 @@ from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
 from buckler.runtime.model import MODELS, Form, NormalizedTextModel
 from buckler.runtime.verdicts import Contribution
-from buckler.students.objective import check_learnable, cross_entropy
-from buckler.students.student import STUDENTS, Export, Floats, Student
+from buckler.students.student import (
+    STUDENTS,
+    Export,
+    Floats,
+    Student,
+    check_learnable,
+    cross_entropy,
+)
 
 
 def byte_shares(texts: NormalizedTexts) -> Floats:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from buckler.bundle.archive import WEIGHTS, parse_bundle, parse_tensors, read_bundle
 from buckler.bundle.manifest import parse_manifest
-from buckler.bundle.vectors import vector_texts
+from buckler.bundle.writer import vector_texts
 from buckler.errors import BundleError, OutputError, SettingsError
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from buckler.cli.console import out, step_progress
+from buckler.cli.console import print_table, show_steps
 from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
-from buckler.cli.results import print_account, print_estimate, print_robustness
+from buckler.cli.results import print_account, print_estimate, print_report, print_robustness
 from buckler.dataset import ColumnNames
 from buckler.errors import SettingsError
 from buckler.teachers.budget import Budget
@@ -57,12 +56,8 @@ def attack(
 ) -> None:
     """Disguise positive events as attackers would, and measure the recall."""
     if list_only:
-        table = Table(box=None, pad_edge=False)
-        for heading in ("attack", "description"):
-            table.add_column(heading)
-        for found in attacking.list_attacks(bundle, task):
-            table.add_row(found.name, found.description)
-        out.print(table)
+        found = attacking.list_attacks(bundle, task)
+        print_table(("attack", "description"), ((one.name, one.description) for one in found))
         return
     if not data or output is None:
         raise SettingsError("name labeled test data, and a folder with --output")
@@ -84,8 +79,7 @@ def attack(
         )
         print_estimate(calls, spending)
         return
-    with step_progress() as progress:
-        bar = progress.add_task("reading")
+    with show_steps("reading") as on_step:
         report = attacking.attack(
             bundle,
             data,
@@ -93,11 +87,10 @@ def attack(
             chosen,
             columns=columns,
             format_name=format_name,
-            on_progress=lambda text: progress.update(bar, description=text),
+            on_progress=on_step,
         )
     if report.account is not None:
         print_account(report.account)
     print_robustness(report.models)
-    missing = "no HTML: pip install 'buckler[report]'"
-    out.print(f"report  {missing if report.html is None else report.html}")
-    out.print(f"        {report.json}")
+    if report.files is not None:
+        print_report(report.files)

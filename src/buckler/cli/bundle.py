@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from buckler.bundle.archive import ONNX, SIGNATURE, VECTORS, Bundle, read_bundle
 from buckler.bundle.flat import flat_model, flat_vectors
 from buckler.bundle.signing import new_key_pair, sign_bundle
-from buckler.bundle.vectors import tolerance_of
-from buckler.cli.console import out, safe
+from buckler.bundle.writer import tolerance_of
+from buckler.cli.console import out, print_table, safe
 from buckler.cli.options import TrustedKey
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
@@ -44,7 +43,6 @@ def show(
         out.print(bundle.manifest.to_json().decode())
         return
     m = bundle.manifest
-    table = Table(show_header=False, box=None, pad_edge=False)
     rows = {
         "name": m.name,
         "task": f"{m.task}: {m.description}",
@@ -63,9 +61,7 @@ def show(
         "size": f"{path.stat().st_size:,} bytes",
         "digest": bundle.sha256,
     }
-    for name, value in rows.items():
-        table.add_row(name, safe(value, 1000))
-    out.print(table)
+    print_table((), ((name, safe(value, 1000)) for name, value in rows.items()))
 
 
 @app.command("verify")

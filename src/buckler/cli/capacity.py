@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from buckler.cli.console import err, out
+from buckler.cli.console import err, print_table
 from buckler.cli.options import BundleArgument
 from buckler.serving.capacity import CapacityPlan, Waiting, Workload, measure_bundle, plan_capacity
 
@@ -88,10 +87,7 @@ def _print(plan: CapacityPlan) -> None:
         f"{plan.storage_usd_per_day:,.2f} USD a day",
         "USD for a million events": f"{plan.usd_per_million:.4f}",
     }
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in rows.items():
-        table.add_row(name, value)
-    out.print(table)
+    print_table((), rows.items())
 
 
 def _waiting(waiting: Waiting) -> str:

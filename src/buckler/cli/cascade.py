@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from buckler.cli.console import out, step_progress
+from buckler.cli.console import out, print_table, show_steps
 from buckler.cli.options import Seed, TaskFile
 from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.pipeline import join_bundles
@@ -45,28 +44,22 @@ def cascade(
     The budget limits the share that goes on; the events and thresholds are chosen on labeled
     events.
     """
-    with step_progress() as progress:
-        bar = progress.add_task("reading")
+    with show_steps("reading") as on_step:
         made = join_bundles.cascade(
             stages,
             validate,
             output,
             CascadeOptions(budget, review, fpr, prevalence, seed),
             task=task,
-            on_step=lambda name: progress.update(bar, description=name),
+            on_step=on_step,
         )
-    table = Table(box=None, pad_edge=False)
-    for heading in ("stage", "bundle", "share of events"):
-        table.add_column(heading, justify="right" if heading.startswith("share") else "left")
-    names = [str(path) for path in stages] + ["a person"]
-    for number, (name, share) in enumerate(zip(names, made.shares, strict=False), 1):
-        table.add_row(str(number), name, f"{share:.4f}")
-    out.print(table)
+    names = zip([*map(str, stages), "a person"], made.shares, strict=False)
+    rows = [(str(number), name, f"{share:.4f}") for number, (name, share) in enumerate(names, 1)]
+    print_table(("stage", "bundle", "share of events"), rows, right=("share of events",))
     out.print(f"\nbundle  {output} ({output.stat().st_size:,} bytes)")
     if not test:
         return
-    with step_progress() as progress:
-        progress.add_task("measuring")
+    with show_steps("measuring"):
         found = join_bundles.evaluate_cascade(output, stages, test, report, task=task)
     print_assessment(found.assessment)
     out.print()

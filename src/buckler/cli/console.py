@@ -2,8 +2,9 @@
 
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import (
@@ -16,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 out = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, emoji=False, markup=False, soft_wrap=True)
@@ -50,8 +52,8 @@ def byte_progress(title: str) -> Iterator[tuple[Progress, TaskID]]:
 
 
 @contextmanager
-def step_progress() -> Iterator[Progress]:
-    """Show which step runs; nothing without a terminal."""
+def show_steps(first: str) -> Iterator[Callable[[str], None]]:
+    """Show which step runs, until a call names the next; nothing without a terminal."""
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -60,4 +62,18 @@ def step_progress() -> Iterator[Progress]:
         disable=not sys.stderr.isatty(),
         transient=True,
     ) as progress:
-        yield progress
+        bar = progress.add_task(first)
+        yield lambda text: progress.update(bar, description=text)
+
+
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], right: Container[str] = ()
+) -> None:
+    """Print rows under their headings, if there are any; columns in `right` are numbers."""
+    table = Table(box=None, pad_edge=False, show_header=bool(headings))
+    for heading in headings:
+        justify: Literal["left", "right"] = "right" if heading in right else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)

@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
-from rich.table import Table
 
 from buckler import pipeline
-from buckler.cli.console import err, out
+from buckler.cli.console import err, out, print_table
 from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.cli.run import run_progress
 from buckler.dataset.public_data import get_public_data
@@ -158,12 +157,8 @@ def demo(
     print_assessment(run.assessment)
     out.print()
     _print_scan(result, rest)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("step")
-    table.add_column("seconds", justify="right")
-    for name, seconds in times.items():
-        table.add_row(name, f"{seconds:.1f}")
-    out.print(table)
+    rows = [(name, f"{seconds:.1f}") for name, seconds in times.items()]
+    print_table(("step", "seconds"), rows, right=("seconds",))
     out.print()
     out.print(f"bundle    {run.bundle} ({run.bundle.stat().st_size:,} bytes)")
     print_report(run.report)

@@ -12,10 +12,9 @@ from typing import Annotated
 
 import typer
 from packaging.requirements import InvalidRequirement, Requirement
-from rich.table import Table
 
 from buckler import _kernel
-from buckler.cli.console import out, safe
+from buckler.cli.console import print_table, safe
 from buckler.cli.options import TrustedKey
 from buckler.errors import BucklerError
 from buckler.runtime import load
@@ -52,12 +51,8 @@ def doctor(
     """Check this installation; exit with code 1 if anything is wrong."""
     findings = [_python(), _simd(), *_extras(), *_machine()]
     findings += [_bundle(path, trusted_key) for path in bundles or ()]
-    table = Table(box=None, pad_edge=False)
-    for heading in ("what", "", "detail"):
-        table.add_column(heading, overflow="fold")
-    for found in findings:
-        table.add_row(found.what, found.state, safe(found.detail, 300))
-    out.print(table)
+    rows = [(found.what, found.state, safe(found.detail, 300)) for found in findings]
+    print_table(("what", "", "detail"), rows)
     if any(found.state == _WRONG for found in findings):
         raise typer.Exit(1)
 

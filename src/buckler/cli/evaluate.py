@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from buckler import pipeline
-from buckler.cli.console import out, step_progress
+from buckler.cli.console import out, show_steps
 from buckler.cli.options import BundleArgument, FormatName, LabelColumn, TaskFile, TextColumn
 from buckler.cli.results import print_assessment, print_report
 from buckler.cli.train import UnknownLabelsOption
@@ -49,15 +49,14 @@ def evaluate(
         tuple(slices or ()),
         unknown_labels,
     )
-    with step_progress() as progress:
-        bar = progress.add_task("loading")
+    with show_steps("loading") as on_step:
         found = pipeline.evaluate(
             bundle,
             data,
             output,
             trained_on=trained_on or [],
             options=EvaluationOptions(task, columns, format_name, resamples),
-            on_step=lambda name: progress.update(bar, description=name),
+            on_step=on_step,
         )
     print_assessment(found.assessment)
     for note in found.notes:

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.console import err, out, safe, show_steps
 from buckler.cli.options import BudgetTokens, BudgetUsd, Seed, Store, TaskName, TextColumn
 from buckler.cli.results import print_account
 from buckler.dataset import ColumnNames, UnknownLabels, read_dataset
@@ -67,8 +67,7 @@ def label(
     budget = Budget(usd=budget_usd, tokens=budget_tokens, events=budget_events)
     the_teacher.check_budget(budget)
     with LabelStore(store) as opened, Quarantine() as quarantine:
-        with step_progress() as progress:
-            bar = progress.add_task("reading")
+        with show_steps("reading") as on_step:
             columns = ColumnNames(
                 text=text_column,
                 label=label_column,
@@ -82,7 +81,7 @@ def label(
             if dry_run:
                 _print_plan(plan(events, the_teacher, opened))
             elif probe:
-                progress.update(bar, description="testing injections")
+                on_step("testing injections")
                 report = measure_injections(
                     events, the_teacher, opened, n_calls=probe_calls, budget=budget
                 )
@@ -93,7 +92,7 @@ def label(
 
                 def advance(now: Progress) -> None:
                     text = _progress_text(now, time.monotonic() - started)
-                    progress.update(bar, description=f"asking {name}: {text}")
+                    on_step(f"asking {name}: {text}")
 
                 _print_report(
                     label_events(events, the_teacher, opened, budget=budget, on_progress=advance),

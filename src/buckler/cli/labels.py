@@ -6,9 +6,8 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.console import err, out, print_table, safe, show_steps
 from buckler.cli.options import LabelColumn, Seed, Store, TaskName, TextColumn
 from buckler.cli.train import UnknownLabelsOption
 from buckler.dataset import ColumnNames, UnknownLabels, event_id, read_dataset
@@ -54,8 +53,11 @@ def import_(
     the_task, who = get_task(task), Annotator(annotator, version, kind)
     keep = (probability_column,) if probability_column else ()
     columns = ColumnNames(text_column, label_column, keep=keep, unknown_labels=unknown_labels)
-    with LabelStore(store) as opened, Quarantine() as quarantine, step_progress() as progress:
-        progress.add_task("importing")
+    with (
+        LabelStore(store) as opened,
+        Quarantine() as quarantine,
+        show_steps("importing"),
+    ):
         started = time.monotonic()
         rows, added = import_labels(
             opened,
@@ -125,15 +127,14 @@ def stats(task: TaskName, store: Store = "labels.db") -> None:
     """Show annotations, cost and estimated accuracy of each annotator."""
     with open_existing(store) as opened:
         found = summarize(opened, get_task(task))
-    table = Table(box=None, pad_edge=False)
-    for heading in ("annotator", "version", "kind", "annotations", "cost in USD", "est. accuracy"):
-        table.add_column(heading, justify="right" if heading[0] in "oce" else "left")
+    rows = []
     for one in found.annotators:
         who = one.annotator
         row = (safe(who.name), safe(who.version), who.kind, f"{one.n_annotations:,}")
         accuracy = "-" if one.accuracy is None else f"{one.accuracy:.3f}"
-        table.add_row(*row, f"{one.cost_usd:.2f}", accuracy)
-    out.print(table)
+        rows.append((*row, f"{one.cost_usd:.2f}", accuracy))
+    numbers = ("annotations", "cost in USD", "est. accuracy")
+    print_table(("annotator", "version", "kind", *numbers), rows, right=numbers)
     out.print()
     out.print(f"targets: {', '.join(f'{name} {n:,}' for name, n in found.targets.items())}")
     out.print(f"{found.n_events:,} events, {found.n_human:,} decided by a person")
@@ -174,30 +175,27 @@ def noise(
 ) -> None:
     """Estimate the share of wrong labels in each class, and list the most doubtful ones."""
     the_task = get_task(task)
-    with Quarantine() as quarantine, step_progress() as progress:
-        bar = progress.add_task("reading")
+    with Quarantine() as quarantine, show_steps("reading") as on_step:
         events = read_dataset(
             data, the_task, ColumnNames(text=text_column, label=label_column), quarantine=quarantine
         )
-        progress.update(bar, description="cross-validating")
+        on_step("cross-validating")
         found = estimate_noise(events, StudentSpec(folds=folds, seed=seed))
     n = len(found.events)
     out.print(
         f"about {found.noise_rate:.1%} of {n:,} labels are wrong by the estimate; "
         f"{len(found.suspects):,} rows are suspect"
     )
-    table = Table(box=None, pad_edge=False)
-    for heading in ("label", "rows", "est. wrong", "most often really"):
-        table.add_column(heading, justify="right" if heading in ("rows", "est. wrong") else "left")
-    names = the_task.class_names
+    names, rows = the_task.class_names, []
     for index, name in enumerate(names):
         row = found.joint[index]
         if row.sum():
             others = np.where(np.arange(len(row)) == index, 0, row)
             truly = names[int(others.argmax())] if others.any() else "-"
             count = int((found.events.labels == index).sum())
-            table.add_row(name, f"{count:,}", f"{others.sum() / row.sum():.1%}", truly)
-    out.print(table)
+            rows.append((name, f"{count:,}", f"{others.sum() / row.sum():.1%}", truly))
+    numbers = ("rows", "est. wrong")
+    print_table(("label", *numbers, "most often really"), rows, right=numbers)
     for row in found.suspects[:limit].tolist():
         text = the_task.readable(found.events.raw_text(row))
         label, better = names[found.events.labels[row]], names[found.suggested[row]]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from buckler.cli.console import out, safe, step_progress
+from buckler.cli.console import out, safe, show_steps
 from buckler.cli.options import (
     BudgetTokens,
     BudgetUsd,
@@ -118,8 +118,7 @@ def monitor(
             budget = Budget(usd=budget_usd, tokens=budget_tokens)
             asked = TeacherSample(get_teacher(teacher, settings, the_task), store, sample, budget)
         labels = _analyst_labels(store, the_task) if analyst_labels else None
-        with step_progress() as progress:
-            progress.add_task("comparing")
+        with show_steps("comparing"):
             result = monitor_files(
                 scorer, current, reference, chosen, sample=asked, analyst_labels=labels
             )

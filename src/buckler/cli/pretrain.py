@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from buckler.cli.console import out, step_progress
+from buckler.cli.console import out, show_steps
 from buckler.cli.options import Seed, TaskName, TextColumn
 from buckler.cli.train import settings_of
 from buckler.students.torch import pretraining
@@ -27,15 +27,14 @@ def pretrain(
     seed: Seed = 0,
 ) -> None:
     """Pre-train a minibert on unlabeled events."""
-    with step_progress() as progress:
-        bar = progress.add_task("reading")
+    with show_steps("reading") as on_step:
         losses = pretraining.pretrain(
             data,
             task,
             output,
             {**settings_of(setting or []), "seed": seed},
             text_column=text_column,
-            on_step=lambda text: progress.update(bar, description=text),
+            on_step=on_step,
         )
     out.print(f"hidden bytes cost {losses[0]:.3f} nats in the first epoch, {losses[-1]:.3f} now")
     out.print(f'weights {output}; in a recipe: [student] family = "minibert", pretrained = "…"')

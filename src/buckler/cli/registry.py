@@ -1,13 +1,11 @@
 """`buckler registry`: which bundle is deployed, and whether a new one is better."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.console import err, out, print_table, safe, show_steps
 from buckler.cli.options import LabelColumn, TextColumn, TrustedKey
 from buckler.dataset import ColumnNames
 from buckler.serving.bundle_registry import BundleRegistry
@@ -44,8 +42,7 @@ def promote(
 ) -> None:
     """Deploy a bundle if it is better than the deployed one; exit with code 1 if it is not."""
     registry = BundleRegistry(root, name)
-    with step_progress() as progress:
-        progress.add_task("comparing")
+    with show_steps("comparing"):
         outcome = deploy_candidate(
             registry,
             candidate,
@@ -81,7 +78,7 @@ def history(name: Name, root: Root = "registry") -> None:
     """List what was promoted, refused and rolled back."""
     entries = BundleRegistry(root, name).history()
     rows = [(e.time, e.action, e.sha256[:12], safe(e.by, 40), safe(e.reason, 300)) for e in entries]
-    _print_table(("time", "action", "bundle", "by", "reason"), rows)
+    print_table(("time", "action", "bundle", "by", "reason"), rows)
 
 
 @app.command("fetch")
@@ -111,13 +108,4 @@ def print_decision(found: Decision) -> None:
         )
         rows.append(row)
     head = ("events", "measure", "deployed", "candidate", "gain (95 %)", "false positives")
-    _print_table(head, rows)
-
-
-def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in head:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
+    print_table(head, rows)

@@ -2,11 +2,10 @@
 
 from rich.table import Table
 
-from buckler.cli.console import err, out, safe
+from buckler.cli.console import err, out, print_table, safe
 from buckler.evaluation.evaluation import Evaluation
-from buckler.evaluation.report import Comparison, figure_rows, rate_text
+from buckler.evaluation.report import Comparison, ReportFiles, figure_rows, rate_text
 from buckler.evaluation.robustness import Robustness, robustness_table
-from buckler.pipeline.evaluate import ReportFiles
 from buckler.pipeline.run import Run
 from buckler.teachers.budget import Account, Spending
 from buckler.training.auxiliary import auxiliary_table
@@ -14,15 +13,13 @@ from buckler.training.auxiliary import auxiliary_table
 
 def print_run(run: Run) -> None:
     """Print stages, figures, and where bundle and report lie."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("stage", "seconds", ""):
-        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    rows = []
     for stage in run.stages:
         shown = {k: v for k, v in stage.summary.items() if v not in (0, "")}
         text = ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in shown.items())
         text = f"(done before) {text}" if stage.reused else text
-        table.add_row(stage.name, f"{stage.seconds:.1f}", safe(text, 2000))
-    out.print(table)
+        rows.append((stage.name, f"{stage.seconds:.1f}", safe(text, 2000)))
+    print_table(("stage", "seconds", ""), rows, right=("seconds",))
     out.print()
     print_assessment(run.assessment)
     if run.comparison is not None:
@@ -67,28 +64,22 @@ def print_robustness(models: list[Robustness]) -> None:
 
 def print_rows(found: Comparison) -> None:
     """Print a table as it stands, without intervals."""
-    table = Table(box=None, pad_edge=False)
-    for position, name in enumerate(found.heading):
-        table.add_column(safe(name, 40), justify="right" if position else "left", overflow="fold")
-    for row in found.rows:
-        table.add_row(*(safe(cell.partition(" (")[0], 40) for cell in row))
-    out.print(table)
+    headings = [safe(name, 40) for name in found.heading]
+    rows = ([safe(cell.partition(" (")[0], 40) for cell in row] for row in found.rows)
+    print_table(headings, rows, right=headings[1:])
 
 
 def print_assessment(assessment: Evaluation) -> None:
     """Print the figures with their intervals, and what the thresholds do."""
-    table = Table(box=None, pad_edge=False, title=None)
-    for heading in (f"{assessment.n_rows:,} test rows", "value", "95 % interval"):
-        table.add_column(heading, justify="left" if "rows" in heading else "right")
-    for row in figure_rows(assessment):
-        table.add_row(*row)
+    rows = figure_rows(assessment)
     for at in assessment.thresholds:
         deployed = " (deployed)" if at.target_fpr == assessment.deployed_fpr else ""
-        table.add_row(f"Threshold for FPR {at.target_fpr:g}{deployed}", "", "")
+        rows.append((f"Threshold for FPR {at.target_fpr:g}{deployed}", "", ""))
         for name, rate in (("detection", at.detection), ("false positives", at.false_positives)):
             value, _, interval = rate_text(rate).partition(" (")
-            table.add_row(f"  {name}", value, interval.rstrip(")"))
-    out.print(table)
+            rows.append((f"  {name}", value, interval.rstrip(")")))
+    numbers = ("value", "95 % interval")
+    print_table((f"{assessment.n_rows:,} test rows", *numbers), rows, right=numbers)
 
 
 def _short(value: str | float | bool) -> str:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.console import err, out, print_table, safe, show_steps
 from buckler.cli.options import FormatName, Seed, TaskFile, TextColumn, TrustedKey
 from buckler.errors import SettingsError
 from buckler.files import read_bytes
@@ -73,8 +72,7 @@ def add(
     the_task = get_task(task or scorer.manifest.task)
     if list(scorer.classes) != the_task.class_names:
         raise SettingsError(f"{bundle}: a bundle of other classes than task {the_task.name!r}")
-    with step_progress() as progress, Quarantine() as quarantine, LabelStore(store) as opened:
-        bar = progress.add_task("reading")
+    with show_steps("reading") as on_step, Quarantine() as quarantine, LabelStore(store) as opened:
 
         def read(paths: list[Path]) -> Dataset:
             return read_dataset(
@@ -88,13 +86,13 @@ def add(
 
         events = read(data)
         older = read(reference) if reference else None
-        progress.update(bar, description="ranking")
+        on_step("ranking")
         stored = 0
 
         def on_progress(n: int, total: int) -> None:
             nonlocal stored
             stored += n
-            progress.update(bar, description=f"storing {stored:,} of {total:,}")
+            on_step(f"storing {stored:,} of {total:,}")
 
         summary = enqueue_events(
             opened,
@@ -220,15 +218,13 @@ def list_users(store: Store = "labels.db") -> None:
     from buckler.extras import import_extra
 
     accounts = import_extra("buckler.review.accounts", _FEATURE, "review")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "role", "signs in by", "state"):
-        table.add_column(heading)
+    rows = []
     with open_existing(store) as opened:
         for account in accounts.Accounts(opened).all():
             ways = ["password"] * account.has_password + ["single sign-on"] * bool(account.subject)
             state = "active" if account.active else "closed"
-            table.add_row(safe(account.name), account.role, ", ".join(ways) or "-", state)
-    out.print(table)
+            rows.append((safe(account.name), account.role, ", ".join(ways) or "-", state))
+    print_table(("name", "role", "signs in by", "state"), rows)
 
 
 @user.command("change")

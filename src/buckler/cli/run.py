@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from buckler import pipeline
-from buckler.cli.console import step_progress
+from buckler.cli.console import show_steps
 from buckler.cli.results import print_run
 from buckler.pipeline import Listener
 
@@ -28,21 +28,18 @@ def run(
 @contextmanager
 def run_progress() -> Iterator[Listener]:
     """Give a listener that shows the stage at work."""
-    with step_progress() as progress:
-        bar = progress.add_task("starting")
+    with show_steps("starting") as on_step:
         size_bytes = 0
 
         def show_epoch(name: str, number: int, loss: float, validation_loss: float) -> None:
             held_out = (
                 f", held out {validation_loss:.4f}" if validation_loss == validation_loss else ""
             )
-            progress.update(
-                bar, description=f"train: {name}, epoch {number}, loss {loss:.4f}{held_out}"
-            )
+            on_step(f"train: {name}, epoch {number}, loss {loss:.4f}{held_out}")
 
         def show_bytes(new_bytes: int) -> None:
             nonlocal size_bytes
             size_bytes += new_bytes
-            progress.update(bar, description=f"read: {size_bytes / 1e6:,.0f} MB")
+            on_step(f"read: {size_bytes / 1e6:,.0f} MB")
 
-        yield Listener(lambda name: progress.update(bar, description=name), show_bytes, show_epoch)
+        yield Listener(on_step, show_bytes, show_epoch)

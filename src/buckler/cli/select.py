@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from buckler.cli.console import err, out, step_progress
+from buckler.cli.console import err, out, show_steps
 from buckler.cli.options import Seed, TaskName, TextColumn
 from buckler.training.selection import SelectionMethod, SelectionSettings
 from buckler.training.selection import select as select_events
@@ -35,15 +35,14 @@ def select(
 
     Near-duplicates are selected once.
     """
-    with step_progress() as progress:
-        bar = progress.add_task("reading")
+    with show_steps("reading") as on_step:
         found = select_events(
             pool,
             task,
             number,
             output,
             SelectionSettings(by, bundle, labeled or (), text_column, seed),
-            on_step=lambda name: progress.update(bar, description=name),
+            on_step=on_step,
         )
     out.print(
         f"{found.n_chosen:,} of {found.n_pool:,} events: {output}; their labels serve "

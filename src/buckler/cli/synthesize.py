@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from buckler.cli.console import err, out, safe, step_progress
+from buckler.cli.console import err, out, print_table, safe, show_steps
 from buckler.cli.options import (
     BudgetTokens,
     BudgetUsd,
@@ -123,8 +122,7 @@ def synthesize(
         )
         print_estimate(calls, spending)
         return
-    with step_progress() as progress:
-        bar = progress.add_task("reading")
+    with show_steps("reading") as on_step:
         result = synthesis.synthesize(
             data,
             task,
@@ -132,7 +130,7 @@ def synthesize(
             chosen,
             columns=columns,
             format_name=format_name,
-            on_progress=lambda text: progress.update(bar, description=text),
+            on_progress=on_step,
         )
     if result.account is not None:
         print_account(result.account)
@@ -157,14 +155,11 @@ def show(
 
 
 def _print_report(report: SynthesisReport, file: Path) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("filter")
-    table.add_column("rejected", justify="right")
-    table.add_column("reasons", overflow="fold")
+    rows = []
     for name, count in report.rejects.items():
         reasons = ", ".join(f"{k}: {v:,}" for k, v in report.reasons.get(name, {}).items())
-        table.add_row(safe(name), f"{count:,}", safe(reasons, 200))
-    out.print(table)
+        rows.append((safe(name), f"{count:,}", safe(reasons, 200)))
+    print_table(("filter", "rejected", "reasons"), rows, right=("rejected",))
     classes = ", ".join(f"{safe(name)} {count:,}" for name, count in report.classes.items())
     out.print(
         f"\n{report.synthetic_examples:,} synthetic examples of {report.drafts:,} drafts by "

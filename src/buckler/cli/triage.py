@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from buckler.cli.console import out, safe, step_progress
+from buckler.cli.console import out, print_table, safe, show_steps
 from buckler.cli.options import BundleOption, TrustedKey
 from buckler.errors import OutputError
 from buckler.readers.quarantine import Quarantine
@@ -41,8 +41,7 @@ def triage(
         raise OutputError(f"{output} exists; give --force to replace it")
     scorer = load(bundle, trusted_key=trusted_key)
     severities = read_severities(severity) if severity is not None else {}
-    with step_progress() as progress, Quarantine() as quarantine:
-        progress.add_task("joining alerts to incidents")
+    with show_steps("joining alerts to incidents"), Quarantine() as quarantine:
         found = rank_incidents(
             alerts, scorer, top=top, severities=severities, quarantine=quarantine
         )
@@ -58,18 +57,17 @@ def triage(
 
 
 def _show(incidents: tuple[RankedIncident, ...]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("rank", "score", "alert", "host", "because"):
-        table.add_column(name, justify="right" if name in ("rank", "score") else "left")
-    for incident in incidents:
-        table.add_row(
+    rows = [
+        (
             str(incident.rank),
             f"{incident.score:.4f}",
             safe(incident.alert, 48),
             safe(incident.host, 20),
             safe(incident.because, 90),
         )
-    out.print(table)
+        for incident in incidents
+    ]
+    print_table(("rank", "score", "alert", "host", "because"), rows, right=("rank", "score"))
     out.print()
 
 

@@ -202,6 +202,11 @@ class Dataset:
             None if self.row_weights is None else self.row_weights[rows],
         )
 
+    def only_labeled(self) -> "Dataset":
+        """Return the events that have a label."""
+        rows = np.flatnonzero(self.labels >= 0)
+        return self if len(rows) == len(self) else self.take(rows)
+
     @staticmethod
     def concat(parts: "Sequence[Dataset]") -> "Dataset":
         """Join datasets of one task, in order; a column that one lacks is null there."""
@@ -248,12 +253,6 @@ class Dataset:
         if index < 0:
             return replace(self, table=table.append_column(name, values))
         return replace(self, table=table.set_column(index, name, values))
-
-    def without_column(self, name: str) -> "Dataset":
-        """Return the events without a column, where they have it."""
-        if name not in self.table.column_names:
-            return self
-        return replace(self, table=self.table.drop_columns([name]))
 
     def with_groups(self, groups: Sequence[str | None] | Objects | None = None) -> "Dataset":
         """Return the events with these groups; by default with those of the task's rule.

@@ -2,14 +2,17 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from pathlib import Path
 
+from buckler.errors import MissingExtraError
 from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.intervals import Estimate, Rate
 from buckler.evaluation.plots import draw_all
 from buckler.extras import import_extra
+from buckler.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,31 @@ class ReportContext:
     options: Comparison | None = None
 
 
+@dataclass(frozen=True)
+class ReportFiles:
+    """Files of a report; `html` is None without the extra `report`."""
+
+    json: Path
+    html: Path | None
+
+    @staticmethod
+    def write(stem: Path, figures: bytes, make_page: Callable[[], str]) -> "ReportFiles":
+        """Write ``.json`` and, where the extra is installed, ``.html``.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
+        json_path, html_path = stem.with_suffix(".json"), stem.with_suffix(".html")
+        write_atomically(json_path, figures)
+        try:
+            write_atomically(html_path, make_page().encode())
+        except MissingExtraError:
+            return ReportFiles(json_path, None)
+        return ReportFiles(json_path, html_path)
+
+
 SOURCES_CAPTION = (
     "Each source scored by students that saw no event of its family, at the deployed threshold, "
     "with 95 % intervals. AUROC within a source compares its own two kinds of events, so the "
@@ -71,9 +99,8 @@ AUXILIARY_CAPTION = (
 )
 ATTACK_CAPTION = (
     "Share of positive events detected at the deployed threshold, with Wilson intervals, before "
-    "and "
-    "after each attack, of the events to which the attack applies. Where no class is positive: the "
-    "share of correct verdicts."
+    "and after each attack, of the events to which the attack applies. Where no class is positive: "
+    "the share of correct verdicts."
 )
 
 

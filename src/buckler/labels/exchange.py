@@ -48,7 +48,7 @@ def import_labels(
     if probability_column is not None:
         probabilities = _positive_probabilities(events, probability_column)
     else:
-        events = events.take(np.flatnonzero(events.labels >= 0))
+        events = events.only_labeled()
         if not len(events):
             raise InputError("no row has a label; name the label column", field="label_column")
         probabilities = events.smoothed_targets(confidence).astype(np.float64)

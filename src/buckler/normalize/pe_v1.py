@@ -66,10 +66,6 @@ _OWN = (
 )
 
 
-def _bin_names(name: str, bins: int) -> tuple[str, ...]:
-    return tuple(f"{name}_{i}" for i in range(bins))
-
-
 NUMBERS: tuple[str, ...] = (
     *_DOS,
     "NumberOfSections",
@@ -79,17 +75,17 @@ NUMBERS: tuple[str, ...] = (
     *_FLAGS,
     *_OWN,
     *(f"directory_{name}_{what}" for name in _DIRECTORIES for what in ("size", "address")),
-    *_bin_names("byte", _BYTE_BINS),
-    *_bin_names("byte_entropy", _ENTROPY_BINS),
-    *_bin_names("section_size", _SECTION_BINS),
-    *_bin_names("section_entropy", _SECTION_BINS),
-    *_bin_names("library", _LIBRARY_BINS),
-    *_bin_names("function", _FUNCTION_BINS),
-    *_bin_names("export", _EXPORT_BINS),
-    *_bin_names("rich", _RICH_BINS),
+    *(f"byte_{i}" for i in range(_BYTE_BINS)),
+    *(f"byte_entropy_{i}" for i in range(_ENTROPY_BINS)),
+    *(f"section_size_{i}" for i in range(_SECTION_BINS)),
+    *(f"section_entropy_{i}" for i in range(_SECTION_BINS)),
+    *(f"library_{i}" for i in range(_LIBRARY_BINS)),
+    *(f"function_{i}" for i in range(_FUNCTION_BINS)),
+    *(f"export_{i}" for i in range(_EXPORT_BINS)),
+    *(f"rich_{i}" for i in range(_RICH_BINS)),
 )
 _KNOWN = frozenset(NUMBERS)
-_OF_ENTROPY = frozenset(_bin_names("byte_entropy", _ENTROPY_BINS))
+_OF_ENTROPY = frozenset(f"byte_entropy_{i}" for i in range(_ENTROPY_BINS))
 _OF_STRINGS = frozenset(name for name in _OWN if name.startswith("string"))
 _OF_TABLES = frozenset(
     name

@@ -7,30 +7,22 @@ from pathlib import Path
 import buckler
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import Leaks, find_leaks
-from buckler.errors import InputError, MissingExtraError
+from buckler.errors import InputError
 from buckler.evaluation.evaluation import (
     Evaluation,
     Predictions,
     evaluate_predictions,
     slice_values,
 )
-from buckler.evaluation.report import ReportContext, report_html, report_json
+from buckler.evaluation.report import ReportContext, ReportFiles, report_html, report_json
 from buckler.evaluation.source_tables import option_table, source_sentences, source_table
 from buckler.evaluation.unseen_sources import SourceRecord
-from buckler.files import path_text, write_atomically
+from buckler.files import path_text
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_bundle_task
 
 _UNCHECKED = "Whether the test rows stand in the training data was not checked."
-
-
-@dataclass(frozen=True)
-class ReportFiles:
-    """Files of a report; `html` is None without the `report` extra."""
-
-    json: Path
-    html: Path | None
 
 
 @dataclass(frozen=True)
@@ -113,11 +105,9 @@ def evaluate(
         events = read_dataset(
             data, task, columns, format_name=options.format, quarantine=quarantine
         )
-        rows, leaks = (events.labels >= 0).nonzero()[0], None
-        if not len(rows):
+        n_rows, leaks, events = len(events), None, events.only_labeled()
+        if not len(events):
             raise InputError("no test row has a label; name the label column", field="label_column")
-        n_unlabeled = len(events) - len(rows)
-        events = events.take(rows)
         if trained_on:
             step("comparing with the training data")
             training = read_dataset(trained_on, task, columns, format_name=options.format)
@@ -127,7 +117,7 @@ def evaluate(
             scorer, events, leaks=leaks, slices=columns.keep, n_resamples=options.resamples
         )
         notes = (_UNCHECKED,) if leaks is None else leak_notes(leaks)
-        if n_unlabeled:
+        if n_unlabeled := n_rows - len(events):
             notes += (f"{n_unlabeled:,} rows without a label were left out.",)
         if quarantine.count:
             notes += (f"{quarantine.summary()[0].upper()}{quarantine.summary()[1:]}.",)
@@ -207,13 +197,8 @@ def write_report(assessment: Evaluation, context: ReportContext, folder: Path) -
     OutputError
         If they cannot be written.
     """
-    json_path, html_path = folder / "report.json", folder / "report.html"
-    write_atomically(json_path, report_json(assessment, context))
-    try:
-        write_atomically(html_path, report_html(assessment, context).encode())
-    except MissingExtraError:
-        return ReportFiles(json_path, None)
-    return ReportFiles(json_path, html_path)
+    figures = report_json(assessment, context)
+    return ReportFiles.write(folder / "report", figures, lambda: report_html(assessment, context))
 
 
 def leak_notes(leaks: Leaks) -> tuple[str, ...]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
 from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.pipeline.distill import Additions, DistilledPool
@@ -146,8 +144,7 @@ class FitUpperBound(FitLabelsOnly, name="upper-bound", version=2):
 
     def events(self) -> Dataset:
         """Return training rows and more labeled ones, none of which is like the test."""
-        more = self.sources.output.require("upper_bound")
-        more = more.take(np.flatnonzero(more.labels >= 0))
+        more = self.sources.output.require("upper_bound").only_labeled()
         more = more.take(unlike(more, self.split.output.test))
         return deduplicate(Dataset.concat([super().events(), more]), near=False).events
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from buckler.bundle.archive import read_bundle
 from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.evaluation import Evaluation
-from buckler.evaluation.report import Comparison
+from buckler.evaluation.report import Comparison, ReportFiles
 from buckler.pipeline.compare import comparison, measure_bundle
 from buckler.pipeline.evaluate import (
-    ReportFiles,
     assess_scorer,
     names_of,
     report_context,
@@ -134,4 +133,4 @@ def _read_labeled(bundle: Path, paths: Sequence[Path], task: str | None) -> Data
         events = read_dataset(
             paths, get_bundle_task(task or manifest.task, manifest.classes), quarantine=quarantine
         )
-    return events.take((events.labels >= 0).nonzero()[0])
+    return events.only_labeled()

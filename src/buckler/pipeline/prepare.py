@@ -333,7 +333,7 @@ class Split(Stage[TrainingAndTest], name="split", version=2):
 
 
 def _labeled_rows(events: Dataset) -> Dataset:
-    rows = (events.labels >= 0).nonzero()[0]
-    if not len(rows):
+    events = events.only_labeled()
+    if not len(events):
         raise InputError("no row has a label; name the column with data.label_column")
-    return events if len(rows) == len(events) else events.take(rows)
+    return events

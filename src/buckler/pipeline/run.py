@@ -9,13 +9,12 @@ from buckler.bundle.writer import write_bundle
 from buckler.dataset import ColumnNames
 from buckler.dataset.splits import OnLeak
 from buckler.evaluation.evaluation import Evaluation
-from buckler.evaluation.report import Comparison
+from buckler.evaluation.report import Comparison, ReportFiles
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.files import write_atomically
 from buckler.pipeline.compare import Contender, attack_students, compare_students, comparison
 from buckler.pipeline.distill import Additions, DistillPool
 from buckler.pipeline.evaluate import (
-    ReportFiles,
     assess_scorer,
     headline,
     leak_notes,

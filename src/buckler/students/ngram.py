@@ -18,8 +18,15 @@ from buckler import _kernel
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
-from buckler.students.objective import check_learnable, cross_entropy, weigh_classes
-from buckler.students.student import STUDENTS, Export, Floats, Student
+from buckler.students.student import (
+    STUDENTS,
+    Export,
+    Floats,
+    Student,
+    check_learnable,
+    cross_entropy,
+    weigh_classes,
+)
 
 ROW_STEP = 16
 _CLIPS = (1.0, 0.75, 0.55, 0.4, 0.3, 0.2)
@@ -40,14 +47,7 @@ class _FloatModel:
 
     @property
     def arrays(self) -> tuple[Floats | None, ...]:
-        return (
-            self.table,
-            self.table_squares,
-            self.head,
-            self.head_squares,
-            self.bias,
-            self.bias_squares,
-        )
+        return tuple(vars(self).values())
 
 
 @STUDENTS.add

@@ -17,8 +17,15 @@ from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.extras import import_extra
 from buckler.normalize import FeatureSchema, NormalizedTexts
-from buckler.students.objective import check_learnable, cross_entropy, weigh_classes
-from buckler.students.student import STUDENTS, Export, Floats, Student
+from buckler.students.student import (
+    STUDENTS,
+    Export,
+    Floats,
+    Student,
+    check_learnable,
+    cross_entropy,
+    weigh_classes,
+)
 
 if TYPE_CHECKING:
     from lightgbm import Booster

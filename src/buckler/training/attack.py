@@ -7,9 +7,9 @@ from pathlib import Path
 
 from buckler.attacks import Attack, get_attacks
 from buckler.dataset import ColumnNames, Dataset, read_dataset
-from buckler.errors import MissingExtraError
+from buckler.evaluation.report import ReportFiles
 from buckler.evaluation.robustness import Robustness, robustness_html, robustness_json
-from buckler.files import path_text, write_atomically
+from buckler.files import path_text
 from buckler.labels import LabelStore
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
@@ -65,14 +65,13 @@ class AttackReport:
         Robustness of each bundle.
     account
         Cost of the paraphrases; None where none was asked for.
-    json, html
-        Report files; None where no folder was named, or the extra `report` is missing.
+    files
+        Report files; None where no folder was named.
     """
 
     models: list[Robustness]
     account: Account | None = None
-    json: Path | None = None
-    html: Path | None = None
+    files: ReportFiles | None = None
 
 
 def attack(
@@ -127,16 +126,14 @@ def attack(
     )
     if output is None:
         return AttackReport(models, account)
-    json_path, html_path = output / "attack.json", output / "attack.html"
-    write_atomically(json_path, robustness_json(models))
     names = ", ".join(path_text(path.name) for path in data)
     lead = f"{events.task.description}. {names}; seed {settings.seed}."
-    try:
-        page = robustness_html(f"Attacks on {bundle.stem}", lead, models)
-    except MissingExtraError:
-        return AttackReport(models, account, json_path)
-    write_atomically(html_path, page.encode())
-    return AttackReport(models, account, json_path, html_path)
+    files = ReportFiles.write(
+        output / "attack",
+        robustness_json(models),
+        lambda: robustness_html(f"Attacks on {bundle.stem}", lead, models),
+    )
+    return AttackReport(models, account, files)
 
 
 def estimate_attack(

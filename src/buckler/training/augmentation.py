@@ -41,7 +41,7 @@ def attack_scorers(
         If there is no labeled event to attack.
     """
     task = events.task
-    events = events.take(np.flatnonzero(events.labels >= 0))
+    events = events.only_labeled()
     rng = np.random.default_rng(seed)
     chosen = _chosen(events, rng, max_events)
     texts, labels = _texts(events, chosen), events.labels[chosen]
@@ -77,7 +77,7 @@ def attacked_texts(events: Dataset, *, seed: int = 0, max_events: int = MAX_ATTA
     InputError
         If there is no labeled event to attack.
     """
-    events = events.take(np.flatnonzero(events.labels >= 0))
+    events = events.only_labeled()
     return _texts(events, _chosen(events, np.random.default_rng(seed), max_events))
 
 

@@ -15,8 +15,7 @@ import numpy.typing as npt
 import buckler
 from buckler.bundle.archive import STAGES, VECTORS, Bundle, read_bundle
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.vectors import tolerance_of, vectors_json
-from buckler.bundle.writer import pack, write_bundle
+from buckler.bundle.writer import pack, tolerance_of, vectors_json, write_bundle
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import NONE, choose_curve, least_probabilities

@@ -143,10 +143,7 @@ def fit_student(
     InputError
         If a class of the task has no example, or the groups are too few for the folds.
     """
-    task = events.task
-    rows = np.flatnonzero(events.labels >= 0)
-    if len(rows) < len(events):
-        events = events.take(rows)
+    task, events = events.task, events.only_labeled()
     annotated_by_student = out_of_fold is not None
     if out_of_fold is None:
         out_of_fold = cross_validate(events, spec, additional=additional, on_epoch=on_epoch)

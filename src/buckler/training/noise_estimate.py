@@ -57,10 +57,9 @@ def estimate_noise(events: Dataset, spec: StudentSpec) -> NoiseEstimate:
     """
     count = import_extra("cleanlab.count", "estimating label noise", "noise")
     issues = import_extra("cleanlab.filter", "estimating label noise", "noise")
-    rows = np.flatnonzero(events.labels >= 0)
-    if not len(rows):
+    events = events.only_labeled()
+    if not len(events):
         raise InputError("no row has a label; name the label column", field="label_column")
-    events = events.take(rows)
     n_classes = len(events.task.classes)
     p = cross_validate(events, spec).probabilities(events.labels)
     # cleanlab wants labels 0..k-1 that all occur.

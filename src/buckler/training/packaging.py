@@ -12,8 +12,14 @@ import pyarrow as pa
 import buckler
 from buckler.bundle.archive import MANIFEST, ONNX, VECTORS, WEIGHTS, Bundle
 from buckler.bundle.manifest import Manifest, parse_manifest
-from buckler.bundle.vectors import vector_rows, vector_texts, vectors_json
-from buckler.bundle.writer import assemble, pack_tensors, write_bundle
+from buckler.bundle.writer import (
+    assemble,
+    pack_tensors,
+    vector_rows,
+    vector_texts,
+    vectors_json,
+    write_bundle,
+)
 from buckler.errors import SettingsError
 from buckler.evaluation.metrics import Threshold
 from buckler.files import read_bytes

@@ -167,13 +167,11 @@ def decide(
 
 def _compare(champion: Scorer, candidate: Scorer, name: str, events: Dataset) -> PairedComparison:
     task = events.task
-    rows = np.flatnonzero(events.labels >= 0)
-    if not len(rows):
+    events = events.only_labeled()
+    if not len(events):
         raise InputError(f"{name}: no event has a label")
-    events = events.take(rows)
-    texts = events.raw
-    both = [scorer.score(texts) for scorer in (champion, candidate)]
-    positive = np.isin(events.labels, task.positive_indices)
+    both = [scorer.score(events.raw) for scorer in (champion, candidate)]
+    positive = events.is_positive
     rate = champion.manifest.deployed_fpr
     ranked = bool(task.positive) and rate is not None and positive.any() and not positive.all()
     if ranked and rate is not None and enough_negatives(int((~positive).sum()), rate):

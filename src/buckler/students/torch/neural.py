@@ -21,8 +21,14 @@ from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.padding import MASK, pad, padded_batches, padded_lengths
-from buckler.students.objective import check_learnable, cross_entropy, weigh_classes
-from buckler.students.student import Export, Floats, Student
+from buckler.students.student import (
+    Export,
+    Floats,
+    Student,
+    check_learnable,
+    cross_entropy,
+    weigh_classes,
+)
 from buckler.students.torch import training_loop
 from buckler.students.torch.onnx_export import Network, Precision, export_network
 
