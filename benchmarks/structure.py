@@ -96,17 +96,18 @@ def repeated_blocks(paths: list[Path], root: Path) -> list[str]:
     windows: dict[str, list[tuple[int, int]]] = defaultdict(list)
     kept: list[list[tuple[int, str]]] = []
     for index, path in enumerate(paths):
-        lines = [
-            (number, " ".join(line.split()))
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        ]
+        text = path.read_text(encoding="utf-8")
+        imports = {
+            number
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        }
+        lines = [(n, " ".join(line.split())) for n, line in enumerate(text.splitlines(), 1)]
         code = [
             (number, line)
             for number, line in lines
-            if line
-            and line[0] != "#"
-            and not line.startswith(("import ", "from "))
-            and not _TRIVIAL.match(line)
+            if number not in imports and line and line[0] != "#" and not _TRIVIAL.match(line)
         ]
         kept.append(code)
         for at in range(len(code) - BLOCK_LINES + 1):
