@@ -18,7 +18,7 @@ from buckler.tasks import Task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import choose_deployed, write_fitted
-from tests.support.bundles import entries, rebuilt, with_manifest
+from tests.support.bundles import entries, rebuilt, with_entry, with_manifest
 from tests.support.made_up import made_up_events
 
 
@@ -150,7 +150,13 @@ def test_any_bytes_are_refused_as_a_bundle(data):
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(390, 410).map(lambda digits: 10**digits)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.just("\ud800"),
     lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=5), v, max_size=3),
     max_leaves=8,
 )
@@ -173,6 +179,45 @@ def test_a_manifest_with_any_value_anywhere_is_read_or_refused(url_bundle, data)
     content = entries(url_bundle) | {"manifest.json": json.dumps(manifest).encode()}
     with suppress(BundleError):
         Scorer(parse_bundle(rebuilt(content)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.update(vectors=[]),
+        lambda d: d.update(vectors={}),
+        lambda d: d.update(tolerance=10**400),
+        lambda d: d["vectors"][0].update(outputs=["0x1p99999"]),
+        lambda d: d["vectors"][0].update(outputs=["0x1p999"]),
+        lambda d: d["vectors"][0].update(outputs=[]),
+        lambda d: d["vectors"][0].update(input=5),
+        lambda d: d.update(vectors=d["vectors"] * 100_000),
+    ],
+)
+def test_vectors_that_make_no_sense_are_refused(url_bundle, change):
+    document = json.loads(entries(url_bundle)["vectors.json"])
+    change(document)
+    with pytest.raises(BundleError, match="vectors"):
+        Scorer(parse_bundle(with_entry(url_bundle, "vectors.json", document)))
+
+
+def test_a_bundle_may_not_state_how_far_off_our_own_kernels_are(url_bundle):
+    document = json.loads(entries(url_bundle)["vectors.json"])
+    document["tolerance"] = 0.05
+    for vector in document["vectors"]:
+        vector["outputs"] = [(float.fromhex(p) * 0.97).hex() for p in vector["outputs"]]
+    with pytest.raises(BundleError, match="scores its conformance vectors differently"):
+        Scorer(parse_bundle(with_entry(url_bundle, "vectors.json", document)))
+
+
+def test_digests_that_are_none_are_refused(url_bundle):
+    for digest in ("\u00e9" * 64, "\ud800" * 64, 10**400, None):
+        with pytest.raises(BundleError):
+            parse_bundle(
+                with_manifest(
+                    url_bundle, lambda m, d=digest: m["files"]["card.md"].update(sha256=d)
+                )
+            )
 
 
 def test_hostile_archives_are_refused(url_bundle):

@@ -236,6 +236,11 @@ def huge_volume(model):
     model.graph.initializer.append(onnx.numpy_helper.from_array(value, "shape"))
 
 
+def many_products(model):
+    product = onnx.helper.make_node("MatMul", ["logits", "logits"], ["p"])
+    model.graph.node.extend([product] * 200)
+
+
 def huge_shape(model):
     value = np.array([1 << 40], np.int64)
     model.graph.initializer.append(onnx.numpy_helper.from_array(value, "shape"))
@@ -251,6 +256,7 @@ def huge_shape(model):
         (huge_pad, "size of"),
         (huge_shape, "size of"),
         (huge_volume, "tensor of"),
+        (many_products, "too many nodes"),
     ],
 )
 def test_a_network_that_could_do_harm_is_refused(cnn_bundle, change, words):

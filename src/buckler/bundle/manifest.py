@@ -179,6 +179,7 @@ def parse_manifest(data: bytes) -> Manifest:
     """
     try:
         raw = json.loads(data, parse_constant=_no_constants)
+        json.dumps(raw, ensure_ascii=False).encode()  # a lone surrogate is no text
     except (ValueError, RecursionError) as error:
         raise BundleError(f"the manifest is not sound JSON: {str(error)[:100]}") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
@@ -294,9 +295,13 @@ def _auxiliary(raw: Mapping[str, object]) -> tuple[AuxiliaryEntry, ...]:
 
 def _number(raw: Mapping[str, object], key: str) -> float:
     value = raw.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, str) or not math.isfinite(number):
         raise BundleError(f"manifest: {key!r} is missing or not a number")
-    return float(value)
+    return number
 
 
 def _files(raw: Mapping[str, object]) -> dict[str, FileEntry]:

@@ -17,6 +17,8 @@ _OPERATOR_NAMES = """
 """
 OPERATORS = frozenset(_OPERATOR_NAMES.split())
 _MAX_NODES = 4096
+_PRODUCTS = ("Conv", "Gemm", "MatMul")  # each may take long; eight layers have 50
+_MAX_PRODUCTS = 128
 _MAX_ATTRIBUTE = 1 << 16
 _MAX_ITEMS = 1 << 20
 _MAX_VOLUME = 1 << 26
@@ -46,20 +48,22 @@ def check_onnx(data: bytes) -> None:
                 raise BundleError("the network uses operators that are not ONNX's own")
     if len(graphs) != 1:
         raise BundleError("the network has no graph, or several")
-    nodes = 0
+    nodes = products = 0
     for number, _, value in _fields(graphs[0]):
         if number == 1:
             nodes += 1
-            if nodes > _MAX_NODES:
+            products += _check_node(_bytes(value)) in _PRODUCTS
+            if nodes > _MAX_NODES or products > _MAX_PRODUCTS:
                 raise BundleError("the network has too many nodes")
-            _check_node(_bytes(value))
         elif number == 5:
             _check_tensor(_bytes(value))
         elif number == 15:
             raise BundleError("the network has sparse weights")
 
 
-def _check_node(node: memoryview) -> None:
+def _check_node(node: memoryview) -> str:
+    """Check a node; return the name of its operator."""
+    name = ""
     for number, _, value in _fields(node):
         if number == 4:
             name = bytes(_bytes(value)).decode("ascii", "replace")
@@ -69,6 +73,7 @@ def _check_node(node: memoryview) -> None:
             raise BundleError("the network uses operators that are not ONNX's own")
         elif number == 5:
             _check_attribute(_bytes(value))
+    return name
 
 
 def _check_attribute(attribute: memoryview) -> None:

@@ -78,6 +78,7 @@ class CascadeModel(Model):
         self.stages = stages
         self.bands = bands
         self.n_outputs = form.n_outputs
+        self.is_exact = all(model.is_exact for model, _ in stages)
         self._form = form
         self.score_one = lambda text: float(self.score_list([text])[0])
 
@@ -196,7 +197,7 @@ def parse_bands(settings: Mapping[str, object], n_outputs: int) -> list[Band]:
         for value in entry:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise BundleError("a band of the cascade is not a pair of numbers")
-        low, high = float(entry[0]), float(entry[1])
+        low, high = (float(min(max(value, -1), 2)) for value in entry)  # an int may be too large
         if not 0 <= low < high <= 1 or (n_outputs > 1 and low != 0):
             raise BundleError("a band of the cascade is out of range")
         bands.append(Band(low, high))

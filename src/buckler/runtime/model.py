@@ -54,6 +54,7 @@ class Model(ABC):
 
     name: ClassVar[str]
     has_stages: ClassVar[bool] = False
+    is_exact: bool = True  # False where outputs differ a little from machine to machine
     n_outputs: int
     review: tuple[float, float] | None = None  # lowest and highest score that is for a person
     # The fastest way for one text: the output for two classes, else one for each.

@@ -34,6 +34,7 @@ class OnnxModel(NormalizedTextModel):
     """
 
     name = "onnx"
+    is_exact = False
 
     def __init__(self, settings: Mapping[str, object], model: bytes | None, form: Form) -> None:
         super().__init__(form)
