@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buckler.dataset import Dataset
-from buckler.dataset.sources import source_families, source_family
+from buckler.dataset.sources import balance_sources, source_families, source_family
 from buckler.evaluation.unseen_sources import SourceRecord, ThresholdRule
 from buckler.runtime import Scorer
 from buckler.tasks import get_task
@@ -66,6 +66,17 @@ def test_no_family_is_in_training_and_held_out():
         assert len(set(fold_of[families == family])) == 1
     for fold in np.unique(fold_of):
         assert len(set(events.labels[fold_of != fold])) == 2
+
+
+@given(st.floats(0, 1), st.floats(0.1, 10))
+def test_balance_keeps_the_weight_of_a_class_and_the_order_of_sources(power, weight):
+    events = events_of({("a", "benign"): 40, ("b", "benign"): 10, ("c", "phishing"): 20})
+    weights = balance_sources(events.with_weights(weight), power).weights
+    positive, of_a = events.is_positive, events.sources == "a"
+    assert weights[~positive].mean() == pytest.approx(weight, rel=1e-5)
+    assert weights[positive].mean() == pytest.approx(weight, rel=1e-5)
+    ratio = weights[~positive & ~of_a].sum() / weights[of_a].sum()
+    assert ratio == pytest.approx(0.25 ** (1 - power), rel=1e-4)
 
 
 def test_a_class_of_one_family_is_cut_by_group_and_marked_as_known():

@@ -55,6 +55,9 @@ def train(
         Noise, typer.Option(help="Treatment of labels that may be wrong.")
     ] = Noise.NONE,
     unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
+    source_balance: Annotated[
+        float, typer.Option(min=0, max=1, help="Weight of small sources: 1 makes all count alike.")
+    ] = 0.0,
     format_name: FormatName = None,
     seed: Seed = 0,
 ) -> None:
@@ -83,6 +86,7 @@ def train(
                     seed=seed,
                     noise=noise,
                     threshold_rule=threshold_rule,
+                    source_balance=source_balance,
                 ),
             ),
             listener=listener,
@@ -103,7 +107,7 @@ def settings_of(pairs: list[str]) -> dict[str, int | float | str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise SettingsError(f"--set {pair}: write it as NAME=VALUE")
-        if name in ("family", "folds", "seed", "noise"):
+        if name in ("family", "folds", "seed", "noise", "source_balance"):
             raise SettingsError(
                 f"--set {name}: it has an option of its own, or belongs in a recipe"
             )

@@ -25,3 +25,30 @@ def source_families(events: Dataset) -> npt.NDArray[np.str_]:
     """Return the family of each event's source; empty where the source is unknown."""
     known = {name: source_family(name) if name else "" for name in set(events.sources)}
     return np.array([known[name] for name in events.sources], str)
+
+
+def balance_sources(events: Dataset, power: float) -> Dataset:
+    """Return labeled events with weights that keep a large source from outweighing small ones.
+
+    Within each class, an event weighs ``n ** -power``, where n is the number of the class's events
+    of its source; the mean weight of the class stays as it was.
+
+    Parameters
+    ----------
+    events
+        Labeled events.
+    power
+        0 leaves the weights as they are; 1 gives each source of a class the same sum of weights.
+    """
+    if not power:
+        return events
+    names = np.array(
+        [f"{label} {name}" for label, name in zip(events.labels, events.sources, strict=True)]
+    )
+    _, codes, counts = np.unique(names, return_inverse=True, return_counts=True)
+    factors = counts[codes].astype(np.float64) ** -power
+    weights = events.weights.astype(np.float64)
+    for label in np.unique(events.labels):
+        own = events.labels == label
+        factors[own] *= weights[own].sum() / (weights[own] * factors[own]).sum()
+    return events.with_weights((weights * factors).astype(np.float32))

@@ -212,6 +212,9 @@ class StudentSection(_Section):
         Folds of the cross-validation that gives calibration and thresholds.
     noise
         Treatment of labels that may be wrong: ``none``, ``doubt``, ``drop`` or ``relabel``.
+    source_balance
+        0 to 1: keeps a large source from outweighing small ones in training; 1 gives each source of
+        a class the same sum of weights.
     seed
         Random seed.
     """
@@ -221,13 +224,21 @@ class StudentSection(_Section):
     family: str = "ngram"
     noise: Noise = Noise.NONE
     folds: int = Field(default=5, ge=2, le=20)
+    source_balance: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @property
     def spec(self) -> StudentSpec:
         """The student for the training functions."""
         settings = dict(self.model_extra or {})
-        return StudentSpec(self.family, settings, self.folds, self.seed, self.noise)
+        return StudentSpec(
+            self.family,
+            settings,
+            self.folds,
+            self.seed,
+            self.noise,
+            source_balance=self.source_balance,
+        )
 
 
 class AugmentationSection(_Section):

@@ -298,6 +298,7 @@ def train(
                 "folds": spec.folds,
                 "seed": spec.seed,
                 "noise": spec.noise,
+                "source_balance": spec.source_balance,
             }
         ),
         evaluation=EvaluationSection(

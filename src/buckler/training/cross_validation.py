@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
+from buckler.dataset.sources import balance_sources
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
@@ -44,6 +45,8 @@ class StudentSpec:
         Treatment of labels that may be wrong.
     threshold_rule
         Negatives on which a target false-positive rate must hold.
+    source_balance
+        Power of the inverse size of its source in the weight of an event: 0 to 1.
     """
 
     family: str = "ngram"
@@ -52,6 +55,7 @@ class StudentSpec:
     seed: int = 0
     noise: Noise = Noise.NONE
     threshold_rule: ThresholdRule = ThresholdRule.UNSEEN
+    source_balance: float = 0.0
 
     def with_settings(self, settings: Mapping[str, object]) -> "StudentSpec":
         """Return the same with further settings of the family."""
@@ -127,6 +131,7 @@ def cross_validate(
     """
     task, n_classes = events.task, len(events.task.classes)
     check_classes(events.labels, task)
+    events = balance_sources(events, spec.source_balance)
     fold_of = assign_folds(events, spec.folds, spec.seed)
     logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
     students: list[Student] = []

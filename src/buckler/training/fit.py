@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
+from buckler.dataset.sources import balance_sources
 from buckler.errors import InputError
 from buckler.evaluation.calibration import (
     NONE,
@@ -155,6 +156,7 @@ def fit_student(
     rows = np.flatnonzero(treated.weights > 0)
     check_classes(events.labels[rows], task)
     learned = events.with_targets(treated.targets).with_weights(treated.weights).take(rows)
+    learned = balance_sources(learned, spec.source_balance)
     examples = learned if additional is None else Dataset.concat([learned, additional])
     student = spec.new_student(out_of_fold.epochs)
     student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
