@@ -23,6 +23,7 @@ IDS_PER_QUERY = 500
 
 Insert = postgresql.Insert | sqlite_dialect.Insert
 _Columns = TypeVar("_Columns", bound=tuple[object, ...])
+_Id = TypeVar("_Id", bytes, int)
 Migration = Callable[[sa.Connection], None]
 
 
@@ -127,8 +128,8 @@ def storable(text: str) -> str:
 def rows_with_ids(
     connection: sa.Connection,
     query: "sa.Select[_Columns]",
-    column: sa.ColumnElement[bytes],
-    ids: Iterable[bytes],
+    column: sa.ColumnElement[_Id],
+    ids: Iterable[_Id],
 ) -> "Iterator[sa.Row[_Columns]]":
     """Yield the rows of a query whose column holds one of these ids."""
     iterator = iter(ids)

@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, select
 
 from buckler.evaluation.agreement import Agreement, cohens_kappa
 from buckler.evaluation.intervals import Rate, rate
-from buckler.labels.database import IDS_PER_QUERY
+from buckler.labels.database import rows_with_ids
 from buckler.labels.schema import ANNOTATIONS
 from buckler.monitoring.quality import SampledQuality, sample_quality
 from buckler.review.queue import Queue
@@ -195,18 +195,11 @@ def _teacher_metrics(queue: Queue) -> list[TeacherMetrics]:
         label_of = {bytes(e): int(v) for e, v in connection.execute(labeled)}
         annotators = queue.store.annotators()
         hits: dict[int, list[tuple[int, bool]]] = defaultdict(list)
-        ids = list(label_of)
-        for start in range(0, len(ids), IDS_PER_QUERY):
-            query = select(
-                ANNOTATIONS.c.event_id, ANNOTATIONS.c.annotator_id, ANNOTATIONS.c.label
-            ).where(
-                ANNOTATIONS.c.task_id == queue.task_id,
-                ANNOTATIONS.c.event_id.in_(ids[start : start + IDS_PER_QUERY]),
-            )
-            for event_id, annotator_id, label in connection.execute(query):
-                if annotators[annotator_id].kind != "human":
-                    truth = label_of[bytes(event_id)]
-                    hits[annotator_id].append((truth, truth == label))
+        query = select(ANNOTATIONS).where(ANNOTATIONS.c.task_id == queue.task_id)
+        for row in rows_with_ids(connection, query, ANNOTATIONS.c.event_id, label_of):
+            if annotators[row.annotator_id].kind != "human":
+                truth = label_of[bytes(row.event_id)]
+                hits[row.annotator_id].append((truth, truth == row.label))
     names = queue.task.class_names
     metrics = []
     for annotator_id, pairs in sorted(hits.items()):

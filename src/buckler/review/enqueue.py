@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select, text
 from buckler.dataset import Dataset
 from buckler.dataset.splits import minhash, near_duplicates_of
 from buckler.labels import LabelStore
-from buckler.labels.database import IDS_PER_QUERY
+from buckler.labels.database import IDS_PER_QUERY, rows_with_ids
 from buckler.labels.merging import Merge
 from buckler.review.acquisition import SAMPLE_SHARE, AcquisitionRanking, rank_events
 from buckler.review.schema import BATCHES, FAMILIES, ITEMS, State, Stratum, migrate_review
@@ -151,10 +151,8 @@ def _known_annotations(
     known = rows >= 0
     probabilities = np.full((len(events), len(events.task.classes)), np.nan)
     human = np.zeros(len(events), bool)
-    probabilities[known], human[known] = (
-        merged.probabilities[rows[known]],
-        merged.human[rows[known]],
-    )
+    probabilities[known] = merged.probabilities[rows[known]]
+    human[known] = merged.human[rows[known]]
     return probabilities, human
 
 
@@ -312,12 +310,8 @@ class _ItemWriter:
         """Group nothing under an item that was labeled meanwhile: its label excludes these rows."""
         above = {int(s): self.item_of.get(int(s)) for s in self.ranking.duplicate_of[rows]}
         items = sorted({item for item in above.values() if item is not None})
-        still_open: set[int] = set()
-        for start in range(0, len(items), IDS_PER_QUERY):
-            query = select(ITEMS.c.id).where(
-                ITEMS.c.id.in_(items[start : start + IDS_PER_QUERY]), ITEMS.c.state == State.OPEN
-            )
-            still_open.update(int(i) for i in connection.scalars(query))
+        query = select(ITEMS.c.id).where(ITEMS.c.state == State.OPEN)
+        still_open = {row.id for row in rows_with_ids(connection, query, ITEMS.c.id, items)}
         for representative, item in above.items():
             if item is not None and item not in still_open:
                 del self.item_of[representative]
@@ -345,10 +339,8 @@ def _find_known(
     connection: Connection, task_id: int, ids: list[bytes]
 ) -> dict[bytes, tuple[int, int]]:
     """Return item number and state of those events that are in the queue."""
-    known: dict[bytes, tuple[int, int]] = {}
-    for start in range(0, len(ids), IDS_PER_QUERY):
-        query = select(ITEMS.c.event_id, ITEMS.c.id, ITEMS.c.state).where(
-            ITEMS.c.task_id == task_id, ITEMS.c.event_id.in_(ids[start : start + IDS_PER_QUERY])
-        )
-        known.update((bytes(e), (int(i), int(s))) for e, i, s in connection.execute(query))
-    return known
+    query = select(ITEMS).where(ITEMS.c.task_id == task_id)
+    return {
+        bytes(row.event_id): (row.id, row.state)
+        for row in rows_with_ids(connection, query, ITEMS.c.event_id, ids)
+    }

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from buckler.labels import LabelStore
-from buckler.labels.database import IDS_PER_QUERY
+from buckler.labels.database import rows_with_ids
 from buckler.labels.schema import TASKS
 from buckler.review.schema import ITEMS, SKIPS, State, Stratum, migrate_review
 from buckler.review.search import find_items, has_words
@@ -200,9 +200,8 @@ class Queue:
         with self.store.reading() as connection:
             if has_words(conditions.query):
                 ids = find_items(connection, conditions.query)
-                for part in (ids[k : k + IDS_PER_QUERY] for k in range(0, len(ids), IDS_PER_QUERY)):
-                    matches = connection.execute(select(ITEMS).where(ITEMS.c.id.in_(part)))
-                    rows += [row for row in matches if self._fits(row, conditions, states, after)]
+                matches = rows_with_ids(connection, select(ITEMS), ITEMS.c.id, ids)
+                rows += [row for row in matches if self._fits(row, conditions, states, after)]
             else:
                 for query in self._along_indexes(conditions, states, after):
                     rows += connection.execute(query)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from sqlalchemy import func, select
 
 from buckler.dataset.hashed_vectors import hashed_vectors
+from buckler.labels.database import IDS_PER_QUERY, rows_with_ids
 from buckler.normalize import NormalizedTexts
 from buckler.review.queue import Queue
 from buckler.review.schema import ITEMS, LABELS
@@ -84,15 +85,16 @@ class LabeledEvents:
             return {int(i): int(k) for i, k in connection.execute(query)}
 
     def _load(self, ids: list[int]) -> None:
-        for start in range(0, len(ids), 500):
-            query = select(ITEMS.c.id, ITEMS.c.event_id).where(
-                ITEMS.c.id.in_(ids[start : start + 500])
-            )
+        task = self._queue.task
+        for start in range(0, len(ids), IDS_PER_QUERY):  # in parts: mails and pages are large
             with self._queue.store.reading() as connection:
-                event_of = {int(i): bytes(e) for i, e in connection.execute(query)}
+                part = ids[start : start + IDS_PER_QUERY]
+                event_of = {
+                    row.id: bytes(row.event_id)
+                    for row in rows_with_ids(connection, select(ITEMS), ITEMS.c.id, part)
+                }
             texts = self._queue.store.texts(event_of.values())
             kept = [(i, texts[e]) for i, e in event_of.items() if e in texts]
-            task = self._queue.task
             normalized = [task.text_normalizer.normalize(raw, task.max_bytes) for _, raw in kept]
             vectors = hashed_vectors(NormalizedTexts.from_bytes(normalized), _DIMENSIONS)
             for (item_id, raw), vector in zip(kept, vectors, strict=True):

@@ -11,96 +11,19 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from importlib.resources import as_file, files
 from itertools import islice
 from urllib.parse import unquote
 
+from pydantic import BaseModel
+
+from buckler.files import read_settings
 from buckler.teachers.patterns import PatternSet
 
 FLAG = "prompt-injection"
 MAX_CHARACTERS = 20_000
 _MAX_ENCODED = 16
 
-_GAP = r"[^\n]{0,60}?"
-_GOOD_LABEL = (
-    r"(?:benign|safe|legitimate|harmless|clean|not (?:malicious|phishing|spam)|ham\b|trusted|"
-    r"gutartig|harmlos|b[ée]nigne?|inoffensif|benigno|inofensivo|leg[íi]timo|goedaardig)"
-)
-# Techniques, each a bounded pattern on a simplified view of the text.
-_TECHNIQUES = {
-    "override": (
-        r"\b(?:ignor(?:e|ing)|disregard|forget|override|bypass|do not follow|stop following)\b"
-        + _GAP
-        + r"\b(?:instruction|prompt|rule|guideline|context|polic(?:y|ies)|directive|(?:the|all) "
-        r"(?:above|previous|prior))",
-        r"\b(?:ignorier\w*|vergiss|vergessen sie|missachte\w*)\b"
-        + _GAP
-        + r"(?:anweisung|regel|vorherig|bisherig)",
-        r"\b(?:ignore[rz]?|oublie[rz]?|ne tenez pas compte)\b"
-        + _GAP
-        + r"(?:instruction|consigne|r[èe]gle|pr[ée]c[ée]dent)",
-        r"\b(?:ignor[ae]|olvid[ae]|omit[ae]|esque[çc]a|desconsidere|dimentica)\b"
-        + _GAP
-        + r"(?:instruc|istruzion|instru[çc]|anterior|precedent|regla|regra|regol)",
-        r"\b(?:negeer|vergeet)\b" + _GAP + r"(?:instructie|regel|vorige)",
-        r"\b(?:zignoruj|zapomnij)\b" + _GAP + r"(?:instrukc|polece|poprzedni)",
-        r"\b(?:forget|erase|drop) (?:everything|all)\b",
-        r"(?:игнорируй|проигнорируй|забудь|забудьте|ігноруй)"
-        + _GAP
-        + r"(?:инструкц|указан|правил|предыдущ|інструкц)",
-        r"(?:忽略|无视|忽視|忘记|忘記)" + _GAP + r"(?:指令|指示|规则|規則|提示|之前|以上)",
-        r"(?:指示|命令|ルール|プロンプト|指令)" + _GAP + r"(?:無視|忘れ)",
-        r"(?:지시|명령|규칙|이전)" + _GAP + r"(?:무시|잊)",
-        r"(?:تجاهل|انس)" + _GAP + r"(?:التعليمات|تعليمات|الأوامر|السابقة|القواعد)",
-        r"(?:निर्देश|नियम|पिछल)" + _GAP + r"(?:अनदेखा|नज़रअंदाज़|भूल|ध्यान न)",
-        r"(?:talimat|kural|önceki)" + _GAP + r"(?:yok say|görmezden gel|unut)",
-        r"\b(?:abaikan|lupakan)\b" + _GAP + r"(?:instruksi|perintah|aturan)",
-        r"(?:bỏ qua|quên)" + _GAP + r"(?:hướng dẫn|chỉ dẫn|lệnh)",
-        r"(?:αγνόησε|αγνοήστε|ξέχασε)" + _GAP + r"(?:οδηγί|εντολ|προηγούμεν)",
-        r"(?:התעלם|התעלמי|שכח)" + _GAP + r"(?:הוראות|ההוראות|הקודמות)",
-    ),
-    "verdict": (
-        r"\b(?:answer|respond|reply|output|return|print|classify|label|mark|treat|rate|judge|"
-        r"report|choose|say|set)\b[^\n]{0,30}?\b(?:as|with|is|:|only|it|to|be|=)\s?\W{0,3}"
-        + _GOOD_LABEL
-        + r"\b[^\n]{0,12}(?:$|[\"'.,;}!])",
-        r"\b(?:answer|say|label) (?:anything|nothing) (?:but|except)\b",
-        r"\balways (?:answer|say|reply|respond|output)\b",
-        r"[\"']?\b(?:label|verdict|classification|answer|category)\b[\"']?\s?[:=]\s?[\"']?"
-        + _GOOD_LABEL,
-        r"\b(?:correct|right|true|final|expected|richtige|bonne) (?:answer|label|verdict|class)\b"
-        + _GAP
-        + _GOOD_LABEL,
-        r"\bassistant ?: ?\W?" + _GOOD_LABEL,
-        r"\b(?:antworte|antworten sie|r[ée]ponds|r[ée]pondez|responde|risponda|rispondi)\b"
-        + _GAP
-        + _GOOD_LABEL,
-    ),
-    "role": (
-        r"\b(?:you are|you're|act as|pretend to be|from now on,? you)\b[^\n]{0,20}?\b(?:now|an? "
-        r"(?:ai|assistant|model|helpful|unrestricted|different)|dan|chatgpt|in developer mode)\b",
-        r"\b(?:system|developer) (?:prompt|message|override|instruction|note|mode)\b",
-        r"\b(?:note|message|attention|instruction|reminder|memo) (?:to|for) (?:the |any |all )?"
-        r"(?:ai|llm|language model|model|classifier|assistant|reviewer|analyst|grader)",
-        r"\bend of (?:the )?(?:event|data|input|untrusted|document|user)\b"
-        + _GAP
-        + r"\b(?:instruction|system|task|new)",
-        r"\b(?:new|updated|revised|real|actual) (?:instruction|task|rule|polic)",
-    ),
-    "markup": (
-        r"<\|?\s?/?(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id|"
-        r"end_of_turn|start_of_turn)\s?\|?>",
-        r"\[/?inst\]|<</?sys>>|</s>\s?<s>|###\s?(?:instruction|system|response)",
-        r"[\"']role[\"']\s?:\s?[\"'](?:system|assistant|developer)",
-        r"</(?:untrusted|instructions?|event)>",
-        r"<<\s?(?:end|event) ?[0-9a-f]*\s?>>",
-        r"(?:^|\n)\s?(?:assistant|system)\s?:\s",
-    ),
-}
-_COMPILED = [
-    (technique, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
-    for technique, patterns in _TECHNIQUES.items()
-    for pattern in patterns
-]
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,4000}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){12,2000}")
 _APART = re.compile(r"\b\w[.\-_*]\w[.\-_*]\w[.\-_*]\w\b")
@@ -111,6 +34,25 @@ _CONFUSABLE = str.maketrans(
     "асеорхуіјѕԁһѵΑΒΕΖΗΙΚΜΝΟΡΤΥΧανοτικρАВЕКМНОРСТХ",
     "aceopxyijsdhvABEZHIKMNOPTYXavotikpABEKMHOPCTX",
 )
+
+
+class _PatternFile(BaseModel):
+    gap: str
+    good: str
+    techniques: dict[str, list[str]]
+
+
+@cache
+def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+    """Return technique and pattern, in the order of the file."""
+    with as_file(files("buckler.teachers.llm") / "injection_patterns.toml") as path:
+        file = read_settings(path, _PatternFile)
+    return [
+        (technique, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
+        for technique, patterns in file.techniques.items()
+        for raw in patterns
+        for pattern in [raw.replace("<gap>", file.gap).replace("<good>", file.good)]
+    ]
 
 
 def detect_injection(text: str) -> str | None:
@@ -126,7 +68,7 @@ def detect_injection(text: str) -> str | None:
     automaton = _automaton()
     for name, view in _views(text[:MAX_CHARACTERS]):
         for number in automaton.match(view):
-            technique, pattern = _COMPILED[number]
+            technique, pattern = _patterns()[number]
             if match := pattern.search(view):
                 how = f" ({name})" if name else ""
                 return f"{technique}{how}: {match[0][:120]}"
@@ -135,7 +77,7 @@ def detect_injection(text: str) -> str | None:
 
 @cache
 def _automaton() -> PatternSet:
-    patterns = ["(?m)" + pattern.pattern for _, pattern in _COMPILED]
+    patterns = ["(?m)" + pattern.pattern for _, pattern in _patterns()]
     return PatternSet(patterns, "detecting prompt injection", "llm", case_sensitive=False)
 
 
