@@ -7,33 +7,56 @@ _SECTOR = 512
 _NONE = 0xFFFFFFFF
 
 
-def _properties(texts: dict[int, str], head: bytes) -> dict[str, bytes]:
-    """Return the streams of some text properties (id -> value)."""
+def _properties(
+    values: dict[int, str | bytes], head: bytes, code_page: int = 0, codec: str = ""
+) -> dict[str, bytes]:
+    """Return the streams of some properties (id -> value): text, or bytes as they are."""
     streams, entries = {}, b""
-    for number, value in texts.items():
-        data = value.encode("utf-16-le")
-        streams[f"__substg1.0_{number:04X}001F"] = data
-        entries += struct.pack("<HHIII", 0x001F, number, 6, len(data) + 2, 0)
+    for number, value in values.items():
+        kind = 0x0102 if isinstance(value, bytes) else 0x001E if codec else 0x001F
+        data = value if isinstance(value, bytes) else value.encode(codec or "utf-16-le")
+        streams[f"__substg1.0_{number:04X}{kind:04X}"] = data
+        entries += struct.pack("<HHIII", kind, number, 6, len(data) + 2, 0)
+    if code_page:
+        for number, page in ((0x3FDE, 20866), (0x3FFD, code_page)):
+            entries += struct.pack("<HHIII", 3, number, 6, page, 0)
     return {**streams, "__properties_version1.0": head + entries}
 
 
+def message_tree(
+    values: dict[int, str | bytes],
+    attachments: tuple[dict[int, object], ...] = (),
+    code_page: int = 0,
+    codec: str = "",
+    inside: bool = False,
+) -> dict[str, object]:
+    """Return the storage of a message; an attachment may hold the storage of another message."""
+    n = len(attachments)
+    head = struct.pack("<8x4I", 0, n, 0, n) + (b"" if inside else b"\0" * 8)
+    tree: dict[str, object] = dict(
+        _properties({0x1A: "IPM.Note", **values}, head, code_page, codec)
+    )
+    for number, attachment in enumerate(attachments):
+        plain = {k: v for k, v in attachment.items() if not isinstance(v, dict)}
+        folder: dict[str, object] = dict(_properties(plain, b"\0" * 8))
+        folder |= {f"__substg1.0_{k:04X}000D": v for k, v in attachment.items() if k not in plain}
+        tree[f"__attach_version1.0_#{number:08X}"] = folder
+    return tree
+
+
 def made_msg(
-    subject: str, sender: str, body: str, html: str = "", attachments: tuple = ()
+    subject: str, sender: str, body: str, html: str = "", attachments: tuple[str, ...] = ()
 ) -> bytes:
     """Return a .msg file."""
     headers = f"From: {sender}\r\nSubject: {subject}\r\nReply-To: other@else.example\r\n\r\n"
-    texts = {0x001A: "IPM.Note", 0x0037: subject, 0x007D: headers, 0x1000: body}
+    values: dict[int, str | bytes] = {0x37: subject, 0x7D: headers, 0x1000: body}
     if html:
-        texts[0x1013] = html
-    n = len(attachments)
-    head = struct.pack("<8x4I8x", 0, n, 0, n)
-    tree: dict[str, object] = dict(_properties(texts, head))
-    for number, name in enumerate(attachments):
-        tree[f"__attach_version1.0_#{number:08X}"] = _properties({0x3707: name}, b"\0" * 8)
-    return _compound_file(tree)
+        values[0x1013] = html
+    return compound_file(message_tree(values, tuple({0x3707: name} for name in attachments)))
 
 
-def _compound_file(tree: dict[str, object]) -> bytes:
+def compound_file(tree: dict[str, object]) -> bytes:
+    """Return a file with these streams and storages."""
     entries: list[tuple[str, int, int, bytes]] = []  # name, kind, child, data
     siblings: dict[int, int] = {}
 

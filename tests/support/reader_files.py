@@ -79,7 +79,6 @@ def _evtx(path: Path) -> Path:
 
 
 def _msg(path: Path) -> Path:
-    pytest.importorskip("oxmsg")
     return _write(path, made_msg("hello", "a@a.example", "text"))
 
 

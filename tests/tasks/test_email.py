@@ -258,7 +258,6 @@ def test_a_mebibyte_is_walked_in_one_pass(piece):
 
 
 def test_outlook_messages(tmp_path):
-    pytest.importorskip("oxmsg")
     path = tmp_path / "phishing" / "a.msg"
     path.parent.mkdir()
     path.write_bytes(
@@ -279,7 +278,6 @@ def test_outlook_messages(tmp_path):
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6000), st.integers(0, 255)), max_size=30), st.data())
 def test_damaged_outlook_messages_are_set_aside_or_read(tmp_path_factory, changes, data):
-    pytest.importorskip("oxmsg")
     raw = bytearray(made_msg("Hello", "a@b.example", "plain", "<p>x</p>", ("a.zip",)))
     for at, value in changes:
         raw[at % len(raw)] = value

@@ -8,7 +8,8 @@ is a new id. Formats are imported on first use, so that a URL bundle loads no pa
 
 `charsets`, `mail_headers`, `mime`, `html_text`, `html_scan` and `html_limits` read hostile mail and
 pages in bounded time; `disguise` and `sites` undo look-alikes and compare hosts; `padding` feeds
-neural students. The rules are in docs/normalize.md.
+neural students. `outlook`, on `compound_file` and `rich_text`, turns Outlook messages into mail.
+The rules are in docs/normalize.md.
 
 Examples
 --------

@@ -21,6 +21,7 @@ from buckler.normalize.mail_headers import (
     parameters,
     read_headers,
 )
+from buckler.normalize.outlook import internet_message
 
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_PARTS = 1000
@@ -178,6 +179,8 @@ def _read(section: _Section) -> tuple[Part, list[_Section]]:
         inner = _sections_of(part, depth)
     elif depth <= MAX_DEPTH and _is_attached_message(part):
         inner = [_decode_section(part, "text/plain", True, depth)]
+    elif depth <= MAX_DEPTH and (converted := _outlook_message(part)):
+        inner = [_Section(message_bytes(converted), None, depth=depth)]
     if inner:
         return replace(part, is_container=True), inner
     # A multipart without parts is shown as text.
@@ -198,6 +201,14 @@ def _is_attached_message(part: Part) -> bool:
     if part.is_message:
         return part.kind in _MESSAGES
     return part.kind in _MESSAGES or any(name.lower().endswith(".eml") for name in part.names)
+
+
+def _outlook_message(part: Part) -> bytes | None:
+    """Return an attached Outlook message as an internet message."""
+    outlook = part.kind == "application/vnd.ms-outlook"
+    if not outlook and not any(name.lower().endswith(".msg") for name in part.names):
+        return None
+    return internet_message(_decode_transfer(part.headers, part.body))
 
 
 def _decode_section(part: Part, kind: str, is_message: bool, depth: int) -> _Section:
