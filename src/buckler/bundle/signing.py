@@ -10,7 +10,7 @@ from buckler.bundle.archive import SIGNATURE, read_bundle
 from buckler.bundle.signature import check_signature
 from buckler.bundle.writer import pack
 from buckler.errors import InputError, MissingExtraError, OutputError
-from buckler.files import write_atomically
+from buckler.files import read_bytes, write_atomically, writing
 
 
 def new_key_pair(private: Path, public: Path, password: str | None = None) -> None:
@@ -37,12 +37,11 @@ def new_key_pair(private: Path, public: Path, password: str | None = None) -> No
     for path in (private, public):
         if path.exists():
             raise OutputError(f"{path} is there already; a key is never overwritten")
-    try:
+    with writing(private):
         private.touch(mode=0o600)
         private.write_bytes(secret)
+    with writing(public):
         public.write_bytes(shown)
-    except OSError as error:
-        raise OutputError(f"{error.filename}: cannot be written ({error.strerror})") from error
 
 
 def sign_bundle(path: Path, private_key: Path, password: str | None = None) -> str:
@@ -64,14 +63,12 @@ def sign_bundle(path: Path, private_key: Path, password: str | None = None) -> s
         raise MissingExtraError("signing", "sign") from None
     bundle = read_bundle(path)
     entries = {name: data for name, data in bundle.entries.items() if name != SIGNATURE}
+    pem = read_bytes(private_key)
     try:
-        pem = private_key.read_bytes()
         key = serialization.load_pem_private_key(pem, password.encode() if password else None)
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-    except OSError as error:
-        raise InputError(f"{private_key}: cannot be read ({error.strerror})") from error
     except (ValueError, TypeError) as error:
         raise InputError(f"{private_key}: not a private key, or its password is wrong") from error
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,5 +1,6 @@
 """Metrics of a ranking, of classes and of calibration, and thresholds chosen on held-out rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,6 +163,11 @@ class Threshold:
     n_negatives: int
     fpr: Rate
     tpr: Rate
+
+
+def thresholds_by_fpr(thresholds: Sequence[Threshold]) -> dict[float, float]:
+    """Return target false-positive rate -> threshold, where one could be chosen."""
+    return {t.target_fpr: t.value for t in thresholds if t.value is not None}
 
 
 def choose_thresholds(

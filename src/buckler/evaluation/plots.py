@@ -85,9 +85,7 @@ def _roc(evaluation: Evaluation, ranking: Ranking) -> str:
     roc = ranking.roc()
     floor = 1 / max(1, ranking.n_negative)
     axes.step(np.maximum(roc.fpr, floor / 2), roc.tpr, where="post", color=BLUE, lw=1.6)
-    axes.set_xscale("log")
-    axes.set_xlim(floor / 2, 1)
-    axes.set_ylim(0, 1.01)
+    axes.set(xscale="log", xlim=(floor / 2, 1), ylim=(0, 1.01))
     for target in TARGET_FPRS:
         if target >= floor / 2:
             axes.axvline(target, color=GRAY, lw=0.8, ls=":")
@@ -103,8 +101,10 @@ def _roc(evaluation: Evaluation, ranking: Ranking) -> str:
                 color=RED,
                 fontsize=8,
             )
-    axes.set_xlabel(f"False-positive rate ({ranking.n_negative:,} negatives)")
-    axes.set_ylabel(f"Detection rate ({ranking.n_positive:,} positives)")
+    axes.set(
+        xlabel=f"False-positive rate ({ranking.n_negative:,} negatives)",
+        ylabel=f"Detection rate ({ranking.n_positive:,} positives)",
+    )
     return svg_of(figure)
 
 
@@ -124,10 +124,7 @@ def _precision_recall(ranking: Ranking) -> str:
         color=GRAY,
         fontsize=8,
     )
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.01)
-    axes.set_xlabel("Recall")
-    axes.set_ylabel("Precision")
+    axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="Recall", ylabel="Precision")
     return svg_of(figure)
 
 
@@ -139,21 +136,14 @@ def _histogram(evaluation: Evaluation) -> str:
         (~evaluation.is_positive, BLUE, "others"),
         (evaluation.is_positive, RED, "positive"),
     ):
-        axes.hist(
-            evaluation.score[rows],
-            bins.tolist(),
-            histtype="step",
-            color=color,
-            label=name,
-            lw=1.4,
-        )
+        scores = evaluation.score[rows]
+        axes.hist(scores, bins.tolist(), histtype="step", color=color, label=name, lw=1.4)
     for at in evaluation.thresholds:
         style = "-" if at.target_fpr == evaluation.deployed_fpr else ":"
         axes.axvline(at.score, color=GRAY, lw=1, ls=style)
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("Score (line: the deployed threshold)")
-    axes.set_ylabel("Rows")
+    axes.set(xlabel="Score (line: the deployed threshold)", ylabel="Rows")
     axes.legend(frameon=False, loc="upper center")
     return svg_of(figure)
 
@@ -166,12 +156,9 @@ def _reliability(evaluation: Evaluation) -> str:
     axes.plot(
         [b.confidence for b in bins], [b.accuracy for b in bins], "o-", color=BLUE, ms=4, lw=1
     )
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
-    axes.set_xlabel(
-        "Predicted probability" if evaluation.positive else "Probability of the top class"
-    )
-    axes.set_ylabel("Share that is positive" if evaluation.positive else "Share that is correct")
+    predicted = "Predicted probability" if evaluation.positive else "Probability of the top class"
+    share = "Share that is positive" if evaluation.positive else "Share that is correct"
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=predicted, ylabel=share)
     axes.set_title(f"ECE {evaluation.ece:.4f}", fontsize=9, loc="left")
     return svg_of(figure)
 
@@ -187,7 +174,6 @@ def _months(evaluation: Evaluation) -> str:
     ]
     axes.errorbar(range(len(months)), values, spread, fmt="o-", color=BLUE, ms=4, lw=1, capsize=2)
     axes.set_xticks(range(len(months)), [s.value for s in months], rotation=45, ha="right")
-    axes.set_ylim(0, 1.02)
-    deployed = evaluation.deployed_fpr
-    axes.set_ylabel(f"Detection at the threshold for FPR {deployed:g}" if deployed else "Detection")
+    at = f" at the threshold for FPR {fpr:g}" if (fpr := evaluation.deployed_fpr) else ""
+    axes.set(ylim=(0, 1.02), ylabel=f"Detection{at}")
     return svg_of(figure)

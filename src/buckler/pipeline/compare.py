@@ -2,8 +2,8 @@
 
 import json
 import time
+from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -122,20 +122,16 @@ def measure_annotators(
     """
     task = test.task
     row_of = {event_id: row for row, event_id in enumerate(test.ids)}
-    by_annotator: dict[int, npt.NDArray[np.float32]] = {}
+    nothing = np.full((len(test), len(task.classes)), np.nan, np.float32)
+    by_annotator: dict[int, npt.NDArray[np.float32]] = defaultdict(nothing.copy)
     for batch in store.annotations(task):
         for event_id, annotator, p in zip(
             batch.event_ids, batch.annotators.tolist(), batch.probabilities, strict=True
         ):
             if event_id in row_of:
-                if annotator not in by_annotator:
-                    nothing = np.full((len(test), len(task.classes)), np.nan, np.float32)
-                    by_annotator[annotator] = nothing
                 by_annotator[annotator][row_of[event_id]] = p
     found = []
-    annotators = store.annotators()
-    for key in annotators:
-        who = annotators[key]
+    for key, who in store.annotators().items():
         if who.kind == "human" or key not in by_annotator:
             continue
         annotated = np.isfinite(by_annotator[key]).all(axis=1)
@@ -145,14 +141,13 @@ def measure_annotators(
         assessment = _assess(by_annotator[key][rows], test.take(rows), n_resamples)
         spent = Ledger(store, task, who).spent()
         name = f"{who.name} {who.version}".strip()
+        price = 1e6 * spent.cost_usd / spent.annotations if spent.annotations else None
         found.append(
             Contender(
                 f"teacher: {name}",
                 assessment.figures,
                 events_per_second=speeds.get(name),
-                usd_per_million=1e6 * spent.cost_usd / spent.annotations
-                if spent.annotations
-                else None,
+                usd_per_million=price,
             )
         )
     return found
@@ -165,7 +160,7 @@ def _assess(p: npt.NDArray[np.float32], test: Dataset, n_resamples: int) -> Eval
         test.labels,
         test.group_codes(),
         classes=tuple(task.class_names),
-        positive=tuple(task.class_names.index(name) for name in task.positive),
+        positive=tuple(task.positive_indices),
     )
     return evaluate_predictions(predictions, slices=slice_values(test), n_resamples=n_resamples)
 
@@ -197,12 +192,6 @@ def comparison(contenders: list[Contender], assessment: Evaluation) -> Compariso
         for one in contenders
     ]
     return Comparison(heading, rows)
-
-
-def save_comparison(contenders: list[Contender], path: Path) -> None:
-    """Write the figures as JSON."""
-    document = without_nan([asdict(one) for one in contenders])
-    write_atomically(path, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
 
 
 def _number(value: float | None) -> str:
@@ -251,7 +240,9 @@ def compare_students(
                 teachers = measure_annotators(store, test, speeds, n_resamples)
             at = len(contenders) - bool(bound)  # the upper bound stands last
             contenders[at:at] = teachers
-        save_comparison(contenders, recipe.output / "comparison.json")
+        figures = without_nan([asdict(one) for one in contenders])
+        text = json.dumps(figures, indent=1, allow_nan=False)
+        write_atomically(recipe.output / "comparison.json", text.encode() + b"\n")
         report.summary = {"contenders": len(contenders)}
     return contenders
 

@@ -108,8 +108,8 @@ class AuxiliaryFigures:
     ----------
     name, on
         Name of the question, and the events that it is asked about.
-    n_classes, n_rare
-        Answers that are learned, and answers that have too few training rows.
+    n_classes
+        Answers that are learned.
     training_rows, test_rows, unknown_rows
         Rows with an answer; the last are test rows whose answer is not learned.
     measures
@@ -121,7 +121,6 @@ class AuxiliaryFigures:
     name: str
     on: str
     n_classes: int
-    n_rare: int
     training_rows: int
     test_rows: int
     unknown_rows: int
@@ -135,17 +134,19 @@ class AuxiliaryClassifiers:
 
     Attributes
     ----------
-    entries
-        Entries of the manifest.
     files
         Their bundles, by their names in the outer bundle.
     figures
         Figures of each, for the report.
     """
 
-    entries: tuple[AuxiliaryEntry, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
     figures: tuple[AuxiliaryFigures, ...] = ()
+
+    @property
+    def entries(self) -> tuple[AuxiliaryEntry, ...]:
+        """Entries of the manifest."""
+        return tuple(AuxiliaryEntry(one.name, one.on) for one in self.figures)
 
     def save(self, folder: Path) -> None:
         """Write bundles and figures into a folder."""
@@ -162,11 +163,8 @@ class AuxiliaryClassifiers:
             measures = {name: tuple(values) for name, values in record["measures"].items()}
             sources = [(name, Rate(**right), n) for name, right, n in record["sources"]]
             figures.append(AuxiliaryFigures(**record | {"measures": measures, "sources": sources}))
-        return cls(
-            tuple(AuxiliaryEntry(one.name, one.on) for one in figures),
-            {name: read_bytes(folder / name) for name in AUXILIARY[: len(figures)]},
-            tuple(figures),
-        )
+        files = {name: read_bytes(folder / name) for name in AUXILIARY[: len(figures)]}
+        return cls(files, tuple(figures))
 
 
 def fit_auxiliary(
@@ -183,8 +181,8 @@ def fit_auxiliary(
     InputError
         If the column of a question is missing, or too few events have an answer.
     """
-    found: list[tuple[AuxiliaryEntry, bytes, AuxiliaryFigures]] = []
-    for question in questions:
+    found = AuxiliaryClassifiers()
+    for file, question in zip(AUXILIARY, questions, strict=False):
         answered = _find_answered(training, question)
         task = _task_of(question, answered)
         examples = _examples(answered, task, by_text=question.folds_by == "text")
@@ -199,19 +197,15 @@ def fit_auxiliary(
             name=question.name,
             on=question.on,
             n_classes=len(task.classes),
-            n_rare=len(answered.counts) - len(task.classes),
             training_rows=len(examples),
             test_rows=len(asked.answers),
             unknown_rows=int((~measurement.known).sum()),
             measures=measurement.measures(n_resamples),
             sources=measurement.sources(),
         )
-        found.append((AuxiliaryEntry(question.name, question.on), pack(bundle.entries), figures))
-    return AuxiliaryClassifiers(
-        tuple(entry for entry, _, _ in found),
-        {name: data for name, (_, data, _) in zip(AUXILIARY, found, strict=False)},
-        tuple(figures for _, _, figures in found),
-    )
+        files = {**found.files, file: pack(bundle.entries)}
+        found = AuxiliaryClassifiers(files, (*found.figures, figures))
+    return found
 
 
 @dataclass(frozen=True)

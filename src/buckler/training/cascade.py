@@ -3,11 +3,10 @@
 Bands and thresholds are chosen on labeled validation events that no stage has learned from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +14,20 @@ import numpy.typing as npt
 import buckler
 from buckler.bundle.archive import STAGES, VECTORS, Bundle, read_bundle
 from buckler.bundle.manifest import Manifest
-from buckler.bundle.writer import pack, tolerance_of, vectors_json, write_bundle
+from buckler.bundle.writer import pack, tolerance_of, write_bundle
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import NONE, choose_curve, least_probabilities
-from buckler.evaluation.metrics import Ranking, Threshold, choose_thresholds, tpr_at_fpr
+from buckler.evaluation.metrics import (
+    Ranking,
+    Threshold,
+    choose_thresholds,
+    thresholds_by_fpr,
+    tpr_at_fpr,
+)
 from buckler.runtime import Scorer
 from buckler.runtime.cascade import SAME, Band, CascadeModel, combine
-from buckler.runtime.classifier import Classifier
-from buckler.tasks import Task
-from buckler.training.packaging import choose_deployed, conformance_texts, threshold_records
+from buckler.training.packaging import choose_deployed, conformance_vectors, threshold_records
 
 Floats = npt.NDArray[np.float32]
 _HIGHS = 60
@@ -98,45 +101,38 @@ def build_cascade(
     InputError
         If the validation events are unlabeled or lack a class.
     """
-    budgets, review, prevalence = options.budgets, options.review, options.prevalence
-    target_fpr = options.target_fpr
-    task = validation.task
-    bundles = [read_bundle(path) for path in stages]
-    _check(bundles, budgets, review, prevalence)
+    task, bundles = validation.task, [read_bundle(path) for path in stages]
+    _check(bundles, options)
     if (validation.labels < 0).any() or len(np.unique(validation.labels)) < 2:
         raise InputError("a cascade is chosen on labeled events of more than one class")
-    positive_classes = task.positive_indices
-    positive = np.isin(validation.labels, positive_classes)
-    weights = _weights(positive, prevalence)
+    positive = validation.is_positive
+    weights = _weights(positive, options.prevalence)
     outputs = [Scorer(bundle).score(validation.raw).outputs for bundle in bundles]
     bands: list[Band] = []
     shares = [1.0]
-    combined = outputs[0]
     reach = np.arange(len(validation))
-    for position, budget in enumerate(budgets):
-        measure = _BandMeasure(validation.labels, positive, target_fpr, task, bands, outputs)
+
+    def measure(band: Band) -> float:
+        return _quality(combine_all(outputs, [*bands, band]), validation, options.target_fpr)
+
+    for position, budget in enumerate(options.budgets):
         band = _choose_band(outputs[position], reach, weights, budget, measure)
         bands.append(band)
         reach = reach[band.uncertain(outputs[position][reach])]
         shares.append(float(weights[reach].sum()))
-        combined = combine_all(outputs, bands)
-    curve = NONE
+    combined, curve = combine_all(outputs, bands), NONE
     if combined.ndim == 1:
         rng = np.random.default_rng(options.seed)
         curve = choose_curve(combined, validation.labels == 1, validation.group_codes(), rng)
         combined = curve(combined)
-        probabilities = np.stack([1 - combined, combined], axis=1)
-    else:
-        probabilities = combined
-    thresholds: list[Threshold] = []
-    if positive_classes:
-        thresholds = choose_thresholds(probabilities[:, positive_classes].sum(axis=1), positive)
-    values = {t.target_fpr: t.value for t in thresholds if t.value is not None}
-    deployed = choose_deployed(values, target_fpr if values else None)
-    settings: dict[str, Any] = {"bands": [[band.low, band.high] for band in bands]}
-    if review and deployed is not None:
-        score = probabilities[:, positive_classes].sum(axis=1)
-        interval = _nearest(score, weights, values[deployed], review)
+        combined = np.stack([1 - combined, combined], axis=1)
+    score = combined[:, task.positive_indices].sum(axis=1)
+    thresholds = choose_thresholds(score, positive) if task.positive else []
+    values = thresholds_by_fpr(thresholds)
+    deployed = choose_deployed(values, options.target_fpr if values else None)
+    settings: dict[str, object] = {"bands": [[band.low, band.high] for band in bands]}
+    if options.review and deployed is not None:
+        interval = _nearest(score, weights, values[deployed], options.review)
         settings["review"] = list(interval)
         marked = (score >= np.float32(interval[0])) & (score <= np.float32(interval[1]))
         shares.append(float(weights[marked].sum()))
@@ -150,7 +146,7 @@ def build_cascade(
         thresholds=values,
         deployed_fpr=deployed,
         calibration_curve=curve.points,
-        conformal=least_probabilities(probabilities, validation.labels),
+        conformal=least_probabilities(combined, validation.labels),
         auxiliary=bundles[-1].manifest.auxiliary,
         calibration={
             "method": curve.method,
@@ -159,20 +155,20 @@ def build_cascade(
             "thresholds": threshold_records(thresholds),
         },
         metrics={},
+        unseen_sources={},  # the figures of the first stage are not those of the cascade
         provenance={
             "buckler": buckler.__version__,
             "stages": [f"{b.manifest.name} ({b.manifest.family}) {b.sha256}" for b in bundles],
-            "budgets": list(budgets),
-            "prevalence": prevalence,
+            "budgets": list(options.budgets),
+            "prevalence": options.prevalence,
             "validation_rows": len(validation),
         },
         files={},
     )
     files = {name: pack(bundle.entries) for name, bundle in zip(STAGES, bundles, strict=False)}
     auxiliary = bundles[-1].auxiliary  # those of the last stage are asked
-    texts = conformance_texts(task)
     tolerance = max(tolerance_of(bundle.entries[VECTORS]) for bundle in bundles)
-    vectors = vectors_json(texts, Classifier(manifest, files).outputs_of_vectors(texts), tolerance)
+    vectors = conformance_vectors(manifest, files, task, tolerance)
     written = write_bundle(output, manifest, {**files, **auxiliary, VECTORS: vectors})
     return Cascade(written.manifest, shares, thresholds)
 
@@ -186,23 +182,12 @@ def combine_all(outputs: Sequence[Floats], bands: Sequence[Band]) -> Floats:
     return combined
 
 
-@dataclass(frozen=True)
-class _BandMeasure:
-    """Quality of a further band: detection at the target rate, else accuracy."""
-
-    labels: npt.NDArray[np.int32]
-    positive: npt.NDArray[np.bool_]
-    target_fpr: float
-    task: Task
-    bands: list[Band]
-    outputs: list[Floats]
-
-    def __call__(self, band: Band) -> float:
-        combined = combine_all(self.outputs, [*self.bands, band])
-        if combined.ndim == 2:
-            return float((combined.argmax(axis=1) == self.labels).mean())
-        score = combined if self.task.positive[0] == self.task.class_names[1] else 1 - combined
-        return tpr_at_fpr(Ranking(score, self.positive).roc(), self.target_fpr)
+def _quality(combined: Floats, events: Dataset, target_fpr: float) -> float:
+    """Return the detection at the target rate; the accuracy for more than two classes."""
+    if combined.ndim == 2:
+        return float((combined.argmax(axis=1) == events.labels).mean())
+    score = combined if events.task.positive_indices[0] == 1 else 1 - combined
+    return tpr_at_fpr(Ranking(score, events.is_positive).roc(), target_fpr)
 
 
 def _choose_band(
@@ -210,7 +195,7 @@ def _choose_band(
     reach: npt.NDArray[np.intp],
     weights: npt.NDArray[np.float64],
     budget: float,
-    measure: _BandMeasure,
+    measure: Callable[[Band], float],
 ) -> Band:
     """Return the band with the best result among those that keep to the budget."""
     if output.ndim == 2:
@@ -283,9 +268,8 @@ def _weights(positive: npt.NDArray[np.bool_], prevalence: float | None) -> npt.N
     )
 
 
-def _check(
-    bundles: list[Bundle], budgets: Sequence[float], review: float, prevalence: float | None
-) -> None:
+def _check(bundles: list[Bundle], options: CascadeOptions) -> None:
+    budgets, prevalence = options.budgets, options.prevalence
     if not 2 <= len(bundles) <= len(STAGES):
         raise SettingsError(f"a cascade has 2 to {len(STAGES)} stages")
     if len(budgets) != len(bundles) - 1:
@@ -295,7 +279,7 @@ def _check(
     for share in (*budgets, *([] if prevalence is None else [prevalence])):
         if not 0 < share < 1:
             raise SettingsError("budgets and prevalence are shares, above 0 and below 1")
-    if not 0 <= review < 1:
+    if not 0 <= options.review < 1:
         raise SettingsError("review is a share, from 0 to below 1")
     for bundle in bundles[1:]:
         for what in ("task", *SAME):

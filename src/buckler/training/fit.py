@@ -26,7 +26,7 @@ from buckler.evaluation.calibration import (
     least_probabilities,
     probabilities_of,
 )
-from buckler.evaluation.metrics import Threshold, choose_thresholds
+from buckler.evaluation.metrics import Threshold, choose_thresholds, thresholds_by_fpr
 from buckler.evaluation.unseen_sources import (
     SourceRecord,
     SourceScores,
@@ -107,7 +107,7 @@ class FittedStudent:
     @property
     def threshold_by_fpr(self) -> dict[float, float]:
         """Target false-positive rate -> threshold, where one could be chosen."""
-        return {t.target_fpr: t.value for t in self.thresholds if t.value is not None}
+        return thresholds_by_fpr(self.thresholds)
 
 
 def fit_student(
@@ -186,11 +186,10 @@ def fit_student(
             scores = SourceScores(
                 _score(p, task), learned.is_positive, learned.sources, unseen.is_unseen
             )
-            known = {t.target_fpr: t.value for t in thresholds if t.value is not None}
             record = SourceRecord(
                 spec.threshold_rule,
                 (),
-                threshold_options(scores.take(believed), known, own),
+                threshold_options(scores.take(believed), thresholds_by_fpr(thresholds), own),
                 *mean_pair_auroc(scores, np.random.default_rng(spec.seed)),
                 source_warnings(learned, spec.seed),
             )

@@ -144,11 +144,9 @@ def bundle_parts(
             **(provenance or {}),
         },
     )
-    weights, texts = weights_of(exported), conformance_texts(task)
-    outputs = Classifier(manifest, weights).outputs_of_vectors(texts)
-    return BundleParts(
-        manifest, {**weights, VECTORS: vectors_json(texts, outputs, exported.tolerance)}
-    )
+    weights = weights_of(exported)
+    vectors = conformance_vectors(manifest, weights, task, exported.tolerance)
+    return BundleParts(manifest, {**weights, VECTORS: vectors})
 
 
 def student_manifest(task: Task, family: str, export: Export) -> Manifest:
@@ -180,10 +178,14 @@ def weights_of(exported: Export) -> dict[str, bytes]:
     return {WEIGHTS: pack_tensors(exported.tensors)}
 
 
-def conformance_texts(task: Task) -> list[bytes]:
-    """Return made-up inputs that fit the task: texts, or rows of its features."""
+def conformance_vectors(
+    manifest: Manifest, weights: Mapping[str, bytes], task: Task, tolerance: float
+) -> bytes:
+    """Return made-up inputs that fit the task, with the outputs of a bundle, as JSON."""
     schema = task.text_normalizer.features
-    return vector_texts() if schema is None else vector_rows(len(schema), len(schema.categories))
+    inputs = vector_texts() if schema is None else vector_rows(len(schema), len(schema.categories))
+    outputs = Classifier(manifest, weights).outputs_of_vectors(inputs)
+    return vectors_json(inputs, outputs, tolerance)
 
 
 def threshold_records(thresholds: list[Threshold]) -> list[dict[str, object]]:
