@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.study import categories, coverage, efficiency, noisy
-from benchmarks.study.results import Results
+from benchmarks.study.results import Results, Study
 from buckler.files import write_atomically
 
 PARTS = {
@@ -25,18 +25,15 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         parser.error(f"{arguments.data}: no such folder")
-    results = Results(arguments.output / "results.jsonl")
-    pages = []
-    for name in arguments.part or PARTS:
-        tables = PARTS[name](
-            arguments.data,
-            arguments.output,
-            results,
-            arguments.seeds,
-            lambda text: print(text, file=sys.stderr),
-        )
-        pages += [table.markdown() for table in tables]
-    page = "\n".join(pages)
+    study = Study(
+        arguments.data,
+        arguments.output,
+        Results(arguments.output / "results.jsonl"),
+        arguments.seeds,
+        lambda text: print(text, file=sys.stderr),
+    )
+    tables = [table for name in arguments.part or PARTS for table in PARTS[name](study)]
+    page = "\n".join(table.markdown() for table in tables)
     write_atomically(arguments.output / "study.md", page.encode())
     print(page)
     return 0

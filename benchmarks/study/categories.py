@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.study.results import Figures, Results, Table
+from benchmarks.study.results import Figures, Study, Table
 from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
@@ -39,33 +39,33 @@ _ROWS = {
 }
 
 
-def run(
-    data: Path, work: Path, results: Results, seeds: int, on_step: Callable[[str], None]
-) -> list[Table]:
+def run(study: Study) -> list[Table]:
     """Compute what is not known yet, and return the tables."""
     found: dict[tuple[int, int], Figures] = {}
     world: _World | None = None
     for n in LABELS:
-        for seed in range(seeds):
+        for seed in range(study.seeds):
 
             def compute(n: int = n, seed: int = seed) -> Figures:
                 nonlocal world
-                world = world or _World(data)
-                on_step(f"categories: {n:,} labels, seed {seed}")
-                return _figures(world, n, seed, work, on_step)
+                world = world or _World(study.data)
+                study.on_step(f"categories: {n:,} labels, seed {seed}")
+                return _figures(world, n, seed, study.work, study.on_step)
 
             key = {"part": "categories", "version": VERSION, "labels": n, "seed": seed}
-            found[n, seed] = results.once(compute, **key)
+            found[n, seed] = study.results.once(compute, **key)
     rows = [
-        (title, *(str(Mean.of([found[n, s][name] for s in range(seeds)])) for n in LABELS))
+        (title, *(str(Mean.of([found[n, s][name] for s in range(study.seeds)])) for n in LABELS))
         for name, title in _ROWS.items()
     ]
     gains = [
-        Mean.of([found[n, s]["distilled"] / found[n, s]["labels"] - 1 for s in range(seeds)])
+        Mean.of([found[n, s]["distilled"] / found[n, s]["labels"] - 1 for s in range(study.seeds)])
         for n in LABELS
     ]
     rows.append(("distilled against labels only, relative", *(f"{g.value:+.1%}" for g in gains)))
-    speed = [Mean.of([found[n, s]["speed_ratio"] for s in range(seeds)]).value for n in LABELS]
+    speed = [
+        Mean.of([found[n, s]["speed_ratio"] for s in range(study.seeds)]).value for n in LABELS
+    ]
     rows.append(("speed of the student against one encoder", *(f"{s:,.0f} times" for s in speed)))
     one = found[LABELS[0], 0]
     note = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.study.results import Figures, Results, Table
+from benchmarks.study.results import Figures, Results, Study, Table
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.evaluation.intervals import Mean
 from buckler.synthesis.generate import GenerationSettings, generate_examples
@@ -40,18 +40,12 @@ PRETEXTS = {
 }
 
 
-def run(
-    data: Path,
-    work: Path,  # noqa: ARG001
-    results: Results,
-    seeds: int,
-    on_step: Callable[[str], None],
-) -> list[Table]:
+def run(study: Study) -> list[Table]:
     """Compute what is not known yet, and return the tables."""
-    seeds = max(seeds, 5)  # the intervals of fewer are too wide to say anything
+    seeds = max(study.seeds, 5)  # the intervals of fewer are too wide to say anything
     commands = _Part(
         get_task("command-line"),
-        data / "command_line" / "labelled.parquet",
+        study.data / "command_line" / "labelled.parquet",
         ("technique",),
         list(TECHNIQUES),
         _has_technique,
@@ -59,13 +53,13 @@ def run(
     )
     mails = _Part(
         get_task("email"),
-        data / "email" / "train.parquet",
+        study.data / "email" / "train.parquet",
         (),
         list(PRETEXTS),
         _has_pretext,
         "Whole pretexts held out",
     )
-    return [part.table(results, seeds, on_step) for part in (commands, mails)]
+    return [part.table(study.results, seeds, study.on_step) for part in (commands, mails)]
 
 
 class _Part:

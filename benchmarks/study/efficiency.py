@@ -1,12 +1,9 @@
 """Part 3: label efficiency, with events chosen at random or by the student's uncertainty."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.study.results import Figures, Results, Table
+from benchmarks.study.results import Figures, Study, Table
 from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
@@ -22,30 +19,24 @@ _EPOCHS = 8
 Rows = npt.NDArray[np.intp]
 
 
-def run(
-    data: Path,
-    work: Path,  # noqa: ARG001
-    results: Results,
-    seeds: int,
-    on_step: Callable[[str], None],
-) -> list[Table]:
+def run(study: Study) -> list[Table]:
     """Compute what is not known yet, and return the table."""
     world: list[tuple[Dataset, Dataset]] = []
     rows = []
     for method in SelectionMethod:
         found = []
-        for seed in range(seeds):
+        for seed in range(study.seeds):
 
             def compute(method: SelectionMethod = method, seed: int = seed) -> Figures:
                 if not world:
-                    url = data / "url"
+                    url = study.data / "url"
                     everything = read_dataset([url / "category-labelled.parquet"], TASK)
                     world.append((everything, read_dataset([url / "category-test.parquet"], TASK)))
-                on_step(f"label efficiency: {method.value}, seed {seed}")
+                study.on_step(f"label efficiency: {method.value}, seed {seed}")
                 return _curve(*world[0], method, seed)
 
             key = {"part": "efficiency", "version": VERSION, "method": method.value, "seed": seed}
-            found.append(results.once(compute, **key))
+            found.append(study.results.once(compute, **key))
         rows.append(
             (f"`{method.value}`", *(str(Mean.of([f[str(n)] for f in found])) for n in BUDGETS))
         )

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from benchmarks.study.results import Figures, Results, Table
+from benchmarks.study.results import Figures, Study, Table
 from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
@@ -71,24 +71,18 @@ class _World:
         self.telemetry, self.p_malicious = annotated.take(rows), p[rows]
 
 
-def run(
-    data: Path,
-    work: Path,  # noqa: ARG001
-    results: Results,
-    seeds: int,
-    on_step: Callable[[str], None],
-) -> list[Table]:
+def run(study: Study) -> list[Table]:
     """Compute what is not known yet, and return the tables."""
     world: list[_World] = []
 
     def figures(spoil: str, level: float, method: str, seed: int) -> Figures:
         def compute() -> Figures:
             if not world:
-                world.append(_World(data))
-            on_step(f"wrong labels {spoil}: {level:.0%}, {method}, seed {seed}")
+                world.append(_World(study.data))
+            study.on_step(f"wrong labels {spoil}: {level:.0%}, {method}, seed {seed}")
             return _figures(world[0], spoil, level, method, seed)
 
-        return results.once(
+        return study.results.once(
             compute,
             part="noisy",
             version=VERSION,
@@ -104,7 +98,8 @@ def run(
         rows = []
         for method in methods:
             found = [
-                [figures(spoil, level, method, seed) for seed in range(seeds)] for level in LEVELS
+                [figures(spoil, level, method, seed) for seed in range(study.seeds)]
+                for level in LEVELS
             ]
             rows.append(
                 (f"`{method}`", *(str(Mean.of([f["tpr@0.01"] for f in fs])) for fs in found))
@@ -118,7 +113,7 @@ def run(
         )
     agreement = []
     for method in ("none", "none, taught"):
-        clean = [figures("by class", 0.0, method, seed) for seed in range(seeds)]
+        clean = [figures("by class", 0.0, method, seed) for seed in range(study.seeds)]
         agreement.append(
             (
                 f"`{method}`",

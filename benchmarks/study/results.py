@@ -43,6 +43,17 @@ class Results:
 
 
 @dataclass(frozen=True)
+class Study:
+    """The means of every part: data, a folder to work in, known results, seeds and a listener."""
+
+    data: Path
+    work: Path
+    results: Results
+    seeds: int
+    on_step: Callable[[str], None]
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of the study: title, note, head, rows."""
 

@@ -684,7 +684,7 @@ def test_from_the_command_line(url_bundle, tmp_path):
     refused(buckler(*anywhere, "--settings", tmp_path / "r.toml"), "public_hosts")
     export = ["review", "export", tmp_path / "x.json", "-t", "url-threat", *where]
     assert "100 events" in buckler(*export, "--as", "argilla", "--limit", 100).stdout
-    refused(buckler(*export, "--as", "paper"), "is no tool")
+    refused(buckler(*export, "--as", "paper"), "is not one of")
 
 
 # --- what is shown --------------------------------------------------------------------------------

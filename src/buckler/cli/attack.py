@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from buckler.cli.console import print_table, show_steps
-from buckler.cli.options import BudgetTokens, BudgetUsd, ModelSettings, PaidStore
+from buckler.cli.options import (
+    BudgetTokens,
+    BudgetUsd,
+    FormatName,
+    LabelColumn,
+    ModelSettings,
+    PaidStore,
+    Seed,
+    TaskFile,
+    TextColumn,
+)
 from buckler.cli.results import print_account, print_estimate, print_report, print_robustness
 from buckler.dataset import ColumnNames
 from buckler.errors import SettingsError
@@ -30,14 +40,10 @@ def attack(
         list[Path] | None, typer.Option(help="Further bundles, attacked in the same way.")
     ] = None,
     list_only: Annotated[bool, typer.Option("--list", help="List the attacks, and stop.")] = False,
-    task: Annotated[
-        str | None, typer.Option("--task", "-t", help="The task's .toml file, if it is your own.")
-    ] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the text column.")] = None,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help="Format of every file, whatever its suffix.")
-    ] = None,
+    task: TaskFile = None,
+    label_column: LabelColumn = None,
+    text_column: TextColumn = None,
+    format_name: FormatName = None,
     paraphrase: Annotated[
         str | None,
         typer.Option(help="Language model that paraphrases mails: chat, anthropic or gguf."),
@@ -52,7 +58,7 @@ def attack(
     max_events: Annotated[
         int, typer.Option(help="Events to attack at most.", min=1)
     ] = MAX_ATTACKED,
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Disguise positive events as attackers would, and measure the recall."""
     if list_only:

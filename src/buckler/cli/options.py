@@ -30,6 +30,9 @@ FormatName = Annotated[
         help="Format of the files, such as csv or mbox; by default the suffix tells.",
     ),
 ]
+TargetFpr = Annotated[
+    float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
+]
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
 BudgetUsd = Annotated[float | None, typer.Option(help="Largest cost, in USD.", min=0)]
 BudgetTokens = Annotated[int | None, typer.Option(help="Largest number of tokens.", min=0)]

@@ -8,30 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from buckler.cli.console import err, out, print_table, safe, show_steps
-from buckler.cli.options import FormatName, Seed, TaskFile, TextColumn, TrustedKey
+from buckler.cli.options import FormatName, Seed, Store, TaskFile, TaskName, TextColumn, TrustedKey
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import SettingsError
+from buckler.extras import import_extra
 from buckler.files import read_bytes
 from buckler.labels import LabelStore, open_existing
+from buckler.readers.quarantine import Quarantine
+from buckler.review.annotation_tools import Tool, export_queue, import_answers
+from buckler.review.enqueue import EnqueueOptions, enqueue_events
+from buckler.review.queue import Queue
+from buckler.runtime import load
+from buckler.tasks import get_task
 
 if TYPE_CHECKING:
     from buckler.review.accounts import Role
-    from buckler.review.annotation_tools import Tool
 
 app = typer.Typer(help="Label the events that teach a model most.", no_args_is_help=True)
 user = typer.Typer(help="Manage the accounts of the application.", no_args_is_help=True)
 app.add_typer(user, name="user")
 
-Store = Annotated[
-    str,
-    typer.Option(
-        "--store", "-s", help="Label store: a file, or a PostgreSQL URL.", envvar="BUCKLER_LABELS"
-    ),
-]
 RoleName = Annotated[str, typer.Option(help="Role: analyst, lead or admin.")]
-TaskName = Annotated[
-    str, typer.Option("--task", "-t", help="Name of a task, or a .toml file of your own.")
-]
-ToolName = Annotated[str, typer.Option("--as", help="Annotation tool: label-studio or argilla.")]
+ToolName = Annotated[Tool, typer.Option("--as", help="Annotation tool.")]
 PasswordFile = Annotated[
     Path | None,
     typer.Option("--password-file", help="File with the password; - reads standard input."),
@@ -62,12 +60,6 @@ def add(
     seed: Seed = 0,
 ) -> None:
     """Add events to the queue; events that are in it already stay unchanged."""
-    from buckler.dataset import ColumnNames, Dataset, read_dataset
-    from buckler.readers.quarantine import Quarantine
-    from buckler.review.enqueue import EnqueueOptions, enqueue_events
-    from buckler.runtime import load
-    from buckler.tasks import get_task
-
     scorer = load(bundle, trusted_key=trusted_key)
     the_task = get_task(task or scorer.manifest.task)
     if list(scorer.classes) != the_task.class_names:
@@ -129,12 +121,8 @@ def export(
     ] = 1000,
 ) -> None:
     """Export the waiting events for another annotation tool."""
-    from buckler.review.annotation_tools import export_queue
-    from buckler.review.queue import Queue
-    from buckler.tasks import get_task
-
     with open_existing(store) as opened:
-        n = export_queue(Queue(opened, get_task(task)), _tool(tool), target, limit)
+        n = export_queue(Queue(opened, get_task(task)), tool, target, limit)
     out.print(f"{n:,} events: {target}")
 
 
@@ -146,13 +134,8 @@ def import_(
     store: Store = "labels.db",
 ) -> None:
     """Import labels from another annotation tool."""
-    from buckler.readers.quarantine import Quarantine
-    from buckler.review.annotation_tools import import_answers
-    from buckler.review.queue import Queue
-    from buckler.tasks import get_task
-
     with open_existing(store) as opened, Quarantine() as quarantine:
-        n = import_answers(Queue(opened, get_task(task)), _tool(tool), source, quarantine)
+        n = import_answers(Queue(opened, get_task(task)), tool, source, quarantine)
     out.print(f"{n:,} new annotations")
     if quarantine.count or quarantine.passed_over:
         err.print(quarantine.summary())
@@ -173,8 +156,6 @@ def serve(
     registry: Annotated[Path | None, typer.Option(help="Folder of deployed bundles.")] = None,
 ) -> None:
     """Serve the application to browsers."""
-    from buckler.extras import import_extra
-
     import_extra("argon2", _FEATURE, "review")
     read_settings = import_extra("buckler.review.settings", _FEATURE, "review").read_review_settings
     run_review = import_extra("buckler.review.web.app", _FEATURE, "review").run_review
@@ -200,8 +181,6 @@ def add_user(
     ] = False,
 ) -> None:
     """Add an account."""
-    from buckler.extras import import_extra
-
     accounts = import_extra("buckler.review.accounts", _FEATURE, "review")
     chosen = _role(role)
     password = None if single_sign_on else _read_password(password_file)
@@ -215,8 +194,6 @@ def add_user(
 @user.command("list")
 def list_users(store: Store = "labels.db") -> None:
     """List the accounts."""
-    from buckler.extras import import_extra
-
     accounts = import_extra("buckler.review.accounts", _FEATURE, "review")
     rows = []
     with open_existing(store) as opened:
@@ -239,8 +216,6 @@ def change_user(
     password_file: PasswordFile = None,
 ) -> None:
     """Change role, password or state of an account."""
-    from buckler.extras import import_extra
-
     module = import_extra("buckler.review.accounts", _FEATURE, "review")
     with open_existing(store) as opened:
         accounts = module.Accounts(opened)
@@ -255,15 +230,6 @@ def change_user(
 
 
 _FEATURE = "the review application"
-
-
-def _tool(name: str) -> "Tool":
-    from buckler.review.annotation_tools import Tool
-
-    try:
-        return Tool(name)
-    except ValueError:
-        raise SettingsError(f"{name[:40]!r} is no tool: label-studio or argilla") from None
 
 
 def _role(name: str) -> "Role":

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from buckler.cli.console import byte_progress, out, safe
-from buckler.cli.options import BundleOption, FormatName, TrustedKey
+from buckler.cli.options import BundleOption, FormatName, TargetFpr, TrustedKey
 from buckler.serving.challengers import summarize_counts
 from buckler.serving.scan import ScanOptions, ScanProgress
 from buckler.serving.scan import scan as scan_files
@@ -23,9 +23,7 @@ def scan(
         list[str] | None, typer.Option("--column", "-c", help="Name of the text column.")
     ] = None,
     format_name: FormatName = None,
-    fpr: Annotated[
-        float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
-    ] = None,
+    fpr: TargetFpr = None,
     text: Annotated[
         bool | None,
         typer.Option("--text/--no-text", help="Write the text too (default: not for mail)."),

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import out, safe
-from buckler.cli.options import BundleOption, TrustedKey
+from buckler.cli.options import BundleOption, TargetFpr, TrustedKey
 from buckler.errors import InputError
 from buckler.runtime import load
 
@@ -22,9 +22,7 @@ def score(
     ],
     bundle: BundleOption,
     trusted_key: TrustedKey = None,
-    fpr: Annotated[
-        float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
-    ] = None,
+    fpr: TargetFpr = None,
     top: Annotated[int, typer.Option(help="Number of pieces to show.", min=0, max=100)] = 8,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per text.")

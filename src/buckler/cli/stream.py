@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from buckler.cli.console import err, safe
-from buckler.cli.options import BundleOption, TrustedKey
+from buckler.cli.options import BundleOption, TargetFpr, TrustedKey
 from buckler.errors import MissingExtraError, ScanInterruptedError, SettingsError
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.challengers import summarize_counts
@@ -62,9 +62,7 @@ def stream(
     pass_over: Annotated[
         bool, typer.Option("--pass-over", help="Give no answer to lines without the text.")
     ] = False,
-    fpr: Annotated[
-        float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
-    ] = None,
+    fpr: TargetFpr = None,
     wait: Annotated[
         float, typer.Option(help="Longest wait of a line, in seconds.", min=0.001)
     ] = 0.2,

@@ -14,6 +14,7 @@ from buckler.cli.options import (
     ModelSettings,
     PaidStore,
     Seed,
+    TaskName,
     TextColumn,
 )
 from buckler.cli.results import print_account, print_estimate
@@ -32,7 +33,7 @@ def synthesize(
         list[Path],
         typer.Argument(help="Labeled real events: seeds, and the data that examples must fit."),
     ],
-    task: Annotated[str, typer.Option("--task", "-t", help="Name of a task, or a .toml file.")],
+    task: TaskName,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Parquet file of synthetic examples to write."),
@@ -141,7 +142,7 @@ def synthesize(
 
 def show(
     file: Annotated[Path, typer.Argument(help="File of synthetic examples.")],
-    task: Annotated[str, typer.Option("--task", "-t", help="Task of the file.")],
+    task: TaskName,
     number: Annotated[int, typer.Option("--number", "-n", help="Examples to show.", min=1)] = 20,
 ) -> None:
     """Show synthetic examples, spread over the combinations, and the report of a file."""

@@ -165,48 +165,48 @@ class NeuralStudent(Student):
 
     def predict_logits(self, texts: NormalizedTexts) -> Floats:
         """Return logits of the network as it will be exported, through ONNX Runtime."""
-        if self.exported_ is None:
-            raise SettingsError("the student has learned nothing yet")
+        exported = self._require_exported()
         out = np.empty((len(texts), self.n_outputs_), np.float32)
-        for rows, padded in padded_batches(texts, self.max_length, LENGTH_STEP, _INFERENCE_BYTES):
-            out[rows] = self.exported_.logits(padded)
+        for rows, padded in self._batches(texts):
+            out[rows] = exported.logits(padded)
         return out
 
     def rescale(self, slope: float, shift: float) -> None:
         """Fold a calibration into the last two nodes of the network."""
-        if self.exported_ is None:
-            raise SettingsError("the student has learned nothing yet")
-        self.exported_ = self.exported_.rescale(slope, shift)
+        self.exported_ = self._require_exported().rescale(slope, shift)
 
     def export(self) -> Export:
         """Return the ONNX file and what its scorer needs."""
-        if self.exported_ is None:
-            raise SettingsError("the student has learned nothing yet")
+        exported = self._require_exported()
         return Export(
             "onnx",
             {
                 "max_length": self.max_length,
                 "length_step": LENGTH_STEP,
                 "n_outputs": self.n_outputs_,
-                "precision": self.exported_.precision.value,
-                "points_lost": round(self.exported_.points_lost, 3),
+                "precision": exported.precision.value,
+                "points_lost": round(exported.points_lost, 3),
             },
-            onnx=self.exported_.model,
-            tolerance=self.exported_.tolerance,
+            onnx=exported.model,
+            tolerance=exported.tolerance,
             n_network_parameters=sum(p.numel() for p in self.network_.parameters()),
         )
 
     def with_precision(self, precision: str) -> "NeuralStudent":
         """Return the same student, calibrated alike, in another precision."""
-        if self.exported_ is None:
-            raise SettingsError("the student has learned nothing yet")
+        exported, other = self._require_exported(), copy(self)
         torch = training_loop.import_torch(f"the student {self.family!r}")
-        other = copy(self)
-        exported = export_network(torch, self.network_, *self.sample_, precision)
-        other.exported_ = exported.rescale(self.exported_.slope, self.exported_.shift)
+        other.exported_ = export_network(torch, self.network_, *self.sample_, precision).rescale(
+            exported.slope, exported.shift
+        )
         return other
 
     # --- parts --------------------------------------------------------------------------------
+
+    def _require_exported(self) -> Network:
+        if self.exported_ is None:
+            raise SettingsError("the student has learned nothing yet")
+        return self.exported_
 
     def _check(self, training: Dataset, validation: Dataset | None) -> None:
         check_learnable(training, validation)
@@ -225,15 +225,10 @@ class NeuralStudent(Student):
         """Name a training by all that decides it."""
         said = {k: v for k, v in vars(self).items() if not k.endswith("_") and k != "checkpoints"}
         digest = blake2b(repr(sorted(said.items())).encode(), digest_size=16)
-        for examples in sides:
-            if examples is not None:
-                for array in (
-                    examples.texts.offsets,
-                    examples.texts.data,
-                    examples.targets,
-                    examples.weights,
-                ):
-                    digest.update(np.ascontiguousarray(array).tobytes())
+        for examples in (side for side in sides if side is not None):
+            texts = examples.texts
+            for array in (texts.offsets, texts.data, examples.targets, examples.weights):
+                digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     def _device(self, torch: ModuleType) -> "torch.device":
@@ -301,6 +296,11 @@ class NeuralStudent(Student):
             rows = batches[index]
             yield rows, pad(texts, rows, int(lengths[rows].max()))
 
+    def _batches(
+        self, texts: NormalizedTexts
+    ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]]:
+        return padded_batches(texts, self.max_length, LENGTH_STEP, _INFERENCE_BYTES)
+
     def _network_logits(
         self, torch: ModuleType, network: "Module", texts: NormalizedTexts
     ) -> Floats:
@@ -308,9 +308,7 @@ class NeuralStudent(Student):
         network.eval()
         out = np.empty((len(texts), self.n_outputs_), np.float32)
         with torch.inference_mode():
-            for rows, padded in padded_batches(
-                texts, self.max_length, LENGTH_STEP, _INFERENCE_BYTES
-            ):
+            for rows, padded in self._batches(texts):
                 out[rows] = network(torch.from_numpy(padded).to(device)).float().cpu().numpy()
         return out
 
@@ -320,7 +318,7 @@ class NeuralStudent(Student):
         step = max(1, len(judged) // _SAMPLE_ROWS)
         rows = np.arange(0, len(judged), step)
         sample = judged.take(rows)
-        batches = list(padded_batches(sample.texts, self.max_length, LENGTH_STEP, _INFERENCE_BYTES))
+        batches = list(self._batches(sample.texts))
         order = np.concatenate([rows for rows, _ in batches])
         self.sample_ = ([batch for _, batch in batches], sample.targets[order])
         self.exported_ = export_network(torch, self.network_, *self.sample_, self.precision)
