@@ -1,8 +1,6 @@
 """Pages: the form, the guard before the parser, files and web archives, attacks."""
 # ruff: noqa: RUF001
 
-from io import BytesIO
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +20,7 @@ from buckler.synthesis.format_check import find_format_error
 from buckler.synthesis.generators.grammar import expand
 from buckler.synthesis.template import read_template
 from buckler.tasks import get_task
+from tests.support.web_archives import archive
 
 pytest.importorskip("selectolax")
 RNG = np.random.default_rng(0)
@@ -134,23 +133,6 @@ def test_folders_of_pages_are_labeled_by_their_name(tmp_path):
     events = read_dataset([tmp_path], TASK, quarantine=quarantine)
     assert events.label_names.tolist() == ["benign", "phishing"]
     assert dict(quarantine.reasons) == {"empty page": 1}
-
-
-def archive(*pages: tuple[str, bytes, str], gzip: bool = True) -> bytes:
-    from warcio.statusandheaders import StatusAndHeaders
-    from warcio.warcwriter import WARCWriter
-
-    out = BytesIO()
-    writer = WARCWriter(out, gzip=gzip)
-    writer.write_record(writer.create_warcinfo_record("x.warc", {"software": "test"}))
-    for address, body, kind in pages:
-        headers = StatusAndHeaders("200 OK", [("Content-Type", kind)], protocol="HTTP/1.1")
-        writer.write_record(
-            writer.create_warc_record(
-                address, "response", payload=BytesIO(body), http_headers=headers
-            )
-        )
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("gzip", [True, False])
