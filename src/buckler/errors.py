@@ -2,6 +2,7 @@
 
     BucklerError
     ├── InputError          data that cannot be read or used
+    │   └── TooLargeError       data that would take more memory than its bound
     ├── SettingsError       a recipe, task file or argument that makes no sense
     ├── LeakError           training and test data share what they must not share
     ├── BundleError         a bundle that is damaged, altered, hostile or too new
@@ -59,6 +60,10 @@ class BucklerError(Exception):
 
 class InputError(BucklerError):
     """Data that cannot be read or used."""
+
+
+class TooLargeError(InputError):
+    """Data that would take more memory than its bound."""
 
 
 class SettingsError(BucklerError):

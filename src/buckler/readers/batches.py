@@ -164,7 +164,7 @@ class _Pending:
         types = _types(chunk)
         return (
             len(chunk.events) < BATCH_ROWS
-            and chunk.size_bytes < BATCH_BYTES
+            and max(chunk.size_bytes, chunk.events.nbytes) < BATCH_BYTES
             and not any(pa.types.is_dictionary(kind) for kind in types.values())
             and types == _types(self.chunks[0])
         )
@@ -173,7 +173,7 @@ class _Pending:
         self.chunks.append(chunk)
         self._files.append(file)
         self._n_rows += len(chunk.events)
-        self._size_bytes += chunk.size_bytes
+        self._size_bytes += max(chunk.size_bytes, chunk.events.nbytes)  # it may be packed
 
     def batch(self, mark: QuarantineMark) -> Batch:
         """Join what waits, and wait for more."""

@@ -7,12 +7,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from buckler.errors import InputError
+from buckler.errors import InputError, TooLargeError
 from buckler.readers.feature_columns import FEATURE, ROW, Faults, join_features, parse_features
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import CONTEXT, URL_HOST, Chunk, ColumnSpec
 
 MAX_TEXT_BYTES = 1 << 24
+MAX_DECODED_BYTES = 1 << 28
 SEPARATOR = b"\x1f"
 _NO_HOST = "a path without its host"
 _LARGE = pa.large_binary()
@@ -135,24 +136,67 @@ def _whole_urls(text: pa.Array, hosts: pa.Array) -> tuple[pa.Array, Faults]:
     return pc.if_else(pc.and_(is_path, known), whole, text), faults
 
 
-def _as_binary(path: Path, column: pa.Array) -> pa.Array:
+def decoded_lengths(column: pa.Array) -> npt.NDArray[np.int64]:
+    """Return the bytes of each text of a column whose texts may share their bytes."""
+    if pa.types.is_dictionary(column.type):
+        lengths = decoded_lengths(column.dictionary)
+        there = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+        found = np.zeros(len(column), np.int64)
+        found[there] = lengths[column.indices.drop_null().to_numpy(zero_copy_only=False)]
+        return found
+    if is_view(column.type):
+        views = np.frombuffer(column.buffers()[1], np.int32).reshape(-1, 4)
+        own = views[column.offset : column.offset + len(column), 0]
+        return np.where(column.is_valid().to_numpy(zero_copy_only=False), own, 0).astype(np.int64)
+    try:
+        return np.array(pc.fill_null(pc.binary_length(column), 0), np.int64)
+    except pa.ArrowNotImplementedError:  # numbers
+        return np.zeros(len(column), np.int64)
+
+
+def is_view(kind: pa.DataType) -> bool:
+    """Tell whether texts of this type point into shared buffers."""
+    return kind in (pa.string_view(), pa.binary_view())
+
+
+def _plain(path: Path, column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return a column whose texts stand one after the other, if they are not too large for that.
+
+    Anyone may have written it: a few bytes of a dictionary may stand for gigabytes, and the views
+    of nulls may point anywhere.
+    """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
         if isinstance(column, pa.ChunkedArray):
             column = pa.concat_arrays(column.chunks)
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.dictionary_decode()
-        kind = column.type
-    if kind == pa.large_binary():
+    is_dictionary = pa.types.is_dictionary(column.type)
+    if not is_dictionary and not is_view(column.type):
         return column
-    if (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or kind in (pa.string_view(), pa.binary_view())
-    ):
-        return column.cast(pa.large_binary())
+    size_bytes = int(decoded_lengths(column).sum())
+    if size_bytes > MAX_DECODED_BYTES:
+        raise TooLargeError(
+            f"{path}: {len(column):,} rows unpack to {size_bytes:,} bytes, more than the "
+            f"{MAX_DECODED_BYTES:,} that are held at once",
+            path=path,
+        )
+    if is_dictionary:
+        return _plain(path, column.dictionary_decode())
+    validity, views, *data = column.buffers()
+    sound = np.frombuffer(views, np.int32).copy().reshape(-1, 4)
+    at = slice(column.offset, column.offset + len(column))
+    sound[at][column.is_null().to_numpy(zero_copy_only=False)] = 0
+    parts = [validity, pa.py_buffer(sound), *data]
+    whole = pa.Array.from_buffers(column.type, len(column), parts, -1, column.offset)
+    return whole.cast(_LARGE)
+
+
+def _as_binary(path: Path, column: pa.Array) -> pa.Array:
+    column = _plain(path, column)
+    kind = column.type
+    if kind == _LARGE:
+        return column
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+        return column.cast(_LARGE)
     raise InputError(
         f"{path}: the text column holds {kind}, not text; name another",
         path=path,
@@ -226,10 +270,7 @@ def _as_text(value: object) -> str | None:
 
 def _fields(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return the column as bytes; a separator inside a field would forge the next one."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+    column = _plain(Path("table"), column)
     if pa.types.is_null(column.type):
         return pa.nulls(len(column), _LARGE)
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):

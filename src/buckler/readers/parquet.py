@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from buckler.errors import InputError
-from buckler.readers.chunks import choose_columns, make_chunk
+from buckler.readers.chunks import choose_columns, decoded_lengths, make_chunk
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 BATCH_ROWS = 1 << 16
+_PART_BYTES = 1 << 24
+_SHARED_ROW_BYTES, _SHARED_BYTES, _SHARED_RATIO = 8, 1 << 20, 32
 _READ_BYTES = 1 << 20  # at once: a mapped file would count as resident, page by page
 
 
@@ -29,15 +32,44 @@ class ParquetReader(Reader):
     ) -> Iterator[Chunk]:
         """Yield the rows behind row `cursor`."""
         try:
-            with (
-                pa.OSFile(os.fsencode(path)) as raw,  # a name may be any bytes
-                pq.ParquetFile(raw, pre_buffer=False, buffer_size=_READ_BYTES) as file,
-            ):
+            with pa.OSFile(os.fsencode(path)) as raw:  # a name may be any bytes
+                options = {"pre_buffer": False, "buffer_size": _READ_BYTES}
+                shared = _shared_columns(pq.ParquetFile(raw, **options))
+                file = pq.ParquetFile(raw, read_dictionary=shared, **options)
                 yield from _chunks(file, path, spec, quarantine, cursor)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowIndexError) as error:
             raise InputError(f"{path}: not a sound Parquet file: {_first_line(error)}") from error
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {_first_line(error)}") from error
+
+
+def _shared_columns(file: pq.ParquetFile) -> list[str]:
+    """Return columns that may unpack to far more than they take in the file.
+
+    They are read as dictionaries, so that one value is held once. Others are read faster.
+    """
+    metadata, shared = file.metadata, []
+    for index in range(metadata.num_columns):
+        groups = [metadata.row_group(g).column(index) for g in range(metadata.num_row_groups)]
+        if any(each.physical_type == "BYTE_ARRAY" and _is_dense(each) for each in groups):
+            shared.append(groups[0].path_in_schema)
+    return shared
+
+
+def _is_dense(column: pq.ColumnChunkMetaData) -> bool:
+    size_bytes = column.total_uncompressed_size
+    return bool(
+        size_bytes < max(_SHARED_BYTES, _SHARED_ROW_BYTES * column.num_values)
+        or size_bytes > _SHARED_RATIO * column.total_compressed_size
+    )
+
+
+def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Cut a batch, so that the texts of a part are not too many bytes to be held."""
+    lengths = sum((decoded_lengths(column) for column in batch.columns), np.zeros(len(batch), int))
+    part = np.cumsum(lengths) // _PART_BYTES
+    cuts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(batch)]
+    yield from (batch.slice(start, stop - start) for start, stop in pairwise(cuts))
 
 
 def _first_line(error: Exception) -> str:
@@ -64,7 +96,7 @@ def _chunks(
         columns=sorted(set(chosen.values())),
         use_threads=False,
     )
-    for batch in batches:
+    for batch in chain.from_iterable(map(_parts, batches)):
         start, position = position, position + batch.num_rows
         if position <= cursor:
             continue

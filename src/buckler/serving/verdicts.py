@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.errors import InputError
 from buckler.isolation import EventFault, attempt, isolate
 from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.chunks import choose_columns, make_chunk
@@ -25,6 +24,7 @@ from buckler.readers.objects import columns_of
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer
+from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.formats import VERDICT_FORMATS, Record, ScoredEvent
 
@@ -225,21 +225,6 @@ def verdict_schema(scorer: Scorer, options: OutputOptions) -> pa.Schema:
 
 
 # --- Arrow streams ------------------------------------------------------------------------------
-
-
-def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
-    """Return the record batches of an IPC stream; `InputError` if it is unsound or has none."""
-    try:
-        with pa.ipc.open_stream(body) as stream:
-            batches = list(stream)
-        for batch in batches:
-            batch.validate(full=True)  # the sender's offsets
-    except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, MemoryError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise InputError(f"not a sound Arrow stream: {reason}") from error
-    if not batches:
-        raise InputError("an Arrow stream without a record batch")
-    return batches
 
 
 def score_arrow_stream(

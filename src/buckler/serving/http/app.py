@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 import buckler
-from buckler.errors import InputError, SettingsError
+from buckler.errors import InputError, SettingsError, TooLargeError
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.formats import VERDICT_FORMATS, Record
 from buckler.serving.http.bodies import (
@@ -144,6 +144,8 @@ class Service:
             verdicts, content = answer() if inline else await run_in_threadpool(answer)
         except TooManyEventsError as error:
             raise Refusal(413, "too many events", str(error)) from error
+        except TooLargeError as error:
+            raise Refusal(413, "too large", str(error)) from error
         except InputError as error:
             raise Refusal(400, "bad request", str(error)) from error
         finally:

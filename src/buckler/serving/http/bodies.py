@@ -7,13 +7,13 @@ import orjson
 import pyarrow as pa
 
 from buckler.errors import InputError
+from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.verdicts import (
     OutputOptions,
     VerdictBatch,
     parse_json,
     parse_json_lines,
-    read_arrow_stream,
     score_record_batches,
     score_values,
     write_arrow_stream,
