@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from buckler.files import read_bytes, reading, unique_keys, write_atomically
 from buckler.labels import AnnotationColumns, Annotator
 from buckler.labels.database import IDS_PER_QUERY
 from buckler.readers.quarantine import Quarantine
+from buckler.readers.times import seconds_of
 from buckler.review.label_recorder import MAX_NOTE
 from buckler.review.queue import Item, Queue, to_item
 from buckler.review.schema import ITEMS, State
@@ -311,10 +311,7 @@ def _id_of(text: bytes, task: Task) -> bytes | None:
 
 
 def _unix_seconds(value: object) -> int:
-    try:
-        return int(datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp())
-    except (ValueError, OverflowError, OSError):
-        return int(time.time())
+    return seconds_of(value) or int(time.time())
 
 
 def _close(connection: Connection, queue: Queue, ids: list[bytes], label: int) -> None:

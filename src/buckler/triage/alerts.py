@@ -6,6 +6,7 @@ time, since an incident is described by what came before it.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from buckler.readers.jsonl import JsonLinesReader
 from buckler.readers.parquet import ParquetReader
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
-from buckler.readers.times import seconds_of
+from buckler.readers.times import column_seconds
 from buckler.triage.incidents import CATEGORIES, NUMBERS, Alerts, Incidents, join_alerts
 from buckler.triage.severity import OCSF, RISK, SURICATA, WAZUH, severity_of
 
@@ -133,10 +134,12 @@ def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
         rows += chunk.rows.tolist()
         for name in (*_PARTS, "label"):
             column = chunk.columns.get(name)
+            if column is not None and name == "time":
+                column = column_seconds(column)
             parts[name] += [None] * n if column is None else column.to_pylist()
         if len(rows) > MAX_ALERTS:
             raise InputError(f"{path}: more than {MAX_ALERTS:,} alerts; split the file by time")
-    seconds = [seconds_of(value) for value in parts["time"]]
+    seconds = cast(list[int | None], parts["time"])
     for row, value, rule in zip(rows, seconds, rules, strict=True):
         if value is None:
             quarantine.add(path, row, "no time", rule)
