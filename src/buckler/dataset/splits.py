@@ -191,8 +191,10 @@ def find_leaks(training: Dataset, test: Dataset) -> Leaks:
     same_group = np.array([g in known for g in test_groups], bool)
     shared = set(test_groups) - {None}
     rows = np.isin(train_hashes, test_hashes)
-    rows |= near_duplicates_of(train_digests, test_digests) >= 0
-    rows[near[near_text]] = True
+    repeated = near_duplicates_of(train_digests, test_digests)  # one side may find what one missed
+    near_text[repeated[repeated >= 0]] = True
+    rows |= repeated >= 0
+    rows[near[near >= 0]] = True
     rows |= np.array([g in shared for g in train_groups], bool)
     return Leaks(same_text, near_text & ~same_text, same_group, np.flatnonzero(rows))
 
@@ -208,13 +210,19 @@ def check_leaks(training: Dataset, test: Dataset, on_leak: OnLeak) -> tuple[Data
     Raises
     ------
     LeakError
-        If something leaks and `on_leak` is ``fail``.
+        If something leaks and `on_leak` is ``fail``, or if ``drop`` leaves no row of a class.
     """
     leaks = find_leaks(training, test)
     if not leaks.any or on_leak is OnLeak.ALLOW:
         return training, leaks
     if on_leak is OnLeak.DROP:
         kept = training.take(np.setdiff1d(np.arange(len(training)), leaks.training_rows))
+        if lost := _lost_class(training, kept):
+            raise LeakError(
+                f"each training row of class {lost!r} shares a text, a near-duplicate or a group "
+                "with the test rows, so none would be left to learn from; give other test data, or "
+                "set on_leak to 'allow' to report seen and unseen rows apart"
+            )
         return kept, find_leaks(kept, test)
     first = int(np.flatnonzero(leaks.same_text | leaks.near_text | leaks.same_group)[0])
     raise LeakError(
@@ -224,6 +232,29 @@ def check_leaks(training: Dataset, test: Dataset, on_leak: OnLeak) -> tuple[Data
         f"{test.texts[first][:60]!r}); set on_leak to 'drop' to leave them out of training, or to "
         "'allow' to report seen and unseen groups apart"
     )
+
+
+def without_seen(training: Dataset, test: Dataset) -> Dataset:
+    """Return the test rows whose text does not stand in training, and nearly so neither.
+
+    Raises
+    ------
+    LeakError
+        If no row of a class is left.
+    """
+    leaks = find_leaks(training, test)
+    unseen = test.take(np.flatnonzero(~(leaks.same_text | leaks.near_text)))
+    if lost := _lost_class(test, unseen):
+        raise LeakError(
+            f"each row of class {lost!r} that the split would test on repeats a training row, or "
+            "nearly does; set deduplicate to 'near', or give test data"
+        )
+    return unseen
+
+
+def _lost_class(before: Dataset, after: Dataset) -> str | None:
+    lost = np.setdiff1d(before.labels, after.labels)
+    return before.task.class_names[int(lost[0])] if len(lost) else None
 
 
 def content_hashes(texts: NormalizedTexts) -> npt.NDArray[np.void]:

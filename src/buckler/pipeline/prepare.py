@@ -5,8 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from buckler.dataset import ColumnNames, Dataset, read_dataset
-from buckler.dataset.splits import Leaks, check_leaks, deduplicate, split_by_group, split_by_time
+from buckler.dataset.splits import (
+    Leaks,
+    OnLeak,
+    check_leaks,
+    deduplicate,
+    split_by_group,
+    split_by_time,
+    without_seen,
+)
 from buckler.errors import InputError
 from buckler.labels import LabelStore, open_existing
 from buckler.labels.merging import Merge
@@ -253,32 +263,35 @@ class TrainingAndTest:
     ----------
     training, test
         Labeled events.
+    left_out
+        Training events that are too like the test to learn from before the test is done.
     leaks
         Test rows that share a text, a near-duplicate or a group with training.
     """
 
     training: Dataset
     test: Dataset
+    left_out: Dataset
     leaks: Leaks
 
     def save(self, folder: Path) -> None:
         """Write everything into a folder."""
-        self.training.save(folder / "training.arrow")
-        self.test.save(folder / "test.arrow")
+        for name in ("training", "test", "left_out"):
+            getattr(self, name).save(folder / f"{name}.arrow")
         self.leaks.save(folder / "leaks.npz")
 
     @classmethod
     def load(cls, folder: Path, task: Task) -> "TrainingAndTest":
         """Read what `save` wrote."""
-        return cls(
-            Dataset.load(folder / "training.arrow", task),
-            Dataset.load(folder / "test.arrow", task),
-            Leaks.load(folder / "leaks.npz"),
+        training, test, left_out = (
+            Dataset.load(folder / f"{name}.arrow", task)
+            for name in ("training", "test", "left_out")
         )
+        return cls(training, test, left_out, Leaks.load(folder / "leaks.npz"))
 
 
 @dataclass(frozen=True)
-class Split(Stage[TrainingAndTest], name="split", version=2):
+class Split(Stage[TrainingAndTest], name="split", version=3):
     """Leaves repetitions out, and separates training from test."""
 
     sources: Result[Sources]
@@ -305,18 +318,25 @@ class Split(Stage[TrainingAndTest], name="split", version=2):
                 "texts_with_two_labels": found.conflicting,
             }
         if sources.test is None:
-            training, test = self._split(training)
+            training, held_out = self._split(training)
+            test = held_out
+            if settings.on_leak is not OnLeak.ALLOW:
+                test = without_seen(training, held_out)
+            summary["test_rows_like_training"] = len(held_out) - len(test)
         else:
             test = _labeled_rows(sources.test)
-        training, leaks = check_leaks(training, test, settings.on_leak)
+        learned, leaks = check_leaks(training, test, settings.on_leak)
+        ids = set(learned.ids)
+        left_out = training.take(np.flatnonzero([i not in ids for i in training.ids]))
         summary |= {
-            "train_rows": len(training),
+            "train_rows": len(learned),
+            "train_rows_like_test": len(left_out),
             "test_rows": len(test),
             "test_texts_in_training": int(leaks.same_text.sum()),
             "test_texts_nearly_in_training": int(leaks.near_text.sum()),
             "test_groups_in_training": int(leaks.same_group.sum()),
         }
-        return TrainingAndTest(training, test, leaks), summary
+        return TrainingAndTest(learned, test, left_out, leaks), summary
 
     def _split(self, events: Dataset) -> tuple[Dataset, Dataset]:
         share = self.settings.test_share
@@ -330,6 +350,21 @@ class Split(Stage[TrainingAndTest], name="split", version=2):
                 "for the test: there are too few groups; give test data of their own"
             )
         return events.take(split.left), events.take(split.right)
+
+
+@dataclass(frozen=True)
+class Rejoin(Stage[TrainingAndTest], name="rejoin", version=1):
+    """Returns the left-out rows to training: the test is done, and the bundle may learn them."""
+
+    split: Result[TrainingAndTest]
+
+    def work(self, folder: Path) -> tuple[TrainingAndTest, Summary]:  # noqa: ARG002
+        """Join the rows."""
+        data = self.split.output
+        training = Dataset.concat([data.training, data.left_out])
+        return replace(data, training=training, left_out=data.left_out.take(np.arange(0))), {
+            "train_rows": len(training)
+        }
 
 
 def _labeled_rows(events: Dataset) -> Dataset:

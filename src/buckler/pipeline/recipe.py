@@ -193,12 +193,16 @@ class SplitSection(_Section):
         Duplicates to leave out: ``none``, ``exact`` or ``near``.
     on_leak
         Reaction where training and test share a group or a near-duplicate.
+    learn_dropped
+        True lets the bundle learn from the rows that ``drop`` leaves out, once the test is done
+        without them.
     """
 
     by: Literal["group", "time"] = "group"
     test_share: float = Field(default=0.2, gt=0, lt=1)
     deduplicate: Literal["none", "exact", "near"] = "exact"
     on_leak: OnLeak = OnLeak.FAIL
+    learn_dropped: bool = True
 
 
 class StudentSection(_Section):

@@ -1,6 +1,6 @@
 """Runs a recipe: from events to a bundle and a report; each stage is done once for its inputs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from buckler.pipeline.evaluate import (
 from buckler.pipeline.fit_stages import FitAuxiliary, FitStudent
 from buckler.pipeline.prepare import (
     ReadSources,
+    Rejoin,
     Split,
     TrainingAndTest,
     ask_teacher,
@@ -39,7 +40,7 @@ from buckler.pipeline.recipe import (
     StudentSection,
     read_recipe,
 )
-from buckler.pipeline.stages import StageReport, StageRunner
+from buckler.pipeline.stages import Result, StageReport, StageRunner
 from buckler.pipeline.synthesize import Synthesize
 from buckler.runtime import Scorer, load
 from buckler.training.analyst_labels import AnalystLabels
@@ -141,11 +142,16 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
     additions = None
     if recipe.analyst_labels or recipe.synthesis or recipe.augmentation:
         additions = Additions.of(recipe, analysts, synthesis)
-    distilled = None
-    if recipe.pool:
-        distilled = runner.run(DistillPool.of(recipe, sources, split, labeled, additions))
-    fit = FitStudent.of(recipe, task, sources, split, labeled, distilled, additions)
-    student = runner.run(replace(fit, on_epoch=listener.on_epoch)).output
+
+    def fit(data: Result[TrainingAndTest]) -> tuple[BundleParts, int]:
+        distilled = None
+        if recipe.pool:
+            distilled = runner.run(DistillPool.of(recipe, sources, data, labeled, additions))
+        stage = FitStudent.of(recipe, task, sources, data, labeled, distilled, additions)
+        parts = runner.run(replace(stage, on_epoch=listener.on_epoch)).output
+        return parts, 0 if distilled is None else distilled.output.n_annotated
+
+    student, n_annotated = fit(split)
     classifiers = AuxiliaryClassifiers()
     if recipe.auxiliary:
         classifiers = runner.run(FitAuxiliary.of(recipe, split)).output
@@ -160,12 +166,19 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         robustness = attack_students(runner, recipe, sources, split, scorer)
     path = recipe.output / f"{recipe.name or task.name}.buckler"
     table = comparison(contenders, assessment) if contenders else None
+    shipped, n_later = student, 0
+    if len(split.output.left_out) and recipe.split.learn_dropped:
+        shipped, n_annotated = fit(runner.run(Rejoin(split)))
+        n_later = len(split.output.left_out)
+        provenance = {**shipped.manifest.provenance, "rows_learned_after_the_test": n_later}
+        shipped = replace(shipped, manifest=replace(shipped.manifest, provenance=provenance))
+    notes = (*_split_notes(split, n_later), *leak_notes(split.output.leaks))
     with runner.step("bundle"):
-        scorer = _write_bundle(path, student, classifiers, assessment)
+        scorer = _write_bundle(path, shipped, classifiers, assessment)
         data = recipe.data.test or recipe.data.train
         tested_on = f"{len(split.output.test):,} rows from {names_of(data)}"
         context = replace(
-            report_context(scorer, tested_on, leak_notes(split.output.leaks)),
+            report_context(scorer, tested_on, notes),
             comparison=table,
             robustness=robustness_table(robustness) if robustness else None,
             auxiliary=auxiliary_table(classifiers.figures) if classifiers.figures else None,
@@ -180,7 +193,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         robustness=robustness,
         auxiliary=classifiers.figures,
         analyst_labels=None if analysts is None else analysts.output,
-        n_annotated=0 if distilled is None else distilled.output.n_annotated,
+        n_annotated=n_annotated,
     )
 
 
@@ -195,6 +208,18 @@ def _assess(
             leaks=data.leaks,
             slices=tuple(recipe.data.keep),
             n_resamples=recipe.evaluation.resamples,
+        )
+
+
+def _split_notes(split: Result[TrainingAndTest], n_later: int) -> Iterator[str]:
+    """Yield a sentence on each kind of rows that the split left out."""
+    if n := split.summary.get("test_rows_like_training"):
+        yield f"{n:,} test rows that stand in the training data, or nearly do, were left out."
+    if n := len(split.output.left_out):
+        yield (
+            f"{n:,} training rows share a text, a near-duplicate or a group with the test rows. "
+            "The student of these figures learned without them"
+            + ("; the bundle has learned them since, with new thresholds." if n_later else ".")
         )
 
 

@@ -85,7 +85,9 @@ def learn(
     with open_existing(labels.store) as opened:
         if not len(read_analyst_labels(opened, task)):
             raise InputError(f"{name}: no analyst has labeled an event yet, or no texts are stored")
-    update = {"analyst_labels": labels, "output": recipe.output / "learn"}
+    # The frozen tests decide on promotion, so nothing like them may be learned.
+    split = recipe.split.model_copy(update={"learn_dropped": False})
+    update = {"analyst_labels": labels, "output": recipe.output / "learn", "split": split}
     done = run(recipe.model_copy(update=update), listener or Listener())
     if done.analyst_labels is None or not len(done.analyst_labels.training):
         raise InputError(
