@@ -13,6 +13,7 @@ from benchmarks import (
     faults,
     footprint,
     labels,
+    merging,
     pages,
     pipelines,
     quality,
@@ -35,6 +36,7 @@ SECTIONS = {
     "readers": readers.run,
     "pages": pages.run,
     "labels": labels.run,
+    "merging": merging.run,
     "footprint": footprint.run,
     "asking": asking.run,
     "encoder": encoder.run,
@@ -49,6 +51,7 @@ SECTIONS = {
 }
 # Only when named: minutes of fine-tuning, or engines to start.
 SLOW = (
+    "merging",
     "encoder",
     "teachers",
     "families",

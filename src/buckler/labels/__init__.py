@@ -10,7 +10,7 @@ paid call is made twice::
     with LabelStore("labels.db") as store:
         import_labels(store, dataset, Annotator("openphish", "2025-06", "feed"))
         targets = merge_annotations(
-            store.annotations(dataset.task), store.annotators(), Merge.DAWID_SKENE
+            store.annotations(dataset.task), store.annotators(), Merge.MEAN
         )
 
 `store` holds annotations and texts, `ledger` the cost and the results of calls, `merging` turns

@@ -73,7 +73,7 @@ class LabelsSection(_Section):
     """
 
     store: str
-    merge: Merge = Merge.DAWID_SKENE
+    merge: Merge = Merge.MEAN
     label_share: float = Field(default=1.0, ge=0, le=1)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from buckler.dataset import UNLABELED, Dataset
 from buckler.errors import InputError
 from buckler.labels import LabelStore
-from buckler.labels.merging import Merge, Targets, merge_annotations
+from buckler.labels.merging import Merge, Targets, check_shares, merge_annotations
 
 
 def annotations_on(events: Dataset, store: LabelStore, method: Merge) -> npt.NDArray[np.float64]:
@@ -23,7 +23,10 @@ def merged_for(
     events: Dataset, store: LabelStore, method: Merge
 ) -> tuple[Targets, npt.NDArray[np.int64]]:
     """Return all merged annotations, and the row of each event among them: int64 [n], or -1."""
-    merged = merge_annotations(store.annotations(events.task), store.annotators(), method)
+    annotators = store.annotators()
+    merged = merge_annotations(store.annotations(events.task), annotators, method)
+    if method is not Merge.MEAN:
+        check_shares(merged, annotators, events.task)
     row_of = {event_id: row for row, event_id in enumerate(merged.event_ids)}
     return merged, np.array([row_of.get(event_id, -1) for event_id in events.ids], np.int64)
 
