@@ -1,7 +1,6 @@
 """Ray, Spark, DuckDB and Polars, each real: the same scores to the bit as the scorer's own."""
 
 import json
-import os
 import sys
 from base64 import b64decode
 from pathlib import Path
@@ -171,30 +170,6 @@ def labeled_by_rules(ray, folder):
         chat = folder / "chat.toml"
         chat.write_text('model = "m"\nbase_url = "http://127.0.0.1:1/v1"\n')
         label(dataset, "url-threat", "chat", chat)
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory):
-    pyspark = pytest.importorskip("pyspark", reason="the extra 'spark' is not installed")
-    from shutil import which
-
-    if which("java") is None and not os.environ.get("JAVA_HOME"):
-        pytest.skip("no Java: Spark cannot start")
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    folder = tmp_path_factory.mktemp("spark")
-    session = (
-        pyspark.sql.SparkSession.builder.master("local[2]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.local.dir", str(folder))
-        .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
-        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
-    yield session
-    session.stop()
 
 
 @pytest.mark.slow

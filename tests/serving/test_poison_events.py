@@ -6,14 +6,12 @@ import os
 import subprocess
 import sys
 import threading
-from email.message import EmailMessage
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.dataset import Dataset, read_dataset
+from buckler.dataset import read_dataset
 from buckler.dataset.reading import ColumnNames, UnknownLabels
 from buckler.normalize import email_v2
 from buckler.readers import Quarantine
@@ -21,30 +19,10 @@ from buckler.serving.bundles import load_bundle
 from buckler.serving.scan import ScanOptions, scan
 from buckler.serving.verdicts import OutputOptions, score_columns, score_values
 from buckler.tasks import get_task
-from buckler.training.cross_validation import StudentSpec
-from buckler.training.fit import fit_student
-from buckler.training.packaging import write_fitted
+from tests.support.made_up import made_up_mail
 
 BUCKLER = [sys.executable, "-c", "from buckler.cli.main import main; main()"]
 FAULT = "cannot be read (TypeError)"
-
-
-def mail(number, words="the report is attached"):
-    message = EmailMessage()
-    message["From"], message["Subject"] = f"a{number}@s{number}.example", f"note {number}"
-    message.set_content(f"{words} {number}\n")
-    return message.as_bytes()
-
-
-@pytest.fixture(scope="module")
-def mail_bundle(tmp_path_factory):
-    words = ("the report is attached", "cheap watches", "verify your password")
-    texts = [mail(number, each) for each in words for number in range(40)]
-    labels = np.repeat(np.arange(3, dtype=np.int32), 40)
-    events = Dataset.from_texts(texts, get_task("email")).with_labels(labels)
-    path = tmp_path_factory.mktemp("bundle") / "mail.buckler"
-    write_fitted(path, fit_student(events, StudentSpec("ngram", {"table_bits": 10}, folds=2)))
-    return path
 
 
 @pytest.fixture
@@ -58,13 +36,13 @@ def poison(monkeypatch):
         return read(raw)
 
     monkeypatch.setattr(email_v2, "email_fields", fail)
-    return mail(1, "POISON")
+    return made_up_mail(1, "POISON")
 
 
 def write_mails(folder, poison, good=20):
     folder.mkdir()
     for number in range(good):
-        (folder / f"m{number:03}.eml").write_bytes(mail(number))
+        (folder / f"m{number:03}.eml").write_bytes(made_up_mail(number))
     (folder / "m007-poison.eml").write_bytes(poison)
 
 
@@ -88,7 +66,7 @@ def test_a_scan_sets_the_event_aside_and_goes_on(mail_bundle, poison, tmp_path):
 
 def test_values_and_columns_have_an_error_in_the_place_of_the_event(mail_bundle, poison):
     loaded, options = load_bundle(mail_bundle), OutputOptions(with_text=True, format_name="plain")
-    texts = [mail(1), poison, mail(2)]
+    texts = [made_up_mail(1), poison, made_up_mail(2)]
     found = score_values([text.decode() for text in texts], loaded, options)
     records = found.to_records(loaded.scorer, options)
     assert records[1] == {"error": FAULT}
@@ -102,7 +80,7 @@ def test_training_data_lose_the_one_event(poison, tmp_path):
     for name in ("ham", "phishing"):
         (tmp_path / name).mkdir()
         for number in range(5):
-            (tmp_path / name / f"m{number}.eml").write_bytes(mail(number))
+            (tmp_path / name / f"m{number}.eml").write_bytes(made_up_mail(number))
     (tmp_path / "ham" / "m2-poison.eml").write_bytes(poison)
     quarantine = Quarantine()
     events = read_dataset([tmp_path], get_task("email"), quarantine=quarantine)
@@ -125,7 +103,7 @@ def test_columns_may_hold_lists(kind, tmp_path):
 
 def test_an_event_that_cannot_be_explained_has_an_error(mail_bundle, monkeypatch):
     loaded, options = load_bundle(mail_bundle), OutputOptions(explain=2)
-    found = score_values([mail(1).decode(), mail(2).decode()], loaded, options)
+    found = score_values([made_up_mail(1).decode(), made_up_mail(2).decode()], loaded, options)
 
     def explain(text, **_):
         if b"a1@" in text:
@@ -168,7 +146,7 @@ def test_names_of_files_may_be_any_bytes(mail_bundle, url_bundle, tmp_path):
     folder = tmp_path / os.fsdecode(b"m\xe4rz")
     folder.mkdir()
     for name in (b"caf\xe9.eml", b"plain.eml"):
-        (folder / os.fsdecode(name)).write_bytes(mail(1))
+        (folder / os.fsdecode(name)).write_bytes(made_up_mail(1))
     for output in ("out.jsonl", "out.parquet", "out.csv"):
         done = scan(mail_bundle, [folder], tmp_path / output)
         assert (done.rows, done.quarantined) == (2, 0)

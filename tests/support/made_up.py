@@ -1,5 +1,6 @@
 """Made-up events with a pattern that can be learned, for tests without real data."""
 
+from email.message import EmailMessage
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,11 @@ def made_up_rows(n: int, rng: np.random.Generator) -> tuple[Dataset, Task]:
         rows.to_arrow(), task, ids=numbered_ids(n), groups=[f"g{i}" for i in range(n)]
     )
     return events.with_labels(positive.astype(np.int32)), task
+
+
+def made_up_mail(number: int, words: str = "the report is attached") -> bytes:
+    """A plain mail; its sender, subject and text hold the number."""
+    message = EmailMessage()
+    message["From"], message["Subject"] = f"a{number}@s{number}.example", f"note {number}"
+    message.set_content(f"{words} {number}\n")
+    return message.as_bytes()

@@ -272,7 +272,9 @@ def parse_json_lines(lines: Sequence[bytes]) -> list[object]:
 
 
 def parse_json(data: bytes) -> object:
-    """Return the value of a JSON text; texts cut inside a character and NaN are taken as they are.
+    """Return the value of a JSON text; what is not UTF-8 is left in it as surrogates.
+
+    One bad text must not cost the others of an array their verdicts.
 
     Raises
     ------
@@ -285,7 +287,8 @@ def parse_json(data: bytes) -> object:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         try:
-            found: object = json.loads(data, parse_int=float)
+            text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+            found: object = json.loads(text, parse_int=float)
             return found
         except (ValueError, RecursionError):
             raise error from None
