@@ -97,7 +97,7 @@ class Accounts:
             if isinstance(error.__cause__, IntegrityError):
                 raise SettingsError(f"there is an account named {name} already") from error
             raise
-        return self._one(USERS.c.name == name)
+        return self.require(name)
 
     def all(self) -> list[User]:
         """Return every account, in the order of names."""
@@ -107,15 +107,15 @@ class Accounts:
 
     def get(self, user_id: int) -> User | None:
         """Return an active account."""
-        return self._find_active(USERS.c.id == user_id)
+        return self._find((USERS.c.id == user_id) & (USERS.c.active == 1))
 
     def by_subject(self, subject: str) -> User | None:
-        """Return the account of a single sign-on."""
-        return self._find_active(USERS.c.subject == subject)
+        """Return the active account of a single sign-on."""
+        return self._find((USERS.c.subject == subject) & (USERS.c.active == 1))
 
     def by_name(self, name: str) -> User | None:
         """Return the active account of this name."""
-        return self._find_active(USERS.c.name == name)
+        return self._find((USERS.c.name == name) & (USERS.c.active == 1))
 
     def check(self, name: str, password: str) -> User | None:
         """Return the account, if the password is right; it takes as long if there is none."""
@@ -204,24 +204,14 @@ class Accounts:
         InputError
             If there is none.
         """
-        try:
-            return self._one(USERS.c.name == name)
-        except LookupError:
-            raise InputError(f"no account named {name[:100]}") from None
+        if (user := self._find(USERS.c.name == name)) is None:
+            raise InputError(f"no account named {name[:100]}")
+        return user
 
-    def _one(self, where: ColumnElement[bool]) -> User:
+    def _find(self, where: ColumnElement[bool]) -> User | None:
         with self._store.reading() as connection:
             row = connection.execute(select(USERS).where(where)).one_or_none()
-        if row is None:
-            raise LookupError("no such account")
-        return _user(row)
-
-    def _find_active(self, where: ColumnElement[bool]) -> User | None:
-        try:
-            user = self._one(where)
-        except LookupError:
-            return None
-        return user if user.active else None
+        return None if row is None else _user(row)
 
     def _update(self, user_id: int, **values: object) -> None:
         with self._store.writing() as connection:

@@ -1,6 +1,6 @@
 """The injection test: how often text inserted into a malicious event changes a teacher's label."""
 
-from collections.abc import Iterable
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,15 +53,6 @@ class InjectionReport:
     account: Account | None
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """An event with a text inserted; the control text where `injection` is None."""
-
-    event_id: bytes
-    text: bytes
-    injection: Injection | None
-
-
 def measure_injections(
     events: Dataset,
     teacher: Teacher,
@@ -99,12 +90,11 @@ def measure_injections(
         )
     good = next(name for name in task.classes if name not in task.positive)
     suite = load_suite()
-    trials: dict[bytes, _Trial] = {}
+    trials: dict[bytes, tuple[bytes, Injection | None]] = {}  # the control has no injection
 
     def add(text: bytes, inserted: str, injection: Injection | None) -> None:
         changed = insert_text(task, text, inserted)
-        changed_id = event_id(changed, task)
-        trials[changed_id] = _Trial(changed_id, changed, injection)
+        trials[event_id(changed, task)] = changed, injection
 
     for number in range(n_calls):
         injection = suite[number % len(suite)]
@@ -112,53 +102,39 @@ def measure_injections(
     for number, text in enumerate(texts, 2):
         add(text, CONTROL.replace("{n}", str(number)), None)
     separate = replace(task, name=f"{task.name}/injection-probe")
-    injected = Dataset.from_texts([t.text for t in trials.values()], separate, ids=list(trials))
+    injected = Dataset.from_texts([t for t, _ in trials.values()], separate, ids=list(trials))
     report = label(injected, teacher, store, budget=budget)
-    return _summarize(
-        list(trials.values()),
-        annotated_classes(store, teacher, separate),
-        frozenset(task.positive_indices),
-        flagged=None if report.account is None else find_flagged(store, FLAG),
-        account=report.account,
-    )
-
-
-def _summarize(
-    trials: list[_Trial],
-    classes: dict[bytes, int],
-    positive: frozenset[int],
-    *,
-    flagged: set[bytes] | None,
-    account: Account | None,
-) -> InjectionReport:
-    answered = [trial for trial in trials if trial.event_id in classes]
-    injected = [trial for trial in trials if trial.injection is not None]
-    families: dict[str, list[_Trial]] = {}
-    disguises: dict[str, list[_Trial]] = {}
-    for trial in answered:
-        if (injection := trial.injection) is not None:
-            is_foreign = injection.language != "en" and injection.disguise == "plain"
-            disguise = "another language" if is_foreign else injection.disguise
-            families.setdefault(injection.family, []).append(trial)
-            disguises.setdefault(disguise, []).append(trial)
-
-    def rate(some: Iterable[_Trial]) -> Rate:
-        flips = [classes[trial.event_id] not in positive for trial in some]
-        return wilson(sum(flips), len(flips))
-
+    classes = annotated_classes(store, teacher, separate)
+    control, flips = list[bool](), list[bool]()
+    families, disguises = defaultdict[str, list[bool]](list), defaultdict[str, list[bool]](list)
+    for i, (_, inserted) in trials.items():
+        if i not in classes:
+            continue
+        is_flip = classes[i] not in task.positive_indices
+        if inserted is None:
+            control.append(is_flip)
+            continue
+        is_foreign = inserted.language != "en" and inserted.disguise == "plain"
+        flips.append(is_flip)
+        families[inserted.family].append(is_flip)
+        disguises["another language" if is_foreign else inserted.disguise].append(is_flip)
     detected = None
-    if flagged is not None:
-        n_detected = sum(trial.event_id in flagged for trial in injected)
-        detected = wilson(n_detected, len(injected))
+    if report.account is not None:
+        flagged = find_flagged(store, FLAG)
+        detected = _rate([i in flagged for i, (_, inserted) in trials.items() if inserted])
     return InjectionReport(
-        rate(trial for trial in answered if trial.injection is not None),
-        rate(trial for trial in answered if trial.injection is None),
+        _rate(flips),
+        _rate(control),
         detected,
-        {name: rate(some) for name, some in sorted(families.items())},
-        {name: rate(some) for name, some in sorted(disguises.items())},
-        len(trials) - len(answered),
-        account,
+        {name: _rate(some) for name, some in sorted(families.items())},
+        {name: _rate(some) for name, some in sorted(disguises.items())},
+        len(trials) - len(flips) - len(control),
+        report.account,
     )
+
+
+def _rate(some: list[bool]) -> Rate:
+    return wilson(sum(some), len(some))
 
 
 def _sample_positive(events: Dataset, n: int, seed: int) -> Dataset:

@@ -160,21 +160,31 @@ def label(
     rows, n_known, n_given_up = _rows_to_ask(events, teacher, store)
     remaining = events.take(rows)
     ledger = Ledger(store, events.task, teacher.annotator)
-    comparison = _Comparison(remaining)
-    job = Job(
-        ledger,
-        budget,
-        comparison.add,
-        lambda done, account: on_progress(Progress(done, len(remaining), account)),
-    )
-    account = teacher.label(remaining, job)
-    probabilities, labels = comparison.arrays()
+    pairs = zip(remaining.ids, remaining.labels.tolist(), strict=True)
+    label_of = {event_id: value for event_id, value in pairs if value >= 0}
+    compared: dict[bytes, tuple[float, ...]] = {}
+    n_new = 0
+
+    def count(annotations: Sequence[Annotation]) -> None:
+        nonlocal n_new
+        n_new += len(annotations)
+        compared.update(
+            (a.event_id, a.probabilities) for a in annotations if a.event_id in label_of
+        )
+
+    def show(done: int, account: Account | None) -> None:
+        on_progress(Progress(done, len(remaining), account))
+
+    account = teacher.label(remaining, Job(ledger, budget, count, show))
+    n_classes = len(events.task.classes)
+    probabilities = np.array(list(compared.values()), np.float64).reshape(-1, n_classes)
+    labels = np.array([label_of[i] for i in compared], np.int32)
     return LabelReport(
         events=n_known + n_given_up + len(remaining),
         known=n_known,
         given_up=n_given_up,
-        new=comparison.n_annotations,
-        silent=len(remaining) - comparison.n_annotations,
+        new=n_new,
+        silent=len(remaining) - n_new,
         probabilities=probabilities,
         labels=labels,
         agreement=compare(probabilities, labels, events.task) if len(labels) else None,
@@ -248,26 +258,3 @@ def _rows_to_ask(
     given_up = (ledger.find_rejected(MAX_REJECTS) & first.keys()) - known
     rows = sorted(row for i, row in first.items() if i not in known and i not in given_up)
     return np.array(rows, np.intp), len(known), len(given_up)
-
-
-class _Comparison:
-    """New annotations of labeled events, collected as they come."""
-
-    def __init__(self, events: Dataset) -> None:
-        labels = zip(events.ids, events.labels.tolist(), strict=True)
-        self._label_of = {event_id: value for event_id, value in labels if value >= 0}
-        self._n_classes = len(events.task.classes)
-        self._probabilities: list[tuple[float, ...]] = []
-        self._labels: list[int] = []
-        self.n_annotations = 0
-
-    def add(self, annotations: Sequence[Annotation]) -> None:
-        self.n_annotations += len(annotations)
-        for annotation in annotations:
-            if annotation.event_id in self._label_of:
-                self._probabilities.append(annotation.probabilities)
-                self._labels.append(self._label_of[annotation.event_id])
-
-    def arrays(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        probabilities = np.array(self._probabilities, np.float64).reshape(-1, self._n_classes)
-        return probabilities, np.array(self._labels, np.int32)

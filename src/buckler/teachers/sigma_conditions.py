@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from buckler.errors import SettingsError
 from buckler.teachers.patterns import PatternSet
 
 if TYPE_CHECKING:
@@ -165,12 +166,8 @@ def _pattern(value: "SigmaType") -> str:
 
 
 def _check(pattern: str) -> str:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
     try:
-        re2.compile(pattern, options)
-    except re2.error:
+        PatternSet([pattern], "the teacher 'sigma'", "sigma")
+    except SettingsError:
         raise UnsupportedError("a regular expression with look-around or the like") from None
     return pattern

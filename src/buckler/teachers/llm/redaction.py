@@ -107,13 +107,6 @@ def redact(text: str) -> tuple[str, dict[str, str]]:
     return "".join(pieces), {placeholder: key[1] for key, placeholder in found.items()}
 
 
-def restore(text: str, originals: dict[str, str]) -> str:
-    """Replace placeholders by their originals."""
-    for placeholder, original in originals.items():
-        text = text.replace(placeholder, original)
-    return text
-
-
 def _spans(text: str) -> Iterator[_Span]:
     for pattern in _SECRETS:
         for match in pattern.finditer(text):
