@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, Select, select, update
 
 from buckler.errors import BucklerError
 from buckler.labels import AnnotationColumns, Annotator
@@ -200,16 +200,9 @@ class LabelRecorder:
 
     def families(self) -> list[FamilyLabel]:
         """Return the labels on whole groups that are in force, newest first."""
-        query = (
-            select(FAMILIES, LABELS.c.covers, LABELS.c.created_s, USERS.c.name)
-            .join(LABELS, LABELS.c.id == FAMILIES.c.label_id)
-            .join(USERS, USERS.c.id == LABELS.c.user_id)
-            .where(FAMILIES.c.task_id == self.queue.task_id, FAMILIES.c.revoked_s.is_(None))
-            .order_by(FAMILIES.c.id.desc())
-            .limit(_MAX_FAMILIES)
-        )
+        newest = self._families().order_by(FAMILIES.c.id.desc()).limit(_MAX_FAMILIES)
         with self.store.reading() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(newest).all()
         return [
             FamilyLabel(r.id, r.group_name, r.label, r.name, r.created_s, r.covers) for r in rows
         ]
@@ -222,16 +215,7 @@ class LabelRecorder:
         str or None
             The group; None where no such label is in force.
         """
-        query = (
-            select(FAMILIES.c.group_name, FAMILIES.c.label_id, LABELS.c.item_id, USERS.c.name)
-            .join(LABELS, LABELS.c.id == FAMILIES.c.label_id)
-            .join(USERS, USERS.c.id == LABELS.c.user_id)
-            .where(
-                FAMILIES.c.id == family_id,
-                FAMILIES.c.task_id == self.queue.task_id,
-                FAMILIES.c.revoked_s.is_(None),
-            )
-        )
+        query = self._families().where(FAMILIES.c.id == family_id)
         with self.store.reading() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
@@ -242,6 +226,16 @@ class LabelRecorder:
         return str(row.group_name)
 
     # --- parts ------------------------------------------------------------------------------------
+
+    def _families(self) -> Select[tuple[object, ...]]:
+        """Return the query for the labels on groups that are in force."""
+        columns = (LABELS.c.item_id, LABELS.c.covers, LABELS.c.created_s, USERS.c.name)
+        return (
+            select(FAMILIES, *columns)
+            .join(LABELS, LABELS.c.id == FAMILIES.c.label_id)
+            .join(USERS, USERS.c.id == LABELS.c.user_id)
+            .where(FAMILIES.c.task_id == self.queue.task_id, FAMILIES.c.revoked_s.is_(None))
+        )
 
     def _lock_item(self, connection: Connection, item_id: int, user_id: int) -> Item:
         """Lock an item that this analyst holds, and read it."""

@@ -9,6 +9,7 @@ that a student can still learn from it.
 import base64
 import ipaddress
 import re
+from collections.abc import Callable
 from hashlib import sha256
 
 _RESERVED_SUFFIXES = ("example", "test", "invalid", "localhost")
@@ -63,19 +64,17 @@ def defang(text: str) -> str:
 
 def find_unsafe(text: str) -> str | None:
     """Return the first part of a text that is not harmless; None if all is."""
-    for pattern in (_CALLED, _BARE):
+    checks: tuple[tuple[re.Pattern[str], str | int, Callable[[str], bool]], ...] = (
+        (_CALLED, "host", _is_reserved_host),
+        (_BARE, "host", _is_reserved_host),
+        (_IPV4, 0, _is_reserved_address),
+        (_IPV6, 0, lambda address: _is_reserved_address(address[1:-1])),
+        (_BASE64, 0, _is_remark),
+    )
+    for pattern, group, is_harmless in checks:
         for found in pattern.finditer(text):
-            if not _is_reserved_host(found["host"]):
-                return found["host"]
-    for found in _IPV4.finditer(text):
-        if not _is_reserved_address(found[0]):
-            return found[0]
-    for found in _IPV6.finditer(text):
-        if not _is_reserved_address(found[0][1:-1]):
-            return found[0]
-    for found in _BASE64.finditer(text):
-        if not _is_remark(found[0]):
-            return found[0][:60]
+            if not is_harmless(found[group]):
+                return found[group][:60]
     found_hex = _HEX.search(text)
     if found_hex and set(found_hex[0]) - set("0x\\, "):
         return found_hex[0][:60]
