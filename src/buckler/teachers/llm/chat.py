@@ -118,9 +118,10 @@ class ChatClient(ModelClient):
                 data = await self._sdk.post("/chat/completions", cast_to=object, body=body)
             except openai.APIStatusError as error:
                 if error.status_code in (400, 403, 422, 501):
-                    self._downgrade(error_text(error), body)
+                    if self.body(request) == body:  # else another call has found it out meanwhile
+                        self._downgrade(error_text(error), body)
                     if self.body(request) != body:
-                        continue  # another call may have found it out meanwhile
+                        continue
                 raise translate_error(error, self.settings.model) from error
             except (openai.OpenAIError, ValueError, RecursionError) as error:
                 raise translate_error(error, self.settings.model) from error
