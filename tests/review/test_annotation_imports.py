@@ -148,6 +148,15 @@ def test_labels_in_tables_may_hold_any_separator(tmp_path, suffix, start):
         assert [t.decode() for t in store.texts(events.ids).values()] == [text]
 
 
+def test_a_list_of_one_label_is_a_label(tmp_path):
+    path = tmp_path / "doccano.jsonl"
+    rows = [("whoami", ["malicious"]), ("dir", []), ("ls", ["benign"]), ("id", None)]
+    lines = (json.dumps({"id": 1, "text": text, "label": label}) for text, label in rows)
+    path.write_text("\n".join(lines))
+    events = read_dataset([path], TASK, ColumnNames(text="text", label="label"))
+    assert events.labels.tolist() == [1, -1, 0, -1]
+
+
 def test_probabilities_that_are_none_are_an_error(tmp_path):
     for value in ("high", "", "nan", "1e400"):
         path = tmp_path / "p.csv"

@@ -61,7 +61,9 @@ def columns_of(
         if isinstance(content, str):
             # Lone surrogates are legal in JSON, not in UTF-8: a text with one is set aside.
             content = content.encode("utf-8", "surrogatepass")
-        return content, [_as_text(_first(value, tried)) for tried in getters.values()]
+        fields = {role: _first(value, tried) for role, tried in getters.items()}
+        fields["label"] = _only(fields.get("label"))
+        return content, [_as_text(fields[role]) for role in getters]
 
     for row, value, sample in objects:
         if not isinstance(value, (dict, EventFault)):
@@ -152,6 +154,13 @@ def _content_of(pairs: object, name: str) -> object:
             if isinstance(pair, dict) and name in (pair.get("@Name"), pair.get("Name")):
                 return pair.get("#text", pair.get("Value", pair.get("content")))
     return None
+
+
+def _only(value: object) -> object:
+    """Return the label in a list of at most one, as some annotation tools write it."""
+    if isinstance(value, list) and len(value) < 2:
+        return value[0] if value else None
+    return value
 
 
 def _as_text(value: object) -> str | None:
