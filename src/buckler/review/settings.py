@@ -10,16 +10,6 @@ from buckler.review.accounts import Role
 from buckler.serving.http.serve_settings import LOOPBACK
 from buckler.serving.layered_settings import read_layered_settings
 
-_PATHS = (
-    "bundles",
-    "tasks",
-    "trusted_key",
-    "tls_certificate",
-    "tls_key",
-    "oidc_secret_file",
-    "registry",
-)
-
 
 class ReviewSettings(BaseSettings):
     """Settings of `buckler review serve`.
@@ -112,4 +102,4 @@ def read_review_settings(file: Path | None, given: dict[str, object]) -> ReviewS
     SettingsError
         If the settings are invalid.
     """
-    return read_layered_settings(ReviewSettings, file, given, _PATHS)
+    return read_layered_settings(ReviewSettings, file, given)

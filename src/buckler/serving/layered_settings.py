@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource
@@ -14,10 +14,7 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 def read_layered_settings(
-    kind: type[Settings],
-    file: Path | None,
-    values: Mapping[str, object],
-    path_fields: tuple[str, ...] = (),
+    kind: type[Settings], file: Path | None, values: Mapping[str, object]
 ) -> Settings:
     """Return the settings, checked as a whole.
 
@@ -26,11 +23,9 @@ def read_layered_settings(
     kind
         Class of the settings; its prefix names the variables of the environment.
     file
-        TOML file; None for none.
+        TOML file; None for none. Paths in it are relative to its folder.
     values
         Settings that the caller gives; they win.
-    path_fields
-        Fields that are files: in the TOML file they are relative to its folder.
 
     Raises
     ------
@@ -39,8 +34,10 @@ def read_layered_settings(
     """
     layers: dict[str, object] = {}
     if file is not None:
+        fields = kind.model_fields.items()
+        paths = {name for name, f in fields if Path in (f.annotation, *get_args(f.annotation))}
         layers = {
-            name: _relative_to(file.parent, value) if name in path_fields else value
+            name: _relative_to(file.parent, value) if name in paths else value
             for name, value in read_toml(file).items()
         }
     try:

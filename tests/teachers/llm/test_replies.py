@@ -90,6 +90,8 @@ def test_an_answer_is_read_in_every_form(tmp_path, content):
         (completion('{"why": "a long reas', "length"), "max_tokens"),
         (completion(None, refusal="I cannot help with that."), "refused: I cannot"),
         (completion("", "content_filter"), "refused"),
+        (completion("", "SAFETY"), "refused"),
+        (completion(f"<think>Such as {PHISHING}", "MAX_TOKENS"), "max_tokens"),
         (completion('{"label": "benign", "label": "phishing"}'), "no JSON"),
         (completion(7), "no JSON"),
     ],

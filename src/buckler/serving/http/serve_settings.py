@@ -11,7 +11,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from buckler.serving.layered_settings import read_layered_settings
 
-_PATHS = ("bundles", "challengers", "trusted_key", "tls_certificate", "tls_key", "api_keys")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -102,4 +101,4 @@ def read_serve_settings(
     SettingsError
         If they make no sense.
     """
-    return read_layered_settings(ServeSettings, file, values or {}, _PATHS)
+    return read_layered_settings(ServeSettings, file, values or {})

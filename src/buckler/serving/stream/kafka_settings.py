@@ -112,4 +112,4 @@ def read_kafka_settings(file: Path | None) -> KafkaSettings:
     SettingsError
         If they make no sense.
     """
-    return read_layered_settings(KafkaSettings, file, {}, ("challengers",))
+    return read_layered_settings(KafkaSettings, file, {})

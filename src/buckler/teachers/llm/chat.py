@@ -38,6 +38,8 @@ TOP_LOGPROBS = 20
 _MAX_DOWNGRADES = 12
 _REASONING_TOKENS = 8192  # beside the answer, by default
 _MIN_REASONING_TOKENS = 256
+_CUT = ("length", "max_tokens", "model_length")  # reasons of different servers
+_REFUSED = ("content_filter", "refusal", "safety")
 
 Body = dict[str, object]
 
@@ -229,12 +231,12 @@ def _status_of(error: object) -> int:
 
 
 def _choice(choice: Any) -> Choice:
-    message, finish = choice["message"], choice.get("finish_reason")
+    message, finish = choice["message"], str(choice.get("finish_reason")).lower()
     return read_choice(
         message.get("content"),
         _tokens(choice.get("logprobs")),
-        is_cut=finish == "length",
-        refusal=message.get("refusal") or (finish == "content_filter" and "content filter"),
+        is_cut=finish in _CUT,
+        refusal=message.get("refusal") or (finish in _REFUSED and finish),
         reasoning=message.get("reasoning_content")
         or message.get("reasoning")
         or message.get("thinking"),
