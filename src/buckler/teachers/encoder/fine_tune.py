@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,12 @@ from buckler.evaluation.calibration import fit_calibration
 from buckler.extras import import_extra
 from buckler.students.torch import training_loop
 from buckler.students.torch.training_loop import Checkpoint, mixed_precision
-from buckler.teachers.encoder.tokens import Batch, Ids, batches_by_length, random_batches
+from buckler.teachers.encoder.tokens import Batch, Ids, Logits, gather_logits, random_batches
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import AutoModel, PreTrainedModel
 
 _INFERENCE_TOKENS = 8192
 _WARM_UP = 0.1
@@ -57,12 +63,12 @@ class FineTunedNetwork:
         Mean loss on held-out labels after each epoch, at the best temperature.
     """
 
-    network: Any
+    network: "torch.nn.Module"
     epoch: int
     losses: list[float]
 
 
-def load_network(folder: Path, n_classes: int, seed: int) -> Any:
+def load_network(folder: Path, n_classes: int, seed: int) -> "torch.nn.Module":
     """Return a torch module: the encoder of this folder, mean pooling, and a linear head.
 
     Raises
@@ -84,7 +90,7 @@ def load_network(folder: Path, n_classes: int, seed: int) -> Any:
                 self.head.weight.normal_(0, 0.02, generator=generator)
                 self.head.bias.zero_()
 
-        def forward(self, ids: Any, mask: Any) -> Any:
+        def forward(self, ids: "Tensor", mask: "Tensor") -> "Tensor":
             hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
             kept = mask.unsqueeze(-1).to(hidden.dtype)
             pooled = (hidden * kept).sum(1) / kept.sum(1)
@@ -93,7 +99,7 @@ def load_network(folder: Path, n_classes: int, seed: int) -> Any:
     return Network()
 
 
-def _load_pretrained(auto: Any, folder: Path) -> Any:
+def _load_pretrained(auto: "type[AutoModel]", folder: Path) -> "PreTrainedModel":
     """Load without the hub, without code from the folder, and without pickle."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -114,7 +120,7 @@ def _load_pretrained(auto: Any, folder: Path) -> Any:
 
 
 def fit(
-    network: Any,
+    network: "torch.nn.Module",
     encoded: Sequence[Ids],
     targets: npt.NDArray[np.float32],
     held_out: tuple[Sequence[Ids], npt.NDArray[np.int32]],
@@ -150,7 +156,7 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = schedule.learning_rate * _rate_factor(step / steps)
             with mixed_precision(torch, device):
-                logits = network(*_on(torch, device, batch))
+                logits = network(*_tensors(device, batch))
             target = soft_targets[torch.from_numpy(batch.rows)].to(device)
             loss = torch.nn.functional.cross_entropy(logits.float(), target)
             optimizer.zero_grad(set_to_none=True)
@@ -172,22 +178,21 @@ def fit(
     return FineTunedNetwork(network, best, losses)
 
 
-def logits_of(network: Any, encoded: Sequence[Ids]) -> npt.NDArray[np.float32]:
+def logits_of(network: "torch.nn.Module", encoded: Sequence[Ids]) -> Logits:
     """Return float32 [n, classes] from the torch module itself."""
     torch = import_torch()
     device = next(network.parameters()).device
     network.eval()
-    found = None
+
+    def run(batch: Batch) -> Logits:
+        return np.asarray(network(*_tensors(device, batch)).float().cpu().numpy())
+
     with torch.inference_mode(), mixed_precision(torch, device):
-        for batch in batches_by_length(encoded, _INFERENCE_TOKENS):
-            logits = network(*_on(torch, device, batch)).float().cpu().numpy()
-            if found is None:
-                found = np.empty((len(encoded), logits.shape[1]), np.float32)
-            found[batch.rows] = logits
-    return found if found is not None else np.empty((0, 0), np.float32)
+        return gather_logits(encoded, _INFERENCE_TOKENS, run)
 
 
-def _on(torch: Any, device: Any, batch: Batch) -> tuple[Any, Any]:
+def _tensors(device: "torch.device", batch: Batch) -> "tuple[Tensor, Tensor]":
+    torch = import_torch()
     return torch.from_numpy(batch.ids).to(device), torch.from_numpy(batch.mask).to(device)
 
 
@@ -206,6 +211,7 @@ def _mean_loss(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -
     return float(-log_p[np.arange(len(labels)), labels].mean())
 
 
-def import_torch() -> Any:
+def import_torch() -> ModuleType:
     """Return torch, or name the missing extra."""
-    return training_loop.import_torch("the teacher 'encoder'")
+    torch: ModuleType = training_loop.import_torch("the teacher 'encoder'")
+    return torch

@@ -7,17 +7,19 @@ dynamic quantization), which is faster by half and cost 0.7 points of accuracy o
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from buckler.extras import import_extra
 from buckler.students.torch.training_loop import quiet_logging
 from buckler.teachers.encoder.fine_tune import import_torch
-from buckler.teachers.encoder.tokens import Ids, batches_by_length
+from buckler.teachers.encoder.tokens import Batch, Ids, Logits, gather_logits
+
+if TYPE_CHECKING:
+    import torch
 
 _BATCH_TOKENS = 4096
 _OPSET = 17
@@ -25,7 +27,7 @@ _BLOCK = 128
 _INT8_ACTIVATIONS = 4
 
 
-def export(network: Any, float_path: Path, int8_path: Path) -> None:
+def export(network: "torch.nn.Module", float_path: Path, int8_path: Path) -> None:
     """Write the network as ONNX, once in float32 and once with 8-bit weights."""
     torch = import_torch()
     onnx = import_extra("onnx", "the teacher 'encoder'", "torch,onnx")
@@ -76,18 +78,10 @@ class OnnxClassifier:
         options.log_severity_level = 3
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def logits(
-        self,
-        encoded: Sequence[Ids],
-        on_rows: Callable[[int], None] | None = None,
-    ) -> npt.NDArray[np.float32]:
+    def logits(self, encoded: Sequence[Ids]) -> Logits:
         """Return float32 [n, classes]."""
-        found: npt.NDArray[np.float32] | None = None
-        for batch in batches_by_length(encoded, _BATCH_TOKENS):
-            (logits,) = self._session.run(None, {"ids": batch.ids, "mask": batch.mask})
-            if found is None:
-                found = np.empty((len(encoded), logits.shape[1]), np.float32)
-            found[batch.rows] = logits
-            if on_rows is not None:
-                on_rows(len(batch.rows))
-        return found if found is not None else np.empty((0, 0), np.float32)
+        return gather_logits(encoded, _BATCH_TOKENS, self._run)
+
+    def _run(self, batch: Batch) -> Logits:
+        (logits,) = self._session.run(None, {"ids": batch.ids, "mask": batch.mask})
+        return np.asarray(logits, np.float32)

@@ -1,9 +1,8 @@
 """Turns texts into token ids, and these into batches of similar length."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ from buckler.extras import import_extra
 from buckler.files import read_bytes
 
 Ids = npt.NDArray[np.int64]
+Logits = npt.NDArray[np.float32]
 _CHARACTERS_A_TOKEN = 8  # texts are cut before they are tokenized: no token is longer on average
 
 
@@ -49,7 +49,7 @@ class Tokens:
         tokenizers = import_extra("tokenizers", "the teacher 'encoder'", "torch,onnx")
         path = folder / "tokenizer.json"
         try:
-            self._tokenizer: Any = tokenizers.Tokenizer.from_buffer(read_bytes(path))
+            self._tokenizer = tokenizers.Tokenizer.from_buffer(read_bytes(path))
         except ValueError as error:
             raise InputError(f"{path}: cannot be read ({str(error)[:100]})") from error
         self._tokenizer.no_padding()
@@ -87,6 +87,19 @@ def batches_by_length(
             end += 1
         yield pad_batch(encoded, order[start:end])
         start = end
+
+
+def gather_logits(
+    encoded: Sequence[Ids], max_tokens: int, run: Callable[[Batch], Logits]
+) -> Logits:
+    """Return float32 [n, classes] in the order of the texts; `run` computes one batch."""
+    found = np.empty((0, 0), np.float32)
+    for batch in batches_by_length(encoded, max_tokens):
+        logits = run(batch)
+        if not len(found):
+            found = np.empty((len(encoded), logits.shape[1]), np.float32)
+        found[batch.rows] = logits
+    return found
 
 
 def random_batches(
