@@ -20,14 +20,13 @@ WANTED = ColumnSpec(("url", "text"), {"label": ("label",), "ts": ("ts",)})
 
 def read(path: Path, spec: ColumnSpec = WANTED, cursor: int = 0):
     """All texts, their row numbers, and the quarantine."""
-    quarantine = Quarantine(path.with_suffix(".quarantine"))
     texts, rows, cursors = [], [], []
-    for chunk in get_reader(path).chunks(path, spec, quarantine, cursor):
-        texts += chunk.events.to_pylist()
-        rows += chunk.rows.tolist()
-        cursors.append((len(texts), chunk.cursor))
-        assert all(len(column) == len(chunk.events) for column in chunk.columns.values())
-    quarantine.close()
+    with Quarantine(path.with_suffix(".quarantine")) as quarantine:
+        for chunk in get_reader(path).chunks(path, spec, quarantine, cursor):
+            texts += chunk.events.to_pylist()
+            rows += chunk.rows.tolist()
+            cursors.append((len(texts), chunk.cursor))
+            assert all(len(column) == len(chunk.events) for column in chunk.columns.values())
     return texts, rows, quarantine, cursors
 
 

@@ -44,6 +44,20 @@ def site(tmp_path_factory, url_bundle):
         yield address, where
 
 
+@pytest.fixture(autouse=True)
+def _closed_clients(monkeypatch):
+    opened, begin = [], httpx.Client.__init__
+
+    def remember(client, **options):
+        begin(client, **options)
+        opened.append(client)
+
+    monkeypatch.setattr(httpx.Client, "__init__", remember)
+    yield
+    for client in opened:
+        client.close()
+
+
 @pytest.fixture
 def signed_in(site):
     def open_as(name: str) -> Browser:

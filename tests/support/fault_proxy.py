@@ -7,7 +7,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 FAULTS = (
     "429",
@@ -63,7 +63,7 @@ class FaultProxy:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
-            writer.close()
+            await _close(writer)
 
     async def _answer(self, request: bytes, writer: asyncio.StreamWriter) -> bool:
         fault = self.random.choice(self.faults) if self.random.random() < self.share else ""
@@ -103,11 +103,18 @@ class FaultProxy:
 
     async def _forward(self, request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.upstream, limit=1 << 22)
-        writer.write(request)
-        await writer.drain()
-        response = await _read_message(reader)
-        writer.close()
-        return response
+        try:
+            writer.write(request)
+            await writer.drain()
+            return await _read_message(reader)
+        finally:
+            await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def _changed(body: bytes, fault: str, rng: random.Random) -> bytes:
