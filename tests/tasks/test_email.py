@@ -202,7 +202,7 @@ def test_disguised_letters_are_read_as_they_look():
 @pytest.mark.parametrize(
     "style",
     [
-        "style=.display:none'", 'style="font-size:0px;color:red"', "hidden", "style='opacity: 0'",
+        "style='display:none'", 'style="font-size:0px;color:red"', "hidden", "style='opacity: 0'",
      "style=\"mso-hide:all\"", "style='max-height:0'"],
 )  # fmt: skip
 def test_what_styles_hide_is_apart(style):

@@ -8,26 +8,19 @@ scripts, hidden text, visible text.
 import codecs
 import re
 from collections import Counter
-from typing import Any
-from urllib.parse import urljoin
 
-from buckler.extras import import_extra
 from buckler.normalize.brands import BRANDS, LURES
 from buckler.normalize.charsets import decode_page, encode_text
 from buckler.normalize.disguise import undisguise
-from buckler.normalize.html_limits import limit_html
+from buckler.normalize.html_scan import Element, scan_html
 from buckler.normalize.mime import join_fields
-from buckler.normalize.sites import host_and_path, site_of
+from buckler.normalize.sites import host_and_path, resolve, site_of
 
 MAX_PAGE_BYTES = 2 << 20
-MAX_ELEMENTS = 2000  # of a kind
 _MAX_SCRIPT = 1 << 16
+_MAX_BUTTONS = 16  # whose texts leave enough bytes for the fields
 _SAVED_FROM = re.compile(r"<!--\s{0,4}saved from url=\(\d{4}\)(\S{1,2048})", re.I)
-_HIDING = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?![.\d])|font-size\s*:\s*0(?![.\d])"
-    r"|(?:left|top|text-indent)\s*:\s*-\d{3,}",
-    re.I,
-)
+_ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.I)
 _CALLS = re.compile(r"\b([A-Za-z_$][\w$]{1,30})\s{0,4}\(")
 _TELLING = frozenset(
     (
@@ -49,22 +42,10 @@ _ASKED = {
 
 
 def html_fields(raw: str | bytes) -> str:
-    """Return the eight fields, joined by the field separator; never raises on any page.
-
-    Raises
-    ------
-    MissingExtraError
-        If the extra `formats` is not installed.
-    """
-    lexbor = import_extra("selectolax.lexbor", "reading web pages", "formats")
+    """Return the eight fields, joined by the field separator; never raises on any page."""
     source, address = _source(raw)
     page = "/".join(host_and_path(address)) if address else ""
-    try:
-        tree = lexbor.LexborHTMLParser(limit_html(source))
-        return join_fields(_fields(tree, source, address, page))
-    except (lexbor.SelectolaxError, ValueError, RecursionError, AttributeError, TypeError):
-        text, _, _ = undisguise(source)
-        return join_fields([page, "", "", "unparsed", "", "", "", text])
+    return join_fields(_fields(page, source, address))
 
 
 def _source(raw: str | bytes) -> tuple[str, str]:
@@ -80,24 +61,28 @@ def _source(raw: str | bytes) -> tuple[str, str]:
     return text, known
 
 
-def _fields(tree: Any, source: str, address: str, page: str) -> list[str]:
+def _fields(page: str, source: str, address: str) -> list[str]:
+    scan = scan_html(source, runs_scripts=True)
     site = site_of(page.partition("/")[0])
-    scripts = tree.css("script")[:MAX_ELEMENTS]
-    code = " ".join(s.text() for s in scripts if "src" not in s.attributes)[:_MAX_SCRIPT]
-    resources = _targets(tree, "script", "src") + _targets(tree, "img", "src")
-    resources += _targets(tree, "link", "href") + _targets(tree, "iframe", "src")
-    links = _targets(tree, "a", "href")
-    title = " ".join((tree.css_first("title").text() if tree.css_first("title") else "").split())
-    forms, form_marks = _forms(tree, address, site)
-    icons = [t for t in _targets(tree, "link[rel~=icon]", "href") if t]
-    refresh = len(tree.css("meta[http-equiv=refresh]"))
-    pictures, frames = len(tree.css("img")), len(tree.css("iframe"))
-    hidden = _take_hidden(tree)
-    for name in ("script", "style", "noscript", "template"):
-        for node in tree.css(name):
-            node.decompose()
-    body = tree.body
-    text, unseen, mixed = undisguise(body.text(separator=" ") if body is not None else "")
+    by_name: dict[str, list[Element]] = {}
+    for element in scan.elements:
+        by_name.setdefault(element.name, []).append(element)
+    code = " ".join(s.text for s in by_name.get("script", ()))[:_MAX_SCRIPT]
+    resources = _targets(by_name, "script", "img", "link", "iframe", "frame")
+    links = _targets(by_name, "a", "area")
+    icons = [
+        e.target
+        for e in by_name.get("link", ())
+        if e.target and "icon" in e.attributes.get("rel", "").lower().split()
+    ]
+    refreshes = [
+        e
+        for e in by_name.get("meta", ())
+        if e.attributes.get("http-equiv", "").strip().lower() == "refresh"
+    ]
+    title = " ".join(next((t.text for t in by_name.get("title", ())), "").split())
+    forms, form_marks = _forms(scan.elements, address, site)
+    text, unseen, mixed = undisguise(scan.text)
     text = " ".join(text.split())
     title, _, title_mixed = undisguise(title)
     counts = Counter(
@@ -108,8 +93,8 @@ def _fields(tree: Any, source: str, address: str, page: str) -> list[str]:
             **_reach("icon", icons, address, site),
             "invisible": unseen,
             "lookalike": mixed + title_mixed,
-            "refresh": refresh,
-            "frame": frames,
+            "refresh": len(refreshes),
+            "frame": sum(len(by_name.get(name, ())) for name in ("iframe", "frame")),
             "inline-script": min(9, len(code) // 2000),
             "no-address": int(not address),
             "long-encoded": len(re.findall(r"[A-Za-z0-9+/]{200,}", source[:MAX_PAGE_BYTES])),
@@ -125,7 +110,7 @@ def _fields(tree: Any, source: str, address: str, page: str) -> list[str]:
             brand in title.lower() and brand not in site for brand in BRANDS if len(brand) > 3
         )
     counts["lure"] = sum(lure in start for lure in LURES)
-    words = len(text.split())
+    words, pictures = len(text.split()), len(by_name.get("img", ()))
     size = ("empty", "few", "some", "many")[sum(words >= n for n in (10, 80, 500))]
     marks = [_grade(name, n) for name, n in counts.items() if n > 0]
     marks += [
@@ -141,7 +126,7 @@ def _fields(tree: Any, source: str, address: str, page: str) -> list[str]:
         " ".join(marks),
         " ".join(h for h, _ in hosts.most_common(24) if h)[:1024],
         " ".join(_grade(name, n) for name, n in calls.items()),
-        hidden[:512],
+        " ".join(scan.hidden.split())[:512],
         text,
     ]
 
@@ -150,29 +135,33 @@ def _grade(name: str, n: int) -> str:
     return name if n == 1 else f"{name}-{'some' if n < 8 else 'many'}"
 
 
-def _targets(tree: Any, selector: str, attribute: str) -> list[str]:
-    found = []
-    for node in tree.css(selector)[:MAX_ELEMENTS]:
-        value = node.attributes.get(attribute)
-        if value is not None:
-            found.append(value.strip()[:2048])
-    return found
+def _targets(by_name: dict[str, list[Element]], *names: str) -> list[str]:
+    return [
+        element.target[:2048]
+        for name in names
+        for element in by_name.get(name, ())
+        if element.target is not None
+    ]
 
 
-def _forms(tree: Any, address: str, site: str) -> tuple[str, dict[str, int]]:
+def _forms(elements: list[Element], address: str, site: str) -> tuple[str, dict[str, int]]:
     """Return the forms in words, and counts of the requested data."""
     words: list[str] = []
     asked: Counter[str] = Counter()
-    for form in tree.css("form")[:64]:
-        action = (form.attributes.get("action") or "").strip()
-        where = _where(action, address, site)
-        words.append(f"form-{(form.attributes.get('method') or 'get').lower()[:5]} to-{where}")
-        asked[f"form-{where}"] += 1
-        words += [b.text().strip()[:40] for b in form.css("button")[:8]]
-    for field in tree.css("input, select, textarea")[:256]:
-        kind = (field.attributes.get("type") or "text").lower()[:16]
+    buttons = 0
+    for form in [e for e in elements if e.name in ("form", "button", "input")][:512]:
+        if form.name == "form" or form.target is not None:
+            where = _where(form.target or "", address, site)
+            method = form.attributes.get("method", "get") if form.name == "form" else "button"
+            words.append(f"form-{method.lower()[:5]} to-{where}")
+            asked[f"form-{where}"] += 1
+        if form.name == "button" and buttons < _MAX_BUTTONS:
+            words.append(form.text.strip()[:40])
+            buttons += 1
+    for field in [e for e in elements if e.name in ("input", "select", "textarea")][:256]:
+        kind = field.attributes.get("type", "text").strip().lower()[:16] or "text"
         names = " ".join(
-            field.attributes.get(name) or ""
+            field.attributes.get(name, "")
             for name in ("name", "id", "placeholder", "autocomplete", "value")
         )[:200]
         if kind == "hidden":
@@ -188,7 +177,7 @@ def _forms(tree: Any, address: str, site: str) -> tuple[str, dict[str, int]]:
                 asked[f"asks-{name}"] += 1
         asked["asks-password"] += int(kind == "password")
         words.append(f"{kind}-{wants or 'other'}")
-    if not tree.css_first("form") and asked["asks-password"]:
+    if asked["asks-password"] and all(element.name != "form" for element in elements):
         asked["password-without-form"] = 1
     return " ".join(words), dict(asked)
 
@@ -199,7 +188,7 @@ def _where(target: str, address: str, site: str) -> str:
         return "nowhere"
     if lowered.startswith(("javascript:", "data:", "mailto:")):
         return lowered.partition(":")[0]
-    host = _host(urljoin(address, target) if address else target)
+    host = _host(resolve(address, target))
     if not host:
         return "own"
     return "own" if site and site_of(host) == site else "other"
@@ -213,18 +202,6 @@ def _reach(kind: str, targets: list[str], address: str, site: str) -> dict[str, 
     return dict(counts)
 
 
-def _take_hidden(tree: Any) -> str:
-    """Remove hidden elements from the tree, and return their text."""
-    found = []
-    for node in tree.css("[hidden], [style]")[:MAX_ELEMENTS]:
-        attributes = node.attributes
-        if "hidden" in attributes or _HIDING.search((attributes.get("style") or "")[:2000]):
-            found.append(node.text(separator=" ")[:2000])
-            node.decompose()
-    return " ".join(" ".join(found).split())
-
-
 def _host(target: str) -> str:
-    if not re.match(r"(?:[a-z][a-z0-9+.-]{0,20}:)?//", target, re.I):
-        return ""
-    return host_and_path(target)[0]
+    target = resolve("", target)
+    return host_and_path(target)[0] if _ABSOLUTE.match(target) else ""
