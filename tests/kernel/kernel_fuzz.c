@@ -23,7 +23,10 @@ static const char *const PIECES[] = {"http://", "https:", "//", "\\\\", "@", "xn
                                      "set a=", "&&", "%a%", "$env:comspec[", "1,3]", "[char]", "0x41", "\\x41", "\\u0041",
                                      "\"{1}{0}\" -f ", "'ab'", "+", ",", " ", "\"", "'", "`", "^", "& rem ", " # ",
                                      "73,69,88,32,97", "77686f616d69202f616c6c", "\\Users\\", "192.168.", "1.2",
-                                     "3F2504E0-4F89-11D3-9A0C-0305E82C3301", "S-1-5-21-1", "\xe2\x80\x8b", "\xd0\xbe"};
+                                     "3F2504E0-4F89-11D3-9A0C-0305E82C3301", "S-1-5-21-1", "\xe2\x80\x8b", "\xd0\xbe", "google.de/url?q=", "bing.com/ck/a?&u=a1", "aHR0cDovL2E",
+                                     "urldefense.com/v3/__", "__;", "**", "urldefense.us/v2/url?u=", "-3A__", "&", "=",
+                                     "secure-web.cisco.com/", "mimecast.com/s?domain=", "google.com/amp/s/", "[::", "]",
+                                     "/./", "/../", "\t", "\n", "\xc2\xad", "\xef\xac\x81", "u\xcc\x88", ":080"};
 
 /* A text in a block of its own size, so that reading past its end is noticed. */
 static uint8_t *text_of(size_t *length) {

@@ -39,7 +39,7 @@ def url(text: str | bytes, max_bytes: int = 512) -> bytes:
         ("http://example.com:8080/", b"example.com:8080\x1f\x1f"),
         ("  <http://example.com/a>  ", b"example.com\x1fa\x1f"),
         ("http://example.com?q=1/2", b"example.com\x1f\x1fq=1/2"),
-        ("http://example.com/a\tb\x1fc", b"example.com\x1fa b c\x1f"),
+        ("http://example.com/a\tb\x1fc", b"example.com\x1fab c\x1f"),
         ("http://example.com/Path?Query=A", b"example.com\x1fPath\x1fQuery=A"),
         ("", b"\x1f\x1f"),
         ("http://", b"\x1f\x1f"),

@@ -5,7 +5,7 @@
 the compiled module `buckler._kernel`. The files, from the lowest layer up:
 
 - `unicode.c`, `sink.c`: folding of code points, bounded output buffers.
-- `url2.c`, `url_structure.c`, `command*.c`, `normalize.c`: normalized texts.
+- `url1.c`, `url2.c`, `url_*.c`, `command*.c`, `normalize.c`: normalized texts.
 - `ngram.c`, `ngram_paths.c`, `ngram_train.c`, `trees.c`: students, on AVX2, AVX-512 or plain C.
 - `probabilities.c`, `model.c`: calibrated scores, and bundles as one flat file.
 - `binding_*.c`, `module.c`: the Python module.

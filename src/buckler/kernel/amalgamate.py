@@ -9,8 +9,11 @@ HERE = Path(__file__).parent
 SOURCES = (
     "unicode.c",
     "sink.c",
+    "url_address.c",
     "url_structure.c",
+    "url_wrappers.c",
     "url2.c",
+    "url1.c",
     "command_decode.c",
     "command_variables.c",
     "command_shell.c",

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Bumped when the same text could give another normalized text or another n-gram row. */
-#define BK_ABI_VERSION 1
+#define BK_ABI_VERSION 2
 
 /* Separates the fields of a normalized text (ASCII "unit separator"). It cannot occur inside one. */
 #define BK_FIELD_SEPARATOR 0x1F

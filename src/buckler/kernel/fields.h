@@ -13,6 +13,10 @@ typedef struct {
 size_t bk_normalize_fields(bk_normalizer normalizer, const uint8_t *text, size_t length,
                            uint8_t *out, size_t capacity, field_borders *borders);
 
+/* url-v1, with its separators. */
+size_t bk_normalize_url1(const uint8_t *text, size_t length, uint8_t *out, size_t capacity,
+                         field_borders *borders);
+
 /* Finds the separators in a normalized text. */
 void bk_find_borders(const uint8_t *normalized, size_t length, field_borders *borders);
 

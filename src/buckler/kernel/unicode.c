@@ -78,11 +78,23 @@ static size_t percent_decode_once(uint8_t *text, size_t length, int *again) {
     return w;
 }
 
+size_t bk_percent_decode_once(uint8_t *text, size_t length) {
+    int again;
+    return percent_decode_once(text, length, &again);
+}
+
 size_t bk_percent_decode(uint8_t *text, size_t length) {
     int again = 1;
     for (int pass = 0; pass < DECODE_PASSES && again; pass++)
         length = percent_decode_once(text, length, &again);
     return length;
+}
+
+size_t bk_drop_breaks(uint8_t *text, size_t length) {
+    size_t w = 0;
+    for (size_t i = 0; i < length; i++)
+        if (!is_break(text[i])) text[w++] = text[i];
+    return w;
 }
 
 /* --- host ----------------------------------------------------------------------------------------- */
@@ -139,21 +151,62 @@ size_t bk_put_folded(uint32_t point, uint8_t *out, size_t w, size_t capacity) {
     return w + need;
 }
 
+int bk_is_ignored(uint32_t point) {
+    return point == 0xAD || point == 0x34F || (point >= 0x180B && point <= 0x180F) ||
+           (point >= 0x200B && point <= 0x200F) || (point >= 0x202A && point <= 0x202E) ||
+           (point >= 0x2060 && point <= 0x206F) || (point >= 0xFE00 && point <= 0xFE0F) || point == 0xFEFF ||
+           (point >= 0x1BCA0 && point <= 0x1BCA3) || (point >= 0x1D173 && point <= 0x1D17A) ||
+           (point >= 0xE0000 && point <= 0xE0FFF);
+}
+
+/* The code point that two become together (a letter and its accent), or 0. */
+static uint32_t compose(uint32_t first, uint32_t second) {
+    size_t low = 0, high = BK_PAIR_COUNT;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        const uint32_t *pair = bk_pairs[middle];
+        if (pair[0] < first || (pair[0] == first && pair[1] < second)) low = middle + 1;
+        else high = middle;
+    }
+    return low < BK_PAIR_COUNT && bk_pairs[low][0] == first && bk_pairs[low][1] == second ? bk_pairs[low][2] : 0;
+}
+
+/* The letters that one code point stands for ("fi", "tel"), or NULL. */
+static const char *expand(uint32_t point) {
+    size_t low = 0, high = BK_LONGER_COUNT;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (bk_longer[middle].point < point) low = middle + 1;
+        else high = middle;
+    }
+    return low < BK_LONGER_COUNT && bk_longer[low].point == point ? bk_longer[low].letters : NULL;
+}
+
 /* Folds a host that has bytes beyond ASCII or punycode labels. */
 size_t bk_fold_host(const uint8_t *host, size_t length, uint8_t *out, size_t capacity) {
     uint8_t folded[HOST_BYTES];
     uint32_t points[LABEL_POINTS];
-    size_t n = 0, w = 0;
+    uint32_t before = 0; /* the last code point, which an accent may join */
+    size_t n = 0, w = 0, last = 0;
     for (size_t r = 0; r < length;) {
-        uint32_t point;
+        uint32_t point, joined;
         size_t used = bk_utf8_read(host + r, length - r, &point);
+        const char *longer = used > 1 ? expand(point) : NULL;
         if (used == 0) {
             if (n < HOST_BYTES) folded[n++] = host[r];
+            before = 0;
             r++;
-        } else {
-            n = bk_put_folded(point, folded, n, HOST_BYTES);
-            r += used;
+            continue;
         }
+        r += used;
+        if (used > 1 && bk_is_ignored(point)) continue;
+        for (; longer && *longer && n < HOST_BYTES; longer++) folded[n++] = (uint8_t)*longer, before = 0;
+        if (longer) continue;
+        point = bk_fold(point);
+        if (before && (joined = compose(before, point)) != 0) point = bk_fold(joined), n = last;
+        last = n;
+        n = bk_put_folded(point, folded, n, HOST_BYTES);
+        before = point;
     }
     for (size_t start = 0; start <= n;) {
         size_t end = start;

@@ -9,6 +9,8 @@ enum { HOST_BYTES = 1024 };
 
 static inline int is_control(uint8_t c) { return c < 0x20 || c == 0x7F; }
 
+static inline int is_break(uint8_t c) { return c == '\t' || c == '\n' || c == '\r'; }
+
 enum { NO_HEX = 0xFF };
 
 static inline uint8_t lower(uint8_t c) { return (c >= 'A' && c <= 'Z') ? (uint8_t)(c | 0x20) : c; }
@@ -31,6 +33,15 @@ size_t bk_put_folded(uint32_t point, uint8_t *out, size_t w, size_t capacity);
 
 /* Undoes percent-encoding in place, up to three times; returns the new length. */
 size_t bk_percent_decode(uint8_t *text, size_t length);
+
+/* Drops tabs and line breaks in place, as browsers do wherever they stand in a URL. */
+size_t bk_drop_breaks(uint8_t *text, size_t length);
+
+/* One pass of it, for what is decoded step by step. */
+size_t bk_percent_decode_once(uint8_t *text, size_t length);
+
+/* Whether browsers leave a code point out of a host: soft hyphens, joiners, marks of direction. */
+int bk_is_ignored(uint32_t point);
 
 /* Folds a host that has bytes beyond ASCII or punycode labels. */
 size_t bk_fold_host(const uint8_t *host, size_t length, uint8_t *out, size_t capacity);

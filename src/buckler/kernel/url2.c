@@ -40,42 +40,6 @@ static size_t refang(const uint8_t *text, size_t length, uint8_t *out) {
 
 /* --- host ----------------------------------------------------------------------------------------------- */
 
-/* 3232235777, 0xC0A80101, 0300.0250.1.1, 192.168.257: as browsers read them. 0 if it is no address. */
-static size_t write_address(url_part host, uint8_t *out) {
-    uint32_t parts[4], n = 0, address = 0;
-    for (size_t at = 0; at < host.length; n++) {
-        if (n == 4) return 0;
-        size_t end = at;
-        while (end < host.length && host.bytes[end] != '.') end++;
-        size_t used = 0;
-        if (end - at > 1 && host.bytes[at] == '0' && lower(host.bytes[at + 1]) != 'x') { /* octal */
-            for (parts[n] = 0; at + used < end && host.bytes[at + used] >= '0' && host.bytes[at + used] <= '7' &&
-                               parts[n] < 1u << 28; used++)
-                parts[n] = parts[n] * 8 + (host.bytes[at + used] - '0');
-        } else {
-            used = bk_read_number(host.bytes + at, end - at, &parts[n]);
-        }
-        if (used == 0 || at + used != end) return 0;
-        at = end + 1;
-    }
-    if (n == 0) return 0;
-    for (uint32_t i = 0; i + 1 < n; i++) {
-        if (parts[i] > 255) return 0;
-        address |= parts[i] << (24 - 8 * i);
-    }
-    if (n > 1 && parts[n - 1] >> (8 * (5 - n))) return 0;
-    address |= parts[n - 1];
-    size_t w = 0;
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        uint32_t value = address >> shift & 255;
-        if (value >= 100) out[w++] = (uint8_t)('0' + value / 100);
-        if (value >= 10) out[w++] = (uint8_t)('0' + value / 10 % 10);
-        out[w++] = (uint8_t)('0' + value % 10);
-        if (shift) out[w++] = '.';
-    }
-    return w;
-}
-
 /* Letters of other alphabets become the Latin ones that they look like. */
 static size_t write_latin(url_part host, uint8_t *out, uint32_t *marks) {
     size_t w = 0;
@@ -106,11 +70,15 @@ static url_part write_host2(url_part host, uint8_t *out, uint32_t *marks) {
     while (port > 0 && is_digit(host.bytes[port - 1])) port--;
     int has_port = port > 0 && port < host.length && host.bytes[port - 1] == ':';
     url_part name = {host.bytes, has_port ? port - 1 : host.length};
+    while (has_port && name.length > 0 && host.bytes[name.length - 1] == '.') name.length--;
     if (has_port) *marks |= URL_PORT;
-    size_t w = write_address(name, out);
+    size_t w = bk_write_address(name, out);
     if (w > 0) *marks |= URL_ADDRESS;
     else w = write_latin(name, out, marks);
-    for (size_t i = name.length; i < host.length; i++) out[w++] = host.bytes[i];
+    if (!has_port) return (url_part){out, w};
+    out[w++] = ':';
+    while (port + 1 < host.length && host.bytes[port] == '0') port++;
+    for (size_t i = port; i < host.length; i++) out[w++] = host.bytes[i];
     return (url_part){out, w};
 }
 
@@ -168,30 +136,6 @@ static void write_target(byte_sink *out, url_part text, uint32_t *marks) {
     *marks |= URL_TARGET;
 }
 
-/* --- wrappers --------------------------------------------------------------------------------------------- */
-
-/* Redirectors that everybody may use, and what mail gateways put around links: where they lead counts. */
-static int is_wrapper(url_part host, url_part path) {
-    static const struct {
-        const char *host, *path;
-    } known[] = {
-        {"google.com", "url"},      {"bing.com", "ck/"},           {"youtube.com", "redirect"},
-        {"facebook.com", "l.php"},  {"l.facebook.com", ""},        {"lm.facebook.com", ""},
-        {"l.instagram.com", ""},    {"linkedin.com", "redir"},     {"linkedin.com", "safety"},
-        {"slack-redir.net", ""},    {"href.li", ""},               {"googleadservices.com", ""},
-        {"doubleclick.net", ""},    {"outlook.com", ""},           {"urldefense.com", ""},
-        {"urldefense.proofpoint.com", ""}, {"vk.com", "away"},     {"steamcommunity.com", "linkfilter"},
-        {"translate.google.com", ""}, {"web.archive.org", ""},     {"duckduckgo.com", "l/"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        size_t n = strlen(known[i].host), before = host.length - n;
-        if (host.length < n || memcmp(host.bytes + before, known[i].host, n) != 0) continue;
-        if (before > 0 && host.bytes[before - 1] != '.') continue;
-        if (bk_starts_with(path.bytes, path.length, known[i].path)) return 1;
-    }
-    return 0;
-}
-
 /* --- all together ------------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -210,26 +154,27 @@ static void take_apart(url_normalizer plain, const uint8_t *text, size_t length,
     if (url->parts[0].length > HOST_BYTES) url->parts[0].length = HOST_BYTES;
 }
 
+/* What follows the host and its slashes, as it is written. */
+static url_part rest_of(const uint8_t *text, size_t length) {
+    size_t at = 0, n = 0;
+    while (n < length && (is_alpha(text[n]) || is_digit(text[n]) || text[n] == '+' || text[n] == '-' || text[n] == '.')) n++;
+    if (n < length && text[n] == ':') at = n + 1;
+    while (at < length && (text[at] == '/' || text[at] == '\\')) at++;
+    while (at < length && text[at] != '/' && text[at] != '\\' && text[at] != '?' && text[at] != '#') at++;
+    while (at < length && (text[at] == '/' || text[at] == '\\')) at++;
+    return (url_part){text + at, length - at};
+}
+
 /* Replaces a wrapper by where it leads; the wrapper's host is kept in `outer`. 1 if it was one. */
-static int unwrap(url_normalizer plain, plain_url *url, byte_sink *outer) {
+static int unwrap(url_normalizer plain, uint8_t *text, size_t *length, plain_url *url, byte_sink *outer) {
     uint8_t inner[URL2_INPUT_BYTES];
-    const url_part *parts = url->parts;
-    if (!is_wrapper(parts[0], parts[1])) return 0;
-    url_part text = parts[2];
-    size_t at = find_target(text);
-    if (at == text.length) {
-        text = parts[1];
-        at = find_target(text);
-    }
-    size_t length = text.length - at;
-    if (length == 0) return 0;
-    memcpy(inner, text.bytes + at, length);
-    if (text.bytes == parts[2].bytes) /* other parameters of the wrapper are not the target's */
-        for (size_t i = 0; i < length; i++)
-            if (inner[i] == '&') length = i;
+    size_t n = bk_unwrap_url(url->parts[0], rest_of(text, *length), inner);
+    if (n == 0) return 0;
     outer->length = 0;
-    for (size_t i = 0; i < parts[0].length; i++) sink_byte(outer, parts[0].bytes[i]);
-    take_apart(plain, inner, length, url);
+    for (size_t i = 0; i < url->parts[0].length; i++) sink_byte(outer, url->parts[0].bytes[i]);
+    memcpy(text, inner, n);
+    *length = n;
+    take_apart(plain, text, n, url);
     return 1;
 }
 
@@ -241,9 +186,9 @@ size_t bk_normalize_url2(url_normalizer plain, const uint8_t *text, size_t lengt
     byte_sink outer = {outer_bytes, 0, sizeof outer_bytes}, result = {out, 0, capacity};
     uint32_t marks = 0;
     if (length > URL2_INPUT_BYTES) length = URL2_INPUT_BYTES;
-    length = refang(text, length, clean);
+    length = bk_drop_breaks(clean, refang(text, length, clean));
     take_apart(plain, clean, length, &url);
-    for (int i = 0; i < WRAPPERS && unwrap(plain, &url, &outer); i++) marks |= URL_TARGET;
+    for (int i = 0; i < WRAPPERS && unwrap(plain, clean, &length, &url, &outer); i++) marks |= URL_TARGET;
     const url_part *parts = url.parts;
     for (size_t i = 0; i < parts[1].length && parts[1].bytes[i] != '/'; i++)
         if (parts[1].bytes[i] == '@') marks |= URL_USERINFO;
