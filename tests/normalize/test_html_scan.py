@@ -156,6 +156,16 @@ def test_text_as_it_is_shown(source, seen):
     assert text(source) == seen
 
 
+@pytest.mark.parametrize(
+    ("style", "shown"), [("font-size:0", True), ("visibility:hidden", False), ("opacity:0", False)]
+)
+def test_a_link_is_shown_by_a_picture_which_has_no_letters(style, shown):
+    source = f"<td style='{style}'>no<a href=x>no<table><td><img src=y></table>no</a>no</td>"
+    scan = scan_html(source)
+    assert [target for target, _ in scan.links] == ["x"] * shown
+    assert "no" not in scan.text
+
+
 def test_who_runs_no_scripts_sees_what_stands_for_them():
     source = "<noscript><a href=x>y</a></noscript>"
     assert text(source) == "y"

@@ -11,7 +11,6 @@ from buckler.evaluation.metrics import Ranking, auroc
 from buckler.normalize import NormalizedTexts, get_normalizer
 from buckler.normalize.email_v1 import email_fields
 from buckler.normalize.html_scan import scan_html
-from buckler.normalize.html_text import links, visible_text
 from buckler.readers.quarantine import Quarantine
 from buckler.students import get_student
 from buckler.tasks import get_task
@@ -117,19 +116,9 @@ def test_shuffled_mime_never_raises(parts):
     email_fields("".join(parts))
 
 
-@pytest.mark.parametrize(
-    "piece", ["<", "<a", "<script", "<!--", "href=", "<a href='", "&", "</head"]
-)
-def test_a_mebibyte_of_hostile_html_is_done_in_one_pass(piece):
-    # Quadratic work would take hours here; nothing is asserted on time.
-    source = piece * (1_000_000 // len(piece))
-    visible_text(source)
-    assert len(links(source, 64)) <= 64
-
-
 def test_scripts_styles_and_comments_are_not_visible():
     source = "<head><title>t</title></head><header>H</header><style>s</style><!-- c -->a&amp;b<br>c"
-    assert visible_text(source).split() == ["H", "a&b", "c"]
+    assert scan_html(source).text.split() == ["H", "a&b", "c"]
 
 
 def test_long_messages_are_cut_and_fields_cannot_be_forged():
@@ -176,6 +165,8 @@ def test_the_second_form_has_short_fields_first():
         (mail('<a href="http://evil.example/">www.bank.com</a>'), "link-says-other"),
         (mail('<a href="http://1.2.3.4/x">go</a>'), "link-to-address"),
         (mail('<a href="http://16909060/x">go</a>'), "link-to-address"),
+        (mail('<a href="http://1.2.3.4:8080/x">go</a>'), "link-to-address"),
+        (mail('<a href="http://[0:0::1]/x">go</a>'), "link-to-address"),
         (mail('<a href="javascript:x()">go</a>'), "link-with-code"),
         (mail('<form action="http://e.example/p"><input></form>'), "form"),
         (mail('<a href="http://e.example"><img src="cid:1"></a>'), "image-only"),

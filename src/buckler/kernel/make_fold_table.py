@@ -21,7 +21,7 @@ def longer(code_point: int) -> str:
     return text if len(text) > 1 and is_host and not is_arabic_ligature else ""
 
 
-def quoted(text: str) -> str:
+def c_string(text: str) -> str:
     """Return the text as a C string, its bytes beyond ASCII escaped."""
     return "".join(chr(c) if c < 0x80 else f"\\{c:03o}" for c in text.encode())
 
@@ -78,7 +78,7 @@ def main() -> None:
         "    const char *letters;",
         "} bk_longer[BK_LONGER_COUNT] = {",
         *(
-            ",".join(f'{{{c:#x},"{quoted(text)}"}}' for c, text in letters[i : i + 6]) + ","
+            ",".join(f'{{{c:#x},"{c_string(text)}"}}' for c, text in letters[i : i + 6]) + ","
             for i in range(0, len(letters), 6)
         ),
         "};",

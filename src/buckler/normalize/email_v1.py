@@ -4,10 +4,8 @@ Headers that reveal the mail system or the year rather than the intent (Received
 ids) are left out.
 """
 
-from buckler.normalize.html_text import links, visible_text
+from buckler.normalize.html_scan import MAX_LINKS, scan_html
 from buckler.normalize.mime import MAX_TEXT_CHARACTERS, join_fields, parse_message
-
-MAX_LINKS = 64
 
 
 def email_fields(raw: str | bytes) -> str:
@@ -28,9 +26,15 @@ def email_fields(raw: str | bytes) -> str:
             continue
         text = part.text
         if part.is_html:
-            targets += links(text, MAX_LINKS - len(targets)) if len(targets) < MAX_LINKS else []
-            text = visible_text(text)
+            scan = scan_html(text)
+            targets += [e.target for e in scan.elements if e.target]
+            text = f"{scan.text} {scan.hidden}"
         texts.append(text[: MAX_TEXT_CHARACTERS - size])
         size += len(texts[-1])
-    fields = [parts[0].subject, " ".join(texts), " ".join(targets), " ".join(attachments)]
+    fields = [
+        parts[0].subject,
+        " ".join(texts),
+        " ".join(targets[:MAX_LINKS]),
+        " ".join(attachments),
+    ]
     return join_fields(fields)

@@ -35,6 +35,7 @@ _MANY = 4
 _IN_TEXT = re.compile(r"\b(?:https?://|www\.)[^\s<>\"')\]]{3,500}", re.I)
 _DOMAIN = re.compile(r"\b((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})\b", re.I)
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@((?:[\w-]{1,63}\.)+[a-z]{2,24})", re.I)
+_IS_ADDRESS = re.compile(r"(?:[\d.]+|\[[\da-f:]+\])(?::\d+)?")
 _CHECK = re.compile(r"\b(spf|dkim|dmarc)\s{0,4}=\s{0,4}([a-z]{2,12})", re.I)
 _WALLET = re.compile(
     r"\b(?:bc1[a-z0-9]{25,60}|0x[0-9a-fA-F]{40}|[13][a-km-zA-HJ-NP-Z1-9]{25,34})\b"
@@ -159,7 +160,7 @@ def _link_marks(page: HtmlScan, targets: list[str], links: list[str]) -> list[tu
     hosts = {target.partition("/")[0] for target in targets}
     return [
         ("link-says-other", mismatched),
-        ("link-to-address", sum(host.replace(".", "").isdigit() for host in hosts if host)),
+        ("link-to-address", sum(_IS_ADDRESS.fullmatch(host) is not None for host in hosts)),
         ("link-with-code", sum(_scheme(link) in ("javascript", "data") for link in links)),
         ("form", len(page.actions)),
         ("sites", len({site_of(host) for host in hosts}) - 1),

@@ -1,9 +1,8 @@
 """Scans HTML once, as browsers read it: visible and hidden text, links, forms, resources.
 
-The scanner splits tags, comments and raw text as the HTML standard does, and keeps the stack of
-open elements, so that it knows what styles hide. It builds no tree: each byte costs constant work,
-whatever an attacker nests, leaves open or repeats. Parsers that build a tree need time and memory
-that grow with the square of some pages.
+The scanner keeps the stack of open elements, so that it knows what styles hide, but builds no tree:
+each byte costs constant work, whatever an attacker nests, leaves open or repeats. Parsers that
+build trees need time and memory that grow with the square of some pages.
 """
 
 import re
@@ -55,6 +54,7 @@ _ROWS = _words("tr tbody thead tfoot colgroup") | _CELLS
 _SCOPE = _words("applet caption html table td th marquee object template button svg math")
 _AROUND_ROWS, _SCOPE_OF_INLINE = _SCOPE - _ROWS - {"button"}, _SCOPE | _CLOSES_P
 _MARKERS = _CELLS | _words("template object marquee applet")
+_LINK, _NOTHING = _words("a"), _words("")
 _HEADINGS = _words("h1 h2 h3 h4 h5 h6")
 # What a start tag closes, and the elements that it does not look beyond.
 _CLOSES = {
@@ -98,7 +98,7 @@ class Element:
     attributes
         Attributes, decoded.
     shown
-        False where styles hide it.
+        False where styles hide it; a link is shown by a picture inside it.
     target
         Target of a link, form or resource, resolved by a ``base``; None where it has none.
     text
@@ -119,7 +119,7 @@ class HtmlScan:
     Attributes
     ----------
     text, hidden
-        Visible text, and text that styles hide; entities decoded.
+        Visible text, and text that styles hide.
     links
         Target and visible text of each visible link.
     actions
@@ -276,7 +276,14 @@ class _Scanner:
         shown = self._open[-1].shown.under(effect)
         if name not in _INLINE or effect.display not in _IN_LINE:
             self._add(" ")
-        kept = self._keep(name, attributes, shown=bool(shown)) if name in _KEPT else None
+        is_picture = name in ("img", "image") and shown.shows_pictures
+        if is_picture and self._open_names["a"]:
+            link = self._open[self._find(_LINK, _NOTHING)].kept
+            if link is not None and link.name == "a":
+                link.shown = True
+        kept = None
+        if name in _KEPT:
+            kept = self._keep(name, attributes, shown=is_picture or bool(shown))
         if name in _VOID and not drawing:
             return True
         if drawing and is_self_closing(rest):
@@ -304,8 +311,6 @@ class _Scanner:
         element = Element(name, attributes, shown, target)
         self.elements.append(element)
         return element
-
-    # --- the open elements ------------------------------------------------------------------------
 
     def _push(self, element: _OpenElement) -> None:
         if len(self._open) > _MAX_OPEN:

@@ -64,7 +64,12 @@ class Visibility(NamedTuple):
     pixels: float = 16.0
 
     def __bool__(self) -> bool:
-        return not (self.removed or self.dropped) and self.visible and self.pixels >= _SMALLEST
+        return self.shows_pictures and self.pixels >= _SMALLEST
+
+    @property
+    def shows_pictures(self) -> bool:
+        """True if pictures are seen, which have no size of letters."""
+        return self.visible and not self.removed and not self.dropped
 
     def under(self, effect: Effect) -> "Visibility":
         """Return what an element with this effect comes to inside this one."""

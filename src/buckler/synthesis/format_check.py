@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from buckler.errors import InputError
-from buckler.normalize.html_text import visible_text
+from buckler.normalize.html_scan import scan_html
 from buckler.normalize.mail_headers import decode_words, first_value
 from buckler.normalize.mime import parse_message
 from buckler.synthesis.template import Combination
@@ -83,7 +83,7 @@ def _row(text: str, task: Task) -> str | None:
 def _page(text: str, combination: Combination, task: Task) -> str | None:
     if not re.search(r"<(?:html|body|form|div|table)\b", text[:4096], re.IGNORECASE):
         return "no page"
-    if len(visible_text(text).split()) < _MIN_PAGE_WORDS:
+    if len(scan_html(text).text.split()) < _MIN_PAGE_WORDS:
         return "a page that shows nothing"
     if combination.label in task.positive and not re.search(
         r"<(?:input|textarea)\b", text, re.IGNORECASE
