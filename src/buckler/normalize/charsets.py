@@ -113,10 +113,13 @@ def decode_text(data: bytes, label: str = "") -> str:
         if data.startswith(mark):
             return data[len(mark) :].decode(codec, "replace")
     for codec in dict.fromkeys((find_codec(label) or "utf-8", "utf-8")):
-        text = _decode(data, codec)
-        if _is_sound(text):
+        try:
+            return _decode(data, codec, "strict")
+        except UnicodeError:
+            text = _decode(data, codec, "replace")
+        if _count_wrong(data, text) <= _count_allowed(text):
             return text
-    return _decode(data, "cp1252")
+    return _decode(data, "cp1252", "replace")
 
 
 def decode_page(data: bytes, label: str = "") -> str:
@@ -130,17 +133,23 @@ def decode_page(data: bytes, label: str = "") -> str:
     return decode_text(data, label)
 
 
-def _is_sound(text: str) -> bool:
-    wrong = text.count("\ufffd")
-    if not wrong:
-        return True
-    letters = len(text) - len(text.encode("ascii", "ignore")) - wrong
-    return 2 * (wrong - text.endswith("\ufffd")) < letters  # the end may cut a character
+def _count_wrong(data: bytes, text: str) -> int:
+    """Return the characters that stand for wrong bytes; the data may hold U+FFFD of its own."""
+    wrong = text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
+    return max(0, wrong)
+
+
+def _count_allowed(text: str) -> int:
+    """Return how many characters may be wrong: half as many as there are letters beyond ASCII."""
+    letters = len(text) - len(text.encode("ascii", "ignore")) - text.count("\ufffd")
+    is_cut = text.endswith("\ufffd") and letters > 0  # the end may cut a character
+    return max(0, (letters - 1) // 2) + is_cut
 
 
 def _is_utf8(data: bytes) -> bool:
     text = data.decode("utf-8", "replace")
-    return _is_sound(text) and 16 * text.count("\ufffd") < len(data)
+    wrong = _count_wrong(data, text)
+    return wrong <= _count_allowed(text) and 16 * wrong < len(data)
 
 
 def _find_declaration(data: bytes) -> str:
@@ -173,19 +182,16 @@ def _codec_in_page(label: bytes) -> str:
     return "utf-8" if codec.startswith("utf-16") else "cp1252" if codec[:2] == "x-" else codec
 
 
-def _decode(data: bytes, codec: str) -> str:
-    if codec == "cp1252":
-        try:
-            return data.decode(codec)
-        except UnicodeDecodeError:  # five bytes that Python leaves undefined, and browsers do not
-            return data.decode("latin-1").translate(_WINDOWS_1252)
+def _decode(data: bytes, codec: str, errors: str) -> str:
     if codec == "iso-2022-jp":
-        return _decode_iso_2022_jp(data)
+        return _decode_iso_2022_jp(data, errors)
     if codec == "euc-jp":
-        return _decode_euc_jp(data)
+        return _decode_euc_jp(data, errors)
     if codec == "x-user-defined":
         return data.decode("latin-1").translate({c: 0xF700 + c for c in range(0x80, 0x100)})
-    text = data.decode(codec, "replace")
+    if codec == "cp1252" and errors == "replace":  # Python leaves five bytes of it undefined
+        return data.decode("latin-1").translate(_WINDOWS_1252)
+    text = data.decode(codec, errors)
     if codec == "utf-7":  # it can spell surrogates
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
@@ -194,19 +200,19 @@ def _decode(data: bytes, codec: str) -> str:
 _WINDOWS_1252 = {c: bytes([c]).decode("cp1252", "ignore") or chr(c) for c in range(0x80, 0xA0)}
 
 
-def _decode_iso_2022_jp(data: bytes) -> str:
+def _decode_iso_2022_jp(data: bytes, errors: str) -> str:
     """Decode ISO-2022-JP with the vendors' rows, which Python's codec lacks."""
     pieces, position, mode = [], 0, b"\x1b(B"
     for escape in [*_ISO_2022_JP.finditer(data), None]:
         piece = data[position : escape.start() if escape is not None else len(data)]
         if mode in (b"\x1b(B", b"\x1b(J"):
-            pieces.append(piece.decode("ascii", "replace"))
+            pieces.append(piece.decode("ascii", errors))
         else:
             high = bytes(c | 0x80 if 0x21 <= c < 0x7F else c for c in piece)
             if mode == b"\x1b(I":
-                pieces.append(high.decode("cp932", "replace"))
+                pieces.append(high.decode("cp932", errors))
             else:
-                pieces.append(_decode_euc_jp(high, supplement=mode == b"\x1b$(D"))
+                pieces.append(_decode_euc_jp(high, errors, supplement=mode == b"\x1b$(D"))
         if escape is not None:
             position, mode = escape.end(), escape[0]
     return "".join(pieces)
@@ -215,18 +221,18 @@ def _decode_iso_2022_jp(data: bytes) -> str:
 _EUC_JP = re.compile(rb"[\x00-\x7f]+|\x8e[\xa1-\xdf]|(\x8f?)([\xa1-\xfe])([\xa1-\xfe])|[\x80-\xff]")
 
 
-def _decode_euc_jp(data: bytes, *, supplement: bool = False) -> str:
+def _decode_euc_jp(data: bytes, errors: str, *, supplement: bool = False) -> str:
     """Decode EUC-JP; its first set (JIS X 0208) as windows-31j, `supplement` as JIS X 0212."""
     pieces = []
     for match in _EUC_JP.finditer(data):
         piece, (three, row, cell) = match[0], match.groups()
         if row is None:
             codec = "ascii" if piece[0] < 0x80 else "cp932"
-            pieces.append((piece[1:] if piece[0] == 0x8E else piece).decode(codec, "replace"))
+            pieces.append((piece[1:] if piece[0] == 0x8E else piece).decode(codec, errors))
         elif three or supplement:
-            pieces.append((b"\x8f" + row + cell).decode("euc-jp", "replace"))
+            pieces.append((b"\x8f" + row + cell).decode("euc-jp", errors))
         else:
-            pieces.append(_shift_jis(row[0] - 0xA1, cell[0] - 0xA1).decode("cp932", "replace"))
+            pieces.append(_shift_jis(row[0] - 0xA1, cell[0] - 0xA1).decode("cp932", errors))
     return "".join(pieces)
 
 
