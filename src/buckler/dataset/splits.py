@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -94,17 +95,24 @@ def split_by_group(events: Dataset, share: float, seed: int) -> Split:
     """
     if not 0 < share < 1:
         raise SettingsError(f"the share of a split must lie between 0 and 1, not {share}")
-    sides: dict[object, bool] = {}
-    right = np.zeros(len(events), bool)
-    limit = int(share * 2**64)
-    for row, (name, event_id) in enumerate(zip(events.groups, events.ids, strict=True)):
-        key = name if name is not None else event_id
-        if key not in sides:
-            content = key if isinstance(key, bytes) else str(key).encode("utf-8", "replace")
-            digest = blake2b(content, digest_size=8, salt=seed.to_bytes(8, "little")).digest()
-            sides[key] = int.from_bytes(digest, "little") < limit
-        right[row] = sides[key]
+    right = draw_groups(events, seed.to_bytes(8, "little")) < share
     return Split(np.flatnonzero(~right), np.flatnonzero(right))
+
+
+def draw_groups(events: Dataset, salt: bytes) -> npt.NDArray[np.float64]:
+    """Return a number from 0 to 1 for each event, which depends only on its group and the salt.
+
+    An event without a group has a number of its own.
+    """
+
+    @cache
+    def draw(key: str | bytes) -> float:
+        content = key if isinstance(key, bytes) else key.encode("utf-8", "replace")
+        digest = blake2b(content, digest_size=8, salt=salt).digest()
+        return int.from_bytes(digest, "little") / 2**64
+
+    pairs = zip(events.groups, events.ids, strict=True)
+    return np.array([draw(i if group is None else group) for group, i in pairs], np.float64)
 
 
 def split_by_time(events: Dataset, share: float) -> Split:

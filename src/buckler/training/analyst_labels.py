@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
-from buckler.dataset.splits import unlike
+from buckler.dataset.splits import draw_groups, unlike
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.tasks import Task
 
-_TRAINING, _HELD_OUT, _PARTS = "training.arrow", "held-out.arrow", 10_000
+_TRAINING, _HELD_OUT = "training.arrow", "held-out.arrow"
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,4 @@ def split_analyst_labels(
 
 def held_out_rows(events: Dataset, share: float) -> npt.NDArray[np.bool_]:
     """Return the events that measure and are never learned: always those of the same groups."""
-    pairs = zip(events.groups, events.ids, strict=True)
-    drawn = [
-        int.from_bytes(blake2b(_key(group, i), digest_size=4, person=b"held out").digest(), "big")
-        for group, i in pairs
-    ]
-    return np.array([number % _PARTS < share * _PARTS for number in drawn], bool)
-
-
-def _key(group: str | None, event_id: bytes) -> bytes:
-    return event_id if group is None else b"group " + group.encode("utf-8", "replace")
+    return draw_groups(events, b"held out") < share

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.dataset.sources import balance_sources
-from buckler.dataset.splits import apart_from
+from buckler.dataset.splits import apart_from, draw_groups
 from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.evaluation.unseen_sources import ThresholdRule
@@ -160,15 +160,8 @@ def _stopping_rows(additional: Dataset, fold: int, folds: int) -> npt.NDArray[np
     show how well the student has learned from it. Synthetic examples never count: no student should
     stop where it knows them.
     """
-
-    def fold_of(group: str | None, event_id: bytes) -> int:
-        content = event_id if group is None else group.encode("utf-8", "replace")
-        return int.from_bytes(blake2b(content, digest_size=4).digest(), "big") % folds
-
-    pairs = zip(additional.groups, additional.ids, strict=True)
-    rows = np.array([fold_of(group, event_id) == fold for group, event_id in pairs], bool)
-    rows[np.flatnonzero(additional.sources == SYNTHETIC_EXAMPLE)] = False
-    return rows
+    fold_of = (draw_groups(additional, b"stopping") * folds).astype(np.intp)
+    return np.asarray((fold_of == fold) & (additional.sources != SYNTHETIC_EXAMPLE))
 
 
 def assign_folds(events: Dataset, folds: int, seed: int) -> npt.NDArray[np.intp]:
