@@ -79,7 +79,7 @@ def one_input(data: bytes) -> None:
         return
     texts = [b"http://a.example/x", b"", b"\xff" * 50]
     if scorer.features is not None:
-        texts = [b"{}"]
+        texts = [json.dumps({scorer.features.names[0]: 1}).encode()]
     try:
         scorer.score(texts)
         scorer.explain(texts[0])
