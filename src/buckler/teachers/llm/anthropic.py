@@ -35,7 +35,7 @@ from buckler.teachers.llm.language_model import (
     event_result,
 )
 from buckler.teachers.llm.prices import Meter, price_table
-from buckler.teachers.llm.runner import charge, count, retry
+from buckler.teachers.llm.runner import charge, count, retry, show_wait
 from buckler.teachers.llm.settings import ModelSettings
 from buckler.teachers.teacher import TEACHERS, Job
 
@@ -281,7 +281,12 @@ class _BatchRunner:
     async def _call(self, call: Callable[[], Awaitable[_T]], *, may_repeat: bool = True) -> _T:
         """Make a call to the service, again if it fails for now."""
         try:
-            return await retry(call, self._client.settings.attempts, may_repeat=may_repeat)
+            return await retry(
+                call,
+                self._client.settings.attempts,
+                partial(show_wait, self._client.name),
+                may_repeat=may_repeat,
+            )
         except (RetryableError, RefusedError) as error:
             raise InputError(
                 f"{self._client.name}: the service does not take this call ({error}); batches that "

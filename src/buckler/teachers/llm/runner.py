@@ -255,8 +255,8 @@ class MeteredClient:
 
     def _hold_back(self, after_s: float) -> None:
         self._runner.account.retries += 1
-        if self._runner.requests.pause(after_s) and after_s >= _SHOWN_WAIT_S:
-            _LOG.warning("%s asks to wait %.0f s", self._runner.client.name, after_s)
+        if self._runner.requests.pause(after_s):
+            show_wait(self._runner.client.name, after_s)
 
     async def _send_once(self, request: Request) -> Reply:
         meter, account = self._runner.client.meter, self._runner.account
@@ -283,6 +283,12 @@ class MeteredClient:
 
     def _charge(self, input_tokens: int, output_tokens: int) -> None:
         self.spent += self._runner.client.meter.spending(0, input_tokens, output_tokens)
+
+
+def show_wait(name: str, after_s: float) -> None:
+    """Log a wait that a server asks for, unless it is short."""
+    if after_s >= _SHOWN_WAIT_S:
+        _LOG.warning("%s asks to wait %.0f s", name, after_s)
 
 
 async def retry(
