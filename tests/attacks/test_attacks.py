@@ -108,8 +108,8 @@ def test_copies_keep_id_group_and_label_of_their_origin():
     events = made_up_events(400, np.random.default_rng(1))
     extra = augment(events, get_attacks(["all"], "url"), 0.5, 0)
     assert extra is not None
-    assert (extra.labels == 1).all()
-    assert len(extra) == round(0.5 * (events.labels == 1).sum())
+    assert len(extra) == 200
+    assert 0.3 < (extra.labels == 1).mean() < 0.5  # as among the events
     assert set(extra.ids) <= set(events.ids)
     held = events.take(np.arange(0, 400, 2))
     kept = apart_from(extra, held)

@@ -236,3 +236,23 @@ def test_disagreement_is_nothing_of_the_same_and_greatest_of_opposites():
     p = np.array([[1.0, 0.0], [0.7, 0.3]])
     assert disagreement([p, p]) == pytest.approx([0, 0])
     assert disagreement([p, p[:, ::-1]])[0] == pytest.approx(np.log(2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=80))
+def test_groups_only_widen_an_interval(rows):
+    groups, flags = np.array([g for g, _ in rows]), np.array([f for _, f in rows], bool)
+    alone, grouped = rate(flags), rate(flags, groups)
+    assert (grouped.hits, grouped.n_rows, grouped.value) == (alone.hits, alone.n_rows, alone.value)
+    assert 0 <= grouped.low <= alone.low + 1e-9 and alone.high - 1e-9 <= grouped.high <= 1
+
+
+def test_intervals_by_group_hold_the_true_rate_where_rows_of_a_group_repeat_each_other():
+    rng, held, held_by_rows = np.random.default_rng(0), 0, 0
+    for _ in range(200):
+        groups = np.repeat(np.arange(60), 25)
+        flags = np.repeat(rng.random(60) < 0.2, 25)
+        by_group, by_row = rate(flags, groups), rate(flags)
+        held += by_group.low <= 0.2 <= by_group.high
+        held_by_rows += by_row.low <= 0.2 <= by_row.high
+    assert held >= 180 and held_by_rows < 100

@@ -259,3 +259,22 @@ def test_select_from_the_command_line(tmp_path, url_bundle):
         *("-o", tmp_path / "ask.parquet", "-b", url_bundle),
     )
     assert refused.returncode == 2 and "other classes" in refused.stderr
+
+
+@pytest.mark.parametrize("method", [Noise.DOUBT, Noise.DROP, Noise.RELABEL])
+def test_labels_that_say_nothing_are_refused_and_not_treated_as_noise(method):
+    events = made_up_events(900, np.random.default_rng(0))
+    useless = np.random.default_rng(1).integers(0, 2, 900).astype(np.int32)
+    spec = StudentSpec(settings={"table_bits": 12}, folds=2, noise=method)
+    with pytest.raises(InputError, match=r"cannot be told from the events \(AUROC 0\.[45]"):
+        fit_student(events.with_labels(useless), spec)
+
+
+def test_the_promise_is_checked_on_rows_that_the_treatment_of_noise_left_out():
+    events = made_up_events(1500, np.random.default_rng(0))
+    wrong = np.random.default_rng(1).random(1500) < 0.15
+    noisy = events.with_labels(np.where(wrong, 1 - events.labels, events.labels))
+    spec = StudentSpec(settings={"table_bits": 12}, folds=2, noise=Noise.DOUBT)
+    fitted = fit_student(noisy, spec)
+    assert fitted.untreated_fpr[0.01] > 0.05  # a tenth of the negatives is truly positive
+    assert fit_student(noisy, replace(spec, noise=Noise.NONE)).untreated_fpr == {}

@@ -16,6 +16,22 @@ data, evaluation to measure robustness, and synthesis to vary the style of synth
 True
 """
 
-from buckler.attacks.attack import Attack, Attacker, attack, attacks_on, get_attack, get_attacks
+from buckler.attacks.attack import (
+    Attack,
+    Attacker,
+    attack,
+    attacks_on,
+    get_attack,
+    get_attacks,
+    get_augmentations,
+)
 
-__all__ = ["Attack", "Attacker", "attack", "attacks_on", "get_attack", "get_attacks"]
+__all__ = [
+    "Attack",
+    "Attacker",
+    "attack",
+    "attacks_on",
+    "get_attack",
+    "get_attacks",
+    "get_augmentations",
+]

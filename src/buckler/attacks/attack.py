@@ -24,11 +24,14 @@ class Attacker:
         Texts of events that are not positive, to imitate or to hide among.
     features
         Schema of the features, where an event is a row of them.
+    drawn
+        Indices of the benign events used so far.
     """
 
     rng: np.random.Generator
     benign: Sequence[str] = ()
     features: FeatureSchema | None = None
+    drawn: list[int] = field(default_factory=list)
 
     def chance(self, share: float) -> bool:
         """Return True with this probability."""
@@ -42,9 +45,16 @@ class Attacker:
         """Return one of several texts."""
         return choices[self.below(len(choices))]
 
+    def benign_event(self) -> str:
+        """Return a benign event; empty where there is none."""
+        if not self.benign:
+            return ""
+        self.drawn.append(self.below(len(self.benign)))
+        return self.benign[self.drawn[-1]]
+
     def benign_text(self) -> str:
         """Return the text of a benign event, without its context."""
-        return self.one_of(self.benign).partition(_SEPARATOR)[0] if self.benign else ""
+        return self.benign_event().partition(_SEPARATOR)[0]
 
 
 Change = Callable[[str, Attacker], str]
@@ -67,6 +77,9 @@ class Attack:
     for_benign
         True for a variation of events that are not positive: it enriches training data and is no
         attack.
+    hides
+        True for an attack that hides an event among benign ones. Nothing learns from such copies:
+        their text is mostly benign, whatever their label.
     """
 
     name: str
@@ -74,6 +87,7 @@ class Attack:
     description: str
     change: Change = field(repr=False)
     for_benign: bool = False
+    hides: bool = False
 
     def __call__(self, text: str, attacker: Attacker) -> str:
         """Return the changed event; its context (parent, user, …) stays."""
@@ -88,13 +102,15 @@ _ATTACKS: Registry[Attack] = Registry(
 )
 
 
-def attack(name: str, *media: str, for_benign: bool = False) -> Callable[[Change], Change]:
+def attack(
+    name: str, *media: str, for_benign: bool = False, hides: bool = False
+) -> Callable[[Change], Change]:
     """Register a function as an attack; the first line of its docstring describes it."""
 
     def register(change: Change) -> Change:
         description = (change.__doc__ or "").strip().splitlines()[0].replace("``", "")
         for medium in media:
-            _ATTACKS.add(Attack(name, medium, description, change, for_benign))
+            _ATTACKS.add(Attack(name, medium, description, change, for_benign, hides))
         return change
 
     return register
@@ -123,3 +139,22 @@ def get_attacks(names: Iterable[str], medium: str) -> list[Attack]:
     """Return the attacks of these names; all of them for the name ``all``."""
     names = list(names)
     return attacks_on(medium) if names == ["all"] else [get_attack(n, medium) for n in names]
+
+
+def get_augmentations(names: Iterable[str], medium: str) -> list[Attack]:
+    """Return the attacks of these names to learn from; ``all`` leaves out those that hide events.
+
+    Raises
+    ------
+    SettingsError
+        If one is unknown, or hides an event among benign ones.
+    """
+    names = list(names)
+    found = get_attacks(names, medium)
+    hiding = [a.name for a in found if a.hides]
+    if hiding and names != ["all"]:
+        raise SettingsError(
+            f"the attack {hiding[0]!r} hides an event among benign ones: a student that learns "
+            "such copies takes the benign text for the threat; use it to measure only"
+        )
+    return [a for a in found if not a.hides]

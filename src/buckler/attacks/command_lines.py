@@ -202,13 +202,13 @@ def encode(text: str, attacker: Attacker) -> str:
     return f"echo {data} | base64 {option} | {shell}"
 
 
-@attack("benign-before", "command-line")
+@attack("benign-before", "command-line", hides=True)
 def benign_before(text: str, attacker: Attacker) -> str:
     """A harmless command first, in the same line."""
     return f"{attacker.benign_text()} {attacker.one_of(['&', '&&', ';'])} {text}"
 
 
-@attack("benign-after", "command-line")
+@attack("benign-after", "command-line", hides=True)
 def benign_after(text: str, attacker: Attacker) -> str:
     """A harmless text after it, as a comment or a further command."""
     joint = (

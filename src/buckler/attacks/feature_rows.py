@@ -115,12 +115,12 @@ def pack(text: str, attacker: Attacker) -> str:
     return _change_row(text, attacker, change, "E_text", "E_file", "section_entropy_most")
 
 
-@attack("like-benign", "row")
+@attack("like-benign", "row", hides=True)
 def like_benign(text: str, attacker: Attacker) -> str:
     """A fifth of the features as in some benign row: the most that mimicry can reach."""
     if attacker.features is None or not attacker.benign:
         return text
-    other = _values(attacker.one_of(attacker.benign), attacker.features)
+    other = _values(attacker.benign_event(), attacker.features)
 
     def change(values: Values) -> None:
         for name, value in other.items():

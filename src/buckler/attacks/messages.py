@@ -70,7 +70,7 @@ def typing_errors_in_text(raw: str, attacker: Attacker) -> str:
     return rewrite_parts(raw, lambda t, h: _visible(t, h, lambda p: typing_errors(p, attacker)))
 
 
-@attack("hidden-text", "message")
+@attack("hidden-text", "message", hides=True)
 def hidden_text(raw: str, attacker: Attacker) -> str:
     """The text of a benign mail, where only filters read it."""
     words = html.escape(_benign_words(attacker))
@@ -81,7 +81,7 @@ def hidden_text(raw: str, attacker: Attacker) -> str:
     return rewrite_parts(raw, add)
 
 
-@attack("benign-text", "message")
+@attack("benign-text", "message", hides=True)
 def benign_text(raw: str, attacker: Attacker) -> str:
     """The text of a benign mail below, as in a reply."""
     words = _benign_words(attacker)

@@ -45,13 +45,13 @@ def invisible_in_page(page: str, attacker: Attacker) -> str:
     return _visible(page, lambda text: invisible(text, attacker))
 
 
-@attack("padding", "html")
+@attack("padding", "html", hides=True)
 def padding(page: str, attacker: Attacker) -> str:
     """The content of an ordinary page below, where no one scrolls."""
     return _before_end(page, f"<div>{attacker.benign_text()[:_MAX_PADDING]}</div>")
 
 
-@attack("hidden-padding", "html")
+@attack("hidden-padding", "html", hides=True)
 def hidden_padding(page: str, attacker: Attacker) -> str:
     """The text of an ordinary page, hidden by a style."""
     words = html.escape(" ".join(_TAGS.sub(" ", attacker.benign_text()).split())[:_MAX_PADDING])

@@ -134,12 +134,14 @@ def split_by_time(events: Dataset, share: float) -> Split:
 def apart_from(events: Dataset, held_out: Dataset) -> npt.NDArray[np.intp]:
     """Return the rows that share no group and no text with events that are held out.
 
-    A synthetic example counts as of every group that it was made from.
+    A synthetic example counts as of every group that it was made from; a parent without a group is
+    named by its id, in hexadecimal.
     """
-    groups = {name for name in held_out.groups if name is not None}
     ids = set(held_out.ids)
+    groups = {name for name in held_out.groups if name is not None}
     own = zip(events.groups, events.ids, strict=True)
     apart = np.array([name not in groups and i not in ids for name, i in own], bool)
+    groups |= {i.hex() for i in ids}
     if MADE_FROM in events.table.column_names:
         made_from = events.table.column(MADE_FROM).to_pylist()
         apart &= np.array([groups.isdisjoint(names or ()) for names in made_from], bool)

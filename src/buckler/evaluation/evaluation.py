@@ -109,6 +109,7 @@ def slice_figures(
     is_positive: Bools,
     detected: Bools,
     correct: Bools,
+    groups: npt.NDArray[np.int64],
 ) -> list[Slice]:
     """Return the figures of each value of a slice; all arrays have a value for each test row."""
     found = []
@@ -126,9 +127,9 @@ def slice_figures(
                 n_positive=n_positive,
                 n_other=n_other,
                 auroc=area,
-                detection=rate(detected[positives]),
-                false_positives=rate(detected[others]),
-                accuracy=rate(correct[rows]),
+                detection=rate(detected[positives], groups[positives]),
+                false_positives=rate(detected[others], groups[others]),
+                accuracy=rate(correct[rows], groups[rows]),
             )
         )
     return found
@@ -311,8 +312,10 @@ def evaluate_predictions(
             ThresholdResult(
                 fpr,
                 value,
-                rate(p.score[p.is_positive] >= np.float32(value)),
-                rate(p.score[~p.is_positive] >= np.float32(value)),
+                *(
+                    rate(p.score[rows] >= np.float32(value), p.groups[rows])
+                    for rows in (p.is_positive, ~p.is_positive)
+                ),
             )
             for fpr, value in thresholds.items()
         ],
@@ -325,7 +328,7 @@ def evaluate_predictions(
             part
             for name, values in (slices or {}).items()
             for part in slice_figures(
-                name, values, p.score, p.is_positive, detected, p.top_class == p.labels
+                name, values, p.score, p.is_positive, detected, p.top_class == p.labels, p.groups
             )
         ],
         score=p.score,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -92,12 +92,35 @@ class Rate:
 UNKNOWN_RATE = Rate(math.nan, 0.0, 1.0, 0, 0)
 
 
-def rate(flags: npt.NDArray[np.bool_]) -> Rate:
-    """Return the share of true flags with its Wilson interval."""
-    return wilson(int(flags.sum()), len(flags))
+def rate(flags: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64] | None = None) -> Rate:
+    """Return the share of true flags with its Wilson interval.
+
+    With groups, the interval is that of as many independent rows as the groups are worth.
+    """
+    found = wilson(int(flags.sum()), len(flags))
+    if groups is None or not len(flags):
+        return found
+    n = independent_rows(flags, groups)
+    ends = wilson(found.value * n, n)
+    return replace(found, low=ends.low, high=ends.high)
 
 
-def wilson(k: int, n: int) -> Rate:
+def independent_rows(flags: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]) -> float:
+    """Return the number of independent rows that give a share as exactly as these groups do.
+
+    The rows are divided by the design effect (Kish 1965): the variance between groups against that
+    of independent rows. Where all flags are equal, each group counts as a single answer.
+    """
+    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    n, share = len(flags), float(flags.mean())
+    if len(sizes) == 1 or share in (0, 1):
+        return float(n * n / (sizes.astype(np.float64) ** 2).sum())
+    excess = np.bincount(codes, flags - share)
+    variance = float((excess**2).sum()) * len(sizes) / (len(sizes) - 1)
+    return n / max(1.0, variance / (n * share * (1 - share)))
+
+
+def wilson(k: float, n: float) -> Rate:
     """Return k of n as a share with its interval (Wilson 1927)."""
     if n == 0:
         return UNKNOWN_RATE
@@ -106,7 +129,7 @@ def wilson(k: int, n: int) -> Rate:
     # None and all are exact ends, whatever the rounding.
     low = 0.0 if k == 0 else max(0.0, center - half)
     high = 1.0 if k == n else min(1.0, center + half)
-    return Rate(k / n, low, high, k, n)
+    return Rate(k / n, low, high, int(k), int(n))
 
 
 @dataclass(frozen=True)

@@ -171,9 +171,12 @@ def thresholds_by_fpr(thresholds: Sequence[Threshold]) -> dict[float, float]:
 
 
 def choose_thresholds(
-    score: npt.NDArray[np.float32], positive: npt.NDArray[np.bool_]
+    score: npt.NDArray[np.float32],
+    positive: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int64] | None = None,
 ) -> list[Threshold]:
-    """Return the lowest threshold within each target rate."""
+    """Return the lowest threshold within each target rate; intervals are those of the groups."""
+    groups = np.arange(len(score)) if groups is None else groups
     negatives = np.sort(score[~positive])[::-1]
     found = []
     for target in TARGET_FPRS:
@@ -183,6 +186,6 @@ def choose_thresholds(
             # Just above the first negative that must stay undetected: no stricter than needed.
             value = float(np.nextafter(np.float32(negatives[allowed]), np.float32(2)))
             detected = score >= np.float32(value)
-            fpr, tpr = rate(detected[~positive]), rate(detected[positive])
+            fpr, tpr = (rate(detected[rows], groups[rows]) for rows in (~positive, positive))
         found.append(Threshold(target, value, len(negatives), fpr, tpr))
     return found

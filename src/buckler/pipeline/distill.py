@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from buckler.attacks import get_attacks
+from buckler.attacks import get_attacks, get_augmentations
 from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.errors import InputError
@@ -77,7 +77,7 @@ class Additions:
             found.append(self.synthesis.output.examples(self.synthetic_weight))
         if self.augmentation is not None:
             section, medium = self.augmentation, training.task.medium
-            attacks = get_attacks(section.attacks, medium)
+            attacks = get_augmentations(section.attacks, medium)
             variations = get_attacks(section.variations, medium)
             copies = augment(training, attacks, section.share, seed)
             others = augment(training, variations, section.variation_share, seed, for_benign=True)

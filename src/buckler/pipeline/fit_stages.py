@@ -105,6 +105,10 @@ class FitStudent(Stage[BundleParts], name="train", version=5):
             "suspect_labels": fitted.n_suspect,
             "epochs": fitted.epochs,
             "thresholds": thresholds,
+            **{
+                f"false positives at {rate:g} with suspect labels": round(found, 6)
+                for rate, found in fitted.untreated_fpr.items()
+            },
         }
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.attacks import get_attacks
+from buckler.attacks import get_attacks, get_augmentations
 from buckler.bundle.manifest import MAX_AUXILIARY
 from buckler.dataset import ColumnNames, UnknownLabels
 from buckler.dataset.splits import OnLeak
@@ -251,13 +251,13 @@ class AugmentationSection(_Section):
     Attributes
     ----------
     attacks
-        Attacks on positive events: names, or ``all`` of the task's medium.
+        Attacks: names, or ``all`` of the task's medium that do not hide an event among benign ones.
     share
-        Share of the positive training events that get a copy.
+        Share of the training events of each class that get a copy.
     variations
-        Attacks on the other events, such as ``ordinary-path``.
+        Changes of the events that are not positive alone, such as ``ordinary-path``.
     variation_share
-        Share of the other training events that get a copy.
+        Share of these events that get a copy.
     weight
         Weight of a copy beside that of an event.
     """
@@ -333,9 +333,10 @@ class Recipe(_Section):
         """Return the task of the recipe; its attacks must exist for the task's medium."""
         task = get_task(self.task)
         copies = self.augmentation or AugmentationSection()
-        for names in (self.evaluation.attacks, copies.attacks, copies.variations):
+        for names in (self.evaluation.attacks, copies.variations):
             if names:
                 get_attacks(names, task.medium)
+        get_augmentations(copies.attacks, task.medium)
         return task
 
 

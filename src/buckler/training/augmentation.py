@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from buckler.attacks import Attack, Attacker
 from buckler.dataset import Dataset
+from buckler.dataset.dataset import MADE_FROM
 from buckler.errors import InputError
 from buckler.evaluation.intervals import rate
 from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
@@ -45,7 +47,7 @@ def attack_scorers(
     rng = np.random.default_rng(seed)
     chosen = _chosen(events, rng, max_events)
     texts, labels = _texts(events, chosen), events.labels[chosen]
-    attacker = _attacker(events, rng)
+    attacker, _ = _attacker(events, rng)
     found, before = [], []
     for name, scorer in scorers.items():
         verdicts = scorer.score(events.raw)
@@ -109,31 +111,36 @@ def augment(
     *,
     for_benign: bool = False,
 ) -> Dataset | None:
-    """Return changed copies of a share of the positive (or of the other) events.
+    """Return changed copies of a share of the labeled events, or of those that are not positive.
 
-    A copy keeps id, group and target of its origin, so that it never helps a fold in which its
-    origin is held out. None where nothing could be changed.
+    Events of all classes are changed alike, so that no change tells the class. A copy keeps id,
+    group and target of its origin and names the benign events whose text it borrows, so it never
+    helps a fold in which one of them is held out. None where nothing could be changed.
     """
     if not changes:
         return None
     rng = np.random.default_rng(seed)
-    rows = _attacked_rows(events)
-    if for_benign:
-        rows = np.setdiff1d(np.flatnonzero(events.labels >= 0), rows)
+    wanted = (events.labels >= 0) & ~(events.is_positive & for_benign)
+    rows = np.flatnonzero(wanted)
     rows = np.sort(rng.permutation(rows)[: round(share * len(rows))])
-    attacker = _attacker(events, rng)
-    texts, origins = [], []
+    attacker, benign = _attacker(events, rng)
+    names = [
+        g if g is not None else i.hex() for g, i in zip(events.groups, events.ids, strict=True)
+    ]
+    texts, origins, parents = [], [], []
     for row, text in zip(rows.tolist(), _texts(events, rows), strict=True):
         for position in rng.permutation(len(changes)).tolist():  # the first that can be applied
+            attacker.drawn.clear()
             made = changes[position](text, attacker)
             if made != text:
                 texts.append(made)
                 origins.append(row)
+                parents.append(sorted({names[benign[i]] for i in attacker.drawn}))
                 break
     if not origins:
         return None
-    kept = np.array(origins, np.intp)
-    return _copies(events, kept, texts)
+    copies = _copies(events, np.array(origins, np.intp), texts)
+    return copies.with_column(MADE_FROM, pa.array(parents, pa.list_(pa.string())))
 
 
 def _attacked_rows(events: Dataset) -> npt.NDArray[np.intp]:
@@ -144,10 +151,11 @@ def _texts(events: Dataset, rows: npt.NDArray[np.intp]) -> list[str]:
     return [text.decode("utf-8", "surrogateescape") for text in events.take(rows).raw_texts]
 
 
-def _attacker(events: Dataset, rng: np.random.Generator) -> Attacker:
+def _attacker(events: Dataset, rng: np.random.Generator) -> tuple[Attacker, npt.NDArray[np.intp]]:
+    """Return an attacker, and the rows of its benign events."""
     rows = np.flatnonzero((events.labels >= 0) & ~events.is_positive)
     rows = rng.permutation(rows)[:_MAX_BENIGN]
-    return Attacker(rng, _texts(events, rows), events.task.features or None)
+    return Attacker(rng, _texts(events, rows), events.task.features or None), rows
 
 
 def _copies(events: Dataset, rows: npt.NDArray[np.intp], texts: list[str]) -> Dataset:

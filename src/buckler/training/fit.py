@@ -26,7 +26,13 @@ from buckler.evaluation.calibration import (
     least_probabilities,
     probabilities_of,
 )
-from buckler.evaluation.metrics import Threshold, choose_thresholds, thresholds_by_fpr
+from buckler.evaluation.metrics import (
+    Ranking,
+    Threshold,
+    auroc,
+    choose_thresholds,
+    thresholds_by_fpr,
+)
 from buckler.evaluation.unseen_sources import (
     SourceRecord,
     SourceScores,
@@ -45,10 +51,13 @@ from buckler.training.cross_validation import (
     cross_validate,
     epoch_listener,
 )
-from buckler.training.noise import treat_noise
+from buckler.training.noise import Noise, treat_noise
 from buckler.training.unseen_sources import score_unseen_sources, source_warnings
 
 Floats = npt.NDArray[np.float32]
+
+
+_MIN_AUROC = 0.6  # below, labels with as much noise as signal
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,9 @@ class FittedStudent:
         Error rate -> probability that a class needs to be in the prediction set.
     evidence
         Figures on unseen sources; None where the rows name too few families of sources.
+    untreated_fpr
+        Target false-positive rate -> the rate among all negatives, suspect ones too; empty without
+        a treatment of noise.
     """
 
     task: Task
@@ -103,6 +115,7 @@ class FittedStudent:
     curve: CalibrationCurve = NONE
     conformal: dict[float, float] = field(default_factory=dict)
     evidence: SourceEvidence | None = None
+    untreated_fpr: dict[float, float] = field(default_factory=dict)
 
     @property
     def threshold_by_fpr(self) -> dict[float, float]:
@@ -172,8 +185,17 @@ def fit_student(
     probabilities = _on_curve(logits, curve)
     thresholds: list[Threshold] = []
     evidence = None
+    untreated: dict[float, float] = {}
     if task.positive:
-        thresholds = choose_thresholds(_score(probabilities, task), events.is_positive[sure])
+        thresholds = choose_thresholds(
+            _score(probabilities, task), events.is_positive[sure], events.group_codes()[sure]
+        )
+        untreated = _check_untreated(
+            spec,
+            _score(_on_curve(calibrate(out_of_fold.logits, calibration), curve), task),
+            events,
+            thresholds_by_fpr(thresholds),
+        )
         # A student that annotated examples saw every source.
         apart = None if annotated_by_student else additional
         unseen = score_unseen_sources(learned, spec, out_of_fold.epochs, apart, on_epoch)
@@ -208,7 +230,30 @@ def fit_student(
         curve=curve,
         conformal=least_probabilities(probabilities, labels),
         evidence=evidence,
+        untreated_fpr=untreated,
     )
+
+
+def _check_untreated(
+    spec: StudentSpec, scores: Floats, events: Dataset, thresholds: dict[float, float]
+) -> dict[float, float]:
+    """Return the false-positive rates on rows as they are labeled, with suspect ones.
+
+    A treatment of noise takes for wrong what the student cannot tell, so its own rates look good
+    whatever the labels say.
+    """
+    if spec.noise is Noise.NONE:
+        return {}
+    area = auroc(Ranking(scores, events.is_positive).roc())
+    if area < _MIN_AUROC:
+        raise InputError(
+            f"the labels cannot be told from the events (AUROC {area:.2f} out of fold), and a "
+            f"treatment of noise ({spec.noise.value}) would hide it; check the label column, or "
+            "set noise to 'none'",
+            field="label_column",
+        )
+    negatives = scores[~events.is_positive]
+    return {t: float((negatives >= np.float32(v)).mean()) for t, v in thresholds.items()}
 
 
 def _on_curve(logits: Floats, curve: CalibrationCurve) -> Floats:

