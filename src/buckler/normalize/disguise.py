@@ -11,6 +11,8 @@ _LOOKALIKES = str.maketrans(
     "АВЕЗІЈКМНОРЅСТУХЬавеѕіјкмнорстухҺһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ",
     "ABE3IJKMHOPSCTYXbabesijkmhopctyxHhdqwABEZHIKMNOPTYXaeikvoptux",
 )
+_RUN = re.compile(r"[\wͰ-ԯ]+")
+_LATIN, _FOREIGN = re.compile(r"[A-Za-z]"), re.compile(r"[Ͱ-ԯ]")
 _MIXED = re.compile(r"\w*(?:[A-Za-z]\w*[Ͱ-ӿԀ-ԯ]|[Ͱ-ӿԀ-ԯ]\w*[A-Za-z])\w*")
 
 
@@ -29,8 +31,14 @@ def undisguise(text: str) -> tuple[str, int, int]:
         mixed += 1
         return match[0].translate(_LOOKALIKES)
 
+    def undo(run: re.Match[str]) -> str:
+        word = run[0]
+        if word.isascii() or not _LATIN.search(word) or not _FOREIGN.search(word):
+            return word  # the pattern below would take cubic time to find that out
+        return _MIXED.sub(latin, word)
+
     words = [
-        _MIXED.sub(latin, word) if not word.isascii() and len(word) < 200 else word
+        _RUN.sub(undo, word) if not word.isascii() and len(word) < 200 else word
         for word in re.split(r"(\s+)", text)
     ]
     return "".join(words), unseen, mixed
