@@ -165,6 +165,7 @@ def labeled_by_rules(ray, folder):
     rows = label(dataset, "url-threat", "rules", rules).take_all()
     rows = sorted(rows, key=lambda row: row["n"])
     assert [row["buckler_label"] for row in rows] == ["phishing", None, None, None]
+    assert [row["buckler_error"] for row in rows] == [None, None, "no text", "no text"]
     assert rows[0]["buckler_p_phishing"] == pytest.approx(0.9, abs=1e-4)
     with pytest.raises(SettingsError, match="pays once"):
         chat = folder / "chat.toml"

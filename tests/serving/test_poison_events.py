@@ -116,6 +116,19 @@ def test_an_event_that_cannot_be_explained_has_an_error(mail_bundle, monkeypatch
     assert good["why"] == []
 
 
+def test_a_teacher_in_ray_annotates_the_other_events(poison, tmp_path):
+    pytest.importorskip("re2", reason="the extra 'rules' is not installed")
+    from buckler.serving.engines.ray import _annotate
+
+    rules = tmp_path / "rules.toml"
+    rules.write_text('name = "r"\n[[rule]]\nlabel = "spam"\npattern = "report"\n')
+    mails = pa.array([made_up_mail(1), poison, None], pa.binary())
+    table = pa.table({"raw": mails})
+    found = _annotate(table, get_task("email"), "rules", rules, "raw")
+    assert found["buckler_error"].to_pylist() == [None, FAULT, "no text"]
+    assert found["buckler_label"].to_pylist() == ["spam", None, None]
+
+
 def test_a_watched_folder_survives_a_file_that_breaks_its_reader(
     mail_bundle, poison, tmp_path, monkeypatch
 ):

@@ -1,6 +1,7 @@
 """Ray Data: verdicts, and annotations of teachers, for a dataset of any size."""
 
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
+from buckler.isolation import isolate
 from buckler.labels import Annotation
 from buckler.serving.engines.tables import PREFIX, TableScorer, as_table_scorer
 from buckler.tasks import Task, get_task
@@ -57,7 +59,9 @@ def label(
     batch_size: int = 4096,
     ray_options: dict[str, object] | None = None,
 ) -> "RayDataset":
-    """Return a dataset with a teacher's annotation behind its columns: label and probabilities.
+    """Return a dataset with a teacher's annotation behind its columns.
+
+    The columns are label, probabilities, and an error where an event cannot be annotated.
 
     For teachers that cost nothing (``encoder``, ``rules``, ``sigma``, ``recorded``), made once in
     each worker. One that is paid for is asked by `buckler label`, whose store makes sure that
@@ -106,9 +110,19 @@ def _annotate(
     texts = table[name].cast(pa.large_binary()).combine_chunks()
     rows = [row for row, text in enumerate(texts.to_pylist()) if text]
     annotations: list[Annotation | None] = [None] * len(texts)
-    events = Dataset.from_texts(texts.take(pa.array(rows, pa.int64())), task)
-    for row, annotation in zip(rows, _TEACHERS[key].annotate(events), strict=True):
+    there = texts.take(pa.array(rows, pa.int64()))
+
+    def annotate(start: int, stop: int) -> list[Annotation | None]:
+        events = Dataset.from_texts(there.slice(start, stop - start), task)
+        return list(_TEACHERS[key].annotate(events))
+
+    parts, faults = isolate(annotate, len(rows))
+    scored = np.delete(np.array(rows, np.intp), list(faults)).tolist()
+    for row, annotation in zip(scored, chain.from_iterable(parts), strict=True):
         annotations[row] = annotation
+    errors: list[str | None] = [None if text else "no text" for text in texts.to_pylist()]
+    for at, reason in faults.items():
+        errors[rows[at]] = reason
     best = [
         None if a is None else task.class_names[int(np.argmax(a.probabilities))]
         for a in annotations
@@ -117,4 +131,4 @@ def _annotate(
     for index, name in enumerate(task.class_names):
         values = [None if a is None else a.probabilities[index] for a in annotations]
         table = table.append_column(f"{PREFIX}p_{name}", pa.array(values, pa.float32()))
-    return table
+    return table.append_column(f"{PREFIX}error", pa.array(errors, pa.string()))
