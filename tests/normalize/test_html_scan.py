@@ -243,9 +243,9 @@ def test_any_page_is_scanned(source, runs_scripts):
      "&", "&#", "&#x", "<body style=opacity:0>", "<base href=http://a.example/><a href=x>",
      "<iframe srcdoc='<p>x'>", "<font style='font-size:0'><td>", "<textarea>", "<a style='a:b;'>"],
 )  # fmt: skip
-def test_a_mebibyte_is_scanned_in_linear_time(piece):
-    # Quadratic work would take hours here; nothing is asserted on time.
-    scan = scan_html(piece * ((1 << 20) // len(piece)), runs_scripts=True)
+def test_any_markup_is_scanned_in_linear_time(piece):
+    # Quadratic work would take many minutes here; nothing is asserted on time.
+    scan = scan_html(piece * ((1 << 18) // len(piece)), runs_scripts=True)
     assert len(scan.elements) <= 4 * MAX_ELEMENTS
 
 
@@ -254,7 +254,7 @@ def test_pages_are_read_as_a_tree_builder_reads_them(real_data):
     parser = pytest.importorskip("selectolax.lexbor").LexborHTMLParser
     pages = pq.read_table(real_data / "html" / "pages.parquet", columns=["html"])["html"]
     agree = {"form": 0, "input": 0, "text": 0}
-    sample = random.Random(0).sample(pages.to_pylist(), 60)
+    sample = random.Random(0).sample(pages.to_pylist(), 40)
     for page in sample:
         source = page.encode("utf-8", "replace").decode()
         scan, tree = scan_html(source, runs_scripts=True), parser(source)
@@ -268,4 +268,4 @@ def test_pages_are_read_as_a_tree_builder_reads_them(real_data):
         expected = tree.body.text(separator=" ") if tree.body is not None else ""
         letters = sorted(re.sub(r"\W", "", expected))
         agree["text"] += letters == sorted(re.sub(r"\W", "", scan.text + scan.hidden))
-    assert all(count >= len(sample) - 3 for count in agree.values()), agree
+    assert all(count >= len(sample) - 2 for count in agree.values()), agree

@@ -115,6 +115,7 @@ _PASSWORD = "<form action=/in><input type=password></form>"
         "<button>x" * 600,
         "<ruby>" + "<rt>a" * 600,
         "<h2>" * 600,
+        "<form></form>" * 600,
         "<p>" + "".join(f"<b id={i}>" for i in range(600)) + "<p>" * 3000,
         "<a " + "".join(f"x{i}=1 " for i in range(3000)) + ">",
         "<div></span>" * 3000,
@@ -123,6 +124,7 @@ _PASSWORD = "<form action=/in><input type=password></form>"
 )
 def test_no_depth_and_no_number_hides_the_form(before):
     form = fields(before + _PASSWORD)
+    assert "form-get to-" in form["forms"]
     assert form["forms"].endswith("password-password")
     assert "asks-password" in form["marks"]
 

@@ -18,7 +18,7 @@ from buckler.normalize.sites import host_and_path, resolve, site_of
 
 MAX_PAGE_BYTES = 2 << 20
 _MAX_SCRIPT = 1 << 16
-_MAX_BUTTONS = 16  # whose texts leave enough bytes for the fields
+_MAX_FORMS, _MAX_BUTTONS = 24, 16  # in words, so that enough bytes are left for the fields
 _SAVED_FROM = re.compile(r"<!--\s{0,4}saved from url=\(\d{4}\)(\S{1,2048})", re.I)
 _ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.I)
 _CALLS = re.compile(r"\b([A-Za-z_$][\w$]{1,30})\s{0,4}\(")
@@ -149,11 +149,12 @@ def _forms(elements: list[Element], address: str, site: str) -> tuple[str, dict[
     words: list[str] = []
     asked: Counter[str] = Counter()
     buttons = 0
-    for form in [e for e in elements if e.name in ("form", "button", "input")][:512]:
+    for form in [e for e in elements if e.name in ("form", "button", "input")]:
         if form.name == "form" or form.target is not None:
             where = _where(form.target or "", address, site)
             method = form.attributes.get("method", "get") if form.name == "form" else "button"
-            words.append(f"form-{method.lower()[:5]} to-{where}")
+            if asked.total() < _MAX_FORMS:
+                words.append(f"form-{method.lower()[:5]} to-{where}")
             asked[f"form-{where}"] += 1
         if form.name == "button" and buttons < _MAX_BUTTONS:
             words.append(form.text.strip()[:40])
