@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from buckler.normalize.email_v2 import email_fields
 from buckler.normalize.mime import MAX_DEPTH, MAX_PARTS, parse_message
+from tests.normalize import fuzz_mail
 
 HTML = '<p>Bitte bestätigen: <a href="https://bank.example.net/login">hier</a></p>'
 TEXT = "Bitte bestätigen: hier"
@@ -304,3 +305,7 @@ def test_shuffled_mail_is_read(raw):
             assert isinstance(part.text, str)
             assert part.span is None or 0 <= part.span[0] <= part.span[1] <= part.span[2]
     assert email_fields(raw).count("\x1f") == 5
+
+
+def test_a_second_of_mutations_is_read():
+    assert fuzz_mail.main(["--minutes", "0.02"]) == 0
