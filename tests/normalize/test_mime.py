@@ -174,6 +174,7 @@ def test_a_boundary_that_begins_another_does_not_cut_it():
         ("Content-Type: text/html\nContent-Disposition: (x) Attachment; filename=a.htm", "",
          "a.htm text/html page"),
         ("Content-Type: text/csv; name=a.csv", "", "a.csv text/csv document"),
+        ("Content-Type: text/x; name=a.h\nContent-Disposition: inline", HTML, "a.h text/x"),
         ("Content-Type: text/x-amp-html", TEXT, ""),
     ],
 )  # fmt: skip

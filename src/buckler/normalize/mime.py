@@ -98,10 +98,12 @@ class Part:
             return False
         if self.is_message:
             return True
-        disposition = first_value(self.headers, "content-disposition")
-        if _COMMENT.sub(b"", disposition).strip(b" \"'").lower().startswith(b"attachment"):
+        value = _COMMENT.sub(b"", first_value(self.headers, "content-disposition"))
+        disposition = value.strip(b" \"'").lower()
+        if disposition.startswith(b"attachment"):
             return False
-        return self.is_html or self.kind == "text/plain" or not self.names
+        usual = self.is_html or self.kind == "text/plain" or disposition.startswith(b"inline")
+        return usual or not self.names
 
     @property
     def is_attachment(self) -> bool:
