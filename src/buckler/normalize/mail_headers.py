@@ -54,6 +54,7 @@ _LOCAL = re.compile(r"[^\s<>\"'(),;:]{0,64}\Z")
 _DOMAIN = re.compile(r"\[[^\s\[\]]{1,64}\]|[^\s<>@\"'()\[\],;:\\]{1,253}")
 _SPACED = re.compile(r"\s{1,8}([@.])\s{0,8}|(@)\s{1,8}")
 _MAX_ADDRESSES = 100
+_BEFORE_SIGN = re.compile(r" (?=[,;])")
 _CONTROL = dict.fromkeys((*range(32), 127), " ")
 
 
@@ -210,7 +211,7 @@ def mailboxes(value: bytes) -> list[Mailbox]:
     found: list[Mailbox] = []
     words: list[str] = []
     comment, bare, address, quoted = "", "", "", ""
-    for kind, content in (*_tokens(decode_text(value)), ("mark", ",")):
+    for kind, content in (*_tokens(decode_text(value)), ("mark", "")):
         if content == ":" and kind == "mark":  # all before was the name of a group
             words, comment, bare = [], "", ""
         elif kind == "mark":
@@ -218,7 +219,12 @@ def mailboxes(value: bytes) -> list[Mailbox]:
                 bare = _SPACED.sub(r"\1\2", bare)
                 address = _address_in(bare).replace("\x01", quoted)
                 words = [word for word in bare.split() if "@" not in word] if address else words
-            name = " ".join(" ".join(words).split()).replace("\x01", quoted) or comment
+            if content and not address:  # a name without quotes may hold the sign
+                words.append(content)
+                bare += " "
+                continue
+            name = _BEFORE_SIGN.sub("", " ".join(" ".join(words).split()).strip(",; "))
+            name = name.replace("\x01", quoted) or comment
             if name or address:
                 found.append(Mailbox(decode_words(name.encode("utf-8", "replace")), address))
             words, comment, bare, address, quoted = [], "", "", "", ""
