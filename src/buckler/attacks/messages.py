@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from buckler.attacks.attack import Attacker, attack
 from buckler.attacks.texts import invisible, many_homoglyphs, typing_errors
-from buckler.normalize.mime import message_bytes, parse_message
+from buckler.normalize.mime import Part, message_bytes, parse_message
 
 _TAGS = re.compile(r"(<[^<>]*>)")
 _LINK = re.compile(r"https?://[^\s\"'<>)\]]+")
@@ -22,20 +22,25 @@ def rewrite_parts(raw: str, change: Callable[[str, bool], str]) -> str:
     """Change the text of each text part; `change` gets the text and whether it is HTML."""
     data = message_bytes(raw)
     for part in reversed(parse_message(data)):
-        if not part.is_shown or part.span is None:
-            continue
-        text = part.text
-        if (changed := change(text, part.is_html)) == text:
-            continue
-        start, begin, end = part.span
-        head, body = data[start:begin], changed.encode("utf-8", "replace")
-        if part.headers:
-            body = encodebytes(body)
-            kept = _CONTENT_HEADER.sub(b"", head).rstrip(b"\n") + b"\n\n"
-            head = f"Content-Type: {part.kind}; charset=utf-8\n".encode()
-            head += b"Content-Transfer-Encoding: base64\n" + kept
-        data = data[:start] + head + body + data[end:]
+        if part.is_shown and part.span is not None:
+            text = part.text
+            if (changed := change(text, part.is_html)) != text:
+                data = replace_text(data, part, changed)
     return data.decode("utf-8", "surrogateescape")
+
+
+def replace_text(message: bytes, part: Part, text: str) -> bytes:
+    """Return a parsed message with another text of a part that is not inside an encoded one."""
+    if part.span is None:
+        return message
+    start, begin, end = part.span
+    head, body = message[start:begin], text.encode("utf-8", "replace")
+    if part.headers:
+        body = encodebytes(body)
+        kept = _CONTENT_HEADER.sub(b"", head).rstrip(b"\n") + b"\n\n"
+        head = f"Content-Type: {part.kind}; charset=utf-8\n".encode()
+        head += b"Content-Transfer-Encoding: base64\n" + kept
+    return message[:start] + head + body + message[end:]
 
 
 def _visible(text: str, is_html: bool, change: Callable[[str], str]) -> str:

@@ -7,9 +7,6 @@ can hold one.
 import base64
 import codecs
 from collections.abc import Callable
-from email import message_from_bytes
-from email.charset import QP, Charset
-from email.message import Message
 from functools import cache
 from html import escape
 from importlib.resources import as_file, files
@@ -17,11 +14,11 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from buckler.attacks.messages import replace_text
 from buckler.errors import SettingsError
 from buckler.files import read_settings
+from buckler.normalize.mime import message_bytes, parse_message
 from buckler.tasks import Task
-
-_MAX_PARTS = 64
 
 
 class Injection(BaseModel):
@@ -137,34 +134,13 @@ def _in_text(raw: bytes, text: str) -> bytes:
 
 
 def _in_message(raw: bytes, text: str) -> bytes:
-    try:
-        message = message_from_bytes(raw)
-        for number, part in enumerate(message.walk()):
-            if number == _MAX_PARTS:
-                break
-            if part.get_content_maintype() == "text" and not part.get_filename():
-                _append(part, text)
-                return message.as_bytes()
-    except (LookupError, ValueError, AttributeError, TypeError):
-        pass  # a message that cannot be parsed is text
-    return _in_text(raw, text)
-
-
-def _append(part: Message, text: str) -> None:
-    payload = part.get_payload(decode=True)
-    body = (
-        payload.decode(part.get_content_charset() or "utf-8", "replace")
-        if isinstance(payload, bytes)
-        else ""
-    )
-    if part.get_content_type() == "text/html":
-        body += f'\n<p style="display:none">{escape(text)}</p>'
-    else:
-        body += f"\n\n{text}\n"
-    charset = Charset("utf-8")
-    charset.body_encoding = QP
-    del part["Content-Transfer-Encoding"]
-    part.set_payload(body.encode("utf-8", "replace").decode(), charset)
+    message = message_bytes(raw)
+    for part in parse_message(message):
+        if part.is_shown and part.span is not None and part.headers:
+            hidden = f'\n<p style="display:none">{escape(text)}</p>'
+            added = hidden if part.is_html else f"\n\n{text}\n"
+            return replace_text(message, part, part.text + added)
+    return _in_text(raw, text)  # a message without headers is text
 
 
 _INSERTERS = {
