@@ -250,6 +250,19 @@ def test_subjects(subject, text):
     assert fields(b"From: a@b.example\nSubject: " + subject + b"\n\nx")["subject"] == text
 
 
+def test_raw_headers_are_utf_8_or_of_the_charset_of_the_text():
+    kind = b"Content-Type: text/plain; charset=windows-1251\nSubject: "
+    for subject in ("привет".encode(), "привет".encode("cp1251")):
+        assert fields(kind + subject + b"\n\nx")["subject"] == "привет"
+
+
+def test_utf_7_with_a_wrong_byte():
+    raw = (
+        b"Content-Type: text/html; charset=utf-7\n\n+ADw-p+AD4-hello and some more\xe9+ADw-/p+AD4-"
+    )
+    assert shown(raw).startswith("hello and some more")
+
+
 def test_charsets_of_texts():
     page = '<meta charset="windows-1251"><p>привет</p>'.encode("cp1251")
     assert shown(b"Content-Type: text/html\n\n" + page) == "привет"

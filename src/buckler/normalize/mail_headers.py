@@ -7,6 +7,7 @@ programs accept, in linear time and without errors.
 import re
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -125,6 +126,8 @@ def decode_base64(data: bytes) -> bytes:
 
 def decode_words(value: bytes, charset: str = "") -> str:
     """Return a header as a reader sees it; `charset` is that of raw bytes that are not UTF-8."""
+    with suppress(UnicodeDecodeError):
+        charset = "utf-8" if value.decode() else charset
     value = value[: 4 * MAX_HEADER_CHARACTERS]
     pieces: list[tuple[bytes, str]] = []
     position = 0
