@@ -17,7 +17,7 @@ from buckler.isolation import EventFault, attempt
 from buckler.normalize import get_normalizer
 from buckler.normalize.mail_headers import sender_of
 from buckler.normalize.mime import message_headers, parse_message
-from buckler.normalize.outlook import internet_message
+from buckler.normalize.outlook_message import internet_message
 from buckler.tasks.task import group_of
 from tests.support.made_msg import compound_file, message_tree
 

@@ -8,8 +8,8 @@ is a new id. Formats are imported on first use, so that a URL bundle loads no pa
 
 `charsets`, `mail_headers`, `mime`, `html_scan`, `html_tags` and `html_styles` read hostile mail
 and pages in bounded time; `disguise` and `sites` undo look-alikes and compare addresses; `padding`
-feeds neural students. `outlook`, on `compound_file` and `rich_text`, turns Outlook messages into
-mail. The rules are in docs/normalize.md.
+feeds neural students. `outlook_message`, on `compound_file` and `rich_text`, turns Outlook messages
+into mail. The rules are in docs/normalize.md.
 
 Examples
 --------

@@ -21,7 +21,7 @@ from buckler.normalize.mail_headers import (
     parameters,
     read_headers,
 )
-from buckler.normalize.outlook import internet_message
+from buckler.normalize.outlook_message import internet_message
 
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_PARTS = 1000

@@ -1,7 +1,7 @@
 """Reads Outlook messages (.msg) as the internet messages that they were: headers, bodies, names."""
 
 from buckler.errors import InputError
-from buckler.normalize.outlook import internet_message
+from buckler.normalize.outlook_message import internet_message
 from buckler.readers.mail import MailFileReader
 from buckler.readers.reader import READERS, ColumnSpec
 

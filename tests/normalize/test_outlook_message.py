@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from buckler.normalize.email_v2 import email_fields
 from buckler.normalize.mime import message_headers
-from buckler.normalize.outlook import internet_message
+from buckler.normalize.outlook_message import internet_message
 from buckler.normalize.rich_text import decompress, read_rich_text
 from tests.support.made_msg import compound_file, made_msg, message_tree
 
