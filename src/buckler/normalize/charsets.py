@@ -117,7 +117,8 @@ def decode_text(data: bytes, label: str = "") -> str:
             return _decode(data, codec, "strict")
         except UnicodeError:
             text = _decode(data, codec, "replace")
-        allowed = len(text) // 20 if codec == "utf-7" else _count_allowed(text)  # it spells ASCII too
+        # Markup is ASCII in UTF-7 too, so letters beyond it may be few.
+        allowed = len(text) // 20 if codec == "utf-7" else _count_allowed(text)
         if _count_wrong(data, text) <= allowed:
             return text
     return _decode(data, "cp1252", "replace")
