@@ -290,3 +290,11 @@ def test_folds_are_even_and_keep_groups_together():
 def test_made_up_data_reads_like_a_file(tmp_path):
     table = made_up_table(50, np.random.default_rng(0))
     assert len(collect(tmp_path, table)) == 50
+
+
+def test_an_empty_group_is_no_group(tmp_path):
+    path = tmp_path / "urls.csv"
+    path.write_text("url,group,source\nhttp://a.example/,,\nhttp://b.example/,g,s\n")
+    events = read_dataset([path], get_task("url-threat"))
+    assert events.groups.tolist() == ["a.example", "g"]
+    assert events.sources.tolist() == [None, "s"]

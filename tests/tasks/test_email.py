@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -255,7 +257,8 @@ def test_outlook_messages(tmp_path):
         made_msg("Hello", '"PayPal" <a@b.example>', "plain", "<p>Page</p>", ("invoice.pdf.exe",))
     )
     quarantine = Quarantine()
-    events = read_dataset([tmp_path], get_task("email"), quarantine=quarantine)
+    task = replace(get_task("email"), normalizer="email-v2")
+    events = read_dataset([tmp_path], task, quarantine=quarantine)
     assert events.label_names.tolist() == ["phishing"]
     assert events.groups.tolist() == ["b.example"]
     form = dict(zip(NAMES, events.texts[0].decode().split("\x1f"), strict=True))

@@ -1,6 +1,8 @@
 """Pages: the form, the guard before the parser, files and web archives, attacks."""
 # ruff: noqa: RUF001
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +24,8 @@ from buckler.tasks import get_task
 from tests.support.web_archives import archive
 
 RNG = np.random.default_rng(0)
-TASK, PAGE = get_task("html"), get_normalizer("html-v1")
+PAGE = get_normalizer("html-v1")
+TASK = replace(get_task("html"), normalizer="html-v1")
 NAMES = ("page", "title", "forms", "marks", "hosts", "scripts", "hidden", "text")
 FAKE = """<html><head><title>Sign in - PayPal</title>
 <link rel=icon href="https://www.paypalobjects.com/f.ico"><script>eval(atob("x"))</script></head>

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from buckler.dataset.dataset import UNLABELED, Dataset, Labels
 from buckler.dataset.event_table import make_event_table
@@ -175,27 +176,30 @@ def _dataset(batch: Batch, task: Task, keep: tuple[str, ...], labels: Labels) ->
     inputs = task.inputs(chunk.events)
     texts = inputs.texts if isinstance(inputs, FeatureTable) else inputs
     _derive(columns, keep, batch, texts)
-    group, source = columns.get("group"), columns.get("source")
-    if group is not None and group.null_count == n:
-        group = None
-    if group is None and task.group_by == "none":
-        group = pa.nulls(n, pa.string())
-    elif group is None:
+    nothing = pa.nulls(n, pa.string())
+    group, source = (_known_names(columns.get(name, nothing)) for name in ("group", "source"))
+    if group.null_count and task.group_by != "none":
         raw = chunk.events.to_pylist()
         names = [group_of(one, text, task.group_by) for one, text in zip(raw, texts, strict=True)]
-        group = pa.array(names, pa.string())
+        group = pc.coalesce(group, pa.array(names, pa.string()))
     seconds = column_seconds(columns["ts"]) if "ts" in columns else pa.nulls(n, pa.int64())
     table = make_event_table(
         chunk.events,
         inputs,
-        group=as_strings(group),
+        group=group,
         ts=seconds,
-        source=pa.nulls(n, pa.string()) if source is None else as_strings(source),
+        source=source,
     )
     for name, column in columns.items():
         if name not in ("label", "folder", "group", "ts", "source"):
             table = table.append_column(name, as_strings(column))
     return Dataset(task, table, inputs, labels)
+
+
+def _known_names(column: pa.Array) -> pa.Array:
+    """Return names, null where they are empty: events without a group are not one group."""
+    names = as_strings(column)
+    return pc.if_else(pc.equal(names, ""), None, names)
 
 
 def _refuse_label(label: str, task: Task, path: Path, row: int) -> None:

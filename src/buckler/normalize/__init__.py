@@ -57,6 +57,8 @@ class Normalizer:
         Number of the byte-level rules in the kernel.
     prepare
         Function that extracts the fields of a parsed format; None where the kernel does all.
+    describe
+        Function that makes text for people and teachers of an input; None where `prepare` does.
     features
         Names of the features, if the normalized text is a row of features.
     """
@@ -65,6 +67,7 @@ class Normalizer:
     kind: int
     prepare: Callable[[str | bytes], str | bytes] | None = None
     features: FeatureSchema | None = None
+    describe: Callable[[str | bytes], str | bytes] | None = None
 
     def normalize(self, text: str | bytes, max_bytes: int) -> bytes:
         """Return the normalized text of one text, at most `max_bytes` long."""
@@ -117,6 +120,18 @@ def _email_auth_v1(raw: str | bytes) -> str:
     return email_auth_fields(raw)
 
 
+def _email_text_v1(raw: str | bytes) -> str:
+    from buckler.normalize.email_v2 import email_text_fields
+
+    return email_text_fields(raw)
+
+
+def _html_structure_v1(raw: str | bytes) -> str:
+    from buckler.normalize.html_v1 import html_structure_fields
+
+    return html_structure_fields(raw)
+
+
 def _html_v1(raw: str | bytes) -> str:
     from buckler.normalize.html_v1 import html_fields
 
@@ -134,7 +149,9 @@ NORMALIZERS = {
         Normalizer("email-v1", 2, _email_v1),
         Normalizer("email-v2", 2, _email_v2),
         Normalizer("email-auth-v1", 2, _email_auth_v1),
+        Normalizer("email-text-v1", 2, _email_text_v1, describe=_email_v2),
         Normalizer("html-v1", 2, _html_v1),
+        Normalizer("html-structure-v1", 2, _html_structure_v1, describe=_html_v1),
     )
 }
 

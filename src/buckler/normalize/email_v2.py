@@ -5,6 +5,9 @@ a long text displaces no other field. Marks are relations (the reply goes elsewh
 names another site than the link), never the value of a header: values reveal the mail system and
 the year, which a model would learn instead of the intent.
 
+``email-text-v1`` has subject, marks and visible text alone: links, attachments and hidden text tell
+eras and collections apart more than intents.
+
 ``email-auth-v1`` adds the receiver's checks (SPF, DKIM, DMARC) before the subject. It suits models
 for mail that all passes the same gateway: in collected corpora, the mere presence of checks
 identifies the corpus.
@@ -66,6 +69,12 @@ def email_fields(raw: str | bytes) -> str:
 def email_auth_fields(raw: str | bytes) -> str:
     """Return the seven fields of email-auth-v1; never raises."""
     return mime.join_fields(_fields(raw))
+
+
+def email_text_fields(raw: str | bytes) -> str:
+    """Return the three fields of email-text-v1: subject, marks, visible text; never raises."""
+    _, subject, marks, *_, text = _fields(raw)
+    return mime.join_fields([subject, marks, text])
 
 
 def _fields(raw: str | bytes) -> list[str]:

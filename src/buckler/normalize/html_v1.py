@@ -41,11 +41,30 @@ _ASKED = {
 }
 
 
+def html_structure_fields(raw: str | bytes) -> str:
+    """Return the four fields of html-structure-v1: title, forms, marks, scripts.
+
+    The address, the hosts and the running text name a site, a brand or a language, which tell one
+    collection of pages from another.
+    """
+    _, title, forms, marks, _, scripts, *_ = html_fields(raw).split("\x1f")
+    return join_fields([title, forms, marks, scripts])
+
+
 def html_fields(raw: str | bytes) -> str:
     """Return the eight fields, joined by the field separator; never raises on any page."""
     source, address = _source(raw)
-    page = "/".join(host_and_path(address)) if address else ""
-    return join_fields(_fields(page, source, address))
+    return join_fields(_fields(_page_of(address), source, address))
+
+
+def page_host(raw: bytes) -> str:
+    """Return the host of a page, as far as its address is known; else an empty string."""
+    return _page_of(_source(raw)[1]).partition("/")[0]
+
+
+def _page_of(address: str) -> str:
+    """Return host and path of an address as `html-v1` has them; empty without one."""
+    return "/".join(host_and_path(address)) if address else ""
 
 
 def _source(raw: str | bytes) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import (
@@ -86,12 +87,13 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class ReadSources(Stage[Sources], name="read", version=3):
+class ReadSources(Stage[Sources], name="read", version=4):
     """Reads all files; rows that cannot be used are set aside and counted."""
 
     task: Task
     files: Mapping[str, Sequence[Path]]
     columns: ColumnNames
+    leave_out: Mapping[str, Sequence[str]]
     format: str | None
     on_read: Callable[[int], None] | None = field(compare=False)
 
@@ -107,7 +109,7 @@ class ReadSources(Stage[Sources], name="read", version=3):
         }
         kind = recipe.data.format
         files = {name: list(find_inputs(some, kind)) for name, some in paths.items() if some}
-        return ReadSources(task, files, recipe.columns, kind, on_read)
+        return ReadSources(task, files, recipe.columns, recipe.data.leave_out, kind, on_read)
 
     def work(self, folder: Path) -> tuple[Sources, Summary]:
         """Read the files; the rows that were set aside stand in the folder."""
@@ -116,7 +118,7 @@ class ReadSources(Stage[Sources], name="read", version=3):
         for name, paths in self.files.items():
             labeled = name not in ("pool", "own_negatives")
             with Quarantine(folder / f"{name}.quarantine.jsonl") as quarantine:
-                events = found[name] = read_dataset(
+                events = read_dataset(
                     paths,
                     self.task,
                     self.columns if labeled else replace(self.columns, label=None),
@@ -125,12 +127,32 @@ class ReadSources(Stage[Sources], name="read", version=3):
                     quarantine=quarantine,
                     on_progress=self.on_read,
                 )
+            rows = _rows_to_keep(events, self.leave_out)
+            summary[f"{name}_left_out"] = len(events) - len(rows)
+            events = found[name] = events.take(rows)
             summary[f"{name}_rows"] = len(events)
             summary[f"{name}_unlabeled"] = int((events.labels < 0).sum())
             summary[f"{name}_set_aside"] = quarantine.count
             reasons = [f"{reason}: {n:,}" for reason, n in quarantine.reasons.items()]
             summary[f"{name}_reasons"] = "; ".join(reasons)
         return Sources(**found), summary
+
+
+def _rows_to_keep(events: Dataset, leave_out: Mapping[str, Sequence[str]]) -> npt.NDArray[np.intp]:
+    """Return the rows without any of the values that a recipe leaves out.
+
+    Raises
+    ------
+    InputError
+        If no row is left.
+    """
+    kept = np.ones(len(events), bool)
+    for column, values in leave_out.items():
+        if column in events.table.column_names:
+            kept &= ~np.isin(events.column(column).astype(str), list(values))
+    if not kept.any():
+        raise InputError("data.leave_out leaves no row", field="leave_out")
+    return np.flatnonzero(kept)
 
 
 # --- label ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from buckler.attacks import get_attacks, get_augmentations
 from buckler.bundle.manifest import MAX_AUXILIARY
 from buckler.dataset import ColumnNames, UnknownLabels
+from buckler.dataset.event_table import EVENT_SCHEMA
 from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
 from buckler.evaluation.unseen_sources import ThresholdRule
@@ -42,6 +43,8 @@ class DataSection(_Section):
         Format of every file, whatever its suffix.
     keep
         Further columns to slice the report by.
+    leave_out
+        Column -> values: rows with one of these are left out of training, test and pool.
     unknown_labels
         Answer to a label that is no class of the task.
     """
@@ -55,6 +58,7 @@ class DataSection(_Section):
     own_negatives: list[Path] = []
     format: str | None = None
     keep: list[str] = []
+    leave_out: dict[str, list[str]] = {}
     unknown_labels: UnknownLabels = UnknownLabels.FAIL
 
 
@@ -318,7 +322,9 @@ class Recipe(_Section):
     @property
     def columns(self) -> ColumnNames:
         """Columns to read, with those to carry along for slices and auxiliary classifiers."""
-        keep = dict.fromkeys([*self.data.keep, *(question.column for question in self.auxiliary)])
+        asked = [question.column for question in self.auxiliary]
+        asked += [name for name in self.data.leave_out if name not in EVENT_SCHEMA.names]
+        keep = dict.fromkeys([*self.data.keep, *asked])
         data = self.data
         return ColumnNames(
             text=data.text_column,

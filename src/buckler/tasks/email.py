@@ -14,7 +14,7 @@ EMAIL = TASKS.add(
             "phishing": "A message that deceives to get credentials, money, data or a click.",
         },
         positive=("spam", "phishing"),
-        normalizer="email-v2",
+        normalizer="email-text-v1",
         max_bytes=8192,
         text_columns=("raw", "message", "text"),
         group_by="sender-domain",

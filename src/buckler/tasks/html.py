@@ -13,7 +13,7 @@ HTML = TASKS.add(
             ),
         },
         positive=("phishing",),
-        normalizer="html-v1",
+        normalizer="html-structure-v1",
         max_bytes=8192,
         text_columns=("html", "page", "text", "content"),
         context=(("url", "page_url", "target_uri"),),
@@ -30,6 +30,7 @@ HTML = TASKS.add(
             "malicious": "phishing",
             "phish": "phishing",
             "legitimate": "benign",
+            "benign-form": "benign",  # a page with a form, the hardest kind of ordinary page
             "ham": "benign",
             "spam": "benign",  # unwanted, but no fake login
         },

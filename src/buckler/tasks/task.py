@@ -150,8 +150,8 @@ class Task:
         if normalizer.features is not None and raw:
             row = normalizer.features.normalize(raw)
             return "\n".join(normalizer.features.describe(row))
-        if normalizer.prepare is not None:
-            prepared = normalizer.prepare(raw)
+        if (describe := normalizer.describe or normalizer.prepare) is not None:
+            prepared = describe(raw)
             text = prepared if isinstance(prepared, str) else prepared.decode("utf-8", "replace")
             return text.replace("\x1f", "\n")
         text = raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
@@ -271,8 +271,10 @@ def group_of(text: bytes, normalized: bytes, group_by: str) -> str | None:
     """Return the group of one event by the task's rule; None where it has none."""
     if group_by == "registered-domain":
         return registered_domain(normalized.partition(b"\x1f")[0])
-    if group_by == "page-domain":  # the first field of a page's form is its host and path
-        return registered_domain(normalized.partition(b"\x1f")[0].partition(b"/")[0]) or None
+    if group_by == "page-domain":
+        from buckler.normalize.html_v1 import page_host
+
+        return registered_domain(page_host(text).encode("utf-8", "replace")) or None
     if group_by == "sender-domain":
         return _sender_site(text)
     return None
