@@ -238,15 +238,8 @@ class StudentSection(_Section):
     @property
     def spec(self) -> StudentSpec:
         """The student for the training functions."""
-        settings = dict(self.model_extra or {})
-        return StudentSpec(
-            self.family,
-            settings,
-            self.folds,
-            self.seed,
-            self.noise,
-            source_balance=self.source_balance,
-        )
+        own = {name: getattr(self, name) for name in StudentSection.model_fields}
+        return StudentSpec(**own, settings=dict(self.model_extra or {}))
 
 
 class AugmentationSection(_Section):
