@@ -26,7 +26,12 @@ static const char *const PIECES[] = {"http://", "https:", "//", "\\\\", "@", "xn
                                      "3F2504E0-4F89-11D3-9A0C-0305E82C3301", "S-1-5-21-1", "\xe2\x80\x8b", "\xd0\xbe", "google.de/url?q=", "bing.com/ck/a?&u=a1", "aHR0cDovL2E",
                                      "urldefense.com/v3/__", "__;", "**", "urldefense.us/v2/url?u=", "-3A__", "&", "=",
                                      "secure-web.cisco.com/", "mimecast.com/s?domain=", "google.com/amp/s/", "[::", "]",
-                                     "/./", "/../", "\t", "\n", "\xc2\xad", "\xef\xac\x81", "u\xcc\x88", ":080"};
+                                     "/./", "/../", "\t", "\n", "\xc2\xad", "\xef\xac\x81", "u\xcc\x88", ":080",
+                                     "-join ", "-replace ", ".replace(", "-split ", "[-1..-", "[8..0]", "'i','e'", "(", ")",
+                                     "[string]::join(", "w\\ho", "$@", "${x}", "$IFS", "{cat,/etc/passwd}", "a=who;", "$a$b",
+                                     "$a='x';", "$'\\x77", "\\167\\150", "/b?n/c?t", "gcm i*-e*", " | rev", "%a:x=y%",
+                                     "H4sIAAAAAAAC/yvPyE/MzVTQT8zJAQBbk3kUCwAAAA==", "deflate", "-bxor 0x23 ", "toint16(_,16)",
+                                     "77~68~6f~61~6d~69", "split", ",;,"};
 
 /* A text in a block of its own size, so that reading past its end is noticed. */
 static uint8_t *text_of(size_t *length) {

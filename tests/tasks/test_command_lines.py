@@ -16,7 +16,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.tasks import get_task
 from tests.support.made_evtx import other, security, sysmon, write_evtx
 
-COMMAND = get_normalizer("command-v1")
+COMMAND = get_normalizer("command-v2")
 TASK = get_task("command-line")
 
 

@@ -42,7 +42,7 @@ typedef enum {
     BK_NORMALIZE_NONE = 0, /* already normalized: bytes are taken as they are */
     BK_NORMALIZE_URL = 1,  /* url-v1:  host, path, query (see docs/normalize.md) */
     BK_NORMALIZE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
-    BK_NORMALIZE_COMMAND = 3, /* command-v1: command, payloads, image, parent, user, marks */
+    BK_NORMALIZE_COMMAND = 3, /* command-v2: command, payloads, image, parent, user, marks */
     BK_NORMALIZE_URL2 = 4, /* url-v2: host, path, query, target, structure */
     BK_LAST_NORMALIZER = BK_NORMALIZE_URL2
 } bk_normalizer;

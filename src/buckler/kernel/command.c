@@ -1,4 +1,4 @@
-/* command-v1: fields, placeholders for what only misleads, payloads. Rules in docs/normalize.md. */
+/* command-v2: fields, placeholders for what only misleads, payloads. Rules in docs/normalize.md. */
 #include <string.h>
 
 #include "command.h"
@@ -12,6 +12,7 @@ enum {
     GUID_BYTES = 36,
     LEAST_NUMBER = 5,
     LEAST_RANDOM = 8,
+    LEAST_REVERSED = 5,
     RANDOM_CHANGES = 4, /* from letters to digits or back within a word */
     PARENT_BYTES = 512,
     IMAGE_BYTES = 64,
@@ -19,16 +20,28 @@ enum {
 };
 
 static const char *const mark_words[] = {"caret", "quote", "tick", "join", "variable", "format",
-                                         "code", "invisible", "lookalike", "base64", "hex", "comment"};
+                                         "code", "invisible", "lookalike", "base64", "hex", "comment",
+                                         "replace", "reverse", "packed", "escape", "wildcard"};
 
 typedef struct {
     byte_sink *out, *payload;
     uint32_t marks;
     int depth;
+    const uint8_t *line; /* that tells what its lists of numbers are */
+    size_t line_length;
+    payload_hints hints; /* of the line, once they are asked for */
+    int has_hints;
+    const uint8_t *refused; /* up to here numbers are no codes */
     const uint8_t *tried; /* up to here no base64 is looked for again: that keeps time linear */
 } command_writer;
 
 static void write_words(command_writer *w, const uint8_t *text, size_t length);
+
+static const payload_hints *hints_of(command_writer *w) {
+    if (!w->has_hints) w->hints = bk_find_hints(w->line, w->line_length);
+    w->has_hints = 1;
+    return &w->hints;
+}
 
 /* --- payloads --------------------------------------------------------------------------------------- */
 
@@ -36,7 +49,7 @@ static void write_payload(command_writer *w, const uint8_t *bytes, size_t length
     uint8_t clean[DECODED_BYTES];
     if (w->depth == DECODE_DEPTH) return;
     length = bk_undo_shell(bytes, length, clean, sizeof clean, &w->marks);
-    command_writer inner = {w->payload, w->payload, 0, w->depth + 1, NULL};
+    command_writer inner = {.out = w->payload, .payload = w->payload, .depth = w->depth + 1, .line = clean, .line_length = length};
     if (w->payload->length) sink_byte(w->payload, ' ');
     write_words(&inner, clean, length);
     w->marks |= inner.marks;
@@ -74,9 +87,13 @@ static size_t take_base64(command_writer *w, const uint8_t *text, size_t length)
     if (w->tried && text < w->tried) return 0;
     size_t run = run_of(text, length, is_base64), padding = 0;
     w->tried = text + run;
-    if (run < LEAST_BASE64) return 0;
     while (run + padding < length && padding < 2 && text[run + padding] == '=') padding++;
+    if (run < LEAST_BASE64 && (run + padding < LEAST_BASE64 || (run + padding < length && is_word(text[run + padding]))))
+        return 0;
     size_t n = bk_decode_base64(text, run, decoded, sizeof decoded);
+    int raw = n == 0 && hints_of(w)->deflates;
+    if (n == 0 && (n = bk_decode_packed(text, run, decoded, sizeof decoded, raw)) > 0)
+        w->marks |= MARK_PACKED;
     if (n == 0 && !looks_like_blob(text, run)) return 0;
     bk_sink_text(w->out, n ? "<base64>" : "<blob>");
     w->marks |= MARK_BASE64;
@@ -113,7 +130,12 @@ static size_t take_hex(command_writer *w, const uint8_t *text, size_t length) {
 
 static size_t take_codes(command_writer *w, const uint8_t *text, size_t length) {
     uint8_t decoded[DECODED_BYTES];
-    size_t used, n = bk_decode_codes(text, length, decoded, sizeof decoded, &used);
+    size_t used, digits = run_of(text, length, is_hex), gap = digits;
+    while (gap < length && gap < digits + 3 && !is_digit(text[gap])) gap++;
+    if (gap == digits || gap >= length || !is_digit(text[gap])) return 0;
+    if ((w->refused && text < w->refused) || !hints_of(w)->are_codes) return 0;
+    size_t n = bk_decode_codes(text, length, decoded, sizeof decoded, &used, &w->hints);
+    w->refused = text + used;
     if (n == 0) return 0;
     bk_sink_text(w->out, "<codes>");
     w->marks |= MARK_CODE;
@@ -255,10 +277,42 @@ static void write_ends(byte_sink *out, const byte_sink *text, size_t room) {
         sink_byte(out, text->bytes[i]);
 }
 
+/* What a line that reverses strings holds: each quoted one, or what it prints, goes to the payloads. */
+static void write_reversed(command_writer *w, command_part text) {
+    uint8_t back[DECODED_BYTES];
+    size_t n_quoted = 0, first = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        uint8_t quote = text.bytes[i];
+        if (!first && (bk_starts_with(text.bytes + i, text.length - i, "echo ") ||
+                       bk_starts_with(text.bytes + i, text.length - i, "<<<")))
+            first = i + (quote == '<' ? 3 : 5);
+        if (quote != '"' && quote != '\'') continue;
+        const uint8_t *start = text.bytes + i + 1, *end = memchr(start, quote, text.length - i - 1);
+        if (!end) break;
+        size_t n = (size_t)(end - start);
+        i += n + 1;
+        if (n < LEAST_REVERSED || n > sizeof back) continue;
+        for (size_t k = 0; k < n; k++) back[k] = end[-1 - (long)k];
+        write_payload(w, back, n);
+        n_quoted++;
+    }
+    if (first && !n_quoted) {
+        size_t end = first, n;
+        while (end < text.length && text.bytes[end] != '|' && text.bytes[end] != ';') end++;
+        n = end - first > sizeof back ? sizeof back : end - first;
+        for (size_t k = 0; k < n; k++) back[k] = text.bytes[end - 1 - k];
+        write_payload(w, back, n);
+    }
+    w->marks |= MARK_REVERSE;
+}
+
 static void write_clean(command_writer *w, command_part text) {
     uint8_t clean[COMMAND_BYTES];
     size_t length = bk_undo_shell(text.bytes, text.length, clean, sizeof clean, &w->marks);
+    w->line = clean;
+    w->line_length = length;
     write_words(w, clean, length);
+    if (bk_reverses(text.bytes, text.length) && !(w->marks & MARK_REVERSE) && w->depth < DECODE_DEPTH) write_reversed(w, text);
 }
 
 size_t bk_normalize_command(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
@@ -273,9 +327,9 @@ size_t bk_normalize_command(const uint8_t *text, size_t length, uint8_t *out, si
         else if (n < 3) fields[++n].bytes = text + i + 1;
         else break;
     }
-    command_writer w = {&command, &payload, 0, 0, NULL};
+    command_writer w = {.out = &command, .payload = &payload};
     write_clean(&w, fields[0]);
-    command_writer of_parent = {&parent, &parent, 0, DECODE_DEPTH, NULL}; /* its payloads are another event's */
+    command_writer of_parent = {.out = &parent, .payload = &parent, .depth = DECODE_DEPTH}; /* its payloads are another event's */
     write_clean(&of_parent, fields[1]);
     size_t quarter = capacity / 4, decoded = payload.length < quarter ? payload.length : quarter;
     size_t others = decoded + quarter / 2 + SMALL_FIELDS;

@@ -156,8 +156,19 @@ static void undo_next(shell *s) {
         s->at += used ? used : 1;
         return;
     }
+    int begins = !is_word(sink_last(&s->out)) && sink_last(&s->out) != '\\' && sink_last(&s->out) != '/';
+    if (begins && (c == '$' || (is_word(c) && (s->at == 0 || strchr(" ;&|(\"'`\n", s->text[s->at - 1])))))
+        bk_remember_assignment(s);
+    if (begins && !s->in_single && bk_undo_posix_word(s)) return;
     switch (c) {
+    case ',': case ';':
+        if (!s->in_single && !s->in_double && bk_undo_delimiter(s)) return;
+        break;
+    case '(': case '-':
+        if (!s->in_single && !s->in_double && bk_undo_string(s)) return;
+        break;
     case '"': case '\'':
+        if (!s->in_single && !s->in_double && bk_undo_string(s)) return;
         undo_quote(s);
         return;
     case '^':
@@ -176,7 +187,7 @@ static void undo_next(shell *s) {
         }
         break;
     case '\\':
-        if (undo_code(s)) return;
+        if (undo_code(s) || bk_undo_octal(s)) return;
         if (is_quote(next) || next == '\n') {
             s->at++;
             return;
@@ -193,9 +204,10 @@ static void undo_next(shell *s) {
         if (undo_comment(s)) return;
         break;
     case '$':
-        if (bk_undo_powershell_variable(s)) return;
+        if (bk_undo_first_slash(s) || bk_undo_subexpression(s) || bk_undo_separator(s) || bk_undo_escaped_string(s) || bk_undo_powershell_variable(s)) return;
         break;
     case '[': case 'c': case 'C':
+        if (c == '[' && !s->in_single && !s->in_double && bk_undo_string(s)) return;
         if (undo_code(s)) return;
         break;
     default:

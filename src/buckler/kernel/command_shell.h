@@ -1,4 +1,4 @@
-/* A shell that only reads: the state in which command-v1 undoes quoting, variables and the rest. */
+/* A shell that only reads: the state in which command-v2 undoes quoting, variables and the rest. */
 #ifndef BUCKLER_COMMAND_SHELL_H
 #define BUCKLER_COMMAND_SHELL_H
 
@@ -19,7 +19,9 @@ typedef struct {
     uint32_t marks;
     int in_double, in_single;
     shell_text names[SHELL_VARIABLES], values[SHELL_VARIABLES]; /* of `set` in the same line */
+    uint8_t in_powershell[SHELL_VARIABLES]; /* $NAME = 'VALUE', not NAME=VALUE */
     size_t n_variables;
+    size_t tried, word_end, octal_end, joined; /* up to where strings, words and variables were looked at */
 } shell;
 
 /* The byte at `at`, or 0 behind the end. */
@@ -52,6 +54,24 @@ int bk_undo_cmd_variable(shell *s);
 
 /* $env:NAME, ${env:NAME}; $pshome and the like with [1,3] behind it, for these letters. */
 int bk_undo_powershell_variable(shell *s);
+
+/* The value that the line itself gave to a name; no bytes if it gave none. */
+shell_text bk_line_variable(const shell *s, const uint8_t *name, size_t length);
+
+/* NAME=VALUE; of POSIX shells and $NAME = 'VALUE' of PowerShell: remembered, written as they stand. */
+void bk_remember_assignment(shell *s);
+
+/* Strings of PowerShell put together by -join, -replace, -split, .Replace() or indices. 1 if it was one. */
+int bk_undo_string(shell *s);
+
+/* Words of POSIX shells: w\\ho$@ami, /b?n/c?t, {cat,x}; $IFS; \\167\\150; $'\\x77'. 1 if it was one. */
+int bk_undo_posix_word(shell *s);
+int bk_undo_delimiter(shell *s);
+int bk_undo_first_slash(shell *s);
+int bk_undo_subexpression(shell *s);
+int bk_undo_separator(shell *s);
+int bk_undo_octal(shell *s);
+int bk_undo_escaped_string(shell *s);
 
 /* Behind "set ": remembers NAME=VALUE; the text itself is written as it stands. */
 void bk_remember_variable(shell *s);

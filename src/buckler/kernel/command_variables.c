@@ -30,10 +30,21 @@ static int same_name(shell_text a, const uint8_t *name, size_t length) {
     return 1;
 }
 
-static shell_text value_of(const shell *s, const uint8_t *name, size_t length) {
+static size_t find_variable(const shell *s, const uint8_t *name, size_t length) {
+    size_t i = s->n_variables;
+    while (i > 0 && !same_name(s->names[i - 1], name, length)) i--;
+    return i; /* counted from 1; 0 if the line sets none of this name */
+}
+
+shell_text bk_line_variable(const shell *s, const uint8_t *name, size_t length) {
     shell_text none = {NULL, 0};
-    for (size_t i = s->n_variables; i-- > 0;)
-        if (same_name(s->names[i], name, length)) return s->values[i];
+    size_t number = find_variable(s, name, length);
+    return number ? s->values[number - 1] : none;
+}
+
+static shell_text value_of(const shell *s, const uint8_t *name, size_t length) {
+    shell_text none = {NULL, 0}, own = bk_line_variable(s, name, length);
+    if (own.bytes) return own;
     for (size_t i = 0; i < sizeof known_variables / sizeof *known_variables; i++) {
         shell_text known = {(const uint8_t *)known_variables[i].name, strlen(known_variables[i].name)};
         if (!same_name(known, name, length)) continue;
@@ -62,6 +73,27 @@ static size_t read_offset(const shell *s, size_t at, size_t length, size_t *offs
     return digits + (size_t)negative;
 }
 
+/* The rest of %NAME:old=new%. */
+static int undo_replacement(shell *s, shell_text value, size_t at, uint8_t mark) {
+    size_t old = at, equals, end;
+    for (equals = old; equals < s->length && s->text[equals] != '=' && s->text[equals] != mark; equals++) continue;
+    for (end = equals; end < s->length && s->text[end] != mark; end++) continue;
+    size_t n = equals - old;
+    if (shell_byte(s, equals) != '=' || end >= s->length || !n || end - at > 64 || value.length > 512) return 0;
+    for (size_t i = 0; i < value.length;) {
+        size_t k = 0;
+        while (k < n && i + k < value.length && lower(value.bytes[i + k]) == lower(s->text[old + k])) k++;
+        if (k < n) put_value(s, value, i++, 1);
+        else {
+            for (size_t j = equals + 1; j < end; j++) sink_byte(&s->out, s->text[j]);
+            i += n;
+        }
+    }
+    s->marks |= MARK_REPLACE;
+    s->at = end + 1;
+    return 1;
+}
+
 /* %NAME%, !NAME!, %NAME:~start,length%. 1 if its value is known. */
 int bk_undo_cmd_variable(shell *s) {
     uint8_t mark = s->text[s->at];
@@ -86,11 +118,27 @@ int bk_undo_cmd_variable(shell *s) {
         }
         s->marks |= MARK_VARIABLE;
     }
+    else if (s->text[at] == ':') return undo_replacement(s, value, at + 1, mark);
     if (shell_byte(s, at) != mark) return 0;
     if (is_word(sink_last(&s->out)) || is_word(shell_byte(s, at + 1))) s->marks |= MARK_VARIABLE;
     put_value(s, value, first, length);
     s->at = at + 1;
     return 1;
+}
+
+/* Whether a variable of the line is used to put a command together: at its place, or beside pieces of it. */
+static int is_joined(const shell *s, size_t end, int posix) {
+    size_t last = s->out.length, next = skip_spaces(s, end);
+    if (s->joined && s->joined == s->at) return 1;
+    if (is_word(sink_last(&s->out)) || is_word(shell_byte(s, end)) || shell_byte(s, end) == '$') return 1;
+    next = shell_byte(s, next) == '+' ? skip_spaces(s, next + 1) : 0;
+    if (next && (shell_byte(s, next) == '$' || is_quote(shell_byte(s, next)))) return 1;
+    while (last > 0 && s->out.bytes[last - 1] == ' ') last--;
+    if (last == 0) return posix;
+    uint8_t before = s->out.bytes[last - 1];
+    int second = last >= 2 && s->out.bytes[last - 2] == '&';
+    return (posix && before && strchr(";&|(`", before)) || (before == '&' && !second) ||
+           (last >= 3 && bk_starts_with(s->out.bytes + last - 3, 3, "iex"));
 }
 
 /* $env:NAME, ${env:NAME}, $pshome; with [1,3] behind it, these letters. 1 if its value is known. */
@@ -103,6 +151,10 @@ int bk_undo_powershell_variable(shell *s) {
     size_t start = at;
     while (at < s->length && at - start < SHELL_NAME_BYTES && is_word(s->text[at])) at++;
     if (at == start) return 0;
+    size_t behind = skip_spaces(s, at + (size_t)(braced && shell_byte(s, at) == '}'));
+    if (shell_byte(s, behind) == '=' && shell_byte(s, behind + 1) != '=') return 0; /* an assignment */
+    size_t number = environment ? 0 : find_variable(s, s->text + start, at - start);
+    int own = number && is_joined(s, at + (size_t)braced, !s->in_powershell[number - 1]);
     shell_text value = value_of(s, s->text + start, at - start);
     if (!value.bytes) return 0;
     if (braced && shell_byte(s, at) == '}') at++;
@@ -118,14 +170,25 @@ int bk_undo_powershell_variable(shell *s) {
         }
         if (indexed) at = shell_byte(s, next) == ']' ? next + 1 : next;
     }
-    if (!indexed && !environment) return 0;
+    if (!indexed && !environment && !own) return 0;
     if (!indexed) put_value(s, value, 0, value.length);
     s->at = at;
+    if (own) {
+        s->marks |= MARK_VARIABLE;
+        join_next(s);
+        s->joined = s->at;
+    }
     if (indexed) {
         s->marks |= MARK_VARIABLE;
         join_next(s);
     }
     return 1;
+}
+
+static void remember(shell *s, shell_text name, shell_text value, int in_powershell) {
+    s->names[s->n_variables] = name;
+    s->in_powershell[s->n_variables] = (uint8_t)in_powershell;
+    s->values[s->n_variables++] = value;
 }
 
 /* Behind "set ": remembers NAME=VALUE; the text itself is written as it stands. */
@@ -139,6 +202,32 @@ void bk_remember_variable(shell *s) {
     while (end < s->length && s->text[end] != '&' && s->text[end] != '|' && s->text[end] != '"' &&
            s->text[end] != '\n')
         end++;
-    s->names[s->n_variables] = (shell_text){s->text + start, at - start};
-    s->values[s->n_variables++] = (shell_text){s->text + value, end - value};
+    remember(s, (shell_text){s->text + start, at - start}, (shell_text){s->text + value, end - value}, 0);
+}
+
+/* NAME=VALUE behind which the command ends, or $NAME = 'VALUE'. */
+void bk_remember_assignment(shell *s) {
+    size_t dollar = shell_byte(s, s->at) == '$', braced = dollar && shell_byte(s, s->at + 1) == '{';
+    size_t start = s->at + dollar + braced, at = start;
+    while (at < s->length && at - start < SHELL_NAME_BYTES && is_word(s->text[at])) at++;
+    size_t equals = dollar ? skip_spaces(s, at + braced) : at;
+    if (at == start || (braced && shell_byte(s, at) != '}') || is_digit(s->text[start]) || shell_byte(s, equals) != '=' || s->n_variables == SHELL_VARIABLES)
+        return;
+    size_t value = dollar ? skip_spaces(s, equals + 1) : equals + 1, end = value;
+    uint8_t quote = shell_byte(s, value);
+    if (is_quote(quote)) {
+        for (end = ++value; end < s->length && end - value <= 512 && s->text[end] != quote && s->text[end] != '$'; end++)
+            continue;
+        if (shell_byte(s, end) != quote) return;
+    } else if (dollar) {
+        return;
+    } else {
+        while (end < s->length && end - value <= 512 && s->text[end] > ' ' && s->text[end] != ';' && s->text[end] != '&' &&
+               s->text[end] != '$' && !is_quote(s->text[end]))
+            end++;
+    }
+    size_t rest = skip_spaces(s, end + (size_t)is_quote(quote));
+    uint8_t after = shell_byte(s, rest);
+    if (end == value || end - value > 512 || (after != ';' && after != '&' && after != '\n')) return;
+    remember(s, (shell_text){s->text + start, at - start}, (shell_text){s->text + value, end - value}, dollar > 0);
 }

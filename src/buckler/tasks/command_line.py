@@ -12,7 +12,7 @@ COMMAND_LINE = TASKS.add(
             "malicious": "A step of an attack: discovery, execution, evasion, theft or damage.",
         },
         positive=("malicious",),
-        normalizer="command-v1",
+        normalizer="command-v2",
         max_bytes=4096,
         text_columns=process_fields.COMMAND,
         context=(process_fields.PARENT, process_fields.IMAGE, process_fields.USER),
