@@ -22,7 +22,8 @@ def read_archive(path, data):
     path.write_bytes(data)
     quarantine = Quarantine()
     events = read_dataset([path], TASK, quarantine=quarantine)
-    names = [text.split(b".example")[0].decode() for text in events.texts]
+    addresses = [text.rpartition(b"\x1f")[2] for text in events.raw_texts]
+    names = [address[len("http://") :].partition(b".")[0].decode() for address in addresses]
     return "".join(names), dict(quarantine.reasons)
 
 
