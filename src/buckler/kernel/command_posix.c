@@ -251,6 +251,7 @@ int bk_undo_first_slash(shell *s) {
 /* "cmd.exe,;,/c": commas and semicolons, which cmd.exe takes for spaces. */
 int bk_undo_delimiter(shell *s) {
     size_t at = s->at, commas = 0, semicolons = 0;
+    if (at > 0 && (s->text[at - 1] == ',' || s->text[at - 1] == ';')) return 0; /* a run is looked at once */
     for (; shell_byte(s, at) == ',' || shell_byte(s, at) == ';'; at++) s->text[at] == ',' ? commas++ : semicolons++;
     int option = shell_byte(s, at) == '/' && is_alpha(shell_byte(s, at + 1)) && !is_word(shell_byte(s, at + 2));
     size_t n = s->out.length;
