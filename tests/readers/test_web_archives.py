@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+import gzip
 from gzip import compress as gzip_bytes
 
 import pytest
@@ -68,7 +69,7 @@ def test_an_archive_that_is_packed_as_a_whole_is_read(tmp_path):
         ("zstd", b"\x28\xb5\x2f\xfd<p>", ""),
         ("gzip, br", b"\x1f\x8b", ""),
         ("br", b" <p>unpacked by the crawler</p>", "e"),
-        ("x-gzip", gzip_bytes(b"<p>x</p>"), "e"),
+        ("x-gzip", gzip.compress(b"<p>x</p>", mtime=0), "e"),
         ("identity", b"<p>x</p>", "e"),
     ],
 )
