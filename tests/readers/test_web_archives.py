@@ -1,8 +1,8 @@
 """Web archives: good pages are judged, whatever is damaged around them."""
 
+import gzip
 import re
 from contextlib import suppress
-import gzip
 from gzip import compress as gzip_bytes
 
 import pytest
