@@ -4,7 +4,7 @@ Within one collection nearly any student looks excellent, because the classes di
 or crawler. So the figures that count are those on sources that training has not seen.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +24,7 @@ from buckler.evaluation.metrics import (
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
+Rows = npt.NDArray[np.intp]
 MAX_SOURCES = 60
 _PAIR_ROWS = 2_000  # of a source, in the AUROC of a pair
 
@@ -54,6 +55,8 @@ class SourceScores:
         bool [n]: true for events of a positive class.
     sources
         Source of each event; None where unknown.
+    groups
+        int64 [n]: group of each event; intervals count events of one group together.
     unseen
         bool [n]: true where the student saw no event of the source's family. It is false where a
         class has a single family, which cannot be left out.
@@ -62,6 +65,7 @@ class SourceScores:
     score: Floats
     is_positive: Bools
     sources: Objects
+    groups: npt.NDArray[np.int64]
     unseen: Bools
 
     def take(self, rows: Bools) -> "SourceScores":
@@ -70,17 +74,21 @@ class SourceScores:
 
     def negatives(self) -> dict[str, Floats]:
         """Return the scores of the negatives of each unseen source."""
-        return {name: self.score[rows] for name, rows in self._rows(~self.is_positive)}
+        return {name: self.score[rows] for name, rows in self.rows(~self.is_positive).items()}
 
     def positives(self) -> dict[str, Floats]:
         """Return the scores of the positives of each unseen source."""
-        return {name: self.score[rows] for name, rows in self._rows(self.is_positive)}
+        return {name: self.score[rows] for name, rows in self.rows(self.is_positive).items()}
 
-    def _rows(self, wanted: Bools) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:
-        rows = np.flatnonzero(wanted & self.unseen)
+    def rows(self, kind: Bools) -> dict[str, Rows]:
+        """Return the rows of a kind of events of each unseen source."""
+        rows = np.flatnonzero(kind & self.unseen)
         names = self.sources[rows].astype(str)
-        for name in np.unique(names):
-            yield str(name), rows[names == name]
+        return {str(name): rows[names == name] for name in np.unique(names)}
+
+    def share_detected(self, rows: Rows | Bools, threshold: float) -> Rate:
+        """Return the share of some events that is detected, with its interval by group."""
+        return rate(self.score[rows] >= np.float32(threshold), self.groups[rows])
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,6 @@ class SourceFigures:
 
 def source_figures(scores: SourceScores, threshold: float) -> tuple[SourceFigures, ...]:
     """Return the figures of each source, the largest first; rare ones are left out."""
-    detected = scores.score >= np.float32(threshold)
     known = np.flatnonzero([name is not None for name in scores.sources])
     names, counts = np.unique(scores.sources[known].astype(str), return_counts=True)
     found = []
@@ -121,8 +128,10 @@ def source_figures(scores: SourceScores, threshold: float) -> tuple[SourceFigure
             area = auroc(Ranking(scores.score[rows], scores.is_positive[rows]).roc())
         # A source counts as unseen where all that it has to show was.
         unseen = bool(scores.unseen[rows].all())
-        detection = rate(detected[positive]) if positive.any() else None
-        false_positives = rate(detected[other]) if other.any() else None
+        detection, false_positives = (
+            scores.share_detected(kind, threshold) if kind.any() else None
+            for kind in (positive, other)
+        )
         found.append(SourceFigures(str(name), unseen, detection, false_positives, area))
     return tuple(found)
 
@@ -227,11 +236,13 @@ def threshold_options(
     own
         Scores of the user's own negatives.
     """
-    positives, negatives = scores.positives(), scores.negatives()
-    if not negatives:
+    by_source = scores.rows(~scores.is_positive)
+    if not by_source:
         return ()
-    # Without an unseen positive source, detection is that on held-out groups of the known ones.
-    found = list(positives.values()) or [scores.score[scores.is_positive]]
+    negatives = np.concatenate(list(by_source.values()))
+    positives = np.flatnonzero(scores.is_positive & scores.unseen)
+    if not len(positives):  # then detection is that on held-out groups of the known sources
+        positives = np.flatnonzero(scores.is_positive)
     options = []
     for target in TARGET_FPRS:
         values = {ThresholdRule.KNOWN: known.get(target)}
@@ -240,7 +251,7 @@ def threshold_options(
         for rule, value in values.items():
             if value is None:
                 continue
-            at = {name: rate(s >= np.float32(value)) for name, s in negatives.items()}
+            at = {name: scores.share_detected(rows, value) for name, rows in by_source.items()}
             large = {name: r for name, r in at.items() if r.n_rows * target >= 1} or at
             worst = max(large, key=lambda name: large[name].value)
             options.append(
@@ -248,8 +259,8 @@ def threshold_options(
                     rule,
                     target,
                     value,
-                    rate(np.concatenate(found) >= np.float32(value)),
-                    rate(np.concatenate(list(negatives.values())) >= np.float32(value)),
+                    scores.share_detected(positives, value),
+                    scores.share_detected(negatives, value),
                     worst,
                     at[worst],
                 )

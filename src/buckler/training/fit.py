@@ -206,7 +206,11 @@ def fit_student(
             if own_negatives is not None:
                 own = _score(_on_curve(student.predict_logits(own_negatives.texts), curve), task)
             scores = SourceScores(
-                _score(p, task), learned.is_positive, learned.sources, unseen.is_unseen
+                _score(p, task),
+                learned.is_positive,
+                learned.sources,
+                learned.group_codes(),
+                unseen.is_unseen,
             )
             record = SourceRecord(
                 spec.threshold_rule,
