@@ -28,14 +28,14 @@ FAULT = "cannot be read (TypeError)"
 @pytest.fixture
 def poison(monkeypatch):
     """A mail that the parser of mails fails on, whatever that parser is."""
-    read = email_v2.email_fields
+    read = email_v2._fields
 
     def fail(raw):
         if b"POISON" in (raw if isinstance(raw, bytes) else raw.encode()):
             raise TypeError("no parser is without a fault")
         return read(raw)
 
-    monkeypatch.setattr(email_v2, "email_fields", fail)
+    monkeypatch.setattr(email_v2, "_fields", fail)
     return made_up_mail(1, "POISON")
 
 

@@ -127,11 +127,12 @@ def labeled(path, n=60):
         f"From: c{k}@work.example\nSubject: minutes {k}\n\nNotes of week {k} are here.\n"
         for k in range(n)
     ]
+    spam = [f"From: s{k}@shop.example\nSubject: offer {k}\n\nBuy {k} watches.\n" for k in range(n)]
     table = pa.table(
         {
-            "raw": mails(n) + ham,
-            "label": ["phishing"] * n + ["ham"] * n,
-            "group": [f"g{k}" for k in range(2 * n)],
+            "raw": mails(n) + ham + spam,
+            "label": ["phishing"] * n + ["ham"] * n + ["spam"] * n,
+            "group": [f"g{k}" for k in range(3 * n)],
         }
     )
     pq.write_table(table, path)
