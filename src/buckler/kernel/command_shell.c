@@ -121,9 +121,9 @@ static void undo_quote(shell *s) {
     uint8_t quote = s->text[s->at];
     int *open = quote == '"' ? &s->in_double : &s->in_single;
     if (!*open && undo_format(s)) return;
-    size_t run = s->at;
-    while (is_quote(shell_byte(s, run))) run++;
-    if (is_word(sink_last(&s->out)) && is_word(shell_byte(s, run))) s->marks |= MARK_QUOTE;
+    if (s->at >= s->quotes_end)
+        for (s->quotes_end = s->at; is_quote(shell_byte(s, s->quotes_end));) s->quotes_end++;
+    if (is_word(sink_last(&s->out)) && is_word(shell_byte(s, s->quotes_end))) s->marks |= MARK_QUOTE;
     int other = quote == '"' ? s->in_single : s->in_double;
     if (!other) *open = !*open;
     s->at++;

@@ -21,7 +21,8 @@ typedef struct {
     shell_text names[SHELL_VARIABLES], values[SHELL_VARIABLES]; /* of `set` in the same line */
     uint8_t in_powershell[SHELL_VARIABLES]; /* $NAME = 'VALUE', not NAME=VALUE */
     size_t n_variables;
-    size_t tried, word_end, octal_end, joined; /* up to where strings, words and variables were looked at */
+    /* Up to where strings, words, numbers, variables and runs of quotes were looked at. */
+    size_t tried, word_end, octal_end, joined, quotes_end;
 } shell;
 
 /* The byte at `at`, or 0 behind the end. */
