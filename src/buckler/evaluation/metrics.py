@@ -170,6 +170,16 @@ def thresholds_by_fpr(thresholds: Sequence[Threshold]) -> dict[float, float]:
     return {t.target_fpr: t.value for t in thresholds if t.value is not None}
 
 
+def threshold_within(negatives: npt.NDArray[np.float32], target: float) -> float:
+    """Return the lowest threshold that keeps within a rate on negatives, of which there are some.
+
+    It lies just above the first negative that must stay undetected: no stricter than needed.
+    """
+    allowed = int(np.floor(target * len(negatives) + 1e-9))
+    ordered = np.sort(negatives)[::-1]
+    return float(np.nextafter(np.float32(ordered[allowed]), np.float32(2)))
+
+
 def choose_thresholds(
     score: npt.NDArray[np.float32],
     positive: npt.NDArray[np.bool_],
@@ -177,14 +187,12 @@ def choose_thresholds(
 ) -> list[Threshold]:
     """Return the lowest threshold within each target rate; intervals are those of the groups."""
     groups = np.arange(len(score)) if groups is None else groups
-    negatives = np.sort(score[~positive])[::-1]
+    negatives = score[~positive]
     found = []
     for target in TARGET_FPRS:
         value, fpr, tpr = None, UNKNOWN_RATE, UNKNOWN_RATE
         if enough_negatives(len(negatives), target):
-            allowed = int(np.floor(target * len(negatives) + 1e-9))
-            # Just above the first negative that must stay undetected: no stricter than needed.
-            value = float(np.nextafter(np.float32(negatives[allowed]), np.float32(2)))
+            value = threshold_within(negatives, target)
             detected = score >= np.float32(value)
             fpr, tpr = (rate(detected[rows], groups[rows]) for rows in (~positive, positive))
         found.append(Threshold(target, value, len(negatives), fpr, tpr))

@@ -19,6 +19,7 @@ from buckler.evaluation.metrics import (
     Threshold,
     auroc,
     enough_negatives,
+    threshold_within,
 )
 
 Floats = npt.NDArray[np.float32]
@@ -166,35 +167,23 @@ def _sample(scores: Floats, rng: np.random.Generator) -> Floats:
     return scores if len(scores) <= _PAIR_ROWS else rng.permutation(scores)[:_PAIR_ROWS]
 
 
-def threshold_within(negatives: Sequence[Floats], target: float) -> float | None:
-    """Return the lowest threshold that keeps every set of negatives within a rate.
-
-    Sets that are too small to expect a single false positive do not count. None where no set is
-    large enough.
-    """
-    values = []
-    for scores in negatives:
-        allowed = int(np.floor(target * len(scores) + 1e-9))
-        if allowed >= 1:
-            ordered = np.sort(scores)[::-1]
-            values.append(float(np.nextafter(np.float32(ordered[allowed]), np.float32(2))))
-    return max(values, default=None)
-
-
 def threshold_by_rule(
     rule: ThresholdRule, scores: SourceScores, own: Floats | None, target: float
 ) -> float | None:
     """Return the threshold of a rule for a target rate; None where the negatives are too few.
 
-    The rule ``known-sources`` needs other scores; see `choose_thresholds`.
+    A source that is too small to expect a single false positive does not count by itself. The rule
+    ``known-sources`` needs other scores; see `choose_thresholds`.
     """
     by_source = list(scores.negatives().values())
     if rule is ThresholdRule.OWN:
         by_source = [] if own is None else [own]
     if not enough_negatives(sum(map(len, by_source)), target):
         return None
-    together = by_source if rule is ThresholdRule.WORST else [np.concatenate(by_source)]
-    return threshold_within(together, target)
+    if rule is not ThresholdRule.WORST:
+        return threshold_within(np.concatenate(by_source), target)
+    large = [each for each in by_source if target * len(each) + 1e-9 >= 1]
+    return max((threshold_within(each, target) for each in large), default=None)
 
 
 @dataclass(frozen=True)
