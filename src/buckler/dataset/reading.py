@@ -23,7 +23,6 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, find_inputs
 from buckler.readers.times import column_seconds
 from buckler.tasks import Task
-from buckler.tasks.task import group_of
 
 _LANGUAGE_BYTES = 8192
 _TIME_COLUMNS = (
@@ -178,10 +177,6 @@ def _dataset(batch: Batch, task: Task, keep: tuple[str, ...], labels: Labels) ->
     _derive(columns, keep, batch, texts)
     nothing = pa.nulls(n, pa.string())
     group, source = (_known_names(columns.get(name, nothing)) for name in ("group", "source"))
-    if group.null_count and task.group_by != "none":
-        raw = chunk.events.to_pylist()
-        names = [group_of(one, text, task.group_by) for one, text in zip(raw, texts, strict=True)]
-        group = pc.coalesce(group, pa.array(names, pa.string()))
     seconds = column_seconds(columns["ts"]) if "ts" in columns else pa.nulls(n, pa.int64())
     table = make_event_table(
         chunk.events,
@@ -193,7 +188,8 @@ def _dataset(batch: Batch, task: Task, keep: tuple[str, ...], labels: Labels) ->
     for name, column in columns.items():
         if name not in ("label", "folder", "group", "ts", "source"):
             table = table.append_column(name, as_strings(column))
-    return Dataset(task, table, inputs, labels)
+    events = Dataset(task, table, inputs, labels)
+    return events.with_groups() if group.null_count else events
 
 
 def _known_names(column: pa.Array) -> pa.Array:
