@@ -7,8 +7,10 @@ anything is used. Nothing is unpacked to disk.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import SEEK_END, BytesIO
+from io import SEEK_END
+from struct import Struct
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,10 @@ ONNX = "model.onnx"
 MAX_STAGES = 8
 STAGES = tuple(f"stage-{i}.buckler" for i in range(1, MAX_STAGES + 1))
 AUXILIARY = tuple(f"auxiliary-{i}.buckler" for i in range(1, MAX_AUXILIARY + 1))
+# Headers of a zip file: of an entry, of its copy in the directory, and the end.
+_LOCAL, _LOCAL_MARK = Struct("<4s5H3I2H"), b"PK\x03\x04"
+_CENTRAL, _CENTRAL_MARK = Struct("<4s6H3I5H2I"), b"PK\x01\x02"
+_END, _END_MARK = Struct("<4s4H2IH"), b"PK\x05\x06"
 _ENTRIES = {MANIFEST, WEIGHTS, ONNX, *STAGES, *AUXILIARY, VECTORS, CARD, SBOM, SIGNATURE}
 
 
@@ -128,24 +134,49 @@ def parse_bundle(data: bytes) -> Bundle:
 
 
 def _unzip(data: bytes) -> dict[str, bytes]:
-    import zipfile  # and what it imports: only where a bundle is read
+    """Return the entries of a zip file that holds nothing else.
 
+    They stand one after the other from the first byte, and the directory repeats them up to the
+    last. So no bytes stand around a signed bundle, and no two entries share theirs.
+    """
     entries: dict[str, bytes] = {}
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            infos = archive.infolist()
-            if len(infos) > len(_ENTRIES):
-                raise BundleError("it holds more files than a bundle has")
-            for info in infos:
-                if info.filename not in _ENTRIES or info.filename in entries:
-                    raise BundleError(f"unexpected file {info.filename[:60]!r} in it")
-                if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data):
-                    raise BundleError("it is compressed or misstates its sizes")
-                if info.flag_bits & 1:
-                    raise BundleError("it is encrypted")
-                entries[info.filename] = archive.read(info)
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, OSError) as error:
-        raise BundleError(f"not a sound bundle file: {str(error)[:100]}") from error
-    except (RuntimeError, IndexError, OverflowError, MemoryError) as error:
-        raise BundleError(f"not a sound bundle file: {type(error).__name__}") from error
+    directory: list[tuple[object, ...]] = []
+    at = 0
+    while data.startswith(_LOCAL_MARK, at) and len(data) - at >= _LOCAL.size:
+        _, _, flags, method, _, _, crc, size, unpacked, n_name, n_extra = _LOCAL.unpack_from(
+            data, at
+        )
+        start = at + _LOCAL.size + n_name
+        name = data[at + _LOCAL.size : start].decode("ascii", "replace")
+        if name not in _ENTRIES or name in entries:
+            raise BundleError(f"unexpected file {name[:60]!r} in it")
+        if flags or method or n_extra or size != unpacked:
+            raise BundleError("it is compressed, encrypted or misstates its sizes")
+        if size > len(data) - start:
+            raise BundleError("not a sound bundle file: it is cut short")
+        entries[name] = data[start : start + size]
+        if crc32(entries[name]) != crc:
+            raise BundleError(f"{name} has been altered or damaged (checksum differs)")
+        directory.append((0, 0, crc, size, size, n_name, 0, 0, 0, at, name.encode()))
+        at = start + size
+    if _read_directory(data, at) != directory:
+        raise BundleError("not a sound bundle file: its directory is not that of its files")
     return entries
+
+
+def _read_directory(data: bytes, start: int) -> list[tuple[object, ...]]:
+    """Return the fields of the directory that matter; dates and attributes do not."""
+    found: list[tuple[object, ...]] = []
+    at = start
+    while data.startswith(_CENTRAL_MARK, at) and len(data) - at >= _CENTRAL.size:
+        _, _, _, flags, method, _, _, crc, size, unpacked, n_name, *rest = _CENTRAL.unpack_from(
+            data, at
+        )
+        n_extra, n_comment, disk, _, _, offset = rest
+        at += _CENTRAL.size + n_name
+        name = data[at - n_name : at]
+        found.append(
+            (flags, method, crc, size, unpacked, n_name, n_extra, n_comment, disk, offset, name)
+        )
+    end = _END.pack(_END_MARK, 0, 0, len(found), len(found), at - start, start, 0)
+    return found if data[at:] == end else []

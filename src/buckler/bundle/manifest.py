@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from buckler.errors import BundleError
 
@@ -178,11 +178,10 @@ def parse_manifest(data: bytes) -> Manifest:
         If it is not a manifest, or of a newer format.
     """
     try:
-        raw = json.loads(data, parse_constant=_no_constants)
-        json.dumps(raw, ensure_ascii=False).encode()  # a lone surrogate is no text
-    except (ValueError, RecursionError) as error:
+        raw = parse_strict_json(data)
+    except ValueError as error:
         raise BundleError(f"the manifest is not sound JSON: {str(error)[:100]}") from error
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+    if raw.get("format") != FORMAT:
         raise BundleError("the manifest is not that of a Buckler bundle")
     version = raw.get("format_version")
     if isinstance(version, bool) or version != FORMAT_VERSION:
@@ -201,6 +200,9 @@ def parse_manifest(data: bytes) -> Manifest:
     if not all(isinstance(name, str) and name in classes for name in positive):
         raise BundleError("manifest: task.positive names a class that is not there")
     thresholds = _pairs(raw, "thresholds", "target_fpr", "score")
+    _check_order("thresholds", thresholds, falling=True)
+    conformal = _pairs(raw, "conformal", "error_rate", "least_probability")
+    _check_order("conformal", conformal, falling=False)
     deployed = None
     if raw.get("deployed_fpr") is not None:
         deployed = _number(raw, "deployed_fpr")
@@ -223,7 +225,7 @@ def parse_manifest(data: bytes) -> Manifest:
         numbers=_names(normalizer, "numbers"),
         categories=_names(normalizer, "categories"),
         calibration_curve=_calibration_curve(raw, len(classes)),
-        conformal=_pairs(raw, "conformal", "error_rate", "least_probability"),
+        conformal=conformal,
         auxiliary=_auxiliary(raw),
         calibration=_get(raw, "calibration", dict),
         unseen_sources=_get(raw, "unseen_sources", dict),
@@ -233,8 +235,36 @@ def parse_manifest(data: bytes) -> Manifest:
     )
 
 
+def parse_strict_json(data: bytes) -> dict[str, Any]:
+    """Return a JSON object that every reader understands alike.
+
+    Raises
+    ------
+    ValueError
+        If it is not UTF-8, is no JSON object, or has a key twice, a lone surrogate or a number
+        that is none.
+    """
+    try:
+        raw = json.loads(
+            data.decode(), parse_constant=_no_constants, object_pairs_hook=_unique_keys
+        )
+        json.dumps(raw, ensure_ascii=False).encode()  # a lone surrogate is no text
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+    if not isinstance(raw, dict):
+        raise ValueError("no object")  # noqa: TRY004 - of the text
+    return raw
+
+
 def _no_constants(name: str) -> None:
     raise ValueError(f"{name} is not a number")
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found
 
 
 def _get(raw: Mapping[str, object], key: str, kind: type[_T]) -> _T:
@@ -249,8 +279,18 @@ def _pairs(raw: Mapping[str, object], key: str, first: str, second: str) -> dict
     for entry in _get(raw, key, list):
         if not isinstance(entry, dict):
             raise BundleError(f"manifest: {key} must be objects")
-        found[_number(entry, first)] = _number(entry, second)
+        rate = _number(entry, first)
+        if rate in found or not 0 < rate < 1:
+            raise BundleError(f"manifest: {key} must have rates between 0 and 1, each once")
+        found[rate] = _number(entry, second)
     return found
+
+
+def _check_order(key: str, pairs: dict[float, float], *, falling: bool) -> None:
+    """Refuse values that do not follow their rates: the stricter rate would admit more."""
+    values = [pairs[rate] for rate in sorted(pairs, reverse=falling)]
+    if any(a > b for a, b in pairwise(values)):
+        raise BundleError(f"manifest: the values of {key} are not in the order of their rates")
 
 
 def _names(raw: Mapping[str, object], key: str) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ does so in memory and needs nothing but `cryptography`.
 """
 
 import hmac
-import json
 from base64 import b64decode
 from hashlib import sha256
 
 from buckler.bundle.archive import SIGNATURE, Bundle
+from buckler.bundle.manifest import parse_strict_json
 from buckler.errors import BundleError, MissingExtraError
 
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -69,13 +69,13 @@ def _envelope(raw: bytes) -> tuple[bytes, bytes]:
     if len(raw) > MAX_SIGNATURE_BYTES:
         raise BundleError("its signature is too large")
     try:
-        envelope = json.loads(raw)["dsseEnvelope"]
+        envelope = parse_strict_json(raw)["dsseEnvelope"]
         payload = b64decode(envelope["payload"], validate=True)
         (signature,) = envelope["signatures"]
         if envelope["payloadType"] != _PAYLOAD_TYPE:
             raise BundleError("its signature is not over an in-toto statement")
         return payload, b64decode(signature["sig"], validate=True)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BundleError("its signature is not sound") from error
 
 
@@ -87,14 +87,14 @@ def _to_be_signed(payload: bytes) -> bytes:
 
 def _check_statement(payload: bytes, entries: dict[str, bytes]) -> None:
     try:
-        statement = json.loads(payload)
+        statement = parse_strict_json(payload)
         predicate = statement["predicate"]
         resources = predicate["resources"]
         if (statement["_type"], statement["predicateType"]) != (_STATEMENT, _PREDICATE):
             raise BundleError("its signature says something else than that files are signed")
         signed = {r["name"]: (r["algorithm"], r["digest"]) for r in resources}
         subject = statement["subject"][0]["digest"]["sha256"]
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise BundleError("its signature's statement is not sound") from error
     if signed.keys() != entries.keys() - {SIGNATURE} or len(signed) != len(resources):
         raise BundleError("its signature does not name the files that are in it")

@@ -3,7 +3,6 @@
 A scorer has one for its verdicts and one for each auxiliary question.
 """
 
-import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from buckler import _kernel
 from buckler.bundle.archive import VECTORS, Bundle
-from buckler.bundle.manifest import Manifest
+from buckler.bundle.manifest import Manifest, parse_strict_json
 from buckler.errors import BundleError, InputError
 from buckler.normalize import FeatureTable, NormalizedTexts, arrow_columns
 from buckler.normalize.feature_table import is_feature_column
@@ -178,9 +177,11 @@ class Classifier:
         A network may differ a little, by the tolerance that the vectors state.
         """
         try:
-            document = json.loads(vectors_json)
+            if len(vectors_json) > _MAX_VECTOR_BYTES:
+                raise ValueError
+            document = parse_strict_json(vectors_json)
             vectors = document["vectors"]
-            if not 0 < len(vectors) <= _MAX_VECTORS or len(vectors_json) > _MAX_VECTOR_BYTES:
+            if not 0 < len(vectors) <= _MAX_VECTORS:
                 raise ValueError
             tolerance = min(float(document.get("tolerance", 0.0)), _MAX_TOLERANCE)
             raw = [b64decode(v["input"], validate=True) for v in vectors]
