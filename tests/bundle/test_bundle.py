@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import zipfile
@@ -220,6 +221,10 @@ def test_digests_that_are_none_are_refused(url_bundle):
             )
 
 
+def _pairs(*pairs):
+    return [{"target_fpr": rate, "score": score} for rate, score in pairs]
+
+
 def test_hostile_archives_are_refused(url_bundle):
     content = entries(url_bundle)
     for hostile, words in (
@@ -246,9 +251,69 @@ def test_hostile_archives_are_refused(url_bundle):
         parse_bundle(twice.getvalue())
 
 
+def test_no_byte_stands_outside_the_entries(url_bundle):
+    data = url_bundle.read_bytes()
+    content = entries(url_bundle)
+    commented = bytearray(data)
+    commented[-2:] = (4).to_bytes(2, "little")
+    first = data.index(b"PK\1\2")
+    for hostile in (
+        data + b"\0",
+        b"\0" + data,
+        data + data[first:],
+        bytes(commented) + b"note",
+        data[:first] + b"hidden" + data[first:],
+        rebuilt(content)[:-22] + rebuilt(content)[-22:] * 2,
+    ):
+        with pytest.raises(BundleError):
+            parse_bundle(hostile)
+    assert parse_bundle(rebuilt(content)).entries == content
+
+
+def test_entries_may_not_share_their_bytes(url_bundle):
+    """Overlapping entries would be gigabytes in memory that the file does not have."""
+    content = entries(url_bundle)
+    data = rebuilt(content)
+    first = data.index(b"PK\1\2")
+    central = bytearray(data[first:])
+    at = 0
+    while central.startswith(b"PK\1\2", at):  # each points to the first entry
+        central[at + 42 : at + 46] = bytes(4)
+        at += 46 + int.from_bytes(central[at + 28 : at + 30], "little")
+    with pytest.raises(BundleError, match="directory"):
+        parse_bundle(data[:first] + bytes(central))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "latin-1"])
+def test_a_manifest_is_utf8(url_bundle, encoding):
+    content = entries(url_bundle)
+    text = content["manifest.json"].decode().replace('"created"', '"x": "\u00e9", "created"')
+    with pytest.raises(BundleError, match="not sound JSON"):
+        parse_bundle(rebuilt(content | {"manifest.json": text.encode(encoding)}))
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "vectors.json"])
+def test_a_key_that_stands_twice_is_refused(url_bundle, name):
+    content = entries(url_bundle)
+    text = content[name].decode()
+    first, key = text.index("{") + 1, text.split('"')[1]
+    twice = f'{text[:first]}"{key}": 1,{text[first:]}'.encode()
+    changed = content | {name: twice}
+    if name != "manifest.json":
+        manifest = json.loads(content["manifest.json"])
+        digest = hashlib.sha256(twice).hexdigest()
+        manifest["files"][name] = {"size_bytes": len(twice), "sha256": digest}
+        changed["manifest.json"] = json.dumps(manifest).encode()
+    with pytest.raises(BundleError):
+        Scorer(parse_bundle(rebuilt(changed)))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (lambda m: m.update(thresholds=_pairs((0.01, 0.9), (0.001, 0.5))), "order"),
+        (lambda m: m.update(thresholds=_pairs((0.01, 0.5), (0.01, 0.6))), "each once"),
+        (lambda m: m.update(thresholds=_pairs((0.01, 0.5), (1.5, 0.4))), "between 0 and 1"),
         (lambda m: m.update(format_version=2), "version 2.*upgrade"),
         (lambda m: m.update(format="other"), "not that of a Buckler bundle"),
         (lambda m: m["student"].update(model="oracle"), "unknown model 'oracle'.*upgrade"),

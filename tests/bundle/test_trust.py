@@ -46,6 +46,28 @@ def test_a_signed_bundle_loads_with_its_key_alone(signed, url_bundle):
     load(path)  # who trusts anyone may
 
 
+def test_the_environment_names_a_key_for_every_load(signed, url_bundle, tmp_path, monkeypatch):
+    path, mine, other = signed
+    monkeypatch.setenv("BUCKLER_TRUSTED_KEY", str(mine))
+    load(path)
+    (tmp_path / "a.csv").write_text("url,label\nhttp://a.example/,benign\n")
+    with pytest.raises(BundleError, match="not signed"):
+        load(url_bundle)
+    for arguments in (
+        ("evaluate", str(url_bundle), str(tmp_path / "a.csv")),
+        ("attack", str(url_bundle), str(tmp_path / "a.csv")),
+        ("bundle", "flat", str(url_bundle), "-o", str(tmp_path / "a.bkm")),
+        ("score", "-b", str(url_bundle), "http://a.example/"),
+    ):
+        assert run_command_line(list(arguments)) == 2
+    load(path, trusted_key=mine)
+    with pytest.raises(BundleError, match="not by the trusted key"):
+        load(path, trusted_key=other)
+    monkeypatch.setenv("BUCKLER_TRUSTED_KEY", "")
+    with pytest.raises(BundleError, match="BUCKLER_TRUSTED_KEY is empty"):
+        load(path)
+
+
 def test_a_signature_covers_every_file(signed, tmp_path):
     path, mine, _ = signed
     content = entries(path)

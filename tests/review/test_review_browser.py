@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
+from buckler.bundle.archive import read_bundle
 from buckler.dataset import Dataset
 from buckler.labels import AnnotationColumns, Annotator, LabelStore
 from buckler.labels.ledger import add_flags
@@ -277,9 +278,9 @@ def hostile_site(tmp_path_factory, url_bundle):
                         0, note=text.encode("utf-8", "replace").decode(), family=item.id % 3 == 0
                     ),
                 )
-    registry = BundleRegistry(folder / "registry", "url")
+    registry, bundle = BundleRegistry(folder / "registry", "url"), read_bundle(url_bundle)
     for text in HOSTILE[:20]:
-        registry.promote(url_bundle, text)
+        registry.promote(bundle, text)
     settings = f'registry = "{folder / "registry"}"\n'
     with review_site(where, url_bundle, settings=settings, folder=folder) as address:
         yield address, [numbers[i] for i in ids]

@@ -10,11 +10,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.bundle.archive import VECTORS, read_bundle
+from buckler.bundle.archive import VECTORS, parse_bundle, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.errors import BundleError, InputError, SettingsError
 from buckler.runtime import load
+from buckler.runtime import scorer as scorer_module
 from buckler.serving.bundle_registry import LIVE, BundleRegistry
+from buckler.serving.deployment import deploy_candidate
+from buckler.serving.engines.tables import TableScorer
 from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
@@ -114,9 +117,9 @@ def test_promoted_refused_and_rolled_back(bundles, tmp_path):
     registry = BundleRegistry(tmp_path, "url")
     assert registry.find_deployed() is None
     assert registry.history() == []
-    first = registry.promote(bundles["poor"], "the first")
-    second = registry.promote(bundles["good"], "better")
-    registry.refuse(bundles["same"], "no gain")
+    first = registry.promote(read_bundle(bundles["poor"]), "the first")
+    second = registry.promote(read_bundle(bundles["good"]), "better")
+    registry.refuse(read_bundle(bundles["same"]), "no gain")
     assert load(registry.live).sha256 == second.sha256
     back = registry.roll_back("it detects everything")
     assert back.sha256 == first.sha256
@@ -128,7 +131,7 @@ def test_promoted_refused_and_rolled_back(bundles, tmp_path):
     kept = {load(p).sha256 for p in (tmp_path / "url").glob("*.buckler") if p.name != LIVE}
     assert kept == {load(p).sha256 for p in bundles.values()}
     only = BundleRegistry(tmp_path, "alone")
-    only.promote(bundles["good"], "the first")
+    only.promote(read_bundle(bundles["good"]), "the first")
     with pytest.raises(InputError, match="no bundle was deployed before"):
         only.roll_back("x")
 
@@ -137,9 +140,15 @@ def test_damage_is_noticed(bundles, tmp_path):
     registry = BundleRegistry(tmp_path, "url")
     (tmp_path / "bad.buckler").write_bytes(b"nope")
     with pytest.raises(BundleError):
-        registry.promote(tmp_path / "bad.buckler", "x")
+        deploy_candidate(registry, tmp_path / "bad.buckler")
     assert registry.find_deployed() is None
-    registry.promote(bundles["good"], "x")
+    entry = registry.promote(read_bundle(bundles["good"]), "x")
+    kept = tmp_path / "url" / f"{entry.sha256[:32]}.buckler"
+    kept.write_bytes(bundles["poor"].read_bytes())
+    with pytest.raises(BundleError, match="not the bundle of the history"):
+        registry.fetch(tmp_path / "out.buckler")
+    registry.promote(read_bundle(bundles["good"]), "again, whole")
+    assert registry.fetch(tmp_path / "out.buckler") == entry.sha256
     (tmp_path / "url" / "history" / "00000002.json").write_text("{broken\n")
     with pytest.raises(InputError, match="damaged history"):
         registry.history()
@@ -148,12 +157,34 @@ def test_damage_is_noticed(bundles, tmp_path):
             BundleRegistry(tmp_path, name)
 
 
+def test_a_file_that_changes_while_it_is_checked_is_not_deployed(bundles, tmp_path, monkeypatch):
+    candidate = tmp_path / "candidate.buckler"
+    candidate.write_bytes(bundles["good"].read_bytes())
+    opened = []
+    whole = scorer_module.read_bundle
+
+    def read_and_swap(path):
+        found = whole(path)
+        opened.append(path)
+        candidate.write_bytes(bundles["poor"].read_bytes())
+        return found
+
+    monkeypatch.setattr(scorer_module, "read_bundle", read_and_swap)
+    deployed = deploy_candidate(BundleRegistry(tmp_path / "registry", "url"), candidate)
+    assert opened == [candidate]
+    assert deployed.entry.sha256 == read_bundle(bundles["good"]).sha256
+    candidate.write_bytes(bundles["good"].read_bytes())
+    table = TableScorer(candidate)
+    assert parse_bundle(table._data).sha256 == table.scorer.sha256
+    assert opened == [candidate, candidate]
+
+
 def test_many_at_once_lose_no_line(bundles, tmp_path):
-    paths = list(bundles.values())
+    contents = [read_bundle(path) for path in bundles.values()]
 
     def work(k):
         for _ in range(5):
-            BundleRegistry(tmp_path, "url").promote(paths[k % 3], f"from {k}")
+            BundleRegistry(tmp_path, "url").promote(contents[k % 3], f"from {k}")
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
     for thread in threads:
@@ -196,14 +227,15 @@ def test_a_registry_in_an_object_store(bundles, monkeypatch, tmp_path):
         assert registry.find_deployed() is None
         with pytest.raises(InputError, match="nothing is deployed"), registry.open_deployed():
             pass
-        first = registry.promote(bundles["poor"], "the first")
-        second = registry.promote(bundles["good"], "better")
-        registry.refuse(bundles["same"], "no gain")
+        first = registry.promote(read_bundle(bundles["poor"]), "the first")
+        second = registry.promote(read_bundle(bundles["good"]), "better")
+        registry.refuse(read_bundle(bundles["same"]), "no gain")
         with registry.open_deployed() as path:
             assert load(path).sha256 == second.sha256
+        good = read_bundle(bundles["good"])
         threads = [
             threading.Thread(
-                target=lambda k=k: BundleRegistry(root, "url").promote(bundles["good"], f"from {k}")
+                target=lambda k=k: BundleRegistry(root, "url").promote(good, f"from {k}")
             )
             for k in range(4)
         ]

@@ -159,7 +159,7 @@ def _unzip(data: bytes) -> dict[str, bytes]:
             raise BundleError(f"{name} has been altered or damaged (checksum differs)")
         directory.append((0, 0, crc, size, size, n_name, 0, 0, 0, at, name.encode()))
         at = start + size
-    if _read_directory(data, at) != directory:
+    if not directory or _read_directory(data, at) != directory:
         raise BundleError("not a sound bundle file: its directory is not that of its files")
     return entries
 

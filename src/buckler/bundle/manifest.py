@@ -252,7 +252,7 @@ def parse_strict_json(data: bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("too deep") from error
     if not isinstance(raw, dict):
-        raise ValueError("no object")  # noqa: TRY004 - of the text
+        raise ValueError("no object")
     return raw
 
 

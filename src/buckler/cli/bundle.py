@@ -14,7 +14,7 @@ from buckler.cli.console import out, print_table, safe
 from buckler.cli.options import TrustedKey
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
-from buckler.runtime import load
+from buckler.runtime.scorer import load_with_content
 
 app = typer.Typer(help="Look into a bundle, sign it, and verify it.", no_args_is_help=True)
 
@@ -67,8 +67,7 @@ def show(
 @app.command("verify")
 def verify(path: BundlePath, trusted_key: TrustedKey = None) -> None:
     """Check a bundle in every way there is."""
-    scorer = load(path, trusted_key=trusted_key)
-    bundle = read_bundle(path)
+    scorer, bundle = load_with_content(path, trusted_key=trusted_key)
     out.print(f"{path}: sound")
     checks = [
         "only known files in it, stored, of the stated sizes",
@@ -122,8 +121,7 @@ def flat(
     output: Annotated[Path, typer.Option("--output", "-o", help="Flat model to write: .bkm.")],
 ) -> None:
     """Write an n-gram bundle as a flat file for C and WebAssembly, with its vectors beside it."""
-    load(path)  # whatever it is, it is sound
-    bundle = read_bundle(path)
+    _, bundle = load_with_content(path)
     vectors = output.with_suffix(".vectors.txt")
     write_atomically(output, flat_model(bundle))
     write_atomically(vectors, flat_vectors(bundle).encode())

@@ -16,7 +16,7 @@ from buckler.pipeline.evaluate import (
     write_report,
 )
 from buckler.readers.quarantine import Quarantine
-from buckler.runtime import load
+from buckler.runtime import Scorer
 from buckler.tasks import get_bundle_task
 from buckler.training.cascade import Cascade, CascadeOptions, build_cascade
 
@@ -108,7 +108,7 @@ def evaluate_cascade(
     BucklerError
         If an input is not valid, or the report cannot be written.
     """
-    rows, scorer = _read_labeled(cascade, test, task), load(cascade)
+    rows, scorer = _read_labeled(cascade, test, task), Scorer(read_bundle(cascade))
     assessment = assess_scorer(scorer, rows)
     contenders = [
         measure_bundle(path.stem, read_bundle(path), rows, _RESAMPLES, known)
@@ -128,7 +128,7 @@ def evaluate_cascade(
 
 
 def _read_labeled(bundle: Path, paths: Sequence[Path], task: str | None) -> Dataset:
-    manifest = load(bundle).manifest
+    manifest = read_bundle(bundle).manifest
     with Quarantine() as quarantine:
         events = read_dataset(
             paths, get_bundle_task(task or manifest.task, manifest.classes), quarantine=quarantine

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from buckler.bundle.archive import CARD
+from buckler.bundle.archive import CARD, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.dataset import ColumnNames
 from buckler.dataset.splits import OnLeak
@@ -42,7 +42,7 @@ from buckler.pipeline.recipe import (
 )
 from buckler.pipeline.stages import Result, StageReport, StageRunner
 from buckler.pipeline.synthesize import Synthesize
-from buckler.runtime import Scorer, load
+from buckler.runtime import Scorer
 from buckler.training.analyst_labels import AnalystLabels
 from buckler.training.auxiliary import AuxiliaryClassifiers, AuxiliaryFigures, auxiliary_table
 from buckler.training.cross_validation import OnEpoch, StudentSpec
@@ -230,7 +230,7 @@ def _write_bundle(
     manifest = replace(student.manifest, metrics=headline(assessment), auxiliary=auxiliary.entries)
     bundle = write_bundle(path, manifest, {**student.files, **auxiliary.files})
     write_atomically(path.parent / "card.md", bundle.entries[CARD])
-    return load(path)
+    return Scorer(read_bundle(path))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from buckler.bundle.archive import read_bundle
 from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import near_duplicate_clusters
 from buckler.errors import InputError, SettingsError
@@ -12,7 +13,7 @@ from buckler.labels import open_existing
 from buckler.pipeline.recipe import AnalystLabelsSection, Recipe, read_recipe
 from buckler.pipeline.run import Listener, Run, run
 from buckler.review.queue import random_sample_events
-from buckler.runtime import load
+from buckler.runtime import Scorer, load
 from buckler.serving.bundle_registry import BundleRegistry, Entry
 from buckler.training.analyst_labels import read_analyst_labels
 from buckler.training.promotion import Decision, decide
@@ -95,16 +96,17 @@ def learn(
             "of a test"
         )
     counted = f"with {len(done.analyst_labels.training):,} labeled events"
+    bundle = read_bundle(done.bundle)
     if registry.find_deployed() is None:
         return RetrainingResult(
-            done, None, registry.promote(done.bundle, f"the first bundle, {counted}")
+            done, None, registry.promote(bundle, f"the first bundle, {counted}")
         )
     with registry.open_deployed() as path:
         champion = load(path, trusted_key=trusted_key)
     tests, guards = _sets(recipe, done.analyst_labels.held_out, labels.store)
-    found = decide(champion, load(done.bundle), tests, guards=guards)
+    found = decide(champion, Scorer(bundle), tests, guards=guards)
     act = registry.promote if found.promote else registry.refuse
-    return RetrainingResult(done, found, act(done.bundle, f"{found.reason}; {counted}"))
+    return RetrainingResult(done, found, act(bundle, f"{found.reason}; {counted}"))
 
 
 def _sets(

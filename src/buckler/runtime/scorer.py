@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -19,6 +20,8 @@ from buckler.runtime.verdicts import Contribution, Rules, Verdict, Verdicts
 if TYPE_CHECKING:
     from pathlib import Path  # see errors.py
 
+TRUSTED_KEY_VARIABLE = "BUCKLER_TRUSTED_KEY"
+
 
 def load(path: str | Path, *, trusted_key: str | Path | None = None) -> Scorer:
     """Load a bundle: sizes, digests and conformance vectors are verified before it is used.
@@ -29,7 +32,8 @@ def load(path: str | Path, *, trusted_key: str | Path | None = None) -> Scorer:
         A .buckler file.
     trusted_key
         A public key (PEM file): the bundle must be signed by its owner, which is checked before
-        anything in it is used. Needs the extra `trust`.
+        anything in it is used. Needs the extra `trust`. Without it, the environment variable
+        ``BUCKLER_TRUSTED_KEY`` names the key.
 
     Raises
     ------
@@ -37,20 +41,36 @@ def load(path: str | Path, *, trusted_key: str | Path | None = None) -> Scorer:
         If the bundle is damaged, altered, too new, or not signed by the trusted key, or would
         score differently here.
     """
-    bundle = read_bundle(path)
-    key = None
-    if trusted_key is not None:
-        from pathlib import Path
+    return load_with_content(path, trusted_key=trusted_key)[0]
 
-        key = read_bytes(Path(trusted_key), BundleError)
+
+def load_with_content(
+    path: str | Path, *, trusted_key: str | Path | None = None
+) -> tuple[Scorer, Bundle]:
+    """Load a bundle as `load` does, and return its content too.
+
+    The file is opened once: whoever passes the content on passes on what was verified.
+    """
+    bundle = read_bundle(path)
+    key = _read_trusted_key(trusted_key)
     try:
         if key is not None:
             from buckler.bundle.signature import check_signature
 
             check_signature(bundle, key)
-        return Scorer(bundle)
+        return Scorer(bundle), bundle
     except BundleError as error:
         raise BundleError(f"{path}: {error}", path=path) from error
+
+
+def _read_trusted_key(path: str | Path | None) -> bytes | None:
+    from pathlib import Path
+
+    if path is None and (path := os.environ.get(TRUSTED_KEY_VARIABLE)) is None:
+        return None
+    if not str(path):  # of a variable that is set, but not to a key
+        raise BundleError(f"{TRUSTED_KEY_VARIABLE} is empty: name a key, or unset it")
+    return read_bytes(Path(path), BundleError)
 
 
 def score(

@@ -17,16 +17,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from buckler.bundle.archive import read_bundle
-from buckler.errors import InputError, OutputError, SettingsError
-from buckler.files import read_bytes, write_atomically
-from buckler.runtime import load
+from buckler.bundle.archive import MAX_BUNDLE_BYTES, Bundle, parse_bundle
+from buckler.bundle.writer import pack
+from buckler.errors import BundleError, InputError, OutputError, SettingsError
+from buckler.files import write_atomically
+from buckler.runtime.scorer import load_with_content
 from buckler.serving.storage import open_storage
 
 LIVE = "live.buckler"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 _MAX_ENTRY_BYTES = 64 << 10
-_MAX_BUNDLE_BYTES = 4 << 30
 _TRIES = 100
 
 
@@ -117,9 +117,9 @@ class BundleRegistry:
             If there is none, it is not signed by the trusted key, or the file cannot be written.
         """
         with self.open_deployed() as path:
-            digest = load(path, trusted_key=trusted_key).sha256
-            write_atomically(target, path.read_bytes())
-        return digest
+            scorer, bundle = load_with_content(path, trusted_key=trusted_key)
+        write_atomically(target, pack(bundle.entries))
+        return scorer.sha256
 
     def history(self) -> list[Entry]:
         """Return all entries, oldest first."""
@@ -135,13 +135,13 @@ class BundleRegistry:
                 raise InputError(message, path=where) from error
         return found
 
-    def promote(self, bundle: Path, reason: str) -> Entry:
-        """Keep a bundle, which must be sound, and deploy it."""
+    def promote(self, bundle: Bundle, reason: str) -> Entry:
+        """Keep a bundle and deploy it."""
         entry = self._append(Action.PROMOTE, self._keep(bundle), reason)
         self._place_newest()
         return entry
 
-    def refuse(self, bundle: Path, reason: str) -> Entry:
+    def refuse(self, bundle: Bundle, reason: str) -> Entry:
         """Keep a bundle and say why it is not deployed."""
         return self._append(Action.REFUSE, self._keep(bundle), reason)
 
@@ -166,16 +166,24 @@ class BundleRegistry:
             self._storage.write(f"{self.name}/{LIVE}", self._read_bundle(newest.sha256))
             placed = newest
 
-    def _keep(self, bundle: Path) -> str:
-        """Verify a bundle and keep its file under its digest."""
-        digest = read_bundle(bundle).sha256
-        self._storage.create(self._place(digest), read_bytes(bundle))
-        return digest
+    def _keep(self, bundle: Bundle) -> str:
+        """Keep a bundle under its digest."""
+        place, data = self._place(bundle.sha256), pack(bundle.entries)
+        if (
+            not self._storage.create(place, data)
+            and self._storage.read(place, MAX_BUNDLE_BYTES) != data
+        ):
+            self._storage.write(place, data)  # signed since
+        return bundle.sha256
 
     def _read_bundle(self, digest: str) -> bytes:
-        data = self._storage.read(self._place(digest), _MAX_BUNDLE_BYTES)
+        place = self._place(digest)
+        where = f"{self._storage.where}/{place}"
+        data = self._storage.read(place, MAX_BUNDLE_BYTES)
         if data is None:
-            raise InputError(f"{self._storage.where}/{self._place(digest)}: it is not there")
+            raise InputError(f"{where}: it is not there", path=where)
+        if parse_bundle(data).sha256 != digest:
+            raise BundleError(f"{where}: it is not the bundle of the history", path=where)
         return data
 
     def _place(self, digest: str) -> str:

@@ -8,6 +8,7 @@ from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import SettingsError
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
+from buckler.runtime.scorer import load_with_content
 from buckler.serving.bundle_registry import BundleRegistry, Entry
 from buckler.tasks import get_bundle_task
 from buckler.training.promotion import Decision, decide
@@ -61,11 +62,11 @@ def deploy_candidate(
     BucklerError
         If a bundle cannot be used, the tests cannot be read, or the registry cannot be written.
     """
-    scorer = load(candidate, trusted_key=trusted_key)
+    scorer, bundle = load_with_content(candidate, trusted_key=trusted_key)
     if registry.find_deployed() is None:
-        return Deployment(registry.promote(candidate, force_reason or "the first"))
+        return Deployment(registry.promote(bundle, force_reason or "the first"))
     if force_reason:
-        return Deployment(registry.promote(candidate, f"forced: {force_reason}"))
+        return Deployment(registry.promote(bundle, f"forced: {force_reason}"))
     if not tests:
         raise SettingsError(
             "name labeled events to compare on, or a reason for promoting without a comparison",
@@ -82,4 +83,4 @@ def deploy_candidate(
         decision = decide(champion, scorer, events)
     act = registry.promote if decision.promote else registry.refuse
     summary = quarantine.summary() if quarantine.count else ""
-    return Deployment(act(candidate, decision.reason), decision, summary)
+    return Deployment(act(bundle, decision.reason), decision, summary)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import buckler
-from buckler.bundle.archive import STAGES, VECTORS, Bundle, read_bundle
+from buckler.bundle.archive import STAGES, VECTORS, Bundle
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.writer import pack, tolerance_of, write_bundle
 from buckler.dataset import Dataset
@@ -27,6 +27,7 @@ from buckler.evaluation.metrics import (
 )
 from buckler.runtime import Scorer
 from buckler.runtime.cascade import SAME, Band, CascadeModel, combine
+from buckler.runtime.scorer import load_with_content
 from buckler.training.packaging import choose_deployed, conformance_vectors, threshold_records
 
 Floats = npt.NDArray[np.float32]
@@ -101,7 +102,7 @@ def build_cascade(
     InputError
         If the validation events are unlabeled or lack a class.
     """
-    task, bundles = validation.task, [read_bundle(path) for path in stages]
+    task, bundles = validation.task, [load_with_content(path)[1] for path in stages]
     _check(bundles, options)
     if (validation.labels < 0).any() or len(np.unique(validation.labels)) < 2:
         raise InputError("a cascade is chosen on labeled events of more than one class")

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from buckler.bundle.archive import parse_bundle, read_bundle
+from buckler.bundle.archive import parse_bundle
 from buckler.bundle.writer import pack
 from buckler.errors import InputError
 from buckler.readers.chunks import choose_columns
 from buckler.runtime import Scorer
-from buckler.serving.bundles import LoadedBundle, columns_of_bundle, load_bundle
+from buckler.runtime.scorer import load_with_content
+from buckler.serving.bundles import LoadedBundle, columns_of_bundle
 from buckler.serving.verdicts import OutputOptions, score_columns, verdict_schema
 
 PREFIX = "buckler_"
@@ -58,10 +59,10 @@ class TableScorer:
         prefix: str = PREFIX,
         trusted_key: str | Path | None = None,
     ) -> None:
-        key = None if trusted_key is None else Path(trusted_key)
-        scorer = load_bundle(bundle, trusted_key=key, target_fpr=target_fpr).scorer
+        scorer, content = load_with_content(bundle, trusted_key=trusted_key)
+        scorer.threshold(target_fpr)  # a rate without a threshold fails here
         self._digest = scorer.sha256
-        self._data = pack(read_bundle(bundle).entries)
+        self._data = pack(content.entries)
         _LOADED[self._digest] = scorer
         self._columns = columns_of_bundle(scorer, () if column is None else (column,))
         self._options = OutputOptions(target_fpr, with_probabilities=probabilities)
