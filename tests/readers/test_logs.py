@@ -186,7 +186,8 @@ def test_a_path_is_judged_behind_the_host_beside_it(tmp_path, url_scorer):
     assert events.groups.tolist()[0] == "a.example"
     named, _ = read(tmp_path, PATHS, URLS, columns=ColumnNames(text="http.url"))
     assert texts(named) == [WHOLE[0], WHOLE[1], WHOLE[5]]
-    found, _, reasons = read_values(PATHS, columns_of_bundle(url_scorer))
+    chunk, reasons = read_values(PATHS, columns_of_bundle(url_scorer))
+    found = chunk.events
     assert [text.decode() for text in found.to_pylist()] == WHOLE
     assert reasons == {0: "no text", 6: "a path without its host"}
 

@@ -13,6 +13,7 @@ from buckler.errors import InputError
 from buckler.runtime import load
 from buckler.serving.bundles import load_bundle
 from buckler.serving.engines import TableScorer
+from buckler.serving.records import to_records
 from buckler.serving.scan import scan
 from buckler.serving.verdicts import OutputOptions, score_values
 from buckler.training.cross_validation import StudentSpec
@@ -95,7 +96,7 @@ def test_the_scorer_refuses_a_row_without_a_feature(bundle, row):
 def test_values_of_python_and_of_messages(bundle, expected):
     for values in (ROWS, lines(), [{"text": line} for line in lines()]):
         batch = score_values(values, load_bundle(bundle), OutputOptions())
-        assert scores_of(batch.to_records(load(bundle), OutputOptions())) == expected
+        assert scores_of(to_records(batch, load(bundle), OutputOptions())) == expected
         assert all("feature" in reason for reason in batch.errors.values())
 
 

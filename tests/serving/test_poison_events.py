@@ -16,6 +16,7 @@ from buckler.dataset.reading import ColumnNames, UnknownLabels
 from buckler.normalize import email_v2
 from buckler.readers import Quarantine
 from buckler.serving.bundles import load_bundle
+from buckler.serving.records import to_records
 from buckler.serving.scan import ScanOptions, scan
 from buckler.serving.verdicts import OutputOptions, score_columns, score_values
 from buckler.tasks import get_task
@@ -68,7 +69,7 @@ def test_values_and_columns_have_an_error_in_the_place_of_the_event(mail_bundle,
     loaded, options = load_bundle(mail_bundle), OutputOptions(with_text=True, format_name="plain")
     texts = [made_up_mail(1), poison, made_up_mail(2)]
     found = score_values([text.decode() for text in texts], loaded, options)
-    records = found.to_records(loaded.scorer, options)
+    records = to_records(found, loaded.scorer, options)
     assert records[1] == {"error": FAULT}
     assert all("score" in records[row] for row in (0, 2))
     table = score_columns({"text": pa.array(texts, pa.large_binary())}, loaded, options).to_arrow()
@@ -111,7 +112,7 @@ def test_an_event_that_cannot_be_explained_has_an_error(mail_bundle, monkeypatch
         return []
 
     monkeypatch.setattr(loaded.scorer, "explain", explain)
-    bad, good = found.to_records(loaded.scorer, options)
+    bad, good = to_records(found, loaded.scorer, options)
     assert bad == {"error": "cannot be read (IndexError)"}
     assert good["why"] == []
 

@@ -30,6 +30,19 @@ FormatName = Annotated[
         help="Format of the files, such as csv or mbox; by default the suffix tells.",
     ),
 ]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        help="Fields of the event to repeat, such as host,winlog.record_id; may be repeated.",
+    ),
+]
+KeepAll = Annotated[bool, typer.Option("--keep-all", help="Repeat the whole event.")]
+Explain = Annotated[
+    int, typer.Option("--explain", help="Number of pieces that say why.", min=0, max=100)
+]
+Index = Annotated[str, typer.Option(help="Index for --as bulk.")]
+OnlyDetections = Annotated[bool, typer.Option("--only-detections", help="Write detections alone.")]
 TargetFpr = Annotated[
     float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
 ]
@@ -48,3 +61,9 @@ Store = Annotated[
 PaidStore = Annotated[
     str, typer.Option("--store", "-s", help="Store of paid answers: a file, or a PostgreSQL URL.")
 ]
+
+
+def split_names(given: list[str] | None) -> tuple[str, ...]:
+    """Return the names of an option that takes several, with commas or again and again."""
+    names = (name.strip() for each in given or () for name in each.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from buckler.cli.console import byte_progress, out, safe
-from buckler.cli.options import BundleOption, FormatName, TargetFpr, TrustedKey
+from buckler.cli.options import (
+    BundleOption,
+    Explain,
+    FormatName,
+    Index,
+    Keep,
+    KeepAll,
+    OnlyDetections,
+    TargetFpr,
+    TrustedKey,
+    split_names,
+)
 from buckler.serving.challengers import summarize_counts
 from buckler.serving.scan import ScanOptions, ScanProgress
 from buckler.serving.scan import scan as scan_files
@@ -31,6 +42,17 @@ def scan(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write a column for each class.")
     ] = False,
+    keep: Keep = None,
+    keep_all: KeepAll = False,
+    explain: Explain = 0,
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="Write records for a SIEM: ecs, ocsf, alert, plain, or bulk (to .jsonl)."
+        ),
+    ] = None,
+    index: Index = "buckler",
+    only_detections: OnlyDetections = False,
     threads: Annotated[
         int, typer.Option(help="Number of threads for scoring.", min=1, max=256)
     ] = 1,
@@ -51,6 +73,12 @@ def scan(
         target_fpr=fpr,
         with_text=text,
         with_probabilities=probabilities,
+        keep=split_names(keep),
+        keep_all=keep_all,
+        explain=explain,
+        verdict_format="ecs" if convention == "bulk" else convention,
+        index=index if convention == "bulk" else "",
+        only_detections=only_detections,
         threads=threads,
         challengers=tuple(challenger or ()),
         trusted_key=trusted_key,

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from buckler.cli.console import err, safe
-from buckler.cli.options import BundleOption, TargetFpr, TrustedKey
+from buckler.cli.options import (
+    BundleOption,
+    Explain,
+    Index,
+    Keep,
+    KeepAll,
+    OnlyDetections,
+    TargetFpr,
+    TrustedKey,
+    split_names,
+)
 from buckler.errors import MissingExtraError, ScanInterruptedError, SettingsError
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.challengers import summarize_counts
@@ -54,11 +64,12 @@ def stream(
             help="Verdict format: verdict, plain, ocsf, ecs, alert, or bulk (Elasticsearch).",
         ),
     ] = "plain",
-    index: Annotated[str, typer.Option(help="Index for --as bulk.")] = "buckler",
+    index: Index = "buckler",
     text: Annotated[bool, typer.Option("--text", help="Put the event into the answer.")] = False,
-    only_detections: Annotated[
-        bool, typer.Option("--only-detections", help="Answer detections alone.")
-    ] = False,
+    keep: Keep = None,
+    keep_all: KeepAll = False,
+    explain: Explain = 0,
+    only_detections: OnlyDetections = False,
     pass_over: Annotated[
         bool, typer.Option("--pass-over", help="Give no answer to lines without the text.")
     ] = False,
@@ -89,7 +100,14 @@ def stream(
             except ImportError as error:
                 raise MissingExtraError("scoring a stream", "stream") from error
             options = LineOptions(
-                OutputOptions(target_fpr=fpr, with_text=text, format_name=format_name),
+                OutputOptions(
+                    target_fpr=fpr,
+                    with_text=text,
+                    format_name=format_name,
+                    explain=explain,
+                    keep=split_names(keep),
+                    keep_all=keep_all,
+                ),
                 batch_events=batch,
                 batch_s=wait,
                 only_detections=only_detections,
@@ -107,6 +125,10 @@ def stream(
             scan_options = ScanOptions(
                 text_columns=tuple(column or ()),
                 target_fpr=fpr,
+                keep=split_names(keep),
+                keep_all=keep_all,
+                explain=explain,
+                only_detections=only_detections,
                 challengers=tuple(challenger or ()),
                 trusted_key=trusted_key,
             )

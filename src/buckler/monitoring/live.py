@@ -106,7 +106,8 @@ def _read_lines(
 ) -> Dataset | None:
     values = parse_json_lines([line for line in lines if line.strip()])
     counts.lines += len(values)
-    texts, _, _ = read_values([v for v in values if v is not NOT_JSON], columns)
+    chunk, _ = read_values([v for v in values if v is not NOT_JSON], columns)
+    texts = chunk.events
     counts.scored += len(texts)
     counts.unreadable += len(values) - len(texts)
     if not len(texts):

@@ -1,5 +1,6 @@
 """Chunks out of the columns of a file: choosing, checking, joining."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from buckler.errors import InputError, TooLargeError
 from buckler.readers.feature_columns import FEATURE, ROW, Faults, join_features, parse_features
 from buckler.readers.quarantine import Quarantine, Reason
-from buckler.readers.reader import CONTEXT, URL_HOST, Chunk, ColumnSpec
+from buckler.readers.reader import COLUMN, CONTEXT, KEPT, URL_HOST, WHOLE, Chunk, ColumnSpec
 
 MAX_TEXT_BYTES = 1 << 24
 MAX_DECODED_BYTES = 1 << 28
@@ -29,10 +30,17 @@ def choose_columns(path: Path, names: list[str], spec: ColumnSpec) -> dict[str, 
     """
     chosen = {}
     for role, candidates in spec.roles.items():
-        for candidate in candidates:
-            if candidate in names:
-                chosen[role] = candidate
-                break
+        if (found := next((name for name in candidates if name in names), None)) is not None:
+            chosen[role.replace(KEPT, COLUMN, 1)] = found
+        elif role.startswith(KEPT):
+            raise InputError(
+                f"{path}: no column named {candidates[0]} to keep "
+                f"(it has: {', '.join(n[:40] for n in names[:20])})",
+                path=path,
+                field="keep",
+            )
+    if spec.keep_all:
+        chosen |= {COLUMN + name: name for name in names}
     if spec.features is not None:
         there = set(names)
         missing = [name for name in spec.features.names if name not in there]
@@ -69,6 +77,7 @@ def make_chunk(
 ) -> Chunk:
     """Check the events, set bad rows aside and return the rest as a chunk."""
     schema, faults = spec.features, Faults()
+    columns = _keep_columns(columns, spec)
     if ROW in columns:
         events = columns[ROW]
     elif schema is not None and "text" not in columns:
@@ -94,6 +103,46 @@ def make_chunk(
         events = events.filter(mask)
         columns = {role: column.filter(mask) for role, column in columns.items()}
     return Chunk(events, columns, rows, cursor, size_bytes)
+
+
+def _keep_columns(columns: dict[str, pa.Array], spec: ColumnSpec) -> dict[str, pa.Array]:
+    """Return the columns with those of a table that are to be kept as JSON."""
+    table = {role: column for role, column in columns.items() if role.startswith(COLUMN)}
+    if not table:
+        return columns
+    values = {role.removeprefix(COLUMN): _as_values(column) for role, column in table.items()}
+    kept = {name: values[name] for name in spec.kept if name in values}
+    found = {role: column for role, column in columns.items() if role not in table}
+    for name, items in kept.items():
+        found[KEPT + name] = pa.array(map(to_json, items), pa.large_string())
+    if spec.keep_all:
+        records = (
+            dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)
+        )
+        found[WHOLE] = pa.array(map(to_json, records), pa.large_string())
+    return found
+
+
+def _as_values(column: pa.Array | pa.ChunkedArray) -> list[object]:
+    plain = _plain(Path("table"), column)
+    values: list[object] = plain.to_pylist()
+    return values
+
+
+def to_json(value: object) -> str:
+    """Return a value as JSON; bytes, and what JSON lacks, such as times, as text.
+
+    What is nested too deep becomes null: it must not cost the event its verdict.
+    """
+    try:
+        text = json.dumps(value, default=_for_json, ensure_ascii=False)
+    except (RecursionError, ValueError):
+        return "null"
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _for_json(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _find_faults(text: pa.Array, *, any_bytes: bool) -> Faults:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,9 +83,14 @@ def _choose(path: Path, block: Block, spec: ColumnSpec) -> Names | None:
             break
     if not names:
         return None
-    chosen = choose_columns(path, list(names), spec)
+    chosen = choose_columns(path, list(names), replace(spec, kept=(), keep_all=False))
     if "." in chosen.get("text", ""):
         return spec.roles
+    if spec.keeps:
+        roles = spec.roles
+        if "text" not in chosen:
+            del roles["text"]
+        return roles
     return {role: (name,) for role, name in chosen.items() if not role.startswith(FEATURE)}
 
 

@@ -11,12 +11,15 @@ import pyarrow as pa
 
 from buckler.isolation import EventFault, attempt
 from buckler.normalize import FeatureSchema, FeatureTable, NormalizedTexts
+from buckler.readers.chunks import to_json
 from buckler.readers.feature_columns import ROW
 from buckler.readers.quarantine import Quarantine, Reason
+from buckler.readers.reader import KEPT, WHOLE
 
 Names = Mapping[str, tuple[str, ...]]
 _NEEDS_QUOTES = re.compile(r"[\s'\"]")
 _MAX_PAIRS = 64
+_MAX_SHAPES = 256  # sets of keys whose getters are remembered
 _ARGUMENT_LISTS = ("ARGV", "args", "execve")
 Getter = tuple[str, Callable[[dict[str, object]], object] | None]
 
@@ -43,27 +46,40 @@ def columns_of(
     features
         Features, where each object is a row of them, whatever the names of the text.
     """
-    getters = {
+    all_getters = {
         role: [(name, _getter(name) if "." in name else None) for name in tried]
         for role, tried in names.items()
     }
-    texts = getters.pop("text", None) if features is None else None
-    found: dict[str, list[str | None]] = {role: [] for role in getters}
+    reads_text = features is None and "text" in names
+    roles = [role for role in names if role != "text" or features is not None]
+    found: dict[str, list[str | None]] = {role: [] for role in roles}
     inputs: list[bytes] = []
     rows: list[int] = []
+    by_shape: dict[tuple[str, ...], dict[str, list[Getter]]] = {}
+
+    def getters_for(value: dict[str, object]) -> dict[str, list[Getter]]:
+        """Return the getters that can find something: logs repeat a few sets of keys."""
+        shape = tuple(value)
+        if shape not in by_shape:
+            if len(by_shape) >= _MAX_SHAPES:
+                by_shape.clear()
+            by_shape[shape] = {
+                role: [getter for getter in tried if _may_find(getter[0], value)]
+                for role, tried in all_getters.items()
+            }
+        return by_shape[shape]
 
     def read(value: dict[str, object]) -> tuple[object, list[str | None]]:
+        getters = getters_for(value)
         content: object = ""
         if features is not None:
             content = features.row(value)
-        elif texts is not None:
-            content = _first(value, texts)
+        elif reads_text:
+            content = _first(value, getters["text"])
         if isinstance(content, str):
             # Lone surrogates are legal in JSON, not in UTF-8: a text with one is set aside.
             content = content.encode("utf-8", "surrogatepass")
-        fields = {role: _first(value, tried) for role, tried in getters.items()}
-        fields["label"] = _only(fields.get("label"))
-        return content, [_as_text(fields[role]) for role in getters]
+        return content, [_content_of_role(value, role, getters[role]) for role in roles]
 
     for row, value, sample in objects:
         if not isinstance(value, (dict, EventFault)):
@@ -88,9 +104,24 @@ def columns_of(
     if features is not None:
         joined = FeatureTable.from_texts(features, NormalizedTexts.from_bytes(inputs))
         columns[ROW] = joined.to_arrow()
-    elif texts is not None:
+    elif reads_text:
         columns["text"] = pa.array(inputs, pa.large_binary())
     return columns, np.array(rows, np.int64)
+
+
+def _may_find(name: str, value: dict[str, object]) -> bool:
+    return name in value or name.partition(".")[0] in value or ("." in name and "Data" in value)
+
+
+def _content_of_role(value: dict[str, object], role: str, getters: list[Getter]) -> str | None:
+    if role == WHOLE:
+        return to_json(value)
+    if role.startswith(KEPT):
+        for name, reach_in in getters:
+            return to_json(value[name] if reach_in is None else reach_in(value))
+        return None
+    found = _first(value, getters)
+    return _as_text(_only(found) if role == "label" else found)
 
 
 def reach(value: dict[str, object], name: str) -> object:

@@ -23,7 +23,10 @@ from buckler.registry import Registry
 
 CONTEXT = "context:"  # before a further field's number, in the roles of a chunk
 URL_HOST = "url host"  # role of the host that stands beside a path
-_HOSTS = ("hostname", "domain", "host", "cs-host", "http_host")
+COLUMN = "column:"  # before the name of a table's column that is to be kept
+KEPT = "kept:"  # before a kept field's name, in the roles of a chunk; values are JSON
+WHOLE = "whole"  # role of the whole record as JSON
+WEB_HOSTS = ("hostname", "domain", "host", "cs-host", "http_host")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class ColumnSpec:
     medium
         Kind of event that the task judges, such as ``url``; empty takes all. Files of whole mails,
         pages or programs are passed over unless they are of this kind, and a text is of any kind.
+    kept
+        Names of fields to keep as they are, each in a column of JSON; a dotted name reaches into
+        nested objects.
+    keep_all
+        True to keep each whole record as JSON.
     """
 
     text: tuple[str, ...] = ("text",)
@@ -57,6 +65,13 @@ class ColumnSpec:
     context: tuple[tuple[str, ...], ...] = ()
     mixed: bool = False
     medium: str = ""
+    kept: tuple[str, ...] = ()
+    keep_all: bool = False
+
+    @property
+    def keeps(self) -> bool:
+        """True where fields are kept as they are."""
+        return bool(self.kept) or self.keep_all
 
     @property
     def roles(self) -> dict[str, tuple[str, ...]]:
@@ -64,14 +79,17 @@ class ColumnSpec:
         fields = {f"{CONTEXT}{index}": names for index, names in enumerate(self.context)}
         if self.medium == "url":
             fields[URL_HOST] = self._url_hosts
-        return {"text": self.text, **fields, **self.optional}
+        kept: dict[str, tuple[str, ...]] = {f"{KEPT}{name}": (name,) for name in self.kept}
+        if self.keep_all:
+            kept[WHOLE] = ()
+        return {"text": self.text, **fields, **self.optional, **kept}
 
     @property
     def _url_hosts(self) -> tuple[str, ...]:
         """Names of hosts beside the names of the text; nested ones first, as they say more."""
         parents = dict.fromkeys(name.rpartition(".")[0] for name in self.text)
-        nested = [f"{parent}.{host}" for parent in parents if parent for host in _HOSTS]
-        return (*nested, *(_HOSTS if "" in parents else ()))
+        nested = [f"{parent}.{host}" for parent in parents if parent for host in WEB_HOSTS]
+        return (*nested, *(WEB_HOSTS if "" in parents else ()))
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,15 @@ def seconds_of(value: object) -> int | None:
     return found
 
 
+def exact_seconds_of(value: object) -> float | None:
+    """Return seconds since 1970 with their fraction, as `seconds_of`; None where unknown."""
+    if isinstance(value, str):
+        value = value[:_MAX_TEXT]
+    number = _number(value)
+    seconds = _moment(value) if math.isnan(number) else float(_of_numbers(np.array([number]))[0])
+    return seconds if 1 <= seconds < _END else None
+
+
 def column_seconds(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return int64 seconds since 1970 of numbers, dates, timestamps or text.
 

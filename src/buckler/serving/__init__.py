@@ -12,9 +12,9 @@ events; its output is verdicts, the same to the bit everywhere.
 - `capacity`: cores, memory and money that a workload needs.
 
 All of them score in one way: a `LoadedBundle` (`bundles`) and `OutputOptions` go in with the
-events, and a `VerdictBatch` (`verdicts`) comes out. `formats` turns verdicts into OCSF, ECS and
-alerts. Sinks and formats are open: a new one is one new file, or an entry point of
-``buckler.sinks`` or ``buckler.formats``.
+events, and a `VerdictBatch` (`verdicts`) comes out. `records` and `formats` turn verdicts into
+OCSF, ECS and alerts, with the time, host, user and process of their events. Sinks and formats are
+open: a new one is one new file, or an entry point of ``buckler.sinks`` or ``buckler.formats``.
 
 Examples
 --------
@@ -28,9 +28,10 @@ Score a folder of logs; an interrupted scan resumes with the same call::
 Score events that are Python values, as records of OCSF::
 
     from buckler.serving.bundles import load_bundle
+    from buckler.serving.records import to_records
     from buckler.serving.verdicts import OutputOptions, score_values
 
     bundle, options = load_bundle("url.buckler"), OutputOptions(format_name="ocsf")
     verdicts = score_values([{"url": "http://a.example/"}], bundle, options)
-    verdicts.detections, verdicts.to_records(bundle.scorer, options)
+    verdicts.detections, to_records(verdicts, bundle.scorer, options)
 """

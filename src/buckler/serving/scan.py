@@ -5,23 +5,22 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from buckler.errors import OutputError, ScanInterruptedError
-from buckler.files import path_text, writing
-from buckler.normalize import FeatureSchema, FeatureTable
+from buckler.files import writing
 from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.batches import Batch, Position, read_batches
-from buckler.readers.chunks import is_utf8
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import find_inputs
 from buckler.runtime import Scorer
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.challengers import Challengers, count_pairs
+from buckler.serving.scan_rows import OutputRows, RecordLines, ScoredBatch, TableRows
 from buckler.serving.scan_state import (
     ScanState,
     open_quarantine,
@@ -29,14 +28,11 @@ from buckler.serving.scan_state import (
     write_checkpoint,
 )
 from buckler.serving.sinks import Sink, sink_for
+from buckler.serving.sinks.text_sinks import JsonLinesSink, RecordLinesSink
 from buckler.serving.verdicts import OutputOptions, score_events
 from buckler.signals import stop_on_signals
 
 CHECKPOINT_S = 30.0
-_SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
-_NAMES = pa.dictionary(pa.int32(), pa.string())
-_PLACE = [pa.field("path", _NAMES), pa.field("row", pa.int64())]
-_PLACE_AT = 3  # behind label, score and detected
 
 
 @dataclass(frozen=True)
@@ -53,6 +49,17 @@ class ScanOptions:
     with_text, with_probabilities
         True to write the text too (by default only where texts are short, not for mail), and a
         column with the probability of each class.
+    keep, keep_all
+        Names of fields of the event to write too (a dotted name reaches into nested objects); True
+        to write the whole event.
+    explain
+        Number of pieces to name that count most for each verdict.
+    verdict_format, index
+        Name of a verdict format, such as ``ecs`` (see `buckler.serving.formats`): the output is
+        JSON lines of such records. With an index, a line of Elasticsearch's bulk interface precedes
+        each.
+    only_detections
+        True to write detections alone.
     threads
         Number of threads for scoring.
     challengers
@@ -69,6 +76,12 @@ class ScanOptions:
     target_fpr: float | None = None
     with_text: bool | None = None
     with_probabilities: bool = False
+    keep: tuple[str, ...] = ()
+    keep_all: bool = False
+    explain: int = 0
+    verdict_format: str | None = None
+    index: str = ""
+    only_detections: bool = False
     threads: int = 1
     challengers: tuple[Path, ...] = ()
     trusted_key: Path | None = None
@@ -154,7 +167,7 @@ def scan(
     started = time.monotonic()
     options = options or ScanOptions()
     target = Path(output)
-    sink_type = sink_for(target)
+    sink_type = _sink_type(target, options)
     if target.exists() and not options.overwrite:
         raise OutputError(
             f"{target} exists; give another name, or ask to overwrite it",
@@ -169,7 +182,7 @@ def scan(
     resumed_at_row = state.rows
     with writing(folder):
         quarantine = open_quarantine(folder / "quarantine.jsonl", state)
-        sink = sink_type(folder, work.schema(), state.sink_position)
+        sink = sink_type(folder, work.schema, state.sink_position)
     with _clear_errors(target, sink, quarantine, folder):
         work.run(state, sink, quarantine, on_progress)
         quarantine_file = _finish(target, sink, quarantine, folder)
@@ -185,6 +198,18 @@ def scan(
         seconds=time.monotonic() - started,
         challengers=state.challengers,
     )
+
+
+def _sink_type(target: Path, options: ScanOptions) -> type[Sink]:
+    if options.verdict_format is None:
+        return sink_for(target)
+    if target.suffix.lower() not in JsonLinesSink.suffixes:
+        raise OutputError(
+            f"{target}: records of the format {options.verdict_format} are JSON lines; "
+            f"name it {' or '.join(JsonLinesSink.suffixes)}",
+            path=target,
+        )
+    return RecordLinesSink
 
 
 def _finish(target: Path, sink: Sink, quarantine: Quarantine, folder: Path) -> Path | None:
@@ -231,12 +256,22 @@ class _Scan:
         self._files, self._options = files, options
         self._challengers = Challengers(options.challengers, bundle)
         with_text = options.with_text
-        self._with_text = not self._scorer.parses_texts if with_text is None else with_text
         self._output = OutputOptions(
             target_fpr=options.target_fpr,
+            with_text=not self._scorer.parses_texts if with_text is None else with_text,
             with_probabilities=options.with_probabilities,
             threads=options.threads,
+            format_name=options.verdict_format,
+            explain=options.explain,
+            keep=options.keep,
+            keep_all=options.keep_all,
         )
+        n_challengers = len(self._challengers.bundles)
+        self._rows: OutputRows
+        if options.verdict_format is None:
+            self._rows = TableRows(self._scorer, self._output, n_challengers)
+        else:
+            self._rows = RecordLines(self._scorer, self._output, options.index, n_challengers)
 
     def key(self) -> dict[str, object]:
         """Return what decides the content of the output; a scan resumes only where it is equal."""
@@ -248,25 +283,19 @@ class _Scan:
                 "columns": self._bundle.columns.text,
                 "context": self._bundle.columns.context,
                 "format_name": options.format_name,
-                "target_fpr": options.target_fpr,
-                "with_text": self._with_text,
-                "with_probabilities": options.with_probabilities,
+                **asdict(replace(self._output, threads=1)),
+                "verdict_format": options.verdict_format,
+                "index": options.index,
+                "only_detections": options.only_detections,
             },
             "challengers": [each.scorer.sha256 for each in self._challengers.bundles.values()],
         }
         return dict(json.loads(json.dumps(key)))  # as the state is read back: no tuples
 
+    @property
     def schema(self) -> pa.Schema:
-        """Return the columns of the output."""
-        empty = score_events(pa.array([], pa.large_binary()), self._scorer, self._output)
-        fields = list(empty.columns.schema)
-        fields[_PLACE_AT:_PLACE_AT] = _PLACE
-        if self._with_text:
-            fields.insert(0, pa.field("text", pa.large_string()))
-        for number in range(1, len(self._challengers.bundles) + 1):
-            fields.append(pa.field(f"challenger_{number}_score", pa.float32()))
-            fields.append(pa.field(f"challenger_{number}_detected", pa.bool_()))
-        return pa.schema(fields)
+        """Columns of the output."""
+        return self._rows.schema
 
     def run(
         self,
@@ -277,12 +306,11 @@ class _Scan:
     ) -> None:
         """Score all that is left, with checkpoints on the way."""
         started = last_checkpoint = time.monotonic()
-        schema = self.schema()
         total_bytes = sum(path.stat().st_size for path in self._files)
         size_bytes, rows_before = 0, state.rows
         batches = read_batches(
             self._files,
-            self._bundle.columns,
+            self._output.columns_to_read(self._bundle.columns),
             quarantine,
             format_name=self._options.format_name,
             start=Position(state.file, state.cursor),
@@ -291,17 +319,15 @@ class _Scan:
         with stop_on_signals() as stop:
             for batch in batches:
                 quarantined = quarantine.count
-                verdicts = self._score(batch, schema, state, quarantine)
+                rows = self._score(batch, state, quarantine)
                 mark = batch.mark if quarantine.count == quarantined else quarantine.mark()
-                sink.write(verdicts)
+                sink.write(rows)
                 state.file, state.cursor = batch.position.file, batch.position.cursor
-                state.rows += verdicts.num_rows
-                state.detections += verdicts.column("detected").true_count
                 size_bytes += batch.chunk.size_bytes
                 now = time.monotonic()
                 if on_progress is not None:
-                    rows = state.rows - rows_before
-                    on_progress(ScanProgress(size_bytes, total_bytes, rows, now - started))
+                    done = state.rows - rows_before
+                    on_progress(ScanProgress(size_bytes, total_bytes, done, now - started))
                 if stop.is_set() or now - last_checkpoint > CHECKPOINT_S:
                     write_checkpoint(state, sink, quarantine, mark)
                     last_checkpoint = now
@@ -311,40 +337,25 @@ class _Scan:
                         "resume there"
                     )
 
-    def _score(
-        self, batch: Batch, schema: pa.Schema, state: ScanState, quarantine: Quarantine
-    ) -> pa.RecordBatch:
-        """Return the verdicts of a batch, those of challengers behind them, and count."""
+    def _score(self, batch: Batch, state: ScanState, quarantine: Quarantine) -> pa.RecordBatch:
+        """Return the rows to write of a batch, and count."""
         events, rows, codes = batch.chunk.events, batch.chunk.rows, batch.path_codes
-        found = score_events(events, self._scorer, self._output)
+        found = score_events(events, self._scorer, self._output, batch.chunk.columns)
         for at, reason in found.errors.items():
             sample = events_as_bytes(events[at : at + 1], self._scorer.features)[0]
             quarantine.add(batch.paths[codes[at]], int(rows[at]), reason, sample)
-        columns = list(found.columns.columns)
-        columns[_PLACE_AT:_PLACE_AT] = [
-            pa.DictionaryArray.from_arrays(
-                pa.array(codes[found.rows]), pa.array([path_text(path) for path in batch.paths])
-            ),
-            pa.array(rows[found.rows]),
-        ]
-        if self._with_text:
-            columns.insert(0, _readable(found.events, self._scorer.features))
+        state.rows += len(found.rows)
+        state.detections += found.detections
+        others = []
+        options = OutputOptions(self._output.target_fpr, threads=self._output.threads)
         for name, challenger in self._challengers.bundles.items():
-            other = score_events(found.events, challenger.scorer, self._output)
-            columns += [other.align("score"), other.align("detected")]
+            other = score_events(found.events, challenger.scorer, options)
             counts = state.challengers.setdefault(name, {})
-            for pair, n in count_pairs(
-                found.columns["detected"].to_pylist(), other.detected
-            ).items():
+            pairs = count_pairs(found.columns["detected"].to_pylist(), other.detected)
+            for pair, n in pairs.items():
                 counts[pair] = counts.get(pair, 0) + n
-        return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _readable(text: pa.Array, features: FeatureSchema | None) -> pa.Array:
-    """Return events as strings; bytes of mail that are not UTF-8 are replaced."""
-    if features is not None:
-        rows = FeatureTable.from_arrow(features, text).texts
-        return pa.array(["; ".join(features.describe(row)) for row in rows], pa.large_string())
-    if is_utf8(text):
-        return pc.replace_substring(text.view(pa.large_string()), _SEPARATOR, _BAR)
-    return pa.array([t.decode("utf-8", "replace") for t in text.to_pylist()], pa.large_string())
+            others.append(other)
+        if self._options.only_detections:
+            kept = np.flatnonzero(found.columns["detected"].to_numpy(zero_copy_only=False))
+            found, others = found.take(kept), [other.take(kept) for other in others]
+        return self._rows.rows(ScoredBatch(batch, found, others))

@@ -5,9 +5,8 @@ streams and engines all score here. No event is lost: one that cannot be scored 
 """
 
 import json
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, cast
@@ -16,20 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.isolation import EventFault, attempt, isolate
-from buckler.normalize.feature_table import events_as_bytes
+from buckler.isolation import attempt, isolate
 from buckler.readers.chunks import choose_columns, make_chunk
+from buckler.readers.event_fields import FIELD_ROLES, event_field_names
 from buckler.readers.feature_columns import is_row
 from buckler.readers.objects import columns_of
 from buckler.readers.quarantine import Quarantine, Reason
-from buckler.readers.reader import ColumnSpec
+from buckler.readers.reader import KEPT, WHOLE, Chunk, ColumnSpec
 from buckler.runtime import Scorer
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
-from buckler.serving.formats import VERDICT_FORMATS, Record, ScoredEvent
 
 NOT_JSON: Final = object()  # stands for a line that is not JSON
 _EVENT, _TABLE = Path("event"), Path("table")
+_WITHOUT_FIELDS = (None, "plain")  # formats that say nothing of the event but what is asked for
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,9 @@ class OutputOptions:
         Name of a verdict format (see `buckler.serving.formats`); None for the verdict alone.
     explain
         Number of pieces to name that count most for or against the label.
+    keep, keep_all
+        Names of fields of the event to repeat beside the verdict (a dotted name reaches into nested
+        objects); True to repeat the whole event.
     """
 
     target_fpr: float | None = None
@@ -56,6 +58,15 @@ class OutputOptions:
     threads: int = 1
     format_name: str | None = None
     explain: int = 0
+    keep: tuple[str, ...] = ()
+    keep_all: bool = False
+
+    def columns_to_read(self, columns: ColumnSpec) -> ColumnSpec:
+        """Return the columns with the event's own fields, where they are asked for."""
+        optional = columns.optional
+        if self.format_name not in _WITHOUT_FIELDS:
+            optional = {**event_field_names(columns.medium), **optional}
+        return replace(columns, optional=optional, kept=self.keep, keep_all=self.keep_all)
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,8 @@ class VerdictBatch:
         (intp); its text (large_binary), or row of features.
     size, errors
         Number of all events; position -> reason why the event cannot be scored.
+    own
+        The event's own fields by role, for each event that could be scored; kept ones are JSON.
     """
 
     columns: pa.RecordBatch
@@ -76,6 +89,7 @@ class VerdictBatch:
     events: pa.Array
     size: int
     errors: dict[int, str] = field(default_factory=dict)
+    own: dict[str, pa.Array] = field(default_factory=dict)
 
     @property
     def detections(self) -> int:
@@ -87,12 +101,23 @@ class VerdictBatch:
         """For each event, True for a detection; None where it could not be scored."""
         return cast(list[bool | None], self.align("detected").to_pylist())
 
+    def take(self, at: npt.NDArray[np.intp]) -> "VerdictBatch":
+        """Return the batch with some of the events that were scored."""
+        places = pa.array(at)
+        return replace(
+            self,
+            columns=self.columns.take(places),
+            rows=self.rows[at],
+            events=self.events.take(places),
+            own={role: column.take(places) for role, column in self.own.items()},
+        )
+
     def place_at(
         self, rows: npt.NDArray[np.intp], size: int, errors: dict[int, str]
     ) -> "VerdictBatch":
         """Return the batch as a part of `size` events: its own stand at these positions."""
-        own = {int(rows[at]): reason for at, reason in self.errors.items()}
-        return VerdictBatch(self.columns, rows[self.rows], self.events, size, errors | own)
+        moved = {int(rows[at]): reason for at, reason in self.errors.items()}
+        return replace(self, rows=rows[self.rows], size=size, errors=errors | moved)
 
     @property
     def passed_over(self) -> frozenset[int]:
@@ -106,6 +131,10 @@ class VerdictBatch:
         column = self.columns[name]
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
+        return self.spread(column)
+
+    def spread(self, column: pa.Array) -> pa.Array:
+        """Return a column of what was scored with one value for each event, else null."""
         if len(self.rows) == self.size:
             return column
         place = np.full(self.size, -1, np.int64)
@@ -117,40 +146,6 @@ class VerdictBatch:
         columns = {name: self.align(name) for name in self.columns.schema.names}
         errors = pa.array([self.errors.get(row) for row in range(self.size)], pa.string())
         return pa.RecordBatch.from_pydict({**columns, "error": errors})
-
-    def to_records(
-        self, scorer: Scorer, options: OutputOptions, sources: Sequence[str] | None = None
-    ) -> list[Record]:
-        """Return a record for each event, in order: a verdict in the chosen format, or an error.
-
-        Formats that name the origin of an event find it in `sources`.
-        """
-        write = None if options.format_name is None else VERDICT_FORMATS.get(options.format_name)
-        texts: list[bytes] = []
-        if options.explain or options.with_text:
-            texts = events_as_bytes(self.events, scorer.features)
-        names, now_s = self.columns.schema.names, time.time()
-        rows = list(zip(*(column.to_pylist() for column in self.columns.columns), strict=True))
-
-        def record_of(at: int) -> Record:
-            verdict: Record = dict(zip(names, rows[at], strict=True))
-            if options.explain:
-                label = cast(str, verdict["label"])
-                pieces = scorer.explain(texts[at], label=label, top=options.explain)
-                verdict["why"] = [vars(piece) for piece in pieces]
-            if write is None:
-                return verdict
-            text = texts[at].decode("utf-8", "replace") if options.with_text else None
-            origin = "" if sources is None else sources[self.rows[at]]
-            return write(ScoredEvent(verdict, now_s, text, origin), scorer)
-
-        records: list[Record] = [
-            {"error": self.errors.get(row, "not an event of this kind")} for row in range(self.size)
-        ]
-        for at, row in enumerate(self.rows.tolist()):
-            record = attempt(record_of, at)
-            records[row] = {"error": record.reason} if isinstance(record, EventFault) else record
-        return records
 
 
 # --- scoring --------------------------------------------------------------------------------------
@@ -171,17 +166,20 @@ def score_values(
     not_json = {row for row, value in enumerate(values) if value is NOT_JSON}
     if not_json:
         values = [{} if row in not_json else value for row, value in enumerate(values)]
-    texts, rows, errors = read_values(values, bundle.columns, pass_over=pass_over)
+    columns = options.columns_to_read(bundle.columns)
+    chunk, errors = read_values(values, columns, pass_over=pass_over)
     if not_json:
         errors |= dict.fromkeys(sorted(not_json), "no JSON")
-    return score_events(texts, bundle.scorer, options).place_at(rows, len(values), errors)
+    found = score_events(chunk.events, bundle.scorer, options, chunk.columns)
+    return found.place_at((chunk.rows - 1).astype(np.intp), len(values), errors)
 
 
 def score_record_batches(
     batches: Sequence[pa.RecordBatch], bundle: LoadedBundle, options: OutputOptions
 ) -> list[VerdictBatch]:
     """Score the rows of record batches of one schema, in which a column must be the text."""
-    chosen = choose_columns(_TABLE, batches[0].schema.names, bundle.columns) if batches else {}
+    columns = options.columns_to_read(bundle.columns)
+    chosen = choose_columns(_TABLE, batches[0].schema.names, columns) if batches else {}
     return [
         score_columns({role: batch[name] for role, name in chosen.items()}, bundle, options)
         for batch in batches
@@ -195,13 +193,19 @@ def score_columns(
     size = len(next(iter(columns.values())))
     reasons = _RowReasons()
     rows = np.arange(size, dtype=np.int64)
-    chunk = make_chunk(_TABLE, bundle.columns, columns, rows, 0, 0, reasons)
-    found = score_events(chunk.events, bundle.scorer, options)
+    spec = options.columns_to_read(bundle.columns)
+    chunk = make_chunk(_TABLE, spec, columns, rows, 0, 0, reasons)
+    found = score_events(chunk.events, bundle.scorer, options, chunk.columns)
     return found.place_at(chunk.rows.astype(np.intp), size, reasons.by_row)
 
 
-def score_events(events: pa.Array, scorer: Scorer, options: OutputOptions) -> VerdictBatch:
-    """Score a column of events without nulls."""
+def score_events(
+    events: pa.Array,
+    scorer: Scorer,
+    options: OutputOptions,
+    columns: Mapping[str, pa.Array] | None = None,
+) -> VerdictBatch:
+    """Score a column of events without nulls; `columns` hold what else a chunk knows of them."""
 
     def score(start: int, stop: int) -> pa.RecordBatch:
         verdicts = scorer.score(
@@ -215,8 +219,15 @@ def score_events(events: pa.Array, scorer: Scorer, options: OutputOptions) -> Ve
     rows = np.delete(np.arange(len(events), dtype=np.intp), list(faults))
     if len(parts) > 1:
         parts = pa.Table.from_batches(parts).combine_chunks().to_batches()
-    scored = events.take(pa.array(rows)) if faults else events
-    return VerdictBatch(parts[0], rows, scored, len(events), faults)
+    own = {role: column for role, column in (columns or {}).items() if _is_own(role)}
+    if faults:
+        taken = pa.array(rows)
+        events, own = events.take(taken), {role: own[role].take(taken) for role in own}
+    return VerdictBatch(parts[0], rows, events, len(rows) + len(faults), faults, own)
+
+
+def _is_own(role: str) -> bool:
+    return role in FIELD_ROLES or role == WHOLE or role.startswith(KEPT)
 
 
 def verdict_schema(scorer: Scorer, options: OutputOptions) -> pa.Schema:
@@ -296,8 +307,8 @@ def parse_json(data: bytes) -> object:
 
 def read_values(
     values: Sequence[object], columns: ColumnSpec, *, pass_over: bool = False
-) -> tuple[pa.Array, npt.NDArray[np.intp], dict[int, str]]:
-    """Return the texts of values, the position of each text, and the reasons by position.
+) -> tuple[Chunk, dict[int, str]]:
+    """Return the events of values, in rows from 1, and the reasons by position from 0.
 
     With `pass_over`, an object without a text has neither a text nor a reason.
     """
@@ -312,7 +323,7 @@ def read_values(
         objects = ((row, attempt(to_object, value), b"") for row, value in enumerate(values, 1))
         held, rows = columns_of(_EVENT, objects, columns.roles, reasons, features=features)
     chunk = make_chunk(_EVENT, columns, held, rows, 0, 0, reasons)
-    return chunk.events, (chunk.rows - 1).astype(np.intp), reasons.by_row
+    return chunk, reasons.by_row
 
 
 def _as_object(columns: ColumnSpec, value: object) -> object:

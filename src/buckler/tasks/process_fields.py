@@ -7,7 +7,7 @@ ECS (Elastic Defend, auditbeat), OCSF, Microsoft Defender, CrowdStrike, osquery,
 _WINDOWS = ("", "winlog.event_data.", "event_data.", "EventData.", "Event.EventData.")
 
 
-def _windows(*fields: str) -> tuple[str, ...]:
+def windows(*fields: str) -> tuple[str, ...]:
     """Return the names of fields of Windows events, the first field before the second."""
     return tuple(
         name
@@ -24,30 +24,31 @@ def _defender(field: str) -> tuple[str, str]:
 
 
 COMMAND = (
-    *("text", "command_line", *_windows("CommandLine"), "event.CommandLine"),
+    *("text", "command_line", *windows("CommandLine"), "event.CommandLine"),
     *("process.command_line", "process.cmd_line", *_defender("ProcessCommandLine")),
     *("EXECVE.ARGV_STR", "EXECVE.ARGV", "output_fields.proc.cmdline", "proc.cmdline"),
     *("columns.cmdline", "cmdline", "process.args", "data.audit.execve"),
 )
 PARENT_IMAGE = (
-    *("parent_image", *_windows("ParentImage", "ParentProcessName"), "process.parent.executable"),
+    *("parent_image", *windows("ParentImage", "ParentProcessName"), "process.parent.executable"),
     *("process.parent_process.file.path", "actor.process.file.path", "PARENT_INFO.exe"),
     *(*_defender("InitiatingProcessFolderPath"), "output_fields.proc.pexepath"),
     *("ParentBaseFileName", "event.ParentBaseFileName"),
 )
-PARENT = (
-    *("parent", "parent_command_line", *_windows("ParentCommandLine")),
+PARENT_COMMAND = (
+    *("parent", "parent_command_line", *windows("ParentCommandLine")),
     *("process.parent.command_line", "process.parent_process.cmd_line", "actor.process.cmd_line"),
     *(*_defender("InitiatingProcessCommandLine"), "PARENT_INFO.ARGV_STR", "PARENT_INFO.ARGV"),
-    *("output_fields.proc.pcmdline", "proc.pcmdline", "process.parent.args", *PARENT_IMAGE),
+    *("output_fields.proc.pcmdline", "proc.pcmdline", "process.parent.args"),
 )
+PARENT = (*PARENT_COMMAND, *PARENT_IMAGE)
 IMAGE = (
-    *("image", *_windows("Image", "NewProcessName"), "process.executable", "process.file.path"),
+    *("image", *windows("Image", "NewProcessName"), "process.executable", "process.file.path"),
     *(*_defender("FolderPath"), "SYSCALL.exe", "output_fields.proc.exepath", "columns.path"),
     *("data.audit.exe", "ImageFileName", "event.ImageFileName"),
 )
 USER = (
-    *("user", *_windows("User", "SubjectUserName"), "user.name", "actor.user.name"),
+    *("user", *windows("User", "SubjectUserName"), "user.name", "actor.user.name"),
     *("process.user.name", *_defender("AccountName"), "SYSCALL.UID", "SYSCALL.uid"),
     *("output_fields.user.name", "columns.username", "columns.uid", "data.audit.uid"),
     *("UserName", "event.UserName"),
@@ -64,31 +65,31 @@ FURTHER = {
     "image": IMAGE,
     "user": USER,
     "original_file_name": (
-        *(*_windows("OriginalFileName"), "process.pe.original_file_name"),
+        *(*windows("OriginalFileName"), "process.pe.original_file_name"),
         *(*_defender("ProcessVersionInfoOriginalFileName"), "process.file.internal_name"),
     ),
     "file_description": (
-        *(*_windows("Description"), "process.pe.description", "process.file.desc"),
+        *(*windows("Description"), "process.pe.description", "process.file.desc"),
         *_defender("ProcessVersionInfoFileDescription"),
     ),
     "product": (
-        *(*_windows("Product"), "process.pe.product", "process.file.product.name"),
+        *(*windows("Product"), "process.pe.product", "process.file.product.name"),
         *_defender("ProcessVersionInfoProductName"),
     ),
     "company": (
-        *(*_windows("Company"), "process.pe.company", "process.file.company_name"),
+        *(*windows("Company"), "process.pe.company", "process.file.company_name"),
         *_defender("ProcessVersionInfoCompanyName"),
     ),
-    "file_version": (*_windows("FileVersion"), "process.pe.file_version", "process.file.version"),
-    "hashes": _windows("Hashes"),
+    "file_version": (*windows("FileVersion"), "process.pe.file_version", "process.file.version"),
+    "hashes": windows("Hashes"),
     "integrity_level": (
-        *(*_windows("IntegrityLevel", "MandatoryLabel"), "process.integrity"),
+        *(*windows("IntegrityLevel", "MandatoryLabel"), "process.integrity"),
         *("process.Ext.token.integrity_level_name", *_defender("ProcessIntegrityLevel")),
     ),
     "current_directory": (
-        *(*_windows("CurrentDirectory"), "process.working_directory", "CWD.cwd"),
+        *(*windows("CurrentDirectory"), "process.working_directory", "CWD.cwd"),
         *("output_fields.proc.cwd", "columns.cwd"),
     ),
-    "logon_id": _windows("LogonId", "SubjectLogonId"),
-    "parent_user": (*_windows("ParentUser"), "process.parent.user.name"),
+    "logon_id": windows("LogonId", "SubjectLogonId"),
+    "parent_user": (*windows("ParentUser"), "process.parent.user.name"),
 }

@@ -32,6 +32,9 @@ URL_COLUMNS = (
     *("url", "text", "url.full", "url.original", "http.url", "data.http.url", "data.url"),
     *("http_request.url.url_string", "url.url_string", "RemoteUrl", "properties.RemoteUrl"),
     *("URL", "Url", "uri", "cs-uri", "cs-uri-stem", "url.path", "http_request.url.path"),
+    # Names that were asked for, in records of DNS and TLS.
+    *("dns.rrname", "tls.sni", "dns.question.name", "tls.client.server_name", "data.dns.rrname"),
+    *("data.tls.sni", "query", "server_name"),
 )
 GROUPINGS = ("none", "registered-domain", "sender-domain", "page-domain")
 

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias, cast
 
+from buckler.readers.event_fields import EventFields
 from buckler.registry import Registry
 from buckler.runtime import Scorer
 
@@ -32,14 +34,19 @@ class ScoredEvent(NamedTuple):
         label, score, detected and further answers of the bundle, by name; their time, in seconds
         since 1970.
     text, source
-        Text of the event, None where the record must not hold it; its origin, such as a file and
-        row or a topic and offset.
+        Event itself, None where the record must not hold it; its origin, such as a file and row or
+        a topic and offset.
+    own, kept
+        Time, host, user, process and addresses as the event's log has them; fields that the user
+        asked to repeat, by name.
     """
 
     verdict: Mapping[str, Json]
     time_s: float
-    text: str | None = None
+    text: bytes | None = None
     source: str = ""
+    own: EventFields = EventFields()
+    kept: Mapping[str, Json] = MappingProxyType({})
 
     @property
     def label(self) -> str:
@@ -57,15 +64,32 @@ class ScoredEvent(NamedTuple):
         return bool(self.verdict["detected"])
 
     @property
+    def readable(self) -> str | None:
+        """The event as text; its fields stand in lines."""
+        if self.text is None:
+            return None
+        return self.text.decode("utf-8", "replace").replace("\x1f", "\n").rstrip("\n")
+
+    @property
     def technique(self) -> str | None:
         """ATT&CK technique, where the bundle names one."""
         technique = self.verdict.get("technique")
         return str(technique) if technique else None
 
     @property
+    def because(self) -> str:
+        """Reason of the verdict in one sentence; empty where none was asked for."""
+        return str(self.verdict.get("because", ""))
+
+    @property
     def iso_time(self) -> str:
         """Time of the verdict in ISO 8601, UTC."""
         return _iso_time(self.time_s)
+
+    @property
+    def event_iso_time(self) -> str:
+        """Time of the event in ISO 8601, UTC; that of the verdict where it is unknown."""
+        return _iso_time(self.time_s if self.own.time_s is None else self.own.time_s)
 
     @property
     def severity(self) -> int:
@@ -83,8 +107,10 @@ VERDICT_FORMATS: Registry[VerdictFormat] = Registry(
 
 def event_id(event: ScoredEvent, scorer: Scorer) -> str:
     """Return an identifier of a verdict: the same where an event with a source is sent twice."""
-    parts = [scorer.sha256, event.source, event.text, event.label, event.score]
-    if not event.source:
+    own = event.own
+    parts = [scorer.sha256, event.source, event.readable, event.label, event.score]
+    parts += [own.time_s, own.host, own.record_id, own.flow_id, own.process_guid]
+    if not event.source and own.time_s is None:
         parts.append(event.time_s)
     return str(uuid.uuid5(NAMESPACE, " ".join(map(str, parts))))
 
@@ -93,6 +119,11 @@ def summarize(event: ScoredEvent, scorer: Scorer) -> str:
     """Return the verdict in one line."""
     outcome = "detected" if event.detected else "no detection"
     return f"{scorer.manifest.task}: {event.label} ({outcome}, score {event.score:.4f})"
+
+
+def without_empty(values: Mapping[str, Json]) -> Record:
+    """Return the values that are known."""
+    return {name: value for name, value in values.items() if value not in (None, "", {}, [])}
 
 
 @lru_cache(maxsize=16)  # a batch has one time

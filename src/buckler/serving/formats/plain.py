@@ -9,8 +9,10 @@ def plain(event: ScoredEvent, scorer: Scorer) -> Record:
     """Return the verdict with its time and the bundle that gave it."""
     record = dict(event.verdict)
     if event.text is not None:
-        record["text"] = event.text
+        record["text"] = event.readable
     record["time"], record["bundle"] = event.iso_time, scorer.manifest.name
     if event.source:
         record["source"] = event.source
+    if event.kept:
+        record["fields"] = dict(event.kept)
     return record

@@ -38,6 +38,8 @@ from buckler.serving.verdicts import OutputOptions, VerdictBatch
 _LOG = logging.getLogger("buckler.serve")
 _INLINE_BYTES = 1 << 14  # small bodies are scored at once, without a change of thread
 _MAX_EXPLAINED = 20
+_PARAMETERS = {"model", "fpr", "probabilities", "explain", "as", "text", "keep"}
+_MAX_KEPT = 64
 _YES = ("1", "true")
 _METRICS_MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 _DESCRIPTION = "Scores security events by bundles. Nothing of an event is kept."
@@ -176,7 +178,7 @@ class Service:
     def _parse_request(self, request: Request) -> tuple[LoadedBundle, str, OutputOptions]:
         """Return what the address and the headers of a request ask for."""
         query = request.query_params
-        unknown = query.keys() - {"model", "fpr", "probabilities", "explain", "as", "text"}
+        unknown = query.keys() - _PARAMETERS
         if unknown:
             raise Refusal(400, "bad request", f"unknown parameter {sorted(unknown)[0][:40]!r}")
         only = next(iter(self.bundles)) if len(self.bundles) == 1 else ""
@@ -192,8 +194,9 @@ class Service:
         formats = ["verdict", *VERDICT_FORMATS.names()]
         if format_name not in formats:
             raise Refusal(400, "bad request", f"as: one of {', '.join(formats)}")
-        if media == ARROW and (format_name != "verdict" or "explain" in query):
-            raise Refusal(400, "bad request", "Arrow answers are columns: no `as`, no `explain`")
+        if media == ARROW and (format_name != "verdict" or query.keys() & {"explain", "keep"}):
+            reason = "Arrow answers are columns: no `as`, `explain` or `keep`"
+            raise Refusal(400, "bad request", reason)
         try:
             target_fpr = float(query["fpr"]) if "fpr" in query else self.settings.target_fpr
             bundle.scorer.threshold(target_fpr)
@@ -202,6 +205,9 @@ class Service:
             raise Refusal(400, "bad request", str(error)) from error
         if not 0 <= explain <= _MAX_EXPLAINED:
             raise Refusal(400, "bad request", f"explain: 0 to {_MAX_EXPLAINED}")
+        keep = [name for name in query.get("keep", "").split(",") if name]
+        if len(keep) > _MAX_KEPT:
+            raise Refusal(400, "bad request", f"keep: at most {_MAX_KEPT} fields")
         options = OutputOptions(
             target_fpr=target_fpr,
             with_text=query.get("text", "").lower() in _YES,
@@ -209,6 +215,7 @@ class Service:
             threads=self.settings.threads,
             format_name=None if format_name == "verdict" else format_name,
             explain=explain,
+            keep=tuple(keep),
         )
         return bundle, media, options
 

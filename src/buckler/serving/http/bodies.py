@@ -9,6 +9,7 @@ import pyarrow as pa
 from buckler.errors import InputError
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
+from buckler.serving.records import to_records
 from buckler.serving.verdicts import (
     OutputOptions,
     VerdictBatch,
@@ -76,7 +77,7 @@ def write_answer(
     if body.media == ARROW:
         return write_arrow_stream(verdicts)
     (batch,) = verdicts
-    records = batch.to_records(bundle.scorer, options)
+    records = to_records(batch, bundle.scorer, options)
     if body.media == NDJSON:
         return b"\n".join(orjson.dumps(record) for record in records) + b"\n"
     if body.single:

@@ -14,6 +14,7 @@ def describe_score() -> Record:
         ("explain", _type("integer"), "Name so many pieces that count most."),
         ("as", {"enum": formats}, "Verdict format."),
         ("text", _type("boolean"), "Put the event into the formatted verdict."),
+        ("keep", _type("string"), "Repeat these fields of the event, with commas between."),
     ]
     return {
         "parameters": [

@@ -72,6 +72,16 @@ def _as_json(column: pa.Array) -> pa.Array:
     return pc.fill_null(text, "null")
 
 
+class RecordLinesSink(_AppendingSink):
+    """Lines that are whole already, one column of bytes: records in a verdict format."""
+
+    name = "records"
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append the lines."""
+        self._file.write(b"".join(batch.column(0).to_pylist()))
+
+
 @SINKS.add
 class CsvSink(_AppendingSink):
     """CSV with a header."""

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, Message
 
 from buckler.isolation import EventFault, attempt
 from buckler.serving.bundles import LoadedBundle
+from buckler.serving.records import to_records
 from buckler.serving.stream.kafka_settings import KafkaSettings
 from buckler.serving.verdicts import (
     VerdictBatch,
@@ -86,7 +87,7 @@ def score_messages(
         values = parse_json_lines([message.value() or b"" for message in messages])
     sources = [_source(message) for message in messages]
     verdicts = score_values(values, bundle, settings.output)
-    records = verdicts.to_records(bundle.scorer, settings.output, sources)
+    records = to_records(verdicts, bundle.scorer, settings.output, sources=sources)
     counts = Counts(events=len(messages), detections=verdicts.detections, dead=len(verdicts.errors))
     outgoing = []
     for row, (message, detected) in enumerate(zip(messages, verdicts.detected, strict=True)):

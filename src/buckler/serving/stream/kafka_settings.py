@@ -35,6 +35,10 @@ class KafkaSettings(BaseSettings):
         Verdict format, such as ``plain``, ``ocsf``, ``ecs`` or ``alert``.
     with_text
         True to put the event into the verdict.
+    keep, keep_all
+        Names of fields of the event to repeat in the verdict; True to repeat the whole event.
+    explain
+        Number of pieces to name that count most.
     only_detections
         True to send detections alone.
     target_fpr
@@ -68,6 +72,9 @@ class KafkaSettings(BaseSettings):
     columns: list[str] = []
     format: str = "plain"
     with_text: bool = False
+    keep: list[str] = []
+    keep_all: bool = False
+    explain: int = Field(default=0, ge=0, le=100)
     only_detections: bool = False
     target_fpr: float | None = Field(default=None, gt=0, lt=1)
     batch_events: int = Field(default=5000, ge=1, le=1_000_000)
@@ -91,16 +98,25 @@ class KafkaSettings(BaseSettings):
             raise ValueError("uncertain must be two rising numbers from 0 to 1")
         if self.format not in VERDICT_FORMATS.names():
             raise ValueError(f"format must be one of {', '.join(VERDICT_FORMATS.names())}")
-        unsuitable = self.uncertain_topic or self.format != "plain" or self.challengers
-        if self.values == "arrow" and unsuitable:
-            raise ValueError("arrow values: no uncertain topic, no format, no challengers")
+        with_parts = self.keep or self.keep_all or self.explain or self.challengers
+        if self.values == "arrow" and (
+            with_parts or self.uncertain_topic or self.format != "plain"
+        ):
+            raise ValueError(
+                "arrow values: no uncertain topic, format, challengers, kept fields or explanations"
+            )
         return self
 
     @property
     def output(self) -> OutputOptions:
         """Content of verdicts."""
         return OutputOptions(
-            target_fpr=self.target_fpr, with_text=self.with_text, format_name=self.format
+            target_fpr=self.target_fpr,
+            with_text=self.with_text,
+            format_name=self.format,
+            explain=self.explain,
+            keep=tuple(self.keep),
+            keep_all=self.keep_all,
         )
 
 

@@ -23,6 +23,7 @@ from buckler.serving.bundles import LoadedBundle
 from buckler.serving.challengers import Challengers
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.formats.ecs import bulk_action
+from buckler.serving.records import kept_columns, to_records
 from buckler.serving.stream.hourly import HourlyFiles
 from buckler.serving.verdicts import OutputOptions, VerdictBatch, parse_json_lines, score_values
 
@@ -106,7 +107,7 @@ def score_lines(
         verdicts = score_values(values, bundle, options.output, pass_over=options.pass_over)
         rows = _rows_to_answer(verdicts, options)
         if files is not None:
-            files.write(_to_table(values, verdicts, rows, options))
+            files.write(_to_table(values, verdicts, rows, options.output))
         elif not isinstance(output, Path):
             output.write(b"".join(_to_lines(verdicts, rows, bundle, options)))
             output.flush()
@@ -132,29 +133,31 @@ def _rows_to_answer(verdicts: VerdictBatch, options: LineOptions) -> list[int]:
 def _to_lines(
     verdicts: VerdictBatch, rows: Sequence[int], bundle: LoadedBundle, options: LineOptions
 ) -> Iterator[bytes]:
-    records = verdicts.to_records(bundle.scorer, options.output)
-    for row in rows:
+    records = to_records(verdicts, bundle.scorer, options.output, rows=rows)
+    for record in records:
         if options.index:
-            if row in verdicts.errors:
+            if "error" in record:
                 continue
-            yield orjson.dumps(bulk_action(records[row], options.index)) + b"\n"
-        yield orjson.dumps(records[row]) + b"\n"
+            yield orjson.dumps(bulk_action(record, options.index)) + b"\n"
+        yield orjson.dumps(record) + b"\n"
 
 
 def _to_table(
-    values: Sequence[object], verdicts: VerdictBatch, rows: Sequence[int], options: LineOptions
+    values: Sequence[object], verdicts: VerdictBatch, rows: Sequence[int], options: OutputOptions
 ) -> pa.Table:
-    """Return the answers as rows: time, error, text if the options say so, and the verdict."""
+    """Return the answers as rows: time, error, text and kept fields if asked for, the verdict."""
     found = verdicts.to_arrow()
     size = verdicts.size
     now = pa.scalar(datetime.now(UTC), pa.timestamp("ms", "UTC"))
     columns = {"time": pa.repeat(now, size), "error": found["error"]}
-    if options.output.with_text:
+    if options.with_text:
         texts = [
             None if row in verdicts.errors else _as_text(value) for row, value in enumerate(values)
         ]
         columns["text"] = pa.array(texts, pa.large_string())
     columns |= dict(zip(found.schema.names, found.columns, strict=True))
+    for name, kept in kept_columns(verdicts, options, taken=columns.keys()).items():
+        columns[name] = verdicts.spread(kept)
     return pa.table(columns).take(pa.array(np.array(rows, np.int64)))
 
 

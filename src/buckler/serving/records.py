@@ -1,0 +1,124 @@
+"""Records: verdicts as JSON objects, in a format that other tools read, with the event's fields."""
+
+import json
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from buckler.isolation import EventFault, attempt
+from buckler.normalize.feature_table import events_as_bytes
+from buckler.readers.event_fields import FIELD_ROLES, EventFields
+from buckler.readers.reader import KEPT, WHOLE
+from buckler.runtime import Scorer
+from buckler.serving.formats import VERDICT_FORMATS, Record, ScoredEvent
+from buckler.serving.verdicts import OutputOptions, VerdictBatch
+
+
+def to_records(
+    verdicts: VerdictBatch,
+    scorer: Scorer,
+    options: OutputOptions,
+    *,
+    rows: Sequence[int] | None = None,
+    sources: Sequence[str] | None = None,
+) -> list[Record]:
+    """Return a record for each event, in order: a verdict in the chosen format, or an error.
+
+    Parameters
+    ----------
+    rows
+        Positions of the events to answer; None for all.
+    sources
+        Origin of each event, for formats that name it.
+    """
+    if options.format_name is not None:
+        VERDICT_FORMATS.get(options.format_name)
+    wanted = range(verdicts.size) if rows is None else rows
+    place = {row: at for at, row in enumerate(verdicts.rows.tolist())}
+    scored = [row for row in wanted if row in place]
+    events = _answered(verdicts, [place[row] for row in scored], scorer, options)
+    found: dict[int, Record] = {}
+    for row, event in zip(scored, events, strict=True):
+        if sources is not None:
+            event = event._replace(source=sources[row])
+        record = attempt(lambda event: _record(event, scorer, options), event)
+        found[row] = {"error": record.reason} if isinstance(record, EventFault) else record
+    no_event = "not an event of this kind"
+    return [found.get(row) or {"error": verdicts.errors.get(row, no_event)} for row in wanted]
+
+
+def _answered(
+    verdicts: VerdictBatch, at: Sequence[int], scorer: Scorer, options: OutputOptions
+) -> Iterator[ScoredEvent]:
+    """Yield the events at these places among those that were scored."""
+    places, now_s = pa.array(at, pa.int64()), time.time()
+    columns = verdicts.columns.take(places)
+    rows = zip(*(column.to_pylist() for column in columns.columns), strict=True)
+    own = {role: column.take(places).to_pylist() for role, column in verdicts.own.items()}
+    texts: list[bytes] = []
+    if options.explain or options.with_text:
+        texts = events_as_bytes(verdicts.events.take(places), scorer.features)
+    for index, row in enumerate(rows):
+        values = {role: column[index] for role, column in own.items()}
+        yield ScoredEvent(
+            verdict=dict(zip(columns.schema.names, row, strict=True)),
+            time_s=now_s,
+            text=texts[index] if texts else None,
+            own=EventFields.from_texts({r: v for r, v in values.items() if r in FIELD_ROLES}),
+            kept=_kept(values, options.keep),
+        )
+
+
+def _record(event: ScoredEvent, scorer: Scorer, options: OutputOptions) -> Record:
+    verdict: Record = dict(event.verdict)
+    if options.explain and event.text is not None:
+        pieces = scorer.explain(event.text, label=event.label, top=options.explain)
+        verdict["why"] = [vars(piece) for piece in pieces]
+    if options.format_name is None:
+        return verdict | ({"fields": dict(event.kept)} if event.kept else {})
+    text = event.text if options.with_text else None
+    write = VERDICT_FORMATS.get(options.format_name)
+    return write(event._replace(verdict=verdict, text=text), scorer)
+
+
+def _kept(values: Mapping[str, str | None], names: Sequence[str]) -> Record:
+    """Return the fields to repeat, by name; those of the whole event, if it is kept."""
+    kept: Record = {}
+    whole = json.loads(values.get(WHOLE) or "null")
+    if isinstance(whole, dict):
+        kept = whole
+    for name in names:
+        if KEPT + name in values:
+            kept[name] = json.loads(values[KEPT + name] or "null")
+    return kept
+
+
+# --- columns --------------------------------------------------------------------------------------
+
+
+def kept_columns(
+    verdicts: VerdictBatch, options: OutputOptions, taken: Collection[str]
+) -> dict[str, pa.Array]:
+    """Return the kept fields of what was scored, as columns of text.
+
+    A string is kept as it is, all else as JSON. The whole event is
+    named ``event``. Names that are taken get the prefix ``event.``.
+    """
+    columns = {}
+    named = [(KEPT + name, name) for name in options.keep]
+    if options.keep_all:
+        named.append((WHOLE, "event"))
+    for role, name in named:
+        kept, size = verdicts.own.get(role), len(verdicts.rows)
+        cells = pa.nulls(size, pa.large_string()) if kept is None else _as_cells(kept)
+        columns[f"event.{name}" if name in taken else name] = cells
+    return columns
+
+
+def _as_cells(column: pa.Array) -> pa.Array:
+    cells = []
+    for text in column.to_pylist():
+        value = None if text is None or text == "null" else json.loads(text)
+        cells.append(value if isinstance(value, str | None) else text)
+    return pa.array(cells, pa.large_string())
