@@ -160,7 +160,9 @@ def test_messages_and_addresses_of_other_events_are_no_command_lines(tmp_path, u
 
 
 PATHS = [
-    {"event_type": "dns", "dns": {"rrname": "a.example"}, "host": "sensor"},
+    {"event_type": "flow", "host": "sensor"},
+    {"event_type": "dns", "dns": {"rrname": "z.example"}, "host": "sensor"},
+    {"event_type": "tls", "tls": {"sni": "y.example"}, "host": "sensor"},
     {"http": {"hostname": "a.example", "url": "/login?x=1"}, "host": "sensor"},
     {"http": {"hostname": "a.example", "url": "http://b.example/y"}},
     {"url": {"domain": "c.example", "original": "/z"}, "host": {"name": "sensor"}},
@@ -170,6 +172,8 @@ PATHS = [
     {"http": {"hostname": "f.example", "url": "//g.example/h"}},
 ]
 WHOLE = [
+    "z.example",
+    "y.example",
     "http://a.example/login?x=1",
     "http://b.example/y",
     "http://c.example/z",
@@ -183,13 +187,13 @@ def test_a_path_is_judged_behind_the_host_beside_it(tmp_path, url_scorer):
     events, quarantine = read(tmp_path, PATHS, URLS)
     assert texts(events) == WHOLE
     assert quarantine.reasons == {"no text": 1, "a path without its host": 1}
-    assert events.groups.tolist()[0] == "a.example"
+    assert events.groups.tolist()[2] == "a.example"
     named, _ = read(tmp_path, PATHS, URLS, columns=ColumnNames(text="http.url"))
-    assert texts(named) == [WHOLE[0], WHOLE[1], WHOLE[5]]
+    assert texts(named) == [WHOLE[2], WHOLE[3], WHOLE[7]]
     chunk, reasons = read_values(PATHS, columns_of_bundle(url_scorer))
     found = chunk.events
     assert [text.decode() for text in found.to_pylist()] == WHOLE
-    assert reasons == {0: "no text", 6: "a path without its host"}
+    assert reasons == {0: "no text", 8: "a path without its host"}
 
 
 def test_a_path_in_a_table_is_judged_behind_its_host(tmp_path):

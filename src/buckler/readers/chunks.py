@@ -132,7 +132,7 @@ def _as_values(column: pa.Array | pa.ChunkedArray) -> list[object]:
 def to_json(value: object) -> str:
     """Return a value as JSON; bytes, and what JSON lacks, such as times, as text.
 
-    What is nested too deep becomes null: it must not cost the event its verdict.
+    A value that is nested too deep becomes null: it must not cost the event its verdict.
     """
     try:
         text = json.dumps(value, default=_for_json, ensure_ascii=False)

@@ -37,7 +37,7 @@ def to_records(
     wanted = range(verdicts.size) if rows is None else rows
     place = {row: at for at, row in enumerate(verdicts.rows.tolist())}
     scored = [row for row in wanted if row in place]
-    events = _answered(verdicts, [place[row] for row in scored], scorer, options)
+    events = _scored_events(verdicts, [place[row] for row in scored], scorer, options)
     found: dict[int, Record] = {}
     for row, event in zip(scored, events, strict=True):
         if sources is not None:
@@ -48,7 +48,7 @@ def to_records(
     return [found.get(row) or {"error": verdicts.errors.get(row, no_event)} for row in wanted]
 
 
-def _answered(
+def _scored_events(
     verdicts: VerdictBatch, at: Sequence[int], scorer: Scorer, options: OutputOptions
 ) -> Iterator[ScoredEvent]:
     """Yield the events at these places among those that were scored."""
