@@ -66,7 +66,7 @@ def _scored_events(
             time_s=now_s,
             text=texts[index] if texts else None,
             own=EventFields.from_texts({r: v for r, v in values.items() if r in FIELD_ROLES}),
-            kept=_kept(values, options.keep),
+            kept=_fields_to_repeat(values, options.keep),
         )
 
 
@@ -82,7 +82,7 @@ def _record(event: ScoredEvent, scorer: Scorer, options: OutputOptions) -> Recor
     return write(event._replace(verdict=verdict, text=text), scorer)
 
 
-def _kept(values: Mapping[str, str | None], names: Sequence[str]) -> Record:
+def _fields_to_repeat(values: Mapping[str, str | None], names: Sequence[str]) -> Record:
     """Return the fields to repeat, by name; those of the whole event, if it is kept."""
     kept: Record = {}
     whole = json.loads(values.get(WHOLE) or "null")
