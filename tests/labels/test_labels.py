@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from buckler.dataset import ColumnNames, read_dataset
@@ -19,6 +19,7 @@ from buckler.errors import InputError, OutputError
 from buckler.labels import Annotation, Annotator, LabelStore
 from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.merging import Merge, merge_annotations
+from buckler.labels.schema import ANNOTATIONS
 from buckler.tasks import Task, get_task
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_table
@@ -72,6 +73,28 @@ def test_the_database_itself_refuses_to_change_an_annotation(store):
         ):
             connection.execute(text(statement))
     assert len(everything(store)) == 1
+
+
+def test_no_way_of_inserting_replaces_an_annotation(store):
+    store.add(TASK, LLM, [annotation(1, 0.75), annotation(2, 0.75)])
+    before = everything(store)
+    columns = ANNOTATIONS.c.keys()
+    with store.reading() as connection:
+        row = dict(connection.execute(select(ANNOTATIONS)).first()._mapping)
+    row |= {"label": 7, "rationale": "forged"}
+    if store.dialect == "sqlite":
+        replace = f"INSERT OR REPLACE INTO annotations (rowid, {', '.join(columns)}) SELECT"
+        statements = [
+            ANNOTATIONS.insert().prefix_with("OR REPLACE").values(row),
+            text(f"{replace} rowid, x'00', {', '.join(columns[1:])} FROM annotations"),
+        ]
+        for statement in statements:
+            with store.writing() as connection:
+                connection.execute(statement)
+    else:
+        with pytest.raises(OutputError, match="never changed"), store.writing() as connection:
+            connection.execute(text("TRUNCATE annotations"))
+    assert everything(store) == before
 
 
 def test_a_human_may_judge_anew_and_both_verdicts_stay(store):
@@ -164,6 +187,7 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_migrated(tmp_path):
     with sqlite3.connect(path) as raw:
         raw.execute("DROP TRIGGER annotations_no_update")
         raw.execute("DROP TRIGGER annotations_no_delete")
+        raw.execute("DROP TRIGGER annotations_no_replace")
         raw.execute("DELETE FROM schema_version WHERE version >= 2")
     with LabelStore(path) as store:
         store.add(TASK, LLM, [annotation(1, 0.5)])
@@ -173,6 +197,12 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_migrated(tmp_path):
         raw.execute("INSERT INTO schema_version VALUES (99)")
     with pytest.raises(OutputError, match="schema version 99"):
         LabelStore(path)
+
+
+def test_many_processes_may_make_the_store_at_once(store_where):
+    code = "import sys; from buckler.labels import LabelStore; LabelStore(sys.argv[1]).close()"
+    makers = [subprocess.Popen([sys.executable, "-c", code, store_where]) for _ in range(4)]
+    assert [maker.wait(60) for maker in makers] == [0, 0, 0, 0]
 
 
 def test_kill_9_while_writing_leaves_whole_batches(tmp_path):

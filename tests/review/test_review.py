@@ -4,6 +4,7 @@ import json
 import threading
 import unicodedata
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -39,7 +40,8 @@ from tests.support.made_up import made_up_events
 
 pytest.importorskip("argon2", reason="the extra 'review' is not installed")
 
-from buckler.review.accounts import Accounts, Role, read_audit, write_audit
+from buckler.review.accounts import Accounts, Role
+from buckler.review.audit import read_audit, verify_audit, write_audit
 from buckler.review.sessions import MAX_SESSION_S, Sessions
 
 TASK = get_task("url-threat")
@@ -649,6 +651,52 @@ def test_the_audit_log_cannot_be_changed(store):
         with pytest.raises(OutputError, match="never changed"), store.writing() as connection:
             connection.execute(text(statement))
     assert len(read_audit(store)) == 1
+
+
+def test_an_audit_log_that_was_changed_behind_its_guards_is_broken(store):
+    Accounts(store)
+    assert verify_audit(store).entries == 0
+    for number in range(5):
+        write_audit(store, f"ann\0{number}", "signed in")
+    check = verify_audit(store)
+    assert (check.entries, check.digest) == (5, read_audit(store)[0].digest)
+    assert verify_audit(store, noted=read_audit(store)[2].digest) == check
+    for row in read_audit(store):
+        keys = "(id, at_s, who, address, action, detail, digest)"
+        values = f"({row.id}, 0, 'eve', '-', '-', '-', '{row.digest}')"
+        verb = "INSERT OR REPLACE" if store.dialect == "sqlite" else "INSERT"
+        end = "" if store.dialect == "sqlite" else " ON CONFLICT DO NOTHING"
+        with store.writing() as connection:
+            connection.execute(text(f"{verb} INTO review_audit {keys} VALUES {values}{end}"))
+    assert verify_audit(store) == check
+    if store.dialect == "sqlite":
+        drop = ["DROP TRIGGER review_audit_no_update", "DROP TRIGGER review_audit_no_delete"]
+    else:
+        drop = ["DROP TRIGGER review_audit_no_change ON review_audit"]
+    with store.writing() as connection:
+        for statement in drop:
+            connection.execute(text(statement))
+        connection.execute(text("DELETE FROM review_audit WHERE id = 5"))
+    assert verify_audit(store).entries == 4
+    with pytest.raises(InputError, match="its end was removed"):
+        verify_audit(store, noted=check.digest)
+    with store.writing() as connection:
+        connection.execute(text("UPDATE review_audit SET who = 'eve' WHERE id = 2"))
+    with pytest.raises(InputError, match="broken at entry 2"):
+        verify_audit(store)
+
+
+def test_entries_of_many_processes_form_one_chain(store):
+    Accounts(store)
+
+    def work(who):
+        with LabelStore(store.where) as mine:
+            for _ in range(8):
+                write_audit(mine, who, "signed in")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, "abcd"))
+    assert verify_audit(store).entries == 32
 
 
 # --- the command line -----------------------------------------------------------------------------

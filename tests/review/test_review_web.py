@@ -16,7 +16,8 @@ from tests.support.made_up import made_up_events
 
 pytest.importorskip("argon2", reason="the extra 'review' is not installed")
 
-from buckler.review.accounts import Accounts, Role, read_audit
+from buckler.review.accounts import Accounts, Role
+from buckler.review.audit import read_audit
 from buckler.review.enqueue import enqueue_events
 from buckler.review.queue import Filter, Queue
 from buckler.review.schema import LABELS, USERS, State

@@ -115,9 +115,10 @@ def _progress_text(now: Progress, seconds: float) -> str:
 def _print_report(report: LabelReport, teacher: Teacher) -> None:
     name = f"{teacher.annotator.name} {teacher.annotator.version}".strip()
     given_up = f", {report.given_up:,} given up before" if report.given_up else ""
+    elsewhere = f", {report.elsewhere:,} left to another run" if report.elsewhere else ""
     out.print(
         f"{safe(name)}: {report.events:,} events, {report.known:,} annotated before{given_up}, "
-        f"{report.new:,} new annotations, {report.silent:,} without one"
+        f"{report.new:,} new annotations, {report.silent:,} without one{elsewhere}"
     )
     if report.account is not None:
         print_account(report.account)

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +17,10 @@ from buckler.files import read_bytes
 from buckler.labels import LabelStore, open_existing
 from buckler.readers.quarantine import Quarantine
 from buckler.review.annotation_tools import Tool, export_queue, import_answers
+from buckler.review.audit import read_audit, verify_audit, write_audit
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.queue import Queue
+from buckler.review.schema import migrate_review
 from buckler.runtime import load
 from buckler.tasks import get_task
 
@@ -187,7 +190,7 @@ def add_user(
     with LabelStore(store) as opened:
         account = accounts.Accounts(opened).add(name, chosen, password)
         detail = f"{account.name}, {account.role}"
-        accounts.write_audit(opened, "command line", "account added", detail)
+        write_audit(opened, "command line", "account added", detail)
     out.print(f"account {detail}")
 
 
@@ -225,8 +228,38 @@ def change_user(
             active=None if close is None else not close,
             password=_read_password(password_file) if password or password_file else None,
         )
-        module.write_audit(opened, "command line", "account changed", change)
+        write_audit(opened, "command line", "account changed", change)
     out.print(f"changed: {safe(change)}")
+
+
+@app.command("audit")
+def audit(
+    store: Store = "labels.db",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that no entry was changed or removed.")
+    ] = False,
+    noted: Annotated[
+        str | None, typer.Option(help="Newest digest of an earlier check: it must still be there.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Number of entries to list.", min=1)] = 100,
+) -> None:
+    """List the newest entries of the audit log, or check its chain of digests."""
+    with open_existing(store) as opened:
+        with opened.writing() as connection:
+            migrate_review(connection)
+        if verify or noted is not None:
+            found = verify_audit(opened, noted)
+            out.print(f"{found.entries:,} entries, none changed or removed")
+            out.print(f"newest digest  {found.digest or '-'}")
+            return
+        rows = [
+            (
+                datetime.fromtimestamp(entry.at_s, UTC).isoformat(timespec="seconds"),
+                *(safe(text) for text in (entry.who, entry.address, entry.action, entry.detail)),
+            )
+            for entry in read_audit(opened, limit=limit)
+        ]
+    print_table(("time", "who", "address", "action", "detail"), rows)
 
 
 _FEATURE = "the review application"

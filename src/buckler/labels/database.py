@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from buckler.errors import InputError, MissingExtraError, OutputError
 
 IDS_PER_QUERY = 500
+_MIGRATION_LOCK = 0x6275636B  # any number that no other program locks
 
 Insert = postgresql.Insert | sqlite_dialect.Insert
 _Columns = TypeVar("_Columns", bound=tuple[object, ...])
@@ -103,6 +104,13 @@ class Database:
         except SQLAlchemyError as error:
             raise InputError(f"{self.where}: {_first_line(error)}") from error
 
+    def lock(self, connection: sa.Connection, table: sa.Table) -> None:
+        """Let no other transaction write to a table until this one ends."""
+        if self.dialect == "sqlite":  # any statement that writes takes the lock
+            connection.execute(sa.delete(table).where(sa.false()))
+        else:
+            connection.execute(sa.text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+
     def insert(self, table: sa.Table) -> Insert:
         """Return an insert that passes over rows whose key is there."""
         insert = sqlite_dialect.insert if self.dialect == "sqlite" else postgresql.insert
@@ -157,9 +165,16 @@ def migrate(connection: sa.Connection, version: sa.Table, migrations: Sequence[M
     OutputError
         If a newer Buckler has already changed the tables.
     """
-    if not sa.inspect(connection).has_table(version.name):
+    if _newest_version(connection, version) == len(migrations):
+        return
+    if connection.dialect.name == "sqlite":  # another process may do the same at this moment
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    newest = _newest_version(connection, version)
+    if newest is None:
         version.create(connection)
-    newest = max(connection.scalars(sa.select(version.c.version)), default=0)
+        newest = 0
     if newest > len(migrations):
         raise OutputError(
             f"the label store has {version.name.replace('_', ' ')} {newest}, this Buckler knows "
@@ -170,26 +185,40 @@ def migrate(connection: sa.Connection, version: sa.Table, migrations: Sequence[M
         connection.execute(version.insert().values(version=number))
 
 
-def forbid_changes(connection: sa.Connection, table: str, function: str) -> None:
-    """Make the database refuse to change or delete a row of a table.
+def _newest_version(connection: sa.Connection, version: sa.Table) -> int | None:
+    """Return the number of the last migration; None where there is no table yet."""
+    if not sa.inspect(connection).has_table(version.name):
+        return None
+    return max(connection.scalars(sa.select(version.c.version)), default=0)
 
-    Parameters
-    ----------
-    function
-        Name of the trigger function, for PostgreSQL.
+
+def forbid_changes(connection: sa.Connection, table: sa.Table) -> None:
+    """Make the database refuse to change, replace or delete a row of a table.
+
+    A row whose key is there already is passed over, also by ``INSERT OR REPLACE``.
     """
+    name = table.name
     if connection.dialect.name == "sqlite":
+        same = " AND ".join(f"{column.name} = NEW.{column.name}" for column in table.primary_key)
+        there = f"EXISTS (SELECT 1 FROM {name} WHERE"  # noqa: S608 - our own names
         statements = [
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN "
-            f"SELECT RAISE(ABORT, '{table} are never changed'); END"
+            f"CREATE TRIGGER {name}_no_{verb.lower()} BEFORE {verb} ON {name} BEGIN "
+            f"SELECT RAISE(ABORT, '{name} are never changed'); END"
             for verb in ("UPDATE", "DELETE")
         ]
+        statements.append(  # a replaced row sets off no trigger of a deletion
+            f"CREATE TRIGGER {name}_no_replace BEFORE INSERT ON {name} "
+            f"WHEN {there} {same}) OR {there} rowid = NEW.rowid) "
+            "BEGIN SELECT RAISE(IGNORE); END"
+        )
     else:
         statements = [
-            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{table} are never changed'; END $$",
-            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
-            f"FOR EACH ROW EXECUTE FUNCTION {function}()",
+            f"CREATE FUNCTION {name}_forbid() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{name} are never changed'; END $$",
+            f"CREATE TRIGGER {name}_no_change BEFORE UPDATE OR DELETE ON {name} "
+            f"FOR EACH ROW EXECUTE FUNCTION {name}_forbid()",
+            f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_forbid()",
         ]
     for statement in statements:
         connection.execute(sa.text(statement))
@@ -202,9 +231,9 @@ def _create_engine(url: str) -> sa.Engine:
         @sa.event.listens_for(engine, "connect")
         def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
             for pragma in (
+                "busy_timeout=30000",
                 "journal_mode=WAL",
                 "synchronous=FULL",  # an annotation that was paid for survives a power cut
-                "busy_timeout=30000",
                 "foreign_keys=ON",
             ):
                 connection.execute(f"PRAGMA {pragma}")

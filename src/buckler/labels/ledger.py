@@ -4,9 +4,12 @@ The result of a call is one transaction, so that money and annotations agree aft
 """
 
 import json
+import os
+import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from socket import gethostname
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +18,7 @@ from buckler.labels.annotation import Annotation, Annotator
 from buckler.labels.database import rows_with_ids
 from buckler.labels.schema import (
     CALLS,
+    CLAIMS,
     DRAFTS,
     FLAGS,
     REDACTIONS,
@@ -27,6 +31,7 @@ from buckler.labels.store import LabelStore
 from buckler.tasks import Task
 
 Row = dict[str, object]
+_CLAIM_S = 900  # longer than the longest wait that a server may ask for
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,7 @@ class Ledger:
 
     def __init__(self, store: LabelStore, task: Task, annotator: Annotator) -> None:
         self._store, self._task, self._annotator = store, task, annotator
+        self._holder = f"{gethostname()} {os.getpid()} {secrets.token_hex(8)}"
 
     def keep(self, results: Iterable[CallResult], submission: int | None = None) -> None:
         """Store results in one transaction.
@@ -127,6 +133,8 @@ class Ledger:
             for order_id, contents in result.drafts.items()
         ]
         with self._store.transaction():
+            if submission is not None and not self.close(submission):
+                return  # another job has collected it
             self._store.add_events(list(texts), list(texts.values()))
             add_flags(self._store, [flag for result in results for flag in result.flags])
             add_redactions(self._store, redactions)
@@ -135,8 +143,6 @@ class Ledger:
             self.record_rejects(reject for result in results for reject in result.rejects)
             self._insert(self._store.insert(DRAFTS), drafts)
             self._insert(CALLS.insert(), [asdict(r.call) for r in results if r.call is not None])
-            if submission is not None:
-                self.close(submission)
 
     def record_rejects(self, rejects: Iterable[tuple[bytes, str]]) -> None:
         """Record (event id, reason) of answers that say nothing usable."""
@@ -170,6 +176,38 @@ class Ledger:
         events, annotations, input_tokens, output_tokens = (int(value or 0) for value in row[:4])
         return Call(events, annotations, input_tokens, output_tokens, float(row[4] or 0))
 
+    # --- claims: no two jobs pay for the same event ----------------------------------------------
+
+    def claim(self, ids: Iterable[bytes]) -> set[bytes]:
+        """Reserve events for this job; return those that it now holds.
+
+        A claim ends with `release`, 15 minutes later, or with its process where that ran here.
+        """
+        rows: list[Row] = [{"event_id": i, "holder": self._holder} for i in sorted(set(ids))]
+        if not rows:
+            return set()
+        with self._store.writing() as connection:
+            rows = self._complete(connection, rows)
+            old = CLAIMS.c.created_s < int(time.time()) - _CLAIM_S
+            holders = connection.scalars(sa.select(CLAIMS.c.holder).distinct())
+            dead = [holder for holder in holders if _is_dead(holder)]
+            connection.execute(CLAIMS.delete().where(old | CLAIMS.c.holder.in_(dead)))
+            connection.execute(self._store.insert(CLAIMS).values(rows))
+            mine = self._select(CLAIMS, CLAIMS.c.event_id).where(CLAIMS.c.holder == self._holder)
+            asked = (row["event_id"] for row in rows)
+            found = rows_with_ids(connection, mine, CLAIMS.c.event_id, asked)
+            return {bytes(row.event_id) for row in found}
+
+    def claim_unknown(self, ids: Iterable[bytes]) -> set[bytes]:
+        """Reserve events, and return those held that have no annotation yet."""
+        held = self.claim(ids)
+        return held - self._store.find_known(self._task, self._annotator, held)
+
+    def release(self) -> None:
+        """Give back all claims of this job."""
+        with self._store.writing() as connection:
+            connection.execute(CLAIMS.delete().where(CLAIMS.c.holder == self._holder))
+
     # --- batches that a provider works on --------------------------------------------------------
 
     def submit(self, requests: Mapping[str, Sequence[bytes]]) -> int:
@@ -182,11 +220,16 @@ class Ledger:
 
     def confirm(self, number: int, provider_id: str) -> None:
         """Record the provider's name of a batch."""
-        self._update(number, {"provider_id": provider_id})
+        update = SUBMISSIONS.update().where(SUBMISSIONS.c.id == number)
+        with self._store.writing() as connection:
+            connection.execute(update.values(provider_id=provider_id))
 
-    def close(self, number: int) -> None:
-        """Record that a batch is collected, or never arrived at the provider."""
-        self._update(number, {"collected": 1})
+    def close(self, number: int) -> bool:
+        """Record that a batch is collected, or never arrived; return False if it was before."""
+        update = SUBMISSIONS.update().where(SUBMISSIONS.c.id == number)
+        with self._store.writing() as connection:
+            still_open = update.where(SUBMISSIONS.c.collected == 0)
+            return bool(connection.execute(still_open.values(collected=1)).rowcount)
 
     def open_submissions(self) -> list[Submission]:
         """Return the batches that are not collected yet, oldest first."""
@@ -207,11 +250,6 @@ class Ledger:
             for row in rows
         ]
 
-    def _update(self, number: int, values: dict[str, object]) -> None:
-        update = SUBMISSIONS.update().where(SUBMISSIONS.c.id == number).values(values)
-        with self._store.writing() as connection:
-            connection.execute(update)
-
     # --- rows of this task and annotator ---------------------------------------------------------
 
     def _insert(self, insert: sa.Executable, rows: list[Row]) -> None:
@@ -231,6 +269,20 @@ class Ledger:
             table.c.task_id == task_query(self._task),
             table.c.annotator_id == annotator_query(self._annotator),
         )
+
+
+def _is_dead(holder: str) -> bool:
+    """Tell whether the process of a claim ran on this machine and runs no longer."""
+    host, process, _ = holder.rsplit(" ", 2)
+    if host != gethostname():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is another user's
+        return False
+    return False
 
 
 # --- findings about events, for all annotators ----------------------------------------------------

@@ -96,6 +96,16 @@ REJECTS = sa.Table(
     sa.Index("rejects_by_event", "event_id", "task_id", "annotator_id"),
 )
 
+# Events that a job is paying for at this moment: another job leaves them to it.
+CLAIMS = sa.Table(
+    "claims",
+    METADATA,
+    sa.Column("event_id", sa.LargeBinary(16), primary_key=True),
+    *_keys(primary_key=True),
+    sa.Column("holder", StoredText, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+)
+
 FLAGS = sa.Table(
     "flags",
     METADATA,
@@ -149,7 +159,7 @@ def migrate_labels(connection: sa.Connection) -> None:
     OutputError
         If a newer Buckler has already changed them.
     """
-    forbid = partial(forbid_changes, table=ANNOTATIONS.name, function="buckler_forbid")
+    forbid = partial(forbid_changes, table=ANNOTATIONS)
     migrate(connection, VERSION, (_create_tables, forbid))
 
 

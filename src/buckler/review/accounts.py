@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from buckler.errors import InputError, OutputError, SettingsError
 from buckler.labels import LabelStore
-from buckler.review.schema import AUDIT, SESSIONS, USERS, migrate_review
+from buckler.review.schema import SESSIONS, USERS, migrate_review
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 MIN_PASSWORD, MAX_PASSWORD = 12, 200
@@ -216,45 +216,6 @@ class Accounts:
     def _update(self, user_id: int, **values: object) -> None:
         with self._store.writing() as connection:
             connection.execute(update(USERS).where(USERS.c.id == user_id).values(**values))
-
-
-@dataclass(frozen=True)
-class AuditEntry:
-    """One entry of the audit log."""
-
-    id: int
-    at_s: int
-    who: str
-    address: str
-    action: str
-    detail: str
-
-
-def write_audit(
-    store: LabelStore, who: str, action: str, detail: str = "", address: str = "-"
-) -> None:
-    """Add an entry to the audit log; the database refuses to change entries."""
-    with store.writing() as connection:
-        connection.execute(
-            AUDIT.insert(),
-            {
-                "at_s": int(time.time()),
-                "who": who[:100],
-                "address": address[:100],
-                "action": action[:50],
-                "detail": detail[:500],
-            },
-        )
-
-
-def read_audit(store: LabelStore, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
-    """Return the newest entries, or those before a certain one."""
-    query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(AUDIT.c.id < before)
-    with store.reading() as connection:
-        rows = connection.execute(query).all()
-    return [AuditEntry(r.id, r.at_s, r.who, r.address, r.action, r.detail) for r in rows]
 
 
 def _hash_password(name: str, password: str) -> str:

@@ -162,12 +162,13 @@ AUDIT = Table(
     Column("address", StoredText, nullable=False),
     Column("action", StoredText, nullable=False),
     Column("detail", StoredText, nullable=False),
+    Column("digest", StoredText, nullable=False),  # of the entry and the digest before it
 )
 
 
 def _create(connection: Connection) -> None:
     METADATA.create_all(connection, tables=[t for t in METADATA.sorted_tables if t is not VERSION])
-    forbid_changes(connection, AUDIT.name, "buckler_forbid_audit")
+    forbid_changes(connection, AUDIT)
     if connection.dialect.name == "sqlite":
         connection.execute(
             text("CREATE VIRTUAL TABLE review_words USING fts5(words, content='', detail='none')")

@@ -80,6 +80,8 @@ class LabelReport:
         New annotations.
     silent
         Events about which the teacher said nothing.
+    elsewhere
+        Events that another job of this teacher asked about at the same time.
     probabilities, labels
         New annotations of labeled events and these labels: float64 [n, classes], int32 [n].
     agreement
@@ -95,6 +97,7 @@ class LabelReport:
     given_up: int
     new: int
     silent: int
+    elsewhere: int
     probabilities: npt.NDArray[np.float64]
     labels: npt.NDArray[np.int32]
     agreement: Agreement | None
@@ -175,7 +178,11 @@ def label(
     def show(done: int, account: Account | None) -> None:
         on_progress(Progress(done, len(remaining), account))
 
-    account = teacher.label(remaining, Job(ledger, budget, count, show))
+    job = Job(ledger, budget, count, show)
+    try:
+        account = teacher.label(remaining, job)
+    finally:
+        ledger.release()
     n_classes = len(events.task.classes)
     probabilities = np.array(list(compared.values()), np.float64).reshape(-1, n_classes)
     labels = np.array([label_of[i] for i in compared], np.int32)
@@ -184,7 +191,8 @@ def label(
         known=n_known,
         given_up=n_given_up,
         new=n_new,
-        silent=len(remaining) - n_new,
+        silent=len(remaining) - n_new - job.n_elsewhere,
+        elsewhere=job.n_elsewhere,
         probabilities=probabilities,
         labels=labels,
         agreement=compare(probabilities, labels, events.task) if len(labels) else None,

@@ -61,6 +61,11 @@ class Job:
         Called with annotations after they are stored.
     on_progress
         Called with the number of finished events and the account so far.
+
+    Attributes
+    ----------
+    n_elsewhere
+        Number of events that were left to another job.
     """
 
     def __init__(
@@ -72,6 +77,13 @@ class Job:
     ) -> None:
         self.ledger, self.budget, self.report = ledger, budget, on_progress
         self._on_keep = on_keep
+        self.n_elsewhere = 0
+
+    def claim(self, ids: Sequence[bytes]) -> set[bytes]:
+        """Reserve events; return those to ask about, which no other job asks about or has."""
+        mine = self.ledger.claim_unknown(ids)
+        self.n_elsewhere += len(ids) - len(mine)
+        return mine
 
     def keep(self, results: Sequence[CallResult], submission: int | None = None) -> None:
         """Store results in one transaction; they are safe when this returns.

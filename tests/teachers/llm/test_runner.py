@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -309,6 +310,51 @@ for line in sys.stdin:  # one run for each line, each in a process of its own
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+
+
+@pytest.mark.parametrize("store_where", ["sqlite", "postgresql"], indirect=True)
+def test_two_runs_at_once_pay_for_no_event_twice(tmp_path, store_where):
+    n = 120
+    many(tmp_path, n)
+    path = tmp_path / f"events-{n}.parquet"
+    with chat_server(tmp_path, delay=0.05) as server:
+        runs = [
+            subprocess.Popen(
+                [sys.executable, "-c", KILLED, str(path), server.url, store_where],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        for run in runs:
+            run.stdin.write("go\n")
+            run.stdin.flush()
+        assert [run.communicate(timeout=60)[0].split()[1] for run in runs] == ["7", "7"]
+        asked = server.asked()
+        with LabelStore(store_where) as store:
+            check(store, teacher(server.url, events_per_call=2), n)
+    assert sum(asked.values()) == n
+
+
+def test_a_claim_ends_with_its_job_its_process_or_in_time(tmp_path, monkeypatch):
+    who = teacher("http://127.0.0.1:1")
+    ids = [bytes([k]) * 16 for k in range(3)]
+    with LabelStore(tmp_path / "a.db") as store:
+        one, two = (Ledger(store, TASK, who.annotator) for _ in range(2))
+        assert one.claim(ids[:2]) == set(ids[:2])
+        assert two.claim(ids) == {ids[2]}
+        one.release()
+        assert two.claim(ids) == set(ids)
+        done = subprocess.Popen([sys.executable, "-c", ""])
+        done.wait()
+        for holder in (f"{socket.gethostname()} {done.pid} x", "elsewhere 1 x"):
+            two.release()
+            three = Ledger(store, TASK, who.annotator)
+            monkeypatch.setattr(three, "_holder", holder)
+            three.claim(ids)
+            assert len(two.claim(ids)) == (0 if holder.startswith("elsewhere") else 3)
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 3600)
+        assert two.claim(ids) == set(ids)
 
 
 @pytest.mark.slow

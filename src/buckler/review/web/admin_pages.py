@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import Response
 
 from buckler.errors import BucklerError
-from buckler.review.accounts import Role, read_audit
+from buckler.review.accounts import Role
+from buckler.review.audit import read_audit
 from buckler.review.sessions import Session
 from buckler.review.web.site import (
     PageError,

@@ -13,7 +13,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from buckler.errors import SettingsError
 from buckler.evaluation.intervals import Rate
 from buckler.labels import LabelStore, open_existing
-from buckler.review.accounts import Accounts, Role, User, write_audit
+from buckler.review.accounts import Accounts, Role, User
+from buckler.review.audit import write_audit
 from buckler.review.dashboard import Dashboard, compute_dashboard
 from buckler.review.label_recorder import LabelRecorder
 from buckler.review.queue import Queue

@@ -261,7 +261,8 @@ class _BatchRunner:
                 for ids in submission.requests.values()
                 for event_id in ids
             }
-            await self._submit(event for event in events if event.event_id not in pending)
+            new = (event for event in events if event.event_id not in pending)
+            await self._submit(self._teacher.claim(new, self._job))
             while submissions := self._job.ledger.open_submissions():
                 for submission in submissions:
                     provider_id = submission.provider_id
@@ -301,6 +302,9 @@ class _BatchRunner:
         for submission in submissions:
             if submission.provider_id is not None:
                 continue
+            ids = {event_id for asked in submission.requests.values() for event_id in asked}
+            if ledger.claim(ids) != ids:
+                continue  # another run is about to submit it
             for candidate in await self._call(
                 partial(self._client.find_batches, submission.created_s, len(submission.requests))
             ):

@@ -41,6 +41,7 @@ from buckler.teachers.teacher import (
     read_teacher_settings,
 )
 
+_MAX_CLAIMED = 1000  # events at once
 _MAX_UNCLEAR = 20  # replies without class probabilities, before samples are drawn at once
 
 Floats = npt.NDArray[np.float64]
@@ -160,7 +161,14 @@ class LanguageModelTeacher(Teacher):
             job.budget,
             lambda account: job.report(account.spent.events, account),
         )
-        return runner.run(self.calls(self.prepare(events)))
+        return runner.run(self.calls(self.claim(self.prepare(events), job)))
+
+    def claim(self, events: Iterator[PromptEvent], job: Job) -> Iterator[PromptEvent]:
+        """Yield the events that no other job asks about, claimed shortly before they are."""
+        at_once = min(self.settings.concurrency * self.settings.events_per_call, _MAX_CLAIMED)
+        while group := list(islice(events, at_once)):
+            mine = job.claim([event.event_id for event in group])
+            yield from (event for event in group if event.event_id in mine)
 
     def estimate(self, events: Dataset) -> Estimate:
         """Return the expected calls and spending, without asking anything."""
