@@ -73,6 +73,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from buckler.monitoring.monitor import monitor
+    from buckler.pipeline.adapt import adapt
     from buckler.pipeline.evaluate import evaluate
     from buckler.pipeline.join_bundles import cascade
     from buckler.pipeline.run import run, train
@@ -94,6 +95,7 @@ _HOMES = {
     "Task": "buckler.tasks",
     "Verdict": "buckler.runtime",
     "Verdicts": "buckler.runtime",
+    "adapt": "buckler.pipeline.adapt",
     "attack": "buckler.training.attack",
     "cascade": "buckler.pipeline.join_bundles",
     "evaluate": "buckler.pipeline",
@@ -115,6 +117,7 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "__version__",
+    "adapt",
     "attack",
     "cascade",
     "evaluate",

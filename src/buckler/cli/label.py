@@ -10,7 +10,7 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, safe, show_steps
 from buckler.cli.options import BudgetTokens, BudgetUsd, Seed, Store, TaskName, TextColumn
-from buckler.cli.results import print_account
+from buckler.cli.results import print_account, progress_text
 from buckler.dataset import ColumnNames, UnknownLabels, read_dataset
 from buckler.evaluation.intervals import Rate
 from buckler.labels import LabelStore
@@ -91,7 +91,7 @@ def label(
                 name = safe(the_teacher.annotator.name)
 
                 def advance(now: Progress) -> None:
-                    text = _progress_text(now, time.monotonic() - started)
+                    text = progress_text(now, time.monotonic() - started)
                     on_step(f"asking {name}: {text}")
 
                 _print_report(
@@ -100,16 +100,6 @@ def label(
                 )
         if quarantine.count:
             err.print(quarantine.summary())
-
-
-def _progress_text(now: Progress, seconds: float) -> str:
-    text = f"{now.done:,} of {now.total:,}"
-    if now.account is not None:
-        spent = now.account.spent
-        text += f", {spent.cost_usd:.4f} USD, {spent.tokens:,} tokens"
-    if now.done:
-        text += f", {seconds / now.done * (now.total - now.done):,.0f} s left"
-    return text
 
 
 def _print_report(report: LabelReport, teacher: Teacher) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
         "data": "List and get public data sets; show synthetic examples.",
     },
     "Make a bundle": {
+        "adapt": "Adapt a bundle to a stream of your own, with a teacher or your labels.",
         "label": "Ask a teacher about events and keep its annotations in the label store.",
         "labels": "Import, export and merge the annotations of the label store.",
         "select": "Choose the events whose labels would teach most.",

@@ -8,6 +8,7 @@ from buckler.evaluation.report import Comparison, ReportFiles, figure_rows, rate
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.pipeline.run import Run
 from buckler.teachers.budget import Account, Spending
+from buckler.teachers.labeling import Progress
 from buckler.training.auxiliary import auxiliary_table
 
 
@@ -113,3 +114,14 @@ def print_account(account: Account) -> None:
         err.print(f"{account.unanswered:,} questions got no answer: run again to ask them")
     if account.stopped:
         err.print(f"stopped: {account.stopped}; run again to go on")
+
+
+def progress_text(now: Progress, seconds: float) -> str:
+    """Return events, dollars and the time left of a labeling job."""
+    text = f"{now.done:,} of {now.total:,}"
+    if now.account is not None:
+        spent = now.account.spent
+        text += f", {spent.cost_usd:.4f} USD, {spent.tokens:,} tokens"
+    if now.done:
+        text += f", {seconds / now.done * (now.total - now.done):,.0f} s left"
+    return text

@@ -6,6 +6,7 @@ head turns into classes. Hashing as in Weinberger et al. 2009, embedding bags as
 (Joulin et al. 2017), AdaGrad (Duchi et al. 2011), averaged iterates (Polyak and Juditsky 1992).
 """
 
+import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -183,6 +184,54 @@ class NgramStudent(Student):
             tensors,
         )
 
+    # --- the weights themselves ---------------------------------------------------------------
+
+    @classmethod
+    def with_zeros(cls, n_classes: int) -> "NgramStudent":
+        """Return a linear student with the default settings, whose weights are all zero."""
+        student = cls()
+        student.n_outputs_ = 1 if n_classes == 2 else n_classes
+        student.width_, student.scale_, student.head_ = student._width(), 1.0, None
+        student.table_ = np.zeros((1 << student.table_bits, student.width_), np.int8)
+        student.bias_ = np.zeros(student.n_outputs_, np.float32)
+        return student
+
+    @classmethod
+    def from_export(cls, export: Export) -> "NgramStudent":
+        """Return the student that was exported; a bundle's weights must be verified before."""
+
+        def number(name: str) -> int:
+            return int(str(export.settings[name]))
+
+        student = cls(
+            min_order=number("min_order"),
+            max_order=number("max_order"),
+            table_bits=number("table_bits"),
+        )
+        student.width_, student.n_outputs_ = number("width"), number("n_outputs")
+        student.scale_ = float(str(export.settings["scale"]))
+        table = export.tensors["table"].view(np.int8)
+        student.table_ = table.reshape(1 << student.table_bits, student.width_)
+        student.bias_ = export.tensors["bias"].astype(np.float32)
+        head = export.tensors.get("head")
+        student.head_ = None if head is None else head.astype(np.float32)
+        return student
+
+    def with_weights(self, table: Floats, bias: Floats, texts: NormalizedTexts) -> "NgramStudent":
+        """Return a linear student of the same shape with other weights.
+
+        Parameters
+        ----------
+        table, bias
+            float32 [rows, width] and [outputs].
+        texts
+            Normalized texts whose logits decide how the table is rounded to int8.
+        """
+        student, squares = copy.copy(self), np.zeros(len(table), np.float32)
+        model = _FloatModel(table, squares, None, None, bias, np.zeros_like(bias))
+        student._quantize(model, texts)
+        return student
+
     # --- settings -----------------------------------------------------------------------------
 
     def _check(self, training: Dataset, validation: Dataset | None) -> None:
@@ -309,10 +358,10 @@ def _mix(model: _FloatModel, copies: list[_FloatModel]) -> None:
         masses = [getattr(c, f"{name}_squares") - squares for c in copies]
         total = sum(masses[1:], masses[0])
         step = np.zeros_like(values)
-        for copy, mass in zip(copies, masses, strict=True):
+        for own, mass in zip(copies, masses, strict=True):
             share = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
             share = share.reshape(share.shape + (1,) * (values.ndim - share.ndim))
-            step += (getattr(copy, name) - values) * share
+            step += (getattr(own, name) - values) * share
         values += step
         squares += total
 

@@ -8,6 +8,7 @@ the student, a `Dataset` carries labels, targets and weights.
 - `targets`, `analyst_labels`, `distillation`: labels and targets from annotations.
 - `augmentation`, `synthesis_trial`: attacked copies, and the trial of synthetic examples.
 - `noise`, `noise_estimate`, `selection`: wrong labels, and the events to ask about.
+- `adaptation`: a student fitted to a stream of one's own, with its weights as the prior.
 - `auxiliary`, `cascade`: further questions, and several bundles as one.
 - `promotion`: compares a candidate with the deployed bundle.
 

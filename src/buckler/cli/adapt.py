@@ -1,0 +1,146 @@
+"""`buckler adapt`: a bundle of public data becomes one for a stream of your own."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from buckler.cli.console import err, out, print_table, safe, show_steps
+from buckler.cli.options import BudgetTokens, BudgetUsd, FormatName, Seed, Store, TextColumn
+from buckler.cli.results import progress_text
+from buckler.dataset import ColumnNames
+from buckler.evaluation.intervals import Estimate, Rate
+from buckler.evaluation.report import rate_text
+from buckler.pipeline.adapt import AdaptationResult
+from buckler.pipeline.adapt import adapt as adapt_bundle
+from buckler.pipeline.own_events import AdaptOptions
+from buckler.runtime import load
+from buckler.tasks import get_bundle_task, get_task
+from buckler.teachers import Budget, get_teacher
+from buckler.teachers.labeling import Progress
+
+
+def adapt(
+    start: Annotated[
+        str,
+        typer.Argument(help="Bundle to start from, or a task file (.toml) to start from nothing."),
+    ],
+    events: Annotated[
+        list[Path], typer.Option("--events", help="Files or folders of your own events.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write.")],
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Teacher: chat, anthropic, gguf, encoder, rules, sigma or recorded."),
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="Settings file of the teacher.")
+    ] = None,
+    asks: Annotated[
+        int, typer.Option(help="Number of events to ask about, earlier answers included.", min=1)
+    ] = 300,
+    random_share: Annotated[
+        float, typer.Option(help="Share of them drawn at random, for the figures.", min=0, max=1)
+    ] = 1 / 3,
+    labels: Annotated[
+        list[Path] | None, typer.Option(help="Labeled files of your own events.")
+    ] = None,
+    benign_except: Annotated[
+        float | None,
+        typer.Option(
+            "--assume-benign",
+            help="Take the stream for ordinary, except for this share of it.",
+            min=0,
+            max=0.9,
+        ),
+    ] = None,
+    target_fpr: Annotated[
+        float, typer.Option(help="False-positive rate on your stream to keep within.")
+    ] = 0.01,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="Name or .toml file of the bundle's task.")
+    ] = None,
+    store: Store = "labels.db",
+    budget_usd: BudgetUsd = None,
+    budget_tokens: BudgetTokens = None,
+    text_column: TextColumn = None,
+    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    format_name: FormatName = None,
+    seed: Seed = 0,
+) -> None:
+    """Adapt a bundle to a stream of your own, with a teacher or your labels.
+
+    A stopped run resumes: no event is asked about twice.
+    """
+    the_teacher = None
+    if teacher is not None:
+        if start.endswith(".toml"):
+            the_task = get_task(task or start)
+        else:
+            scorer = load(start)
+            the_task = get_bundle_task(task or scorer.manifest.task, scorer.classes)
+        the_teacher = get_teacher(teacher, settings, the_task)
+    options = AdaptOptions(
+        asks=asks,
+        random_share=random_share,
+        labels=tuple(labels or ()),
+        benign_except=benign_except,
+        store=store,
+        budget=Budget(usd=budget_usd, tokens=budget_tokens),
+        target_fpr=target_fpr,
+        task=task,
+        columns=ColumnNames(text=text_column, label=label_column),
+        format=format_name,
+        seed=seed,
+    )
+    with show_steps("reading") as on_step:
+        started = time.monotonic()
+
+        def show(now: Progress) -> None:
+            on_step(f"asking: {progress_text(now, time.monotonic() - started)}")
+
+        result = adapt_bundle(
+            start, events, output, the_teacher, options, on_step=on_step, on_progress=show
+        )
+    print_adaptation(result)
+
+
+def print_adaptation(result: AdaptationResult) -> None:
+    """Print figures before and after, and where the bundle lies."""
+    if result.quarantine:
+        err.print(result.quarantine)
+    if result.stopped:
+        err.print(f"asking stopped: {safe(result.stopped)}")
+    out.print(
+        f"{result.n_stream:,} own events, {result.n_labeled:,} of them labeled "
+        f"({safe(result.answered_by)}), {result.cost_usd:.4f} USD"
+    )
+    out.print(
+        f"figures on {result.n_measured:,} own events that stand for the stream, each scored "
+        "without learning from its group\n"
+    )
+    print_table(*adaptation_table(result))
+    out.print()
+    if not result.is_better:
+        out.print("The start is better on your events: it was kept unchanged.")
+    out.print(f"bundle  {result.bundle} ({result.bundle.stat().st_size:,} bytes)")
+
+
+def adaptation_table(
+    result: AdaptationResult,
+) -> tuple[tuple[str, str, str], list[tuple[str, str, str]]]:
+    """Return headings and rows of the figures before and after."""
+    names = ("accuracy", "auroc", "detection", "false_positives")
+    rows = []
+    for name in names:
+        after = getattr(result.after, name)
+        if after.value != after.value:
+            continue
+        before = "-" if result.before is None else _text(getattr(result.before, name))
+        rows.append((name.replace("_", " ").replace("auroc", "AUROC"), before, _text(after)))
+    return ("own events", "before", "after"), rows
+
+
+def _text(value: Rate | Estimate) -> str:
+    return rate_text(value) if isinstance(value, Rate) else str(value)

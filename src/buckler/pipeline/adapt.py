@@ -1,0 +1,244 @@
+"""Adapts a bundle to a stream of one's own: asks a teacher, learns, measures, and writes a bundle.
+
+It joins the label store, teachers and `buckler.training.adaptation`. Answers are kept in the label
+store as they come, so a stopped run resumes and asks nothing twice.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from buckler.bundle.archive import WEIGHTS, Bundle, parse_tensors
+from buckler.bundle.writer import pack, write_bundle
+from buckler.errors import SettingsError
+from buckler.evaluation.metrics import TARGET_FPRS
+from buckler.files import write_atomically
+from buckler.pipeline.own_events import (
+    AdaptOptions,
+    Answers,
+    ask_teacher,
+    assume_benign,
+    read_own_events,
+)
+from buckler.readers.quarantine import Quarantine
+from buckler.runtime.scorer import load_with_content
+from buckler.students import Export
+from buckler.students.ngram import NgramStudent
+from buckler.tasks import Task, get_bundle_task, get_task
+from buckler.teachers.labeling import Progress
+from buckler.teachers.teacher import Teacher
+from buckler.training.adaptation import (
+    AdaptedStudent,
+    OwnEvents,
+    OwnFigures,
+    StartScores,
+    adapt_student,
+)
+from buckler.training.packaging import bundle_parts
+
+_MAX_OTHERS = 20_000  # events without a label on which the threshold rests
+
+
+@dataclass(frozen=True)
+class AdaptationResult:
+    """Outcome of `adapt`.
+
+    Attributes
+    ----------
+    bundle
+        File that was written.
+    is_better
+        False where the start was better on own events: the file then holds the start, unchanged.
+    before, after
+        Figures on own events that stand for the stream, each scored by a student that was made
+        without its group. `before` is None where there was no start.
+    n_stream, n_labeled, n_measured
+        Events of the stream, events that were learned, and events behind the figures.
+    answered_by
+        Source of the labels.
+    cost_usd
+        Cost of this run.
+    stopped
+        Reason why fewer events were asked about than wanted; None if none.
+    quarantine
+        Summary of the rows that could not be read; empty where there are none.
+    """
+
+    bundle: Path
+    is_better: bool
+    before: OwnFigures | None
+    after: OwnFigures
+    n_stream: int
+    n_labeled: int
+    n_measured: int
+    answered_by: str
+    cost_usd: float
+    stopped: str | None
+    quarantine: str
+
+
+def adapt(
+    start: str | Path,
+    events: Sequence[Path],
+    output: Path,
+    teacher: Teacher | None = None,
+    options: AdaptOptions = AdaptOptions(),  # noqa: B008 - frozen
+    *,
+    on_step: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> AdaptationResult:
+    """Adapt a bundle to own events, and write the adapted bundle.
+
+    Parameters
+    ----------
+    start
+        Bundle to start from; a task file (TOML) starts from nothing.
+    events
+        Files or folders of own events, without labels.
+    output
+        Bundle to write. Where the start is better on own events, it is written unchanged.
+    teacher
+        Teacher to ask about some of the events.
+    options
+        Number of events to ask about, budget, label store, threshold and columns.
+    on_step, on_progress
+        Called with the name of each step, and with events asked and dollars so far.
+
+    Raises
+    ------
+    SettingsError
+        If nothing gives labels, or the bundle cannot be adapted.
+    InputError
+        If events cannot be read, or too few have an answer.
+
+    Examples
+    --------
+    >>> result = adapt("email.buckler", [Path("my-mail")], Path("mine.buckler"),
+    ...                get_teacher("chat", Path("chat.toml"), task))  # doctest: +SKIP
+    >>> result.before.auroc.value, result.after.auroc.value  # doctest: +SKIP
+    (0.58, 0.87)
+    """
+    options.check(teacher)
+    scorer, content = None, None
+    if str(start).endswith(".toml"):
+        task = get_task(options.task or start)
+    else:
+        scorer, content = load_with_content(start)
+        task = get_bundle_task(options.task or scorer.manifest.task, scorer.classes)
+    student = _start_student(task, content)
+    on_step("reading")
+    with Quarantine() as quarantine:
+        read, n_labeled = read_own_events(events, task, options, quarantine)
+        unreadable = quarantine.summary() if quarantine.count else ""
+    on_step("gathering answers")
+    if teacher is not None:
+        answers = ask_teacher(student, read, teacher, options, on_progress)
+    elif n_labeled:
+        answers = Answers(read, read.labels >= 0, "labels of files")
+    elif scorer is not None and options.benign_except is not None:
+        answers = assume_benign(read, scorer.score(read.raw).probabilities, options.benign_except)
+    else:
+        raise SettingsError(
+            "nothing but a stream teaches nothing: start from a bundle", field="start"
+        )
+    on_step("adapting")
+    own = _own_events(answers, options)
+    before = None
+    if scorer is not None:
+        probabilities = scorer.score(own.labeled.raw).probabilities.astype(np.float32)
+        before = StartScores(probabilities, scorer.threshold())
+    adapted = adapt_student(
+        student, own, before, target_fprs=_target_fprs(options), seed=options.seed
+    )
+    result = AdaptationResult(
+        bundle=output,
+        is_better=adapted.is_better,
+        before=adapted.before,
+        after=adapted.after,
+        n_stream=len(read),
+        n_labeled=len(own.labeled),
+        n_measured=int(own.sampled.sum()),
+        answered_by=answers.answered_by,
+        cost_usd=answers.cost_usd,
+        stopped=answers.stopped,
+        quarantine=unreadable,
+    )
+    on_step("writing")
+    if content is not None and not result.is_better:
+        write_atomically(output, pack(content.entries))
+    else:
+        _write(result, adapted, content, options)
+    return result
+
+
+def _start_student(task: Task, content: Bundle | None) -> NgramStudent:
+    """Return the student of a verified bundle, or one whose weights are zero.
+
+    Raises
+    ------
+    SettingsError
+        If the student is of a kind that cannot be adapted.
+    """
+    if task.features:
+        raise SettingsError("rows of features cannot be adapted to yet: only texts can")
+    if content is None:
+        return NgramStudent.with_zeros(len(task.classes))
+    manifest = content.manifest
+    tensors = parse_tensors(content.weights.get(WEIGHTS)) if manifest.model == "ngram" else {}
+    if not tensors or "head" in tensors:
+        raise SettingsError(
+            f"{manifest.name}: only students of family ngram without a hidden layer can be "
+            f"adapted, and this is {manifest.family}",
+            field="start",
+        )
+    return NgramStudent.from_export(Export(manifest.model, dict(manifest.settings), tensors))
+
+
+def _own_events(answers: Answers, options: AdaptOptions) -> OwnEvents:
+    events = answers.events
+    labeled = np.flatnonzero(events.labels >= 0)
+    others = np.flatnonzero(events.labels < 0)
+    if options.benign_except is not None:
+        others = others[:0]  # no answer tells how likely they are positive
+    if len(others) > _MAX_OTHERS:
+        rng = np.random.default_rng(options.seed)
+        others = np.sort(rng.permutation(others)[:_MAX_OTHERS])
+    return OwnEvents(events.take(labeled), answers.sampled[labeled], events.take(others))
+
+
+def _target_fprs(options: AdaptOptions) -> tuple[float, ...]:
+    return (options.target_fpr, *(t for t in TARGET_FPRS if t != options.target_fpr))
+
+
+def _write(
+    result: AdaptationResult,
+    adapted: AdaptedStudent,
+    content: Bundle | None,
+    options: AdaptOptions,
+) -> None:
+    """Write the bundle, with what it rests on; further questions of the start stay in it."""
+    own = result.n_labeled, result.n_measured
+    provenance: dict[str, object] = {
+        "adapted_from": "nothing" if content is None else content.manifest.name,
+        "adapted_from_sha256": "" if content is None else content.sha256,
+        "own_events": f"{result.n_stream:,}, of which {own[0]:,} are labeled",
+        "answered_by": result.answered_by,
+        "cost_usd": round(result.cost_usd, 4),
+        "measured_on": f"{own[1]:,} own events that stand for the stream, unseen",
+        "before": "-" if result.before is None else str(result.before),
+        "after": str(result.after),
+    }
+    positive = bool(adapted.fitted.task.positive)
+    parts = bundle_parts(
+        result.bundle.stem,
+        adapted.fitted,
+        deployed_fpr=options.target_fpr if positive else None,
+        provenance=provenance,
+    )
+    manifest, files = parts.manifest, dict(parts.files)
+    if content is not None:
+        manifest = replace(manifest, auxiliary=content.manifest.auxiliary)
+        files |= content.auxiliary
+    write_bundle(result.bundle, manifest, files)

@@ -1,0 +1,317 @@
+"""Adapts a student to a stream of one's own: weights, calibration and threshold from few labels.
+
+For the figures, each event is scored by a student, a calibration and a threshold that
+were made without its group. So every label teaches, and every figure is on events not seen.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from buckler.dataset import Dataset
+from buckler.errors import InputError
+from buckler.evaluation.calibration import (
+    Calibration,
+    fit_calibration,
+    least_probabilities,
+    probabilities_of,
+)
+from buckler.evaluation.intervals import UNKNOWN, UNKNOWN_RATE, Estimate, Rate, bootstrap, rate
+from buckler.evaluation.metrics import (
+    MIN_FALSE_POSITIVES,
+    Ranking,
+    Threshold,
+    auroc,
+    enough_negatives,
+)
+from buckler.students.adaptation import NgramAdapter
+from buckler.students.ngram import NgramStudent
+from buckler.tasks import Task
+from buckler.training.cross_validation import assign_folds, calibrate
+from buckler.training.fit import FittedStudent
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+_FOLDS = 5
+_TAIL_SHARE, _MIN_TAIL = 0.1, 5  # of the negatives: those that the end of their scores is told by
+_RESAMPLES = 300
+MIN_EVENTS = 20  # labeled; fewer say nothing about themselves
+
+
+@dataclass(frozen=True)
+class OwnEvents:
+    """A stream of one's own, of which some events are labeled.
+
+    Attributes
+    ----------
+    labeled
+        Labeled events, with the targets to learn.
+    sampled
+        bool [labeled]: events that stand for the stream, as those drawn at random do. Figures rest
+        on them alone.
+    others
+        Further events of the stream, without a label; the threshold rests on them too.
+    """
+
+    labeled: Dataset
+    sampled: Bools
+    others: Dataset
+
+
+@dataclass(frozen=True)
+class OwnFigures:
+    """Figures of a bundle on events of one's own.
+
+    Attributes
+    ----------
+    accuracy
+        Share of events whose likeliest class is that of the label.
+    auroc
+        Area under the ROC curve; unknown where the labels hold no positive or no other event.
+    detection, false_positives
+        Shares of positive and other events that are detected at the deployed threshold.
+    """
+
+    accuracy: Rate
+    auroc: Estimate = UNKNOWN
+    detection: Rate = UNKNOWN_RATE
+    false_positives: Rate = UNKNOWN_RATE
+
+    def __str__(self) -> str:
+        shown: dict[str, Rate | Estimate] = {
+            "accuracy": self.accuracy,
+            "AUROC": self.auroc,
+            "detection": self.detection,
+            "false positives": self.false_positives,
+        }
+        return ", ".join(
+            f"{name} {value.value:.3f} ({value.low:.3f} to {value.high:.3f})"
+            for name, value in shown.items()
+            if not np.isnan(value.value)
+        )
+
+
+@dataclass(frozen=True)
+class AdaptedStudent:
+    """A student adapted to one's own stream.
+
+    Attributes
+    ----------
+    fitted
+        Student with calibration and thresholds.
+    before, after
+        Figures of the start and of adapted students on the same events, which stand for the stream
+        and were not seen; `before` is None where the start had no weights.
+    """
+
+    fitted: FittedStudent
+    before: OwnFigures | None
+    after: OwnFigures
+
+    @property
+    def is_better(self) -> bool:
+        """False where the figures say that the start was better."""
+        if self.before is None:
+            return True
+        if np.isnan(self.after.auroc.value):
+            return self.after.accuracy.value >= self.before.accuracy.value
+        return self.after.auroc.value >= self.before.auroc.value
+
+
+@dataclass(frozen=True)
+class StartScores:
+    """Answers of the start on the labeled events.
+
+    Attributes
+    ----------
+    probabilities
+        float32 [labeled, classes].
+    threshold
+        Deployed threshold; None where the bundle has none.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    threshold: float | None
+
+
+def adapt_student(
+    start: NgramStudent,
+    own: OwnEvents,
+    before: StartScores | None,
+    *,
+    target_fprs: tuple[float, ...],
+    seed: int = 0,
+) -> AdaptedStudent:
+    """Adapt a student, and measure it on the events that stand for the stream.
+
+    Parameters
+    ----------
+    start
+        Linear student.
+    own
+        The stream.
+    before
+        Answers of the start; None where it has no weights.
+    target_fprs
+        Target false-positive rates; the first is deployed.
+    seed
+        Random seed of the folds.
+
+    Raises
+    ------
+    InputError
+        If the labeled events are too few.
+    """
+    labeled, sample = own.labeled, np.flatnonzero(own.sampled)
+    if len(labeled) < MIN_EVENTS or not len(sample):
+        raise InputError(
+            f"{len(labeled):,} labeled events, {len(sample):,} of them drawn at random, are too "
+            f"few to adapt to; {MIN_EVENTS} are the least"
+        )
+    adapter, rows = NgramAdapter(start, labeled.texts), np.arange(len(labeled))
+    fitted = _fit(adapter, own, rows, target_fprs, seed)
+    probabilities = np.zeros((len(labeled), len(labeled.task.classes)), np.float32)
+    thresholds = np.full(len(labeled), np.inf)
+    fold_of = _assign_folds(labeled, seed)
+    for fold in np.unique(fold_of[sample]):
+        held_out = np.flatnonzero((fold_of == fold) & own.sampled)
+        part = _fit(adapter, own, np.flatnonzero(fold_of != fold), target_fprs, seed)
+        logits = part.student.predict_logits(labeled.texts.take(held_out))
+        probabilities[held_out] = probabilities_of(logits)
+        thresholds[held_out] = part.threshold_by_fpr.get(target_fprs[0], np.inf)
+    events, first = labeled.take(sample), None
+    if before is not None:
+        deployed = np.inf if before.threshold is None else before.threshold
+        first = own_figures(events, before.probabilities[sample], deployed)
+    after = own_figures(events, probabilities[sample], thresholds[sample])
+    return AdaptedStudent(fitted, first, after)
+
+
+def own_figures(
+    events: Dataset, probabilities: npt.NDArray[np.float32], threshold: float | Floats
+) -> OwnFigures:
+    """Return the figures of answers on labeled events, at one threshold or one for each event."""
+    groups, positive = events.group_codes(), events.is_positive
+    accuracy = rate(probabilities.argmax(axis=1) == events.labels, groups)
+    if not events.task.positive:
+        return OwnFigures(accuracy)
+    scores = _score(probabilities, events.task)
+    detected = scores >= np.broadcast_to(threshold, len(scores)).astype(np.float32)
+    area = UNKNOWN
+    if positive.any() and not positive.all():
+        ranking = Ranking(scores, positive)
+        measured = bootstrap(lambda w: {"auroc": auroc(ranking.roc(w))}, groups, _RESAMPLES)
+        area = measured["auroc"]
+    detection, false_positives = (
+        rate(detected[kind], groups[kind]) if kind.any() else UNKNOWN_RATE
+        for kind in (positive, ~positive)
+    )
+    return OwnFigures(accuracy, area, detection, false_positives)
+
+
+def _fit(
+    adapter: NgramAdapter,
+    own: OwnEvents,
+    rows: Rows,
+    target_fprs: tuple[float, ...],
+    seed: int,
+) -> FittedStudent:
+    """Adapt to some of the labeled events; calibrate and choose thresholds on the stream."""
+    events, task = own.labeled.take(rows), own.labeled.task
+    targets, weights = events.targets, events.weights.astype(np.float64)
+    fold_of = _assign_folds(events, seed)
+    logits = np.zeros((len(rows), adapter.start.n_outputs_), np.float32)
+    for fold in range(_FOLDS):
+        learned, held_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+        correction = adapter.fit(rows[learned], targets[learned], weights[learned])
+        logits[held_out] = adapter.predict_logits(correction, rows[held_out])
+    calibration = Calibration(1.0, 0.0, "none", 0)
+    if len(np.unique(events.labels)) > 1:
+        calibration = fit_calibration(logits, events.labels)
+    student = adapter.student(adapter.fit(rows, targets, weights))
+    student.rescale(calibration.slope, calibration.shift)
+    probabilities = probabilities_of(calibrate(logits, calibration)).astype(np.float32)
+    thresholds: list[Threshold] = []
+    if task.positive:
+        others = _score(probabilities_of(student.predict_logits(own.others.texts)), task)
+        scores = np.concatenate([_score(probabilities, task), others])
+        negative = np.concatenate([1 - _score(targets, task), 1 - others]).astype(np.float64)
+        thresholds = [
+            _measure(
+                target, stream_threshold(scores, negative, target), scores[: len(rows)], events
+            )
+            for target in target_fprs
+            if target == target_fprs[0] or enough_negatives(int(negative.sum()), target)
+        ]
+    return FittedStudent(
+        task=task,
+        student=student,
+        calibration=calibration,
+        thresholds=thresholds,
+        conformal=least_probabilities(probabilities, events.labels),
+        n_rows=len(rows),
+        n_groups=len(np.unique(events.group_codes())),
+        n_additional=0,
+        n_suspect=0,
+        epochs=0,
+    )
+
+
+def stream_threshold(scores: npt.NDArray[np.float32], negative: Floats, target: float) -> float:
+    """Return the lowest threshold that keeps within a false-positive rate on a stream.
+
+    If the stream expects fewer than three false positives, the end of the scores is taken for
+    exponential in the logits, and drawn out (peaks over threshold, Pickands 1975).
+
+    Parameters
+    ----------
+    scores
+        Scores of the stream's events.
+    negative
+        Probability that the event is none of a positive class.
+    target
+        False-positive rate.
+    """
+    order = np.argsort(-scores, kind="stable")
+    scores, mass = scores[order].astype(np.float64), negative[order]
+    total = max(float(mass.sum()), 1e-9)
+    share = np.cumsum(mass) / total
+    if total * target >= MIN_FALSE_POSITIVES:
+        first = min(int(np.searchsorted(share, target, "right")), len(scores) - 1)
+        return float(np.nextafter(np.float32(scores[first]), np.float32(2)))
+    tail = min(0.5, max(_TAIL_SHARE, _MIN_TAIL / total))
+    logits = np.log(np.clip(scores, 1e-7, 1 - 1e-7) / np.clip(1 - scores, 1e-7, 1))
+    first = min(int(np.searchsorted(share, tail)), len(scores) - 1)
+    excess = logits[:first] - logits[first]
+    mean = float((excess * mass[:first]).sum() / max(mass[:first].sum(), 1e-9))
+    return float(np.float32(1 / (1 + np.exp(-(logits[first] + mean * np.log(tail / target))))))
+
+
+def _measure(
+    target: float, value: float, scores: npt.NDArray[np.float32], events: Dataset
+) -> Threshold:
+    detected, positive, groups = (
+        scores >= np.float32(value),
+        events.is_positive,
+        events.group_codes(),
+    )
+    fpr, tpr = (
+        rate(detected[kind], groups[kind]) if kind.any() else UNKNOWN_RATE
+        for kind in (~positive, positive)
+    )
+    return Threshold(target, value, int((~positive).sum()), fpr, tpr)
+
+
+def _assign_folds(events: Dataset, seed: int) -> Rows:
+    """Return a fold for each event, by group; a group larger than a fold is split."""
+    codes = events.group_codes()
+    counts = np.bincount(codes)
+    large = counts[codes] * _FOLDS > len(events)
+    groups = [None if alone else str(code) for code, alone in zip(codes, large, strict=True)]
+    return assign_folds(events.with_groups(groups), _FOLDS, seed)
+
+
+def _score(probabilities: npt.NDArray[np.floating], task: Task) -> npt.NDArray[np.float32]:
+    return np.asarray(probabilities[:, task.positive_indices].sum(axis=1), np.float32)

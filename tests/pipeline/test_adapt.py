@@ -1,0 +1,262 @@
+"""Adapting a bundle to a stream whose events are written in another way than those it learned."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import buckler
+from buckler.dataset import Dataset
+from buckler.errors import InputError, SettingsError
+from buckler.labels import Annotation, Annotator
+from buckler.pipeline.own_events import AdaptOptions
+from buckler.runtime import load
+from buckler.students.adaptation import NgramAdapter
+from buckler.students.ngram import NgramStudent
+from buckler.tasks import get_task
+from buckler.teachers.teacher import Teacher
+from buckler.training.adaptation import stream_threshold
+from tests.support.cli import buckler as command
+from tests.support.made_up import made_up_url
+
+WORDS = ["pallet", "freight", "customs", "harbor", "crane", "vessel", "berth", "cargo"]
+BAIT = ["invoice", "refund", "parcel", "toll"]
+
+
+def own_url(positive: bool, rng: np.random.Generator) -> str:
+    """Return an URL of a company whose ordinary pages look like phishing to the start."""
+    word, number = rng.choice(WORDS), rng.integers(1000)
+    if positive:
+        return f"http://{rng.choice(BAIT)}-{word}{number}.example/{rng.choice(WORDS)}/{number}"
+    return f"https://login-{word}{number}.example/verify.php?u={rng.choice(WORDS)}{number}"
+
+
+def is_bait(url: bytes) -> bool:
+    return any(f"//{bait}".encode() in url for bait in BAIT)
+
+
+class Oracle(Teacher):
+    """A teacher that knows the truth, and counts the events that it is asked about."""
+
+    kind = "oracle"
+    annotator = Annotator("oracle", "1", "model")
+
+    def __init__(self):
+        self.asked = 0
+
+    @classmethod
+    def from_file(cls, path, task):
+        return cls()
+
+    def annotate(self, events):
+        self.asked += len(events)
+        return [
+            Annotation(i, (0.05, 0.95) if is_bait(text) else (0.95, 0.05), 1.0, None, 0.0, 0)
+            for i, text in zip(events.ids, events.raw_texts, strict=True)
+        ]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A stream without labels, and held-out events of it with labels."""
+    rng = np.random.default_rng(5)
+    folder = tmp_path_factory.mktemp("own")
+    for name, n in (("stream", 900), ("test", 600)):
+        positive = rng.random(n) < 0.3
+        urls = [own_url(bool(p), rng) for p in positive]
+        labels = ["phishing" if p else "benign" for p in positive]
+        columns = {"url": urls} if name == "stream" else {"url": urls, "label": labels}
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+    return folder
+
+
+def figures(bundle, own):
+    return buckler.evaluate(bundle, [own / "test.parquet"], own / "report").assessment
+
+
+def options(tmp_path, **changes):
+    return AdaptOptions(store=str(tmp_path / "labels.db"), **{"asks": 60, **changes})
+
+
+def test_a_teacher_fits_a_bundle_to_the_stream(url_bundle, own, tmp_path):
+    seen, teacher = [], Oracle()
+    result = buckler.adapt(
+        url_bundle,
+        [own / "stream.parquet"],
+        tmp_path / "mine.buckler",
+        teacher,
+        options(tmp_path),
+        on_progress=seen.append,
+    )
+    assert teacher.asked == result.n_labeled == 60
+    assert result.n_measured >= 20
+    assert seen[-1].done == seen[-1].total == 60
+    assert result.before.auroc.value < 0.3
+    assert result.after.auroc.value > 0.9
+    before, after = figures(url_bundle, own), figures(result.bundle, own)
+    assert before.figures["auroc"].value < 0.3
+    assert after.figures["auroc"].value > 0.95
+    assert after.thresholds[0].false_positives.value <= 0.015
+    manifest = load(result.bundle).manifest
+    assert manifest.deployed_fpr == 0.01
+    assert manifest.provenance["adapted_from"] == "url"
+    assert manifest.provenance["answered_by"] == "oracle 1"
+    assert "AUROC" in manifest.provenance["after"]
+
+
+def test_a_second_run_asks_nothing_again_and_a_larger_one_asks_the_rest(url_bundle, own, tmp_path):
+    def adapt(asks):
+        teacher = Oracle()
+        path = tmp_path / "mine.buckler"
+        stream = [own / "stream.parquet"]
+        buckler.adapt(url_bundle, stream, path, teacher, options(tmp_path, asks=asks))
+        return teacher.asked, load(path).score(["http://a.example/"]).scores[0]
+
+    first, again = adapt(60), adapt(60)
+    assert (first[0], again[0], adapt(80)[0]) == (60, 0, 20)
+    assert first[1] == again[1]
+
+
+def test_labels_of_files_do_without_a_teacher(url_bundle, own, tmp_path):
+    labeled = tmp_path / "labeled.csv"
+    rows = pq.read_table(own / "test.parquet").slice(0, 100).to_pylist()
+    labeled.write_text("url,label\n" + "".join(f"{r['url']},{r['label']}\n" for r in rows))
+    result = buckler.adapt(
+        url_bundle,
+        [own / "stream.parquet"],
+        tmp_path / "mine.buckler",
+        options=options(tmp_path, labels=[labeled]),
+    )
+    assert (result.n_labeled, result.answered_by) == (100, "labels of files")
+    assert result.after.auroc.value > 0.95
+
+
+def test_an_ordinary_stream_lowers_its_own_false_positives(url_bundle, own, tmp_path):
+    rng = np.random.default_rng(6)
+    pq.write_table(
+        pa.table({"url": [own_url(False, rng) for _ in range(300)]}), tmp_path / "s.parquet"
+    )
+    result = buckler.adapt(
+        url_bundle,
+        [tmp_path / "s.parquet"],
+        tmp_path / "mine.buckler",
+        options=options(tmp_path, benign_except=0.02),
+    )
+    assert result.before.false_positives.value > 0.5
+    assert result.after.false_positives.value <= 0.03
+    scorer = load(result.bundle)
+    known = [made_up_url(True, rng) for _ in range(200)]
+    ordinary = [own_url(False, rng) for _ in range(200)]
+    assert scorer.score(ordinary).detected.mean() <= 0.03
+    assert scorer.score(known).scores.mean() > scorer.score(ordinary).scores.mean()
+
+
+def test_a_task_of_ones_own_starts_from_nothing(own, tmp_path):
+    task = tmp_path / "bait.toml"
+    task.write_text(
+        'name = "bait"\npositive = ["bait"]\ntext_columns = ["url"]\n'
+        '[classes]\nordinary = "An ordinary page."\nbait = "A bait."\n'
+    )
+    result = buckler.adapt(
+        task, [own / "stream.parquet"], tmp_path / "b.buckler", Oracle(), options(tmp_path)
+    )
+    assert result.before is None
+    assert result.after.auroc.value > 0.9
+    assert load(result.bundle).manifest.task == "bait"
+
+
+class Contrary(Oracle):
+    annotator = Annotator("contrary", "1", "model")
+
+    def annotate(self, events):
+        """Answer at random: nothing can be learned from it."""
+        self.asked += len(events)
+        return [
+            Annotation(i, (0.95, 0.05) if i[0] % 2 else (0.05, 0.95), 1.0, None, 0.0, 0)
+            for i in events.ids
+        ]
+
+
+def test_a_start_that_is_better_is_kept(url_bundle, tmp_path, monkeypatch):
+    from buckler.pipeline import adapt as module
+
+    real = module.adapt_student
+
+    def worse(*args, **settings):
+        found = real(*args, **settings)
+        return replace(
+            found, after=replace(found.before, auroc=replace(found.before.auroc, value=0))
+        )
+
+    rng = np.random.default_rng(7)
+    urls = [made_up_url(bool(i % 2), rng) for i in range(200)]
+    pq.write_table(pa.table({"url": urls}), tmp_path / "s.parquet")
+    monkeypatch.setattr(module, "adapt_student", worse)
+    result = buckler.adapt(
+        url_bundle, [tmp_path / "s.parquet"], tmp_path / "m.buckler", Contrary(), options(tmp_path)
+    )
+    assert not result.is_better
+    assert (tmp_path / "m.buckler").read_bytes() == url_bundle.read_bytes()
+
+
+def test_what_cannot_be_done_is_said(url_bundle, own, tmp_path):
+    stream, out = [own / "stream.parquet"], tmp_path / "m.buckler"
+    with pytest.raises(SettingsError, match="needs answers"):
+        buckler.adapt(url_bundle, stream, out)
+    with pytest.raises(SettingsError, match="nothing is assumed"):
+        buckler.adapt(url_bundle, stream, out, Oracle(), options(tmp_path, benign_except=0.0))
+    with pytest.raises(InputError, match="are too few"):
+        buckler.adapt(url_bundle, stream, out, Oracle(), options(tmp_path, asks=10))
+    assert not out.exists()
+
+
+def test_the_command_line_prints_before_and_after(url_bundle, own, tmp_path):
+    recorded, task = tmp_path / "answers.jsonl", get_task("url-threat")
+    urls = pq.read_table(own / "stream.parquet").column("url").to_pylist()[:300]
+    events = Dataset.from_texts([url.encode() for url in urls], task)
+    lines = [
+        f'{{"event_id": "{i.hex()}", "annotator": "llm", "p_benign": {1 - p}, "p_phishing": {p}}}\n'
+        for i, p in zip(
+            events.ids, [0.9 if is_bait(u.encode()) else 0.1 for u in urls], strict=True
+        )
+    ]
+    recorded.write_text("".join(lines))
+    done = command(
+        "adapt", url_bundle, "--events", own / "stream.parquet", "-o", tmp_path / "m.buckler",
+        "--teacher", "recorded", "--settings", recorded, "--store", tmp_path / "l.db",
+        "--asks", "60",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "60 of them labeled (llm)" in done.stdout
+    assert "AUROC" in done.stdout
+
+
+def test_a_student_adapted_to_nothing_new_stays_as_it_was():
+    rng = np.random.default_rng(3)
+    task = get_task("url-threat")
+    events = Dataset.from_texts([made_up_url(False, rng).encode() for _ in range(50)], task)
+    student = NgramStudent(table_bits=12, epochs=2)
+    labels = (np.arange(50) % 2).astype(np.int32)
+    student.fit(events.with_labels(labels))
+    logits = student.predict_logits(events.texts)
+    adapter = NgramAdapter(student, events.texts)
+    p = 1 / (1 + np.exp(-logits[:, 0]))
+    correction = adapter.fit(np.arange(50), np.stack([1 - p, p], 1), np.ones(50))
+    np.testing.assert_allclose(
+        adapter.student(correction).predict_logits(events.texts), logits, atol=0.1
+    )
+    rows = np.arange(10)
+    np.testing.assert_allclose(adapter.predict_logits(correction, rows), logits[:10], atol=0.1)
+
+
+@pytest.mark.parametrize("n", [20_000, 150])
+def test_the_threshold_holds_on_the_stream_even_where_it_is_drawn_out(n):
+    rng = np.random.default_rng(8)
+    rates = []
+    for _ in range(20):
+        scores = (1 / (1 + np.exp(-rng.normal(-2, 1, n)))).astype(np.float32)
+        value = stream_threshold(scores, np.ones(n), 0.01)
+        rates.append((1 / (1 + np.exp(-rng.normal(-2, 1, 50_000))) >= value).mean())
+    assert 0.003 <= np.mean(rates) <= 0.015
