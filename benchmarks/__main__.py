@@ -23,6 +23,7 @@ from benchmarks import (
     review_scale,
     scoring,
     teachers,
+    threads,
     training,
     trees,
 )
@@ -31,6 +32,7 @@ from benchmarks.measure import machine_line, pin_to_one_core
 SECTIONS = {
     "scoring": scoring.run,
     "training": training.run,
+    "threads": threads.run,
     "quality": quality.run,
     "curve": quality.run_curve,
     "pipelines": pipelines.run,

@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     end = time.process_time() + 60 * options.minutes
     while time.process_time() < end:
         seeds, read = (outlook, _read_outlook) if rng.random() < 0.15 else (mails, _read)
-        data = _mutate(seeds, rng)
+        data = mutate(seeds, rng, _TOKENS)
         start = time.process_time()
         fault = _fault_of(read, data)
         taken = time.process_time() - start
@@ -137,18 +137,21 @@ def _outlook_messages() -> list[bytes]:
     ]
 
 
-def _mutate(seeds: list[bytes], rng: np.random.Generator) -> bytes:
+def mutate(seeds: list[bytes], rng: np.random.Generator, tokens: list[bytes]) -> bytes:
+    """Return a copy of a seed with some pieces cut, repeated, spliced or replaced by tokens."""
     data = bytearray(seeds[rng.integers(len(seeds))])
     for _ in range(int(rng.integers(1, 9))):
         start = int(rng.integers(len(data) + 1))
         if rng.random() < 0.5:  # near the headers
             start = min(start, int(rng.integers(4096)))
         end = min(len(data), start + int(2 ** rng.uniform(0, 12)))
-        data[start:end] = b"".join(_pieces(bytes(data[start:end]), seeds, rng))
+        data[start:end] = b"".join(_pieces(bytes(data[start:end]), seeds, rng, tokens))
     return bytes(data[:MAX_BYTES])
 
 
-def _pieces(old: bytes, seeds: list[bytes], rng: np.random.Generator) -> Iterator[bytes]:
+def _pieces(
+    old: bytes, seeds: list[bytes], rng: np.random.Generator, tokens: list[bytes]
+) -> Iterator[bytes]:
     """Yield what replaces a piece of the input."""
     kind = rng.integers(7)
     if kind == 0:  # nothing
@@ -162,11 +165,11 @@ def _pieces(old: bytes, seeds: list[bytes], rng: np.random.Generator) -> Iterato
     elif kind == 3:
         yield old * int(2 ** rng.uniform(0, 9))
     elif kind == 4:
-        yield _TOKENS[rng.integers(len(_TOKENS))] * int(2 ** rng.uniform(0, 14))
+        yield tokens[rng.integers(len(tokens))] * int(2 ** rng.uniform(0, 14))
         yield old
     else:
         for _ in range(int(rng.integers(1, 20))):
-            yield _TOKENS[rng.integers(len(_TOKENS))]
+            yield tokens[rng.integers(len(tokens))]
         yield old if kind == 5 else b""
 
 

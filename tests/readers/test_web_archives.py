@@ -57,6 +57,13 @@ def test_pages_around_damage_are_judged_and_the_damage_is_counted(tmp_path, gzip
     assert sum(reasons.values()) == 1
 
 
+def test_bytes_of_a_damaged_archive_reach_no_terminal(tmp_path, capsys):
+    data = archive(*PAGES, gzip=False)
+    at = starts_of(data, False)[3]
+    read_archive(tmp_path / "a.warc", data[:at] + b"\x1b[2J junk" * 999 + b"\r\n" + data[at:])
+    assert capsys.readouterr() == ("", "")
+
+
 def test_an_archive_that_is_packed_as_a_whole_is_read(tmp_path):
     data = gzip_bytes(archive(*PAGES, gzip=False))
     assert read_archive(tmp_path / "a.warc.gz", data) == ("abcd", {})

@@ -40,10 +40,15 @@ def _warc() -> bytes:
     writer = WARCWriter(out, gzip=True)
     for number in range(3):
         headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1")
-        body = BytesIO(b"<p>page</p>")
-        address = f"http://a.example/{number}"
+        body = b"<p>page</p>"
         writer.write_record(
-            writer.create_warc_record(address, "response", payload=body, http_headers=headers)
+            writer.create_warc_record(
+                f"http://a.example/{number}",
+                "response",
+                payload=BytesIO(body),
+                length=len(body),
+                http_headers=headers,
+            )
         )
     return out.getvalue()
 

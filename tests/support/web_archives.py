@@ -15,7 +15,7 @@ def archive(*pages: tuple[str, bytes, str], gzip: bool = True, encoding: str = "
         headers = StatusAndHeaders("200 OK", fields, protocol="HTTP/1.1")
         writer.write_record(
             writer.create_warc_record(
-                address, "response", payload=BytesIO(body), http_headers=headers
+                address, "response", payload=BytesIO(body), length=len(body), http_headers=headers
             )
         )
     return out.getvalue()

@@ -1,9 +1,11 @@
 """Reads web archives (WARC): good pages before and behind damage are judged, damage is counted."""
 
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -107,7 +109,7 @@ def _records(path: Path) -> Iterator[Any]:
             file.seek(start)
             archive, reason = ArchiveIterator(file), ""
             try:
-                for record in archive:
+                for record in _quietly(archive):
                     yield record
                     n_records += 1
                     if _is_cut(record):
@@ -139,9 +141,25 @@ def _unpack(path: Path, iterator: Any, faults: tuple[type[Exception], ...]) -> I
     """Yield the records of an archive that was packed as a whole, not record by record."""
     with gzip.open(path) as file:
         try:
-            yield from iterator(file)
+            yield from _quietly(iterator(file))
         except faults as error:
             yield _Damage(f"packed as a whole, and damaged ({type(error).__name__})")
+
+
+def _quietly(archive: Any) -> Iterator[Any]:
+    """Yield records; what the library writes of them to standard error is the sender's text."""
+    records = iter(archive)
+    while True:
+        with redirect_stderr(_Nowhere()):
+            record = next(records, None)
+        if record is None:
+            return
+        yield record
+
+
+class _Nowhere(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 def _is_cut(record: Any) -> bool:
@@ -208,7 +226,8 @@ def _page(
         return None
     encoding = _encoding(record)
     try:
-        data = record.content_stream().read(MAX_PAGE_BYTES)
+        with redirect_stderr(_Nowhere()):
+            data = record.content_stream().read(MAX_PAGE_BYTES)
     except (OSError, ValueError, EOFError, ArithmeticError) as error:
         quarantine.add(path, row, f"a page that cannot be unpacked ({type(error).__name__})")
         return None
