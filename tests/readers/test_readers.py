@@ -317,3 +317,22 @@ def test_any_bytes_are_read_or_refused_and_never_crash(tmp_path, data, suffix):
         read(path)
     except InputError as error:
         assert "fuzz" in str(error)
+
+
+def test_columns_beside_the_text_that_are_not_utf8_are_read(tmp_path):
+    rows = b'{"url": "a", "label": "b\xe1d"}\n{"url": "b", "label": "fine"}\n'
+    labels = pa.array([b"b\xe1d", b"fine", None]).view(pa.string())
+    shared = pa.DictionaryArray.from_arrays(pa.array([0, 1, None]), labels[:2])
+    files = [
+        write(tmp_path / "a.jsonl", rows),
+        write(tmp_path / "a.csv", b"url,label\na,b\xe1d\nb,fine\n"),
+        *(tmp_path / f"{name}.parquet" for name in ("plain", "large", "shared")),
+    ]
+    for path, column in zip(
+        files[2:], (labels, labels.cast(pa.large_string()), shared), strict=True
+    ):
+        pq.write_table(pa.table({"url": ["a", "b", "c"], "label": column}), path)
+    for path in files:
+        with Quarantine(tmp_path / "bad.jsonl") as quarantine:
+            chunk = next(get_reader(path).chunks(path, WANTED, quarantine))
+        assert chunk.columns["label"].to_pylist()[:2] == ["b\ufffdd", "fine"]

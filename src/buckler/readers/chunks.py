@@ -92,7 +92,9 @@ def make_chunk(
         if schema is not None:
             events = parse_features(schema, events, faults)
     columns = {
-        r: c for r, c in columns.items() if r not in ("text", ROW) and not r.startswith(FEATURE)
+        role: readable(column)
+        for role, column in columns.items()
+        if role not in ("text", ROW) and not role.startswith(FEATURE)
     }
     if faults:
         for index in sorted(faults):
@@ -124,7 +126,7 @@ def _keep_columns(columns: dict[str, pa.Array], spec: ColumnSpec) -> dict[str, p
 
 
 def _as_values(column: pa.Array | pa.ChunkedArray) -> list[object]:
-    plain = _plain(Path("table"), column)
+    plain = readable(_plain(Path("table"), column))
     values: list[object] = plain.to_pylist()
     return values
 
@@ -143,6 +145,25 @@ def to_json(value: object) -> str:
 
 def _for_json(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def readable(column: pa.Array) -> pa.Array:
+    """Return a column of text with what is not UTF-8 replaced; other columns as they are."""
+    if pa.types.is_dictionary(column.type):
+        values = readable(column.dictionary)
+        if values is column.dictionary:
+            return column
+        return pa.DictionaryArray.from_arrays(column.indices, values)
+    if column.type not in (pa.string(), pa.large_string()):
+        return column
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        is_large = column.type == pa.large_string()
+        values = column.view(_LARGE if is_large else pa.binary()).to_pylist()
+        found = [None if value is None else value.decode("utf-8", "replace") for value in values]
+        return pa.array(found, column.type)
+    return column
 
 
 def _find_faults(text: pa.Array, *, any_bytes: bool) -> Faults:

@@ -20,8 +20,8 @@ from buckler.readers.chunks import (
     MAX_TEXT_BYTES,
     check_is_text,
     choose_columns,
-    is_utf8,
     make_chunk,
+    readable,
 )
 from buckler.readers.lines import BLOCK_BYTES, open_stream
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
@@ -86,11 +86,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _as_role(role: str, column: pa.Array) -> pa.Array:
-    if role == "text":
-        return column
-    if is_utf8(column):
-        return column.view(pa.large_string()).cast(pa.string())
-    return pa.array([v.decode("utf-8", "replace") for v in column.to_pylist()], pa.string())
+    return column if role == "text" else readable(column.view(pa.large_string())).cast(pa.string())
 
 
 @dataclass(frozen=True)

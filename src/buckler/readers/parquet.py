@@ -1,23 +1,31 @@
 """Reads Parquet, batch by batch; the cursor counts rows."""
 
+import atexit
+import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import chain, pairwise
 from pathlib import Path
+from threading import Lock
+from typing import IO, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from buckler.errors import InputError
+from buckler.files import reading
 from buckler.readers.chunks import choose_columns, decoded_lengths, make_chunk
+from buckler.readers.parquet_decoder import MAX_CPU_S, Header, Request
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 BATCH_ROWS = 1 << 16
 _PART_BYTES = 1 << 24
-_SHARED_ROW_BYTES, _SHARED_BYTES, _SHARED_RATIO = 8, 1 << 20, 32
-_READ_BYTES = 1 << 20  # at once: a mapped file would count as resident, page by page
+_MAX_HEADER_BYTES = 1 << 26
 
 
 @READERS.add
@@ -31,37 +39,136 @@ class ParquetReader(Reader):
         self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the rows behind row `cursor`."""
+        with reading(path):
+            file_bytes = path.stat().st_size
+        with _decoder() as decoder:
+            found = decoder.describe(path)
+            chosen = choose_columns(path, found["names"], spec)
+            # Whole row groups before the cursor are not read at all.
+            group, position = 0, 0
+            for rows_of_group in found["group_rows"]:
+                if position + rows_of_group > cursor:
+                    break
+                position += rows_of_group
+                group += 1
+            total = max(1, sum(found["group_rows"]))
+            batches = decoder.batches(path, sorted(set(chosen.values())), group)
+            for batch in chain.from_iterable(map(_parts, batches)):
+                start, position = position, position + batch.num_rows
+                if position <= cursor:
+                    continue
+                if start < cursor:
+                    batch = batch.slice(cursor - start)
+                    start = cursor
+                columns = {role: batch.column(name) for role, name in chosen.items()}
+                rows = np.arange(start + 1, position + 1, dtype=np.int64)
+                size = file_bytes * batch.num_rows // total
+                yield make_chunk(path, spec, columns, rows, position, size, quarantine)
+
+
+class _Decoder:
+    """The parent's side of a process that decodes."""
+
+    def __init__(self) -> None:
+        paths = [path for path in sys.path if path]
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "buckler.readers.parquet_decoder"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            process_group=0,  # an interruption is the reader's to handle
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+        self._process, self.is_idle = process, True
+        self._in, self._out = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+
+    def describe(self, path: Path) -> Header:
+        """Return the names of the columns and the rows of each group."""
+        self._ask(path, None)
+        return self._header(path)
+
+    def batches(self, path: Path, columns: list[str], group: int) -> Iterator[pa.RecordBatch]:
+        """Yield batches of the columns, from a row group on."""
+        self._ask(path, columns, group)
+        while "end" not in (header := self._header(path)):
+            data = self._read(header["size"], path)
+            with pa.ipc.open_stream(pa.py_buffer(data)) as stream:
+                yield stream.read_next_batch()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _ask(self, path: Path, columns: list[str] | None, group: int = 0) -> None:
+        request: Request = {
+            "path": str(path.absolute()),
+            "columns": columns,
+            "first_group": group,
+            "batch_rows": BATCH_ROWS,
+        }
+        self.is_idle = False
         try:
-            with pa.OSFile(os.fsencode(path)) as raw:  # a name may be any bytes
-                options = {"pre_buffer": False, "buffer_size": _READ_BYTES}
-                shared = _shared_columns(pq.ParquetFile(raw, **options))
-                file = pq.ParquetFile(raw, read_dictionary=shared, **options)
-                yield from _chunks(file, path, spec, quarantine, cursor)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowIndexError) as error:
-            raise InputError(f"{path}: not a sound Parquet file: {_first_line(error)}") from error
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {_first_line(error)}") from error
+            self._in.write(json.dumps(request).encode() + b"\n")
+            self._in.flush()
+        except BrokenPipeError:
+            raise self._broken(path) from None
+
+    def _header(self, path: Path) -> Header:
+        line = self._out.readline(_MAX_HEADER_BYTES)
+        if not line.endswith(b"\n"):
+            raise self._broken(path)
+        header: Header = json.loads(line)
+        self.is_idle = "size" not in header
+        if "fault" in header:
+            raise InputError(f"{path}: not a sound Parquet file: {header['fault']}", path=path)
+        return header
+
+    def _read(self, size_bytes: int, path: Path) -> bytes:
+        data = self._out.read(size_bytes)
+        if len(data) < size_bytes:
+            raise self._broken(path)
+        return data
+
+    def _broken(self, path: Path) -> InputError:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=10)
+        code = -(self._process.returncode or 0)
+        reason = signal.Signals(code).name if code > 0 else f"exit code {-code}"
+        if code == signal.SIGXCPU:
+            reason = f"more than {MAX_CPU_S} s"
+        return InputError(
+            f"{path}: not a sound Parquet file: it breaks the decoder ({reason})", path=path
+        )
 
 
-def _shared_columns(file: pq.ParquetFile) -> list[str]:
-    """Return columns that may unpack to far more than they take in the file.
-
-    They are read as dictionaries, so that one value is held once. Others are read faster.
-    """
-    metadata, shared = file.metadata, []
-    for index in range(metadata.num_columns):
-        groups = [metadata.row_group(g).column(index) for g in range(metadata.num_row_groups)]
-        if any(each.physical_type == "BYTE_ARRAY" and _is_dense(each) for each in groups):
-            shared.append(groups[0].path_in_schema)
-    return shared
+_idle: list[tuple[int, _Decoder]] = []  # by process: a fork must not share a pipe
+_lock = Lock()
 
 
-def _is_dense(column: pq.ColumnChunkMetaData) -> bool:
-    size_bytes = column.total_uncompressed_size
-    return bool(
-        size_bytes < max(_SHARED_BYTES, _SHARED_ROW_BYTES * column.num_values)
-        or size_bytes > _SHARED_RATIO * column.total_compressed_size
-    )
+@contextmanager
+def _decoder() -> Iterator[_Decoder]:
+    """Yield a decoder for one file; one that finished its answers serves the next file."""
+    me = os.getpid()
+    with _lock:
+        found = next((entry for entry in _idle if entry[0] == me), None)
+        if found is not None:
+            _idle.remove(found)
+    decoder = found[1] if found else _Decoder()
+    try:
+        yield decoder
+    finally:
+        if decoder.is_idle:
+            _idle.append((me, decoder))
+        else:  # answers may be left in the pipe
+            decoder.close()
+
+
+@atexit.register
+def _close_decoders() -> None:
+    for process, decoder in _idle:
+        if process == os.getpid():
+            decoder.close()
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -70,40 +177,3 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     part = np.cumsum(lengths) // _PART_BYTES
     cuts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(batch)]
     yield from (batch.slice(start, stop - start) for start, stop in pairwise(cuts))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-
-
-def _chunks(
-    file: pq.ParquetFile, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int
-) -> Iterator[Chunk]:
-    chosen = choose_columns(path, file.schema_arrow.names, spec)
-    total = max(1, file.metadata.num_rows)
-    file_bytes = path.stat().st_size
-    # Whole row groups before the cursor are not read at all.
-    group, position = 0, 0
-    while (
-        group < file.metadata.num_row_groups
-        and position + file.metadata.row_group(group).num_rows <= cursor
-    ):
-        position += file.metadata.row_group(group).num_rows
-        group += 1
-    batches = file.iter_batches(
-        batch_size=BATCH_ROWS,
-        row_groups=list(range(group, file.metadata.num_row_groups)),
-        columns=sorted(set(chosen.values())),
-        use_threads=False,
-    )
-    for batch in chain.from_iterable(map(_parts, batches)):
-        start, position = position, position + batch.num_rows
-        if position <= cursor:
-            continue
-        if start < cursor:
-            batch = batch.slice(cursor - start)
-            start = cursor
-        columns = {role: batch.column(name) for role, name in chosen.items()}
-        rows = np.arange(start + 1, position + 1, dtype=np.int64)
-        size = file_bytes * batch.num_rows // total
-        yield make_chunk(path, spec, columns, rows, position, size, quarantine)
