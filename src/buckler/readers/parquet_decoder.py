@@ -23,7 +23,7 @@ _READ_BYTES = 1 << 20  # at once: a mapped file would count as resident, page by
 
 
 class Request(TypedDict):
-    """What to read; rows before the cursor are left out by whole row groups."""
+    """A file to read; rows before the cursor are left out by whole row groups."""
 
     path: str
     columns: list[str] | None
@@ -32,7 +32,7 @@ class Request(TypedDict):
 
 
 class Header(TypedDict, total=False):
-    """What an answer holds: names and rows of a file, the size of a batch, the end, or a fault."""
+    """Head of an answer: names and rows of a file, the size of a batch, the end, or a fault."""
 
     names: list[str]
     group_rows: list[int]
@@ -79,7 +79,7 @@ def answers(request: Request) -> Iterator[tuple[Header, bytes]]:
                 use_threads=False,
             )
             for batch in batches:
-                data = _packed(batch)
+                data = _pack(batch)
                 yield {"size": len(data)}, data
         yield {"end": True}, b""
     except MemoryError:
@@ -96,7 +96,7 @@ def _describe(file: pq.ParquetFile) -> Header:
     return {"names": file.schema_arrow.names, "group_rows": group_rows}
 
 
-def _packed(batch: pa.RecordBatch) -> bytes:
+def _pack(batch: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as stream:
         stream.write_batch(batch)
