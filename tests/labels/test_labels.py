@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import InputError, OutputError
-from buckler.labels import Annotation, Annotator, LabelStore
+from buckler.labels import Annotation, Annotator, AnswerColumns, LabelStore
 from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.labels.schema import ANNOTATIONS
@@ -348,11 +348,11 @@ def test_probabilities_are_taken_over(tmp_path):
     table = pa.table({"url": ["http://a/", "http://b/"], "p_bad": [0.25, 0.75]})
     pq.write_table(table, tmp_path / "a.parquet")
     with LabelStore(tmp_path / "l.db") as store:
-        import_labels(store, with_p_bad("a"), LLM, probability_column="p_bad")
+        import_labels(store, with_p_bad("a"), LLM, columns=AnswerColumns(probability="p_bad"))
         assert sorted(o[2] for o in everything(store)) == [[0.25, 0.75], [0.75, 0.25]]
         pq.write_table(pa.table({"url": ["http://c/"], "p_bad": [7.0]}), tmp_path / "b.parquet")
         with pytest.raises(InputError, match="0 to 1"):
-            import_labels(store, with_p_bad("b"), LLM, probability_column="p_bad")
+            import_labels(store, with_p_bad("b"), LLM, columns=AnswerColumns(probability="p_bad"))
 
 
 def test_a_run_learns_from_the_store_and_again_when_annotations_come(tmp_path):

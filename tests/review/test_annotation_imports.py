@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from buckler.dataset import ColumnNames, event_id, read_dataset
 from buckler.errors import InputError, SettingsError
-from buckler.labels import Annotator, LabelStore, import_labels
+from buckler.labels import Annotator, AnswerColumns, LabelStore, import_labels
 from buckler.readers.quarantine import Quarantine
 from buckler.review.annotation_tools import Tool, import_answers
 from buckler.review.queue import Queue
@@ -166,7 +166,7 @@ def test_probabilities_that_are_none_are_an_error(tmp_path):
             LabelStore(tmp_path / "l.db") as store,
             pytest.raises(InputError, match="0 to 1"),
         ):
-            import_labels(store, events, Annotator("feed"), probability_column="p")
+            import_labels(store, events, Annotator("feed"), columns=AnswerColumns(probability="p"))
 
 
 def recorded(tmp_path, **changes):

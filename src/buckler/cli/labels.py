@@ -11,7 +11,7 @@ from buckler.cli.console import err, out, print_table, safe, show_steps
 from buckler.cli.options import LabelColumn, Seed, Store, TaskName, TextColumn
 from buckler.cli.train import UnknownLabelsOption
 from buckler.dataset import ColumnNames, UnknownLabels, event_id, read_dataset
-from buckler.labels import Annotator, LabelStore, open_existing
+from buckler.labels import Annotator, AnswerColumns, LabelStore, open_existing
 from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.inspection import MIN_SHARED, describe_event, find_conflicts, summarize
 from buckler.readers.quarantine import Quarantine
@@ -37,22 +37,37 @@ def import_(
         str, typer.Option(help="Kind of annotator: human, llm, model, rule or feed.")
     ] = "feed",
     confidence: Annotated[
-        float, typer.Option(help="Probability that a label is right.", min=0, max=1)
+        float,
+        typer.Option(help="Probability that a label is right, where no column says.", min=0, max=1),
     ] = 1.0,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
     probability_column: Annotated[
-        str | None, typer.Option(help="Column with the probability of the positive class instead.")
+        str | None, typer.Option(help="Column with the probability of a positive class instead.")
     ] = None,
+    confidence_column: Annotated[
+        str | None, typer.Option(help="Column with the probability that the label is right.")
+    ] = None,
+    runner_up_column: Annotated[
+        str | None, typer.Option(help="Column with the likeliest other class.")
+    ] = None,
+    rationale_column: Annotated[str | None, typer.Option(help="Column with the reasons.")] = None,
     texts: Annotated[
         bool, typer.Option("--texts/--no-texts", help="Keep the texts too, for review.")
     ] = True,
 ) -> None:
     """Import labeled rows as the annotations of one annotator."""
     the_task, who = get_task(task), Annotator(annotator, version, kind)
-    keep = (probability_column,) if probability_column else ()
-    columns = ColumnNames(text_column, label_column, keep=keep, unknown_labels=unknown_labels)
+    answers = AnswerColumns(
+        probability=probability_column,
+        confidence=confidence_column,
+        runner_up=runner_up_column,
+        rationale=rationale_column,
+    )
+    columns = ColumnNames(
+        text_column, label_column, keep=answers.names, unknown_labels=unknown_labels
+    )
     with (
         LabelStore(store) as opened,
         Quarantine() as quarantine,
@@ -64,7 +79,7 @@ def import_(
             read_dataset(data, the_task, columns, quarantine=quarantine),
             who,
             confidence=confidence,
-            probability_column=probability_column,
+            columns=answers,
             keep_texts=texts,
         )
         seconds = max(time.monotonic() - started, 1e-9)

@@ -24,6 +24,7 @@ from buckler.labels.annotation import (
     AnnotationColumns,
     Annotator,
 )
+from buckler.labels.answer_columns import AnswerColumns
 from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.store import LabelStore, open_existing
 
@@ -32,6 +33,7 @@ __all__ = [
     "Annotation",
     "AnnotationColumns",
     "Annotator",
+    "AnswerColumns",
     "LabelStore",
     "export_annotations",
     "import_labels",

@@ -151,3 +151,14 @@ class AnnotationBatch:
 
     def __len__(self) -> int:
         return len(self.event_ids)
+
+    @property
+    def runners_up(self) -> npt.NDArray[np.int64]:
+        """The class of each annotation that is the likeliest but for the label, int64 [n].
+
+        -1 where several classes are equally likely.
+        """
+        order = np.argsort(-self.probabilities, axis=1, kind="stable")
+        ranked = np.take_along_axis(self.probabilities, order, axis=1)
+        after = ranked[:, 2] if ranked.shape[1] > 2 else np.zeros(len(ranked), np.float32)
+        return np.where(ranked[:, 1] > after, order[:, 1], -1).astype(np.int64)

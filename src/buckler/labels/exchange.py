@@ -2,10 +2,10 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -13,8 +13,11 @@ from buckler.dataset import Dataset
 from buckler.errors import InputError, OutputError
 from buckler.files import atomic_writer
 from buckler.labels.annotation import AnnotationBatch, AnnotationColumns, Annotator
+from buckler.labels.answer_columns import AnswerColumns, read_answers
 from buckler.labels.store import LabelStore
 from buckler.tasks import Task
+
+_LABEL = "buckler:label"
 
 
 def import_labels(
@@ -23,7 +26,7 @@ def import_labels(
     annotator: Annotator,
     *,
     confidence: float = 1.0,
-    probability_column: str | None = None,
+    columns: AnswerColumns = AnswerColumns(),  # noqa: B008 - frozen
     keep_texts: bool = True,
 ) -> tuple[int, int]:
     """Import labeled events as annotations; return (labeled events, new annotations).
@@ -31,53 +34,34 @@ def import_labels(
     Parameters
     ----------
     confidence
-        Probability that a label is right; the rest is spread over the other classes.
-    probability_column
-        For tasks with two classes: column with the probability of the positive class, instead of
-        labels.
+        Probability that a label is right, where no column states it.
+    columns
+        Columns of the events with probabilities, confidence, runners-up and rationales. The label
+        is that of the events.
     keep_texts
         Store the texts too, for review and export.
 
     Raises
     ------
     InputError
-        If no event has a label, or a probability is none.
+        If no event has a label, or a column holds what is no class, probability or confidence.
     """
-    if not 0 < confidence <= 1:
-        raise InputError(f"confidence must lie above 0 and at most at 1, not {confidence}")
-    if probability_column is not None:
-        probabilities = _positive_probabilities(events, probability_column)
-    else:
-        events = events.only_labeled()
-        if not len(events):
-            raise InputError("no row has a label; name the label column", field="label_column")
-        probabilities = events.smoothed_targets(confidence).astype(np.float64)
+    table = events.table.append_column(_LABEL, pa.array(events.label_names, pa.string()))
+    answers = read_answers(table, events.task, replace(columns, label=_LABEL), confidence)
+    rows = answers.rows
+    if not len(rows):
+        raise InputError("no row has a label; name the label column", field="label_column")
+    events = events.take(rows)
     if keep_texts:
         store.add_events(events.ids, events.raw_texts)
-    columns = AnnotationColumns(
-        confidence=[confidence] * len(events), created_s=[int(time.time())] * len(events)
+    further = AnnotationColumns(
+        confidence=answers.confidence[rows].tolist(),
+        rationales=[answers.rationales[row] for row in rows],
+        created_s=[int(time.time())] * len(rows),
     )
-    float32 = probabilities.astype(np.float32)
-    added = store.add_arrays(events.task, annotator, events.ids, float32, columns)
+    float32 = answers.probabilities[rows].astype(np.float32)
+    added = store.add_arrays(events.task, annotator, events.ids, float32, further)
     return len(events), added
-
-
-def _positive_probabilities(events: Dataset, column: str) -> npt.NDArray[np.float64]:
-    task = events.task
-    if len(task.classes) != 2 or len(task.positive) != 1:
-        raise InputError("a probability column needs a task with two classes, one of them positive")
-    if column not in events.table.column_names:
-        raise InputError(f"no column named {column}", field=column)
-    try:
-        values = np.array([float(v) for v in events.column(column)])
-    except (TypeError, ValueError):
-        values = np.array([np.nan])
-    if not ((values >= 0) & (values <= 1)).all():
-        raise InputError(f"column {column} must hold probabilities, 0 to 1", field=column)
-    positive = task.class_names.index(task.positive[0])
-    found = np.empty((len(values), 2))
-    found[:, positive], found[:, 1 - positive] = values, 1 - values
-    return found
 
 
 def export_annotations(store: LabelStore, task: Task, target: Path) -> int:
@@ -118,6 +102,7 @@ def _schema(task: Task) -> pa.Schema:
             ("version", pa.string()),
             ("kind", pa.string()),
             ("label", pa.string()),
+            ("runner_up", pa.string()),
             *((f"p_{name}", pa.float32()) for name in task.classes),
             ("confidence", pa.float64()),
             ("rationale", pa.string()),
@@ -140,6 +125,7 @@ def _table(
             [k.version for k in sources],
             [k.kind for k in sources],
             [names[j] for j in batch.probabilities.argmax(axis=1)],
+            [None if j < 0 else names[j] for j in batch.runners_up],
             *(batch.probabilities[:, j] for j in range(len(names))),
             batch.confidence,
             batch.rationales,

@@ -1,39 +1,102 @@
-"""Annotations of an earlier run, from a file that `buckler labels export` wrote.
+"""Annotations of an earlier run: from `buckler labels export`, or from any table of answers.
 
 They repeat a run exactly, without its teacher.
 """
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
 
-from buckler.dataset import Dataset
+from buckler.dataset import ColumnNames, Dataset, UnknownLabels, read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.files import reading, unique_keys
 from buckler.labels import Annotation, Annotator
+from buckler.labels.answer_columns import AnswerColumns, Answers, read_answers
 from buckler.tasks import Task
-from buckler.teachers.teacher import TEACHERS, Teacher, require_settings
+from buckler.teachers.teacher import (
+    TEACHERS,
+    Teacher,
+    read_teacher_settings,
+    require_settings,
+)
 
 _MAX_LINE_BYTES = 1 << 20
+_NO_EVENT = bytes(16)
+
+
+class RecordedSettings(BaseModel):
+    """Settings of a recorded teacher whose answers stand in a table of its own form.
+
+    Attributes
+    ----------
+    file
+        Table of events, or of their digests, with an answer each.
+    annotator, version, kind
+        Annotator who gave the answers.
+    text_column
+        Column with the event; by default the task's usual names are tried.
+    digest_column
+        Column with the SHA-1 or SHA-256 of the event in hexadecimal, where the table has no event.
+    label_column, probability_column, confidence_column, runner_up_column, rationale_column
+        Columns of the answer; see `AnswerColumns`.
+    confidence
+        Probability that a label is right, in rows that state none.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: Path
+    annotator: str
+    version: str = ""
+    kind: str = "llm"
+    text_column: str | None = None
+    digest_column: str | None = None
+    label_column: str | None = None
+    probability_column: str | None = None
+    confidence_column: str | None = None
+    runner_up_column: str | None = None
+    rationale_column: str | None = None
+    confidence: float = Field(default=1.0, gt=0, le=1)
+
+    @property
+    def columns(self) -> AnswerColumns:
+        """The columns of the answers."""
+        return AnswerColumns(
+            self.label_column,
+            self.probability_column,
+            self.confidence_column,
+            self.runner_up_column,
+            self.rationale_column,
+        )
 
 
 @TEACHERS.add
 class RecordedTeacher(Teacher):
-    """The annotations of one annotator from a file, found by the hash of the event."""
+    """The annotations of one annotator from a file, found by the id or a digest of the event."""
 
     kind = "recorded"
 
-    def __init__(self, annotator: Annotator, annotations: dict[bytes, Annotation]) -> None:
+    def __init__(
+        self,
+        annotator: Annotator,
+        annotations: dict[bytes, Annotation],
+        by_digest: dict[str, Annotation] | None = None,
+    ) -> None:
         self.annotator = annotator
-        self._annotations = annotations
+        self._annotations, self._by_digest = annotations, by_digest or {}
 
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> "RecordedTeacher":
-        """Read ``.parquet`` or ``.jsonl`` with event_id, annotator, version, kind, p_CLASS.
+        """Read an export (``.parquet`` or ``.jsonl``), or a ``.toml`` that describes a table.
+
+        An export has the columns event_id, annotator, version, kind and p_CLASS for each class.
 
         Raises
         ------
@@ -43,6 +106,8 @@ class RecordedTeacher(Teacher):
             If it cannot be read.
         """
         path = require_settings(path, cls.kind, "a file that `buckler labels export` wrote")
+        if path.suffix == ".toml":
+            return cls._from_table(read_teacher_settings(path, cls.kind, RecordedSettings), task)
         annotations: dict[bytes, Annotation] = {}
         annotators: set[tuple[str, str, str]] = set()
         columns = [f"p_{name}" for name in task.classes]
@@ -79,9 +144,65 @@ class RecordedTeacher(Teacher):
             )
         return cls(Annotator(*annotators.pop()), annotations)
 
+    @classmethod
+    def _from_table(cls, settings: RecordedSettings, task: Task) -> "RecordedTeacher":
+        annotator = Annotator(settings.annotator, settings.version, settings.kind)
+        columns, path = settings.columns, settings.file
+        try:
+            if settings.digest_column is not None:
+                table = pa.Table.from_pylist(list(_rows(path)))
+                if settings.digest_column not in table.column_names:
+                    raise InputError(f"no column named {settings.digest_column}")
+                answers = read_answers(table, task, columns, settings.confidence)
+                digests = [str(v).lower() for v in table.column(settings.digest_column).to_pylist()]
+                found = zip(digests, _annotations(answers, [_NO_EVENT] * len(digests)), strict=True)
+                return cls(annotator, {}, {d: a for d, a in found if a is not None})
+            events = read_dataset(
+                [path],
+                task,
+                ColumnNames(
+                    text=settings.text_column,
+                    keep=columns.names,
+                    unknown_labels=UnknownLabels.SET_ASIDE,
+                ),
+                labeled=False,
+            )
+            answers = read_answers(events.table, task, columns, settings.confidence)
+            annotations = [a for a in _annotations(answers, events.ids) if a is not None]
+        except InputError as error:
+            raise InputError(f"{path}: {error}", path=path, field=error.field) from error
+        return cls(annotator, {one.event_id: one for one in annotations})
+
     def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Return the recorded annotation of each event."""
-        return [self._annotations.get(i) for i in events.ids]
+        if not self._by_digest:
+            return [self._annotations.get(i) for i in events.ids]
+        found = (self._find(text) for text in events.raw_texts)
+        return [
+            None if one is None else replace(one, event_id=i)
+            for one, i in zip(found, events.ids, strict=True)
+        ]
+
+    def _find(self, text: bytes) -> Annotation | None:
+        """Return the annotation of an event, or of its first field alone, by its digest."""
+        for part in dict.fromkeys((text, text.partition(b"\x1f")[0])):
+            for digest in (sha1(part, usedforsecurity=False), sha256(part)):
+                if (found := self._by_digest.get(digest.hexdigest())) is not None:
+                    return found
+        return None
+
+
+def _annotations(answers: Answers, ids: list[bytes]) -> list[Annotation | None]:
+    """Return an annotation for each row with an answer, None for the others."""
+    found: list[Annotation | None] = [None] * len(ids)
+    for row in answers.rows.tolist():
+        found[row] = Annotation(
+            ids[row],
+            tuple(answers.probabilities[row].tolist()),
+            float(answers.confidence[row]),
+            answers.rationales[row],
+        )
+    return found
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
