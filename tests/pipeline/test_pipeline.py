@@ -271,7 +271,9 @@ def test_the_label_of_the_file_wins_unless_annotations_get_a_share(folder):
         assert np.array_equal(kept.targets, few.targets)
         assert summary["of_these_contradicted_by_annotations"] == len(few)
         trusting, _ = with_annotations(few, store, Merge.MEAN, label_share=0)
-        doubting, _ = with_annotations(few, store, Merge.MEAN, label_share=0.75)
+        doubting, _ = with_annotations(few, store, Merge.MEAN, label_share=0.75, weight=3)
+        assert (doubting.weights == 3).all()
+        assert (kept.weights == 1).all()
         rows = np.arange(len(few))
         assert (trusting.targets[rows, few.labels] < 0.2).all()
         assert np.allclose(

@@ -11,7 +11,7 @@ import pytest
 from buckler import pipeline
 from buckler.dataset import read_dataset
 from buckler.dataset.splits import OnLeak, check_leaks, find_leaks
-from buckler.errors import LeakError
+from buckler.errors import InputError, LeakError
 from buckler.pipeline import TrainingOptions
 from buckler.runtime import load
 from buckler.tasks import get_task
@@ -86,10 +86,33 @@ def test_rows_like_the_test_are_left_out_for_the_figures_and_learned_by_the_bund
     summary = split_summary(done)
     left_out = summary["train_rows_like_test"]
     assert left_out >= 60
-    learned = [stage.summary["rows"] for stage in done.stages if stage.name == "train"]
-    assert learned == [summary["train_rows"], summary["train_rows"] + left_out]
+    (trained,) = (stage.summary for stage in done.stages if stage.name == "train")
+    assert trained["rows"] == summary["train_rows"]
+    assert trained["rows_learned_after_the_test"] == left_out
     assert load(done.bundle).manifest.provenance["rows_learned_after_the_test"] == left_out
     assert "the bundle has learned them since" in done.report.json.read_text()
+
+
+def test_a_column_of_the_training_files_names_the_test_rows(tmp_path):
+    table = made_up_table(400, np.random.default_rng(2))
+    split = ["test" if i % 4 == 0 else "train" for i in range(len(table))]
+    pq.write_table(table.append_column("split", [split]), tmp_path / "a.parquet")
+    recipe = tmp_path / "buckler.toml"
+
+    def run_with(values):
+        recipe.write_text(
+            f'task = "url-threat"\n[data]\ntrain = ["a.parquet"]\n'
+            f"test_rows = {{ split = {values} }}\n"
+            '[split]\ndeduplicate = "none"\non_leak = "allow"\n'
+            "[student]\ntable_bits = 12\nfolds = 2\n"
+        )
+        return pipeline.run(recipe)
+
+    summary = split_summary(run_with('["test"]'))
+    assert (summary["train_rows"], summary["test_rows"]) == (300, 100)
+    for values in ('["nothing"]', '["train", "test"]'):
+        with pytest.raises(InputError, match="test_rows must choose"):
+            run_with(values)
 
 
 @pytest.mark.parametrize("seen", [["benign", "phishing"], ["phishing"]])

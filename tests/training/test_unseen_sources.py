@@ -1,5 +1,8 @@
 """Students are judged on families of sources that they did not see, and so are thresholds."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,11 +10,13 @@ from hypothesis import strategies as st
 
 from buckler.dataset import Dataset
 from buckler.dataset.sources import balance_sources, source_families, source_family
+from buckler.errors import InputError
 from buckler.evaluation.unseen_sources import SourceRecord, ThresholdRule
+from buckler.pipeline.fit_stages import worst_false_positives
 from buckler.runtime import Scorer
 from buckler.tasks import get_task
 from buckler.training.cross_validation import StudentSpec
-from buckler.training.fit import fit_student
+from buckler.training.fit import fit_student, learn_more
 from buckler.training.packaging import bundle_parts
 from buckler.training.unseen_sources import (
     score_unseen_sources,
@@ -48,6 +53,7 @@ MIXED = {
     ("mixed", "benign"): 100,
     ("mixed", "phishing"): 100,
 }
+ONE_FAMILY = {("one", "benign"): 300, ("one", "phishing"): 300}
 
 
 @given(st.text(min_size=1, max_size=30))
@@ -139,8 +145,55 @@ def test_own_negatives_set_the_threshold_and_teach_nothing():
     parts = bundle_parts("x", fitted, deployed_fpr=0.01)
     verdicts = Scorer(parts.assemble()).score(own.raw)
     assert 0 < verdicts.detected.sum() <= 6
-    without = fit_student(events, spec).student.predict_logits(own.texts)
+    plain = replace(spec, threshold_rule=ThresholdRule.UNSEEN)
+    without = fit_student(events, plain).student.predict_logits(own.texts)
     assert (fitted.student.predict_logits(own.texts) == without).all()
+
+
+def test_own_negatives_set_the_threshold_where_no_family_can_be_left_out():
+    events, own = events_of(ONE_FAMILY), events_of({("mine", "benign"): 600}, seed=7)
+    spec = StudentSpec("ngram", {"table_bits": 12}, folds=3, threshold_rule=ThresholdRule.OWN)
+    fitted = fit_student(events, spec, own_negatives=own.without_labels())
+    assert fitted.evidence is None
+    at = next(one for one in fitted.thresholds if one.target_fpr == 0.01)
+    assert at.n_negatives == at.fpr.n_rows == len(own)
+    assert at.fpr.value <= 0.01
+    with pytest.raises(InputError, match="too few own negatives"):
+        fit_student(events, spec, own_negatives=own.take(np.arange(5)))
+
+
+@pytest.mark.parametrize("sources", [MIXED, ONE_FAMILY])
+def test_the_rule_of_own_negatives_needs_own_negatives(sources):
+    spec = StudentSpec("ngram", {"table_bits": 12}, folds=3, threshold_rule=ThresholdRule.OWN)
+    with pytest.raises(InputError, match="own negatives"):
+        fit_student(events_of(sources), spec)
+
+
+def test_events_kept_from_the_test_are_learned_later_at_the_same_thresholds():
+    events = events_of(MIXED)
+    late = np.arange(len(events)) % 5 == 0
+    tested = fit_student(events.take(np.flatnonzero(~late)), SPEC)
+    whole = learn_more(tested, events.take(np.flatnonzero(late)), SPEC)
+    assert whole.n_rows == len(events)
+    assert whole.thresholds == tested.thresholds
+    assert whole.evidence is tested.evidence
+    logits = [one.student.predict_logits(events.texts) for one in (tested, whole)]
+    assert (logits[0] != logits[1]).any()
+    assert ((logits[0] > 0) == (logits[1] > 0)).mean() > 0.95
+
+
+def test_the_worst_false_positives_of_each_unseen_source_are_named():
+    fitted = fit_student(events_of(MIXED), SPEC)
+    lines = worst_false_positives(fitted.evidence, 0.3).splitlines()
+    found = [json.loads(line) for line in lines]
+    for source in {one["source"] for one in found}:
+        scores = [one["score"] for one in found if one["source"] == source]
+        assert 0 < len(scores) <= 10
+        assert scores == sorted(scores, reverse=True)
+        assert min(scores) >= 0.3
+    negatives = {name for name, label in MIXED if label == "benign"}
+    assert {one["source"] for one in found} <= negatives
+    assert found
 
 
 def test_the_manifest_holds_the_record_and_the_card_opens_with_it():

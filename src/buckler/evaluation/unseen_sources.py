@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
+from buckler.errors import InputError
 from buckler.evaluation.intervals import UNKNOWN_RATE, Rate, rate
 from buckler.evaluation.metrics import (
     TARGET_FPRS,
@@ -186,6 +187,43 @@ def threshold_by_rule(
     return max((threshold_within(each, target) for each in large), default=None)
 
 
+def own_thresholds(positives: Floats, own: Floats, known: Sequence[Threshold]) -> list[Threshold]:
+    """Return thresholds on the user's own negatives, for the target rates of others.
+
+    Parameters
+    ----------
+    positives
+        Scores of positive events by students that did not see their groups.
+    own
+        Scores of the user's own negatives.
+    known
+        Thresholds on held-out groups, whose target rates are taken.
+
+    Raises
+    ------
+    InputError
+        If the negatives are too few for any threshold.
+    """
+    found = []
+    for target in (one.target_fpr for one in known):
+        value = threshold_within(own, target) if enough_negatives(len(own), target) else None
+        fpr, tpr = (
+            UNKNOWN_RATE if value is None else rate(scores >= np.float32(value))
+            for scores in (own, positives)
+        )
+        found.append(Threshold(target, value, len(own), fpr, tpr))
+    if all(one.value is None for one in found):
+        raise _too_few_own_negatives()
+    return found
+
+
+def _too_few_own_negatives() -> InputError:
+    return InputError(
+        "there are too few own negatives for a threshold; give more, or another threshold_rule",
+        field="own_negatives",
+    )
+
+
 @dataclass(frozen=True)
 class ThresholdOption:
     """A threshold that could be deployed, and its effect on unseen sources.
@@ -283,8 +321,16 @@ class SourceRecord:
     warnings: tuple[str, ...]
 
     def thresholds(self, known: Sequence[Threshold]) -> list[Threshold]:
-        """Return the thresholds of the rule; those on known sources where it gives none at all."""
+        """Return the thresholds of the rule; those on known sources where it gives none at all.
+
+        Raises
+        ------
+        InputError
+            If the rule is ``own-negatives``, and these are too few for any threshold.
+        """
         own = {option.target_fpr: option for option in self.options if option.rule is self.rule}
+        if not own and self.rule is ThresholdRule.OWN:
+            raise _too_few_own_negatives()
         if not own:
             return list(known)
         found = []

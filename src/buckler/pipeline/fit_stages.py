@@ -1,13 +1,17 @@
 """Stages that fit: the student, baselines to compare with, auxiliary classifiers."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
 from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, unlike
+from buckler.files import read_bytes
 from buckler.pipeline.distill import Additions, DistilledPool
 from buckler.pipeline.prepare import Sources, TrainingAndTest
 from buckler.pipeline.recipe import Recipe
@@ -15,15 +19,62 @@ from buckler.pipeline.stages import Result, Stage, Summary
 from buckler.tasks import Task
 from buckler.training.auxiliary import AuxiliaryClassifiers, AuxiliarySettings, fit_auxiliary
 from buckler.training.cross_validation import OnEpoch, StudentSpec
-from buckler.training.fit import fit_student
+from buckler.training.fit import FittedStudent, SourceEvidence, fit_student, learn_more
 from buckler.training.noise import Noise
 from buckler.training.packaging import BundleParts, bundle_parts
 from buckler.training.targets import with_file_labels
 
+FALSE_POSITIVES = "false-positives.jsonl"
+_WORST_OF_A_SOURCE = 10
+_WORST_CHARACTERS = 500
+
 
 @dataclass(frozen=True)
-class FitStudent(Stage[BundleParts], name="train", version=5):
-    """Trains the student and packs it for a bundle."""
+class TrainedStudent:
+    """The student of a run, packed for a bundle.
+
+    Attributes
+    ----------
+    tested
+        Student that saw nothing like the test rows.
+    shipped
+        The same, if there were training rows too like the test: with these rows.
+    n_later
+        Number of these rows.
+    false_positives
+        Worst false positives of each source by students that did not see it, as JSON lines.
+    """
+
+    tested: BundleParts
+    shipped: BundleParts
+    n_later: int
+    false_positives: bytes
+
+    def save(self, folder: Path) -> None:
+        """Write everything into a folder."""
+        for name in ("tested", "shipped"):
+            (folder / name).mkdir()
+            getattr(self, name).save(folder / name)
+        (folder / "n_later").write_text(str(self.n_later))
+        (folder / FALSE_POSITIVES).write_bytes(self.false_positives)
+
+    @classmethod
+    def load(cls, folder: Path, task: Task) -> "TrainedStudent":
+        """Read what `save` wrote."""
+        return cls(
+            BundleParts.load(folder / "tested", task),
+            BundleParts.load(folder / "shipped", task),
+            int(read_bytes(folder / "n_later")),
+            read_bytes(folder / FALSE_POSITIVES),
+        )
+
+
+@dataclass(frozen=True)
+class FitStudent(Stage[TrainedStudent], name="train", version=6):
+    """Trains the student and packs it for a bundle.
+
+    Training rows that are too like the test are learned last, by a student of its own.
+    """
 
     sources: Result[Sources]
     split: Result[TrainingAndTest]
@@ -33,6 +84,7 @@ class FitStudent(Stage[BundleParts], name="train", version=5):
     pretrained: Path | None
     bundle_name: str
     deployed_fpr: float | None
+    learn_dropped: bool
     provenance: dict[str, object] = field(compare=False)
     checkpoints: Path = field(compare=False)
     on_epoch: OnEpoch | None = field(compare=False, default=None)
@@ -71,36 +123,39 @@ class FitStudent(Stage[BundleParts], name="train", version=5):
             Path(str(pretrained)) if pretrained else None,
             recipe.name or task.name,
             recipe.evaluation.deployed_fpr,
+            recipe.split.learn_dropped,
             provenance,
             recipe.output / "checkpoints",
         )
 
-    def work(self, folder: Path) -> tuple[BundleParts, Summary]:  # noqa: ARG002
+    def work(self, folder: Path) -> tuple[TrainedStudent, Summary]:  # noqa: ARG002
         """Fit the student on labeled rows and additions."""
-        training, additional, out_of_fold = self.split.output.training, [], None
-        if self.distilled is not None:
-            additional.append(self.distilled.output.examples)
-            out_of_fold = self.distilled.output.out_of_fold
-        if self.additions is not None:
-            additional += self.additions.examples(training, self.student.seed)
+        training, later = self.split.output.training, self.split.output.left_out
+        out_of_fold = None if self.distilled is None else self.distilled.output.out_of_fold
+        spec = self.student.with_settings({"checkpoints": str(self.checkpoints)})
         fitted = fit_student(
             training,
-            self.student.with_settings({"checkpoints": str(self.checkpoints)}),
-            additional=Dataset.concat(additional) if additional else None,
+            spec,
+            additional=self._additional(training),
             out_of_fold=out_of_fold,
             own_negatives=self.sources.output.own_negatives,
             on_epoch=self.on_epoch,
         )
+        tested = shipped = self._pack(fitted, {})
+        n_later = len(later) if self.learn_dropped else 0
+        if n_later:
+            both = self._additional(Dataset.concat([training, later]))
+            whole = learn_more(fitted, later, spec, additional=both, on_epoch=self.on_epoch)
+            shipped = self._pack(whole, {"rows_learned_after_the_test": n_later})
         shutil.rmtree(self.checkpoints, ignore_errors=True)
-        parts = bundle_parts(
-            self.bundle_name,
-            fitted,
-            deployed_fpr=self.deployed_fpr,
-            provenance=self.provenance,
-        )
+        lines = b""
+        if fitted.evidence is not None and tested.manifest.deployed_fpr is not None:
+            threshold = fitted.threshold_by_fpr[tested.manifest.deployed_fpr]
+            lines = worst_false_positives(fitted.evidence, threshold)
         thresholds = ", ".join(f"{k:g}: {v:.6g}" for k, v in fitted.threshold_by_fpr.items())
-        return parts, {
+        return TrainedStudent(tested, shipped, n_later, lines), {
             "rows": fitted.n_rows,
+            "rows_learned_after_the_test": n_later,
             "additional_examples": fitted.n_additional,
             "suspect_labels": fitted.n_suspect,
             "epochs": fitted.epochs,
@@ -110,6 +165,40 @@ class FitStudent(Stage[BundleParts], name="train", version=5):
                 for rate, found in fitted.untreated_fpr.items()
             },
         }
+
+    def _additional(self, training: Dataset) -> Dataset | None:
+        """Return the examples beside the training rows."""
+        found = [] if self.distilled is None else [self.distilled.output.examples]
+        if self.additions is not None:
+            found += self.additions.examples(training, self.student.seed)
+        return Dataset.concat(found) if found else None
+
+    def _pack(self, fitted: FittedStudent, more: dict[str, object]) -> BundleParts:
+        return bundle_parts(
+            self.bundle_name,
+            fitted,
+            deployed_fpr=self.deployed_fpr,
+            provenance={**self.provenance, **more},
+        )
+
+
+def worst_false_positives(evidence: SourceEvidence, threshold: float) -> bytes:
+    """Return the highest false positives of each source as JSON lines, one of each group."""
+    scores, lines = evidence.scores, []
+    for source, rows in scores.rows(~scores.is_positive).items():
+        detected = rows[scores.score[rows] >= np.float32(threshold)]
+        ranked = detected[np.argsort(-scores.score[detected], kind="stable")]
+        _, first = np.unique(scores.groups[ranked], return_index=True)
+        for row in ranked[np.sort(first)][:_WORST_OF_A_SOURCE].tolist():
+            text = evidence.events.raw_text(row).decode("utf-8", "replace")
+            found = {
+                "source": source,
+                "score": round(float(scores.score[row]), 6),
+                "group": evidence.events.groups[row],
+                "text": text[:_WORST_CHARACTERS],
+            }
+            lines.append(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+    return b"".join(line + b"\n" for line in lines)
 
 
 @dataclass(frozen=True)
@@ -127,7 +216,8 @@ class FitBaseline(Stage[BundleParts]):
 
     def work(self, folder: Path) -> tuple[BundleParts, Summary]:  # noqa: ARG002
         """Fit the baseline."""
-        fitted = fit_student(self.events(), self.student)
+        # Nobody reads its figures on unseen sources.
+        fitted = replace(fit_student(self.events(), self.student), evidence=None)
         parts = bundle_parts(self.name, fitted, deployed_fpr=self.deployed_fpr)
         return parts, {"rows": fitted.n_rows}
 

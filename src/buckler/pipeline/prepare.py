@@ -87,13 +87,14 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class ReadSources(Stage[Sources], name="read", version=4):
+class ReadSources(Stage[Sources], name="read", version=5):
     """Reads all files; rows that cannot be used are set aside and counted."""
 
     task: Task
     files: Mapping[str, Sequence[Path]]
     columns: ColumnNames
     leave_out: Mapping[str, Sequence[str]]
+    test_rows: Mapping[str, Sequence[str]]
     format: str | None
     on_read: Callable[[int], None] | None = field(compare=False)
 
@@ -109,7 +110,10 @@ class ReadSources(Stage[Sources], name="read", version=4):
         }
         kind = recipe.data.format
         files = {name: list(find_inputs(some, kind)) for name, some in paths.items() if some}
-        return ReadSources(task, files, recipe.columns, recipe.data.leave_out, kind, on_read)
+        data = recipe.data
+        return ReadSources(
+            task, files, recipe.columns, data.leave_out, data.test_rows, kind, on_read
+        )
 
     def work(self, folder: Path) -> tuple[Sources, Summary]:
         """Read the files; the rows that were set aside stand in the folder."""
@@ -127,32 +131,37 @@ class ReadSources(Stage[Sources], name="read", version=4):
                     quarantine=quarantine,
                     on_progress=self.on_read,
                 )
-            rows = _rows_to_keep(events, self.leave_out)
-            summary[f"{name}_left_out"] = len(events) - len(rows)
-            events = found[name] = events.take(rows)
+            kept = ~_rows_with(events, self.leave_out)
+            if not kept.any():
+                raise InputError("data.leave_out leaves no row", field="leave_out")
+            summary[f"{name}_left_out"] = len(events) - int(kept.sum())
+            events = found[name] = events.take(np.flatnonzero(kept))
             summary[f"{name}_rows"] = len(events)
             summary[f"{name}_unlabeled"] = int((events.labels < 0).sum())
             summary[f"{name}_set_aside"] = quarantine.count
             reasons = [f"{reason}: {n:,}" for reason, n in quarantine.reasons.items()]
             summary[f"{name}_reasons"] = "; ".join(reasons)
+        if self.test_rows:
+            train, test = found["train"], found.get("test")
+            chosen = _rows_with(train, self.test_rows)
+            if chosen.all() or not chosen.any():
+                raise InputError(
+                    "data.test_rows must choose some of the training rows, and not all of them",
+                    field="test_rows",
+                )
+            found["train"], held = (train.take(np.flatnonzero(r)) for r in (~chosen, chosen))
+            found["test"] = held if test is None else Dataset.concat([test, held])
+            summary |= {"train_rows": len(found["train"]), "test_rows": len(found["test"])}
         return Sources(**found), summary
 
 
-def _rows_to_keep(events: Dataset, leave_out: Mapping[str, Sequence[str]]) -> npt.NDArray[np.intp]:
-    """Return the rows without any of the values that a recipe leaves out.
-
-    Raises
-    ------
-    InputError
-        If no row is left.
-    """
-    kept = np.ones(len(events), bool)
-    for column, values in leave_out.items():
+def _rows_with(events: Dataset, values: Mapping[str, Sequence[str]]) -> npt.NDArray[np.bool_]:
+    """Return flags of the rows that have one of these values in one of these columns."""
+    found = np.zeros(len(events), bool)
+    for column, some in values.items():
         if column in events.table.column_names:
-            kept &= ~np.isin(events.column(column).astype(str), list(values))
-    if not kept.any():
-        raise InputError("data.leave_out leaves no row", field="leave_out")
-    return np.flatnonzero(kept)
+            found |= np.isin(events.column(column).astype(str), list(some))
+    return found
 
 
 # --- label ------------------------------------------------------------------------------------
@@ -202,13 +211,14 @@ def ask_teacher(runner: StageRunner, recipe: Recipe, sources: Result[Sources]) -
 
 
 @dataclass(frozen=True)
-class MergeAnnotations(Stage[Sources], name="label", version=5):
+class MergeAnnotations(Stage[Sources], name="label", version=6):
     """Takes annotations of the label store as targets of the training events."""
 
     sources: Result[Sources]
     annotations: str
     merge: Merge
     label_share: float
+    weight: float
     required: bool
     store: LabelStore = field(compare=False)
 
@@ -220,6 +230,7 @@ class MergeAnnotations(Stage[Sources], name="label", version=5):
             self.merge,
             required=self.required,
             label_share=self.label_share,
+            weight=self.weight,
         )
         return Sources(train=events), dict(summary)
 
@@ -234,7 +245,15 @@ def merge_annotations(
     with open_existing(labels.store) as store:
         digest, required = store.digest(runner.task), recipe.pool is None
         return runner.run(
-            MergeAnnotations(sources, digest, labels.merge, labels.label_share, required, store)
+            MergeAnnotations(
+                sources,
+                digest,
+                labels.merge,
+                labels.label_share,
+                labels.weight,
+                required,
+                store,
+            )
         )
 
 
@@ -372,21 +391,6 @@ class Split(Stage[TrainingAndTest], name="split", version=3):
                 "for the test: there are too few groups; give test data of their own"
             )
         return events.take(split.left), events.take(split.right)
-
-
-@dataclass(frozen=True)
-class Rejoin(Stage[TrainingAndTest], name="rejoin", version=1):
-    """Returns the left-out rows to training: the test is done, and the bundle may learn them."""
-
-    split: Result[TrainingAndTest]
-
-    def work(self, folder: Path) -> tuple[TrainingAndTest, Summary]:  # noqa: ARG002
-        """Join the rows."""
-        data = self.split.output
-        training = Dataset.concat([data.training, data.left_out])
-        return replace(data, training=training, left_out=data.left_out.take(np.arange(0))), {
-            "train_rows": len(training)
-        }
 
 
 def _labeled_rows(events: Dataset) -> Dataset:

@@ -37,14 +37,15 @@ class DataSection(_Section):
     text_column, label_column, group_column, source_column
         Names of columns, where the task's usual names do not fit.
     own_negatives
-        Files of negatives from the place where the bundle will work; nothing learns from them. They
-        serve the threshold rule ``own-negatives``.
+        Files of negatives from where the bundle will work, for the rule ``own-negatives``.
     format
         Format of every file, whatever its suffix.
     keep
         Further columns to slice the report by.
     leave_out
-        Column -> values: rows with one of these are left out of training, test and pool.
+        Column -> values: such rows are left out of training, test and pool.
+    test_rows
+        Column -> values: rows of `train` with one of these are test rows instead.
     unknown_labels
         Answer to a label that is no class of the task.
     """
@@ -59,6 +60,7 @@ class DataSection(_Section):
     format: str | None = None
     keep: list[str] = []
     leave_out: dict[str, list[str]] = {}
+    test_rows: dict[str, list[str]] = {}
     unknown_labels: UnknownLabels = UnknownLabels.FAIL
 
 
@@ -72,13 +74,16 @@ class LabelsSection(_Section):
     merge
         Way to merge several annotations of an event.
     label_share
-        Share of the file's label in the target of an event that has both: 1 keeps the label, 0
-        takes the annotations alone. The label of a person in the store always counts in full.
+        Share of the file's label in the target of an event that has both: 1 keeps the label. The
+        label of a person in the store always counts in full.
+    weight
+        Weight of an event with annotations in training, beside one without.
     """
 
     store: str
     merge: Merge = Merge.MEAN
     label_share: float = Field(default=1.0, ge=0, le=1)
+    weight: float = Field(default=1.0, gt=0, le=100)
 
 
 class AnalystLabelsSection(_Section):
@@ -89,7 +94,7 @@ class AnalystLabelsSection(_Section):
     store
         Label store that holds them.
     hold_out
-        Share of their groups that is never learned from, so that it can measure; always the same.
+        Share of their groups that only measures; always the same.
     weight
         Weight of an analyst's label beside that of a training row.
     """
@@ -198,8 +203,7 @@ class SplitSection(_Section):
     on_leak
         Reaction where training and test share a group or a near-duplicate.
     learn_dropped
-        True lets the bundle learn from the rows that ``drop`` leaves out, once the test is done
-        without them.
+        True lets the bundle learn from what ``drop`` leaves out, once the test is done without it.
     """
 
     by: Literal["group", "time"] = "group"
@@ -316,7 +320,8 @@ class Recipe(_Section):
     def columns(self) -> ColumnNames:
         """Columns to read, with those to carry along for slices and auxiliary classifiers."""
         asked = [question.column for question in self.auxiliary]
-        asked += [name for name in self.data.leave_out if name not in EVENT_SCHEMA.names]
+        chosen = [*self.data.leave_out, *self.data.test_rows]
+        asked += [name for name in chosen if name not in EVENT_SCHEMA.names]
         keep = dict.fromkeys([*self.data.keep, *asked])
         data = self.data
         return ColumnNames(
@@ -352,9 +357,8 @@ def read_recipe(path: Path) -> Recipe:
         raise SettingsError(f"{path}: {contradiction}", path=path)
     base = path.parent
     recipe.output = base / recipe.output
-    recipe.data.train = [base / p for p in recipe.data.train]
-    recipe.data.test = [base / p for p in recipe.data.test]
-    recipe.data.own_negatives = [base / p for p in recipe.data.own_negatives]
+    for name in ("train", "test", "own_negatives"):
+        setattr(recipe.data, name, [base / p for p in getattr(recipe.data, name)])
     recipe.compare.upper_bound = [base / p for p in recipe.compare.upper_bound]
     if recipe.pool is not None:
         recipe.pool.events = [base / p for p in recipe.pool.events]
@@ -390,8 +394,9 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
         yield "a teacher needs [labels] with a store for its annotations"
     if "pool" in teacher.on and recipe.pool is None:
         yield "teacher.on names the pool, and there is no [pool]"
-    if {"train", "test"} & set(teacher.on) and not recipe.data.test:
+    has_test = recipe.data.test or recipe.data.test_rows
+    if {"train", "test"} & set(teacher.on) and not has_test:
         yield (
-            "a teacher that annotates training or test events needs data.test: else test rows "
-            "taken from the training data would get its annotations as their labels"
+            "a teacher that annotates training or test events needs data.test or data.test_rows: "
+            "else the labels of test rows taken from the training data would be its annotations"
         )

@@ -22,10 +22,9 @@ from buckler.pipeline.evaluate import (
     report_context,
     write_report,
 )
-from buckler.pipeline.fit_stages import FitAuxiliary, FitStudent
+from buckler.pipeline.fit_stages import FALSE_POSITIVES, FitAuxiliary, FitStudent
 from buckler.pipeline.prepare import (
     ReadSources,
-    Rejoin,
     Split,
     TrainingAndTest,
     ask_teacher,
@@ -143,19 +142,15 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
     if recipe.analyst_labels or recipe.synthesis or recipe.augmentation:
         additions = Additions.of(recipe, analysts, synthesis)
 
-    def fit(data: Result[TrainingAndTest]) -> tuple[BundleParts, int]:
-        distilled = None
-        if recipe.pool:
-            distilled = runner.run(DistillPool.of(recipe, sources, data, labeled, additions))
-        stage = FitStudent.of(recipe, task, sources, data, labeled, distilled, additions)
-        parts = runner.run(replace(stage, on_epoch=listener.on_epoch)).output
-        return parts, 0 if distilled is None else distilled.output.n_annotated
-
-    student, n_annotated = fit(split)
+    distilled = None
+    if recipe.pool:
+        distilled = runner.run(DistillPool.of(recipe, sources, split, labeled, additions))
+    stage = FitStudent.of(recipe, task, sources, split, labeled, distilled, additions)
+    student = runner.run(replace(stage, on_epoch=listener.on_epoch)).output
     classifiers = AuxiliaryClassifiers()
     if recipe.auxiliary:
         classifiers = runner.run(FitAuxiliary.of(recipe, split)).output
-    bundle = student.assemble()
+    bundle = student.tested.assemble()
     scorer = Scorer(bundle)
     assessment = _assess(runner, recipe, scorer, split.output)
     contenders: list[Contender] = []
@@ -166,15 +161,10 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         robustness = attack_students(runner, recipe, sources, split, scorer)
     path = recipe.output / f"{recipe.name or task.name}.buckler"
     table = comparison(contenders, assessment) if contenders else None
-    shipped, n_later = student, 0
-    if len(split.output.left_out) and recipe.split.learn_dropped:
-        shipped, n_annotated = fit(runner.run(Rejoin(split)))
-        n_later = len(split.output.left_out)
-        provenance = {**shipped.manifest.provenance, "rows_learned_after_the_test": n_later}
-        shipped = replace(shipped, manifest=replace(shipped.manifest, provenance=provenance))
-    notes = (*_split_notes(split, n_later), *leak_notes(split.output.leaks))
+    notes = (*_split_notes(split, student.n_later), *leak_notes(split.output.leaks))
     with runner.step("bundle"):
-        scorer = _write_bundle(path, shipped, classifiers, assessment)
+        scorer = _write_bundle(path, student.shipped, classifiers, assessment)
+        write_atomically(recipe.output / FALSE_POSITIVES, student.false_positives)
         data = recipe.data.test or recipe.data.train
         tested_on = f"{len(split.output.test):,} rows from {names_of(data)}"
         context = replace(
@@ -193,7 +183,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         robustness=robustness,
         auxiliary=classifiers.figures,
         analyst_labels=None if analysts is None else analysts.output,
-        n_annotated=n_annotated,
+        n_annotated=0 if distilled is None else distilled.output.n_annotated,
     )
 
 
@@ -219,7 +209,7 @@ def _split_notes(split: Result[TrainingAndTest], n_later: int) -> Iterator[str]:
         yield (
             f"{n:,} training rows share a text, a near-duplicate or a group with the test rows. "
             "The student of these figures learned without them"
-            + ("; the bundle has learned them since, with new thresholds." if n_later else ".")
+            + ("; the bundle has learned them since, and keeps the thresholds." if n_later else ".")
         )
 
 

@@ -36,7 +36,9 @@ from buckler.evaluation.metrics import (
 from buckler.evaluation.unseen_sources import (
     SourceRecord,
     SourceScores,
+    ThresholdRule,
     mean_pair_auroc,
+    own_thresholds,
     source_figures,
     threshold_options,
 )
@@ -62,16 +64,29 @@ _MIN_AUROC = 0.6  # below, labels with as much noise as signal
 
 @dataclass(frozen=True)
 class SourceEvidence:
-    """Scores of students that did not see the sources, and what they show."""
+    """Scores of students that did not see the sources, and what they show.
 
+    Attributes
+    ----------
+    events
+        Labeled events.
+    scores, record
+        Scores of the events, and the figures without those at a threshold.
+    seed
+        Random seed of the classifiers that recognize sources.
+    """
+
+    events: Dataset
     scores: SourceScores
     record: SourceRecord
+    seed: int = 0
 
     def at(self, threshold: float | None) -> SourceRecord:
-        """Return the record with the figures by source at a threshold."""
+        """Return the record with its warnings, and with the figures by source at a threshold."""
+        record = replace(self.record, warnings=source_warnings(self.events, self.seed))
         if threshold is None:
-            return self.record
-        return replace(self.record, sources=source_figures(self.scores, threshold))
+            return record
+        return replace(record, sources=source_figures(self.scores, threshold))
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,8 @@ class FittedStudent:
     untreated_fpr
         Target false-positive rate -> the rate among all negatives, suspect ones too; empty without
         a treatment of noise.
+    learned
+        Labeled events that the student learned from, with targets and weights.
     """
 
     task: Task
@@ -112,6 +129,7 @@ class FittedStudent:
     n_groups: int
     n_suspect: int
     epochs: int
+    learned: Dataset = field(repr=False)
     curve: CalibrationCurve = NONE
     conformal: dict[float, float] = field(default_factory=dict)
     evidence: SourceEvidence | None = None
@@ -168,11 +186,12 @@ def fit_student(
     )
     rows = np.flatnonzero(treated.weights > 0)
     check_classes(events.labels[rows], task)
-    learned = events.with_targets(treated.targets).with_weights(treated.weights).take(rows)
-    learned = balance_sources(learned, spec.source_balance)
-    examples = learned if additional is None else Dataset.concat([learned, additional])
+    learned = events.with_targets(treated.targets)
+    learned = learned.with_weights(events.weights * treated.weights).take(rows)
     student = spec.new_student(out_of_fold.epochs)
-    student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
+    student.fit(
+        _examples(learned, spec, additional), None, epoch_listener(on_epoch, spec.folds, spec.folds)
+    )
 
     sure = np.flatnonzero(~treated.suspect)
     labels, logits = events.labels[sure], out_of_fold.logits[sure]
@@ -196,31 +215,26 @@ def fit_student(
             events,
             thresholds_by_fpr(thresholds),
         )
+        own = None
+        if own_negatives is not None:
+            own = _score(_on_curve(student.predict_logits(own_negatives.texts), curve), task)
         # A student that annotated examples saw every source.
         apart = None if annotated_by_student else additional
-        unseen = score_unseen_sources(learned, spec, out_of_fold.epochs, apart, on_epoch)
+        unseen = score_unseen_sources(
+            balance_sources(learned, spec.source_balance), spec, out_of_fold.epochs, apart, on_epoch
+        )
         if unseen is not None:
             p = _on_curve(calibrate(unseen.logits, calibration), curve)
             believed = ~treated.suspect[rows]
-            own = None
-            if own_negatives is not None:
-                own = _score(_on_curve(student.predict_logits(own_negatives.texts), curve), task)
-            scores = SourceScores(
-                _score(p, task),
-                learned.is_positive,
-                learned.sources,
-                learned.group_codes(),
-                unseen.is_unseen,
+            evidence = _judge_sources(
+                learned, spec, _score(p, task), unseen.is_unseen, believed, thresholds, own
             )
-            record = SourceRecord(
-                spec.threshold_rule,
-                (),
-                threshold_options(scores.take(believed), thresholds_by_fpr(thresholds), own),
-                *mean_pair_auroc(scores, np.random.default_rng(spec.seed)),
-                source_warnings(learned, spec.seed),
-            )
-            evidence, thresholds = SourceEvidence(scores, record), record.thresholds(thresholds)
+            thresholds = evidence.record.thresholds(thresholds)
             probabilities, labels = p[believed], learned.labels[believed]
+        elif spec.threshold_rule is ThresholdRule.OWN:
+            positives = _score(probabilities, task)[events.is_positive[sure]]
+            own = np.zeros(0, np.float32) if own is None else own
+            thresholds = own_thresholds(positives, own, thresholds)
     return FittedStudent(
         task=task,
         student=student,
@@ -235,7 +249,98 @@ def fit_student(
         conformal=least_probabilities(probabilities, labels),
         evidence=evidence,
         untreated_fpr=untreated,
+        learned=learned,
     )
+
+
+def learn_more(
+    fitted: FittedStudent,
+    events: Dataset,
+    spec: StudentSpec,
+    *,
+    additional: Dataset | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> FittedStudent:
+    """Train the student of a test anew, with events that the test kept from it.
+
+    Calibration, thresholds and figures stay: they are those of students that did not see the
+    events, so they hold for this one too.
+
+    Parameters
+    ----------
+    fitted
+        The student that was tested; it saw none of the events.
+    events
+        Labeled events to learn beside its own.
+    spec, additional, on_epoch
+        As for `fit_student`.
+    """
+    events = events.only_labeled()
+    treated = treat_noise(
+        spec.noise,
+        probabilities_of(fitted.student.predict_logits(events.texts)).astype(np.float64),
+        events.labels,
+        events.targets,
+    )
+    kept = np.flatnonzero(treated.weights > 0)
+    more = events.with_targets(treated.targets).with_weights(events.weights * treated.weights)
+    learned = Dataset.concat([fitted.learned, more.take(kept)])
+    student = spec.new_student(fitted.epochs)
+    student.fit(
+        _examples(learned, spec, additional), None, epoch_listener(on_epoch, spec.folds, spec.folds)
+    )
+    student.rescale(fitted.calibration.slope, fitted.calibration.shift)
+    return replace(
+        fitted,
+        student=student,
+        n_rows=len(learned),
+        n_groups=len(np.unique(learned.group_codes())),
+        n_suspect=fitted.n_suspect + int(treated.suspect.sum()),
+        learned=learned,
+    )
+
+
+def _examples(learned: Dataset, spec: StudentSpec, additional: Dataset | None) -> Dataset:
+    """Return everything that a student learns from, each source in balance."""
+    balanced = balance_sources(learned, spec.source_balance)
+    return balanced if additional is None else Dataset.concat([balanced, additional])
+
+
+def _judge_sources(
+    events: Dataset,
+    spec: StudentSpec,
+    score: Floats,
+    is_unseen: npt.NDArray[np.bool_],
+    believed: npt.NDArray[np.bool_],
+    known: list[Threshold],
+    own: Floats | None,
+) -> SourceEvidence:
+    """Return the figures on unseen sources, and the thresholds that could be deployed.
+
+    Parameters
+    ----------
+    events, score, is_unseen
+        Labeled events, scored by students that did not see their sources, where that is so.
+    spec
+        Student, with the rule of its thresholds.
+    believed
+        Events whose labels count.
+    known
+        Thresholds on held-out groups of known sources.
+    own
+        Scores of the user's own negatives.
+    """
+    scores = SourceScores(
+        score, events.is_positive, events.sources, events.group_codes(), is_unseen
+    )
+    record = SourceRecord(
+        spec.threshold_rule,
+        (),
+        threshold_options(scores.take(believed), thresholds_by_fpr(known), own),
+        *mean_pair_auroc(scores, np.random.default_rng(spec.seed)),
+        (),
+    )
+    return SourceEvidence(events, scores, record, spec.seed)
 
 
 def _check_untreated(

@@ -38,6 +38,7 @@ def with_annotations(
     *,
     required: bool = True,
     label_share: float = 1.0,
+    weight: float = 1.0,
 ) -> tuple[Dataset, dict[str, float | int]]:
     """Return events with the annotations of the store as targets, and a summary.
 
@@ -57,6 +58,8 @@ def with_annotations(
     label_share
         Share of the file's label in the target of an event that has both: 1 keeps the label, 0
         takes the annotations alone. The label of a person in the store counts in full.
+    weight
+        Weight of an event with an annotation, beside one without.
 
     Raises
     ------
@@ -93,13 +96,15 @@ def with_annotations(
         if merged.n_shared[key]:
             name = f"{annotators[key].name} {annotators[key].version}".strip()
             summary[f"estimated accuracy of {name}"] = round(accuracy, 4)
-    return events.with_labels(labels).with_targets(targets), summary
+    weights = events.weights.copy()
+    weights[annotated] *= weight
+    return events.with_labels(labels).with_targets(targets).with_weights(weights), summary
 
 
 def with_file_labels(training: Dataset, as_read: Dataset) -> Dataset:
-    """Return the training rows with the labels that their files gave them, and only those."""
+    """Return the training rows with the labels of their files, all of one weight."""
     if training.soft_targets is None:
         return training  # no annotation has changed a label
     label_of = dict(zip(as_read.ids, as_read.labels.tolist(), strict=True))
     labels = np.array([label_of.get(i, UNLABELED) for i in training.ids], np.int32)
-    return training.with_labels(labels).take(np.flatnonzero(labels >= 0))
+    return training.with_labels(labels).with_weights(1.0).take(np.flatnonzero(labels >= 0))
