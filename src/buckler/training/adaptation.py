@@ -256,6 +256,7 @@ def _fit(
         n_additional=0,
         n_suspect=0,
         epochs=0,
+        learned=events,
     )
 
 
