@@ -129,8 +129,7 @@ class TeacherSection(_Section):
     settings
         Its settings file, relative to the recipe.
     on
-        Events to annotate: ``pool``, ``train`` (its annotations are merged with the labels),
-        ``test`` (only to compare it with the student).
+        Events to annotate: ``pool``, ``train``, ``test`` (only to compare it with the student).
     budget_usd, budget_tokens
         Limits on what one run may spend.
     """
@@ -143,7 +142,7 @@ class TeacherSection(_Section):
 
 
 class SynthesisSection(_Section):
-    """Synthetic examples, which count only if a trial shows that they help on held-out real events.
+    """Synthetic examples, which count only if they help on held-out real events.
 
     Attributes
     ----------
@@ -160,11 +159,10 @@ class SynthesisSection(_Section):
     seeds
         Number of splits in the trial.
     keep_always
-        True learns from them whatever the trial shows, and records it in the bundle: for kinds of
-        events of which there are no real ones to measure on.
+        True learns from them whatever the trial shows: for events without real ones to measure on.
     hold_out
-        ``COLUMN=VALUE,VALUE``: the trial measures detection of events of this kind by students that
-        saw none; the column must stand in `data.keep`. The bundle's student learns from all.
+        ``COLUMN=VALUE,VALUE``: the trial measures detection of such events by students that saw
+        none; the column must stand in `data.keep`. The bundle's student learns from all.
     """
 
     hold_out: str | None = None
@@ -225,8 +223,8 @@ class StudentSection(_Section):
     noise
         Treatment of labels that may be wrong: ``none``, ``doubt``, ``drop`` or ``relabel``.
     source_balance
-        0 to 1: keeps a large source from outweighing small ones in training; 1 gives each source of
-        a class the same sum of weights.
+        0 to 1: keeps large sources from outweighing small ones; 1 gives each source of a class the
+        same sum of weights.
     seed
         Random seed.
     """
@@ -278,8 +276,7 @@ class EvaluationSection(_Section):
     deployed_fpr
         False-positive rate whose threshold the bundle uses by default.
     threshold_rule
-        Negatives on which that rate must hold: ``unseen-sources``, ``worst-source``,
-        ``own-negatives`` or ``known-sources``.
+        Negatives on which that rate must hold; see `ThresholdRule`.
     resamples
         Resamples of the bootstrap.
     attacks
