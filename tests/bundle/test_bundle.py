@@ -90,10 +90,29 @@ def test_contributions_add_up_to_the_logit(url_scorer, url_bundle, text):
     assert [p.weight for p in opposite] == [-p.weight for p in pieces[:3]]
 
 
-@pytest.mark.parametrize("settings", [{}, {"min_order": 3}, {"hidden": 16, "learning_rate": 0.1}])
+@pytest.mark.parametrize("segments", ["mean", "max"])
+def test_contributions_add_up_where_segments_count(tmp_path, segments):
+    events = made_up_events(600, np.random.default_rng(3))
+    spec = StudentSpec("ngram", {"table_bits": 10, "segments": segments}, folds=2)
+    fitted = fit_student(events, spec)
+    write_fitted(tmp_path / "a.buckler", fitted)
+    scorer = load(tmp_path / "a.buckler")
+    for text in TEXTS:
+        pieces = scorer.explain(text, label="phishing", top=10_000)
+        assert len({p.text for p in pieces}) == len(pieces)
+        (p,) = scorer._classifier.model.score_list([text]).astype(np.float64)
+        total = sum(piece.weight for piece in pieces) + float(fitted.student.bias_[0])
+        assert total == pytest.approx(np.log(p / (1 - p)), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"min_order": 3}, {"hidden": 16, "learning_rate": 0.1}, {"segments": "mean"}],
+)
 def test_contributions_of_many_classes_add_up_too(tmp_path, settings):
     names = [f"c{i}" for i in range(3)]
-    task = Task("t", dict.fromkeys(names, "x"), normalizer="url-v2", max_bytes=768)
+    classes = dict.fromkeys(names, "x")
+    task = Task("t", classes, ("c1",), "url-v2", max_bytes=768, segmenter="host-path")
     events = made_up_events(600, np.random.default_rng(4))
     labels = np.array([events.texts[i][0] % 3 for i in range(len(events))], np.int32)
     events = replace(events, task=task, labels=labels)

@@ -74,7 +74,9 @@ static void score(void) {
     for (size_t i = 0; i < cells; i++) table[i] = (int8_t)next(256);
     for (size_t i = 0; has_head && i < width * classes; i++) head[i] = (float)next(100) / 50 - 1;
     bk_ngram model = {1 + next(orders), orders, bits, width, classes, 1 + next(600),
-                      (bk_normalizer)next(3), 0.01f, table, head, bias};
+                      (bk_normalizer)next(BK_LAST_NORMALIZER + 1), 0.01f, table, head, bias,
+                      (bk_segmenter)(1 + next(BK_LAST_SEGMENTER)),
+                      (bk_combination)next(BK_LAST_COMBINATION + 1), 1 + next(1000)};
     if (bk_ngram_check(&model)) abort();
     void *scratch = malloc(bk_ngram_scratch_bytes(&model));
     static const char *const paths[] = {"avx512", "avx2", "portable"};

@@ -44,7 +44,7 @@ def built(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundles(url_bundle, tmp_path_factory) -> list[Path]:
-    """Two classes, a hidden layer, five classes, and one with a calibration curve."""
+    """Two classes, a hidden layer, five classes, segments, and one with a calibration curve."""
     folder = tmp_path_factory.mktemp("bundles")
     rng = np.random.default_rng(1)
     events = made_up_events(800, rng)
@@ -57,6 +57,10 @@ def bundles(url_bundle, tmp_path_factory) -> list[Path]:
     classes = replace(events, task=five, labels=labels)
     fitted = fit_student(classes, StudentSpec("ngram", {"table_bits": 8}, folds=2))
     write_fitted(folder / "five.buckler", fitted)
+    for segments in ("mean", "max"):
+        spec = StudentSpec("ngram", {"table_bits": 8, "segments": segments}, folds=2)
+        write_fitted(folder / f"five_{segments}.buckler", fit_student(classes, spec))
+        write_fitted(folder / f"url_{segments}.buckler", fit_student(events, spec))
     from buckler.evaluation.calibration import CalibrationCurve
 
     fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 8}, folds=2))

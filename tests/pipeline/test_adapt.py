@@ -233,11 +233,12 @@ def test_the_command_line_prints_before_and_after(url_bundle, own, tmp_path):
     assert "AUROC" in done.stdout
 
 
-def test_a_student_adapted_to_nothing_new_stays_as_it_was():
+@pytest.mark.parametrize("segments", ["none", "mean", "max"])
+def test_a_student_adapted_to_nothing_new_stays_as_it_was(segments):
     rng = np.random.default_rng(3)
     task = get_task("url-threat")
     events = Dataset.from_texts([made_up_url(False, rng).encode() for _ in range(50)], task)
-    student = NgramStudent(table_bits=12, epochs=2)
+    student = NgramStudent(table_bits=12, epochs=2, segments=segments)
     labels = (np.arange(50) % 2).astype(np.int32)
     student.fit(events.with_labels(labels))
     logits = student.predict_logits(events.texts)

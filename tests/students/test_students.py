@@ -3,9 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.students import get_student
+from buckler.students.student import cross_entropy
+from buckler.tasks import Task
 from tests.support.made_up import dataset_of, made_up_events
 
 
@@ -53,6 +56,57 @@ def test_training_is_reproducible_to_the_bit(threads):
     assert np.array_equal(tables[0], tables[1])
     other = get_student("ngram", {**settings, "seed": 4})
     assert not np.array_equal(tables[0], other.fit(training).export().tensors["table"])
+
+
+def commands(n, rng, *, padded=False):
+    """Commands of which every third holds a bad one, alone or among ordinary ones."""
+    ordinary = ["apt-get update", "make install", "systemctl restart web", "tar xf app.tar"]
+    labels = (np.arange(n) % 3 == 0).astype(np.int32)
+    lines = []
+    for label in labels:
+        parts = rng.choice(ordinary, 1 + rng.integers(3)).tolist()
+        if label and padded:
+            parts = rng.choice(ordinary, 12).tolist()
+        if label:
+            parts.insert(int(rng.integers(len(parts) + 1)), f"nc 10.0.0.{rng.integers(99)} 4444 -e")
+        lines.append(" && ".join(parts).encode())
+    task = Task("c", {"a": "", "b": ""}, ("b",), "command-v2", segmenter="commands")
+    return Dataset.from_texts(lines, task).with_labels(labels), labels
+
+
+@pytest.mark.parametrize("segments", ["mean", "max"])
+def test_segments_find_what_is_padded(segments):
+    training, _ = commands(900, np.random.default_rng(0))
+    padded, labels = commands(300, np.random.default_rng(1), padded=True)
+    settings = {"table_bits": 12, "epochs": 4}
+    margins = {}
+    for own in ("none", segments):
+        student = get_student("ngram", {**settings, "segments": own}).fit(training)
+        logits = student.predict_logits(padded.texts)[:, 0]
+        margins[own] = logits[labels == 1].min() - logits[labels == 0].max()
+    assert margins[segments] > 0
+    assert margins[segments] > 2 * margins["none"]
+
+
+def test_the_float_and_the_int8_model_combine_segments_alike():
+    training, _ = commands(600, np.random.default_rng(2))
+    validation, _ = commands(90, np.random.default_rng(3))
+    losses = []
+    student = get_student("ngram", {"table_bits": 12, "epochs": 3, "segments": "max"})
+    student.fit(training, validation, lambda *seen: losses.append(seen[2]))
+    logits = student.predict_logits(validation.texts)
+    loss = cross_entropy(logits, validation.targets, validation.weights)
+    assert loss == pytest.approx(losses[student.best_epoch_ - 1], rel=0.05)
+
+
+def test_segments_need_a_rule_and_a_positive_class():
+    data, _ = examples(50)
+    with pytest.raises(SettingsError, match="no segments or no positive class"):
+        get_student("ngram", {"segments": "mean"}).fit(data)
+    with pytest.raises(SettingsError, match="none, mean, max"):
+        get_student("ngram", {"segments": "worst"}).fit(data)
+    with pytest.raises(SettingsError, match="no setting 'segments'"):
+        get_student("trees", {"segments": "mean"})
 
 
 def test_soft_targets_are_learned_as_probabilities():

@@ -12,8 +12,9 @@ import numpy as np
 from buckler.bundle.archive import VECTORS, WEIGHTS, Bundle, parse_tensors
 from buckler.errors import SettingsError
 from buckler.normalize import get_normalizer
+from buckler.normalize.segments import COMBINATIONS, SEGMENTERS
 
-_HEADER = struct.Struct("<8s8I2f2I2Q8x")
+_HEADER = struct.Struct("<8s8I2f2I2Q2I")
 _SECTION = 16
 
 
@@ -62,6 +63,8 @@ def flat_model(bundle: Bundle) -> bytes:
             len(m.calibration_curve[0]) if m.calibration_curve else 0,
             positive,
             _HEADER.size + len(body),
+            SEGMENTERS.index(s["segmenter"]),
+            COMBINATIONS.index(s["combination"]),
         )
         + body
     )

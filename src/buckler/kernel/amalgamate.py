@@ -22,6 +22,7 @@ SOURCES = (
     "command_shell.c",
     "command.c",
     "normalize.c",
+    "segments.c",
     "probabilities.c",
     "ngram.c",
     "ngram_paths.c",

@@ -57,6 +57,39 @@ size_t bk_normalize(bk_normalizer normalizer, const uint8_t *text, size_t length
                     uint8_t *out, size_t capacity);
 
 /*
+ * Rules that cut a normalized text into segments, so that what stands beside a threat cannot dilute
+ * it. docs/normalize.md states them; a rule never changes under its number.
+ */
+typedef enum {
+    BK_SEGMENTS_NONE = 0,
+    BK_SEGMENTS_COMMANDS = 1,  /* commands between ; & | and line breaks, in command and payloads */
+    BK_SEGMENTS_WINDOWS = 2,   /* windows of each field */
+    BK_SEGMENTS_HOST_PATH = 3, /* host; path with query */
+    BK_LAST_SEGMENTER = BK_SEGMENTS_HOST_PATH
+} bk_segmenter;
+
+/* A segment is normalized text too: `field` separators, then bytes begin to end of the text. */
+typedef struct {
+    uint32_t begin, end, field;
+    uint32_t next, in_field; /* where the search goes on */
+} bk_segment;
+
+/* Finds the segment behind *segment, which begins as zeros; 0 if there is none. */
+int bk_next_segment(bk_segmenter segmenter, const uint8_t *normalized, size_t length,
+                    bk_segment *segment);
+
+/* Writes the normalized text of a segment; returns its length, at most length + BK_MAX_FIELDS. */
+size_t bk_write_segment(const uint8_t *normalized, const bk_segment *segment, uint8_t *out);
+
+/* How the logits of the whole text and of its worst segment become those of the event. */
+typedef enum {
+    BK_COMBINE_NONE = 0, /* whole text alone */
+    BK_COMBINE_MEAN = 1,
+    BK_COMBINE_MAX = 2,  /* those with the higher score */
+    BK_LAST_COMBINATION = BK_COMBINE_MAX
+} bk_combination;
+
+/*
  * A trained `ngram` student. The normalized text is framed by separators and followed by zero bytes,
  * so that at each of its bytes an n-gram of every length from `min_order` to `max_order` starts. One
  * that starts in field f (a separator is the first byte of the field behind it) selects the row
@@ -67,6 +100,10 @@ size_t bk_normalize(bk_normalizer normalizer, const uint8_t *text, size_t length
  * The rows are summed. With n the number of n-grams and x = sum * (scale / sqrt(n)), the logits are
  * x + bias, or head . relu(x) + bias where there is a head. Probabilities are the logistic function
  * for one output and softmax for more.
+ *
+ * With a combination, each segment is scored in the same way, and the logits of the worst one, which
+ * has the largest distance of the best positive logit from the best other one, are combined with
+ * those of the whole text. A text without segments keeps its own.
  */
 typedef struct {
     uint32_t min_order;   /* 1 <= min_order <= max_order <= BK_MAX_ORDER */
@@ -80,6 +117,9 @@ typedef struct {
     const int8_t *table;  /* [2^table_bits][width] */
     const float *head;    /* NULL, or [width][n_outputs] */
     const float *bias;    /* [n_outputs] */
+    bk_segmenter segmenter;
+    bk_combination combination;
+    uint64_t positive;    /* bit j: class j is positive; needed for a combination */
 } bk_ngram;
 
 /* NULL if the model is valid, else the fault. Call it once, before the first score. */

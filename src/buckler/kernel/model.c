@@ -12,7 +12,7 @@ typedef struct { /* little-endian, as it stands in the file */
     float scale, threshold;
     uint32_t has_head, n_curve_points;
     uint64_t positive, size;
-    uint32_t reserved[2];
+    uint32_t segmenter, combination;
 } flat_header;
 
 _Static_assert(sizeof(flat_header) == HEADER_BYTES, "the header has no gaps");
@@ -31,7 +31,8 @@ const char *bk_model_open(bk_model *model, const void *data, size_t size) {
     bk_ngram m = {.min_order = h.min_order, .max_order = h.max_order, .table_bits = h.table_bits,
                   .width = h.width, .n_outputs = h.n_outputs, .max_bytes = h.max_bytes,
                   .normalizer = (bk_normalizer)h.normalizer, .scale = h.scale,
-                  .table = (const int8_t *)data, .bias = data, .head = h.has_head ? data : NULL};
+                  .segmenter = (bk_segmenter)h.segmenter, .combination = (bk_combination)h.combination,
+                  .positive = h.positive, .table = (const int8_t *)data, .bias = data, .head = h.has_head ? data : NULL};
     const char *problem = bk_ngram_check(&m); /* before any size is computed from the numbers */
     if (problem) return problem;
     const size_t floats = sizeof(float), curve_row = h.n_curve_points * sizeof(double);

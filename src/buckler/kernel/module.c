@@ -225,6 +225,66 @@ static PyObject *kernel_ngram_rows(PyObject *module, PyObject *args) {
     return result;
 }
 
+/* segments(segmenter, offsets, data): for each segment the number of its text, where it begins there
+   (less the separators before it), and the offsets and data of the segments as normalized texts. */
+static PyObject *kernel_segments(PyObject *module, PyObject *args) {
+    (void)module;
+    int segmenter;
+    Py_buffer offsets, data;
+    if (!PyArg_ParseTuple(args, "iy*y*", &segmenter, &offsets, &data)) return NULL;
+    const int64_t *o = offsets.buf;
+    const Py_ssize_t n = offsets.len / 8 - 1;
+    int sound = n >= 0 && offsets.len % 8 == 0 && segmenter >= 0 && segmenter <= BK_LAST_SEGMENTER && o[0] >= 0 && o[n] <= data.len;
+    for (Py_ssize_t i = 0; sound && i < n; i++) sound = o[i] <= o[i + 1] && o[i + 1] - o[i] <= (int64_t)BK_MAX_TEXT_BYTES;
+    PyObject *result = NULL;
+    int64_t *found[3] = {NULL, NULL, NULL}; /* text, begin, offset */
+    uint8_t *bytes = NULL;
+    size_t count = 0, room = 0, used = 0, bytes_room = 0;
+    int failed = !sound;
+    if (failed) PyErr_SetString(PyExc_ValueError, "the segmenter or the offsets are not sound");
+    for (Py_ssize_t i = 0; i < n && !failed; i++) {
+        const uint8_t *text = (const uint8_t *)data.buf + o[i];
+        bk_segment s = {0};
+        while (!failed && bk_next_segment((bk_segmenter)segmenter, text, (size_t)(o[i + 1] - o[i]), &s)) {
+            if (count + 1 >= room) {
+                room = 2 * room + 1024;
+                for (int k = 0; k < 3 && !failed; k++) {
+                    int64_t *grown = realloc(found[k], room * sizeof *grown);
+                    failed = !grown;
+                    found[k] = grown ? grown : found[k];
+                }
+            }
+            if (!failed && used + (s.end - s.begin) + BK_MAX_FIELDS > bytes_room) {
+                uint8_t *grown = realloc(bytes, bytes_room = 2 * bytes_room + (s.end - s.begin) + 65536);
+                failed = !grown;
+                bytes = grown ? grown : bytes;
+            }
+            if (failed) {
+                PyErr_NoMemory();
+                break;
+            }
+            found[0][count] = i;
+            found[1][count] = (int64_t)s.begin - s.field;
+            found[2][count++] = (int64_t)used;
+            used += bk_write_segment(text, &s, bytes + used);
+            found[2][count] = (int64_t)used;
+        }
+    }
+    if (!failed) {
+        int64_t zero = 0;
+        const Py_ssize_t size = (Py_ssize_t)(count * sizeof zero);
+        result = Py_BuildValue("(y#y#y#y#)", (const char *)(count ? found[0] : &zero), size,
+                               (const char *)(count ? found[1] : &zero), size,
+                               (const char *)(count ? found[2] : &zero), size + (Py_ssize_t)sizeof zero,
+                               count ? (const char *)bytes : "", (Py_ssize_t)used);
+    }
+    for (int k = 0; k < 3; k++) free(found[k]);
+    free(bytes);
+    PyBuffer_Release(&offsets);
+    PyBuffer_Release(&data);
+    return result;
+}
+
 /* --- the module ------------------------------------------------------------------------------- */
 
 static PyObject *kernel_simd(PyObject *module, PyObject *nothing) {
@@ -242,6 +302,7 @@ static PyMethodDef kernel_methods[] = {
     {"normalize", kernel_normalize, METH_VARARGS, NULL},
     {"normalize_column", kernel_normalize_column, METH_VARARGS, NULL},
     {"ngram_rows", kernel_ngram_rows, METH_VARARGS, NULL},
+    {"segments", kernel_segments, METH_VARARGS, NULL},
     {"split_stream", kernel_split_stream, METH_O, NULL},
     {"column_length", kernel_column_length, METH_O, NULL},
     {"activate", bk_activate_buffer, METH_VARARGS, NULL},

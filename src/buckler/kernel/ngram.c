@@ -37,40 +37,96 @@ const char *bk_ngram_check(const bk_ngram *m) {
     if ((uint32_t)m->normalizer > BK_LAST_NORMALIZER)
         return "unknown normalizer";
     if (!(m->scale > 0) || m->scale > 1e6f) return "scale must be a positive number";
+    if ((uint32_t)m->segmenter > BK_LAST_SEGMENTER || (uint32_t)m->combination > BK_LAST_COMBINATION)
+        return "unknown segmenter or combination";
+    if (m->combination && (!m->segmenter || !m->positive)) return "a combination needs segments and a positive class";
     return bk_shape_problem(m->min_order, m->max_order, m->table_bits, m->width, m->n_outputs,
                          m->head != NULL);
 }
 
 /* --- scoring ---------------------------------------------------------------------------------- */
 
-/* Scratch: the framed text, its bytes, the sums, x. */
-static uint8_t *scratch_bytes(void *scratch) { return (uint8_t *)scratch + aligned(sizeof(framed_text)); }
+/* Scratch: the framed text, its bytes, the sums, x; for segments also the bytes of one and two logits. */
+typedef struct {
+    size_t bytes, sums, x, segment, logits, worst, end;
+} places;
 
-size_t bk_ngram_scratch_bytes(const bk_ngram *m) {
-    return aligned(sizeof(framed_text)) + aligned((size_t)m->max_bytes + 2 + BK_PADDING) +
-           aligned(m->width * sizeof(int32_t)) + aligned(m->width * sizeof(float));
+static places lay_out_scratch(const bk_ngram *m) {
+    const size_t bytes = aligned((size_t)m->max_bytes + BK_MAX_FIELDS + 2 + BK_PADDING);
+    const size_t logits = aligned(m->n_outputs * sizeof(float));
+    places p = {.bytes = aligned(sizeof(framed_text))};
+    p.sums = p.bytes + bytes;
+    p.x = p.sums + aligned(m->width * sizeof(int32_t));
+    p.segment = p.x + aligned(m->width * sizeof(float));
+    p.logits = p.segment + (m->combination ? bytes : 0);
+    p.worst = p.logits + (m->combination ? logits : 0);
+    p.end = p.worst + (m->combination ? logits : 0);
+    return p;
 }
 
+size_t bk_ngram_scratch_bytes(const bk_ngram *m) { return lay_out_scratch(m).end; }
+
 void bk_ngram_prepare(const bk_ngram *m, const uint8_t *text, size_t length, void *scratch) {
-    uint8_t *framed = scratch_bytes(scratch);
+    uint8_t *framed = (uint8_t *)scratch + lay_out_scratch(m).bytes;
     field_borders borders;
     length = bk_normalize_fields(m->normalizer, text, length, framed + 1, m->max_bytes, &borders);
     *(framed_text *)scratch = frame(framed, length, &borders);
 }
 
-void bk_ngram_logits(const bk_ngram *m, void *scratch, float *out) {
-    const framed_text *f = scratch;
-    int32_t *sums =
-        (int32_t *)(scratch_bytes(scratch) + aligned((size_t)m->max_bytes + 2 + BK_PADDING));
+static void score_framed(const bk_ngram *m, const framed_text *f, const places *p, uint8_t *scratch,
+                         float *out) {
+    int32_t *sums = (int32_t *)(scratch + p->sums);
     float factor = m->scale * norm_factor(f->length * (m->max_order - m->min_order + 1));
     bk_current_path()->sums(m, f, sums);
     if (m->width == 1) {
         out[0] = (float)sums[0] * factor + m->bias[0];
         return;
     }
-    float *x = (float *)((uint8_t *)sums + aligned(m->width * sizeof(int32_t)));
+    float *x = (float *)(scratch + p->x);
     for (size_t j = 0; j < m->width; j++) x[j] = (float)sums[j] * factor;
     bk_apply_head(m->head, m->bias, m->width, m->n_outputs, x, out);
+}
+
+/* How far the best positive logit is from the best other one: the order of scores, without rounding. */
+static float margin(const bk_ngram *m, const float *z) {
+    if (m->n_outputs == 1) return m->positive & 2 ? z[0] : -z[0];
+    float positive = -INFINITY, other = -INFINITY;
+    for (uint32_t j = 0; j < m->n_outputs; j++) {
+        float *best = j < 64 && m->positive >> j & 1 ? &positive : &other;
+        if (z[j] > *best) *best = z[j];
+    }
+    return positive - other;
+}
+
+static void combine_segments(const bk_ngram *m, const places *p, uint8_t *scratch, float *out) {
+    const framed_text *whole = (const framed_text *)scratch;
+    const uint8_t *text = whole->text + 1;
+    const size_t length = whole->length - 2, size = m->n_outputs * sizeof(float);
+    uint8_t *framed = scratch + p->segment;
+    float *logits = (float *)(scratch + p->logits), *worst = (float *)(scratch + p->worst);
+    bk_segment segment = {0};
+    size_t n_segments = 0;
+    while (bk_next_segment(m->segmenter, text, length, &segment)) {
+        if (segment.end - segment.begin == length) return; /* the text itself */
+        field_borders borders;
+        size_t n = bk_write_segment(text, &segment, framed + 1);
+        bk_find_borders(framed + 1, n, &borders);
+        framed_text f = frame(framed, n, &borders);
+        score_framed(m, &f, p, scratch, logits);
+        if (!n_segments++ || margin(m, logits) > margin(m, worst)) memcpy(worst, logits, size);
+    }
+    if (!n_segments) return;
+    if (m->combination == BK_COMBINE_MEAN) {
+        for (uint32_t j = 0; j < m->n_outputs; j++) out[j] = 0.5f * (out[j] + worst[j]);
+    } else if (margin(m, worst) > margin(m, out)) {
+        memcpy(out, worst, size);
+    }
+}
+
+void bk_ngram_logits(const bk_ngram *m, void *scratch, float *out) {
+    const places p = lay_out_scratch(m);
+    score_framed(m, scratch, &p, scratch, out);
+    if (m->combination) combine_segments(m, &p, scratch, out);
 }
 
 void bk_ngram_probabilities(const bk_ngram *m, float *logits, size_t n_texts) {

@@ -193,7 +193,7 @@ def _start_student(task: Task, content: Bundle | None) -> NgramStudent:
             f"adapted, and this is {manifest.family}",
             field="start",
         )
-    return NgramStudent.from_export(Export(manifest.model, dict(manifest.settings), tensors))
+    return NgramStudent.from_export(Export(manifest.model, dict(manifest.settings), tensors), task)
 
 
 def _own_events(answers: Answers, options: AdaptOptions) -> OwnEvents:

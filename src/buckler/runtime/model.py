@@ -39,11 +39,14 @@ class Form:
         Longest normalized text; the rest is cut off.
     n_outputs
         1 for two classes, else the number of classes.
+    positive
+        Bit for each positive class below 64.
     """
 
     normalizer: Normalizer
     max_bytes: int
     n_outputs: int
+    positive: int = 0
 
 
 class Model(ABC):
@@ -116,7 +119,9 @@ def build_model(manifest: Manifest, weights: Mapping[str, bytes]) -> Model:
             f"{error}; upgrade Buckler or install the plug-in that made it"
         ) from error
     n_outputs = 1 if len(manifest.classes) == 2 else len(manifest.classes)
-    form = Form(normalizer_of(manifest), manifest.max_bytes, n_outputs)
+    names = enumerate(manifest.classes)
+    positive = sum(1 << i for i, name in names if name in manifest.positive and i < 64)
+    form = Form(normalizer_of(manifest), manifest.max_bytes, n_outputs, positive)
     return kind.load(manifest, weights, form)
 
 

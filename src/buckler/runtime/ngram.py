@@ -1,6 +1,6 @@
 """Scores and explains with the `ngram` student's kernel."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from buckler.bundle.archive import WEIGHTS, parse_tensors
 from buckler.bundle.manifest import Manifest
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
+from buckler.normalize.segments import COMBINATIONS, SEGMENTERS, SegmentRule
 from buckler.runtime.model import MODELS, Form, Model, Tensors, Texts, whole_number
 from buckler.runtime.verdicts import Contribution, Floats
 
@@ -56,6 +57,12 @@ class NgramModel(Model):
             if tensor is not None and not np.isfinite(tensor).all():
                 raise BundleError("weights hold numbers that are not finite")
 
+        segmenter, combination = settings.get("segmenter"), settings.get("combination")
+        if segmenter not in SEGMENTERS or combination not in COMBINATIONS:
+            raise BundleError("student settings: unknown segmenter or combination; upgrade Buckler")
+
+        rule = SegmentRule(segmenter, combination, form.positive)
+
         def kernel(kind: int, max_bytes: int) -> _kernel.Ngram:
             return _kernel.Ngram(
                 kind,
@@ -69,6 +76,7 @@ class NgramModel(Model):
                 table,
                 head,
                 bias,
+                *rule.numbers,
             )
 
         try:
@@ -76,7 +84,8 @@ class NgramModel(Model):
             self._on_normalized = kernel(0, form.max_bytes)
         except (ValueError, OverflowError) as error:
             raise BundleError(f"student: {error}") from error
-        self._numbers, self._scale, self._head = numbers, scale, head
+        self._numbers, self._scale, self._head, self._bias = numbers, scale, head, bias
+        self._rule = rule
         self._table = table.view(np.int8).reshape(-1, self.width)
         self.n_outputs = n_outputs
         self.score_one = self._kernel.score_one
@@ -117,25 +126,46 @@ class NgramModel(Model):
 
         The weights of all of them add up to the logit less its bias; for several classes, each
         taken less the mean of all classes. With a hidden layer a weight is gradient times input.
+        If segments count, the n-grams of the whole text and of its worst segment share the weight
+        as the logits do.
         """
-        least, most = self._numbers["min_order"], self._numbers["max_order"]
-        rows = np.frombuffer(
-            _kernel.ngram_rows(least, most, self._numbers["table_bits"], normalized), np.uint32
-        ).reshape(most - least + 1, -1)
-        factor = self._scale / np.sqrt(rows.size)
-        weights = self._table[rows] @ self._direction(rows, factor, output) * factor
-        framed = np.frombuffer(b"\x1f" + normalized + b"\x1f", np.uint8)
-        found = [_sum_repeats(framed, length, weights, least) for length in range(1, most + 1)]
-        starts, sums = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        lengths = np.repeat(np.arange(1, most + 1), [len(part) for part, _ in found])
-        strongest = np.argsort(-np.abs(sums), kind="stable")[:top]
+        found: dict[bytes, tuple[int, float]] = {}
+        for text, shift, share in self._rule.scored_parts(normalized, self._logits):
+            for piece, start, weight in self._weigh(text, output):
+                first, total = found.get(piece, (start + shift, 0.0))
+                found[piece] = (first, total + share * weight)
+        strongest = sorted(found.items(), key=lambda item: -abs(item[1][1]))[:top]
         return [
-            _contribution(
-                framed[starts[i] : starts[i] + lengths[i]], int(starts[i]), float(sums[i])
-            )
-            for i in strongest
-            if sums[i]
+            _contribution(piece, start, weight) for piece, (start, weight) in strongest if weight
         ]
+
+    def _rows(self, text: bytes) -> tuple[npt.NDArray[np.uint32], float]:
+        """Return the table rows of the n-grams, by order and place, and the factor of their sum."""
+        least, most = self._numbers["min_order"], self._numbers["max_order"]
+        data = _kernel.ngram_rows(least, most, self._numbers["table_bits"], text)
+        rows = np.frombuffer(data, np.uint32).reshape(most - least + 1, -1)
+        return rows, self._scale / float(np.sqrt(rows.size))
+
+    def _logits(self, texts: NormalizedTexts) -> Floats:
+        found = np.empty((len(texts), self.n_outputs), np.float32)
+        for number, text in enumerate(texts):
+            rows, factor = self._rows(text)
+            x = self._table[rows.ravel()].sum(axis=0, dtype=np.int64) * factor
+            x = x[: self.n_outputs] if self._head is None else np.maximum(x, 0) @ self._head
+            found[number] = x + self._bias
+        return found
+
+    def _weigh(self, text: bytes, output: int) -> Iterator[tuple[bytes, int, float]]:
+        """Yield the distinct n-grams of a text, with their first place and their weight."""
+        least, most = self._numbers["min_order"], self._numbers["max_order"]
+        rows, factor = self._rows(text)
+        weights = self._table[rows] @ self._direction(rows, factor, output) * factor
+        framed = b"\x1f" + text + b"\x1f"
+        places = np.frombuffer(framed, np.uint8)
+        for length in range(1, most + 1):
+            starts, sums = _sum_repeats(places, length, weights, least)
+            for start, weight in zip(starts.tolist(), sums.tolist(), strict=True):
+                yield framed[start : start + length], start, weight
 
     def _direction(
         self, rows: npt.NDArray[np.uint32], factor: float, output: int
@@ -170,6 +200,6 @@ def _sum_repeats(
     return starts, np.asarray(np.bincount(which.ravel(), own), np.float64)
 
 
-def _contribution(piece: npt.NDArray[np.uint8], start: int, weight: float) -> Contribution:
-    text = piece.tobytes().replace(b"\x1f", b"|").decode("utf-8", "replace")
+def _contribution(piece: bytes, start: int, weight: float) -> Contribution:
+    text = piece.replace(b"\x1f", b"|").decode("utf-8", "replace")
     return Contribution(text, start - 1, start - 1 + len(piece), weight)

@@ -49,14 +49,25 @@ class _Counts:
 
     @staticmethod
     def of(texts: NormalizedTexts, student: NgramStudent) -> "_Counts":
-        """Count the n-grams of normalized texts as the student does."""
+        """Count the n-grams of normalized texts as the student does.
+
+        The worst segment of a text is that of the student as it is.
+        """
         rows, values = [], []
         shape = student.min_order, student.max_order, student.table_bits
         for text in texts:
-            found = np.frombuffer(_kernel.ngram_rows(*shape, text), np.uint32)
-            row, count = np.unique(found, return_counts=True)
+            parts = student.rule_.scored_parts(text, student.text_logits)
+            found = [
+                np.frombuffer(_kernel.ngram_rows(*shape, part), np.uint32) for part, _, _ in parts
+            ]
+            shares = [
+                share / np.sqrt(max(1, n.size))
+                for n, (_, _, share) in zip(found, parts, strict=True)
+            ]
+            row, place = np.unique(np.concatenate(found), return_inverse=True)
             rows.append(row)
-            values.append((count / np.sqrt(max(1, found.size))).astype(np.float32))
+            weights = np.repeat(shares, [n.size for n in found])
+            values.append(np.bincount(place, weights, len(row)).astype(np.float32))
         event = np.repeat(np.arange(len(rows), dtype=np.int32), [len(row) for row in rows])
         row, value = np.concatenate(rows), np.concatenate(values)
         order = np.argsort(row, kind="stable")

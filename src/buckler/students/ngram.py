@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from buckler import _kernel
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
+from buckler.normalize.segments import COMBINATIONS, SegmentRule, Segments
+from buckler.students.float_model import FloatModel, RunningMean, copy_model, mix
 from buckler.students.student import (
     STUDENTS,
     Export,
@@ -28,6 +31,7 @@ from buckler.students.student import (
     cross_entropy,
     weigh_classes,
 )
+from buckler.tasks import Task
 
 ROW_STEP = 16
 _CLIPS = (1.0, 0.75, 0.55, 0.4, 0.3, 0.2)
@@ -35,20 +39,14 @@ _QUANTIZE_SAMPLE = 4096
 _MIXES_A_PASS = 2
 
 
-@dataclass
-class _FloatModel:
-    """The arrays that training updates in place."""
+@dataclass(frozen=True)
+class _Examples:
+    """Texts, followed by all their segments, which have the targets and weights of their texts."""
 
-    table: Floats
-    table_squares: Floats
-    head: Floats | None
-    head_squares: Floats | None
-    bias: Floats
-    bias_squares: Floats
-
-    @property
-    def arrays(self) -> tuple[Floats | None, ...]:
-        return tuple(vars(self).values())
+    texts: NormalizedTexts
+    targets: Floats
+    weights: Floats
+    segments: Segments
 
 
 @STUDENTS.add
@@ -77,6 +75,10 @@ class NgramStudent(Student):
         Share of the distinct n-grams left out of each example.
     class_weights
         ``none``, or ``balanced``: rare classes count more, as if all were as frequent.
+    segments
+        Score of an event from those of its whole text and of its worst segment: ``mean``, ``max``,
+        or ``none`` for the whole text alone. Each text and its worst segment then share a weight,
+        from the second pass on (multiple-instance learning, Andrews et al. 2002).
     threads
         Number of threads. Each learns from its share of the events on its own copy, joined twice a
         pass. Training is reproducible to the bit for the same number of threads.
@@ -94,6 +96,7 @@ class NgramStudent(Student):
     l2: float = 0.0
     dropout: float = 0.0
     class_weights: str = "none"
+    segments: str = "none"
     threads: int = 1
     table_: npt.NDArray[np.int8] = field(init=False, repr=False)
     head_: Floats | None = field(init=False, repr=False)
@@ -101,6 +104,7 @@ class NgramStudent(Student):
     scale_: float = field(init=False, repr=False)
     width_: int = field(init=False, repr=False)
     n_outputs_: int = field(init=False, repr=False)
+    rule_: SegmentRule = field(init=False, repr=False, default=SegmentRule())
 
     def fit(
         self,
@@ -119,23 +123,24 @@ class NgramStudent(Student):
         """
         n_classes = training.targets.shape[1]
         self._check(training, validation)
+        self.rule_ = self._rule(training.task)
         self.n_outputs_ = 1 if n_classes == 2 else n_classes
         self.width_ = self._width()
         model = self._initial_model()
-        targets, weights = self._targets(training), weigh_classes(training, self.class_weights)
+        examples = self._examples(training)
         rng = np.random.default_rng(self.seed)
-        mean = _Average(model)
+        mean = RunningMean(model)
         best_loss, best, self.best_epoch_ = np.inf, mean.model, 0
         for epoch in range(1, self.epochs + 1):
-            order = rng.permutation(len(training)).astype(np.uint32)
-            loss = self._pass(model, training.texts, targets, weights, order, epoch)
+            order = self._order(model, examples, rng.permutation(len(training)), epoch)
+            loss = self._pass(model, examples, order, epoch)
             mean.add(model)
             validation_loss = np.nan
             if validation is not None:
-                logits = self._float_logits(mean.model, validation.texts)
+                logits = self._event_logits(mean.model, validation.texts)
                 validation_loss = cross_entropy(logits, validation.targets, validation.weights)
             if on_epoch is not None:
-                on_epoch(epoch, loss / float(weights.sum()), validation_loss)
+                on_epoch(epoch, loss / float(examples.weights[order].sum()), validation_loss)
             if validation is None:
                 self.best_epoch_ = epoch
             elif validation_loss < best_loss - 1e-5:
@@ -147,6 +152,13 @@ class NgramStudent(Student):
 
     def predict_logits(self, texts: NormalizedTexts) -> Floats:
         """Return logits of the int8 model, through the same kernel that the runtime uses."""
+        return self._kernel_logits(texts, self.rule_)
+
+    def text_logits(self, texts: NormalizedTexts) -> Floats:
+        """Return the logits of whole texts alone, whatever their segments."""
+        return self._kernel_logits(texts, SegmentRule())
+
+    def _kernel_logits(self, texts: NormalizedTexts, rule: SegmentRule) -> Floats:
         column = pa.LargeBinaryArray.from_buffers(
             pa.large_binary(),
             len(texts),
@@ -154,7 +166,7 @@ class NgramStudent(Student):
         )
         out = np.empty((len(texts), self.n_outputs_), np.float32)
         schema, array = column.__arrow_c_array__()
-        self._kernel_model().score_column(schema, array, 0, len(texts), out, True)
+        self._kernel_model(rule).score_column(schema, array, 0, len(texts), out, True)
         return out
 
     def rescale(self, slope: float, shift: float) -> None:
@@ -180,6 +192,8 @@ class NgramStudent(Student):
                 "width": self.width_,
                 "n_outputs": self.n_outputs_,
                 "scale": self.scale_,
+                "segmenter": self.rule_.segmenter,
+                "combination": self.rule_.combination,
             },
             tensors,
         )
@@ -197,7 +211,7 @@ class NgramStudent(Student):
         return student
 
     @classmethod
-    def from_export(cls, export: Export) -> "NgramStudent":
+    def from_export(cls, export: Export, task: Task) -> "NgramStudent":
         """Return the student that was exported; a bundle's weights must be verified before."""
 
         def number(name: str) -> int:
@@ -207,7 +221,10 @@ class NgramStudent(Student):
             min_order=number("min_order"),
             max_order=number("max_order"),
             table_bits=number("table_bits"),
+            segments=str(export.settings["combination"]),
         )
+        rule = str(export.settings["segmenter"]), student.segments, task.positive_bits
+        student.rule_ = SegmentRule(*rule)
         student.width_, student.n_outputs_ = number("width"), number("n_outputs")
         student.scale_ = float(str(export.settings["scale"]))
         table = export.tensors["table"].view(np.int8)
@@ -228,7 +245,7 @@ class NgramStudent(Student):
             Normalized texts whose logits decide how the table is rounded to int8.
         """
         student, squares = copy.copy(self), np.zeros(len(table), np.float32)
-        model = _FloatModel(table, squares, None, None, bias, np.zeros_like(bias))
+        model = FloatModel(table, squares, None, None, bias, np.zeros_like(bias))
         student._quantize(model, texts)
         return student
 
@@ -242,6 +259,18 @@ class NgramStudent(Student):
             raise SettingsError("epochs and patience must be at least 1")
         if self.hidden % ROW_STEP or not 0 <= self.hidden <= 1024:
             raise SettingsError("hidden must be 0 or a multiple of 16 up to 1024")
+        if self.segments not in COMBINATIONS:
+            raise SettingsError(f"segments must be {', '.join(COMBINATIONS)}", field="segments")
+
+    def _rule(self, task: Task) -> SegmentRule:
+        if self.segments == "none":
+            return SegmentRule()
+        if task.segmenter == "none" or not task.positive:
+            raise SettingsError(
+                f"task {task.name!r} has no segments or no positive class; set segments to 'none'",
+                field="segments",
+            )
+        return SegmentRule(task.segmenter, self.segments, task.positive_bits)
 
     def _width(self) -> int:
         if self.hidden:
@@ -263,7 +292,7 @@ class NgramStudent(Student):
 
     # --- learning -----------------------------------------------------------------------------
 
-    def _initial_model(self) -> _FloatModel:
+    def _initial_model(self) -> FloatModel:
         rows, width, outputs = 1 << self.table_bits, self.width_, self.n_outputs_
         rng = np.random.default_rng([self.seed, 1])
         table = np.zeros((rows, width), np.float32)
@@ -274,25 +303,44 @@ class NgramStudent(Student):
             head_squares = np.zeros((width, outputs), np.float32)
         zeros = np.zeros(outputs, np.float32)
         squares = np.zeros(rows, np.float32)
-        return _FloatModel(table, squares, head, head_squares, zeros, zeros.copy())
+        return FloatModel(table, squares, head, head_squares, zeros, zeros.copy())
 
-    def _targets(self, examples: Dataset) -> Floats:
-        targets = examples.targets[:, 1:2] if self.n_outputs_ == 1 else examples.targets
-        return np.ascontiguousarray(targets, np.float32)
+    def _examples(self, training: Dataset) -> "_Examples":
+        targets = training.targets[:, 1:2] if self.n_outputs_ == 1 else training.targets
+        weights = weigh_classes(training, self.class_weights)
+        segments = self.rule_.cut(training.texts)
+        parts = [training.texts, segments.texts] if len(segments) else [training.texts]
+        return _Examples(
+            NormalizedTexts.concatenate(parts),
+            np.ascontiguousarray(np.concatenate([targets, targets[segments.owners]]), np.float32),
+            np.concatenate([weights, weights[segments.owners]]),
+            segments,
+        )
+
+    def _order(
+        self, model: FloatModel, examples: "_Examples", texts: npt.NDArray[np.int64], epoch: int
+    ) -> npt.NDArray[np.uint32]:
+        """Return the examples of a pass: each text, and its worst segment once a pass is done."""
+        if epoch == 1 or not len(examples.segments):
+            return texts.astype(np.uint32)
+        logits = self._float_logits(model, examples.segments.texts)
+        worst = self.rule_.find_worst(examples.segments, logits, len(texts))[texts]
+        pairs = np.stack([texts, np.where(worst < 0, -1, worst + len(texts))], axis=1).ravel()
+        return pairs[pairs >= 0].astype(np.uint32)
 
     def _pass(
         self,
-        model: _FloatModel,
-        texts: NormalizedTexts,
-        targets: Floats,
-        weights: Floats,
+        model: FloatModel,
+        examples: "_Examples",
         order: npt.NDArray[np.uint32],
         epoch: int,
     ) -> float:
-        settings, data = self._call_settings(epoch), (texts.offsets, texts.data)
+        settings, data = self._call_settings(epoch), (examples.texts.offsets, examples.texts.data)
 
-        def train(own: _FloatModel, part: npt.NDArray[np.uint32]) -> float:
-            return _kernel.train(settings, own.arrays, data, targets, weights, part)
+        def train(own: FloatModel, part: npt.NDArray[np.uint32]) -> float:
+            return _kernel.train(
+                settings, own.arrays, data, examples.targets, examples.weights, part
+            )
 
         try:
             if self.threads == 1:
@@ -300,25 +348,29 @@ class NgramStudent(Student):
             loss = 0.0
             with ThreadPoolExecutor(self.threads) as pool:
                 for stretch in np.array_split(order, _MIXES_A_PASS):
-                    copies = [_copy(model) for _ in range(self.threads)]
+                    copies = [copy_model(model) for _ in range(self.threads)]
                     loss += sum(pool.map(train, copies, np.array_split(stretch, self.threads)))
-                    _mix(model, copies)
+                    mix(model, copies)
             return loss
         except ValueError as error:
             raise SettingsError(f"student 'ngram': {error}") from error
 
-    def _float_logits(self, model: _FloatModel, texts: NormalizedTexts) -> Floats:
+    def _float_logits(self, model: FloatModel, texts: NormalizedTexts) -> Floats:
         out = np.empty((len(texts), self.n_outputs_), np.float32)
         _kernel.predict(self._call_settings(0), model.arrays, (texts.offsets, texts.data), out)
         return out
 
+    def _event_logits(self, model: FloatModel, texts: NormalizedTexts) -> Floats:
+        """Return the logits of events, by the float model."""
+        return self.rule_.event_logits(texts, partial(self._float_logits, model))
+
     # --- int8 ---------------------------------------------------------------------------------
 
-    def _quantize(self, model: _FloatModel, texts: NormalizedTexts) -> None:
+    def _quantize(self, model: FloatModel, texts: NormalizedTexts) -> None:
         """Choose the clipping of the int8 table that moves the logits least."""
         self.head_, self.bias_ = model.head, model.bias
         sample = texts.take(np.arange(0, len(texts), max(1, len(texts) // _QUANTIZE_SAMPLE)))
-        exact = self._float_logits(model, sample)
+        exact = self._event_logits(model, sample)
         largest = float(np.abs(model.table).max()) or 1.0
         errors, candidates = [], []
         for clip in _CLIPS:
@@ -328,7 +380,7 @@ class NgramStudent(Student):
             candidates.append((self.scale_, self.table_))
         self.scale_, self.table_ = candidates[int(np.argmin(errors))]
 
-    def _kernel_model(self) -> _kernel.Ngram:
+    def _kernel_model(self, rule: SegmentRule) -> _kernel.Ngram:
         return _kernel.Ngram(
             0,
             1 << 20,
@@ -341,48 +393,5 @@ class NgramStudent(Student):
             self.table_,
             self.head_,
             self.bias_,
+            *rule.numbers,
         )
-
-
-def _mix(model: _FloatModel, copies: list[_FloatModel]) -> None:
-    """Join what threads learned apart (iterative parameter mixing, McDonald et al. 2010).
-
-    A weight is the mean of the copies, each counted by the squared gradients that it has seen for
-    it: what only one thread has met is taken over whole, not diluted. Squares add up.
-    """
-    for name in ("table", "head", "bias"):
-        values = getattr(model, name)
-        if values is None:
-            continue
-        squares = getattr(model, f"{name}_squares")
-        masses = [getattr(c, f"{name}_squares") - squares for c in copies]
-        total = sum(masses[1:], masses[0])
-        step = np.zeros_like(values)
-        for own, mass in zip(copies, masses, strict=True):
-            share = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
-            share = share.reshape(share.shape + (1,) * (values.ndim - share.ndim))
-            step += (getattr(own, name) - values) * share
-        values += step
-        squares += total
-
-
-class _Average:
-    """The running mean of a model's weights."""
-
-    def __init__(self, model: _FloatModel) -> None:
-        self.model = _copy(model)
-        self.count = 0
-
-    def add(self, model: _FloatModel) -> None:
-        self.count += 1
-        share = np.float32(1 / self.count)
-        for mean, new in zip(self.model.arrays, model.arrays, strict=True):
-            if mean is not None and new is not None:
-                mean += (new - mean) * share
-
-    def copy(self) -> _FloatModel:
-        return _copy(self.model)
-
-
-def _copy(model: _FloatModel) -> _FloatModel:
-    return _FloatModel(*(None if a is None else a.copy() for a in model.arrays))  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ COMMAND_LINE = TASKS.add(
         positive=("malicious",),
         normalizer="command-v2",
         max_bytes=4096,
+        segmenter="commands",
         text_columns=process_fields.COMMAND,
         context=(process_fields.PARENT, process_fields.IMAGE, process_fields.USER),
         group_columns=("group", *process_fields.HOST),

@@ -23,6 +23,7 @@ from buckler.normalize import (
 from buckler.normalize.feature_table import is_feature_column
 from buckler.normalize.mail_headers import sender_of
 from buckler.normalize.mime import message_headers
+from buckler.normalize.segments import SEGMENTERS
 from buckler.registry import Registry
 
 MEDIA = ("url", "message", "command-line", "html", "text", "row")
@@ -57,6 +58,9 @@ class Task:
         Longest normalized text; a longer one is cut.
     text_columns, label_columns, group_columns, source_columns
         Names under which tables usually hold these, tried in order.
+    segmenter
+        Rule that cuts the normalized text into segments, for students that score them:
+        ``commands``, ``windows`` or ``host-path``; ``none`` where it cannot be cut.
     context
         Names of the columns of each further field, in the order of the fields behind the text.
     further_columns
@@ -81,6 +85,7 @@ class Task:
     positive: tuple[str, ...] = ()
     normalizer: str = "text-v1"
     max_bytes: int = 4096
+    segmenter: str = "windows"
     text_columns: tuple[str, ...] = ("text",)
     label_columns: tuple[str, ...] = ("label",)
     group_columns: tuple[str, ...] = ("group",)
@@ -109,6 +114,8 @@ class Task:
             raise SettingsError(f"task {self.name!r}: max_bytes must be 1 to 1048576")
         if self.group_by not in GROUPINGS:
             raise SettingsError(f"task {self.name!r}: group_by must be {', '.join(GROUPINGS)}")
+        if self.segmenter not in SEGMENTERS:
+            raise SettingsError(f"task {self.name!r}: segmenter must be {', '.join(SEGMENTERS)}")
         if self.medium not in MEDIA:
             raise SettingsError(f"task {self.name!r}: medium must be one of {', '.join(MEDIA)}")
         if self.features and self.max_bytes != 4 * len(self.features):
@@ -129,6 +136,11 @@ class Task:
     def positive_indices(self) -> list[int]:
         """Indices of the positive classes."""
         return [self.class_names.index(name) for name in self.positive]
+
+    @property
+    def positive_bits(self) -> int:
+        """A bit for each positive class below 64, as the kernel takes them."""
+        return sum(1 << index for index in self.positive_indices if index < 64)
 
     def normalize(self, column: object) -> NormalizedTexts:
         """Return the normalized texts of an Arrow column, or of a list of texts."""

@@ -39,6 +39,7 @@ URL_CATEGORY = TASKS.add(
         },
         normalizer="url-v1",
         max_bytes=512,
+        segmenter="host-path",
         text_columns=URL_COLUMNS,
         label_columns=("category", "label"),
         group_by="registered-domain",

@@ -15,6 +15,7 @@ URL_THREAT = TASKS.add(
         positive=("phishing",),
         normalizer="url-v2",
         max_bytes=768,
+        segmenter="host-path",
         text_columns=URL_COLUMNS,
         group_columns=("group",),
         group_by="registered-domain",

