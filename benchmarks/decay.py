@@ -15,6 +15,7 @@ from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.intervals import rate
 from buckler.monitoring.quality import area_under_time
 from buckler.monitoring.windows import compare_windows, score_events
+from buckler.operating_point import OperatingPoint
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
 from buckler.training.cross_validation import StudentSpec
@@ -113,7 +114,7 @@ def _train(events: Dataset, path: Path) -> Scorer:
     plain = events.with_column("source", pa.nulls(len(events), pa.string()))
     fitted = fit_student(plain, StudentSpec("ngram", SETTINGS, folds=3, noise=Noise.NONE))
     path = path.with_suffix(".buckler")
-    write_fitted(path, fitted, deployed_fpr=FPR)
+    write_fitted(path, fitted, operating_point=OperatingPoint(fpr=FPR))
     return load(path)
 
 

@@ -14,6 +14,7 @@ from buckler.dataset.splits import OnLeak, check_leaks, deduplicate
 from buckler.errors import BucklerError
 from buckler.evaluation.intervals import Rate, rate
 from buckler.evaluation.metrics import Ranking, auroc
+from buckler.operating_point import OperatingPoint
 from buckler.runtime import Scorer, load
 from buckler.synthesis.generate import GenerationSettings, generate_examples
 from buckler.synthesis.generator import get_generator
@@ -64,7 +65,7 @@ def run(data: Path) -> None:
             fitted = fit_student(
                 train, StudentSpec("ngram", SETTINGS, folds=5, noise=Noise.DOUBT), additional=extra
             )
-            write_fitted(path, fitted, deployed_fpr=FPR)
+            write_fitted(path, fitted, operating_point=OperatingPoint(fpr=FPR))
             rows.append([name, *_figures(load(path), mails[1], new, templates)])
     print(f"{len(known):,} synthetic examples of seen brands, {len(new):,} of unseen ones")
     table(

@@ -18,6 +18,7 @@ from benchmarks.measure import table, use_all_cores
 from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc, tpr_at_fpr
+from buckler.operating_point import OperatingPoint
 from buckler.review.acquisition import rank_events
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_task
@@ -181,7 +182,7 @@ def _student(
         world.base, StudentSpec("ngram", settings, folds=3, noise=Noise.NONE), additional=extra
     )
     path = folder / "student.buckler"
-    write_fitted(path, fitted, deployed_fpr=FPR)
+    write_fitted(path, fitted, operating_point=OperatingPoint(fpr=FPR))
     return load(path)
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from benchmarks.measure import table, use_all_cores
 from buckler.dataset import Dataset, read_dataset
 from buckler.labels import Annotator, LabelStore
+from buckler.operating_point import OperatingPoint
 from buckler.review.accounts import Accounts, Role
 from buckler.review.enqueue import enqueue_events
 from buckler.runtime import load
@@ -42,7 +43,7 @@ def run(data: Path) -> None:
         events = read_dataset([train], TASK)
         rows = np.random.default_rng(0).permutation(len(events))[:20_000]
         fitted = fit_student(events.take(np.sort(rows)), StudentSpec("ngram", {}, folds=2))
-        write_fitted(folder / "url.buckler", fitted, deployed_fpr=0.01)
+        write_fitted(folder / "url.buckler", fitted, operating_point=OperatingPoint(fpr=0.01))
         urls = pq.read_table(train, columns=["url"])["url"].to_pylist()
         for size in SIZES:
             where = str(folder / f"{size}.db")

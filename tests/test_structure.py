@@ -18,6 +18,7 @@ LAYERS = [
     "files",
     "extras",
     "registry",
+    "operating_point",
     "isolation",
     "signals",
     "_kernel",
@@ -93,11 +94,17 @@ def test_the_runtime_imports_only_errors_normalizers_and_the_bundle_reader():
             "registry",
             "_kernel",
             "normalize",
+            "operating_point",
             "bundle",
             "runtime",
         }
-    for name in ("manifest", "archive"):
-        assert imports(ROOT / "bundle" / f"{name}.py") <= {"errors", "files", "bundle"}
+    for name in ("manifest", "archive", "strict_json"):
+        assert imports(ROOT / "bundle" / f"{name}.py") <= {
+            "errors",
+            "files",
+            "operating_point",
+            "bundle",
+        }
 
 
 def test_modules_stay_small():

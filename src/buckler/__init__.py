@@ -91,6 +91,7 @@ __version__ = "0.1.0"
 
 # Imported when used, so that an endpoint that imports buckler.runtime pays for nothing else.
 _HOMES = {
+    "OperatingPoint": "buckler.operating_point",
     "Scorer": "buckler.runtime",
     "Task": "buckler.tasks",
     "Verdict": "buckler.runtime",
@@ -112,6 +113,7 @@ _HOMES = {
     "train": "buckler.pipeline",
 }
 __all__ = [
+    "OperatingPoint",
     "Scorer",
     "Task",
     "Verdict",

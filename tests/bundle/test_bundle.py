@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from buckler.bundle.archive import WEIGHTS, parse_bundle, parse_tensors, read_bundle
 from buckler.bundle.manifest import parse_manifest
-from buckler.bundle.writer import vector_texts
+from buckler.bundle.writer import pack, set_threshold, vector_texts
 from buckler.errors import BundleError, OutputError, SettingsError
+from buckler.operating_point import OperatingPoint
 from buckler.runtime import Scorer, load
 from buckler.tasks import Task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
-from buckler.training.packaging import choose_deployed, write_fitted
+from buckler.training.packaging import write_fitted
 from tests.support.bundles import entries, rebuilt, with_entry, with_manifest
 from tests.support.made_up import made_up_events
 
@@ -240,10 +241,6 @@ def test_digests_that_are_none_are_refused(url_bundle):
             )
 
 
-def _pairs(*pairs):
-    return [{"target_fpr": rate, "score": score} for rate, score in pairs]
-
-
 def test_hostile_archives_are_refused(url_bundle):
     content = entries(url_bundle)
     for hostile, words in (
@@ -330,9 +327,18 @@ def test_a_key_that_stands_twice_is_refused(url_bundle, name):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m.update(thresholds=_pairs((0.01, 0.9), (0.001, 0.5))), "order"),
-        (lambda m: m.update(thresholds=_pairs((0.01, 0.5), (0.01, 0.6))), "each once"),
-        (lambda m: m.update(thresholds=_pairs((0.01, 0.5), (1.5, 0.4))), "between 0 and 1"),
+        (lambda m: m["operating_curve"]["scores"].reverse(), "scores must rise"),
+        (lambda m: m["operating_curve"]["fprs"].reverse(), "rates fall"),
+        (lambda m: m["operating_curve"]["recalls"].pop(), "each with both rates"),
+        (lambda m: m["operating_curve"]["recalls"].insert(0, 9), "each with both rates"),
+        (
+            lambda m: m["operating_curve"].update(fprs=[-1.0], scores=[1], recalls=[1]),
+            "from 0 to 1",
+        ),
+        (lambda m: m["operating_curve"].update(least_fpr=0), "from 0 to 1"),
+        (lambda m: m["operating_curve"].update(n_negatives="many"), "n_negatives"),
+        (lambda m: m.update(operating_point={"fpr": 0.1, "recall": 0.5}), "exactly one"),
+        (lambda m: m.update(operating_point={"wish": 0.1}), "operating_point"),
         (lambda m: m.update(format_version=2), "version 2.*upgrade"),
         (lambda m: m.update(format="other"), "not that of a Buckler bundle"),
         (lambda m: m["student"].update(model="oracle"), "unknown model 'oracle'.*upgrade"),
@@ -343,7 +349,7 @@ def test_a_key_that_stands_twice_is_refused(url_bundle, name):
         (lambda m: m["student"]["settings"].update(max_order=4), "scores its conformance"),
         (lambda m: m["student"]["settings"].update(scale=1e-3), "scores its conformance"),
         (lambda m: m["normalizer"].update(max_bytes=1 << 30), "max_bytes"),
-        (lambda m: m.update(deployed_fpr=0.5), "deployed_fpr"),
+        (lambda m: m.update(threshold=1.5), "threshold must be"),
         (lambda m: m["task"].update(positive=["nobody"]), "positive"),
         (lambda m: m["task"]["classes"].update(third="x"), "do not fit the task"),
     ],
@@ -360,20 +366,37 @@ def test_writing_is_all_or_nothing(tmp_path, url_bundle):
     with pytest.raises(OutputError, match="cannot be written"):
         write_fitted(tmp_path / "file" / "a.buckler", fitted)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
-    with pytest.raises(SettingsError, match="too few negatives"):
-        write_fitted(tmp_path / "a.buckler", fitted, deployed_fpr=1e-4)
+    with pytest.raises(SettingsError, match="negatives"):
+        write_fitted(tmp_path / "a.buckler", fitted, operating_point=OperatingPoint(fpr=1e-4))
 
 
-def test_the_deployed_rate_is_the_strictest_usual_one_that_data_support():
-    assert choose_deployed({0.01: 0.5, 0.001: 0.9, 0.0001: 0.99}, None) == 0.001
-    assert choose_deployed({0.01: 0.5}, None) == 0.01
-    assert choose_deployed({}, None) is None
-    assert choose_deployed({0.01: 0.5, 0.001: 0.9}, 0.01) == 0.01
+def test_the_threshold_can_be_chosen_again(url_bundle, tmp_path):
+    bundle = parse_bundle(url_bundle.read_bytes())
+    urls = [f"http://h{n}.example/login/{n}" for n in range(50)]
+    for point in (
+        OperatingPoint(fpr=0.05),
+        OperatingPoint(recall=0.5),
+        OperatingPoint(threshold=0),
+    ):
+        changed = set_threshold(bundle, point)
+        (tmp_path / "a.buckler").write_bytes(pack(changed.entries))
+        scorer, other = load(tmp_path / "a.buckler"), load(url_bundle).with_operating_point(point)
+        assert scorer.threshold == other.threshold != load(url_bundle).threshold
+        assert (scorer.score(urls).detected == other.score(urls).detected).all()
+        assert scorer.manifest.operating_sentence in changed.entries["card.md"].decode()
 
 
-def test_a_threshold_that_is_not_there_is_named(url_scorer):
-    with pytest.raises(SettingsError, match="no threshold for a false-positive rate of 1e-05"):
-        url_scorer.threshold(1e-5)
+def test_without_a_threshold_one_half_decides(url_bundle):
+    def forget(m):
+        m.update(threshold=None, operating_point=None, operating_curve=None)
+
+    scorer = Scorer(parse_bundle(with_manifest(url_bundle, forget)))
+    assert scorer.threshold == 0.5
+    verdicts = scorer.score(["http://a.example/", "http://paypal.verify.example/login.php?u=1"])
+    assert (verdicts.detected == (verdicts.scores >= np.float32(0.5))).all()
+    assert "No threshold was chosen" in scorer.manifest.operating_sentence
+    with pytest.raises(SettingsError, match="too few"):
+        scorer.with_operating_point(OperatingPoint(recall=0.9))
 
 
 def test_a_missing_file_and_nulls(url_scorer, tmp_path):

@@ -34,7 +34,7 @@ family = "ngram"
 folds = 2
 table_bits = 12
 [evaluation]
-deployed_fpr = 0.01
+operating_point = {fpr = 0.01}
 resamples = 50
 """
 
@@ -170,7 +170,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, url_bundle, labeled):
     refused(buckler("nonsense"), "nonsense")
     refused(buckler("score", "-b", tmp_path / "none.buckler", url), "none.buckler")
     refused(buckler("score", "-b", tmp_path / "cut.buckler", url), "cut.buckler")
-    refused(buckler("score", "-b", url_bundle, "--fpr", 0.5, url), "no threshold")
+    refused(buckler("score", "-b", url_bundle, "--fpr", 1e-7, url), "takes 30,000,000 negatives")
     refused(
         buckler("scan", tmp_path / "empty.csv", "-b", url_bundle, "-o", tmp_path / "o.csv"), "empty"
     )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler.errors import InputError
+from buckler.errors import InputError, SettingsError
 from buckler.evaluation.agreement import disagreement
 from buckler.evaluation.calibration import fit_calibration
 from buckler.evaluation.evaluation import Predictions, evaluate_predictions
@@ -14,14 +14,15 @@ from buckler.evaluation.metrics import (
     Ranking,
     auroc,
     average_precision,
-    choose_thresholds,
     confusion,
     expected_calibration_error,
     f1_scores,
+    make_operating_curve,
     reliability_bins,
     tpr_at_fpr,
 )
 from buckler.evaluation.report import ReportContext, report_html, report_json
+from buckler.operating_point import OperatingPoint
 from buckler.training.noise import suspect_labels
 
 rankings = (
@@ -97,20 +98,55 @@ def test_thresholds_keep_within_their_rate_or_say_that_negatives_are_too_few():
     rng = np.random.default_rng(0)
     score = rng.random(5000).astype(np.float32)
     positive = rng.random(5000) < 0.2
-    one, two, three = choose_thresholds(score, positive)
-    assert one.value is not None and one.fpr.value <= 0.01
-    assert (score[~positive] >= np.float32(one.value)).mean() <= 0.01
-    lower = np.nextafter(np.float32(one.value), np.float32(0))
-    assert (score[~positive] >= lower).mean() > 0.01
-    assert two.value is not None and two.fpr.value <= 0.001
-    assert three.value is None
+    curve = make_operating_curve([score[~positive]], score[positive], "test")
+    found = curve.thresholds()
+    assert list(found) == [0.01, 0.001]
+    for target, value in found.items():
+        assert (score[~positive] >= np.float32(value)).mean() <= target
+        assert curve.rates_at(value)[0] <= target
+        lower = np.nextafter(np.float32(value), np.float32(0))
+        assert (score[~positive] >= lower).mean() > target
+    with pytest.raises(SettingsError, match="takes 30,000 negatives, and there are"):
+        curve.threshold(OperatingPoint(fpr=1e-4))
 
 
 def test_ties_at_the_threshold_do_not_break_its_promise():
-    score = np.concatenate([np.full(990, 0.5), np.full(10, 0.9), np.full(500, 0.9)])
-    positive = np.arange(1500) >= 1000
-    first = choose_thresholds(score.astype(np.float32), positive)[0]
-    assert first.fpr.value <= 0.01
+    negatives = np.concatenate([np.full(990, 0.5), np.full(10, 0.9)]).astype(np.float32)
+    curve = make_operating_curve([negatives], np.full(500, 0.9, np.float32), "test")
+    assert (negatives >= np.float32(curve.thresholds()[0.01])).mean() <= 0.01
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_a_curve_answers_every_wish_that_its_events_support(seed, n_sets, ties):
+    rng = np.random.default_rng(seed)
+    round_to = 2 if ties else 9
+    sets = [
+        rng.beta(1, 5, int(rng.integers(20, 2000))).round(round_to).astype(np.float32)
+        for _ in range(n_sets)
+    ]
+    positives = rng.beta(5, 1, 300).round(round_to).astype(np.float32)
+    curve = make_operating_curve(sets, positives, "test")
+    for fpr in (curve.least_fpr, 0.0123, 0.1, 0.4):
+        if fpr >= curve.least_fpr:
+            threshold = np.float32(curve.threshold(OperatingPoint(fpr=fpr)))
+            large = [own for own in sets if fpr * len(own) >= 1]
+            assert max((own >= threshold).mean() for own in large) <= fpr + 1e-6
+    for recall in (0.005, 0.5, 0.805, 0.99):
+        threshold = np.float32(curve.threshold(OperatingPoint(recall=recall)))
+        assert (positives >= threshold).mean() >= recall - 1e-6
+        assert (positives > threshold).mean() <= recall + 0.02
+    assert list(curve.scores) == sorted(curve.scores)
+    assert len(curve.scores) <= 250
+
+
+def test_too_few_negatives_make_no_curve():
+    five = np.linspace(0, 1, 5, dtype=np.float32)
+    assert make_operating_curve([five], five, "test") is None
+    assert make_operating_curve([], five, "test") is None
+    alone = make_operating_curve([np.linspace(0, 1, 100, dtype=np.float32)], five[:0], "test")
+    with pytest.raises(SettingsError, match="a recall of 0 at the most"):
+        alone.threshold(OperatingPoint(recall=0.5))
 
 
 def test_calibration_recovers_what_distorted_the_logits():

@@ -106,7 +106,7 @@ def recipe_in(folder, rng):
     (folder / "buckler.toml").write_text(
         'task = "url-threat"\nname = "url"\n[data]\ntrain = ["train.parquet"]\n'
         'test = ["frozen.parquet"]\n[split]\non_leak = "drop"\n'
-        "[student]\ntable_bits = 12\nfolds = 2\n[evaluation]\ndeployed_fpr = 0.01\n"
+        "[student]\ntable_bits = 12\nfolds = 2\n[evaluation]\noperating_point = {fpr = 0.01}\n"
     )
     return read_recipe(folder / "buckler.toml")
 

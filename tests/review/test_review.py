@@ -85,7 +85,7 @@ def annotations(store):
 def test_events_near_the_threshold_in_dispute_or_novel_come_first(url_scorer):
     events = made_up_events(600, np.random.default_rng(1))
     plain = rank_events(events, url_scorer, sample_share=0)
-    near = np.abs(np.log(plain.scores / (1 - plain.scores)) - _logit(url_scorer.threshold()))
+    near = np.abs(np.log(plain.scores / (1 - plain.scores)) - _logit(url_scorer.threshold))
     shown = plain.duplicate_of == np.arange(len(events))
     top = np.argsort(-plain.acquisition[shown])[:50]
     assert np.median(near[shown][top]) < np.median(near[shown]) / 2

@@ -118,7 +118,7 @@ def shop(tmp_path_factory):
     (folder / "buckler.toml").write_text(
         'task = "url-threat"\nname = "url"\noutput = "out"\n'
         '[data]\ntrain = ["train.parquet"]\ntest = ["frozen.parquet"]\n'
-        '[split]\non_leak = "drop"\n[evaluation]\ndeployed_fpr = 0.01\n'
+        '[split]\non_leak = "drop"\n[evaluation]\noperating_point = {fpr = 0.01}\n'
         "[student]\ntable_bits = 12\nfolds = 3\n"
     )
     first = buckler("run", folder / "buckler.toml")

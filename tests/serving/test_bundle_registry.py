@@ -13,6 +13,7 @@ import pytest
 from buckler.bundle.archive import VECTORS, parse_bundle, read_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.errors import BundleError, InputError, SettingsError
+from buckler.operating_point import OperatingPoint
 from buckler.runtime import load
 from buckler.runtime import scorer as scorer_module
 from buckler.serving.bundle_registry import LIVE, BundleRegistry
@@ -35,7 +36,7 @@ def bundle(path, seed, n=1200, labels_wrong=0.0, **settings):
     wrong = rng.random(n) < labels_wrong
     events.labels[wrong] = 1 - events.labels[wrong]
     fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 12, **settings}, folds=2))
-    write_fitted(path, fitted, deployed_fpr=0.01 if n > 400 else None)
+    write_fitted(path, fitted, operating_point=OperatingPoint(fpr=0.01) if n > 400 else None)
     return path
 
 
@@ -86,7 +87,7 @@ def test_a_threshold_that_lets_too_many_false_positives_through_is_refused(
     """It ranks no worse, and would raise false positives on half of the benign events."""
     champion = load(bundles["poor"])
     bundle = read_bundle(bundles["good"])
-    manifest = replace(bundle.manifest, thresholds={0.01: 1e-9}, deployed_fpr=0.01)
+    manifest = replace(bundle.manifest, threshold=1e-9, operating_point=OperatingPoint(fpr=0.01))
     loose = tmp_path / "loose.buckler"
     write_bundle(loose, manifest, {**bundle.weights, VECTORS: bundle.entries[VECTORS]})
     strict = decide(champion, load(bundles["good"]), [("frozen", test_events)])

@@ -11,6 +11,7 @@ import pytest
 
 from buckler.bundle.archive import VECTORS, read_bundle
 from buckler.errors import BundleError, InputError, SettingsError
+from buckler.operating_point import OperatingPoint
 from buckler.runtime import load
 from buckler.serving.engines import TableScorer
 from tests.support.made_up import made_up_table
@@ -71,8 +72,8 @@ def test_arrow_tables(url_bundle, texts, expected):
         judge(judged)
     with pytest.raises(InputError, match="no column named"):
         judge(pa.table({"x": texts}))
-    with pytest.raises(SettingsError, match="no threshold"):
-        TableScorer(url_bundle, target_fpr=0.5)
+    with pytest.raises(SettingsError, match="takes 30,000,000 negatives"):
+        TableScorer(url_bundle, operating_point=OperatingPoint(fpr=1e-7))
     with pytest.raises(BundleError):
         TableScorer(url_bundle.with_name("none.buckler"))
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from buckler.errors import InputError, OutputError, ScanInterruptedError, SettingsError
+from buckler.operating_point import OperatingPoint
 from buckler.readers import batches as batches_module
 from buckler.readers import lines as lines_module
 from buckler.serving import scan as scan_module
@@ -55,7 +56,7 @@ def test_every_row_is_scored_as_the_scorer_scores_it(url_scorer, tmp_path, many_
     assert table["text"].to_pylist() == values
     assert np.array_equal(np.array(table["score"], np.float32), verdicts.scores)
     assert table["row"].to_pylist() == list(range(1, len(values) + 1))
-    threshold = url_scorer.threshold()
+    threshold = url_scorer.threshold
     assert table["detected"].to_pylist() == (verdicts.scores >= threshold).tolist()
     assert set(table["path"].to_pylist()) == {str(source)}
     assert (result.rows, result.quarantined) == (len(values), 1)
@@ -190,12 +191,12 @@ def test_bad_choices_fail_before_any_work(url_scorer, tmp_path, many_urls):
     source = write_jsonl(tmp_path / "in.jsonl", many_urls)
     with pytest.raises(OutputError, match="name it"):
         scan(url_scorer, [source], tmp_path / "out.xlsx", SETTINGS)
-    with pytest.raises(SettingsError, match="no threshold"):
+    with pytest.raises(SettingsError, match="takes 30,000,000 negatives"):
         scan(
             url_scorer,
             [source],
             tmp_path / "out.csv",
-            ScanOptions(("url",), target_fpr=1e-7),
+            ScanOptions(("url",), operating_point=OperatingPoint(fpr=1e-7)),
         )
     assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
 

@@ -157,7 +157,7 @@ def test_wishes(running, url_scorer):
         assert text not in without.text
         told = client.post(f"/v1/score?as={form}&text=1", json={"text": text})
         assert text in told.text
-    assert client.post("/v1/score?fpr=0.5", json={"text": text}).status_code == 400
+    assert client.post("/v1/score?fpr=1e-7", json={"text": text}).status_code == 400
     assert client.post("/v1/score?as=xml", json={"text": text}).status_code == 400
     assert client.post("/v1/score?explain=99", json={"text": text}).status_code == 400
     assert client.post("/v1/score?nope=1", json={"text": text}).status_code == 400

@@ -12,6 +12,7 @@ from buckler.dataset import Dataset
 from buckler.dataset.sources import balance_sources, source_families, source_family
 from buckler.errors import InputError
 from buckler.evaluation.unseen_sources import SourceRecord, ThresholdRule
+from buckler.operating_point import OperatingPoint
 from buckler.pipeline.fit_stages import worst_false_positives
 from buckler.runtime import Scorer
 from buckler.tasks import get_task
@@ -25,6 +26,7 @@ from buckler.training.unseen_sources import (
 )
 
 TASK = get_task("url-threat")
+RATE = OperatingPoint(fpr=0.01)
 SPEC = StudentSpec("ngram", {"table_bits": 12, "epochs": 4}, folds=3)
 
 
@@ -114,7 +116,7 @@ def test_additional_examples_of_a_held_out_family_do_not_help():
 def test_the_source_betrays_the_class_only_where_it_was_seen():
     events = events_of(MIXED)
     fitted = fit_student(events, SPEC)
-    record = fitted.evidence.at(fitted.threshold_by_fpr[0.01])
+    record = fitted.record_at(RATE, fitted.operating_curve.threshold(RATE))
     # Four in five events show their class; the mark of a source shows the class of the rest.
     assert record.pair_auroc < 0.9
     assert {one.source for one in record.sources} == {name for name, _ in MIXED}
@@ -132,9 +134,10 @@ def test_the_rate_holds_on_the_negatives_of_the_rule(rule):
     groups = list(scores.negatives().values())
     if rule is ThresholdRule.UNSEEN:
         groups = [np.concatenate(groups)]
-    threshold = np.float32(fitted.threshold_by_fpr[0.01])
+    threshold = np.float32(fitted.operating_curve.threshold(RATE))
     assert max((own >= threshold).mean() for own in groups) <= 0.01
-    known = next(o for o in fitted.evidence.record.options if o.rule is ThresholdRule.KNOWN)
+    options = fitted.record_at(RATE, float(threshold)).options
+    known = next(o for o in options if o.rule is ThresholdRule.KNOWN)
     assert known.false_positives.value > 0.01  # what the rule on known sources would have cost
 
 
@@ -142,7 +145,7 @@ def test_own_negatives_set_the_threshold_and_teach_nothing():
     events, own = events_of(MIXED), events_of({("mine", "benign"): 600}, seed=7)
     spec = StudentSpec("ngram", {"table_bits": 12}, folds=3, threshold_rule=ThresholdRule.OWN)
     fitted = fit_student(events, spec, own_negatives=own.without_labels())
-    parts = bundle_parts("x", fitted, deployed_fpr=0.01)
+    parts = bundle_parts("x", fitted, operating_point=RATE)
     verdicts = Scorer(parts.assemble()).score(own.raw)
     assert 0 < verdicts.detected.sum() <= 6
     plain = replace(spec, threshold_rule=ThresholdRule.UNSEEN)
@@ -155,9 +158,9 @@ def test_own_negatives_set_the_threshold_where_no_family_can_be_left_out():
     spec = StudentSpec("ngram", {"table_bits": 12}, folds=3, threshold_rule=ThresholdRule.OWN)
     fitted = fit_student(events, spec, own_negatives=own.without_labels())
     assert fitted.evidence is None
-    at = next(one for one in fitted.thresholds if one.target_fpr == 0.01)
-    assert at.n_negatives == at.fpr.n_rows == len(own)
-    assert at.fpr.value <= 0.01
+    curve = fitted.operating_curve
+    assert curve.origin == "own-negatives" and curve.n_negatives == len(own)
+    assert curve.rates_at(curve.threshold(RATE))[0] <= 0.01
     with pytest.raises(InputError, match="too few own negatives"):
         fit_student(events, spec, own_negatives=own.take(np.arange(5)))
 
@@ -175,7 +178,7 @@ def test_events_kept_from_the_test_are_learned_later_at_the_same_thresholds():
     tested = fit_student(events.take(np.flatnonzero(~late)), SPEC)
     whole = learn_more(tested, events.take(np.flatnonzero(late)), SPEC)
     assert whole.n_rows == len(events)
-    assert whole.thresholds == tested.thresholds
+    assert whole.curves == tested.curves
     assert whole.evidence is tested.evidence
     logits = [one.student.predict_logits(events.texts) for one in (tested, whole)]
     assert (logits[0] != logits[1]).any()
@@ -198,7 +201,7 @@ def test_the_worst_false_positives_of_each_unseen_source_are_named():
 
 def test_the_manifest_holds_the_record_and_the_card_opens_with_it():
     fitted = fit_student(events_of(MIXED), SPEC)
-    bundle = bundle_parts("x", fitted, deployed_fpr=0.01).assemble()
+    bundle = bundle_parts("x", fitted, operating_point=RATE).assemble()
     record = SourceRecord.read(bundle.manifest.unseen_sources)
     assert record is not None and record.n_pairs == 12
     card = bundle.entries["card.md"].decode()

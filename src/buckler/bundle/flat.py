@@ -13,6 +13,7 @@ from buckler.bundle.archive import VECTORS, WEIGHTS, Bundle, parse_tensors
 from buckler.errors import SettingsError
 from buckler.normalize import get_normalizer
 from buckler.normalize.segments import COMBINATIONS, SEGMENTERS
+from buckler.operating_point import DEFAULT_THRESHOLD
 
 _HEADER = struct.Struct("<8s8I2f2I2Q2I")
 _SECTION = 16
@@ -36,7 +37,9 @@ def flat_model(bundle: Bundle) -> bytes:
     tensors = parse_tensors(bundle.entries.get(WEIGHTS))
     head = tensors.get("head")
     positive = sum(1 << i for i, name in enumerate(m.classes) if name in m.positive and i < 64)
-    threshold = m.thresholds[m.deployed_fpr] if m.deployed_fpr is not None else float("nan")
+    threshold = float("nan")  # without a positive class there is no detection
+    if m.positive:
+        threshold = DEFAULT_THRESHOLD if m.threshold is None else m.threshold
     curve = [np.array(row, "<f8").tobytes() for row in m.calibration_curve]
     sections = [
         tensors["bias"].astype("<f4").tobytes(),

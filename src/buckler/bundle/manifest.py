@@ -5,16 +5,20 @@ the specification.
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, TypedDict, TypeVar
+from typing import TypedDict
 
-from buckler.errors import BundleError
-
-_T = TypeVar("_T")
+from buckler.bundle.strict_json import get_number, get_pairs, get_value, parse_strict_json
+from buckler.errors import BundleError, SettingsError
+from buckler.operating_point import (
+    HIGHEST_THRESHOLD,
+    OperatingCurve,
+    OperatingPoint,
+    describe_threshold,
+)
 
 FORMAT = "buckler-bundle"
 FORMAT_VERSION = 1
@@ -74,11 +78,13 @@ class Manifest:
         Family of the student, for people.
     model, settings
         Runtime model that scores, and the numbers that it needs.
-    thresholds
-        Target false-positive rate -> score from which an event is a detection; only those that the
-        validation rows could support.
-    deployed_fpr
-        Target whose threshold is used unless another is asked for; None without thresholds.
+    threshold
+        Score from which an event is a detection, unless another is asked for; None where the
+        held-out events were too few to choose one, or no class is positive.
+    operating_point
+        Wish that chose the threshold.
+    operating_curve
+        Effect of all thresholds on held-out events, which answers other wishes.
     numbers, categories
         Names of the features, where the normalized text is a row of them.
     calibration_curve
@@ -106,8 +112,9 @@ class Manifest:
     family: str
     model: str
     settings: Mapping[str, object]
-    thresholds: dict[float, float]
-    deployed_fpr: float | None
+    threshold: float | None = None
+    operating_point: OperatingPoint | None = None
+    operating_curve: OperatingCurve | None = None
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     calibration_curve: tuple[tuple[float, ...], ...] = ()
@@ -119,8 +126,53 @@ class Manifest:
     provenance: Mapping[str, object] = field(default_factory=dict)
     files: dict[str, FileEntry] = field(default_factory=dict)
 
+    @property
+    def deployed_fpr(self) -> float | None:
+        """False-positive rate that the threshold is for; None without one."""
+        if self.threshold is None or self.operating_point is None:
+            return None
+        if (target := self.operating_point.target_fpr) is not None:
+            return target
+        curve = self.operating_curve
+        return None if curve is None else max(curve.rates_at(self.threshold)[0], curve.least_fpr)
+
+    @property
+    def thresholds(self) -> dict[float, float]:
+        """False-positive rate -> threshold: of the usual rates, and the deployed one."""
+        found = {} if self.operating_curve is None else self.operating_curve.thresholds()
+        if self.threshold is not None and self.deployed_fpr is not None:
+            found[self.deployed_fpr] = self.threshold
+        return dict(sorted(found.items(), reverse=True))
+
+    @property
+    def operating_sentence(self) -> str:
+        """The threshold and its effect on held-out events, in words."""
+        if not self.positive:
+            return "No class is positive: the likeliest class is the verdict."
+        named = " or ".join(self.positive[:3])
+        return describe_threshold(self.threshold, self.operating_point, self.operating_curve, named)
+
+    def find_threshold(self, point: OperatingPoint) -> float:
+        """Return the threshold for a wish.
+
+        Raises
+        ------
+        SettingsError
+            If the held-out events are too few for it, or no class is positive.
+        """
+        if not self.positive:
+            raise SettingsError(f"{self.name}: no class is positive, so there is no threshold")
+        if point.threshold is not None:
+            return point.threshold
+        if self.operating_curve is None:
+            raise SettingsError(
+                f"{point}: the bundle's held-out events are too few for any; give a threshold"
+            )
+        return self.operating_curve.threshold(point)
+
     def to_json(self) -> bytes:
         """Return the manifest as it is stored."""
+        point, curve = self.operating_point, self.operating_curve
         return (
             json.dumps(
                 {
@@ -145,11 +197,9 @@ class Manifest:
                         "model": self.model,
                         "settings": self.settings,
                     },
-                    "thresholds": [
-                        {"target_fpr": fpr, "score": value}
-                        for fpr, value in self.thresholds.items()
-                    ],
-                    "deployed_fpr": self.deployed_fpr,
+                    "threshold": self.threshold,
+                    "operating_point": None if point is None else point.to_json(),
+                    "operating_curve": None if curve is None else vars(curve),
                     "calibration_curve": [list(row) for row in self.calibration_curve],
                     "conformal": [
                         {"error_rate": rate, "least_probability": value}
@@ -189,112 +239,49 @@ def parse_manifest(data: bytes) -> Manifest:
             f"bundle format version {str(version)[:20]}: this Buckler reads version "
             f"{FORMAT_VERSION}; upgrade Buckler"
         )
-    task = _get(raw, "task", dict)
-    normalizer, student = _get(raw, "normalizer", dict), _get(raw, "student", dict)
-    classes = _get(task, "classes", dict)
+    task = get_value(raw, "task", dict)
+    normalizer, student = get_value(raw, "normalizer", dict), get_value(raw, "student", dict)
+    classes = get_value(task, "classes", dict)
     if not 2 <= len(classes) <= MAX_CLASSES or not all(
         isinstance(v, str) for v in classes.values()
     ):
         raise BundleError("manifest: task.classes must name 2 to 1,024 classes")
-    positive = tuple(_get(task, "positive", list))
+    positive = tuple(get_value(task, "positive", list))
     if not all(isinstance(name, str) and name in classes for name in positive):
         raise BundleError("manifest: task.positive names a class that is not there")
-    thresholds = _pairs(raw, "thresholds", "target_fpr", "score")
-    _check_order("thresholds", thresholds, falling=True)
-    conformal = _pairs(raw, "conformal", "error_rate", "least_probability")
-    _check_order("conformal", conformal, falling=False)
-    deployed = None
-    if raw.get("deployed_fpr") is not None:
-        deployed = _number(raw, "deployed_fpr")
-        if deployed not in thresholds:
-            raise BundleError("manifest: deployed_fpr has no threshold")
+    threshold = None if raw.get("threshold") is None else get_number(raw, "threshold")
+    if threshold is not None and not 0 <= threshold <= HIGHEST_THRESHOLD:
+        raise BundleError("manifest: threshold must be from 0 to 1")
     return Manifest(
-        name=_get(raw, "name", str),
-        created=_get(raw, "created", str),
-        task=_get(task, "name", str),
-        description=_get(task, "description", str),
+        name=get_value(raw, "name", str),
+        created=get_value(raw, "created", str),
+        task=get_value(task, "name", str),
+        description=get_value(task, "description", str),
         classes=classes,
         positive=positive,
-        normalizer=_get(normalizer, "id", str),
-        max_bytes=_get(normalizer, "max_bytes", int),
-        family=_get(student, "family", str),
-        model=_get(student, "model", str),
-        settings=_get(student, "settings", dict),
-        thresholds=thresholds,
-        deployed_fpr=deployed,
+        normalizer=get_value(normalizer, "id", str),
+        max_bytes=get_value(normalizer, "max_bytes", int),
+        family=get_value(student, "family", str),
+        model=get_value(student, "model", str),
+        settings=get_value(student, "settings", dict),
+        threshold=threshold,
+        operating_point=_operating_point(raw),
+        operating_curve=_operating_curve(raw),
         numbers=_names(normalizer, "numbers"),
         categories=_names(normalizer, "categories"),
         calibration_curve=_calibration_curve(raw, len(classes)),
-        conformal=conformal,
+        conformal=get_pairs(raw, "conformal", "error_rate", "least_probability"),
         auxiliary=_auxiliary(raw),
-        calibration=_get(raw, "calibration", dict),
-        unseen_sources=_get(raw, "unseen_sources", dict),
-        metrics=_get(raw, "metrics", dict),
-        provenance=_get(raw, "provenance", dict),
+        calibration=get_value(raw, "calibration", dict),
+        unseen_sources=get_value(raw, "unseen_sources", dict),
+        metrics=get_value(raw, "metrics", dict),
+        provenance=get_value(raw, "provenance", dict),
         files=_files(raw),
     )
 
 
-def parse_strict_json(data: bytes) -> dict[str, Any]:
-    """Return a JSON object that every reader understands alike.
-
-    Raises
-    ------
-    ValueError
-        If it is not UTF-8, is no JSON object, or has a key twice, a lone surrogate or a number
-        that is none.
-    """
-    try:
-        raw = json.loads(
-            data.decode(), parse_constant=_no_constants, object_pairs_hook=_unique_keys
-        )
-        json.dumps(raw, ensure_ascii=False).encode()  # a lone surrogate is no text
-    except RecursionError as error:
-        raise ValueError("too deep") from error
-    if not isinstance(raw, dict):
-        raise ValueError("no object")
-    return raw
-
-
-def _no_constants(name: str) -> None:
-    raise ValueError(f"{name} is not a number")
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice in an object")
-    return found
-
-
-def _get(raw: Mapping[str, object], key: str, kind: type[_T]) -> _T:
-    value = raw.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise BundleError(f"manifest: {key!r} is missing or not a {kind.__name__}")
-    return value
-
-
-def _pairs(raw: Mapping[str, object], key: str, first: str, second: str) -> dict[float, float]:
-    found: dict[float, float] = {}
-    for entry in _get(raw, key, list):
-        if not isinstance(entry, dict):
-            raise BundleError(f"manifest: {key} must be objects")
-        rate = _number(entry, first)
-        if rate in found or not 0 < rate < 1:
-            raise BundleError(f"manifest: {key} must have rates between 0 and 1, each once")
-        found[rate] = _number(entry, second)
-    return found
-
-
-def _check_order(key: str, pairs: dict[float, float], *, falling: bool) -> None:
-    """Refuse values that do not follow their rates: the stricter rate would admit more."""
-    values = [pairs[rate] for rate in sorted(pairs, reverse=falling)]
-    if any(a > b for a, b in pairwise(values)):
-        raise BundleError(f"manifest: the values of {key} are not in the order of their rates")
-
-
 def _names(raw: Mapping[str, object], key: str) -> tuple[str, ...]:
-    names = _get(raw, key, list)
+    names = get_value(raw, key, list)
     if len(names) > MAX_FEATURES or not all(isinstance(name, str) for name in names):
         raise BundleError(f"manifest: {key} must be at most {MAX_FEATURES:,} names")
     return tuple(names)
@@ -303,12 +290,12 @@ def _names(raw: Mapping[str, object], key: str) -> tuple[str, ...]:
 def _calibration_curve(raw: Mapping[str, object], n_classes: int) -> tuple[tuple[float, ...], ...]:
     """Check the calibration curve: one that falls would reverse the ranking."""
     key = "calibration_curve"
-    rows = _get(raw, key, list)
+    rows = get_value(raw, key, list)
     if not rows:
         return ()
     if len(rows) != 2 or n_classes != 2 or not all(isinstance(row, list) for row in rows):
         raise BundleError(f"manifest: {key} must be two rows, for a task of two classes")
-    xs, ys = (tuple(_number({key: v}, key) for v in row) for row in rows)
+    xs, ys = (tuple(get_number({key: v}, key) for v in row) for row in rows)
     if len(xs) != len(ys) or not 2 <= len(xs) <= MAX_CURVE_POINTS:
         raise BundleError(f"manifest: {key} must have 2 to {MAX_CURVE_POINTS} points")
     if any(a >= b for a, b in pairwise(xs)) or any(a > b for a, b in pairwise(ys)):
@@ -316,12 +303,40 @@ def _calibration_curve(raw: Mapping[str, object], n_classes: int) -> tuple[tuple
     return xs, ys
 
 
+def _operating_point(raw: Mapping[str, object]) -> OperatingPoint | None:
+    if raw.get("operating_point") is None:
+        return None
+    values = get_value(raw, "operating_point", dict)
+    try:
+        return OperatingPoint(**{str(name): get_number(values, name) for name in values})
+    except (TypeError, SettingsError) as error:
+        raise BundleError(f"manifest: operating_point: {str(error)[:100]}") from error
+
+
+def _operating_curve(raw: Mapping[str, object]) -> OperatingCurve | None:
+    """Check the curve: one that turns would answer a wish with a wrong threshold."""
+    key = "operating_curve"
+    if raw.get(key) is None:
+        return None
+    values = get_value(raw, key, dict)
+    scores, fprs, recalls = (
+        tuple(get_number({name: each}, name) for each in get_value(values, name, list))
+        for name in ("scores", "fprs", "recalls")
+    )
+    counts = [get_value(values, f"n_{kind}", int) for kind in ("negatives", "positives")]
+    least, origin = get_number(values, "least_fpr"), get_value(values, "origin", str)[:100]
+    try:
+        return OperatingCurve(scores, fprs, recalls, counts[0], counts[1], least, origin)
+    except SettingsError as error:
+        raise BundleError(f"manifest: {key}: {error}") from error
+
+
 def _auxiliary(raw: Mapping[str, object]) -> tuple[AuxiliaryEntry, ...]:
     entries = []
-    for value in _get(raw, "auxiliary", list)[: MAX_AUXILIARY + 1]:
+    for value in get_value(raw, "auxiliary", list)[: MAX_AUXILIARY + 1]:
         if not isinstance(value, dict):
             raise BundleError("manifest: auxiliary must be objects")
-        entry = AuxiliaryEntry(_get(value, "name", str), _get(value, "on", str))
+        entry = AuxiliaryEntry(get_value(value, "name", str), get_value(value, "on", str))
         if not re.fullmatch(AUXILIARY_NAME, entry.name) or entry.on not in ASKED_ABOUT:
             shown = f"{entry.name[:40]!r} on {entry.on[:40]!r}"
             raise BundleError(f"manifest: {shown} is no auxiliary classifier")
@@ -333,23 +348,12 @@ def _auxiliary(raw: Mapping[str, object]) -> tuple[AuxiliaryEntry, ...]:
     return tuple(entries)
 
 
-def _number(raw: Mapping[str, object], key: str) -> float:
-    value = raw.get(key)
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if isinstance(value, str) or not math.isfinite(number):
-        raise BundleError(f"manifest: {key!r} is missing or not a number")
-    return number
-
-
 def _files(raw: Mapping[str, object]) -> dict[str, FileEntry]:
     files: dict[str, FileEntry] = {}
-    for name, entry in _get(raw, "files", dict).items():
+    for name, entry in get_value(raw, "files", dict).items():
         if not isinstance(entry, dict):
             raise BundleError(f"manifest: files: {name!r} is not an object")
         files[name] = FileEntry(
-            size_bytes=_get(entry, "size_bytes", int), sha256=_get(entry, "sha256", str)
+            size_bytes=get_value(entry, "size_bytes", int), sha256=get_value(entry, "sha256", str)
         )
     return files

@@ -10,7 +10,7 @@ from base64 import b64decode
 from hashlib import sha256
 
 from buckler.bundle.archive import SIGNATURE, Bundle
-from buckler.bundle.manifest import parse_strict_json
+from buckler.bundle.strict_json import parse_strict_json
 from buckler.errors import BundleError, MissingExtraError
 
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"

@@ -19,11 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
-from buckler.bundle.archive import CARD, MANIFEST, SBOM, Bundle
+from buckler.bundle.archive import CARD, MANIFEST, SBOM, SIGNATURE, Bundle
 from buckler.bundle.manifest import FileEntry, Manifest
+from buckler.errors import SettingsError
 from buckler.evaluation.source_tables import option_table, source_sentences, source_table
 from buckler.evaluation.unseen_sources import SourceRecord
 from buckler.files import write_atomically
+from buckler.operating_point import OperatingPoint
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _TOOLS = ("buckler", "python", "numpy", "pyarrow", "torch", "onnx", "onnxruntime", "lightgbm")
@@ -90,6 +92,29 @@ def assemble(manifest: Manifest, files: dict[str, bytes]) -> Bundle:
     return Bundle(manifest, {MANIFEST: raw, **entries}, sha256(raw).hexdigest())
 
 
+def set_threshold(bundle: Bundle, point: OperatingPoint) -> Bundle:
+    """Return a bundle that decides at another operating point.
+
+    A signature is left out, because it would not hold any more.
+
+    Raises
+    ------
+    SettingsError
+        If the bundle's held-out events are too few for the wish, or a cascade marks events about
+        its threshold for a person.
+    """
+    manifest = bundle.manifest
+    if "review" in manifest.settings:
+        raise SettingsError(
+            f"{manifest.name}: a cascade marks events about its threshold for a person; build it "
+            "again for another threshold"
+        )
+    threshold = manifest.find_threshold(point)
+    made_here = (MANIFEST, CARD, SBOM, SIGNATURE)
+    kept = {name: data for name, data in bundle.entries.items() if name not in made_here}
+    return assemble(replace(manifest, threshold=threshold, operating_point=point), kept)
+
+
 def pack(entries: dict[str, bytes]) -> bytes:
     """Return the archive: stored, in this order, without times."""
     buffer = BytesIO()
@@ -150,37 +175,21 @@ def model_card(manifest: Manifest) -> str:
 
 
 def _thresholds(manifest: Manifest) -> list[str]:
-    if not manifest.thresholds:
-        return [
-            "None: the task has no positive class, or the validation rows were too few; "
-            "the likeliest class is the verdict."
-        ]
+    curve = manifest.operating_curve
+    if curve is None or not manifest.thresholds:
+        return [manifest.operating_sentence]
     rows = [
-        "| False-positive rate aimed at | Score from which an event is detected | "
-        "On held-out rows: false positives | Detection | Negatives |",
-        "| --- | --- | --- | --- | --- |",
+        manifest.operating_sentence,
+        "",
+        "| Score from which an event is detected | False positives | Detection |",
+        "| --- | --- | --- |",
     ]
-    records = manifest.calibration.get("thresholds")
-    known = {
-        record.get("target_fpr"): record
-        for record in (records if isinstance(records, list) else [])
-        if isinstance(record, dict)
-    }
-    for fpr, value in manifest.thresholds.items():
-        mark = " (deployed)" if fpr == manifest.deployed_fpr else ""
-        record = known.get(fpr, {})
-        rows.append(
-            f"| {fpr:g}{mark} | {value:.6f} | {_rate(record, 'fpr')} | {_rate(record, 'tpr')} | "
-            f"{record.get('n_negatives', '-')} |"
-        )
-    return rows
-
-
-def _rate(record: Mapping[str, object], name: str) -> str:
-    interval = record.get(f"{name}_interval")
-    if not isinstance(interval, list) or len(interval) != 2:
-        return "-"
-    return f"{record[name]:.4g} ({interval[0]:.4g} to {interval[1]:.4g})"
+    for value in manifest.thresholds.values():
+        mark = " (deployed)" if value == manifest.threshold else ""
+        fpr, recall = curve.rates_at(value)
+        rows.append(f"| {value:.6f}{mark} | {fpr:.4g} | {recall:.4g} |")
+    counts = f"{curve.n_negatives:,} negative and {curve.n_positives:,} positive"
+    return [*rows, "", f"On {counts} held-out events ({curve.origin})."]
 
 
 def _unseen_sources(manifest: Manifest) -> list[str]:
@@ -188,9 +197,9 @@ def _unseen_sources(manifest: Manifest) -> list[str]:
     record = SourceRecord.read(manifest.unseen_sources)
     if record is None:
         return []
-    sentences = source_sentences(record, manifest.deployed_fpr)
+    sentences = source_sentences(record)
     lines = ["## On sources that it has not seen", "", " ".join(sentences), ""]
-    for table in (source_table(record), option_table(record, manifest.deployed_fpr)):
+    for table in (source_table(record), option_table(record)):
         rows = [table.heading, ("---",) * len(table.heading), *table.rows]
         lines += [*("| " + " | ".join(_cell(v) for v in row) + " |" for row in rows), ""]
     return lines

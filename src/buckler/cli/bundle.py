@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
+from buckler.bundle import writer
 from buckler.bundle.archive import ONNX, SIGNATURE, VECTORS, Bundle, read_bundle
 from buckler.bundle.flat import flat_model, flat_vectors
 from buckler.bundle.signing import new_key_pair, sign_bundle
-from buckler.bundle.writer import tolerance_of
 from buckler.cli.console import out, print_table, safe
-from buckler.cli.options import TrustedKey
+from buckler.cli.options import TrustedKey, with_operating_point
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
+from buckler.operating_point import OperatingPoint
 from buckler.runtime.scorer import load_with_content
 
 app = typer.Typer(help="Look into a bundle, sign it, and verify it.", no_args_is_help=True)
@@ -51,11 +52,7 @@ def show(
         "student": f"{m.family} {m.settings}",
         "auxiliary classifiers": ", ".join(f"{a.name} (on {a.on})" for a in m.auxiliary) or "none",
         "normalized text": f"{m.normalizer}, at most {m.max_bytes:,} bytes",
-        "thresholds": ", ".join(
-            f"{v:.6f} at FPR {f:g}{' (deployed)' if f == m.deployed_fpr else ''}"
-            for f, v in m.thresholds.items()
-        )
-        or "none",
+        "threshold": m.operating_sentence,
         "figures": ", ".join(f"{k} {v}" for k, v in m.metrics.items()) or "not evaluated",
         "made": m.created,
         "size": f"{path.stat().st_size:,} bytes",
@@ -88,7 +85,7 @@ def verify(path: BundlePath, trusted_key: TrustedKey = None) -> None:
 
 
 def _exactness(bundle: Bundle) -> str:
-    tolerance = tolerance_of(bundle.entries[VECTORS])
+    tolerance = writer.tolerance_of(bundle.entries[VECTORS])
     return f"within {tolerance:g}" if tolerance else "to the bit"
 
 
@@ -113,6 +110,28 @@ def sign(
     """Sign a bundle; a signature that it has is replaced."""
     digest = sign_bundle(path, key, _password(password_variable))
     out.print(f"{path}: signed; SHA-256 of the public key: {digest}")
+
+
+@app.command("set-threshold")
+@with_operating_point
+def set_threshold(
+    path: BundlePath,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Bundle to write; by default in place.")
+    ] = None,
+    operating_point: OperatingPoint | None = None,
+) -> None:
+    """Choose another threshold by what the bundle knows of its held-out events."""
+    if operating_point is None:
+        raise SettingsError("say where to decide, such as a false-positive rate", field="fpr")
+    bundle = load_with_content(path)[1]
+    changed = writer.set_threshold(bundle, operating_point)
+    target = output or path
+    write_atomically(target, writer.pack(changed.entries))
+    out.print(changed.manifest.operating_sentence)
+    out.print(f"bundle  {target}")
+    if SIGNATURE in bundle.entries:
+        out.print("its signature does not hold any more: sign it again")
 
 
 @app.command("flat")

@@ -56,7 +56,8 @@ def cascade(
     names = zip([*map(str, stages), "a person"], made.shares, strict=False)
     rows = [(str(number), name, f"{share:.4f}") for number, (name, share) in enumerate(names, 1)]
     print_table(("stage", "bundle", "share of events"), rows, right=("share of events",))
-    out.print(f"\nbundle  {output} ({output.stat().st_size:,} bytes)")
+    out.print(f"\n{made.manifest.operating_sentence}")
+    out.print(f"bundle  {output} ({output.stat().st_size:,} bytes)")
     if not test:
         return
     with show_steps("measuring"):

@@ -1,9 +1,14 @@
 """Options that several commands share, so that each has one name and one help text."""
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from buckler.operating_point import OperatingPoint
 
 BundleArgument = Annotated[Path, typer.Argument(help="Bundle file.")]
 BundleOption = Annotated[Path, typer.Option("--bundle", "-b", help="Bundle file.")]
@@ -43,9 +48,6 @@ Explain = Annotated[
 ]
 Index = Annotated[str, typer.Option(help="Index for --as bulk.")]
 OnlyDetections = Annotated[bool, typer.Option("--only-detections", help="Write detections alone.")]
-TargetFpr = Annotated[
-    float | None, typer.Option(help="Decide at the threshold for this false-positive rate.")
-]
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
 BudgetUsd = Annotated[float | None, typer.Option(help="Largest cost, in USD.", min=0)]
 BudgetTokens = Annotated[int | None, typer.Option(help="Largest number of tokens.", min=0)]
@@ -67,3 +69,46 @@ def split_names(given: list[str] | None) -> tuple[str, ...]:
     """Return the names of an option that takes several, with commas or again and again."""
     names = (name.strip() for each in given or () for name in each.split(","))
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+# Options of an operating point: name in `OperatingPoint` -> help.
+_POINT = {
+    "fpr": "Decide at the threshold for this false-positive rate.",
+    "recall": "Decide at the threshold that detects this share of positive events.",
+    "precision": "Decide at the threshold for this precision; needs --base-rate.",
+    "base_rate": "Share of positive events among all.",
+    "alerts_per_day": "Decide at the threshold for so many alerts; needs --events-per-day.",
+    "events_per_day": "Number of events a day.",
+    "threshold": "Decide at this score.",
+}
+
+
+def with_operating_point(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of an operating point in place of one parameter.
+
+    The parameter is named ``operating_point``; it is None where no option is given.
+    """
+    own = signature(command)
+
+    @wraps(command)
+    def _run(**values: object) -> None:
+        given = {name: values.pop(name) for name in _POINT}
+        asked = {name: value for name, value in given.items() if isinstance(value, float)}
+        command(**values, operating_point=OperatingPoint(**asked) if asked else None)
+
+    parameters = [p for p in own.parameters.values() if p.name != "operating_point"]
+    for name, text in _POINT.items():
+        option = typer.Option(help=text, rich_help_panel="Operating point")
+        parameters.append(
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[float | None, option],
+            )
+        )
+    _run.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[p.replace(kind=Parameter.KEYWORD_ONLY) for p in parameters]
+    )
+    _run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return _run

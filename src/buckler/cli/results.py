@@ -33,6 +33,7 @@ def print_run(run: Run) -> None:
         out.print()
         print_robustness(run.robustness)
     out.print()
+    out.print(run.operating_sentence)
     out.print(f"bundle  {run.bundle} ({run.bundle.stat().st_size:,} bytes)")
     print_report(run.report)
 

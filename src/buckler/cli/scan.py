@@ -14,15 +14,17 @@ from buckler.cli.options import (
     Keep,
     KeepAll,
     OnlyDetections,
-    TargetFpr,
     TrustedKey,
     split_names,
+    with_operating_point,
 )
+from buckler.operating_point import OperatingPoint
 from buckler.serving.challengers import summarize_counts
 from buckler.serving.scan import ScanOptions, ScanProgress
 from buckler.serving.scan import scan as scan_files
 
 
+@with_operating_point
 def scan(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders to score.")],
     bundle: BundleOption,
@@ -34,7 +36,7 @@ def scan(
         list[str] | None, typer.Option("--column", "-c", help="Name of the text column.")
     ] = None,
     format_name: FormatName = None,
-    fpr: TargetFpr = None,
+    operating_point: OperatingPoint | None = None,
     text: Annotated[
         bool | None,
         typer.Option("--text/--no-text", help="Write the text too (default: not for mail)."),
@@ -70,7 +72,7 @@ def scan(
     options = ScanOptions(
         text_columns=tuple(column or ()),
         format_name=format_name,
-        target_fpr=fpr,
+        operating_point=operating_point,
         with_text=text,
         with_probabilities=probabilities,
         keep=split_names(keep),

@@ -9,30 +9,32 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import out, safe
-from buckler.cli.options import BundleOption, TargetFpr, TrustedKey
+from buckler.cli.options import BundleOption, TrustedKey, with_operating_point
 from buckler.errors import InputError
+from buckler.operating_point import OperatingPoint
 from buckler.runtime import load
 
 _MAX_FILE_BYTES = 1 << 24
 
 
+@with_operating_point
 def score(
     texts: Annotated[
         list[str], typer.Argument(help="Texts to score; @FILE reads one from a file.")
     ],
     bundle: BundleOption,
     trusted_key: TrustedKey = None,
-    fpr: TargetFpr = None,
+    operating_point: OperatingPoint | None = None,
     top: Annotated[int, typer.Option(help="Number of pieces to show.", min=0, max=100)] = 8,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per text.")
     ] = False,
 ) -> None:
     """Score a few texts and explain the scores."""
-    scorer = load(bundle, trusted_key=trusted_key)
+    scorer = load(bundle, trusted_key=trusted_key).with_operating_point(operating_point)
     for given in texts:
         text = _text(given)
-        verdict = scorer.score_one(text, target_fpr=fpr, top=top)
+        verdict = scorer.score_one(text, top=top)
         shown = given if not given.startswith("@") else given[1:]
         if as_json:
             out.print(json.dumps({"text": shown, **asdict(verdict)}))

@@ -16,11 +16,12 @@ from buckler.cli.options import (
     Keep,
     KeepAll,
     OnlyDetections,
-    TargetFpr,
     TrustedKey,
     split_names,
+    with_operating_point,
 )
 from buckler.errors import MissingExtraError, ScanInterruptedError, SettingsError
+from buckler.operating_point import OperatingPoint
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.challengers import summarize_counts
 from buckler.serving.json_logging import log_as_json
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from buckler.serving.stream.lines import LineOptions
 
 
+@with_operating_point
 def stream(
     source: Annotated[
         str, typer.Argument(help="Source: - for standard input, a folder to watch, or `kafka`.")
@@ -73,7 +75,7 @@ def stream(
     pass_over: Annotated[
         bool, typer.Option("--pass-over", help="Give no answer to lines without the text.")
     ] = False,
-    fpr: TargetFpr = None,
+    operating_point: OperatingPoint | None = None,
     wait: Annotated[
         float, typer.Option(help="Longest wait of a line, in seconds.", min=0.001)
     ] = 0.2,
@@ -101,7 +103,6 @@ def stream(
                 raise MissingExtraError("scoring a stream", "stream") from error
             options = LineOptions(
                 OutputOptions(
-                    target_fpr=fpr,
                     with_text=text,
                     format_name=format_name,
                     explain=explain,
@@ -115,7 +116,7 @@ def stream(
                 index=index if bulk else "",
                 challengers=tuple(challenger or ()),
             )
-            loaded = load_bundle(bundle, column or (), trusted_key, fpr)
+            loaded = load_bundle(bundle, column or (), trusted_key, operating_point)
             if _score_lines(loaded, output, options, stop) and fail_on_detection:
                 raise typer.Exit(1)
         else:
@@ -124,7 +125,7 @@ def stream(
             log_as_json()
             scan_options = ScanOptions(
                 text_columns=tuple(column or ()),
-                target_fpr=fpr,
+                operating_point=operating_point,
                 keep=split_names(keep),
                 keep_all=keep_all,
                 explain=explain,

@@ -6,13 +6,21 @@ from typing import Annotated
 import typer
 
 from buckler import pipeline
-from buckler.cli.options import FormatName, LabelColumn, Seed, TaskName, TextColumn
+from buckler.cli.options import (
+    FormatName,
+    LabelColumn,
+    Seed,
+    TaskName,
+    TextColumn,
+    with_operating_point,
+)
 from buckler.cli.results import print_run
 from buckler.cli.run import run_progress
 from buckler.dataset import ColumnNames, UnknownLabels
 from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
 from buckler.evaluation.unseen_sources import ThresholdRule
+from buckler.operating_point import OperatingPoint
 from buckler.pipeline import TrainingOptions
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.noise import Noise
@@ -23,6 +31,7 @@ UnknownLabelsOption = Annotated[
 ]
 
 
+@with_operating_point
 def train(
     data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
     task: TaskName,
@@ -45,7 +54,7 @@ def train(
     on_leak: Annotated[
         OnLeak, typer.Option(help="Reaction where training and test share something.")
     ] = OnLeak.FAIL,
-    fpr: Annotated[float | None, typer.Option(help="False-positive rate to deploy at.")] = None,
+    operating_point: OperatingPoint | None = None,
     student: Annotated[str, typer.Option(help="Student family.")] = "ngram",
     setting: Annotated[
         list[str] | None,
@@ -78,7 +87,7 @@ def train(
                 ),
                 format=format_name,
                 on_leak=on_leak,
-                deployed_fpr=fpr,
+                operating_point=operating_point,
                 own_negatives=own_negatives or (),
                 student=StudentSpec(
                     student,

@@ -14,7 +14,6 @@ from buckler.dataset.splits import Leaks
 from buckler.errors import InputError
 from buckler.evaluation.intervals import Estimate, Rate, bootstrap, rate
 from buckler.evaluation.metrics import (
-    TARGET_FPRS,
     Ranking,
     ReliabilityBin,
     auroc,
@@ -26,6 +25,7 @@ from buckler.evaluation.metrics import (
     reliability_bins,
     tpr_at_fpr,
 )
+from buckler.operating_point import DEFAULT_THRESHOLD, USUAL_FPRS
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -297,10 +297,8 @@ def evaluate_predictions(
     figures, too_few = _figures(p, n_resamples)
     confidence = p.score.astype(np.float64)
     truth = p.is_positive if p.positive else p.top_class == p.labels
-    if deployed_fpr is None:
-        detected = np.isin(p.top_class, p.positive)
-    else:
-        detected = p.score >= np.float32(thresholds[deployed_fpr])
+    at = DEFAULT_THRESHOLD if deployed_fpr is None else thresholds[deployed_fpr]
+    detected = p.score >= np.float32(at) if p.positive else np.zeros(len(p.score), bool)
     return Evaluation(
         classes=p.classes,
         positive=p.positive,
@@ -340,7 +338,7 @@ def _figures(p: Predictions, n_resamples: int) -> tuple[dict[str, Estimate], lis
     """Return figures with intervals, and the rates that have too few negatives."""
     ranking = Ranking(p.score, p.is_positive)
     ranked = bool(p.positive) and ranking.n_positive > 0 and ranking.n_negative > 0
-    targets = [t for t in TARGET_FPRS if ranked and enough_negatives(ranking.n_negative, t)]
+    targets = [t for t in USUAL_FPRS if ranked and enough_negatives(ranking.n_negative, t)]
     correct = (p.top_class == p.labels).astype(np.float64)
     n_classes = p.probabilities.shape[1]
     own = p.probabilities[np.arange(len(p.labels)), p.labels].astype(np.float64)
@@ -367,5 +365,5 @@ def _figures(p: Predictions, n_resamples: int) -> tuple[dict[str, Estimate], lis
         found["log loss"] = float((losses * w).sum() / w.sum())
         return found
 
-    too_few = [t for t in TARGET_FPRS if p.positive and t not in targets]
+    too_few = [t for t in USUAL_FPRS if p.positive and t not in targets]
     return bootstrap(measure, p.groups, n_resamples), too_few

@@ -1,4 +1,4 @@
-"""Metrics of a ranking, of classes and of calibration, and thresholds chosen on held-out rows."""
+"""Metrics of a ranking, of classes and of calibration, and the curve of thresholds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from buckler.evaluation.intervals import UNKNOWN_RATE, Rate, rate
+from buckler.operating_point import MIN_FALSE_POSITIVES, OperatingCurve
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-TARGET_FPRS = (1e-2, 1e-3, 1e-4)
-# Below three expected false positives, a rate says nothing (the "rule of three").
-MIN_FALSE_POSITIVES = 3
+# Rates of a curve within a power of ten: one that is asked for between two gets the lower.
+_STEPS = (1, 1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 9)
+_HIGHEST_FPR = 0.5
 
 
 @dataclass(frozen=True)
@@ -142,34 +142,6 @@ def reliability_bins(
     ]
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """A threshold on the score for a target false-positive rate.
-
-    Attributes
-    ----------
-    target_fpr
-        Highest acceptable false-positive rate.
-    value
-        Lowest score of a detection; None where the validation rows are too few to say.
-    n_negatives
-        Validation rows that are not positive.
-    fpr, tpr
-        Rates on the validation rows.
-    """
-
-    target_fpr: float
-    value: float | None
-    n_negatives: int
-    fpr: Rate
-    tpr: Rate
-
-
-def thresholds_by_fpr(thresholds: Sequence[Threshold]) -> dict[float, float]:
-    """Return target false-positive rate -> threshold, where one could be chosen."""
-    return {t.target_fpr: t.value for t in thresholds if t.value is not None}
-
-
 def threshold_within(negatives: npt.NDArray[np.float32], target: float) -> float:
     """Return the lowest threshold that keeps within a rate on negatives, of which there are some.
 
@@ -180,20 +152,60 @@ def threshold_within(negatives: npt.NDArray[np.float32], target: float) -> float
     return float(np.nextafter(np.float32(ordered[allowed]), np.float32(2)))
 
 
-def choose_thresholds(
-    score: npt.NDArray[np.float32],
-    positive: npt.NDArray[np.bool_],
-    groups: npt.NDArray[np.int64] | None = None,
-) -> list[Threshold]:
-    """Return the lowest threshold within each target rate; intervals are those of the groups."""
-    groups = np.arange(len(score)) if groups is None else groups
-    negatives = score[~positive]
-    found = []
-    for target in TARGET_FPRS:
-        value, fpr, tpr = None, UNKNOWN_RATE, UNKNOWN_RATE
-        if enough_negatives(len(negatives), target):
-            value = threshold_within(negatives, target)
-            detected = score >= np.float32(value)
-            fpr, tpr = (rate(detected[rows], groups[rows]) for rows in (~positive, positive))
-        found.append(Threshold(target, value, len(negatives), fpr, tpr))
-    return found
+def make_operating_curve(
+    negatives: Sequence[npt.NDArray[np.float32]],
+    positives: npt.NDArray[np.float32],
+    origin: str,
+) -> OperatingCurve | None:
+    """Return the effect of thresholds on held-out scores; None where the negatives are too few.
+
+    Parameters
+    ----------
+    negatives
+        Scores of negative events. A false-positive rate holds on each set by itself, but for those
+        that are too small to expect a single false positive.
+    positives
+        Scores of positive events.
+    origin
+        Rule that chose the negatives.
+    """
+    sets = [np.sort(scores) for scores in negatives if len(scores)]
+    n_negatives = sum(map(len, sets))
+    least = max(MIN_FALSE_POSITIVES / n_negatives, 1 / max(map(len, sets))) if sets else 1.0
+    if least > _HIGHEST_FPR:
+        return None
+    powers = range(int(np.floor(np.log10(least))), 0)
+    steps = {float(f"{step}e{power}") for power in powers for step in _STEPS}
+    targets = sorted((t for t in {least, *steps} if least <= t <= _HIGHEST_FPR), reverse=True)
+    large = [[scores for scores in sets if t * len(scores) + 1e-9 >= 1] for t in targets]
+    within = [
+        max(threshold_within(own, t) for own in kept)
+        for t, kept in zip(targets, large, strict=True)
+    ]
+    within = np.maximum.accumulate(within).tolist()  # a set that is too small drops out
+    ordered = np.sort(positives)
+    shares = np.arange(1, 101) / 100
+    ranks = len(ordered) - np.ceil(shares * len(ordered) - 1e-9).astype(int)
+    scores = np.unique([*within, *(ordered[ranks].tolist() if len(ordered) else [])])
+    at = np.maximum(np.searchsorted(within, scores, side="right") - 1, 0)
+    fprs = [
+        max(_share_from(own, score) for own in large[place])
+        for place, score in zip(at, scores, strict=True)
+    ]
+    return OperatingCurve(
+        scores=tuple(scores.tolist()),
+        fprs=tuple(fprs),
+        recalls=tuple(_share_from(ordered, score) for score in scores),
+        n_negatives=n_negatives,
+        n_positives=len(ordered),
+        least_fpr=least,
+        origin=origin,
+    )
+
+
+def _share_from(ordered: npt.NDArray[np.float32], threshold: float) -> float:
+    """Return the share of sorted scores at or above a threshold, with six places that count."""
+    if not len(ordered):
+        return 0.0
+    n = len(ordered) - int(np.searchsorted(ordered, np.float32(threshold), side="left"))
+    return float(f"{n / len(ordered):.6g}")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from buckler.evaluation.evaluation import Evaluation
-from buckler.evaluation.metrics import TARGET_FPRS, Ranking, precisions
+from buckler.evaluation.metrics import Ranking, precisions
 from buckler.extras import import_extra
+from buckler.operating_point import USUAL_FPRS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +87,7 @@ def _roc(evaluation: Evaluation, ranking: Ranking) -> str:
     floor = 1 / max(1, ranking.n_negative)
     axes.step(np.maximum(roc.fpr, floor / 2), roc.tpr, where="post", color=BLUE, lw=1.6)
     axes.set(xscale="log", xlim=(floor / 2, 1), ylim=(0, 1.01))
-    for target in TARGET_FPRS:
+    for target in USUAL_FPRS:
         if target >= floor / 2:
             axes.axvline(target, color=GRAY, lw=0.8, ls=":")
     for at in evaluation.thresholds:

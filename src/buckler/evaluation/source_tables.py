@@ -5,7 +5,7 @@ from buckler.evaluation.report import Comparison, number, rate_text
 from buckler.evaluation.unseen_sources import SourceRecord
 
 
-def source_sentences(record: SourceRecord, deployed_fpr: float | None) -> tuple[str, ...]:
+def source_sentences(record: SourceRecord) -> tuple[str, ...]:
     """Return what the figures on unseen sources say, in words."""
     found = []
     if record.pair_auroc is not None:
@@ -13,11 +13,12 @@ def source_sentences(record: SourceRecord, deployed_fpr: float | None) -> tuple[
             f"On pairs of sources that the student has not seen, AUROC is {record.pair_auroc:.3f} "
             f"(mean of {record.n_pairs:,})."
         )
-    used = [o for o in record.options if o.rule is record.rule and o.target_fpr == deployed_fpr]
-    for option in used[:1]:
+    for option in record.options:
+        if option.value != record.threshold or option.rule is not record.rule:
+            continue
         found.append(
-            f"At the deployed threshold it detects {_percent(option.detection)} of the positive "
-            f"events and {_percent(option.false_positives)} of the others there; at worst "
+            f"At a threshold of {option.value:.4f} it detects {_percent(option.detection)} of the "
+            f"positive events and {_percent(option.false_positives)} of the others there; at worst "
             f"{_percent(option.worst_false_positives)} of the others, of {option.worst_source}."
         )
     return (*found, *record.warnings)
@@ -41,12 +42,12 @@ def source_table(record: SourceRecord) -> Comparison:
     return Comparison(heading, rows)
 
 
-def option_table(record: SourceRecord, deployed_fpr: float | None) -> Comparison:
-    """Return the thresholds that could be deployed for the deployed rate."""
+def option_table(record: SourceRecord) -> Comparison:
+    """Return the thresholds of all rules for the operating point that was chosen."""
     heading = ("rule", "threshold", "detection", "false positives", "of the worst source", "source")
     rows: list[tuple[str, ...]] = [
         (
-            f"{one.rule}{' (deployed)' if one.rule is record.rule else ''}",
+            f"{one.rule}{' (chosen)' if one.value == record.threshold else ''}",
             f"{one.value:.6f}",
             _share(one.detection),
             _share(one.false_positives),
@@ -54,7 +55,6 @@ def option_table(record: SourceRecord, deployed_fpr: float | None) -> Comparison
             one.worst_source[:60],
         )
         for one in record.options
-        if one.target_fpr == deployed_fpr
     ]
     return Comparison(heading, rows)
 

@@ -12,16 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
-from buckler.errors import InputError
-from buckler.evaluation.intervals import UNKNOWN_RATE, Rate, rate
-from buckler.evaluation.metrics import (
-    TARGET_FPRS,
-    Ranking,
-    Threshold,
-    auroc,
-    enough_negatives,
-    threshold_within,
-)
+from buckler.errors import SettingsError
+from buckler.evaluation.intervals import Rate, rate
+from buckler.evaluation.metrics import Ranking, auroc, make_operating_curve
+from buckler.operating_point import OperatingCurve, OperatingPoint
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -87,6 +81,11 @@ class SourceScores:
         rows = np.flatnonzero(kind & self.unseen)
         names = self.sources[rows].astype(str)
         return {str(name): rows[names == name] for name in np.unique(names)}
+
+    def positives_of_unseen(self) -> Rows:
+        """Return the positive rows of unseen sources; all positive rows where there are none."""
+        rows = np.flatnonzero(self.is_positive & self.unseen)
+        return rows if len(rows) else np.flatnonzero(self.is_positive)
 
     def share_detected(self, rows: Rows | Bools, threshold: float) -> Rate:
         """Return the share of some events that is detected, with its interval by group."""
@@ -168,60 +167,31 @@ def _sample(scores: Floats, rng: np.random.Generator) -> Floats:
     return scores if len(scores) <= _PAIR_ROWS else rng.permutation(scores)[:_PAIR_ROWS]
 
 
-def threshold_by_rule(
-    rule: ThresholdRule, scores: SourceScores, own: Floats | None, target: float
-) -> float | None:
-    """Return the threshold of a rule for a target rate; None where the negatives are too few.
-
-    A source that is too small to expect a single false positive does not count by itself. The rule
-    ``known-sources`` needs other scores; see `choose_thresholds`.
-    """
-    by_source = list(scores.negatives().values())
-    if rule is ThresholdRule.OWN:
-        by_source = [] if own is None else [own]
-    if not enough_negatives(sum(map(len, by_source)), target):
-        return None
-    if rule is not ThresholdRule.WORST:
-        return threshold_within(np.concatenate(by_source), target)
-    large = [each for each in by_source if target * len(each) + 1e-9 >= 1]
-    return max((threshold_within(each, target) for each in large), default=None)
-
-
-def own_thresholds(positives: Floats, own: Floats, known: Sequence[Threshold]) -> list[Threshold]:
-    """Return thresholds on the user's own negatives, for the target rates of others.
+def operating_curves(
+    known: SourceScores, unseen: SourceScores | None, own: Floats | None
+) -> dict[ThresholdRule, OperatingCurve]:
+    """Return the curve of every rule that has enough negatives.
 
     Parameters
     ----------
-    positives
-        Scores of positive events by students that did not see their groups.
+    known
+        Scores by students that did not see the event's group.
+    unseen
+        Scores by students that did not see the event's source; None where there are too few
+        sources.
     own
         Scores of the user's own negatives.
-    known
-        Thresholds on held-out groups, whose target rates are taken.
-
-    Raises
-    ------
-    InputError
-        If the negatives are too few for any threshold.
     """
-    found = []
-    for target in (one.target_fpr for one in known):
-        value = threshold_within(own, target) if enough_negatives(len(own), target) else None
-        fpr, tpr = (
-            UNKNOWN_RATE if value is None else rate(scores >= np.float32(value))
-            for scores in (own, positives)
-        )
-        found.append(Threshold(target, value, len(own), fpr, tpr))
-    if all(one.value is None for one in found):
-        raise _too_few_own_negatives()
-    return found
-
-
-def _too_few_own_negatives() -> InputError:
-    return InputError(
-        "there are too few own negatives for a threshold; give more, or another threshold_rule",
-        field="own_negatives",
-    )
+    of_known = known.score[known.is_positive]
+    held_out = {ThresholdRule.KNOWN: ([known.score[~known.is_positive]], of_known)}
+    positives = of_known if unseen is None else unseen.score[unseen.positives_of_unseen()]
+    if unseen is not None and (by_source := [*unseen.negatives().values()]):
+        held_out[ThresholdRule.UNSEEN] = ([np.concatenate(by_source)], positives)
+        held_out[ThresholdRule.WORST] = (by_source, positives)
+    if own is not None:
+        held_out[ThresholdRule.OWN] = ([own], positives)
+    curves = {rule: make_operating_curve(*scores, rule) for rule, scores in held_out.items()}
+    return {rule: curve for rule, curve in curves.items() if curve is not None}
 
 
 @dataclass(frozen=True)
@@ -232,8 +202,8 @@ class ThresholdOption:
     ----------
     rule
         Rule that gives it.
-    target_fpr, value
-        Target rate, and the threshold.
+    value
+        The threshold.
     detection, false_positives
         Shares over all events of unseen sources.
     worst_source, worst_false_positives
@@ -241,7 +211,6 @@ class ThresholdOption:
     """
 
     rule: ThresholdRule
-    target_fpr: float
     value: float
     detection: Rate
     false_positives: Rate
@@ -250,48 +219,34 @@ class ThresholdOption:
 
 
 def threshold_options(
-    scores: SourceScores, known: Mapping[float, float], own: Floats | None = None
+    scores: SourceScores, curves: Mapping[ThresholdRule, OperatingCurve], point: OperatingPoint
 ) -> tuple[ThresholdOption, ...]:
-    """Return the threshold of every rule for every target rate, with its effect.
-
-    Parameters
-    ----------
-    scores
-        Scores by students that did not see the source.
-    known
-        Target rate -> threshold on held-out groups of the training sources.
-    own
-        Scores of the user's own negatives.
-    """
+    """Return the threshold that each rule gives for a wish, with its effect on unseen sources."""
     by_source = scores.rows(~scores.is_positive)
     if not by_source:
         return ()
     negatives = np.concatenate(list(by_source.values()))
-    positives = np.flatnonzero(scores.is_positive & scores.unseen)
-    if not len(positives):  # then detection is that on held-out groups of the known sources
-        positives = np.flatnonzero(scores.is_positive)
+    positives = scores.positives_of_unseen()
     options = []
-    for target in TARGET_FPRS:
-        values = {ThresholdRule.KNOWN: known.get(target)}
-        for rule in (ThresholdRule.UNSEEN, ThresholdRule.WORST, ThresholdRule.OWN):
-            values[rule] = threshold_by_rule(rule, scores, own, target)
-        for rule, value in values.items():
-            if value is None:
-                continue
-            at = {name: scores.share_detected(rows, value) for name, rows in by_source.items()}
-            large = {name: r for name, r in at.items() if r.n_rows * target >= 1} or at
-            worst = max(large, key=lambda name: large[name].value)
-            options.append(
-                ThresholdOption(
-                    rule,
-                    target,
-                    value,
-                    scores.share_detected(positives, value),
-                    scores.share_detected(negatives, value),
-                    worst,
-                    at[worst],
-                )
+    for rule, curve in curves.items():
+        try:
+            value = curve.threshold(point)
+        except SettingsError:
+            continue
+        at = {name: scores.share_detected(rows, value) for name, rows in by_source.items()}
+        target = max(curve.rates_at(value)[0], curve.least_fpr)
+        large = {name: found for name, found in at.items() if found.n_rows * target >= 1} or at
+        worst = max(large, key=lambda name: large[name].value)
+        options.append(
+            ThresholdOption(
+                rule,
+                value,
+                scores.share_detected(positives, value),
+                scores.share_detected(negatives, value),
+                worst,
+                at[worst],
             )
+        )
     return tuple(options)
 
 
@@ -303,10 +258,12 @@ class SourceRecord:
     ----------
     rule
         Rule of the thresholds.
+    threshold
+        Score at which the figures were measured; None before a threshold is chosen.
     sources
-        Figures by source at the deployed threshold; empty where none is deployed yet.
+        Figures by source at that threshold.
     options
-        Thresholds that could be deployed.
+        Thresholds of all rules for the same operating point.
     pair_auroc, n_pairs
         Mean AUROC over pairs of unseen sources, and the number of pairs.
     warnings
@@ -314,32 +271,12 @@ class SourceRecord:
     """
 
     rule: ThresholdRule
+    threshold: float | None
     sources: tuple[SourceFigures, ...]
     options: tuple[ThresholdOption, ...]
     pair_auroc: float | None
     n_pairs: int
     warnings: tuple[str, ...]
-
-    def thresholds(self, known: Sequence[Threshold]) -> list[Threshold]:
-        """Return the thresholds of the rule; those on known sources where it gives none at all.
-
-        Raises
-        ------
-        InputError
-            If the rule is ``own-negatives``, and these are too few for any threshold.
-        """
-        own = {option.target_fpr: option for option in self.options if option.rule is self.rule}
-        if not own and self.rule is ThresholdRule.OWN:
-            raise _too_few_own_negatives()
-        if not own:
-            return list(known)
-        found = []
-        for threshold in known:
-            value, fpr, tpr = None, UNKNOWN_RATE, UNKNOWN_RATE
-            if option := own.get(threshold.target_fpr):
-                value, fpr, tpr = option.value, option.false_positives, option.detection
-            found.append(Threshold(threshold.target_fpr, value, fpr.n_rows, fpr, tpr))
-        return found
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON values."""

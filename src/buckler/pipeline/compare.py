@@ -258,7 +258,7 @@ def attack_students(
     task, spec = runner.task, recipe.student.spec
     scorers = {STUDENT: student}
     if recipe.augmentation is not None:
-        stage = FitNotAugmented(sources, split, spec, recipe.evaluation.deployed_fpr)
+        stage = FitNotAugmented(sources, split, spec, recipe.evaluation.operating_point)
         scorers = {"not augmented": Scorer(runner.run(stage).output.assemble()), **scorers}
     with runner.step("attack") as report:
         report.summary = {"models": len(scorers)}

@@ -172,10 +172,10 @@ def report_context(scorer: Scorer, tested_on: str, notes: tuple[str, ...] = ()) 
     manifest = scorer.manifest
     record = SourceRecord.read(manifest.unseen_sources)
     if record is not None:
-        notes = (*source_sentences(record, manifest.deployed_fpr), *notes)
+        notes = (*source_sentences(record), *notes)
     return ReportContext(
         sources=None if record is None else source_table(record),
-        options=None if record is None else option_table(record, manifest.deployed_fpr),
+        options=None if record is None else option_table(record),
         title=f"{manifest.name}: {manifest.task}",
         lead=f"{manifest.description}. Tested on {tested_on}.",
         notes=notes,

@@ -12,6 +12,7 @@ import numpy as np
 from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.files import read_bytes
+from buckler.operating_point import OperatingPoint, check_negatives
 from buckler.pipeline.distill import Additions, DistilledPool
 from buckler.pipeline.prepare import Sources, TrainingAndTest
 from buckler.pipeline.recipe import Recipe
@@ -70,7 +71,7 @@ class TrainedStudent:
 
 
 @dataclass(frozen=True)
-class FitStudent(Stage[TrainedStudent], name="train", version=6):
+class FitStudent(Stage[TrainedStudent], name="train", version=7):
     """Trains the student and packs it for a bundle.
 
     Training rows that are too like the test are learned last, by a student of its own.
@@ -83,7 +84,7 @@ class FitStudent(Stage[TrainedStudent], name="train", version=6):
     student: StudentSpec
     pretrained: Path | None
     bundle_name: str
-    deployed_fpr: float | None
+    operating_point: OperatingPoint | None
     learn_dropped: bool
     provenance: dict[str, object] = field(compare=False)
     checkpoints: Path = field(compare=False)
@@ -122,7 +123,7 @@ class FitStudent(Stage[TrainedStudent], name="train", version=6):
             spec,
             Path(str(pretrained)) if pretrained else None,
             recipe.name or task.name,
-            recipe.evaluation.deployed_fpr,
+            recipe.evaluation.operating_point,
             recipe.split.learn_dropped,
             provenance,
             recipe.output / "checkpoints",
@@ -133,6 +134,10 @@ class FitStudent(Stage[TrainedStudent], name="train", version=6):
         training, later = self.split.output.training, self.split.output.left_out
         out_of_fold = None if self.distilled is None else self.distilled.output.out_of_fold
         spec = self.student.with_settings({"checkpoints": str(self.checkpoints)})
+        if self.operating_point is not None:  # a wish that no data can grant costs no training
+            n_negatives = int((~training.only_labeled().is_positive).sum())
+            n_own = len(self.sources.output.own_negatives or ())
+            check_negatives(self.operating_point, max(n_negatives, n_own))
         fitted = fit_student(
             training,
             spec,
@@ -149,17 +154,15 @@ class FitStudent(Stage[TrainedStudent], name="train", version=6):
             shipped = self._pack(whole, {"rows_learned_after_the_test": n_later})
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         lines = b""
-        if fitted.evidence is not None and tested.manifest.deployed_fpr is not None:
-            threshold = fitted.threshold_by_fpr[tested.manifest.deployed_fpr]
-            lines = worst_false_positives(fitted.evidence, threshold)
-        thresholds = ", ".join(f"{k:g}: {v:.6g}" for k, v in fitted.threshold_by_fpr.items())
+        if fitted.evidence is not None and tested.manifest.threshold is not None:
+            lines = worst_false_positives(fitted.evidence, tested.manifest.threshold)
         return TrainedStudent(tested, shipped, n_later, lines), {
             "rows": fitted.n_rows,
             "rows_learned_after_the_test": n_later,
             "additional_examples": fitted.n_additional,
             "suspect_labels": fitted.n_suspect,
             "epochs": fitted.epochs,
-            "thresholds": thresholds,
+            "operating_point": tested.manifest.operating_sentence,
             **{
                 f"false positives at {rate:g} with suspect labels": round(found, 6)
                 for rate, found in fitted.untreated_fpr.items()
@@ -177,7 +180,7 @@ class FitStudent(Stage[TrainedStudent], name="train", version=6):
         return bundle_parts(
             self.bundle_name,
             fitted,
-            deployed_fpr=self.deployed_fpr,
+            operating_point=self.operating_point,
             provenance={**self.provenance, **more},
         )
 
@@ -208,7 +211,7 @@ class FitBaseline(Stage[BundleParts]):
     sources: Result[Sources]
     split: Result[TrainingAndTest]
     student: StudentSpec
-    deployed_fpr: float | None = None
+    operating_point: OperatingPoint | None = None
 
     def events(self) -> Dataset:
         """Return the events to learn."""
@@ -218,12 +221,12 @@ class FitBaseline(Stage[BundleParts]):
         """Fit the baseline."""
         # Nobody reads its figures on unseen sources.
         fitted = replace(fit_student(self.events(), self.student), evidence=None)
-        parts = bundle_parts(self.name, fitted, deployed_fpr=self.deployed_fpr)
+        parts = bundle_parts(self.name, fitted, operating_point=self.operating_point)
         return parts, {"rows": fitted.n_rows}
 
 
 @dataclass(frozen=True)
-class FitLabelsOnly(FitBaseline, name="labels-only", version=2):
+class FitLabelsOnly(FitBaseline, name="labels-only", version=3):
     """Trains on the training rows with the labels of their files."""
 
     def events(self) -> Dataset:
@@ -233,7 +236,7 @@ class FitLabelsOnly(FitBaseline, name="labels-only", version=2):
 
 
 @dataclass(frozen=True)
-class FitUpperBound(FitLabelsOnly, name="upper-bound", version=2):
+class FitUpperBound(FitLabelsOnly, name="upper-bound", version=3):
     """Trains on further labeled events too."""
 
     def events(self) -> Dataset:
@@ -244,7 +247,7 @@ class FitUpperBound(FitLabelsOnly, name="upper-bound", version=2):
 
 
 @dataclass(frozen=True)
-class FitNotAugmented(FitBaseline, name="not-augmented", version=2):
+class FitNotAugmented(FitBaseline, name="not-augmented", version=3):
     """Trains on the training rows without attacked copies."""
 
     def events(self) -> Dataset:
@@ -253,7 +256,7 @@ class FitNotAugmented(FitBaseline, name="not-augmented", version=2):
 
 
 @dataclass(frozen=True)
-class FitAuxiliary(Stage[AuxiliaryClassifiers], name="auxiliary", version=2):
+class FitAuxiliary(Stage[AuxiliaryClassifiers], name="auxiliary", version=3):
     """Trains and measures the auxiliary classifiers."""
 
     split: Result[TrainingAndTest]

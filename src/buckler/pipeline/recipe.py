@@ -16,6 +16,7 @@ from buckler.errors import SettingsError
 from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.files import read_settings
 from buckler.labels.merging import Merge
+from buckler.operating_point import OperatingPoint
 from buckler.tasks import Task, get_task
 from buckler.training.auxiliary import AuxiliarySettings
 from buckler.training.cross_validation import StudentSpec
@@ -273,17 +274,17 @@ class EvaluationSection(_Section):
 
     Attributes
     ----------
-    deployed_fpr
-        False-positive rate whose threshold the bundle uses by default.
+    operating_point
+        Wish that chooses the threshold, such as ``{fpr = 0.001}``; by default the task's rate.
     threshold_rule
-        Negatives on which that rate must hold; see `ThresholdRule`.
+        Negatives on which it must hold; see `ThresholdRule`.
     resamples
         Resamples of the bootstrap.
     attacks
         Attacks on the report's test events: names, or ``all``.
     """
 
-    deployed_fpr: float | None = Field(default=None, gt=0, lt=1)
+    operating_point: OperatingPoint | None = None
     threshold_rule: ThresholdRule = ThresholdRule.UNSEEN
     attacks: list[str] = []
     resamples: int = Field(default=500, ge=50, le=10_000)

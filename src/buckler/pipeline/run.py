@@ -12,6 +12,7 @@ from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.report import Comparison, ReportFiles
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.files import write_atomically
+from buckler.operating_point import OperatingPoint
 from buckler.pipeline.compare import Contender, attack_students, compare_students, comparison
 from buckler.pipeline.distill import Additions, DistillPool
 from buckler.pipeline.evaluate import (
@@ -79,6 +80,8 @@ class Run:
         Files of the report.
     assessment
         Figures on the test rows.
+    operating_sentence
+        The bundle's threshold and its effect, in words.
     stages
         Report of each stage, in order.
     comparison
@@ -96,6 +99,7 @@ class Run:
     bundle: Path
     report: ReportFiles
     assessment: Evaluation
+    operating_sentence: str
     stages: list[StageReport]
     comparison: Comparison | None = None
     robustness: list[Robustness] = field(default_factory=list)
@@ -178,6 +182,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         bundle=path,
         report=report,
         assessment=assessment,
+        operating_sentence=scorer.manifest.operating_sentence,
         stages=runner.reports,
         comparison=table,
         robustness=robustness,
@@ -235,8 +240,8 @@ class TrainingOptions:
         Format of every file, whatever its suffix.
     on_leak
         Reaction where training and test share a group or a near-duplicate.
-    deployed_fpr
-        False-positive rate whose threshold the bundle uses by default.
+    operating_point
+        Wish that chooses the threshold; by default the task's target rate.
     own_negatives
         Negatives from the place where the bundle will work, for the rule ``own-negatives``.
     student
@@ -246,7 +251,7 @@ class TrainingOptions:
     columns: ColumnNames = field(default_factory=ColumnNames)
     format: str | None = None
     on_leak: OnLeak = OnLeak.FAIL
-    deployed_fpr: float | None = None
+    operating_point: OperatingPoint | None = None
     own_negatives: Sequence[Path] = ()
     student: StudentSpec = field(default_factory=StudentSpec)
 
@@ -317,7 +322,7 @@ def train(
             }
         ),
         evaluation=EvaluationSection(
-            deployed_fpr=options.deployed_fpr, threshold_rule=spec.threshold_rule
+            operating_point=options.operating_point, threshold_rule=spec.threshold_rule
         ),
     )
     return run(recipe, listener)

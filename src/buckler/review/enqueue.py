@@ -194,7 +194,7 @@ def _add_batch(store: LabelStore, scorer: Scorer, task: Task, events: int, detec
             {
                 "task_id": store.task_id(connection, task),
                 "bundle": scorer.sha256,
-                "threshold": scorer.threshold(),
+                "threshold": scorer.threshold,
                 "events": events,
                 "detections": detections,
                 "added_s": int(time.time()),

@@ -21,13 +21,15 @@ Score a column and keep the detections::
     verdicts.scores, verdicts.detected, verdicts.threshold
     table = verdicts.to_arrow()
 
-Score one event at the threshold for one false positive in a thousand, and see why::
+Decide at one false positive in a thousand, and see why::
 
-    verdict = scorer.score_one("http://b.example/login.php", target_fpr=0.001, top=5)
+    scorer = scorer.with_operating_point(OperatingPoint(fpr=0.001))
+    verdict = scorer.score_one("http://b.example/login.php", top=5)
     verdict.label, verdict.detected, verdict.why
 """
 
+from buckler.operating_point import OperatingPoint
 from buckler.runtime.scorer import Scorer, load, score
 from buckler.runtime.verdicts import Contribution, Verdict, Verdicts
 
-__all__ = ["Contribution", "Scorer", "Verdict", "Verdicts", "load", "score"]
+__all__ = ["Contribution", "OperatingPoint", "Scorer", "Verdict", "Verdicts", "load", "score"]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from buckler import _kernel
 from buckler.bundle.archive import VECTORS, Bundle
-from buckler.bundle.manifest import Manifest, parse_strict_json
+from buckler.bundle.manifest import Manifest
+from buckler.bundle.strict_json import parse_strict_json
 from buckler.errors import BundleError, InputError
 from buckler.normalize import FeatureTable, NormalizedTexts, arrow_columns
 from buckler.normalize.feature_table import is_feature_column

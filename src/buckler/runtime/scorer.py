@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from buckler.bundle.archive import Bundle, read_bundle
 from buckler.bundle.manifest import Manifest
-from buckler.errors import BundleError, SettingsError
+from buckler.errors import BundleError
 from buckler.files import read_bytes
 from buckler.normalize import FeatureSchema
+from buckler.operating_point import DEFAULT_THRESHOLD, OperatingPoint
 from buckler.runtime.auxiliary import Auxiliary, ask, load_auxiliaries
 from buckler.runtime.classifier import Classifier
 from buckler.runtime.verdicts import Contribution, Rules, Verdict, Verdicts
@@ -74,7 +76,7 @@ def _read_trusted_key(path: str | Path | None) -> bytes | None:
 
 
 def score(
-    bundle: Scorer | str | Path, texts: object, *, target_fpr: float | None = None
+    bundle: Scorer | str | Path, texts: object, *, operating_point: OperatingPoint | None = None
 ) -> Verdicts:
     """Load a bundle and score a batch with it.
 
@@ -86,18 +88,18 @@ def score(
         A .buckler file, or its scorer.
     texts
         A list of str or bytes, or any Arrow column of strings or bytes.
-    target_fpr
-        Decide at the bundle's threshold for this false-positive rate.
+    operating_point
+        Wish that decides the threshold; by default the deployed one decides.
 
     Raises
     ------
     BundleError
         If the bundle cannot be used.
     SettingsError
-        If the bundle has no threshold for this rate.
+        If the bundle's held-out events are too few for the wish.
     """
     scorer = bundle if isinstance(bundle, Scorer) else load(bundle)
-    return scorer.score(texts, target_fpr=target_fpr)
+    return scorer.with_operating_point(operating_point).score(texts)
 
 
 class Scorer:
@@ -146,78 +148,58 @@ class Scorer:
         """Names of the features, where events are rows of a table; None where they are texts."""
         return self._classifier.normalizer.features
 
-    def score(
-        self,
-        texts: object,
-        *,
-        target_fpr: float | None = None,
-        threshold: float | None = None,
-        threads: int = 1,
-    ) -> Verdicts:
+    @property
+    def threshold(self) -> float | None:
+        """Score from which an event is a detection; None where no class is positive.
+
+        A bundle whose held-out events were too few to choose one decides at one half.
+        """
+        if not self.positive:
+            return None
+        chosen = self.manifest.threshold
+        return DEFAULT_THRESHOLD if chosen is None else chosen
+
+    def with_operating_point(self, point: OperatingPoint | None) -> Scorer:
+        """Return the scorer with another threshold; itself where none is asked for.
+
+        Raises
+        ------
+        SettingsError
+            If the bundle's held-out events are too few for the wish.
+        """
+        if point is None:
+            return self
+        scorer = copy(self)
+        scorer.manifest = replace(
+            self.manifest, threshold=self.manifest.find_threshold(point), operating_point=point
+        )
+        return scorer
+
+    def score(self, texts: object, *, threads: int = 1) -> Verdicts:
         """Score a batch and decide.
+
+        A null gets NaN scores and no detection.
 
         Parameters
         ----------
         texts
             A list of str or bytes, or any Arrow column (pyarrow, polars, …) of strings or bytes.
             Rows of features: JSON objects, a `FeatureTable`, or a column of fixed-size lists.
-        target_fpr
-            Decide at the bundle's threshold for this false-positive rate.
-        threshold
-            Decide at this score. By default the deployed threshold decides.
         threads
             Number of threads for an Arrow column; the scores are the same.
-
-        Raises
-        ------
-        SettingsError
-            If the bundle has no threshold for `target_fpr`, or both are given.
         """
-        if threshold is None:
-            threshold = self.threshold(target_fpr)
-        elif target_fpr is not None:
-            raise SettingsError("give target_fpr or threshold, not both", field="threshold")
         outputs = self._classifier.outputs(texts, threads)
         if not self.auxiliary:
-            return Verdicts(outputs, self._rules, threshold)
+            return Verdicts(outputs, self._rules, self.threshold)
         answers = partial(ask, self.auxiliary.values(), self._classifier, texts)
-        return Verdicts(outputs, self._rules, threshold, answers)
+        return Verdicts(outputs, self._rules, self.threshold, answers)
 
-    def score_one(
-        self,
-        text: str | bytes,
-        *,
-        target_fpr: float | None = None,
-        threshold: float | None = None,
-        top: int = 0,
-    ) -> Verdict:
+    def score_one(self, text: str | bytes, *, top: int = 0) -> Verdict:
         """Score one event and decide; `top` pieces say why."""
-        verdict = self.score([text], target_fpr=target_fpr, threshold=threshold)[0]
+        verdict = self.score([text])[0]
         if not top:
             return verdict
         return replace(verdict, why=tuple(self.explain(text, label=verdict.label, top=top)))
-
-    def threshold(self, target_fpr: float | None = None) -> float | None:
-        """Return the score from which an event is a detection; None where the bundle has none.
-
-        Raises
-        ------
-        SettingsError
-            If the bundle has no threshold for this rate.
-        """
-        thresholds = self.manifest.thresholds
-        if target_fpr is None:
-            target_fpr = self.manifest.deployed_fpr
-            if target_fpr is None:
-                return None
-        for known, value in thresholds.items():
-            if abs(known - target_fpr) < 1e-12:
-                return value
-        there = ", ".join(f"{fpr:g}" for fpr in thresholds) or "none"
-        raise SettingsError(
-            f"the bundle has no threshold for a false-positive rate of {target_fpr:g} "
-            f"(it has: {there}); its validation data were too few for more"
-        )
 
     def explain(
         self, text: str | bytes, *, label: str | None = None, top: int = 10

@@ -71,10 +71,10 @@ class Verdict:
     score
         Probability of the positive classes together.
     threshold
-        Score from which an event is a detection; None where the bundle has none.
+        Score from which an event is a detection; None where no class is positive.
     detected
-        True if the score reaches the threshold; without a threshold, if `label` is positive. It can
-        differ from `label`: a threshold for few false positives may lie above or below one half.
+        True if the score reaches the threshold. It can differ from `label`: a threshold for few
+        false positives may lie above or below one half.
     probabilities
         Class name -> probability.
     review
@@ -164,7 +164,7 @@ class Verdicts:
     rules
         The bundle's rules.
     threshold
-        Score from which an event is a detection; None to go by the most probable class.
+        Score from which an event is a detection; None for no detections.
     ask
         Returns the answers of the auxiliary classifiers, given which events are there and detected.
 
@@ -242,9 +242,9 @@ class Verdicts:
 
     @cached_property
     def detected(self) -> Bools:
-        """Bool [n]: score at or above the threshold; without one, the top class is positive."""
+        """Bool [n]: score at or above the threshold."""
         if self.threshold is None:
-            return np.isin(self.label_indices, self.rules.positive)
+            return np.zeros(len(self), bool)
         return np.asarray(self.scores >= np.float32(self.threshold))
 
     @cached_property

@@ -22,7 +22,7 @@ Score a folder of logs; an interrupted scan resumes with the same call::
 
     from buckler.serving.scan import ScanOptions, scan
 
-    result = scan("url.buckler", ["logs/"], "verdicts.parquet", ScanOptions(target_fpr=0.001))
+    result = scan("url.buckler", ["logs/"], "verdicts.parquet", ScanOptions(overwrite=True))
     print(result.rows, result.detections)
 
 Score events that are Python values, as records of OCSF::

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from buckler.errors import BucklerError, SettingsError
 from buckler.isolation import EventFault, attempt
+from buckler.operating_point import OperatingPoint
 from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer, load
 from buckler.tasks import list_tasks
@@ -29,7 +30,7 @@ class LoadedBundle:
         The bundle itself, and the columns that it reads from an object or table.
     path, stamp
         File of the bundle (None where it was given as a scorer), with its time, size and inode.
-    text_columns, trusted_key, target_fpr
+    text_columns, trusted_key, operating_point
         Options of `load_bundle`; they hold for a newer file too.
     failure
         Reason why a newer file was refused; empty where there is none.
@@ -40,7 +41,7 @@ class LoadedBundle:
     path: Path | None = None
     text_columns: tuple[str, ...] = ()
     trusted_key: Path | None = None
-    target_fpr: float | None = None
+    operating_point: OperatingPoint | None = None
     stamp: _Stamp = _NO_STAMP
     failure: str = ""
 
@@ -48,6 +49,13 @@ class LoadedBundle:
     def name(self) -> str:
         """Name of the bundle."""
         return self.scorer.manifest.name
+
+    def with_operating_point(self, point: OperatingPoint | None) -> "LoadedBundle":
+        """Return the bundle at another operating point; itself where none is asked for."""
+        if point is None:
+            return self
+        scorer = self.scorer.with_operating_point(point)
+        return replace(self, scorer=scorer, operating_point=point)
 
     def reload(self) -> "LoadedBundle":
         """Return the bundle to use from now on: this one, unless its file has changed.
@@ -66,7 +74,7 @@ class LoadedBundle:
         return newer
 
     def _load(self, path: Path) -> "LoadedBundle":
-        newer = load_bundle(path, self.text_columns, self.trusted_key, self.target_fpr)
+        newer = load_bundle(path, self.text_columns, self.trusted_key, self.operating_point)
         if newer.name != self.name:
             raise SettingsError(f"{path}: it is now named {newer.name}", path=path)
         return newer
@@ -85,7 +93,7 @@ def load_bundle(
     bundle: Scorer | str | Path,
     text_columns: Sequence[str] = (),
     trusted_key: Path | None = None,
-    target_fpr: float | None = None,
+    operating_point: OperatingPoint | None = None,
 ) -> LoadedBundle:
     """Load and verify a bundle, or take a scorer that is loaded already.
 
@@ -95,13 +103,14 @@ def load_bundle(
         Names of the text; by default those of the task; usual ones where it is unknown.
     trusted_key
         A public key: the bundle must be signed by its owner.
-    target_fpr
-        False-positive rate whose threshold decides; by default the deployed one.
+    operating_point
+        Wish that decides the threshold; by default the deployed one decides.
 
     Raises
     ------
     BucklerError
-        If the bundle is not sound, is signed with another key, or has no threshold for the rate.
+        If the bundle is not sound, is signed with another key, or has too few held-out events for
+        the operating point.
     """
     names = tuple(text_columns)
     if isinstance(bundle, Scorer):
@@ -110,14 +119,13 @@ def load_bundle(
         path = Path(bundle)
         stamp = _stamp(path)
         scorer = load(path, trusted_key=trusted_key)
-    scorer.threshold(target_fpr)  # a rate without a threshold fails here
     return LoadedBundle(
-        scorer=scorer,
+        scorer=scorer.with_operating_point(operating_point),
         columns=columns_of_bundle(scorer, names),
         path=path,
         text_columns=names,
         trusted_key=trusted_key,
-        target_fpr=target_fpr,
+        operating_point=operating_point,
         stamp=stamp,
     )
 

@@ -50,7 +50,9 @@ class Challengers:
     def __init__(self, paths: Sequence[Path], deployed: LoadedBundle) -> None:
         self.bundles: dict[str, LoadedBundle] = {}
         for path in paths:
-            challenger = load_bundle(path, deployed.text_columns, deployed.trusted_key)
+            challenger = load_bundle(
+                path, deployed.text_columns, deployed.trusted_key, deployed.operating_point
+            )
             if not answers_same_question(challenger.scorer.manifest, deployed.scorer.manifest):
                 raise SettingsError(
                     f"{path}: it does not decide what the deployed bundle decides", path=path
@@ -62,11 +64,9 @@ class Challengers:
     def __bool__(self) -> bool:
         return bool(self.bundles)
 
-    def score(
-        self, values: Sequence[object], verdicts: VerdictBatch, target_fpr: float | None
-    ) -> None:
+    def score(self, values: Sequence[object], verdicts: VerdictBatch) -> None:
         """Score values that the deployed bundle has scored, and count."""
-        options = OutputOptions(target_fpr)
+        options = OutputOptions()
         for name, bundle in self.bundles.items():
             after = score_values(values, bundle, options).detected
             self.counts[name] += count_pairs(verdicts.detected, after)

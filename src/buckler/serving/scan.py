@@ -14,6 +14,7 @@ import pyarrow as pa
 from buckler.errors import OutputError, ScanInterruptedError
 from buckler.files import writing
 from buckler.normalize.feature_table import events_as_bytes
+from buckler.operating_point import OperatingPoint
 from buckler.readers.batches import Batch, Position, read_batches
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import find_inputs
@@ -44,8 +45,8 @@ class ScanOptions:
     text_columns, format_name
         Names of the text column (by default those of the task), and format of every file (by
         default the suffix tells).
-    target_fpr
-        False-positive rate whose threshold decides; None for the deployed threshold.
+    operating_point
+        Wish that decides the threshold; None for the deployed one.
     with_text, with_probabilities
         True to write the text too (by default only where texts are short, not for mail), and a
         column with the probability of each class.
@@ -73,7 +74,7 @@ class ScanOptions:
 
     text_columns: tuple[str, ...] = ()
     format_name: str | None = None
-    target_fpr: float | None = None
+    operating_point: OperatingPoint | None = None
     with_text: bool | None = None
     with_probabilities: bool = False
     keep: tuple[str, ...] = ()
@@ -175,7 +176,7 @@ def scan(
             field="overwrite",
         )
     files = find_inputs([Path(path) for path in inputs], options.format_name)
-    loaded = load_bundle(bundle, options.text_columns, options.trusted_key, options.target_fpr)
+    loaded = load_bundle(bundle, options.text_columns, options.trusted_key, options.operating_point)
     work = _Scan(loaded, files, options)
     folder = target.with_name(target.name + ".partial")
     state = open_state(folder, work.key(), restart=options.restart)
@@ -257,7 +258,6 @@ class _Scan:
         self._challengers = Challengers(options.challengers, bundle)
         with_text = options.with_text
         self._output = OutputOptions(
-            target_fpr=options.target_fpr,
             with_text=not self._scorer.parses_texts if with_text is None else with_text,
             with_probabilities=options.with_probabilities,
             threads=options.threads,
@@ -287,6 +287,7 @@ class _Scan:
                 "verdict_format": options.verdict_format,
                 "index": options.index,
                 "only_detections": options.only_detections,
+                "threshold": self._scorer.threshold,
             },
             "challengers": [each.scorer.sha256 for each in self._challengers.bundles.values()],
         }
@@ -347,7 +348,7 @@ class _Scan:
         state.rows += len(found.rows)
         state.detections += found.detections
         others = []
-        options = OutputOptions(self._output.target_fpr, threads=self._output.threads)
+        options = OutputOptions(threads=self._output.threads)
         for name, challenger in self._challengers.bundles.items():
             other = score_events(found.events, challenger.scorer, options)
             counts = state.challengers.setdefault(name, {})

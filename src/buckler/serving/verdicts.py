@@ -37,8 +37,6 @@ class OutputOptions:
 
     Attributes
     ----------
-    target_fpr
-        False-positive rate whose threshold decides; None for the deployed threshold.
     with_text, with_probabilities
         True to put beside the verdict the text of the event, and the probability of each class.
     threads
@@ -52,7 +50,6 @@ class OutputOptions:
         objects); True to repeat the whole event.
     """
 
-    target_fpr: float | None = None
     with_text: bool = False
     with_probabilities: bool = False
     threads: int = 1
@@ -208,11 +205,7 @@ def score_events(
     """Score a column of events without nulls; `columns` hold what else a chunk knows of them."""
 
     def score(start: int, stop: int) -> pa.RecordBatch:
-        verdicts = scorer.score(
-            events.slice(start, stop - start),
-            target_fpr=options.target_fpr,
-            threads=options.threads,
-        )
+        verdicts = scorer.score(events.slice(start, stop - start), threads=options.threads)
         return verdicts.to_arrow(with_probabilities=options.with_probabilities)
 
     parts, faults = isolate(score, len(events))

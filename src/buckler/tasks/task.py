@@ -78,6 +78,8 @@ class Task:
         Kind of event: ``url``, ``message``, ``command-line``, ``html``, ``text`` or ``row``.
     numbers, categories
         Names of the features, where an event is a row of a table instead of a text.
+    target_fpr
+        False-positive rate that bundles are deployed for, unless another wish is given.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Task:
     medium: str = "text"
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    target_fpr: float = 0.01
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -112,6 +115,8 @@ class Task:
             raise SettingsError(f"task {self.name!r}: not every class can be positive")
         if not 1 <= self.max_bytes <= 1 << 20:
             raise SettingsError(f"task {self.name!r}: max_bytes must be 1 to 1048576")
+        if not 0 < self.target_fpr < 1:
+            raise SettingsError(f"task {self.name!r}: target_fpr must be above 0 and below 1")
         if self.group_by not in GROUPINGS:
             raise SettingsError(f"task {self.name!r}: group_by must be {', '.join(GROUPINGS)}")
         if self.segmenter not in SEGMENTERS:

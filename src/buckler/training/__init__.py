@@ -18,5 +18,5 @@ Examples
 
     events = read_dataset([Path("urls.csv")], get_task("url-threat"))
     fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 16}))
-    write_fitted(Path("url.buckler"), fitted, deployed_fpr=0.01)
+    write_fitted(Path("url.buckler"), fitted, operating_point=OperatingPoint(fpr=0.01))
 """

@@ -18,17 +18,12 @@ from buckler.bundle.writer import pack, tolerance_of, write_bundle
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import NONE, choose_curve, least_probabilities
-from buckler.evaluation.metrics import (
-    Ranking,
-    Threshold,
-    choose_thresholds,
-    thresholds_by_fpr,
-    tpr_at_fpr,
-)
+from buckler.evaluation.metrics import Ranking, make_operating_curve, tpr_at_fpr
+from buckler.operating_point import OperatingPoint
 from buckler.runtime import Scorer
 from buckler.runtime.cascade import SAME, Band, CascadeModel, combine
 from buckler.runtime.scorer import load_with_content
-from buckler.training.packaging import choose_deployed, conformance_vectors, threshold_records
+from buckler.training.packaging import conformance_vectors
 
 Floats = npt.NDArray[np.float32]
 _HIGHS = 60
@@ -70,13 +65,10 @@ class Cascade:
         Manifest of its bundle.
     shares
         Share of the events that reach each stage, the first being 1, and the last review.
-    thresholds
-        Thresholds on the validation events.
     """
 
     manifest: Manifest
     shares: list[float]
-    thresholds: list[Threshold]
 
 
 def build_cascade(
@@ -128,12 +120,17 @@ def build_cascade(
         combined = curve(combined)
         combined = np.stack([1 - combined, combined], axis=1)
     score = combined[:, task.positive_indices].sum(axis=1)
-    thresholds = choose_thresholds(score, positive) if task.positive else []
-    values = thresholds_by_fpr(thresholds)
-    deployed = choose_deployed(values, options.target_fpr if values else None)
+    operating_curve = threshold = point = None
+    if task.positive:
+        operating_curve = make_operating_curve(
+            [score[~positive]], score[positive], "validation events"
+        )
+    if operating_curve is not None and options.target_fpr >= operating_curve.least_fpr:
+        point = OperatingPoint(fpr=options.target_fpr)
+        threshold = operating_curve.threshold(point)
     settings: dict[str, object] = {"bands": [[band.low, band.high] for band in bands]}
-    if options.review and deployed is not None:
-        interval = _nearest(score, weights, values[deployed], options.review)
+    if options.review and threshold is not None:
+        interval = _nearest(score, weights, threshold, options.review)
         settings["review"] = list(interval)
         marked = (score >= np.float32(interval[0])) & (score <= np.float32(interval[1]))
         shares.append(float(weights[marked].sum()))
@@ -144,8 +141,9 @@ def build_cascade(
         family="cascade",
         model="cascade",
         settings=settings,
-        thresholds=values,
-        deployed_fpr=deployed,
+        threshold=threshold,
+        operating_point=point,
+        operating_curve=operating_curve,
         calibration_curve=curve.points,
         conformal=least_probabilities(combined, validation.labels),
         auxiliary=bundles[-1].manifest.auxiliary,
@@ -153,7 +151,6 @@ def build_cascade(
             "method": curve.method,
             "n_rows": len(validation),
             "share_reaching_each_stage": shares,
-            "thresholds": threshold_records(thresholds),
         },
         metrics={},
         unseen_sources={},  # the figures of the first stage are not those of the cascade
@@ -171,7 +168,7 @@ def build_cascade(
     tolerance = max(tolerance_of(bundle.entries[VECTORS]) for bundle in bundles)
     vectors = conformance_vectors(manifest, files, task, tolerance)
     written = write_bundle(output, manifest, {**files, **auxiliary, VECTORS: vectors})
-    return Cascade(written.manifest, shares, thresholds)
+    return Cascade(written.manifest, shares)
 
 
 def combine_all(outputs: Sequence[Floats], bands: Sequence[Band]) -> Floats:

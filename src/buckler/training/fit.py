@@ -9,7 +9,7 @@ Students without each family of sources score that family too, where there are s
 on unseen sources, the deployed thresholds and the prediction sets rest on these scores.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,22 +26,17 @@ from buckler.evaluation.calibration import (
     least_probabilities,
     probabilities_of,
 )
-from buckler.evaluation.metrics import (
-    Ranking,
-    Threshold,
-    auroc,
-    choose_thresholds,
-    thresholds_by_fpr,
-)
+from buckler.evaluation.metrics import Ranking, auroc
 from buckler.evaluation.unseen_sources import (
     SourceRecord,
     SourceScores,
     ThresholdRule,
     mean_pair_auroc,
-    own_thresholds,
+    operating_curves,
     source_figures,
     threshold_options,
 )
+from buckler.operating_point import OperatingCurve, OperatingPoint
 from buckler.students import Student
 from buckler.tasks import Task
 from buckler.training.cross_validation import (
@@ -60,6 +55,7 @@ Floats = npt.NDArray[np.float32]
 
 
 _MIN_AUROC = 0.6  # below, labels with as much noise as signal
+_MIN_OWN = 6  # negatives that measure a rate of one half
 
 
 @dataclass(frozen=True)
@@ -81,12 +77,9 @@ class SourceEvidence:
     record: SourceRecord
     seed: int = 0
 
-    def at(self, threshold: float | None) -> SourceRecord:
-        """Return the record with its warnings, and with the figures by source at a threshold."""
-        record = replace(self.record, warnings=source_warnings(self.events, self.seed))
-        if threshold is None:
-            return record
-        return replace(record, sources=source_figures(self.scores, threshold))
+    def whole_record(self) -> SourceRecord:
+        """Return the record with its warnings, which take a while."""
+        return replace(self.record, warnings=source_warnings(self.events, self.seed))
 
 
 @dataclass(frozen=True)
@@ -99,8 +92,11 @@ class FittedStudent:
         Task that it was trained for.
     student
         Student that was trained on all rows; the calibration is already in its weights.
-    calibration, thresholds
-        Calibration and thresholds from the out-of-fold logits.
+    calibration
+        Calibration from the out-of-fold logits.
+    rule, curves
+        Rule of the threshold, and the effect of all thresholds by each rule that has enough
+        negatives; none where no class is positive.
     n_rows, n_additional, n_groups
         Labeled rows, additional examples and groups of the labeled rows.
     n_suspect
@@ -111,6 +107,9 @@ class FittedStudent:
         Isotonic or beta calibration behind the first one, where that helps.
     conformal
         Error rate -> probability that a class needs to be in the prediction set.
+    held_out
+        Scores of labeled events by students that did not see their groups; None where no class is
+        positive.
     evidence
         Figures on unseen sources; None where the rows name too few families of sources.
     untreated_fpr
@@ -123,7 +122,8 @@ class FittedStudent:
     task: Task
     student: Student
     calibration: Calibration
-    thresholds: list[Threshold]
+    rule: ThresholdRule
+    curves: dict[ThresholdRule, OperatingCurve]
     n_rows: int
     n_additional: int
     n_groups: int
@@ -132,13 +132,45 @@ class FittedStudent:
     learned: Dataset = field(repr=False)
     curve: CalibrationCurve = NONE
     conformal: dict[float, float] = field(default_factory=dict)
+    held_out: SourceScores | None = None
     evidence: SourceEvidence | None = None
     untreated_fpr: dict[float, float] = field(default_factory=dict)
 
     @property
-    def threshold_by_fpr(self) -> dict[float, float]:
-        """Target false-positive rate -> threshold, where one could be chosen."""
-        return thresholds_by_fpr(self.thresholds)
+    def operating_curve(self) -> OperatingCurve | None:
+        """Effect of thresholds by the rule, else on known sources; None without either."""
+        return self.curves.get(self.rule) or self.curves.get(ThresholdRule.KNOWN)
+
+    def rates_at(self, threshold: float) -> dict[str, object]:
+        """Return what a threshold does to held-out events of known sources, with intervals."""
+        if self.held_out is None:
+            return {}
+        positive = self.held_out.is_positive
+        return {
+            name: asdict(self.held_out.share_detected(rows, threshold))
+            for name, rows in (("detection", positive), ("false_positives", ~positive))
+            if rows.any()
+        }
+
+    def record_at(self, point: OperatingPoint, threshold: float | None) -> SourceRecord | None:
+        """Return the figures on unseen sources at a threshold, beside those of other rules."""
+        if self.evidence is None or threshold is None:
+            return None if self.evidence is None else self.evidence.whole_record()
+        record, scores = self.evidence.whole_record(), self.evidence.scores
+        options = threshold_options(scores, self.curves, point)
+        warnings = record.warnings
+        if not any(option.rule is self.rule for option in options):
+            warnings += (
+                f"The negatives of the rule {self.rule} are too few for {point}: its threshold "
+                "holds on known sources alone.",
+            )
+        return replace(
+            record,
+            threshold=threshold,
+            sources=source_figures(scores, threshold),
+            options=options,
+            warnings=warnings,
+        )
 
 
 def fit_student(
@@ -150,7 +182,7 @@ def fit_student(
     own_negatives: Dataset | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> FittedStudent:
-    """Train, calibrate and choose thresholds on labeled events.
+    """Train and calibrate on labeled events, and measure thresholds.
 
     Parameters
     ----------
@@ -176,6 +208,7 @@ def fit_student(
         If a class of the task has no example, or the groups are too few for the folds.
     """
     task, events = events.task, events.only_labeled()
+    check_own_negatives(spec.threshold_rule, own_negatives)
     annotated_by_student = out_of_fold is not None
     if out_of_fold is None:
         out_of_fold = cross_validate(events, spec, additional=additional, on_epoch=on_epoch)
@@ -202,20 +235,12 @@ def fit_student(
         rng, groups = np.random.default_rng(spec.seed), events.group_codes()[sure]
         curve = choose_curve(_on_curve(logits, NONE)[:, 1], labels == 1, groups, rng)
     probabilities = _on_curve(logits, curve)
-    thresholds: list[Threshold] = []
-    evidence = None
+    curves: dict[ThresholdRule, OperatingCurve] = {}
+    held_out = evidence = believed = own = None
     untreated: dict[float, float] = {}
     if task.positive:
-        thresholds = choose_thresholds(
-            _score(probabilities, task), events.is_positive[sure], events.group_codes()[sure]
-        )
-        untreated = _check_untreated(
-            spec,
-            _score(_on_curve(calibrate(out_of_fold.logits, calibration), curve), task),
-            events,
-            thresholds_by_fpr(thresholds),
-        )
-        own = None
+        of_known = events.take(sure)
+        held_out = _source_scores(of_known, _score(probabilities, task), np.zeros(len(sure), bool))
         if own_negatives is not None:
             own = _score(_on_curve(student.predict_logits(own_negatives.texts), curve), task)
         # A student that annotated examples saw every source.
@@ -225,21 +250,28 @@ def fit_student(
         )
         if unseen is not None:
             p = _on_curve(calibrate(unseen.logits, calibration), curve)
-            believed = ~treated.suspect[rows]
-            evidence = _judge_sources(
-                learned, spec, _score(p, task), unseen.is_unseen, believed, thresholds, own
+            trusted = ~treated.suspect[rows]
+            scores = _source_scores(learned, _score(p, task), unseen.is_unseen)
+            pairs = mean_pair_auroc(scores, np.random.default_rng(spec.seed))
+            record = SourceRecord(spec.threshold_rule, None, (), (), *pairs, ())
+            evidence, believed = (
+                SourceEvidence(learned, scores, record, spec.seed),
+                scores.take(trusted),
             )
-            thresholds = evidence.record.thresholds(thresholds)
-            probabilities, labels = p[believed], learned.labels[believed]
-        elif spec.threshold_rule is ThresholdRule.OWN:
-            positives = _score(probabilities, task)[events.is_positive[sure]]
-            own = np.zeros(0, np.float32) if own is None else own
-            thresholds = own_thresholds(positives, own, thresholds)
+            probabilities, labels = p[trusted], learned.labels[trusted]
+        curves = operating_curves(held_out, believed, own)
+        untreated = _check_untreated(
+            spec,
+            _score(_on_curve(calibrate(out_of_fold.logits, calibration), curve), task),
+            events,
+            curves.get(ThresholdRule.KNOWN),
+        )
     return FittedStudent(
         task=task,
         student=student,
         calibration=calibration,
-        thresholds=thresholds,
+        rule=spec.threshold_rule,
+        curves=curves,
         n_rows=len(rows),
         n_additional=0 if additional is None else len(additional),
         n_groups=len(np.unique(events.group_codes())),
@@ -247,6 +279,7 @@ def fit_student(
         epochs=out_of_fold.epochs,
         curve=curve,
         conformal=least_probabilities(probabilities, labels),
+        held_out=held_out,
         evidence=evidence,
         untreated_fpr=untreated,
         learned=learned,
@@ -306,45 +339,27 @@ def _examples(learned: Dataset, spec: StudentSpec, additional: Dataset | None) -
     return balanced if additional is None else Dataset.concat([balanced, additional])
 
 
-def _judge_sources(
-    events: Dataset,
-    spec: StudentSpec,
-    score: Floats,
-    is_unseen: npt.NDArray[np.bool_],
-    believed: npt.NDArray[np.bool_],
-    known: list[Threshold],
-    own: Floats | None,
-) -> SourceEvidence:
-    """Return the figures on unseen sources, and the thresholds that could be deployed.
+def check_own_negatives(rule: ThresholdRule, own_negatives: Dataset | None) -> None:
+    """Check that the rule ``own-negatives`` has enough of them for any rate.
 
-    Parameters
-    ----------
-    events, score, is_unseen
-        Labeled events, scored by students that did not see their sources, where that is so.
-    spec
-        Student, with the rule of its thresholds.
-    believed
-        Events whose labels count.
-    known
-        Thresholds on held-out groups of known sources.
-    own
-        Scores of the user's own negatives.
+    Raises
+    ------
+    InputError
+        If it has not.
     """
-    scores = SourceScores(
-        score, events.is_positive, events.sources, events.group_codes(), is_unseen
-    )
-    record = SourceRecord(
-        spec.threshold_rule,
-        (),
-        threshold_options(scores.take(believed), thresholds_by_fpr(known), own),
-        *mean_pair_auroc(scores, np.random.default_rng(spec.seed)),
-        (),
-    )
-    return SourceEvidence(events, scores, record, spec.seed)
+    if rule is ThresholdRule.OWN and len(own_negatives or ()) < _MIN_OWN:
+        raise InputError(
+            "there are too few own negatives for a threshold; give more, or another threshold_rule",
+            field="own_negatives",
+        )
+
+
+def _source_scores(events: Dataset, score: Floats, unseen: npt.NDArray[np.bool_]) -> SourceScores:
+    return SourceScores(score, events.is_positive, events.sources, events.group_codes(), unseen)
 
 
 def _check_untreated(
-    spec: StudentSpec, scores: Floats, events: Dataset, thresholds: dict[float, float]
+    spec: StudentSpec, scores: Floats, events: Dataset, known: OperatingCurve | None
 ) -> dict[float, float]:
     """Return the false-positive rates on rows as they are labeled, with suspect ones.
 
@@ -362,6 +377,7 @@ def _check_untreated(
             field="label_column",
         )
     negatives = scores[~events.is_positive]
+    thresholds = {} if known is None else known.thresholds()
     return {t: float((negatives >= np.float32(v)).mean()) for t, v in thresholds.items()}
 
 

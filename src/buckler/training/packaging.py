@@ -21,8 +21,9 @@ from buckler.bundle.writer import (
     write_bundle,
 )
 from buckler.errors import SettingsError
-from buckler.evaluation.metrics import Threshold
+from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.files import read_bytes
+from buckler.operating_point import OperatingPoint
 from buckler.runtime.classifier import Classifier
 from buckler.students import Export
 from buckler.tasks import Task
@@ -65,7 +66,7 @@ def write_fitted(
     path: Path,
     fitted: FittedStudent,
     *,
-    deployed_fpr: float | None = None,
+    operating_point: OperatingPoint | None = None,
     provenance: Mapping[str, object] | None = None,
 ) -> Bundle:
     """Write the bundle of a fitted student, named after the file; return it.
@@ -73,11 +74,11 @@ def write_fitted(
     Raises
     ------
     SettingsError
-        If no threshold could be chosen for `deployed_fpr`.
+        If the negatives are too few for `operating_point`.
     OutputError
         If the file cannot be written.
     """
-    parts = bundle_parts(path.stem, fitted, deployed_fpr=deployed_fpr, provenance=provenance)
+    parts = bundle_parts(path.stem, fitted, operating_point=operating_point, provenance=provenance)
     return write_bundle(path, parts.manifest, parts.files)
 
 
@@ -85,7 +86,7 @@ def bundle_parts(
     name: str,
     fitted: FittedStudent,
     *,
-    deployed_fpr: float | None = None,
+    operating_point: OperatingPoint | None = None,
     provenance: Mapping[str, object] | None = None,
 ) -> BundleParts:
     """Return the parts of a fitted student's bundle.
@@ -95,31 +96,31 @@ def bundle_parts(
     name
         Name of the bundle.
     fitted
-        Student, thresholds and calibration.
-    deployed_fpr
-        False-positive rate whose threshold is deployed; see `choose_deployed`.
+        Student, calibration, and the effect of thresholds.
+    operating_point
+        Wish that chooses the threshold; by default the task's target rate, where the negatives are
+        enough for it.
     provenance
         Further entries of the manifest's provenance.
 
     Raises
     ------
     SettingsError
-        If no threshold could be chosen for `deployed_fpr`.
+        If the negatives are too few for `operating_point`.
     """
     task, exported = fitted.task, fitted.student.export()
-    deployed = choose_deployed(fitted.threshold_by_fpr, deployed_fpr)
-    unseen: dict[str, object] = {}
-    if fitted.evidence is not None:
-        at = None if deployed is None else fitted.threshold_by_fpr[deployed]
-        unseen = fitted.evidence.at(at).to_json()
+    point = operating_point or OperatingPoint(fpr=task.target_fpr)
+    threshold = choose_threshold(fitted, point, required=operating_point is not None)
+    record = fitted.record_at(point, threshold)
     manifest = replace(
         student_manifest(task, fitted.student.family, exported),
         name=name,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         calibration_curve=fitted.curve.points,
         conformal=fitted.conformal,
-        thresholds=fitted.threshold_by_fpr,
-        deployed_fpr=deployed,
+        threshold=threshold,
+        operating_point=None if threshold is None else point,
+        operating_curve=fitted.operating_curve,
         calibration={
             "method": fitted.calibration.method,
             "slope": fitted.calibration.slope,
@@ -127,9 +128,9 @@ def bundle_parts(
             "n_rows": fitted.calibration.n_rows,
             "curve": fitted.curve.method,
             "curve_gain_nats": fitted.curve.gain,
-            "thresholds": threshold_records(fitted.thresholds),
+            "deployed": {} if threshold is None else fitted.rates_at(threshold),
         },
-        unseen_sources=unseen,
+        unseen_sources={} if record is None else record.to_json(),
         metrics={},
         provenance={
             "buckler": buckler.__version__,
@@ -166,8 +167,6 @@ def student_manifest(task: Task, family: str, export: Export) -> Manifest:
         family=family,
         model=export.model,
         settings=export.settings,
-        thresholds={},
-        deployed_fpr=None,
     )
 
 
@@ -188,39 +187,30 @@ def conformance_vectors(
     return vectors_json(inputs, outputs, tolerance)
 
 
-def threshold_records(thresholds: list[Threshold]) -> list[dict[str, object]]:
-    """Return thresholds for a manifest: rates with intervals, and the negatives behind them."""
-    records: list[dict[str, object]] = []
-    for t in thresholds:
-        record: dict[str, object] = {
-            "target_fpr": t.target_fpr,
-            "n_negatives": t.n_negatives,
-            "too_few_negatives": t.value is None,
-        }
-        if t.value is not None and t.fpr.n_rows and t.tpr.n_rows:
-            record |= {
-                "fpr": t.fpr.value,
-                "fpr_interval": [t.fpr.low, t.fpr.high],
-                "tpr": t.tpr.value,
-                "tpr_interval": [t.tpr.low, t.tpr.high],
-            }
-        records.append(record)
-    return records
+def choose_threshold(
+    fitted: FittedStudent, point: OperatingPoint, *, required: bool
+) -> float | None:
+    """Return the threshold for a wish by the student's rule, else by its known sources.
 
-
-def choose_deployed(thresholds: dict[float, float], rate: float | None) -> float | None:
-    """Return the rate that is given; else 1e-3 where there is a threshold, or the next.
+    Parameters
+    ----------
+    required
+        True to fail where the negatives are too few; else there is no threshold then.
 
     Raises
     ------
     SettingsError
-        If the given rate has no threshold.
+        If the negatives are too few.
     """
-    if rate is not None:
-        if rate not in thresholds:
-            raise SettingsError(
-                f"no threshold for a false-positive rate of {rate:g}: the training data have too "
-                "few negatives; choose a higher rate or add negatives"
-            )
-        return rate
-    return next((rate for rate in (1e-3, 1e-2) if rate in thresholds), None)
+    curves = [fitted.operating_curve, fitted.curves.get(ThresholdRule.KNOWN)]
+    refusal: SettingsError | None = None
+    for curve in filter(None, curves):
+        try:
+            return curve.threshold(point)
+        except SettingsError as error:
+            refusal = refusal or error
+    if point.threshold is not None and fitted.task.positive:
+        return point.threshold
+    if required and fitted.task.positive:
+        raise refusal or SettingsError(f"{point}: there are too few negatives for any rate")
+    return None

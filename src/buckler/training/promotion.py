@@ -195,7 +195,7 @@ def _compare(champion: Scorer, candidate: Scorer, name: str, events: Dataset) ->
     gain = bootstrap(measure_gain, events.group_codes(), _RESAMPLES)["gain"]
     before, after = figures(None)
     false_positives = None
-    if rate is not None and candidate.threshold() is not None and not positive.all():
+    if rate is not None and candidate.threshold is not None and not positive.all():
         negatives = events.take(np.flatnonzero(~positive))
         detected = [verdicts.detected[~positive] for verdicts in both]
         false_positives = _compare_false_positives(detected, negatives.group_codes(), rate)

@@ -7,6 +7,7 @@ import pyarrow as pa
 from buckler.bundle.archive import parse_bundle
 from buckler.bundle.writer import pack
 from buckler.errors import InputError
+from buckler.operating_point import OperatingPoint
 from buckler.readers.chunks import choose_columns
 from buckler.runtime import Scorer
 from buckler.runtime.scorer import load_with_content
@@ -28,8 +29,8 @@ class TableScorer:
     column, prefix
         Name of the text column (by default the usual names of the bundle's task), and beginning of
         the names of the added columns.
-    target_fpr
-        False-positive rate whose threshold decides; None for the deployed threshold.
+    operating_point
+        Wish that decides the threshold; None for the deployed one.
     probabilities
         True for a column with the probability of each class. They make pseudo-labels: filter by the
         largest.
@@ -39,13 +40,13 @@ class TableScorer:
     Raises
     ------
     BucklerError
-        If the bundle cannot be used, or has no threshold for this rate.
+        If the bundle cannot be used, or its held-out events are too few for the wish.
 
     Examples
     --------
     Any framework that runs Python on Arrow tables can use it::
 
-        scorer = TableScorer("url.buckler", "url", target_fpr=0.001)
+        scorer = TableScorer("url.buckler", "url", operating_point=OperatingPoint(fpr=0.001))
         table = scorer(table)
     """
 
@@ -54,18 +55,18 @@ class TableScorer:
         bundle: str | Path,
         column: str | None = None,
         *,
-        target_fpr: float | None = None,
+        operating_point: OperatingPoint | None = None,
         probabilities: bool = False,
         prefix: str = PREFIX,
         trusted_key: str | Path | None = None,
     ) -> None:
         scorer, content = load_with_content(bundle, trusted_key=trusted_key)
-        scorer.threshold(target_fpr)  # a rate without a threshold fails here
-        self._digest = scorer.sha256
+        self._digest, self._point = scorer.sha256, operating_point
         self._data = pack(content.entries)
         _LOADED[self._digest] = scorer
+        scorer = scorer.with_operating_point(operating_point)
         self._columns = columns_of_bundle(scorer, () if column is None else (column,))
-        self._options = OutputOptions(target_fpr, with_probabilities=probabilities)
+        self._options = OutputOptions(with_probabilities=probabilities)
         self._verdicts = verdict_schema(scorer, self._options)
         self.prefix = prefix
 
@@ -74,7 +75,7 @@ class TableScorer:
         """The bundle at work in this process."""
         if self._digest not in _LOADED:
             _LOADED[self._digest] = Scorer(parse_bundle(self._data))
-        return _LOADED[self._digest]
+        return _LOADED[self._digest].with_operating_point(self._point)
 
     @property
     def schema(self) -> pa.Schema:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 import buckler
 from buckler.errors import InputError, SettingsError, TooLargeError
+from buckler.operating_point import OperatingPoint
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.formats import VERDICT_FORMATS, Record
 from buckler.serving.http.bodies import (
@@ -30,7 +31,7 @@ from buckler.serving.http.bodies import (
 )
 from buckler.serving.http.guard import Keys, Rate
 from buckler.serving.http.observation import Metrics, RequestObserver, Tracing
-from buckler.serving.http.openapi import describe_score
+from buckler.serving.http.openapi import POINT, describe_score
 from buckler.serving.http.serve_settings import ServeSettings
 from buckler.serving.http.shadow import Shadow
 from buckler.serving.verdicts import OutputOptions, VerdictBatch
@@ -38,7 +39,7 @@ from buckler.serving.verdicts import OutputOptions, VerdictBatch
 _LOG = logging.getLogger("buckler.serve")
 _INLINE_BYTES = 1 << 14  # small bodies are scored at once, without a change of thread
 _MAX_EXPLAINED = 20
-_PARAMETERS = {"model", "fpr", "probabilities", "explain", "as", "text", "keep"}
+_PARAMETERS = {"model", "probabilities", "explain", "as", "text", "keep", *POINT}
 _MAX_KEPT = 64
 _YES = ("1", "true")
 _METRICS_MEDIA = "text/plain; version=0.0.4; charset=utf-8"
@@ -198,8 +199,8 @@ class Service:
             reason = "Arrow answers are columns: no `as`, `explain` or `keep`"
             raise Refusal(400, "bad request", reason)
         try:
-            target_fpr = float(query["fpr"]) if "fpr" in query else self.settings.target_fpr
-            bundle.scorer.threshold(target_fpr)
+            if asked := {name: float(query[name]) for name in POINT if name in query}:
+                bundle = bundle.with_operating_point(OperatingPoint(**asked))
             explain = int(query.get("explain", "0"))
         except (ValueError, SettingsError) as error:
             raise Refusal(400, "bad request", str(error)) from error
@@ -209,7 +210,6 @@ class Service:
         if len(keep) > _MAX_KEPT:
             raise Refusal(400, "bad request", f"keep: at most {_MAX_KEPT} fields")
         options = OutputOptions(
-            target_fpr=target_fpr,
             with_text=query.get("text", "").lower() in _YES,
             with_probabilities=query.get("probabilities", "").lower() in _YES,
             threads=self.settings.threads,
@@ -294,7 +294,7 @@ _ALSO = {
 def _load_bundles(settings: ServeSettings) -> dict[str, LoadedBundle]:
     bundles: dict[str, LoadedBundle] = {}
     for path in settings.bundles:
-        found = load_bundle(path, settings.columns, settings.trusted_key, settings.target_fpr)
+        found = load_bundle(path, settings.columns, settings.trusted_key, settings.operating_point)
         if found.name in bundles:
             raise SettingsError(
                 f"{path} and {bundles[found.name].path} are both named {found.name}: "
@@ -321,6 +321,7 @@ def _describe(bundle: LoadedBundle) -> Record:
         "positive": [*manifest.positive],
         "sha256": bundle.scorer.sha256,
         "created": manifest.created,
+        "threshold": bundle.scorer.threshold,
         "thresholds": {f"{fpr:g}": value for fpr, value in manifest.thresholds.items()},
         "deployed_fpr": manifest.deployed_fpr,
         "auxiliary": [*bundle.scorer.auxiliary],

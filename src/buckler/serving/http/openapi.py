@@ -3,13 +3,24 @@
 from buckler.serving.formats import VERDICT_FORMATS, Json, Record
 from buckler.serving.http.bodies import ARROW, JSON, NDJSON
 
+# Parameters of an operating point (`buckler.operating_point`).
+POINT = {
+    "fpr": "Decide at the threshold for this false-positive rate.",
+    "recall": "Decide at the threshold that detects this share of positive events.",
+    "precision": "Decide at the threshold for this precision; needs base_rate.",
+    "base_rate": "Share of positive events among all.",
+    "alerts_per_day": "Decide at the threshold for so many alerts; needs events_per_day.",
+    "events_per_day": "Number of events a day.",
+    "threshold": "Decide at this score.",
+}
+
 
 def describe_score() -> Record:
     """Return the parameters, bodies and answers of ``POST /v1/score``."""
     formats: list[Json] = ["verdict", *VERDICT_FORMATS.names()]
     parameters: list[tuple[str, Record, str]] = [
         ("model", _type("string"), "Name of a bundle; needed where several are served."),
-        ("fpr", _type("number"), "Use the threshold for this false-positive rate."),
+        *((name, _type("number"), description) for name, description in POINT.items()),
         ("probabilities", _type("boolean"), "Add the probability of each class."),
         ("explain", _type("integer"), "Name so many pieces that count most."),
         ("as", {"enum": formats}, "Verdict format."),

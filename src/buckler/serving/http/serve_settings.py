@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from buckler.operating_point import OperatingPoint
 from buckler.serving.layered_settings import read_layered_settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -35,8 +36,8 @@ class ServeSettings(BaseSettings):
         host is not loopback, unless `anonymous` says so.
     columns
         Names of the text in events that are objects, where the task's usual ones do not fit.
-    target_fpr
-        False-positive rate whose threshold decides; by default the deployed one.
+    operating_point
+        Wish that decides the threshold, such as ``{fpr = 0.001}``; by default the deployed one.
     max_body_bytes, max_batch
         Largest request, in bytes and in events.
     max_in_flight
@@ -68,7 +69,7 @@ class ServeSettings(BaseSettings):
     api_keys: Path | None = None
     anonymous: bool = False
     columns: list[str] = []
-    target_fpr: float | None = Field(default=None, gt=0, lt=1)
+    operating_point: OperatingPoint | None = None
     max_body_bytes: int = Field(default=16 << 20, ge=1024, le=1 << 30)
     max_batch: int = Field(default=50_000, ge=1, le=10_000_000)
     max_in_flight: int = Field(default=64, ge=1, le=100_000)

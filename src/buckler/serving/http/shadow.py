@@ -59,7 +59,7 @@ class Shadow:
             self._metrics.shadow_left_out.inc()
             return
         self._waiting += 1
-        work = self._count(body, _list_detected(verdicts), bundle.name, challengers, options)
+        work = self._count(body, _list_detected(verdicts), bundle, challengers, options)
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -68,15 +68,16 @@ class Shadow:
         self,
         body: Body,
         before: list[bool | None],
-        name: str,
+        bundle: LoadedBundle,
         challengers: Sequence[LoadedBundle],
         options: OutputOptions,
     ) -> None:
         try:
             for challenger in challengers:
-                found = await run_in_threadpool(score_body, body, challenger, options)
+                at_point = challenger.with_operating_point(bundle.operating_point)
+                found = await run_in_threadpool(score_body, body, at_point, options)
                 for pair, count in count_pairs(before, _list_detected(found)).items():
-                    self._metrics.shadow.labels(name, challenger.name, pair).inc(count)
+                    self._metrics.shadow.labels(bundle.name, challenger.name, pair).inc(count)
         except BucklerError as error:
             _LOG.warning("shadow", extra={"fields": {"reason": str(error)}})
         finally:

@@ -51,7 +51,7 @@ def score_topic(
         If the bundle or the settings cannot be used, or the broker refuses for good.
     """
     log_as_json()
-    loaded = load_bundle(bundle, settings.columns, trusted_key, settings.target_fpr)
+    loaded = load_bundle(bundle, settings.columns, trusted_key, settings.operating_point)
     on_batch = _start_exporter(settings.metrics_port, loaded.name)
     return KafkaWorker(loaded, settings, on_batch, stop).run()
 
@@ -146,7 +146,7 @@ class KafkaWorker:
                 self._producer = Producer(self._producer_settings)  # a fatal one stays fatal
         self._commit(messages)
         if self._challengers and work.verdicts is not None:
-            self._challengers.score(work.values, work.verdicts, self.settings.target_fpr)
+            self._challengers.score(work.values, work.verdicts)
         self.counts.messages += len(messages)
         self.counts.batches += 1
         for name in ("events", "detections", "dead", "uncertain"):

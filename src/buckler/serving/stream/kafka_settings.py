@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from buckler.operating_point import OperatingPoint
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.layered_settings import read_layered_settings
 from buckler.serving.verdicts import OutputOptions
@@ -41,8 +42,8 @@ class KafkaSettings(BaseSettings):
         Number of pieces to name that count most.
     only_detections
         True to send detections alone.
-    target_fpr
-        False-positive rate whose threshold decides; by default the deployed one.
+    operating_point
+        Wish that decides the threshold, such as ``{fpr = 0.001}``; by default the deployed one.
     batch_events, batch_s
         Number of messages, or time, at which a batch is scored.
     backoff_s
@@ -76,7 +77,7 @@ class KafkaSettings(BaseSettings):
     keep_all: bool = False
     explain: int = Field(default=0, ge=0, le=100)
     only_detections: bool = False
-    target_fpr: float | None = Field(default=None, gt=0, lt=1)
+    operating_point: OperatingPoint | None = None
     batch_events: int = Field(default=5000, ge=1, le=1_000_000)
     batch_s: float = Field(default=0.2, gt=0, le=60)
     backoff_s: float = Field(default=30, gt=0, le=3600)
@@ -111,7 +112,6 @@ class KafkaSettings(BaseSettings):
     def output(self) -> OutputOptions:
         """Content of verdicts."""
         return OutputOptions(
-            target_fpr=self.target_fpr,
             with_text=self.with_text,
             format_name=self.format,
             explain=self.explain,

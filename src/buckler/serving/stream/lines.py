@@ -112,7 +112,7 @@ def score_lines(
             output.write(b"".join(_to_lines(verdicts, rows, bundle, options)))
             output.flush()
         if values:
-            challengers.score(values, verdicts, options.output.target_fpr)
+            challengers.score(values, verdicts)
         counts.lines += len(lines)
         counts.detections += verdicts.detections
         counts.errors += len(verdicts.errors)
