@@ -174,9 +174,7 @@ def make_operating_curve(
     least = max(MIN_FALSE_POSITIVES / n_negatives, 1 / max(map(len, sets))) if sets else 1.0
     if least > _HIGHEST_FPR:
         return None
-    powers = range(int(np.floor(np.log10(least))), 0)
-    steps = {float(f"{step}e{power}") for power in powers for step in _STEPS}
-    targets = sorted((t for t in {least, *steps} if least <= t <= _HIGHEST_FPR), reverse=True)
+    targets = rates_from(least)
     large = [[scores for scores in sets if t * len(scores) + 1e-9 >= 1] for t in targets]
     within = [
         max(threshold_within(own, t) for own in kept)
@@ -201,6 +199,13 @@ def make_operating_curve(
         least_fpr=least,
         origin=origin,
     )
+
+
+def rates_from(least: float) -> list[float]:
+    """Return the false-positive rates of a curve, falling down to the least."""
+    powers = range(int(np.floor(np.log10(least))), 0)
+    steps = {float(f"{step}e{power}") for power in powers for step in _STEPS}
+    return sorted((t for t in {least, *steps} if least <= t <= _HIGHEST_FPR), reverse=True)
 
 
 def _share_from(ordered: npt.NDArray[np.float32], threshold: float) -> float:

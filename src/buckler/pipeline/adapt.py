@@ -13,8 +13,8 @@ import numpy as np
 from buckler.bundle.archive import WEIGHTS, Bundle, parse_tensors
 from buckler.bundle.writer import pack, write_bundle
 from buckler.errors import SettingsError
-from buckler.evaluation.metrics import TARGET_FPRS
 from buckler.files import write_atomically
+from buckler.operating_point import OperatingPoint
 from buckler.pipeline.own_events import (
     AdaptOptions,
     Answers,
@@ -148,10 +148,8 @@ def adapt(
     before = None
     if scorer is not None:
         probabilities = scorer.score(own.labeled.raw).probabilities.astype(np.float32)
-        before = StartScores(probabilities, scorer.threshold())
-    adapted = adapt_student(
-        student, own, before, target_fprs=_target_fprs(options), seed=options.seed
-    )
+        before = StartScores(probabilities, scorer.threshold)
+    adapted = adapt_student(student, own, before, target_fpr=options.target_fpr, seed=options.seed)
     result = AdaptationResult(
         bundle=output,
         is_better=adapted.is_better,
@@ -208,10 +206,6 @@ def _own_events(answers: Answers, options: AdaptOptions) -> OwnEvents:
     return OwnEvents(events.take(labeled), answers.sampled[labeled], events.take(others))
 
 
-def _target_fprs(options: AdaptOptions) -> tuple[float, ...]:
-    return (options.target_fpr, *(t for t in TARGET_FPRS if t != options.target_fpr))
-
-
 def _write(
     result: AdaptationResult,
     adapted: AdaptedStudent,
@@ -230,11 +224,10 @@ def _write(
         "before": "-" if result.before is None else str(result.before),
         "after": str(result.after),
     }
-    positive = bool(adapted.fitted.task.positive)
     parts = bundle_parts(
         result.bundle.stem,
         adapted.fitted,
-        deployed_fpr=options.target_fpr if positive else None,
+        operating_point=OperatingPoint(fpr=options.target_fpr),
         provenance=provenance,
     )
     manifest, files = parts.manifest, dict(parts.files)

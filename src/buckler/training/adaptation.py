@@ -18,13 +18,9 @@ from buckler.evaluation.calibration import (
     probabilities_of,
 )
 from buckler.evaluation.intervals import UNKNOWN, UNKNOWN_RATE, Estimate, Rate, bootstrap, rate
-from buckler.evaluation.metrics import (
-    MIN_FALSE_POSITIVES,
-    Ranking,
-    Threshold,
-    auroc,
-    enough_negatives,
-)
+from buckler.evaluation.metrics import Ranking, auroc, rates_from
+from buckler.evaluation.unseen_sources import SourceScores, ThresholdRule
+from buckler.operating_point import MIN_FALSE_POSITIVES, OperatingCurve, OperatingPoint
 from buckler.students.adaptation import NgramAdapter
 from buckler.students.ngram import NgramStudent
 from buckler.tasks import Task
@@ -141,7 +137,7 @@ def adapt_student(
     own: OwnEvents,
     before: StartScores | None,
     *,
-    target_fprs: tuple[float, ...],
+    target_fpr: float,
     seed: int = 0,
 ) -> AdaptedStudent:
     """Adapt a student, and measure it on the events that stand for the stream.
@@ -154,8 +150,8 @@ def adapt_student(
         The stream.
     before
         Answers of the start; None where it has no weights.
-    target_fprs
-        Target false-positive rates; the first is deployed.
+    target_fpr
+        False-positive rate that will be deployed.
     seed
         Random seed of the folds.
 
@@ -171,16 +167,17 @@ def adapt_student(
             f"few to adapt to; {MIN_EVENTS} are the least"
         )
     adapter, rows = NgramAdapter(start, labeled.texts), np.arange(len(labeled))
-    fitted = _fit(adapter, own, rows, target_fprs, seed)
+    fitted = _fit(adapter, own, rows, target_fpr, seed)
     probabilities = np.zeros((len(labeled), len(labeled.task.classes)), np.float32)
     thresholds = np.full(len(labeled), np.inf)
     fold_of = _assign_folds(labeled, seed)
     for fold in np.unique(fold_of[sample]):
         held_out = np.flatnonzero((fold_of == fold) & own.sampled)
-        part = _fit(adapter, own, np.flatnonzero(fold_of != fold), target_fprs, seed)
+        part = _fit(adapter, own, np.flatnonzero(fold_of != fold), target_fpr, seed)
         logits = part.student.predict_logits(labeled.texts.take(held_out))
         probabilities[held_out] = probabilities_of(logits)
-        thresholds[held_out] = part.threshold_by_fpr.get(target_fprs[0], np.inf)
+        if part.operating_curve is not None:
+            thresholds[held_out] = part.operating_curve.threshold(OperatingPoint(fpr=target_fpr))
     events, first = labeled.take(sample), None
     if before is not None:
         deployed = np.inf if before.threshold is None else before.threshold
@@ -215,10 +212,10 @@ def _fit(
     adapter: NgramAdapter,
     own: OwnEvents,
     rows: Rows,
-    target_fprs: tuple[float, ...],
+    target_fpr: float,
     seed: int,
 ) -> FittedStudent:
-    """Adapt to some of the labeled events; calibrate and choose thresholds on the stream."""
+    """Adapt to some of the labeled events; calibrate and measure thresholds on the stream."""
     events, task = own.labeled.take(rows), own.labeled.task
     targets, weights = events.targets, events.weights.astype(np.float64)
     fold_of = _assign_folds(events, seed)
@@ -233,23 +230,27 @@ def _fit(
     student = adapter.student(adapter.fit(rows, targets, weights))
     student.rescale(calibration.slope, calibration.shift)
     probabilities = probabilities_of(calibrate(logits, calibration)).astype(np.float32)
-    thresholds: list[Threshold] = []
+    curves: dict[ThresholdRule, OperatingCurve] = {}
+    held_out_scores = None
     if task.positive:
+        own_scores = _score(probabilities, task)
         others = _score(probabilities_of(student.predict_logits(own.others.texts)), task)
-        scores = np.concatenate([_score(probabilities, task), others])
+        scores = np.concatenate([own_scores, others])
         negative = np.concatenate([1 - _score(targets, task), 1 - others]).astype(np.float64)
-        thresholds = [
-            _measure(
-                target, stream_threshold(scores, negative, target), scores[: len(rows)], events
-            )
-            for target in target_fprs
-            if target == target_fprs[0] or enough_negatives(int(negative.sum()), target)
-        ]
+        curves[ThresholdRule.OWN] = _stream_curve(
+            scores, negative, own_scores[events.is_positive], target_fpr
+        )
+        unseen = np.zeros(len(rows), bool)
+        held_out_scores = SourceScores(
+            own_scores, events.is_positive, events.sources, events.group_codes(), unseen
+        )
     return FittedStudent(
         task=task,
         student=student,
         calibration=calibration,
-        thresholds=thresholds,
+        rule=ThresholdRule.OWN,
+        curves=curves,
+        held_out=held_out_scores,
         conformal=least_probabilities(probabilities, events.labels),
         n_rows=len(rows),
         n_groups=len(np.unique(events.group_codes())),
@@ -257,6 +258,30 @@ def _fit(
         n_suspect=0,
         epochs=0,
         learned=events,
+    )
+
+
+def _stream_curve(
+    scores: npt.NDArray[np.float32],
+    negative: Floats,
+    positives: npt.NDArray[np.float32],
+    target_fpr: float,
+) -> OperatingCurve:
+    """Return the effect of thresholds on a stream, down to the target rate if need be."""
+    n_negatives = int(negative.sum())
+    least = min(target_fpr, MIN_FALSE_POSITIVES / max(n_negatives, 6))
+    fprs = sorted({target_fpr, *rates_from(least)}, reverse=True)
+    found = np.maximum.accumulate([stream_threshold(scores, negative, t) for t in fprs])
+    strictest = dict(zip(found.tolist(), fprs, strict=True))  # of equal thresholds, the last
+    n_detected = [int((positives >= np.float32(value)).sum()) for value in strictest]
+    return OperatingCurve(
+        tuple(strictest),
+        tuple(strictest.values()),
+        tuple(n / max(len(positives), 1) for n in n_detected),
+        n_negatives,
+        len(positives),
+        least,
+        "the own stream",
     )
 
 
@@ -288,21 +313,6 @@ def stream_threshold(scores: npt.NDArray[np.float32], negative: Floats, target: 
     excess = logits[:first] - logits[first]
     mean = float((excess * mass[:first]).sum() / max(mass[:first].sum(), 1e-9))
     return float(np.float32(1 / (1 + np.exp(-(logits[first] + mean * np.log(tail / target))))))
-
-
-def _measure(
-    target: float, value: float, scores: npt.NDArray[np.float32], events: Dataset
-) -> Threshold:
-    detected, positive, groups = (
-        scores >= np.float32(value),
-        events.is_positive,
-        events.group_codes(),
-    )
-    fpr, tpr = (
-        rate(detected[kind], groups[kind]) if kind.any() else UNKNOWN_RATE
-        for kind in (~positive, positive)
-    )
-    return Threshold(target, value, int((~positive).sum()), fpr, tpr)
 
 
 def _assign_folds(events: Dataset, seed: int) -> Rows:
