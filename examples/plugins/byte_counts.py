@@ -11,8 +11,7 @@ from buckler.bundle.manifest import Manifest
 from buckler.dataset import Dataset
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
-from buckler.runtime.model import MODELS, Form, NormalizedTextModel
-from buckler.runtime.verdicts import Contribution
+from buckler.runtime.model import MODELS, Form, NormalizedTextModel, Weights
 from buckler.students.student import (
     STUDENTS,
     Export,
@@ -134,14 +133,9 @@ class ByteCountModel(NormalizedTextModel):
         """Return float32 [n, outputs]."""
         return byte_logits(texts, self._weights, self._bias)
 
-    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
-        """Return the bytes that count most, each with its first place."""
+    def byte_weights(self, normalized: bytes, output: int) -> Weights:
+        """Return what each byte adds to the logit of an output."""
         row = output if self.n_outputs > 1 else 0
-        shares = byte_shares(NormalizedTexts.from_bytes([normalized]))[0]
-        weights = shares * self._weights[row]
-        strongest = [int(b) for b in np.argsort(-np.abs(weights))[:top] if weights[b]]
-        found = [(normalized.index(byte), byte) for byte in strongest]
-        return [
-            Contribution(bytes([byte]).decode("utf-8", "replace"), at, at + 1, float(weights[byte]))
-            for at, byte in found
-        ]
+        found = np.frombuffer(normalized, np.uint8)
+        weights: Weights = self._weights[row][found].astype(np.float64) / max(1, len(found))
+        return weights

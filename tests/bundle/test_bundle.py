@@ -70,7 +70,7 @@ def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, s
             sum(verdict.probabilities[names[i]] for i in positive), abs=1e-5
         )
         assert scorer.score_of("http://example.com/x") == pytest.approx(verdict.score)
-    assert scorer.explain("http://example.com/x", top=3)
+    assert scorer.explain("http://example.com/x", top=3).contributions
 
 
 TEXTS = ["https://login-river7.example/verify.php?u=7", "", "aaaaaaaaaaaaaaaa", "a"]
@@ -78,16 +78,17 @@ TEXTS = ["https://login-river7.example/verify.php?u=7", "", "aaaaaaaaaaaaaaaa", 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_contributions_add_up_to_the_logit(url_scorer, url_bundle, text):
-    pieces = url_scorer.explain(text, label="phishing", top=10_000)
-    framed = b"\x1f" + url_scorer._classifier.normalize_one(text) + b"\x1f"
-    assert all(p.text.replace("|", "\x1f").encode() in framed for p in pieces)
-    assert len({p.text for p in pieces}) == len(pieces)
+    found = url_scorer.explain(text, label="phishing", top=10_000)
+    pieces = found.contributions
+    assert all(p.text == text[p.start : p.end] for p in pieces if p.start is not None)
+    assert len({(p.text, p.start, p.place) for p in pieces}) == len(pieces)
+    assert found.coverage == pytest.approx(1)
     bias = parse_tensors(read_bundle(url_bundle).weights[WEIGHTS])["bias"][0]
     (p,) = url_scorer._classifier.model.score_list([text]).astype(np.float64)
     assert sum(piece.weight for piece in pieces) + bias == pytest.approx(
         np.log(p / (1 - p)), abs=1e-4
     )
-    opposite = url_scorer.explain(text, label="benign", top=3)
+    opposite = url_scorer.explain(text, label="benign", top=3).contributions
     assert [p.weight for p in opposite] == [-p.weight for p in pieces[:3]]
 
 
@@ -124,7 +125,8 @@ def test_contributions_of_many_classes_add_up_too(tmp_path, settings):
     for text in TEXTS:
         p = np.log(scorer.score([text]).probabilities[0].astype(np.float64))
         for index, name in enumerate(names):
-            weights = [piece.weight for piece in scorer.explain(text, label=name, top=10_000)]
+            found = scorer.explain(text, label=name, top=10_000)
+            weights = [piece.weight for piece in found.contributions]
             logit = (p - p.mean())[index] - (bias - bias.mean())[index]
             assert sum(weights) == pytest.approx(logit, abs=1e-4)
 

@@ -85,7 +85,7 @@ def test_every_way_in_gives_the_same_bits(cascade, validation):
     assert np.array_equal(by_column[:200], np.array([v.score for v in ones], np.float32))
     assert {v.stage for v in ones} == {1, 2, 3}
     assert np.isnan(scorer.score([None]).outputs).all()
-    assert scorer.explain(column[0].as_py())
+    assert scorer.explain(column[0].as_py()).contributions
 
 
 def test_a_prevalence_moves_the_budget_to_that_mix(stages, validation, tmp_path):

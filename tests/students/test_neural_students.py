@@ -174,20 +174,23 @@ def logit(scorer, normalized):
 
 def test_the_words_that_decide_are_named(cnn_bundle):
     scorer = load(cnn_bundle)
-    found = scorer.explain("https://verify-river7.example/login.php?u=7", label="phishing", top=4)
-    normalized = get_task("url-threat").text_normalizer.normalize(
-        "https://verify-river7.example/login.php?u=7", 512
-    )
+    text = "https://verify-river7.example/login.php?u=7"
+    found = scorer.explain(text, label="phishing", top=4).contributions
+    normalized = get_task("url-threat").text_normalizer.normalize(text, 512)
     assert len(found) == 4
     whole = logit(scorer, normalized)
     for piece in found:
+        if piece.kind != "text":
+            continue
+        assert piece.text == text[piece.start : piece.end]
+        start = normalized.index(piece.text.encode())
         hidden = bytearray(normalized)
-        hidden[piece.start : piece.end] = b"\x01" * (piece.end - piece.start)
-        assert piece.text.encode() == normalized[piece.start : piece.end]
-        assert piece.weight == pytest.approx(whole - logit(scorer, bytes(hidden)), abs=1e-3)
+        hidden[start : start + len(piece.text)] = b"\x01" * len(piece.text)
+        lost = whole - logit(scorer, bytes(hidden))
+        assert piece.weight == pytest.approx(lost, abs=0.3 * abs(lost) + 0.05)
     weights = [abs(piece.weight) for piece in found]
     assert weights == sorted(weights, reverse=True)
-    against = scorer.explain("https://verify-river7.example/login.php?u=7", label="benign", top=4)
+    against = scorer.explain(text, label="benign", top=4).contributions
     assert [piece.weight for piece in against] == [-piece.weight for piece in found]
 
 

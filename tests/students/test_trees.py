@@ -131,7 +131,8 @@ def test_a_bundle_makes_the_round_trip_and_says_why(tmp_path):
     as_json = '{"size": 2.0, "entropy": 1.5, "packer": "none"}'
     verdict = scorer.score_one(as_json)
     assert verdict.label == "positive"
-    assert {c.text.split("=")[0] for c in scorer.explain(as_json, top=2)} == {"size", "entropy"}
+    why = scorer.explain(as_json, top=2).contributions
+    assert {piece.text.split("=")[0] for piece in why} == {"size", "entropy"}
     with pytest.raises(InputError, match="not a JSON object"):
         scorer.score(["no json"])
     with pytest.raises(InputError, match="other features"):
@@ -239,7 +240,7 @@ def test_pe_headers_of_the_public_set(real_data, tmp_path):
     scorer = load(tmp_path / "pe.buckler")
     score = scorer.score(test.raw).scores
     assert roc_auc_score(test.labels == 1, score) > 0.995
-    assert scorer.explain(test.raw_text(0))
+    assert scorer.explain(test.raw_text(0)).contributions
 
 
 def test_a_bundle_of_trees_with_the_wrong_features_is_refused(tmp_path):
@@ -286,7 +287,7 @@ def test_more_classes_than_two_are_learned_and_explained(tmp_path):
     assert (verdicts.label_indices == labels).mean() > 0.97
     assert np.allclose(verdicts.probabilities.sum(axis=1), 1, atol=1e-5)
     assert np.array_equal(verdicts.outputs, scorer.score(events.raw_texts).outputs)
-    why = scorer.explain('{"size": 2.0}', label="high", top=1)[0]
+    why = scorer.explain('{"size": 2.0}', label="high", top=1).contributions[0]
     assert why.text == "size=2"
     assert why.weight > 0
 

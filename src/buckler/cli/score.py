@@ -2,19 +2,22 @@
 
 import json
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from buckler.cli.console import out, safe
 from buckler.cli.options import BundleOption, TrustedKey, with_operating_point
 from buckler.errors import InputError
 from buckler.operating_point import OperatingPoint
-from buckler.runtime import load
+from buckler.runtime import Verdict, load
 
 _MAX_FILE_BYTES = 1 << 24
+_SHOWN = 200  # characters
 
 
 @with_operating_point
@@ -37,9 +40,9 @@ def score(
         verdict = scorer.score_one(text, top=top)
         shown = given if not given.startswith("@") else given[1:]
         if as_json:
-            out.print(json.dumps({"text": shown, **asdict(verdict)}))
+            out.print(json.dumps({"text": shown, **_as_json(verdict)}))
             continue
-        out.print(safe(shown))
+        _print_event(shown, verdict if not given.startswith("@") else None)
         detected = "DETECTION" if verdict.detected else "no detection"
         line = f"  {verdict.label} ({verdict.probability:.4f})"
         if scorer.positive:
@@ -51,12 +54,42 @@ def score(
         out.print(line)
         for name, answer in verdict.auxiliary.items():
             out.print(f"  {name}: {safe(answer.label)} ({answer.probability:.4f})")
-        table = Table(show_header=False, box=None, padding=(0, 2, 0, 2), pad_edge=True)
-        for piece in verdict.why:
-            table.add_row(f"{piece.weight:+.3f}", safe(piece.text))
-        if verdict.why:
-            out.print(f"  pieces that moved {verdict.label!r} most (in logits):")
-            out.print(table)
+        _print_reasons(verdict)
+
+
+def _as_json(verdict: Verdict) -> dict[str, object]:
+    answer = asdict(verdict)
+    explanation = answer.pop("explanation")
+    if explanation is None:
+        return answer
+    why = {"why": explanation["contributions"], "coverage": explanation["coverage"]}
+    return {**answer, "because": explanation["because"], **why}
+
+
+def _print_event(shown: str, verdict: Verdict | None) -> None:
+    """Print an event; what speaks for the class is bold, what speaks against it is dim."""
+    marks: dict[int, str] = {}
+    for piece in reversed(verdict.why if verdict is not None else ()):
+        if piece.start is not None and piece.end is not None and piece.kind == "text":
+            style = "bold red" if piece.weight > 0 else "cyan"
+            marks |= dict.fromkeys(range(piece.start, piece.end), style)
+    line = Text()
+    for style, run in groupby(enumerate(shown[:_SHOWN]), key=lambda pair: marks.get(pair[0], "")):
+        line.append(safe("".join(character for _, character in run), _SHOWN), style=style)
+    if len(shown) > _SHOWN:
+        line.append("…")
+    out.print(line)
+
+
+def _print_reasons(verdict: Verdict) -> None:
+    """Print why: the sentence, and each piece with its weight."""
+    if not verdict.why:
+        return
+    out.print(f"  {safe(verdict.because, 400)}")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2), pad_edge=True)
+    for piece in verdict.why:
+        table.add_row(f"{piece.weight:+.3f}", safe(piece.text), piece.place)
+    out.print(table)
 
 
 def _text(given: str) -> str | bytes:

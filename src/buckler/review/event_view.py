@@ -9,8 +9,7 @@ from buckler.labels.ledger import flags_of
 from buckler.review.queue import Item, Queue
 from buckler.review.safe_text import Span, highlight, visible
 from buckler.review.similar import LabeledEvents, SimilarEvent
-from buckler.runtime import Scorer
-from buckler.runtime.verdicts import Contribution, Verdict
+from buckler.runtime import Explanation, Scorer, Verdict
 from buckler.tasks import Task
 
 _MAX_CONTRIBUTIONS = 12
@@ -35,12 +34,12 @@ class EventView:
 
     Attributes
     ----------
-    text, raw
-        Readable text, and the raw text (None where that is the same).
-    spans
-        The normalized text, with the contributions to the score; empty for a row of features.
-    about, contributions
-        A class, and the n-grams for and against it: the positive class of two, else the likeliest.
+    spans, raw
+        Readable text, with the pieces that count marked, and the raw text (None where that is the
+        same).
+    explanation
+        Pieces for and against a class: the positive class of two, else the likeliest. None without
+        a verdict.
     verdict
         The bundle's verdict; None without a bundle.
     annotations
@@ -56,11 +55,9 @@ class EventView:
     """
 
     item: Item
-    text: Markup
-    raw: Markup | None
     spans: list[Span]
-    about: str
-    contributions: list[Contribution]
+    raw: Markup | None
+    explanation: Explanation | None
     verdict: Verdict | None
     annotations: list[ShownAnnotation]
     similar: list[SimilarEvent]
@@ -80,22 +77,20 @@ def view_event(
     if not task.features and (plain := raw.decode("utf-8", "replace")) != readable:
         shown_raw = visible(plain)
     normalized = _normalize(raw, task)
-    verdict, about, contributions = None, "", list[Contribution]()
+    verdict, explanation = None, None
     if scorer is not None and not blind and raw:
         verdict = scorer.score_one(raw)
         binary = len(task.classes) == 2 and len(task.positive) == 1
         about = task.positive[0] if binary else verdict.label
-        contributions = scorer.explain(raw, label=about, top=_MAX_CONTRIBUTIONS)
-    spans = [] if task.features else highlight(normalized, contributions)
-    if task.positive and about not in task.positive:  # red always stands for a positive class
-        spans = [Span(span.text, -span.level) for span in spans]
+        explanation = scorer.explain(raw, label=about, top=_MAX_CONTRIBUTIONS)
+    spans = highlight(readable, () if explanation is None else explanation.contributions)
+    if explanation is not None and task.positive and explanation.label not in task.positive:
+        spans = [Span(span.text, -span.level) for span in spans]  # red stands for a positive class
     return EventView(
         item=item,
-        text=visible(readable),
-        raw=shown_raw,
         spans=spans,
-        about=about,
-        contributions=contributions,
+        raw=shown_raw,
+        explanation=explanation,
         verdict=verdict,
         annotations=[] if blind else _annotations(queue, item),
         similar=[] if blind else labeled.most_similar(normalized, item.id),

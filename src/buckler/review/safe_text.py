@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from buckler.runtime.verdicts import Contribution
+from buckler.runtime import Contribution
 
 MAX_SHOWN = 20_000
 # Control and format characters (bidi among them), private use, line separators, lone surrogates,
@@ -21,7 +21,7 @@ _LEVELS = 4
 
 @dataclass(frozen=True)
 class Span:
-    """A run of the normalized text.
+    """A run of a text.
 
     Attributes
     ----------
@@ -60,28 +60,31 @@ def visible(text: str, limit: int = MAX_SHOWN) -> Markup:
     return Markup("".join(shown))  # noqa: S704 - every part is escaped above
 
 
-def highlight(normalized: bytes, contributions: Sequence[Contribution]) -> list[Span]:
-    """Cut a normalized text into spans, each with the strength of its contribution."""
-    data = normalized[:MAX_SHOWN]
-    weight = [0.0] * len(data)
-    for part in contributions:
-        start, end = max(0, part.start), min(len(data), part.end)
-        for at in range(start, end):
-            weight[at] += part.weight / max(1, end - start)
-    top = max((abs(w) for w in weight), default=0.0)
-    if top <= 0:
-        return [Span(_escape(data), 0)]
+def highlight(text: str, contributions: Sequence[Contribution]) -> list[Span]:
+    """Cut a readable text into spans, each with the strength of its contribution.
+
+    A piece stands where the explanation places it, else where the text first has it.
+    """
+    shown = text[:MAX_SHOWN]
+    folded = shown.lower()
+    strongest = max((abs(piece.weight) for piece in contributions), default=0.0)
+    levels = [0] * len(shown)
+    for piece in sorted(contributions, key=lambda piece: abs(piece.weight)):
+        start, size = piece.start, len(piece.text)
+        if piece.kind != "text" or not size or strongest <= 0:
+            continue
+        if start is None or shown[start : start + size] != piece.text:
+            start = folded.find(piece.text.lower())
+        if start >= 0:
+            size = min(size, len(shown) - start)
+            level = round(_LEVELS * piece.weight / strongest)
+            levels[start : start + size] = [level] * size
     spans: list[Span] = []
     start = 0
-    levels = [round(_LEVELS * w / top) for w in weight]
-    for at in range(1, len(data) + 1):
-        inside = at < len(data) and (levels[at] == levels[start] or data[at] & 0xC0 == 0x80)
-        if not inside:
-            spans.append(Span(_escape(data[start:at]), levels[start]))
+    for at in range(1, len(shown) + 1):
+        if at == len(shown) or levels[at] != levels[start]:
+            spans.append(Span(visible(shown[start:at]), levels[start]))
             start = at
+    if len(text) > MAX_SHOWN:
+        spans.append(Span(visible(text[MAX_SHOWN:], 0), 0))
     return spans
-
-
-def _escape(data: bytes) -> Markup:
-    text = data.decode("utf-8", "replace").replace("\x1f", " ¦ ").replace("\x1e", "")
-    return visible(text)

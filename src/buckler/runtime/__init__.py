@@ -8,6 +8,7 @@ batch, `Scorer.score_one` one event, `Scorer.explain` names the pieces that coun
 - `verdicts`: the answers, computed as they are read.
 - `classifier`: normalizer, model and calibration curve of one bundle.
 - `model`: the seam for loaded students; `ngram`, `trees`, `onnx` and `cascade` are behind it.
+- `explanation`, `locating`: the weights of a model as pieces of the event that was given.
 - `auxiliary`: further questions that a bundle answers.
 
 Examples
@@ -25,11 +26,21 @@ Decide at one false positive in a thousand, and see why::
 
     scorer = scorer.with_operating_point(OperatingPoint(fpr=0.001))
     verdict = scorer.score_one("http://b.example/login.php", top=5)
-    verdict.label, verdict.detected, verdict.why
+    verdict.label, verdict.detected, verdict.because, verdict.why
 """
 
 from buckler.operating_point import OperatingPoint
+from buckler.runtime.explanation import Contribution, Explanation
 from buckler.runtime.scorer import Scorer, load, score
-from buckler.runtime.verdicts import Contribution, Verdict, Verdicts
+from buckler.runtime.verdicts import Verdict, Verdicts
 
-__all__ = ["Contribution", "OperatingPoint", "Scorer", "Verdict", "Verdicts", "load", "score"]
+__all__ = [
+    "Contribution",
+    "Explanation",
+    "OperatingPoint",
+    "Scorer",
+    "Verdict",
+    "Verdicts",
+    "load",
+    "score",
+]

@@ -17,11 +17,12 @@ from buckler.runtime.model import (
     Form,
     Model,
     Texts,
+    Weights,
     build_model,
     calibration_curve,
     recalibrate,
 )
-from buckler.runtime.verdicts import Contribution, Floats
+from buckler.runtime.verdicts import Floats
 
 # Manifest fields in which the stages of a cascade must agree.
 SAME = ("classes", "positive", "normalizer", "max_bytes", "numbers", "categories")
@@ -137,14 +138,14 @@ class CascadeModel(Model):
         outputs = self._recalibrate(0, self.stages[0][0].score_normalized(texts))
         return self._finish(outputs, texts.take)
 
-    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
-        """Return what moved the logit of the stage that decided."""
+    def byte_weights(self, normalized: bytes, output: int) -> Weights:
+        """Return what each byte adds to the logit of the stage that decided."""
         texts = NormalizedTexts.from_bytes([normalized])
         for index, (model, _) in enumerate(self.stages):
             scored = self._recalibrate(index, model.score_normalized(texts))
             if index == len(self.bands) or not self.bands[index].uncertain(scored)[0]:
                 break
-        return model.explain(normalized, output, top)
+        return model.byte_weights(normalized, output)
 
     def find_stages(self, outputs: Floats, curve: Curve) -> npt.NDArray[np.int8] | None:
         """Return the stage that decided each row, from 1; None for more than two classes.

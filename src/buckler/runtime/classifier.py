@@ -16,8 +16,9 @@ from buckler.bundle.strict_json import parse_strict_json
 from buckler.errors import BundleError, InputError
 from buckler.normalize import FeatureTable, NormalizedTexts, arrow_columns
 from buckler.normalize.feature_table import is_feature_column
+from buckler.runtime.explanation import Contribution, explain_features, explain_weights
 from buckler.runtime.model import build_model, calibration_curve, normalizer_of, recalibrate
-from buckler.runtime.verdicts import Contribution, Floats
+from buckler.runtime.verdicts import Floats
 
 _ROWS_A_TASK = 1 << 15
 _MAX_TOLERANCE = 0.05
@@ -127,13 +128,15 @@ class Classifier:
             return self.normalizer.features.normalize(text)
         return self.normalizer.normalize(text, self.manifest.max_bytes)
 
-    def explain(self, text: str | bytes, index: int, top: int) -> list[Contribution]:
-        """Return the pieces that moved the logit of a class most."""
-        contributions = self.model.explain(self.normalize_one(text), index, top)
-        if len(self.classes) > 2 or index == 1:
-            return contributions
-        # The one output is that of the second class.
-        return [Contribution(c.text, c.start, c.end, -c.weight) for c in contributions]
+    def explain(self, text: str | bytes, index: int) -> list[Contribution]:
+        """Return the pieces that move the logit of a class, strongest first."""
+        normalized = self.normalize_one(text)
+        weights = self.model.byte_weights(normalized, index)
+        if len(self.classes) == 2 and index == 0:  # the one output is that of the second class
+            weights = -weights
+        if self.normalizer.features is not None:
+            return explain_features(weights, normalized, self.normalizer.features)
+        return explain_weights(weights, normalized, text, self.normalizer.id)
 
     def _feature_table(self, texts: object) -> FeatureTable | None:
         """Return the rows of features, where they are no JSON objects."""

@@ -19,8 +19,9 @@ from buckler.bundle.manifest import Manifest
 from buckler.errors import BundleError, SettingsError
 from buckler.normalize import FeatureSchema, NormalizedTexts, Normalizer, get_normalizer
 from buckler.registry import Registry
-from buckler.runtime.verdicts import Contribution, Floats
+from buckler.runtime.verdicts import Floats
 
+Weights = npt.NDArray[np.float64]
 Curve = tuple[npt.NDArray[np.float64], ...]
 Texts: TypeAlias = list[str | bytes | None]
 Tensors: TypeAlias = dict[str, npt.NDArray[np.generic]]
@@ -95,8 +96,11 @@ class Model(ABC):
         return None
 
     @abstractmethod
-    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
-        """Return what moved the logit of an output most, strongest first."""
+    def byte_weights(self, normalized: bytes, output: int) -> Weights:
+        """Return float64 [bytes]: what each byte of a text adds to the logit of an output.
+
+        For a row of features, the weight of each stands at its first byte.
+        """
 
 
 MODELS: Registry[type[Model]] = Registry(

@@ -1,6 +1,6 @@
 """Scores and explains with the `ngram` student's kernel."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,8 @@ from buckler.bundle.manifest import Manifest
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.segments import COMBINATIONS, SEGMENTERS, SegmentRule
-from buckler.runtime.model import MODELS, Form, Model, Tensors, Texts, whole_number
-from buckler.runtime.verdicts import Contribution, Floats
+from buckler.runtime.model import MODELS, Form, Model, Tensors, Texts, Weights, whole_number
+from buckler.runtime.verdicts import Floats
 
 _INTEGERS = ("min_order", "max_order", "table_bits", "width", "n_outputs")
 
@@ -121,23 +121,21 @@ class NgramModel(Model):
         self._on_normalized.score_list([texts[i] for i in range(len(texts))], out)
         return out
 
-    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
-        """Return the n-grams that moved an output most, strongest first; each stands once.
+    def byte_weights(self, normalized: bytes, output: int) -> Weights:
+        """Return what each byte adds to the logit of an output.
 
-        The weights of all of them add up to the logit less its bias; for several classes, each
-        taken less the mean of all classes. With a hidden layer a weight is gradient times input.
-        If segments count, the n-grams of the whole text and of its worst segment share the weight
-        as the logits do.
+        The weight of an n-gram is shared by its bytes, so the weights add up to the logit less its
+        bias; for several classes, each taken less the mean of all classes. With a hidden layer a
+        weight is gradient times input. If segments count, the n-grams of the whole text and of its
+        worst segment share the weight as the logits do.
         """
-        found: dict[bytes, tuple[int, float]] = {}
+        found = np.zeros(len(normalized))
         for text, shift, share in self._rule.scored_parts(normalized, self._logits):
-            for piece, start, weight in self._weigh(text, output):
-                first, total = found.get(piece, (start + shift, 0.0))
-                found[piece] = (first, total + share * weight)
-        strongest = sorted(found.items(), key=lambda item: -abs(item[1][1]))[:top]
-        return [
-            _contribution(piece, start, weight) for piece, (start, weight) in strongest if weight
-        ]
+            weights = share * self._weigh(text, output)
+            if len(found):  # a separator that a segment adds counts for its neighbor
+                places = np.clip(np.arange(len(text)) + shift, 0, len(found) - 1)
+                np.add.at(found, places, weights)
+        return found
 
     def _rows(self, text: bytes) -> tuple[npt.NDArray[np.uint32], float]:
         """Return the table rows of the n-grams, by order and place, and the factor of their sum."""
@@ -155,17 +153,24 @@ class NgramModel(Model):
             found[number] = x + self._bias
         return found
 
-    def _weigh(self, text: bytes, output: int) -> Iterator[tuple[bytes, int, float]]:
-        """Yield the distinct n-grams of a text, with their first place and their weight."""
-        least, most = self._numbers["min_order"], self._numbers["max_order"]
+    def _weigh(self, text: bytes, output: int) -> Weights:
+        """Return the weight of each byte of a text that is scored by itself."""
         rows, factor = self._rows(text)
         weights = self._table[rows] @ self._direction(rows, factor, output) * factor
-        framed = b"\x1f" + text + b"\x1f"
-        places = np.frombuffer(framed, np.uint8)
-        for length in range(1, most + 1):
-            starts, sums = _sum_repeats(places, length, weights, least)
-            for start, weight in zip(starts.tolist(), sums.tolist(), strict=True):
-                yield framed[start : start + length], start, weight
+        size = len(text) + 2  # with a border at either end
+        shares = np.zeros(size + 1)
+        starts = np.arange(rows.shape[1])
+        for order, own in enumerate(weights, self._numbers["min_order"]):
+            ends = np.minimum(starts + order, size)  # near the end, n-grams reach over it
+            share = own / (ends - starts)
+            np.add.at(shares, starts, share)
+            np.subtract.at(shares, ends, share)
+        framed = np.cumsum(shares)[:size]
+        inner = framed[1:-1].copy()
+        if len(inner):
+            inner[0] += framed[0]
+            inner[-1] += framed[-1]
+        return np.asarray(inner)
 
     def _direction(
         self, rows: npt.NDArray[np.uint32], factor: float, output: int
@@ -179,27 +184,3 @@ class NgramModel(Model):
         if self.n_outputs == 1:
             return np.asarray(gradient[:, 0])
         return np.asarray(gradient[:, output] - gradient.mean(axis=1))
-
-
-def _sum_repeats(
-    framed: npt.NDArray[np.uint8], length: int, weights: npt.NDArray[np.float64], least: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Return first starts and summed weights of the distinct n-grams of one length.
-
-    `weights` has a row for each order from `least`, with a value for each position. Near the end of
-    the text, longer n-grams reach over it: they count for the part that lies in the text.
-    """
-    n = len(framed) - length + 1
-    if n < 1:
-        return np.zeros(0, np.intp), np.zeros(0)
-    own = weights[length - least, :n].copy() if length >= least else np.zeros(n)
-    own[-1] += weights[max(length + 1 - least, 0) :, n - 1].sum()
-    keys = np.zeros((n, 8), np.uint8)
-    keys[:, :length] = np.lib.stride_tricks.sliding_window_view(framed, length)
-    _, starts, which = np.unique(keys.view(np.uint64), return_index=True, return_inverse=True)
-    return starts, np.asarray(np.bincount(which.ravel(), own), np.float64)
-
-
-def _contribution(piece: bytes, start: int, weight: float) -> Contribution:
-    text = piece.replace(b"\x1f", b"|").decode("utf-8", "replace")
-    return Contribution(text, start - 1, start - 1 + len(piece), weight)

@@ -13,8 +13,8 @@ from buckler.errors import BundleError
 from buckler.extras import import_extra
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.padding import MASK, padded_batches
-from buckler.runtime.model import MODELS, Form, NormalizedTextModel, whole_number
-from buckler.runtime.verdicts import Contribution, Floats
+from buckler.runtime.model import MODELS, Form, NormalizedTextModel, Weights, whole_number
+from buckler.runtime.verdicts import Floats
 
 _BATCH_BYTES = 1 << 15
 _MAX_SPANS = 48
@@ -80,8 +80,8 @@ class OnnxModel(NormalizedTextModel):
             raise BundleError("the network's logits do not fit the task")
         return np.asarray(logits)
 
-    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
-        """Return the words that moved an output most: what it loses when each is hidden.
+    def byte_weights(self, normalized: bytes, output: int) -> Weights:
+        """Return what the logit loses when each word is hidden, shared by the bytes of the word.
 
         Occlusion (Zeiler and Fergus 2014), one batch for all words; the longest text costs as much
         as some fifty events.
@@ -99,14 +99,10 @@ class OnnxModel(NormalizedTextModel):
         if self.n_outputs > 1:
             logits -= logits.mean(axis=1, keepdims=True)
         column = logits[:, output if self.n_outputs > 1 else 0]
-        lost = column[0] - column[1:]
-        found = [
-            Contribution(
-                seen[a:b].replace(b"\x1f", b"|").decode("utf-8", "replace"), a, b, float(w)
-            )
-            for (a, b), w in zip(spans, lost, strict=True)
-        ]
-        return sorted(found, key=lambda c: -abs(c.weight))[:top]
+        weights = np.zeros(len(normalized))
+        for (start, end), lost in zip(spans, column[0] - column[1:], strict=True):
+            weights[start:end] = lost / (end - start)
+        return weights
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -17,7 +17,8 @@ from buckler.normalize import FeatureSchema
 from buckler.operating_point import DEFAULT_THRESHOLD, OperatingPoint
 from buckler.runtime.auxiliary import Auxiliary, ask, load_auxiliaries
 from buckler.runtime.classifier import Classifier
-from buckler.runtime.verdicts import Contribution, Rules, Verdict, Verdicts
+from buckler.runtime.explanation import Explanation, summarize
+from buckler.runtime.verdicts import Rules, Verdict, Verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path  # see errors.py
@@ -199,15 +200,31 @@ class Scorer:
         verdict = self.score([text])[0]
         if not top:
             return verdict
-        return replace(verdict, why=tuple(self.explain(text, label=verdict.label, top=top)))
+        label = self.label_to_explain(verdict.label, detected=verdict.detected, text=text)
+        return replace(verdict, explanation=self.explain(text, label=label, top=top))
 
-    def explain(
-        self, text: str | bytes, *, label: str | None = None, top: int = 10
-    ) -> list[Contribution]:
-        """Return the pieces that count most for or against a class (default: the likeliest)."""
+    def explain(self, text: str | bytes, *, label: str | None = None, top: int = 10) -> Explanation:
+        """Return the pieces that count most for or against a class (default: the likeliest).
+
+        Positions are characters of the event as it was given.
+        """
         if label is None:
             label = self.score([text]).labels[0]
-        return self._classifier.explain(text, self.classes.index(label), top)
+        pieces = self._classifier.explain(text, self.classes.index(label))
+        return summarize(pieces, label, top)
+
+    def label_to_explain(self, label: str, *, detected: bool, text: str | bytes) -> str:
+        """Return the class that an explanation is about.
+
+        It is the likeliest one, or the likeliest positive one of a detection.
+        """
+        positive = self.manifest.positive
+        if not detected or label in positive:
+            return label
+        if len(positive) == 1:
+            return positive[0]
+        probabilities = self.score([text])[0].probabilities
+        return max(positive, key=lambda name: probabilities[name])
 
     def _score_of(self, text: str | bytes) -> float:
         return float(self.score([text]).scores[0])

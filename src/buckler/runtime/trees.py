@@ -10,8 +10,7 @@ from buckler.bundle.archive import WEIGHTS, parse_tensors
 from buckler.bundle.manifest import Manifest
 from buckler.errors import BundleError, InputError
 from buckler.normalize import NormalizedTexts
-from buckler.runtime.model import MODELS, Form, NormalizedTextModel, Tensors
-from buckler.runtime.verdicts import Contribution
+from buckler.runtime.model import MODELS, Form, NormalizedTextModel, Tensors, Weights
 
 _TENSORS = {"roots": np.uint32, "nodes": np.uint32, "sets": np.uint32, "bias": np.float32}
 
@@ -59,12 +58,11 @@ class TreesModel(NormalizedTextModel):
         self._kernel.logits(np.ascontiguousarray(texts.data), out)
         return out
 
-    def explain(self, normalized: bytes, output: int, top: int) -> list[Contribution]:
-        """Return the features that moved an output most: Shapley values (Lundberg et al. 2018)."""
+    def byte_weights(self, normalized: bytes, output: int) -> Weights:
+        """Return what each feature adds: Shapley values (Lundberg et al. 2018)."""
         row = np.frombuffer(normalized, "<f4").reshape(1, len(self._schema))
         values = np.zeros(len(self._schema), np.float64)
-        index = output if self.n_outputs > 1 else 0
-        self._kernel.explain(row, index, values)
-        names = self._schema.describe(normalized)
-        strongest = [int(i) for i in np.argsort(-np.abs(values), kind="stable")[:top] if values[i]]
-        return [Contribution(names[i], 4 * i, 4 * i + 4, float(values[i])) for i in strongest]
+        self._kernel.explain(row, output if self.n_outputs > 1 else 0, values)
+        weights = np.zeros(4 * len(values))
+        weights[::4] = values
+        return weights

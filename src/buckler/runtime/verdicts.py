@@ -12,34 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import SettingsError
+from buckler.runtime.explanation import Contribution, Explanation
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """A piece of the input that counts for or against a class.
-
-    Attributes
-    ----------
-    text
-        The piece, of the normalized text; field borders are shown as ``|``. For rows of features,
-        name and value.
-    start, end
-        Position in the normalized text, in bytes; it may reach one byte over either end.
-    weight
-        Share of the logit of the class: n-gram weights, Shapley values of features, or what the
-        logit loses when the piece is hidden.
-    """
-
-    text: str
-    start: int
-    end: int
-    weight: float
 
 
 @dataclass(frozen=True)
@@ -83,8 +62,9 @@ class Verdict:
         Stage of a cascade that decided, from 1; None without stages.
     auxiliary
         Question -> answer; questions about detections are there only if this is one.
-    why
-        The pieces that count most for or against `label`, if they were asked for.
+    explanation
+        The pieces that count most, if they were asked for: for `label`, or for the likeliest
+        positive class of a detection.
     """
 
     label: str
@@ -96,7 +76,17 @@ class Verdict:
     review: bool = False
     stage: int | None = None
     auxiliary: dict[str, AuxiliaryAnswer] = field(default_factory=dict)
-    why: tuple[Contribution, ...] = ()
+    explanation: Explanation | None = None
+
+    @property
+    def why(self) -> tuple[Contribution, ...]:
+        """The pieces that count most; empty where none were asked for."""
+        return () if self.explanation is None else self.explanation.contributions
+
+    @property
+    def because(self) -> str:
+        """The reason in one sentence; empty where none was asked for."""
+        return "" if self.explanation is None else self.explanation.because
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -73,8 +73,11 @@ def _scored_events(
 def _record(event: ScoredEvent, scorer: Scorer, options: OutputOptions) -> Record:
     verdict: Record = dict(event.verdict)
     if options.explain and event.text is not None:
-        pieces = scorer.explain(event.text, label=event.label, top=options.explain)
-        verdict["why"] = [vars(piece) for piece in pieces]
+        label = scorer.label_to_explain(event.label, detected=event.detected, text=event.text)
+        found = scorer.explain(event.text, label=label, top=options.explain)
+        verdict["because"] = found.because
+        verdict["coverage"] = round(found.coverage, 4)
+        verdict["why"] = [dict(vars(piece)) for piece in found.contributions]
     if options.format_name is None:
         return verdict | ({"fields": dict(event.kept)} if event.kept else {})
     text = event.text if options.with_text else None

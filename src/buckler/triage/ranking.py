@@ -151,7 +151,9 @@ def _describe(scorer: Scorer, events: Dataset, score: float, row: int, rank: int
     known = {name: events.table.column(name)[row].as_py() for name in (*_KEPT, "ts", "source")}
     reasons = [
         name if name in ("rule", "tool") else piece.text  # the number of a category says nothing
-        for piece in scorer.explain(events.raw_text(row), label=scorer.classes[1], top=_REASONS)
+        for piece in scorer.explain(
+            events.raw_text(row), label=scorer.classes[1], top=_REASONS
+        ).contributions
         if piece.weight > 0 and (name := piece.text.partition("=")[0])
     ]
     return RankedIncident(
