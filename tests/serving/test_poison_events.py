@@ -15,6 +15,7 @@ from buckler.dataset import read_dataset
 from buckler.dataset.reading import ColumnNames, UnknownLabels
 from buckler.normalize import email_v2
 from buckler.readers import Quarantine
+from buckler.runtime import Explanation
 from buckler.serving.bundles import load_bundle
 from buckler.serving.records import to_records
 from buckler.serving.scan import ScanOptions, scan
@@ -109,7 +110,7 @@ def test_an_event_that_cannot_be_explained_has_an_error(mail_bundle, monkeypatch
     def explain(text, **_):
         if b"a1@" in text:
             raise IndexError
-        return []
+        return Explanation("ham", (), 0.0, "")
 
     monkeypatch.setattr(loaded.scorer, "explain", explain)
     bad, good = to_records(found, loaded.scorer, options)

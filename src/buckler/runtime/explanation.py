@@ -155,9 +155,9 @@ def _sentence(contributions: Sequence[Contribution], label: str, coverage: float
         return ""
     if not reasons:
         return f"{label} although nothing among the strongest pieces speaks for it"
-    sentence = f"{label} because of {_enumerate([_named(piece) for piece in reasons])}"
+    sentence = f"{label} because of {_enumerate([_quote(piece) for piece in reasons])}"
     if against and -against[0].weight > 0.5 * reasons[0].weight:
-        sentence += f", in spite of {_named(against[0])}"
+        sentence += f", in spite of {_quote(against[0])}"
     return f"{sentence} ({coverage:.0%} of the weight is in the pieces named)"
 
 
@@ -165,7 +165,7 @@ def _enumerate(items: list[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def _named(piece: Contribution) -> str:
+def _quote(piece: Contribution) -> str:
     """Return a piece for a sentence; text of events is quoted, cut, and without controls."""
     text = "".join(c if c.isprintable() else " " for c in piece.text)
     text = text if len(text) <= 60 else text[:59] + "…"

@@ -25,7 +25,7 @@ _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]{0,15}:[/\\]{1,8}", re.I)
 
 
 @dataclass(frozen=True)
-class _Folded:
+class _FoldedText:
     """Text in lower case without escapes, and for each character its place in the event."""
 
     text: str
@@ -135,10 +135,10 @@ def _find_word(text: str, word: str, start: int, stop: int) -> tuple[int, int] |
     return anywhere
 
 
-def _fold(text: str, medium: str) -> _Folded:
+def _fold(text: str, medium: str) -> _FoldedText:
     if medium == "" and text.isascii():
         places = list(range(len(text) + 1))
-        return _Folded(text.lower(), places[:-1], places[1:])
+        return _FoldedText(text.lower(), places[:-1], places[1:])
     parts: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -169,7 +169,7 @@ def _fold(text: str, medium: str) -> _Folded:
                 at + 1,
             )
         at += 1
-    return _Folded("".join(parts), starts, ends)
+    return _FoldedText("".join(parts), starts, ends)
 
 
 def _add_escapes(run: str, start: int, add: Callable[[str, int, int], None]) -> None:
