@@ -100,7 +100,7 @@ def test_contributions_add_up_where_segments_count(tmp_path, segments):
     write_fitted(tmp_path / "a.buckler", fitted)
     scorer = load(tmp_path / "a.buckler")
     for text in TEXTS:
-        pieces = scorer.explain(text, label="phishing", top=10_000)
+        pieces = scorer.explain(text, label="phishing", top=10_000).contributions
         assert len({p.text for p in pieces}) == len(pieces)
         (p,) = scorer._classifier.model.score_list([text]).astype(np.float64)
         total = sum(piece.weight for piece in pieces) + float(fitted.student.bias_[0])
