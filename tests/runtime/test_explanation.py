@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from buckler.dataset import Dataset
 from buckler.normalize import NORMALIZERS
+from buckler.operating_point import OperatingPoint
 from buckler.runtime import load
 from buckler.runtime.explanation import explain_weights, summarize
 from buckler.tasks import get_task
@@ -129,7 +130,8 @@ def test_the_sentence_says_what_speaks_for_and_against(url_scorer):
 def test_a_detection_is_explained_as_one(url_scorer):
     text = "https://verify-music12.example/login.php?u=12"
     score = url_scorer.score_of(text)
-    verdict = url_scorer.score_one(text, threshold=score / 2, top=1)
+    at_half = url_scorer.with_operating_point(OperatingPoint(threshold=score / 2))
+    verdict = at_half.score_one(text, top=1)
     assert (verdict.detected, verdict.explanation.label) == (True, "phishing")
     assert url_scorer.label_to_explain("benign", detected=True, text=text) == "phishing"
 
