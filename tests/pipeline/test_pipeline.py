@@ -273,6 +273,9 @@ def test_the_label_of_the_file_wins_unless_annotations_get_a_share(folder):
         trusting, _ = with_annotations(few, store, Merge.MEAN, label_share=0)
         doubting, _ = with_annotations(few, store, Merge.MEAN, label_share=0.75, weight=3)
         assert (doubting.weights == 3).all()
+        little, _ = with_annotations(few, store, Merge.MEAN, label_share=0.1)
+        assert (little.labels == few.labels).all(), "figures rest on the label of the file"
+        assert (trusting.labels != few.labels).all()
         assert (kept.weights == 1).all()
         rows = np.arange(len(few))
         assert (trusting.targets[rows, few.labels] < 0.2).all()

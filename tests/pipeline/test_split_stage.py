@@ -96,13 +96,15 @@ def test_rows_like_the_test_are_left_out_for_the_figures_and_learned_by_the_bund
 def test_a_column_of_the_training_files_names_the_test_rows(tmp_path):
     table = made_up_table(400, np.random.default_rng(2))
     split = ["test" if i % 4 == 0 else "train" for i in range(len(table))]
-    pq.write_table(table.append_column("split", [split]), tmp_path / "a.parquet")
+    days = [str(i % 4 % 3) for i in range(len(table))]  # the test has day 0 alone
+    table = table.append_column("split", [split]).append_column("day", [days])
+    pq.write_table(table, tmp_path / "a.parquet")
     recipe = tmp_path / "buckler.toml"
 
-    def run_with(values):
+    def run_with(values, untaught="{}"):
         recipe.write_text(
             f'task = "url-threat"\n[data]\ntrain = ["a.parquet"]\n'
-            f"test_rows = {{ split = {values} }}\n"
+            f"test_rows = {{ split = {values} }}\nuntaught = {untaught}\n"
             '[split]\ndeduplicate = "none"\non_leak = "allow"\n'
             "[student]\ntable_bits = 12\nfolds = 2\n"
         )
@@ -110,6 +112,9 @@ def test_a_column_of_the_training_files_names_the_test_rows(tmp_path):
 
     summary = split_summary(run_with('["test"]'))
     assert (summary["train_rows"], summary["test_rows"]) == (300, 100)
+    doubted = '{ day = ["2"] }'
+    summary = split_summary(run_with('["test"]', doubted))
+    assert (summary["train_rows"], summary["test_rows"]) == (200, 100)
     for values in ('["nothing"]', '["train", "test"]'):
         with pytest.raises(InputError, match="test_rows must choose"):
             run_with(values)

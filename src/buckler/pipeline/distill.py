@@ -12,7 +12,8 @@ from buckler.errors import InputError
 from buckler.files import read_bytes, write_atomically
 from buckler.labels import open_existing
 from buckler.labels.merging import Merge
-from buckler.pipeline.prepare import Sources, TrainingAndTest
+from buckler.pipeline.prepare import TrainingAndTest
+from buckler.pipeline.read_stage import Sources
 from buckler.pipeline.recipe import AugmentationSection, Recipe
 from buckler.pipeline.stages import Result, Stage, Summary
 from buckler.pipeline.synthesize import SyntheticAddition

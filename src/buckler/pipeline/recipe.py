@@ -47,6 +47,8 @@ class DataSection(_Section):
         Column -> values: such rows are left out of training, test and pool.
     test_rows
         Column -> values: rows of `train` with one of these are test rows instead.
+    untaught
+        Column -> values: such rows are left out of training and pool, not of the test.
     unknown_labels
         Answer to a label that is no class of the task.
     """
@@ -62,6 +64,7 @@ class DataSection(_Section):
     keep: list[str] = []
     leave_out: dict[str, list[str]] = {}
     test_rows: dict[str, list[str]] = {}
+    untaught: dict[str, list[str]] = {}
     unknown_labels: UnknownLabels = UnknownLabels.FAIL
 
 
@@ -179,10 +182,7 @@ class SynthesisSection(_Section):
 class CompareSection(_Section):
     """Further students to compare with in the report.
 
-    Attributes
-    ----------
-    upper_bound
-        Labeled files: a student that learns them too shows what more true labels would bring.
+    `upper_bound` names labeled files: a student that learns them shows the gain of true labels.
     """
 
     upper_bound: list[Path] = []
@@ -318,7 +318,7 @@ class Recipe(_Section):
     def columns(self) -> ColumnNames:
         """Columns to read, with those to carry along for slices and auxiliary classifiers."""
         asked = [question.column for question in self.auxiliary]
-        chosen = [*self.data.leave_out, *self.data.test_rows]
+        chosen = [*self.data.leave_out, *self.data.test_rows, *self.data.untaught]
         asked += [name for name in chosen if name not in EVENT_SCHEMA.names]
         keep = dict.fromkeys([*self.data.keep, *asked])
         data = self.data

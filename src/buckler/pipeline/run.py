@@ -25,13 +25,13 @@ from buckler.pipeline.evaluate import (
 )
 from buckler.pipeline.fit_stages import FALSE_POSITIVES, FitAuxiliary, FitStudent
 from buckler.pipeline.prepare import (
-    ReadSources,
     Split,
     TrainingAndTest,
     ask_teacher,
     merge_annotations,
     split_labels_of_analysts,
 )
+from buckler.pipeline.read_stage import ReadSources
 from buckler.pipeline.recipe import (
     DataSection,
     EvaluationSection,

@@ -57,7 +57,8 @@ def with_annotations(
         True makes a store without any annotation of these events an error.
     label_share
         Share of the file's label in the target of an event that has both: 1 keeps the label, 0
-        takes the annotations alone. The label of a person in the store counts in full.
+        takes the annotations alone. The label of a person in the store counts in full. A mixed
+        target leaves the label as it is: figures and thresholds rest on it.
     weight
         Weight of an event with an annotation, beside one without.
 
@@ -85,6 +86,8 @@ def with_annotations(
     probabilities[mixed, file_labels] += label_share
     labels, targets = events.labels.copy(), events.targets.copy()
     labels[annotated] = probabilities.argmax(axis=1)
+    if label_share:  # figures and thresholds rest on the label of the file
+        labels[annotated[mixed]] = file_labels
     targets[annotated] = probabilities
     summary: dict[str, float | int] = {
         "events_with_annotations": len(annotated),
