@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.times import seconds_of
 from buckler.tasks import get_task
 from buckler.triage.incidents import Alerts, join_alerts
-from buckler.triage.reading_order import measure_order
+from buckler.triage.reading_order import measure_order, spread_rules
 from buckler.triage.severity import read_severities, severity_by_rule
 from tests.support.cli import buckler
 
@@ -213,6 +214,15 @@ def test_what_an_order_of_reading_is_worth():
     assert found.alerts_saved[0.95] == pytest.approx(0.96)
 
 
+def test_no_rule_fills_the_top_of_the_queue():
+    scores = np.array([0.9, 0.8, 0.7, 0.3, 0.1])
+    rules = np.array(["dns", "dns", "dns", "web", "ssh"], object)
+    keys = spread_rules(scores, rules)
+    assert keys == pytest.approx([0.9, 0.4, 0.7 / 3, 0.3, 0.1])
+    assert rules[np.argsort(-keys)].tolist() == ["dns", "dns", "web", "dns", "ssh"]
+    assert spread_rules(scores[:0], rules[:0]).tolist() == []
+
+
 def test_triage_ranks_and_says_what_it_is_worth(tmp_path, real_data):
     """Train on one company, rank the alerts of another, through the command line."""
     source = real_data / "alert"
@@ -234,8 +244,12 @@ def test_triage_ranks_and_says_what_it_is_worth(tmp_path, real_data):
     with queue.open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 50
-    scores = [float(row["score"]) for row in rows]
-    assert scores == sorted(scores, reverse=True)
+    seen: Counter[str] = Counter()
+    keys = []
+    for row in rows:
+        seen[row["alert"]] += 1
+        keys.append(float(row["score"]) / seen[row["alert"]])
+    assert keys == pytest.approx(sorted(keys, reverse=True), abs=1e-4)
     assert all(row["because"] for row in rows[:5])
     assert buckler("triage", tmp_path / "a.parquet", "-b", bundle, "-o", queue).returncode == 2
     table = pa.table({"x": [1]})

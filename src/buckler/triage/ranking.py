@@ -1,4 +1,4 @@
-"""Ranks incidents by the score of a true attack, with the reasons, and measures the ranking."""
+"""Ranks incidents by the score of a true attack, with reasons, and measures the ranking."""
 
 import csv
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from buckler.files import write_atomically
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer
 from buckler.tasks import get_bundle_task
-from buckler.triage.reading_order import ReadingOrder, measure_order
+from buckler.triage.reading_order import ReadingOrder, measure_order, spread_rules
 from buckler.triage.severity import severity_by_rule
 
 _KEPT = ("phase", "alert", "host", "address", "n_alerts", "first")
@@ -91,6 +91,8 @@ def triage(
 ) -> Triage:
     """Join alerts to incidents and rank them by the score of a true attack.
 
+    The k-th incident of a rule counts 1/k of its score, so that many kinds of incidents come early.
+
     Parameters
     ----------
     alerts
@@ -115,13 +117,15 @@ def triage(
     names = ColumnNames(keep=_KEPT, unknown_labels=UnknownLabels.SET_ASIDE)
     events = read_dataset(alerts, task, names, format_name="alerts", quarantine=quarantine)
     scores = scorer.score(events.raw).scores
-    order = np.argsort(-scores, kind="stable")[:top].tolist()
+    keys = spread_rules(scores.astype(np.float64), events.column("alert"))
+    order = np.argsort(-keys, kind="stable")[:top].tolist()
     ranked = [
         _describe(scorer, events, float(scores[row]), row, rank)
         for rank, row in enumerate(order, 1)
     ]
     counts = events.column("n_alerts").astype(np.int64)
-    orders = _measure(events, scores, counts, severities or {})
+    own = {"buckler": keys, "score alone": scores.astype(np.float64)}
+    orders = _measure(events, own, counts, severities or {})
     return Triage(tuple(ranked), int(counts.sum()), len(events), orders)
 
 
@@ -177,7 +181,7 @@ def _time(seconds: int | str | None) -> str:
 
 def _measure(
     events: Dataset,
-    scores: npt.NDArray[np.float32],
+    own: dict[str, npt.NDArray[np.float64]],
     counts: npt.NDArray[np.int64],
     severities: dict[str, float],
 ) -> tuple[ReadingOrder, ...]:
@@ -191,7 +195,7 @@ def _measure(
     levels = events.features.values[:, numbers.index("level")].astype(np.float64)
     if severities:
         levels = severity_by_rule([str(rule) for rule in events.column("alert")], severities)
-    keys = {"buckler": scores.astype(np.float64)}
+    keys = dict(own)
     if not np.isnan(levels).all():
         keys["severity"] = levels
     keys["rarity"] = events.features.values[:, numbers.index(_RARITY)].astype(np.float64)

@@ -31,6 +31,28 @@ class ReadingOrder:
     alerts_saved: dict[float, float]
 
 
+def spread_rules(scores: Floats, rules: npt.NDArray[np.object_]) -> Floats:
+    """Return keys of an order in which no rule fills the top of the queue.
+
+    The k-th incident of a rule, by score, counts 1/k of its score: an analyst who has read one
+    learns less from the next.
+
+    Parameters
+    ----------
+    scores
+        Score of each incident.
+    rules
+        Rule of each incident.
+    """
+    order = np.argsort(-scores, kind="stable")
+    _, codes = np.unique(rules.astype(str), return_inverse=True)
+    seen, keys = np.zeros(codes.max(initial=-1) + 1, np.int64), np.empty(len(scores))
+    for row in order.tolist():
+        seen[codes[row]] += 1
+        keys[row] = scores[row] / seen[codes[row]]
+    return keys
+
+
 def measure_order(
     name: str,
     keys: Floats,
