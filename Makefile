@@ -10,7 +10,7 @@ TEACHER ?= recorded
 DATA ?= ../shared/data
 KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
-.PHONY: demo test lint bench bench-deploy measure study c wasm lock clean
+.PHONY: demo test lint bench bench-deploy measure models study c wasm lock clean
 
 # TEACHER=encoder trains the teacher anew instead of using its recorded annotations (minutes, torch).
 demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
@@ -35,6 +35,10 @@ bench-deploy: $(VENV)/.dev
 # The structure of the code base: sizes, signatures, repetition, start-up times.
 measure: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.structure
+
+# The ready-made bundles, from all sources; KEY is the private half of the project's key.
+models: $(VENV)/.dev
+	$(BIN)/python examples/make_models.py $(if $(KEY),--key $(KEY))
 
 study: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.study $(DATA)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    adapt,
     asking,
     decay,
     deploy,
@@ -52,9 +53,11 @@ SECTIONS = {
     "review-scale": review_scale.run,
     "families": families.run,
     "trees": trees.run,
+    "adapt": adapt.run,
 }
 # Only when named: minutes of fine-tuning, or engines to start.
 SLOW = (
+    "adapt",
     "merging",
     "encoder",
     "teachers",

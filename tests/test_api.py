@@ -17,7 +17,7 @@ NAMES = {name for group in COMMANDS.values() for name in group}
 WITHOUT_FUNCTION = {
     "demo", "doctor", "init", "serve", "stream",
     "bundle", "labels", "review", "triage",
-    "capacity", "data", "registry", "verify",
+    "capacity", "data", "models", "registry", "verify",
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ LAYERS = [
     "synthesis",
     "bundle",
     "runtime",
+    "models",
     "training",
     "pipeline",
     "serving",

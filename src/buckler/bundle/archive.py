@@ -93,14 +93,48 @@ def parse_tensors(data: bytes | None) -> dict[str, npt.NDArray[np.generic]]:
         raise BundleError(f"the weights are not sound: {str(error)[:100]}") from error
 
 
+def ready_made_bundles() -> dict[str, Path]:
+    """Return name -> file of the ready-made bundles, which lie in the package."""
+    from pathlib import Path
+
+    folder = Path(__file__).parents[1] / "models"
+    return {path.stem: path for path in sorted(folder.glob("*.buckler"))}
+
+
+def find_bundle(path: str | Path) -> str | Path:
+    """Return the file of a bundle: this file, or the ready-made bundle of this name.
+
+    Raises
+    ------
+    BundleError
+        If a plain name is neither.
+    """
+    name = str(path)
+    if "." in name or "/" in name or "\\" in name:
+        return path
+    from pathlib import Path
+
+    if Path(name).is_file():
+        return path
+    bundles = ready_made_bundles()
+    if name in bundles:
+        return bundles[name]
+    raise BundleError(
+        f"{name[:60]}: no such file, and no ready-made bundle has this name; there are: "
+        f"{', '.join(bundles) or 'none'}",
+        path=path,
+    )
+
+
 def read_bundle(path: str | Path) -> Bundle:
-    """Read and verify a bundle file.
+    """Read and verify a bundle file, or the ready-made bundle of this name.
 
     Raises
     ------
     BundleError
         If the file is missing, damaged, altered, too large or too new.
     """
+    path = find_bundle(path)
     with reading(path, BundleError), open(path, "rb") as file:  # noqa: PTH123 - see errors.py
         size = file.seek(0, SEEK_END)
         if size > MAX_BUNDLE_BYTES:

@@ -135,6 +135,7 @@ def model_card(manifest: Manifest) -> str:
     lines = [
         f"# {manifest.name}",
         "",
+        *((f"**{notice}**", "") if (notice := manifest.provenance.get("notice")) else ()),
         f"{manifest.description}." if manifest.description else "",
         "",
         "| | |",
@@ -160,7 +161,11 @@ def model_card(manifest: Manifest) -> str:
         "",
         "## Where it came from",
         "",
-        *(f"- {key}: {_short(value)}" for key, value in manifest.provenance.items()),
+        *(
+            f"- {key}: {_short(value)}"
+            for key, value in manifest.provenance.items()
+            if key != "notice"
+        ),
         "",
         "## Limits",
         "",

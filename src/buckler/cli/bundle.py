@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from buckler.bundle import writer
-from buckler.bundle.archive import ONNX, SIGNATURE, VECTORS, Bundle, read_bundle
+from buckler.bundle.archive import ONNX, SIGNATURE, VECTORS, Bundle, find_bundle, read_bundle
 from buckler.bundle.flat import flat_model, flat_vectors
 from buckler.bundle.signing import new_key_pair, sign_bundle
 from buckler.cli.console import out, print_table, safe
-from buckler.cli.options import TrustedKey, with_operating_point
+from buckler.cli.options import BundleArgument, TrustedKey, with_operating_point
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
 from buckler.operating_point import OperatingPoint
@@ -19,7 +19,6 @@ from buckler.runtime.scorer import load_with_content
 
 app = typer.Typer(help="Look into a bundle, sign it, and verify it.", no_args_is_help=True)
 
-BundlePath = Annotated[Path, typer.Argument(help="Bundle file.")]
 PasswordVariable = Annotated[
     str | None,
     typer.Option(
@@ -30,11 +29,12 @@ PasswordVariable = Annotated[
 
 @app.command("show")
 def show(
-    path: BundlePath,
+    path: BundleArgument,
     card: Annotated[bool, typer.Option("--card", help="Print the model card.")] = False,
     manifest: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Show what a bundle says of itself."""
+    path = Path(find_bundle(path))
     bundle = read_bundle(path)
     if card:
         text = bundle.entries["card.md"].decode("utf-8", "replace")
@@ -62,7 +62,7 @@ def show(
 
 
 @app.command("verify")
-def verify(path: BundlePath, trusted_key: TrustedKey = None) -> None:
+def verify(path: BundleArgument, trusted_key: TrustedKey = None) -> None:
     """Check a bundle in every way there is."""
     scorer, bundle = load_with_content(path, trusted_key=trusted_key)
     out.print(f"{path}: sound")
@@ -103,7 +103,7 @@ def new_key(
 
 @app.command("sign")
 def sign(
-    path: BundlePath,
+    path: BundleArgument,
     key: Annotated[Path, typer.Option("--key", help="Private key file (PEM).")],
     password_variable: PasswordVariable = None,
 ) -> None:
@@ -115,7 +115,7 @@ def sign(
 @app.command("set-threshold")
 @with_operating_point
 def set_threshold(
-    path: BundlePath,
+    path: BundleArgument,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Bundle to write; by default in place.")
     ] = None,
@@ -136,7 +136,7 @@ def set_threshold(
 
 @app.command("flat")
 def flat(
-    path: BundlePath,
+    path: BundleArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Flat model to write: .bkm.")],
 ) -> None:
     """Write an n-gram bundle as a flat file for C and WebAssembly, with its vectors beside it."""

@@ -39,6 +39,7 @@ COMMANDS = {
         "learn": "Train again and promote the bundle if it is better; exit with code 1 if not.",
     },
     "Use a bundle": {
+        "models": "List the ready-made bundles.",
         "score": "Score a few texts and explain the scores.",
         "scan": "Score files of any size.",
         "stream": "Score events as they arrive.",

@@ -10,8 +10,9 @@ import typer
 
 from buckler.operating_point import OperatingPoint
 
-BundleArgument = Annotated[Path, typer.Argument(help="Bundle file.")]
-BundleOption = Annotated[Path, typer.Option("--bundle", "-b", help="Bundle file.")]
+_BUNDLE = "Bundle file, or the name of a ready-made bundle."
+BundleArgument = Annotated[Path, typer.Argument(help=_BUNDLE)]
+BundleOption = Annotated[Path, typer.Option("--bundle", "-b", help=_BUNDLE)]
 TrustedKey = Annotated[
     Path | None,
     typer.Option(

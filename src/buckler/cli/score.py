@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from buckler.cli.console import out, safe
-from buckler.cli.options import BundleOption, TrustedKey, with_operating_point
-from buckler.errors import InputError
+from buckler.cli.options import TrustedKey, with_operating_point
+from buckler.errors import InputError, SettingsError
 from buckler.operating_point import OperatingPoint
 from buckler.runtime import Verdict, load
 
@@ -25,7 +25,14 @@ def score(
     texts: Annotated[
         list[str], typer.Argument(help="Texts to score; @FILE reads one from a file.")
     ],
-    bundle: BundleOption,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            "-b",
+            help="Bundle file, or the name of a ready-made bundle; by default the first argument.",
+        ),
+    ] = None,
     trusted_key: TrustedKey = None,
     operating_point: OperatingPoint | None = None,
     top: Annotated[int, typer.Option(help="Number of pieces to show.", min=0, max=100)] = 8,
@@ -34,6 +41,10 @@ def score(
     ] = False,
 ) -> None:
     """Score a few texts and explain the scores."""
+    if bundle is None:
+        if len(texts) < 2:
+            raise SettingsError("name a bundle and then texts", field="bundle")
+        bundle, texts = Path(texts[0]), texts[1:]
     scorer = load(bundle, trusted_key=trusted_key).with_operating_point(operating_point)
     for given in texts:
         text = _text(given)

@@ -12,6 +12,7 @@ import numpy as np
 
 from buckler.bundle.archive import WEIGHTS, Bundle, parse_tensors
 from buckler.bundle.writer import pack, write_bundle
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
 from buckler.operating_point import OperatingPoint
@@ -94,7 +95,8 @@ def adapt(
     Parameters
     ----------
     start
-        Bundle to start from; a task file (TOML) starts from nothing.
+        Bundle to start from, or the name of a ready-made one; a task file (TOML) starts from
+        nothing.
     events
         Files or folders of own events, without labels.
     output
@@ -127,24 +129,19 @@ def adapt(
     else:
         scorer, content = load_with_content(start)
         task = get_bundle_task(options.task or scorer.manifest.task, scorer.classes)
-    student = _start_student(task, content)
+    student = start_student(task, content)
     on_step("reading")
     with Quarantine() as quarantine:
         read, n_labeled = read_own_events(events, task, options, quarantine)
         unreadable = quarantine.summary() if quarantine.count else ""
     on_step("gathering answers")
-    if teacher is not None:
-        answers = ask_teacher(student, read, teacher, options, on_progress)
-    elif n_labeled:
-        answers = Answers(read, read.labels >= 0, "labels of files")
-    elif scorer is not None and options.benign_except is not None:
-        answers = assume_benign(read, scorer.score(read.raw).probabilities, options.benign_except)
+    if n_labeled or teacher is not None or scorer is None:
+        answers = gather_answers(student, read, teacher, options, on_progress)
     else:
-        raise SettingsError(
-            "nothing but a stream teaches nothing: start from a bundle", field="start"
-        )
+        share = options.benign_except or 0.0
+        answers = assume_benign(read, scorer.score(read.raw).probabilities, share)
     on_step("adapting")
-    own = _own_events(answers, options)
+    own = own_events(answers, options)
     before = None
     if scorer is not None:
         probabilities = scorer.score(own.labeled.raw).probabilities.astype(np.float32)
@@ -171,7 +168,7 @@ def adapt(
     return result
 
 
-def _start_student(task: Task, content: Bundle | None) -> NgramStudent:
+def start_student(task: Task, content: Bundle | None) -> NgramStudent:
     """Return the student of a verified bundle, or one whose weights are zero.
 
     Raises
@@ -194,7 +191,25 @@ def _start_student(task: Task, content: Bundle | None) -> NgramStudent:
     return NgramStudent.from_export(Export(manifest.model, dict(manifest.settings), tensors), task)
 
 
-def _own_events(answers: Answers, options: AdaptOptions) -> OwnEvents:
+def gather_answers(
+    student: NgramStudent,
+    events: Dataset,
+    teacher: Teacher | None,
+    options: AdaptOptions,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Answers:
+    """Return a stream with the answers of a teacher, or with the labels of its files alone."""
+    if teacher is not None:
+        return ask_teacher(student, events, teacher, options, on_progress)
+    if not (events.labels >= 0).any():
+        raise SettingsError(
+            "a stream alone teaches nothing: start from a bundle, or give labels", field="start"
+        )
+    return Answers(events, events.labels >= 0, "labels of files")
+
+
+def own_events(answers: Answers, options: AdaptOptions) -> OwnEvents:
+    """Return the labeled events of a stream, and the others on which the threshold rests."""
     events = answers.events
     labeled = np.flatnonzero(events.labels >= 0)
     others = np.flatnonzero(events.labels < 0)

@@ -32,7 +32,7 @@ def load(path: str | Path, *, trusted_key: str | Path | None = None) -> Scorer:
     Parameters
     ----------
     path
-        A .buckler file.
+        A .buckler file, or the name of a ready-made bundle.
     trusted_key
         A public key (PEM file): the bundle must be signed by its owner, which is checked before
         anything in it is used. Needs the extra `trust`. Without it, the environment variable
@@ -86,7 +86,7 @@ def score(
     Parameters
     ----------
     bundle
-        A .buckler file, or its scorer.
+        A .buckler file, the name of a ready-made bundle, or a scorer.
     texts
         A list of str or bytes, or any Arrow column of strings or bytes.
     operating_point

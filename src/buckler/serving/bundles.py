@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from buckler.bundle.archive import find_bundle
 from buckler.errors import BucklerError, SettingsError
 from buckler.isolation import EventFault, attempt
 from buckler.operating_point import OperatingPoint
@@ -116,7 +117,7 @@ def load_bundle(
     if isinstance(bundle, Scorer):
         scorer, path, stamp = bundle, None, _NO_STAMP
     else:
-        path = Path(bundle)
+        path = Path(find_bundle(bundle))
         stamp = _stamp(path)
         scorer = load(path, trusted_key=trusted_key)
     return LoadedBundle(
