@@ -34,7 +34,7 @@ from buckler.training.packaging import write_fitted
 
 Bools = npt.NDArray[np.bool_]
 SEEDS = range(int(os.environ.get("BUCKLER_SEEDS", "3")))
-ASKS = (30, 100, 300, 1000)
+ASKS = tuple(int(n) for n in os.environ.get("BUCKLER_ASKS", "30,100,300,1000").split(","))
 HELD_OUT = 0.35
 MAX_STREAM, MAX_HELD_OUT = 2_500, 1_500
 TARGET_FPR = 0.01
@@ -129,10 +129,8 @@ def measure(stream: Stream, data: Path) -> list[tuple[str, ...]]:
                     )
                     answers = gather_answers(student, pool.without_labels(), teacher, options)
                     mine = own_events(answers, options)
-                    before = StartScores(
-                        scorer.score(mine.labeled.raw).probabilities.astype(np.float32),
-                        scorer.threshold(),
-                    )
+                    logits = student.predict_logits(mine.labeled.texts)
+                    before = StartScores(probabilities_of(logits).astype(np.float32), None)
                     adapted = adapt_student(
                         student, mine, before, target_fprs=target_fprs(options), seed=seed
                     )

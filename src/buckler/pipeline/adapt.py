@@ -132,20 +132,21 @@ def adapt(
     student = start_student(task, content)
     on_step("reading")
     with Quarantine() as quarantine:
-        read, n_labeled = read_own_events(events, task, options, quarantine)
+        read = read_own_events(events, task, options, quarantine)
         unreadable = quarantine.summary() if quarantine.count else ""
     on_step("gathering answers")
-    if n_labeled or teacher is not None or scorer is None:
+    if options.benign_except is None:
         answers = gather_answers(student, read, teacher, options, on_progress)
+    elif scorer is None:
+        raise SettingsError("an ordinary stream alone teaches nothing: start from a bundle")
     else:
-        share = options.benign_except or 0.0
-        answers = assume_benign(read, scorer.score(read.raw).probabilities, share)
+        probabilities = scorer.score(read.raw).probabilities
+        answers = assume_benign(read, probabilities, options.benign_except)
     on_step("adapting")
     own = own_events(answers, options)
     before = None
     if scorer is not None:
-        probabilities = scorer.score(own.labeled.raw).probabilities.astype(np.float32)
-        before = StartScores(probabilities, scorer.threshold)
+        before = StartScores(scorer.score(own.labeled.raw).probabilities, scorer.threshold)
     adapted = adapt_student(student, own, before, target_fpr=options.target_fpr, seed=options.seed)
     result = AdaptationResult(
         bundle=output,

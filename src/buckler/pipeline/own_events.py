@@ -123,8 +123,8 @@ class Answers:
 
 def read_own_events(
     events: Sequence[Path], task: Task, options: AdaptOptions, quarantine: Quarantine
-) -> tuple[Dataset, int]:
-    """Return the labeled events of files and then the stream, each event once, and where it starts.
+) -> Dataset:
+    """Return the labeled events of files and then the stream, each event once.
 
     Raises
     ------
@@ -149,8 +149,7 @@ def read_own_events(
         raise InputError("no events to adapt to", field="events")
     found = Dataset.concat(parts)
     first = {event_id: row for row, event_id in reversed(list(enumerate(found.ids)))}
-    found = found.take(np.array(sorted(first.values()), np.intp))
-    return found, int((found.labels >= 0).sum())
+    return found.take(np.array(sorted(first.values()), np.intp))
 
 
 def ask_teacher(
@@ -218,7 +217,7 @@ def ask_teacher(
 
 
 def assume_benign(events: Dataset, probabilities: npt.NDArray[np.float32], share: float) -> Answers:
-    """Label random events as ordinary, but for a share that scores highest.
+    """Label random events as ordinary, but for a share that scores highest; labels of files stay.
 
     Parameters
     ----------
@@ -237,14 +236,13 @@ def assume_benign(events: Dataset, probabilities: npt.NDArray[np.float32], share
     positive = events.task.positive_indices
     if not positive:
         raise SettingsError(f"no class of task {events.task.name!r} is the ordinary one")
-    scores = probabilities[:, positive].sum(axis=1)
-    ordinary = probabilities.copy()
+    scores, ordinary = probabilities[:, positive].sum(axis=1), probabilities.copy()
     ordinary[:, positive] = -1
-    kept = np.sort(np.argsort(scores, kind="stable")[: len(events) - int(share * len(events))])
-    rows = kept[_random_order(events.take(kept), 0)[:_MAX_ASSUMED]]
-    labels = np.full(len(events), -1, np.int32)
+    rows = np.flatnonzero(events.labels < 0)
+    rows = rows[np.argsort(scores[rows], kind="stable")][: len(rows) - int(share * len(rows))]
+    rows = rows[_random_order(events.take(rows), 0)[:_MAX_ASSUMED]]
+    labels, targets = events.labels.copy(), events.targets.copy()
     labels[rows] = ordinary[rows].argmax(axis=1)
-    targets = np.zeros_like(probabilities)
     targets[rows, labels[rows]] = 1 - max(share, _LEAST_SHARE)
     targets[rows[:, None], positive] = max(share, _LEAST_SHARE) / len(positive)
     known = events.with_labels(labels).with_targets(targets)
