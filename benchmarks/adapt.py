@@ -22,7 +22,8 @@ from buckler.dataset import ColumnNames, Dataset, UnknownLabels, read_dataset
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
 from buckler.labels import Annotation, Annotator
-from buckler.pipeline.adapt import gather_answers, own_events, start_student, target_fprs
+from buckler.operating_point import OperatingPoint
+from buckler.pipeline.adapt import gather_answers, own_events, start_student
 from buckler.pipeline.own_events import AdaptOptions
 from buckler.runtime.scorer import load_with_content
 from buckler.tasks import get_task
@@ -110,9 +111,7 @@ def measure(stream: Stream, data: Path) -> list[tuple[str, ...]]:
         test, pool = cut(own, stream.by_time, np.random.default_rng(seed))
         probabilities = scorer.score(test.raw).probabilities.astype(np.float32)
         if not stream.from_nothing:
-            figures.setdefault("none", []).append(
-                figures_of(test, probabilities, scorer.threshold())
-            )
+            figures.setdefault("none", []).append(figures_of(test, probabilities, scorer.threshold))
         teacher = recorded(found, pool)
         n_answers = sum(event_id in found.answers for event_id in pool.ids)
         for asks in ASKS:
@@ -131,13 +130,10 @@ def measure(stream: Stream, data: Path) -> list[tuple[str, ...]]:
                     mine = own_events(answers, options)
                     logits = student.predict_logits(mine.labeled.texts)
                     before = StartScores(probabilities_of(logits).astype(np.float32), None)
-                    adapted = adapt_student(
-                        student, mine, before, target_fprs=target_fprs(options), seed=seed
-                    )
+                    adapted = adapt_student(student, mine, before, target_fpr=TARGET_FPR, seed=seed)
+                deployed = adapted.fitted.operating_curve.threshold(OperatingPoint(fpr=TARGET_FPR))
                 after = probabilities_of(adapted.fitted.student.predict_logits(test.texts))
-                row = figures_of(
-                    test, after.astype(np.float32), adapted.fitted.threshold_by_fpr[TARGET_FPR]
-                )
+                row = figures_of(test, after.astype(np.float32), deployed)
                 shown = "all" if asks > n_answers else f"{asks:,}"
                 figures.setdefault(f"{shown} {name}", []).append(row)
     return [
@@ -166,7 +162,7 @@ def train_start(stream: Stream, found: Collections) -> Path:
     if not path.exists():
         rest = found.events.take(np.flatnonzero(~begins_with(found.events, out)))
         spec = StudentSpec("ngram", found.settings, folds=3, source_balance=0.5)
-        write_fitted(path, fit_student(rest, spec), deployed_fpr=TARGET_FPR)
+        write_fitted(path, fit_student(rest, spec), operating_point=OperatingPoint(fpr=TARGET_FPR))
     return path
 
 
