@@ -130,7 +130,7 @@ def test_train_eval_score_scan_show_verify(tmp_path, labeled):
     assert (
         "phishing" in done.stdout
         and "DETECTION" in done.stdout
-        and "pieces that moved" in done.stdout
+        and "phishing because of " in done.stdout
     )
     done = buckler("score", "-b", bundle, "--json", "http://www.river-stone7.example/news/7")
     assert json.loads(done.stdout)["label"] == "benign"

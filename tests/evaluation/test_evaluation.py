@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -21,8 +22,13 @@ from buckler.evaluation.metrics import (
     reliability_bins,
     tpr_at_fpr,
 )
-from buckler.evaluation.report import ReportContext, report_html, report_json
-from buckler.operating_point import OperatingPoint
+from buckler.evaluation.operating_tables import (
+    deployed_table,
+    headline_sentence,
+    operating_table,
+)
+from buckler.evaluation.report import Mistake, ReportContext, report_html, report_json
+from buckler.operating_point import OperatingCurve, OperatingPoint
 from buckler.training.noise import suspect_labels
 
 rankings = (
@@ -246,10 +252,18 @@ def test_an_evaluation_says_what_it_cannot_say():
 
 
 def test_the_page_is_self_contained_and_escapes_what_data_say():
-    context = ReportContext("t <b>", "lead & more", ("note <i>",), {"key": "<value>"})
+    mistake = Mistake(
+        is_miss=False, score=0.9, label="<i>", source="<s>", because="<u>", runs=(("<em>", 4),)
+    )
+    context = ReportContext(
+        "t <b>", "lead & more", ("note <i>",), {"key": "<value>"}, mistakes=(mistake,)
+    )
     page = report_html(sample(name="<img src=x onerror=alert(1)>"), context)
     assert "<script" not in page and "onerror=alert(1)>" not in page.replace("&gt;", "")
     assert "&lt;script&gt;alert(1)" in page
+    assert '<mark class="w4">&lt;em&gt;</mark>' in page
+    assert "Worst false positives" in page and "Worst misses" not in page
+    assert not {"<i>", "<s>", "<u>", "<em>"} & set(re.findall("<[a-z]+>", page))
     assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in page
     for outside in ('src="http', 'href="http', "@import", "url(http"):
         assert outside not in page
@@ -266,6 +280,33 @@ def test_the_json_has_the_same_figures_and_no_nan():
     assert data["figures"]["auroc"]["value"] == found.figures["auroc"].value
     assert data["too_few_negatives_for_fpr"] == [0.001, 0.0001]
     assert data["confusion"] == found.confusion.tolist()
+
+
+CURVE = OperatingCurve((0.2, 0.6, 0.9), (0.05, 0.01, 0.001), (0.9, 0.7, 0.4), 3000, 900, 0.001, "t")
+
+
+def test_the_deployed_threshold_in_one_sentence_and_in_a_table():
+    found = sample()
+    detection = found.thresholds[0].detection
+    assert headline_sentence(found).startswith(
+        f"At the deployed threshold, the bundle detects {100 * detection.value:.0f} of 100 phishing"
+    )
+    table = deployed_table(found)
+    assert [int(row[1].replace(",", "")) for row in table.rows] == found.class_counts[::-1]
+    assert int(table.rows[0][2].replace(",", "")) == round(detection.value * detection.n_rows)
+
+
+def test_operating_points_that_the_curve_supports():
+    table = operating_table(sample(), CURVE)
+    assert [row[:4] for row in table.rows] == [
+        ("0.05", "0.2000", "0.900", "50,000"),
+        ("0.02", "0.6000", "0.700", "10,000"),
+        ("0.01", "0.6000", "0.700", "10,000"),
+        ("0.005", "0.9000", "0.400", "1,000"),
+        ("0.002", "0.9000", "0.400", "1,000"),
+        ("0.001", "0.9000", "0.400", "1,000"),
+    ]
+    assert operating_table(sample(), None) is None
 
 
 def test_disagreement_is_nothing_of_the_same_and_greatest_of_opposites():

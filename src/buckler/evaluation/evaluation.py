@@ -262,6 +262,12 @@ class Evaluation:
     score: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
     is_positive: Bools = field(default_factory=lambda: np.zeros(0, bool))
 
+    @property
+    def deployed_result(self) -> ThresholdResult | None:
+        """Effect of the deployed threshold; None where there is none."""
+        found = (at for at in self.thresholds if at.target_fpr == self.deployed_fpr)
+        return next(found, None)
+
 
 def evaluate_predictions(
     predictions: Predictions,

@@ -1,6 +1,6 @@
 """Plots of a report, as SVG text for the page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -59,6 +59,7 @@ def plot_style(extra: Mapping[str, object] | None = None) -> Iterator[None]:
         "axes.grid": True,
         "grid.color": "#e3e6ea",
         "axes.axisbelow": True,
+        **dict.fromkeys(("axes.facecolor", "figure.facecolor", "savefig.facecolor"), "none"),
         **(extra or {}),
     }
     with import_extra("matplotlib", "the HTML report", "report").rc_context(style):
@@ -78,6 +79,28 @@ def svg_of(figure: "Figure") -> str:
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     return text[text.index("<svg") :]
+
+
+def draw_attacks(names: Sequence[str], before: Sequence[float], after: Sequence[float]) -> str:
+    """Return shares before and after each attack as SVG, the largest loss on top.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    order = sorted(range(len(names)), key=lambda at: before[at] - after[at])
+    with plot_style():
+        figure = new_figure(9.6, 0.34 * len(names) + 0.9)
+        axes = figure.subplots()
+        for place, at in enumerate(order):
+            axes.plot([after[at], before[at]], [place, place], color=GRAY, lw=1.4)
+        axes.plot([before[at] for at in order], range(len(order)), "o", color=BLUE, label="before")
+        axes.plot([after[at] for at in order], range(len(order)), "o", color=RED, label="after")
+        axes.set_yticks(range(len(order)), [names[at][:40] for at in order])
+        axes.set(xlim=(0, 1.02), ylim=(-0.6, len(order) - 0.4), xlabel="Share detected")
+        axes.legend(frameon=False, loc="lower left", ncols=2)
+        return svg_of(figure)
 
 
 def _roc(evaluation: Evaluation, ranking: Ranking) -> str:
@@ -166,7 +189,7 @@ def _reliability(evaluation: Evaluation) -> str:
 
 def _months(evaluation: Evaluation) -> str:
     months = [s for s in evaluation.slices if s.by == "month" and s.n_positive]
-    figure = new_figure(max(4.6, 0.42 * len(months) + 1.5))
+    figure = new_figure(max(9.6, 0.42 * len(months) + 1.5))
     axes = figure.subplots()
     values = [s.detection.value for s in months]
     spread = [

@@ -24,6 +24,31 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A test row that the deployed threshold gets wrong.
+
+    Attributes
+    ----------
+    is_miss
+        True for a positive event that is not detected; else it is a false positive.
+    score, label, source
+        Score, true class, and source of the event.
+    because
+        Reason of the score in one sentence.
+    runs
+        Beginning of the event in runs: text, and how much it speaks for the positive class, from -4
+        to 4.
+    """
+
+    is_miss: bool
+    score: float
+    label: str
+    source: str
+    because: str
+    runs: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
 class ReportContext:
     """The context of the figures in a report.
 
@@ -45,6 +70,12 @@ class ReportContext:
         Figures of the auxiliary classifiers.
     sources, options
         Figures by unseen source, and the thresholds that could be deployed.
+    headline
+        Effect of the deployed threshold, in one sentence.
+    operating, deployed
+        Usual false-positive rates with their thresholds and effects; detections by true class.
+    mistakes
+        Worst false positives and misses.
     """
 
     title: str
@@ -56,6 +87,10 @@ class ReportContext:
     auxiliary: Comparison | None = None
     sources: Comparison | None = None
     options: Comparison | None = None
+    headline: str = ""
+    operating: Comparison | None = None
+    deployed: Comparison | None = None
+    mistakes: tuple[Mistake, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +124,16 @@ SOURCES_CAPTION = (
     "the source itself gives nothing away. A class with a single family cannot be left out: its "
     "source is marked as known."
 )
+OPERATING_CAPTION = (
+    "Thresholds from events that the student had not learned, with their effect on these events "
+    "and on the test rows. False alerts: in a day of a million events that are not positive. "
+    "Precision: where one event in a thousand is positive."
+)
+DEPLOYED_CAPTION = "Test rows by true class, at the deployed threshold."
+MISTAKES_CAPTION = (
+    "Red speaks for a positive class, blue against it. The weights are those of the bundle; the "
+    "events are test rows, cut to their beginning."
+)
 OPTIONS_CAPTION = (
     "Thresholds that could be deployed, and their effect on all unseen sources together. "
     "The rule names the negatives on which the false-positive rate holds."
@@ -120,6 +165,13 @@ def report_html(evaluation: Evaluation, context: ReportContext) -> str:
         "options_caption": OPTIONS_CAPTION,
         "auxiliary_caption": AUXILIARY_CAPTION,
         "attack_caption": ATTACK_CAPTION,
+        "operating_caption": OPERATING_CAPTION,
+        "deployed_caption": DEPLOYED_CAPTION,
+        "mistake_groups": [
+            ("Worst false positives", [m for m in context.mistakes if not m.is_miss]),
+            ("Worst misses", [m for m in context.mistakes if m.is_miss]),
+        ],
+        "mistakes_caption": MISTAKES_CAPTION,
         "figures": figure_rows(evaluation),
         "plots": draw_all(evaluation),
         "slice_note": _slice_note(evaluation),
@@ -140,6 +192,9 @@ def report_json(evaluation: Evaluation, context: ReportContext) -> bytes:
         "auxiliary": _records(context.auxiliary),
         "sources": _records(context.sources),
         "options": _records(context.options),
+        "operating": _records(context.operating),
+        "deployed": _records(context.deployed),
+        "mistakes": [_mistake_record(mistake) for mistake in context.mistakes],
         "classes": list(evaluation.classes),
         "positive": [evaluation.classes[i] for i in evaluation.positive],
         "n_rows": evaluation.n_rows,
@@ -155,6 +210,11 @@ def report_json(evaluation: Evaluation, context: ReportContext) -> bytes:
         "slices": [asdict(each) for each in evaluation.slices],
     }
     return json.dumps(without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
+
+
+def _mistake_record(mistake: Mistake) -> dict[str, object]:
+    runs = "".join(text for text, _ in mistake.runs)
+    return {**{k: v for k, v in vars(mistake).items() if k != "runs"}, "text": runs}
 
 
 def _records(table: Comparison | None) -> list[dict[str, str]] | None:

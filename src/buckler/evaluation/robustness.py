@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.evaluation.intervals import Rate, rate
+from buckler.evaluation.plots import draw_attacks
 from buckler.evaluation.report import (
     ATTACK_CAPTION,
     Comparison,
@@ -103,6 +104,15 @@ def robustness_json(models: list[Robustness]) -> bytes:
     return json.dumps(without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
 
 
+def _draw(model: Robustness) -> str:
+    outcomes = [each for each in model.outcomes if each.n_changed]
+    return draw_attacks(
+        [each.attack for each in outcomes],
+        [each.before.value for each in outcomes],
+        [each.after.value for each in outcomes],
+    )
+
+
 def robustness_html(
     title: str, lead: str, models: list[Robustness], notes: tuple[str, ...] = ()
 ) -> str:
@@ -120,5 +130,6 @@ def robustness_html(
         "table": robustness_table(models),
         "caption": ATTACK_CAPTION,
         "attacks": models[0].outcomes,
+        "charts": {model.model: _draw(model) for model in models if model.outcomes},
     }
     return render_page("attack.html.j2", values)

@@ -14,10 +14,16 @@ from buckler.evaluation.evaluation import (
     evaluate_predictions,
     slice_values,
 )
+from buckler.evaluation.operating_tables import (
+    deployed_table,
+    headline_sentence,
+    operating_table,
+)
 from buckler.evaluation.report import ReportContext, ReportFiles, report_html, report_json
 from buckler.evaluation.source_tables import option_table, source_sentences, source_table
 from buckler.evaluation.unseen_sources import SourceRecord
 from buckler.files import path_text
+from buckler.pipeline.mistakes import find_mistakes
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
 from buckler.tasks import get_bundle_task
@@ -121,7 +127,8 @@ def evaluate(
             notes += (f"{n_unlabeled:,} rows without a label were left out.",)
         if quarantine.count:
             notes += (f"{quarantine.summary()[0].upper()}{quarantine.summary()[1:]}.",)
-    context = report_context(scorer, f"{len(events):,} rows from {names_of(data)}", notes)
+    tested_on = f"{len(events):,} rows from {names_of(data)}"
+    context = report_context(scorer, assessment, events, tested_on, notes)
     return BundleEvaluation(assessment, notes, write_report(assessment, context, output))
 
 
@@ -167,8 +174,14 @@ def _sources_of(scorer: Scorer) -> tuple[str, ...]:
     return () if record is None else tuple(one.source for one in record.sources)
 
 
-def report_context(scorer: Scorer, tested_on: str, notes: tuple[str, ...] = ()) -> ReportContext:
-    """Return the text around the test figures, and the bundle's figures on unseen sources."""
+def report_context(
+    scorer: Scorer,
+    assessment: Evaluation,
+    events: Dataset,
+    tested_on: str,
+    notes: tuple[str, ...] = (),
+) -> ReportContext:
+    """Return what stands around the test figures: unseen sources, thresholds, worst mistakes."""
     manifest = scorer.manifest
     record = SourceRecord.read(manifest.unseen_sources)
     if record is not None:
@@ -176,6 +189,10 @@ def report_context(scorer: Scorer, tested_on: str, notes: tuple[str, ...] = ()) 
     return ReportContext(
         sources=None if record is None else source_table(record),
         options=None if record is None else option_table(record),
+        headline=headline_sentence(assessment),
+        operating=operating_table(assessment, manifest.operating_curve),
+        deployed=deployed_table(assessment),
+        mistakes=find_mistakes(scorer, events),
         title=f"{manifest.name}: {manifest.task}",
         lead=f"{manifest.description}. Tested on {tested_on}.",
         notes=notes,

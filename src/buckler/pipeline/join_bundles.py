@@ -122,7 +122,8 @@ def evaluate_cascade(
     files = None
     if report is not None:
         tested_on = f"{len(rows):,} rows from {names_of(test)}"
-        context = replace(report_context(scorer, tested_on, notes), comparison=beside)
+        context = report_context(scorer, assessment, rows, tested_on, notes)
+        context = replace(context, comparison=beside)
         files = write_report(assessment, context, report)
     return CascadeEvaluation(assessment, beside, notes, files)
 

@@ -172,7 +172,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         data = recipe.data.test or recipe.data.train
         tested_on = f"{len(split.output.test):,} rows from {names_of(data)}"
         context = replace(
-            report_context(scorer, tested_on, notes),
+            report_context(scorer, assessment, split.output.test, tested_on, notes),
             comparison=table,
             robustness=robustness_table(robustness) if robustness else None,
             auxiliary=auxiliary_table(classifiers.figures) if classifiers.figures else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from buckler.runtime import Contribution
+from buckler.runtime.explanation import mark_pieces
 
 MAX_SHOWN = 20_000
 # Control and format characters (bidi among them), private use, line separators, lone surrogates,
@@ -16,7 +17,6 @@ _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 _KEPT = frozenset("\n\t")
 _STACKED = re.compile(r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3,})")
-_LEVELS = 4
 
 
 @dataclass(frozen=True)
@@ -61,30 +61,9 @@ def visible(text: str, limit: int = MAX_SHOWN) -> Markup:
 
 
 def highlight(text: str, contributions: Sequence[Contribution]) -> list[Span]:
-    """Cut a readable text into spans, each with the strength of its contribution.
-
-    A piece stands where the explanation places it, else where the text first has it.
-    """
-    shown = text[:MAX_SHOWN]
-    folded = shown.lower()
-    strongest = max((abs(piece.weight) for piece in contributions), default=0.0)
-    levels = [0] * len(shown)
-    for piece in sorted(contributions, key=lambda piece: abs(piece.weight)):
-        start, size = piece.start, len(piece.text)
-        if piece.kind != "text" or not size or strongest <= 0:
-            continue
-        if start is None or shown[start : start + size] != piece.text:
-            start = folded.find(piece.text.lower())
-        if start >= 0:
-            size = min(size, len(shown) - start)
-            level = round(_LEVELS * piece.weight / strongest)
-            levels[start : start + size] = [level] * size
-    spans: list[Span] = []
-    start = 0
-    for at in range(1, len(shown) + 1):
-        if at == len(shown) or levels[at] != levels[start]:
-            spans.append(Span(visible(shown[start:at]), levels[start]))
-            start = at
+    """Cut a readable text into spans, each with the strength of its contribution."""
+    runs = mark_pieces(text, contributions, MAX_SHOWN)
+    spans = [Span(visible(run), level) for run, level in runs]
     if len(text) > MAX_SHOWN:
         spans.append(Span(visible(text[MAX_SHOWN:], 0), 0))
     return spans

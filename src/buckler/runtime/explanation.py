@@ -36,6 +36,7 @@ _WORD = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
 # Fields of a command event, by the name of the field of the normalized text.
 _INPUT_FIELDS = {"command": 0, "payload": 0, "parent": 1, "image": 2, "user": 3}
 _REASONS = 3
+_LEVELS = 4
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,36 @@ def summarize(contributions: Sequence[Contribution], label: str, top: int) -> Ex
     total = sum(abs(piece.weight) for piece in contributions)
     coverage = sum(abs(piece.weight) for piece in kept) / total if total else 0.0
     return Explanation(label, kept, coverage, _sentence(kept, label, coverage))
+
+
+def mark_pieces(
+    text: str, contributions: Sequence[Contribution], limit: int
+) -> list[tuple[str, int]]:
+    """Return a readable text in runs, each with the strength of its piece: -4 (against) to 4.
+
+    A piece stands where the explanation places it, else where the text first has it. Of a longer
+    text, the first `limit` characters are returned.
+    """
+    shown = text[:limit]
+    folded = shown.lower()
+    strongest = max((abs(piece.weight) for piece in contributions), default=0.0)
+    levels = [0] * len(shown)
+    for piece in sorted(contributions, key=lambda piece: abs(piece.weight)):
+        start, size = piece.start, len(piece.text)
+        if piece.kind != "text" or not size or strongest <= 0:
+            continue
+        if start is None or shown[start : start + size] != piece.text:
+            start = folded.find(piece.text.lower())
+        if start >= 0:
+            size = min(size, len(shown) - start)
+            levels[start : start + size] = [round(_LEVELS * piece.weight / strongest)] * size
+    runs: list[tuple[str, int]] = []
+    start = 0
+    for at in range(1, len(shown) + 1):
+        if at == len(shown) or levels[at] != levels[start]:
+            runs.append((shown[start:at], levels[start]))
+            start = at
+    return runs
 
 
 def _sentence(contributions: Sequence[Contribution], label: str, coverage: float) -> str:
