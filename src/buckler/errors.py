@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path  # imports 4 ms of URL parsing: an endpoint needs none
 
 
@@ -98,3 +99,12 @@ class MissingExtraError(BucklerError):
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an extra: pip install 'buckler[{extra}]'")
         self.extra = extra
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for a name like a known one; empty where there is none."""
+    from difflib import get_close_matches
+
+    by_lower = {each.lower(): each for each in known}
+    close = get_close_matches(name.lower()[:100], by_lower, 1, 0.7)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""

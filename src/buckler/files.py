@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from buckler.errors import BucklerError, InputError, OutputError, SettingsError
+from buckler.errors import BucklerError, InputError, OutputError, SettingsError, did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path  # see errors.py
 
     from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
 
 _BLOCK_BYTES = 1 << 20
 _Model = TypeVar("_Model", bound="BaseModel")
@@ -181,10 +182,33 @@ def read_settings(path: Path, model: type[_Model]) -> _Model:
     try:
         return model.model_validate(read_toml(path))
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]
-        )
+        problems = "; ".join(describe_problem(model, each) for each in error.errors()[:3])
         raise SettingsError(f"{path}: {problems}", path=path) from error
+
+
+def describe_problem(model: type[BaseModel], problem: ErrorDetails) -> str:
+    """Return a problem of settings in words; an unknown key with the keys that there are."""
+    place = ".".join(map(str, problem["loc"])) or "settings"
+    if problem["type"] != "extra_forbidden":
+        return f"{place}: {problem['msg'].removeprefix('Value error, ')}"
+    *parents, name = problem["loc"]
+    known: list[str] = []
+    kinds: list[object] = [model]
+    for parent in parents:
+        found = [getattr(kind, "model_fields", {}).get(parent) for kind in kinds]
+        kinds = [arg for each in found if each for arg in _types_in(each.annotation)]
+    for kind in kinds:
+        known += getattr(kind, "model_fields", {})
+    listed = f" there are: {', '.join(known)}" if known else ""
+    return f"unknown key {place}{did_you_mean(str(name), known) or ';'}{listed}".removesuffix(";")
+
+
+def _types_in(annotation: object) -> Iterator[object]:
+    from typing import get_args
+
+    yield annotation
+    for each in get_args(annotation):
+        yield from _types_in(each)
 
 
 def read_toml(path: Path) -> dict[str, object]:

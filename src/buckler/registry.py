@@ -10,7 +10,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import Generic, TypeVar
 
-from buckler.errors import SettingsError
+from buckler.errors import SettingsError, did_you_mean
 
 _LONGEST_NAME = 60
 
@@ -91,7 +91,10 @@ class Registry(Generic[T]):
             known = ", ".join(self.names()) or "none"
             failures = "".join(f"; {entry} failed: {why}" for entry, why in self._failures.items())
             shown = name[:_LONGEST_NAME]
-            raise SettingsError(f"unknown {self.noun} {shown!r}; there are: {known}{failures}")
+            meant = did_you_mean(name, self.names())
+            raise SettingsError(
+                f"unknown {self.noun} {shown!r}{meant or ';'} there are: {known}{failures}"
+            )
         return self._items[name]
 
     def names(self) -> list[str]:

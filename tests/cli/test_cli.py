@@ -179,7 +179,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, url_bundle, labeled):
         "no such file",
     )
     refused(buckler("run", tmp_path / "positive.toml"), "positive.toml", "TOML")
-    refused(buckler("run", tmp_path / "odd.toml"), "data.speed")
+    refused(buckler("run", tmp_path / "odd.toml"), "unknown key data.speed; there are: train, test")
     refused(buckler("train", labeled, "-t", "nope", "-o", tmp_path), "unknown task", "url-threat")
     refused(buckler("train", labeled, "-t", "url-threat", "-o", tmp_path, "--set", "x=1"), "x")
     refused(buckler("data", "get", "nope", "-o", tmp_path / "x.parquet"), "unknown data set")

@@ -94,11 +94,6 @@ def test_jsonl_sets_bad_lines_aside_with_their_numbers(tmp_path):
     assert [r["row"] for r in records] == list(range(2, 10))
 
 
-def test_a_json_array_is_refused_with_the_remedy(tmp_path):
-    with pytest.raises(InputError, match="jq -c"):
-        read(write(tmp_path / "a.json", '[\n{"url": "a"},\n{"url": "b"}\n]'))
-
-
 def test_jsonl_reaches_into_nested_objects(tmp_path):
     path = write(tmp_path / "a.jsonl", '{"process": {"command_line": "whoami"}}\n{"process": 3}\n')
     texts, rows, quarantine, _ = read(path, ColumnSpec(("process.command_line",)))

@@ -64,6 +64,14 @@ def test_a_pipe_answers_every_line_in_order(url_bundle, url_scorer):
     assert b"3,003 lines" in done.stderr
 
 
+def test_plain_lines_on_a_pipe_are_texts(url_bundle, url_scorer):
+    texts = [*urls(20), "http://a.example/b c"]
+    done = piped(url_bundle, "\n".join([*texts, "{broken"]).encode())
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert answers[-1]["error"] == "no JSON"
+    assert [np.float32(a["score"]) for a in answers[:-1]] == url_scorer.score(texts).scores.tolist()
+
+
 def test_what_a_pipe_may_be_asked(url_bundle):
     texts = urls(200)
     data = (

@@ -7,7 +7,15 @@ import typer
 
 from buckler import pipeline
 from buckler.cli.console import out, show_steps
-from buckler.cli.options import BundleArgument, FormatName, LabelColumn, TaskFile, TextColumn
+from buckler.cli.options import (
+    BundleArgument,
+    FormatName,
+    LabelColumn,
+    LabelMap,
+    TaskFile,
+    TextColumn,
+    read_label_map,
+)
 from buckler.cli.results import print_assessment, print_report
 from buckler.cli.train import UnknownLabelsOption
 from buckler.dataset import ColumnNames, UnknownLabels
@@ -32,6 +40,7 @@ def evaluate(
         typer.Option("--slice", help="Column to slice the report by; may be repeated."),
     ] = None,
     unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
+    label_map: LabelMap = None,
     format_name: FormatName = None,
     resamples: Annotated[
         int, typer.Option(help="Number of bootstrap resamples.", min=50, max=10_000)
@@ -48,6 +57,7 @@ def evaluate(
         source_column,
         tuple(slices or ()),
         unknown_labels,
+        read_label_map(label_map),
     )
     with show_steps("loading") as on_step:
         found = pipeline.evaluate(

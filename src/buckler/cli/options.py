@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from buckler.errors import SettingsError
 from buckler.operating_point import OperatingPoint
 
 _BUNDLE = "Bundle file, or the name of a ready-made bundle."
@@ -29,6 +30,9 @@ TaskFile = Annotated[
 ]
 TextColumn = Annotated[str | None, typer.Option(help="Name of the text column.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Name of the label column.")]
+LabelMap = Annotated[
+    str | None, typer.Option(help="Classes of other labels, such as 1=phishing,0=benign.")
+]
 FormatName = Annotated[
     str | None,
     typer.Option(
@@ -64,6 +68,23 @@ Store = Annotated[
 PaidStore = Annotated[
     str, typer.Option("--store", "-s", help="Store of paid answers: a file, or a PostgreSQL URL.")
 ]
+
+
+def read_label_map(given: str | None) -> dict[str, str]:
+    """Return the classes of labels, given as LABEL=CLASS with commas between.
+
+    Raises
+    ------
+    SettingsError
+        If a part is not LABEL=CLASS.
+    """
+    found = {}
+    for part in (given or "").split(",") if given else ():
+        label, equals, name = part.partition("=")
+        if not equals:
+            raise SettingsError(f"{part}: write it as LABEL=CLASS", field="label_map")
+        found[label.strip()] = name.strip()
+    return found
 
 
 def split_names(given: list[str] | None) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def scan(
     ],
     trusted_key: TrustedKey = None,
     column: Annotated[
-        list[str] | None, typer.Option("--column", "-c", help="Name of the text column.")
+        list[str] | None, typer.Option("--text-column", "-c", help="Name of the text column.")
     ] = None,
     format_name: FormatName = None,
     operating_point: OperatingPoint | None = None,

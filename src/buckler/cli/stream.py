@@ -56,7 +56,9 @@ def stream(
     column: Annotated[
         list[str] | None,
         typer.Option(
-            "--column", "-c", help="Name of the text column, such as http.url; may be repeated."
+            "--text-column",
+            "-c",
+            help="Name of the text, such as http.url; may be repeated.",
         ),
     ] = None,
     convention: Annotated[

@@ -9,9 +9,11 @@ from buckler import pipeline
 from buckler.cli.options import (
     FormatName,
     LabelColumn,
+    LabelMap,
     Seed,
     TaskName,
     TextColumn,
+    read_label_map,
     with_operating_point,
 )
 from buckler.cli.results import print_run
@@ -64,6 +66,7 @@ def train(
         Noise, typer.Option(help="Treatment of labels that may be wrong.")
     ] = Noise.NONE,
     unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
+    label_map: LabelMap = None,
     source_balance: Annotated[
         float, typer.Option(min=0, max=1, help="Weight of small sources: 1 makes all count alike.")
     ] = 0.0,
@@ -84,6 +87,7 @@ def train(
                     group_column,
                     source_column,
                     unknown_labels=unknown_labels,
+                    label_map=read_label_map(label_map),
                 ),
                 format=format_name,
                 on_leak=on_leak,

@@ -1,7 +1,7 @@
 """Reads labeled or unlabeled files whole, into one dataset."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -53,6 +53,8 @@ class ColumnNames:
         Further columns to carry along, for slices and for auxiliary classifiers.
     unknown_labels
         Answer to a label that is no class of the task.
+    label_map
+        Label in the files -> class of the task, such as ``{"1": "phishing", "0": "benign"}``.
     """
 
     text: str | None = None
@@ -61,6 +63,7 @@ class ColumnNames:
     source: str | None = None
     keep: tuple[str, ...] = ()
     unknown_labels: UnknownLabels = UnknownLabels.FAIL
+    label_map: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_dataset(
@@ -99,6 +102,8 @@ def read_dataset(
         task and `columns` does not set such rows aside.
     """
     paths = list(paths)
+    for name in columns.label_map.values():
+        task.class_index(name)  # an unknown class fails before any file is read
     quarantine = quarantine if quarantine is not None else Quarantine()
     spec, parts = _columns_to_read(task, columns, labeled), []
     files = find_inputs(paths, format_name)
@@ -142,18 +147,18 @@ def _from_batch(batch: Batch, task: Task, spec: ColumnNames, quarantine: Quarant
     labels, good = np.full(n, UNLABELED, np.int32), np.ones(n, bool)
     if "label" in columns:
         values = columns["label"].to_pylist()
-        labels = _class_indices(values, task)
+        labels = _class_indices(values, task, spec.label_map)
         for index in np.flatnonzero(labels == UNLABELED).tolist():
             if values[index] not in (None, ""):
                 path, row = batch.paths[batch.path_codes[index]], int(chunk.rows[index])
                 if spec.unknown_labels is UnknownLabels.FAIL:
-                    _refuse_label(str(values[index]), task, path, row)
+                    _refuse_label(values, index, task, path, row)
                 reason = f"label {str(values[index])[:40]!r} is no class of {task.name}"
                 sample = events_as_bytes(chunk.events[index : index + 1], task.features)[0]
                 quarantine.add(path, row, reason, sample)
                 good[index] = False
     elif "folder" in columns:
-        labels = _class_indices(columns["folder"].to_pylist(), task)
+        labels = _class_indices(columns["folder"].to_pylist(), task, {})
     parts, faults = isolate(
         lambda start, stop: _dataset(batch.slice(start, stop), task, spec.keep, labels[start:stop]),
         n,
@@ -198,19 +203,30 @@ def _known_names(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(names, ""), None, names)
 
 
-def _refuse_label(label: str, task: Task, path: Path, row: int) -> None:
+def _refuse_label(values: list[object], index: int, task: Task, path: Path, row: int) -> None:
     try:
-        task.class_index(label)
+        task.class_index(str(values[index]))
     except InputError as error:
-        message = f"{path}: row {row}: {error}, or set unknown_labels to 'set-aside'"
-        raise InputError(message, path=path, row=row, field="label_column") from None
+        found = sorted({str(value)[:40] for value in values if value not in (None, "")})[:8]
+        usual = dict(zip(("0", "1"), task.class_names, strict=False))
+        sample = ",".join(f"{label}={usual.get(label, task.class_names[0])}" for label in found[:2])
+        raise InputError(
+            f"{path}: row {row}: {error}, map the labels that stand there "
+            f"({', '.join(found)}) to classes, such as {sample}, or set unknown_labels to "
+            "'set-aside'",
+            path=path,
+            row=row,
+            field="label_map",
+        ) from None
 
 
-def _class_indices(values: list[object], task: Task) -> Labels:
+def _class_indices(values: list[object], task: Task, label_map: Mapping[str, str]) -> Labels:
     names, codes = ["" if v is None else str(v) for v in values], dict[str, int]()
+    by_lower = {label.lower(): name for label, name in label_map.items()}
     for name in set(names):
+        mapped = by_lower.get(name.lower(), by_lower.get(name.lower().removesuffix(".0"), name))
         try:
-            codes[name] = task.class_index(name)
+            codes[name] = task.class_index(mapped)
         except InputError:
             codes[name] = UNLABELED
     return np.array([codes[name] for name in names], np.int32)

@@ -39,18 +39,16 @@ class DataSection(_Section):
         Names of columns, where the task's usual names do not fit.
     own_negatives
         Files of negatives from where the bundle will work, for the rule ``own-negatives``.
-    format
-        Format of every file, whatever its suffix.
-    keep
-        Further columns to slice the report by.
+    format, keep
+        Format of every file, whatever its suffix; further columns to slice the report by.
     leave_out
         Column -> values: such rows are left out of training, test and pool.
     test_rows
         Column -> values: rows of `train` with one of these are test rows instead.
     untaught
         Column -> values: such rows are left out of training and pool, not of the test.
-    unknown_labels
-        Answer to a label that is no class of the task.
+    unknown_labels, label_map
+        Answer to a label that is no class of the task; label in the files -> class.
     """
 
     train: list[Path] = Field(min_length=1)
@@ -66,6 +64,7 @@ class DataSection(_Section):
     test_rows: dict[str, list[str]] = {}
     untaught: dict[str, list[str]] = {}
     unknown_labels: UnknownLabels = UnknownLabels.FAIL
+    label_map: dict[str, str] = {}
 
 
 class LabelsSection(_Section):
@@ -329,6 +328,7 @@ class Recipe(_Section):
             source=data.source_column,
             keep=tuple(keep),
             unknown_labels=data.unknown_labels,
+            label_map=data.label_map,
         )
 
     def load_task(self) -> Task:

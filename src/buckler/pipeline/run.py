@@ -309,6 +309,7 @@ def train(
             keep=list(columns.keep),
             format=options.format,
             unknown_labels=columns.unknown_labels,
+            label_map=dict(columns.label_map),
         ),
         split=SplitSection(on_leak=options.on_leak),
         student=StudentSection.model_validate(

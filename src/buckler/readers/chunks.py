@@ -1,6 +1,7 @@
 """Chunks out of the columns of a file: choosing, checking, joining."""
 
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def choose_columns(path: Path, names: list[str], spec: ColumnSpec) -> dict[str, 
     """
     chosen = {}
     for role, candidates in spec.roles.items():
-        if (found := next((name for name in candidates if name in names), None)) is not None:
+        if (found := find_name(candidates, names)) is not None:
             chosen[role.replace(KEPT, COLUMN, 1)] = found
         elif role.startswith(KEPT):
             raise InputError(
@@ -64,6 +65,15 @@ def choose_columns(path: Path, names: list[str], spec: ColumnSpec) -> dict[str, 
             field="text_column",
         )
     return chosen
+
+
+def find_name(candidates: Sequence[str], names: Collection[str]) -> str | None:
+    """Return the name of the first candidate that is there, else of one in other case."""
+    exact = next((name for name in candidates if name in names), None)
+    if exact is not None or not candidates:
+        return exact
+    by_lower = {name.lower(): name for name in names}
+    return next((by_lower[name.lower()] for name in candidates if name.lower() in by_lower), None)
 
 
 def make_chunk(

@@ -1,5 +1,8 @@
 """Reads CSV and TSV with a header line; the cursor counts rows.
 
+The delimiter is a comma or a tab by the suffix; a semicolon, tab, bar or comma where the header has
+none of these.
+
 A quote that opens a field may never close: in a damaged file, or in one that quotes nothing. Common
 readers take all that follows for one field. Here that row alone is set aside, and the next line is
 the next row.
@@ -28,6 +31,8 @@ from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_DELIMITERS = (b",", b";", b"\t", b"|")
+_QUOTED = re.compile(rb'"[^"]*"')
 _OPEN = re.compile(rb'"[^"]*(?:""[^"]*)*')
 _OPEN_QUOTE, _TOO_LONG = "a quote that does not close", "row longer than 16 MiB"
 _SUSPECT_LINES = 4  # so many lines of a field that are rows by themselves: an open quote
@@ -35,7 +40,7 @@ _SUSPECT_LINES = 4  # so many lines of a field that are rows by themselves: an o
 
 @READERS.add
 class CsvReader(Reader):
-    """CSV and TSV."""
+    """CSV and TSV, with commas, tabs, semicolons or bars."""
 
     name = "csv"
     suffixes = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -44,12 +49,14 @@ class CsvReader(Reader):
         self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
         """Yield the rows behind row `cursor` (the header is row 1 of the file)."""
-        cutter = _Cutter(b"\t" if ".tsv" in path.name.lower() else b",")
+        usual = b"\t" if ".tsv" in path.name.lower() else b","
+        cutter = _Cutter(usual)
         chosen: dict[str, str] = {}
         rest = b""
         for read in _blocks(path):
             data, start, is_last = rest + read, 0, not read
             if not cutter.names:
+                cutter = _Cutter(_delimiter(data, usual))
                 start = cutter.read_header(path, data, is_last=is_last)
                 if not cutter.names:
                     rest = data
@@ -85,6 +92,14 @@ def _blocks(path: Path) -> Iterator[bytes]:
     yield b""
 
 
+def _delimiter(data: bytes, usual: bytes) -> bytes:
+    """Return the usual delimiter, or the one of the first line where that lacks it."""
+    header = _QUOTED.sub(b"", _LINE_END.split(data.lstrip(b"\r\n"), maxsplit=1)[0])
+    if usual in header:
+        return usual
+    return max((usual, *_DELIMITERS), key=header.count)
+
+
 def _as_role(role: str, column: pa.Array) -> pa.Array:
     return column if role == "text" else readable(column.view(pa.large_string())).cast(pa.string())
 
@@ -107,9 +122,10 @@ class _Cutter:
         self.row = 0
         self._skips = False
         self._delimiter = delimiter
-        unquoted = rb'(?!")([^%b\r\n]*)' % delimiter
+        sign = re.escape(delimiter)
+        unquoted = rb'(?!")([^%b\r\n]*)' % sign
         self._field = re.compile(
-            rb'(?:"([^"]*(?:""[^"]*)*)" *|%b)(%b|\r\n|\n|\r|\Z)' % (unquoted, delimiter)
+            rb'(?:"([^"]*(?:""[^"]*)*)" *|%b)(%b|\r\n|\n|\r|\Z)' % (unquoted, sign)
         )
 
     def read_header(self, path: Path, data: bytes, *, is_last: bool) -> int:

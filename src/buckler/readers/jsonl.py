@@ -1,4 +1,4 @@
-"""Reads JSON lines (NDJSON): one object a line; dotted names reach into nested objects."""
+"""Reads JSON lines (NDJSON) and JSON arrays; dotted names reach into nested objects."""
 
 import json
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from buckler.errors import InputError
 from buckler.normalize import FeatureSchema
 from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.feature_columns import FEATURE
+from buckler.readers.json_array import array_chunks, is_array
 from buckler.readers.lines import Block, line_blocks, usable_lines
 from buckler.readers.objects import Names, columns_of, reach
 from buckler.readers.quarantine import Quarantine
@@ -24,7 +25,7 @@ _LOOK_AT = 1000  # lines
 
 @READERS.add
 class JsonLinesReader(Reader):
-    """JSON lines."""
+    """JSON lines, or one array of objects."""
 
     name = "jsonl"
     suffixes = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".jsonl.zst")
@@ -32,14 +33,13 @@ class JsonLinesReader(Reader):
     def chunks(
         self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
-        """Yield the objects behind byte `cursor`."""
+        """Yield the objects behind byte `cursor`; of an array, those behind so many objects."""
+        if is_array(path):
+            yield from array_chunks(path, spec, quarantine, cursor)
+            return
         names: Names | None = spec.roles if spec.mixed else None
         missing: InputError | None = None
         for block in line_blocks(path, quarantine, cursor):
-            if block.first_row == 1 and block.data.lstrip().startswith(b"["):
-                raise InputError(
-                    f"{path}: a JSON array, not one object a line; convert it: jq -c '.[]'"
-                )
             if names is None:
                 try:
                     names = _choose(path, block, spec)

@@ -65,6 +65,7 @@ def columns_of(
                 by_shape.clear()
             by_shape[shape] = {
                 role: [getter for getter in tried if _may_find(getter[0], value)]
+                or _in_other_case(tried, value)
                 for role, tried in all_getters.items()
             }
         return by_shape[shape]
@@ -107,6 +108,11 @@ def columns_of(
     elif reads_text:
         columns["text"] = pa.array(inputs, pa.large_binary())
     return columns, np.array(rows, np.int64)
+
+
+def _in_other_case(tried: list[Getter], value: dict[str, object]) -> list[Getter]:
+    by_lower = {name.lower(): name for name in value}
+    return [(by_lower[name.lower()], None) for name, _ in tried if name.lower() in by_lower]
 
 
 def _may_find(name: str, value: dict[str, object]) -> bool:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from buckler.errors import SettingsError
-from buckler.files import read_toml
+from buckler.files import describe_problem, read_toml
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -45,7 +45,7 @@ def read_layered_settings(
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "settings"
-        message = f"{file or 'settings'}: {field}: {first['msg']}"
+        message = f"{file or 'settings'}: {describe_problem(kind, first)}"
         raise SettingsError(message, path=file, field=field) from error
 
 

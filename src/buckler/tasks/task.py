@@ -8,7 +8,7 @@ from pathlib import Path
 from publicsuffixlist import PublicSuffixList
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from buckler.errors import InputError, SettingsError
+from buckler.errors import InputError, SettingsError, did_you_mean
 from buckler.files import read_settings
 from buckler.normalize import (
     FEATURES,
@@ -198,7 +198,8 @@ class Task:
             raise InputError(
                 f"label {label[:60]!r} is not a class of task {self.name!r} "
                 f"(classes: {', '.join(self.class_names[:12])}"
-                f"{', …' if len(self.classes) > 12 else ''}); "
+                f"{', …' if len(self.classes) > 12 else ''})"
+                f"{did_you_mean(label, [*self.classes, *self.aliases]) or ';'} "
                 "correct the data or add an alias to the task"
             ) from None
 

@@ -25,7 +25,13 @@ from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.formats.ecs import bulk_action
 from buckler.serving.records import kept_columns, to_records
 from buckler.serving.stream.hourly import HourlyFiles
-from buckler.serving.verdicts import OutputOptions, VerdictBatch, parse_json_lines, score_values
+from buckler.serving.verdicts import (
+    NOT_JSON,
+    OutputOptions,
+    VerdictBatch,
+    parse_json_lines,
+    score_values,
+)
 
 _READ_BYTES = 1 << 18
 MAX_LINE_BYTES = 1 << 24
@@ -103,7 +109,9 @@ def score_lines(
     for lines in batch_lines(
         source, options.batch_events, options.batch_s, stop, yield_when_idle=files is not None
     ):
-        values = parse_json_lines([line if line.strip() else b"null" for line in lines])
+        parsed = parse_json_lines([line if line.strip() else b"null" for line in lines])
+        pairs = zip(lines, parsed, strict=True)
+        values = [_plain_text(line) if value is NOT_JSON else value for line, value in pairs]
         verdicts = score_values(values, bundle, options.output, pass_over=options.pass_over)
         rows = _rows_to_answer(verdicts, options)
         if files is not None:
@@ -121,6 +129,13 @@ def score_lines(
         files.flush()
     counts.challengers = {name: dict(n) for name, n in challengers.counts.items()}
     return counts
+
+
+def _plain_text(line: bytes) -> object:
+    """Return a line of a plain log as its text; what begins like JSON is broken JSON."""
+    if line.lstrip()[:1] in (b"{", b"[", b'"'):
+        return NOT_JSON
+    return line.decode("utf-8", "surrogateescape")
 
 
 def _rows_to_answer(verdicts: VerdictBatch, options: LineOptions) -> list[int]:

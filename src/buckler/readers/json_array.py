@@ -1,0 +1,100 @@
+"""Reads a JSON array of objects, as Kibana, PowerShell and evtx_dump export it, piece by piece."""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from buckler.errors import InputError
+from buckler.readers.chunks import MAX_TEXT_BYTES, choose_columns, make_chunk
+from buckler.readers.lines import BLOCK_BYTES, open_stream
+from buckler.readers.objects import columns_of
+from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
+from buckler.readers.reader import Chunk, ColumnSpec
+
+_CHUNK_OBJECTS = 4096
+_BETWEEN = re.compile(r"[\s,]*")
+_MAX_CHARACTERS = 2 * MAX_TEXT_BYTES  # of one object
+
+
+def is_array(path: Path) -> bool:
+    """Tell whether a file begins like a JSON array of objects."""
+    try:
+        with open_stream(path) as stream:
+            head = stream.read(4096)
+    except (OSError, EOFError):
+        return False  # whoever reads it says why
+    return re.match(rb"(?:\xef\xbb\xbf)?\s*\[\s*(?:[{\]]|$)", head) is not None
+
+
+def array_chunks(
+    path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int
+) -> Iterator[Chunk]:
+    """Yield the objects behind the first `cursor` ones.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or no object of the first ones has a text.
+    """
+    objects = _objects(path, quarantine)
+    first, size_bytes = True, 0
+    while part := list(islice(objects, _CHUNK_OBJECTS)):
+        new = [(row, value, sample) for row, value, sample, _ in part if row > cursor]
+        read_bytes, size_bytes = part[-1][3] - size_bytes, part[-1][3]
+        if first and not spec.mixed and spec.features is None:
+            names = {name for _, value, *_ in part if isinstance(value, dict) for name in value}
+            nested = [name for name in spec.text if "." in name]
+            if names and not nested:
+                choose_columns(path, sorted(names), spec)
+        first = False
+        if new:
+            columns, rows = columns_of(
+                path,
+                new,
+                spec.roles,
+                quarantine,
+                pass_over=spec.mixed,
+                features=spec.features,
+            )
+            yield make_chunk(path, spec, columns, rows, part[-1][0], read_bytes, quarantine)
+
+
+def _objects(path: Path, quarantine: Quarantine) -> Iterator[tuple[int, object, bytes, int]]:
+    """Yield number, value, sample and bytes read so far of each value of the array.
+
+    The array ends where it is no JSON: the rest is set aside as one row.
+    """
+    decoder, decode = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    text, at, row, size_bytes, ended = "", 0, 0, 0, False
+    try:
+        with open_stream(path) as stream:
+            while not ended:
+                data = stream.read(BLOCK_BYTES)
+                ended, size_bytes = not data, size_bytes + len(data)
+                text, at = text[at:] + decode.decode(data, final=ended), 0
+                if row == 0 and size_bytes == len(data):
+                    at = text.index("[") + 1
+                while True:
+                    at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
+                    if text.startswith("]", at):
+                        return
+                    try:
+                        value, end = decoder.raw_decode(text, at)
+                    except (ValueError, RecursionError):
+                        break
+                    row += 1
+                    sample = text[at : at + SAMPLE_BYTES].encode("utf-8", "surrogateescape")
+                    yield row, value, sample, size_bytes
+                    at = end
+                if len(text) - at > _MAX_CHARACTERS:
+                    ended = True
+    except (OSError, EOFError) as error:
+        raise InputError(
+            f"{path}: cannot be read: {str(error).splitlines()[0]}", path=path
+        ) from error
+    if text[at:].strip():
+        sample = text[at : at + SAMPLE_BYTES].encode("utf-8", "surrogateescape")
+        quarantine.add(path, row + 1, "no JSON: the rest of the array cannot be read", sample)
