@@ -59,7 +59,7 @@ folds = 5
 noise = "drop"           # some labels are wrong: leave out those that probably are
 
 [evaluation]
-deployed_fpr = 0.01
+operating_point = { fpr = 0.01 }
 """
 
 _TAUGHT = """

@@ -36,7 +36,7 @@ folds = 5
 seed = 0
 
 [evaluation]
-# deployed_fpr = 0.001   # the false-positive rate to deploy at
+# operating_point = { fpr = 0.001 }   # where to decide; by default the rate of the task
 """
 
 _TASK = """\
