@@ -5,13 +5,21 @@ The facts of the web platform tests (hosts, paths) and of UTS 46 (mappings), wri
 # ruff: noqa: RUF001, S104 - letters of other alphabets, and addresses, are the point
 
 import base64
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import buckler.kernel
 from buckler.normalize import get_normalizer
 
+WRAPPERS = re.findall(
+    r'^    W\("([^"]+)", "([^"]*)", (\w+)\)',
+    Path(buckler.kernel.__file__).with_name("url_wrappers.c").read_text(),
+    re.M,
+)
 URL1, URL2 = get_normalizer("url-v1"), get_normalizer("url-v2")
 
 
@@ -140,6 +148,21 @@ def test_wrappers_are_taken_off_with_the_query_of_the_target(wrapped):
     assert [host, path, query] == ["evil.example", "a", "b=1&c=2"]
     assert target
     assert "rd" in structure.split()
+
+
+@pytest.mark.parametrize(("host", "path", "kind"), WRAPPERS)
+@pytest.mark.parametrize("before", ["", "a.", "a-b.c."])
+def test_every_wrapper_that_the_kernel_lists_is_taken_off(host, path, kind, before):
+    assert len(WRAPPERS) > 40
+    values = {
+        "AMP": "s/evil.example/a",
+        "DEFENSE": "v3/__https://evil.example/a__;!!x",
+        "NAME_IN_QUERY": "s/x?domain=evil.example/a",
+    }
+    value = values.get(kind, "?u=https://evil.example/a")
+    for country in ("com", "de", "co.uk", "com.au") if "*" in host else ("",):
+        wrapped = f"https://{before}{host.replace('*', country)}/{path}{value}"
+        assert url2(wrapped)[:2] == ["evil.example", "a"]
 
 
 @pytest.mark.parametrize(

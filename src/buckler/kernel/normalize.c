@@ -6,11 +6,6 @@
 #include "unicode.h"
 #include "url2.h"
 
-static size_t url_v1(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
-    field_borders borders;
-    return bk_normalize_url1(text, length, out, capacity, &borders);
-}
-
 /* --- text-v1 ---------------------------------------------------------------------------------------- */
 
 static size_t normalize_text(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
@@ -58,7 +53,7 @@ size_t bk_normalize_fields(bk_normalizer normalizer, const uint8_t *text, size_t
     if (normalizer == BK_NORMALIZE_COMMAND || normalizer == BK_NORMALIZE_URL2) {
         length = normalizer == BK_NORMALIZE_COMMAND
                      ? bk_normalize_command(text, length, out, capacity)
-                     : bk_normalize_url2(url_v1, text, length, out, capacity);
+                     : bk_normalize_url2(text, length, out, capacity);
         bk_find_borders(out, length, borders);
         return length;
     }

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct {
     uint8_t *bytes;
@@ -12,6 +13,13 @@ typedef struct {
 
 static inline void sink_byte(byte_sink *sink, uint8_t c) {
     if (sink->length < sink->capacity) sink->bytes[sink->length++] = c;
+}
+
+static inline void sink_bytes(byte_sink *sink, const uint8_t *bytes, size_t length) {
+    size_t left = sink->capacity - sink->length;
+    if (length > left) length = left;
+    memcpy(sink->bytes + sink->length, bytes, length);
+    sink->length += length;
 }
 
 static inline uint8_t sink_last(const byte_sink *sink) {

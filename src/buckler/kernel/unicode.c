@@ -92,6 +92,9 @@ size_t bk_percent_decode(uint8_t *text, size_t length) {
 
 size_t bk_drop_breaks(uint8_t *text, size_t length) {
     size_t w = 0;
+    int seen = 0;
+    for (size_t i = 0; i < length; i++) seen |= is_break(text[i]); /* no way out: it runs on many bytes at once */
+    if (!seen) return length;
     for (size_t i = 0; i < length; i++)
         if (!is_break(text[i])) text[w++] = text[i];
     return w;

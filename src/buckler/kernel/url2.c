@@ -88,6 +88,7 @@ static int is_tracking(const uint8_t *name, size_t length) {
     static const char *const known[] = {"utm_", "gclid=", "fbclid=", "msclkid=", "dclid=", "yclid=", "gbraid=",
                                         "wbraid=", "mc_cid=", "mc_eid=", "igshid=", "_ga=", "_gl=", "twclid=",
                                         "ttclid=", "li_fat_id=", "vero_id=", "_hsenc=", "_hsmi=", "mkt_tok="};
+    if (length == 0 || !memchr("ugfmdywi_tlv", lower(name[0]), 12)) return 0;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (bk_starts_with(name, length, known[i])) return 1;
     return 0;
@@ -143,13 +144,13 @@ typedef struct {
     url_part parts[3]; /* host, path, query */
 } plain_url;
 
-static void take_apart(url_normalizer plain, const uint8_t *text, size_t length, plain_url *url) {
-    length = plain(text, length, url->bytes, URL2_INPUT_BYTES);
-    for (size_t n = 0; n < 3; n++) url->parts[n] = (url_part){url->bytes + length, 0};
-    url->parts[0].bytes = url->bytes;
-    for (size_t i = 0, n = 0; i < length; i++) {
-        if (url->bytes[i] != BK_FIELD_SEPARATOR) url->parts[n].length++;
-        else if (n < 2) url->parts[++n].bytes = url->bytes + i + 1;
+static void take_apart(const uint8_t *text, size_t length, plain_url *url) {
+    field_borders borders;
+    length = bk_normalize_url1(text, length, url->bytes, URL2_INPUT_BYTES, &borders);
+    for (size_t n = 0, start = 0; n < 3; n++) {
+        size_t end = n < borders.count ? borders.positions[n] : length;
+        url->parts[n] = (url_part){url->bytes + start, end - start};
+        start = end < length ? end + 1 : length;
     }
     if (url->parts[0].length > HOST_BYTES) url->parts[0].length = HOST_BYTES;
 }
@@ -166,20 +167,20 @@ static url_part rest_of(const uint8_t *text, size_t length) {
 }
 
 /* Replaces a wrapper by where it leads; the wrapper's host is kept in `outer`. 1 if it was one. */
-static int unwrap(url_normalizer plain, uint8_t *text, size_t *length, plain_url *url, byte_sink *outer) {
+static int unwrap(uint8_t *text, size_t *length, plain_url *url, byte_sink *outer) {
     uint8_t inner[URL2_INPUT_BYTES];
+    if (!bk_may_wrap(url->parts[0])) return 0;
     size_t n = bk_unwrap_url(url->parts[0], rest_of(text, *length), inner);
     if (n == 0) return 0;
     outer->length = 0;
-    for (size_t i = 0; i < url->parts[0].length; i++) sink_byte(outer, url->parts[0].bytes[i]);
+    sink_bytes(outer, url->parts[0].bytes, url->parts[0].length);
     memcpy(text, inner, n);
     *length = n;
-    take_apart(plain, text, n, url);
+    take_apart(text, n, url);
     return 1;
 }
 
-size_t bk_normalize_url2(url_normalizer plain, const uint8_t *text, size_t length, uint8_t *out,
-                         size_t capacity) {
+size_t bk_normalize_url2(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
     uint8_t clean[URL2_INPUT_BYTES], host_bytes[HOST_BYTES + 32], query_bytes[URL2_INPUT_BYTES];
     uint8_t outer_bytes[URL2_TARGET_BYTES];
     plain_url url;
@@ -187,8 +188,8 @@ size_t bk_normalize_url2(url_normalizer plain, const uint8_t *text, size_t lengt
     uint32_t marks = 0;
     if (length > URL2_INPUT_BYTES) length = URL2_INPUT_BYTES;
     length = bk_drop_breaks(clean, refang(text, length, clean));
-    take_apart(plain, clean, length, &url);
-    for (int i = 0; i < WRAPPERS && unwrap(plain, clean, &length, &url, &outer); i++) marks |= URL_TARGET;
+    take_apart(clean, length, &url);
+    for (int i = 0; i < WRAPPERS && unwrap(clean, &length, &url, &outer); i++) marks |= URL_TARGET;
     const url_part *parts = url.parts;
     for (size_t i = 0; i < parts[1].length && parts[1].bytes[i] != '/'; i++)
         if (parts[1].bytes[i] == '@') marks |= URL_USERINFO;
@@ -198,11 +199,12 @@ size_t bk_normalize_url2(url_normalizer plain, const uint8_t *text, size_t lengt
     const url_part written[3] = {host, path, query};
     for (size_t n = 0; n < 3; n++) { /* the host may take half, the path most of the rest */
         size_t limit = n == 0 ? room / 2 : n == 1 ? room - room / 8 : room;
-        for (size_t i = 0; i < written[n].length && result.length < limit; i++) sink_byte(&result, written[n].bytes[i]);
+        size_t left = result.length < limit ? limit - result.length : 0;
+        sink_bytes(&result, written[n].bytes, written[n].length < left ? written[n].length : left);
         sink_byte(&result, BK_FIELD_SEPARATOR);
     }
     size_t before = result.length;
-    for (size_t i = 0; i < outer.length; i++) sink_byte(&result, outer.bytes[i]);
+    sink_bytes(&result, outer.bytes, outer.length);
     if (result.length == before) write_target(&result, query, &marks);
     if (result.length == before) write_target(&result, path, &marks);
     sink_byte(&result, BK_FIELD_SEPARATOR);

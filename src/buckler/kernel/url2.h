@@ -2,6 +2,7 @@
 #ifndef BUCKLER_URL2_H
 #define BUCKLER_URL2_H
 
+#include "fields.h"
 #include "sink.h"
 
 enum { URL2_INPUT_BYTES = 2048, URL2_TARGET_BYTES = 64, URL2_MARKS_BYTES = 160 };
@@ -25,6 +26,9 @@ enum {
 /* Appends marks and shape of a normalized URL, as words of up to four letters. */
 void bk_url_structure(byte_sink *out, url_part host, url_part path, url_part query, uint32_t marks);
 
+/* Whether a host may be that of a wrapper; most are not. */
+int bk_may_wrap(url_part host);
+
 /*
  * The URL inside a wrapper: what follows the host and its slashes in the whole, as it is
  * written, is `rest`. Its length in `out`, which holds URL2_INPUT_BYTES; 0 where this is no wrapper.
@@ -34,9 +38,7 @@ size_t bk_unwrap_url(url_part host, url_part rest, uint8_t *out);
 /* A host in digits as a dotted address, or in brackets in its shortest form; 0 where it is none. */
 size_t bk_write_address(url_part host, uint8_t *out);
 
-/* `plain` is url-v1: its result is taken apart and put together anew. */
-typedef size_t (*url_normalizer)(const uint8_t *text, size_t length, uint8_t *out, size_t capacity);
-size_t bk_normalize_url2(url_normalizer plain, const uint8_t *text, size_t length, uint8_t *out,
-                         size_t capacity);
+/* The result of url-v1 is taken apart and put together anew. */
+size_t bk_normalize_url2(const uint8_t *text, size_t length, uint8_t *out, size_t capacity);
 
 #endif

@@ -9,25 +9,33 @@ enum { SHAPE_BYTES = 24, NO_PAIR = 26 * 26 };
 
 enum { BRAND = 1, LURE = 2 }; /* what words were found */
 
+/* A letter's number in any case; beyond 25 for what is none. */
+static uint32_t letter_number(uint8_t c) { return (c | 0x20u) - (uint32_t)'a'; }
+
 /* Where the words begin that start with the two letters here, in the list and in the next pair's; or none. */
 static size_t pair_at(url_part text, size_t at) {
-    uint32_t first = lower(text.bytes[at]) - (uint32_t)'a', second = lower(text.bytes[at + 1]) - (uint32_t)'a';
+    uint32_t first = letter_number(text.bytes[at]), second = letter_number(text.bytes[at + 1]);
     return first > 25 || second > 25 ? NO_PAIR : 26 * first + second;
 }
 
+/* Whether a word stands here whose first two letters do; the third is asked before the rest. */
 static int word_at(url_part text, size_t at, const char *const *words, const uint8_t *lengths,
                    const uint8_t *range, size_t least) {
     for (size_t w = range[0]; w < range[1]; w++)
-        if (lengths[w] >= least && bk_starts_with(text.bytes + at, text.length - at, words[w])) return 1;
+        if ((text.bytes[at + 2] | 0x20) == words[w][2] && lengths[w] >= least &&
+            bk_starts_with(text.bytes + at, text.length - at, words[w])) return 1;
     return 0;
 }
 
 /* Which kinds of words, brands of at least `least` letters and lures, stand anywhere in the text. */
 static int find_words(url_part text, size_t least) {
     int found = 0;
+    uint32_t first, second = text.length ? letter_number(text.bytes[0]) : 26;
     for (size_t i = 0; i + 3 <= text.length && found != (BRAND | LURE); i++) {
-        size_t pair = pair_at(text, i);
-        if (pair == NO_PAIR) continue;
+        first = second, second = letter_number(text.bytes[i + 1]);
+        if (first > 25 || second > 25) continue;
+        size_t pair = 26 * first + second;
+        if (brands_by_pair[pair] == brands_by_pair[pair + 1] && lures_by_pair[pair] == lures_by_pair[pair + 1]) continue;
         if (!(found & BRAND) && word_at(text, i, brands, brands_lengths, brands_by_pair + pair, least)) found |= BRAND;
         if (!(found & LURE) && word_at(text, i, lures, lures_lengths, lures_by_pair + pair, 4)) found |= LURE;
     }
@@ -120,10 +128,14 @@ static size_t bucket(size_t value, const uint8_t *edges, size_t n) {
     return i;
 }
 
-static void put_count(byte_sink *out, char name, size_t count) {
-    sink_byte(out, ' ');
-    sink_byte(out, (uint8_t)name);
-    sink_byte(out, (uint8_t)('0' + (count < 9 ? count : 9)));
+/* Words are put where there is room for all of them, so that nobody asks for each byte. */
+enum { WORDS_BYTES = 192 };
+
+static uint8_t *put_count(uint8_t *out, char name, size_t count) {
+    *out++ = ' ';
+    *out++ = (uint8_t)name;
+    *out++ = (uint8_t)('0' + (count < 9 ? count : 9));
+    return out;
 }
 
 static uint32_t mix(uint32_t h, uint32_t value) { return (h ^ value) * 0x9E3779B1u; }
@@ -146,29 +158,47 @@ static uint32_t mix_shape(uint32_t h, url_part text) {
 }
 
 /* A hash as a word of four letters: a cross of several counts is one n-gram. */
-static void put_cross(byte_sink *out, uint32_t h) {
+static uint8_t *put_cross(uint8_t *out, uint32_t h) {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
     h ^= h >> 15;
-    sink_byte(out, ' ');
-    for (int i = 0; i < 4; i++, h >>= 5) sink_byte(out, (uint8_t)letters[h & 31]);
+    *out++ = ' ';
+    for (int i = 0; i < 4; i++, h >>= 5) *out++ = (uint8_t)letters[h & 31];
+    return out;
 }
 
-static void put_mark(byte_sink *out, int set, const char *mark, uint32_t *which, uint32_t bit) {
-    if (!set) return;
-    sink_byte(out, ' ');
-    bk_sink_text(out, mark);
+/* A mark of two letters. */
+static uint8_t *put_mark(uint8_t *out, int set, const char *mark, uint32_t *which, uint32_t bit) {
+    if (!set) return out;
+    *out++ = ' ';
+    *out++ = (uint8_t)mark[0];
+    *out++ = (uint8_t)mark[1];
     *which |= bit;
+    return out;
 }
 
-static size_t count_digits(url_part text) {
-    size_t n = 0;
-    for (size_t i = 0; i < text.length; i++) n += (size_t)is_digit(text.bytes[i]);
+typedef struct {
+    size_t digits, hyphens;
+} byte_counts;
+
+/* Counts in bytes, which many at once can be: 255 bytes at a time hold no more than a byte counts to. */
+static byte_counts count_bytes(url_part text) {
+    byte_counts n = {0, 0};
+    for (size_t start = 0; start < text.length; start += 255) {
+        size_t end = text.length - start < 255 ? text.length : start + 255;
+        uint8_t digits = 0, hyphens = 0;
+        for (size_t i = start; i < end; i++) {
+            digits = (uint8_t)(digits + ((uint8_t)(text.bytes[i] - '0') < 10));
+            hyphens = (uint8_t)(hyphens + (text.bytes[i] == '-'));
+        }
+        n.digits += digits, n.hyphens += hyphens;
+    }
     return n;
 }
 
-/* Letters in place of the digits that look like them. */
+/* Letters in place of the digits that look like them; the text itself where it has no digit. */
 static url_part without_digits(url_part text, uint8_t *out, size_t capacity) {
     url_part plain = {out, text.length < capacity ? text.length : capacity};
+    if (count_bytes(text).digits == 0) return (url_part){text.bytes, plain.length};
     for (size_t i = 0; i < plain.length; i++) {
         uint8_t c = text.bytes[i];
         out[i] = c == '0' ? 'o' : c == '1' ? 'l' : c == '3' ? 'e' : c == '4' ? 'a' : c == '5' ? 's' : c;
@@ -176,60 +206,65 @@ static url_part without_digits(url_part text, uint8_t *out, size_t capacity) {
     return plain;
 }
 
-void bk_url_structure(byte_sink *out, url_part host, url_part path, url_part query, uint32_t marks) {
+void bk_url_structure(byte_sink *sink, url_part host, url_part path, url_part query, uint32_t marks) {
     static const uint8_t host_edges[] = {8, 12, 16, 20, 25, 30, 40, 60}, name_edges[] = {4, 6, 8, 10, 13, 16, 20, 26};
     static const uint8_t digit_edges[] = {1, 2, 4, 8}, path_edges[] = {1, 5, 10, 20, 40, 80};
     static const uint8_t path_digit_edges[] = {1, 3, 8, 16}, query_edges[] = {1, 10, 40};
     host_parts parts = split_host(host);
     url_part first = {path.bytes, 0}, last = {path.bytes, 0}, ending = {path.bytes, 0};
-    size_t depth = 0, hyphens = 0;
-    for (size_t i = 0, start = 0; i <= path.length; i++) {
-        if (i < path.length && path.bytes[i] != '/') continue;
-        if (i > start) {
-            last = (url_part){path.bytes + start, i - start};
+    const byte_counts in_host = count_bytes(host);
+    size_t depth = 0, hyphens = in_host.hyphens;
+    uint8_t words[WORDS_BYTES], *out = words;
+    for (size_t start = 0; start < path.length;) {
+        const uint8_t *at = path.bytes + start, *slash = memchr(at, '/', path.length - start);
+        size_t n = slash ? (size_t)(slash - at) : path.length - start;
+        if (n > 0) {
+            last = (url_part){at, n};
             if (depth++ == 0) first = last;
         }
-        start = i + 1;
+        start += n + 1;
     }
     for (size_t i = 0; i < last.length; i++)
         if (last.bytes[i] == '.') ending = (url_part){last.bytes + i + 1, last.length - i - 1};
     if (ending.length > 4) ending.length = 4;
-    for (size_t i = 0; i < host.length; i++) hyphens += host.bytes[i] == '-';
     size_t subs = parts.subs < 4 ? parts.subs : 4, l = bucket(host.length, host_edges, 8);
-    size_t r = bucket(parts.name.length, name_edges, 8), d = bucket(count_digits(host), digit_edges, 4);
+    size_t r = bucket(parts.name.length, name_edges, 8), d = bucket(in_host.digits, digit_edges, 4);
     size_t p = depth < 5 ? depth : 5, e = bucket(path.length, path_edges, 6);
-    size_t g = bucket(count_digits(path), path_digit_edges, 4), q = bucket(query.length, query_edges, 3);
+    size_t g = bucket(count_bytes(path).digits, path_digit_edges, 4), q = bucket(query.length, query_edges, 3);
     if (hyphens > 4) hyphens = 4;
     const size_t counts[] = {l, r, subs, d, hyphens, p, e, g, q};
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_count(out, "lrsdyplgq"[i], counts[i]);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) out = put_count(out, "lrsdyplgq"[i], counts[i]);
 #define CROSS(n, a, b, c, d) mix(mix(mix(mix(n, (uint32_t)(a)), (uint32_t)(b)), (uint32_t)(c)), (uint32_t)(d))
-    put_cross(out, mix_bytes(CROSS(1, subs, hyphens, d, 0), parts.suffix));
-    put_cross(out, mix_bytes(CROSS(2, r, p, 0, 0), parts.suffix));
-    put_cross(out, mix_shape(3, parts.name));
-    put_cross(out, CROSS(4, subs, l, p, q));
-    put_cross(out, mix_bytes(mix_bytes(CROSS(5, p, q, 0, 0), parts.suffix), ending));
-    put_cross(out, mix_bytes(CROSS(6, p, e, g, 0), ending));
-    put_cross(out, mix_bytes(mix(CROSS(7, subs, r, p, d), (uint32_t)hyphens), parts.suffix));
-    put_cross(out, mix_shape(mix_shape(8, first), last));
+    out = put_cross(out, mix_bytes(CROSS(1, subs, hyphens, d, 0), parts.suffix));
+    out = put_cross(out, mix_bytes(CROSS(2, r, p, 0, 0), parts.suffix));
+    out = put_cross(out, mix_shape(3, parts.name));
+    out = put_cross(out, CROSS(4, subs, l, p, q));
+    out = put_cross(out, mix_bytes(mix_bytes(CROSS(5, p, q, 0, 0), parts.suffix), ending));
+    out = put_cross(out, mix_bytes(CROSS(6, p, e, g, 0), ending));
+    out = put_cross(out, mix_bytes(mix(CROSS(7, subs, r, p, d), (uint32_t)hyphens), parts.suffix));
+    out = put_cross(out, mix_shape(mix_shape(8, first), last));
 #undef CROSS
     uint8_t plain_name[64], plain_sub[128];
     url_part name = without_digits(parts.name, plain_name, sizeof plain_name);
     url_part sub = without_digits(parts.sub, plain_sub, sizeof plain_sub);
     int own = is_brand(parts.name) && !(marks & URL_LOOKALIKE), in_name = find_words(parts.name, 3);
-    int disguised = find_words(name, 5), in_sub = find_words(sub, 4);
+    int in_sub = find_words(sub, 4);
     int behind = find_words(path, 4) | find_words(query, 4), named = own || in_name & BRAND;
+    /* Without a digit the name is as it was, and a brand of five letters would have been found. */
+    int disguised = named || name.bytes == parts.name.bytes ? 0 : find_words(name, 5);
     uint32_t which = 0;
-    put_mark(out, own, "=b", &which, 1);
-    put_mark(out, !own && in_name & BRAND, "~b", &which, 2);
-    put_mark(out, !named && disguised & BRAND, "xb", &which, 4);
-    put_mark(out, !named && has_near_brand(name), "nb", &which, 8);
-    put_mark(out, in_sub & BRAND, "sb", &which, 16);
-    put_mark(out, behind & BRAND, "pb", &which, 32);
-    put_mark(out, in_name & LURE, "rw", &which, 64);
-    put_mark(out, in_sub & LURE, "sw", &which, 128);
-    put_mark(out, behind & LURE, "pw", &which, 256);
+    out = put_mark(out, own, "=b", &which, 1);
+    out = put_mark(out, !own && in_name & BRAND, "~b", &which, 2);
+    out = put_mark(out, !named && disguised & BRAND, "xb", &which, 4);
+    out = put_mark(out, !named && has_near_brand(name), "nb", &which, 8);
+    out = put_mark(out, in_sub & BRAND, "sb", &which, 16);
+    out = put_mark(out, behind & BRAND, "pb", &which, 32);
+    out = put_mark(out, in_name & LURE, "rw", &which, 64);
+    out = put_mark(out, in_sub & LURE, "sw", &which, 128);
+    out = put_mark(out, behind & LURE, "pw", &which, 256);
     static const char *const names[] = {"ip", "pt", "ui", "id", "la", "rd", "tr"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        put_mark(out, (int)(marks >> i & 1), names[i], &which, 512u << i);
-    put_cross(out, mix(9, which));
+        out = put_mark(out, (int)(marks >> i & 1), names[i], &which, 512u << i);
+    out = put_cross(out, mix(9, which));
+    sink_bytes(sink, words, (size_t)(out - words));
 }

@@ -69,6 +69,24 @@ static const struct {
 #undef W
 };
 
+/*
+ * Whether a label may be the name of a wrapper, by its last two letters: most hosts end here. Each is
+ * one bit of a set by the letter before it; letters count by their low five bits.
+ */
+static int may_be_name(const uint8_t *end, size_t length) {
+#define B(c) 1u << (c & 31)
+    static const uint32_t before[32] = {
+        ['c' & 31] = B('e') | B('v'), ['e' & 31] = B('l') | B('b') | B('v') | B('c') | B('s') | B('y'),
+        ['f' & 31] = B('e'), ['g' & 31] = B('n'), ['k' & 31] = B('o') | B('v') | B('c'), ['l' & 31] = B('w'),
+        ['m' & 31] = B('a'), ['n' & 31] = B('i') | B('o') | B('a'),
+        ['o' & 31] = B('o') | B('g') | B('c') | B('r'), ['r' & 31] = B('e') | B('l') | B('i'),
+        ['s' & 31] = B('d') | B('e') | B('o') | B('b'), ['t' & 31] = B('c') | B('i') | B('s') | B('n'),
+        ['5' & 31] = B('6'), ['x' & 31] = B('e'), ['y' & 31] = B('t'),
+    };
+#undef B
+    return length < 2 || (before[end[-1] & 31] >> (end[-2] & 31) & 1);
+}
+
 /* "com", "de", "co.uk", "com.au" */
 static int is_country(const uint8_t *text, size_t length) {
     if (length > 3 && (memcmp(text, "co.", 3) == 0 || (length > 4 && memcmp(text, "com.", 4) == 0))) {
@@ -216,11 +234,19 @@ static size_t undo_second(url_part query, uint8_t *out) {
     return bk_percent_decode_once(out, n);
 }
 
+int bk_may_wrap(url_part host) {
+    const url_part name = without_country(host);
+    size_t dot = host.length;
+    while (dot > 0 && host.bytes[dot - 1] != '.') dot--;
+    if (dot > 0) dot--;
+    return may_be_name(host.bytes + dot, dot) || may_be_name(name.bytes + name.length, name.length);
+}
+
 size_t bk_unwrap_url(url_part host, url_part rest, uint8_t *out) {
+    const url_part name = without_country(host);
     const uint8_t *mark = memchr(rest.bytes, '?', rest.length);
     url_part query = {rest.bytes + rest.length, 0};
     if (mark) query = (url_part){mark + 1, (size_t)(rest.bytes + rest.length - mark) - 1};
-    const url_part name = without_country(host);
     for (size_t k = 0; k < sizeof wrappers / sizeof *wrappers; k++) {
         size_t n = wrappers[k].host_length;
         int any_country = wrappers[k].host[n - 1] == '*';
