@@ -16,6 +16,7 @@ from benchmarks import (
     labels,
     mail_parsers,
     merging,
+    overload,
     pages,
     pipelines,
     quality,
@@ -49,6 +50,7 @@ SECTIONS = {
     "deploy": deploy.run,
     "decay": decay.run,
     "faults": faults.run,
+    "overload": overload.run,
     "review-queue": review_queue.run,
     "review-scale": review_scale.run,
     "families": families.run,
@@ -65,6 +67,7 @@ SLOW = (
     "deploy",
     "decay",
     "faults",
+    "overload",
     "review-queue",
     "review-scale",
 )
@@ -91,6 +94,7 @@ def main() -> int:
     if not set(arguments.sections) & {
         "deploy",
         "faults",
+        "overload",
     }:  # servers and their load generators share the cores
         pin_to_one_core()
     for name in arguments.sections or [s for s in SECTIONS if s not in SLOW]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from buckler.errors import BucklerError, InputError
 
 _LOG = logging.getLogger("buckler.isolation")
+_PANIC = "PanicException"  # of extensions in Rust; no Exception, and no class to import
 _Event = TypeVar("_Event")
 _Result = TypeVar("_Result")
 
@@ -31,7 +32,7 @@ class EventFault:
     """
 
     reason: str
-    error: Exception = field(repr=False, compare=False)
+    error: BaseException = field(repr=False, compare=False)
 
     def to_error(self, path: Path) -> InputError:
         """Return an error for a file of which this is the fault."""
@@ -61,7 +62,9 @@ def attempt(work: Callable[[_Event], _Result], event: _Event) -> _Result | Event
         return EventFault(str(error), error)
     except BucklerError:
         raise
-    except Exception as error:  # the net itself: no event may stop the run, whatever is in it
+    except BaseException as error:  # the net itself: no event may stop the run, whatever is in it
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise
         _LOG.debug("an event was set aside", exc_info=True)
         return EventFault(f"cannot be read ({type(error).__name__})", error)
 

@@ -16,6 +16,7 @@ from buckler.review.settings import ReviewSettings
 from buckler.review.web import admin_pages, sign_in, task_pages
 from buckler.review.web.guard import BodyLimit, SecurityHeaders
 from buckler.review.web.site import PageError, SignedOutError, Site, site_of
+from buckler.serving.http.connections import ConnectionLimits
 from buckler.serving.http.serve_settings import LOOPBACK
 from buckler.serving.http.server import ServerOptions, listen, run_app
 from buckler.serving.json_logging import log_as_json
@@ -79,7 +80,7 @@ def run_review(settings: ReviewSettings) -> None:
         tls_key=settings.tls_key,
         shutdown_s=_SHUTDOWN_S,
         proxies=tuple(settings.behind_proxy),
-        max_header_bytes=_MAX_HEADER_BYTES,
+        limits=ConnectionLimits(max_header_bytes=_MAX_HEADER_BYTES),
     )
     run_app(app, listening, options)
 

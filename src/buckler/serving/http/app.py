@@ -1,13 +1,18 @@
 """The application: /v1/score, /v1/models, /healthz, /readyz, /metrics."""
 
 import asyncio
+import concurrent.futures
+import ctypes
 import logging
 import math
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import orjson
+import pyarrow as pa
+from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 from prometheus_client import generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -37,6 +42,10 @@ from buckler.serving.http.shadow import Shadow
 from buckler.serving.verdicts import OutputOptions, VerdictBatch
 
 _LOG = logging.getLogger("buckler.serve")
+SCORE_PATH = "/v1/score"
+_THREADS = 8  # for bodies that are not small; the interpreter runs one at a time
+_ARRIVING_BODIES = 8  # of the largest size, held in memory while clients send them
+_LARGE_BYTES = 1 << 20
 _INLINE_BYTES = 1 << 14  # small bodies are scored at once, without a change of thread
 _MAX_EXPLAINED = 20
 _PARAMETERS = {"model", "probabilities", "explain", "as", "text", "keep", *POINT}
@@ -62,6 +71,7 @@ def build_app(settings: ServeSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's interface
+        to_thread.current_default_thread_limiter().total_tokens = _THREADS
         watching = None
         if settings.reload_s:
             watching = asyncio.create_task(service.watch())
@@ -85,7 +95,7 @@ def build_app(settings: ServeSettings) -> FastAPI:
     app.state.service = service
     app.add_exception_handler(Refusal, service.answer_refusal)
     app.add_middleware(RequestObserver, metrics=service.metrics, tracing=tracing)
-    app.post("/v1/score", openapi_extra=describe_score(), response_class=Response)(service.score)
+    app.post(SCORE_PATH, openapi_extra=describe_score(), response_class=Response)(service.score)
     app.get("/v1/models", response_model=None)(service.list_models)
     app.get("/healthz")(service.health)
     app.get("/readyz")(service.readiness)
@@ -109,7 +119,7 @@ class Service:
             self.metrics,
         )
         self.ready = False
-        self._in_flight = 0
+        self._in_flight = self._arriving_bytes = 0
         self._export_bundles()
 
     async def answer_refusal(self, request: Request, refusal: Exception) -> Response:  # noqa: ARG002
@@ -131,12 +141,15 @@ class Service:
         """Score one event or many; the answer has the form of the body."""
         caller = self._caller(request)
         bundle, media, options = self._parse_request(request)
+        raw = await self._read_raw(request)
         if self._in_flight >= self.settings.max_in_flight:
             raise Refusal(429, "busy", "too many requests at work; come again", 1.0)
+        arrived_s = request.scope["state"].get("arrived_s")
+        if arrived_s and asyncio.get_running_loop().time() - arrived_s > self.settings.max_wait_s:
+            raise Refusal(429, "late", "the request has waited too long; come again", 1.0)
         self._in_flight += 1
         self.metrics.in_flight.inc()
         try:
-            raw = await self._read_raw(request)
             inline = len(raw) <= _INLINE_BYTES and not bundle.scorer.parses_texts
             read = partial(read_body, raw, media, self.settings.max_batch)
             body = read() if inline else await run_in_threadpool(read)
@@ -154,6 +167,8 @@ class Service:
         finally:
             self._in_flight -= 1
             self.metrics.in_flight.dec()
+            if len(raw) > _LARGE_BYTES:
+                await run_in_threadpool(_release_memory)
         self.shadow.score(body, verdicts, bundle, options)
         events, detections = len(body), sum(batch.detections for batch in verdicts)
         unscored = sum(batch.size - len(batch.rows) for batch in verdicts)
@@ -232,13 +247,18 @@ class Service:
             async with asyncio.timeout(self.settings.body_timeout_s):
                 async for part in request.stream():
                     size += len(part)
+                    self._arriving_bytes += len(part)
                     if size > most:
                         raise too_large
+                    if self._arriving_bytes > _ARRIVING_BODIES * most:
+                        raise Refusal(429, "busy", "too many bodies are arriving", 1.0)
                     parts.append(part)
         except ClientDisconnect:
             raise Refusal(400, "gone", "the client went away") from None
         except TimeoutError:
             raise Refusal(408, "slow", "the body took too long to arrive") from None
+        finally:
+            self._arriving_bytes -= size
         return b"".join(parts)
 
     # --- other requests -------------------------------------------------------------------------
@@ -266,7 +286,7 @@ class Service:
         while True:
             await asyncio.sleep(self.settings.reload_s)
             for name, bundle in list(self.bundles.items()):
-                newer = await asyncio.to_thread(bundle.reload)
+                newer = await _in_daemon_thread(bundle.reload)
                 if newer is not bundle:
                     self.bundles[name] = newer
                     newer.log_reload(_LOG)
@@ -302,6 +322,24 @@ def _load_bundles(settings: ServeSettings) -> dict[str, LoadedBundle]:
             )
         bundles[found.name] = found
     return bundles
+
+
+async def _in_daemon_thread(work: Callable[[], LoadedBundle]) -> LoadedBundle:
+    """Return the result of work that a stop does not wait for."""
+    loop, result = asyncio.get_running_loop(), concurrent.futures.Future[LoadedBundle]()
+
+    def run() -> None:
+        result.set_result(work())
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(result, loop=loop)
+
+
+def _release_memory() -> None:
+    """Give memory of large bodies back to the system; the allocators would keep it."""
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _answer(

@@ -40,8 +40,11 @@ class ServeSettings(BaseSettings):
         Wish that decides the threshold, such as ``{fpr = 0.001}``; by default the deployed one.
     max_body_bytes, max_batch
         Largest request, in bytes and in events.
-    max_in_flight
-        Requests at work; a further one is refused with 429.
+    max_in_flight, max_wait_s
+        Whole requests that wait or are worked on, and the longest wait of one; a further one, and
+        one that has waited longer, is refused with 429.
+    max_connections, header_timeout_s
+        Open connections, and the longest time that the head of a request may take to arrive.
     events_per_second
         Limit for each key, or for each address without keys; 0 for no limit.
     body_timeout_s
@@ -73,6 +76,9 @@ class ServeSettings(BaseSettings):
     max_body_bytes: int = Field(default=16 << 20, ge=1024, le=1 << 30)
     max_batch: int = Field(default=50_000, ge=1, le=10_000_000)
     max_in_flight: int = Field(default=64, ge=1, le=100_000)
+    max_wait_s: float = Field(default=2.0, gt=0, le=3600)
+    max_connections: int = Field(default=4096, ge=1, le=1_000_000)
+    header_timeout_s: float = Field(default=10, gt=0, le=3600)
     events_per_second: float = Field(default=0, ge=0)
     body_timeout_s: float = Field(default=30, gt=0, le=3600)
     reload_s: float = Field(default=2, ge=0, le=3600)

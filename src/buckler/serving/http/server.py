@@ -1,23 +1,26 @@
 """Runs the application: sockets, TLS, signals."""
 
 import logging
+import resource
 import signal
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
 from buckler.errors import InputError, SettingsError
-from buckler.serving.http.app import build_app
+from buckler.serving.http.app import SCORE_PATH, build_app
+from buckler.serving.http.connections import ConnectionLimits, Gate, limited_protocol
 from buckler.serving.http.serve_settings import ServeSettings
 from buckler.serving.json_logging import log_as_json
 
 _LOG = logging.getLogger("buckler.serve")
 _KEEP_ALIVE_S = 30
 _BACKLOG = 1024
+_OTHER_FILES = 256
 
 
 def run_server(settings: ServeSettings) -> None:
@@ -30,7 +33,16 @@ def run_server(settings: ServeSettings) -> None:
     names = ", ".join(app.state.service.bundles)
     fields = {"address": f"{scheme}://{host}:{port}", "bundles": names}
     _LOG.info("listening", extra={"fields": fields})
-    options = ServerOptions(settings.tls_certificate, settings.tls_key, settings.shutdown_s)
+    service = app.state.service
+    gate = Gate(SCORE_PATH, settings.max_in_flight, service.metrics.refused.labels("queue").inc)
+    options = ServerOptions(
+        settings.tls_certificate,
+        settings.tls_key,
+        settings.shutdown_s,
+        limits=ConnectionLimits(
+            settings.max_connections, header_timeout_s=settings.header_timeout_s, gate=gate
+        ),
+    )
     run_app(app, listening, options)
 
 
@@ -47,15 +59,15 @@ class ServerOptions:
     proxies
         Addresses of proxies that may name the caller (``X-Forwarded-For``, ``-Proto``); None for
         loopback alone.
-    max_header_bytes
-        Largest head of a request; None for the default.
+    limits
+        Limits on connections.
     """
 
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     shutdown_s: int = 20
     proxies: tuple[str, ...] | None = None
-    max_header_bytes: int | None = None
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 def run_app(app: FastAPI, listening: socket.socket, options: ServerOptions) -> None:
@@ -72,8 +84,9 @@ def run_app(app: FastAPI, listening: socket.socket, options: ServerOptions) -> N
         ws="none",
         proxy_headers=options.proxies != (),
         forwarded_allow_ips=None if options.proxies is None else list(options.proxies),
-        h11_max_incomplete_event_size=options.max_header_bytes,
+        http=limited_protocol(options.limits),
     )
+    _allow_files(options.limits.max_connections)
     try:
         config.load()
     except (OSError, ValueError) as error:
@@ -83,6 +96,15 @@ def run_app(app: FastAPI, listening: socket.socket, options: ServerOptions) -> N
     signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _allow_files(connections: int) -> None:
+    """Raise the limit on open files as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
 def listen(host: str, port: int) -> socket.socket:
