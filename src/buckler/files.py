@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _BLOCK_BYTES = 1 << 20
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _Model = TypeVar("_Model", bound="BaseModel")
 
 
@@ -163,6 +164,17 @@ def path_text(path: Path | str) -> str:
     caf\xe9.eml
     """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def harmless_cell(value: object) -> object:
+    """Return a cell that no spreadsheet runs: a text that begins like a formula is quoted.
+
+    Examples
+    --------
+    >>> harmless_cell("=1+1"), harmless_cell(-0.5)
+    ("'=1+1", -0.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _reason(failure: OSError) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from buckler.dataset import ColumnNames, read_dataset
-from buckler.errors import InputError, OutputError
+from buckler.errors import BucklerError, InputError, OutputError
 from buckler.labels import Annotation, Annotator, AnswerColumns, LabelStore
 from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.merging import Merge, merge_annotations
@@ -197,6 +197,18 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_migrated(tmp_path):
         raw.execute("INSERT INTO schema_version VALUES (99)")
     with pytest.raises(OutputError, match="schema version 99"):
         LabelStore(path)
+
+
+def test_no_error_holds_the_password_of_a_database():
+    for url in (
+        "postgresql://ada:s3cr%3Atp%40ss@127.0.0.1:1/labels",
+        "postgresql://ada:s3cr:t@p@127.0.0.1:1/labels",
+        "mysql://ada:s3cret@127.0.0.1/x",
+        "nonsense://ada:s3cret@127.0.0.1/x",
+    ):
+        with pytest.raises(BucklerError) as failed:
+            LabelStore(url)
+        assert "s3cr" not in str(failed.value), url
 
 
 def test_many_processes_may_make_the_store_at_once(store_where):

@@ -5,6 +5,7 @@ import threading
 import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.label_recorder import ConflictError, LabelForm, LabelRecorder
 from buckler.review.queue import Filter, Queue
 from buckler.review.safe_text import highlight, visible
-from buckler.review.schema import LABELS, State, Stratum
+from buckler.review.schema import ITEMS, LABELS, State, Stratum
 from buckler.review.search import extract_words
 from buckler.review.similar import LabeledEvents
 from buckler.runtime import Contribution
@@ -350,7 +351,9 @@ def test_a_family_is_labeled_once_and_can_come_back(store, url_scorer):
         i for i in queue.page(Filter(stratum=Stratum.RANKED)).items if i.group == "one.example"
     )
     assert queue.claim(item.id, 1)
-    sampled = [i.id for i in queue.page(Filter(stratum=Stratum.REST_SAMPLE)).items]
+    with store.reading() as connection:
+        of_sample = select(ITEMS.c.id).where(ITEMS.c.stratum == Stratum.REST_SAMPLE)
+        sampled = list(connection.scalars(of_sample.where(ITEMS.c.state == State.OPEN)))
     done = recorder.record(item.id, ANN, LabelForm(0, family=True))
     assert done.covers > 20
     left = [queue.item(i) for i in queue.family("one.example")]
@@ -697,6 +700,28 @@ def test_entries_of_many_processes_form_one_chain(store):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, "abcd"))
     assert verify_audit(store).entries == 32
+
+
+def test_no_filter_tells_the_verdict_on_an_event_that_is_labeled_blind(store, url_scorer):
+    enqueue(store, url_scorer)
+    queue = Queue(store, TASK)
+
+    def pages(conditions):
+        found, after = [], None
+        while True:
+            page = queue.page(conditions, after)
+            found += page.items
+            after = page.following
+            if after is None:
+                return found
+
+    assert any(item.blind for item in pages(Filter()))
+    told = [Filter(label=label) for label in range(2)]
+    told += [Filter(stratum=s) for s in (Stratum.DETECTION_SAMPLE, Stratum.REST_SAMPLE)]
+    told += [replace(conditions, query="example") for conditions in told]
+    for conditions in told:
+        assert not any(item.blind for item in pages(conditions))
+    assert any(pages(conditions) for conditions in told)
 
 
 # --- the command line -----------------------------------------------------------------------------

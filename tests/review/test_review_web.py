@@ -127,6 +127,34 @@ def test_a_form_from_elsewhere_does_nothing(site, signed_in):
     assert foreign.status_code == 403
 
 
+@pytest.mark.parametrize("number", ["0", "-1", str(2**31), str(2**63), "9" * 400])
+def test_numbers_beyond_the_database_are_no_fault_of_the_server(signed_in, number):
+    browser = signed_in("adam")
+    for path in (
+        f"/t/url-threat/e/{number}",
+        f"/audit?before={number}",
+        f"/t/url-threat?after=0.5%20{number}",
+        f"/t/url-threat?after=nan%20{number}",
+        f"/t/url-threat?after=1e999%20{number}",
+    ):
+        assert browser.http.get(path).status_code < 500, path
+    for path in (
+        f"/t/url-threat/e/{number}/claim",
+        f"/t/url-threat/e/{number}/label",
+        f"/t/url-threat/e/{number}/skip",
+        f"/t/url-threat/families/{number}/revoke",
+        f"/accounts/{number}",
+    ):
+        form = {"label": "benign", "role": "lead", "seconds": "9" * 400}
+        assert browser.post(path, **form).status_code < 500, path
+
+
+def test_a_name_of_any_characters_is_a_wrong_name(site):
+    browser = Browser(site[0])
+    for name in ("ann\0", "\0", "a\ud800".encode("utf-8", "surrogatepass"), "\r\nx", "\u202e"):
+        assert browser.sign_in(name).status_code == 401
+
+
 def test_roles(signed_in):
     allowed = {
         "ann": (200, 403, 403),

@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import resource
@@ -18,6 +19,7 @@ from buckler.errors import InputError, OutputError, ScanInterruptedError, Settin
 from buckler.operating_point import OperatingPoint
 from buckler.readers import batches as batches_module
 from buckler.readers import lines as lines_module
+from buckler.readers.reader import find_inputs
 from buckler.serving import scan as scan_module
 from buckler.serving.scan import ScanOptions, scan
 from tests.support.made_up import made_up_url
@@ -257,3 +259,26 @@ def test_memory_does_not_grow_with_the_input(url_bundle, tmp_path, many_urls):
         return int(subprocess.check_output(arguments))
 
     assert peak(1000) < peak(50) + 120
+
+
+def test_no_cell_of_a_csv_is_a_formula(url_bundle, tmp_path):
+    texts = ["=cmd|'/c calc'!A0", "+1", "-1", "@x", "\thttp://a.example/", "http://a.example/"]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"url": t}) + "\n" for t in texts))
+    options = ScanOptions(("url",), with_text=True)
+    scan(url_bundle, [tmp_path / "a.jsonl"], tmp_path / "out.csv", options)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["text"] for row in rows] == [f"'{t}" for t in texts[:5]] + texts[5:]
+
+
+def test_links_out_of_a_folder_are_not_followed(url_bundle, tmp_path):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "a.csv").write_text("url\nhttp://a.example/\n")
+    (inside / "file.csv").symlink_to(outside / "a.csv")
+    (inside / "folder").symlink_to(outside)
+    (inside / "nowhere.csv").symlink_to(tmp_path / "nowhere.csv")
+    (inside / "own.csv").symlink_to(inside / "a.csv")
+    assert [p.name for p in find_inputs([inside])] == ["a.csv", "own.csv"]
+    assert find_inputs([inside / "file.csv"])  # who names a link means it

@@ -39,7 +39,7 @@ from uvicorn.server import ServerState  # noqa: E402
 from buckler.serving.http.app import build_app  # noqa: E402
 from buckler.serving.http.connections import (  # noqa: E402
     ConnectionLimits,
-    Gate,
+    RequestQueue,
     limited_protocol,
 )
 from buckler.serving.http.guard import Keys, Rate, new_key  # noqa: E402
@@ -350,8 +350,8 @@ def test_a_full_queue_is_told_at_once_and_keeps_the_connection():
         return int(head[9:12]), await reader.readexactly(size)
 
     async def check():
-        gate = Gate("/v1/score", 2, lambda: refused.append(1))
-        protocol = limited_protocol(ConnectionLimits(gate=gate))
+        queue = RequestQueue("/v1/score", 2, lambda: refused.append(1))
+        protocol = limited_protocol(ConnectionLimits(queue=queue))
         config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None)
         config.load()
         state = ServerState()
@@ -371,15 +371,15 @@ def test_a_full_queue_is_told_at_once_and_keeps_the_connection():
             assert (await answer(reader))[0] == 429
         writer.write(post(b"/healthz"))
         assert await answer(reader) == (200, b"ok")
-        assert (len(asked), len(refused), gate.waiting) == (3, 3, 2)
+        assert (len(asked), len(refused), queue.waiting) == (3, 3, 2)
         busy[0][1].close()  # whoever leaves makes place
-        while gate.waiting > 1:
+        while queue.waiting > 1:
             await asyncio.sleep(0.01)
         release.set()
         assert await answer(busy[1][0]) == (200, b"ok")
         writer.write(post(b"/v1/score"))
         assert await answer(reader) == (200, b"ok")
-        assert gate.waiting == 0
+        assert queue.waiting == 0
         for _, each in (busy[0], busy[1], (reader, writer)):
             each.close()
             await each.wait_closed()

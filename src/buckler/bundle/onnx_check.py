@@ -6,6 +6,7 @@ that an endpoint needs no parser) and refuses all but a list of operators with b
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from buckler.errors import BundleError
 
@@ -23,7 +24,16 @@ _MAX_ATTRIBUTE = 1 << 16
 _MAX_ITEMS = 1 << 20
 _MAX_VOLUME = 1 << 26
 _MAX_INT = (1 << 63) - 1
+_MAX_RANK = 16
+_MAX_ATTRIBUTE_ITEMS = 1 << 12
+_MAX_FOLDED = 1 << 28
 _INT64 = 7
+# Operators whose result is no larger than what they read.
+_FOLDABLE_NAMES = """
+    Cast Concat Constant DequantizeLinear Identity QuantizeLinear Reshape Shape Slice Squeeze
+    Transpose Unsqueeze
+"""
+_FOLDABLE = frozenset(_FOLDABLE_NAMES.split())
 
 _Field = tuple[int, int, "int | memoryview"]
 
@@ -48,75 +58,140 @@ def check_onnx(data: bytes) -> None:
                 raise BundleError("the network uses operators that are not ONNX's own")
     if len(graphs) != 1:
         raise BundleError("the network has no graph, or several")
+    folded = _ConstantFolding()
+    for number, _, value in _fields(graphs[0]):
+        if number == 5:
+            name, tensor = _check_tensor(_bytes(value))
+            folded.add(name, tensor)
+        elif number == 15:
+            raise BundleError("the network has sparse weights")
     nodes = products = 0
     for number, _, value in _fields(graphs[0]):
         if number == 1:
             nodes += 1
-            products += _check_node(_bytes(value)) in _PRODUCTS
+            operator = _check_node(_bytes(value), folded)
+            products += operator in _PRODUCTS
             if nodes > _MAX_NODES or products > _MAX_PRODUCTS:
                 raise BundleError("the network has too many nodes")
-        elif number == 5:
-            _check_tensor(_bytes(value))
-        elif number == 15:
-            raise BundleError("the network has sparse weights")
 
 
-def _check_node(node: memoryview) -> str:
+class _Tensor(NamedTuple):
+    """Number of items of a constant, and the product of its values, where it may be a shape."""
+
+    size: int
+    volume: int | None
+
+
+class _ConstantFolding:
+    """Constants, and what is computed from constants alone: ONNX Runtime does that as it loads.
+
+    Its size is bounded, so that loading takes no longer than the file is large.
+    """
+
+    def __init__(self) -> None:
+        self._tensors: dict[str, _Tensor] = {"": _Tensor(0, None)}  # an input left out
+        self._total = 0
+
+    def add(self, name: str, tensor: _Tensor) -> None:
+        """Enter a constant."""
+        self._tensors[name] = tensor
+        self._total += tensor.size
+        if self._total > _MAX_FOLDED:
+            raise BundleError("the network computes too much from constants")
+
+    def add_node(
+        self, operator: str, inputs: list[str], outputs: list[str], own: _Tensor | None
+    ) -> None:
+        """Enter the results of a node, if all that it reads is constant."""
+        if not all(name in self._tensors for name in inputs):
+            return
+        read = [self._tensors[name] for name in inputs]
+        if operator == "ConstantOfShape":
+            if not read or read[0].volume is None:
+                raise BundleError("the network asks for a tensor of a size that it computes")
+            size = read[0].volume
+        elif operator in _FOLDABLE:
+            size = sum(tensor.size for tensor in read) + (0 if own is None else own.size)
+        else:
+            raise BundleError(f"the network applies {operator} to constants alone")
+        for name in outputs:
+            self.add(name, own if own is not None else _Tensor(size, None))
+
+
+def _check_node(node: memoryview, folded: _ConstantFolding) -> str:
     """Check a node; return the name of its operator."""
-    name = ""
+    operator, inputs, outputs, own = "", list[str](), list[str](), None
     for number, _, value in _fields(node):
-        if number == 4:
-            name = bytes(_bytes(value)).decode("ascii", "replace")
-            if name not in OPERATORS:
-                raise BundleError(f"the network uses the operator {name[:40]!r}")
+        if number in (1, 2):
+            name = bytes(_bytes(value)).decode("utf-8", "replace")
+            (inputs if number == 1 else outputs).append(name)
+        elif number == 4:
+            operator = bytes(_bytes(value)).decode("ascii", "replace")
+            if operator not in OPERATORS:
+                raise BundleError(f"the network uses the operator {operator[:40]!r}")
         elif number == 7 and bytes(_bytes(value)) not in (b"", b"ai.onnx"):
             raise BundleError("the network uses operators that are not ONNX's own")
         elif number == 5:
-            _check_attribute(_bytes(value))
-    return name
+            own = _check_attribute(_bytes(value)) or own
+    folded.add_node(operator, inputs, outputs, own)
+    return operator
 
 
-def _check_attribute(attribute: memoryview) -> None:
+def _check_attribute(attribute: memoryview) -> _Tensor | None:
+    """Check an attribute; return what is known of its tensor, if it has one."""
+    found, items = None, 0
     for number, wire, value in _fields(attribute):
         if number == 3:
             _check_size(_to_signed(value))
         elif number == 8:
             for item in _unpack(wire, value):
                 _check_size(item)
+                items += 1
+                if items > _MAX_ATTRIBUTE_ITEMS:
+                    raise BundleError("the network has too many whole numbers")
         elif number == 5:
-            _check_tensor(_bytes(value))
+            found = _check_tensor(_bytes(value))[1]
         elif number not in (1, 2, 4, 7, 13, 20, 21):  # names, floats, strings, type
             raise BundleError("the network has a graph inside a node, or what is not on the list")
+    return found
 
 
-def _check_tensor(tensor: memoryview) -> None:
-    kind, raw, dims = 0, memoryview(b""), 1
+def _check_tensor(tensor: memoryview) -> tuple[str, _Tensor]:
+    """Check a tensor; return its name, and what is known of it."""
+    name, kind, raw, dims, rank = "", 0, memoryview(b""), 1, 0
+    whole: list[int] = []
     for number, wire, value in _fields(tensor):
         if number == 13 or (number == 14 and value != 0):
             raise BundleError("the network keeps weights in other files")
         if number == 2 and isinstance(value, int):
             kind = value
+        elif number == 8:
+            name = bytes(_bytes(value)).decode("utf-8", "replace")
         elif number == 9:
             raw = _bytes(value)
         elif number == 7:
-            for item in _unpack(wire, value):
-                _check_size(item)
+            whole += _unpack(wire, value)
+            if len(whole) > _MAX_ITEMS:
+                raise BundleError("the network has too many whole numbers")
         elif number == 1:
             for dim in _unpack(wire, value):
-                if not 0 <= dim <= _MAX_ITEMS * 64:
+                rank += 1
+                if not 0 <= dim <= _MAX_ITEMS * 64 or rank > _MAX_RANK:
                     raise BundleError("the network has a tensor of an impossible shape")
                 dims *= dim
     if dims > 1 << 28:
         raise BundleError("the network has a tensor that is too large")
-    if kind == _INT64:  # shapes, starts, ends, pads
-        if len(raw) > 8 * _MAX_ITEMS or len(raw) % 8:
-            raise BundleError("the network has too many whole numbers")
-        volume = 1
-        for item in raw.cast("q") if raw else ():
-            _check_size(item)
-            volume *= abs(item) if 1 < abs(item) <= _MAX_ATTRIBUTE else 1
+    if kind != _INT64:
+        return name, _Tensor(dims, None)
+    if len(raw) > 8 * _MAX_ITEMS or len(raw) % 8:  # shapes, starts, ends, pads
+        raise BundleError("the network has too many whole numbers")
+    volume = 1
+    for item in (*whole, *(raw.cast("q") if raw else ())):
+        _check_size(item)
+        volume *= abs(item) if abs(item) <= _MAX_ATTRIBUTE else 1
         if volume > _MAX_VOLUME:  # as a shape, it would be too much
             raise BundleError(f"the network asks for a tensor of {volume} numbers")
+    return name, _Tensor(dims, volume)
 
 
 def _check_size(value: int) -> None:

@@ -4,6 +4,7 @@ The label store and the review application keep their tables in the same databas
 this module, which is the only place that knows the differences between the two dialects.
 """
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from buckler.errors import InputError, MissingExtraError, OutputError
 
 IDS_PER_QUERY = 500
+# Greedy to the last "@" before the path: a password may hold one.
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]*@")
 _MIGRATION_LOCK = 0x6275636B  # any number that no other program locks
 
 Insert = postgresql.Insert | sqlite_dialect.Insert
@@ -50,13 +53,14 @@ class Database:
         elif url.startswith("postgresql://"):
             url = url.replace("postgresql://", "postgresql+pg8000://", 1)
         self.where = str(where)
+        self._shown = hide_password(self.where)
         self._thread = threading.local()
         try:
             self._engine = _create_engine(url)
         except ModuleNotFoundError:
             raise MissingExtraError("PostgreSQL", "postgres") from None
         except (ArgumentError, NoSuchModuleError) as error:
-            raise InputError(f"{where}: not a label store: {_first_line(error)}") from error
+            raise InputError(f"{self._shown}: not a label store: {_first_line(error)}") from error
 
     @property
     def dialect(self) -> str:
@@ -93,7 +97,7 @@ class Database:
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise OutputError(f"{self.where}: {_first_line(error)}") from error
+            raise OutputError(f"{self._shown}: {_first_line(error)}") from error
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -102,7 +106,7 @@ class Database:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise InputError(f"{self.where}: {_first_line(error)}") from error
+            raise InputError(f"{self._shown}: {_first_line(error)}") from error
 
     def lock(self, connection: sa.Connection, table: sa.Table) -> None:
         """Let no other transaction write to a table until this one ends."""
@@ -243,6 +247,18 @@ def _create_engine(url: str) -> sa.Engine:
     return engine
 
 
+def hide_password(text: str) -> str:
+    """Return a text in which the password of each database URL is hidden.
+
+    Examples
+    --------
+    >>> hide_password("postgresql://ada:secret@host/labels")
+    'postgresql://ada:***@host/labels'
+    """
+    return _PASSWORD.sub(r"\1:***@", text)
+
+
 def _first_line(error: SQLAlchemyError) -> str:
     original = getattr(error, "orig", None) or error
-    return (str(original).splitlines() or [type(error).__name__])[0][:200]
+    line = (str(original).splitlines() or [type(error).__name__])[0]
+    return hide_password(line)[:200]

@@ -179,7 +179,9 @@ def find_inputs(paths: Iterable[Path], format_name: str | None = None) -> list[P
     paths = list(paths)
     for path in paths:
         if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if _readable(p, format_name) and _regular(p))
+            root = path.resolve()
+            inside = (p for p in path.rglob("*") if _is_inside(p, root))
+            found += sorted(p for p in inside if _readable(p, format_name) and _regular(p))
         elif not path.exists():
             raise InputError(f"{path}: no such file", path=path)
         elif not _regular(path):
@@ -189,6 +191,14 @@ def find_inputs(paths: Iterable[Path], format_name: str | None = None) -> list[P
     if not found:
         raise InputError(f"{', '.join(map(str, paths))}: no file there that Buckler can read")
     return found
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    """Tell whether a path of a folder stays in it: whoever writes there may place links."""
+    if not path.is_symlink():
+        return True
+    target = path.resolve()
+    return target.is_relative_to(root) and target.exists()
 
 
 def _regular(path: Path) -> bool:

@@ -85,6 +85,11 @@ class Filter:
     label: int | None = None
     stratum: Stratum | None = None
 
+    @property
+    def tells_verdict(self) -> bool:
+        """True where a match tells what the bundle says; items that are blind never match."""
+        return self.label is not None or self.stratum not in (None, Stratum.RANKED)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -92,6 +97,12 @@ class Page:
 
     items: list[Item]
     following: tuple[float, int] | None
+
+
+# `Item.blind` in SQL.
+_IS_BLIND = (ITEMS.c.state == State.SECOND) | (
+    (ITEMS.c.stratum != Stratum.RANKED) & (ITEMS.c.state == State.OPEN)
+)
 
 
 class Queue:
@@ -253,6 +264,8 @@ class Queue:
         query = query.order_by(score.desc(), number.desc()).limit(PAGE_ITEMS + 1)
         for state in states:
             of_state = query.where(ITEMS.c.state == state)
+            if conditions.tells_verdict:
+                of_state = of_state.where(~_IS_BLIND)
             if conditions.stratum is not None:
                 yield of_state.where(ITEMS.c.stratum == conditions.stratum)
             elif conditions.label is not None:
@@ -274,6 +287,7 @@ class Queue:
             and row.state in states
             and conditions.label in (None, row.predicted_label)
             and conditions.stratum in (None, row.stratum)
+            and not (conditions.tells_verdict and to_item(row).blind)
             and (after is None or (row.acquisition, row.id) < after)
         )
 

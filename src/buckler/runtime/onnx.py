@@ -14,6 +14,7 @@ from buckler.extras import import_extra
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.padding import MASK, padded_batches
 from buckler.runtime.model import MODELS, Form, NormalizedTextModel, Weights, whole_number
+from buckler.runtime.onnx_limits import ending_in_time, use_bounded_arena
 from buckler.runtime.verdicts import Floats
 
 _BATCH_BYTES = 1 << 15
@@ -48,7 +49,10 @@ class OnnxModel(NormalizedTextModel):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        self._run_options = onnxruntime.RunOptions
         try:
+            use_bounded_arena(onnxruntime)
             self._session = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
@@ -72,8 +76,11 @@ class OnnxModel(NormalizedTextModel):
         return out
 
     def _run(self, padded: npt.NDArray[np.uint8]) -> Floats:
+        options = self._run_options()
+        options.log_severity_level = 4
         try:
-            (logits,) = self._session.run(["logits"], {"bytes": padded})
+            with ending_in_time(options):
+                (logits,) = self._session.run(["logits"], {"bytes": padded}, options)
         except self._failures as error:
             raise BundleError(f"the network failed: {str(error)[:160]}") from error
         if logits.shape != (len(padded), self.n_outputs) or logits.dtype != np.float32:

@@ -11,7 +11,7 @@ import pyarrow.csv as csv
 from buckler.dataset import Dataset
 from buckler.errors import InputError
 from buckler.extras import import_extra
-from buckler.files import atomic_writer
+from buckler.files import atomic_writer, harmless_cell
 from buckler.training.cross_validation import StudentSpec, cross_validate
 
 
@@ -95,7 +95,7 @@ def write_suspects(found: NoiseEstimate, path: Path) -> None:
             "label": pa.array(events.label_names, pa.string()),
             "suggested": [task.class_names[i] for i in found.suggested[found.suspects]],
             "quality": found.quality[found.suspects].round(4),
-            "text": [text.encode("utf-8", "replace").decode() for text in texts],
+            "text": [harmless_cell(text.encode("utf-8", "replace").decode()) for text in texts],
         }
     )
     with atomic_writer(path) as file:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from buckler.dataset import ColumnNames, Dataset, UnknownLabels, read_dataset
 from buckler.errors import InputError
-from buckler.files import write_atomically
+from buckler.files import harmless_cell, write_atomically
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer
 from buckler.tasks import get_bundle_task
@@ -142,13 +142,8 @@ def write_incidents(path: Path, incidents: Sequence[RankedIncident]) -> None:
     writer.writeheader()
     for incident in incidents:
         record = asdict(incident) | {"score": f"{incident.score:.4f}"}
-        writer.writerow({name: _harmless(value) for name, value in record.items()})
+        writer.writerow({name: harmless_cell(value) for name, value in record.items()})
     write_atomically(path, text.getvalue().encode("utf-8", "replace"))
-
-
-def _harmless(value: object) -> object:
-    """Return a cell that no spreadsheet runs: one that begins like a formula is quoted."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value
 
 
 def _describe(scorer: Scorer, events: Dataset, score: float, row: int, rank: int) -> RankedIncident:

@@ -10,7 +10,9 @@ from buckler.review.accounts import Role
 from buckler.review.audit import read_audit
 from buckler.review.sessions import Session
 from buckler.review.web.site import (
+    MAX_ROW_ID,
     PageError,
+    RowId,
     read_post,
     read_post_by_admin,
     redirect,
@@ -55,7 +57,7 @@ def add_account(
 def change_account(
     request: Request,
     session: AdminPoster,
-    user_id: int,
+    user_id: RowId,
     role: Annotated[Role, Form()],
     active: Annotated[bool, Form()] = False,
     password: Password = "",
@@ -106,7 +108,7 @@ def own_password(
 def audit(
     request: Request,
     session: Annotated[Session, Depends(require_lead)],
-    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_ROW_ID)] = None,
 ) -> Response:
     """Show the audit log."""
     site = site_of(request)

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import Annotated
 
 from fastapi import Form, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
@@ -26,6 +28,9 @@ from buckler.review.web.guard import SignInRate
 from buckler.runtime import Scorer
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.tasks import Task, get_task, list_tasks
+
+MAX_ROW_ID = 2**31 - 1  # what both databases can compare with
+RowId = Annotated[int, PathParameter(ge=1, le=MAX_ROW_ID)]
 
 # Messages about the last action; the address names one by key, and never brings text of its own.
 MESSAGES = {

@@ -17,8 +17,10 @@ from buckler.review.schema import State, Stratum
 from buckler.review.sessions import Session
 from buckler.review.web.guard import PICTURE_CSP
 from buckler.review.web.site import (
+    MAX_ROW_ID,
     PageError,
     ReviewTask,
+    RowId,
     is_lead,
     read_post,
     read_post_by_lead,
@@ -81,9 +83,10 @@ class QueueQuery:
         """Return the start of the page: acquisition score and id."""
         score, _, item_id = self.after.partition(" ")
         try:
-            return (float(score), int(item_id)) if self.after else None
+            start = (float(score), int(item_id)) if self.after else None
         except ValueError:
             return None
+        return start if start is None or 0 < start[1] <= MAX_ROW_ID else None
 
     def following(self, start: tuple[float, int] | None) -> str | None:
         """Return the address parameters of the next page."""
@@ -124,7 +127,7 @@ def claim_next(request: Request, session: Poster, task: str) -> Response:
 
 
 @router.get("/t/{task}/e/{item_id}")
-def event(request: Request, session: SignedIn, task: str, item_id: int) -> Response:
+def event(request: Request, session: SignedIn, task: str, item_id: RowId) -> Response:
     """Show an event."""
     site = site_of(request)
     review = site.task(task)
@@ -152,7 +155,7 @@ def event(request: Request, session: SignedIn, task: str, item_id: int) -> Respo
 
 
 @router.post("/t/{task}/e/{item_id}/claim")
-def claim(request: Request, session: Poster, task: str, item_id: int) -> Response:
+def claim(request: Request, session: Poster, task: str, item_id: RowId) -> Response:
     """Claim a certain event."""
     review = site_of(request).task(task)
     item = _item(review, item_id)
@@ -175,7 +178,7 @@ def label(
     request: Request,
     session: Poster,
     task: str,
-    item_id: int,
+    item_id: RowId,
     posted: Annotated[PostedLabel, Depends()],
 ) -> Response:
     """Store a label, and show the next event."""
@@ -207,7 +210,7 @@ def label(
 
 
 @router.post("/t/{task}/e/{item_id}/skip")
-def skip(request: Request, session: Poster, task: str, item_id: int) -> Response:
+def skip(request: Request, session: Poster, task: str, item_id: RowId) -> Response:
     """Skip an event."""
     review = site_of(request).task(task)
     review.queue.skip(_item(review, item_id).id, session.user.id)
@@ -257,7 +260,7 @@ def revoke(
     request: Request,
     session: Annotated[Session, Depends(read_post_by_lead)],
     task: str,
-    family_id: int,
+    family_id: RowId,
 ) -> Response:
     """Revoke a family label."""
     site = site_of(request)

@@ -17,7 +17,7 @@ _GRACE_S = 0.25  # of a stop: a request that is on its way still gets its answer
 
 
 @dataclass
-class Gate:
+class RequestQueue:
     """Queue of a server: whole requests that wait or are worked on.
 
     Attributes
@@ -55,14 +55,14 @@ class ConnectionLimits:
         Largest head of a request; a larger one is refused with 431.
     header_timeout_s
         Longest time that a head may take to arrive; 408 after that.
-    gate
+    queue
         Queue of the server; None for none.
     """
 
     max_connections: int = 4096
     max_header_bytes: int = 64 << 10
     header_timeout_s: float = 10.0
-    gate: Gate | None = None
+    queue: RequestQueue | None = None
 
 
 def limited_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
@@ -109,11 +109,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin a request, or answer it at once where the queue is full."""
         self._stop_timers()
-        gate = self.limits.gate
+        queue = self.limits.queue
         is_first = self.cycle is None or self.cycle.response_complete
-        counts = gate is not None and self.url.partition(b"?")[0] == gate.path.encode()
-        if gate is not None and counts and is_first and gate.is_full:
-            gate.on_refusal()
+        counts = queue is not None and self.url.partition(b"?")[0] == queue.path.encode()
+        if queue is not None and counts and is_first and queue.is_full:
+            queue.on_refusal()
             self.cycle = cast(RequestResponseCycle, _EarlyAnswer())
             is_kept = self.parser.should_keep_alive() and not self.expect_100_continue
             self._write(429, b"the queue is full; come again", is_kept=is_kept)
@@ -130,10 +130,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if isinstance(self.cycle, _EarlyAnswer):
             self.on_response_complete()
             return
-        gate = self.limits.gate
-        if gate is not None and not self._is_counted and not self.pipeline:
-            self._is_counted = self.cycle.scope["path"] == gate.path
-            gate.waiting += self._is_counted
+        queue = self.limits.queue
+        if queue is not None and not self._is_counted and not self.pipeline:
+            self._is_counted = self.cycle.scope["path"] == queue.path
+            queue.waiting += self._is_counted
             self.cycle.scope["state"]["arrived_s"] = self.loop.time()
         super().on_message_complete()
 
@@ -193,8 +193,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_timer = self._rest_timer = self._write_timer = None
 
     def _leave_queue(self) -> None:
-        if self._is_counted and self.limits.gate is not None:
-            self.limits.gate.waiting -= 1
+        if self._is_counted and self.limits.queue is not None:
+            self.limits.queue.waiting -= 1
             self._is_counted = False
 
     def _refuse(self, status: int, text: bytes) -> None:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from buckler.errors import InputError, SettingsError
 from buckler.serving.http.app import SCORE_PATH, build_app
-from buckler.serving.http.connections import ConnectionLimits, Gate, limited_protocol
+from buckler.serving.http.connections import ConnectionLimits, RequestQueue, limited_protocol
 from buckler.serving.http.serve_settings import ServeSettings
 from buckler.serving.json_logging import log_as_json
 
@@ -34,13 +34,15 @@ def run_server(settings: ServeSettings) -> None:
     fields = {"address": f"{scheme}://{host}:{port}", "bundles": names}
     _LOG.info("listening", extra={"fields": fields})
     service = app.state.service
-    gate = Gate(SCORE_PATH, settings.max_in_flight, service.metrics.refused.labels("queue").inc)
+    queue = RequestQueue(
+        SCORE_PATH, settings.max_in_flight, service.metrics.refused.labels("queue").inc
+    )
     options = ServerOptions(
         settings.tls_certificate,
         settings.tls_key,
         settings.shutdown_s,
         limits=ConnectionLimits(
-            settings.max_connections, header_timeout_s=settings.header_timeout_s, gate=gate
+            settings.max_connections, header_timeout_s=settings.header_timeout_s, queue=queue
         ),
     )
     run_app(app, listening, options)

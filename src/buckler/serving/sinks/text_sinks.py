@@ -92,4 +92,20 @@ class CsvSink(_AppendingSink):
     def write(self, batch: pa.RecordBatch) -> None:
         """Append the rows; the header goes before the first."""
         options = pcsv.WriteOptions(include_header=self._file.tell() == 0)
+        harmless = [without_formulas(column) for column in batch.columns]
+        batch = pa.RecordBatch.from_arrays(harmless, schema=batch.schema)
         pcsv.write_csv(batch, self._file, options)
+
+
+def without_formulas(column: pa.Array) -> pa.Array:
+    """Return a column of which no spreadsheet runs a cell: a text like a formula is quoted."""
+    if pa.types.is_dictionary(column.type):
+        values = without_formulas(column.dictionary)
+        return pa.DictionaryArray.from_arrays(column.indices, values)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    is_formula = pc.match_substring_regex(column, r"^[=+\-@\t\r]")
+    quoted = pc.binary_join_element_wise(
+        pa.scalar("'", column.type), column, pa.scalar("", column.type)
+    )
+    return pc.if_else(pc.fill_null(is_formula, fill_value=False), quoted, column)
