@@ -1,27 +1,33 @@
 """Makes the ready-made bundles of the package from the recipes beside this file.
 
-``make models KEY=private.pem`` runs it. A bundle learns from all rows of its recipe but for a small
-test; its card gives figures source by source, each source unseen. The key signs the bundles; its
-public half lies in the package.
+``make models KEY=private.pem`` runs it. A bundle learns from the labeled rows of its recipe, those
+of the test too: its card gives figures source by source, each source unseen. A large source counts
+by a random sample. The key signs the bundles; its public half lies in the package.
 """
 
 import argparse
 import shutil
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from buckler.bundle.archive import CARD, MANIFEST, SBOM, read_bundle
+import numpy as np
+
 from buckler.bundle.signing import sign_bundle
 from buckler.bundle.writer import write_bundle
-from buckler.pipeline import read_recipe, run
-from buckler.pipeline.run import Listener
+from buckler.dataset import Dataset
+from buckler.dataset.splits import deduplicate
+from buckler.pipeline import read_recipe
+from buckler.pipeline.read_stage import ReadSources
+from buckler.pipeline.stages import StageRunner
+from buckler.training.fit import fit_student
+from buckler.training.packaging import bundle_parts
 
 EXAMPLES = Path(__file__).resolve().parent
 MODELS = EXAMPLES.parent / "src" / "buckler" / "models"
 WORK = EXAMPLES.parent / "out" / "models"
-TEST_SHARE = 0.05
 FOLDS = 3
+MAX_ROWS = 4_000
 ADVICE = "For a first look: adapt it to your own stream (buckler adapt) before you rely on it."
 
 
@@ -47,9 +53,10 @@ class ReadyMade:
 BUNDLES = {
     "url": ReadyMade(
         "url-threat",
-        "Phishing from openphish/public_feed (for research and evaluation) and PhishDataset (no "
-        "license stated), to May 2026; ordinary URLs from the UT1 lists (CC BY-SA 4.0) and links "
-        "of software documentation. Pages on hosts that both attackers and others use are hard.",
+        "Phishing from openphish/public_feed (for research and evaluation), PhishTank, JPCERT and "
+        "PhishDataset (no license stated), to May 2026; ordinary URLs from the UT1 lists (CC BY-SA "
+        "4.0), link lists, news and account pages. It finds about a third of the phishing of a "
+        "feed that it has not seen, at one false positive in a hundred.",
         {"table_bits": 19},
     ),
     "email": ReadyMade(
@@ -87,26 +94,44 @@ def make(name: str, key: Path | None) -> Path:
     """Train, describe and sign one bundle; return its file in the package."""
     what = BUNDLES[name]
     recipe = read_recipe(EXAMPLES / what.recipe / "buckler.toml")
-    recipe.name, recipe.output = name, WORK / name
-    recipe.data.train, recipe.data.test = [*recipe.data.train, *recipe.data.test], []
-    recipe.split = recipe.split.model_copy(update={"test_share": TEST_SHARE})
+    recipe.pool = recipe.labels = recipe.teacher = None
     recipe.student = recipe.student.model_copy(update={"folds": FOLDS, **what.settings})
-    recipe.auxiliary = []
-    recipe.evaluation = recipe.evaluation.model_copy(update={"attacks": []})
-    listener = Listener(on_stage=lambda stage: sys.stdout.write(f"{name}: {stage}\n"))
-    done = run(recipe, listener)
-    bundle = read_bundle(done.bundle)
-    made = {MANIFEST, CARD, SBOM}
-    provenance = {"notice": f"{ADVICE} {what.notice}", **bundle.manifest.provenance}
+    task = recipe.load_task()
+    runner = StageRunner(WORK / name, task, lambda step: say(f"{name}: {step}"))
+    sources = runner.run(ReadSources.of(recipe, task, None)).output
+    parts = [part for part in (sources.train, sources.test) if part is not None]
+    events = deduplicate(Dataset.concat(parts).only_labeled(), near=False).events
+    events = sample_sources(events, np.random.default_rng(recipe.student.seed))
+    say(f"{name}: train on {len(events):,} events")
+    fitted = fit_student(events, recipe.student.spec)
+    provenance = {
+        "notice": f"{ADVICE} {what.notice}",
+        "recipe": f"examples/{what.recipe}, its labeled rows, at most {MAX_ROWS:,} of a source",
+    }
+    point = recipe.evaluation.operating_point
+    made = bundle_parts(name, fitted, operating_point=point, provenance=provenance)
     path = MODELS / f"{name}.buckler"
-    write_bundle(
-        path,
-        replace(bundle.manifest, provenance=provenance),
-        {entry: data for entry, data in bundle.entries.items() if entry not in made},
-    )
+    write_bundle(path, made.manifest, made.files)
     if key is not None:
         sign_bundle(path, key)
     return path
+
+
+def sample_sources(events: Dataset, rng: np.random.Generator) -> Dataset:
+    """Return the events with a random sample of each source and class that is large."""
+    kept = []
+    names = np.array(
+        [f"{label} {name}" for label, name in zip(events.labels, events.sources, strict=True)]
+    )
+    for name in np.unique(names):
+        kept.append(rng.permutation(np.flatnonzero(names == name))[:MAX_ROWS])
+    return events.take(np.sort(np.concatenate(kept)))
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -120,7 +145,7 @@ def main() -> int:
         shutil.rmtree(WORK, ignore_errors=True)
     for name in arguments.names or BUNDLES:
         path = make(name, arguments.key)
-        sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
+        say(f"{path.name}: {path.stat().st_size:,} bytes")
     return 0
 
 

@@ -11,7 +11,7 @@ def models() -> None:
     """
     rows = []
     for name, manifest in list_models().items():
-        area = manifest.unseen_sources.get("mean_pair_auroc")
+        area = manifest.unseen_sources.get("pair_auroc")
         shown = f"{area:.3f}" if isinstance(area, float) else "-"
         size = f"{path_of_model(name).stat().st_size:,}"
         rows.append((name, manifest.task, ", ".join(manifest.classes), shown, size))
