@@ -290,8 +290,7 @@ def command_lines(data: Path) -> Collections:
             [folder / "labelled.parquet", folder / "field.parquet"], task
         ).only_labeled()
         telemetry = read_dataset([folder / "telemetry-unlabelled.parquet"], task, labeled=False)
-        texts = [raw.decode("utf-8", "replace") for raw in telemetry.raw_texts]
-        p = np.array([answered.get(text, 0.5) for text in texts])
+        p = np.array([answered.get(line_of(raw), 0.5) for raw in telemetry.raw_texts])
         sure = np.flatnonzero(p != 0.5)
         telemetry = telemetry.take(sure).with_labels((p[sure] > 0.5).astype(np.int32))
         names = [f"telemetry/{name}" for name in telemetry.sources]
@@ -299,8 +298,13 @@ def command_lines(data: Path) -> Collections:
 
     events = kept("lines", read, "command-line")
     pairs = zip(events.ids, events.raw_texts, strict=True)
-    found = {i: answered.get(raw.decode("utf-8", "replace")) for i, raw in pairs}
+    found = {i: answered.get(line_of(raw)) for i, raw in pairs}
     return Collections(events, {i: p for i, p in found.items() if p is not None}, {})
+
+
+def line_of(raw: bytes) -> str:
+    """Return the command line of an event, without the fields behind it."""
+    return raw.partition(b"\x1f")[0].decode("utf-8", "replace")
 
 
 ACCOUNT = ("account pages",)

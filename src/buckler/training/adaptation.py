@@ -224,9 +224,13 @@ def _fit(
         learned, held_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         correction = adapter.fit(rows[learned], targets[learned], weights[learned])
         logits[held_out] = adapter.predict_logits(correction, rows[held_out])
+    # Chosen events are uncertain ones: with them, high scores of the stream would be believed.
+    sampled = own.sampled[rows]
+    if sampled.sum() < MIN_EVENTS or len(np.unique(events.labels[sampled])) < 2:
+        sampled[:] = True
     calibration = Calibration(1.0, 0.0, "none", 0)
     if len(np.unique(events.labels)) > 1:
-        calibration = fit_calibration(logits, events.labels)
+        calibration = fit_calibration(logits[sampled], events.labels[sampled])
     student = adapter.student(adapter.fit(rows, targets, weights))
     student.rescale(calibration.slope, calibration.shift)
     probabilities = probabilities_of(calibrate(logits, calibration)).astype(np.float32)
@@ -236,7 +240,10 @@ def _fit(
         own_scores = _score(probabilities, task)
         others = _score(probabilities_of(student.predict_logits(own.others.texts)), task)
         scores = np.concatenate([own_scores, others])
-        negative = np.concatenate([1 - _score(targets, task), 1 - others]).astype(np.float64)
+        # So few positive answers bear out no smaller probability of an error (rule of succession).
+        least = 1 / (int(events.is_positive[sampled].sum()) + 2)
+        unknown = np.maximum(1 - others, least)
+        negative = np.concatenate([1 - _score(targets, task), unknown]).astype(np.float64)
         curves[ThresholdRule.OWN] = _stream_curve(
             scores, negative, own_scores[events.is_positive], target_fpr
         )
