@@ -188,7 +188,7 @@ class FitStudent(Stage[TrainedStudent], name="train", version=7):
 
 def worst_false_positives(evidence: SourceEvidence, threshold: float) -> bytes:
     """Return the highest false positives of each source as JSON lines, one of each group."""
-    scores, lines = evidence.scores, []
+    scores, groups, lines = evidence.scores, evidence.events.groups, []
     for source, rows in scores.rows(~scores.is_positive).items():
         detected = rows[scores.score[rows] >= np.float32(threshold)]
         ranked = detected[np.argsort(-scores.score[detected], kind="stable")]
@@ -198,7 +198,7 @@ def worst_false_positives(evidence: SourceEvidence, threshold: float) -> bytes:
             found = {
                 "source": source,
                 "score": round(float(scores.score[row]), 6),
-                "group": evidence.events.groups[row],
+                "group": groups[row],
                 "text": text[:_WORST_CHARACTERS],
             }
             lines.append(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
