@@ -69,13 +69,15 @@ BUNDLES = {
     "html": ReadyMade(
         "html",
         "No source of phishing pages states a license: they are used for research. The pages are "
-        "of 2012 to 2024; brands and languages since then are unknown to it.",
+        "of 2012 to 2024; brands and languages since then are unknown to it. At one false positive "
+        "in a hundred, it finds hardly any page of a source that it has not seen.",
     ),
     "command-line": ReadyMade(
         "command-line",
         "Emulated and real attacks (Atomic Red Team, MIT; LOLBAS and GTFOBins, GPL-3.0; CTID, "
         "Elastic, Unit 42) against documentation, packages and CI lines; some sources state no "
-        "license. Tools of administrators that attackers use too are hard.",
+        "license. Tools of administrators that attackers use too are hard. At one false positive "
+        "in a hundred, it finds an eighth of the attacks of sources that it has not seen.",
     ),
     "url-category": ReadyMade(
         "url-category",
