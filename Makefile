@@ -10,7 +10,7 @@ TEACHER ?= recorded
 DATA ?= ../shared/data
 KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
-.PHONY: demo test lint bench bench-deploy measure models study c wasm lock clean
+.PHONY: demo test lint fuzz bench bench-deploy measure models study c wasm lock clean
 
 # TEACHER=encoder trains the teacher anew instead of using its recorded annotations (minutes, torch).
 demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
@@ -25,6 +25,17 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Ten minutes for each fuzzer; the one of bundles needs the extra `fuzz`.
+SECONDS ?= 600
+MINUTES = $(shell expr $(SECONDS) / 60)
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.serving.fuzz_arrow $(SECONDS)
+	$(BIN)/python -m tests.normalize.fuzz_pages $(SECONDS)
+	$(BIN)/python -m tests.normalize.fuzz_mail --minutes $(MINUTES)
+	$(BIN)/python -m tests.normalize.fuzz_commands --minutes $(MINUTES)
+	$(BIN)/python -m tests.readers.fuzz_readers --minutes $(MINUTES)
+	$(BIN)/python -m tests.bundle.fuzz_bundle -max_total_time=$(SECONDS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

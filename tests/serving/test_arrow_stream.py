@@ -1,5 +1,7 @@
 """Arrow streams of strangers: bounded, and no view of a null is followed."""
 
+import random
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +12,7 @@ from buckler.readers import ColumnSpec, Quarantine, read_batches
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import load_bundle
 from buckler.serving.verdicts import OutputOptions, score_arrow_stream
+from tests.serving import fuzz_arrow
 from tests.support.made_up import made_up_table
 
 _SPEC = ColumnSpec(("url",))
@@ -28,9 +31,15 @@ def batch_of(column):
 
 
 @pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
-def test_a_stream_of_ordinary_size_is_read(compression):
+def test_a_stream_of_ordinary_size_is_read(url_bundle, compression):
     column = pa.array([f"http://a{i}.example/" for i in range(500)])
-    for each in (column, column.dictionary_encode(), column.cast(pa.string_view())):
+    views = column.cast(pa.string_view())
+    forms = (column, column.dictionary_encode(), views, views.dictionary_encode())
+    for each in forms:
+        (found,) = score_arrow_stream(
+            stream_of(batch_of(each), compression), load_bundle(url_bundle), OutputOptions()
+        )
+        assert found.rows.tolist() == list(range(500))
         (batch,) = read_arrow_stream(stream_of(batch_of(each), compression))
         assert batch.column(0).to_pylist() == column.to_pylist()
 
@@ -76,6 +85,25 @@ def test_views_of_nulls_are_never_followed(url_bundle, kind):
         (found,) = score_arrow_stream(stream_of(batch), load_bundle(url_bundle), OutputOptions())
         assert found.errors == {1: "no text"}
         assert found.rows.tolist() == [0, 2]
+
+
+def test_views_inside_other_columns_are_left_out(url_bundle):
+    texts = pa.array(["http://a.example/", "http://b.example/"])
+    views = pa.array([["a" * 20, None], ["b"]], pa.list_(pa.string_view()))
+    pairs = pa.array([{"x": "a"}, {"x": None}], pa.struct([("x", pa.binary_view())]))
+    plain = pa.array([["a"], ["b"]])
+    batch = pa.RecordBatch.from_arrays([texts, views, pairs, plain], ["url", "v", "s", "p"])
+    (read,) = read_arrow_stream(stream_of(batch))
+    assert read.schema.names == ["url", "p"]
+    (found,) = score_arrow_stream(stream_of(batch), load_bundle(url_bundle), OutputOptions())
+    assert found.rows.tolist() == [0, 1]
+
+
+def test_damaged_streams_end_in_an_answer_or_an_error_of_ours(url_bundle):
+    bundle, rng = load_bundle(url_bundle), random.Random(3)
+    streams = fuzz_arrow.seeds()
+    for _ in range(150):
+        fuzz_arrow.one_input(fuzz_arrow.damaged(rng.choice(streams), rng), bundle)
 
 
 def test_bytes_that_are_no_stream_are_refused():

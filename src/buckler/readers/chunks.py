@@ -260,6 +260,9 @@ def _plain(path: Path, column: pa.Array | pa.ChunkedArray) -> pa.Array:
             path=path,
         )
     if is_dictionary:
+        if is_view(column.dictionary.type):
+            values = _plain(path, column.dictionary)
+            column = pa.DictionaryArray.from_arrays(column.indices, values)
         return _plain(path, column.dictionary_decode())
     validity, views, *data = column.buffers()
     sound = np.frombuffer(views, np.int32).copy().reshape(-1, 4)

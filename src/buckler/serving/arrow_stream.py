@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from buckler.errors import InputError, TooLargeError
+from buckler.readers.chunks import is_view
 
 MAX_UNPACKED_BYTES = 1 << 28
 # Places of fields in the tables of Arrow's Message.fbs.
@@ -34,6 +35,7 @@ def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
             batches = list(stream)
         for batch in batches:
             batch.validate(full=True)  # the sender's offsets
+        batches = [_without_nested_views(batch) for batch in batches]
     except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, MemoryError,
             OverflowError, struct.error) as error:  # fmt: skip
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
@@ -41,6 +43,25 @@ def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
     if not batches:
         raise InputError("an Arrow stream without a record batch")
     return batches
+
+
+def _without_nested_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Leave out columns with views inside lists or structs.
+
+    No check looks at the view of a null, which may point anywhere. Readers mend columns of views
+    before they look at them, and nothing needs the others.
+    """
+    names = [field.name for field in batch.schema if not _has_view(field.type)]
+    return batch if len(names) == batch.num_columns else batch.select(names)
+
+
+def _has_view(kind: pa.DataType) -> bool:
+    inner = [kind.field(i).type for i in range(kind.num_fields)]
+    if isinstance(kind, pa.BaseExtensionType):
+        inner.append(kind.storage_type)
+    if pa.types.is_run_end_encoded(kind):
+        inner.append(kind.value_type)
+    return any(is_view(each) or _has_view(each) for each in inner)
 
 
 def _unpacked_sizes(body: bytes) -> Iterator[int]:
