@@ -16,7 +16,8 @@ from buckler.bundle.writer import pack, set_threshold, vector_texts
 from buckler.errors import BundleError, OutputError, SettingsError
 from buckler.operating_point import OperatingPoint
 from buckler.runtime import Scorer, load
-from buckler.tasks import Task
+from buckler.serving.scan import scan
+from buckler.tasks import Task, get_bundle_task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -370,6 +371,20 @@ def test_writing_is_all_or_nothing(tmp_path, url_bundle):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     with pytest.raises(SettingsError, match="negatives"):
         write_fitted(tmp_path / "a.buckler", fitted, operating_point=OperatingPoint(fpr=1e-4))
+
+
+def test_a_bundle_carries_the_task_that_is_not_installed(tmp_path):
+    events = made_up_events(300, np.random.default_rng(3))
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 8}, folds=2))
+    own = replace(events.task, name="own", text_columns=("note",), aliases={"bad": "phishing"})
+    write_fitted(tmp_path / "a.buckler", replace(fitted, task=own))
+    manifest = load(tmp_path / "a.buckler").manifest
+    assert get_bundle_task("own", manifest.classes, manifest.task_definition) == own
+    (tmp_path / "a.csv").write_text("Note;other\nhttp://a.example/;x\n")
+    done = scan(tmp_path / "a.buckler", [tmp_path / "a.csv"], tmp_path / "out.jsonl")
+    assert done.rows == 1
+    with pytest.raises(SettingsError, match="not sound"):
+        get_bundle_task("own", manifest.classes, {"name": "own", "medium": 3})
 
 
 def test_the_threshold_can_be_chosen_again(url_bundle, tmp_path):

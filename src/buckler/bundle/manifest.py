@@ -72,6 +72,8 @@ class Manifest:
         Class names with a sentence each, in the order of the outputs.
     positive
         Names of the classes that count as detections.
+    task_definition
+        The task as its file defines it, for machines on which it is not installed.
     normalizer, max_bytes
         Id of the normalizer, and the longest normalized text.
     family
@@ -120,6 +122,7 @@ class Manifest:
     calibration_curve: tuple[tuple[float, ...], ...] = ()
     conformal: dict[float, float] = field(default_factory=dict)
     auxiliary: tuple[AuxiliaryEntry, ...] = ()
+    task_definition: Mapping[str, object] = field(default_factory=dict)
     calibration: Mapping[str, object] = field(default_factory=dict)
     unseen_sources: Mapping[str, object] = field(default_factory=dict)
     metrics: Mapping[str, object] = field(default_factory=dict)
@@ -185,6 +188,7 @@ class Manifest:
                         "description": self.description,
                         "classes": self.classes,
                         "positive": list(self.positive),
+                        "definition": self.task_definition,
                     },
                     "normalizer": {
                         "id": self.normalizer,
@@ -257,6 +261,7 @@ def parse_manifest(data: bytes) -> Manifest:
         created=get_value(raw, "created", str),
         task=get_value(task, "name", str),
         description=get_value(task, "description", str),
+        task_definition=get_value(task, "definition", dict),
         classes=classes,
         positive=positive,
         normalizer=get_value(normalizer, "id", str),

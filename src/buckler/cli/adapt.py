@@ -79,7 +79,9 @@ def adapt(
             the_task = get_task(task or start)
         else:
             scorer = load(start)
-            the_task = get_bundle_task(task or scorer.manifest.task, scorer.classes)
+            the_task = get_bundle_task(
+                task or scorer.manifest.task, scorer.classes, scorer.manifest.task_definition
+            )
         the_teacher = get_teacher(teacher, settings, the_task)
     options = AdaptOptions(
         asks=asks,

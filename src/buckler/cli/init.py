@@ -36,7 +36,7 @@ folds = 5
 seed = 0
 
 [evaluation]
-# operating_point = { fpr = 0.001 }   # where to decide; by default the rate of the task
+# operating_point = {{ fpr = 0.001 }}   # where to decide; by default the rate of the task
 """
 
 _TASK = """\

@@ -128,7 +128,9 @@ def adapt(
         task = get_task(options.task or start)
     else:
         scorer, content = load_with_content(start)
-        task = get_bundle_task(options.task or scorer.manifest.task, scorer.classes)
+        task = get_bundle_task(
+            options.task or scorer.manifest.task, scorer.classes, scorer.manifest.task_definition
+        )
     student = start_student(task, content)
     on_step("reading")
     with Quarantine() as quarantine:

@@ -105,7 +105,9 @@ def evaluate(
     """
     step = on_step or (lambda _: None)
     scorer, columns = load(bundle), options.columns
-    task = get_bundle_task(options.task or scorer.manifest.task, scorer.classes)
+    task = get_bundle_task(
+        options.task or scorer.manifest.task, scorer.classes, scorer.manifest.task_definition
+    )
     with Quarantine() as quarantine:
         step("reading")
         events = read_dataset(

@@ -132,6 +132,8 @@ def _read_labeled(bundle: Path, paths: Sequence[Path], task: str | None) -> Data
     manifest = read_bundle(bundle).manifest
     with Quarantine() as quarantine:
         events = read_dataset(
-            paths, get_bundle_task(task or manifest.task, manifest.classes), quarantine=quarantine
+            paths,
+            get_bundle_task(task or manifest.task, manifest.classes, manifest.task_definition),
+            quarantine=quarantine,
         )
     return events.only_labeled()

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buckler.bundle.archive import find_bundle
-from buckler.errors import BucklerError, SettingsError
+from buckler.errors import BucklerError, InputError, SettingsError
 from buckler.isolation import EventFault, attempt
 from buckler.operating_point import OperatingPoint
 from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer, load
-from buckler.tasks import list_tasks
+from buckler.tasks import get_bundle_task
 
 # Names for a task that is not installed here. Its own are never widened: the `message` of a logon
 # is no command line.
@@ -133,7 +133,10 @@ def load_bundle(
 
 def columns_of_bundle(scorer: Scorer, text_columns: Sequence[str] = ()) -> ColumnSpec:
     """Return the columns that a reader looks for on behalf of a bundle."""
-    task = next((task for task in list_tasks() if task.name == scorer.manifest.task), None)
+    manifest, task = scorer.manifest, None
+    name = manifest.task.removesuffix(".toml")  # a bundle names no file to read
+    with suppress(InputError):  # a task that is installed nowhere, and not defined in the bundle
+        task = get_bundle_task(name, manifest.classes, manifest.task_definition)
     return ColumnSpec(
         tuple(text_columns) or (_USUAL_COLUMNS if task is None else task.text_columns),
         any_bytes=scorer.parses_texts,

@@ -1,12 +1,12 @@
 """The Task: its classes, which of them are positive, and how an event becomes normalized text."""
 
-from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 
 from publicsuffixlist import PublicSuffixList
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from buckler.errors import InputError, SettingsError, did_you_mean
 from buckler.files import read_settings
@@ -147,6 +147,12 @@ class Task:
         """A bit for each positive class below 64, as the kernel takes them."""
         return sum(1 << index for index in self.positive_indices if index < 64)
 
+    def to_json(self) -> dict[str, object]:
+        """Return the task as its file would define it."""
+        found = asdict(self)
+        features = {name: found.pop(name) for name in ("numbers", "categories")}
+        return found | ({"features": features} if self.features else {})
+
     def normalize(self, column: object) -> NormalizedTexts:
         """Return the normalized texts of an Arrow column, or of a list of texts."""
         return self.text_normalizer.normalize_column(column, self.max_bytes)
@@ -228,25 +234,36 @@ def get_task(name: str | Path) -> Task:
         raise SettingsError(f"{error}; or give a .toml file", field="task") from None
 
 
-def get_bundle_task(name: str, classes: Iterable[str]) -> Task:
+def get_bundle_task(
+    name: str, classes: Iterable[str], definition: Mapping[str, object] | None = None
+) -> Task:
     """Return the task that a bundle was made for.
 
     Parameters
     ----------
     name
         Name in the bundle's manifest, or the TOML file of a task of one's own.
-    classes
-        Classes in the bundle's manifest.
+    classes, definition
+        Classes and definition in the bundle's manifest; the definition serves where the task is not
+        installed.
 
     Raises
     ------
     InputError
-        If the task is not installed and no file is given, or its classes are others.
+        If the task is not installed and nothing defines it, or its classes are others.
+    SettingsError
+        If the definition is not sound.
     """
     known, expected = {task.name for task in list_tasks()}, tuple(classes)
-    if name not in known and not name.endswith(".toml"):
+    if name in known or name.endswith(".toml"):
+        task = get_task(name)
+    elif definition and definition.get("name") == name:
+        try:
+            task = _make_task(_task_model().model_validate(definition))
+        except ValidationError as error:
+            raise SettingsError(f"the bundle's definition of {name!r} is not sound") from error
+    else:
         raise InputError(f"the task {name!r} is not installed; give its file", field="task")
-    task = get_task(name)
     if tuple(task.classes) != expected:
         raise InputError(
             f"the bundle's classes are {', '.join(expected)}, those of the task "
@@ -277,15 +294,21 @@ def _task_model() -> type[BaseModel]:
 
 
 def _task_from_toml(path: Path) -> Task:
-    settings = read_settings(path, _task_model()).model_dump()
+    try:
+        return _make_task(read_settings(path, _task_model()))
+    except SettingsError as error:
+        if error.path is not None:
+            raise
+        raise SettingsError(f"{path}: {error}", path=path) from error
+
+
+def _make_task(found: BaseModel) -> Task:
+    settings = found.model_dump()
     if (table := settings.pop("features")) is not None:
         settings |= {**table, "medium": "row"}
         settings["normalizer"] = PE if settings["normalizer"] == PE else FEATURES
         settings["max_bytes"] = 4 * (len(table["numbers"]) + len(table["categories"]))
-    try:
-        return Task(**settings)
-    except SettingsError as error:
-        raise SettingsError(f"{path}: {error}", path=path) from error
+    return Task(**settings)
 
 
 def group_of(text: bytes, normalized: bytes, group_by: str) -> str | None:

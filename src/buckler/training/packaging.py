@@ -158,6 +158,7 @@ def student_manifest(task: Task, family: str, export: Export) -> Manifest:
         created="",
         task=task.name,
         description=task.description,
+        task_definition=task.to_json(),
         classes=task.classes,
         positive=task.positive,
         normalizer=task.normalizer,

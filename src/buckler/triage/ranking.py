@@ -111,7 +111,9 @@ def triage(
     InputError
         If the bundle does not judge incidents, or the alerts cannot be read.
     """
-    task = get_bundle_task(scorer.manifest.task, scorer.manifest.classes)
+    task = get_bundle_task(
+        scorer.manifest.task, scorer.manifest.classes, scorer.manifest.task_definition
+    )
     if _RARITY not in task.numbers:
         raise InputError(f"a bundle of task {task.name} does not judge incidents")
     names = ColumnNames(keep=_KEPT, unknown_labels=UnknownLabels.SET_ASIDE)
