@@ -1,6 +1,7 @@
 """The view of one event: everything that an analyst is shown of it."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -12,6 +13,7 @@ from buckler.review.similar import LabeledEvents, SimilarEvent
 from buckler.runtime import Explanation, Scorer, Verdict
 from buckler.tasks import Task
 
+_HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?(?://)?([^/?#\s]{1,253})", re.I)
 _MAX_CONTRIBUTIONS = 12
 _MAX_ANNOTATIONS = 50
 
@@ -83,9 +85,13 @@ def view_event(
         binary = len(task.classes) == 2 and len(task.positive) == 1
         about = task.positive[0] if binary else verdict.label
         explanation = scorer.explain(raw, label=about, top=_MAX_CONTRIBUTIONS)
-    spans = highlight(readable, () if explanation is None else explanation.contributions)
+    pieces = () if explanation is None else explanation.contributions
+    host = _HOST.search(readable) if task.medium == "url" else None
+    spans = highlight(readable, pieces, (0, 0) if host is None else host.span(1))
     if explanation is not None and task.positive and explanation.label not in task.positive:
-        spans = [Span(span.text, -span.level) for span in spans]  # red stands for a positive class
+        spans = [
+            replace(span, level=-span.level) for span in spans
+        ]  # red stands for a positive class
     return EventView(
         item=item,
         spans=spans,

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -29,10 +30,13 @@ class Span:
         Escaped text.
     level
         -4 to 4: strength of the contribution against or for the class.
+    strong
+        True for the part to look at first, such as the host of a URL.
     """
 
     text: Markup
     level: int
+    strong: bool = False
 
 
 def visible(text: str, limit: int = MAX_SHOWN) -> Markup:
@@ -60,10 +64,20 @@ def visible(text: str, limit: int = MAX_SHOWN) -> Markup:
     return Markup("".join(shown))  # noqa: S704 - every part is escaped above
 
 
-def highlight(text: str, contributions: Sequence[Contribution]) -> list[Span]:
-    """Cut a readable text into spans, each with the strength of its contribution."""
-    runs = mark_pieces(text, contributions, MAX_SHOWN)
-    spans = [Span(visible(run), level) for run, level in runs]
+def highlight(
+    text: str, contributions: Sequence[Contribution], strong: tuple[int, int] = (0, 0)
+) -> list[Span]:
+    """Cut a readable text into spans, each with the strength of its contribution.
+
+    `strong` holds the two ends of the part to look at first.
+    """
+    spans, at = list[Span](), 0
+    for run, level in mark_pieces(text, contributions, MAX_SHOWN):
+        cuts = sorted({0, len(run), *(min(max(place - at, 0), len(run)) for place in strong)})
+        for start, end in pairwise(cuts):
+            inside = strong[0] <= at + start < strong[1]
+            spans.append(Span(visible(run[start:end]), level, inside))
+        at += len(run)
     if len(text) > MAX_SHOWN:
         spans.append(Span(visible(text[MAX_SHOWN:], 0), 0))
     return spans
