@@ -261,7 +261,7 @@ def parse_manifest(data: bytes) -> Manifest:
         created=get_value(raw, "created", str),
         task=get_value(task, "name", str),
         description=get_value(task, "description", str),
-        task_definition=get_value(task, "definition", dict),
+        task_definition=get_value({"definition": {}, **task}, "definition", dict),
         classes=classes,
         positive=positive,
         normalizer=get_value(normalizer, "id", str),
