@@ -1,7 +1,6 @@
 """Networks that would take all memory, or compute for minutes: refused before, or ended."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -91,9 +90,8 @@ def test_what_is_computed_from_constants_is_bounded(name):
 
 
 def test_memory_that_only_the_run_shows_is_bounded():
-    """In a process of its own, whose peak can be told."""
+    """In a process of its own; `ru_maxrss` would start with that of the process before it."""
     code = """
-import resource, sys
 from tests.bundle.test_network_limits import *
 nodes = [helper.make_node("Identity", ["x"], ["c0"]), *DOUBLED[:24]]
 nodes.append(helper.make_node("Identity", ["c24"], ["sum"]))
@@ -101,7 +99,8 @@ model = OnnxModel(SETTINGS, network(nodes), FORM)
 try:
     model.logits(NormalizedTexts.from_bytes([b"x" * 64] * 100))
 except BundleError as error:
-    print(json.dumps([str(error), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+    peak = [li for li in open("/proc/self/status") if li.startswith("VmHWM")][0]
+    print(json.dumps([str(error), int(peak.split()[1])]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     message, peak_kib = json.loads(done.stdout)
@@ -119,4 +118,3 @@ def test_a_run_without_end_is_ended(monkeypatch):
     with onnx_limits.loading(), pytest.raises(BundleError, match="the network failed"):
         model.logits(NormalizedTexts.from_bytes([b"x" * 64] * 4))
     assert time.process_time() - started < 20  # of minutes
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 8 << 20
