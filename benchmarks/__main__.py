@@ -24,6 +24,7 @@ from benchmarks import (
     review_queue,
     review_scale,
     scoring,
+    segments,
     teachers,
     threads,
     training,
@@ -56,6 +57,7 @@ SECTIONS = {
     "families": families.run,
     "trees": trees.run,
     "adapt": adapt.run,
+    "segments": segments.run,
 }
 # Only when named: minutes of fine-tuning, or engines to start.
 SLOW = (
@@ -70,6 +72,7 @@ SLOW = (
     "overload",
     "review-queue",
     "review-scale",
+    "segments",
 )
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -57,6 +57,7 @@ def written(folder, auxiliary, drop=()):
     recipe = folder / "buckler.toml"
     recipe.write_text(
         'task = "url-threat"\n[data]\ntrain = ["urls.parquet"]\n[student]\ntable_bits = 12\n'
+        'segments = "mean"\n'
         f"folds = 3\n[evaluation]\nresamples = 50\n{auxiliary}"
     )
     return recipe

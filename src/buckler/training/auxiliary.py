@@ -186,7 +186,8 @@ def fit_auxiliary(
         answered = _find_answered(training, question)
         task = _task_of(question, answered)
         examples = _examples(answered, task, by_text=question.folds_by == "text")
-        fitted = fit_student(examples, spec.with_settings(question.student))
+        whole = {"segments": "none"} if "segments" in spec.settings else {}  # no positive class
+        fitted = fit_student(examples, spec.with_settings({**whole, **question.student}))
         provenance = {"auxiliary": question.name, "column": question.column}
         bundle = bundle_parts(question.name, fitted, provenance=provenance).assemble()
         asked = answered.take([])
