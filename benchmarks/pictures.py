@@ -1,0 +1,108 @@
+"""Draws the pictures of the README: `python -m benchmarks.pictures`.
+
+`score.svg` shows what a ready-made bundle says of a URL. `labels.svg` plots the first table of
+docs/study.md, so that the chart and the table cannot differ.
+"""
+
+import html
+import re
+from pathlib import Path
+
+import buckler
+from buckler.runtime.verdicts import Verdict
+
+ROOT = Path(__file__).resolve().parents[1]
+PICTURES = ROOT / "docs" / "images"
+URL = "https://paypal-login.secure-verify.xyz/account/update"
+CURVES = {
+    "`ngram`, labels only": "student, labels only",
+    "`ngram`, and 1,100 annotations of the recorded LLM": "student, and 1,100 LLM annotations",
+    "`ngram`, distilled from the ensemble over the pool": "student, distilled",
+    "ensemble of encoder(s) and `ngram`: the teacher": "its teacher",
+}
+_LETTER, _SIZE, _LEFT = 13.2, 22, 28  # pixels of a monospaced letter at this size
+_FOR, _AGAINST, _INK, _GRAY = "#d1242f", "#1a7f37", "#1f2328", "#656d76"
+
+
+def main() -> None:
+    PICTURES.mkdir(exist_ok=True)
+    verdict = buckler.load("url").score_one(URL, top=8)
+    (PICTURES / "score.svg").write_text(score_picture(URL, verdict))
+    plot_labels((ROOT / "docs" / "study.md").read_text(), PICTURES / "labels.svg")
+
+
+def score_picture(event: str, verdict: Verdict) -> str:
+    """Return an event with its pieces marked, and its score beside the threshold, as SVG."""
+    explanation = verdict.explanation
+    assert explanation is not None
+    width = int(2 * _LEFT + _LETTER * len(event))
+    named = [piece for piece in explanation.contributions if piece.start is not None]
+    strongest = max(abs(piece.weight) for piece in named)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="190" '
+        f'viewBox="0 0 {width} 190" role="img" font-family="monospace">',
+        f"<title>{html.escape(explanation.because)}</title>",
+        f'<rect width="{width}" height="190" rx="10" fill="#f6f8fa"/>',
+    ]
+    for piece in named:
+        x, n = _LEFT + _LETTER * (piece.start or 0), (piece.end or 0) - (piece.start or 0)
+        color = _FOR if piece.weight > 0 else _AGAINST
+        shade = 0.12 + 0.4 * abs(piece.weight) / strongest
+        parts.append(
+            f'<rect x="{x:.1f}" y="24" width="{_LETTER * n:.1f}" height="34" rx="5" '
+            f'fill="{color}" fill-opacity="{shade:.2f}"/>'
+        )
+    parts.append(
+        f'<text x="{_LEFT}" y="48" font-size="{_SIZE}" textLength="{_LETTER * len(event):.1f}" '
+        f'fill="{_INK}">{html.escape(event)}</text>'
+    )
+    length = width - 2 * _LEFT
+    at, threshold = (_LEFT + length * value for value in (verdict.score, verdict.threshold or 0.5))
+    state = "detection" if verdict.detected else "no detection"
+    parts += [
+        f'<rect x="{_LEFT}" y="88" width="{length}" height="10" rx="5" fill="#d0d7de"/>',
+        f'<rect x="{_LEFT}" y="88" width="{at - _LEFT:.1f}" height="10" rx="5" fill="{_FOR}"/>',
+        f'<rect x="{threshold - 1:.1f}" y="80" width="3" height="26" fill="{_INK}"/>',
+        f'<text x="{threshold - 6:.1f}" y="124" font-size="14" text-anchor="end" '
+        f'fill="{_GRAY}">threshold {verdict.threshold:.3f}</text>',
+        f'<text x="{_LEFT}" y="124" font-size="14" fill="{_INK}">'
+        f"{verdict.label} {verdict.score:.3f}: {state}</text>",
+        f'<text x="{_LEFT}" y="164" font-size="14" fill="{_GRAY}">'
+        f"red: for {verdict.label}; green: against; stronger color, more weight</text>",
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def plot_labels(study: str, path: Path) -> None:
+    """Plot accuracy against the number of human labels, from the table of the study."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    pyplot.rcParams.update({"svg.hashsalt": "buckler", "font.size": 12})
+    rows = [re.split(r" *\| *", line.strip("| \n")) for line in study.splitlines() if "|" in line]
+    head = next(i for i, row in enumerate(rows) if row[0] == "human labels")
+    counts = [int(cell.replace(",", "")) for cell in rows[head][1:]]
+    found = {row[0]: row[1:] for row in rows[head + 2 :] if row[0] in CURVES}
+    figure, axes = pyplot.subplots(figsize=(7.2, 4.2), layout="constrained")
+    for (name, label), color in zip(
+        CURVES.items(), ("#8c959f", "#bf8700", _FOR, "#0969da"), strict=True
+    ):
+        values = [[float(part) for part in cell.split(" ± ")] for cell in found[name]]
+        mean, half = zip(*values, strict=True)
+        axes.errorbar(counts, mean, half, marker="o", capsize=3, label=label, color=color)
+    axes.set_xscale("log")
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.minorticks_off()
+    axes.set_xlabel("human labels")
+    axes.set_ylabel("accuracy, 29 site categories")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
