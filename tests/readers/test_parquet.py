@@ -79,3 +79,9 @@ def test_one_process_decodes_many_files_wherever_they_are_read_from(sound, decod
     with pytest.raises(InputError, match="text"):
         read(Path("text.parquet"))
     assert [each for _, each in parquet_reader._idle] == [decoder]
+
+
+def test_of_two_columns_with_one_name_the_first_is_read(sound):
+    columns = [pa.array(URLS), pa.array(["other"] * len(URLS))]
+    pq.write_table(pa.Table.from_arrays(columns, ["url", "url"]), sound)
+    assert read(sound) == URLS

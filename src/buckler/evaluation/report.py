@@ -119,7 +119,7 @@ class ReportFiles:
 
 
 SOURCES_CAPTION = (
-    "Each source scored by students that saw no event of its family, at the deployed threshold, "
+    "Each source scored by students that saw no event of its family, at the threshold of training, "
     "with 95 % intervals by group. AUROC within a source compares its own two kinds of events, so "
     "the source itself gives nothing away. A class with a single family cannot be left out: its "
     "source is marked as known."

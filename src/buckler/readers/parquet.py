@@ -60,7 +60,8 @@ class ParquetReader(Reader):
                 if start < cursor:
                     batch = batch.slice(cursor - start)
                     start = cursor
-                columns = {role: batch.column(name) for role, name in chosen.items()}
+                names = batch.schema.names  # of two columns with one name, the first is meant
+                columns = {role: batch.column(names.index(each)) for role, each in chosen.items()}
                 rows = np.arange(start + 1, position + 1, dtype=np.int64)
                 size = file_bytes * batch.num_rows // total
                 yield make_chunk(path, spec, columns, rows, position, size, quarantine)
