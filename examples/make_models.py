@@ -1,8 +1,9 @@
 """Makes the ready-made bundles of the package from the recipes beside this file.
 
 ``make models KEY=private.pem`` runs it. A bundle learns from the labeled rows of its recipe, those
-of the test too: its card gives figures source by source, each source unseen. A large source counts
-by a random sample. The key signs the bundles; its public half lies in the package.
+of the test too, and from the annotations that the recipe names: its card gives figures source by
+source, each source unseen. A large source counts by a random sample, in which every annotated row
+stays. The key signs the bundles; its public half lies in the package.
 """
 
 import argparse
@@ -18,7 +19,10 @@ from buckler.bundle.writer import write_bundle
 from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate
 from buckler.pipeline import read_recipe
+from buckler.pipeline.distill import DistillPool
+from buckler.pipeline.prepare import Split, ask_teacher, merge_annotations
 from buckler.pipeline.read_stage import ReadSources
+from buckler.pipeline.recipe import Recipe
 from buckler.pipeline.stages import StageRunner
 from buckler.training.fit import fit_student
 from buckler.training.packaging import bundle_parts
@@ -96,19 +100,18 @@ def make(name: str, key: Path | None) -> Path:
     """Train, describe and sign one bundle; return its file in the package."""
     what = BUNDLES[name]
     recipe = read_recipe(EXAMPLES / what.recipe / "buckler.toml")
-    recipe.pool = recipe.labels = recipe.teacher = None
     recipe.student = recipe.student.model_copy(update={"folds": FOLDS, **what.settings})
+    (WORK / name).mkdir(parents=True, exist_ok=True)
+    if recipe.labels is not None:
+        recipe.labels.store = str(WORK / name / "labels.db")
     task = recipe.load_task()
     runner = StageRunner(WORK / name, task, lambda step: say(f"{name}: {step}"))
-    sources = runner.run(ReadSources.of(recipe, task, None)).output
-    parts = [part for part in (sources.train, sources.test) if part is not None]
-    events = deduplicate(Dataset.concat(parts).only_labeled(), near=False).events
-    events = sample_sources(events, np.random.default_rng(recipe.student.seed))
-    say(f"{name}: train on {len(events):,} events")
-    fitted = fit_student(events, recipe.student.spec)
+    events, pool = examples_of(recipe, runner)
+    say(f"{name}: train on {len(events):,} events, {0 if pool is None else len(pool):,} of a pool")
+    fitted = fit_student(events, recipe.student.spec, additional=pool)
     provenance = {
         "notice": f"{ADVICE} {what.notice}",
-        "recipe": f"examples/{what.recipe}, its labeled rows, at most {MAX_ROWS:,} of a source",
+        "recipe": f"examples/{what.recipe}: labels and annotations, {MAX_ROWS:,} rows of a source",
     }
     point = recipe.evaluation.operating_point
     made = bundle_parts(name, fitted, operating_point=point, provenance=provenance)
@@ -119,14 +122,32 @@ def make(name: str, key: Path | None) -> Path:
     return path
 
 
+def examples_of(recipe: Recipe, runner: StageRunner) -> tuple[Dataset, Dataset | None]:
+    """Return a sample of the labeled events of a recipe, and its annotated pool."""
+    sources = runner.run(ReadSources.of(recipe, runner.task, None))
+    ask_teacher(runner, recipe, sources)
+    labeled = merge_annotations(runner, recipe, sources)
+    seed = recipe.student.seed
+    split = runner.run(Split(sources, labeled, None, recipe.split, seed))
+    pool = None
+    if recipe.pool is not None:
+        distilled = DistillPool.of(recipe, sources, split, labeled, None)
+        pool = runner.run(distilled).output.examples
+    parts = [split.output.training, split.output.test]
+    events = deduplicate(Dataset.concat(parts).only_labeled(), near=False).events
+    return sample_sources(events, np.random.default_rng(seed)), pool
+
+
 def sample_sources(events: Dataset, rng: np.random.Generator) -> Dataset:
-    """Return the events with a random sample of each source and class that is large."""
+    """Return the events with a sample of each source and class that is large."""
     kept = []
     names = np.array(
         [f"{label} {name}" for label, name in zip(events.labels, events.sources, strict=True)]
     )
     for name in np.unique(names):
-        kept.append(rng.permutation(np.flatnonzero(names == name))[:MAX_ROWS])
+        rows = np.flatnonzero(names == name)
+        order = np.lexsort((rng.random(len(rows)), -events.weights[rows]))  # annotated ones first
+        kept.append(rows[order][:MAX_ROWS])
     return events.take(np.sort(np.concatenate(kept)))
 
 

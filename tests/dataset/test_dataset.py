@@ -105,7 +105,7 @@ def test_a_label_outside_the_task_is_an_error_that_names_row_and_classes(tmp_pat
     table = urls("http://a.example", "http://b.example", labels=["benign", odd])
     with pytest.raises(InputError, match=r"benign, phishing.*set-aside") as raised:
         collect(tmp_path, table)
-    assert (raised.value.row, raised.value.field) == (2, "label_column")
+    assert (raised.value.row, raised.value.field) == (2, "label_map")
     assert raised.value.path == tmp_path / "events.parquet"
 
 

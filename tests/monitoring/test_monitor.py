@@ -368,8 +368,9 @@ def test_labels_of_analysts_count_where_events_were_sampled_at_random(
     pytest.importorskip("argon2", reason="the extra 'review' is not installed")
     from buckler.review.enqueue import enqueue_events
     from buckler.review.label_recorder import LabelForm, LabelRecorder
-    from buckler.review.queue import Filter, Queue
+    from buckler.review.queue import Queue
     from buckler.review.schema import Stratum
+    from tests.support.review_queue import items_of
 
     events, labels = doubtful(600)
     texts, first = np.unique(events.raw_texts, return_index=True)  # each URL counts once
@@ -383,7 +384,7 @@ def test_labels_of_analysts_count_where_events_were_sampled_at_random(
         queue = Queue(store, TASK)
         recorder = LabelRecorder(queue, second_share=0)
         for stratum in Stratum:
-            for item in queue.page(Filter(stratum=stratum)).items[:40]:
+            for item in items_of(queue, stratum)[:40]:
                 assert queue.claim(item.id, 1)
                 wrong = stratum == Stratum.RANKED  # these must not count
                 recorder.record(item.id, (1, "ann"), LabelForm(truth[item.event_id] ^ wrong))

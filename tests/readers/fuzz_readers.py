@@ -45,16 +45,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("fuzz-readers"))
+    parser.add_argument("--keep-last", type=Path, help="folder for the last file of each format")
+    parser.add_argument("--format", choices=READERS.names(), help="one format alone")
     options = parser.parse_args(arguments)
     rng = np.random.default_rng(options.seed)
     counts, escapes, slowest = dict.fromkeys(READERS.names(), 0), 0, 0.0
     end = time.process_time() + 60 * options.minutes
     with tempfile.TemporaryDirectory() as folder:
-        seeds = _seeds(Path(folder))
+        seeds = _seeds(Path(folder), [options.format] if options.format else READERS.names())
         while time.process_time() < end:
             name = sorted(seeds)[rng.integers(len(seeds))]
             path, spec, data = seeds[name]
             path.write_bytes(mutate([data], rng, _TOKENS))
+            if options.keep_last:  # what ended this process lies there
+                (options.keep_last / path.name).write_bytes(path.read_bytes())
             start = time.process_time()
             fault = _fault(name, path, spec)
             taken = time.process_time() - start
@@ -72,9 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if escapes else 0
 
 
-def _seeds(folder: Path) -> dict[str, tuple[Path, ColumnSpec, bytes]]:
+def _seeds(folder: Path, names: list[str]) -> dict[str, tuple[Path, ColumnSpec, bytes]]:
     seeds = {}
-    for name in READERS.names():
+    for name in names:
         needed = _NEEDS.get(name)
         if needed is None or find_spec(needed):
             (folder / name).mkdir()

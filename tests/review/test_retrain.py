@@ -14,7 +14,7 @@ from buckler.labels import AnnotationColumns, Annotator, LabelStore
 from buckler.pipeline.recipe import AnalystLabelsSection, read_recipe
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.label_recorder import LabelForm, LabelRecorder
-from buckler.review.queue import Filter, Queue
+from buckler.review.queue import Queue
 from buckler.review.retrain import learn
 from buckler.review.schema import Stratum
 from buckler.runtime import load
@@ -32,6 +32,7 @@ from buckler.training.packaging import write_fitted
 from buckler.training.promotion import decide
 from tests.support.cli import buckler, refused
 from tests.support.made_up import made_up_bundle, made_up_events, made_up_table
+from tests.support.review_queue import items_of
 
 TASK = get_task("url-threat")
 ANN = Annotator("ann", "", "human")
@@ -150,7 +151,7 @@ def test_the_first_is_deployed_and_then_only_the_better(tmp_path):
         queue = Queue(store, TASK)
         recorder = LabelRecorder(queue, second_share=0)
         for stratum in (*Stratum, Stratum.RANKED, Stratum.RANKED):
-            for item in queue.page(Filter(stratum=stratum)).items:
+            for item in items_of(queue, stratum):
                 assert queue.claim(item.id, 1)
                 recorder.record(item.id, (1, "ann"), LabelForm(truth[item.event_id]))
     first = learn(recipe, registry, labels)

@@ -38,6 +38,7 @@ from buckler.runtime import Contribution
 from buckler.tasks import get_task
 from tests.support.cli import buckler, refused
 from tests.support.made_up import made_up_events
+from tests.support.review_queue import items_of
 
 pytest.importorskip("argon2", reason="the extra 'review' is not installed")
 
@@ -482,7 +483,7 @@ def test_the_dashboard_adds_up(store, url_scorer):
     )
     queue, recorder = open_queue(store)
     for stratum in (Stratum.DETECTION_SAMPLE, Stratum.REST_SAMPLE):
-        for item in queue.page(Filter(stratum=stratum)).items:
+        for item in items_of(queue, stratum):
             assert queue.claim(item.id, 1)
             recorder.record(item.id, ANN, LabelForm(truth[item.event_id], seconds=4))
     board = compute_dashboard(queue)

@@ -10,7 +10,7 @@ from pathlib import Path
 from buckler.errors import InputError
 from buckler.readers.chunks import MAX_TEXT_BYTES, choose_columns, make_chunk
 from buckler.readers.lines import BLOCK_BYTES, open_stream
-from buckler.readers.objects import columns_of
+from buckler.readers.objects import columns_of, reach
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.readers.reader import Chunk, ColumnSpec
 
@@ -45,9 +45,11 @@ def array_chunks(
         new = [(row, value, sample) for row, value, sample, _ in part if row > cursor]
         read_bytes, size_bytes = part[-1][3] - size_bytes, part[-1][3]
         if first and not spec.mixed and spec.features is None:
-            names = {name for _, value, *_ in part if isinstance(value, dict) for name in value}
+            found = [value for _, value, *_ in part if isinstance(value, dict)]
+            names = {name for value in found for name in value}
             nested = [name for name in spec.text if "." in name]
-            if names and not nested:
+            names |= {n for n in nested if any(reach(value, n) is not None for value in found)}
+            if names:
                 choose_columns(path, sorted(names), spec)
         first = False
         if new:

@@ -30,7 +30,7 @@ from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.tasks import Task, get_task, list_tasks
 
 MAX_ROW_ID = 2**31 - 1  # what both databases can compare with
-RowId = Annotated[int, PathParameter(ge=1, le=MAX_ROW_ID)]
+RowId = Annotated[int, PathParameter(ge=0, le=MAX_ROW_ID)]
 
 # Messages about the last action; the address names one by key, and never brings text of its own.
 MESSAGES = {
