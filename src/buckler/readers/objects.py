@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,7 @@ def quote_word(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
 
 
+@lru_cache(maxsize=1024)
 def _getter(name: str) -> Callable[[dict[str, object]], object]:
     parts = name.split(".")
     rests = [".".join(parts[depth:]) for depth in range(len(parts))]
