@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from buckler.dataset import read_dataset
 from buckler.errors import InputError
+from buckler.readers import jsonl as jsonl_module
 from buckler.readers import lines as lines_module
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, find_inputs, get_reader
@@ -315,19 +316,27 @@ def test_any_bytes_are_read_or_refused_and_never_crash(tmp_path, data, suffix):
 
 
 def test_columns_beside_the_text_that_are_not_utf8_are_read(tmp_path):
-    rows = b'{"url": "a", "label": "b\xe1d"}\n{"url": "b", "label": "fine"}\n'
     labels = pa.array([b"b\xe1d", b"fine", None]).view(pa.string())
     shared = pa.DictionaryArray.from_arrays(pa.array([0, 1, None]), labels[:2])
     files = [
-        write(tmp_path / "a.jsonl", rows),
         write(tmp_path / "a.csv", b"url,label\na,b\xe1d\nb,fine\n"),
         *(tmp_path / f"{name}.parquet" for name in ("plain", "large", "shared")),
     ]
     for path, column in zip(
-        files[2:], (labels, labels.cast(pa.large_string()), shared), strict=True
+        files[1:], (labels, labels.cast(pa.large_string()), shared), strict=True
     ):
         pq.write_table(pa.table({"url": ["a", "b", "c"], "label": column}), path)
     for path in files:
         with Quarantine(tmp_path / "bad.jsonl") as quarantine:
             chunk = next(get_reader(path).chunks(path, WANTED, quarantine))
         assert chunk.columns["label"].to_pylist()[:2] == ["b\ufffdd", "fine"]
+
+
+@pytest.mark.parametrize("odd", [b"\0", b"\xff"])
+def test_bytes_that_arrow_may_crash_on_do_not_reach_its_json_reader(tmp_path, odd, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("Arrow's reader was asked")
+
+    monkeypatch.setattr(jsonl_module.pj, "read_json", refuse)
+    path = write(tmp_path / "a.jsonl", b'{"url": "a"}\n{"url": "b' + odd + b'"}\n')
+    assert read(path)[0] == [b"a"]
