@@ -184,7 +184,7 @@ def _find_faults(text: pa.Array, *, any_bytes: bool) -> Faults:
     lengths = lengths.to_numpy(zero_copy_only=False)
     suspects = (lengths <= 0) | (lengths > MAX_TEXT_BYTES)
     if not any_bytes and not is_utf8(text):
-        suspects |= np.array([not _is_utf8(value) for value in text.to_pylist()])
+        suspects |= np.array([not is_utf8_bytes(value) for value in text.to_pylist()])
     faults: Faults = {}
     for index in np.flatnonzero(suspects).tolist():
         value = text[index].as_py()
@@ -296,7 +296,8 @@ def is_utf8(text: pa.Array) -> bool:
     return True
 
 
-def _is_utf8(value: bytes | None) -> bool:
+def is_utf8_bytes(value: bytes | None) -> bool:
+    """Return True if bytes are UTF-8 throughout, or None."""
     try:
         (value or b"").decode()
     except UnicodeDecodeError:

@@ -12,7 +12,7 @@ import pyarrow.json as pj
 
 from buckler.errors import InputError
 from buckler.normalize import FeatureSchema
-from buckler.readers.chunks import choose_columns, make_chunk
+from buckler.readers.chunks import choose_columns, is_utf8_bytes, make_chunk
 from buckler.readers.feature_columns import FEATURE
 from buckler.readers.json_array import array_chunks, is_array
 from buckler.readers.lines import Block, line_blocks, usable_lines
@@ -101,7 +101,7 @@ def _parse_fast(
     chosen = {role: tried[0] for role, tried in names.items() if len(tried) == 1}
     if "text" not in chosen or len(chosen) < len(names) or "." in "".join(chosen.values()):
         return None
-    if not _is_plain(block.data):
+    if b"\0" in block.data or not is_utf8_bytes(block.data):  # Arrow's reader has crashed on these
         return None
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
     schema = pa.schema([(name, pa.string()) for name in chosen.values()])
@@ -120,17 +120,6 @@ def _parse_fast(
     columns = {role: table.column(name).combine_chunks() for role, name in chosen.items()}
     rows = np.arange(block.first_row, block.first_row + lines, dtype=np.int64)
     return columns, rows
-
-
-def _is_plain(data: bytes) -> bool:
-    """Tell whether Arrow's reader may have a block; on NULs and wrong UTF-8 it has crashed."""
-    if b"\0" in data:
-        return False
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _parse_slowly(

@@ -63,7 +63,6 @@ def answers(request: Request) -> Iterator[tuple[Header, bytes]]:
     _allow_cpu_time()
     try:
         with pa.OSFile(os.fsencode(request["path"])) as raw:  # a name may be any bytes
-            # The footer is read without checks by pages: no buffer before it is needed.
             file = pq.ParquetFile(raw, pre_buffer=False, buffer_size=_READ_BYTES)
             if request["columns"] is None:
                 yield _describe(file), b""
