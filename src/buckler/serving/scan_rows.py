@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +12,7 @@ from buckler.errors import SettingsError
 from buckler.files import path_text
 from buckler.normalize import FeatureSchema, FeatureTable
 from buckler.readers.batches import Batch
-from buckler.readers.chunks import is_utf8
+from buckler.readers.chunks import is_utf8, to_json
 from buckler.runtime import Scorer
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.formats.ecs import bulk_action
@@ -129,10 +128,10 @@ class RecordLines(OutputRows):
         )
         lines = []
         for record in records:
-            line = orjson.dumps(record) + b"\n"
+            line = to_json(record) + "\n"
             if self._index and "error" not in record:
-                line = orjson.dumps(bulk_action(record, self._index)) + b"\n" + line
-            lines.append(line)
+                line = to_json(bulk_action(record, self._index)) + "\n" + line
+            lines.append(line.encode())
         return pa.RecordBatch.from_arrays([pa.array(lines, pa.large_binary())], schema=self.schema)
 
 
