@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "buckler.h"
+#include "json_lines.h"
 
 static uint64_t state = 88172645463325252ull;
 
@@ -132,11 +133,48 @@ static void train(void) {
     free(bias), free(bias_squares), free(targets), free(weights), free(logits);
 }
 
+static const char *const JSON[] = {"{", "}", "[", "]", ":", ",", "\"url\"", "\"n\"", "\"URL\"", "\"a\\nb\"",
+                                   "\"\\u00e9\\ud83d\\ude00\"", "\"\\ud800\"", "\\", "\"", "-0", "12", "1e5", ".5",
+                                   "true", "null", "false", "\n", "\r\n", " ", "{\"url\":\"", "\"}\n", "{\"n\":1}\n",
+                                   "{\"url\": \"x\", \"n\": [{}, [1], {\"a\": []}]}\n"};
+
+static void json_lines(void) {
+    uint8_t draft[4096];
+    size_t length = 0, parts = next(60);
+    for (size_t i = 0; i < parts; i++) {
+        if (!next(30)) {
+            draft[length++] = (uint8_t)next(256);
+            continue;
+        }
+        const char *piece = JSON[next(sizeof JSON / sizeof *JSON)];
+        memcpy(draft + length, piece, strlen(piece));
+        length += strlen(piece);
+    }
+    size_t lines = 1;
+    for (size_t i = 0; i < length; i++) lines += draft[i] == '\n';
+    uint8_t *text = malloc(length ? length : 1);
+    memcpy(text, draft, length);
+    int64_t *rows = malloc(lines * sizeof *rows);
+    json_column columns[2] = {{(const uint8_t *)"url", 3, 0, 0, 0, 0, 0}, {(const uint8_t *)"n", 1, 0, 0, 0, 0, 0}};
+    for (int c = 0; c < 2; c++) {
+        columns[c].offsets = calloc(lines + 1, sizeof(int32_t));
+        columns[c].data = malloc(length ? length : 1);
+        columns[c].validity = calloc(lines / 8 + 1, 1);
+    }
+    int64_t found = bk_json_lines(text, length, 2000, columns, 2, rows);
+    if (found > (int64_t)lines) abort();
+    for (int c = 0; c < 2; c++) {
+        if (found >= 0 && columns[c].offsets[found] > (int32_t)length) abort();
+        free(columns[c].offsets), free(columns[c].data), free(columns[c].validity);
+    }
+    free(rows), free(text);
+}
+
 int main(int count, char **arguments) {
     long rounds = count > 1 ? strtol(arguments[1], NULL, 10) : 1000;
     if (count > 2) state ^= (uint64_t)strtoull(arguments[2], NULL, 10) << 20;
     for (long i = 0; i < rounds; i++) {
-        for (int j = 0; j < 50; j++) normalize();
+        for (int j = 0; j < 50; j++) normalize(), json_lines();
         score();
         train();
     }

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from buckler.dataset import read_dataset
 from buckler.errors import InputError
-from buckler.readers import jsonl as jsonl_module
 from buckler.readers import lines as lines_module
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, find_inputs, get_reader
@@ -330,13 +329,3 @@ def test_columns_beside_the_text_that_are_not_utf8_are_read(tmp_path):
         with Quarantine(tmp_path / "bad.jsonl") as quarantine:
             chunk = next(get_reader(path).chunks(path, WANTED, quarantine))
         assert chunk.columns["label"].to_pylist()[:2] == ["b\ufffdd", "fine"]
-
-
-@pytest.mark.parametrize("odd", [b"\0", b"\xff"])
-def test_bytes_that_arrow_may_crash_on_do_not_reach_its_json_reader(tmp_path, odd, monkeypatch):
-    def refuse(*_, **__):
-        raise AssertionError("Arrow's reader was asked")
-
-    monkeypatch.setattr(jsonl_module.pj, "read_json", refuse)
-    path = write(tmp_path / "a.jsonl", b'{"url": "a"}\n{"url": "b' + odd + b'"}\n')
-    assert read(path)[0] == [b"a"]

@@ -33,6 +33,8 @@ extern PyType_Spec bk_trees_spec;  /* the type Trees */
 PyObject *bk_activate_buffer(PyObject *module, PyObject *args);
 PyObject *bk_recalibrate_buffer(PyObject *module, PyObject *args);
 
+PyObject *bk_json_columns(PyObject *module, PyObject *args);
+
 PyObject *bk_train(PyObject *module, PyObject *args);
 PyObject *bk_predict(PyObject *module, PyObject *args);
 

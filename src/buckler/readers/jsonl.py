@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.json as pj
 
+from buckler._kernel import json_lines
 from buckler.errors import InputError
 from buckler.normalize import FeatureSchema
 from buckler.readers.chunks import choose_columns, is_utf8_bytes, make_chunk
 from buckler.readers.feature_columns import FEATURE
 from buckler.readers.json_array import array_chunks, is_array
-from buckler.readers.lines import Block, line_blocks, usable_lines
+from buckler.readers.lines import MAX_LINE_BYTES, Block, line_blocks, usable_lines
 from buckler.readers.objects import Names, columns_of, reach
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
+from buckler.readers.reader import KEPT, READERS, Chunk, ColumnSpec, Reader
 
 _LOOK_AT = 1000  # lines
 
@@ -97,28 +97,24 @@ def _choose(path: Path, block: Block, spec: ColumnSpec) -> Names | None:
 def _parse_fast(
     block: Block, names: Names
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
-    """Parse with Arrow's reader; None where a line needs the slow path or names are nested."""
+    """Parse in the kernel; None where a line needs the slow path, or names are nested or kept."""
     chosen = {role: tried[0] for role, tried in names.items() if len(tried) == 1}
-    if "text" not in chosen or len(chosen) < len(names) or "." in "".join(chosen.values()):
+    if "text" not in chosen or len(chosen) < len(names):
         return None
-    if b"\0" in block.data or not is_utf8_bytes(block.data):  # Arrow's reader has crashed on these
+    if any("." in name or role.startswith(KEPT) for role, name in chosen.items()):
         return None
-    lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
-    schema = pa.schema([(name, pa.string()) for name in chosen.values()])
-    try:
-        table = pj.read_json(
-            pa.BufferReader(block.data),
-            read_options=pj.ReadOptions(use_threads=False, block_size=len(block.data) + 1),
-            parse_options=pj.ParseOptions(
-                explicit_schema=schema, unexpected_field_behavior="ignore"
-            ),
-        )
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    if not is_utf8_bytes(block.data):
         return None
-    if table.num_rows != lines:  # blank lines, or several objects on one: row numbers would drift
+    roles = ["text", *(role for role in chosen if role != "text")]
+    encoded = tuple(chosen[role].encode("utf-8", "surrogatepass") for role in roles)
+    found = json_lines(block.data, encoded, MAX_LINE_BYTES)
+    if found is None:
         return None
-    columns = {role: table.column(name).combine_chunks() for role, name in chosen.items()}
-    rows = np.arange(block.first_row, block.first_row + lines, dtype=np.int64)
+    rows = np.frombuffer(found[0], np.int64) + block.first_row
+    columns = {}
+    for role, buffers in zip(roles, found[1], strict=True):
+        kind = pa.binary() if role == "text" else pa.string()
+        columns[role] = pa.Array.from_buffers(kind, len(rows), list(map(pa.py_buffer, buffers)))
     return columns, rows
 
 

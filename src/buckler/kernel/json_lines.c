@@ -1,0 +1,281 @@
+/* A strict scanner of JSON lines: it accepts what Python's `json` accepts, or asks for a closer look. */
+#include "json_lines.h"
+
+#include <string.h>
+
+#define MAX_DEPTH 63u
+#define MAX_NUMBER_BYTES 300 /* Python refuses integers of more than 4,300 digits */
+#define MAX_INTEGER_BYTES 18
+
+typedef const uint8_t *cursor; /* NULL where the line needs a closer look */
+
+static inline cursor skip_space(cursor p, cursor end) {
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r')) p++;
+    return p;
+}
+
+/* The first quote, backslash or control character. */
+static inline cursor find_special(cursor p, cursor end) {
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    for (uint64_t v; end - p >= 8; p += 8) {
+        memcpy(&v, p, 8);
+        const uint64_t quote = v ^ (ones * '"'), escape = v ^ (ones * '\\');
+        if ((((quote - ones) & ~quote) | ((escape - ones) & ~escape) | ((v - ones * 0x20) & ~v)) & highs)
+            break;
+    }
+    while (p < end && *p != '"' && *p != '\\' && *p >= 0x20) p++;
+    return p;
+}
+
+static int hex_digit(uint8_t c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The code unit of four hexadecimal digits, or -1. */
+static int32_t code_unit(cursor p, cursor end) {
+    int32_t unit = 0;
+    if (end - p < 4) return -1;
+    for (int i = 0; i < 4; i++) {
+        const int digit = hex_digit(p[i]);
+        if (digit < 0) return -1;
+        unit = unit << 4 | digit;
+    }
+    return unit;
+}
+
+/* Behind the string that begins at p. */
+static cursor skip_string(cursor p, cursor end) {
+    if (p >= end || *p != '"') return NULL;
+    for (p++;;) {
+        p = find_special(p, end);
+        if (p >= end || *p < 0x20) return NULL;
+        if (*p == '"') return p + 1;
+        if (end - p < 2) return NULL;
+        if (p[1] == 'u') {
+            if (code_unit(p + 2, end) < 0) return NULL;
+            p += 6;
+        } else if (p[1] && strchr("\"\\/bfnrt", p[1])) {
+            p += 2;
+        } else {
+            return NULL;
+        }
+    }
+}
+
+static inline cursor skip_digits(cursor p, cursor end) {
+    while (p < end && *p >= '0' && *p <= '9') p++;
+    return p;
+}
+
+static cursor skip_number(cursor p, cursor end) {
+    const cursor begin = p;
+    if (p < end && *p == '-') p++;
+    cursor digits = p;
+    if (p < end && *p == '0')
+        p++;
+    else
+        p = skip_digits(p, end);
+    if (p == digits) return NULL;
+    if (p < end && *p == '.') {
+        digits = ++p;
+        if ((p = skip_digits(p, end)) == digits) return NULL;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-')) p++;
+        digits = p;
+        if ((p = skip_digits(p, end)) == digits) return NULL;
+    }
+    return p - begin > MAX_NUMBER_BYTES ? NULL : p;
+}
+
+static cursor skip_literal(cursor p, cursor end, const char *literal, size_t length) {
+    return (size_t)(end - p) >= length && memcmp(p, literal, length) == 0 ? p + length : NULL;
+}
+
+static cursor skip_scalar(cursor p, cursor end) {
+    if (p >= end) return NULL;
+    switch (*p) {
+    case '"': return skip_string(p, end);
+    case 't': return skip_literal(p, end, "true", 4);
+    case 'f': return skip_literal(p, end, "false", 5);
+    case 'n': return skip_literal(p, end, "null", 4);
+    default: return skip_number(p, end);
+    }
+}
+
+/* Behind the colon of the name that begins at p. */
+static cursor skip_name(cursor p, cursor end) {
+    p = skip_string(skip_space(p, end), end);
+    if (!p) return NULL;
+    p = skip_space(p, end);
+    return p < end && *p == ':' ? p + 1 : NULL;
+}
+
+/* Behind the value that begins at p, however it nests. */
+static cursor skip_value(cursor p, cursor end) {
+    uint64_t objects = 0; /* a bit for each level: 1 in an object, 0 in an array */
+    unsigned depth = 0;
+    for (;;) {
+        p = skip_space(p, end);
+        if (p < end && (*p == '{' || *p == '[')) {
+            if (depth == MAX_DEPTH) return NULL;
+            const unsigned is_object = *p == '{';
+            objects = objects << 1 | is_object;
+            depth++;
+            p = skip_space(p + 1, end);
+            if (p >= end) return NULL;
+            if (*p != (is_object ? '}' : ']')) {
+                if (is_object && !(p = skip_name(p, end))) return NULL;
+                continue;
+            }
+        } else if (!(p = skip_scalar(p, end))) {
+            return NULL;
+        }
+        for (;;) { /* behind a value */
+            if (!depth) return p;
+            p = skip_space(p, end);
+            if (p >= end) return NULL;
+            if (*p == ',') {
+                p++;
+                if (objects & 1 && !(p = skip_name(p, end))) return NULL;
+                break;
+            }
+            if (*p++ != (objects & 1 ? '}' : ']')) return NULL;
+            depth--;
+            objects >>= 1;
+        }
+    }
+}
+
+static int same_but_for_case(cursor a, cursor b, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        const uint8_t x = a[i] >= 'A' && a[i] <= 'Z' ? a[i] | 0x20 : a[i];
+        const uint8_t y = b[i] >= 'A' && b[i] <= 'Z' ? b[i] | 0x20 : b[i];
+        if (x != y) return 0;
+    }
+    return 1;
+}
+
+/* Behind the object that begins at p; the columns get their values. */
+static cursor scan_object(cursor p, cursor end, json_column *columns, size_t n_columns) {
+    if (p >= end || *p != '{') return NULL;
+    p = skip_space(p + 1, end);
+    if (p < end && *p == '}') return p + 1;
+    for (;;) {
+        const cursor quote = skip_space(p, end);
+        if (!(p = skip_string(quote, end))) return NULL;
+        const cursor name = quote + 1;
+        const size_t name_length = (size_t)(p - name) - 1;
+        if (memchr(name, '\\', name_length)) return NULL;
+        p = skip_space(p, end);
+        if (p >= end || *p != ':') return NULL;
+        const cursor begin = skip_space(p + 1, end);
+        if (!(p = skip_value(begin, end))) return NULL;
+        for (size_t c = 0; c < n_columns; c++) {
+            if (columns[c].name_length != name_length) continue;
+            if (memcmp(columns[c].name, name, name_length) == 0) {
+                columns[c].begin = begin; /* of a name that stands twice, the last value counts */
+                columns[c].end = p;
+            } else if (same_but_for_case(columns[c].name, name, name_length)) {
+                return NULL;
+            }
+        }
+        p = skip_space(p, end);
+        if (p >= end) return NULL;
+        if (*p == '}') return p + 1;
+        if (*p++ != ',') return NULL;
+    }
+}
+
+static uint8_t *put_utf8(uint8_t *out, uint32_t c) {
+    if (c < 0x80) {
+        *out++ = (uint8_t)c;
+    } else if (c < 0x800) {
+        *out++ = (uint8_t)(0xC0 | c >> 6);
+        *out++ = (uint8_t)(0x80 | (c & 0x3F));
+    } else {
+        if (c < 0x10000) {
+            *out++ = (uint8_t)(0xE0 | c >> 12);
+        } else {
+            *out++ = (uint8_t)(0xF0 | c >> 18);
+            *out++ = (uint8_t)(0x80 | (c >> 12 & 0x3F));
+        }
+        *out++ = (uint8_t)(0x80 | (c >> 6 & 0x3F));
+        *out++ = (uint8_t)(0x80 | (c & 0x3F));
+    }
+    return out;
+}
+
+/* Writes what stands between the quotes of a sound string; NULL at half a surrogate pair. */
+static uint8_t *put_string(uint8_t *out, cursor p, cursor end) {
+    while (p < end) {
+        const uint8_t *escape = memchr(p, '\\', (size_t)(end - p));
+        const size_t plain = (size_t)((escape ? escape : end) - p);
+        memcpy(out, p, plain);
+        out += plain;
+        if (!escape) break;
+        p = escape + 2;
+        if (escape[1] != 'u') {
+            const char *kinds = "bfnrt", *found = strchr(kinds, escape[1]);
+            *out++ = found ? (uint8_t)"\b\f\n\r\t"[found - kinds] : escape[1];
+            continue;
+        }
+        uint32_t c = (uint32_t)code_unit(p, end);
+        p += 4;
+        if (c >= 0xD800 && c < 0xE000) {
+            if (c >= 0xDC00 || end - p < 6 || p[0] != '\\' || p[1] != 'u') return NULL;
+            const int32_t low = code_unit(p + 2, end);
+            if (low < 0xDC00 || low > 0xDFFF) return NULL;
+            c = 0x10000 + ((c - 0xD800) << 10) + ((uint32_t)low - 0xDC00);
+            p += 6;
+        }
+        out = put_utf8(out, c);
+    }
+    return out;
+}
+
+/* Appends the present value to its column; 0 where it needs a closer look. */
+static int put_value(json_column *column, int64_t row, int is_text) {
+    const cursor begin = column->begin, end = column->end;
+    uint8_t *out = column->data + column->offsets[row];
+    if (begin && *begin == '"') {
+        out = put_string(out, begin + 1, end - 1);
+        if (!out) return 0;
+    } else if (begin && *begin != 'n') {
+        const size_t length = (size_t)(end - begin);
+        const int is_boolean = *begin == 't' || *begin == 'f';
+        const int is_integer = skip_digits(begin + (*begin == '-'), end) == end;
+        if (is_text || !(is_boolean || is_integer) || length > MAX_INTEGER_BYTES ||
+            (*begin == '-' && begin[1] == '0'))
+            return 0;
+        memcpy(out, begin, length);
+        out += length;
+    }
+    if (begin && *begin != 'n') column->validity[row / 8] |= (uint8_t)(1u << row % 8);
+    column->offsets[row + 1] = (int32_t)(out - column->data);
+    return 1;
+}
+
+int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, json_column *columns,
+                      size_t n_columns, int64_t *rows) {
+    const cursor end = data + length;
+    int64_t n = 0, line = 0;
+    for (cursor p = data; p < end; line++) {
+        const cursor begin = p;
+        p = skip_space(p, end);
+        if (p < end && *p != '\n') {
+            for (size_t c = 0; c < n_columns; c++) columns[c].begin = NULL;
+            if (!(p = scan_object(p, end, columns, n_columns))) return -1;
+            p = skip_space(p, end);
+            if ((size_t)(p - begin) > max_line || (p < end && *p != '\n')) return -1;
+            for (size_t c = 0; c < n_columns; c++)
+                if (!put_value(&columns[c], n, c == 0)) return -1;
+            rows[n++] = line;
+        }
+        p += p < end; /* the line feed */
+    }
+    return n;
+}

@@ -1,0 +1,92 @@
+"""JSON lines: the kernel's scanner reads as Python's `json` does, or leaves the lines to it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from buckler._kernel import json_lines
+from buckler.readers import ColumnSpec, Quarantine, get_reader
+from buckler.readers import jsonl as jsonl_module
+
+SPEC = ColumnSpec(("url",), {"label": ("label",), "ts": ("ts",)})
+PIECES = [
+    *('{"url": "a", "label": "b"}\n', '{"url": "c", "ts": 7}\n', '"url"', '"label"', '"ts"'),
+    *('"URL"', "{", "}", "[", "]", ":", ",", "\n", "\r\n", "\r", " ", "\t", "\x0b", "\x0c"),
+    *("\ufeff", '"', "\\", '"\\u00e9\\ud83d\\ude00\\n\\/"', '"\\ud800"', '"\\udc00"', '"\\q"'),
+    *('"é😀"', '"\x01"', '""', "0", "-0", "-7", "01", "1.5", "1e5", "1e", ".5", "NaN"),
+    *("1" * 19, "1" * 5000, "-Infinity", "true", "false", "null", "tru", '{"a": [1, {}]}'),
+    *("[" * 70 + "]" * 70, '["b"]'),
+]
+
+
+def read(path):
+    with Quarantine(path.parent / "bad.jsonl") as quarantine:
+        chunks = list(get_reader(path).chunks(path, SPEC, quarantine))
+    rows = [chunk.rows.tolist() for chunk in chunks]
+    texts = [chunk.events.to_pylist() for chunk in chunks]
+    columns = [{r: c.to_pylist() for r, c in chunk.columns.items()} for chunk in chunks]
+    return rows, texts, columns, quarantine.reasons
+
+
+def test_both_ways_of_reading_agree(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "a.jsonl"
+    for _ in range(200):
+        lines = '{"url": "a", "label": "b", "ts": 1}\n'
+        for _ in range(rng.integers(1, 4)):
+            line = ['{"url": ', '"x"', ', "label": ', '"y"', ', "ts": ', "12", "}", "\n"]
+            for _ in range(rng.integers(0, 3)):
+                line[rng.integers(len(line))] = str(rng.choice(PIECES))
+            lines += "".join(line)
+        path.write_bytes(lines.encode())
+        fast = read(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(jsonl_module, "json_lines", lambda *_: None)
+            assert fast == read(path), lines
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "a b", 'q"\\/\b\f\n\r\t', "é \u2028 😀", "\x7f", "x" * 5000, None],
+)
+def test_values_are_those_of_python(value):
+    for ascii_only in (False, True):
+        data = json.dumps({"a": [value], "url": value, "b": {"url": 1}}, ensure_ascii=ascii_only)
+        rows, [(validity, offsets, content)] = json_lines(data.encode(), (b"url",), 1 << 20)
+        assert np.frombuffer(rows, np.int64).tolist() == [0]
+        assert np.frombuffer(offsets, np.int32).tolist() == [0, len((value or "").encode())]
+        assert validity == bytes([value is not None])
+        assert content.decode() == (value or "")
+
+
+def test_blank_lines_cost_no_slow_path_and_count_as_lines():
+    rows, _ = json_lines(b'\n \t\r\n{"url": "a"}\n\n{"url": "b"}', (b"url",), 100)
+    assert np.frombuffer(rows, np.int64).tolist() == [2, 4]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            '{"url": 1}',
+            '{"URL": "a"}',
+            '{"\\u0075rl": "a"}',
+            '{"url": "a"',
+            '{"url": "a"} x',
+            "[]",
+        ),
+        *('{"url": "\\ud800"}', '{"url": "a", "n": 1.5}', '{"url": "a", "n": []}', "x"),
+        '{"url": "' + "a" * 100 + '"}',
+    ],
+)
+def test_what_needs_a_closer_look_is_left_to_the_slow_path(line):
+    assert json_lines(line.encode(), (b"url", b"n"), 100) is None
+
+
+def test_a_name_that_is_kept_stays_json(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"url": "a", "id": "7"}\n')
+    with Quarantine(tmp_path / "bad.jsonl") as quarantine:
+        chunk = next(get_reader(path).chunks(path, ColumnSpec(("url",), kept=("id",)), quarantine))
+    assert chunk.columns["kept:id"].to_pylist() == ['"7"']
