@@ -1,145 +1,152 @@
-"""Adapting to streams that the start has not seen: AUROC and false positives on held-out events.
+"""Adapting to streams that the start has not seen: figures on held-out events of the stream.
 
-Each stream is a collection that is left out of the start's training. A part of it, cut by group, is
-held out; the rest is asked about. A language model's recorded answers stand for the teacher, the
-collection's labels for the truth on held-out events (recorded answers where it has none).
+Each stream is a collection that is left out of the start's training. A part of it, cut by group or
+by time, is held out; the rest is asked about. A language model's recorded answers stand for the
+teacher, the collection's labels for the truth on held-out events (recorded answers where it has
+none).
+
+``BUCKLER_BENCH=folder`` keeps the starts and each result, so that a stopped run resumes.
+``BUCKLER_SEEDS``, ``BUCKLER_ASKS`` and ``BUCKLER_STREAMS`` choose a part.
 """
 
+import json
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
+from benchmarks.adapt_streams import STREAMS, Collections, Stream, begins_with
 from benchmarks.measure import table
 from benchmarks.models import FOLDER
-from buckler.dataset import ColumnNames, Dataset, UnknownLabels, read_dataset
+from buckler.dataset import Dataset
+from buckler.dataset.sources import sample_sources
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
+from buckler.evaluation.plots import new_figure, plot_style, svg_of
 from buckler.labels import Annotation, Annotator
 from buckler.operating_point import OperatingPoint
 from buckler.pipeline.adapt import gather_answers, own_events, start_student
 from buckler.pipeline.own_events import AdaptOptions
 from buckler.runtime.scorer import load_with_content
-from buckler.tasks import get_task
+from buckler.students.ngram import NgramStudent
 from buckler.teachers.recorded import RecordedTeacher
 from buckler.training.adaptation import StartScores, adapt_student, own_figures
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 
-Bools = npt.NDArray[np.bool_]
 SEEDS = range(int(os.environ.get("BUCKLER_SEEDS", "3")))
 ASKS = tuple(int(n) for n in os.environ.get("BUCKLER_ASKS", "30,100,300,1000").split(","))
+CHOICES = {"random": 0.999, "chosen": 1 / 3}  # -> share of the asked events that is random
 HELD_OUT = 0.35
-MAX_STREAM, MAX_HELD_OUT = 2_500, 1_500
+MAX_STREAM, MAX_HELD_OUT, MAX_ORDINARY = 2_500, 1_500, 3_000
 TARGET_FPR = 0.01
-
-
-@dataclass(frozen=True)
-class Collections:
-    """Events of a task, the answers of the teacher, and the start's settings.
-
-    Attributes
-    ----------
-    events
-        Labeled events of every collection.
-    answers
-        Event -> probability of a positive class.
-    settings
-        Settings of the start's student.
-    """
-
-    events: Dataset
-    answers: dict[bytes, float]
-    settings: dict[str, object]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A stream to adapt to.
-
-    Attributes
-    ----------
-    name
-        Name in the table.
-    collections
-        Function that reads the task's events.
-    own
-        Beginnings of the sources that are the stream.
-    left_out
-        Beginnings of further sources that the start does not learn.
-    by_time
-        True holds the newest events out, instead of groups.
-    from_nothing
-        True starts from weights that are zero.
-    """
-
-    name: str
-    collections: Callable[[Path], Collections]
-    own: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
-    by_time: bool = False
-    from_nothing: bool = False
+PRICE_USD = 0.003  # of an answer: 700 tokens read at 3 USD a million, 60 written at 15
+RESULTS = FOLDER / "adapt.jsonl"
+PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "adapt.svg"
+_NONE = 10  # place of the start on the logarithmic axis
+FIGURES = ("auroc", "detection_at_target", "detection", "false_positives")
+Result = dict[str, float | str]
 
 
 def run(data: Path) -> None:
-    """Print a table for each stream that ``BUCKLER_STREAMS`` names; by default for all."""
+    """Print a table for each stream that ``BUCKLER_STREAMS`` names, by default for all."""
     wanted = os.environ.get("BUCKLER_STREAMS", "")
     for stream in STREAMS:
         if not wanted or any(word in stream.name for word in wanted.split(",")):
-            rows = measure(stream, data)
+            measure(stream, data)
             print(f"\n### {stream.name}\n", flush=True)
-            table(("asked", "AUROC", "detection at FPR 0.01", "detection", "false positives"), rows)
+            table(("asked", "USD", "AUROC", f"detection at FPR {TARGET_FPR}", "detection", "FPR"),
+                  rows_of(stream.name))  # fmt: skip
+    draw(PICTURE if "BUCKLER_PICTURE" in os.environ else FOLDER / "adapt.svg")
 
 
-def measure(stream: Stream, data: Path) -> list[tuple[str, ...]]:
-    """Return a row for the start, and one for each number of events asked and way to choose."""
+def results() -> list[Result]:
+    """Return the results so far."""
+    if not RESULTS.exists():
+        return []
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()]
+
+
+def rows_of(stream: str) -> list[tuple[object, ...]]:
+    """Return a row for each number of events asked and way to choose: means over the seeds."""
+    found: dict[tuple[float, str], list[Result]] = {}
+    for result in results():
+        if result["stream"] == stream:
+            found.setdefault((float(result["asked"]), str(result["choice"])), []).append(result)
+    rows: list[tuple[object, ...]] = []
+    for (asked, choice), ones in sorted(found.items()):
+        means = (str(Mean.of([float(one[name]) for one in ones])) for name in FIGURES)
+        rows.append((f"{asked:,.0f} {choice}", f"{asked * PRICE_USD:.2f}", *means))
+    return rows
+
+
+def measure(stream: Stream, data: Path) -> None:
+    """Append the results that are missing, seed by seed."""
+    done = {(r["stream"], r["seed"], r["asks"], r["choice"]) for r in results()}
+    planned = [(a, c) for a in ASKS for c in CHOICES]
+    seeds = [s for s in SEEDS if any((stream.name, s, *one) not in done for one in planned)]
+    if not seeds:
+        return
     found = stream.collections(data)
-    start = train_start(stream, found)
-    scorer, content = load_with_content(start)
-    task = found.events.task
-    student = start_student(task, None if stream.from_nothing else content)
+    scorer, content = None, None
+    if not stream.from_nothing:
+        scorer, content = load_with_content(train_start(stream, found))
+    student = start_student(found.events.task, content)
     own = found.events.take(np.flatnonzero(begins_with(found.events, stream.own)))
-    figures: dict[str, list[tuple[float, ...]]] = {}
-    for seed in SEEDS:
+    for seed in seeds:
         test, pool = cut(own, stream.by_time, np.random.default_rng(seed))
-        probabilities = scorer.score(test.raw).probabilities.astype(np.float32)
-        if not stream.from_nothing:
-            figures.setdefault("none", []).append(figures_of(test, probabilities, scorer.threshold))
-        teacher = recorded(found, pool)
+        if (stream.name, seed, 0, "start") not in done and scorer is not None:
+            probabilities = scorer.score(test.raw).probabilities.astype(np.float32)
+            keep(stream, seed, 0, 0, "start", figures_of(test, probabilities, scorer.threshold))
         n_answers = sum(event_id in found.answers for event_id in pool.ids)
-        for asks in ASKS:
-            if asks > n_answers and asks != min(a for a in ASKS if a >= n_answers):
-                continue
-            for name, share in (("random", 0.999), ("selected", 1 / 3)):
-                with tempfile.TemporaryDirectory() as folder:
-                    options = AdaptOptions(
-                        asks=min(asks, n_answers),
-                        random_share=share,
-                        store=str(Path(folder) / "labels.db"),
-                        target_fpr=TARGET_FPR,
-                        seed=seed,
-                    )
-                    answers = gather_answers(student, pool.without_labels(), teacher, options)
-                    mine = own_events(answers, options)
-                    logits = student.predict_logits(mine.labeled.texts)
-                    before = StartScores(probabilities_of(logits).astype(np.float32), None)
-                    adapted = adapt_student(student, mine, before, target_fpr=TARGET_FPR, seed=seed)
-                deployed = adapted.fitted.operating_curve.threshold(OperatingPoint(fpr=TARGET_FPR))
-                after = probabilities_of(adapted.fitted.student.predict_logits(test.texts))
-                row = figures_of(test, after.astype(np.float32), deployed)
-                shown = "all" if asks > n_answers else f"{asks:,}"
-                figures.setdefault(f"{shown} {name}", []).append(row)
-    return [
-        (name, *(str(Mean.of(column)) for column in zip(*rows, strict=True)))
-        for name, rows in figures.items()
-    ]
+        for asks in (a for a in ASKS if a <= n_answers or a == min(b for b in ASKS if b >= a)):
+            for choice in CHOICES:
+                if (stream.name, seed, asks, choice) not in done:
+                    asked = min(asks, n_answers)
+                    figures = measure_one(student, found, (pool, test), asked, choice, seed)
+                    keep(stream, seed, asks, asked, choice, figures)
+
+
+def keep(
+    stream: Stream, seed: int, asks: int, asked: int, choice: str, figures: tuple[float, ...]
+) -> None:
+    """Append a result to the file."""
+    names = dict(zip(FIGURES, figures, strict=True))
+    result = {"stream": stream.name, "seed": seed, "asks": asks, "asked": asked, "choice": choice}
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(result | names) + "\n")
+
+
+def measure_one(
+    student: NgramStudent,
+    found: Collections,
+    pool_and_test: tuple[Dataset, Dataset],
+    asks: int,
+    choice: str,
+    seed: int,
+) -> tuple[float, ...]:
+    """Ask, adapt, and return the figures on the held-out events."""
+    pool, test = pool_and_test
+    with tempfile.TemporaryDirectory() as folder:
+        options = AdaptOptions(
+            asks=asks,
+            random_share=CHOICES[choice],
+            store=str(Path(folder) / "labels.db"),
+            target_fpr=TARGET_FPR,
+            seed=seed,
+        )
+        teacher = recorded(found, pool)
+        answers = gather_answers(student, pool.without_labels(), teacher, options)
+    mine = own_events(answers, options)
+    logits = student.predict_logits(mine.labeled.texts)
+    before = StartScores(probabilities_of(logits).astype(np.float32), None)
+    adapted = adapt_student(student, mine, before, target_fpr=TARGET_FPR, seed=seed)
+    deployed = adapted.fitted.operating_curve.threshold(OperatingPoint(fpr=TARGET_FPR))
+    after = probabilities_of(adapted.fitted.student.predict_logits(test.texts))
+    return figures_of(test, after.astype(np.float32), deployed)
 
 
 def figures_of(
@@ -161,6 +168,7 @@ def train_start(stream: Stream, found: Collections) -> Path:
     path = FOLDER / f"{name}.buckler"
     if not path.exists():
         rest = found.events.take(np.flatnonzero(~begins_with(found.events, out)))
+        rest = sample_sources(rest, MAX_ORDINARY, 4 * MAX_ORDINARY, np.random.default_rng(0))
         spec = StudentSpec("ngram", found.settings, folds=3, source_balance=0.5)
         write_fitted(path, fit_student(rest, spec), operating_point=OperatingPoint(fpr=TARGET_FPR))
     return path
@@ -200,127 +208,32 @@ def recorded(found: Collections, pool: Dataset) -> RecordedTeacher:
     return RecordedTeacher(Annotator("frontier-llm", "1", "model"), annotations)
 
 
-def begins_with(events: Dataset, beginnings: tuple[str, ...]) -> Bools:
-    """Tell which events are of a source with one of these beginnings."""
-    return np.array([str(source).startswith(beginnings) for source in events.sources], bool)
-
-
-# --- the collections ------------------------------------------------------------------------------
-
-
-def kept(name: str, read: Callable[[], Dataset], task: str) -> Dataset:
-    """Read once: parsing pages takes minutes."""
-    path = FOLDER / f"{name}.arrow"
-    if not path.exists():
-        read().save(path)
-    return Dataset.load(path, get_task(task))
-
-
-def by_sha1(events: Dataset, path: Path, column: str) -> dict[bytes, float]:
-    """Return the answers to events that a file names by the SHA-1 of their text."""
-    table = pq.read_table(path)
-    answers = dict(zip(table["sha1"].to_pylist(), table[column].to_pylist(), strict=True))
-    pairs = zip(events.ids, events.raw_texts, strict=True)
-    found = {event_id: answers.get(sha1(text).hexdigest()) for event_id, text in pairs}  # noqa: S324
-    return {event_id: p for event_id, p in found.items() if p is not None}
-
-
-def mails(data: Path) -> Collections:
-    """Return the mails of the recipe, without collections whose labels are in doubt."""
-    folder = data / "email"
-    doubtful = ("thinganhado/e-phishGen:PEST", "Fengchao-531:Greco", "Shadha0624:Greco",
-                "Fengchao-531:SpearBot")  # fmt: skip
-
-    def read() -> Dataset:
-        files = [folder / f"{name}.parquet" for name in ("train", "modern", "ai-written")]
-        columns = ColumnNames(unknown_labels=UnknownLabels.SET_ASIDE)
-        events = read_dataset(files, get_task("email"), columns).only_labeled()
-        return events.take(np.flatnonzero(~begins_with(events, doubtful)))
-
-    events = kept("mails", read, "email")
-    answers = by_sha1(events, data / "teacher" / "email.parquet", "p_bad")
-    return Collections(events, answers, {"min_order": 3, "dropout": 0.3, "table_bits": 15})
-
-
-def pages(data: Path) -> Collections:
-    """Return the pages, without parked ones and those under both labels."""
-
-    def read() -> Dataset:
-        columns = ColumnNames(keep=("junk", "mixed_dup"))
-        events = read_dataset([data / "html" / "pages.parquet"], get_task("html"), columns)
-        bad = [
-            "true" in (str(a).lower(), str(b).lower())
-            for a, b in zip(events.column("junk"), events.column("mixed_dup"), strict=True)
-        ]
-        return events.take(np.flatnonzero(~np.array(bad))).only_labeled()
-
-    events = kept("pages", read, "html")
-    answers = by_sha1(events, data / "teacher" / "html.parquet", "p_phishing")
-    return Collections(events, answers, {"min_order": 3, "dropout": 0.3})
-
-
-def urls(data: Path) -> Collections:
-    """Return the URLs of the recipe and those with an answer of the field's collections."""
-    task = get_task("url-threat")
-    table = pq.read_table(data / "teacher" / "url-threat.parquet")
-    answered = dict(zip(table["url"].to_pylist(), table["p_phishing"].to_pylist(), strict=True))
-
-    def read() -> Dataset:
-        training = read_dataset([data / "url" / "threat-train.parquet"], task)
-        field = read_dataset([data / "url" / "field.parquet"], task)
-        known = [raw.decode("utf-8", "replace") in answered for raw in field.raw_texts]
-        return Dataset.concat([training, field.take(np.flatnonzero(known))]).only_labeled()
-
-    events = kept("urls", read, "url-threat")
-    pairs = zip(events.ids, events.raw_texts, strict=True)
-    found = {i: answered.get(raw.decode("utf-8", "replace")) for i, raw in pairs}
-    answers = {i: p for i, p in found.items() if p is not None}
-    settings = {"dropout": 0.3, "table_bits": 19, "class_weights": "balanced"}
-    return Collections(events, answers, settings)
-
-
-def command_lines(data: Path) -> Collections:
-    """Return the labeled lines, and telemetry whose recorded answers are the truth."""
-    folder, task = data / "command_line", get_task("command-line")
-    table = pq.read_table(data / "teacher" / "command-line.parquet")
-    answered = dict(zip(table["text"].to_pylist(), table["p_malicious"].to_pylist(), strict=True))
-
-    def read() -> Dataset:
-        labeled = read_dataset(
-            [folder / "labelled.parquet", folder / "field.parquet"], task
-        ).only_labeled()
-        telemetry = read_dataset([folder / "telemetry-unlabelled.parquet"], task, labeled=False)
-        p = np.array([answered.get(line_of(raw), 0.5) for raw in telemetry.raw_texts])
-        sure = np.flatnonzero(p != 0.5)
-        telemetry = telemetry.take(sure).with_labels((p[sure] > 0.5).astype(np.int32))
-        names = [f"telemetry/{name}" for name in telemetry.sources]
-        return Dataset.concat([labeled, telemetry.with_column("source", names)])
-
-    events = kept("lines", read, "command-line")
-    pairs = zip(events.ids, events.raw_texts, strict=True)
-    found = {i: answered.get(line_of(raw)) for i, raw in pairs}
-    return Collections(events, {i: p for i, p in found.items() if p is not None}, {})
-
-
-def line_of(raw: bytes) -> str:
-    """Return the command line of an event, without the fields behind it."""
-    return raw.partition(b"\x1f")[0].decode("utf-8", "replace")
-
-
-ACCOUNT = ("account pages",)
-STREAMS = (
-    Stream("mail: foff-milter, other senders", mails, ("mwstowe/",)),
-    Stream("mail: foff-milter, later", mails, ("mwstowe/",), by_time=True),
-    Stream("pages: setfit", pages, ("watanabe-baketsu/",), ("scrapinghub/",)),
-    Stream(
-        "pages: Formasaurus and phishing-pages-ethical",
-        pages,
-        ("scrapinghub/", "maxamin/"),
-        ("watanabe-baketsu/",),
-    ),
-    Stream("command lines: telemetry", command_lines, ("telemetry/",)),
-    Stream("URLs: account pages and JPCERT", urls, (*ACCOUNT, "JPCERTCC")),
-    Stream("URLs: Hacker News and JPCERT, later", urls, ("Hacker News", "JPCERTCC"), by_time=True),
-    Stream("from nothing: mail", mails, ("mwstowe/",), from_nothing=True),
-    Stream("from nothing: pages", pages, ("watanabe-baketsu/",), from_nothing=True),
-)
+def draw(path: Path) -> None:
+    """Draw AUROC and detection against events asked, and what they cost, one line a stream."""
+    found = results()
+    streams = [s.name for s in STREAMS if any(r["stream"] == s.name for r in found)]
+    names = {"auroc": "AUROC", "detection_at_target": f"detection at FPR {TARGET_FPR}"}
+    with plot_style():
+        figure = new_figure(9.6, 4.6)
+        panels = figure.subplots(1, 2)
+        for axes, (name, title) in zip(panels, names.items(), strict=True):
+            for position, stream in enumerate(streams):
+                chosen = [r for r in found if r["stream"] == stream and r["choice"] != "random"]
+                asked = sorted({float(r["asked"]) for r in chosen})
+                means = [
+                    Mean.of([float(r[name]) for r in chosen if r["asked"] == n]).value
+                    for n in asked
+                ]
+                axes.plot(
+                    [max(n, _NONE) for n in asked], means, label=stream, marker="o",
+                    markersize=3.5, color=f"C{position}",
+                )  # fmt: skip
+            axes.set(xscale="log", ylim=(None, 1), title=title, xlabel="own events asked about")
+            ticks = [_NONE, *ASKS]
+            axes.set_xticks(ticks, ["none", *(f"{n:,}" for n in ASKS)])
+            axes.minorticks_off()
+            dollars = axes.secondary_xaxis(-0.2)
+            dollars.set_xticks(ticks, [f"{n * PRICE_USD:.2f}" for n in (0, *ASKS)])
+            dollars.set_xlabel(f"USD, at {PRICE_USD} an answer")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
+        path.write_text(svg_of(figure))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from benchmarks.measure import table
 from buckler.dataset import Dataset
-from buckler.dataset.sources import balance_sources
+from buckler.dataset.sources import balance_sources, sample_sources
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc
@@ -33,10 +33,8 @@ from buckler.evaluation.unseen_sources import (
     threshold_options,
 )
 from buckler.operating_point import OperatingPoint
-from buckler.pipeline.distill import DistillPool
+from buckler.pipeline.distill import prepare_examples
 from buckler.pipeline.fit_stages import worst_false_positives
-from buckler.pipeline.prepare import Split, ask_teacher, merge_annotations
-from buckler.pipeline.read_stage import ReadSources
 from buckler.pipeline.recipe import Recipe, read_recipe
 from buckler.pipeline.stages import StageRunner
 from buckler.training.cross_validation import StudentSpec
@@ -91,23 +89,10 @@ def _prepare(recipe: Recipe, most: int, *, plain: bool) -> tuple[Dataset, Datase
     if plain:
         recipe.teacher = recipe.labels = recipe.pool = None
     runner = StageRunner(recipe.output / "stages", task, lambda name: print(name, file=sys.stderr))
-    sources = runner.run(ReadSources.of(recipe, task, None))
-    ask_teacher(runner, recipe, sources)
-    labeled = merge_annotations(runner, recipe, sources)
-    split = runner.run(Split(sources, labeled, None, recipe.split, recipe.student.seed))
-    additional = None
-    if recipe.pool is not None:
-        distilled = DistillPool.of(recipe, sources, split, labeled, None)
-        additional = runner.run(distilled).output.examples
-    training = split.output.training
-    rng, kept = np.random.default_rng(recipe.student.seed), []
-    names = training.sources.astype(str)
-    for name in np.unique(names):
-        for rows in (np.flatnonzero((names == name) & k) for k in _sides(training)):
-            # Rows with an annotation are few, and all of them count.
-            order = np.lexsort((rng.random(len(rows)), -training.weights[rows]))
-            kept.append(rows[order][: most if not training.is_positive[rows].any() else 10 * most])
-    return training.take(np.sort(np.concatenate(kept))), additional, split.output.test
+    split, pool = prepare_examples(recipe, runner)
+    rng = np.random.default_rng(recipe.student.seed)
+    training = sample_sources(split.training, most, 10 * most, rng)
+    return training, None if pool is None else pool.examples, split.test
 
 
 def _sides(events: Dataset) -> Sequence[npt.NDArray[np.bool_]]:

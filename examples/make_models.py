@@ -17,11 +17,10 @@ import numpy as np
 from buckler.bundle.signing import sign_bundle
 from buckler.bundle.writer import write_bundle
 from buckler.dataset import Dataset
+from buckler.dataset.sources import sample_sources
 from buckler.dataset.splits import deduplicate
 from buckler.pipeline import read_recipe
-from buckler.pipeline.distill import DistillPool
-from buckler.pipeline.prepare import Split, ask_teacher, merge_annotations
-from buckler.pipeline.read_stage import ReadSources
+from buckler.pipeline.distill import prepare_examples
 from buckler.pipeline.recipe import Recipe
 from buckler.pipeline.stages import StageRunner
 from buckler.training.fit import fit_student
@@ -124,34 +123,13 @@ def make(name: str, key: Path | None) -> Path:
 
 def examples_of(recipe: Recipe, runner: StageRunner) -> tuple[Dataset, Dataset | None]:
     """Return a sample of the labeled events of a recipe, and its annotated pool."""
-    sources = runner.run(ReadSources.of(recipe, runner.task, None))
-    ask_teacher(runner, recipe, sources)
-    labeled = merge_annotations(runner, recipe, sources)
-    seed = recipe.student.seed
-    split = runner.run(Split(sources, labeled, None, recipe.split, seed))
-    pool = None
-    if recipe.pool is not None:
-        distilled = DistillPool.of(recipe, sources, split, labeled, None)
-        pool = runner.run(distilled).output.examples
-    parts = [split.output.training, split.output.test]
-    events = deduplicate(Dataset.concat(parts).only_labeled(), near=False).events
+    split, pool = prepare_examples(recipe, runner)
+    events = deduplicate(Dataset.concat([split.training, split.test]), near=False).events
     doubted = recipe.data.untaught.get("source", [])
     events = events.take(np.flatnonzero(~np.isin(events.sources.astype(str), doubted)))
-    return sample_sources(events, np.random.default_rng(seed)), pool
-
-
-def sample_sources(events: Dataset, rng: np.random.Generator) -> Dataset:
-    """Return the events with a sample of each source and class that is large."""
-    kept = []
-    names = np.array(
-        [f"{label} {name}" for label, name in zip(events.labels, events.sources, strict=True)]
-    )
-    for name in np.unique(names):
-        rows = np.flatnonzero(names == name)
-        order = np.lexsort((rng.random(len(rows)), -events.weights[rows]))  # annotated ones first
-        is_positive = events.is_positive[rows].any()
-        kept.append(rows[order][: MAX_POSITIVES if is_positive else MAX_ROWS])
-    return events.take(np.sort(np.concatenate(kept)))
+    rng = np.random.default_rng(recipe.student.seed)
+    sample = sample_sources(events, MAX_ROWS, MAX_POSITIVES, rng)
+    return sample, None if pool is None else pool.examples
 
 
 def say(text: str) -> None:

@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buckler.dataset import Dataset
-from buckler.dataset.sources import balance_sources, source_families, source_family
+from buckler.dataset.sources import (
+    balance_sources,
+    sample_sources,
+    source_families,
+    source_family,
+)
 from buckler.errors import InputError
 from buckler.evaluation.unseen_sources import SourceRecord, ThresholdRule
 from buckler.operating_point import OperatingPoint
@@ -85,6 +90,16 @@ def test_balance_keeps_the_weight_of_a_class_and_the_order_of_sources(power, wei
     assert weights[positive].mean() == pytest.approx(weight, rel=1e-5)
     ratio = weights[~positive & ~of_a].sum() / weights[of_a].sum()
     assert ratio == pytest.approx(0.25 ** (1 - power), rel=1e-4)
+
+
+def test_a_sample_keeps_small_sources_whole_and_annotated_events_of_large_ones():
+    events = events_of({("a", "benign"): 40, ("b", "benign"): 3, ("c", "phishing"): 20})
+    annotated = np.arange(len(events)) % 8 == 0
+    weighted = events.with_weights(np.where(annotated, 2.0, 1.0))
+    sample = sample_sources(weighted, 10, 15, np.random.default_rng(0))
+    counts = {name: int((sample.sources == name).sum()) for name in "abc"}
+    assert counts == {"a": 10, "b": 3, "c": 15}
+    assert (sample.weights == 2).sum() == annotated.sum()
 
 
 def test_a_class_of_one_family_is_cut_by_group_and_marked_as_known():

@@ -52,3 +52,27 @@ def balance_sources(events: Dataset, power: float) -> Dataset:
         own = events.labels == label
         factors[own] *= weights[own].sum() / (weights[own] * factors[own]).sum()
     return events.with_weights((weights * factors).astype(np.float32))
+
+
+def sample_sources(
+    events: Dataset, most: int, most_positive: int, rng: np.random.Generator
+) -> Dataset:
+    """Return labeled events with a random sample of each source and class that is large.
+
+    Events of a larger weight come first: those with an annotation are few, and all of them count.
+
+    Parameters
+    ----------
+    events
+        Labeled events.
+    most, most_positive
+        Largest number of events of a source and a class, by whether the class is positive.
+    rng
+        Generator of the sample.
+    """
+    pairs = zip(events.labels, events.sources, strict=True)
+    _, codes = np.unique([f"{label} {name}" for label, name in pairs], return_inverse=True)
+    order = np.lexsort((rng.random(len(events)), -events.weights, codes))
+    first = np.searchsorted(codes[order], codes[order])
+    limits = np.where(events.is_positive[order], most_positive, most)
+    return events.take(np.sort(order[np.arange(len(order)) - first < limits]))

@@ -12,10 +12,10 @@ from buckler.errors import InputError
 from buckler.files import read_bytes, write_atomically
 from buckler.labels import open_existing
 from buckler.labels.merging import Merge
-from buckler.pipeline.prepare import TrainingAndTest
-from buckler.pipeline.read_stage import Sources
+from buckler.pipeline.prepare import Split, TrainingAndTest, ask_teacher, merge_annotations
+from buckler.pipeline.read_stage import ReadSources, Sources
 from buckler.pipeline.recipe import AugmentationSection, Recipe
-from buckler.pipeline.stages import Result, Stage, Summary
+from buckler.pipeline.stages import Result, Stage, StageRunner, Summary
 from buckler.pipeline.synthesize import SyntheticAddition
 from buckler.tasks import Task
 from buckler.training.analyst_labels import AnalystLabels
@@ -214,3 +214,24 @@ class DistillPool(Stage[DistilledPool], name="distill", version=1):
             )
         summary["additional_examples"] = len(examples)
         return DistilledPool(examples, n_annotated, out_of_fold), summary
+
+
+def prepare_examples(
+    recipe: Recipe, runner: StageRunner
+) -> tuple[TrainingAndTest, DistilledPool | None]:
+    """Run the stages of a recipe up to its training, without synthetic or augmented examples.
+
+    Returns
+    -------
+    tuple
+        Training and test events with the targets of the recipe's annotations, and what the student
+        learns of the pool; None where the recipe has no pool.
+    """
+    sources = runner.run(ReadSources.of(recipe, runner.task, None))
+    ask_teacher(runner, recipe, sources)
+    labeled = merge_annotations(runner, recipe, sources)
+    split = runner.run(Split(sources, labeled, None, recipe.split, recipe.student.seed))
+    if recipe.pool is None:
+        return split.output, None
+    pool = DistillPool.of(recipe, sources, split, labeled, None)
+    return split.output, runner.run(pool).output
