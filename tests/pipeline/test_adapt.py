@@ -1,5 +1,6 @@
 """Adapting a bundle to a stream whose events are written in another way than those it learned."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -104,6 +105,40 @@ def test_a_teacher_fits_a_bundle_to_the_stream(url_bundle, own, tmp_path):
     assert manifest.provenance["adapted_from"] == "url"
     assert manifest.provenance["answered_by"] == "oracle 1"
     assert "AUROC" in manifest.provenance["after"]
+
+
+def test_the_report_tells_what_was_asked_and_what_it_brought(url_bundle, own, tmp_path):
+    result = buckler.adapt(
+        url_bundle,
+        [own / "stream.parquet"],
+        tmp_path / "mine.buckler",
+        Oracle(),
+        options(tmp_path, test=[own / "test.parquet"], report=tmp_path / "report"),
+    )
+    assert result.n_test == 600
+    assert result.test_before.auroc.value < 0.3
+    assert result.test_after.auroc.value > 0.95
+    assert result.report.json == tmp_path / "report" / "report.json"
+    report = json.loads(result.report.json.read_bytes())
+    assert report["n_rows"] == 600
+    assert report["provenance"]["adapted_from"] == "url"
+    assert [point["n_events"] for point in report["learning"]] == [8, 15, 30, 60]
+    auroc = next(row for row in report["comparison"] if row["own events"] == "AUROC")
+    assert auroc["test, before"] < auroc["test, after"]
+    page = result.report.html.read_text()
+    assert "60 own events with an answer (oracle 1): AUROC" in page
+    assert "Own events and quality" in page
+    assert "<script" not in page
+
+
+def test_what_the_test_holds_is_never_learned(url_bundle, own, tmp_path):
+    stream = [own / "stream.parquet", own / "test.parquet"]
+    result = buckler.adapt(
+        url_bundle, stream, tmp_path / "m.buckler", Oracle(),
+        options(tmp_path, test=[own / "test.parquet"]),
+    )  # fmt: skip
+    assert result.n_stream <= 900
+    assert result.report.json == tmp_path / "m.json"
 
 
 def test_a_second_run_asks_nothing_again_and_a_larger_one_asks_the_rest(url_bundle, own, tmp_path):

@@ -8,12 +8,10 @@ import typer
 
 from buckler.cli.console import err, out, print_table, safe, show_steps
 from buckler.cli.options import BudgetTokens, BudgetUsd, FormatName, Seed, Store, TextColumn
-from buckler.cli.results import progress_text
+from buckler.cli.results import print_report, progress_text
 from buckler.dataset import ColumnNames
-from buckler.evaluation.intervals import Estimate, Rate
-from buckler.evaluation.report import rate_text
-from buckler.pipeline.adapt import AdaptationResult
 from buckler.pipeline.adapt import adapt as adapt_bundle
+from buckler.pipeline.adaptation_report import AdaptationResult
 from buckler.pipeline.own_events import AdaptOptions
 from buckler.runtime import load
 from buckler.tasks import get_bundle_task, get_task
@@ -55,6 +53,14 @@ def adapt(
             max=0.9,
         ),
     ] = None,
+    test: Annotated[
+        list[Path] | None,
+        typer.Option(help="Labeled files of own events that are only measured, never learned."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the report; by default it lies beside the bundle."),
+    ] = None,
     target_fpr: Annotated[
         float, typer.Option(help="False-positive rate on your stream to keep within.")
     ] = 0.01,
@@ -92,6 +98,8 @@ def adapt(
         budget=Budget(usd=budget_usd, tokens=budget_tokens),
         target_fpr=target_fpr,
         task=task,
+        test=tuple(test or ()),
+        report=report,
         columns=ColumnNames(text=text_column, label=label_column),
         format=format_name,
         seed=seed,
@@ -114,35 +122,23 @@ def print_adaptation(result: AdaptationResult) -> None:
         err.print(result.quarantine)
     if result.stopped:
         err.print(f"asking stopped: {safe(result.stopped)}")
+    paid = f"{result.total_usd:.4f} USD"
+    if result.cost_usd != result.total_usd:
+        paid += f", {result.cost_usd:.4f} of it in this run"
     out.print(
         f"{result.n_stream:,} own events, {result.n_labeled:,} of them labeled "
-        f"({safe(result.answered_by)}), {result.cost_usd:.4f} USD"
+        f"({safe(result.answered_by)}), {paid}"
     )
-    out.print(
-        f"figures on {result.n_measured:,} own events that stand for the stream, each scored "
-        "without learning from its group\n"
-    )
-    print_table(*adaptation_table(result))
+    measured = f"{result.n_measured:,} own events that stand for the stream, each scored without "
+    measured += "learning from its group"
+    if result.n_test:
+        measured += f"; and on {result.n_test:,} events of the test"
+    out.print(f"figures on {measured}\n")
+    table = result.table()
+    print_table(table.heading, table.rows)
     out.print()
     if not result.is_better:
         out.print("The start is better on your events: it was kept unchanged.")
     out.print(f"bundle  {result.bundle} ({result.bundle.stat().st_size:,} bytes)")
-
-
-def adaptation_table(
-    result: AdaptationResult,
-) -> tuple[tuple[str, str, str], list[tuple[str, str, str]]]:
-    """Return headings and rows of the figures before and after."""
-    names = ("accuracy", "auroc", "detection", "false_positives")
-    rows = []
-    for name in names:
-        after = getattr(result.after, name)
-        if after.value != after.value:
-            continue
-        before = "-" if result.before is None else _text(getattr(result.before, name))
-        rows.append((name.replace("_", " ").replace("auroc", "AUROC"), before, _text(after)))
-    return ("own events", "before", "after"), rows
-
-
-def _text(value: Rate | Estimate) -> str:
-    return rate_text(value) if isinstance(value, Rate) else str(value)
+    if result.report is not None:
+        print_report(result.report)

@@ -15,6 +15,8 @@ from buckler.operating_point import USUAL_FPRS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from buckler.evaluation.report import LearningPoint
+
 BLUE, RED, GRAY = "#1f5fa8", "#c0392b", "#8a8f98"
 
 
@@ -101,6 +103,36 @@ def draw_attacks(names: Sequence[str], before: Sequence[float], after: Sequence[
         axes.set(xlim=(0, 1.02), ylim=(-0.6, len(order) - 0.4), xlabel="Share detected")
         axes.legend(frameon=False, loc="lower left", ncols=2)
         return svg_of(figure)
+
+
+def draw_learning(points: "Sequence[LearningPoint]") -> dict[str, str]:
+    """Return title -> SVG of quality against own events, and dollars where answers cost any.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    points = [point for point in points if not np.isnan(point.auroc.value)]
+    if len(points) < 2:
+        return {}
+    with plot_style():
+        figure = new_figure()
+        axes = figure.subplots()
+        events = [point.n_events for point in points]
+        spread = [
+            [point.auroc.value - point.auroc.low for point in points],
+            [point.auroc.high - point.auroc.value for point in points],
+        ]
+        values = [point.auroc.value for point in points]
+        axes.errorbar(events, values, np.maximum(spread, 0), fmt="o-", color=BLUE, ms=4, lw=1,
+                      capsize=2)  # fmt: skip
+        axes.set(xlabel="Own events with an answer", ylabel="AUROC on the others")
+        if points[-1].cost_usd:
+            axes.set_xticks(events, [f"{p.n_events:,}\n{p.cost_usd:.2f} USD" for p in points])
+        else:
+            axes.set_xticks(events, [f"{n:,}" for n in events])
+        return {"Own events and quality": svg_of(figure)}
 
 
 def _roc(evaluation: Evaluation, ranking: Ranking) -> str:

@@ -5,7 +5,7 @@ store as they come, so a stopped run resumes and asks nothing twice.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
 from buckler.operating_point import OperatingPoint
+from buckler.pipeline.adaptation_report import AdaptationResult, write_adaptation_report
 from buckler.pipeline.own_events import (
     AdaptOptions,
     Answers,
@@ -24,6 +25,7 @@ from buckler.pipeline.own_events import (
     read_own_events,
 )
 from buckler.readers.quarantine import Quarantine
+from buckler.runtime import Scorer, load
 from buckler.runtime.scorer import load_with_content
 from buckler.students import Export
 from buckler.students.ngram import NgramStudent
@@ -36,48 +38,11 @@ from buckler.training.adaptation import (
     OwnFigures,
     StartScores,
     adapt_student,
+    own_figures,
 )
 from buckler.training.packaging import bundle_parts
 
 _MAX_OTHERS = 20_000  # events without a label on which the threshold rests
-
-
-@dataclass(frozen=True)
-class AdaptationResult:
-    """Outcome of `adapt`.
-
-    Attributes
-    ----------
-    bundle
-        File that was written.
-    is_better
-        False where the start was better on own events: the file then holds the start, unchanged.
-    before, after
-        Figures on own events that stand for the stream, each scored by a student that was made
-        without its group. `before` is None where there was no start.
-    n_stream, n_labeled, n_measured
-        Events of the stream, events that were learned, and events behind the figures.
-    answered_by
-        Source of the labels.
-    cost_usd
-        Cost of this run.
-    stopped
-        Reason why fewer events were asked about than wanted; None if none.
-    quarantine
-        Summary of the rows that could not be read; empty where there are none.
-    """
-
-    bundle: Path
-    is_better: bool
-    before: OwnFigures | None
-    after: OwnFigures
-    n_stream: int
-    n_labeled: int
-    n_measured: int
-    answered_by: str
-    cost_usd: float
-    stopped: str | None
-    quarantine: str
 
 
 def adapt(
@@ -134,7 +99,7 @@ def adapt(
     student = start_student(task, content)
     on_step("reading")
     with Quarantine() as quarantine:
-        read = read_own_events(events, task, options, quarantine)
+        read, test = read_own_events(events, task, options, quarantine)
         unreadable = quarantine.summary() if quarantine.count else ""
     on_step("gathering answers")
     if options.benign_except is None:
@@ -155,11 +120,15 @@ def adapt(
         is_better=adapted.is_better,
         before=adapted.before,
         after=adapted.after,
+        test_before=None if test is None or scorer is None else figures_on(test, scorer),
+        test_after=None,
         n_stream=len(read),
         n_labeled=len(own.labeled),
         n_measured=int(own.sampled.sum()),
+        n_test=0 if test is None else len(test),
         answered_by=answers.answered_by,
         cost_usd=answers.cost_usd,
+        total_usd=answers.total_usd,
         stopped=answers.stopped,
         quarantine=unreadable,
     )
@@ -168,7 +137,17 @@ def adapt(
         write_atomically(output, pack(content.entries))
     else:
         _write(result, adapted, content, options)
-    return result
+    written = load(output)
+    if test is not None:
+        result = replace(result, test_after=figures_on(test, written))
+    report = write_adaptation_report(result, adapted, written, test, options.report)
+    return replace(result, report=report)
+
+
+def figures_on(events: Dataset, scorer: Scorer) -> OwnFigures:
+    """Return the figures of a bundle on labeled events, at its deployed threshold."""
+    threshold = np.inf if scorer.threshold is None else scorer.threshold
+    return own_figures(events, scorer.score(events.raw).probabilities, threshold)
 
 
 def start_student(task: Task, content: Bundle | None) -> NgramStudent:
@@ -237,7 +216,7 @@ def _write(
         "adapted_from_sha256": "" if content is None else content.sha256,
         "own_events": f"{result.n_stream:,}, of which {own[0]:,} are labeled",
         "answered_by": result.answered_by,
-        "cost_usd": round(result.cost_usd, 4),
+        "cost_usd": round(result.total_usd, 4),
         "measured_on": f"{own[1]:,} own events that stand for the stream, unseen",
         "before": "-" if result.before is None else str(result.before),
         "after": str(result.after),

@@ -21,7 +21,16 @@ def find_mistakes(scorer: Scorer, events: Dataset) -> tuple[Mistake, ...]:
     if not scorer.positive or not len(events):
         return ()
     verdicts = scorer.score(events.raw)
-    scores, detected = verdicts.scores, verdicts.detected
+    return describe_mistakes(scorer, events, verdicts.scores, verdicts.detected)
+
+
+def describe_mistakes(
+    scorer: Scorer,
+    events: Dataset,
+    scores: npt.NDArray[np.float32],
+    detected: npt.NDArray[np.bool_],
+) -> tuple[Mistake, ...]:
+    """Return the worst mistakes of answers that were given before; a bundle explains them."""
     wrong = np.flatnonzero(detected & ~events.is_positive)
     missed = np.flatnonzero(~detected & events.is_positive)
     worst = wrong[np.argsort(-scores[wrong], kind="stable")][:WORST]

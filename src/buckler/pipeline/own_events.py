@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import ColumnNames, Dataset, read_dataset
+from buckler.dataset.splits import unlike
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import probabilities_of
 from buckler.labels import LabelStore
@@ -60,6 +61,10 @@ class AdaptOptions:
         False-positive rate on the own stream whose threshold is deployed.
     task
         Name or file of the task; by default the bundle's.
+    test
+        Labeled files of own events that are never learned: a second pair of figures rests on them.
+    report
+        Folder of the report; by default it lies beside the bundle, under the bundle's name.
     columns, format
         Columns, and the format of every file.
     seed
@@ -74,6 +79,8 @@ class AdaptOptions:
     budget: Budget | None = None
     target_fpr: float = 0.01
     task: str | None = None
+    test: Sequence[Path] = ()
+    report: Path | None = None
     columns: ColumnNames = field(default_factory=ColumnNames)
     format: str | None = None
     seed: int = 0
@@ -110,7 +117,7 @@ class Answers:
         bool: events that stand for the stream.
     answered_by
         Source of the labels.
-    cost_usd, stopped
+    cost_usd, total_usd, stopped
         See `AdaptationResult`.
     """
 
@@ -118,13 +125,16 @@ class Answers:
     sampled: Bools
     answered_by: str
     cost_usd: float = 0.0
+    total_usd: float = 0.0
     stopped: str | None = None
 
 
 def read_own_events(
     events: Sequence[Path], task: Task, options: AdaptOptions, quarantine: Quarantine
-) -> Dataset:
-    """Return the labeled events of files and then the stream, each event once.
+) -> tuple[Dataset, Dataset | None]:
+    """Return the labeled events of files and then the stream, each event once; and the test.
+
+    Events that share a group, a text or a near-duplicate with the test are left out.
 
     Raises
     ------
@@ -149,7 +159,15 @@ def read_own_events(
         raise InputError("no events to adapt to", field="events")
     found = Dataset.concat(parts)
     first = {event_id: row for row, event_id in reversed(list(enumerate(found.ids)))}
-    return found.take(np.array(sorted(first.values()), np.intp))
+    found = found.take(np.array(sorted(first.values()), np.intp))
+    if not options.test:
+        return found, None
+    test = read_dataset(
+        options.test, *read, format_name=options.format, quarantine=quarantine
+    ).only_labeled()
+    if not len(test):
+        raise InputError("no row of the test has a label", field="label_column")
+    return found.take(unlike(found, test)), test
 
 
 def ask_teacher(
@@ -212,8 +230,9 @@ def ask_teacher(
             known = _with_answers(events, store)
         sampled = from_files.copy()
         sampled[order[:reached]] = True
+        total_usd = _cost_of(events, store)
     name = f"{teacher.annotator.name} {teacher.annotator.version}".strip()
-    return Answers(known, sampled, name, budget.spent.cost_usd, stopped)
+    return Answers(known, sampled, name, budget.spent.cost_usd, total_usd, stopped)
 
 
 def assume_benign(events: Dataset, probabilities: npt.NDArray[np.float32], share: float) -> Answers:
@@ -247,6 +266,17 @@ def assume_benign(events: Dataset, probabilities: npt.NDArray[np.float32], share
     targets[rows[:, None], positive] = max(share, _LEAST_SHARE) / len(positive)
     known = events.with_labels(labels).with_targets(targets)
     return Answers(known, labels >= 0, f"taken for ordinary, except for {share:.0%}")
+
+
+def _cost_of(events: Dataset, store: LabelStore) -> float:
+    """Return the cost of all answers about these events in USD."""
+    own = set(events.ids)
+    return sum(
+        float(cost)
+        for batch in store.annotations(events.task)
+        for event_id, cost in zip(batch.event_ids, batch.cost_usd, strict=True)
+        if event_id in own
+    )
 
 
 def _with_answers(events: Dataset, store: LabelStore) -> Dataset:

@@ -33,6 +33,7 @@ Rows = npt.NDArray[np.intp]
 _FOLDS = 5
 _TAIL_SHARE, _MIN_TAIL = 0.1, 5  # of the negatives: those that the end of their scores is told by
 _RESAMPLES = 300
+_CURVE_SHARES = (0.125, 0.25, 0.5)  # of the labeled events, in the learning curve
 MIN_EVENTS = 20  # labeled; fewer say nothing about themselves
 
 
@@ -89,6 +90,29 @@ class OwnFigures:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Own events that stand for the stream, each scored without learning from its group.
+
+    Attributes
+    ----------
+    events
+        The events.
+    probabilities
+        float32 [n, classes].
+    thresholds
+        float64 [n]: deployed threshold of the student that scored each.
+    """
+
+    events: Dataset
+    probabilities: npt.NDArray[np.float32]
+    thresholds: Floats
+
+    def figures(self) -> OwnFigures:
+        """Return the figures on these events."""
+        return own_figures(self.events, self.probabilities, self.thresholds)
+
+
 @dataclass(frozen=True)
 class AdaptedStudent:
     """A student adapted to one's own stream.
@@ -100,11 +124,17 @@ class AdaptedStudent:
     before, after
         Figures of the start and of adapted students on the same events, which stand for the stream
         and were not seen; `before` is None where the start had no weights.
+    held_out
+        These events, with the answers of the adapted students.
+    curve
+        Number of labeled events -> figures of students that learned no more, at no threshold.
     """
 
     fitted: FittedStudent
     before: OwnFigures | None
     after: OwnFigures
+    held_out: HeldOut
+    curve: dict[int, OwnFigures]
 
     @property
     def is_better(self) -> bool:
@@ -168,22 +198,35 @@ def adapt_student(
         )
     adapter, rows = NgramAdapter(start, labeled.texts), np.arange(len(labeled))
     fitted = _fit(adapter, own, rows, target_fpr, seed)
-    probabilities = np.zeros((len(labeled), len(labeled.task.classes)), np.float32)
-    thresholds = np.full(len(labeled), np.inf)
-    fold_of = _assign_folds(labeled, seed)
+    shape = len(labeled), len(labeled.task.classes)
+    probabilities, thresholds = np.zeros(shape, np.float32), np.full(len(labeled), np.inf)
+    with_fewer = {share: np.zeros(shape, np.float32) for share in _CURVE_SHARES}
+    fold_of, rng = _assign_folds(labeled, seed), np.random.default_rng(seed)
     for fold in np.unique(fold_of[sample]):
         held_out = np.flatnonzero((fold_of == fold) & own.sampled)
-        part = _fit(adapter, own, np.flatnonzero(fold_of != fold), target_fpr, seed)
+        learned = np.flatnonzero(fold_of != fold)
+        part = _fit(adapter, own, learned, target_fpr, seed)
         logits = part.student.predict_logits(labeled.texts.take(held_out))
         probabilities[held_out] = probabilities_of(logits)
         if part.operating_curve is not None:
             thresholds[held_out] = part.operating_curve.threshold(OperatingPoint(fpr=target_fpr))
+        order = rng.permutation(learned)
+        for share, found in with_fewer.items():
+            few = order[: max(1, round(share * len(learned)))]
+            weights = labeled.weights[few].astype(np.float64)
+            correction = adapter.fit(few, labeled.targets[few], weights)
+            found[held_out] = probabilities_of(adapter.predict_logits(correction, held_out))
     events, first = labeled.take(sample), None
     if before is not None:
         deployed = np.inf if before.threshold is None else before.threshold
         first = own_figures(events, before.probabilities[sample], deployed)
-    after = own_figures(events, probabilities[sample], thresholds[sample])
-    return AdaptedStudent(fitted, first, after)
+    scored = HeldOut(events, probabilities[sample], thresholds[sample])
+    after = scored.figures()
+    curve = {
+        round(share * len(labeled)): own_figures(events, found[sample], np.inf)
+        for share, found in with_fewer.items()
+    } | {len(labeled): after}
+    return AdaptedStudent(fitted, first, after, scored, curve)
 
 
 def own_figures(
