@@ -21,7 +21,7 @@ import numpy as np
 
 from tests.support.made_up import made_up_bundle
 
-_SECONDS = 10.0
+_SECONDS = 6.0
 _CONNECTIONS = 1000
 _SLOW = 1000
 _BODY = json.dumps({"text": "http://login.example.com/verify.php?id=123"}).encode()

@@ -23,6 +23,7 @@ from buckler.errors import InputError, SettingsError, TooLargeError
 from buckler.operating_point import OperatingPoint
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.formats import VERDICT_FORMATS, Record
+from buckler.serving.http.admission import SMALL_BYTES, build_admission
 from buckler.serving.http.bodies import (
     ARROW,
     JSON,
@@ -46,7 +47,6 @@ SCORE_PATH = "/v1/score"
 _THREADS = 8  # for bodies that are not small; the interpreter runs one at a time
 _ARRIVING_BODIES = 8  # of the largest size, held in memory while clients send them
 _LARGE_BYTES = 1 << 20
-_INLINE_BYTES = 1 << 14  # small bodies are scored at once, without a change of thread
 _MAX_EXPLAINED = 20
 _PARAMETERS = {"model", "probabilities", "explain", "as", "text", "keep", *POINT}
 _MAX_KEPT = 64
@@ -119,7 +119,14 @@ class Service:
             self.metrics,
         )
         self.ready = False
-        self._in_flight = self._arriving_bytes = 0
+        self.admission = build_admission(
+            SCORE_PATH,
+            settings.max_in_flight,
+            settings.max_wait_s,
+            _THREADS,
+            self.metrics.refused.labels("queue").inc,
+        )
+        self._arriving_bytes = 0
         self._export_bundles()
 
     async def answer_refusal(self, request: Request, refusal: Exception) -> Response:  # noqa: ARG002
@@ -142,22 +149,15 @@ class Service:
         caller = self._caller(request)
         bundle, media, options = self._parse_request(request)
         raw = await self._read_raw(request)
-        if self._in_flight >= self.settings.max_in_flight:
+        queue = self.admission.queue_for(_content_length(request))
+        if queue.is_crowded:
             raise Refusal(429, "busy", "too many requests at work; come again", 1.0)
-        arrived_s = request.scope["state"].get("arrived_s")
-        if arrived_s and asyncio.get_running_loop().time() - arrived_s > self.settings.max_wait_s:
-            raise Refusal(429, "late", "the request has waited too long; come again", 1.0)
-        self._in_flight += 1
-        self.metrics.in_flight.inc()
         try:
-            inline = len(raw) <= _INLINE_BYTES and not bundle.scorer.parses_texts
-            read = partial(read_body, raw, media, self.settings.max_batch)
-            body = read() if inline else await run_in_threadpool(read)
-            wait_s = self.rate.wait_s(caller, len(body))
-            if wait_s:
-                raise Refusal(429, "rate", "more events a second than this caller may send", wait_s)
-            answer = partial(_answer, body, bundle, options)
-            verdicts, content = answer() if inline else await run_in_threadpool(answer)
+            async with queue.take_turn() as waited_s:
+                if waited_s > queue.max_wait_s:
+                    raise Refusal(429, "late", "the request has waited too long; come again", 1.0)
+                with self.metrics.in_flight.track_inprogress():
+                    body, verdicts, content = await self._work(raw, media, caller, bundle, options)
         except TooManyEventsError as error:
             raise Refusal(413, "too many events", str(error)) from error
         except TooLargeError as error:
@@ -165,8 +165,6 @@ class Service:
         except InputError as error:
             raise Refusal(400, "bad request", str(error)) from error
         finally:
-            self._in_flight -= 1
-            self.metrics.in_flight.dec()
             if len(raw) > _LARGE_BYTES:
                 await run_in_threadpool(_release_memory)
         self.shadow.score(body, verdicts, bundle, options)
@@ -182,6 +180,20 @@ class Service:
             fields["body"] = raw[:2000].decode("utf-8", "replace")
         request.state.log_fields = fields
         return Response(content, 200, {"X-Buckler-Bundle": bundle.scorer.sha256}, media)
+
+    async def _work(
+        self, raw: bytes, media: str, caller: str, bundle: LoadedBundle, options: OutputOptions
+    ) -> tuple[Body, list[VerdictBatch], bytes]:
+        """Read and score a body; a small one at once, without a change of thread."""
+        inline = len(raw) <= SMALL_BYTES and not bundle.scorer.parses_texts
+        read = partial(read_body, raw, media, self.settings.max_batch)
+        body = read() if inline else await run_in_threadpool(read)
+        wait_s = self.rate.wait_s(caller, len(body))
+        if wait_s:
+            raise Refusal(429, "rate", "more events a second than this caller may send", wait_s)
+        answer = partial(_answer, body, bundle, options)
+        verdicts, content = answer() if inline else await run_in_threadpool(answer)
+        return body, verdicts, content
 
     def _caller(self, request: Request) -> str:
         if self.keys is None:
@@ -238,9 +250,8 @@ class Service:
         """Return the body, bounded in size and time."""
         most = self.settings.max_body_bytes
         too_large = Refusal(413, "too large", f"a body of at most {most:,} bytes is taken")
-        with suppress(ValueError):
-            if int(request.headers.get("content-length", "0")) > most:
-                raise too_large
+        if (_content_length(request) or 0) > most:
+            raise too_large
         parts: list[bytes] = []
         size = 0
         try:
@@ -309,6 +320,12 @@ _ALSO = {
     "text/json": JSON,
     "application/x-www-form-urlencoded": JSON,
 }
+
+
+def _content_length(request: Request) -> int | None:
+    with suppress(ValueError):
+        return int(request.headers.get("content-length", ""))
+    return None
 
 
 def _load_bundles(settings: ServeSettings) -> dict[str, LoadedBundle]:

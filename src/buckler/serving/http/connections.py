@@ -6,41 +6,15 @@ and a request that finds the queue full is answered at once, before any work beg
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from buckler.serving.http.admission import Admission, RequestQueue
+
 _WRITE_TIMEOUT_S = 30.0
 _GRACE_S = 0.25  # of a stop: a request that is on its way still gets its answer
-
-
-@dataclass
-class RequestQueue:
-    """Queue of a server: whole requests that wait or are worked on.
-
-    Attributes
-    ----------
-    path
-        Path of the requests that count; others are always taken.
-    max_waiting
-        Longest queue.
-    on_refusal
-        Called for each request that finds the queue full.
-    waiting
-        Present length of the queue.
-    """
-
-    path: str
-    max_waiting: int
-    on_refusal: Callable[[], None]
-    waiting: int = 0
-
-    @property
-    def is_full(self) -> bool:
-        """True where no further request is taken."""
-        return self.waiting >= self.max_waiting
 
 
 @dataclass(frozen=True)
@@ -55,14 +29,14 @@ class ConnectionLimits:
         Largest head of a request; a larger one is refused with 431.
     header_timeout_s
         Longest time that a head may take to arrive; 408 after that.
-    queue
-        Queue of the server; None for none.
+    admission
+        Queues of the server; None for none.
     """
 
     max_connections: int = 4096
     max_header_bytes: int = 64 << 10
     header_timeout_s: float = 10.0
-    queue: RequestQueue | None = None
+    admission: Admission | None = None
 
 
 def limited_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
@@ -78,7 +52,7 @@ class LimitedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _rest_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
-    _is_counted = False  # its request stands in the queue
+    _queue: RequestQueue | None = None  # that counts its request
     _is_stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -109,11 +83,15 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin a request, or answer it at once where the queue is full."""
         self._stop_timers()
-        queue = self.limits.queue
+        admission = self.limits.admission
         is_first = self.cycle is None or self.cycle.response_complete
-        counts = queue is not None and self.url.partition(b"?")[0] == queue.path.encode()
-        if queue is not None and counts and is_first and queue.is_full:
-            queue.on_refusal()
+        if (
+            admission is not None
+            and is_first
+            and self.url.partition(b"?")[0] == admission.path.encode()
+            and admission.queue_for(self._body_bytes()).is_full(self.loop.time())
+        ):
+            admission.on_refusal()
             self.cycle = cast(RequestResponseCycle, _EarlyAnswer())
             is_kept = self.parser.should_keep_alive() and not self.expect_100_continue
             self._write(429, b"the queue is full; come again", is_kept=is_kept)
@@ -130,11 +108,11 @@ class LimitedProtocol(HttpToolsProtocol):
         if isinstance(self.cycle, _EarlyAnswer):
             self.on_response_complete()
             return
-        queue = self.limits.queue
-        if queue is not None and not self._is_counted and not self.pipeline:
-            self._is_counted = self.cycle.scope["path"] == queue.path
-            queue.waiting += self._is_counted
-            self.cycle.scope["state"]["arrived_s"] = self.loop.time()
+        admission = self.limits.admission
+        is_alone = self._queue is None and not self.pipeline
+        if admission is not None and is_alone and self.cycle.scope["path"] == admission.path:
+            self._queue = admission.queue_for(self._body_bytes())
+            self._queue.length += 1
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -173,6 +151,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def _is_inside_request(self) -> bool:
         return self.cycle is not None and (not self.cycle.response_complete or self.cycle.more_body)
 
+    def _body_bytes(self) -> int | None:
+        sizes = (int(value) for name, value in self.headers if name == b"content-length")
+        return next(sizes, None)
+
     def _start_head_timer(self) -> None:
         self._head_bytes = 0
         self._head_timer = self.loop.call_later(
@@ -193,9 +175,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_timer = self._rest_timer = self._write_timer = None
 
     def _leave_queue(self) -> None:
-        if self._is_counted and self.limits.queue is not None:
-            self.limits.queue.waiting -= 1
-            self._is_counted = False
+        if self._queue is not None:
+            self._queue.length -= 1
+            self._queue = None
 
     def _refuse(self, status: int, text: bytes) -> None:
         self._stop_timers()

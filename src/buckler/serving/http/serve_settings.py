@@ -76,7 +76,7 @@ class ServeSettings(BaseSettings):
     max_body_bytes: int = Field(default=16 << 20, ge=1024, le=1 << 30)
     max_batch: int = Field(default=50_000, ge=1, le=10_000_000)
     max_in_flight: int = Field(default=64, ge=1, le=100_000)
-    max_wait_s: float = Field(default=2.0, gt=0, le=3600)
+    max_wait_s: float = Field(default=0.2, gt=0, le=3600)
     max_connections: int = Field(default=4096, ge=1, le=1_000_000)
     header_timeout_s: float = Field(default=10, gt=0, le=3600)
     events_per_second: float = Field(default=0, ge=0)
