@@ -42,7 +42,8 @@ def run(data: Path) -> None:  # noqa: ARG001 - the interface of the sections
         slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(_SLOW)]
         for number, client in enumerate(slow):
             client.sendall(_REQUEST[: 10 if number % 2 else -5])
-        _report(f"0.5 x beside {_SLOW:,} slow clients", _load(port, rate / 2, 100, 5))
+        _report(f"0.5 x while {_SLOW:,} slow clients connect", _load(port, rate / 2, 100, 5))
+        _report(f"0.5 x beside {_SLOW:,} slow clients", _load(port, rate / 2, 100, 3))
 
 
 def _report(name: str, found: dict[int, list[float]]) -> None:

@@ -41,8 +41,8 @@ class ServeSettings(BaseSettings):
     max_body_bytes, max_batch
         Largest request, in bytes and in events.
     max_in_flight, max_wait_s
-        Whole requests that wait or are worked on, and the longest wait of one; a further one, and
-        one that has waited longer, is refused with 429.
+        Whole requests in each of the two queues, and the longest wait of one for its turn; those
+        over 16 KiB may wait ten times as long. Further requests are refused with 429.
     max_connections, header_timeout_s
         Open connections, and the longest time that the head of a request may take to arrive.
     events_per_second
