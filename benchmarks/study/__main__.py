@@ -12,6 +12,7 @@ PARTS = {
     "coverage": coverage.run,
     "efficiency": efficiency.run,
     "noisy": noisy.run,
+    "annotations": categories.run_annotations,
     "categories": categories.run,
 }
 

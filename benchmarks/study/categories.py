@@ -1,18 +1,25 @@
-"""Part 1, after Vörös et al. 2023: site categories from few labels, with and without a teacher."""
+"""Part 1, after Vörös et al. 2023: site categories from few labels, with and without a teacher.
+
+`annotations` trains the student alone on every number of labels and annotations. `categories` adds
+the encoder, the ensemble and the pool.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.study.results import Figures, Study, Table
-from buckler.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
+from buckler.labels.answer_columns import AnswerColumns, read_answers
 from buckler.students import Student
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
@@ -21,119 +28,185 @@ from buckler.training.distillation import Distillation, Floats, distill, join
 from buckler.training.fit import fit_student
 from buckler.training.packaging import weights_of
 
-VERSION = 1
+VERSION = 2
 TASK = get_task("url-category")
-LABELS = (100, 300, 1000, 8695)
+ALL = 8695
+LABELS = (0, 100, 300, 1000, ALL)
+ANNOTATIONS = (0, 1_100, 7_100, 14_300)  # in the order in which they were bought
+TAUGHT = (0, 100, 1000, ALL)  # numbers of labels for which encoders teach
 FOLDS = 3
-LLM_CONFIDENCE = 0.8  # its agreement with the lists, as the data's README states it
+LLM_CONFIDENCE = 0.8  # of the annotations that state none: their agreement with the lists
+ANNOTATION_WEIGHT = 0.5  # beside a label; better than 1 and 2 in cross-validation on the labels
 SMALL = {"table_bits": 15}
-_ENCODERS = {1000: 2}  # else 1: each takes minutes
-_EPOCHS = {100: 6, 300: 6, 8695: 2}  # else 8
 _ROWS = {
     "labels": "`ngram`, labels only",
-    "annotations": "`ngram`, and 1,100 annotations of the recorded LLM",
-    "encoder": "encoder on labels and annotations",
-    "ensemble": "ensemble of encoder(s) and `ngram`: the teacher",
+    "annotations": "`ngram`, and 14,300 annotations",
+    "encoder": "encoder on annotations, and on all labels where they are known",
+    "ensemble": "ensemble of encoder and `ngram`: the teacher",
     "distilled": "`ngram`, distilled from the ensemble over the pool",
     "distilled_small": "the same in an eighth of the size",
 }
 
 
+def run_annotations(study: Study) -> list[Table]:
+    """Compute the figures of the student alone that are not known yet, and return the table."""
+    loader = _Loader(study.data)
+    rows = []
+    for n_annotations in ANNOTATIONS:
+        cells = []
+        for n in LABELS:
+            found = []
+            for seed in range(study.seeds if n + n_annotations else 0):
+
+                def compute(n: int = n, a: int = n_annotations, seed: int = seed) -> Figures:
+                    study.on_step(f"annotations: {n:,} labels, {a:,} annotations, seed {seed}")
+                    world = loader.world
+                    p = _probabilities(world.fit(n, a, seed), world.test)
+                    return {"accuracy": world.accuracy(p)}
+
+                key = {"part": "annotations", "version": VERSION, "labels": n}
+                key |= {"annotations": n_annotations, "seed": seed}
+                found.append(study.results.once(compute, **key)["accuracy"])
+            cells.append(str(Mean.of(found)))
+        rows.append((f"{n_annotations:,} annotations", *cells))
+    note = (
+        "Accuracy of `ngram` on `category-test`. The rows add the annotations of the recorded LLM "
+        "in the order in which they were bought, with confidence and runner-up."
+    )
+    return [Table("Labels and annotations", note, ("human labels", *_counts(LABELS)), rows)]
+
+
 def run(study: Study) -> list[Table]:
-    """Compute what is not known yet, and return the tables."""
+    """Compute the figures with encoders that are not known yet, and return the table."""
+    loader = _Loader(study.data)
     found: dict[tuple[int, int], Figures] = {}
-    world: _World | None = None
-    for n in LABELS:
+    for n in TAUGHT:
         for seed in range(study.seeds):
 
             def compute(n: int = n, seed: int = seed) -> Figures:
-                nonlocal world
-                world = world or _World(study.data)
                 study.on_step(f"categories: {n:,} labels, seed {seed}")
-                return _figures(world, n, seed, study.work, study.on_step)
+                return _figures(loader.world, n, seed, study.work, study.on_step)
 
             key = {"part": "categories", "version": VERSION, "labels": n, "seed": seed}
             found[n, seed] = study.results.once(compute, **key)
+
+    def means(figure: Callable[[Figures], float]) -> list[Mean]:
+        return [Mean.of([figure(found[n, s]) for s in range(study.seeds)]) for n in TAUGHT]
+
     rows = [
-        (title, *(str(Mean.of([found[n, s][name] for s in range(study.seeds)])) for n in LABELS))
-        for name, title in _ROWS.items()
+        (title, *map(str, means(lambda f, name=name: f[name]))) for name, title in _ROWS.items()
     ]
-    gains = [
-        Mean.of([found[n, s]["distilled"] / found[n, s]["labels"] - 1 for s in range(study.seeds)])
-        for n in LABELS
-    ]
+    gains = means(lambda f: f["distilled"] / f["labels"] - 1)
     rows.append(("distilled against labels only, relative", *(f"{g.value:+.1%}" for g in gains)))
-    speed = [
-        Mean.of([found[n, s]["speed_ratio"] for s in range(study.seeds)]).value for n in LABELS
-    ]
-    rows.append(("speed of the student against one encoder", *(f"{s:,.0f} times" for s in speed)))
-    one = found[LABELS[0], 0]
+    losses = means(lambda f: 100 * (f["distilled"] - f["ensemble"]))
+    rows.append(("distilled against its teacher, points", *(f"{x.value:+.1f}" for x in losses)))
+    speeds = means(lambda f: f["speed_ratio"])
+    rows.append(
+        ("speed of the student against one encoder", *(f"{s.value:,.0f} times" for s in speeds))
+    )
+    one = found[TAUGHT[0], 0]
     note = (
         "Accuracy on `category-test` (6,256 sites of groups that no training saw, 29 classes). "
         f"Student: {one['student_bytes']:,.0f} bytes; encoder: {one['encoder_parameters']:,.0f} "
         f"parameters, {one['encoder_bytes']:,.0f} bytes with 8-bit weights. Speed: one machine, "
         "one run, the student on one thread, the encoder on all cores."
     )
-    head = ("human labels", *(f"{n:,}" for n in LABELS))
-    return [Table("Site categories", note, head, rows)]
+    return [Table("Site categories", note, ("human labels", *_counts(TAUGHT)), rows)]
 
 
-class _World:
-    """The data, read once."""
+@dataclass
+class _Loader:
+    """The data, read on first use: a study whose figures are known reads none."""
+
+    data: Path
+    _world: "World | None" = None
+
+    @property
+    def world(self) -> "World":
+        self._world = self._world or World(self.data)
+        return self._world
+
+
+class World:
+    """Labels, annotations, pool and test."""
 
     def __init__(self, data: Path) -> None:
         url = data / "url"
-        self.labeled = read_dataset([url / "category-labelled.parquet"], TASK)
+        self._labeled = read_dataset([url / "category-labelled.parquet"], TASK)
         self.test = read_dataset([url / "category-test.parquet"], TASK)
         pool = read_dataset([url / "category-pool.parquet"], TASK, labeled=False)
         self.pool = pool.take(unlike(pool, self.test))
-        llm = read_dataset([data / "teacher" / "url-category.parquet"], TASK)
-        llm = llm.take(unlike(llm, self.test))
-        self.annotations = llm.with_targets(llm.smoothed_targets(LLM_CONFIDENCE))
+        self.annotations = read_annotations(data, self.test)
+
+    def labels(self, n: int, seed: int) -> Dataset:
+        """Return so many labeled sites, drawn at random."""
+        order = np.random.default_rng(seed).permutation(len(self._labeled))
+        return self._labeled.take(np.sort(order[:n]))
+
+    def first_annotations(self, n: int) -> Dataset:
+        """Return the sites among the first n that were annotated."""
+        return self.annotations.take(np.flatnonzero(self.annotations.column("number") < n))
+
+    def fit(
+        self,
+        n: int,
+        n_annotations: int,
+        seed: int,
+        *,
+        pool: Dataset | None = None,
+        settings: Mapping[str, object] = MappingProxyType({}),
+    ) -> Student:
+        """Train on labels, and on annotations or a distilled pool; 0 labels are no labels.
+
+        Without labels, the annotations are the labels that are cross-validated.
+        """
+        spec = StudentSpec("ngram", settings, folds=FOLDS, seed=seed)
+        if not n:
+            annotations = self.first_annotations(n_annotations or ANNOTATIONS[-1])
+            return fit_student(annotations.with_weights(1.0), spec, additional=pool).student
+        if n_annotations:
+            pool = self.first_annotations(n_annotations)
+        return fit_student(self.labels(n, seed), spec, additional=pool).student
 
     def accuracy(self, p: Floats) -> float:
         """Return the share of the test that is right."""
         return float((p.argmax(axis=1) == self.test.labels).mean())
 
 
+def read_annotations(data: Path, test: Dataset) -> Dataset:
+    """Read the annotations of the LLM as soft targets, without sites that resemble the test."""
+    columns = AnswerColumns("category", None, "confidence", "second")
+    path = data / "teacher" / "url-category.parquet"
+    events = read_dataset([path], TASK, ColumnNames(keep=(*columns.names, "draw")))
+    events = events.with_column("number", np.arange(len(events)).tolist())
+    answers = read_answers(events.table, TASK, columns, LLM_CONFIDENCE)
+    events = events.with_targets(answers.probabilities.astype(np.float32))
+    return events.take(unlike(events, test)).with_weights(ANNOTATION_WEIGHT)
+
+
 def _figures(
-    world: _World, n: int, seed: int, work: Path, on_step: Callable[[str], None]
+    world: World, n: int, seed: int, work: Path, on_step: Callable[[str], None]
 ) -> Figures:
-    order = np.random.default_rng(seed).permutation(len(world.labeled))
-    few = world.labeled.take(np.sort(order[:n]))
-    found: Figures = {}
-    found["labels"] = world.accuracy(_probabilities(_fit(few, None, seed), world.test))
-    with_annotations = _fit(few, world.annotations, seed)
-    on_test = [_probabilities(with_annotations, world.test)]
-    on_pool = [_probabilities(with_annotations, world.pool)]
-    found["annotations"] = world.accuracy(on_test[0])
-    encoders = []
-    # With all labels, seeds would else differ in the folds alone.
-    varied = 10 * seed if n == LABELS[-1] else 0
-    for member in range(_ENCODERS.get(n, 1)):
-        encoder = _encoder(
-            few, world.annotations, work / f"{n}-{seed}", member + varied, n, on_step
-        )
-        encoders.append(encoder.probabilities(world.test))
-        on_test.append(encoders[-1])
-        on_pool.append(encoder.probabilities(world.pool))
-    found["encoder"] = float(np.mean([world.accuracy(p) for p in encoders]))
-    found["ensemble"] = world.accuracy(join(on_test))
-    distilled = distill(world.pool, join(on_pool), Distillation(weight=1.0))
-    student = _fit(few, distilled, seed)
+    found: Figures = {"labels": float("nan")}
+    if n:
+        found["labels"] = world.accuracy(_probabilities(world.fit(n, 0, seed), world.test))
+    with_annotations = world.fit(n, ANNOTATIONS[-1], seed)
+    found["annotations"] = world.accuracy(_probabilities(with_annotations, world.test))
+    # A thousand labels beside 14,300 annotations hardly move the encoder, which takes minutes.
+    encoder = _encoder(world, n if n == ALL else 0, seed, work, on_step)
+
+    def teach(events: Dataset) -> tuple[Floats, Floats]:
+        p = encoder.probabilities(events)
+        return p, join([p, _probabilities(with_annotations, events)])
+
+    on_test, both_on_test = teach(world.test)
+    found["encoder"], found["ensemble"] = world.accuracy(on_test), world.accuracy(both_on_test)
+    distilled = distill(world.pool, teach(world.pool)[1], Distillation(weight=1.0))
+    student = world.fit(n, 0, seed, pool=distilled)
     found["distilled"] = world.accuracy(_probabilities(student, world.test))
-    small = _fit(few, distilled, seed, SMALL)
+    small = world.fit(n, 0, seed, pool=distilled, settings=SMALL)
     found["distilled_small"] = world.accuracy(_probabilities(small, world.test))
     return found | _costs(encoder, student, world)
-
-
-def _fit(
-    few: Dataset, extra: Dataset | None, seed: int, settings: dict[str, int] | None = None
-) -> Student:
-    own = dict(settings or {})
-    return fit_student(
-        few, StudentSpec("ngram", own, folds=FOLDS, seed=seed), additional=extra
-    ).student
 
 
 def _probabilities(student: Student, events: Dataset) -> Floats:
@@ -141,27 +214,33 @@ def _probabilities(student: Student, events: Dataset) -> Floats:
 
 
 def _encoder(
-    few: Dataset, llm: Dataset, folder: Path, member: int, n: int, on_step: Callable[[str], None]
+    world: World, n: int, seed: int, work: Path, on_step: Callable[[str], None]
 ) -> EncoderTeacher:
+    folder = work / "encoders"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, events in (("few", few), ("llm", llm)):
-        table = events.table.select(["text", "group"])
-        table = table.append_column("label", pa.array(events.label_names, pa.string()))
-        pq.write_table(table, folder / f"{name}.parquet")
+    annotations, labels = folder / "annotations.parquet", folder / "labels.parquet"
+    columns = ["text", "group", "category", "confidence", "second"]
+    pq.write_table(world.annotations.table.select(columns), annotations)
+    if n:
+        few = world.labels(n, seed)
+        names = pa.array(few.label_names, pa.string())
+        pq.write_table(few.table.select(["text", "group"]).append_column("label", names), labels)
     settings = EncoderSettings(
-        train=[folder / "few.parquet"],
-        annotations=[folder / "llm.parquet"],
+        train=[labels] if n else [],
+        annotations=[annotations],
         annotation_confidence=LLM_CONFIDENCE,
+        confidence_column="confidence",
+        runner_up_column="second",
         work=folder,
-        epochs=_EPOCHS.get(n, 8),
+        epochs=2 if n else 3,
         learning_rate=2e-4,
         max_tokens=64,
-        seed=member + 1,
+        seed=seed + 1,
     )
     return EncoderTeacher(settings, TASK, on_note=on_step)
 
 
-def _costs(encoder: EncoderTeacher, student: Student, world: _World) -> Figures:
+def _costs(encoder: EncoderTeacher, student: Student, world: World) -> Figures:
     """Measure both on the same rows; the student's time counts normalizing too."""
     some = world.test.take(np.arange(2000))
     started = time.perf_counter()
@@ -179,3 +258,7 @@ def _costs(encoder: EncoderTeacher, student: Student, world: _World) -> Figures:
         "encoder_parameters": encoder.n_parameters,
         "encoder_bytes": encoder.n_bytes,
     }
+
+
+def _counts(numbers: tuple[int, ...]) -> list[str]:
+    return [f"{n:,}" for n in numbers]

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from buckler.dataset import read_dataset
 from buckler.errors import InputError, SettingsError
@@ -38,9 +39,9 @@ def token_lists(draw):
 @given(token_lists(), st.integers(8, 200))
 def test_batches_hold_every_text_once_within_their_budget(encoded, budget):
     seen = []
-    for batch in batches_by_length(encoded, budget, max_rows=16):
+    for batch in batches_by_length(encoded, budget):
         n, longest = batch.ids.shape
-        assert n <= 16 and (n == 1 or n * longest <= budget)
+        assert n == 1 or n * longest <= budget
         for row, ids, mask in zip(batch.rows, batch.ids, batch.mask, strict=True):
             assert (ids[mask == 1] == encoded[row]).all() and (ids[mask == 0] == 0).all()
         seen += batch.rows.tolist()
@@ -165,9 +166,38 @@ def test_it_learns_calibrates_and_labels(tmp_path, tiny_model):
     # The exact network and the int8 one agree.
     exact = EncoderTeacher(settings(tmp_path, tiny_model, precision="float32"), TASK)
     assert exact.annotator != who.annotator
+    # In torch as in ONNX Runtime, from the same training.
+    in_torch = settings(tmp_path, tiny_model, precision="bfloat16", device="cpu")
+    torch_model = EncoderTeacher(in_torch, TASK, on_note=notes.append)
+    assert torch_model.probabilities(test) == pytest.approx(exact.probabilities(test), abs=0.05)
+    assert not notes
     said = json.loads(next((tmp_path / "work").glob("*/done.json")).read_text())
     assert abs(said["held_out_accuracy"]["int8"] - said["held_out_accuracy"]["float32"]) < 0.05
     assert not list((tmp_path / "work").rglob("checkpoint*"))
+
+
+def test_it_learns_from_answers_of_another_teacher_alone(tmp_path, tiny_model):
+    table = made_up_table(600, np.random.default_rng(1))
+    labels = table.column("label").to_pylist()
+    other = {"phishing": "benign", "benign": "phishing"}
+    table = table.append_column("sure", pa.array([0.9, None] * 300))
+    table = table.append_column("second", pa.array([other[label] for label in labels]))
+    pq.write_table(table, tmp_path / "answers.parquet")
+    answers = {"annotations": [tmp_path / "answers.parquet"], "confidence_column": "sure"}
+    soft = settings(tmp_path, tiny_model, train=[], runner_up_column="second", **answers)
+    who = EncoderTeacher(soft, TASK, on_note=str)
+    targets = who._train_set.targets
+    assert targets.max(axis=1)[:2].tolist() == pytest.approx([0.9, 0.8])
+    test = read_dataset([made_up(tmp_path / "test.parquet", 400, 2)], TASK)
+    assert (who.probabilities(test).argmax(axis=1) == test.labels).mean() > 0.8
+    # As probabilities of the positive class, the same answers are the same teacher.
+    positive = [t[1] for t in targets.tolist()]
+    table = table.drop_columns(["label"]).append_column("p", pa.array(positive))
+    pq.write_table(table, tmp_path / "answers.parquet")
+    same = EncoderTeacher(soft.model_copy(update={"probability_column": "p"}), TASK, on_note=str)
+    assert same._train_set.targets == pytest.approx(targets, abs=1e-6)
+    with pytest.raises(ValidationError, match="name files in `train` or `annotations`"):
+        settings(tmp_path, tiny_model, train=[])
 
 
 def test_order_and_company_of_rows_do_not_matter(tmp_path, tiny_model):
@@ -178,6 +208,8 @@ def test_order_and_company_of_rows_do_not_matter(tmp_path, tiny_model):
     p = who.probabilities(test)
     order = np.random.default_rng(0).permutation(len(test))
     assert who.probabilities(test.take(order)) == pytest.approx(p[order], abs=1e-5)
+    threads = settings(tmp_path, tiny_model, precision="float32", epochs=1, threads=3)
+    assert (EncoderTeacher(threads, TASK, on_note=str).probabilities(test) == p).all()
     assert who.probabilities(test.take(order[:1])) == pytest.approx(p[order[:1]], abs=1e-5)
 
 

@@ -33,7 +33,6 @@ from buckler.students.torch import training_loop
 from buckler.students.torch.onnx_export import Network, Precision, export_network
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
     from torch.nn import Module
     from torch.optim import Optimizer
@@ -122,7 +121,7 @@ class NeuralStudent(Student):
         torch.manual_seed(self.seed)
         if self.threads:
             torch.set_num_threads(self.threads)
-        device = self._device(torch)
+        device = training_loop.find_device(self.device)
         network = self.build(torch, self.n_outputs_).to(device)
         optimizer = torch.optim.AdamW(
             network.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
@@ -159,13 +158,17 @@ class NeuralStudent(Student):
             network.load_state_dict(best_state)
         elif checkpoint is not None:
             checkpoint.load_best()
-        self.network_ = network.to("cpu").float().eval()
+        self.network_ = network.float().eval()
         self._export(torch, training, validation)
         return self
 
     def predict_logits(self, texts: NormalizedTexts) -> Floats:
-        """Return logits of the network as it will be exported, through ONNX Runtime."""
+        """Return logits of the network as it is exported, or on a GPU, of the network itself."""
         exported = self._require_exported()
+        if next(self.network_.parameters()).device.type != "cpu":
+            torch = training_loop.import_torch(f"the student {self.family!r}")
+            logits = self._network_logits(torch, self.network_, texts)
+            return np.asarray(exported.slope * logits + exported.shift, np.float32)
         out = np.empty((len(texts), self.n_outputs_), np.float32)
         for rows, padded in self._batches(texts):
             out[rows] = exported.logits(padded)
@@ -216,8 +219,6 @@ class NeuralStudent(Student):
             raise SettingsError("epochs, patience and batch_rows must be at least 1")
         if self.precision not in ("auto", *(p.value for p in Precision)):
             raise SettingsError("precision must be auto, int8, float16 or float32")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise SettingsError("device must be auto, cpu or cuda")
         if not 0 <= self.dropout < 1 or not 0 <= self.mask_rate < 1:
             raise SettingsError("dropout and mask_rate must be 0 to below 1")
 
@@ -230,14 +231,6 @@ class NeuralStudent(Student):
             for array in (texts.offsets, texts.data, examples.targets, examples.weights):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
-
-    def _device(self, torch: ModuleType) -> "torch.device":
-        name = self.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        if name == "cuda" and not torch.cuda.is_available():
-            raise SettingsError("device = cuda, and torch sees no GPU here")
-        return torch.device(name)
 
     def _pass(
         self,

@@ -3,6 +3,7 @@
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -110,6 +111,7 @@ def export_network(
         If ONNX Runtime computes something else than torch.
     """
     onnx = _import("onnx")
+    network = deepcopy(network).to("cpu")
     exact = _with_calibration(onnx, _to_onnx(torch, network, batches))
     full = _candidate(exact.SerializeToString(), Precision.FLOAT32, _EXACT)
     with torch.inference_mode():

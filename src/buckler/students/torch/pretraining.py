@@ -94,14 +94,14 @@ def pretrain_body(
         raise SettingsError("there is nothing to learn from")
     torch = training_loop.import_torch("pre-training")
     torch.manual_seed(student.seed)
-    network = student.build(torch, 1)
+    device = training_loop.find_device(student.device)
+    network = student.build(torch, 1).to(device)
     body, patch = network.body, student.patch
-    restore = torch.nn.Linear(student.width, patch * 256)
+    restore = torch.nn.Linear(student.width, patch * 256).to(device)
     parameters = [*body.parameters(), *restore.parameters()]
     optimizer = torch.optim.AdamW(
         parameters, student.learning_rate, weight_decay=student.weight_decay, fused=True
     )
-    device = torch.device("cpu")
     steps = student.epochs * -(-len(texts) // student.batch_rows)
     losses: list[float] = []
     step = 0
@@ -121,11 +121,11 @@ def pretrain_body(
             for group in optimizer.param_groups:
                 group["lr"] = student.learning_rate * (1 - step / max(steps, 1))
             with training_loop.mixed_precision(torch, device):
-                vectors, _ = body(torch.from_numpy(shown))
+                vectors, _ = body(torch.from_numpy(shown).to(device))
                 said = restore(vectors).float()
             said = said.reshape(len(whole), -1, 256)[:, :width]
-            mask = torch.from_numpy(hidden[:, : said.shape[1]])
-            wanted = torch.from_numpy(whole[:, : said.shape[1]].astype(np.int64))
+            mask = torch.from_numpy(hidden[:, : said.shape[1]]).to(device)
+            wanted = torch.from_numpy(whole[:, : said.shape[1]].astype(np.int64)).to(device)
             loss = torch.nn.functional.cross_entropy(said[mask], wanted[mask])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -147,7 +147,7 @@ def _write(body: "Module", path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.detach().contiguous() for k, v in body.state_dict().items()}, partial)
+        save_file({k: v.detach().cpu().contiguous() for k, v in body.state_dict().items()}, partial)
         partial.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error

