@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     adapt,
+    agree,
     asking,
     decay,
     deploy,
@@ -57,6 +58,7 @@ SECTIONS = {
     "families": families.run,
     "trees": trees.run,
     "adapt": adapt.run,
+    "agree": agree.run,
     "segments": segments.run,
 }
 # Only when named: minutes of fine-tuning, or engines to start.

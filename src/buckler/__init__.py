@@ -74,6 +74,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from buckler.monitoring.monitor import monitor
     from buckler.pipeline.adapt import adapt
+    from buckler.pipeline.agree import agree
+    from buckler.pipeline.escalate import escalate
     from buckler.pipeline.evaluate import evaluate
     from buckler.pipeline.join_bundles import cascade
     from buckler.pipeline.run import run, train
@@ -97,8 +99,10 @@ _HOMES = {
     "Verdict": "buckler.runtime",
     "Verdicts": "buckler.runtime",
     "adapt": "buckler.pipeline.adapt",
+    "agree": "buckler.pipeline.agree",
     "attack": "buckler.training.attack",
     "cascade": "buckler.pipeline.join_bundles",
+    "escalate": "buckler.pipeline.escalate",
     "evaluate": "buckler.pipeline",
     "label": "buckler.teachers.labeling",
     "learn": "buckler.review.retrain",
@@ -120,8 +124,10 @@ __all__ = [
     "Verdicts",
     "__version__",
     "adapt",
+    "agree",
     "attack",
     "cascade",
+    "escalate",
     "evaluate",
     "label",
     "learn",

@@ -35,6 +35,7 @@ COMMANDS = {
         "pretrain": "Pre-train a minibert on unlabeled events.",
         "cascade": "Join bundles: each passes on the events that it is unsure of.",
         "evaluate": "Measure a bundle on labeled test data.",
+        "agree": "Bound how far a bundle agrees with its teacher.",
         "attack": "Disguise positive events as attackers would, and measure the recall.",
         "learn": "Train again and promote the bundle if it is better; exit with code 1 if not.",
     },
@@ -44,6 +45,7 @@ COMMANDS = {
         "scan": "Score files of any size.",
         "stream": "Score events as they arrive.",
         "serve": "Serve bundles over HTTP.",
+        "escalate": "Answer events with a bundle where it is sure, and with its teacher elsewhere.",
         "monitor": "Compare current events with reference events: drift and quality.",
         "triage": "Join alerts to incidents and rank them by the probability of an attack.",
         "review": "Run the web application in which analysts label events.",
@@ -55,7 +57,7 @@ COMMANDS = {
 }
 _CALLED = "buckler.cli.called"
 # A command stands in the module of its name, as a function of its name or as `app`; these do not.
-_HOMES = {"verify": ("bundle", "verify")}
+_HOMES = {"verify": ("bundle", "verify"), "escalate": ("agree", "escalate")}
 
 
 def load_command(name: str) -> "Command":

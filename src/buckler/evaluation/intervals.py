@@ -174,3 +174,63 @@ class Mean:
             return "-"
         half = "" if math.isnan(self.half_width) else f" ± {self.half_width:.3f}"
         return f"{self.value:.3f}{half}"
+
+
+def clopper_pearson_low(k: float, n: float, error: float) -> float:
+    """Return the exact one-sided lower bound on a share (Clopper and Pearson 1934).
+
+    Parameters
+    ----------
+    k, n
+        Hits and rows; fractions are allowed, as dependent rows count for less.
+    error
+        Probability that the bound is wrong.
+    """
+    low, high = 0.0, k / n if n else 0.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        if binomial_tail(k, n, middle) > error:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def binomial_tail(k: float, n: float, share: float) -> float:
+    """Return the probability of at least k hits in n rows, each with this share.
+
+    It is the incomplete beta function I(share; k, n - k + 1), so k and n may be fractions.
+    """
+    if k <= 0:
+        return 1.0
+    if share <= 0 or share >= 1:
+        return float(share >= 1)
+    a, b = k, n - k + 1
+    log_front = (
+        math.lgamma(a + b)
+        - math.lgamma(a)
+        - math.lgamma(b)
+        + a * math.log(share)
+        + b * math.log1p(-share)
+    )
+    if share < (a + 1) / (a + b + 2):
+        return math.exp(log_front) * _beta_fraction(a, b, share) / a
+    return 1 - math.exp(log_front) * _beta_fraction(b, a, 1 - share) / b
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    """Return the continued fraction of the incomplete beta function, by the method of Lentz."""
+    tiny = 1e-300
+    value = c = 1.0
+    d = 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
+    value = d
+    for m in range(1, 10_000):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for step in (even, odd):
+            d = 1 / ((1 + step * d) or tiny)
+            c = (1 + step / c) or tiny
+            value *= d * c
+        if abs(d * c - 1) < 1e-12:
+            break
+    return value

@@ -135,6 +135,27 @@ def draw_learning(points: "Sequence[LearningPoint]") -> dict[str, str]:
         return {"Own events and quality": svg_of(figure)}
 
 
+def draw_agreement(curve: Sequence[tuple[float, float, float]], target: float) -> str:
+    """Return agreement and its bound by the share of events that are answered, as SVG.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    shares, values, bounds = zip(*curve, strict=True)
+    with plot_style():
+        figure = new_figure(9.6, 3.4)
+        axes = figure.subplots()
+        axes.plot(shares, values, color=BLUE, label="agreement")
+        axes.plot(shares, bounds, color=RED, label="lower bound")
+        axes.axhline(target, color=GRAY, lw=1, ls="--", label="target")
+        lowest = min(0.9, *bounds[len(bounds) // 4 :])
+        axes.set(xlim=(0, 1.01), ylim=(lowest, 1.005), xlabel="Share of events answered")
+        axes.legend(frameon=False, loc="lower left", ncols=3)
+        return svg_of(figure)
+
+
 def _roc(evaluation: Evaluation, ranking: Ranking) -> str:
     figure = new_figure()
     axes = figure.subplots()

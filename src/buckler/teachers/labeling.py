@@ -217,15 +217,28 @@ def plan(events: Dataset, teacher: Teacher, store: LabelStore) -> LabelPlan:
     return LabelPlan(len(rows), n_known, teacher.estimate(events.take(rows)))
 
 
-def annotated_classes(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, int]:
-    """Return event -> class index of all annotations of a teacher, in this version."""
+def find_annotations(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, Annotation]:
+    """Return event -> annotation of all annotations of a teacher, in this version."""
     annotators = store.annotators()
-    found: dict[bytes, int] = {}
+    found: dict[bytes, Annotation] = {}
     for batch in store.annotations(task):
         for row, annotator in enumerate(batch.annotators.tolist()):
             if annotators[annotator] == teacher.annotator:
-                found[batch.event_ids[row]] = int(batch.probabilities[row].argmax())
+                found[batch.event_ids[row]] = Annotation(
+                    batch.event_ids[row],
+                    tuple(batch.probabilities[row].tolist()),
+                    float(batch.confidence[row]),
+                    batch.rationales[row],
+                    float(batch.cost_usd[row]),
+                    int(batch.created_s[row]),
+                )
     return found
+
+
+def annotated_classes(store: LabelStore, teacher: Teacher, task: Task) -> dict[bytes, int]:
+    """Return event -> class index of all annotations of a teacher, in this version."""
+    found = find_annotations(store, teacher, task)
+    return {i: int(np.argmax(annotation.probabilities)) for i, annotation in found.items()}
 
 
 def compare(

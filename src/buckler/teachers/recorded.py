@@ -167,7 +167,11 @@ class RecordedTeacher(Teacher):
                 ),
                 labeled=False,
             )
-            answers = read_answers(events.table, task, columns, settings.confidence)
+            table = events.table
+            if columns.label == "label":  # a dataset holds that column as classes
+                labels = pa.array(events.label_names, pa.string())
+                table = table.append_column(columns.label, labels)
+            answers = read_answers(table, task, columns, settings.confidence)
             annotations = [a for a in _annotations(answers, events.ids) if a is not None]
         except InputError as error:
             raise InputError(f"{path}: {error}", path=path, field=error.field) from error
