@@ -191,7 +191,9 @@ def _dataset(batch: Batch, task: Task, keep: tuple[str, ...], labels: Labels) ->
         source=source,
     )
     for name, column in columns.items():
-        if name not in ("label", "folder", "group", "ts", "source"):
+        if name not in ("label", "folder", "group", "ts", "source") or (
+            name == "label" and name in keep
+        ):
             table = table.append_column(name, as_strings(column))
     events = Dataset(task, table, inputs, labels)
     return events.with_groups() if group.null_count else events

@@ -10,13 +10,13 @@ from typing import BinaryIO
 import numpy as np
 
 from buckler.dataset import Dataset
+from buckler.extras import import_extra
 from buckler.monitoring.monitor import MonitorSettings, read_events
 from buckler.monitoring.windows import MonitorResult, Window, compare_windows, score_events
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer
 from buckler.serving.bundles import columns_of_bundle
-from buckler.serving.stream.lines import batch_lines
 from buckler.serving.verdicts import NOT_JSON, parse_json_lines, read_values
 from buckler.tasks import Task
 
@@ -63,6 +63,7 @@ def monitor_stream(
         All windows so far, the newest last.
     """
     counts = StreamCounts() if counts is None else counts
+    pipe = import_extra("buckler.serving.stream.lines", "monitoring a stream", "monitor")
     with Quarantine() as quarantine:
         then = read_events(scorer, reference, settings, quarantine)
     before = score_events(scorer, then)
@@ -87,7 +88,7 @@ def monitor_stream(
         )
 
     waiting: list[Dataset] = []
-    for some in batch_lines(lines, _LINES, _WAIT_S, stop):
+    for some in pipe.batch_lines(lines, _LINES, _WAIT_S, stop):
         events = _read_lines(some, columns, then.task, counts)
         if events is None:
             continue

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from buckler.bundle.archive import find_bundle
 from buckler.errors import InputError, SettingsError
 from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.quarantine import Quarantine
@@ -165,7 +166,7 @@ def measure_bundle(bundle: Path, events: Path, batch: int = 1000) -> Measurement
     texts = next((chunk.events for chunk in chunks if len(chunk.events)), None)
     if texts is None:
         raise InputError(f"{events}: no event in it that can be scored", path=events)
-    return measure(loaded.scorer, texts, bundle.stat().st_size, batch)
+    return measure(loaded.scorer, texts, Path(find_bundle(bundle)).stat().st_size, batch)
 
 
 def measure(
