@@ -31,6 +31,7 @@ SECONDS ?= 600
 MINUTES = $(shell expr $(SECONDS) / 60)
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.serving.fuzz_arrow $(SECONDS)
+	$(BIN)/python -m tests.serving.fuzz_http $(SECONDS)
 	$(BIN)/python -m tests.normalize.fuzz_pages $(SECONDS)
 	$(BIN)/python -m tests.normalize.fuzz_mail --minutes $(MINUTES)
 	$(BIN)/python -m tests.normalize.fuzz_commands --minutes $(MINUTES)

@@ -102,11 +102,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """Put a whole request into the queue; one that was refused is over."""
+        """Put a whole request into the queue; one that was answered before its end is over."""
         self._stop_timers()
         self.cycle.more_body = False
-        if isinstance(self.cycle, _EarlyAnswer):
-            self.on_response_complete()
+        if self.cycle.response_complete:
+            super().on_response_complete()  # wait for the next request, but not for ever
             return
         admission = self.limits.admission
         is_alone = self._queue is None and not self.pipeline
