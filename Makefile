@@ -10,7 +10,7 @@ TEACHER ?= recorded
 DATA ?= ../shared/data
 KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
-.PHONY: demo test lint fuzz bench bench-deploy measure models study c wasm lock clean
+.PHONY: demo test lint docs fuzz bench bench-deploy measure models study c wasm lock clean
 
 # TEACHER=encoder trains the teacher anew instead of using its recorded annotations (minutes, torch).
 demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
@@ -25,6 +25,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation as a site, in `site/`; any warning is an error.
+docs: $(VENV)/.dev
+	$(BIN)/mkdocs build --strict --quiet
 
 # Ten minutes for each fuzzer; the one of bundles needs the extra `fuzz`.
 SECONDS ?= 600

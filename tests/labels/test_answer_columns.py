@@ -96,6 +96,16 @@ def test_imported_and_recorded_answers_are_the_same_and_survive_an_export(tmp_pa
             assert one.probabilities[SITES.class_index("sports")] == pytest.approx(0.2)
 
 
+def test_recorded_answers_may_stand_in_the_usual_column_of_labels(tmp_path):
+    (tmp_path / "labels.csv").write_text("url,label\nhttp://a.example,phishing\nb.example,benign\n")
+    settings = tmp_path / "teacher.toml"
+    settings.write_text('file = "labels.csv"\nannotator = "feed"\nlabel_column = "label"\n')
+    task = get_task("url-threat")
+    events = Dataset.from_texts([b"http://a.example", b"http://c.example"], task)
+    found = get_teacher("recorded", settings, task).annotate(events)
+    assert [one and one.probabilities for one in found] == [(0.0, 1.0), None]
+
+
 def test_recorded_answers_are_found_by_the_digest_of_the_event(tmp_path):
     mails = [b"Subject: a\n\nhello", b"Subject: b\n\nwin a prize"]
     digests = [

@@ -34,7 +34,7 @@ class Model:
         for tag, quoted in _EVENT.findall(content):
             text = json.loads(quoted)
             self.log.write(json.dumps(text) + "\n")
-            positive = bool(DETECTION.search(text))
+            positive = bool(re.search(self.options.positive, text))
             found.append((tag, self.options.classes.split(",")[positive]))
         self.log.flush()
         return found
@@ -251,6 +251,7 @@ def main() -> None:
     parser.add_argument("--log", required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--classes", default="benign,phishing")
+    parser.add_argument("--positive", default=DETECTION.pattern)
     parser.add_argument("--lacks", default="")
     parser.add_argument("--key", default="")
     parser.add_argument("--delay", type=float, default=0.0)

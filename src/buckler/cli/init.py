@@ -1,5 +1,7 @@
 """`buckler init`: a recipe to start from."""
 
+import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +20,7 @@ task = "{task}"          # a built-in task, or a .toml file of your own (docs/ta
 output = "out"           # bundle, report and the stages that were done
 
 [data]
-train = ["train.parquet"]   # .parquet .csv .jsonl .txt .eml .mbox, or folders of them
+train = [{data}]   # .parquet .csv .jsonl .txt .eml .mbox, or folders of them
 # test = ["test.parquet"]   # without it, a share of the groups of `train` is held out
 # text_column = "{text}"
 # label_column = "{label}"
@@ -60,6 +62,9 @@ malicious = "What belongs here, in a sentence."
 def init(
     task: Annotated[str, typer.Option("--task", "-t", help="Name of a built-in task, or 'own'.")],
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path(),
+    data: Annotated[
+        list[Path] | None, typer.Option("--data", help="Labeled file; may be repeated.")
+    ] = None,
 ) -> None:
     """Write a recipe to start from, and a task file for a task of your own."""
     recipe_path, task_path = folder / "buckler.toml", folder / "task.toml"
@@ -72,16 +77,18 @@ def init(
         out.print(f"wrote {task_path}: name your classes in it")
     else:
         the_task = get_task(task)
-    write_atomically(
-        recipe_path, _recipe("task.toml" if task == "own" else task, the_task).encode()
-    )
-    out.print(f"wrote {recipe_path}: name your data in it, then: buckler run {recipe_path}")
+    name = "task.toml" if task == "own" else task
+    files = [os.path.relpath(path, folder) for path in data or [folder / "train.parquet"]]
+    write_atomically(recipe_path, _recipe(name, the_task, files).encode())
+    before = "" if data else "name your data in it, then: "
+    out.print(f"wrote {recipe_path}: {before}buckler run {recipe_path}")
 
 
-def _recipe(name: str, task: Task) -> str:
+def _recipe(name: str, task: Task, files: list[str]) -> str:
     return _RECIPE.format(
         file="buckler.toml",
         task=name,
+        data=", ".join(map(json.dumps, files)),
         text=task.text_columns[0],
         label=task.label_columns[0],
         group=task.group_columns[0],

@@ -21,6 +21,7 @@ COMMANDS = {
     "Start here": {
         "demo": "Train on real mails with 600 noisy labels and a teacher, then scan the rest.",
         "init": "Write a recipe to start from, and a task file for a task of your own.",
+        "tasks": "List the tasks: what they decide, their classes, and the columns that they read.",
         "doctor": "Check this installation; exit with code 1 if anything is wrong.",
         "data": "List and get public data sets; show synthetic examples.",
     },

@@ -36,6 +36,7 @@ def print_run(run: Run) -> None:
     out.print(run.operating_sentence)
     out.print(f"bundle  {run.bundle} ({run.bundle.stat().st_size:,} bytes)")
     print_report(run.report)
+    out.print(f"next    buckler scan FILES -b {run.bundle} -o verdicts.parquet")
 
 
 def print_report(report: ReportFiles) -> None:

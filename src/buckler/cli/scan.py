@@ -112,3 +112,5 @@ def scan(
         out.print(f"  {result.quarantine_summary}: {result.quarantine_file}")
     elif result.passed_over:
         out.print(f"  {result.quarantine_summary}")
+    if result.detections and convention is None and not explain:
+        out.print("  why: --explain 5; records for a SIEM: --as ecs, -o detections.jsonl")

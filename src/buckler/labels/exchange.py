@@ -13,11 +13,23 @@ from buckler.dataset import Dataset
 from buckler.errors import InputError, OutputError
 from buckler.files import atomic_writer
 from buckler.labels.annotation import AnnotationBatch, AnnotationColumns, Annotator
-from buckler.labels.answer_columns import AnswerColumns, read_answers
+from buckler.labels.answer_columns import AnswerColumns, Answers, read_answers
 from buckler.labels.store import LabelStore
 from buckler.tasks import Task
 
 _LABEL = "buckler:label"
+
+
+def read_answers_of(events: Dataset, columns: AnswerColumns, confidence: float) -> Answers:
+    """Read the answers that stand beside events; the label is that of the events.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or holds what is no class, probability or confidence.
+    """
+    table = events.table.append_column(_LABEL, pa.array(events.label_names, pa.string()))
+    return read_answers(table, events.task, replace(columns, label=_LABEL), confidence)
 
 
 def import_labels(
@@ -46,8 +58,7 @@ def import_labels(
     InputError
         If no event has a label, or a column holds what is no class, probability or confidence.
     """
-    table = events.table.append_column(_LABEL, pa.array(events.label_names, pa.string()))
-    answers = read_answers(table, events.task, replace(columns, label=_LABEL), confidence)
+    answers = read_answers_of(events, columns, confidence)
     rows = answers.rows
     if not len(rows):
         raise InputError("no row has a label; name the label column", field="label_column")

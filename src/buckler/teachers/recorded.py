@@ -19,6 +19,7 @@ from buckler.errors import InputError, SettingsError
 from buckler.files import reading, unique_keys
 from buckler.labels import Annotation, Annotator
 from buckler.labels.answer_columns import AnswerColumns, Answers, read_answers
+from buckler.labels.exchange import read_answers_of
 from buckler.tasks import Task
 from buckler.teachers.teacher import (
     TEACHERS,
@@ -161,17 +162,17 @@ class RecordedTeacher(Teacher):
                 [path],
                 task,
                 ColumnNames(
-                    text=settings.text_column,
-                    keep=columns.names,
+                    settings.text_column,
+                    settings.label_column,
+                    keep=replace(columns, label=None).names,
                     unknown_labels=UnknownLabels.SET_ASIDE,
                 ),
-                labeled=False,
+                labeled=settings.label_column is not None,
             )
-            table = events.table
-            if columns.label == "label":  # a dataset holds that column as classes
-                labels = pa.array(events.label_names, pa.string())
-                table = table.append_column(columns.label, labels)
-            answers = read_answers(table, task, columns, settings.confidence)
+            if settings.label_column is None:
+                answers = read_answers(events.table, task, columns, settings.confidence)
+            else:
+                answers = read_answers_of(events, columns, settings.confidence)
             annotations = [a for a in _annotations(answers, events.ids) if a is not None]
         except InputError as error:
             raise InputError(f"{path}: {error}", path=path, field=error.field) from error

@@ -73,13 +73,16 @@ class AlertReader(Reader):
     ) -> Iterator[Chunk]:
         """Yield the incidents behind incident `cursor`.
 
+        A task of single events, such as their URLs, reads the file as JSON lines.
+
         Raises
         ------
         InputError
-            If the task does not judge incidents, or the file names no rule or no time.
+            If the file names no rule or no time.
         """
         if spec.features is None or not set(spec.features.names) <= {*NUMBERS, *CATEGORIES}:
-            raise InputError(f"{path}: alerts are joined to incidents: take the task alert-triage")
+            yield from READERS.get("jsonl")().chunks(path, spec, quarantine, cursor)
+            return
         incidents = join_alerts(_alerts(path, spec, quarantine), NOTHING)
         size = path.stat().st_size
         for begin in range(cursor, len(incidents), CHUNK_INCIDENTS):
