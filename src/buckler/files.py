@@ -7,6 +7,7 @@ refused permission are told the same way everywhere, and no reader ever sees hal
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _BLOCK_BYTES = 1 << 20
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"[=+\-@\t\r](?!\Z)")
+_PLAIN_NUMBER = re.compile(r"[+-]\d+(\.\d+)?(e[+-]?\d+)?\Z", re.ASCII)
 _Model = TypeVar("_Model", bound="BaseModel")
 
 
@@ -169,12 +171,16 @@ def path_text(path: Path | str) -> str:
 def harmless_cell(value: object) -> object:
     """Return a cell that no spreadsheet runs: a text that begins like a formula is quoted.
 
+    A sign alone and a number are no formulas.
+
     Examples
     --------
-    >>> harmless_cell("=1+1"), harmless_cell(-0.5)
-    ("'=1+1", -0.5)
+    >>> harmless_cell("=1+1"), harmless_cell("-"), harmless_cell("-0.5")
+    ("'=1+1", '-', '-0.5')
     """
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str) or not _FORMULA.match(value) or _PLAIN_NUMBER.match(value):
+        return value
+    return f"'{value}"
 
 
 def _reason(failure: OSError) -> str:

@@ -333,3 +333,9 @@ def test_intervals_by_group_hold_the_true_rate_where_rows_of_a_group_repeat_each
         held += by_group.low <= 0.2 <= by_group.high
         held_by_rows += by_row.low <= 0.2 <= by_row.high
     assert held >= 180 and held_by_rows < 100
+
+
+def test_a_single_group_gives_figures_without_an_interval():
+    one = bootstrap(lambda _: {"auroc": 0.9}, np.zeros(50, np.int64))["auroc"]
+    assert one.value == 0.9 and np.isnan(one.low) and np.isnan(one.high)
+    assert str(one) == "0.900 (one group, no interval)"

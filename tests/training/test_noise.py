@@ -57,4 +57,8 @@ def test_from_the_command_line(tmp_path):
     assert "benign, rather phishing" in result.stdout
     with (tmp_path / "s.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert rows and {"event_id", "label", "suggested", "quality", "text"} == set(rows[0])
+    expected = {"file", "row", "event_id", "label", "suggested", "quality", "text"}
+    assert rows and expected == set(rows[0])
+    assert f"a.parquet, row {rows[0]['row']}: " in result.stdout
+    written = pq.read_table(tmp_path / "a.parquet")["url"].to_pylist()
+    assert all(written[int(row["row"]) - 1] == row["text"] for row in rows)

@@ -17,7 +17,7 @@ from buckler.labels.inspection import MIN_SHARED, describe_event, find_conflicts
 from buckler.readers.quarantine import Quarantine
 from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec
-from buckler.training.noise_estimate import estimate_noise, write_suspects
+from buckler.training.noise_estimate import PLACE, estimate_noise, write_suspects
 
 app = typer.Typer(
     help="The label store: annotations of events, kept forever.", no_args_is_help=True
@@ -191,9 +191,8 @@ def noise(
     """Estimate the share of wrong labels in each class, and list the most doubtful ones."""
     the_task = get_task(task)
     with Quarantine() as quarantine, show_steps("reading") as on_step:
-        events = read_dataset(
-            data, the_task, ColumnNames(text=text_column, label=label_column), quarantine=quarantine
-        )
+        columns = ColumnNames(text_column, label_column, keep=PLACE)
+        events = read_dataset(data, the_task, columns, quarantine=quarantine)
         on_step("cross-validating")
         found = estimate_noise(events, StudentSpec(folds=folds, seed=seed))
     n = len(found.events)
@@ -211,10 +210,14 @@ def noise(
             rows.append((name, f"{count:,}", f"{others.sum() / row.sum():.1%}", truly))
     numbers = ("rows", "est. wrong")
     print_table(("label", *numbers, "most often really"), rows, right=numbers)
+    files, lines = (found.events.column(name) for name in PLACE)
     for row in found.suspects[:limit].tolist():
         text = the_task.readable(found.events.raw_text(row))
+        place = safe(f"{files[row]}, row {lines[row]}", 80)
         label, better = names[found.events.labels[row]], names[found.suggested[row]]
-        out.print(f"{label}, rather {better} ({found.quality[row]:.3f}): {safe(text, 120)}")
+        out.print(
+            f"{place}: {label}, rather {better} ({found.quality[row]:.3f}): {safe(text, 120)}"
+        )
     if output is not None:
         write_suspects(found, output)
         out.print(f"suspects: {output}")

@@ -237,7 +237,11 @@ def _class_indices(values: list[object], task: Task, label_map: Mapping[str, str
 def _derive(
     columns: dict[str, pa.Array], keep: tuple[str, ...], batch: Batch, texts: NormalizedTexts
 ) -> None:
-    """Add `file` and `language` (of the last field) where they are kept and no column has them."""
+    """Add `file`, `row` and `language` (of the last field) where they are kept and no column has
+    them.
+    """
+    if "row" in keep and "row" not in columns:
+        columns["row"] = pa.array(batch.chunk.rows)
     if "file" in keep and "file" not in columns:
         names = pa.array([path_text(path.name) for path in batch.paths], pa.string())
         columns["file"] = names.take(pa.array(batch.path_codes))

@@ -15,7 +15,10 @@ _T = (math.nan, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval; NaN where it cannot be computed."""
+    """A figure with its interval; NaN where it cannot be computed.
+
+    A single group gives a figure, but no interval.
+    """
 
     value: float
     low: float
@@ -24,6 +27,8 @@ class Estimate:
     def __str__(self) -> str:
         if np.isnan(self.value):
             return "-"
+        if np.isnan(self.low):
+            return f"{self.value:.3f} (one group, no interval)"
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
@@ -38,7 +43,8 @@ def bootstrap(
 ) -> dict[str, Estimate]:
     """Return each measured figure with its percentile interval.
 
-    Events of one group are not independent, so whole groups are drawn (cluster bootstrap).
+    Events of one group are not independent, so whole groups are drawn (cluster bootstrap). A single
+    group says nothing about others, so its figures have no interval.
 
     Parameters
     ----------
@@ -55,6 +61,8 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     _, codes = np.unique(groups, return_inverse=True)
     n_groups = int(codes.max()) + 1
+    if n_groups == 1:
+        return {name: Estimate(value, math.nan, math.nan) for name, value in values.items()}
     drawn: dict[str, list[float]] = {name: [] for name in values}
     for _ in range(n_resamples):
         counts = np.bincount(rng.integers(0, n_groups, n_groups), minlength=n_groups)

@@ -300,7 +300,7 @@ def figure_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 def _interval(estimate: Estimate) -> str:
     if math.isnan(estimate.low):
-        return ""
+        return "" if math.isnan(estimate.value) else "one group, no interval"
     return f"{estimate.low:.4f} to {estimate.high:.4f}"
 
 

@@ -14,6 +14,9 @@ from buckler.extras import import_extra
 from buckler.files import atomic_writer, harmless_cell
 from buckler.training.cross_validation import StudentSpec, cross_validate
 
+# Columns that tell where an event stands.
+PLACE = ("file", "row")
+
 
 @dataclass(frozen=True)
 class NoiseEstimate:
@@ -80,7 +83,9 @@ def estimate_noise(events: Dataset, spec: StudentSpec) -> NoiseEstimate:
 
 
 def write_suspects(found: NoiseEstimate, path: Path) -> None:
-    """Write the suspect rows as CSV: event id, label, suggested, quality, text.
+    """Write the suspect rows as CSV: event id, label, suggested, quality, text, and their place.
+
+    Events that were read with the columns of `PLACE` have file and row too.
 
     Raises
     ------
@@ -89,8 +94,10 @@ def write_suspects(found: NoiseEstimate, path: Path) -> None:
     """
     events, task = found.events.take(found.suspects), found.events.task
     texts = [task.readable(raw) for raw in events.raw_texts]
+    place = [name for name in PLACE if name in events.table.column_names]
     table = pa.table(
         {
+            **{name: list(map(harmless_cell, events.column(name))) for name in place},
             "event_id": [event_id.hex() for event_id in events.ids],
             "label": pa.array(events.label_names, pa.string()),
             "suggested": [task.class_names[i] for i in found.suggested[found.suspects]],
