@@ -18,7 +18,7 @@ from pathlib import Path
 from shlex import quote
 from types import MappingProxyType
 
-from tests.support.fresh_environment import ROOT
+from tests.support.environments import ROOT
 
 _BLOCK = re.compile(
     r"(?P<reason><!-- not run: [^\n]*-->\n\n?)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
