@@ -78,11 +78,14 @@ def kept(name: str, read: Callable[[], Dataset], task: str) -> Dataset:
 
 
 def by_sha1(events: Dataset, path: Path, column: str) -> dict[bytes, Any]:
-    """Return the answers to events that a file names by the SHA-1 of their text."""
+    """Return the answers to events that a file names by the SHA-1 of their first field."""
     table = pq.read_table(path)
     answers = dict(zip(table["sha1"].to_pylist(), table[column].to_pylist(), strict=True))
-    pairs = zip(events.ids, events.raw_texts, strict=True)
-    found = {event_id: answers.get(sha1(text).hexdigest()) for event_id, text in pairs}  # noqa: S324
+    firsts = (text.partition(b"\x1f")[0] for text in events.raw_texts)
+    found = {
+        event_id: answers.get(sha1(first).hexdigest())  # noqa: S324
+        for event_id, first in zip(events.ids, firsts, strict=True)
+    }
     return {event_id: p for event_id, p in found.items() if p is not None}
 
 
