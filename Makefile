@@ -5,16 +5,14 @@ BIN := $(VENV)/bin
 # Some registries' build is the one for GPUs, of several GB. `make test TORCH=` does without; the tests
 # of the encoder are then skipped.
 TORCH ?= requirements/torch.txt
-TEACHER ?= recorded
 # What the study reads; see docs/study.md.
 DATA ?= ../shared/data
 KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 
 .PHONY: demo test lint docs fuzz bench bench-deploy measure models study c wasm lock clean
 
-# TEACHER=encoder trains the teacher anew instead of using its recorded annotations (minutes, torch).
-demo: $(VENV)/$(if $(filter encoder,$(TEACHER)),.dev,.run)
-	$(BIN)/buckler demo --teacher $(TEACHER)
+demo: $(VENV)/.run
+	$(BIN)/buckler demo
 
 # Files of tests are shared out among processes; `make test WORKERS=0` runs them one after the other.
 WORKERS ?= auto

@@ -75,9 +75,10 @@ def rows_of(stream: str) -> list[tuple[object, ...]]:
     found: dict[tuple[float, str], list[Result]] = {}
     for result in results():
         if result["stream"] == stream:
-            found.setdefault((float(result["asked"]), str(result["choice"])), []).append(result)
+            found.setdefault((float(result["asks"]), str(result["choice"])), []).append(result)
     rows: list[tuple[object, ...]] = []
-    for (asked, choice), ones in sorted(found.items()):
+    for (_, choice), ones in sorted(found.items()):
+        asked = Mean.of([float(one["asked"]) for one in ones]).value
         means = (str(Mean.of([float(one[name]) for one in ones])) for name in FIGURES)
         rows.append((f"{asked:,.0f} {choice}", f"{asked * PRICE_USD:.2f}", *means))
     return rows
@@ -102,7 +103,8 @@ def measure(stream: Stream, data: Path) -> None:
             probabilities = scorer.score(test.raw).probabilities.astype(np.float32)
             keep(stream, seed, 0, 0, "start", figures_of(test, probabilities, scorer.threshold))
         n_answers = sum(event_id in found.answers for event_id in pool.ids)
-        for asks in (a for a in ASKS if a <= n_answers or a == min(b for b in ASKS if b >= a)):
+        enough = min((a for a in ASKS if a >= n_answers), default=max(ASKS))
+        for asks in (a for a in ASKS if a <= enough):
             for choice in CHOICES:
                 if (stream.name, seed, asks, choice) not in done:
                     asked = min(asks, n_answers)
@@ -219,14 +221,14 @@ def draw(path: Path) -> None:
         for axes, (name, title) in zip(panels, names.items(), strict=True):
             for position, stream in enumerate(streams):
                 chosen = [r for r in found if r["stream"] == stream and r["choice"] != "random"]
-                asked = sorted({float(r["asked"]) for r in chosen})
-                means = [
-                    Mean.of([float(r[name]) for r in chosen if r["asked"] == n]).value
-                    for n in asked
-                ]
+                points = [
+                    [Mean.of([float(r[key]) for r in chosen if r["asks"] == n]).value
+                     for key in ("asked", name)]
+                    for n in sorted({r["asks"] for r in chosen})
+                ]  # fmt: skip
                 axes.plot(
-                    [max(n, _NONE) for n in asked], means, label=stream, marker="o",
-                    markersize=3.5, color=f"C{position}",
+                    [max(n, _NONE) for n, _ in points], [value for _, value in points],
+                    label=stream, marker="o", markersize=3.5, color=f"C{position}",
                 )  # fmt: skip
             axes.set(xscale="log", ylim=(None, 1), title=title, xlabel="own events asked about")
             ticks = [_NONE, *ASKS]

@@ -27,10 +27,9 @@ from buckler.training.fit import fit_student
 from buckler.training.packaging import bundle_parts
 
 EXAMPLES = Path(__file__).resolve().parent
-MODELS = EXAMPLES.parent / "src" / "buckler" / "models"
+PACKAGE = EXAMPLES.parent / "src" / "buckler"
 WORK = EXAMPLES.parent / "out" / "models"
 FOLDS = 3
-MAX_ROWS, MAX_POSITIVES = 4_000, 16_000  # of a source and class; positive sources are few
 ADVICE = "For a first look: adapt it to your own stream (buckler adapt) before you rely on it."
 
 
@@ -46,11 +45,21 @@ class ReadyMade:
         Sentences on sources, licenses and limits: the first lines of its card.
     settings
         Settings of the student that make it smaller than the recipe's.
+    leave_out
+        Sources that it does not learn.
+    max_rows, max_positives
+        Largest sample of a source and class; positive sources are few.
+    folder
+        Folder in the package.
     """
 
     recipe: str
     notice: str
     settings: dict[str, object] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
+    max_rows: int = 4_000
+    max_positives: int = 16_000
+    folder: str = "models"
 
 
 BUNDLES = {
@@ -92,6 +101,19 @@ BUNDLES = {
         "alert-triage",
         "AIT Alert Data Set: six simulated companies with one attack plan.",
     ),
+    "demo-start": ReadyMade(
+        "email",
+        "Mails since 2015 and phishing_pot (2019 to 2026), without SpamAssassin's corpus: the demo "
+        "adapts it to that one. Some sources state no license.",
+        {"table_bits": 14},
+        leave_out=tuple(
+            f"SpamAssassin/{kind}"
+            for kind in ("easy-ham-1", "easy-ham-2", "hard-ham-1", "spam-1", "spam-2")
+        ),
+        max_rows=1_500,
+        max_positives=1_500,
+        folder="cli",
+    ),
 }
 
 
@@ -100,35 +122,39 @@ def make(name: str, key: Path | None) -> Path:
     what = BUNDLES[name]
     recipe = read_recipe(EXAMPLES / what.recipe / "buckler.toml")
     recipe.student = recipe.student.model_copy(update={"folds": FOLDS, **what.settings})
+    left_out = recipe.data.leave_out.get("source", [])
+    recipe.data.leave_out["source"] = [*left_out, *what.leave_out]
     (WORK / name).mkdir(parents=True, exist_ok=True)
     if recipe.labels is not None:
         recipe.labels.store = str(WORK / name / "labels.db")
     task = recipe.load_task()
     runner = StageRunner(WORK / name, task, lambda step: say(f"{name}: {step}"))
-    events, pool = examples_of(recipe, runner)
+    events, pool = examples_of(what, recipe, runner)
     say(f"{name}: train on {len(events):,} events, {0 if pool is None else len(pool):,} of a pool")
     fitted = fit_student(events, recipe.student.spec, additional=pool)
     provenance = {
         "notice": f"{ADVICE} {what.notice}",
-        "recipe": f"examples/{what.recipe}: labels and annotations, {MAX_ROWS:,} rows of a source",
+        "recipe": f"examples/{what.recipe}: labels, annotations, {what.max_rows:,} rows of a source",
     }
     point = recipe.evaluation.operating_point
     made = bundle_parts(name, fitted, operating_point=point, provenance=provenance)
-    path = MODELS / f"{name}.buckler"
+    path = PACKAGE / what.folder / f"{name}.buckler"
     write_bundle(path, made.manifest, made.files)
     if key is not None:
         sign_bundle(path, key)
     return path
 
 
-def examples_of(recipe: Recipe, runner: StageRunner) -> tuple[Dataset, Dataset | None]:
+def examples_of(
+    what: ReadyMade, recipe: Recipe, runner: StageRunner
+) -> tuple[Dataset, Dataset | None]:
     """Return a sample of the labeled events of a recipe, and its annotated pool."""
     split, pool = prepare_examples(recipe, runner)
     events = deduplicate(Dataset.concat([split.training, split.test]), near=False).events
     doubted = recipe.data.untaught.get("source", [])
     events = events.take(np.flatnonzero(~np.isin(events.sources.astype(str), doubted)))
     rng = np.random.default_rng(recipe.student.seed)
-    sample = sample_sources(events, MAX_ROWS, MAX_POSITIVES, rng)
+    sample = sample_sources(events, what.max_rows, what.max_positives, rng)
     return sample, None if pool is None else pool.examples
 
 

@@ -3,17 +3,21 @@
 import io
 import json
 import tarfile
-from hashlib import blake2b
+from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buckler.cli.demo import RECORDED
+from buckler.bundle.archive import read_bundle
+from buckler.bundle.signature import check_signature
+from buckler.cli.demo import ANSWERS, ASKS, START
 from buckler.dataset import npm_archives
 from buckler.dataset.public_data import PUBLIC_DATA, get_public_data
 from buckler.errors import InputError
+from buckler.models import PROJECT_KEY
 from tests.support.cli import buckler
 
 HAM = [
@@ -53,59 +57,51 @@ def corpus(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def annotations(corpus) -> Path:
+def answers(corpus) -> Path:
     """What a teacher that is right nine times in ten says of these mails."""
-    path = corpus.parent / "annotations.jsonl"
-    rng = np.random.default_rng(1)
-    with path.open("w") as file:
-        for mails in sorted(corpus.rglob("*.txt")):
-            raw = mails.read_bytes()
-            p = 0.9 if (b"free" in raw or b"pills" in raw) == (rng.random() < 0.9) else 0.1
-            row = {"annotator": "t", "version": "1", "kind": "model", "p_ham": 1 - p, "p_spam": p}
-            event_id = blake2b(raw, digest_size=16).hexdigest()
-            file.write(json.dumps({"event_id": event_id, **row}) + "\n")
+    path, rng = corpus.parent / "answers.parquet", np.random.default_rng(1)
+    mails = [file.read_bytes() for file in sorted(corpus.rglob("*.txt"))]
+    is_spam = [(b"free" in raw or b"pills" in raw) == (rng.random() < 0.9) for raw in mails]
+    columns = {
+        "sha1": [sha1(raw, usedforsecurity=False).hexdigest() for raw in mails],
+        "label": ["spam" if spam else "ham" for spam in is_spam],
+        "confidence": [0.9] * len(mails),
+    }
+    pq.write_table(pa.table(columns), path)
     return path
 
 
-def test_the_demo_runs_from_mails_to_verdicts(tmp_path, corpus, annotations):
-    common = (tmp_path / "demo", "--from", corpus, "--annotations", annotations)
+def test_the_demo_shows_a_bundle_before_and_after_adapting(tmp_path, corpus, answers):
+    common = (tmp_path / "demo", "--from", corpus, "--answers", answers)
     done = buckler("demo", *common)
     assert done.returncode == 0, done.stderr
     for words in (
-        "600 labeled mails",
-        "a teacher's annotations on",
-        "labels only",
-        "this bundle",
-        "teacher: t 1",
-        "5% were given the wrong label",
+        "200 of them labeled (frontier-llm",
+        "mails of sender domains that the adaptation never saw",
         "AUROC",
-        "Scan of the other",
-        "report.html",
-        "teach, train, evaluate, bundle",
+        "mine.buckler",
+        "mine.json",
+        "--test",
     ):
         assert words in done.stdout
-    verdicts = pq.read_table(tmp_path / "demo" / "verdicts.parquet")
-    rest = pq.read_table(tmp_path / "demo" / "rest.parquet")
-    assert verdicts.num_rows == rest.num_rows > 500
-    test = pq.read_table(tmp_path / "demo" / "test.parquet")
-    labeled = pq.read_table(tmp_path / "demo" / "labeled.parquet")
-    assert not set(test["group"].to_pylist()) & set(labeled["group"].to_pylist())
-    assert buckler("demo", *common).returncode == 0
-    alone = buckler("demo", tmp_path / "alone", "--from", corpus, "--teacher", "none")
-    assert alone.returncode == 0, alone.stderr
-    assert "teacher" not in alone.stdout
+    test = pq.read_table(tmp_path / "demo" / "held-out.parquet")
+    stream = pq.read_table(tmp_path / "demo" / "stream.parquet")
+    assert not set(test["group"].to_pylist()) & set(stream["group"].to_pylist())
+    assert "label" not in stream.column_names
+    report = json.loads((tmp_path / "demo" / "mine.json").read_bytes())
+    assert report["n_rows"] == test.num_rows
     strangers = buckler("demo", tmp_path / "strangers", "--from", corpus)
     assert strangers.returncode == 2
-    assert "annotated none of" in strangers.stderr
+    assert "too few to adapt to" in strangers.stderr
 
 
-def test_the_recorded_annotations_are_of_one_teacher_and_hold_no_text():
-    table = pq.read_table(RECORDED)
-    assert set(table.column_names) == {
-        *["event_id", "annotator", "version", "kind", "p_ham", "p_spam"]
-    }
-    assert 5000 < table.num_rows == len(set(table["event_id"].to_pylist()))
-    assert len(set(table["version"].to_pylist())) == 1
+def test_the_recorded_answers_hold_no_text_and_the_start_is_signed():
+    table = pq.read_table(ANSWERS)
+    assert table.column_names == ["sha1", "label", "confidence"]
+    assert table.num_rows == len(set(table["sha1"].to_pylist())) == ASKS
+    bundle = read_bundle(START)
+    check_signature(bundle, PROJECT_KEY.read_bytes())
+    assert "without SpamAssassin's corpus" in bundle.entries["card.md"].decode()
 
 
 def archive(path: Path, members: dict[str, bytes]) -> Path:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "Start here": {
-        "demo": "Train on real mails with 600 noisy labels and a teacher, then scan the rest.",
+        "demo": "Adapt a bundle to a mailbox that it has never seen, with recorded answers.",
         "init": "Write a recipe to start from, and a task file for a task of your own.",
         "tasks": "List the tasks: what they decide, their classes, and the columns that they read.",
         "doctor": "Check this installation; exit with code 1 if anything is wrong.",

@@ -84,17 +84,19 @@ class AdaptationResult:
 
     def table(self) -> Comparison:
         """Return the figures before and after, on own events and on the test."""
-        columns = {"before": self.before, "after": self.after}
-        if self.n_test:
-            columns |= {"test, before": self.test_before, "test, after": self.test_after}
         rows: list[tuple[str, ...]] = []
-        for name in _NAMES:
-            cells = [None if found is None else getattr(found, name) for found in columns.values()]
-            if any(cell is not None and cell.value == cell.value for cell in cells):
-                title = name.replace("_", " ").replace("auroc", "AUROC")
-                rows.append((title, *map(_text, cells)))
+        for where, before, after in (
+            ("own events", self.before, self.after),
+            ("test", self.test_before, self.test_after),
+        ):
+            for name in _NAMES:
+                now = None if after is None else getattr(after, name)
+                if now is not None and now.value == now.value:
+                    then = None if before is None else getattr(before, name)
+                    title = name.replace("_", " ").replace("auroc", "AUROC")
+                    rows.append((where, title, _text(then), _text(now)))
         caption = _CAPTION + (_TEST_CAPTION if self.n_test else "")
-        return Comparison(("own events", *columns), rows, caption)
+        return Comparison(("on", "figure", "before", "after"), rows, caption)
 
 
 def write_adaptation_report(
