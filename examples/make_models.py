@@ -134,7 +134,7 @@ def make(name: str, key: Path | None) -> Path:
     fitted = fit_student(events, recipe.student.spec, additional=pool)
     provenance = {
         "notice": f"{ADVICE} {what.notice}",
-        "recipe": f"examples/{what.recipe}: labels, annotations, {what.max_rows:,} rows of a source",
+        "recipe": f"examples/{what.recipe}: labels, annotations, {what.max_rows:,} rows a source",
     }
     point = recipe.evaluation.operating_point
     made = bundle_parts(name, fitted, operating_point=point, provenance=provenance)
