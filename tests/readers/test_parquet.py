@@ -85,3 +85,26 @@ def test_of_two_columns_with_one_name_the_first_is_read(sound):
     columns = [pa.array(URLS), pa.array(["other"] * len(URLS))]
     pq.write_table(pa.Table.from_arrays(columns, ["url", "url"]), sound)
     assert read(sound) == URLS
+
+
+@pytest.mark.parametrize("kept_rows", [0, 10, 20])
+def test_a_file_that_is_written_again_while_it_is_read_is_no_shorter_file(
+    sound, decoder, monkeypatch, kept_rows
+):
+    describe = parquet_reader._Decoder.describe
+
+    def describe_and_change(self, path):
+        found = describe(self, path)
+        pq.write_table(pa.table({"url": URLS[:kept_rows]}), path, row_group_size=10)
+        return found
+
+    monkeypatch.setattr(parquet_reader._Decoder, "describe", describe_and_change)
+    with pytest.raises(InputError, match=f"{kept_rows} rows where its footer names 40"):
+        read(sound)
+
+
+def test_a_column_whose_name_is_not_utf8_is_named_as_the_fault(sound):
+    pq.write_table(pa.table({"url": URLS, "xyzzy": URLS}), sound, store_schema=False)
+    sound.write_bytes(sound.read_bytes().replace(b"xyzzy", b"xy\xffzy"))
+    with pytest.raises(InputError, match="the name of a column is not UTF-8"):
+        read(sound)

@@ -30,6 +30,7 @@ from tests.support.stream_worker import stop, worker
 
 pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
 
+from buckler.serving.stream import lines as lines_module
 from buckler.serving.stream.folder import watch_folder
 from buckler.serving.stream.hourly import HourlyFiles
 from buckler.serving.stream.lines import LineOptions, batch_lines, score_lines
@@ -166,6 +167,19 @@ def test_any_bytes_are_cut_into_their_lines(parts, batch):
     if not expected[-1].strip():
         expected = expected[:-1]
     assert found == expected
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_line_that_never_ends_is_read_once_and_answered_once(tmp_path, monkeypatch, ends):
+    monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(lines_module, "_READ_BYTES", 64)
+    path = tmp_path / "lines"
+    path.write_bytes(b"a\n" + b"x" * 5000 + b"\n" * ends + b"b" * ends)
+    with path.open("rb") as source:
+        found = [
+            line for lines in batch_lines(source, 10, 0.01, threading.Event()) for line in lines
+        ]
+    assert found == ([b"a", b"", b"b"] if ends else [b"a", b""])
 
 
 def test_an_endless_line_is_one_error(url_scorer, tmp_path, monkeypatch):

@@ -51,7 +51,7 @@ class ParquetReader(Reader):
                     break
                 position += rows_of_group
                 group += 1
-            total = max(1, sum(found["group_rows"]))
+            total = sum(found["group_rows"])
             batches = decoder.batches(path, sorted(set(chosen.values())), group)
             for batch in chain.from_iterable(map(_parts, batches)):
                 start, position = position, position + batch.num_rows
@@ -63,8 +63,15 @@ class ParquetReader(Reader):
                 names = batch.schema.names  # of two columns with one name, the first is meant
                 columns = {role: batch.column(names.index(each)) for role, each in chosen.items()}
                 rows = np.arange(start + 1, position + 1, dtype=np.int64)
-                size = file_bytes * batch.num_rows // total
+                size = file_bytes * batch.num_rows // max(1, total)
                 yield make_chunk(path, spec, columns, rows, position, size, quarantine)
+            if position != total:
+                raise InputError(
+                    f"{path}: {position:,} rows where its footer names {total:,}: "
+                    "it is damaged, or was written while it was read",
+                    path=path,
+                    row=position,
+                )
 
 
 class _Decoder:

@@ -84,6 +84,8 @@ def answers(request: Request) -> Iterator[tuple[Header, bytes]]:
     except MemoryError:
         gib = MAX_MEMORY_BYTES >> 30
         yield {"fault": f"it takes more than {gib} GiB to decode"}, b""
+    except UnicodeDecodeError:
+        yield {"fault": "the name of a column is not UTF-8"}, b""
     except (pa.ArrowException, OSError, ValueError) as error:
         text = str(error)
         yield {"fault": text.splitlines()[0][:200] if text else type(error).__name__}, b""

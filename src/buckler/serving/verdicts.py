@@ -27,6 +27,7 @@ from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
 
 NOT_JSON: Final = object()  # stands for a line that is not JSON
+_MAX_DIGITS = 19  # longer integers may take long to read
 _EVENT, _TABLE = Path("event"), Path("table")
 _WITHOUT_FIELDS = (None, "plain")  # formats that say nothing of the event but what is asked for
 
@@ -292,10 +293,14 @@ def parse_json(data: bytes) -> object:
     except orjson.JSONDecodeError as error:
         try:
             text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-            found: object = json.loads(text, parse_int=float)
+            found: object = json.loads(text, parse_int=_number)
             return found
         except (ValueError, RecursionError):
             raise error from None
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) < _MAX_DIGITS else float(digits)
 
 
 def read_values(

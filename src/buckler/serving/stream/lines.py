@@ -198,23 +198,31 @@ def batch_lines(
     """
     handle = source.fileno()
     waiting: list[bytes] = []
-    rest, too_long = b"", False
+    parts: list[bytes] = []  # of a line whose end is not there yet; none where it is too long
+    size_bytes = 0
     first = 0.0
     ended = False
+
+    def end_line(data: bytes) -> bytes:
+        return b"" if size_bytes + len(data) > MAX_LINE_BYTES else b"".join((*parts, data))
+
     while not ended and not stop.is_set():
         left = batch_s if not waiting else max(0.0, first + batch_s - time.monotonic())
         ready, _, _ = select.select([handle], [], [], left)
         if ready:
             data = os.read(handle, _READ_BYTES)
             ended = not data
-            *whole, rest = (rest + data).split(b"\n")
-            if whole and too_long:
-                whole[0], too_long = b"", False
-            if len(rest) > MAX_LINE_BYTES:
-                rest, too_long = b"", True
-            if whole and not waiting:
-                first = time.monotonic()
-            waiting += whole
+            *whole, rest = data.split(b"\n")
+            if whole:
+                whole[0] = end_line(whole[0])
+                parts, size_bytes = [], 0
+                if not waiting:
+                    first = time.monotonic()
+                waiting += whole
+            size_bytes += len(rest)
+            parts.append(rest)
+            if size_bytes > MAX_LINE_BYTES:
+                parts.clear()
         while len(waiting) >= batch_events:
             yield waiting[:batch_events]
             waiting = waiting[batch_events:]
@@ -223,7 +231,8 @@ def batch_lines(
             waiting = []
         elif yield_when_idle and not waiting:
             yield []
-    if rest.strip():
-        waiting.append(rest)
+    last = end_line(b"")
+    if last.strip() or size_bytes > MAX_LINE_BYTES:
+        waiting.append(last)
     if waiting:
         yield waiting
