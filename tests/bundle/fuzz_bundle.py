@@ -73,8 +73,13 @@ def seeds() -> list[dict[str, bytes]]:
 
 def one_input(data: bytes) -> None:
     """Load and use what the input describes; only our own errors may come out."""
+    load_and_score(as_bundle(data))
+
+
+def load_and_score(bundle: bytes) -> None:
+    """Load and use a bundle, or let it be refused."""
     try:
-        scorer = Scorer(parse_bundle(as_bundle(data)))
+        scorer = Scorer(parse_bundle(bundle))
     except BucklerError:
         return
     texts = [b"http://a.example/x", b"", b"\xff" * 50]

@@ -1,6 +1,5 @@
 """Mail that breaks the grammar is read as mail programs show it."""
 
-import time
 from base64 import b64encode
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from buckler.normalize.email_v2 import email_fields
 from buckler.normalize.mime import MAX_DEPTH, MAX_PARTS, parse_message
 from tests.normalize import fuzz_mail
+from tests.support.growth import assert_linear
 
 HTML = '<p>Bitte bestätigen: <a href="https://bank.example.net/login">hier</a></p>'
 TEXT = "Bitte bestätigen: hier"
@@ -297,11 +297,8 @@ _HOSTILE = [
 @pytest.mark.parametrize(
     "head", ["From: ", "Content-Type: multipart/mixed; boundary=B; ", "Subject: ", TOP + CODED]
 )
-def test_a_mebibyte_of_anything_is_read_in_linear_time(head, piece):
-    raw = (head + piece * ((1 << 20) // len(piece))).encode()
-    start = time.process_time()
-    email_fields(raw)
-    assert time.process_time() - start < 10  # quadratic work takes hours
+def test_anything_without_end_is_read_in_linear_time(head, piece):
+    assert_linear(lambda text: email_fields(text.encode()), piece, 1 << 18, head)
 
 
 _PIECES = [

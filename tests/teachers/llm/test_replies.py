@@ -17,6 +17,7 @@ from buckler.teachers.llm import runner
 from buckler.teachers.llm.anthropic import AnthropicSettings, AnthropicTeacher
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 from buckler.teachers.llm.client import CUT_OFF, read_choice
+from tests.support.growth import assert_linear
 from tests.support.paid_events import many, verdicts
 from tests.support.scripted_server import scripted_server
 
@@ -287,6 +288,4 @@ def test_any_content_gives_an_answer_without_an_open_reasoning(content, is_cut):
 
 def test_reading_a_hostile_answer_takes_linear_time():
     for unit in ("<think ", "</think>", "<|channel|>final ", "```a ", "[ ", "\u25c1think"):
-        started = time.process_time()
-        read_choice(unit * 200_000)
-        assert time.process_time() - started < 2, unit
+        assert_linear(read_choice, unit, 800_000)
