@@ -38,6 +38,7 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.normalize.fuzz_mail --minutes $(MINUTES)
 	$(BIN)/python -m tests.normalize.fuzz_commands --minutes $(MINUTES)
 	$(BIN)/python -m tests.readers.fuzz_readers --minutes $(MINUTES)
+	$(BIN)/python -m tests.bundle.fuzz_structure --minutes $(MINUTES)
 	$(BIN)/python -m tests.bundle.fuzz_bundle -max_total_time=$(SECONDS)
 
 bench: $(VENV)/.dev

@@ -1,9 +1,9 @@
 """Fuzzes bundles field by field: `python -m tests.bundle.fuzz_structure --minutes 10`.
 
-Where `fuzz_bundle` edits bytes, this changes what they mean: values and keys of the manifest and the
-vectors; names, types, shapes and places of tensors; dimensions, values, types and wiring of an ONNX
-graph. Digests are mended, so that all of it reaches the code behind them. A bundle must load and
-score, or be refused, in bounded time and memory.
+Where `fuzz_bundle` edits bytes, this changes what they mean: values and keys of the manifest and
+the vectors; names, types, shapes and places of tensors; dimensions, values, types and wiring of an
+ONNX graph. Digests are mended, so that all of it reaches the code behind them. A bundle must load
+and score, or be refused, in bounded time and memory.
 """
 
 import argparse

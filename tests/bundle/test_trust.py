@@ -6,6 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from buckler.bundle.archive import SIGNATURE, read_bundle
@@ -178,6 +179,15 @@ def test_the_bill_of_materials_is_sound_cyclonedx(url_bundle):
     document = json.loads(text)
     assert document["metadata"]["component"]["type"] == "machine-learning-model"
     assert {"buckler", "numpy"} <= {c["name"] for c in document["components"]}
+
+
+def test_bundles_changed_field_by_field_do_no_harm():
+    from tests.bundle.fuzz_bundle import load_and_score
+    from tests.bundle.fuzz_structure import changed_bundle
+
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        load_and_score(changed_bundle(rng))
 
 
 def test_inputs_that_fuzzing_found_do_no_harm():

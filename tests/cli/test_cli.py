@@ -253,6 +253,23 @@ def test_ctrl_c_ends_a_run_in_one_line(tmp_path, labeled):
     assert not list(stages.glob(".*"))
 
 
+@pytest.mark.parametrize(
+    "command", [("score", "url", "http://a.example/"), ("stream", "-", "-b", "url")]
+)
+def test_a_full_disk_behind_standard_output_is_one_clear_error(command):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "buckler.cli.main", *command],
+            input='{"url": "http://a.example/"}\n',
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "error: standard output cannot be written: No space left on device\n"
+
+
 def test_what_a_killed_run_left_is_swept_away(tmp_path, labeled):
     left = tmp_path / "stages" / ".train-1-999999999-abc"
     left.mkdir(parents=True)

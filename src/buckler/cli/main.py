@@ -1,5 +1,6 @@
 """The `buckler` command: lists the commands, and imports one when it is called."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,7 @@ COMMANDS = {
         "bundle": "Show, sign and verify a bundle.",
     },
 }
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _CALLED = "buckler.cli.called"
 # A command stands in the module of its name, as a function of its name or as `app`; these do not.
 _HOMES = {"verify": ("bundle", "verify"), "escalate": ("agree", "escalate")}
@@ -168,9 +170,13 @@ def run_command_line(arguments: Sequence[str]) -> int:
         err.print("interrupted; finished work is kept: run the same command again to resume")
         return 130
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE and error.filename is None:
+            _discard_output()
+            err.print(f"error: standard output cannot be written: {error.strerror}", style="red")
+            return 2
         if hasattr(error, "format_message"):  # a wrong option or argument
             if message := error.format_message():  # empty where only the help is shown
                 err.print(f"error: {safe(message, 500)}", style="red")
@@ -183,6 +189,11 @@ def run_command_line(arguments: Sequence[str]) -> int:
             style="red",
         )
         return 70
+
+
+def _discard_output() -> None:
+    """Send what standard output still holds nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _list_commands() -> TyperGroup:

@@ -53,6 +53,9 @@ class NgramModel(Model):
             raise BundleError("weights: an int8 table and a float32 bias are needed")
         if head is not None and head.dtype != np.float32:
             raise BundleError("weights: 'head' is not float32")
+        shape = (numbers["width"], n_outputs)
+        if bias.shape != shape[1:] or (head is not None and head.shape != shape):
+            raise BundleError("weights do not fit the task")
         for tensor in (bias, head):
             if tensor is not None and not np.isfinite(tensor).all():
                 raise BundleError("weights hold numbers that are not finite")
