@@ -22,6 +22,7 @@ from benchmarks import (
     pipelines,
     quality,
     readers,
+    refresh,
     review_queue,
     review_scale,
     scoring,
@@ -59,6 +60,7 @@ SECTIONS = {
     "trees": trees.run,
     "adapt": adapt.run,
     "agree": agree.run,
+    "refresh": refresh.run,
     "segments": segments.run,
 }
 # Only when named: minutes of fine-tuning, or engines to start.

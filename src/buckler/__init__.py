@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from buckler.pipeline.evaluate import evaluate
     from buckler.pipeline.join_bundles import cascade
     from buckler.pipeline.run import run, train
+    from buckler.review.refresh import refresh
     from buckler.review.retrain import learn
     from buckler.runtime import Scorer, Verdict, Verdicts, load, score
     from buckler.serving.scan import scan
@@ -109,6 +110,7 @@ _HOMES = {
     "load": "buckler.runtime",
     "monitor": "buckler.monitoring",
     "pretrain": "buckler.students.torch.pretraining",
+    "refresh": "buckler.review.refresh",
     "run": "buckler.pipeline",
     "scan": "buckler.serving.scan",
     "score": "buckler.runtime",
@@ -134,6 +136,7 @@ __all__ = [
     "load",
     "monitor",
     "pretrain",
+    "refresh",
     "run",
     "scan",
     "score",

@@ -48,6 +48,7 @@ COMMANDS = {
         "stream": "Score events as they arrive.",
         "serve": "Serve bundles over HTTP.",
         "escalate": "Answer events with a bundle where it is sure, and with its teacher elsewhere.",
+        "refresh": "Sample a stream, annotate, retrain, and promote or refuse the candidate.",
         "monitor": "Compare current events with reference events: drift and quality.",
         "triage": "Join alerts to incidents and rank them by the probability of an attack.",
         "review": "Run the web application in which analysts label events.",

@@ -4,7 +4,7 @@ It joins the label store, teachers and `buckler.training.adaptation`. Answers ar
 store as they come, so a stopped run resumes and asks nothing twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from buckler.training.adaptation import (
     adapt_student,
     own_figures,
 )
+from buckler.training.fit import FittedStudent
 from buckler.training.packaging import bundle_parts
 
 _MAX_OTHERS = 20_000  # events without a label on which the threshold rests
@@ -209,7 +210,7 @@ def _write(
     content: Bundle | None,
     options: AdaptOptions,
 ) -> None:
-    """Write the bundle, with what it rests on; further questions of the start stay in it."""
+    """Write the bundle, with what it rests on."""
     own = result.n_labeled, result.n_measured
     provenance: dict[str, object] = {
         "adapted_from": "nothing" if content is None else content.manifest.name,
@@ -221,14 +222,21 @@ def _write(
         "before": "-" if result.before is None else str(result.before),
         "after": str(result.after),
     }
-    parts = bundle_parts(
-        result.bundle.stem,
-        adapted.fitted,
-        operating_point=OperatingPoint(fpr=options.target_fpr),
-        provenance=provenance,
-    )
+    write_adapted(result.bundle, adapted.fitted, content, options.target_fpr, provenance)
+
+
+def write_adapted(
+    path: Path,
+    fitted: FittedStudent,
+    content: Bundle | None,
+    target_fpr: float,
+    provenance: Mapping[str, object],
+) -> None:
+    """Write the bundle of an adapted student; further questions of the start stay in it."""
+    point = OperatingPoint(fpr=target_fpr)
+    parts = bundle_parts(path.stem, fitted, operating_point=point, provenance=provenance)
     manifest, files = parts.manifest, dict(parts.files)
     if content is not None:
         manifest = replace(manifest, auxiliary=content.manifest.auxiliary)
         files |= content.auxiliary
-    write_bundle(result.bundle, manifest, files)
+    write_bundle(path, manifest, files)

@@ -190,12 +190,8 @@ def adapt_student(
     InputError
         If the labeled events are too few.
     """
+    _check_number(own)
     labeled, sample = own.labeled, np.flatnonzero(own.sampled)
-    if len(labeled) < MIN_EVENTS or not len(sample):
-        raise InputError(
-            f"{len(labeled):,} labeled events, {len(sample):,} of them drawn at random, are too "
-            f"few to adapt to; {MIN_EVENTS} are the least"
-        )
     adapter, rows = NgramAdapter(start, labeled.texts), np.arange(len(labeled))
     fitted = _fit(adapter, own, rows, target_fpr, seed)
     shape = len(labeled), len(labeled.task.classes)
@@ -227,6 +223,23 @@ def adapt_student(
         for share, found in with_fewer.items()
     } | {len(labeled): after}
     return AdaptedStudent(fitted, first, after, scored, curve)
+
+
+def fit_to_stream(
+    start: NgramStudent, own: OwnEvents, *, target_fpr: float, seed: int = 0
+) -> FittedStudent:
+    """Adapt a student, without figures of its own; see `adapt_student`."""
+    _check_number(own)
+    rows = np.arange(len(own.labeled))
+    return _fit(NgramAdapter(start, own.labeled.texts), own, rows, target_fpr, seed)
+
+
+def _check_number(own: OwnEvents) -> None:
+    if len(own.labeled) < MIN_EVENTS or not own.sampled.any():
+        raise InputError(
+            f"{len(own.labeled):,} labeled events, {int(own.sampled.sum()):,} of them drawn at "
+            f"random, are too few to adapt to; {MIN_EVENTS} are the least"
+        )
 
 
 def own_figures(
