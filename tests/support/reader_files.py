@@ -95,6 +95,7 @@ def sound_file(name: str, folder: Path) -> tuple[Path, ColumnSpec]:
     csv = "url,label\n" + "".join(f"{row['url']},{row['label']}\n" for row in _ROWS)
     lines = "\n".join(map(json.dumps, _ROWS))
     audit = "".join(_AUDIT.format(n=n) for n in range(20))
+    zeek = "#separator \\x09\n#fields\tts\turl\n" + "".join(f"1\t{r['url']}\n" for r in _ROWS)
     makers = {
         "alerts": lambda: (_alerts(folder / "alerts.json"), alerts),
         "auditd": lambda: (_write(folder / "audit.log", audit), ColumnSpec(mixed=True)),
@@ -112,6 +113,7 @@ def sound_file(name: str, folder: Path) -> tuple[Path, ColumnSpec]:
         "msg": lambda: (_msg(folder / "a.msg"), ANY_BYTES),
         "parquet": lambda: (_parquet(folder / "a.parquet"), TABLE),
         "pe": lambda: (_write(folder / "a.exe", _program()), rows),
+        "zeek": lambda: (_write(folder / "http.log", zeek), TABLE),
         "warc": lambda: (_write(folder / "a.warc.gz", _warc()), ANY_BYTES),
     }
     return makers[name]()

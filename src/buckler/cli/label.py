@@ -12,6 +12,7 @@ from buckler.cli.console import err, out, safe, show_steps
 from buckler.cli.options import BudgetTokens, BudgetUsd, Seed, Store, TaskName, TextColumn
 from buckler.cli.results import print_account, progress_text
 from buckler.dataset import ColumnNames, UnknownLabels, read_dataset
+from buckler.errors import SettingsError
 from buckler.evaluation.intervals import Rate
 from buckler.labels import LabelStore
 from buckler.readers.quarantine import Quarantine
@@ -20,6 +21,7 @@ from buckler.teachers import Budget, Teacher, get_teacher
 from buckler.teachers.injection_test import InjectionReport, measure_injections
 from buckler.teachers.labeling import LabelPlan, LabelReport, Progress, plan
 from buckler.teachers.labeling import label as label_events
+from buckler.training.selection import SelectionMethod, choose_events, score_pool
 
 
 def label(
@@ -37,7 +39,15 @@ def label(
         str | None, typer.Option(help="Name of the label column, to compare with.")
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(help="Ask about this many random events.", min=1)
+        int | None, typer.Option(help="Ask about this many events, random ones by default.", min=1)
+    ] = None,
+    by: Annotated[
+        SelectionMethod,
+        typer.Option(help="Selection of the sample; near-duplicates are asked about once."),
+    ] = SelectionMethod.RANDOM,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", "-b", help="Bundle that scores the events (uncertain, badge)."),
     ] = None,
     seed: Seed = 1,
     budget_usd: BudgetUsd = None,
@@ -60,8 +70,11 @@ def label(
 ) -> None:
     """Ask a teacher about events and keep its annotations in the label store.
 
-    Each event is asked about once: the same command resumes.
+    Each event is asked about once: the same command resumes. A teacher that costs money is asked in
+    random order, so a budget pays for a sample of the events.
     """
+    if by is not SelectionMethod.RANDOM and sample is None:
+        raise SettingsError(f"how many events to select by {by}? name a sample", field="sample")
     the_task = get_task(task)
     the_teacher = get_teacher(teacher, settings, the_task)
     budget = Budget(usd=budget_usd, tokens=budget_tokens, events=budget_events)
@@ -76,7 +89,12 @@ def label(
             )
             events = read_dataset(data, the_task, columns, quarantine=quarantine)
             if sample is not None and sample < len(events):
-                rows = np.random.default_rng(seed).permutation(len(events))[:sample]
+                if by is SelectionMethod.RANDOM:
+                    rows = np.random.default_rng(seed).permutation(len(events))[:sample]
+                else:
+                    on_step("selecting")
+                    scores = None if bundle is None else score_pool(events, bundle)
+                    rows = choose_events(events, sample, by, probabilities=scores, seed=seed).rows
                 events = events.take(np.sort(rows))
             if dry_run:
                 _print_plan(plan(events, the_teacher, opened))
@@ -95,7 +113,14 @@ def label(
                     on_step(f"asking {name}: {text}")
 
                 _print_report(
-                    label_events(events, the_teacher, opened, budget=budget, on_progress=advance),
+                    label_events(
+                        events,
+                        the_teacher,
+                        opened,
+                        budget=budget,
+                        rng=np.random.default_rng(seed),
+                        on_progress=advance,
+                    ),
                     the_teacher,
                 )
         if quarantine.count:

@@ -14,10 +14,19 @@ from buckler.dataset import ColumnNames, UnknownLabels, event_id, read_dataset
 from buckler.labels import Annotator, AnswerColumns, LabelStore, open_existing
 from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.inspection import MIN_SHARED, describe_event, find_conflicts, summarize
+from buckler.labels.withdrawal import withdraw_annotator
 from buckler.readers.quarantine import Quarantine
 from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.noise_estimate import PLACE, estimate_noise, write_suspects
+
+LeaveOut = Annotated[
+    list[str] | None,
+    typer.Option("--leave-out", help="Annotator to leave out, NAME or NAME@VERSION; repeatable."),
+]
+AnnotatorName = Annotated[
+    str, typer.Argument(help="Name of the annotator, or NAME@VERSION for one version.")
+]
 
 app = typer.Typer(
     help="The label store: annotations of events, kept forever.", no_args_is_help=True
@@ -96,10 +105,12 @@ def export(
     target: Annotated[Path, typer.Argument(help="File to write: .parquet or .jsonl.")],
     task: TaskName,
     store: Store = "labels.db",
+    leave_out: LeaveOut = None,
 ) -> None:
-    """Write all annotations of a task to a file."""
+    """Write the annotations of a task to a file, without withdrawn ones."""
     with open_existing(store) as opened:
-        out.print(f"{export_annotations(opened, get_task(task), target):,} annotations: {target}")
+        n = export_annotations(opened, get_task(task), target, leave_out or ())
+    out.print(f"{n:,} annotations: {target}")
 
 
 @app.command()
@@ -120,7 +131,8 @@ def show(
     out.print(f"event {shown.hex()}")
     for one in record.annotations:
         who = one.annotator
-        line = f"  {who.kind} {who.name} {who.version}: {one.label} ({one.probability:.3f})"
+        note = "" if one.counts else ", withdrawn"
+        line = f"  {who.kind} {who.name} {who.version}: {one.label} ({one.probability:.3f}){note}"
         out.print(safe(line, 300))
         if one.rationale:
             out.print(f"    {safe(one.rationale, 500)}")
@@ -138,10 +150,10 @@ def show(
 
 
 @app.command()
-def stats(task: TaskName, store: Store = "labels.db") -> None:
+def stats(task: TaskName, store: Store = "labels.db", leave_out: LeaveOut = None) -> None:
     """Show annotations, cost and estimated accuracy of each annotator."""
     with open_existing(store) as opened:
-        found = summarize(opened, get_task(task))
+        found = summarize(opened, get_task(task), leave_out or ())
     rows = []
     for one in found.annotators:
         who = one.annotator
@@ -155,6 +167,32 @@ def stats(task: TaskName, store: Store = "labels.db") -> None:
     out.print(f"{found.n_events:,} events, {found.n_human:,} decided by a person")
     if any(one.accuracy is None for one in found.annotators):
         out.print(f"-: fewer than {MIN_SHARED} events that another annotated too; not estimated")
+    for one in found.annotators:
+        if one.withdrawn is not None:
+            note = safe(f"{one.annotator.full_name}: {one.withdrawn}".rstrip(": "), 300)
+            out.print(f"withdrawn, does not count: {note}")
+
+
+@app.command()
+def withdraw(
+    annotator: AnnotatorName,
+    task: TaskName,
+    store: Store = "labels.db",
+    reason: Annotated[str, typer.Option(help="Note to keep with the withdrawal.")] = "",
+) -> None:
+    """Withdraw an annotator: its annotations stay in the store and no longer count."""
+    with open_existing(store) as opened:
+        found = withdraw_annotator(opened, get_task(task), annotator, reason=reason)
+    names = safe(", ".join(who.full_name for who in found), 300)
+    out.print(f"{names}: withdrawn; `buckler labels restore` lets it count again")
+
+
+@app.command()
+def restore(annotator: AnnotatorName, task: TaskName, store: Store = "labels.db") -> None:
+    """Let a withdrawn annotator count again."""
+    with open_existing(store) as opened:
+        found = withdraw_annotator(opened, get_task(task), annotator, withdrawn=False)
+    out.print(f"{safe(', '.join(who.full_name for who in found), 300)}: counts again")
 
 
 @app.command()
@@ -162,10 +200,13 @@ def conflicts(
     task: TaskName,
     store: Store = "labels.db",
     limit: Annotated[int, typer.Option(help="Number of events to show.", min=1, max=10_000)] = 20,
+    leave_out: LeaveOut = None,
 ) -> None:
     """Show the events that annotators disagree about most."""
     with open_existing(store) as opened:
-        found, n_conflicts, n_events = find_conflicts(opened, get_task(task), limit)
+        found, n_conflicts, n_events = find_conflicts(
+            opened, get_task(task), limit, leave_out or ()
+        )
     for one in found:
         text = (one.text or b"").decode("utf-8", "replace")
         out.print(safe(text, 160) or one.event_id.hex())

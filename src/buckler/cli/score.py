@@ -10,11 +10,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from buckler.cli.console import out, safe
+from buckler.cli.console import err, out, safe
 from buckler.cli.options import TrustedKey, with_operating_point
 from buckler.errors import InputError, SettingsError
 from buckler.operating_point import OperatingPoint
-from buckler.runtime import Verdict, load
+from buckler.runtime import Scorer, Verdict, load
 
 _MAX_FILE_BYTES = 1 << 24
 _SHOWN = 200  # characters
@@ -66,6 +66,16 @@ def score(
         for name, answer in verdict.auxiliary.items():
             out.print(f"  {name}: {safe(answer.label)} ({answer.probability:.4f})")
         _print_reasons(verdict)
+        _warn_of_path(shown, scorer)
+
+
+def _warn_of_path(shown: str, scorer: Scorer) -> None:
+    """Warn of a path where the bundle judges whole URLs."""
+    if shown.startswith("/") and not shown.startswith("//"):
+        from buckler.serving.bundles import load_bundle
+
+        if load_bundle(scorer).columns.medium == "url":
+            err.print("  this is a path without its host: a URL is judged by its host first")
 
 
 def _as_json(verdict: Verdict) -> dict[str, object]:

@@ -41,6 +41,11 @@ class Annotator:
         if self.kind not in KINDS:
             raise InputError(f"annotator {self.name!r}: kind must be one of {', '.join(KINDS)}")
 
+    @property
+    def full_name(self) -> str:
+        """Name and version, ``NAME@VERSION``; the name alone where there is no version."""
+        return f"{self.name}@{self.version}" if self.version else self.name
+
 
 @dataclass(frozen=True)
 class Annotation:

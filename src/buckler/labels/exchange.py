@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,8 +76,12 @@ def import_labels(
     return len(events), added
 
 
-def export_annotations(store: LabelStore, task: Task, target: Path) -> int:
-    """Write all annotations of a task to ``.parquet`` or ``.jsonl``; return how many.
+def export_annotations(
+    store: LabelStore, task: Task, target: Path, leave_out: Collection[str] = ()
+) -> int:
+    """Write the annotations of a task to ``.parquet`` or ``.jsonl``; return how many.
+
+    Annotators that are withdrawn or left out (by name or ``NAME@VERSION``) are not written.
 
     Raises
     ------
@@ -89,7 +94,7 @@ def export_annotations(store: LabelStore, task: Task, target: Path) -> int:
     with atomic_writer(target) as file:
         writer = None
         annotators = store.annotators()
-        for batch in store.annotations(task):
+        for batch in store.annotations(task, leave_out=leave_out):
             table = _table(batch, annotators, store.texts(set(batch.event_ids)), task)
             count += table.num_rows
             if target.suffix == ".jsonl":

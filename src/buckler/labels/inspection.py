@@ -1,5 +1,6 @@
 """Questions to a label store: all about one event, statistics by annotator, conflicts."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from buckler.labels.annotation import Annotator
 from buckler.labels.ledger import flags_of, redactions_of
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.labels.store import LabelStore
+from buckler.labels.withdrawal import withdrawn_annotators
 from buckler.tasks import Task
 
 MIN_SHARED = 20
@@ -27,12 +29,15 @@ class AnnotationSummary:
         Class and its probability.
     rationale
         Reason, where one was given.
+    counts
+        False if the annotator is withdrawn.
     """
 
     annotator: Annotator
     label: str
     probability: float
     rationale: str | None
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,15 @@ class AnnotatorStatistics:
     accuracy
         Estimated share of right annotations; None where fewer than `MIN_SHARED` of its events have
         another annotation.
+    withdrawn
+        Reason why it no longer counts, which may be empty; None if it counts.
     """
 
     annotator: Annotator
     n_annotations: int
     cost_usd: float
     accuracy: float | None
+    withdrawn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,8 +148,10 @@ def describe_event(store: LabelStore, task: Task, event_id: bytes) -> EventRecor
     )
 
 
-def summarize(store: LabelStore, task: Task) -> StoreStatistics:
+def summarize(store: LabelStore, task: Task, leave_out: Collection[str] = ()) -> StoreStatistics:
     """Return who annotated how much at what cost, and how often each is right by estimate.
+
+    Targets come from annotators that are neither withdrawn nor left out.
 
     Raises
     ------
@@ -152,7 +162,9 @@ def summarize(store: LabelStore, task: Task) -> StoreStatistics:
     if not counts:
         raise InputError(f"no annotation for task {task.name!r} in {store.where}")
     annotators = store.annotators()
-    merged = merge_annotations(store.annotations(task), annotators, Merge.DAWID_SKENE)
+    annotations = store.annotations(task, leave_out=leave_out)
+    merged = merge_annotations(annotations, annotators, Merge.DAWID_SKENE)
+    withdrawn = {annotators[key]: why for key, why in withdrawn_annotators(store, task).items()}
     accuracy = {
         annotators[key]: share
         for key, share in merged.accuracy.items()
@@ -160,17 +172,23 @@ def summarize(store: LabelStore, task: Task) -> StoreStatistics:
     }
     n_targets = np.bincount(merged.probabilities.argmax(axis=1), minlength=len(task.classes))
     return StoreStatistics(
-        [AnnotatorStatistics(who, n, cost, accuracy.get(who)) for _, who, n, cost in counts],
+        [
+            AnnotatorStatistics(who, n, cost, accuracy.get(who), withdrawn.get(who))
+            for _, who, n, cost in counts
+        ],
         {name: int(n) for name, n in zip(task.class_names, n_targets, strict=True) if n},
         len(merged.event_ids),
         int(merged.human.sum()),
     )
 
 
-def find_conflicts(store: LabelStore, task: Task, limit: int) -> tuple[list[Conflict], int, int]:
+def find_conflicts(
+    store: LabelStore, task: Task, limit: int, leave_out: Collection[str] = ()
+) -> tuple[list[Conflict], int, int]:
     """Return the worst conflicts, the number of all conflicts, and the number of events."""
     annotators = store.annotators()
-    merged = merge_annotations(store.annotations(task), annotators, Merge.MEAN)
+    annotations = store.annotations(task, leave_out=leave_out)
+    merged = merge_annotations(annotations, annotators, Merge.MEAN)
     certainty: npt.NDArray[np.float64] = merged.probabilities.max(axis=1)
     rows = np.flatnonzero((merged.n_annotations > 1) & (certainty < 1))
     worst = rows[np.argsort(certainty[rows], kind="stable")][:limit]
@@ -183,13 +201,15 @@ def find_conflicts(store: LabelStore, task: Task, limit: int) -> tuple[list[Conf
 def _summaries(
     store: LabelStore, task: Task, event_id: bytes, annotators: dict[int, Annotator]
 ) -> list[AnnotationSummary]:
+    withdrawn = withdrawn_annotators(store, task)
     return [
         AnnotationSummary(
             annotators[int(batch.annotators[row])],
             task.class_names[best],
             float(batch.probabilities[row, best]),
             batch.rationales[row],
+            counts=int(batch.annotators[row]) not in withdrawn,
         )
-        for batch in store.annotations(task, event_id)
+        for batch in store.annotations(task, event_id, with_withdrawn=True)
         for row, best in enumerate(batch.probabilities.argmax(axis=1).tolist())
     ]

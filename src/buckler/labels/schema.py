@@ -70,6 +70,17 @@ ANNOTATIONS = sa.Table(
     sa.Index("annotations_by_annotator", "task_id", "annotator_id"),
 )
 
+# Annotators whose annotations count no longer; the last row about one decides.
+WITHDRAWALS = sa.Table(
+    "withdrawals",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    *_keys(),
+    sa.Column("withdrawn", sa.Boolean, nullable=False),
+    sa.Column("reason", StoredText, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+)
+
 # Cost: one row per call, answered or not.
 CALLS = sa.Table(
     "calls",
@@ -151,6 +162,11 @@ def _create_tables(connection: sa.Connection) -> None:
     METADATA.create_all(connection, tables=[t for t in METADATA.sorted_tables if t is not VERSION])
 
 
+def _add_withdrawals(connection: sa.Connection) -> None:
+    WITHDRAWALS.create(connection, checkfirst=True)
+    forbid_changes(connection, WITHDRAWALS)
+
+
 def migrate_labels(connection: sa.Connection) -> None:
     """Bring the tables of the label store up to this version.
 
@@ -160,7 +176,7 @@ def migrate_labels(connection: sa.Connection) -> None:
         If a newer Buckler has already changed them.
     """
     forbid = partial(forbid_changes, table=ANNOTATIONS)
-    migrate(connection, VERSION, (_create_tables, forbid))
+    migrate(connection, VERSION, (_create_tables, forbid, _add_withdrawals))
 
 
 def classes_of(task: Task) -> str:

@@ -5,7 +5,7 @@ annotator and version for an event is stored once, and looked up before any call
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,7 @@ from buckler.labels.schema import (
     migrate_labels,
     task_query,
 )
+from buckler.labels.withdrawal import find_annotators, withdrawn_annotators
 from buckler.tasks import Task
 
 BATCH_ROWS = 10_000
@@ -174,6 +175,20 @@ class LabelStore(Database):
             rows = rows_with_ids(connection, query, ANNOTATIONS.c.event_id, ids)
             return {bytes(row.event_id) for row in rows}
 
+    def probabilities(
+        self, task: Task, annotator: Annotator, ids: Iterable[bytes]
+    ) -> dict[bytes, tuple[float, ...]]:
+        """Return the class probabilities that an annotator gave these events, where it did."""
+        query = select(ANNOTATIONS).where(
+            ANNOTATIONS.c.task_id == task_query(task),
+            ANNOTATIONS.c.annotator_id == annotator_query(annotator),
+        )
+        with self.reading() as connection:
+            return {
+                bytes(row.event_id): tuple(np.frombuffer(row.probabilities, "<f4").tolist())
+                for row in rows_with_ids(connection, query, ANNOTATIONS.c.event_id, ids)
+            }
+
     def annotators(self) -> dict[int, Annotator]:
         """Return every annotator by its id."""
         with self.reading() as connection:
@@ -185,8 +200,31 @@ class LabelStore(Database):
         with self.reading() as connection:
             return [(r.name, json.loads(r.classes)) for r in connection.execute(select(TASKS))]
 
-    def annotations(self, task: Task, event_id: bytes | None = None) -> Iterator[AnnotationBatch]:
-        """Yield all annotations of a task (of one event), by event, in constant memory."""
+    def annotations(
+        self,
+        task: Task,
+        event_id: bytes | None = None,
+        *,
+        leave_out: Collection[str] = (),
+        with_withdrawn: bool = False,
+    ) -> Iterator[AnnotationBatch]:
+        """Yield the annotations of a task (of one event), by event, in constant memory.
+
+        Parameters
+        ----------
+        leave_out
+            Annotators to leave out, by name or ``NAME@VERSION``.
+        with_withdrawn
+            True to include annotators that were withdrawn.
+
+        Raises
+        ------
+        InputError
+            If an annotator to leave out has no annotation for the task.
+        """
+        hidden = set(find_annotators(self, task, leave_out)) if leave_out else set()
+        if not with_withdrawn:
+            hidden |= withdrawn_annotators(self, task).keys()
         query = (
             select(ANNOTATIONS)
             .where(ANNOTATIONS.c.task_id == task_query(task))
@@ -194,6 +232,8 @@ class LabelStore(Database):
         )
         if event_id is not None:
             query = query.where(ANNOTATIONS.c.event_id == event_id)
+        if hidden:
+            query = query.where(ANNOTATIONS.c.annotator_id.not_in(hidden))
         with self.reading() as connection:
             result = connection.execution_options(yield_per=BATCH_ROWS).execute(query)
             for rows in result.partitions(BATCH_ROWS):
@@ -232,10 +272,10 @@ class LabelStore(Database):
             rows = connection.execute(query).all()
         return [(r[0], Annotator(r[1], r[2], r[3]), int(r[4]), float(r[5] or 0)) for r in rows]
 
-    def digest(self, task: Task) -> str:
-        """Return a hash of all annotations of a task: it changes with the first new one."""
+    def digest(self, task: Task, leave_out: Collection[str] = ()) -> str:
+        """Return a hash of the annotations that count: it changes with the first new one."""
         found = sha256()
-        for batch in self.annotations(task):
+        for batch in self.annotations(task, leave_out=leave_out):
             found.update(b"".join(batch.event_ids))
             found.update(batch.annotators.tobytes() + batch.probabilities.tobytes())
         return found.hexdigest()

@@ -11,10 +11,9 @@ from buckler.dataset.splits import deduplicate, unlike
 from buckler.errors import InputError
 from buckler.files import read_bytes, write_atomically
 from buckler.labels import open_existing
-from buckler.labels.merging import Merge
 from buckler.pipeline.prepare import Split, TrainingAndTest, ask_teacher, merge_annotations
 from buckler.pipeline.read_stage import ReadSources, Sources
-from buckler.pipeline.recipe import AugmentationSection, Recipe
+from buckler.pipeline.recipe import AugmentationSection, LabelsSection, Recipe
 from buckler.pipeline.stages import Result, Stage, StageRunner, Summary
 from buckler.pipeline.synthesize import SyntheticAddition
 from buckler.tasks import Task
@@ -141,9 +140,8 @@ class DistillPool(Stage[DistilledPool], name="distill", version=1):
     labeled: Result[Sources] | None
     additions: Additions | None
     settings: Distillation
-    merge: Merge
+    labels: LabelsSection = field(compare=False)  # they count in the key of `labeled`
     student: StudentSpec
-    store: str = field(compare=False)  # its annotations count in the key of `labeled`
 
     @staticmethod
     def of(
@@ -168,9 +166,8 @@ class DistillPool(Stage[DistilledPool], name="distill", version=1):
             labeled,
             additions,
             recipe.pool.distill,
-            recipe.labels.merge,
+            recipe.labels,
             recipe.student.spec,
-            recipe.labels.store,
         )
 
     def work(self, folder: Path) -> tuple[DistilledPool, Summary]:  # noqa: ARG002
@@ -186,13 +183,12 @@ class DistillPool(Stage[DistilledPool], name="distill", version=1):
             raise InputError(
                 "no event of the pool is left: all are among the training or test events"
             )
-        with open_existing(self.store) as store:
-            annotations = annotations_on(pool, store, self.merge)
+        how = self.labels.merge, self.labels.leave_out
+        with open_existing(self.labels.store) as store:
+            annotations = annotations_on(pool, store, *how)
             if self.settings.calibrate:
                 known = with_file_labels(training, self.sources.output.require("train"))
-                scale = fit_teacher_calibration(
-                    annotations_on(known, store, self.merge), known.labels
-                )
+                scale = fit_teacher_calibration(annotations_on(known, store, *how), known.labels)
                 annotations = calibrate_teacher(annotations, scale)
                 summary["calibrated"] = "too few labels" if scale is None else round(scale.slope, 3)
         examples = distill(pool, annotations, self.settings)

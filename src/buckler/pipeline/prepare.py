@@ -1,6 +1,7 @@
 """Stages before training: annotations to labels, training apart from test."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,8 @@ from buckler.training.analyst_labels import (
 )
 from buckler.training.targets import with_annotations
 
+_ASKING_ORDER = ("test", "train", "pool")  # a comparison needs most of the test rows
+
 # --- label ------------------------------------------------------------------------------------
 
 
@@ -62,7 +65,7 @@ def ask_teacher(runner: StageRunner, recipe: Recipe, sources: Result[Sources]) -
         report.summary = {"teacher": name}
         asked = known = new = 0
         started = time.monotonic()
-        for side in section.on:
+        for side in sorted(section.on, key=_ASKING_ORDER.index):
             labeled = label(sources.output.require(side), teacher, store, budget=budget)
             asked, known, new = asked + labeled.events, known + labeled.known, new + labeled.new
             if labeled.account is not None and labeled.account.stopped:
@@ -89,6 +92,7 @@ class MergeAnnotations(Stage[Sources], name="label", version=6):
     label_share: float
     weight: float
     required: bool
+    leave_out: Sequence[str] = field(compare=False)  # it counts in the digest of annotations
     store: LabelStore = field(compare=False)
 
     def work(self, folder: Path) -> tuple[Sources, Summary]:  # noqa: ARG002
@@ -97,6 +101,7 @@ class MergeAnnotations(Stage[Sources], name="label", version=6):
             self.sources.output.require("train"),
             self.store,
             self.merge,
+            leave_out=self.leave_out,
             required=self.required,
             label_share=self.label_share,
             weight=self.weight,
@@ -112,7 +117,7 @@ def merge_annotations(
     if labels is None:
         return None
     with open_existing(labels.store) as store:
-        digest, required = store.digest(runner.task), recipe.pool is None
+        digest, required = store.digest(runner.task, labels.leave_out), recipe.pool is None
         return runner.run(
             MergeAnnotations(
                 sources,
@@ -121,6 +126,7 @@ def merge_annotations(
                 labels.label_share,
                 labels.weight,
                 required,
+                labels.leave_out,
                 store,
             )
         )

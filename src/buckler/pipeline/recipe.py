@@ -81,9 +81,12 @@ class LabelsSection(_Section):
         label of a person in the store always counts in full.
     weight
         Weight of an event with annotations in training, beside one without.
+    leave_out
+        Annotators that do not count, by name or ``NAME@VERSION``.
     """
 
     store: str
+    leave_out: list[str] = []
     merge: Merge = Merge.MEAN
     label_share: float = Field(default=1.0, ge=0, le=1)
     weight: float = Field(default=1.0, gt=0, le=100)
@@ -132,7 +135,8 @@ class TeacherSection(_Section):
     settings
         Its settings file, relative to the recipe.
     on
-        Events to annotate: ``pool``, ``train``, ``test`` (only to compare it with the student).
+        Events to annotate: ``pool``, ``train``, ``test`` (only to compare it with the student;
+        asked about first, so that a budget leaves enough of them to compare).
     budget_usd, budget_tokens
         Limits on what one run may spend.
     """
@@ -395,6 +399,6 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
     has_test = recipe.data.test or recipe.data.test_rows
     if {"train", "test"} & set(teacher.on) and not has_test:
         yield (
-            "a teacher that annotates training or test events needs data.test or data.test_rows: "
-            "else the labels of test rows taken from the training data would be its annotations"
+            "teacher.on names train or test: name data.test or data.test_rows too, so that "
+            "test rows keep the labels of their files"
         )

@@ -13,11 +13,11 @@ from buckler.errors import InputError, TooLargeError
 from buckler.readers.feature_columns import FEATURE, ROW, Faults, join_features, parse_features
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import COLUMN, CONTEXT, KEPT, URL_HOST, WHOLE, Chunk, ColumnSpec
+from buckler.readers.url_hosts import check_hosts, join_hosts
 
 MAX_TEXT_BYTES = 1 << 24
 MAX_DECODED_BYTES = 1 << 28
 SEPARATOR = b"\x1f"
-_NO_HOST = "a path without its host"
 _LARGE = pa.large_binary()
 
 
@@ -97,7 +97,9 @@ def make_chunk(
         columns = join_context({**columns, "text": _as_binary(path, columns["text"])}, spec.context)
         events = columns["text"]
         if URL_HOST in columns:
-            events, alone = _whole_urls(events, columns.pop(URL_HOST))
+            events, alone = join_hosts(events, _fields(columns.pop(URL_HOST)))
+        elif spec.medium == "url":
+            check_hosts(path, events)
         faults = _find_faults(events, any_bytes=spec.any_bytes) | alone
         if schema is not None:
             events = parse_features(schema, events, faults)
@@ -198,22 +200,6 @@ def _find_faults(text: pa.Array, *, any_bytes: bool) -> Faults:
             reason = "not UTF-8"
         faults[index] = (reason, value or b"")
     return faults
-
-
-def _whole_urls(text: pa.Array, hosts: pa.Array) -> tuple[pa.Array, Faults]:
-    """Put paths (``http.url`` of Suricata, ``uri`` of Zeek) behind the host beside them.
-
-    Returns the texts, and those that are paths without a host as faults.
-    """
-    is_path = pc.and_(pc.starts_with(text, "/"), pc.invert(pc.starts_with(text, "//")))
-    is_path = pc.fill_null(is_path, fill_value=False)
-    hosts = pc.fill_null(_fields(hosts), b"")
-    known = pc.greater(pc.binary_length(hosts), 0)
-    scheme, nothing = pa.scalar(b"http://", _LARGE), pa.scalar(b"", _LARGE)
-    whole = pc.binary_join_element_wise(scheme, hosts, text, nothing)
-    alone = np.flatnonzero(pc.and_(is_path, pc.invert(known)).to_numpy(zero_copy_only=False))
-    faults: Faults = {row: (_NO_HOST, text[row].as_py()) for row in alone.tolist()}
-    return pc.if_else(pc.and_(is_path, known), whole, text), faults
 
 
 def decoded_lengths(column: pa.Array) -> npt.NDArray[np.int64]:

@@ -63,6 +63,7 @@ _EVENT_FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "domain": (
         *("http.hostname", "url.domain", "http_request.url.hostname", "dns.rrname", "tls.sni"),
+        *("dns.queries.rrname", "dns.query.rrname", "quic.sni"),
         *("dns.question.name", "tls.client.server_name", "server_name", "query"),
         *("data.http.hostname", "data.dns.rrname", "data.tls.sni"),
     ),

@@ -1,5 +1,6 @@
 """Reads text line by line, and cuts any line-based file into bounded blocks; cursors are bytes."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 BLOCK_BYTES = 1 << 22
 MAX_LINE_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
+ZEEK_HEADER = (b"#separator ", b"#fields\t")
 TOO_LONG = "line longer than 1 MiB"
 
 
@@ -134,12 +136,37 @@ def usable_lines(path: Path, block: Block, quarantine: Quarantine) -> tuple[list
     return lines, rows
 
 
+def _first_line(path: Path) -> bytes:
+    try:
+        with open_stream(path) as stream:
+            head: bytes = stream.read(_HEAD_BYTES)
+    except (OSError, EOFError):
+        return b""  # whoever reads it says why
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return line.startswith(b"{") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 @READERS.add
 class LinesReader(Reader):
     """Plain text: one event a line; blank lines are skipped."""
 
     name = "lines"
     suffixes = (".txt", ".log", ".lst", ".txt.gz", ".log.gz", ".txt.zst", ".log.zst")
+
+    def for_file(self, path: Path) -> Reader:
+        """Return the reader of Zeek's logs or of JSON lines where the first line is of theirs."""
+        first = _first_line(path)
+        if first.startswith(ZEEK_HEADER):
+            return READERS.get("zeek")()
+        if ".log" in path.name.lower() and _is_object(first):
+            return READERS.get("jsonl")()
+        return self
 
     def chunks(
         self,

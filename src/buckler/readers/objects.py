@@ -176,6 +176,8 @@ def _getter(name: str) -> Callable[[dict[str, object]], object]:
     def get(value: dict[str, object]) -> object:
         found: object = value
         for part, rest in zip(parts, rests, strict=True):
+            if isinstance(found, list) and found:  # such as the queries of a DNS record
+                found = found[0]
             if not isinstance(found, dict):
                 return None
             if rest in found:  # a name with dots in it, such as Falco's proc.cmdline

@@ -132,6 +132,10 @@ class Reader(ABC):
     name = ""
     medium = ""
 
+    def for_file(self, path: Path) -> "Reader":  # noqa: ARG002 - for suffixes of several formats
+        """Return the reader for a certain file, which may be of another format by its content."""
+        return self
+
     @abstractmethod
     def chunks(
         self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
@@ -159,7 +163,7 @@ def get_reader(path: Path, format_name: str | None = None) -> Reader:
     name, readers = path.name.lower(), READERS.items()
     fitting = [(s, kind) for kind in readers for s in kind.suffixes if name.endswith(s)]
     if fitting:  # "audit.log" says more than ".log"
-        return max(fitting, key=lambda pair: len(pair[0]))[1]()
+        return max(fitting, key=lambda pair: len(pair[0]))[1]().for_file(path)
     if path.parent.name in ("cur", "new"):  # a maildir
         return READERS.get("eml")()
     known = " ".join(suffix for kind in readers for suffix in kind.suffixes)
@@ -181,7 +185,7 @@ def find_inputs(paths: Iterable[Path], format_name: str | None = None) -> list[P
         if path.is_dir():
             root = path.resolve()
             inside = (p for p in path.rglob("*") if _is_inside(p, root))
-            found += sorted(p for p in inside if _readable(p, format_name) and _regular(p))
+            found += sorted(p for p in inside if _regular(p) and _readable(p, format_name))
         elif not path.exists():
             raise InputError(f"{path}: no such file", path=path)
         elif not _regular(path):

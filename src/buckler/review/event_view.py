@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from buckler.labels import Annotator
 from buckler.labels.ledger import flags_of
+from buckler.labels.withdrawal import withdrawn_annotators
 from buckler.review.queue import Item, Queue
 from buckler.review.safe_text import Span, highlight, visible
 from buckler.review.similar import LabeledEvents, SimilarEvent
@@ -130,8 +131,9 @@ def collect_evidence(item: Item, queue: Queue, labeled: LabeledEvents) -> dict[s
 
 def _annotations(queue: Queue, item: Item) -> list[ShownAnnotation]:
     annotators = queue.store.annotators()
+    withdrawn = withdrawn_annotators(queue.store, queue.task)
     shown = []
-    for batch in queue.store.annotations(queue.task, item.event_id):
+    for batch in queue.store.annotations(queue.task, item.event_id, with_withdrawn=True):
         for at in range(len(batch)):
             best = int(batch.probabilities[at].argmax())
             annotator = annotators[int(batch.annotators[at])]
@@ -142,7 +144,8 @@ def _annotations(queue: Queue, item: Item) -> list[ShownAnnotation]:
                     probability=float(batch.probabilities[at, best]),
                     rationale=batch.rationales[at] or "",
                     at_s=int(batch.created_s[at]),
-                    withdrawn=annotator.kind == "human" and not batch.confidence[at],
+                    withdrawn=int(batch.annotators[at]) in withdrawn
+                    or (annotator.kind == "human" and not batch.confidence[at]),
                 )
             )
     return sorted(shown, key=lambda a: a.at_s)[:_MAX_ANNOTATIONS]

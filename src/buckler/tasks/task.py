@@ -34,7 +34,8 @@ URL_COLUMNS = (
     *("http_request.url.url_string", "url.url_string", "RemoteUrl", "properties.RemoteUrl"),
     *("URL", "Url", "uri", "cs-uri", "cs-uri-stem", "url.path", "http_request.url.path"),
     # Names that were asked for, in records of DNS and TLS.
-    *("dns.rrname", "tls.sni", "dns.question.name", "tls.client.server_name", "data.dns.rrname"),
+    *("dns.rrname", "dns.queries.rrname", "dns.query.rrname", "tls.sni", "quic.sni"),
+    *("dns.question.name", "tls.client.server_name", "data.dns.rrname"),
     *("data.tls.sni", "query", "server_name"),
 )
 GROUPINGS = ("none", "registered-domain", "sender-domain", "page-domain")

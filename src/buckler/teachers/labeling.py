@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
-from buckler.errors import SettingsError
+from buckler.errors import InputError, SettingsError
 from buckler.evaluation.intervals import Rate, wilson
 from buckler.evaluation.metrics import expected_calibration_error
-from buckler.labels import Annotation, LabelStore
+from buckler.labels import Annotation, Annotator, LabelStore
 from buckler.labels.ledger import Call, Ledger
+from buckler.labels.withdrawal import withdrawn_annotators
 from buckler.tasks import Task
 from buckler.teachers.budget import Account, Budget
 from buckler.teachers.teacher import Estimate, Job, Teacher
@@ -83,7 +84,8 @@ class LabelReport:
     elsewhere
         Events that another job of this teacher asked about at the same time.
     probabilities, labels
-        New annotations of labeled events and these labels: float64 [n, classes], int32 [n].
+        Annotations of labeled events, also of earlier jobs, and these labels: float64
+        [n, classes], int32 [n].
     agreement
         Comparison of the two; None if no event has both.
     account
@@ -130,21 +132,28 @@ def label(
     store: LabelStore | str | Path = "labels.db",
     *,
     budget: Budget | None = None,
+    rng: np.random.Generator | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> LabelReport:
     """Ask a teacher about every event that it has not annotated before.
 
     The store keeps answers as they come: stop at any time, and the next job asks about the rest.
+    A teacher that costs money is asked in random order: what a budget pays for is a sample of the
+    events, not the beginning of a file.
 
     Parameters
     ----------
     store
         An open label store, or the file or URL of one.
+    rng
+        Generator of the random order; by default one with seed 0.
 
     Raises
     ------
     SettingsError
         If the budget is in dollars and no price is known.
+    InputError
+        If the teacher is withdrawn: nothing is paid for what does not count.
     BucklerError
         If the teacher cannot go on; earlier answers are stored.
 
@@ -159,13 +168,22 @@ def label(
     teacher.check_budget(budget)
     if not isinstance(store, LabelStore):
         with LabelStore(store) as opened:
-            return label(events, teacher, opened, budget=budget, on_progress=on_progress)
+            return label(events, teacher, opened, budget=budget, rng=rng, on_progress=on_progress)
+    if teacher.annotator in _withdrawn(store, events.task):
+        raise InputError(
+            f"{teacher.annotator.full_name} is withdrawn from task {events.task.name!r}: its "
+            "annotations do not count; restore it first",
+            field="annotator",
+        )
     rows, n_known, n_given_up = _rows_to_ask(events, teacher, store)
+    if teacher.is_paid:
+        rows = (rng or np.random.default_rng(0)).permutation(rows)
     remaining = events.take(rows)
     ledger = Ledger(store, events.task, teacher.annotator)
-    pairs = zip(remaining.ids, remaining.labels.tolist(), strict=True)
+    pairs = zip(events.ids, events.labels.tolist(), strict=True)
     label_of = {event_id: value for event_id, value in pairs if value >= 0}
-    compared: dict[bytes, tuple[float, ...]] = {}
+    earlier = label_of.keys() - set(remaining.ids)
+    compared = store.probabilities(events.task, teacher.annotator, earlier)
     n_new = 0
 
     def count(annotations: Sequence[Annotation]) -> None:
@@ -267,6 +285,11 @@ def compare(
         recall=recall,
         false_positives=false_positives,
     )
+
+
+def _withdrawn(store: LabelStore, task: Task) -> list[Annotator]:
+    annotators = store.annotators()
+    return [annotators[key] for key in withdrawn_annotators(store, task)]
 
 
 def _rows_to_ask(

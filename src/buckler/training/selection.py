@@ -147,14 +147,7 @@ def select(
             labeled = read_dataset(settings.labeled, found, columns)
         if settings.bundle is not None:
             on_step("scoring")
-            scorer = load(settings.bundle)
-            if list(scorer.classes) != found.class_names:
-                raise SettingsError(
-                    f"{settings.bundle}: a bundle of other classes than task {task!r}",
-                    path=settings.bundle,
-                )
-            verdicts = scorer.score(events.raw)
-            probabilities = verdicts.probabilities.astype(np.float64)
+            probabilities = score_pool(events, settings.bundle)
         on_step("choosing")
         chosen = choose_events(
             events,
@@ -170,6 +163,22 @@ def select(
     with atomic_writer(output) as file:
         pq.write_table(table, file)
     return SelectionSummary(len(events), len(chosen.rows), int(serves.sum()), bad_rows)
+
+
+def score_pool(pool: Dataset, bundle: Path) -> Floats:
+    """Return the class probabilities that a bundle gives the events of a pool.
+
+    Raises
+    ------
+    SettingsError
+        If the bundle has other classes than the task of the pool.
+    """
+    scorer = load(bundle)
+    if list(scorer.classes) != pool.task.class_names:
+        raise SettingsError(
+            f"{bundle}: a bundle of other classes than task {pool.task.name!r}", path=bundle
+        )
+    return scorer.score(pool.raw).probabilities.astype(np.float64)
 
 
 def choose_events(

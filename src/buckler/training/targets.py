@@ -1,5 +1,6 @@
 """Puts merged annotations of the label store onto events, as training targets."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +12,23 @@ from buckler.labels import LabelStore
 from buckler.labels.merging import Merge, Targets, check_shares, merge_annotations
 
 
-def annotations_on(events: Dataset, store: LabelStore, method: Merge) -> npt.NDArray[np.float64]:
+def annotations_on(
+    events: Dataset, store: LabelStore, method: Merge, leave_out: Collection[str] = ()
+) -> npt.NDArray[np.float64]:
     """Return the merged annotations, float64 [n, classes]; NaN rows where there are none."""
-    merged, rows = merged_for(events, store, method)
+    merged, rows = merged_for(events, store, method, leave_out)
     found = np.full((len(events), len(events.task.classes)), np.nan)
     found[rows >= 0] = merged.probabilities[rows[rows >= 0]]
     return found
 
 
 def merged_for(
-    events: Dataset, store: LabelStore, method: Merge
+    events: Dataset, store: LabelStore, method: Merge, leave_out: Collection[str] = ()
 ) -> tuple[Targets, npt.NDArray[np.int64]]:
     """Return all merged annotations, and the row of each event among them: int64 [n], or -1."""
     annotators = store.annotators()
-    merged = merge_annotations(store.annotations(events.task), annotators, method)
+    annotations = store.annotations(events.task, leave_out=leave_out)
+    merged = merge_annotations(annotations, annotators, method)
     if method is not Merge.MEAN:
         check_shares(merged, annotators, events.task)
     row_of = {event_id: row for row, event_id in enumerate(merged.event_ids)}
@@ -36,6 +40,7 @@ def with_annotations(
     store: LabelStore,
     method: Merge,
     *,
+    leave_out: Collection[str] = (),
     required: bool = True,
     label_share: float = 1.0,
     weight: float = 1.0,
@@ -53,6 +58,8 @@ def with_annotations(
         Label store.
     method
         Way to merge several annotations of an event.
+    leave_out
+        Annotators to leave out, by name or ``NAME@VERSION``.
     required
         True makes a store without any annotation of these events an error.
     label_share
@@ -68,7 +75,7 @@ def with_annotations(
         If the store has no annotation of any event, and one is required.
     """
     annotators = store.annotators()
-    merged, rows = merged_for(events, store, method)
+    merged, rows = merged_for(events, store, method, leave_out)
     annotated = np.flatnonzero(rows >= 0)
     if not len(annotated) and not required:
         return events, {"events_with_annotations": 0}

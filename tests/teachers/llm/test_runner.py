@@ -95,8 +95,52 @@ def test_demands_that_the_server_cannot_meet_are_said(tmp_path):
         assert result.new == 0 and "logprobs" in next(iter(result.account.rejects))
         with pytest.raises(SettingsError, match="does not know this model"):
             label(events, teacher(server.url, model="unknown"), store)
-    with LabelStore(tmp_path / "a.db") as store, pytest.raises(InputError, match="does not answer"):
-        label(many(tmp_path, 40), teacher("http://127.0.0.1:9", attempts=1), store)
+
+
+def test_a_dead_server_is_named_at_once(tmp_path):
+    for at in ("http://127.0.0.1:9/v1", "http://no-such-host.invalid/v1"):
+        who = ChatTeacher(TASK, ChatSettings(model="m", base_url=at, hosted=False))
+        with LabelStore(tmp_path / "a.db") as store, pytest.raises(InputError) as caught:
+            label(many(tmp_path, 20), who, store)
+        assert who.client.address in str(caught.value), caught.value
+        assert "no server answers there" in str(caught.value)
+    secret = ChatSettings(model="m", base_url="http://me:secret@a.example/v1?key=secret")
+    assert ChatTeacher(TASK, secret).client.address == "http://a.example/v1"
+
+
+def test_a_silent_server_is_named(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("buckler.teachers.llm.runner._SILENCE_S", 0.2)
+    with chat_server(tmp_path, delay=0.5) as server, LabelStore(tmp_path / "a.db") as store:
+        assert label(many(tmp_path, 3), teacher(server.url), store).new == 3
+        assert f"{server.url}/v1: no answer in 0 s" in caplog.text
+
+
+def test_the_version_holds_the_server():
+    def version(url):
+        return ChatTeacher(TASK, ChatSettings(model="m", base_url=url)).annotator.version
+
+    assert version("http://10.0.0.1/v1") != version("http://10.0.0.2/v1")
+    assert version("http://10.0.0.1/v1") == version("http://10.0.0.1/v1/")
+
+
+def test_a_budget_pays_for_a_sample_not_for_the_beginning(tmp_path, server):
+    events = many(tmp_path, 60)
+    with LabelStore(tmp_path / "a.db") as store:
+        who = teacher(server.url)
+        label(events, who, store, budget=Budget(events=20))
+        known = store.find_known(TASK, who.annotator, events.ids)
+    rows = [row for row, event_id in enumerate(events.ids) if event_id in known]
+    assert len(rows) == 20 and max(rows) >= 40 and min(rows) < 20
+
+
+def test_agreement_counts_earlier_answers(tmp_path, server):
+    events = many(tmp_path, 40)
+    with LabelStore(tmp_path / "a.db") as store:
+        first = label(events, teacher(server.url), store, budget=Budget(events=10))
+        again = label(events, teacher(server.url), store)
+        third = label(events, teacher(server.url), store)
+    assert (first.agreement.n, again.agreement.n, third.agreement.n) == (10, 40, 40)
+    assert third.new == 0 and third.agreement.accuracy.value == 1
 
 
 def test_a_key_is_never_written_anywhere(tmp_path, monkeypatch):

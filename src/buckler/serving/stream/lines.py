@@ -19,6 +19,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from buckler.readers.zeek import ZeekLines
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.challengers import Challengers
 from buckler.serving.formats import VERDICT_FORMATS
@@ -106,12 +107,17 @@ def score_lines(
     challengers = Challengers(options.challengers, bundle)
     counts = LineCounts()
     files = HourlyFiles(output) if isinstance(output, Path) else None
+    zeek = ZeekLines()
     for lines in batch_lines(
         source, options.batch_events, options.batch_s, stop, yield_when_idle=files is not None
     ):
+        n_lines = len(lines)
+        lines = [line for line in lines if not zeek.take_header(line)]
+        counts.lines += n_lines
+        counts.passed_over += n_lines - len(lines)
         parsed = parse_json_lines([line if line.strip() else b"null" for line in lines])
         pairs = zip(lines, parsed, strict=True)
-        values = [_plain_text(line) if value is NOT_JSON else value for line, value in pairs]
+        values = [_plain_value(line, zeek) if value is NOT_JSON else value for line, value in pairs]
         verdicts = score_values(values, bundle, options.output, pass_over=options.pass_over)
         rows = _rows_to_answer(verdicts, options)
         if files is not None:
@@ -121,7 +127,6 @@ def score_lines(
             output.flush()
         if values:
             challengers.score(values, verdicts)
-        counts.lines += len(lines)
         counts.detections += verdicts.detections
         counts.errors += len(verdicts.errors)
         counts.passed_over += len(verdicts.passed_over)
@@ -131,8 +136,13 @@ def score_lines(
     return counts
 
 
-def _plain_text(line: bytes) -> object:
-    """Return a line of a plain log as its text; what begins like JSON is broken JSON."""
+def _plain_value(line: bytes, zeek: ZeekLines) -> object:
+    """Return a line of a plain log as its text, or as a record of Zeek behind its header.
+
+    What begins like JSON is broken JSON.
+    """
+    if (record := zeek.parse(line)) is not None:
+        return record
     if line.lstrip()[:1] in (b"{", b"[", b'"'):
         return NOT_JSON
     return line.decode("utf-8", "surrogateescape")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +27,8 @@ from buckler.teachers.llm.client import (
     RetryableError,
     api_key,
     read_choice,
-    translate_error,
+    server_address,
+    timeout_of,
 )
 from buckler.teachers.llm.language_model import (
     LabelCall,
@@ -82,6 +84,9 @@ class AnthropicClient(ModelClient):
     def __init__(self, settings: AnthropicSettings) -> None:
         self.settings = settings
         self.name, self.hosted = settings.model, settings.hosted
+        default = os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+        self.address = server_address(settings.base_url or default)
+        self.version_facts = (self.address,)
         table = price_table(settings.prices)
         price = settings.price or table.find(settings.model)
         self.meter = Meter(price * table.batch.factor if price and settings.batches else price)
@@ -92,7 +97,7 @@ class AnthropicClient(ModelClient):
         if self._sdk is None:
             anthropic = import_extra("anthropic", "the teacher 'anthropic'", "llm")
             self._sdk = anthropic.AsyncAnthropic(
-                timeout=self.settings.timeout_s,
+                timeout=timeout_of(self.settings.timeout_s),
                 max_retries=0,  # the runner tries again, within its limits
                 base_url=self.settings.base_url,
                 api_key=api_key(self.settings.api_key_env, required=self.hosted),
@@ -108,7 +113,7 @@ class AnthropicClient(ModelClient):
     async def send(self, request: Request) -> Reply:
         """Make one request for one answer."""
         sdk = self.connect()
-        with _errors(self.name):
+        with _errors(self):
             return _reply(await sdk.messages.create(**self.body(request)))
 
     def body(self, request: Request) -> dict[str, object]:
@@ -135,7 +140,7 @@ class AnthropicClient(ModelClient):
     async def submit(self, requests: dict[str, Request]) -> str:
         """Submit a batch of named requests; return the provider's name of it."""
         sdk = self.connect()
-        with _errors(self.name):
+        with _errors(self):
             batch = await sdk.messages.batches.create(
                 requests=[
                     {"custom_id": name, "params": self.body(request)}
@@ -147,7 +152,7 @@ class AnthropicClient(ModelClient):
     async def has_ended(self, provider_id: str) -> bool:
         """Tell whether a batch is done."""
         sdk = self.connect()
-        with _errors(self.name):
+        with _errors(self):
             batch = await sdk.messages.batches.retrieve(provider_id)
         return bool(batch.processing_status == "ended")
 
@@ -155,7 +160,7 @@ class AnthropicClient(ModelClient):
         """Return the batches of this size that the provider has accepted since then."""
         sdk = self.connect()
         found = []
-        with _errors(self.name):
+        with _errors(self):
             async for batch in sdk.messages.batches.list(limit=100):
                 if batch.created_at < datetime.fromtimestamp(created_s - 60, UTC):
                     break
@@ -169,7 +174,7 @@ class AnthropicClient(ModelClient):
         """Return the reply to each named request that has a readable one."""
         sdk = self.connect()
         found: dict[str, Reply] = {}
-        with _errors(self.name):
+        with _errors(self):
             async for item in await sdk.messages.batches.results(provider_id):
                 found[item.custom_id] = Reply([])
                 if item.result.type == "succeeded":
@@ -207,14 +212,15 @@ def _reply(message: "anthropic.types.Message") -> Reply:
 
 
 @contextmanager
-def _errors(model: str) -> Iterator[None]:
+def _errors(client: ModelClient) -> Iterator[None]:
     """Translate errors of the library."""
     import anthropic
 
     try:
         yield
     except (anthropic.AnthropicError, ValueError, RecursionError) as error:
-        raise translate_error(error, model) from error
+        raise client.translate(error) from error
+    client.was_reached = True
 
 
 @TEACHERS.add

@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+import os
 import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,8 +24,9 @@ from buckler.teachers.llm.client import (
     api_key,
     error_text,
     read_choice,
+    server_address,
     status_error,
-    translate_error,
+    timeout_of,
 )
 from buckler.teachers.llm.language_model import LanguageModelTeacher
 from buckler.teachers.llm.prices import Meter, price_table
@@ -78,16 +80,27 @@ class ChatClient(ModelClient):
     ) -> None:
         self.settings = settings
         self.name = name or settings.model
+        self.address = self.find_address()
         self.hosted = _is_hosted(settings.base_url) if settings.hosted is None else settings.hosted
         self.meter = Meter(settings.price or price_table(settings.prices).find(settings.model))
         self.has_probabilities = settings.probabilities != "samples"
-        self.version_facts = (settings.probabilities, settings.output, *version_facts)
+        self.version_facts = (
+            self.address,
+            settings.probabilities,
+            settings.output,
+            *version_facts,
+        )
         self._output = "json-schema" if settings.output == "auto" else settings.output
         self._length_key = "max_tokens"
         self._reasoning_tokens = 0  # until the model is seen to reason
         self._takes_temperature = True
         self._takes_n = True
         self._sdk: openai.AsyncOpenAI | None = None
+
+    def find_address(self) -> str:
+        """Return the address of the server; two servers may run two models of one name."""
+        default = os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        return server_address(self.settings.base_url or default)
 
     def connect(self) -> "openai.AsyncOpenAI":
         """Return the library's client, with connections that all requests of a run share."""
@@ -97,7 +110,7 @@ class ChatClient(ModelClient):
             api_key=api_key(self.settings.api_key_env, required=self.hosted),
             base_url=self.settings.base_url,
             http_client=openai.DefaultAioHttpClient() if has_aiohttp else None,
-            timeout=self.settings.timeout_s,
+            timeout=timeout_of(self.settings.timeout_s),
             max_retries=0,  # the runner tries again, within its limits
         )
 
@@ -124,11 +137,13 @@ class ChatClient(ModelClient):
                         self._downgrade(error_text(error), body)
                     if self.body(request) != body:
                         continue
-                raise translate_error(error, self.settings.model) from error
+                raise self.translate(error) from error
             except (openai.OpenAIError, ValueError, RecursionError) as error:
-                raise translate_error(error, self.settings.model) from error
+                raise self.translate(error) from error
+            self.was_reached = True
             if (problem := _find_error(data)) is not None:
-                raise status_error(_status_of(problem), problem, self.settings.model)
+                where = f"{self.name} at {self.address}"
+                raise status_error(_status_of(problem), problem, where)
             reply = self._reply(data, request).after(lost)
             is_cut = any(choice.problem == CUT_OFF for choice in reply.choices)
             if not is_cut or self._max_tokens(request) == body[self._length_key]:

@@ -9,12 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from time import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 from buckler.errors import InputError, SettingsError
 from buckler.extras import import_extra
 from buckler.teachers.llm.prices import Meter
 
+if TYPE_CHECKING:
+    import httpx
+
 KEYRING_SERVICE = "buckler"
+_CONNECT_S = 4.0  # a server that takes longer to accept a connection is dead
 _TEMPORARY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _MODERATION = re.compile(r"moderat|flagged|polic(?:y|ies)|safety", re.IGNORECASE)
 _NO_CREDIT = ("insufficient_quota", "credit balance", "billing")
@@ -46,11 +52,20 @@ class RetryableError(Exception):
         Wait that the server asks for; None if it does not say.
     may_cost
         True if the request may have been charged although no reply came.
+    is_unreachable
+        True if there was no connection to the server.
     """
 
-    def __init__(self, message: str, *, after_s: float | None = None, may_cost: bool = False):
+    def __init__(
+        self,
+        message: str,
+        *,
+        after_s: float | None = None,
+        may_cost: bool = False,
+        is_unreachable: bool = False,
+    ):
         super().__init__(message)
-        self.after_s, self.may_cost = after_s, may_cost
+        self.after_s, self.may_cost, self.is_unreachable = after_s, may_cost, is_unreachable
 
 
 class RefusedError(Exception):
@@ -150,6 +165,10 @@ class ModelClient(ABC):
     ----------
     name
         Name of the model.
+    address
+        Address of the server.
+    was_reached
+        True once the server has answered anything.
     hosted
         True if requests leave this machine or network.
     meter
@@ -163,8 +182,10 @@ class ModelClient(ABC):
     """
 
     name: str
+    address: str
     hosted: bool
     meter: Meter
+    was_reached = False
     has_probabilities = False
     shares_input = True
     version_facts: tuple[object, ...] = ()
@@ -180,6 +201,20 @@ class ModelClient(ABC):
         BucklerError
             If no further request can succeed: a wrong key, an unknown model.
         """
+
+    def translate(self, error: Exception) -> Exception:
+        """Return the error to raise for an error of the `openai` or `anthropic` library.
+
+        A server that was never reached ends the run at once: most likely its address is wrong.
+        """
+        status: int | None = getattr(error, "status_code", None)
+        found = translate_error(error, f"{self.name} at {self.address}")
+        self.was_reached |= status is not None
+        if isinstance(found, RetryableError) and found.is_unreachable and not self.was_reached:
+            return InputError(
+                f"{self.address}: no server answers there ({found})", field="base_url"
+            )
+        return found
 
     async def aclose(self) -> None:  # noqa: B027 - most have none
         """Close connections. A run ends with it; the next one opens them anew."""
@@ -277,13 +312,30 @@ def _split_reasoning(text: str, *, is_cut: bool) -> tuple[str, bool]:
     return "" if is_cut or is_open else answer, bool(ends) or is_open
 
 
+def timeout_of(seconds: float) -> "httpx.Timeout":
+    """Return the longest wait for a reply, and a short one for a connection."""
+    import httpx
+
+    return httpx.Timeout(seconds, connect=min(seconds, _CONNECT_S))
+
+
+def server_address(url: str) -> str:
+    """Return the address of a server, without the secrets that it may hold."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")).rstrip(
+        "/"
+    )
+
+
 def translate_error(error: Exception, model: str) -> Exception:
     """Return the error to raise for an error of the `openai` or `anthropic` library."""
     status: int | None = getattr(error, "status_code", None)
     if status is None:  # no reply, or an unreadable one
-        name = type(error).__name__
         is_connecting = "Connect" in type(error.__cause__).__name__
-        return RetryableError(f"{name}: {_one_line(error)}", may_cost=not is_connecting)
+        if is_connecting:
+            reason = _one_line(error.__cause__) or type(error.__cause__).__name__
+            return RetryableError(f"no connection: {reason}", is_unreachable=True)
+        return RetryableError(f"{type(error).__name__}: {_one_line(error)}", may_cost=True)
     headers = getattr(getattr(error, "response", None), "headers", {})
     return status_error(status, error_text(error), model, _retry_after_s(headers))
 

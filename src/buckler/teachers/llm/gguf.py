@@ -66,6 +66,10 @@ class GgufClient(ChatClient):
         name = path.stem if settings.model == "gguf" else settings.model
         super().__init__(chat, name, (_weights_digest(path),))
 
+    def find_address(self) -> str:
+        """Return the name of the server inside this process; its port says nothing."""
+        return "llama.cpp"
+
     def connect(self) -> "openai.AsyncOpenAI":
         """Start the server if it does not run yet, and return a client of it."""
         openai = import_extra("openai", "the teacher 'gguf'", "gguf")

@@ -28,6 +28,7 @@ _SHOWN_WAIT_S = 5.0
 _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 _MAX_FAILURES_IN_A_ROW = 5
+_SILENCE_S = 4.0  # a first reply that takes longer is worth a line
 
 
 class ModelCall(ABC):
@@ -88,6 +89,7 @@ class Runner:
         self._calls: Iterator[ModelCall] = iter(())
         self._single: deque[ModelCall] = deque()  # events to be asked about again, one by one
         self._failures = 0
+        self.is_connected = True  # until a request finds no server
         self._results: asyncio.Queue[tuple[CallResult, asyncio.Future[None]]]
         self._settled: asyncio.Condition
         self.account = Account(spent=self._budget.spent)
@@ -106,6 +108,7 @@ class Runner:
         self._calls = calls
         self._results, self._settled = asyncio.Queue(), asyncio.Condition()
         storing = asyncio.create_task(self._store_results())
+        silence = asyncio.get_running_loop().call_later(_SILENCE_S, self._tell_silence)
         try:
             with self._stop_on_interrupt():
                 ends = await asyncio.gather(
@@ -114,6 +117,7 @@ class Runner:
                 )
         finally:
             storing.cancel()
+            silence.cancel()
             await self.client.aclose()
         for error in ends:
             if isinstance(error, BaseException):
@@ -124,6 +128,16 @@ class Runner:
     def stop(self, reason: str) -> None:
         """Take no further calls; those in flight end as usual."""
         self.account.stopped = self.account.stopped or reason
+
+    def tell_outage(self, error: RetryableError) -> None:
+        """Log that the server is away, once until it is back."""
+        if self.is_connected:
+            _LOG.warning("%s: %s; trying again", self.client.address, error)
+        self.is_connected = False
+
+    def _tell_silence(self) -> None:
+        if not self.account.calls:
+            _LOG.warning("%s: no answer in %.0f s", self.client.address, _SILENCE_S)
 
     # --- workers ------------------------------------------------------------------------------
 
@@ -167,8 +181,8 @@ class Runner:
             self._failures += 1
             if self._failures >= _MAX_FAILURES_IN_A_ROW:
                 fatal = InputError(
-                    f"the server of {self.client.name} does not answer ({error}); earlier answers "
-                    "are stored, run again to resume"
+                    f"{self.client.name} at {self.client.address} does not answer ({error}); "
+                    "earlier answers are stored, run again to resume"
                 )
         except (BucklerError, asyncio.CancelledError) as error:
             fatal = error
@@ -266,11 +280,14 @@ class MeteredClient:
         try:
             reply = await self._runner.client.send(request)
         except RetryableError as error:
+            if error.is_unreachable:
+                self._runner.tell_outage(error)
             if error.may_cost:
                 account.uncertain += 1
                 self._charge(expected_tokens, 1)
             raise
         account.calls += 1
+        self._runner.is_connected = True
         if reply.input_tokens is not None:
             meter.calibrate(request.characters, reply.input_tokens)
         output_characters = sum(len(choice.content) for choice in reply.choices)
