@@ -188,6 +188,7 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_migrated(tmp_path):
         raw.execute("DROP TRIGGER annotations_no_update")
         raw.execute("DROP TRIGGER annotations_no_delete")
         raw.execute("DROP TRIGGER annotations_no_replace")
+        raw.execute("DROP TABLE withdrawals")
         raw.execute("DELETE FROM schema_version WHERE version >= 2")
     with LabelStore(path) as store:
         store.add(TASK, LLM, [annotation(1, 0.5)])
