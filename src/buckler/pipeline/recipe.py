@@ -135,8 +135,7 @@ class TeacherSection(_Section):
     settings
         Its settings file, relative to the recipe.
     on
-        Events to annotate: ``pool``, ``train``, ``test`` (only to compare it with the student;
-        asked about first, so that a budget leaves enough of them to compare).
+        Events to annotate: ``pool``, ``train``, ``test`` (to compare with the student; asked first).
     budget_usd, budget_tokens
         Limits on what one run may spend.
     """
@@ -323,8 +322,7 @@ class Recipe(_Section):
         asked = [question.column for question in self.auxiliary]
         chosen = [*self.data.leave_out, *self.data.test_rows, *self.data.untaught]
         asked += [name for name in chosen if name not in EVENT_SCHEMA.names]
-        keep = dict.fromkeys([*self.data.keep, *asked])
-        data = self.data
+        data, keep = self.data, dict.fromkeys([*self.data.keep, *asked])
         return ColumnNames(
             text=data.text_column,
             label=data.label_column,
@@ -398,7 +396,5 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
         yield "teacher.on names the pool, and there is no [pool]"
     has_test = recipe.data.test or recipe.data.test_rows
     if {"train", "test"} & set(teacher.on) and not has_test:
-        yield (
-            "teacher.on names train or test: name data.test or data.test_rows too, so that "
-            "test rows keep the labels of their files"
-        )
+        about = "so that test rows keep the labels of their files"
+        yield f"teacher.on names train or test: name data.test or data.test_rows too, {about}"
