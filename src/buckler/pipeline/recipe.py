@@ -135,7 +135,7 @@ class TeacherSection(_Section):
     settings
         Its settings file, relative to the recipe.
     on
-        Events to annotate: ``pool``, ``train``, ``test`` (to compare with the student; asked first).
+        Events to annotate: ``pool``, ``train``, ``test`` (to compare with the student; first).
     budget_usd, budget_tokens
         Limits on what one run may spend.
     """
