@@ -139,7 +139,7 @@ def score_lines(
 def _plain_value(line: bytes, zeek: ZeekLines) -> object:
     """Return a line of a plain log as its text, or as a record of Zeek behind its header.
 
-    What begins like JSON is broken JSON.
+    A line that begins like JSON is broken JSON.
     """
     if (record := zeek.parse(line)) is not None:
         return record
