@@ -153,11 +153,11 @@ def test_sign_in_judge_twenty_undo_sign_out_retrain_promote(chromium, shop):
         while judged < 20:
             url = page.inner_text("pre.event >> nth=0").strip()
             press(page, "2" if truth(url) else "1")
-            assert page.inner_text(".message") == "Label stored."
+            assert page.inner_text(".toast span") == "Label stored."
             judged += 1
         before = page.url
         press(page, "u")
-        assert "undone" in page.inner_text(".message")
+        assert "undone" in page.inner_text(".toast")
         assert page.url != before
         url = page.inner_text("pre.event >> nth=0").strip()
         page.keyboard.press("n")
@@ -167,7 +167,7 @@ def test_sign_in_judge_twenty_undo_sign_out_retrain_promote(chromium, shop):
         page.keyboard.press("Escape")
         press(page, "2" if truth(url) else "1")
         press(page, "s")
-        assert "Skipped" in page.inner_text(".message")
+        assert "Skipped" in page.inner_text(".toast")
         page.goto(f"{address}/t/url-threat/dashboard")
         assert page.inner_text(".figures dd >> nth=0") == "20"
         page.click("text=Sign out")

@@ -19,6 +19,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.review.annotation_tools import Tool, export_queue, import_answers
 from buckler.review.audit import read_audit, verify_audit, write_audit
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
+from buckler.review.facts import FACT_FIELDS
 from buckler.review.queue import Queue
 from buckler.review.schema import migrate_review
 from buckler.runtime import load
@@ -73,7 +74,7 @@ def add(
             return read_dataset(
                 paths,
                 the_task,
-                ColumnNames(text=text_column),
+                ColumnNames(text=text_column, event_fields=FACT_FIELDS),
                 format_name=format_name,
                 labeled=False,
                 quarantine=quarantine,

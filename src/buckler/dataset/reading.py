@@ -19,6 +19,7 @@ from buckler.normalize import FeatureTable, NormalizedTexts
 from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.batches import Batch, read_batches
 from buckler.readers.chunks import as_strings
+from buckler.readers.event_fields import event_field_names
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, find_inputs
 from buckler.readers.times import column_seconds
@@ -55,6 +56,9 @@ class ColumnNames:
         Answer to a label that is no class of the task.
     label_map
         Label in the files -> class of the task, such as ``{"1": "phishing", "0": "benign"}``.
+    event_fields
+        Fields that logs have under many names (see `buckler.readers.event_fields`), such as
+        ``host``; each is kept as ``event.host``.
     """
 
     text: str | None = None
@@ -64,6 +68,7 @@ class ColumnNames:
     keep: tuple[str, ...] = ()
     unknown_labels: UnknownLabels = UnknownLabels.FAIL
     label_map: Mapping[str, str] = field(default_factory=dict)
+    event_fields: tuple[str, ...] = ()
 
 
 def read_dataset(
@@ -124,6 +129,7 @@ def read_dataset(
 
 def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnSpec:
     labels = (columns.label,) if columns.label else task.label_columns
+    event_names = event_field_names(task.medium)
     return ColumnSpec(
         text=(columns.text,) if columns.text else task.text_columns,
         any_bytes=task.text_normalizer.prepare is not None,
@@ -137,6 +143,7 @@ def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnS
             "ts": _TIME_COLUMNS,
             "source": (columns.source,) if columns.source else task.source_columns,
             **{name: (name, *task.further_columns.get(name, ())) for name in columns.keep},
+            **{f"event.{role}": event_names[role] for role in columns.event_fields},
         },
     )
 

@@ -81,15 +81,7 @@ class Accounts:
         SettingsError
             If the name or the password is not allowed, or the name is taken.
         """
-        if not _NAME.fullmatch(name):
-            raise SettingsError("an account's name consists of letters, digits and . _ @ + -")
-        row = {
-            "name": name,
-            "role": str(role),
-            "password": None if password is None else _hash_password(name, password),
-            "active": 1,
-            "created_s": int(time.time()),
-        }
+        row = _new_account(name, role, password)
         try:
             with self._store.writing() as connection:
                 connection.execute(USERS.insert(), row)
@@ -98,6 +90,27 @@ class Accounts:
                 raise SettingsError(f"there is an account named {name} already") from error
             raise
         return self.require(name)
+
+    def add_first(self, name: str, password: str) -> User:
+        """Add the first account, an administrator.
+
+        Raises
+        ------
+        SettingsError
+            If there is an account already, or the name or the password is not allowed.
+        """
+        row = _new_account(name, Role.ADMIN, password)
+        with self._store.writing() as connection:
+            if connection.scalar(select(USERS.c.id).limit(1)) is not None:
+                raise SettingsError("there is an account already")
+            connection.execute(USERS.insert(), row)
+        return self.require(name)
+
+    @property
+    def is_empty(self) -> bool:
+        """True while there is no account."""
+        with self._store.reading() as connection:
+            return connection.scalar(select(USERS.c.id).limit(1)) is None
 
     def all(self) -> list[User]:
         """Return every account, in the order of names."""
@@ -216,6 +229,18 @@ class Accounts:
     def _update(self, user_id: int, **values: object) -> None:
         with self._store.writing() as connection:
             connection.execute(update(USERS).where(USERS.c.id == user_id).values(**values))
+
+
+def _new_account(name: str, role: Role, password: str | None) -> dict[str, object]:
+    if not _NAME.fullmatch(name):
+        raise SettingsError("an account's name consists of letters, digits and . _ @ + -")
+    return {
+        "name": name,
+        "role": str(role),
+        "password": None if password is None else _hash_password(name, password),
+        "active": 1,
+        "created_s": int(time.time()),
+    }
 
 
 def _hash_password(name: str, password: str) -> str:

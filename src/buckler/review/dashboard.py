@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import and_, func, select
 
 from buckler.evaluation.agreement import Agreement, cohens_kappa
-from buckler.evaluation.intervals import Rate, rate
+from buckler.evaluation.intervals import Rate, rate, wilson
 from buckler.labels.database import rows_with_ids
 from buckler.labels.schema import ANNOTATIONS
 from buckler.monitoring.quality import SampledQuality, sample_quality
@@ -17,6 +17,7 @@ from buckler.review.queue import Queue
 from buckler.review.schema import BATCHES, ITEMS, LABELS, USERS, State, Stratum
 
 DAYS = 30
+GOALS = (0.1, 0.05, 0.02)  # half widths of the interval of precision, one after the other
 _MAX_LABELS = 200_000
 
 
@@ -97,7 +98,7 @@ def compute_dashboard(queue: Queue) -> Dashboard:
         median_s=median,
         minutes_saved=saved,
         agreement=_agreement(queue),
-        sampled=_bundle_metrics(queue),
+        sampled=measure_samples(queue),
         teachers=_teacher_metrics(queue),
         costs=[
             (f"{annotator.name} {annotator.version}".strip(), annotations, cost_usd)
@@ -105,6 +106,45 @@ def compute_dashboard(queue: Queue) -> Dashboard:
             if task == queue.task.name and cost_usd
         ],
     )
+
+
+@dataclass(frozen=True)
+class PrecisionProgress:
+    """Progress of the labels that measure precision.
+
+    Attributes
+    ----------
+    precision
+        Precision so far.
+    goal
+        Half width of the interval to reach: the first of `GOALS` that is not reached.
+    to_go
+        Number of further random detections to label for it.
+    """
+
+    precision: Rate
+    goal: float
+    to_go: int
+
+    @property
+    def half_width(self) -> float:
+        """Half width of the interval so far."""
+        return (self.precision.high - self.precision.low) / 2
+
+
+def precision_progress(precision: Rate) -> PrecisionProgress:
+    """Return how many further labels a narrower interval takes, if the share stays as it is."""
+    n, share = precision.n_rows, precision.value if precision.n_rows else 0.5
+    goal = next((goal for goal in GOALS if not n or _half_width(share, n) > goal), GOALS[-1])
+    needed = n
+    while not needed or _half_width(share, needed) > goal:
+        needed += 1
+    return PrecisionProgress(precision, goal, needed - n)
+
+
+def _half_width(share: float, n: int) -> float:
+    found = wilson(share * n, n)
+    return (found.high - found.low) / 2
 
 
 def _by_day(queue: Queue) -> dict[str, dict[str, int]]:
@@ -155,7 +195,8 @@ def _agreement(queue: Queue) -> Agreement:
     return cohens_kappa(both[:, 0], both[:, 1], len(queue.task.classes))
 
 
-def _bundle_metrics(queue: Queue) -> SampledQuality:
+def measure_samples(queue: Queue) -> SampledQuality:
+    """Measure the deployed bundle on the labeled random samples."""
     positive = queue.task.positive_indices
     query = select(ITEMS.c.stratum, ITEMS.c.score, ITEMS.c.analyst_label).where(
         ITEMS.c.task_id == queue.task_id,

@@ -1,5 +1,6 @@
 """Adds events to the review queue: scored, ranked, grouped, and stored with their texts."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from buckler.labels import LabelStore
 from buckler.labels.database import IDS_PER_QUERY, rows_with_ids
 from buckler.labels.merging import Merge
 from buckler.review.acquisition import SAMPLE_SHARE, AcquisitionRanking, rank_events
-from buckler.review.schema import BATCHES, FAMILIES, ITEMS, State, Stratum, migrate_review
+from buckler.review.facts import facts_of
+from buckler.review.schema import BATCHES, FACTS, FAMILIES, ITEMS, State, Stratum, migrate_review
 from buckler.review.search import extract_words, index_words
 from buckler.runtime import Scorer
 from buckler.synthesis.two_sample import two_sample_test
@@ -258,7 +260,7 @@ class _ItemWriter:
         events = self.events.take(rows)
         table, ids, raw = events.table, events.ids, events.raw_texts
         groups, times = table.column("group").to_pylist(), table.column("ts").to_pylist()
-        items, words = [], []
+        items, words, known_facts, facts = [], [], [], facts_of(events)
         with self.store.transaction() as connection:
             task = self.events.task
             task_id = self.store.task_id(connection, task)
@@ -291,8 +293,12 @@ class _ItemWriter:
                     }
                 )
                 words.append((number, extract_words(task.readable(raw[at]))))
+                if facts[at]:
+                    known_facts.append({"item_id": number, "facts": json.dumps(facts[at])})
             if items:
                 connection.execute(ITEMS.insert(), items)
+                if known_facts:
+                    connection.execute(FACTS.insert(), known_facts)
                 index_words(connection, words)
 
     def _place(self, row: int, number: int) -> int | None:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from buckler.labels import Annotator
 from buckler.labels.ledger import flags_of
 from buckler.labels.withdrawal import withdrawn_annotators
+from buckler.review.facts import EventFacts, find_facts
 from buckler.review.queue import Item, Queue
 from buckler.review.safe_text import Span, highlight, visible
 from buckler.review.similar import LabeledEvents, SimilarEvent
@@ -55,6 +56,8 @@ class EventView:
         Number of near-duplicates that the label covers too.
     flags
         Peculiarities, such as an attempt to instruct a teacher.
+    facts
+        Times, places and labels of its like.
     """
 
     item: Item
@@ -67,6 +70,7 @@ class EventView:
     family: int
     duplicates: int
     flags: dict[str, str]
+    facts: EventFacts
 
 
 def view_event(
@@ -104,6 +108,7 @@ def view_event(
         family=len(queue.family(item.group)),
         duplicates=queue.count_duplicates(item.id),
         flags=flags_of(store, item.event_id),
+        facts=find_facts(item, queue),
     )
 
 

@@ -78,17 +78,21 @@ class Filter:
         One state; None for all items that wait for a label.
     label, stratum
         Predicted class and stratum; None for all.
+    detected
+        True for detections; None for all.
     """
 
     query: str = ""
     state: State | None = None
     label: int | None = None
     stratum: Stratum | None = None
+    detected: bool | None = None
 
     @property
     def tells_verdict(self) -> bool:
         """True where a match tells what the bundle says; items that are blind never match."""
-        return self.label is not None or self.stratum not in (None, Stratum.RANKED)
+        asked = (self.label, self.detected)
+        return asked != (None, None) or self.stratum not in (None, Stratum.RANKED)
 
 
 @dataclass(frozen=True)
@@ -243,6 +247,17 @@ class Queue:
         with self.store.reading() as connection:
             return {(State(s), Stratum(k)): n for s, k, n in connection.execute(query)}
 
+    def count_detections(self) -> int:
+        """Return the number of detections that wait for a label and are not labeled blind."""
+        query = select(func.count()).where(
+            ITEMS.c.task_id == self.task_id,
+            ITEMS.c.state.in_(_WAITING),
+            ITEMS.c.detected == 1,
+            ~_IS_BLIND,
+        )
+        with self.store.reading() as connection:
+            return int(connection.scalar(query) or 0)
+
     def count_duplicates(self, item_id: int) -> int:
         """Return the number of near-duplicates that a label on this item covers too."""
         query = select(func.count()).where(ITEMS.c.duplicate_of == item_id)
@@ -259,6 +274,8 @@ class Queue:
         query = select(ITEMS).where(ITEMS.c.task_id == self.task_id)
         if conditions.label is not None:
             query = query.where(ITEMS.c.predicted_label == conditions.label)
+        if conditions.detected is not None:
+            query = query.where(ITEMS.c.detected == int(conditions.detected))
         if after is not None:
             query = query.where(or_(score < after[0], and_(score == after[0], number < after[1])))
         query = query.order_by(score.desc(), number.desc()).limit(PAGE_ITEMS + 1)
@@ -268,7 +285,7 @@ class Queue:
                 of_state = of_state.where(~_IS_BLIND)
             if conditions.stratum is not None:
                 yield of_state.where(ITEMS.c.stratum == conditions.stratum)
-            elif conditions.label is not None:
+            elif conditions.label is not None or conditions.detected is not None:
                 yield of_state
             else:
                 for stratum in Stratum:
@@ -287,6 +304,7 @@ class Queue:
             and row.state in states
             and conditions.label in (None, row.predicted_label)
             and conditions.stratum in (None, row.stratum)
+            and conditions.detected in (None, bool(row.detected))
             and not (conditions.tells_verdict and to_item(row).blind)
             and (after is None or (row.acquisition, row.id) < after)
         )

@@ -82,6 +82,7 @@ ITEMS = Table(
     UniqueConstraint("task_id", "event_id"),
     Index("review_by_acquisition", "task_id", "state", "stratum", "acquisition", "id"),
     Index("review_by_label", "task_id", "state", "predicted_label", "acquisition", "id"),
+    Index("review_by_detection", "task_id", "state", "detected", "acquisition", "id"),
     Index("review_by_group", "task_id", "group_name", "state"),
     Index("review_duplicates", "duplicate_of"),
     Index("review_claims", "claimed_by", "task_id"),
@@ -108,6 +109,14 @@ LABELS = Table(
     Index("review_labels_of_user", "user_id", "id"),
     Index("review_labels_of_item", "item_id"),
     Index("review_labels_of_task", "task_id", "created_s"),
+)
+
+# Where an event was seen, as its log says; only for items whose log says anything.
+FACTS = Table(
+    "review_facts",
+    METADATA,
+    Column("item_id", Integer, primary_key=True),
+    Column("facts", StoredText, nullable=False),  # JSON: role -> value
 )
 
 SKIPS = Table(
@@ -180,8 +189,15 @@ def _create(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX review_words_in ON review_words USING gin (words)"))
 
 
+def _add_facts(connection: Connection) -> None:
+    FACTS.create(connection, checkfirst=True)
+    for index in ITEMS.indexes:
+        if index.name == "review_by_detection":
+            index.create(connection, checkfirst=True)
+
+
 # Append only; a migration that was released is never changed.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create,)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create, _add_facts)
 
 
 def migrate_review(connection: Connection) -> None:

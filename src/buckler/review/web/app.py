@@ -74,7 +74,12 @@ def run_review(settings: ReviewSettings) -> None:
     host, port = listening.getsockname()[:2]
     scheme = "https" if settings.tls_certificate is not None else "http"
     shown = f"[{host}]" if ":" in host else host
-    _LOG.info("listening", extra={"fields": {"address": f"{scheme}://{shown}:{port}"}})
+    address = f"{scheme}://{shown}:{port}"
+    site: Site = app.state.site
+    if site.accounts.is_empty:
+        first = {"address": f"{address}/first?key={site.first_key}"}
+        _LOG.info("no account yet: open the address to create the first", extra={"fields": first})
+    _LOG.info("listening", extra={"fields": {"address": address}})
     options = ServerOptions(
         tls_certificate=settings.tls_certificate,
         tls_key=settings.tls_key,

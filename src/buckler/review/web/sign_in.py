@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from buckler.errors import SettingsError
 from buckler.extras import import_extra
 from buckler.files import read_bytes
-from buckler.review.accounts import User
+from buckler.review.accounts import MIN_PASSWORD, User
 from buckler.review.sessions import MAX_SESSION_S
 from buckler.review.settings import ReviewSettings
 from buckler.review.web.site import (
@@ -60,6 +60,40 @@ def sign_in(
     return _begin(request, site, user, "signed in")
 
 
+@router.get("/first")
+def ask_first(request: Request, key: str = "") -> Response:
+    """Show the form of the first account to whoever has the key that the server printed."""
+    _check_first(site_of(request), key)
+    return _first_form(request, key, "")
+
+
+@router.post("/first")
+def add_first(
+    request: Request, key: str = Form(""), name: str = Form(""), password: str = Form("")
+) -> Response:
+    """Add the first account, and sign it in."""
+    site = site_of(request)
+    check_origin(request)
+    _check_first(site, key)
+    try:
+        user = site.accounts.add_first(name, password)
+    except SettingsError as error:
+        return _first_form(request, key, f"{str(error)[:1].upper()}{str(error)[1:]}.", 400)
+    site.audit(request, user.name, "first account added")
+    return _begin(request, site, user, "signed in", "first")
+
+
+def _check_first(site: Site, key: str) -> None:
+    fits = secrets.compare_digest(site.first_key.encode(), key.encode("utf-8", "replace"))
+    if not fits or not site.accounts.is_empty:
+        raise PageError(404, "There is no such page.")
+
+
+def _first_form(request: Request, key: str, problem: str, status: int = 200) -> Response:
+    values = {"key": key, "problem": problem, "min_password": MIN_PASSWORD}
+    return site_of(request).page(request, "first", values, status=status)
+
+
 @router.post("/sign-out")
 def sign_out(request: Request, csrf: str = Form("")) -> Response:
     """End the session."""
@@ -82,7 +116,12 @@ def _form(request: Request, problem: str, status: int = 200) -> Response:
     answer = site.page(
         request,
         "sign_in",
-        {"pre": token, "problem": problem, "oidc": bool(site.settings.oidc_issuer)},
+        {
+            "pre": token,
+            "problem": problem,
+            "oidc": bool(site.settings.oidc_issuer),
+            "no_account": site.accounts.is_empty,
+        },
         status=status,
     )
     answer.set_cookie(
@@ -96,13 +135,13 @@ def _form(request: Request, problem: str, status: int = 200) -> Response:
     return answer
 
 
-def _begin(request: Request, site: Site, user: User, how: str) -> Response:
+def _begin(request: Request, site: Site, user: User, how: str, message: str = "") -> Response:
     """Begin a session, and end the one that the browser held before."""
     if old := request.cookies.get(site.cookie):
         site.sessions.end(old)
     token = site.sessions.begin(user)
     site.audit(request, user.name, how)
-    answer = redirect("/")
+    answer = redirect("/", message)
     answer.set_cookie(
         site.cookie,
         token,

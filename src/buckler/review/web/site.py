@@ -1,6 +1,8 @@
 """State that the pages share: the store, sessions, one `ReviewTask` a task, and page rendering."""
 
+import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +19,17 @@ from buckler.evaluation.intervals import Rate
 from buckler.labels import LabelStore, open_existing
 from buckler.review.accounts import Accounts, Role, User
 from buckler.review.audit import write_audit
-from buckler.review.dashboard import Dashboard, compute_dashboard
+from buckler.review.dashboard import (
+    Dashboard,
+    PrecisionProgress,
+    compute_dashboard,
+    measure_samples,
+    precision_progress,
+)
 from buckler.review.label_recorder import LabelRecorder
 from buckler.review.queue import Queue
 from buckler.review.safe_text import visible
+from buckler.review.schema import State
 from buckler.review.sessions import Session, Sessions
 from buckler.review.settings import ReviewSettings
 from buckler.review.similar import LabeledEvents
@@ -29,12 +38,14 @@ from buckler.runtime import Scorer
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.tasks import Task, get_task, list_tasks
 
+_COUNTS_S = 5.0
 MAX_ROW_ID = 2**31 - 1  # what both databases can compare with
 RowId = Annotated[int, PathParameter(ge=0, le=MAX_ROW_ID)]
 
 # Messages about the last action; the address names one by key, and never brings text of its own.
 MESSAGES = {
     "labeled": "Label stored.",
+    "first": "Welcome. You are signed in as the administrator; add colleagues under Accounts.",
     "undone": "Label undone; the event is yours again.",
     "nothing": "There is no label of the past hour to undo.",
     "skipped": "Skipped: you will not get this event again.",
@@ -60,6 +71,23 @@ class SignedOutError(Exception):
     """A request without a valid session."""
 
 
+@dataclass(frozen=True)
+class QueueCounts:
+    """Numbers above the queue.
+
+    Attributes
+    ----------
+    states, detections
+        Items by state, and waiting detections.
+    progress
+        Progress of precision; None where no class is positive.
+    """
+
+    states: Counter[State]
+    detections: int
+    progress: PrecisionProgress | None
+
+
 @dataclass
 class ReviewTask:
     """One task under review.
@@ -76,6 +104,23 @@ class ReviewTask:
     labeled: LabeledEvents
     served: LoadedBundle | None = None
     _cached: tuple[float, Dashboard | None] = (0.0, None)
+    _counted: tuple[float, QueueCounts | None] = (0.0, None)
+
+    def counts(self) -> QueueCounts:
+        """Return the numbers above the queue, at most some seconds old."""
+        counted_at, found = self._counted
+        if found is None or time.monotonic() - counted_at > _COUNTS_S:
+            states: Counter[State] = Counter()
+            for (state, _), n in self.queue.counts().items():
+                states[state] += n
+            precision = measure_samples(self.queue).precision
+            found = QueueCounts(
+                states,
+                self.queue.count_detections() if self.task.positive else 0,
+                precision_progress(precision) if self.task.positive else None,
+            )
+            self._counted = (time.monotonic(), found)
+        return found
 
     def dashboard(self, *, max_age_s: float = 0) -> Dashboard:
         """Return the metrics; plots reuse those that their page has just computed."""
@@ -97,6 +142,11 @@ class ReviewTask:
 class Site:
     """The application's state.
 
+    Attributes
+    ----------
+    first_key
+        Secret that admits to the page of the first account; of no use once there is an account.
+
     Raises
     ------
     BucklerError
@@ -109,6 +159,7 @@ class Site:
         self.accounts = Accounts(self.store)
         self.sessions = Sessions(self.store, self.accounts, int(settings.idle_hours * 3600))
         self.rate = SignInRate(time.time)
+        self.first_key = secrets.token_urlsafe(24)
         self.tasks = _review_tasks(self.store, settings)
         self.cookie = "__Host-buckler-review" if settings.uses_tls else "buckler-review"
         self._templates = _template_environment()
@@ -141,10 +192,12 @@ class Site:
     ) -> HTMLResponse:
         """Render a page."""
         template = self._templates.get_template(f"{name}.html.j2")
+        key = request.query_params.get("message", "")
         html = template.render(
             user=None if session is None else session.user,
             csrf="" if session is None else session.csrf,
-            message=MESSAGES.get(request.query_params.get("message", ""), ""),
+            message=MESSAGES.get(key, ""),
+            message_key=key,
             has_registry=self.settings.registry is not None,
             **values,
         )

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from markupsafe import Markup
 
 from buckler.review.charts import draw
+from buckler.review.dashboard import precision_progress
 from buckler.review.event_view import collect_evidence, view_event
 from buckler.review.label_recorder import ConflictError, LabelForm
 from buckler.review.queue import Filter, Item
@@ -68,6 +69,7 @@ class QueueQuery:
     state: Annotated[str, Query(max_length=20)] = ""
     label: Annotated[str, Query(max_length=100)] = ""
     stratum: Annotated[str, Query(max_length=40)] = ""
+    detected: Annotated[str, Query(max_length=5)] = ""
     after: Annotated[str, Query(max_length=60)] = ""
 
     def conditions(self, class_names: list[str]) -> Filter:
@@ -77,6 +79,7 @@ class QueueQuery:
             next((s for s, name in STATES.items() if name == self.state), None),
             class_names.index(self.label) if self.label in class_names else None,
             next((s for s, name in STRATA.items() if name == self.stratum), None),
+            True if self.detected else None,
         )
 
     def start(self) -> tuple[float, int] | None:
@@ -94,6 +97,7 @@ class QueueQuery:
             return None
         given = {"q": self.q, "state": self.state, "label": self.label, "stratum": self.stratum}
         kept = {name: value for name, value in given.items() if value}
+        kept |= {"detected": "yes"} if self.detected else {}
         return urlencode(kept | {"after": f"{start[0]!r} {start[1]}"})
 
 
@@ -112,12 +116,44 @@ def queue(
         "excerpts": _excerpts(review, page.items),
         "following": query.following(page.following),
         "conditions": conditions,
+        "tabs": _tabs(review, conditions),
+        "progress": review.counts().progress,
         "classes": review.task.class_names,
         "states": STATES,
         "strata": STRATA,
         "user_id": session.user.id,
     }
     return site.page(request, "queue", values, session=session)
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A part of the queue: its name, the parameters of its address, and its number of items."""
+
+    name: str
+    query: str
+    n: int
+    is_open: bool
+
+
+def _tabs(review: ReviewTask, conditions: Filter) -> list[Tab]:
+    counts = review.counts()
+    waiting = sum(counts.states[s] for s in (State.OPEN, State.SECOND, State.DISPUTED))
+    anything = conditions.state is None and conditions.detected is None
+    tabs = [Tab("Waiting", "", waiting, anything)]
+    if review.task.positive:
+        is_open = conditions.detected is not None
+        tabs.append(Tab("Detections", "detected=yes", counts.detections, is_open))
+    tabs += [
+        Tab(
+            STATES[state].capitalize(),
+            urlencode({"state": STATES[state]}),
+            counts.states[state],
+            conditions.state == state,
+        )
+        for state in (State.SECOND, State.DISPUTED, State.DONE, State.DUPLICATE)
+    ]
+    return tabs
 
 
 @router.post("/t/{task}/next")
@@ -286,6 +322,7 @@ def dashboard(request: Request, session: SignedIn, task: str) -> Response:
         "days": [(day, sum(n.values())) for day, n in board.by_day.items() if n],
         "states": STATES,
         "positive": review.task.positive,
+        "progress": precision_progress(board.sampled.precision),
     }
     return site.page(request, "dashboard", values, session=session)
 
