@@ -97,6 +97,7 @@ def view_event(
         spans = [
             replace(span, level=-span.level) for span in spans
         ]  # red stands for a positive class
+    facts = find_facts(item, queue)
     return EventView(
         item=item,
         spans=spans,
@@ -106,9 +107,9 @@ def view_event(
         annotations=[] if blind else _annotations(queue, item),
         similar=[] if blind else labeled.most_similar(normalized, item.id),
         family=len(queue.family(item.group)),
-        duplicates=queue.count_duplicates(item.id),
+        duplicates=facts.count - 1,
         flags=flags_of(store, item.event_id),
-        facts=find_facts(item, queue),
+        facts=facts,
     )
 
 

@@ -258,12 +258,6 @@ class Queue:
         with self.store.reading() as connection:
             return int(connection.scalar(query) or 0)
 
-    def count_duplicates(self, item_id: int) -> int:
-        """Return the number of near-duplicates that a label on this item covers too."""
-        query = select(func.count()).where(ITEMS.c.duplicate_of == item_id)
-        with self.store.reading() as connection:
-            return int(connection.scalar(query) or 0)
-
     # --- queries ----------------------------------------------------------------------------------
 
     def _along_indexes(
