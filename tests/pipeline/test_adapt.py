@@ -123,8 +123,8 @@ def test_the_report_tells_what_was_asked_and_what_it_brought(url_bundle, own, tm
     assert report["n_rows"] == 600
     assert report["provenance"]["adapted_from"] == "url"
     assert [point["n_events"] for point in report["learning"]] == [8, 15, 30, 60]
-    rows = [row for row in report["comparison"] if row["figure"] == "AUROC"]
-    assert [row["on"] for row in rows] == ["own events", "test"]
+    rows = [row for row in report["comparison"] if "AUROC" in row["figure"]]
+    assert [row["figure"] for row in rows] == ["own events: AUROC", "test: AUROC"]
     assert all(row["before"] < row["after"] for row in rows)
     page = result.report.html.read_text()
     assert "60 own events with an answer (oracle 1): AUROC" in page

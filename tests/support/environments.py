@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-_SCRIPT = "#!{python}\nfrom buckler.cli.main import main\nmain()\n"
+_SCRIPT = "#!{python}\nfrom buckler.cli.entry import main\nmain()\n"
 _SEVERAL = """
 import contextlib, io, json, os, sys
 from buckler.cli.main import run_command_line

@@ -4,20 +4,13 @@ import sys
 import unicodedata
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 out = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, emoji=False, markup=False, soft_wrap=True)
@@ -34,8 +27,17 @@ def safe(text: str, limit: int = 200) -> str:
 
 
 @contextmanager
-def byte_progress(title: str) -> Iterator[tuple[Progress, TaskID]]:
+def byte_progress(title: str) -> "Iterator[tuple[Progress, TaskID]]":
     """Show a bar over bytes with a rate of rows; nothing without a terminal."""
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,6 +56,8 @@ def byte_progress(title: str) -> Iterator[tuple[Progress, TaskID]]:
 @contextmanager
 def show_steps(first: str) -> Iterator[Callable[[str], None]]:
     """Show which step runs, until a call names the next; nothing without a terminal."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

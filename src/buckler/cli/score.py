@@ -1,23 +1,15 @@
 """`buckler score`: judge a few texts and say why."""
 
-import json
-from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from buckler.cli.console import err, out, safe
 from buckler.cli.options import TrustedKey, with_operating_point
-from buckler.errors import InputError, SettingsError
+from buckler.cli.verdict_output import TOP, print_scores
+from buckler.errors import SettingsError
 from buckler.operating_point import OperatingPoint
-from buckler.runtime import Scorer, Verdict, load
-
-_MAX_FILE_BYTES = 1 << 24
-_SHOWN = 200  # characters
+from buckler.runtime import load
 
 
 @with_operating_point
@@ -35,7 +27,7 @@ def score(
     ] = None,
     trusted_key: TrustedKey = None,
     operating_point: OperatingPoint | None = None,
-    top: Annotated[int, typer.Option(help="Number of pieces to show.", min=0, max=100)] = 8,
+    top: Annotated[int, typer.Option(help="Number of pieces to show.", min=0, max=100)] = TOP,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per text.")
     ] = False,
@@ -46,80 +38,4 @@ def score(
             raise SettingsError("name a bundle and then texts", field="bundle")
         bundle, texts = Path(texts[0]), texts[1:]
     scorer = load(bundle, trusted_key=trusted_key).with_operating_point(operating_point)
-    for given in texts:
-        text = _text(given)
-        verdict = scorer.score_one(text, top=top)
-        shown = given if not given.startswith("@") else given[1:]
-        if as_json:
-            out.print(json.dumps({"text": shown, **_as_json(verdict)}))
-            continue
-        _print_event(shown, verdict if not given.startswith("@") else None)
-        detected = "DETECTION" if verdict.detected else "no detection"
-        line = f"  {verdict.label} ({verdict.probability:.4f})"
-        if scorer.positive:
-            line += f", {detected}: score {verdict.score:.4f}"
-            if verdict.threshold is not None:
-                line += f", threshold {verdict.threshold:.4f}"
-        if verdict.stage is not None:
-            line += f", stage {verdict.stage}{', for review' if verdict.review else ''}"
-        out.print(line)
-        for name, answer in verdict.auxiliary.items():
-            out.print(f"  {name}: {safe(answer.label)} ({answer.probability:.4f})")
-        _print_reasons(verdict)
-        _warn_of_path(shown, scorer)
-
-
-def _warn_of_path(shown: str, scorer: Scorer) -> None:
-    """Warn of a path where the bundle judges whole URLs."""
-    if shown.startswith("/") and not shown.startswith("//"):
-        from buckler.serving.bundles import load_bundle
-
-        if load_bundle(scorer).columns.medium == "url":
-            err.print("  this is a path without its host: a URL is judged by its host first")
-
-
-def _as_json(verdict: Verdict) -> dict[str, object]:
-    answer = asdict(verdict)
-    explanation = answer.pop("explanation")
-    if explanation is None:
-        return answer
-    why = {"why": explanation["contributions"], "coverage": explanation["coverage"]}
-    return {**answer, "because": explanation["because"], **why}
-
-
-def _print_event(shown: str, verdict: Verdict | None) -> None:
-    """Print an event; what speaks for the class is bold, what speaks against it is dim."""
-    marks: dict[int, str] = {}
-    for piece in reversed(verdict.why if verdict is not None else ()):
-        if piece.start is not None and piece.end is not None and piece.kind == "text":
-            style = "bold red" if piece.weight > 0 else "cyan"
-            marks |= dict.fromkeys(range(piece.start, piece.end), style)
-    line = Text()
-    for style, run in groupby(enumerate(shown[:_SHOWN]), key=lambda pair: marks.get(pair[0], "")):
-        line.append(safe("".join(character for _, character in run), _SHOWN), style=style)
-    if len(shown) > _SHOWN:
-        line.append("…")
-    out.print(line)
-
-
-def _print_reasons(verdict: Verdict) -> None:
-    """Print why: the sentence, and each piece with its weight."""
-    if not verdict.why:
-        return
-    out.print(f"  {safe(verdict.because, 400)}")
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2), pad_edge=True)
-    for piece in verdict.why:
-        table.add_row(f"{piece.weight:+.3f}", safe(piece.text), piece.place)
-    out.print(table)
-
-
-def _text(given: str) -> str | bytes:
-    if not given.startswith("@"):
-        return given
-    path = Path(given[1:])
-    try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise InputError(f"{path}: larger than 16 MiB; use buckler scan")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    print_scores(scorer, texts, top=top, as_json=as_json)

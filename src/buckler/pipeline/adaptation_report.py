@@ -94,9 +94,9 @@ class AdaptationResult:
                 if now is not None and now.value == now.value:
                     then = None if before is None else getattr(before, name)
                     title = name.replace("_", " ").replace("auroc", "AUROC")
-                    rows.append((where, title, _text(then), _text(now)))
+                    rows.append((f"{where}: {title}", _text(then), _text(now)))
         caption = _CAPTION + (_TEST_CAPTION if self.n_test else "")
-        return Comparison(("on", "figure", "before", "after"), rows, caption)
+        return Comparison(("figure", "before", "after"), rows, caption)
 
 
 def write_adaptation_report(

@@ -1,0 +1,49 @@
+"""The short way of `buckler score`: the same output as the parser's, without its imports."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.cli import buckler
+
+_RUN = (
+    "import sys; from buckler.cli.entry import main; main(); "
+    "print({'typer', 'pydantic', 'pyarrow'} & set(sys.modules), file=sys.stderr)"
+)
+
+
+def enter(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", _RUN, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=variables or None)
+
+
+def test_scores_are_printed_as_by_the_parser_without_its_imports():
+    call = ("score", "url", "http://login-verify.example/account.php", "https://a.example/")
+    short = enter(*call)
+    assert (short.returncode, short.stderr.strip()) == (0, "set()")
+    assert short.stdout == buckler(*call).stdout
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("score", "url", "@no-such-file"),
+        ("score", "no-such-bundle", "http://a.example/"),
+        ("score", "url"),
+        ("score", "url", "http://a.example/", "--top", "101"),
+        ("scan",),
+    ],
+)
+def test_the_parser_words_every_error(call):
+    short, usual = enter(*call), buckler(*call)
+    assert short.returncode == usual.returncode == 2
+    assert (short.stdout, short.stderr) == (usual.stdout, usual.stderr)
+
+
+def test_a_trusted_key_is_never_passed_over(tmp_path):
+    key = tmp_path / "key.pem"
+    key.write_text("no key")
+    done = enter("score", "url", "http://a.example/", BUCKLER_TRUSTED_KEY=str(key))
+    assert done.returncode == 2
+    assert "key" in done.stderr
