@@ -120,7 +120,8 @@ def escalate(
     data: EventFiles,
     teacher: TeacherName,
     agreement_file: Annotated[
-        Path, typer.Option("--agreement", help="agreement.json of buckler agree, or its folder.")
+        Path,
+        typer.Option("--agreement", help="File agreement.json of buckler agree, or its folder."),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Answers: .parquet, .csv or .jsonl.")
