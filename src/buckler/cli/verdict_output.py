@@ -1,4 +1,4 @@
-"""What `buckler score` prints of its verdicts. Nothing here needs the parser of options."""
+"""Output of `buckler score`. Nothing here needs the parser of options."""
 
 import json
 from collections.abc import Sequence
