@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.study import categories, coverage, efficiency, noisy
+from benchmarks.study import categories, commands, coverage, efficiency, noisy, threat
 from benchmarks.study.results import Results, Study
 from buckler.files import write_atomically
 
@@ -12,6 +12,8 @@ PARTS = {
     "coverage": coverage.run,
     "efficiency": efficiency.run,
     "noisy": noisy.run,
+    "commands": commands.run,
+    "threat": threat.run,
     "annotations": categories.run_annotations,
     "categories": categories.run,
 }

@@ -6,7 +6,8 @@ the encoder, the ensemble and the pool.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.study.results import Figures, Study, Table
+from benchmarks.study.results import Figures, Loader, Study, Table
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
@@ -50,7 +51,7 @@ _ROWS = {
 
 def run_annotations(study: Study) -> list[Table]:
     """Compute the figures of the student alone that are not known yet, and return the table."""
-    loader = _Loader(study.data)
+    loader = Loader(lambda: World(study.data))
     rows = []
     for n_annotations in ANNOTATIONS:
         cells = []
@@ -78,7 +79,7 @@ def run_annotations(study: Study) -> list[Table]:
 
 def run(study: Study) -> list[Table]:
     """Compute the figures with encoders that are not known yet, and return the table."""
-    loader = _Loader(study.data)
+    loader = Loader(lambda: World(study.data))
     found: dict[tuple[int, int], Figures] = {}
     for n in TAUGHT:
         for seed in range(study.seeds):
@@ -93,9 +94,7 @@ def run(study: Study) -> list[Table]:
     def means(figure: Callable[[Figures], float]) -> list[Mean]:
         return [Mean.of([figure(found[n, s]) for s in range(study.seeds)]) for n in TAUGHT]
 
-    rows = [
-        (title, *map(str, means(lambda f, name=name: f[name]))) for name, title in _ROWS.items()
-    ]
+    rows = [(title, *map(str, means(itemgetter(name)))) for name, title in _ROWS.items()]
     gains = means(lambda f: f["distilled"] / f["labels"] - 1)
     rows.append(("distilled against labels only, relative", *(f"{g.value:+.1%}" for g in gains)))
     losses = means(lambda f: 100 * (f["distilled"] - f["ensemble"]))
@@ -114,29 +113,20 @@ def run(study: Study) -> list[Table]:
     return [Table("Site categories", note, ("human labels", *_counts(TAUGHT)), rows)]
 
 
-@dataclass
-class _Loader:
-    """The data, read on first use: a study whose figures are known reads none."""
-
-    data: Path
-    _world: "World | None" = None
-
-    @property
-    def world(self) -> "World":
-        self._world = self._world or World(self.data)
-        return self._world
-
-
 class World:
     """Labels, annotations, pool and test."""
 
     def __init__(self, data: Path) -> None:
-        url = data / "url"
-        self._labeled = read_dataset([url / "category-labelled.parquet"], TASK)
-        self.test = read_dataset([url / "category-test.parquet"], TASK)
-        pool = read_dataset([url / "category-pool.parquet"], TASK, labeled=False)
-        self.pool = pool.take(unlike(pool, self.test))
+        self._url = data / "url"
+        self._labeled = read_dataset([self._url / "category-labelled.parquet"], TASK)
+        self.test = read_dataset([self._url / "category-test.parquet"], TASK)
         self.annotations = read_annotations(data, self.test)
+
+    @cached_property
+    def pool(self) -> Dataset:
+        """Unlabeled sites that do not resemble the test."""
+        pool = read_dataset([self._url / "category-pool.parquet"], TASK, labeled=False)
+        return pool.take(unlike(pool, self.test))
 
     def labels(self, n: int, seed: int) -> Dataset:
         """Return so many labeled sites, drawn at random."""

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from buckler.errors import InputError, OutputError
 
 Figures = dict[str, float]
+World = TypeVar("World")
 
 
 class Results:
@@ -40,6 +43,18 @@ class Results:
                 raise OutputError(f"{self._path}: cannot be written ({error})") from error
             self._known[name] = figures
         return self._known[name]
+
+
+class Loader(Generic[World]):
+    """The data of a part, read on first use: a part whose figures are known reads none."""
+
+    def __init__(self, load: Callable[[], World]) -> None:
+        self._load = load
+
+    @cached_property
+    def world(self) -> World:
+        """The data."""
+        return self._load()
 
 
 @dataclass(frozen=True)
