@@ -62,3 +62,34 @@ def test_from_the_command_line(tmp_path):
     assert f"a.parquet, row {rows[0]['row']}: " in result.stdout
     written = pq.read_table(tmp_path / "a.parquet")["url"].to_pylist()
     assert all(written[int(row["row"]) - 1] == row["text"] for row in rows)
+
+
+def test_a_teacher_is_a_second_witness(tmp_path):
+    """A list whose rows are all wrong looks right to a student of the same labels."""
+    table = made_up_table(1200, np.random.default_rng(0))
+    labels = np.array(table.column("label").to_pylist(), object)
+    in_list = (labels == "phishing") & (np.arange(len(labels)) % 4 == 0)
+    source = np.where(in_list, "list: jobs", np.where(labels == "benign", "crawl", "feed"))
+    index = table.schema.get_field_index("label")
+    answers = table.set_column(index, "label", [labels[:800].tolist() + [None] * 400])
+    labels[in_list] = "benign"
+    table = table.set_column(index, "label", [labels.tolist()]).drop_columns(["source"])
+    pq.write_table(table.append_column("source", [source.tolist()]), tmp_path / "a.parquet")
+    pq.write_table(answers, tmp_path / "answers.parquet")
+    common = ("--task", "url-threat", "--store", tmp_path / "l.db")
+    known = ("--annotator", "llm", "--kind", "llm")
+    done = buckler("labels", "import", tmp_path / "answers.parquet", *common, *known)
+    assert done.returncode == 0, done.stderr
+    suspects = tmp_path / "s.parquet"
+    result = buckler("labels", "noise", tmp_path / "a.parquet", *common, "-o", suspects)
+    assert result.returncode == 0, result.stderr
+    first = next(line for line in result.stdout.splitlines() if "list: jobs" in line)
+    n = int(in_list[:800].sum())
+    assert f"{n}" in first and "1.00" in first
+    found = pq.read_table(suspects).to_pydict()
+    texts = {text.decode() for text in found["text"]}
+    urls = table.column("url").to_pylist()
+    assert {url for url, wrong in zip(urls[:800], in_list, strict=False) if wrong} <= texts
+    # The file is input for the next step.
+    again = read_dataset([suspects], TASK)
+    assert set(again.sources) >= {"list: jobs"} and len(again) == len(texts)

@@ -11,14 +11,25 @@ from buckler.cli.console import err, out, print_table, safe, show_steps
 from buckler.cli.options import LabelColumn, Seed, Store, TaskName, TextColumn
 from buckler.cli.train import UnknownLabelsOption
 from buckler.dataset import ColumnNames, UnknownLabels, event_id, read_dataset
+from buckler.evaluation.report import rate_text
 from buckler.labels import Annotator, AnswerColumns, LabelStore, open_existing
 from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.inspection import MIN_SHARED, describe_event, find_conflicts, summarize
+from buckler.labels.merging import Merge
 from buckler.labels.withdrawal import withdraw_annotator
 from buckler.readers.quarantine import Quarantine
 from buckler.tasks import Task, get_task
 from buckler.training.cross_validation import StudentSpec
-from buckler.training.noise_estimate import PLACE, estimate_noise, write_suspects
+from buckler.training.noise_estimate import (
+    PLACE,
+    SourceDispute,
+    disputes_by_source,
+    estimate_noise,
+    write_suspects,
+)
+from buckler.training.targets import annotations_on
+
+_SHOWN_SOURCES = 12
 
 LeaveOut = Annotated[
     list[str] | None,
@@ -221,7 +232,12 @@ def noise(
     data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
     task: TaskName,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="CSV file for the suspect rows.")
+        Path | None,
+        typer.Option("--output", "-o", help="File for the suspect rows: .csv or .parquet."),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", "-s", help="Label store with annotations of a teacher."),
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
@@ -234,8 +250,12 @@ def noise(
     with Quarantine() as quarantine, show_steps("reading") as on_step:
         columns = ColumnNames(text_column, label_column, keep=PLACE)
         events = read_dataset(data, the_task, columns, quarantine=quarantine)
+        annotations = None
+        if store is not None:
+            with open_existing(store) as opened:
+                annotations = annotations_on(events, opened, Merge.MEAN)
         on_step("cross-validating")
-        found = estimate_noise(events, StudentSpec(folds=folds, seed=seed))
+        found = estimate_noise(events, StudentSpec(folds=folds, seed=seed), annotations)
     n = len(found.events)
     out.print(
         f"about {found.noise_rate:.1%} of {n:,} labels are wrong by the estimate; "
@@ -251,6 +271,8 @@ def noise(
             rows.append((name, f"{count:,}", f"{others.sum() / row.sum():.1%}", truly))
     numbers = ("rows", "est. wrong")
     print_table(("label", *numbers, "most often really"), rows, right=numbers)
+    if store is not None:
+        _print_disputes(disputes_by_source(found))
     files, lines = (found.events.column(name) for name in PLACE)
     for row in found.suspects[:limit].tolist():
         text = the_task.readable(found.events.raw_text(row))
@@ -264,6 +286,21 @@ def noise(
         out.print(f"suspects: {output}")
     if quarantine.count:
         err.print(quarantine.summary())
+
+
+def _print_disputes(disputes: list[SourceDispute]) -> None:
+    numbers = ("annotated", "contradicted")
+    rows = [
+        (
+            safe(one.source or "-", 60),
+            one.label,
+            f"{one.contradicted.n_rows:,}",
+            rate_text(one.contradicted, 2),
+        )
+        for one in disputes[:_SHOWN_SOURCES]
+    ]
+    out.print()
+    print_table(("source", "label", *numbers), rows, right=numbers)
 
 
 def _shown_id(text: str, task: Task) -> bytes:
