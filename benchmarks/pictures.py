@@ -1,7 +1,7 @@
 """Draws the pictures of the README: `python -m benchmarks.pictures`.
 
-`score.svg` shows what a ready-made bundle says of a URL. `labels.svg` plots the first table of
-docs/study.md, so that the chart and the table cannot differ.
+`score.svg` shows what a ready-made bundle says of a URL. `labels.svg` and `annotations.svg` plot
+tables of docs/study.md, so that a chart and its table cannot differ.
 """
 
 import html
@@ -14,13 +14,15 @@ from buckler.runtime.verdicts import Verdict
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "images"
 URL = "https://paypal-login.secure-verify.xyz/account/update"
-CURVES = {
-    "`ngram`, labels only": "student, labels only",
-    "`ngram`, and 1,100 annotations of the recorded LLM": "student, and 1,100 LLM annotations",
-    "`ngram`, distilled from the ensemble over the pool": "student, distilled",
-    "ensemble of encoder(s) and `ngram`: the teacher": "its teacher",
+LABELS = {
+    "0 annotations": "labels only",
+    "1,100 annotations": "and 1,100 LLM annotations",
+    "7,100 annotations": "and 7,100",
+    "14,300 annotations": "and 14,300",
 }
+ANNOTATIONS = {"`random`": "drawn at random", "`badge`": "chosen"}
 _LETTER, _SIZE, _LEFT = 13.2, 22, 28  # pixels of a monospaced letter at this size
+_CURVES = ("#8c959f", "#bf8700", "#d1242f", "#0969da")
 _FOR, _AGAINST, _INK, _GRAY = "#d1242f", "#1a7f37", "#1f2328", "#656d76"
 
 
@@ -28,7 +30,9 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     verdict = buckler.load("url").score_one(URL, top=8)
     (PICTURES / "score.svg").write_text(score_picture(URL, verdict))
-    plot_labels((ROOT / "docs" / "study.md").read_text(), PICTURES / "labels.svg")
+    study = (ROOT / "docs" / "study.md").read_text()
+    plot_table(study, "human labels", LABELS, PICTURES / "labels.svg")
+    plot_table(study, "annotations known", ANNOTATIONS, PICTURES / "annotations.svg")
 
 
 def score_picture(event: str, verdict: Verdict) -> str:
@@ -74,8 +78,8 @@ def score_picture(event: str, verdict: Verdict) -> str:
     return "\n".join(parts) + "\n"
 
 
-def plot_labels(study: str, path: Path) -> None:
-    """Plot accuracy against the number of human labels, from the table of the study."""
+def plot_table(study: str, corner: str, curves: dict[str, str], path: Path) -> None:
+    """Plot accuracy against a number, from the first table of the study with this corner cell."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -83,25 +87,27 @@ def plot_labels(study: str, path: Path) -> None:
 
     pyplot.rcParams.update({"svg.hashsalt": "buckler", "font.size": 12})
     rows = [re.split(r" *\| *", line.strip("| \n")) for line in study.splitlines() if "|" in line]
-    head = next(i for i, row in enumerate(rows) if row[0] == "human labels")
-    counts = [int(cell.replace(",", "")) for cell in rows[head][1:]]
-    found = {row[0]: row[1:] for row in rows[head + 2 :] if row[0] in CURVES}
+    first = next(i for i, row in enumerate(rows) if row[0] == corner)
+    found = {row[0]: row[1:] for row in reversed(rows[first + 2 :]) if row[0] in curves}
+    ticks = range(len(rows[first]) - 1)
     figure, axes = pyplot.subplots(figsize=(7.2, 4.2), layout="constrained")
-    for (name, label), color in zip(
-        CURVES.items(), ("#8c959f", "#bf8700", _FOR, "#0969da"), strict=True
-    ):
-        values = [[float(part) for part in cell.split(" ± ")] for cell in found[name]]
-        mean, half = zip(*values, strict=True)
-        axes.errorbar(counts, mean, half, marker="o", capsize=3, label=label, color=color)
-    axes.set_xscale("log")
-    axes.set_xticks(counts, [f"{count:,}" for count in counts])
-    axes.minorticks_off()
-    axes.set_xlabel("human labels")
+    for (name, label), color in zip(curves.items(), _CURVES, strict=False):
+        points = [(x, *_estimate(cell)) for x, cell in zip(ticks, found[name], strict=True)]
+        x, mean, half = zip(*(point for point in points if point[1] is not None), strict=True)
+        axes.errorbar(x, mean, half, marker="o", capsize=3, label=label, color=color)
+    axes.set_xticks(list(ticks), rows[first][1:])
+    axes.set_xlabel(corner)
     axes.set_ylabel("accuracy, 29 site categories")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path, metadata={"Date": None})
+
+
+def _estimate(cell: str) -> tuple[float | None, float]:
+    """Return the mean and half the width of the interval of a cell; None where it has none."""
+    mean, _, half = cell.partition(" ± ")
+    return (None if mean == "-" else float(mean)), float(half or 0)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from benchmarks.study.results import Figures, Study, Table
+from benchmarks.study.results import Figures, Loader, Study, Table
 from buckler.dataset import Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
@@ -24,7 +24,7 @@ LEVELS = (0.0, 0.1, 0.2, 0.4)
 METHODS = tuple(m for m in Noise if m is not Noise.DOUBT)  # which ranks as `none` does
 FOLDS = 3
 RATES = (1e-2, 1e-3)
-_ANNOTATION_WEIGHT = 1.0
+_ANNOTATION_WEIGHT, _ANNOTATED = 1.0, 300
 
 Labels = npt.NDArray[np.int32]
 Spoil = Callable[[Dataset, float, np.random.Generator], Labels]
@@ -63,24 +63,23 @@ class _World:
         folder = data / "command_line"
         self.train = read_dataset([folder / "labelled.parquet"], TASK)
         self.test = read_dataset([folder / "test.parquet"], TASK)
-        # Annotations of an LLM on real telemetry: half of them teach, half of them only measure.
+        # The first 300 annotations of an LLM on real telemetry.
         recorded = data / "teacher" / "command-line.parquet"
         annotated = read_dataset([recorded], TASK, labeled=False)
         p = np.array(pq.read_table(recorded, columns=["p_malicious"])["p_malicious"], np.float32)
-        rows = unlike(annotated, self.test)
-        self.telemetry, self.p_malicious = annotated.take(rows), p[rows]
+        rows = unlike(annotated.take(np.arange(_ANNOTATED)), self.test)
+        targets = np.stack([1 - p, p], axis=1)[rows]
+        self.telemetry = annotated.take(rows).with_targets(targets)
 
 
 def run(study: Study) -> list[Table]:
     """Compute what is not known yet, and return the tables."""
-    world: list[_World] = []
+    loader = Loader(lambda: _World(study.data))
 
     def figures(spoil: str, level: float, method: str, seed: int) -> Figures:
         def compute() -> Figures:
-            if not world:
-                world.append(_World(study.data))
             study.on_step(f"wrong labels {spoil}: {level:.0%}, {method}, seed {seed}")
-            return _figures(world[0], spoil, level, method, seed)
+            return _figures(loader.world, spoil, level, method, seed)
 
         return study.results.once(
             compute,
@@ -111,26 +110,6 @@ def run(study: Study) -> list[Table]:
         tables.append(
             Table(f"Wrong labels, {spoil}", note, ("", *(f"{v:.0%}" for v in LEVELS)), rows)
         )
-    agreement = []
-    for method in ("none", "none, taught"):
-        clean = [figures("by class", 0.0, method, seed) for seed in range(study.seeds)]
-        agreement.append(
-            (
-                f"`{method}`",
-                str(Mean.of([f["llm_auroc"] for f in clean])),
-                str(Mean.of([f["auroc"] for f in clean])),
-                str(Mean.of([f["tpr@0.001"] for f in clean])),
-            )
-        )
-    tables.append(
-        Table(
-            "Against the LLM on real telemetry",
-            "AUROC against the LLM's verdict on the half of its annotations that taught nobody "
-            "(dual-use lines, which it put at 0.5, left out), and against true labels of the test.",
-            ("clean labels", "AUROC, telemetry", "AUROC, test", "detection at 1e-3, test"),
-            agreement,
-        )
-    )
     return tables
 
 
@@ -138,21 +117,14 @@ def _figures(world: _World, spoil: str, level: float, method: str, seed: int) ->
     turn = by_class if spoil == "by class" else by_group
     labels = turn(world.train, level, np.random.default_rng(seed)).astype(np.int32)
     noisy = world.train.with_labels(labels)
-    order = np.random.default_rng(seed).permutation(len(world.telemetry))
-    taught, measured = np.sort(order[::2]), np.sort(order[1::2])
     extra: Dataset | None = None
     if method.endswith("taught"):
-        p = world.p_malicious[taught]
-        targets = np.stack([1 - p, p], axis=1).astype(np.float32)
-        extra = world.telemetry.take(taught).with_targets(targets).with_weights(_ANNOTATION_WEIGHT)
+        order = np.random.default_rng(seed).permutation(len(world.telemetry))
+        extra = world.telemetry.take(np.sort(order[::2])).with_weights(_ANNOTATION_WEIGHT)
     noise = Noise(method.partition(",")[0])
     student = fit_student(
         noisy, StudentSpec("ngram", {}, folds=FOLDS, seed=seed, noise=noise), additional=extra
     ).student
     score = probabilities_of(student.predict_logits(world.test.texts))[:, 1]
     roc = Ranking(score, world.test.labels == 1).roc()
-    found = {"auroc": auroc(roc)} | {f"tpr@{rate:g}": tpr_at_fpr(roc, rate) for rate in RATES}
-    clear = measured[np.abs(world.p_malicious[measured] - 0.5) > 0.2]
-    on_clear = probabilities_of(student.predict_logits(world.telemetry.take(clear).texts))[:, 1]
-    found["llm_auroc"] = auroc(Ranking(on_clear, world.p_malicious[clear] > 0.5).roc())
-    return found
+    return {"auroc": auroc(roc)} | {f"tpr@{rate:g}": tpr_at_fpr(roc, rate) for rate in RATES}

@@ -1,18 +1,20 @@
 """The study: figures are computed once, intervals are right, and parts run on real data."""
 
-import json
 import math
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.study import coverage, noisy
-from benchmarks.study.results import Results, Table
+from benchmarks.study import coverage, efficiency, noisy
+from benchmarks.study.results import Results, Study, Table
 from buckler.errors import InputError
 from buckler.evaluation.intervals import Mean
+from buckler.training.selection import SelectionMethod
 from tests.support.made_up import made_up_events
 
 
@@ -93,12 +95,18 @@ def test_a_part_that_is_unknown_or_has_no_data_is_one_clear_line(tmp_path):
 
 
 @pytest.mark.slow
-def test_label_efficiency_on_real_data(tmp_path, real_data):
-    common = (real_data, "--part", "efficiency", "--seeds", "1", "-o", tmp_path / "s")
-    done = study(*common)
-    assert done.returncode == 0, done.stderr
-    assert "`badge`" in done.stdout
-    rows = [json.loads(x) for x in (tmp_path / "s" / "results.jsonl").read_text().splitlines()]
-    figures = {json.loads(row["key"])["method"]: row["figures"] for row in rows}
-    assert all(f["300"] < f["1200"] < f["2400"] for f in figures.values())
-    assert (tmp_path / "s" / "study.md").read_text() in done.stdout + "\n"
+def test_labels_and_annotations_are_bought_on_real_data(tmp_path, real_data, monkeypatch):
+    steps = []
+    figures = Results(tmp_path / "results.jsonl")
+    small = Study(real_data, tmp_path, figures, 1, steps.append)
+    for name in ("LABELS", "ANNOTATIONS"):
+        purchase = replace(getattr(efficiency, name), start=200, budgets=(600,))
+        monkeypatch.setattr(efficiency, name, purchase)
+    monkeypatch.setattr(efficiency, "SelectionMethod", [SelectionMethod.BADGE])
+    labels, annotations = efficiency.run(small)
+    for table in (labels, annotations):
+        (row,) = table.rows
+        assert row[0] == "`badge`"
+        assert float(re.search(r"random \w+ \((.*?)\)", table.note).group(1)) < float(row[1]) < 0.6
+    assert steps == ["efficiency: badge, seed 0", "bought: badge, seed 0"]
+    assert efficiency.run(small)[0].rows == labels.rows and len(steps) == 2, "not computed again"
