@@ -512,6 +512,33 @@ def test_told_to_stop_it_finishes_what_it_began(url_bundle, tmp_path):
     assert found == [200]
 
 
+def test_told_to_stop_under_load_it_answers_whoever_could_connect(url_bundle, tmp_path):
+    answered, refused = [], []
+    with server(url_bundle, folder=tmp_path) as (address, process, _):
+
+        def ask():
+            with httpx.Client(base_url=address, timeout=20) as client:
+                while not refused:
+                    try:
+                        reply = client.post("/v1/score", json={"text": "http://a.example"})
+                    except httpx.ConnectError:
+                        refused.append(1)
+                    else:
+                        answered.append(reply.status_code)
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while len(answered) < 50:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join()
+        assert process.wait(20) == 0
+    assert refused
+    assert set(answered) == {200}
+
+
 def test_tls(url_bundle, tmp_path):
     certificate, key = self_signed(tmp_path)
     environment = {

@@ -6,6 +6,9 @@ and a request that finds the queue full is answered at once, before any work beg
 """
 
 import asyncio
+import select
+import socket
+from asyncio.trsock import TransportSocket
 from dataclasses import dataclass
 from typing import cast
 
@@ -42,6 +45,13 @@ class ConnectionLimits:
 def limited_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
     """Return the protocol of a server with these limits, for `uvicorn.Config`."""
     return cast(type[HttpToolsProtocol], type("Limited", (LimitedProtocol,), {"limits": limits}))
+
+
+def is_readable(source: socket.socket | TransportSocket) -> bool:
+    """Return True where bytes or connections wait to be read."""
+    poll = select.poll()  # select() takes no file number above 1,024
+    poll.register(source.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -94,7 +104,10 @@ class LimitedProtocol(HttpToolsProtocol):
             admission.on_refusal()
             self.cycle = cast(RequestResponseCycle, _EarlyAnswer())
             is_kept = self.parser.should_keep_alive() and not self.expect_100_continue
-            self._write(429, b"the queue is full; come again", is_kept=is_kept)
+            text = b"the queue is full; come again"
+            self._write(429, text, is_kept=is_kept and not self._is_stopping)
+            if not is_kept:
+                self.transport.close()
             self._start_rest_timer()
             return
         super().on_headers_complete()
@@ -107,6 +120,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self.cycle.more_body = False
         if self.cycle.response_complete:
             super().on_response_complete()  # wait for the next request, but not for ever
+            if self._is_stopping:
+                self.transport.close()
             return
         admission = self.limits.admission
         is_alone = self._queue is None and not self.pipeline
@@ -145,7 +160,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self.loop.call_later(_GRACE_S, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        if self.cycle is not None and not self.cycle.response_complete:
+            return
+        if not self.transport.is_closing() and is_readable(self.transport.get_extra_info("socket")):
+            self.loop.call_later(_GRACE_S, self._close_if_idle)  # a request that came is read first
+        else:
             self.transport.close()
 
     def _is_inside_request(self) -> bool:
@@ -183,6 +202,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timers()
         if not self.transport.is_closing():
             self._write(status, text, is_kept=False)
+            self.transport.close()
 
     def _write(self, status: int, text: bytes, *, is_kept: bool) -> None:
         """Write a whole answer without the application."""
@@ -193,8 +213,6 @@ class LimitedProtocol(HttpToolsProtocol):
         )
         phrase, kept = _PHRASES[status], b"keep-alive" if is_kept else b"close"
         self.transport.write(head % (status, phrase, len(content), kept) + content)
-        if not is_kept:
-            self.transport.close()
 
 
 _PHRASES = {

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import resource
-import select
 import signal
 import socket
 import time
@@ -17,7 +16,7 @@ from fastapi import FastAPI
 
 from buckler.errors import InputError, SettingsError
 from buckler.serving.http.app import build_app
-from buckler.serving.http.connections import ConnectionLimits, limited_protocol
+from buckler.serving.http.connections import ConnectionLimits, is_readable, limited_protocol
 from buckler.serving.http.serve_settings import ServeSettings
 from buckler.serving.json_logging import log_as_json
 
@@ -113,15 +112,9 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take what waits to be accepted, then stop."""
         deadline_s = time.monotonic() + _ACCEPT_GRACE_S
-        while sockets and _is_readable(sockets[0]) and time.monotonic() < deadline_s:
+        while sockets and is_readable(sockets[0]) and time.monotonic() < deadline_s:
             await asyncio.sleep(0)
         await super().shutdown(sockets)
-
-
-def _is_readable(listening: socket.socket) -> bool:
-    poll = select.poll()  # select() takes no file number above 1,024
-    poll.register(listening, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _allow_files(connections: int) -> None:
