@@ -70,6 +70,16 @@ wasm: $(VENV)/.dev
 	$(BIN)/python -m ziglang cc --target=wasm32-wasi -mexec-model=reactor -s $(CFLAGS_KERNEL) \
 	  -o dist/c/buckler.wasm dist/c/wasm.c dist/c/buckler.c
 
+# Wheels for x86-64 and arm64, tried, with a bill of materials each.
+wheels: $(VENV)/.dev
+	$(BIN)/python -m ops.wheels dist
+
+# The image stands on the very bytes that the tag of its base names now; the build prints their digest.
+BASE ?= python:3.12-slim-bookworm
+image:
+	digest=$$(docker buildx imagetools inspect $(BASE) --format '{{.Manifest.Digest}}') && \
+	  docker build --build-arg BASE=$(BASE)@$$digest --tag buckler --file ops/Dockerfile .
+
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Buckler needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
@@ -91,6 +101,8 @@ lock:
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/dev.lock
 	uv pip compile pyproject.toml requirements/build.in --extra report --constraint requirements/dev.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/run.lock
+	uv pip compile pyproject.toml requirements/build.in --extra serve --extra kafka --extra trust --constraint requirements/dev.lock \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements/serve.lock
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info src/buckler/*.so demo out study

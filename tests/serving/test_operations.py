@@ -45,13 +45,3 @@ def test_units_are_sound_and_their_commands_exist(name):
         )  # fmt: skip
         wrong = [li for li in done.stderr.splitlines() if name in li and "not executable" not in li]
         assert not wrong
-
-
-def test_the_image_installs_extras_that_there_are():
-    text = (OPS / "Dockerfile").read_text()
-    (extras,) = re.findall(r"\[([a-z,]+)\]\"$", text, re.M)
-    pyproject = (OPS.parent / "pyproject.toml").read_text()
-    for extra in extras.split(","):
-        assert re.search(rf"^{extra} = \[", pyproject, re.M)
-    assert 'ENTRYPOINT ["buckler"]' in text
-    assert "USER buckler" in text

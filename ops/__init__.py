@@ -1,0 +1,1 @@
+"""Files and programs for those who run and release Buckler."""
