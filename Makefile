@@ -64,8 +64,13 @@ c:
 	$(PYTHON) src/buckler/kernel/amalgamate.py dist/c
 	$(CC) $(CFLAGS_KERNEL) -o dist/c/example dist/c/example.c dist/c/buckler.c -lm
 
-# Zig, from its Python package, is the compiler.
-wasm: $(VENV)/.dev
+# Zig, from its Python package, is the compiler; nothing else is installed.
+$(VENV)/.zig: requirements/dev.lock | $(BIN)/python
+	awk '/^[^ ]/ {ours = /^ziglang==/} ours' requirements/dev.lock > $(VENV)/zig.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/zig.lock
+	touch $@
+
+wasm: $(VENV)/.zig
 	$(BIN)/python src/buckler/kernel/amalgamate.py dist/c
 	$(BIN)/python -m ziglang cc --target=wasm32-wasi -mexec-model=reactor -s $(CFLAGS_KERNEL) \
 	  -o dist/c/buckler.wasm dist/c/wasm.c dist/c/buckler.c

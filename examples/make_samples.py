@@ -43,6 +43,8 @@ def write_texts(task_name: str, n_rows: int) -> None:
     generator = get_generator("grammar", template, Dataset.from_texts([], task), SEED)
     drafts = generator.drafts(spread_drafts(template, 4 * n_rows))
     rows = list({draft.text: draft.combination.label for draft in drafts}.items())
+    if task_name == "email":  # whose template has no spam
+        rows += [(advertise(rng), "spam") for _ in range(len(rows) // 2)]
     chosen = [rows[i] for i in rng.permutation(len(rows))[:n_rows]]
     text_name, label_name = task.text_columns[0], task.label_columns[0]
     folder = FOLDER / task_name
@@ -54,6 +56,25 @@ def write_texts(task_name: str, n_rows: int) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((text_name, label_name))
         writer.writerows(chosen)
+
+
+OFFERS = ["watches", "pills", "loans", "printer ink", "followers", "casino credit", "seo services"]
+PRAISE = ["cheap", "unlimited", "exclusive", "guaranteed", "certified", "no-risk", "lifetime"]
+CALLS = ["Order now", "Act today", "Click here before midnight", "Reply YES", "Limited stock"]
+
+
+def advertise(rng: np.random.Generator) -> str:
+    """Return an advertisement that nobody asked for."""
+    offer, praise, call = (str(rng.choice(words)) for words in (OFFERS, PRAISE, CALLS))
+    number, discount = int(rng.integers(10, 999)), int(rng.integers(30, 95))
+    return (
+        f"From: {praise} {offer} <offer{number}@deals{number}.example>\n"
+        f"Subject: {discount}% off {praise} {offer}!\nMIME-Version: 1.0\n"
+        f"Content-Type: text/plain; charset=utf-8\n\n"
+        f"Dear friend,\n\n{praise.title()} {offer} at {discount}% off. {call}: "
+        f"http://deals{number}.example/{offer.split()[0]}?c={number}\n\nTo stop, write to "
+        f"remove@deals{number}.example\n"
+    )
 
 
 ORDINARY = {

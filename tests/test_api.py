@@ -9,6 +9,7 @@ import pytest
 
 import buckler
 from buckler.cli.main import COMMANDS
+from buckler.errors import InputError
 from tests.test_docs import resolve
 
 NAMES = {name for group in COMMANDS.values() for name in group}
@@ -17,7 +18,7 @@ NAMES = {name for group in COMMANDS.values() for name in group}
 WITHOUT_FUNCTION = {
     "demo", "doctor", "init", "serve", "stream",
     "bundle", "labels", "review", "triage",
-    "capacity", "data", "models", "registry", "verify",
+    "capacity", "data", "models", "registry", "tasks", "verify",
 }  # fmt: skip
 
 
@@ -66,3 +67,23 @@ def test_score_takes_a_file_or_a_scorer(url_bundle, url_scorer):
     verdicts = buckler.score(url_bundle, texts)
     assert verdicts.scores.tolist() == buckler.score(url_scorer, texts).scores.tolist()
     assert verdicts.detected.tolist() == [False, True]
+
+
+def test_score_takes_dicts_as_http_does(url_bundle, url_scorer):
+    url = "https://login-river7.example/verify.php?u=7"
+    for events in ([{"url": url}], [{"URL": url}], [url, {"url": url}]):
+        assert set(buckler.score(url_bundle, events).scores) == {url_scorer.score_of(url)}
+    path = {"http": {"hostname": "login-river7.example", "url": "/verify.php?u=7"}}
+    assert buckler.score(url_bundle, [path]).labels == ["phishing"]
+    with pytest.raises(InputError, match="event 1: no text") as caught:
+        buckler.score(url_bundle, [{"url": url}, {"other": 1}])
+    assert caught.value.row == 1
+
+
+def test_a_null_in_place_of_an_event_has_no_label(url_scorer):
+    verdicts = url_scorer.score(["http://a.example/", None])
+    assert verdicts.labels == ["benign", None]
+    assert verdicts[1].label is None and not verdicts[1].detected
+    assert verdicts.to_arrow().column("label").to_pylist() == ["benign", None]
+    with pytest.raises(InputError, match="no event"):
+        url_scorer.score_one(None)

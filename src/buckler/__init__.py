@@ -81,8 +81,9 @@ if TYPE_CHECKING:
     from buckler.pipeline.run import run, train
     from buckler.review.refresh import refresh
     from buckler.review.retrain import learn
-    from buckler.runtime import Scorer, Verdict, Verdicts, load, score
+    from buckler.runtime import Scorer, Verdict, Verdicts, load
     from buckler.serving.scan import scan
+    from buckler.serving.score import score
     from buckler.students.torch.pretraining import pretrain
     from buckler.tasks import Task
     from buckler.teachers.labeling import label
@@ -113,7 +114,7 @@ _HOMES = {
     "refresh": "buckler.review.refresh",
     "run": "buckler.pipeline",
     "scan": "buckler.serving.scan",
-    "score": "buckler.runtime",
+    "score": "buckler.serving.score",
     "select": "buckler.training.selection",
     "synthesize": "buckler.training.synthesize",
     "train": "buckler.pipeline",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import socket
 from functools import cache
@@ -14,7 +15,7 @@ from tests.support.chat_server import chat_server
 from tests.support.environments import ROOT, make_environment
 from tests.support.printed_page import read_blocks, run_page
 
-PAGES = ["docs/quickstart.md", "docs/commands.md"]
+PAGES = ["README.md", "docs/quickstart.md", "docs/commands.md", "docs/serve.md"]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,17 @@ def run_from(name: str, folder: Path, programs_of, variables=None) -> str:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_works_as_printed(name, tmp_path, programs_of):
     run_from(name, tmp_path, programs_of)
+
+
+def test_the_samples_of_the_examples_can_be_tried(tmp_path):
+    pages = sorted(ROOT.glob("examples/*/README.md"))
+    lines = [line for page in pages for one in read_blocks(page) for line in one.text.splitlines()]
+    calls = [shlex.split(line)[1:] for line in lines if line.startswith("buckler ")]
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    environment = make_environment(tmp_path / "venv", "trees")  # as the last of these pages asks
+    results = environment.run_commands(calls, tmp_path)
+    assert [(call, text) for call, (code, text) in zip(calls, results, strict=True) if code] == []
+    assert len(calls) > 10
 
 
 def test_a_detection_engineer_comes_from_a_csv_file_to_records_for_the_siem(tmp_path, programs_of):

@@ -7,8 +7,9 @@ from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.students import get_student
+from buckler.students.ngram import NgramStudent
 from buckler.students.student import cross_entropy
-from buckler.tasks import Task
+from buckler.tasks import Task, get_task
 from tests.support.made_up import dataset_of, made_up_events
 
 
@@ -181,3 +182,20 @@ def test_unknown_families_and_ragged_examples_are_refused():
         two.with_targets(np.zeros((1, 2), np.float32))
     with pytest.raises(SettingsError, match="same number of rows"):
         replace(two, row_weights=np.zeros(1, np.float32))
+
+
+def test_a_bundle_of_three_classes_holds_no_columns_of_zeros():
+    task = get_task("email")
+    rows = [(f"Subject: {word}\n\n{word} {i}", name) for i in range(40) for word, name in KINDS]
+    events = Dataset.from_texts(
+        [text.encode() for text, _ in rows], task, labels=[name for _, name in rows]
+    )
+    student = get_student("ngram", {"table_bits": 10, "epochs": 2}).fit(events)
+    export = student.export()
+    assert export.tensors["table"].shape == (1 << 10, 3)
+    again = NgramStudent.from_export(export, task)
+    assert not again.table_[:, 3:].any() and again.table_.shape[1] == 16
+    assert np.array_equal(student.predict_logits(events.texts), again.predict_logits(events.texts))
+
+
+KINDS = [("minutes", "ham"), ("pills", "spam"), ("verify", "phishing")]

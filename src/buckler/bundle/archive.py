@@ -20,9 +20,11 @@ from buckler.errors import BundleError
 from buckler.files import reading
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path  # see errors.py
 
 MAX_BUNDLE_BYTES = 1 << 30
+_ROW_STEP = 16  # columns that the kernel reads at once, where a table has several
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 VECTORS = "vectors.json"
@@ -91,6 +93,27 @@ def parse_tensors(data: bytes | None) -> dict[str, npt.NDArray[np.generic]]:
         return load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise BundleError(f"the weights are not sound: {str(error)[:100]}") from error
+
+
+def full_table(
+    tensors: Mapping[str, npt.NDArray[np.generic]], n_outputs: int
+) -> npt.NDArray[np.int8]:
+    """Return the table of an `ngram` model with rows as wide as the kernel reads them.
+
+    Without a hidden layer, a file holds a column for each output; the others are zeros.
+
+    Raises
+    ------
+    BundleError
+        If there is no int8 table.
+    """
+    table = tensors.get("table")
+    if table is None or table.dtype != np.int8:
+        raise BundleError("weights: an int8 table is needed")
+    stored = table.view(np.int8)
+    if n_outputs < 2 or "head" in tensors or stored.ndim != 2 or stored.shape[1] != n_outputs:
+        return stored
+    return np.pad(stored, ((0, 0), (0, -n_outputs % _ROW_STEP)))
 
 
 def ready_made_bundles() -> dict[str, Path]:

@@ -9,7 +9,7 @@ from base64 import b64decode
 
 import numpy as np
 
-from buckler.bundle.archive import VECTORS, WEIGHTS, Bundle, parse_tensors
+from buckler.bundle.archive import VECTORS, WEIGHTS, Bundle, full_table, parse_tensors
 from buckler.errors import SettingsError
 from buckler.normalize import get_normalizer
 from buckler.normalize.segments import COMBINATIONS, SEGMENTERS
@@ -47,7 +47,8 @@ def flat_model(bundle: Bundle) -> bytes:
         *(curve or [b"", b""]),
     ]
     body = b"".join(data + bytes(-len(data) % _SECTION) for data in sections)
-    body += tensors["table"].tobytes()
+    table = full_table(tensors, int(str(m.settings["n_outputs"])))
+    body += table.tobytes()
     s = m.settings
     return (
         _HEADER.pack(

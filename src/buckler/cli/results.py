@@ -16,7 +16,8 @@ def print_run(run: Run) -> None:
     """Print stages, figures, and where bundle and report lie."""
     rows = []
     for stage in run.stages:
-        shown = {k: v for k, v in stage.summary.items() if v not in (0, "")}
+        repeated = "operating_point"  # a sentence that stands at the end
+        shown = {k: v for k, v in stage.summary.items() if v not in (0, "") and k != repeated}
         text = ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in shown.items())
         text = f"(done before) {text}" if stage.reused else text
         rows.append((stage.name, f"{stage.seconds:.1f}", safe(text, 2000)))
@@ -83,6 +84,10 @@ def print_assessment(assessment: Evaluation) -> None:
             rows.append((f"  {name}", value, interval.rstrip(")")))
     numbers = ("value", "95 % interval")
     print_table((f"{assessment.n_rows:,} test rows", *numbers), rows, right=numbers)
+    if assessment.positive:
+        out.print(
+            "Detection: share of positive events detected. FPR: share of the others detected."
+        )
 
 
 def _short(value: str | float | bool) -> str:

@@ -31,7 +31,7 @@ Decide at one false positive in a thousand, and see why::
 
 from buckler.operating_point import OperatingPoint
 from buckler.runtime.explanation import Contribution, Explanation
-from buckler.runtime.scorer import Scorer, load, score
+from buckler.runtime.scorer import Scorer, load
 from buckler.runtime.verdicts import Verdict, Verdicts
 
 __all__ = [
@@ -42,5 +42,4 @@ __all__ = [
     "Verdict",
     "Verdicts",
     "load",
-    "score",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
-from buckler.bundle.archive import WEIGHTS, parse_tensors
+from buckler.bundle.archive import WEIGHTS, full_table, parse_tensors
 from buckler.bundle.manifest import Manifest
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
@@ -48,9 +48,9 @@ class NgramModel(Model):
         scale = settings.get("scale")
         if not isinstance(scale, float) or numbers["n_outputs"] != n_outputs:
             raise BundleError("student settings do not fit the task")
-        table, bias, head = tensors.get("table"), tensors.get("bias"), tensors.get("head")
-        if table is None or table.dtype != np.int8 or bias is None or bias.dtype != np.float32:
-            raise BundleError("weights: an int8 table and a float32 bias are needed")
+        table, bias, head = full_table(tensors, n_outputs), tensors.get("bias"), tensors.get("head")
+        if bias is None or bias.dtype != np.float32:
+            raise BundleError("weights: a float32 bias is needed")
         if head is not None and head.dtype != np.float32:
             raise BundleError("weights: 'head' is not float32")
         shape = (numbers["width"], n_outputs)
@@ -89,7 +89,7 @@ class NgramModel(Model):
             raise BundleError(f"student: {error}") from error
         self._numbers, self._scale, self._head, self._bias = numbers, scale, head, bias
         self._rule = rule
-        self._table = table.view(np.int8).reshape(-1, self.width)
+        self._table = table.reshape(-1, self.width)
         self.n_outputs = n_outputs
         self.score_one = self._kernel.score_one
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from buckler.bundle.archive import Bundle, read_bundle
 from buckler.bundle.manifest import Manifest
-from buckler.errors import BundleError
+from buckler.errors import BundleError, InputError
 from buckler.files import read_bytes
 from buckler.normalize import FeatureSchema
 from buckler.operating_point import DEFAULT_THRESHOLD, OperatingPoint
@@ -74,33 +74,6 @@ def _read_trusted_key(path: str | Path | None) -> bytes | None:
     if not str(path):  # of a variable that is set, but not to a key
         raise BundleError(f"{TRUSTED_KEY_VARIABLE} is empty: name a key, or unset it")
     return read_bytes(Path(path), BundleError)
-
-
-def score(
-    bundle: Scorer | str | Path, texts: object, *, operating_point: OperatingPoint | None = None
-) -> Verdicts:
-    """Load a bundle and score a batch with it.
-
-    Callers that score again keep the scorer that `load` returns.
-
-    Parameters
-    ----------
-    bundle
-        A .buckler file, the name of a ready-made bundle, or a scorer.
-    texts
-        A list of str or bytes, or any Arrow column of strings or bytes.
-    operating_point
-        Wish that decides the threshold; by default the deployed one decides.
-
-    Raises
-    ------
-    BundleError
-        If the bundle cannot be used.
-    SettingsError
-        If the bundle's held-out events are too few for the wish.
-    """
-    scorer = bundle if isinstance(bundle, Scorer) else load(bundle)
-    return scorer.with_operating_point(operating_point).score(texts)
 
 
 class Scorer:
@@ -196,8 +169,16 @@ class Scorer:
         return Verdicts(outputs, self._rules, self.threshold, answers)
 
     def score_one(self, text: str | bytes, *, top: int = 0) -> Verdict:
-        """Score one event and decide; `top` pieces say why."""
+        """Score one event and decide; `top` pieces say why.
+
+        Raises
+        ------
+        InputError
+            If there is no event, but None.
+        """
         verdict = self.score([text])[0]
+        if verdict.label is None:
+            raise InputError("there is no event to score, but None")
         if not top:
             return verdict
         label = self.label_to_explain(verdict.label, detected=verdict.detected, text=text)
@@ -209,7 +190,7 @@ class Scorer:
         Positions are characters of the event as it was given.
         """
         if label is None:
-            label = self.score([text]).labels[0]
+            label = self.classes[int(self.score([text]).label_indices[0])]
         pieces = self._classifier.explain(text, self.classes.index(label))
         return summarize(pieces, label, top)
 

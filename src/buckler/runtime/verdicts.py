@@ -44,7 +44,7 @@ class Verdict:
     Attributes
     ----------
     label
-        The most probable class.
+        The most probable class; None for a null in place of an event.
     probability
         Its probability.
     score
@@ -67,7 +67,7 @@ class Verdict:
         positive class of a detection.
     """
 
-    label: str
+    label: str | None
     probability: float
     score: float
     threshold: float | None
@@ -180,7 +180,7 @@ class Verdicts:
         probabilities = self.probabilities[row]
         answers = {name: found[row] for name, found in self.auxiliary.items()}
         return Verdict(
-            label=self.classes[index],
+            label=None if self.is_null[row] else self.classes[index],
             probability=float(probabilities[index]),
             score=float(self.scores[row]),
             threshold=self.threshold,
@@ -226,9 +226,16 @@ class Verdicts:
         return np.asarray(self.outputs.argmax(axis=1))
 
     @property
-    def labels(self) -> list[str]:
-        """Name of the most probable class of each event."""
-        return [self.classes[index] for index in self.label_indices]
+    def labels(self) -> list[str | None]:
+        """Name of the most probable class of each event; None for a null."""
+        places = zip(self.label_indices.tolist(), self.is_null.tolist(), strict=True)
+        return [None if null else self.classes[index] for index, null in places]
+
+    @cached_property
+    def is_null(self) -> Bools:
+        """Bool [n]: nulls in place of an event."""
+        outputs = self.outputs if self.outputs.ndim == 1 else self.outputs[:, 0]
+        return np.isnan(outputs)
 
     @cached_property
     def detected(self) -> Bools:
@@ -255,8 +262,7 @@ class Verdicts:
         """Answers of the auxiliary classifiers, by question; asked when first read."""
         if self.ask is None:
             return {}
-        outputs = self.outputs if self.outputs.ndim == 1 else self.outputs[:, 0]
-        return self.ask(~np.isnan(outputs), self.detected)
+        return self.ask(~self.is_null, self.detected)
 
     def prediction_sets(self, error_rate: float) -> Bools:
         """Return bool [n, classes]: the classes that cannot be ruled out at this error rate.
@@ -294,13 +300,13 @@ class Verdicts:
         def names(
             indices: npt.NDArray[np.signedinteger],
             classes: tuple[str, ...],
-            unasked: Bools | None = None,
+            unknown: Bools,
         ) -> pa.Array:
-            picked = pa.array(indices.astype(np.int32), mask=unasked)
+            picked = pa.array(indices.astype(np.int32), mask=unknown)
             return pa.DictionaryArray.from_arrays(picked, pa.array(classes, pa.string()))
 
         columns = {
-            "label": names(self.label_indices, self.classes),
+            "label": names(self.label_indices, self.classes, self.is_null),
             "score": pa.array(self.scores),
             "detected": pa.array(self.detected),
         }

@@ -3,6 +3,7 @@
 Serving stands between the runtime and monitoring in the data flow. Its input is a bundle and
 events; its output is verdicts, the same to the bit everywhere.
 
+- `score`: events in memory, also dicts with the fields that files have.
 - `scan`: files of any size into one output file, with resume; `sinks` are its output formats.
 - `http`: ``run_server`` answers JSON, NDJSON and Arrow (extra `serve`).
 - `stream`: ``score_lines`` for pipes, ``watch_folder``, and ``score_topic`` for Kafka.

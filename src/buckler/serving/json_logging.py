@@ -27,10 +27,22 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
+class TerminalFormatter(JsonFormatter):
+    """One short line per entry for a person; values are JSON, so none of them moves the cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        fields = getattr(record, "fields", {})
+        shown = "  ".join(f"{name}={json.dumps(v, default=str)}" for name, v in fields.items())
+        exception = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{record.getMessage()}  {shown}{exception}"
+
+
 def log_as_json(level: int = logging.INFO) -> None:
-    """Send all logs of this process to standard error, as JSON lines."""
+    """Send all logs of this process to standard error: JSON lines, short ones on a terminal."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(TerminalFormatter() if sys.stderr.isatty() else JsonFormatter())
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # steps of its start and end
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -178,8 +178,10 @@ class NgramStudent(Student):
         self.bias_ = (self.bias_ * slope + shift).astype(np.float32)
 
     def export(self) -> Export:
-        """Return the int8 table, the head and the bias."""
-        tensors: dict[str, npt.NDArray[np.generic]] = {"table": self.table_, "bias": self.bias_}
+        """Return the int8 table without columns of zeros, the head and the bias."""
+        used = self.n_outputs_ if self.head_ is None else self.width_
+        table = np.ascontiguousarray(self.table_[:, :used])
+        tensors: dict[str, npt.NDArray[np.generic]] = {"table": table, "bias": self.bias_}
         if self.head_ is not None:
             tensors["head"] = self.head_
         return Export(
@@ -227,8 +229,9 @@ class NgramStudent(Student):
         student.rule_ = SegmentRule(*rule)
         student.width_, student.n_outputs_ = number("width"), number("n_outputs")
         student.scale_ = float(str(export.settings["scale"]))
-        table = export.tensors["table"].view(np.int8)
-        student.table_ = table.reshape(1 << student.table_bits, student.width_)
+        stored = export.tensors["table"].view(np.int8).reshape(1 << student.table_bits, -1)
+        student.table_ = np.zeros((len(stored), student.width_), np.int8)
+        student.table_[:, : stored.shape[1]] = stored
         student.bias_ = export.tensors["bias"].astype(np.float32)
         head = export.tensors.get("head")
         student.head_ = None if head is None else head.astype(np.float32)
