@@ -17,7 +17,7 @@ from buckler.training.cross_validation import apart_from
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events
 
-COMMAND, URL = get_normalizer("command-v2"), get_normalizer("url-v2")
+COMMAND, URL = get_normalizer("command-v2"), get_normalizer("url-v3")
 PAIRS = sorted(
     (m, a.name) for m in ("command-line", "url", "message", "text") for a in attacks_on(m)
 )

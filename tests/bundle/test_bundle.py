@@ -55,7 +55,7 @@ def test_every_shape_of_task_makes_the_round_trip(tmp_path, classes, positive, s
     names = [f"c{i}" for i in range(classes)]
     events = made_up_events(1200, np.random.default_rng(4))
     labels = np.array([events.texts[i][0] % classes for i in range(len(events))], np.int32)
-    task = Task("t", dict.fromkeys(names, "x"), tuple(names[i] for i in positive), "url-v2", 768)
+    task = Task("t", dict.fromkeys(names, "x"), tuple(names[i] for i in positive), "url-v3", 768)
     events = replace(events, task=task, labels=labels)
     fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 10, **settings}, folds=2))
     write_fitted(tmp_path / "a.buckler", fitted)
@@ -115,7 +115,7 @@ def test_contributions_add_up_where_segments_count(tmp_path, segments):
 def test_contributions_of_many_classes_add_up_too(tmp_path, settings):
     names = [f"c{i}" for i in range(3)]
     classes = dict.fromkeys(names, "x")
-    task = Task("t", classes, ("c1",), "url-v2", max_bytes=768, segmenter="host-path")
+    task = Task("t", classes, ("c1",), "url-v3", max_bytes=768, segmenter="host-path")
     events = made_up_events(600, np.random.default_rng(4))
     labels = np.array([events.texts[i][0] % 3 for i in range(len(events))], np.int32)
     events = replace(events, task=task, labels=labels)

@@ -14,8 +14,31 @@ SEED = 0x85EBCA77
 MASK = 0xFFFFFFFF
 
 
+def cut_features(normalized: bytes) -> tuple[bytes, bytes, bytes]:
+    """Features begin at one of the first eight separators."""
+    at = -1
+    for _ in range(8):
+        at = normalized.find(b"\x1f", at + 1)
+        if at < 0:
+            break
+        if normalized[at + 1 : at + 2] == b"\x1d":
+            return normalized[:at], normalized[at : at + 2], normalized[at + 2 :]
+    return normalized, b"", b""
+
+
+def reference_features(normalized: bytes, bits: int) -> list[int]:
+    words = np.frombuffer(cut_features(normalized)[2][: 4 * 64], np.uint8)
+    words = words[: len(words) // 4 * 4].view("<u4")
+    found = []
+    for word in words.tolist():
+        h = (word ^ SEED) * MULTIPLIER & MASK
+        found.append(((h ^ h >> 15) * MULTIPLIER & MASK) >> (32 - bits))
+    return found
+
+
 def reference_rows(normalized: bytes, min_order: int, max_order: int, bits: int) -> list[list[int]]:
     """What buckler.h says, byte by byte."""
+    normalized, _, _ = cut_features(normalized)
     framed = b"\x1f" + normalized + b"\x1f" + bytes(8)
     n = len(normalized) + 2
     rows = [[0] * n for _ in range(min_order, max_order + 1)]
@@ -48,6 +71,7 @@ def make_model(rng, *, orders=(1, 5), bits=10, classes=2, hidden=0, max_bytes=51
 
 def reference_score(normalized, table, head, bias, orders, bits):
     rows = [r for order in reference_rows(normalized, *orders, bits) for r in order]
+    rows += reference_features(normalized, bits)
     factor = np.float32(0.01) / np.float32(np.sqrt(np.float32(len(rows))))
     x = table[rows].sum(axis=0, dtype=np.int64).astype(np.float32) * factor
     z = np.maximum(x, 0) @ head + bias if head is not None else x[: len(bias)] + bias
@@ -58,7 +82,9 @@ def reference_score(normalized, table, head, bias, orders, bits):
     return e / e.sum()
 
 
-texts = st.binary(max_size=700)
+texts = st.binary(max_size=700) | st.lists(
+    st.sampled_from([b"\x1f", b"\x1d", b"\x1f\x1d", b"abcd", b"efg" * 30]), max_size=20
+).map(b"".join)
 
 
 @settings(max_examples=150, deadline=None)
@@ -67,6 +93,8 @@ def test_rows_are_those_of_the_definition(text, min_order, more, bits):
     max_order = min(8, min_order + more)
     expected = reference_rows(text, min_order, max_order, bits)
     assert kernel_rows(text, min_order, max_order, bits).tolist() == expected
+    features = np.frombuffer(_kernel.feature_rows(bits, text), np.uint32)
+    assert features.tolist() == reference_features(text, bits)
 
 
 @settings(max_examples=60, deadline=None)

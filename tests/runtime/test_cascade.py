@@ -102,7 +102,7 @@ def test_a_prevalence_moves_the_budget_to_that_mix(stages, validation, tmp_path)
 
 def test_classes_more_than_two_pass_on_what_is_unsure(tmp_path):
     events = made_up_events(1500, np.random.default_rng(4))
-    task = Task("t", dict.fromkeys("abcde", "x"), ("a",), "url-v2", 768)
+    task = Task("t", dict.fromkeys("abcde", "x"), ("a",), "url-v3", 768)
     labels = np.array([events.texts[i][0] % 5 for i in range(len(events))], np.int32)
     events = replace(events, task=task, labels=labels)
     few = events.take(np.arange(100))

@@ -35,7 +35,7 @@ def named(pieces, kind="text"):
 
 def test_words_of_a_url_stand_where_they_were_given():
     text = "HTTPS://Login.PayPal.com.xn--mnchen-3ya.de/a%20b/V%65rify.php?id=1#login"
-    pieces = pieces_of(text, "url-v2")
+    pieces = pieces_of(text, "url-v3")
     for piece in pieces:
         assert piece.start is None or text[piece.start : piece.end] == piece.text
     assert {
@@ -51,7 +51,7 @@ def test_words_of_a_url_stand_where_they_were_given():
 
 def test_the_structure_of_a_url_is_named_never_a_hash():
     text = "http://login.secure-update.x9.example.web.app:8080/verify/a.php?u=http://b.example"
-    says = {piece.text for piece in pieces_of(text, "url-v2") if piece.kind == "trait"}
+    says = {piece.text for piece in pieces_of(text, "url-v3") if piece.kind == "trait"}
     assert {"6 labels in the host", "1 hyphen in the host", "2 parts in the path"} <= says
     assert {"a port", "another URL inside", "a luring word in the path"} <= says
     assert all(" " in each for each in says)

@@ -13,6 +13,7 @@ SOURCES = (
     "url_structure.c",
     "url_wrappers.c",
     "url2.c",
+    "url3.c",
     "url1.c",
     "command_decode.c",
     "command_inflate.c",
@@ -25,12 +26,12 @@ SOURCES = (
     "segments.c",
     "probabilities.c",
     "ngram.c",
-    "ngram_paths.c",
+    "paths.c",
     "ngram_train.c",
     "trees.c",
     "model.c",
 )
-REPEATED = "ngram_path.h"  # included once for each instruction set
+REPEATED = ("ngram_path.h", "url_path.h")  # included once for each instruction set
 _INCLUDE = re.compile(r'^#include "([a-z_0-9]+\.h)"\n', re.MULTILINE)
 
 
@@ -41,7 +42,7 @@ def amalgamate() -> str:
     def read(name: str) -> str:
         def inline(match: re.Match[str]) -> str:
             header = match[1]
-            if header in seen and header != REPEATED:
+            if header in seen and header not in REPEATED:
                 return ""
             seen.add(header)
             return read(header)

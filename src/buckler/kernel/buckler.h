@@ -29,6 +29,13 @@ extern "C" {
 /* Begins a field that is derived from the fields before it. */
 #define BK_DERIVED 0x1E
 
+/*
+ * Behind a separator, begins the features of a text: words of four printable bytes, each of which
+ * selects one row. The text that n-grams are cut from ends before the separator.
+ */
+#define BK_FEATURES 0x1D
+#define BK_MAX_TEXT_FEATURES 64 /* further ones do not count */
+
 /* Bytes that a buffer passed to the n-gram functions must have beyond its stated length. */
 #define BK_PADDING 64
 
@@ -44,13 +51,14 @@ typedef enum {
     BK_NORMALIZE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
     BK_NORMALIZE_COMMAND = 3, /* command-v2: command, payloads, image, parent, user, marks */
     BK_NORMALIZE_URL2 = 4, /* url-v2: host, path, query, target, structure */
-    BK_LAST_NORMALIZER = BK_NORMALIZE_URL2
+    BK_NORMALIZE_URL3 = 5, /* url-v3: host, path, query, target; features */
+    BK_LAST_NORMALIZER = BK_NORMALIZE_URL3
 } bk_normalizer;
 
 /*
  * Writes the normalized text of `text` to `out` and returns its length, which is at most `capacity`.
  * Longer texts are cut there. Only the first `capacity` bytes of the input are read (of a
- * command line 16,384, of a URL for url-v2 2,048).
+ * command line 16,384, of a URL for url-v2 and url-v3 2,048).
  * `out` needs room for capacity + BK_PADDING bytes and must not overlap `text`.
  */
 size_t bk_normalize(bk_normalizer normalizer, const uint8_t *text, size_t length,
@@ -97,7 +105,11 @@ typedef enum {
  *     h = (min(f, 7) + 1) * 0x85EBCA77;  for each byte c of the n-gram: h = (h ^ c) * 0x9E3779B1 (mod 2^32)
  *     row = h >> (32 - table_bits)
  *
- * The rows are summed. With n the number of n-grams and x = sum * (scale / sqrt(n)), the logits are
+ * and each feature, a number of four bytes w, little-endian, the row
+ *
+ *     h = (w ^ 0x85EBCA77) * 0x9E3779B1;  row = ((h ^ h >> 15) * 0x9E3779B1) >> (32 - table_bits)
+ *
+ * The rows are summed. With n the number of n-grams and features and x = sum * (scale / sqrt(n)), the logits are
  * x + bias, or head . relu(x) + bias where there is a head. Probabilities are the logistic function
  * for one output and softmax for more.
  *
@@ -141,8 +153,11 @@ void bk_ngram_prepare(const bk_ngram *model, const uint8_t *text, size_t length,
 void bk_ngram_logits(const bk_ngram *model, void *scratch, float *out);
 void bk_ngram_probabilities(const bk_ngram *model, float *logits, size_t n_texts);
 
+/* The row of every feature of a normalized text, up to BK_MAX_TEXT_FEATURES; returns how many. */
+size_t bk_feature_rows(uint32_t table_bits, const uint8_t *normalized, size_t length, uint32_t *rows);
+
 /*
- * The row of every n-gram of a normalized text: rows[(k - min_order) * stride + i] for the n-gram of
+ * The row of every n-gram of a normalized text without features: rows[(k - min_order) * stride + i] for the n-gram of
  * k bytes at byte i of the framed text, which is length + 2 bytes long. stride >= length + 2.
  * `framed` gets the framed text and needs length + 2 + BK_PADDING bytes.
  */

@@ -33,6 +33,65 @@ def by_length(words: Iterable[str]) -> str:
     )
 
 
+HASH_BITS = 13
+
+
+def lexicon(brands: Iterable[str], lures: Iterable[str]) -> str:
+    """Return words by the hash of their first four letters, and the brands of three.
+
+    A set of bits says which hashes begin a word: almost all places of a URL need no more.
+    """
+    kinds = [(word, "BRAND") for word in brands] + [(word, "LURE") for word in lures]
+    found = sorted((hash_of(word), word, kind) for word, kind in kinds if len(word) >= 4)
+    bits: dict[int, int] = {}
+    for value, _, _ in found:
+        bits[value >> 5] = bits.get(value >> 5, 0) | 1 << (value & 31)
+    starts = [sum(value >> HASH_BITS - 8 < n for value, _, _ in found) for n in range(257)]
+    words = [f'{{"{word}"; {len(word)}; {kind}}}' for _, word, kind in found]
+    return (
+        f"enum {{ BRAND = 1, LURE = 2, HASH_BITS = {HASH_BITS} }};\n"
+        "typedef struct {\n    char text[16];\n    uint8_t length, kind;\n} url_word;\n"
+        f"static const url_word url_words[] = {{{_wrap(', '.join(words)).replace(';', ',')}}};\n"
+        f"static const uint8_t words_by_hash[] = {{{_wrap(', '.join(map(str, starts)))}}};\n"
+        f"static const uint32_t word_hashes[1 << (HASH_BITS - 5)] = {{{_sparse(bits)}}};\n"
+        f"static const char short_brands[][4] = "
+        f"{{{_wrap(', '.join(f'{chr(34)}{w}{chr(34)}' for w in brands if len(w) == 3))}}};\n"
+    )
+
+
+def hash_of(word: str) -> int:
+    """Return the hash of the first four letters, as the kernel computes it."""
+    return int.from_bytes(word[:4].encode(), "little") * 0x9E3779B1 % 2**32 >> 32 - HASH_BITS
+
+
+def by_ends(brands: Iterable[str]) -> str:
+    """Return the brands of five letters and more, by their first two letters and by their last."""
+
+    def code(pair: str) -> int:
+        return (ord(pair[0]) & 31) << 5 | ord(pair[1]) & 31
+
+    long = [word for word in brands if len(word) >= 5]
+    found = sorted([(code(w[:2]), w) for w in long] + [(1024 + code(w[-2:]), w) for w in long])
+    starts = {end: at for at, (end, _) in reversed([*enumerate(found, 1)])}
+    lengths: dict[int, int] = {}
+    for end, word in found:
+        lengths[end] = lengths.get(end, 0) | 7 << len(word) - 1
+    entries = ", ".join(f'{{"{word}"; {len(word)}; {end}}}' for end, word in found)
+    return (
+        "typedef struct {\n    char text[16];\n    uint8_t length;\n    uint16_t end;\n"
+        "} near_brand;\n"
+        'static const near_brand near_brands[] = {{"", 0, 0xFFFF}, /* for none */'
+        f'{_wrap(entries).replace(";", ",")}    {{"", 0, 0xFFFF}}}};\n'
+        f"static const uint8_t brands_by_end[2048] = {{{_sparse(starts)}}};\n"
+        "/* Lengths, one bit each, that what is nearly one of them may have. */\n"
+        f"static const uint32_t lengths_by_end[2048] = {{{_sparse(lengths)}}};\n"
+    )
+
+
+def _sparse(values: dict[int, int]) -> str:
+    return _wrap(", ".join(f"[{at}] = {value:#x}" for at, value in sorted(values.items())))
+
+
 def _wrap(text: str) -> str:
     lines, line = [], ""
     for item in text.split(", "):
@@ -46,4 +105,5 @@ def _wrap(text: str) -> str:
 if __name__ == "__main__":
     head = "/* Written by make_url_words.py: do not edit. */\n"
     text = head + table("brands", BRANDS) + table("lures", LURES) + by_length(BRANDS)
+    text += lexicon(BRANDS, LURES) + by_ends(BRANDS)
     (Path(__file__).parent / "url_words.h").write_text(text, encoding="utf-8")

@@ -1,5 +1,6 @@
 /* buckler._kernel: texts, Arrow columns, normalized texts, and the module itself. */
 #include "binding.h"
+#include "fields.h"
 
 /* --- texts ------------------------------------------------------------------------------------ */
 
@@ -209,6 +210,8 @@ static PyObject *kernel_ngram_rows(PyObject *module, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "orders, table_bits or length out of range");
         return NULL;
     }
+    text_parts parts;
+    length = (Py_ssize_t)bk_find_parts((const uint8_t *)text, (size_t)length, &parts);
     size_t stride = (size_t)length + 2, n_rows = stride * (max_order - min_order + 1);
     uint8_t *framed = malloc(stride + BK_PADDING);
     uint32_t *rows = malloc(n_rows * sizeof *rows);
@@ -223,6 +226,21 @@ static PyObject *kernel_ngram_rows(PyObject *module, PyObject *args) {
     free(framed);
     free(rows);
     return result;
+}
+
+static PyObject *kernel_feature_rows(PyObject *module, PyObject *args) {
+    (void)module;
+    unsigned int table_bits;
+    const char *text;
+    Py_ssize_t length;
+    uint32_t rows[BK_MAX_TEXT_FEATURES];
+    if (!PyArg_ParseTuple(args, "Iy#", &table_bits, &text, &length)) return NULL;
+    if (table_bits < 1 || table_bits > BK_MAX_TABLE_BITS) {
+        PyErr_SetString(PyExc_ValueError, "table_bits out of range");
+        return NULL;
+    }
+    size_t n = bk_feature_rows(table_bits, (const uint8_t *)text, (size_t)length, rows);
+    return PyBytes_FromStringAndSize((const char *)rows, (Py_ssize_t)(n * sizeof *rows));
 }
 
 /* segments(segmenter, offsets, data): for each segment the number of its text, where it begins there
@@ -302,6 +320,7 @@ static PyMethodDef kernel_methods[] = {
     {"normalize", kernel_normalize, METH_VARARGS, NULL},
     {"normalize_column", kernel_normalize_column, METH_VARARGS, NULL},
     {"ngram_rows", kernel_ngram_rows, METH_VARARGS, NULL},
+    {"feature_rows", kernel_feature_rows, METH_VARARGS, NULL},
     {"segments", kernel_segments, METH_VARARGS, NULL},
     {"split_stream", kernel_split_stream, METH_O, NULL},
     {"column_length", kernel_column_length, METH_O, NULL},

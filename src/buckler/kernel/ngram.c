@@ -46,7 +46,7 @@ const char *bk_ngram_check(const bk_ngram *m) {
 
 /* --- scoring ---------------------------------------------------------------------------------- */
 
-/* Scratch: the framed text, its bytes, the sums, x; for segments also the bytes of one and two logits. */
+/* Scratch: the framed text, its parts, its bytes, the sums, x; for segments also the bytes of one and two logits. */
 typedef struct {
     size_t bytes, sums, x, segment, logits, worst, end;
 } places;
@@ -54,7 +54,7 @@ typedef struct {
 static places lay_out_scratch(const bk_ngram *m) {
     const size_t bytes = aligned((size_t)m->max_bytes + BK_MAX_FIELDS + 2 + BK_PADDING);
     const size_t logits = aligned(m->n_outputs * sizeof(float));
-    places p = {.bytes = aligned(sizeof(framed_text))};
+    places p = {.bytes = aligned(sizeof(framed_text)) + aligned(sizeof(text_parts))};
     p.sums = p.bytes + bytes;
     p.x = p.sums + aligned(m->width * sizeof(int32_t));
     p.segment = p.x + aligned(m->width * sizeof(float));
@@ -68,15 +68,15 @@ size_t bk_ngram_scratch_bytes(const bk_ngram *m) { return lay_out_scratch(m).end
 
 void bk_ngram_prepare(const bk_ngram *m, const uint8_t *text, size_t length, void *scratch) {
     uint8_t *framed = (uint8_t *)scratch + lay_out_scratch(m).bytes;
-    field_borders borders;
-    length = bk_normalize_fields(m->normalizer, text, length, framed + 1, m->max_bytes, &borders);
-    *(framed_text *)scratch = frame(framed, length, &borders);
+    text_parts *parts = (text_parts *)((uint8_t *)scratch + aligned(sizeof(framed_text)));
+    length = bk_normalize_parts(m->normalizer, text, length, framed + 1, m->max_bytes, parts);
+    *(framed_text *)scratch = frame(framed, length, parts);
 }
 
 static void score_framed(const bk_ngram *m, const framed_text *f, const places *p, uint8_t *scratch,
                          float *out) {
     int32_t *sums = (int32_t *)(scratch + p->sums);
-    float factor = m->scale * norm_factor(f->length * (m->max_order - m->min_order + 1));
+    float factor = m->scale * norm_factor(f->length * (m->max_order - m->min_order + 1) + f->n_features);
     bk_current_path()->sums(m, f, sums);
     if (m->width == 1) {
         out[0] = (float)sums[0] * factor + m->bias[0];
@@ -108,10 +108,9 @@ static void combine_segments(const bk_ngram *m, const places *p, uint8_t *scratc
     size_t n_segments = 0;
     while (bk_next_segment(m->segmenter, text, length, &segment)) {
         if (segment.end - segment.begin == length) return; /* the text itself */
-        field_borders borders;
-        size_t n = bk_write_segment(text, &segment, framed + 1);
-        bk_find_borders(framed + 1, n, &borders);
-        framed_text f = frame(framed, n, &borders);
+        text_parts parts;
+        size_t n = bk_find_parts(framed + 1, bk_write_segment(text, &segment, framed + 1), &parts);
+        framed_text f = frame(framed, n, &parts);
         score_framed(m, &f, p, scratch, logits);
         if (!n_segments++ || margin(m, logits) > margin(m, worst)) memcpy(worst, logits, size);
     }

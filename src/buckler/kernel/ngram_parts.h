@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fields.h"
+#include "url2.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the kernel needs a little-endian machine"
@@ -19,15 +20,17 @@ typedef struct {
     const uint8_t *text;
     size_t length;
     uint32_t n_fields, starts[BK_MAX_FIELDS]; /* a field starts at the separator before it */
+    uint32_t n_features;
+    const uint32_t *features;
 } framed_text;
 
-/* Frames the text that stands at framed + 1; its closing separator starts a field too. */
-static inline framed_text frame(uint8_t *framed, size_t length, const field_borders *borders) {
-    framed_text f = {framed, length + 2, 1, {0}};
+/* Frames the text that stands at framed + 1; its closing separator starts a field too. *parts stays in use. */
+static inline framed_text frame(uint8_t *framed, size_t length, const text_parts *parts) {
+    framed_text f = {framed, length + 2, 1, {0}, parts->n_features, parts->features};
     framed[0] = framed[length + 1] = BK_FIELD_SEPARATOR;
     memset(framed + length + 2, 0, BK_PADDING);
-    for (uint32_t i = 0; i < borders->count && f.n_fields < BK_MAX_FIELDS; i++)
-        f.starts[f.n_fields++] = borders->positions[i] + 1;
+    for (uint32_t i = 0; i < parts->count && f.n_fields < BK_MAX_FIELDS; i++)
+        f.starts[f.n_fields++] = parts->positions[i] + 1;
     if (f.n_fields < BK_MAX_FIELDS) f.starts[f.n_fields++] = (uint32_t)length + 1;
     return f;
 }
@@ -47,6 +50,8 @@ typedef struct {
     void (*update_narrow)(const bk_ngram_trainer *, const uint32_t *, size_t, float);
     void (*update_wide)(const bk_ngram_trainer *, const uint32_t *, size_t, const float *);
     void (*embed)(const bk_ngram_trainer *, const uint32_t *, size_t, float, float *);
+    int (*write_plain)(const uint8_t *, size_t, size_t, size_t, byte_sink *, size_t[3], uint32_t *);
+    size_t (*url_features)(const uint8_t *, const size_t[3], uint32_t, uint32_t *);
 } path;
 
 /* Those in use. */

@@ -17,7 +17,7 @@ static inline BK_PATH(lanes) BK_PATH(widen)(const uint8_t *t) {
 }
 
 /* Rows of the n-grams that start in text[start .. start + n), n <= BLOCK, order by order. */
-static inline void BK_PATH(hash_block)(const framed_text *f, size_t start, size_t n,
+static inline __attribute__((always_inline)) void BK_PATH(hash_block)(const framed_text *f, size_t start, size_t n,
                                        uint32_t min_order, uint32_t max_order, uint32_t table_bits,
                                        uint32_t rows[BK_MAX_ORDER][BLOCK]) {
     const BK_PATH(lanes) zero = {0};
@@ -38,6 +38,16 @@ static inline void BK_PATH(hash_block)(const framed_text *f, size_t start, size_
     }
 }
 
+/* Rows of the features. */
+static inline void BK_PATH(hash_features)(const uint32_t *restrict features, size_t n,
+                                          uint32_t table_bits, uint32_t *restrict rows) {
+    const uint32_t shift = 32 - table_bits;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t h = (features[i] ^ FIELD_SEED) * HASH_MULTIPLIER;
+        rows[i] = ((h ^ h >> 15) * HASH_MULTIPLIER) >> shift;
+    }
+}
+
 /*
  * Width 1: all orders of a position at once, since one loop for a text costs few mispredicted
  * branches. `orders` is a constant wherever this is inlined.
@@ -54,20 +64,6 @@ static inline __attribute__((always_inline)) int32_t BK_PATH(sum_positions)(
     for (; i < n; i++)
         for (uint32_t k = 0; k < orders; k++) a += table[rows[k][i]];
     return a + b;
-}
-
-static inline int32_t BK_PATH(sum_narrow)(const int8_t *table,
-                                          uint32_t rows[BK_MAX_ORDER][BLOCK], size_t n,
-                                          uint32_t orders) {
-    switch (orders) {
-    case 1: return BK_PATH(sum_positions)(table, rows, n, 1);
-    case 2: return BK_PATH(sum_positions)(table, rows, n, 2);
-    case 3: return BK_PATH(sum_positions)(table, rows, n, 3);
-    case 4: return BK_PATH(sum_positions)(table, rows, n, 4);
-    case 5: return BK_PATH(sum_positions)(table, rows, n, 5);
-    case 6: return BK_PATH(sum_positions)(table, rows, n, 6);
-    default: return BK_PATH(sum_positions)(table, rows, n, orders);
-    }
 }
 
 /* Adds rows of `width` int8 to 32-bit sums; 16-bit sums hold a block of 256 rows without overflow. */
@@ -91,26 +87,67 @@ static inline void BK_PATH(sum_wide)(const int8_t *restrict table, const uint32_
     }
 }
 
-/* Integer sums over all n-grams of a framed form. */
+/* The sum of a text for width 1. `min` and `max` are constants wherever this is inlined. */
+static inline __attribute__((always_inline)) int32_t BK_PATH(sum_text)(
+    const bk_ngram *m, const framed_text *f, uint32_t min, uint32_t max, uint32_t rows[BK_MAX_ORDER][BLOCK]) {
+    int32_t sum = 0;
+    for (size_t start = 0; start < f->length; start += BLOCK) {
+        const size_t n = f->length - start < BLOCK ? f->length - start : BLOCK;
+        BK_PATH(hash_block)(f, start, n, min, max, m->table_bits, rows);
+        sum += BK_PATH(sum_positions)(m->table, rows, n, max - min + 1);
+    }
+    return sum;
+}
+
+static int32_t BK_PATH(sum_narrow)(const bk_ngram *m, const framed_text *f, uint32_t rows[BK_MAX_ORDER][BLOCK]) {
+    int32_t sum;
+    switch (m->min_order << 4 | m->max_order) { /* the usual ones without inner loops */
+    case 0x15: sum = BK_PATH(sum_text)(m, f, 1, 5, rows); break;
+    case 0x25: sum = BK_PATH(sum_text)(m, f, 2, 5, rows); break;
+    case 0x35: sum = BK_PATH(sum_text)(m, f, 3, 5, rows); break;
+    default: sum = BK_PATH(sum_text)(m, f, m->min_order, m->max_order, rows);
+    }
+    BK_PATH(hash_features)(f->features, f->n_features, m->table_bits, rows[0]);
+    return sum + BK_PATH(sum_positions)(m->table, rows, f->n_features, 1);
+}
+
+/* Integer sums over all n-grams and features of a framed text. */
 static void BK_PATH(sums)(const bk_ngram *m, const framed_text *f, int32_t *sums) {
     uint32_t rows[BK_MAX_ORDER][BLOCK];
     const size_t length = f->length;
+    const uint32_t orders = m->max_order - m->min_order + 1;
+    if (m->width == 1) {
+        sums[0] = BK_PATH(sum_narrow)(m, f, rows);
+        return;
+    }
     for (uint32_t j = 0; j < m->width; j++) sums[j] = 0;
     for (size_t start = 0; start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
         BK_PATH(hash_block)(f, start, n, m->min_order, m->max_order, m->table_bits, rows);
-        const uint32_t orders = m->max_order - m->min_order + 1;
-        if (m->width == 1)
-            sums[0] += BK_PATH(sum_narrow)(m->table, rows, n, orders);
-        for (uint32_t k = 0; m->width > 1 && k < orders; k++) /* wide tables outgrow the caches */
+        for (uint32_t k = 0; k < orders; k++) /* wide tables outgrow the caches */
             for (size_t i = 0; i < n; i++)
                 __builtin_prefetch(m->table + (size_t)rows[k][i] * m->width);
-        for (uint32_t k = 0; m->width > 1 && k < orders; k++)
-            BK_PATH(sum_wide)(m->table, rows[k], n, m->width, sums);
+        for (uint32_t k = 0; k < orders; k++) BK_PATH(sum_wide)(m->table, rows[k], n, m->width, sums);
     }
+    BK_PATH(hash_features)(f->features, f->n_features, m->table_bits, rows[0]);
+    BK_PATH(sum_wide)(m->table, rows[0], f->n_features, m->width, sums);
 }
 
-/* All rows of a framed form, one after the other; `keep` leaves some out. Returns how many. */
+/* Appends rows to a list, without those that a dropout leaves out; returns its length. */
+static inline size_t BK_PATH(keep_rows)(const uint32_t *row, size_t n, uint32_t drop_below,
+                                        uint32_t salt, uint32_t *out, size_t w) {
+    if (drop_below == 0) {
+        memcpy(out + w, row, n * sizeof *row);
+        return w + n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        out[w] = row[i];
+        w += (((row[i] + 1) ^ salt) * HASH_MULTIPLIER) >> 8 >= drop_below;
+    }
+    return w;
+}
+
+/* All rows of a framed form, one after the other; returns how many. */
 static size_t BK_PATH(list_rows)(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
                                  const framed_text *f, uint32_t drop_below, uint32_t salt,
                                  uint32_t *out) {
@@ -120,19 +157,11 @@ static size_t BK_PATH(list_rows)(uint32_t min_order, uint32_t max_order, uint32_
     for (size_t start = 0; start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
         BK_PATH(hash_block)(f, start, n, min_order, max_order, table_bits, rows);
-        for (uint32_t k = 0; k <= max_order - min_order; k++) {
-            const uint32_t *row = rows[k];
-            if (drop_below == 0) {
-                memcpy(out + w, row, n * sizeof *row);
-                w += n;
-                continue;
-            }
-            for (size_t i = 0; i < n; i++) {
-                out[w] = row[i];
-                w += (((row[i] + 1) ^ salt) * HASH_MULTIPLIER) >> 8 >= drop_below;
-            }
-        }
+        for (uint32_t k = 0; k <= max_order - min_order; k++)
+            w = BK_PATH(keep_rows)(rows[k], n, drop_below, salt, out, w);
     }
+    BK_PATH(hash_features)(f->features, f->n_features, table_bits, rows[0]);
+    w = BK_PATH(keep_rows)(rows[0], f->n_features, drop_below, salt, out, w);
     return w;
 }
 

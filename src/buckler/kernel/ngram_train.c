@@ -26,7 +26,7 @@ static size_t orders(const bk_ngram_trainer *t) { return t->max_order - t->min_o
 
 size_t bk_ngram_train_scratch_bytes(const bk_ngram_trainer *t, size_t longest) {
     return aligned(longest + 2 + BK_PADDING) +
-           aligned((orders(t) * (longest + 2) + 1) * sizeof(uint32_t)) +
+           aligned((orders(t) * (longest + 2) + BK_MAX_TEXT_FEATURES + 1) * sizeof(uint32_t)) +
            2 * aligned(t->width * sizeof(float)) + aligned(t->n_outputs * sizeof(float));
 }
 
@@ -51,11 +51,10 @@ static size_t example_rows(const bk_ngram_trainer *t, const bk_examples *e, size
                            uint32_t drop_below, uint32_t salt, workspace *w, void *scratch) {
     size_t length = (size_t)(e->offsets[i + 1] - e->offsets[i]);
     *w = lay_out(t, length, scratch);
-    field_borders borders;
+    text_parts parts;
     const uint8_t *text = e->data + e->offsets[i];
     memcpy(w->framed + 1, text, length);
-    bk_find_borders(text, length, &borders);
-    framed_text f = frame(w->framed, length, &borders);
+    framed_text f = frame(w->framed, bk_find_parts(text, length, &parts), &parts);
     return bk_current_path()->list_rows(t->min_order, t->max_order, t->table_bits, &f, drop_below, salt,
                                 w->rows);
 }

@@ -38,37 +38,56 @@ static size_t normalize_text(const uint8_t *text, size_t length, uint8_t *out, s
 
 /* ---------------------------------------------------------------------------------------------------- */
 
-void bk_find_borders(const uint8_t *normalized, size_t length, field_borders *borders) {
+size_t bk_find_parts(const uint8_t *normalized, size_t length, text_parts *parts) {
     const uint8_t *end = normalized + length, *at = normalized;
-    borders->count = 0;
-    while (borders->count < BK_MAX_FIELDS &&
+    parts->count = parts->n_features = 0;
+    while (parts->count < BK_MAX_FIELDS &&
            (at = memchr(at, BK_FIELD_SEPARATOR, (size_t)(end - at))) != NULL) {
-        borders->positions[borders->count++] = (uint32_t)(at - normalized);
+        if (at + 1 < end && at[1] == BK_FEATURES) {
+            size_t words = (size_t)(end - at - 2) / sizeof(uint32_t);
+            parts->n_features = (uint32_t)(words < BK_MAX_TEXT_FEATURES ? words : BK_MAX_TEXT_FEATURES);
+            memcpy(parts->features, at + 2, parts->n_features * sizeof(uint32_t));
+            return (size_t)(at - normalized);
+        }
+        parts->positions[parts->count++] = (uint32_t)(at - normalized);
         at++;
     }
+    return length;
 }
 
-size_t bk_normalize_fields(bk_normalizer normalizer, const uint8_t *text, size_t length,
-                           uint8_t *out, size_t capacity, field_borders *borders) {
+size_t bk_normalize_parts(bk_normalizer normalizer, const uint8_t *text, size_t length,
+                          uint8_t *out, size_t capacity, text_parts *parts) {
+    if (normalizer == BK_NORMALIZE_URL3) return bk_normalize_url3(text, length, out, capacity, parts);
     if (normalizer == BK_NORMALIZE_COMMAND || normalizer == BK_NORMALIZE_URL2) {
         length = normalizer == BK_NORMALIZE_COMMAND
                      ? bk_normalize_command(text, length, out, capacity)
                      : bk_normalize_url2(text, length, out, capacity);
-        bk_find_borders(out, length, borders);
-        return length;
+        return bk_find_parts(out, length, parts);
     }
     if (length > capacity) length = capacity;
-    if (normalizer == BK_NORMALIZE_URL) return bk_normalize_url1(text, length, out, capacity, borders);
+    if (normalizer == BK_NORMALIZE_URL) {
+        parts->n_features = 0;
+        return bk_normalize_url1(text, length, out, capacity, parts);
+    }
     if (normalizer == BK_NORMALIZE_TEXT)
         length = normalize_text(text, length, out, capacity);
     else
         memcpy(out, text, length);
-    bk_find_borders(out, length, borders);
-    return length;
+    return bk_find_parts(out, length, parts);
 }
 
 size_t bk_normalize(bk_normalizer normalizer, const uint8_t *text, size_t length, uint8_t *out,
                     size_t capacity) {
-    field_borders borders;
-    return bk_normalize_fields(normalizer, text, length, out, capacity, &borders);
+    text_parts parts;
+    if (normalizer != BK_NORMALIZE_NONE) {
+        length = bk_normalize_parts(normalizer, text, length, out, capacity, &parts);
+        if (parts.n_features == 0) return length;
+        out[length++] = BK_FIELD_SEPARATOR;
+        out[length++] = BK_FEATURES;
+        memcpy(out + length, parts.features, parts.n_features * sizeof(uint32_t));
+        return length + parts.n_features * sizeof(uint32_t);
+    }
+    if (length > capacity) length = capacity;
+    memcpy(out, text, length);
+    return length;
 }

@@ -8,7 +8,7 @@ enum {
     WINDOW = 512,
     WINDOW_SLACK = 64, /* a window ends at a space this close to its end */
     PAYLOAD_FIELD = 1, /* of command-v2 */
-    HOST_FIELD = 0,    /* of url-v1 and url-v2 */
+    HOST_FIELD = 0,    /* of URLs */
     QUERY_FIELD = 2
 };
 
@@ -44,6 +44,7 @@ int bk_next_segment(bk_segmenter segmenter, const uint8_t *text, size_t length, 
         if (text[begin] == BK_FIELD_SEPARATOR) {
             s->in_field++;
             s->next++;
+            if (s->next < length && text[s->next] == BK_FEATURES) return 0;
             continue;
         }
         if (segmenter == BK_SEGMENTS_NONE ||

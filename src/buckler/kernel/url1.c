@@ -27,12 +27,6 @@ static size_t trim_host(const uint8_t *host, size_t length) {
     return length;
 }
 
-static int has_punycode(const uint8_t *host, size_t length) {
-    for (size_t i = 0; i + 4 < length; i++)
-        if (memcmp(host + i, "xn--", 4) == 0) return 1;
-    return 0;
-}
-
 /* A host that is escaped, or not plain ASCII: percent-decoded, folded, punycode labels decoded. */
 static size_t write_unusual_host(const uint8_t *host, size_t length, uint8_t *out,
                                  size_t capacity) {
@@ -223,8 +217,22 @@ static size_t skip_disguised_scheme(const uint8_t *t, size_t n) {
     return start;
 }
 
-static inline size_t put_border(uint8_t *out, size_t w, field_borders *borders) {
-    borders->positions[borders->count++] = (uint32_t)w;
+size_t bk_find_authority(const uint8_t **whole, size_t *size) {
+    const uint8_t *text = *whole;
+    size_t cut, length = *size;
+    while (length > 0 && !is_inside(text[length - 1]) && (cut = trimmed_before(text, length)) > 0) length -= cut;
+    while (length > 0 && !is_inside(text[0]) && (cut = trimmed_at(text, length)) > 0) text += cut, length -= cut;
+    size_t start = skip_scheme(text, length);
+    if (start == 0) start = skip_disguised_scheme(text, length);
+    else
+        while (start < length && (is_break(text[start]) || text[start] == '/' || text[start] == '\\')) start++;
+    *whole = text;
+    *size = length;
+    return start;
+}
+
+static inline size_t put_border(uint8_t *out, size_t w, text_parts *parts) {
+    parts->positions[parts->count++] = (uint32_t)w;
     out[w] = BK_FIELD_SEPARATOR;
     return w + 1;
 }
@@ -273,7 +281,7 @@ static inline size_t first_bit(uint64_t mask, size_t otherwise) {
  * which gives the same for all that this one handles.
  */
 static size_t normalize_short_url(const uint8_t *text, size_t start, size_t length, uint8_t *out,
-                                  field_borders *borders) {
+                                  text_parts *parts) {
     uint8_t raw[3 * SHORT], low[2 * SHORT];
     __m128i v[4];
     memset(raw, ' ', sizeof raw);
@@ -294,11 +302,11 @@ static size_t normalize_short_url(const uint8_t *text, size_t start, size_t leng
     size_t host_length = trim_host(low + host, end - host);
     if (host_length > 4 && memcmp(low + host, "www.", 4) == 0) host += 4, host_length -= 4;
     copy_short(out, low + host);
-    size_t w = put_border(out, host_length, borders);
+    size_t w = put_border(out, host_length, parts);
     size_t path = end + first_bit(~from_bit(m.slash & inside, end), 0);
     size_t query = path + first_bit(from_bit(m.end_of_path & inside, path), length - path);
     copy_short(out + w, raw + path);
-    w = put_border(out, w + query - path, borders);
+    w = put_border(out, w + query - path, parts);
     if (query < length && raw[query] == '?') query++;
     copy_short(out + w, raw + query);
     return w + length - query;
@@ -306,30 +314,24 @@ static size_t normalize_short_url(const uint8_t *text, size_t start, size_t leng
 #endif
 
 size_t bk_normalize_url1(const uint8_t *text, size_t length, uint8_t *out, size_t capacity,
-                         field_borders *borders) {
-    borders->count = 0;
-    size_t cut, at, end, read, start;
-    while (length > 0 && !is_inside(text[length - 1]) && (cut = trimmed_before(text, length)) > 0) length -= cut;
-    while (length > 0 && !is_inside(text[0]) && (cut = trimmed_at(text, length)) > 0) text += cut, length -= cut;
-    start = skip_scheme(text, length);
-    if (start == 0) start = skip_disguised_scheme(text, length);
-    else
-        while (start < length && (is_break(text[start]) || text[start] == '/' || text[start] == '\\')) start++;
+                         text_parts *parts) {
+    parts->count = 0;
+    size_t at, end, read, start = bk_find_authority(&text, &length);
 #if defined(__SSE2__)
     if (length <= SHORT && capacity >= 2 * SHORT) {
-        size_t done = normalize_short_url(text, start, length, out, borders);
+        size_t done = normalize_short_url(text, start, length, out, parts);
         if (done) return done;
-        borders->count = 0;
+        parts->count = 0;
     }
 #endif
     size_t w = write_host(text, start, length, out, capacity, &at, &end);
-    if (w < capacity) w = put_border(out, w, borders);
+    if (w < capacity) w = put_border(out, w, parts);
     if (at > start) w += write_rest(text + start, at - start, 0, out + w, capacity - w, &read);
     while (end < length && (text[end] == '/' || text[end] == '\\' || is_break(text[end]))) end++;
     size_t path = write_rest(text + end, length - end, END_OF_PATH, out + w, capacity - w, &read);
     w += resolve_dots(out + w, path);
     end += read;
-    if (w < capacity) w = put_border(out, w, borders);
+    if (w < capacity) w = put_border(out, w, parts);
     if (end < length && text[end] == '?') end++;
     return w + write_rest(text + end, length - end, 0, out + w, capacity - w, &read);
 }

@@ -94,8 +94,7 @@ static int is_tracking(const uint8_t *name, size_t length) {
     return 0;
 }
 
-/* Leaves out the parameters that only say where a visitor came from. */
-static size_t write_query(url_part query, uint8_t *out, uint32_t *marks) {
+size_t bk_write_query(url_part query, uint8_t *out, uint32_t *marks) {
     size_t w = 0;
     for (size_t start = 0; start < query.length;) {
         size_t end = start;
@@ -125,8 +124,7 @@ static size_t find_target(url_part text) {
     return text.length;
 }
 
-/* Host and beginning of the path of a URL inside: where a link on leads. */
-static void write_target(byte_sink *out, url_part text, uint32_t *marks) {
+void bk_write_target(byte_sink *out, url_part text, uint32_t *marks) {
     size_t at = find_target(text), limit = out->length + URL2_TARGET_BYTES;
     if (at == text.length) return;
     while (at < text.length && text.bytes[at] != ':') at++;
@@ -139,20 +137,15 @@ static void write_target(byte_sink *out, url_part text, uint32_t *marks) {
 
 /* --- all together ------------------------------------------------------------------------------------------ */
 
-typedef struct {
-    uint8_t bytes[URL2_INPUT_BYTES + BK_PADDING];
-    url_part parts[3]; /* host, path, query */
-} plain_url;
-
-static void take_apart(const uint8_t *text, size_t length, plain_url *url) {
-    field_borders borders;
-    length = bk_normalize_url1(text, length, url->bytes, URL2_INPUT_BYTES, &borders);
+static void take_apart(const uint8_t *text, size_t length, resolved_url *url, url_part fields[3]) {
+    text_parts parts;
+    length = bk_normalize_url1(text, length, url->bytes, URL2_INPUT_BYTES, &parts);
     for (size_t n = 0, start = 0; n < 3; n++) {
-        size_t end = n < borders.count ? borders.positions[n] : length;
-        url->parts[n] = (url_part){url->bytes + start, end - start};
+        size_t end = n < parts.count ? parts.positions[n] : length;
+        fields[n] = (url_part){url->bytes + start, end - start};
         start = end < length ? end + 1 : length;
     }
-    if (url->parts[0].length > HOST_BYTES) url->parts[0].length = HOST_BYTES;
+    if (fields[0].length > HOST_BYTES) fields[0].length = HOST_BYTES;
 }
 
 /* What follows the host and its slashes, as it is written. */
@@ -167,48 +160,60 @@ static url_part rest_of(const uint8_t *text, size_t length) {
 }
 
 /* Replaces a wrapper by where it leads; the wrapper's host is kept in `outer`. 1 if it was one. */
-static int unwrap(uint8_t *text, size_t *length, plain_url *url, byte_sink *outer) {
+static int unwrap(uint8_t *text, size_t *length, resolved_url *url, url_part fields[3]) {
     uint8_t inner[URL2_INPUT_BYTES];
-    if (!bk_may_wrap(url->parts[0])) return 0;
-    size_t n = bk_unwrap_url(url->parts[0], rest_of(text, *length), inner);
+    if (!bk_may_wrap(fields[0])) return 0;
+    size_t n = bk_unwrap_url(fields[0], rest_of(text, *length), inner);
     if (n == 0) return 0;
-    outer->length = 0;
-    sink_bytes(outer, url->parts[0].bytes, url->parts[0].length);
+    url->outer.length = fields[0].length < URL2_TARGET_BYTES ? fields[0].length : URL2_TARGET_BYTES;
+    memcpy(url->outer_bytes, fields[0].bytes, url->outer.length);
     memcpy(text, inner, n);
     *length = n;
-    take_apart(text, n, url);
+    take_apart(text, n, url, fields);
     return 1;
 }
 
-size_t bk_normalize_url2(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
-    uint8_t clean[URL2_INPUT_BYTES], host_bytes[HOST_BYTES + 32], query_bytes[URL2_INPUT_BYTES];
-    uint8_t outer_bytes[URL2_TARGET_BYTES];
-    plain_url url;
-    byte_sink outer = {outer_bytes, 0, sizeof outer_bytes}, result = {out, 0, capacity};
-    uint32_t marks = 0;
+void bk_resolve_url(const uint8_t *text, size_t length, resolved_url *url) {
+    uint8_t clean[URL2_INPUT_BYTES];
+    url_part fields[3];
+    url->marks = 0;
+    url->outer = (url_part){url->outer_bytes, 0};
     if (length > URL2_INPUT_BYTES) length = URL2_INPUT_BYTES;
     length = bk_drop_breaks(clean, refang(text, length, clean));
-    take_apart(clean, length, &url);
-    for (int i = 0; i < WRAPPERS && unwrap(clean, &length, &url, &outer); i++) marks |= URL_TARGET;
-    const url_part *parts = url.parts;
-    for (size_t i = 0; i < parts[1].length && parts[1].bytes[i] != '/'; i++)
-        if (parts[1].bytes[i] == '@') marks |= URL_USERINFO;
-    url_part host = write_host2(parts[0], host_bytes, &marks), path = parts[1];
-    url_part query = {query_bytes, write_query(parts[2], query_bytes, &marks)};
-    size_t tail = URL2_TARGET_BYTES + URL2_MARKS_BYTES, room = capacity > 2 * tail ? capacity - tail : capacity / 2;
-    const url_part written[3] = {host, path, query};
+    take_apart(clean, length, url, fields);
+    for (int i = 0; i < WRAPPERS && unwrap(clean, &length, url, fields); i++) url->marks |= URL_TARGET;
+    url->path = fields[1];
+    for (size_t i = 0; i < url->path.length && url->path.bytes[i] != '/'; i++)
+        if (url->path.bytes[i] == '@') url->marks |= URL_USERINFO;
+    url->host = write_host2(fields[0], url->host_bytes, &url->marks);
+    url->query = (url_part){url->query_bytes, bk_write_query(fields[2], url->query_bytes, &url->marks)};
+}
+
+void bk_write_resolved(resolved_url *url, size_t room, byte_sink *result, size_t ends[3]) {
+    const url_part written[3] = {url->host, url->path, url->query};
     for (size_t n = 0; n < 3; n++) { /* the host may take half, the path most of the rest */
         size_t limit = n == 0 ? room / 2 : n == 1 ? room - room / 8 : room;
-        size_t left = result.length < limit ? limit - result.length : 0;
-        sink_bytes(&result, written[n].bytes, written[n].length < left ? written[n].length : left);
-        sink_byte(&result, BK_FIELD_SEPARATOR);
+        size_t left = result->length < limit ? limit - result->length : 0;
+        if (n > 0) sink_byte(result, BK_FIELD_SEPARATOR);
+        sink_bytes(result, written[n].bytes, written[n].length < left ? written[n].length : left);
+        ends[n] = result->length;
     }
+}
+
+size_t bk_normalize_url2(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
+    resolved_url url;
+    byte_sink result = {out, 0, capacity};
+    size_t tail = URL2_TARGET_BYTES + URL2_MARKS_BYTES, room = capacity > 2 * tail ? capacity - tail : capacity / 2;
+    size_t ends[3];
+    bk_resolve_url(text, length, &url);
+    bk_write_resolved(&url, room, &result, ends);
+    sink_byte(&result, BK_FIELD_SEPARATOR);
     size_t before = result.length;
-    sink_bytes(&result, outer.bytes, outer.length);
-    if (result.length == before) write_target(&result, query, &marks);
-    if (result.length == before) write_target(&result, path, &marks);
+    sink_bytes(&result, url.outer.bytes, url.outer.length);
+    if (result.length == before) bk_write_target(&result, url.query, &url.marks);
+    if (result.length == before) bk_write_target(&result, url.path, &url.marks);
     sink_byte(&result, BK_FIELD_SEPARATOR);
     sink_byte(&result, BK_DERIVED);
-    bk_url_structure(&result, host, path, query, marks);
+    bk_url_structure(&result, url.host, url.path, url.query, url.marks);
     return result.length;
 }

@@ -7,8 +7,6 @@
 
 enum { SHAPE_BYTES = 24, NO_PAIR = 26 * 26 };
 
-enum { BRAND = 1, LURE = 2 }; /* what words were found */
-
 /* A letter's number in any case; beyond 25 for what is none. */
 static uint32_t letter_number(uint8_t c) { return (c | 0x20u) - (uint32_t)'a'; }
 

@@ -69,24 +69,6 @@ static const struct {
 #undef W
 };
 
-/*
- * Whether a label may be the name of a wrapper, by its last two letters: most hosts end here. Each is
- * one bit of a set by the letter before it; letters count by their low five bits.
- */
-static int may_be_name(const uint8_t *end, size_t length) {
-#define B(c) 1u << (c & 31)
-    static const uint32_t before[32] = {
-        ['c' & 31] = B('e') | B('v'), ['e' & 31] = B('l') | B('b') | B('v') | B('c') | B('s') | B('y'),
-        ['f' & 31] = B('e'), ['g' & 31] = B('n'), ['k' & 31] = B('o') | B('v') | B('c'), ['l' & 31] = B('w'),
-        ['m' & 31] = B('a'), ['n' & 31] = B('i') | B('o') | B('a'),
-        ['o' & 31] = B('o') | B('g') | B('c') | B('r'), ['r' & 31] = B('e') | B('l') | B('i'),
-        ['s' & 31] = B('d') | B('e') | B('o') | B('b'), ['t' & 31] = B('c') | B('i') | B('s') | B('n'),
-        ['5' & 31] = B('6'), ['x' & 31] = B('e'), ['y' & 31] = B('t'),
-    };
-#undef B
-    return length < 2 || (before[end[-1] & 31] >> (end[-2] & 31) & 1);
-}
-
 /* "com", "de", "co.uk", "com.au" */
 static int is_country(const uint8_t *text, size_t length) {
     if (length > 3 && (memcmp(text, "co.", 3) == 0 || (length > 4 && memcmp(text, "com.", 4) == 0))) {
@@ -239,7 +221,19 @@ int bk_may_wrap(url_part host) {
     size_t dot = host.length;
     while (dot > 0 && host.bytes[dot - 1] != '.') dot--;
     if (dot > 0) dot--;
-    return may_be_name(host.bytes + dot, dot) || may_be_name(name.bytes + name.length, name.length);
+    return may_be_wrapper(host.bytes + dot, dot) || may_be_wrapper(name.bytes + name.length, name.length);
+}
+
+int bk_is_wrapper(url_part host, url_part rest) {
+    const url_part name = without_country(host);
+    while (rest.length > 0 && rest.bytes[0] == '/') rest.bytes++, rest.length--;
+    for (size_t k = 0; k < sizeof wrappers / sizeof *wrappers; k++) {
+        size_t n = wrappers[k].host_length;
+        int any_country = wrappers[k].host[n - 1] == '*';
+        if (ends_with(any_country ? name : host, wrappers[k].host, any_country ? n - 2 : n) &&
+            bk_starts_with(rest.bytes, rest.length, wrappers[k].path)) return 1;
+    }
+    return 0;
 }
 
 size_t bk_unwrap_url(url_part host, url_part rest, uint8_t *out) {

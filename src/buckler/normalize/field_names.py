@@ -1,7 +1,7 @@
 """Names of the fields and of the derived words of normalized texts, as people read them.
 
 Explanations use them, so that nobody is shown ``soyz`` or ``l7``. The words are defined in
-docs/normalize.md and, for URLs, in ``kernel/url_structure.c``.
+docs/normalize.md and, for URLs, in ``kernel/url_features.h``.
 """
 
 import re
@@ -11,6 +11,7 @@ _PAGE_FIELDS = (*("address", "title", "forms", "marks", "hosts", "scripts", "hid
 FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "url-v1": ("host", "path", "query"),
     "url-v2": ("host", "path", "query", "target", "structure"),
+    "url-v3": ("host", "path", "query", "target"),
     "command-v2": ("command", "payload", "image", "parent", "user", "marks"),
     "email-v1": ("subject", "text", "links", "attachments"),
     "email-v2": ("subject", "marks", "attachments", "links", "hidden text", "text"),
@@ -44,6 +45,25 @@ _URL_MARKS = {
     "rd": "another URL inside",
     "tr": "tracking parameters",
 }
+# Signs of url-v3 in the order of their numbers.
+_URL_SIGNS = (
+    "a brand in a subdomain",
+    "a luring word in a subdomain",
+    "a brand in the name",
+    "a luring word in the name",
+    "a brand in the path",
+    "a luring word in the path",
+    "the name is a brand",
+    "a brand with digits for letters",
+    "nearly a brand's name",
+    "a number in place of a name",
+    "a port",
+    "user info before the host",
+    "letters of other scripts",
+    "look-alike letters",
+    "another URL inside",
+    "tracking parameters",
+)
 _NO_SIGNS = "no brand, luring word or disguise"
 _COMMAND_MARKS = {
     "caret": "carets inside words",
@@ -127,6 +147,32 @@ def describe_word(
     if normalizer == "command-v2":
         return _COMMAND_MARKS.get(word, word)
     return _mark(word)
+
+
+def describe_feature(word: str, fields: Sequence[str]) -> str:
+    """Return what a feature of a URL says.
+
+    Parameters
+    ----------
+    word
+        Letter of the feature, and a number of 18 bits in three further ones.
+    fields
+        Host, path and query, so that counts are exact.
+    """
+    host, path, query = [*fields, "", "", ""][:3]
+    number = sum((ord(c) - 0x30) << (6 * at) for at, c in enumerate(word[1:]))
+    if word[0] == "u":
+        signs = [sign for at, sign in enumerate(_URL_SIGNS) if number >> at & 1]
+        return f"the signs together: {', '.join(signs)}" if signs else _NO_SIGNS
+    if word[0] == "v":
+        return _URL_SIGNS[number]
+    counts = _url_counts(host, path, query)
+    sizes = (
+        f"the size of the host ({len(host)} characters, {counts[2]})",
+        f"{counts[3]} and {counts[4]}, {counts[5]}",
+        f"the size of the path ({len(path)} characters{', a query' if query else ''})",
+    )
+    return (*counts, *sizes, *_url_crosses(host, query, counts))[ord(word[0]) - ord("a")]
 
 
 def _url_word(index: int, word: str, fields: Sequence[str]) -> str:

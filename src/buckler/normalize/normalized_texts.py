@@ -12,7 +12,8 @@ from buckler import _kernel
 if TYPE_CHECKING:  # the runtime does without
     import pyarrow as pa
 
-SEPARATOR, DERIVED = 0x1F, 0x1E
+SEPARATOR, DERIVED, FEATURES = 0x1F, 0x1E, 0x1D
+FEATURE_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,13 @@ class NormalizedTexts:
         return NormalizedTexts(offsets, self.data[np.repeat(self.offsets[rows], lengths) + within])
 
     def without_derived(self) -> "NormalizedTexts":
-        """Return the texts without derived fields, which begin with DERIVED.
+        """Return the texts without derived fields (from DERIVED on) and features.
 
         Near-duplicates are compared without them: two texts that share only their structure are
         no near-duplicates.
         """
-        marks = np.flatnonzero((self.data[1:] == DERIVED) & (self.data[:-1] == SEPARATOR))
+        derived = (self.data[1:] == DERIVED) | (self.data[1:] == FEATURES)
+        marks = np.flatnonzero(derived & (self.data[:-1] == SEPARATOR))
         if not len(marks):
             return self
         row = np.searchsorted(self.offsets, marks, side="right") - 1

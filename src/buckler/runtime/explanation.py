@@ -18,13 +18,15 @@ from buckler.normalize.field_names import (
     DERIVED_FIELDS,
     FIELD_NAMES,
     PROSE_FIELDS,
+    describe_feature,
     describe_word,
 )
+from buckler.normalize.normalized_texts import FEATURE_BYTES
 from buckler.runtime.locating import Event
 
 Weights = npt.NDArray[np.float64]
 Kind = Literal["text", "decoded", "trait", "feature"]
-_SEPARATOR, _DERIVED = b"\x1f", b"\x1e"
+_SEPARATOR, _DERIVED, _FEATURES = b"\x1f", b"\x1e", b"\x1d"
 _LETTERS = rb"[0-9A-Za-z\x80-\xff]"
 _URL_WORD = re.compile(_LETTERS + rb"+")
 _COMMAND_WORD = re.compile(
@@ -102,6 +104,8 @@ def explain_weights(
     start, left = 0, 0.0
     for index, field in enumerate(fields):
         name = names[index] if index < len(names) else "text"
+        if normalizer == "url-v3" and field.startswith(_FEATURES):
+            name = "features"
         own = weights[start : start + len(field)]
         words = list(_words(field, name, family))
         sums = _sum_words(own, words)
@@ -116,7 +120,9 @@ def explain_weights(
         for at, (begin, end) in enumerate(words):
             word = field[begin:end].decode("utf-8", "replace")
             says = None
-            if name in DERIVED_FIELDS:
+            if name == "features":
+                says = describe_feature(word, decoded)
+            elif name in DERIVED_FIELDS:
                 says = describe_word(normalizer, name, at, word, decoded)
             if says is not None:
                 found.append(Contribution(says, None, None, float(sums[at]), "trait", name))
@@ -211,6 +217,8 @@ def _quote(piece: Contribution) -> str:
 
 def _words(field: bytes, name: str, family: str) -> list[tuple[int, int]]:
     """Return where the pieces of a field begin and end."""
+    if name == "features":
+        return [(at, at + FEATURE_BYTES) for at in range(1, len(field), FEATURE_BYTES)]
     if name in DERIVED_FIELDS:
         skipped = len(_DERIVED) if field.startswith(_DERIVED) else 0
         return [match.span() for match in _PART.finditer(field, skipped)]

@@ -1,6 +1,7 @@
 """Scores and explains with the `ngram` student's kernel."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +11,30 @@ from buckler.bundle.archive import WEIGHTS, full_table, parse_tensors
 from buckler.bundle.manifest import Manifest
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
+from buckler.normalize.normalized_texts import FEATURE_BYTES
 from buckler.normalize.segments import COMBINATIONS, SEGMENTERS, SegmentRule
 from buckler.runtime.model import MODELS, Form, Model, Tensors, Texts, Weights, whole_number
 from buckler.runtime.verdicts import Floats
 
 _INTEGERS = ("min_order", "max_order", "table_bits", "width", "n_outputs")
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Table rows of a text, and the factor of their sum.
+
+    Attributes
+    ----------
+    n_grams
+        By order and place.
+    features, every
+        Those of the features, and all together.
+    """
+
+    n_grams: npt.NDArray[np.uint32]
+    features: npt.NDArray[np.uint32]
+    every: npt.NDArray[np.uint32]
+    factor: float
 
 
 @MODELS.add
@@ -127,10 +147,11 @@ class NgramModel(Model):
     def byte_weights(self, normalized: bytes, output: int) -> Weights:
         """Return what each byte adds to the logit of an output.
 
-        The weight of an n-gram is shared by its bytes, so the weights add up to the logit less its
-        bias; for several classes, each taken less the mean of all classes. With a hidden layer a
-        weight is gradient times input. If segments count, the n-grams of the whole text and of its
-        worst segment share the weight as the logits do.
+        The weight of an n-gram is shared by its bytes, and a feature has its weight at its first
+        byte, so the weights add up to the logit less its bias; for several classes, each taken less
+        the mean of all classes. With a hidden layer a weight is gradient times input. If segments
+        count, the n-grams of the whole text and of its worst segment share the weight as the logits
+        do.
         """
         found = np.zeros(len(normalized))
         for text, shift, share in self._rule.scored_parts(normalized, self._logits):
@@ -140,47 +161,52 @@ class NgramModel(Model):
                 np.add.at(found, places, weights)
         return found
 
-    def _rows(self, text: bytes) -> tuple[npt.NDArray[np.uint32], float]:
-        """Return the table rows of the n-grams, by order and place, and the factor of their sum."""
+    def _rows(self, text: bytes) -> "_Rows":
         least, most = self._numbers["min_order"], self._numbers["max_order"]
-        data = _kernel.ngram_rows(least, most, self._numbers["table_bits"], text)
-        rows = np.frombuffer(data, np.uint32).reshape(most - least + 1, -1)
-        return rows, self._scale / float(np.sqrt(rows.size))
+        bits = self._numbers["table_bits"]
+        data = _kernel.ngram_rows(least, most, bits, text)
+        n_grams = np.frombuffer(data, np.uint32).reshape(most - least + 1, -1)
+        features = np.frombuffer(_kernel.feature_rows(bits, text), np.uint32)
+        every = np.concatenate([n_grams.ravel(), features])
+        return _Rows(n_grams, features, every, self._scale / float(np.sqrt(every.size)))
 
     def _logits(self, texts: NormalizedTexts) -> Floats:
         found = np.empty((len(texts), self.n_outputs), np.float32)
         for number, text in enumerate(texts):
-            rows, factor = self._rows(text)
-            x = self._table[rows.ravel()].sum(axis=0, dtype=np.int64) * factor
+            rows = self._rows(text)
+            x = self._table[rows.every].sum(axis=0, dtype=np.int64) * rows.factor
             x = x[: self.n_outputs] if self._head is None else np.maximum(x, 0) @ self._head
             found[number] = x + self._bias
         return found
 
     def _weigh(self, text: bytes, output: int) -> Weights:
         """Return the weight of each byte of a text that is scored by itself."""
-        rows, factor = self._rows(text)
-        weights = self._table[rows] @ self._direction(rows, factor, output) * factor
-        size = len(text) + 2  # with a border at either end
+        rows = self._rows(text)
+        direction = self._direction(rows, output) * rows.factor
+        weights = self._table[rows.n_grams] @ direction
+        size = rows.n_grams.shape[1]  # with a border at either end
         shares = np.zeros(size + 1)
-        starts = np.arange(rows.shape[1])
+        starts = np.arange(size)
         for order, own in enumerate(weights, self._numbers["min_order"]):
             ends = np.minimum(starts + order, size)  # near the end, n-grams reach over it
             share = own / (ends - starts)
             np.add.at(shares, starts, share)
             np.subtract.at(shares, ends, share)
         framed = np.cumsum(shares)[:size]
-        inner = framed[1:-1].copy()
+        found = np.zeros(len(text))
+        inner = found[: size - 2]
+        inner[:] = framed[1:-1]
         if len(inner):
             inner[0] += framed[0]
             inner[-1] += framed[-1]
-        return np.asarray(inner)
+        words = len(text) - FEATURE_BYTES * len(rows.features)
+        found[words::FEATURE_BYTES] = self._table[rows.features] @ direction
+        return found
 
-    def _direction(
-        self, rows: npt.NDArray[np.uint32], factor: float, output: int
-    ) -> npt.NDArray[np.float64]:
+    def _direction(self, rows: "_Rows", output: int) -> npt.NDArray[np.float64]:
         """Return what a unit of each column adds to the output."""
         if self._head is not None:
-            hidden = self._table[rows.ravel()].sum(axis=0, dtype=np.int64) * factor
+            hidden = self._table[rows.every].sum(axis=0, dtype=np.int64) * rows.factor
             gradient = self._head.astype(np.float64) * (hidden > 0)[:, None]
         else:
             gradient = np.eye(self.width)[:, : self.n_outputs]

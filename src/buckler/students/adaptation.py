@@ -54,12 +54,9 @@ class _Counts:
         The worst segment of a text is that of the student as it is.
         """
         rows, values = [], []
-        shape = student.min_order, student.max_order, student.table_bits
         for text in texts:
             parts = student.rule_.scored_parts(text, student.text_logits)
-            found = [
-                np.frombuffer(_kernel.ngram_rows(*shape, part), np.uint32) for part, _, _ in parts
-            ]
+            found = [_table_rows(part, student) for part, _, _ in parts]
             shares = [
                 share / np.sqrt(max(1, n.size))
                 for n, (_, _, share) in zip(found, parts, strict=True)
@@ -99,6 +96,12 @@ class _Counts:
         return np.stack(
             [np.bincount(self.row, self.value * w[self.event], n_rows) for w in weights.T], axis=1
         )
+
+
+def _table_rows(text: bytes, student: NgramStudent) -> npt.NDArray[np.uint32]:
+    shape = student.min_order, student.max_order, student.table_bits
+    rows = _kernel.ngram_rows(*shape, text) + _kernel.feature_rows(student.table_bits, text)
+    return np.frombuffer(rows, np.uint32)
 
 
 class NgramAdapter:

@@ -13,7 +13,7 @@ URL_THREAT = TASKS.add(
             ),
         },
         positive=("phishing",),
-        normalizer="url-v2",
+        normalizer="url-v3",
         max_bytes=768,
         segmenter="host-path",
         text_columns=URL_COLUMNS,

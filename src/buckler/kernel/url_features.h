@@ -1,0 +1,190 @@
+/* Features of a URL's build: counts, shapes, well-known names in places that are not theirs. */
+#ifndef BUCKLER_URL_FEATURES_H
+#define BUCKLER_URL_FEATURES_H
+
+#include <string.h>
+
+#include "url2.h"
+#include "url_words.h"
+
+enum { WINDOW_BYTES = 64, PLAIN_BLOCKS = 8, SHAPE_RUNS = 12, MAX_NAME_BYTES = 64 };
+
+/* What each of 64 bytes can mean in a URL: one bit for each. */
+typedef struct {
+    uint64_t letter; /* or beyond ASCII */
+    uint64_t upper, digit, dot, dash, slash, colon;
+    uint64_t end;     /* ? # */
+    uint64_t unusual; /* a control character, beyond ASCII, or one of % @ \ [ ( { */
+} byte_classes;
+
+static inline uint64_t first_bits(size_t n) { return n < 64 ? (1ull << n) - 1 : ~0ull; }
+
+/* The position of the first bit from `at` on in a set of blocks; `otherwise` if there is none. */
+static size_t find_bit(const uint64_t *blocks, size_t n_blocks, size_t at, size_t otherwise) {
+    size_t b = at / WINDOW_BYTES;
+    uint64_t rest = b < n_blocks ? blocks[b] & ~first_bits(at % WINDOW_BYTES) : 0;
+    while (rest == 0 && ++b < n_blocks) rest = blocks[b];
+    size_t found = rest ? b * WINDOW_BYTES + (size_t)__builtin_ctzll(rest) : otherwise;
+    return found < otherwise ? found : otherwise;
+}
+
+/* "www." in any case. */
+static inline int is_www(const uint8_t *host) {
+    uint32_t letters;
+    memcpy(&letters, host, sizeof letters);
+    return (letters | 0x20202020u) == 0x2E777777u;
+}
+
+static inline void copy_part(uint8_t *out, const uint8_t *from, size_t length, int is_short) {
+    if (is_short) memcpy(out, from, WINDOW_BYTES);
+    else memcpy(out, from, length);
+}
+
+
+/* --- words ------------------------------------------------------------------------------------------ */
+
+enum { IN_SUB = 0, IN_NAME = 2, BEHIND = 4, OWN = 64 }; /* kinds of words found, shifted by their place */
+
+typedef struct {
+    size_t name, suffix, end; /* of the host: where its name begins, and what is behind it */
+} host_places;
+
+/* Whether a word stands here, in any case; its first four letters are likely. */
+static int is_word_at(const uint8_t *text, const url_word *word) {
+    for (size_t i = 0; i < word->length; i++)
+        if ((text[i] | 0x20) != (uint8_t)word->text[i]) return 0;
+    return 1;
+}
+
+/* The word that begins here with four letters, or NULL. */
+static inline const url_word *find_word(const uint8_t *text, size_t left) {
+    uint32_t letters;
+    memcpy(&letters, text, sizeof letters);
+    const uint32_t h = ((letters | 0x20202020u) * 0x9E3779B1u) >> (32 - HASH_BITS);
+    if (!(word_hashes[h >> 5] >> (h & 31) & 1)) return NULL;
+    const url_word *word = url_words + words_by_hash[h >> (HASH_BITS - 8)];
+    const url_word *end = url_words + words_by_hash[(h >> (HASH_BITS - 8)) + 1], *longest = NULL;
+    for (; word < end; word++)
+        if (word->length <= left && (!longest || word->length > longest->length) && is_word_at(text, word))
+            longest = word;
+    return longest;
+}
+
+/* Whether a brand of three letters stands by itself in the name. */
+static uint32_t find_short_brand(const uint8_t *name, size_t length, uint64_t letters) {
+    const uint64_t runs = letters & letters >> 1 & letters >> 2 & ~(letters >> 3) & ~(letters << 1);
+    for (uint64_t places = runs; places; places &= places - 1) {
+        const size_t at = (size_t)__builtin_ctzll(places);
+        for (size_t b = 0; b < sizeof short_brands / sizeof *short_brands; b++)
+            if (memcmp(name + at, short_brands[b], 3) == 0)
+                return length == 3 ? BRAND << IN_NAME | OWN : BRAND << IN_NAME;
+    }
+    return 0;
+}
+
+/* Whether letters in place of the digits that look like them make a brand of at least five. */
+static int has_disguised_brand(const uint8_t *name, size_t length) {
+    static const char letters[] = "ol.eas....";
+    uint8_t plain[MAX_NAME_BYTES + 16] = {0};
+    for (size_t i = 0; i < length; i++) plain[i] = is_digit(name[i]) ? (uint8_t)letters[name[i] - '0'] : name[i];
+    for (size_t at = 0; at + 5 <= length; at++) {
+        const url_word *word = find_word(plain + at, length - at);
+        if (word && word->kind == BRAND && word->length >= 5) return 1;
+    }
+    return 0;
+}
+
+/* Whether a word is a brand but for one letter more, less, or changed, or two swapped. */
+static int differs_by_one(const uint8_t *word, size_t length, const char *brand, size_t n) {
+    size_t i = 0, tail = 0, shorter = length < n ? length : n;
+    while (i < shorter && word[i] == (uint8_t)brand[i]) i++;
+    while (tail < shorter - i && word[length - 1 - tail] == (uint8_t)brand[n - 1 - tail]) tail++;
+    size_t left = length - i - tail, right = n - i - tail;
+    if (left + right == 0) return 0;
+    if (left <= 1 && right <= 1) return 1;
+    return left == 2 && right == 2 && word[i] == (uint8_t)brand[i + 1] && word[i + 1] == (uint8_t)brand[i];
+}
+
+/*
+ * One change leaves either the first two letters of a brand or the last two as they are. The brands of
+ * five letters and more are listed twice: by their first two letters, and by their last two.
+ */
+static inline int is_near_brand(const uint8_t *word, size_t length) {
+    if (length < 4 || length > LONGEST_BRAND + 1) return 0;
+    const size_t pairs[2] = {(word[0] & 31u) << 5 | (word[1] & 31u),
+                             1024 + ((word[length - 2] & 31u) << 5 | (word[length - 1] & 31u))};
+    if (!((lengths_by_end[pairs[0]] | lengths_by_end[pairs[1]]) >> length & 1)) return 0;
+    for (int i = 0; i < 2; i++)
+        for (size_t b = brands_by_end[pairs[i]]; near_brands[b].end == pairs[i]; b++) {
+            const size_t n = near_brands[b].length;
+            if (n + 1 >= length && n <= length + 1 && differs_by_one(word, length, near_brands[b].text, n)) return 1;
+        }
+    return 0;
+}
+
+static inline int holds_near_brand(const uint8_t *name, size_t length, uint64_t dashes) {
+    for (size_t start = 0; start < length;) {
+        const uint64_t rest = dashes & ~first_bits(start) & first_bits(length);
+        const size_t end = rest ? (size_t)__builtin_ctzll(rest) : length;
+        if (is_near_brand(name + start, end - start)) return 1;
+        start = end + 1;
+    }
+    return 0;
+}
+
+/* --- numbers ---------------------------------------------------------------------------------------- */
+
+/* Counts in steps that grow with them: 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, ... */
+static inline uint32_t size_step(size_t n) {
+    if (n < 4) return (uint32_t)n;
+    const uint32_t log = 63 - (uint32_t)__builtin_clzll(n);
+    return 2 * log + (uint32_t)(n >> (log - 1) & 1);
+}
+
+static inline size_t last_bit(uint64_t bits) { return 63 - (size_t)__builtin_clzll(bits); }
+
+static inline uint32_t count_bits(uint64_t bits) { return (uint32_t)__builtin_popcountll(bits); }
+
+static inline uint64_t mix_bits(uint64_t h, uint64_t value) {
+    h = (h ^ value) * 0x9E3779B97F4A7C15u;
+    return h ^ h >> 32;
+}
+
+/* Up to eight bytes at the end of a text, of which 64 can be read. */
+static inline uint64_t ending_bytes(const uint8_t *text, size_t length) {
+    uint64_t bytes;
+    memcpy(&bytes, text + (length > 8 ? length - 8 : 0), sizeof bytes);
+    return length < 8 ? bytes & first_bits(8 * length) : bytes;
+}
+
+/* How many runs of letters and of digits there are, and other bytes; and whether it begins or ends with digits. */
+static inline uint64_t shape(const byte_classes *c, size_t begin, size_t end) {
+    const uint64_t inside = first_bits(end) & ~first_bits(begin);
+    const uint64_t letter = c->letter & inside, digit = c->digit & inside;
+    const uint64_t other = inside & ~letter & ~digit, last = end > 0 ? digit >> (end - 1) & 1 : 0;
+    return count_bits(letter & ~(letter << 1)) | count_bits(digit & ~(digit << 1)) << 7 | count_bits(other & c->dash) << 14 |
+           count_bits(other & ~c->dash) << 21 | (uint64_t)(digit >> begin % 64 & 1) << 28 | last << 29;
+}
+
+/* The labels that registries sell under a country: without the whole list, good enough for a shape. */
+static int is_registry_label(const uint8_t *label, size_t length) {
+    static const char known[][4] = {"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"};
+    if (length < 2 || length > 3) return 0;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (memcmp(label, known[i], length) == 0 && known[i][length] == 0) return 1;
+    return 0;
+}
+
+/* --- all together ----------------------------------------------------------------------------------- */
+
+/* A feature: its name, and a number of 18 bits in three printable bytes. */
+static inline uint32_t feature(uint32_t name, uint32_t value) {
+    const uint32_t sixes = (value & 0x3F) << 8 | (value & 0xFC0) << 10 | (value & 0x3F000) << 12;
+    return name | (sixes + 0x30303000u);
+}
+
+static inline uint32_t hash18(uint64_t hash) { return (uint32_t)((hash * 0x9E3779B97F4A7C15u) >> 46); }
+
+enum { FIXED_FEATURES = 20 }; /* named from 'a' on; further ones are marks */
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * The loops of url-v3, included once for each instruction set with BK_PATH naming the copy and LANES
+ * the 32-bit numbers that one of its registers holds.
+ */
+
+/* What 64 bytes mean. */
+static inline byte_classes BK_PATH(classify)(const uint8_t *text) {
+    byte_classes classes, *found = &classes;
+#if LANES == 16
+    const __m512i v = _mm512_loadu_si512(text), low = _mm512_or_si512(v, _mm512_set1_epi8(0x20));
+#define IS(v, c) _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(c))
+#define BETWEEN(v, first, last) \
+    _mm512_cmple_epu8_mask(_mm512_sub_epi8(v, _mm512_set1_epi8(first)), _mm512_set1_epi8((last) - (first)))
+#define ADD(class, mask) found->class = mask
+#else
+    typedef int8_t bytes __attribute__((vector_size(4 * LANES)));
+    bytes v, low;
+    classes = (byte_classes){0};
+    for (size_t i = 0; i < 64; i += sizeof v) {
+        memcpy(&v, text + i, sizeof v);
+        low = v | 0x20;
+#define IS(v, c) (v == (c))
+#define BETWEEN(v, first, last) ((v >= (first)) & (v <= (last)))
+#if LANES == 8
+#define ADD(class, mask) found->class |= (uint64_t)(uint32_t)_mm256_movemask_epi8((__m256i)(mask)) << i
+#elif defined(__SSE2__)
+#define ADD(class, mask) found->class |= (uint64_t)(uint32_t)_mm_movemask_epi8((__m128i)(mask)) << i
+#else
+#define ADD(class, mask) found->class |= (uint64_t)bits_of((bytes16)(mask)) << i
+#endif
+#endif
+    ADD(letter, BETWEEN(low, 'a', 'z') | BETWEEN(v, -128, -1));
+    ADD(upper, BETWEEN(v, 'A', 'Z'));
+    ADD(digit, BETWEEN(v, '0', '9'));
+    ADD(dot, IS(v, '.'));
+    ADD(dash, IS(v, '-'));
+    ADD(slash, IS(v, '/'));
+    ADD(colon, IS(v, ':'));
+    ADD(end, IS(v, '?') | IS(v, '#'));
+    ADD(unusual, ~BETWEEN(v, ' ', '~') | IS(v, '%') | IS(v, '@') | IS(v, '\\') | IS(v, '(') | IS(low, '{'));
+#if LANES != 16
+    }
+#endif
+#undef ADD
+#undef BETWEEN
+#undef IS
+    return classes;
+}
+
+/* A copy of less than 64 bytes, with any bytes behind it up to 64. */
+static inline const uint8_t *BK_PATH(pad)(uint8_t *copy, const uint8_t *text, size_t length) {
+#if LANES == 16
+    _mm512_storeu_si512(copy, _mm512_maskz_loadu_epi8(first_bits(length), text));
+    return copy;
+#else
+    return memcpy(copy, text, length);
+#endif
+}
+
+/*
+ * The short way for plain URLs, which most are: positions come from bit masks. 0 where there is
+ * something to undo: then the long way is taken, which gives the same for all that this one handles.
+ */
+static int BK_PATH(write_plain)(const uint8_t *text, size_t length, size_t start, size_t room, byte_sink *result,
+                       size_t ends[3], uint32_t *marks) {
+    uint8_t raw[3 * WINDOW_BYTES];
+    uint64_t slashes[PLAIN_BLOCKS], url_ends[PLAIN_BLOCKS], unusual = 0, dotted = 0, inner = 0, carry = 0;
+    const size_t n_blocks = (length + WINDOW_BYTES - 1) / WINDOW_BYTES;
+    if (n_blocks == 0 || n_blocks > PLAIN_BLOCKS || start >= WINDOW_BYTES) return 0;
+    if (room < 2 * WINDOW_BYTES || length + 2 > room - room / 8) return 0; /* a field might be cut */
+    const int is_short = length < WINDOW_BYTES;
+    byte_classes first = {0};
+    for (size_t b = 0; b < n_blocks; b++) {
+        const uint8_t *block = text + b * WINDOW_BYTES;
+        size_t left = length - b * WINDOW_BYTES;
+        if (left < WINDOW_BYTES) block = BK_PATH(pad)(raw, block, left);
+        const byte_classes c = BK_PATH(classify)(block);
+        const uint64_t inside = first_bits(left);
+        if (b == 0) first = c;
+        slashes[b] = c.slash & inside;
+        url_ends[b] = c.end & inside;
+        unusual |= c.unusual & inside;
+        dotted |= c.dot & (slashes[b] << 1 | carry) & inside;
+        const uint64_t here = c.colon & (slashes[b] >> 1 | 1ull << 63) & inside;
+        inner |= b == 0 && start > 0 ? here & ~first_bits(start) : here;
+        carry = slashes[b] >> 63;
+    }
+    if (unusual | dotted) return 0;
+    if (is_short) text = raw;
+    size_t host = start, end = length;
+    const uint64_t stops = (slashes[0] | url_ends[0]) & ~first_bits(start);
+    if (stops) end = (size_t)__builtin_ctzll(stops);
+    else if (!is_short) return 0;
+    size_t stop = end;
+    while (stop > host && text[stop - 1] == '.') stop--;
+    if (stop - host > 4 && is_www(text + host)) host += 4;
+    const uint64_t in_host = first_bits(stop) & ~first_bits(host), dots = first.dot & in_host;
+    const uint64_t dashes = first.dash & in_host;
+    const size_t label = dots ? 64 - (size_t)__builtin_clzll(dots) : host; /* the last one */
+    if (first.colon & first_bits(end) & ~first_bits(host)) return 0; /* a port */
+    if (dashes & dashes >> 1 && has_punycode(text + host, stop - host)) return 0;
+    if (first.digit & in_host & 1ull << label % 64) return 0; /* an address */
+    uint8_t *out = result->bytes;
+    size_t w = stop - host;
+    copy_part(out, text + host, w, is_short);
+    if (first.upper & in_host)
+        for (size_t i = 0; i < w; i++) out[i] = lower(out[i]);
+    const size_t name_end = dots ? label - 1 - host : w;
+    if ((may_be_wrapper(out + name_end, name_end) || (stop - label > 3 && may_be_wrapper(out + w, w)) ||
+         (label + 2 == stop && name_end > 3 && ends_in_company(out + name_end))) &&
+        bk_is_wrapper((url_part){out, w}, (url_part){text + end, length - end}))
+        return 0;
+    ends[0] = w;
+    out[w++] = BK_FIELD_SEPARATOR;
+    size_t path = end;
+    while (path < length && text[path] == '/') path++;
+    size_t query = find_bit(url_ends, n_blocks, path, length);
+    copy_part(out + w, text + path, query - path, is_short);
+    w += query - path;
+    ends[1] = w;
+    out[w++] = BK_FIELD_SEPARATOR;
+    if (query < length && text[query] == '?') query++;
+    if (query < length) w += bk_write_query((url_part){text + query, length - query}, out + w, marks);
+    ends[2] = result->length = w;
+    return inner ? 2 : 1;
+}
+
+/* Where four bytes stand, of 64, with which a word may begin. */
+static inline uint64_t BK_PATH(likely_words)(const uint8_t *text, size_t length) {
+    uint64_t found = 0;
+    for (size_t i = 0; i < length; i += LANES) {
+        const uint8_t *t = text + i;
+        BK_PATH(lanes) h = BK_PATH(widen)(t) | BK_PATH(widen)(t + 1) << 8 | BK_PATH(widen)(t + 2) << 16 |
+                           BK_PATH(widen)(t + 3) << 24;
+        h = ((h | 0x20202020u) * HASH_MULTIPLIER) >> (32 - HASH_BITS);
+#if LANES == 16
+        const __m512i bits = _mm512_i32gather_epi32((__m512i)(h >> 5), word_hashes, 4);
+        const uint64_t hits = _mm512_test_epi32_mask((__m512i)((BK_PATH(lanes))bits >> (h & 31)), _mm512_set1_epi32(1));
+#elif LANES == 8
+        const __m256i bits = _mm256_i32gather_epi32((const int *)word_hashes, (__m256i)(h >> 5), 4);
+        const __m256i top = (__m256i)((BK_PATH(lanes))bits << (31 - (h & 31)));
+        const uint64_t hits = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(top));
+#else
+        uint64_t hits = 0;
+        for (size_t j = 0; j < LANES; j++) hits |= (uint64_t)(word_hashes[h[j] >> 5] >> (h[j] & 31) & 1) << j;
+#endif
+        found |= hits << i;
+    }
+    return found;
+}
+
+/* Kinds of words anywhere in a URL, by their place. */
+static inline uint32_t BK_PATH(find_words)(const uint8_t *text, size_t length, host_places host) {
+    uint32_t found = 0;
+    for (size_t start = 0; start < length; start += WINDOW_BYTES - 3) {
+        size_t left = length - start < WINDOW_BYTES - 3 ? length - start : WINDOW_BYTES - 3;
+        uint64_t places = BK_PATH(likely_words)(text + start, left) & first_bits(left);
+        for (; places; places &= places - 1) {
+            const size_t at = start + (size_t)__builtin_ctzll(places);
+            const url_word *word = find_word(text + at, length - at);
+            if (!word) continue;
+            if (at > host.end) found |= (uint32_t)word->kind << BEHIND;
+            else if (at < host.name) found |= (uint32_t)word->kind << IN_SUB;
+            else if (at < host.suffix) found |= (uint32_t)word->kind << IN_NAME;
+            if (at == host.name && at + word->length == host.suffix && word->kind == BRAND) found |= OWN;
+        }
+    }
+    return found;
+}
+
+static size_t BK_PATH(url_features)(const uint8_t *text, const size_t ends[3], uint32_t marks, uint32_t *features) {
+    const size_t host_at = ends[0] > WINDOW_BYTES ? ends[0] - WINDOW_BYTES : 0, host_length = ends[0] - host_at;
+    const uint8_t *host = text + host_at;
+    const byte_classes h = BK_PATH(classify)(host);
+    const uint64_t in_host = first_bits(host_length);
+    size_t name_at = 0, name_end = host_length, suffix_at = host_length;
+    uint64_t dots = h.dot & in_host;
+    if (dots) {
+        name_end = last_bit(dots), suffix_at = name_end + 1;
+        dots ^= 1ull << name_end;
+        if (dots && host_length - suffix_at == 2) {
+            const size_t second = last_bit(dots);
+            if (is_registry_label(host + second + 1, name_end - second - 1))
+                suffix_at = second + 1, name_end = second, dots ^= 1ull << second;
+        }
+        if (dots) name_at = last_bit(dots) + 1;
+    }
+    const size_t name_length = name_end - name_at;
+    const uint64_t in_name = first_bits(name_length);
+    const uint64_t suffix = ending_bytes(host + suffix_at, host_length - suffix_at);
+
+    const size_t path_at = ends[0] < ends[1] ? ends[0] + 1 : ends[1], path_length = ends[1] - path_at;
+    const uint8_t *path = text + path_at;
+    const byte_classes p = BK_PATH(classify)(path);
+    const uint64_t in_path = first_bits(path_length);
+    const uint64_t slashes = p.slash | ~in_path, segments = ~slashes & (slashes << 1 | 1);
+    size_t first_at = 0, first_end = 0;
+    if (segments) {
+        first_at = (size_t)__builtin_ctzll(segments);
+        const uint64_t behind = slashes & ~first_bits(first_at);
+        first_end = behind ? (size_t)__builtin_ctzll(behind) : WINDOW_BYTES;
+    }
+    const uint8_t *tail = path; /* the window that the last part of the path lies in */
+    byte_classes t = p;
+    size_t tail_length = path_length;
+    if (path_length > WINDOW_BYTES) {
+        tail = path + path_length - WINDOW_BYTES, tail_length = WINDOW_BYTES;
+        t = BK_PATH(classify)(tail);
+    }
+    while (tail_length > 0 && tail[tail_length - 1] == '/') tail_length--;
+    const uint64_t before_last = t.slash & first_bits(tail_length);
+    const size_t last_at = before_last ? last_bit(before_last) + 1 : 0;
+    const uint64_t points = t.dot & first_bits(tail_length) & ~first_bits(last_at);
+    uint64_t ending = 0;
+    if (points) {
+        const size_t at = last_bit(points) + 1, n = tail_length - at < 4 ? tail_length - at : 4;
+        ending = ending_bytes(tail + at, n) | 1ull << 40;
+    }
+
+    const uint32_t length = size_step(ends[0]), name = size_step(name_length), subs = count_bits(dots);
+    const uint32_t digits = size_step(count_bits(h.digit & in_host)), hyphens = count_bits(h.dash & in_host);
+    const uint32_t depth = count_bits(segments), path_size = size_step(path_length);
+    const uint32_t path_digits = size_step(count_bits(p.digit & in_path)), query = size_step(ends[2] > ends[1] ? ends[2] - ends[1] - 1 : 0);
+    const uint64_t host_form = (uint64_t)subs << 48 ^ (uint64_t)hyphens << 54 ^ (uint64_t)digits << 58;
+    const uint64_t path_form = (uint64_t)depth << 48 ^ (uint64_t)path_size << 53 ^ (uint64_t)path_digits << 58;
+    const uint32_t values[FIXED_FEATURES] = {
+        length, name, subs, digits, hyphens, depth, path_size, path_digits, query,
+        length << 12 | name << 6 | subs,
+        digits << 12 | hyphens << 6 | depth,
+        path_size << 12 | path_digits << 6 | query,
+        hash18(mix_bits(1, suffix) ^ host_form),
+        hash18(mix_bits(2, suffix) ^ (uint64_t)name << 48 ^ (uint64_t)depth << 54),
+        hash18(mix_bits(3, shape(&h, name_at, name_end))),
+        hash18(mix_bits(4, (uint64_t)subs << 18 | (uint64_t)length << 12 | depth << 6 | query)),
+        hash18(mix_bits(mix_bits(5, suffix), ending) ^ (uint64_t)depth << 48 ^ (uint64_t)query << 54),
+        hash18(mix_bits(6, ending) ^ path_form),
+        hash18(mix_bits(mix_bits(7, suffix), (uint64_t)name << 6 | depth) ^ host_form),
+        hash18(mix_bits(mix_bits(8, shape(&p, first_at, first_end)), shape(&t, last_at, tail_length))),
+    };
+    for (uint32_t i = 0; i < FIXED_FEATURES; i++) features[i] = feature('a' + i, values[i]);
+    const host_places places = {host_at + name_at, host_at + name_end, ends[0]};
+    const uint8_t *name_text = host + name_at;
+    uint32_t words = BK_PATH(find_words)(text, ends[2], places);
+    words |= find_short_brand(name_text, name_length, h.letter >> name_at % 64 & in_name);
+    if (marks & URL_LOOKALIKE) words &= ~(uint32_t)OWN;
+    const int named = (words & (BRAND << IN_NAME | OWN)) != 0, has_digits = (h.digit >> name_at % 64 & in_name) != 0;
+    const int disguised = !named && has_digits && has_disguised_brand(name_text, name_length);
+    const int near = !named && holds_near_brand(name_text, name_length, h.dash >> name_at % 64);
+    uint32_t signs = words | (uint32_t)disguised << 7 | (uint32_t)near << 8 | marks << 9;
+    size_t n = FIXED_FEATURES;
+    features[n++] = feature('u', signs & 0x3FFFF);
+    for (uint32_t rest = signs; rest; rest &= rest - 1) features[n++] = feature('v', (uint32_t)__builtin_ctz(rest));
+    return n;
+}

@@ -1,0 +1,164 @@
+"""url-v3: the fields of url-v2 without its structure, and features that select rows themselves."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buckler import _kernel
+from buckler.dataset.splits import minhash, near_duplicates_of
+from buckler.normalize import get_normalizer
+
+URL2, URL3 = get_normalizer("url-v2"), get_normalizer("url-v3")
+PATHS = ("portable", "avx2", "avx512")
+SIGNS = (
+    *("brand in sub", "lure in sub", "brand in name", "lure in name", "brand behind"),
+    *("lure behind", "own brand", "disguised", "near", "address", "port", "user info"),
+    *("foreign", "look-alike", "target", "tracked"),
+)
+
+
+def fields(text: str, max_bytes: int = 768) -> list[str]:
+    return URL3.normalize(text, max_bytes).split(b"\x1f\x1d")[0].decode().split("\x1f")
+
+
+def features(text: str, max_bytes: int = 768) -> dict[str, int]:
+    words = URL3.normalize(text, max_bytes).split(b"\x1f\x1d")[1].decode("ascii")
+    assert len(words) % 4 == 0
+    found = {}
+    for at in range(0, len(words), 4):
+        number = sum((ord(c) - 0x30) << 6 * i for i, c in enumerate(words[at + 1 : at + 4]))
+        found.setdefault(words[at], number)
+    return found
+
+
+def signs(text: str) -> set[str]:
+    number = features(text)["u"]
+    return {sign for at, sign in enumerate(SIGNS) if number >> at & 1}
+
+
+def step(n: int) -> int:
+    return n if n < 4 else 2 * (n.bit_length() - 1) + (n >> n.bit_length() - 2 & 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("HTTPS://WWW.Example.COM:443/A/b.php?x=1&utm_source=m", ["example.com", "A/b.php", "x=1"]),
+        ("a.example", ["a.example", "", ""]),
+        ("https://www.google.com/url?q=https://b.example/x", ["b.example", "x", "", "google.com"]),
+        ("http://a.example/r?u=http://b.example/c", ["a.example", "r", "u=http://b.example/c"]),
+    ],
+)
+def test_the_fields_are_those_of_url_v2(text, expected):
+    assert fields(text)[: len(expected)] == expected
+
+
+def test_counts_are_those_of_the_fields():
+    url = "http://login.my-shop24.example.co.uk/a/bc12.html?q=1"
+    found = features(url)
+    host, path = "login.my-shop24.example.co.uk", "a/bc12.html"
+    assert [found[c] for c in "abcdefghi"] == [
+        *(step(len(host)), step(len("example")), 2, step(2), 1),
+        *(2, step(len(path)), step(2), step(3)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://paypal.com/", {"own brand", "brand in name"}),
+        ("https://paypal.example.com/signin", {"brand in sub", "lure behind"}),
+        ("https://secure-paypal.com/", {"brand in name", "lure in name"}),
+        ("https://paypa1.com/", {"disguised", "near"}),
+        ("https://paypai.com/", {"near"}),
+        ("https://my-dhl.com/", {"brand in name"}),
+        ("https://dhl.com/", {"brand in name", "own brand"}),
+        ("https://shdhlx.com/", set()),
+        ("https://a.example/Apple/LOGIN", {"brand behind", "lure behind"}),
+        ("http://3232235777/", {"address"}),
+        ("http://a.example:8080/", {"port"}),
+        ("http://u@a.example/", {"user info"}),
+        ("http://\u0430pple.com/", {"foreign", "look-alike", "brand in name"}),
+        ("http://a.example/?utm_source=x&u=http://b.example/", {"tracked", "target"}),
+        ("http://plain.example/", set()),
+    ],
+)
+def test_signs(text, expected):
+    assert signs(text) == expected
+
+
+def test_a_long_path_never_hides_the_features():
+    text = "http://a.example/" + "x" * 5000 + "/paypal?" + "y" * 5000
+    form = URL3.normalize(text, 768)
+    assert len(form) <= 768
+    assert len(features(text)) >= 21
+
+
+_PIECES = (
+    *("http://", "https://", "www.", ".", "..", "-", "--", "xn--", "/", "//", "/./", "?", "#", "&"),
+    *("=", "utm_source=a", "google", ".com", ".co.uk", ".com.au", ".google", "paypal", "PayPal"),
+    *("login", "office365", "dhl", "0", "1.2.3.4", "0x7f", "@", ":80", ":8080", ":", "://", "%41"),
+    *("%", "\\", '"', "_", "~", "\xe9", "vk", "wl.co", "l.", "bing.com/ck/", "A", "Z", "paypa1"),
+    *(".html", "docs.google.com", "yandex", "WWW.", "GOOGLE.COM/url?q=", ".CO.UK", "XN--a", ".COM"),
+)
+urls = st.lists(
+    st.sampled_from([*_PIECES, " ", "a" * 70, "7" * 9, "x/" * 90]) | st.text("aB3.-/", max_size=9),
+    max_size=12,
+).map("".join)
+
+
+@settings(max_examples=300)
+@given(urls, st.integers(0, 700), st.sampled_from([768, 768, 400, 300, 99, 10, 1]))
+def test_the_short_way_gives_what_the_long_one_gives(text, at, max_bytes):
+    text = "http://a" + text.strip(' "')
+    at = min(at, len(text) - 1)
+    broken = text[:at] + "\t" + text[at:]  # a tab inside is dropped, which only the long way does
+    assert URL3.normalize(broken, max_bytes) == URL3.normalize(text, max_bytes)
+
+
+@settings(max_examples=200)
+@given(urls)
+def test_every_instruction_set_gives_the_same_features(text):
+    before = _kernel.simd()
+    found = {URL3.normalize(text, 768) for name in PATHS if _kernel.simd_select(name)}
+    _kernel.simd_select(before)
+    assert len(found) == 1
+
+
+@settings(max_examples=200)
+@given(urls)
+def test_the_fields_are_those_of_url_v2_where_nothing_is_cut(text):
+    ours, theirs = fields(text, 4096), URL2.normalize(text, 4096).decode("utf-8", "replace")
+    expected = theirs.split("\x1f")[:4]
+    assert [*ours, ""][:4] == expected
+
+
+def test_features_are_cut_for_comparing():
+    forms = URL3.normalize_column(
+        pa.array(["http://a.example/river", "http://b.example/house"]), 768
+    )
+    assert forms.without_derived()[0] == b"a.example\x1friver\x1f"
+    assert near_duplicates_of(minhash(forms)[:1], minhash(forms)[1:]).tolist() == [-1]
+
+
+def test_a_score_of_a_text_is_that_of_its_normalized_text():
+    rng = np.random.default_rng(0)
+    texts = ["http://a.example/", "https://paypal-login.example/x", "", "http://[::1]/" + "a" * 900]
+    forms = [URL3.normalize(text, 768) for text in texts]
+    for width, outputs in ((1, 1), (32, 29)):
+        table = rng.integers(-127, 128, (1 << 10, width)).astype(np.int8)
+        bias = np.zeros(outputs, np.float32)
+        found = []
+        for kind, batch in ((5, texts), (0, forms)):
+            model = _kernel.Ngram(kind, 768, 1, 5, 10, width, outputs, 0.01, table, None, bias)
+            out = np.empty((len(texts), outputs), np.float32)
+            model.score_list(batch, out)
+            found.append(out)
+        if width == 1:
+            data = [_kernel.ngram_rows(1, 5, 10, f) + _kernel.feature_rows(10, f) for f in forms]
+            rows = [np.frombuffer(each, np.uint32) for each in data]
+            logits = [0.01 * table[r].sum() / np.sqrt(len(r)) for r in rows]
+            assert np.allclose(found[1][:, 0], 1 / (1 + np.exp(-np.array(logits))), atol=1e-5)
+        assert np.array_equal(found[0], found[1])
