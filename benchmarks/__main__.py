@@ -14,6 +14,7 @@ from benchmarks import (
     families,
     faults,
     footprint,
+    instructions,
     labels,
     mail_parsers,
     merging,
@@ -32,11 +33,14 @@ from benchmarks import (
     threads,
     training,
     trees,
+    url_forms,
 )
 from benchmarks.measure import machine_line, pin_to_one_core
 
 SECTIONS = {
     "scoring": scoring.run,
+    "instructions": instructions.run,
+    "url-forms": url_forms.run,
     "training": training.run,
     "threads": threads.run,
     "quality": quality.run,
@@ -67,6 +71,8 @@ SECTIONS = {
 }
 # Only when named: minutes of fine-tuning, or engines to start.
 SLOW = (
+    "instructions",
+    "url-forms",
     "adapt",
     "merging",
     "encoder",

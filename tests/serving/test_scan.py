@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from buckler.errors import InputError, OutputError, ScanInterruptedError, SettingsError
 from buckler.operating_point import OperatingPoint
@@ -22,6 +24,7 @@ from buckler.readers import lines as lines_module
 from buckler.readers.reader import find_inputs
 from buckler.serving import scan as scan_module
 from buckler.serving.scan import ScanOptions, scan
+from buckler.serving.sinks.text_sinks import JsonLinesSink
 from tests.support.made_up import made_up_url
 
 SETTINGS = ScanOptions(("url", "text"))
@@ -282,3 +285,27 @@ def test_links_out_of_a_folder_are_not_followed(url_bundle, tmp_path):
     (inside / "own.csv").symlink_to(inside / "a.csv")
     assert [p.name for p in find_inputs([inside])] == ["a.csv", "own.csv"]
     assert find_inputs([inside / "file.csv"])  # who names a link means it
+
+
+@settings(max_examples=100)
+@given(st.lists(st.none() | st.text(), min_size=1, max_size=20), st.integers(0, 3))
+def test_texts_of_json_lines_are_those_of_python(tmp_path_factory, texts, skipped):
+    columns = {
+        "text": pa.array(texts),
+        "long": pa.array(texts, pa.large_string()),
+        "score": pa.array([float("nan") if t is None else 0.5 for t in texts], pa.float32()),
+        "class": pa.array(texts).dictionary_encode(),
+    }
+    batch = pa.record_batch(columns).slice(skipped)
+    sink = JsonLinesSink(tmp_path_factory.mktemp("sink"), batch.schema, 0)
+    sink.write(batch)
+    target = sink.folder / "out.jsonl"
+    sink.finish(target)
+    written = target.read_text(encoding="utf-8")
+    expected = [
+        json.dumps({**row, "score": None if row["score"] != 0.5 else 0.5}, ensure_ascii=False)
+        for row in batch.to_pylist()
+    ]
+    lines = written.split("\n")[:-1]
+    assert [json.loads(line) for line in lines] == [json.loads(line) for line in expected]
+    assert [json.dumps(json.loads(line), ensure_ascii=False) for line in lines] == expected

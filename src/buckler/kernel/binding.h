@@ -34,6 +34,7 @@ PyObject *bk_activate_buffer(PyObject *module, PyObject *args);
 PyObject *bk_recalibrate_buffer(PyObject *module, PyObject *args);
 
 PyObject *bk_json_columns(PyObject *module, PyObject *args);
+PyObject *bk_json_texts(PyObject *module, PyObject *args);
 
 PyObject *bk_train(PyObject *module, PyObject *args);
 PyObject *bk_predict(PyObject *module, PyObject *args);

@@ -1,4 +1,4 @@
-/* json_lines(data, names, max_line): columns out of JSON lines, as buffers of Arrow. */
+/* json_lines(data, names, max_line): columns out of JSON lines, as buffers of Arrow; and the way back. */
 #include "binding.h"
 #include "json_lines.h"
 
@@ -82,5 +82,82 @@ PyObject *bk_json_columns(PyObject *module, PyObject *args) {
     }
     free_columns(columns, n);
     free(rows);
+    return result;
+}
+
+/* --- texts as JSON ------------------------------------------------------------------------------- */
+
+/* Up to here, a text stands in JSON as it is: no quote, backslash or control character. */
+static size_t plain_length(const uint8_t *text, size_t length) {
+    size_t i = 0;
+    for (; i + 8 <= length; i += 8) { /* eight bytes at once: a high bit where one is to be escaped */
+        uint64_t v;
+        memcpy(&v, text + i, sizeof v);
+        const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+        const uint64_t quote = v ^ ones * '"', backslash = v ^ ones * '\\';
+        if (((v - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~v & high) break;
+    }
+    while (i < length && text[i] >= 0x20 && text[i] != '"' && text[i] != '\\') i++;
+    return i;
+}
+
+/* Writes a text in quotes, at most 6 * length + 2 bytes, as Python's json does; returns the length. */
+static size_t write_json(const uint8_t *text, size_t length, uint8_t *out) {
+    static const char short_ones[] = "btn\0fr"; /* of 8 to 13 */
+    size_t w = 0;
+    out[w++] = '"';
+    for (size_t i = 0;;) {
+        size_t n = plain_length(text + i, length - i);
+        memcpy(out + w, text + i, n);
+        w += n, i += n;
+        if (i == length) break;
+        const uint8_t c = text[i++];
+        out[w++] = '\\';
+        if (c == '"' || c == '\\') {
+            out[w++] = c;
+        } else if (c >= 8 && c <= 13 && c != 11) {
+            out[w++] = (uint8_t)short_ones[c - 8];
+        } else {
+            static const char digits[] = "0123456789abcdef";
+            memcpy(out + w, "u00", 3);
+            out[w + 3] = (uint8_t)digits[c >> 4];
+            out[w + 4] = (uint8_t)digits[c & 15];
+            w += 5;
+        }
+    }
+    out[w++] = '"';
+    return w;
+}
+
+PyObject *bk_json_texts(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *schema, *array, *result = NULL;
+    text_column column;
+    if (!PyArg_ParseTuple(args, "OO", &schema, &array) || bk_view_column(schema, array, &column) < 0) return NULL;
+    const int64_t rows = column.array->length;
+    size_t most = 0, used = 0, n;
+    for (int64_t i = 0; i < rows; i++) {
+        const uint8_t *text = column_text(&column, i, &n);
+        most += text ? 6 * n + 2 : 4;
+    }
+    int64_t *offsets = malloc(((size_t)rows + 1) * sizeof *offsets);
+    uint8_t *data = malloc(most + 1);
+    if (offsets && data) {
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t i = 0; i < rows; i++) {
+            const uint8_t *text = column_text(&column, i, &n);
+            offsets[i] = (int64_t)used;
+            if (text) used += write_json(text, n, data + used);
+            else memcpy(data + used, "null", 4), used += 4;
+        }
+        offsets[rows] = (int64_t)used;
+        Py_END_ALLOW_THREADS
+        result = Py_BuildValue("(y#y#)", (const char *)offsets, (Py_ssize_t)(((size_t)rows + 1) * sizeof *offsets),
+                               (const char *)data, (Py_ssize_t)used);
+    } else {
+        PyErr_NoMemory();
+    }
+    free(offsets);
+    free(data);
     return result;
 }

@@ -327,6 +327,7 @@ static PyMethodDef kernel_methods[] = {
     {"activate", bk_activate_buffer, METH_VARARGS, NULL},
     {"recalibrate", bk_recalibrate_buffer, METH_VARARGS, NULL},
     {"json_lines", bk_json_columns, METH_VARARGS, NULL},
+    {"json_texts", bk_json_texts, METH_VARARGS, NULL},
     {"train", bk_train, METH_VARARGS, NULL},
     {"predict", bk_predict, METH_VARARGS, NULL},
     {"simd", kernel_simd, METH_NOARGS, NULL},

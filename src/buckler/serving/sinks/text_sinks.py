@@ -6,10 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
+from buckler import _kernel
 from buckler.serving.sinks import SINKS, Sink
 
 
@@ -51,22 +53,29 @@ class JsonLinesSink(_AppendingSink):
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a line for each row."""
-        pieces: list[str | pa.Array] = []
+        if not len(batch):
+            return
+        pieces: list[pa.Scalar | pa.Array] = []
         for index, name in enumerate(batch.schema.names):
             opening = "{" if index == 0 else ","
-            pieces += [f"{opening}{json.dumps(name)}:", _as_json(batch.column(index))]
-        lines = pc.binary_join_element_wise(*pieces, "}\n", "")
-        self._file.write(b"".join(line.encode() for line in lines.to_pylist()))
+            key = pa.scalar(f"{opening}{json.dumps(name)}:", pa.large_string())
+            pieces += [key, _as_json(batch.column(index))]
+        ends = pa.scalar("}\n", pa.large_string()), pa.scalar("", pa.large_string())
+        lines = pc.binary_join_element_wise(*pieces, *ends)
+        offsets = np.frombuffer(lines.buffers()[1], np.int64)
+        first, last = offsets[lines.offset], offsets[lines.offset + len(lines)]
+        self._file.write(memoryview(lines.buffers()[2])[first:last])
 
 
 def _as_json(column: pa.Array) -> pa.Array:
     """Return each value as JSON text."""
     if pa.types.is_dictionary(column.type):
-        return pc.fill_null(_as_json(column.dictionary).take(column.indices), "null")
+        texts = _as_json(column.dictionary).take(column.indices)
+        return pc.fill_null(texts, "null")
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        texts = [json.dumps(text, ensure_ascii=False) for text in column.to_pylist()]
-        return pa.array(texts, pa.string())
-    text = column.cast(pa.string())
+        offsets, data = map(pa.py_buffer, _kernel.json_texts(*column.__arrow_c_array__()))
+        return pa.LargeStringArray.from_buffers(len(column), offsets, data)
+    text = column.cast(pa.large_string())
     if pa.types.is_floating(column.type):
         text = pc.if_else(pc.is_finite(column), text, "null")
     return pc.fill_null(text, "null")
