@@ -7,6 +7,7 @@ to break it. This one accepts what mail programs accept.
 
 import re
 from binascii import Error, a2b_qp, a2b_uu
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +22,7 @@ from buckler.normalize.mail_headers import (
     parameters,
     read_headers,
 )
+from buckler.normalize.mail_wrappers import signed_content, tnef_message
 from buckler.normalize.outlook_message import internet_message
 
 MAX_MESSAGE_BYTES = 1 << 20
@@ -39,6 +41,12 @@ _PRINTED = bytes(c for c in range(256) if c >= 32 or c in b"\0\t\n\f\r\x0e\x0f\x
 _BLANK = b" \t\n\0"
 _MESSAGES = frozenset(
     ("message/rfc822", "message/global", "message/news", "message/partial", "application/eml")
+)
+# Formats that hold a part: reader, media types, ending of names, and whether it is a message.
+_WRAPPERS: tuple[tuple[Callable[[bytes], bytes | None], tuple[str, ...], str, bool], ...] = (
+    (internet_message, ("application/vnd.ms-outlook",), ".msg", True),
+    (tnef_message, ("application/ms-tnef", "application/vnd.ms-tnef"), "winmail.dat", False),
+    (signed_content, ("application/pkcs7-mime", "application/x-pkcs7-mime"), ".p7m", False),
 )
 
 
@@ -181,8 +189,8 @@ def _read(section: _Section) -> tuple[Part, list[_Section]]:
         inner = _sections_of(part, depth)
     elif depth <= MAX_DEPTH and _is_attached_message(part):
         inner = [_decode_section(part, "text/plain", True, depth)]
-    elif depth <= MAX_DEPTH and (converted := _outlook_message(part)):
-        inner = [_Section(message_bytes(converted), None, depth=depth)]
+    elif depth <= MAX_DEPTH and (unwrapped := _unwrap(part, depth)):
+        inner = [unwrapped]
     if inner:
         return replace(part, is_container=True), inner
     # A multipart without parts is shown as text.
@@ -205,12 +213,17 @@ def _is_attached_message(part: Part) -> bool:
     return part.kind in _MESSAGES or any(name.lower().endswith(".eml") for name in part.names)
 
 
-def _outlook_message(part: Part) -> bytes | None:
-    """Return an attached Outlook message as an internet message."""
-    outlook = part.kind == "application/vnd.ms-outlook"
-    if not outlook and not any(name.lower().endswith(".msg") for name in part.names):
-        return None
-    return internet_message(_decode_transfer(part.headers, part.body))
+def _unwrap(part: Part, depth: int) -> _Section | None:
+    """Return what a part of another format holds: Outlook's, or signed S/MIME."""
+    for read, kinds, ending, is_message in _WRAPPERS:
+        if part.kind in kinds or any(name.lower().endswith(ending) for name in part.names):
+            data = read(_decode_transfer(part.headers, part.body))
+            return (
+                _Section(message_bytes(data), None, "text/plain", is_message, depth)
+                if data
+                else None
+            )
+    return None
 
 
 def _decode_section(part: Part, kind: str, is_message: bool, depth: int) -> _Section:

@@ -21,7 +21,7 @@ MAX_ATTACHED_BYTES = 16 << 20
 _MAX_DEPTH = 8
 _MAX_TEXT_BYTES = 1 << 16
 _KEPT = ("To", "Sender", "Reply-To", "Date", "Authentication-Results")
-_CODE_PAGES = {
+CODE_PAGES = {
     **{437: "ibm437", 850: "ibm850", 852: "ibm852", 866: "ibm866", 874: "windows-874"},
     **{932: "shift_jis", 936: "gbk", 949: "euc-kr", 950: "big5", 1200: "utf-16le"},
     **{10000: "macintosh", 20127: "us-ascii", 20866: "koi8-r", 21866: "koi8-u"},
@@ -52,8 +52,33 @@ def _convert(data: bytes, depth: int, turns: Iterator[int]) -> bytes | None:
     return _compose(message, depth, turns) if message.has_properties else None
 
 
-class _Storage:
-    """The properties of a message or an attachment."""
+class Properties:
+    """Properties of a message or an attachment, wherever Outlook keeps them.
+
+    Attributes
+    ----------
+    label, page_label
+        Charset labels of texts, and of the page.
+    """
+
+    label, page_label = "", ""
+
+    def stream(self, name: int, kind: int, limit: int) -> bytes:
+        """Return the bytes of a property of this kind."""
+        raise NotImplementedError
+
+    def text(self, *names: int, limit: int = _MAX_TEXT_BYTES) -> str:
+        """Return the first of these texts that is not empty."""
+        for name in names:
+            if data := self.stream(name, 0x001F, limit):
+                return data.decode("utf-16-le", "replace").replace("\0", "")
+            if data := self.stream(name, 0x001E, limit):
+                return decode_text(data, self.label or self.page_label).replace("\0", "")
+        return ""
+
+
+class _Storage(Properties):
+    """Properties in a compound file."""
 
     def __init__(self, file: CompoundFile, path: Path, label: str = "", page: str = "") -> None:
         self.file, self.path = file, path
@@ -64,8 +89,8 @@ class _Storage:
         entries = file.read(stream, 1 << 16)[head:]
         for _, number, value in struct.iter_unpack("<HH4x8s", entries[: len(entries) // 16 * 16]):
             self._fixed.setdefault(number, value)
-        self.label = _CODE_PAGES.get(self.number(_CODE_PAGE), label)
-        self.page_label = _CODE_PAGES.get(self.number(_INTERNET_CODE_PAGE), page)
+        self.label = CODE_PAGES.get(self.number(_CODE_PAGE), label)
+        self.page_label = CODE_PAGES.get(self.number(_INTERNET_CODE_PAGE), page)
 
     def inner(self, name: str) -> "_Storage":
         """Return a storage inside."""
@@ -88,26 +113,20 @@ class _Storage:
         """Return the bytes of a property of this kind."""
         return self.file.read((*self.path, f"__SUBSTG1.0_{name:04X}{kind:04X}"), limit)
 
-    def text(self, *names: int, limit: int = _MAX_TEXT_BYTES) -> str:
-        """Return the first of these texts that is not empty."""
-        for name in names:
-            if data := self.stream(name, 0x001F, limit):
-                return data.decode("utf-16-le", "replace").replace("\0", "")
-            if data := self.stream(name, 0x001E, limit):
-                return decode_text(data, self.label or self.page_label).replace("\0", "")
-        return ""
-
 
 def _compose(message: _Storage, depth: int, turns: Iterator[int]) -> bytes:
     """Return the message; `turns` ends with the last attachment to read."""
     headers = read_headers(message.text(_HEADERS).replace("\r\n", "\n").encode("utf-8", "replace"))[
         0
     ]
-    parts = [*_bodies(message), *_attachments(message, depth, turns)]
-    content = b"".join(parts)
-    boundary = sha256(content).hexdigest().encode()  # no content holds its own digest
-    lines = [*_headers(message, headers), b"MIME-Version: 1.0"]
-    lines.append(b'Content-Type: multipart/mixed; boundary="' + boundary + b'"\n')
+    parts = [*bodies(message), *_attachments(message, depth, turns)]
+    return b"\n".join([*_headers(message, headers), join_parts(parts)])
+
+
+def join_parts(parts: list[bytes]) -> bytes:
+    """Return a multipart, from its header lines on."""
+    boundary = sha256(b"".join(parts)).hexdigest().encode()  # no content holds its own digest
+    lines = [b"MIME-Version: 1.0", b'Content-Type: multipart/mixed; boundary="' + boundary + b'"\n']
     body = b"".join(b"--" + boundary + b"\n" + part + b"\n" for part in parts)
     return b"\n".join([*lines, body + b"--" + boundary + b"--\n"])
 
@@ -132,7 +151,8 @@ def _as_header(text: str) -> bytes:
     return " ".join(text.split()).encode("utf-8", "replace")
 
 
-def _bodies(message: _Storage) -> Iterator[bytes]:
+def bodies(message: Properties) -> Iterator[bytes]:
+    """Yield the parts of the text and of the page."""
     plain = message.text(_BODY, limit=MAX_PLAIN_BYTES)
     data = message.stream(_HTML, 0x0102, MAX_PAGE_BYTES)
     page = (
@@ -148,14 +168,13 @@ def _bodies(message: _Storage) -> Iterator[bytes]:
 
 
 def _attachments(message: _Storage, depth: int, turns: Iterator[int]) -> Iterator[bytes]:
-    """Yield a part for each attachment; of messages with their content, of others the name."""
+    """Yield a part for each attachment; of messages with their content."""
     names = sorted(message.file.storages.get(message.path, ()))
     for name in names:
         if not name.startswith("__ATTACH") or next(turns, None) is None:
             continue
         attachment = message.inner(name)
-        file_name = quote(" ".join(attachment.text(*_NAMES).split())[:255], safe="")
-        head = f"Content-Disposition: attachment; filename*=utf-8''{file_name}\n".encode()
+        head = _name_lines(attachment.text(*_NAMES))[1]
         embedded = attachment.inner(f"__SUBSTG1.0_{_DATA:04X}000D")
         data = attachment.stream(_DATA, 0x0102, MAX_ATTACHED_BYTES)
         attached = None
@@ -166,9 +185,21 @@ def _attachments(message: _Storage, depth: int, turns: Iterator[int]) -> Iterato
                 attached = _convert(data, depth + 1, turns)
         if attached is not None:
             yield b"Content-Type: message/rfc822\n" + head + b"\n" + attached
-        elif file_name.lower().endswith(".eml"):
-            head += b"Content-Transfer-Encoding: base64\n"
-            yield b"Content-Type: message/rfc822\n" + head + b"\n" + encodebytes(data)
         else:
-            kind = _KIND.match(attachment.text(_MIME)) or _KIND.match("application/octet-stream")
-            yield f"Content-Type: {kind[0] if kind else ''}\n".encode() + head + b"\n"
+            yield attached_file(attachment, data)
+
+
+def attached_file(attachment: Properties, data: bytes) -> bytes:
+    """Return the part of an attached file: of a mail with its content, of others the name."""
+    file_name, head = _name_lines(attachment.text(*_NAMES))
+    if file_name.lower().endswith(".eml"):
+        head += b"Content-Transfer-Encoding: base64\n"
+        return b"Content-Type: message/rfc822\n" + head + b"\n" + encodebytes(data)
+    kind = _KIND.match(attachment.text(_MIME)) or _KIND.match("application/octet-stream")
+    return f"Content-Type: {kind[0] if kind else ''}\n".encode() + head + b"\n"
+
+
+def _name_lines(name: str) -> tuple[str, bytes]:
+    file_name = quote(" ".join(name.split())[:255], safe="")
+    head = f"Content-Disposition: attachment; filename*=utf-8''{file_name}\n"
+    return file_name, head.encode()
