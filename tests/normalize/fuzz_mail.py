@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 from buckler.isolation import EventFault, attempt
 from buckler.normalize import get_normalizer
 from buckler.normalize.mail_headers import sender_of
+from buckler.normalize.mail_wrappers import signed_content, tnef_message
 from buckler.normalize.mime import message_headers, parse_message
 from buckler.normalize.outlook_message import internet_message
 from buckler.tasks.task import group_of
 from tests.support.made_msg import compound_file, message_tree
+from tests.support.wrapped_mails import attribute, properties, signed_mail, winmail
 
 LIMIT_S = 5.0  # for the largest input, on a busy machine
 MAX_BYTES = 1 << 18
@@ -73,11 +75,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("fuzz-mail"))
     options = parser.parse_args(arguments)
     rng = np.random.default_rng(options.seed)
-    mails, outlook = _mails(options.data), _outlook_messages()
+    mails, wrapped = _mails(options.data), _wrapped_messages()
     escapes, runs, slowest = 0, 0, 0.0
     end = time.process_time() + 60 * options.minutes
     while time.process_time() < end:
-        seeds, read = (outlook, _read_outlook) if rng.random() < 0.15 else (mails, _read)
+        seeds, read = (wrapped, _read_wrapped) if rng.random() < 0.15 else (mails, _read)
         data = mutate(seeds, rng, _TOKENS)
         start = time.process_time()
         fault = _fault_of(read, data)
@@ -110,10 +112,11 @@ def _read(data: bytes) -> None:
     group_of(data, b"", "sender-domain")
 
 
-def _read_outlook(data: bytes) -> None:
-    raw = internet_message(data)
-    if raw is not None:
-        _read(raw)
+def _read_wrapped(data: bytes) -> None:
+    for unwrap in (internet_message, tnef_message, signed_content):
+        raw = unwrap(data)
+        if raw is not None:
+            _read(raw)
 
 
 def _mails(data: Path) -> list[bytes]:
@@ -126,7 +129,7 @@ def _mails(data: Path) -> list[bytes]:
     return mails
 
 
-def _outlook_messages() -> list[bytes]:
+def _wrapped_messages() -> list[bytes]:
     values: dict[int, str | bytes] = {0x37: "subject", 0x7D: "From: a@b.example\n", 0x1000: "text"}
     rich = b"\x40\0\0\0\x30\0\0\0MELA\0\0\0\0{\\rtf1\\fromhtml1 {\\*\\htmltag <p>}x\\'e4\\u8364?}"
     inner = message_tree({0x37: "inner", 0x1000: "text"}, inside=True)
@@ -134,6 +137,11 @@ def _outlook_messages() -> list[bytes]:
     return [
         compound_file(message_tree(values, attached)),
         compound_file(message_tree({**values, 0x1009: rich}, (), 932, "cp932")),
+        signed_mail(b"Content-Type: text/html\n\n<p>x"),
+        signed_mail(b"Content-Type: text/html\n\n<p>x", is_open=True),
+        winmail(
+            attribute(1, 0x00069003, properties([(0x1E, 0x1000, b"x"), (0x102, 0x1009, rich)]))
+        ),
     ]
 
 

@@ -126,7 +126,7 @@ class _TnefProperties(Properties):
         at += 4
         if name >= 0x8000:  # with a name of its own
             is_text, size = struct.unpack_from("<16xII", data, at)
-            at += 24 + (_padded(size) if is_text else 0)
+            at += 24 + (_round_up(size) if is_text else 0)
         plain_kind, count = kind & ~_SEVERAL, 1
         size = _SIZES.get(plain_kind)
         if size is None or kind & _SEVERAL:
@@ -140,7 +140,7 @@ class _TnefProperties(Properties):
             elif at >= len(data):
                 raise struct.error("cut off")
             self.add(name, plain_kind, data[at : at + length])
-            at += _padded(length)
+            at += _round_up(length)
         return at
 
 
@@ -190,5 +190,5 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += 9 + size + 2  # a checksum
 
 
-def _padded(size: int) -> int:
+def _round_up(size: int) -> int:
     return -(-size // 4) * 4
