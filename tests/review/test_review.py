@@ -28,6 +28,7 @@ from buckler.review.annotation_tools import (
 )
 from buckler.review.dashboard import compute_dashboard
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
+from buckler.review.facts import find_facts
 from buckler.review.label_recorder import ConflictError, LabelForm, LabelRecorder
 from buckler.review.queue import Filter, Queue
 from buckler.review.safe_text import highlight, visible
@@ -182,7 +183,7 @@ def test_an_event_labeled_while_events_are_added_covers_nothing_more(
         given_at[0]
         + recorder.record(left, ANN, LabelForm(0)).covers
         + sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
-        + sum(queue.count_duplicates(i.id) for i in queue.page(Filter()).items)
+        + sum(find_facts(i, queue).count - 1 for i in queue.page(Filter()).items)
         == 30
     )
 
@@ -332,7 +333,7 @@ def test_one_label_covers_near_duplicates_and_undoing_frees_them(store, url_scor
     counts = queue.counts()
     assert counts[State.DUPLICATE, Stratum.RANKED] >= 20
     item = queue.claim_next(1)
-    behind = queue.count_duplicates(item)
+    behind = find_facts(queue.item(item), queue).count - 1
     done = recorder.record(item, ANN, LabelForm(0))
     assert done.covers == 1 + behind
     spread = [s for said in annotations(store).values() for s in said]
