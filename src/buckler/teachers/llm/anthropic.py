@@ -20,6 +20,7 @@ from buckler.extras import import_extra
 from buckler.labels.ledger import CallResult, Submission
 from buckler.teachers.budget import Account, Spending
 from buckler.teachers.llm.client import (
+    CONNECT_S,
     ModelClient,
     RefusedError,
     Reply,
@@ -28,7 +29,6 @@ from buckler.teachers.llm.client import (
     api_key,
     read_choice,
     server_address,
-    timeout_of,
 )
 from buckler.teachers.llm.language_model import (
     LabelCall,
@@ -97,7 +97,7 @@ class AnthropicClient(ModelClient):
         if self._sdk is None:
             anthropic = import_extra("anthropic", "the teacher 'anthropic'", "llm")
             self._sdk = anthropic.AsyncAnthropic(
-                timeout=timeout_of(self.settings.timeout_s),
+                timeout=anthropic.Timeout(self.settings.timeout_s, connect=CONNECT_S),
                 max_retries=0,  # the runner tries again, within its limits
                 base_url=self.settings.base_url,
                 api_key=api_key(self.settings.api_key_env, required=self.hosted),

@@ -13,6 +13,7 @@ from pydantic import Field
 from buckler.errors import SettingsError
 from buckler.extras import import_extra
 from buckler.teachers.llm.client import (
+    CONNECT_S,
     CUT_OFF,
     Choice,
     ModelClient,
@@ -26,7 +27,6 @@ from buckler.teachers.llm.client import (
     read_choice,
     server_address,
     status_error,
-    timeout_of,
 )
 from buckler.teachers.llm.language_model import LanguageModelTeacher
 from buckler.teachers.llm.prices import Meter, price_table
@@ -110,7 +110,7 @@ class ChatClient(ModelClient):
             api_key=api_key(self.settings.api_key_env, required=self.hosted),
             base_url=self.settings.base_url,
             http_client=openai.DefaultAioHttpClient() if has_aiohttp else None,
-            timeout=timeout_of(self.settings.timeout_s),
+            timeout=openai.Timeout(self.settings.timeout_s, connect=CONNECT_S),
             max_retries=0,  # the runner tries again, within its limits
         )
 

@@ -9,18 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from time import time
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from buckler.errors import InputError, SettingsError
 from buckler.extras import import_extra
 from buckler.teachers.llm.prices import Meter
 
-if TYPE_CHECKING:
-    import httpx
-
 KEYRING_SERVICE = "buckler"
-_CONNECT_S = 4.0  # a server that takes longer to accept a connection is dead
+CONNECT_S = 4.0  # a server that takes longer to accept a connection is dead
 _TEMPORARY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _MODERATION = re.compile(r"moderat|flagged|polic(?:y|ies)|safety", re.IGNORECASE)
 _NO_CREDIT = ("insufficient_quota", "credit balance", "billing")
@@ -310,13 +306,6 @@ def _split_reasoning(text: str, *, is_cut: bool) -> tuple[str, bool]:
     answer = text[ends[-1] :] if ends else text
     is_open = bool(_REASONING_START.search(answer)) and not _JSON_START.match(answer)
     return "" if is_cut or is_open else answer, bool(ends) or is_open
-
-
-def timeout_of(seconds: float) -> "httpx.Timeout":
-    """Return the longest wait for a reply, and a short one for a connection."""
-    import httpx
-
-    return httpx.Timeout(seconds, connect=min(seconds, _CONNECT_S))
 
 
 def server_address(url: str) -> str:
