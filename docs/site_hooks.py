@@ -1,4 +1,4 @@
-"""Writes the options of every command into reference/options.md while the site is built."""
+"""Hooks of the site: the options of every command, and docstrings whose colons are doubled."""
 
 import re
 from collections.abc import Iterator
@@ -16,6 +16,11 @@ def on_page_markdown(markdown: str, page, **_) -> str:
     if page.file.src_path != PAGE:
         return markdown
     return _PLACE.sub(lambda _: "\n".join(describe_commands()), markdown)
+
+
+def on_page_content(html: str, **_) -> str:
+    """Take off the colons by which docstrings announce a block of code."""
+    return html.replace("<p>::</p>", "").replace("::</p>", ":</p>")
 
 
 def describe_commands() -> Iterator[str]:
