@@ -13,9 +13,14 @@ from buckler.dataset.splits import deduplicate
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotator, LabelStore
 from buckler.labels.merging import Merge
+from buckler.runtime import load
 from buckler.tasks import get_task
+from buckler.training.cross_validation import StudentSpec
+from buckler.training.fit import fit_student
+from buckler.training.packaging import write_fitted
+from buckler.training.promotion import decide
 from buckler.training.targets import with_annotations, with_file_labels
-from tests.support.made_up import made_up_table
+from tests.support.made_up import made_up_events, made_up_table
 
 TASK = get_task("url-threat")
 RECIPE = """\
@@ -303,3 +308,37 @@ def test_labels_only_learns_what_most_rows_of_a_text_say(folder):
         events.append(read_dataset([folder / f"{name}.parquet"], TASK))
     train = deduplicate(events[0], near=False).events
     assert (with_file_labels(train, events[0]).labels == events[1].labels).all()
+
+
+def poison(folder):
+    """Store annotations that are the reverse of the truth, and right labels in the file."""
+    everything = made_up_table(5000, np.random.default_rng(4))
+    pq.write_table(everything.slice(0, 60), folder / "few.parquet")
+    pq.write_table(everything.slice(60, 2440), folder / "truth.parquet")
+    pool = read_dataset([folder / "truth.parquet"], TASK)
+    p = np.where(np.eye(2)[1 - pool.labels] == 1, 0.95, 0.05).astype(np.float32)
+    with LabelStore(folder / "labels.db") as store:
+        store.add_arrays(TASK, Annotator("liar", "1", "llm"), pool.ids, p)
+
+
+def test_a_bundle_that_is_worse_than_labels_alone_says_so_and_replaces_none(folder):
+    poison(folder)
+    done = run(folder, '[labels]\nstore = "labels.db"\n')
+    assert "detection" in done.warning or "accuracy" in done.warning
+    report = json.loads(done.report.json.read_bytes())
+    assert report["notes"][0].startswith("WARNING: a student that learned from labels alone")
+    candidate = load(done.bundle)
+    assert candidate.manifest.provenance["worse_than_labels_only"] == done.warning
+    # Even on a test where it is better than a bad bundle, it does not replace that one.
+    table = pq.read_table(folder / "test.parquet")
+    other = ["phishing" if v == "benign" else "benign" for v in table.column("label").to_pylist()]
+    index = table.schema.get_field_index("label")
+    pq.write_table(table.set_column(index, "label", [other]), folder / "reverse.parquet")
+    reverse = read_dataset([folder / "reverse.parquet"], TASK)
+    events = made_up_events(600, np.random.default_rng(1))
+    fitted = fit_student(events, StudentSpec("ngram", {"table_bits": 12}, folds=2))
+    write_fitted(folder / "good.buckler", fitted)
+    decision = decide(load(folder / "good.buckler"), candidate, [("reverse", reverse)])
+    assert decision.compared[0].better
+    assert not decision.promote
+    assert decision.reason.startswith("worse than labels alone")

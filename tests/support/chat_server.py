@@ -44,12 +44,23 @@ class Model:
         self.log.write(json.dumps(f"order {content[:400]}") + "\n")
         self.log.flush()
         key = f"{zlib.crc32(content.encode()):08x}"
+        if self.options.imitates:
+            return json.dumps({"texts": self.imitate(content)})
         words = ["verify", "login", "wallet", "secure", "update", "account"]
         texts = [
             f"https://{words[k]}-{key[:4]}{k}.real-bank.com/{words[-k]}/{key}?id={k}{key[::-1]}"
             for k in range(5)
         ]
         return json.dumps({"texts": texts})
+
+    def imitate(self, content: str) -> list[str]:
+        """Write as a better writer would: variants of the events that the order shows."""
+        shown = [json.loads(quoted) for _, quoted in _EVENT.findall(content)]
+        key = zlib.crc32(content.encode())
+        return [
+            re.sub(r"\d+", lambda _, k=k: str((key >> k) % 900 + 100), shown[k % len(shown)])
+            for k in range(5 if shown else 0)
+        ]
 
     def answer(self, content: str) -> str:
         if '{"texts":' in content:
@@ -257,6 +268,7 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--batch-seconds", type=float, default=0.0)
     parser.add_argument("--batch-errors", type=int, default=0)
+    parser.add_argument("--imitates", type=int, default=0)
     asyncio.run(serve(parser.parse_args()))
 
 

@@ -13,7 +13,7 @@ from buckler.labels import Annotation, Annotator, LabelStore, export_annotations
 from buckler.labels.ledger import Call, CallResult
 from buckler.tasks import get_task
 from buckler.teachers import Account, Budget, Spending, Teacher, get_teacher
-from buckler.teachers.labeling import label
+from buckler.teachers.labeling import compare, label
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_events, made_up_table
 
@@ -243,3 +243,43 @@ def test_label_from_the_command_line(tmp_path, rules):
     assert " 0 new annotations" in buckler(*arguments).stdout
     unknown = buckler(*arguments[:5], "oracle", *arguments[6:])
     assert unknown.returncode == 2 and "there are: anthropic, chat" in unknown.stderr
+
+
+def answers(labels, share_right, rng):
+    """Return probabilities that name the label with this chance, and the other class else."""
+    named = np.where(rng.random(len(labels)) < share_right, labels, 1 - labels)
+    return np.eye(2)[named] * 0.8 + 0.1
+
+
+def test_a_useless_teacher_is_called_useless():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(400) < 0.3).astype(np.int32)
+    coin = compare(np.eye(2)[rng.integers(0, 2, 400)], labels, TASK).warning
+    assert "worse than always saying benign (7" in coin
+    assert coin.endswith("no better than chance: it is useless here")
+    constant = compare(np.tile([0.9, 0.1], (400, 1)), labels, TASK).warning
+    assert "no better than chance" in constant
+    rare = (rng.random(2000) < 0.02).astype(np.int32)
+    weak = compare(answers(rare, 0.9, rng), rare, TASK).warning
+    assert "worse than always saying benign (97%), though better than chance" in weak
+    assert compare(answers(labels, 0.95, rng), labels, TASK).warning == ""
+    few = slice(0, 20)
+    assert compare(answers(labels[few], 0.1, rng), labels[few], TASK).warning == ""
+
+
+def test_the_command_warns_of_a_useless_teacher(tmp_path):
+    table = made_up_table(300, np.random.default_rng(0))
+    pq.write_table(table, tmp_path / "a.parquet")
+    (tmp_path / "rules.toml").write_text(
+        'name = "coin"\n[[rule]]\nlabel = "phishing"\npattern = "[02468]"\nconfidence = 0.9\n'
+        '[[rule]]\nlabel = "benign"\npattern = "."\nconfidence = 0.8\n'
+    )
+    done = buckler(
+        *("label", "a.parquet", "-t", "url-threat", "--teacher", "rules", "--settings"),
+        *("rules.toml", "-s", "l.db"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    printed = " ".join(done.stderr.split())
+    assert "WARNING: coin" in printed and "useless here" in printed
+    assert "labels.leave_out" in printed

@@ -139,6 +139,11 @@ def _print_report(report: LabelReport, teacher: Teacher) -> None:
         print_account(report.account)
     if (found := report.agreement) is not None:
         out.print(f"agrees with {_rate(found.accuracy)} of {found.n:,} labels of the data")
+        if found.warning:
+            err.print(f"WARNING: {safe(name)} {found.warning}", style="bold red")
+            err.print(
+                "to train without it: buckler labels withdraw, or labels.leave_out in a recipe"
+            )
         if found.confidence is not None:
             out.print(
                 f"calibration: mean confidence {found.confidence:.3f}, expected calibration error "

@@ -34,6 +34,12 @@ def print_run(run: Run) -> None:
         out.print()
         print_robustness(run.robustness)
     out.print()
+    if run.warning:
+        err.print(
+            "WARNING: a student that learned from labels alone is better on "
+            f"{safe(run.warning, 500)}; the registry refuses this bundle",
+            style="bold red",
+        )
     out.print(run.operating_sentence)
     out.print(f"bundle  {run.bundle} ({run.bundle.stat().st_size:,} bytes)")
     print_report(run.report)

@@ -81,6 +81,14 @@ def synthesize(
         float,
         typer.Option(help="Weight of an example beside a real event, in the trial.", min=0.001),
     ] = WEIGHT,
+    turns: Annotated[
+        int,
+        typer.Option(
+            help="Close the loop: in so many turns at most, write for what the student gets wrong.",
+            min=0,
+            max=50,
+        ),
+    ] = 0,
     hold_out: Annotated[
         str | None,
         typer.Option(
@@ -109,9 +117,10 @@ def synthesize(
         verifier=verifier,
         verifier_settings=verifier_settings,
         filters=FilterSettings(real_vs_synthetic=real_vs_synthetic),
-        trial=TrialSettings(seeds, weight) if trial else None,
+        trial=TrialSettings(seeds, weight) if trial or turns else None,
         hold_out=hold_out,
         apart_from=apart_from or (),
+        turns=turns,
         store=store,
         budget=Budget(usd=budget_usd, tokens=budget_tokens),
         seed=seed,
@@ -177,7 +186,17 @@ def _print_report(report: SynthesisReport, file: Path) -> None:
                 f"real-vs-synthetic AUROC of {safe(label)} {auroc.value:.3f} "
                 f"({_share(auroc.low, 3)} to {_share(auroc.high, 3)}); 0.5 is indistinguishable"
             )
-    if report.trial is not None:
+    for number, turn in enumerate(report.turns, 1):
+        out.print(
+            f"turn {number}: {turn.errors:,} of {turn.held_out:,} held-out events wrong, "
+            f"{turn.synthetic_examples:,} examples of {turn.drafts:,} drafts, "
+            f"{turn.cost_usd:.4f} USD; {safe(turn.summary, 500)}"
+        )
+    if report.turns:
+        if not any(turn.kept for turn in report.turns):
+            out.print(f"{file}: the report alone, since no turn brought a gain")
+            return
+    elif report.trial is not None:
         out.print(f"trial: {safe(report.trial.summary, 500)}")
         if not report.trial.kept:
             out.print(f"{file}: the report alone, since the synthetic examples do not help")

@@ -34,6 +34,7 @@ from buckler.pipeline.stages import Result, StageRunner
 from buckler.runtime import Scorer
 from buckler.training.augmentation import attack_scorers
 from buckler.training.noise import Noise
+from buckler.training.promotion import PairedComparison, compare_bundles
 
 LABELS_ONLY, STUDENT, UPPER_BOUND = "labels only", "this bundle", "upper bound: more true labels"
 MIN_ANNOTATED = 0.9  # share of the test rows, for an annotator to stand in the table
@@ -199,6 +200,28 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
+@dataclass(frozen=True)
+class StudentComparison:
+    """A student beside others.
+
+    Attributes
+    ----------
+    contenders
+        One for each bundle and annotator.
+    against_labels
+        The student against one that learned from labels alone, paired; None where there is none.
+    """
+
+    contenders: list[Contender]
+    against_labels: PairedComparison | None
+
+    @property
+    def warning(self) -> str:
+        """Sentence where a student of labels alone is clearly better; empty elsewhere."""
+        pair = self.against_labels
+        return pair.sentence() if pair is not None and pair.worse else ""
+
+
 def compare_students(
     runner: StageRunner,
     recipe: Recipe,
@@ -207,7 +230,7 @@ def compare_students(
     student: Bundle,
     assessment: Evaluation,
     speeds: dict[str, float],
-) -> list[Contender]:
+) -> "StudentComparison":
     """Put the student beside others that learned from less, or from more true labels.
 
     The figures are written to ``comparison.json`` too.
@@ -245,7 +268,11 @@ def compare_students(
         text = json.dumps(figures, indent=1, allow_nan=False)
         write_atomically(recipe.output / "comparison.json", text.encode() + b"\n")
         report.summary = {"contenders": len(contenders)}
-    return contenders
+        against = None
+        if LABELS_ONLY in bundles:
+            ours, labels_only = Scorer(student), Scorer(bundles[LABELS_ONLY])
+            against = compare_bundles(labels_only, ours, "the test rows", test)
+    return StudentComparison(contenders, against)
 
 
 def attack_students(

@@ -13,7 +13,12 @@ from buckler.evaluation.report import Comparison, ReportFiles
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.files import write_atomically
 from buckler.operating_point import OperatingPoint
-from buckler.pipeline.compare import Contender, attack_students, compare_students, comparison
+from buckler.pipeline.compare import (
+    StudentComparison,
+    attack_students,
+    compare_students,
+    comparison,
+)
 from buckler.pipeline.distill import Additions, DistillPool
 from buckler.pipeline.evaluate import (
     assess_scorer,
@@ -47,6 +52,7 @@ from buckler.training.analyst_labels import AnalystLabels
 from buckler.training.auxiliary import AuxiliaryClassifiers, AuxiliaryFigures, auxiliary_table
 from buckler.training.cross_validation import OnEpoch, StudentSpec
 from buckler.training.packaging import BundleParts
+from buckler.training.promotion import WORSE_THAN_LABELS
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,9 @@ class Run:
         Events that analysts labeled; None where the recipe names none.
     n_annotated
         Events of the pool with annotations that the student learned from.
+    warning
+        Sentence where a student of labels alone is clearly better on the test rows; empty
+        elsewhere. The registry refuses such a bundle.
     """
 
     bundle: Path
@@ -106,6 +115,7 @@ class Run:
     auxiliary: tuple[AuxiliaryFigures, ...] = ()
     analyst_labels: AnalystLabels | None = None
     n_annotated: int = 0
+    warning: str = ""
 
 
 def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
@@ -157,17 +167,22 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
     bundle = student.tested.assemble()
     scorer = Scorer(bundle)
     assessment = _assess(runner, recipe, scorer, split.output)
-    contenders: list[Contender] = []
+    beside: StudentComparison | None = None
     if recipe.labels or recipe.pool or recipe.synthesis or recipe.compare.upper_bound:
-        contenders = compare_students(runner, recipe, sources, split, bundle, assessment, speeds)
+        beside = compare_students(runner, recipe, sources, split, bundle, assessment, speeds)
     robustness: list[Robustness] = []
     if recipe.evaluation.attacks:
         robustness = attack_students(runner, recipe, sources, split, scorer)
     path = recipe.output / f"{recipe.name or task.name}.buckler"
-    table = comparison(contenders, assessment) if contenders else None
-    notes = (*_split_notes(split, student.n_later), *leak_notes(split.output.leaks))
+    table = None if beside is None else comparison(beside.contenders, assessment)
+    warning = "" if beside is None else beside.warning
+    notes = (
+        *_label_notes(beside),
+        *_split_notes(split, student.n_later),
+        *leak_notes(split.output.leaks),
+    )
     with runner.step("bundle"):
-        scorer = _write_bundle(path, student.shipped, classifiers, assessment)
+        scorer = _write_bundle(path, student.shipped, classifiers, assessment, warning)
         write_atomically(recipe.output / FALSE_POSITIVES, student.false_positives)
         data = recipe.data.test or recipe.data.train
         tested_on = f"{len(split.output.test):,} rows from {names_of(data)}"
@@ -189,6 +204,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         auxiliary=classifiers.figures,
         analyst_labels=None if analysts is None else analysts.output,
         n_annotated=0 if distilled is None else distilled.output.n_annotated,
+        warning=warning,
     )
 
 
@@ -206,6 +222,18 @@ def _assess(
         )
 
 
+def _label_notes(beside: StudentComparison | None) -> Iterator[str]:
+    """Yield a sentence where the student is no better than one that learned from labels alone."""
+    pair = None if beside is None else beside.against_labels
+    if pair is not None and pair.worse:
+        yield (
+            f"WARNING: a student that learned from labels alone is better on {pair.sentence()}. "
+            "The registry refuses this bundle."
+        )
+    elif pair is not None and not pair.better:
+        yield f"No clear gain over a student of labels alone on {pair.sentence()}."
+
+
 def _split_notes(split: Result[TrainingAndTest], n_later: int) -> Iterator[str]:
     """Yield a sentence on each kind of rows that the split left out."""
     if n := split.summary.get("test_rows_like_training"):
@@ -219,10 +247,16 @@ def _split_notes(split: Result[TrainingAndTest], n_later: int) -> Iterator[str]:
 
 
 def _write_bundle(
-    path: Path, student: BundleParts, auxiliary: AuxiliaryClassifiers, assessment: Evaluation
+    path: Path,
+    student: BundleParts,
+    auxiliary: AuxiliaryClassifiers,
+    assessment: Evaluation,
+    warning: str,
 ) -> Scorer:
     """Write the bundle with its auxiliary classifiers and test figures; load it as users will."""
     manifest = replace(student.manifest, metrics=headline(assessment), auxiliary=auxiliary.entries)
+    if warning:
+        manifest = replace(manifest, provenance={**manifest.provenance, WORSE_THAN_LABELS: warning})
     bundle = write_bundle(path, manifest, {**student.files, **auxiliary.files})
     write_atomically(path.parent / "card.md", bundle.entries[CARD])
     return Scorer(read_bundle(path))

@@ -1,6 +1,6 @@
 """From a template to synthetic examples: drafts for each combination, then the filters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from buckler.dataset import Dataset
@@ -48,6 +48,7 @@ def generate_examples(
     verifier: Verifier | None = None,
     apart_from: Dataset | None = None,
     on_draft: Callable[[int], None] | None = None,
+    counts: Sequence[tuple[Combination, int]] | None = None,
 ) -> FilteredDrafts:
     """Write drafts and filter them.
 
@@ -63,6 +64,8 @@ def generate_examples(
         Further real events, such as a test, that no synthetic example may repeat.
     on_draft
         Called with the number of drafts so far.
+    counts
+        Drafts for each combination; by default the same number for each.
 
     Raises
     ------
@@ -70,7 +73,8 @@ def generate_examples(
         If the generator writes nothing at all.
     """
     drafts: list[Draft] = []
-    for draft in generator.drafts(spread_drafts(generator.template, settings.n_drafts)):
+    counts = counts or spread_drafts(generator.template, settings.n_drafts)
+    for draft in generator.drafts(counts):
         drafts.append(draft)
         if on_draft is not None:
             on_draft(len(drafts))

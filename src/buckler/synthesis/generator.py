@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.labels import Annotator
@@ -61,6 +62,9 @@ class Generator(ABC):
         Name in the registry.
     annotator
         Name and version, kept with every synthetic example.
+    seed_rows
+        Rows of the real events that examples may derive from; None for all. The closed loop names
+        those that the student gets wrong.
 
     Raises
     ------
@@ -73,6 +77,12 @@ class Generator(ABC):
 
     def __init__(self, template: Template, real: Dataset, seed: int = 0) -> None:
         self.template, self.real, self.seed = template, real, seed
+        self.seed_rows: npt.NDArray[np.intp] | None = None
+
+    def rows_of(self, label: int) -> npt.NDArray[np.intp]:
+        """Return the rows of a class that examples may derive from."""
+        rows = np.flatnonzero(self.real.labels == label)
+        return rows if self.seed_rows is None else np.intersect1d(rows, self.seed_rows)
 
     @abstractmethod
     def drafts(self, counts: Sequence[tuple[Combination, int]]) -> Iterator[Draft]:

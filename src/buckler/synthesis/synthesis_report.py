@@ -56,6 +56,36 @@ class TrialReport(_Strict):
     summary: str
 
 
+class LoopTurn(_Strict):
+    """One turn of the closed loop.
+
+    Attributes
+    ----------
+    errors, held_out
+        Errors of the student, and the events that it was tried on.
+    drafts, synthetic_examples
+        Drafts for these errors, and those that passed the filters.
+    cost_usd
+        Cost of the drafts.
+    gain, gain_half_width
+        Gain in the trial, and half the width of its interval; null where there was none.
+    kept
+        True where the examples are kept.
+    summary
+        The outcome in a sentence.
+    """
+
+    errors: int
+    held_out: int
+    drafts: int
+    synthetic_examples: int
+    cost_usd: float = 0.0
+    gain: Figure = None
+    gain_half_width: Figure = None
+    kept: bool = False
+    summary: str = ""
+
+
 class SynthesisReport(_Strict):
     """Counts and figures of a generation.
 
@@ -83,6 +113,8 @@ class SynthesisReport(_Strict):
         Class -> synthetic examples.
     trial
         Outcome of the trial; null where there was none.
+    turns
+        Turns of the closed loop; empty where there was none.
     """
 
     generator: str = ""
@@ -99,3 +131,4 @@ class SynthesisReport(_Strict):
     real_vs_synthetic_auroc: dict[str, EstimateReport] = {}
     classes: dict[str, int] = {}
     trial: TrialReport | None = None
+    turns: list[LoopTurn] = []

@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
-from buckler.evaluation.intervals import Rate, wilson
+from buckler.evaluation.agreement import cohens_kappa
+from buckler.evaluation.intervals import UNKNOWN, Rate, wilson
+from buckler.evaluation.intervals import Estimate as Estimated
 from buckler.evaluation.metrics import expected_calibration_error
 from buckler.labels import Annotation, Annotator, LabelStore
 from buckler.labels.ledger import Call, Ledger
@@ -20,6 +22,7 @@ from buckler.teachers.teacher import Estimate, Job, Teacher
 
 MAX_REJECTS = 2  # an event with so many unusable answers is not asked about again
 MIN_COMPARED = 30
+_NO_AGREEMENT = 0.01  # of kappa: as good as chance
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class Agreement:
     recall, false_positives
         Share of positive events, and of the others, that the teacher calls positive; None for few
         events, and where the data lack one of the two.
+    most_common, most_common_share
+        Most frequent label, and its share: the accuracy of always naming it.
+    kappa
+        Agreement beyond chance; NaN for few events, and where only one class occurs.
     """
 
     n: int
@@ -63,6 +70,30 @@ class Agreement:
     log_loss: float | None = None
     recall: Rate | None = None
     false_positives: Rate | None = None
+    most_common: str = ""
+    most_common_share: float = 0.0
+    kappa: Estimated = UNKNOWN
+
+    @property
+    def warning(self) -> str:
+        """Sentence on a teacher that says less than a constant; empty for any other."""
+        if self.n < MIN_COMPARED:
+            return ""
+        is_chance = self.kappa.low <= _NO_AGREEMENT  # False for NaN
+        if self.accuracy.high < self.most_common_share:
+            text = (
+                f"agrees on {self.accuracy.value:.0%}, worse than always saying "
+                f"{self.most_common} ({self.most_common_share:.0%})"
+            )
+            if is_chance:
+                return f"{text} and no better than chance: it is useless here"
+            return f"{text}, though better than chance (kappa {self.kappa})"
+        if is_chance:
+            return (
+                f"agrees on {self.accuracy.value:.0%}, no better than chance (kappa "
+                f"{self.kappa}): it is useless here"
+            )
+        return ""
 
 
 @dataclass(frozen=True)
@@ -268,6 +299,8 @@ def compare(
     accuracy = wilson(int(right.sum()), n)
     if n < MIN_COMPARED:
         return Agreement(n, accuracy)
+    counts = np.bincount(labels, minlength=len(task.classes))
+    kappa = cohens_kappa(classes.astype(np.int64), labels.astype(np.int64), len(task.classes)).kappa
     confidence = probabilities.max(axis=1)
     of_label = probabilities[np.arange(n), labels]
     recall = false_positives = None
@@ -284,6 +317,9 @@ def compare(
         log_loss=float(-np.log(np.maximum(of_label, 1e-12)).mean()),
         recall=recall,
         false_positives=false_positives,
+        most_common=task.class_names[int(counts.argmax())],
+        most_common_share=float(counts.max() / n),
+        kappa=kappa,
     )
 
 

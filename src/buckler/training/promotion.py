@@ -13,6 +13,8 @@ from buckler.evaluation.intervals import rate as share_of
 from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
 from buckler.runtime import Scorer
 
+# Key of a bundle's provenance: its test says that a student of labels alone is better.
+WORSE_THAN_LABELS = "worse_than_labels_only"
 _RESAMPLES = 1000
 # Factors on the target rate, and on the deployed bundle's rate, up to which false positives are
 # tolerated.
@@ -150,12 +152,15 @@ def decide(
             )
     if not tests:
         raise InputError("a promotion needs labeled events to compare on")
-    compared = tuple(_compare(champion, candidate, name, events) for name, events in tests)
+    compared = tuple(compare_bundles(champion, candidate, name, events) for name, events in tests)
     # Events that were chosen near the threshold say nothing about its false positives.
     compared += tuple(
-        replace(_compare(champion, candidate, name, events), false_positives=None)
+        replace(compare_bundles(champion, candidate, name, events), false_positives=None)
         for name, events in guards
     )
+    warning = candidate.manifest.provenance.get(WORSE_THAN_LABELS)
+    if warning:
+        return Decision(False, f"worse than labels alone: {warning}", compared)
     worse = [pair for pair in compared if pair.worse]
     better = [pair for pair in compared[: len(tests)] if pair.better]
     if worse:
@@ -165,7 +170,16 @@ def decide(
     return Decision(False, f"no sure gain: {compared[0].sentence()}", compared)
 
 
-def _compare(champion: Scorer, candidate: Scorer, name: str, events: Dataset) -> PairedComparison:
+def compare_bundles(
+    champion: Scorer, candidate: Scorer, name: str, events: Dataset
+) -> PairedComparison:
+    """Compare two bundles on a named set of labeled events.
+
+    Raises
+    ------
+    InputError
+        If no event has a label.
+    """
     task = events.task
     events = events.only_labeled()
     if not len(events):

@@ -4,7 +4,7 @@ Synthetic examples are kept only if the whole 95 % interval of the gain lies abo
 real events that neither student saw. The test rows of a run have no part in it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,10 +39,13 @@ class TrialSettings:
         Number of splits, each with two students.
     weight
         Weight of a synthetic example beside a real event.
+    before
+        Synthetic examples that both students learn, such as those of earlier turns.
     """
 
     seeds: int = 5
     weight: float = WEIGHT
+    before: Sequence[SyntheticExample] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,12 @@ def run_trial(
     for seed in range(settings.seeds):
         train, held, usable = _split_trial(real, own, unseen, seed)
         additional = own.take(usable).with_weights(settings.weight)
-        for figures, extra in ((without, None), (beside, additional)):
+        shared = None
+        if settings.before:
+            shared = as_dataset(list(settings.before), real.task).with_weights(settings.weight)
+            shared = shared.take(apart_from(shared, held))
+            additional = Dataset.concat([shared, additional])
+        for figures, extra in ((without, shared), (beside, additional)):
             fitted = fit_student(train, replace(spec, seed=seed), additional=extra)
             p = probabilities_of(fitted.student.predict_logits(held.texts))
             for name, value in _figures(p, held.labels, held.task.positive_indices).items():

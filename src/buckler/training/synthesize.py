@@ -11,8 +11,9 @@ import numpy as np
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
+from buckler.labels.merging import Merge
 from buckler.readers.quarantine import Quarantine
-from buckler.synthesis.filters import FilterSettings
+from buckler.synthesis.filters import FilteredDrafts, FilterSettings
 from buckler.synthesis.generate import GenerationSettings, generate_examples, spread_drafts
 from buckler.synthesis.generator import GENERATORS, Generator, get_generator
 from buckler.synthesis.llm_generator import LanguageModelGenerator
@@ -24,6 +25,7 @@ from buckler.synthesis.verifiers import Verifier, student_verifier, teacher_veri
 from buckler.tasks import get_task
 from buckler.teachers import get_teacher
 from buckler.teachers.budget import Account, Budget, Spending
+from buckler.training.synthesis_loop import Gaps, LoopOutcome, close_loop, focus_drafts
 from buckler.training.synthesis_trial import (
     HeldOutKind,
     TrialSettings,
@@ -31,6 +33,7 @@ from buckler.training.synthesis_trial import (
     parse_kind,
     run_trial,
 )
+from buckler.training.targets import with_annotations
 
 _USUAL = ColumnNames()
 LANGUAGE_MODELS = ("chat", "anthropic", "gguf")
@@ -66,6 +69,8 @@ class SynthesisSettings:
         the trial measures their detection.
     apart_from
         Files of further real events, such as a test, that no synthetic example may repeat.
+    turns
+        Turns of the closed loop, which writes for what the student gets wrong; 0 writes once.
     store, budget
         Label store that keeps paid answers, and limits of cost.
     seed
@@ -83,6 +88,7 @@ class SynthesisSettings:
     trial: TrialSettings | None = None
     hold_out: str | None = None
     apart_from: Sequence[Path] = ()
+    turns: int = 0
     store: str = "labels.db"
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
@@ -144,6 +150,13 @@ def synthesize(
     """
     with Quarantine() as quarantine:
         session = _Session(data, task, settings, columns, format_name, quarantine)
+        if settings.turns:
+            looped = _write_in_turns(session, on_progress)
+            if output is not None:
+                task_of = session.template.task
+                write_synthetic_examples(output, looped.examples, task_of, looped.report)
+            bad_rows = quarantine.summary() if quarantine.count else ""
+            return SynthesisResult(looped.examples, looped.report, None, bad_rows)
         on_progress("writing")
         with session.open_generator(on_progress) as generator:
             written = generate_examples(
@@ -171,6 +184,49 @@ def synthesize(
             write_synthetic_examples(output, examples, session.template.task, report)
         bad_rows = quarantine.summary() if quarantine.count else ""
     return SynthesisResult(examples, report, account, bad_rows)
+
+
+def _write_in_turns(session: "_Session", on_progress: Callable[[str], None]) -> LoopOutcome:
+    """Close the loop: each turn writes for the errors of a student that learned the earlier ones.
+
+    Raises
+    ------
+    SettingsError
+        If the template writes no class that the student gets wrong.
+    """
+    settings, features = session.settings, session.template.task.features
+    known = {combination.label for combination in session.template.combinations}
+
+    def write(learned: Dataset, gaps: Gaps, turn: int) -> tuple[FilteredDrafts, float]:
+        labels = {str(name) for name in gaps.events.label_names} & known
+        if not labels:
+            raise SettingsError("the template writes no class that the student gets wrong")
+        real, seed = Dataset.concat([learned, gaps.events]), settings.seed + turn
+        generation = GenerationSettings(settings.number, filters=settings.filters, seed=seed)
+        template, before = session.template.matching({"class": labels}), settings.budget.spent
+        with session.open_generator(on_progress, template, real, seed) as generator:
+            generator.seed_rows = np.arange(len(learned), len(real))
+            counts = None
+            if not isinstance(generator, LanguageModelGenerator):
+                counts = focus_drafts(generator, gaps, generation.n_drafts)
+            written = generate_examples(
+                generator,
+                generation,
+                verifier=session.verifier(),
+                apart_from=session.apart_from,
+                counts=counts,
+            )
+        return written, (settings.budget.spent - before).cost_usd
+
+    return close_loop(
+        session.real_with_annotations(),
+        write,
+        settings.turns,
+        "trees" if features else "ngram",
+        settings.trial or TrialSettings(),
+        seed=settings.seed,
+        on_progress=on_progress,
+    )
 
 
 def estimate_synthesis(
@@ -235,9 +291,26 @@ class _Session:
         teacher = get_teacher(name, self.settings.verifier_settings, self._task)
         return teacher_verifier(teacher, len(self._task.classes))
 
+    def real_with_annotations(self) -> Dataset:
+        """Return the real events; those without a label have the annotations of the store."""
+        where = self.settings.store
+        if "://" not in where and not Path(where).exists():
+            return self.real
+        with LabelStore(where) as store:
+            return with_annotations(self.real, store, Merge.MEAN, required=False)[0]
+
     @contextmanager
-    def open_generator(self, on_progress: Callable[[str], None]) -> Iterator[Generator]:
+    def open_generator(
+        self,
+        on_progress: Callable[[str], None],
+        template: Template | None = None,
+        real: Dataset | None = None,
+        seed: int | None = None,
+    ) -> Iterator[Generator]:
+        """Give the generator, of all combinations and real events by default."""
         settings = self.settings
+        template, real = template or self.template, self.seen if real is None else real
+        seed = settings.seed if seed is None else seed
         kind = settings.generator or ("crossover" if self._task.features else "grammar")
         if kind not in LANGUAGE_MODELS:
             if kind not in GENERATORS.names():
@@ -245,7 +318,7 @@ class _Session:
                 raise SettingsError(
                     f"unknown generator {kind!r}; there are: {known}", field="generator"
                 )
-            yield get_generator(kind, self.template, self.seen, settings.seed)
+            yield get_generator(kind, template, real, seed)
             return
         model = get_writing_model(kind, settings.generator_settings, self._task)
         model.check_budget(settings.budget)
@@ -257,10 +330,10 @@ class _Session:
         with LabelStore(settings.store) as store:
             yield LanguageModelGenerator(
                 model,
-                self.template,
-                self.seen,
+                template,
+                real,
                 store,
-                seed=settings.seed,
+                seed=seed,
                 budget=settings.budget,
                 on_progress=report,
             )

@@ -96,6 +96,9 @@ class Mutation(Generator):
                 if name in self._columns or name in combination.transforms
             }
             own = replace(combination, attributes=known)
+            if self.seed_rows is not None:
+                allowed = set(self.seed_rows.tolist())
+                rows = [row for row in rows if row in allowed]
             for k in range(number if rows else 0):
                 rng = draft_rng(self.seed, combination, k)
                 row = rows[int(rng.integers(len(rows)))]
