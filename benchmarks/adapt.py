@@ -29,6 +29,7 @@ from buckler.labels import Annotation, Annotator
 from buckler.operating_point import OperatingPoint
 from buckler.pipeline.adapt import gather_answers, own_events, start_student
 from buckler.pipeline.own_events import AdaptOptions
+from buckler.runtime import Scorer
 from buckler.runtime.scorer import load_with_content
 from buckler.students.ngram import NgramStudent
 from buckler.teachers.recorded import RecordedTeacher
@@ -95,7 +96,7 @@ def measure(stream: Stream, data: Path) -> None:
     scorer, content = None, None
     if not stream.from_nothing:
         scorer, content = load_with_content(train_start(stream, found))
-    student = start_student(found.events.task, content)
+    start = scorer, start_student(found.events.task, content)
     own = found.events.take(np.flatnonzero(begins_with(found.events, stream.own)))
     for seed in seeds:
         test, pool = cut(own, stream.by_time, np.random.default_rng(seed))
@@ -108,7 +109,7 @@ def measure(stream: Stream, data: Path) -> None:
             for choice in CHOICES:
                 if (stream.name, seed, asks, choice) not in done:
                     asked = min(asks, n_answers)
-                    figures = measure_one(student, found, (pool, test), asked, choice, seed)
+                    figures = measure_one(start, found, (pool, test), asked, choice, seed)
                     keep(stream, seed, asks, asked, choice, figures)
 
 
@@ -123,15 +124,15 @@ def keep(
 
 
 def measure_one(
-    student: NgramStudent,
+    start: tuple[Scorer | None, NgramStudent],
     found: Collections,
     pool_and_test: tuple[Dataset, Dataset],
     asks: int,
     choice: str,
     seed: int,
 ) -> tuple[float, ...]:
-    """Ask, adapt, and return the figures on the held-out events."""
-    pool, test = pool_and_test
+    """Ask, adapt, and return the figures of what is kept on the held-out events."""
+    (scorer, student), (pool, test) = start, pool_and_test
     with tempfile.TemporaryDirectory() as folder:
         options = AdaptOptions(
             asks=asks,
@@ -146,6 +147,9 @@ def measure_one(
     logits = student.predict_logits(mine.labeled.texts)
     before = StartScores(probabilities_of(logits).astype(np.float32), None)
     adapted = adapt_student(student, mine, before, target_fpr=TARGET_FPR, seed=seed)
+    if scorer is not None and not adapted.is_better:
+        kept = scorer.score(test.raw).probabilities.astype(np.float32)
+        return figures_of(test, kept, scorer.threshold)
     deployed = adapted.fitted.operating_curve.threshold(OperatingPoint(fpr=TARGET_FPR))
     after = probabilities_of(adapted.fitted.student.predict_logits(test.texts))
     return figures_of(test, after.astype(np.float32), deployed)
@@ -178,23 +182,20 @@ def train_start(stream: Stream, found: Collections) -> Path:
 
 def cut(own: Dataset, by_time: bool, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
     """Return the events that are held out, and the others, in random order."""
-    rows = rng.permutation(len(own))
+    order, held_out = rng.permutation(len(own)), np.zeros(len(own), bool)
     if by_time:
-        rows = rows[np.argsort(-own.times[rows], kind="stable")]
-        border = own.times[rows[int(HELD_OUT * len(rows))]]
-        held_out = own.times > border
+        for label in np.unique(own.labels):  # the classes' times may differ
+            times = own.times[own.labels == label]
+            held_out |= (own.labels == label) & (own.times > np.quantile(times, 1 - HELD_OUT))
     else:
         codes = own.group_codes()
         counts = np.bincount(codes)
-        held_out, size = np.zeros(len(own), bool), 0
+        size = 0
         for code in rng.permutation(np.unique(codes)):
             if size < HELD_OUT * len(own) and counts[code] < len(own) / 4:
                 held_out |= codes == code
                 size += counts[code]
-    test, pool = (
-        rng.permutation(np.flatnonzero(held_out)),
-        rng.permutation(np.flatnonzero(~held_out)),
-    )
+    test, pool = order[held_out[order]], order[~held_out[order]]
     return own.take(test[:MAX_HELD_OUT]), own.take(pool[:MAX_STREAM])
 
 

@@ -190,6 +190,14 @@ def table(root: Path, packages: list[str]) -> list[tuple[str, str]]:
         "import numpy, CPU ms": ["-c", "import numpy"],
         "import buckler.runtime, CPU ms": ["-c", "import buckler.runtime"],
         "buckler --help, CPU ms": ["-m", "buckler.cli.main", "--help"],
+        "import numpy, CPU ms": ["-c", "import numpy"],
+        "buckler score url URL, CPU ms": [
+            "-c",
+            "from buckler.cli.entry import main; main()",
+            "score",
+            "url",
+            "http://a.example/",
+        ],
     }
     return rows + [
         (what, f"{cpu_ms([sys.executable, *command], root):.0f}")
