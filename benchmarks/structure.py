@@ -190,7 +190,6 @@ def table(root: Path, packages: list[str]) -> list[tuple[str, str]]:
         "import numpy, CPU ms": ["-c", "import numpy"],
         "import buckler.runtime, CPU ms": ["-c", "import buckler.runtime"],
         "buckler --help, CPU ms": ["-m", "buckler.cli.main", "--help"],
-        "import numpy, CPU ms": ["-c", "import numpy"],
         "buckler score url URL, CPU ms": [
             "-c",
             "from buckler.cli.entry import main; main()",
