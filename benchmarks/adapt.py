@@ -186,7 +186,7 @@ def cut(own: Dataset, by_time: bool, rng: np.random.Generator) -> tuple[Dataset,
     if by_time:
         for label in np.unique(own.labels):  # the classes' times may differ
             times = own.times[own.labels == label]
-            held_out |= (own.labels == label) & (own.times > np.quantile(times, 1 - HELD_OUT))
+            held_out |= (own.labels == label) & (own.times > np.nanquantile(times, 1 - HELD_OUT))
     else:
         codes = own.group_codes()
         counts = np.bincount(codes)
@@ -217,7 +217,7 @@ def draw(path: Path) -> None:
     streams = [s.name for s in STREAMS if any(r["stream"] == s.name for r in found)]
     names = {"auroc": "AUROC", "detection_at_target": f"detection at FPR {TARGET_FPR}"}
     with plot_style():
-        figure = new_figure(9.6, 4.6)
+        figure = new_figure(9.6, 5.6)
         panels = figure.subplots(1, 2)
         for axes, (name, title) in zip(panels, names.items(), strict=True):
             for position, stream in enumerate(streams):
@@ -237,6 +237,7 @@ def draw(path: Path) -> None:
             axes.minorticks_off()
             dollars = axes.secondary_xaxis(-0.2)
             dollars.set_xticks(ticks, [f"{n * PRICE_USD:.2f}" for n in (0, *ASKS)])
+            dollars.minorticks_off()
             dollars.set_xlabel(f"USD, at {PRICE_USD} an answer")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         path.write_text(svg_of(figure))
