@@ -131,7 +131,8 @@ def _change_at(holder: "dict | list", key: "str | int", rng: np.random.Generator
     elif kind == 2:
         holder.append(value)
     elif isinstance(value, list) and value:
-        times = int(rng.choice([0, 2, 1000]))
+        is_flat = not any(isinstance(each, dict | list) for each in value)
+        times = int(rng.choice([0, 2, 1000 if is_flat else 3]))
         holder[key] = value[: rng.integers(len(value) + 1)] if kind < 8 else value[:50] * times
     elif isinstance(value, bool):
         holder[key] = not value
