@@ -128,7 +128,7 @@ def load(port: int, rate: float | None, connections: int, seconds: float) -> dic
                 partial[client] = answer
                 continue
             found[int(answer[9:12])].append(time.perf_counter() - sent.pop(client))
-            if b"connection: close" in answer:
+            if b"connection: close" in answer.lower():
                 renew(client)
             else:
                 free[client] = None
@@ -151,5 +151,5 @@ def load(port: int, rate: float | None, connections: int, seconds: float) -> dic
 
 def _is_whole(answer: bytes) -> bool:
     head, _, body = answer.partition(b"\r\n\r\n")
-    size = re.search(rb"content-length: (\d+)", head)
+    size = re.search(rb"(?i)content-length: (\d+)", head)
     return size is not None and len(body) == int(size[1])
