@@ -20,7 +20,7 @@ LABELS = {
     "7,100 annotations": "and 7,100",
     "14,300 annotations": "and 14,300",
 }
-ANNOTATIONS = {"`random`": "drawn at random", "`badge`": "chosen"}
+ANNOTATIONS = {"`random`": "drawn at random", "`uncertain`": "chosen by uncertainty"}
 _LETTER, _SIZE, _LEFT = 13.2, 22, 28  # pixels of a monospaced letter at this size
 _CURVES = ("#8c959f", "#bf8700", "#d1242f", "#0969da")
 _FOR, _AGAINST, _INK, _GRAY = "#d1242f", "#1a7f37", "#1f2328", "#656d76"
