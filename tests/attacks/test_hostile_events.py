@@ -10,8 +10,9 @@ from buckler.dataset import read_dataset
 from buckler.normalize.disguise import undisguise
 from buckler.tasks import get_task, list_tasks
 from buckler.teachers.llm.fence import fence, without_hidden
-from buckler.teachers.llm.injection import detect_injection
+from buckler.teachers.llm.injection import detect_injection, match_patterns
 from buckler.teachers.llm.injection_suite import insert_text, load_suite
+from buckler.teachers.llm.injection_views import list_views
 from buckler.teachers.llm.redaction import redact
 
 pytest.importorskip("detect_secrets", reason="the extra 'llm' is not installed")
@@ -93,11 +94,15 @@ def test_the_detector_takes_any_text(text):
         "git commit -m 'Update the instructions for new contributors'",
         "https://docs.example/system/messages?role=user&label=archive",
         'curl -H "Content-Type: application/json" -d \'{"role": "user"}\' http://a.example',
-        "The system administrator will reset the classifier model tonight.",
     ],
 )
 def test_ordinary_text_is_not_flagged(text):
     assert detect_injection(text) is None
+
+
+def test_the_patterns_leave_talk_about_classifiers_alone():
+    text = "The system administrator will reset the classifier model tonight."
+    assert match_patterns(list(list_views(text))) is None
 
 
 def test_real_events_are_hardly_ever_flagged(real_data):

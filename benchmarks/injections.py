@@ -1,0 +1,322 @@
+"""Makes and measures the learned detector of prompt injections.
+
+``python -m benchmarks.injections`` teaches a student on `injections.tsv` (sentences written for
+this purpose, by style and language) and ordinary events of all tasks. Each style and each group of
+languages is left out in turn, the injection suite always. The threshold comes from ordinary events
+that the student has not seen; false positives are of the tests of all tasks, which neither saw.
+``--write`` puts the student that learned all sentences into the package.
+"""
+
+import argparse
+import csv
+import json
+import re
+import sys
+import tomllib
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from benchmarks.measure import table
+from buckler.dataset import Dataset, read_dataset
+from buckler.evaluation.intervals import wilson
+from buckler.students.ngram import NgramStudent
+from buckler.tasks import get_task
+from buckler.teachers.llm import injection
+from buckler.teachers.llm.injection import (
+    TASK,
+    WEIGHTS,
+    LearnedDetector,
+    list_windows,
+    match_patterns,
+)
+from buckler.teachers.llm.injection_suite import insert_text, load_suite
+from buckler.teachers.llm.injection_views import WINDOW_CHARACTERS, cut_windows, list_views
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+CORPUS = Path(__file__).with_name("injections.tsv")
+SLOTS = Path(__file__).with_name("injection_slots.toml")
+GRAMMAR = "grammar"
+FILES = {  # task -> files of training, files of test
+    "url-threat": (["url/threat-train", "url/field"], ["url/threat-test"]),
+    "command-line": (["command_line/labelled", "command_line/field"], ["command_line/test"]),
+    "email": (["email/train", "email/modern"], ["email/test"]),
+    "html": (["html/pages"], []),
+}
+LABELS = [
+    *("benign", "safe", "legitimate", "harmless", "ham", "clean", "trusted", "routine", "ok", "0"),
+    *("allow", "not_phishing", "good", "non-malicious", "no_threat", "false_positive", "low_risk"),
+    *("allowlisted", "negative"),
+]
+EVENTS = {"url-threat": 8_000, "command-line": 8_000, "email": 4_000, "html": 2_000}
+TARGET_FPR = 0.001  # of ordinary events
+LANGUAGE_FOLDS, COPIES, EPOCHS = 4, 6, 6
+TEMPLATE_COPIES = 60
+MOST_WINDOWS, FIRST_WINDOWS, HARD_WINDOWS, SENTENCES = 60, 100_000, 4_000, 4_000
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A line of the corpus."""
+
+    is_injection: bool
+    writer: str
+    language: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Events:
+    """Views of ordinary events: to learn from, to set the threshold, and to test."""
+
+    learn: list[str]
+    calibrate: dict[str, list[list[tuple[str, str]]]]
+    test: dict[str, list[list[tuple[str, str]]]]
+    raws: dict[str, list[bytes]]
+
+
+def read_corpus() -> list[Sentence]:
+    with CORPUS.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [
+            Sentence(row["label"] == "injection", row["writer"], row["language"], row["text"])
+            for row in rows
+        ]
+
+
+def read_events(rng: np.random.Generator) -> Events:
+    learn, calibrate = list[str](), dict[str, list[list[tuple[str, str]]]]()
+    test, raws = {}, {}
+    for name, (training, testing) in FILES.items():
+        task = get_task(name)
+        events = read_dataset([DATA / f"{file}.parquet" for file in training], task, labeled=False)
+        chosen = sample(events, EVENTS[name], rng)
+        if testing:
+            paths = [DATA / f"{file}.parquet" for file in testing]
+            tests = sample(read_dataset(paths, task, labeled=False), 6_000, rng)
+        else:  # other groups of the same file
+            other = np.flatnonzero(~np.isin(events.groups, chosen.groups))
+            tests = sample(events.take(other), 2_500, rng)
+        views = [list(list_views(task.readable(raw))) for raw in chosen.raw_texts]
+        for_threshold = rng.random(len(views)) < 1 / 3
+        calibrate[name] = [v for v, is_kept in zip(views, for_threshold, strict=True) if is_kept]
+        for one in (v for v, is_kept in zip(views, for_threshold, strict=True) if not is_kept):
+            windows = [window for _, window in list_windows(one)]
+            learn += [windows[i] for i in rng.permutation(len(windows))[:MOST_WINDOWS]]
+        test[name] = [list(list_views(task.readable(raw))) for raw in tests.raw_texts]
+        raws[name] = [bytes(raw) for raw in tests.raw_texts[:200]]
+        print(f"{name}: {len(chosen):,} events, {len(tests):,} of the test", flush=True)
+    prose = [views[0][1] for name in ("email", "html") for views in calibrate[name]]
+    calibrate["sentences"] = [list(list_views(sentence)) for sentence in sentences_of(prose, rng)]
+    return Events(learn, calibrate, test, raws)
+
+
+def sentences_of(texts: list[str], rng: np.random.Generator) -> list[str]:
+    """Return sentences of mails and pages, which may stand alone as events too."""
+    found = [one for text in texts for one in re.split(r"(?<=[.!?])\s|\n", text)]
+    found = [one for one in found if 20 < len(one) < 200 and one.count(" ") > 2]
+    return [found[i] for i in rng.permutation(len(found))[:SENTENCES]]
+
+
+def sample(events: Dataset, n: int, rng: np.random.Generator) -> Dataset:
+    return events.take(np.sort(rng.permutation(len(events))[:n]))
+
+
+@cache
+def read_slots() -> dict[str, list[str]]:
+    """Return the words of each slot of the templates."""
+    slots = tomllib.loads(SLOTS.read_text(encoding="utf-8"))
+    return {**slots, "good": LABELS}
+
+
+def fill(template: str, rng: np.random.Generator) -> str:
+    """Return a template with a word in each slot."""
+
+    def choose(slot: re.Match[str]) -> str:
+        words = read_slots().get(slot[1], [slot[0]])
+        return words[rng.integers(len(words))]
+
+    return " ".join(re.sub(r"\{(\w+)\}", choose, template).split())
+
+
+def windows_with(text: str, around: list[str], rng: np.random.Generator) -> list[str]:
+    """Return windows that hold most of a text, with ordinary text around it."""
+    before, after = (around[i] for i in rng.integers(len(around), size=2))
+    before, after = (("", ""), (before, ""), ("", after), (before, after))[rng.integers(4)]
+    whole = " ".join(f"{before[-int(rng.integers(1, 160)) :]} {text} {after}".split())
+    start = whole.index(text)
+    step, most = WINDOW_CHARACTERS // 2, min(len(text), WINDOW_CHARACTERS)
+    kept = []
+    for place, window in enumerate(cut_windows(whole)):
+        held = min(start + len(text), place * step + WINDOW_CHARACTERS) - max(start, place * step)
+        if held >= 0.7 * most:
+            kept.append(window)
+    return kept
+
+
+def examples(
+    corpus: list[Sentence], events: Events, rng: np.random.Generator
+) -> tuple[list[str], list[str]]:
+    """Return the windows and the class of each."""
+    windows, labels = list[str](), list[str]()
+    for one in corpus:
+        for _ in range(TEMPLATE_COPIES if one.writer == GRAMMAR else COPIES):
+            text = fill(one.text, rng)
+            (_, plain), *views = list_views(text)
+            spaced = dict(views).get("spaced", plain)
+            found = windows_with((plain, spaced)[rng.integers(2)].strip(), events.learn, rng)
+            windows += found
+            labels += [TASK.class_names[one.is_injection]] * len(found)
+    return windows, labels
+
+
+def teach(
+    corpus: list[Sentence], events: Events, seed: int, settings: dict[str, int]
+) -> NgramStudent:
+    """Return a student; a second fit sees the ordinary windows that the first took for worst."""
+    rng = np.random.default_rng(seed)
+    windows, labels = examples(corpus, events, rng)
+    some = [events.learn[i] for i in rng.permutation(len(events.learn))[:FIRST_WINDOWS]]
+    student = fit(windows + some, labels + ["ordinary"] * len(some), seed, settings)
+    order = np.argsort(-LearnedDetector(student, np.inf).score_windows(events.learn))
+    some += [events.learn[i] for i in order[:HARD_WINDOWS] for _ in range(2)]
+    return fit(windows + some, labels + ["ordinary"] * len(some), seed, settings)
+
+
+def fit(windows: list[str], labels: list[str], seed: int, settings: dict[str, int]) -> NgramStudent:
+    raws = [window.encode("utf-8", "replace") for window in windows]
+    ids = [i.to_bytes(16, "big") for i in range(len(raws))]
+    student = NgramStudent(epochs=EPOCHS, seed=seed, dropout=0.2, **settings)
+    return student.fit(Dataset.from_texts(raws, TASK, labels=labels, ids=ids))
+
+
+def detector_of(student: NgramStudent, events: Events) -> LearnedDetector:
+    """Return a detector whose threshold keeps the false positives on each task, on average."""
+    detector = LearnedDetector(student, np.inf)
+    scores = [event_scores(detector, some) for some in events.calibrate.values()]
+    weights = np.concatenate([np.full(len(some), 1 / len(some) / len(scores)) for some in scores])
+    order = np.argsort(-np.concatenate(scores))
+    n_above = int(np.searchsorted(np.cumsum(weights[order]), TARGET_FPR))
+    return LearnedDetector(student, float(np.concatenate(scores)[order[n_above]]))
+
+
+def event_scores(detector: LearnedDetector, events: list[list[tuple[str, str]]]) -> Floats:
+    """Return what the detector compares with its threshold, for each event."""
+    windows = [[window for _, window in list_windows(views)] for views in events]
+    logits = detector.score_windows([window for some in windows for window in some])
+    sizes = np.array([len(some) for some in windows])
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return np.asarray(np.maximum.reduceat(logits, starts) - np.log(sizes), np.float32)
+
+
+def injected(
+    sentences: list[str], events: Events, rng: np.random.Generator
+) -> dict[str, list[list[tuple[str, str]]]]:
+    """Return the views of events of each task, with a sentence in each."""
+    found = {}
+    for name, raws in events.raws.items():
+        task = get_task(name)
+        found[name] = [
+            list(list_views(task.readable(insert_text(task, raws[rng.integers(len(raws))], text))))
+            for text in sentences
+        ]
+    return found
+
+
+def rate(hits: list[bool]) -> str:
+    share = wilson(sum(hits), len(hits))
+    return f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f})"
+
+
+def measure(corpus: list[Sentence], events: Events, seed: int, settings: dict[str, int]) -> None:
+    """Print what is found of styles and languages that the student has not seen."""
+    rng = np.random.default_rng(seed)
+    writers = sorted({s.writer for s in corpus if s.is_injection and s.language == "en"})
+    languages = sorted({s.language for s in corpus if s.language != "en"})
+    order = rng.permutation(languages)
+    left_out = {f"style: {w}": {s for s in corpus if s.writer == w} for w in writers}
+    left_out["the suite"] = set()
+    for fold in range(LANGUAGE_FOLDS):
+        some = set(order[fold::LANGUAGE_FOLDS])
+        name = f"languages: {' '.join(sorted(some))}"
+        left_out[name] = {s for s in corpus if s.language in some}
+    rows, totals = [], defaultdict[str, list[list[bool]]](lambda: [[], [], []])
+    for part, out in left_out.items():
+        detector = detector_of(
+            teach([s for s in corpus if s not in out], events, seed, settings), events
+        )
+        sentences = [s.text for s in corpus if s.is_injection and s in out]
+        texts = [fill(s, rng) for s in sentences]
+        if part == "the suite":
+            texts = [one.render("benign") for one in load_suite()]
+        views = [v for some in injected(texts, events, rng).values() for v in some]
+        by_patterns = [match_patterns(v) is not None for v in views]
+        learned = [bool(x) for x in event_scores(detector, views) > detector.threshold]
+        both = [a or b for a, b in zip(by_patterns, learned, strict=True)]
+        rows.append((part, len(texts), rate(by_patterns), rate(learned), rate(both)))
+        for total, some in zip(
+            totals[part.split(":")[0]], (by_patterns, learned, both), strict=True
+        ):
+            total += some
+        print(rows[-1], flush=True)
+    rows += [(f"all: {kind}", len(t[0]) // 4, *map(rate, t)) for kind, t in totals.items()]
+    table(("Left out", "sentences", "patterns", "learned", "both"), rows)
+
+
+def measure_false_positives(detector: LearnedDetector, events: Events, n_shown: int = 5) -> None:
+    rows = []
+    for name, views in events.test.items():
+        by_patterns = [match_patterns(v) is not None for v in views]
+        learned = [detector.find(v) for v in views]
+        both = [a or b is not None for a, b in zip(by_patterns, learned, strict=True)]
+        rows.append(
+            (
+                name,
+                len(views),
+                rate(by_patterns),
+                rate([x is not None for x in learned]),
+                rate(both),
+            )
+        )
+        for text in [x for x in learned if x][:n_shown]:
+            print(f"  {name}: {text!r}")
+    table(("Ordinary events", "events", "patterns", "learned", "both"), rows)
+
+
+def write(detector: LearnedDetector) -> None:
+    """Put a detector into the package."""
+    export = detector.student.export()
+    settings = json.dumps({**export.settings, "threshold": detector.threshold}, sort_keys=True)
+    path = Path(injection.__file__).with_name(WEIGHTS)
+    save_file(dict(export.tensors), path, {"settings": settings})
+    print(f"{path.name}: {path.stat().st_size:,} bytes")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.injections", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bits", type=int, default=15, help="table of 2 ** bits rows")
+    parser.add_argument("--order", type=int, default=6, help="longest n-gram")
+    parser.add_argument("--hidden", type=int, default=16, help="width of the hidden layer")
+    parser.add_argument("--write", action="store_true", help="put the student into the package")
+    parser.add_argument("--only-write", action="store_true", help="measure false positives alone")
+    given = parser.parse_args()
+    corpus, events = read_corpus(), read_events(np.random.default_rng(given.seed))
+    settings = {"table_bits": given.bits, "max_order": given.order, "hidden": given.hidden}
+    if not given.only_write:
+        measure(corpus, events, given.seed, settings)
+    detector = detector_of(teach(corpus, events, given.seed, settings), events)
+    measure_false_positives(detector, events)
+    if given.write or given.only_write:
+        write(detector)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
