@@ -108,3 +108,12 @@ def test_a_column_whose_name_is_not_utf8_is_named_as_the_fault(sound):
     sound.write_bytes(sound.read_bytes().replace(b"xyzzy", b"xy\xffzy"))
     with pytest.raises(InputError, match="the name of a column is not UTF-8"):
         read(sound)
+
+
+def test_a_few_bytes_that_unpack_to_gigabytes_are_refused(tmp_path, decoder):
+    text = pa.array(["http://a.example/" + "a" * 30_000])
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 65_536, pa.int32()), text)
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(pa.table({"url": column}), path, compression="zstd")
+    with pytest.raises(InputError, match="times the file"):
+        read(path)

@@ -14,16 +14,18 @@ from threading import Lock
 from typing import IO, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
 from buckler.files import reading
-from buckler.readers.chunks import choose_columns, decoded_lengths, make_chunk
+from buckler.readers.chunks import MAX_DECODED_BYTES, choose_columns, decoded_lengths, make_chunk
 from buckler.readers.parquet_decoder import MAX_CPU_S, Header, Request
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
 
 BATCH_ROWS = 1 << 16
+MAX_EXPANSION = 100_000  # bytes of text for a byte of the file, once they are many
 _PART_BYTES = 1 << 24
 _MAX_HEADER_BYTES = 1 << 26
 
@@ -53,7 +55,8 @@ class ParquetReader(Reader):
                 group += 1
             total = sum(found["group_rows"])
             batches = decoder.batches(path, sorted(set(chosen.values())), group)
-            for batch in chain.from_iterable(map(_parts, batches)):
+            sound = (_refuse_bomb(batch, path, file_bytes) for batch in batches)
+            for batch in chain.from_iterable(map(_parts, sound)):
                 start, position = position, position + batch.num_rows
                 if position <= cursor:
                     continue
@@ -179,9 +182,28 @@ def _close_decoders() -> None:
             decoder.close()
 
 
+def _refuse_bomb(batch: pa.RecordBatch, path: Path, file_bytes: int) -> pa.RecordBatch:
+    """Return a batch whose texts are in proportion to its file.
+
+    A dictionary lets a few hundred bytes stand for gigabytes of text, whose scores take minutes.
+    """
+    size_bytes = int(_lengths(batch).sum())
+    if size_bytes > MAX_DECODED_BYTES and size_bytes > MAX_EXPANSION * file_bytes:
+        raise InputError(
+            f"{path}: {len(batch):,} rows unpack to {size_bytes:,} bytes of text, more than "
+            f"{MAX_EXPANSION:,} times the file: taken for a bomb",
+            path=path,
+        )
+    return batch
+
+
+def _lengths(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    return sum((decoded_lengths(column) for column in batch.columns), np.zeros(len(batch), int))
+
+
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Cut a batch, so that the texts of a part are not too many bytes to be held."""
-    lengths = sum((decoded_lengths(column) for column in batch.columns), np.zeros(len(batch), int))
+    lengths = _lengths(batch)
     part = np.cumsum(lengths) // _PART_BYTES
     cuts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(batch)]
     yield from (batch.slice(start, stop - start) for start, stop in pairwise(cuts))
