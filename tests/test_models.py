@@ -48,6 +48,16 @@ def test_a_file_of_that_name_wins_and_a_wrong_name_lists_the_right_ones(tmp_path
     assert find_bundle("url") == "url"
 
 
+def test_the_only_bundle_of_a_folder_is_meant(tmp_path):
+    bundle = tmp_path / "out" / "mine.buckler"
+    bundle.parent.mkdir()
+    bundle.write_bytes(path_of_model("url").read_bytes())
+    assert find_bundle(bundle.parent) == bundle
+    (bundle.parent / "other.buckler").write_bytes(b"")
+    with pytest.raises(BundleError, match=r"2 bundles \(mine\.buckler, other\.buckler\)"):
+        find_bundle(bundle.parent)
+
+
 def test_commands_take_the_name(tmp_path):
     done = command("score", "url", "http://login-verify.example/account.php", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

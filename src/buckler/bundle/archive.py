@@ -125,23 +125,28 @@ def ready_made_bundles() -> dict[str, Path]:
 
 
 def find_bundle(path: str | Path) -> str | Path:
-    """Return the file of a bundle: this file, or the ready-made bundle of this name.
+    """Return the file of a bundle: this file, the only one in this folder, or the ready-made bundle
+    of this name.
 
     Raises
     ------
     BundleError
-        If a plain name is neither.
+        If a folder holds none or several, or a plain name is nothing of these.
     """
-    name = str(path)
-    if "." in name or "/" in name or "\\" in name:
-        return path
     from pathlib import Path
 
-    if Path(name).is_file():
+    name, place = str(path), Path(path)
+    is_plain, bundles = not {*name} & {".", "/", "\\"}, ready_made_bundles()
+    if is_plain and name in bundles and not place.is_file():
+        return bundles[name]  # whatever folder has the name of its events
+    if place.is_dir():
+        held = sorted(place.glob("*.buckler"))
+        if len(held) == 1:
+            return held[0]
+        names = f" ({', '.join(each.name for each in held[:5])})" if held else ""
+        raise BundleError(f"{name}: a folder with {len(held)} bundles{names}; name one", path=path)
+    if not is_plain or place.is_file():
         return path
-    bundles = ready_made_bundles()
-    if name in bundles:
-        return bundles[name]
     raise BundleError(
         f"{name[:60]}: no such file, and no ready-made bundle has this name; there are: "
         f"{', '.join(bundles) or 'none'}",
