@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.cli import buckler
+from tests.support.cli import ENVIRONMENT, buckler
 
 _RUN = (
     "import sys; from buckler.cli.entry import main; main(); "
@@ -15,7 +15,8 @@ _RUN = (
 
 def enter(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", _RUN, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=variables or None)
+    env = {**ENVIRONMENT, **variables}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
 def test_scores_are_printed_as_by_the_parser_without_its_imports():

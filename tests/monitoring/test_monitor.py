@@ -130,11 +130,11 @@ def test_it_is_quiet_where_nothing_changed(url_scorer):
 
 
 def other_events(n, seed, benign_like_positive):
-    """Bad events that look like good ones, of other words; if asked, good ones like bad ones."""
+    """Bad events that look like good ones, of few words; if asked, good ones like bad ones."""
     rng = np.random.default_rng(seed)
     positive = rng.random(n) < 0.4
     urls = [
-        f"http://www.window-door{rng.integers(999)}.example/garage/{rng.integers(99)}"
+        f"http://www.river-stone{rng.integers(1000)}.example/paper/{rng.integers(1000)}"
         if b
         else made_up_url(benign_like_positive, rng)
         for b in positive

@@ -112,11 +112,11 @@ static int BK_PATH(write_plain)(const uint8_t *text, size_t length, size_t start
         return 0;
     ends[0] = w;
     out[w++] = BK_FIELD_SEPARATOR;
-    size_t path = end;
-    while (path < length && text[path] == '/') path++;
-    size_t query = find_bit(url_ends, n_blocks, path, length);
-    copy_part(out + w, text + path, query - path, is_short);
-    w += query - path;
+    size_t begin = end;
+    while (begin < length && text[begin] == '/') begin++;
+    size_t query = find_bit(url_ends, n_blocks, begin, length);
+    copy_part(out + w, text + begin, query - begin, is_short);
+    w += query - begin;
     ends[1] = w;
     out[w++] = BK_FIELD_SEPARATOR;
     if (query < length && text[query] == '?') query++;
@@ -190,8 +190,8 @@ static size_t BK_PATH(url_features)(const uint8_t *text, const size_t ends[3], u
     const uint64_t suffix = ending_bytes(host + suffix_at, host_length - suffix_at);
 
     const size_t path_at = ends[0] < ends[1] ? ends[0] + 1 : ends[1], path_length = ends[1] - path_at;
-    const uint8_t *path = text + path_at;
-    const byte_classes p = BK_PATH(classify)(path);
+    const uint8_t *parts = text + path_at;
+    const byte_classes p = BK_PATH(classify)(parts);
     const uint64_t in_path = first_bits(path_length);
     const uint64_t slashes = p.slash | ~in_path, segments = ~slashes & (slashes << 1 | 1);
     size_t first_at = 0, first_end = 0;
@@ -200,11 +200,11 @@ static size_t BK_PATH(url_features)(const uint8_t *text, const size_t ends[3], u
         const uint64_t behind = slashes & ~first_bits(first_at);
         first_end = behind ? (size_t)__builtin_ctzll(behind) : WINDOW_BYTES;
     }
-    const uint8_t *tail = path; /* the window that the last part of the path lies in */
+    const uint8_t *tail = parts; /* the window that the last part of the path lies in */
     byte_classes t = p;
     size_t tail_length = path_length;
     if (path_length > WINDOW_BYTES) {
-        tail = path + path_length - WINDOW_BYTES, tail_length = WINDOW_BYTES;
+        tail = parts + path_length - WINDOW_BYTES, tail_length = WINDOW_BYTES;
         t = BK_PATH(classify)(tail);
     }
     while (tail_length > 0 && tail[tail_length - 1] == '/') tail_length--;

@@ -42,6 +42,7 @@ FILTERS = (
     "combination is full",
 )
 _RUN_BYTES = 12
+_FEATURES_MARK = b"\x1f\x1d"  # behind it stand features, which change with every length
 
 
 class FilterSettings(BaseModel):
@@ -254,6 +255,7 @@ def _find_copies(
 
 
 def _runs(text: bytes) -> set[bytes]:
+    text = text.partition(_FEATURES_MARK)[0]
     last = max(1, len(text) - _RUN_BYTES + 1)
     return {text[i : i + _RUN_BYTES] for i in range(last)}
 

@@ -316,12 +316,16 @@ def server_address(url: str) -> str:
     )
 
 
+_HUNG_UP = "ServerDisconnectedError"  # of aiohttp, below the clients
+
+
 def translate_error(error: Exception, model: str) -> Exception:
     """Return the error to raise for an error of the `openai` or `anthropic` library."""
     status: int | None = getattr(error, "status_code", None)
     if status is None:  # no reply, or an unreadable one
-        is_connecting = "Connect" in type(error.__cause__).__name__
-        if is_connecting:
+        # A server that hangs up after the request is reported as a connection that never was.
+        has_hung_up = type(getattr(error.__cause__, "__cause__", None)).__name__ == _HUNG_UP
+        if "Connect" in type(error.__cause__).__name__ and not has_hung_up:
             reason = _one_line(error.__cause__) or type(error.__cause__).__name__
             return RetryableError(f"no connection: {reason}", is_unreachable=True)
         return RetryableError(f"{type(error).__name__}: {_one_line(error)}", may_cost=True)
