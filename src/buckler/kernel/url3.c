@@ -28,9 +28,9 @@ size_t bk_normalize_url3(const uint8_t *text, size_t length, uint8_t *out, size_
         const size_t target = result.length;
         sink_bytes(&result, outer.bytes, outer.length);
         const url_part query = {out + ends[1] + 1, ends[2] > ends[1] ? ends[2] - ends[1] - 1 : 0};
-        const url_part path = {out + ends[0] + 1, ends[1] > ends[0] ? ends[1] - ends[0] - 1 : 0};
+        const url_part page = {out + ends[0] + 1, ends[1] > ends[0] ? ends[1] - ends[0] - 1 : 0};
         if (result.length == target) bk_write_target(&result, query, &marks);
-        if (result.length == target) bk_write_target(&result, path, &marks);
+        if (result.length == target) bk_write_target(&result, page, &marks);
         if (result.length == target) result.length = before;
     }
     parts->count = 0;
