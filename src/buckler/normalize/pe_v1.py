@@ -9,6 +9,7 @@ table scores programs. A feature never changes under this id: a change is a new 
 import math
 import struct
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 from zlib import crc32
 
@@ -132,19 +133,23 @@ def extract(data: bytes, names: Iterable[str] = NUMBERS) -> dict[str, float]:
         If the extra `formats` is not installed.
     """
     pefile = import_extra("pefile", "reading PE files", "formats")
+    errors = (pefile.PEFormatError, *_PARSER_ERRORS)
     data = data[:MAX_FILE_BYTES]
     try:
-        pe = pefile.PE(data=data, fast_load=True)
-    except (pefile.PEFormatError, *_PARSER_ERRORS) as error:
+        pe = _parser(pefile.PE)(data=data, fast_load=True)
+    except errors as error:
         raise InputError(f"not a sound PE file: {str(error)[:120]}") from error
     wanted = frozenset(names)
-    try:
-        features = {**_headers(pe, data), **_sections(pe, data), **_content(data, wanted)}
-        if wanted & _OF_TABLES:
-            features |= _tables(pe, (pefile.PEFormatError, *_PARSER_ERRORS))
-        return features
-    finally:
-        pe.close()
+    features = {**_headers(pe, data), **_sections(pe, data), **_content(data, wanted)}
+    if wanted & _OF_TABLES:
+        features |= _tables(pe, errors)
+    return features
+
+
+@cache
+def _parser(library: type) -> Any:
+    """Return the library's parser without its end: a full garbage collection for each file."""
+    return type("_Parser", (library,), {"_close_data": lambda self: None})  # noqa: ARG005
 
 
 # --- headers ------------------------------------------------------------------------------------
