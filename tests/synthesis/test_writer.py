@@ -154,9 +154,7 @@ def test_kills_lose_no_text_that_was_paid_for(tmp_path):
         assert subprocess.run(command, env=environment, check=False).returncode == 0
         asked = n_orders(server.asked())
     with LabelStore(tmp_path / "a.db") as store:
-        annotator = LanguageModelGenerator(
-            model("http://127.0.0.1:1"), template, real(), store
-        ).annotator
+        annotator = LanguageModelGenerator(model(server.url), template, real(), store).annotator
         assert len(Ledger(store, URL, annotator).drafts()) == n
     assert n <= asked <= n + kills * 4
 
