@@ -222,7 +222,7 @@ def _encoder(
         confidence_column="confidence",
         runner_up_column="second",
         work=folder,
-        epochs=2 if n else 3,
+        epochs=4 if n else 6,
         learning_rate=2e-4,
         max_tokens=64,
         seed=seed + 1,
