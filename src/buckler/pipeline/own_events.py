@@ -200,7 +200,7 @@ def ask_teacher(
     stopped: str | None = None
     with LabelStore(options.store) as store:
         known = _with_answers(events, store)
-        tried |= known.labels >= 0
+        tried |= (known.labels >= 0) | ~teacher.can_answer(events)
         while True:
             n_drawn = int((known.labels[order[:reached]] >= 0).sum())
             while n_drawn < n_random and reached < len(order) and tried[order[reached]]:

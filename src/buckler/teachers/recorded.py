@@ -10,6 +10,8 @@ from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
@@ -187,6 +189,10 @@ class RecordedTeacher(Teacher):
             None if one is None else replace(one, event_id=i)
             for one, i in zip(found, events.ids, strict=True)
         ]
+
+    def can_answer(self, events: Dataset) -> npt.NDArray[np.bool_]:
+        """Return which events have a recorded annotation, bool [n]."""
+        return np.array([one is not None for one in self.annotate(events)], bool)
 
     def _find(self, text: bytes) -> Annotation | None:
         """Return the annotation of an event, or of its first field alone, by its digest."""

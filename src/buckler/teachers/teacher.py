@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel
 
 from buckler.dataset.dataset import Dataset
@@ -150,6 +151,10 @@ class Teacher(ABC):
             job.keep([CallResult(annotations, texts=kept_texts)])
             job.report(start + len(batch), None)
         return None
+
+    def can_answer(self, events: Dataset) -> npt.NDArray[np.bool_]:
+        """Return which events it can be asked about, bool [n]: all, unless answers are recorded."""
+        return np.ones(len(events), bool)
 
     def estimate(self, events: Dataset) -> Estimate:  # noqa: ARG002 - for those that cost money
         """Return the expected calls and spending of labeling these events."""
