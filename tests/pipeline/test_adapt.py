@@ -9,16 +9,19 @@ import pyarrow.parquet as pq
 import pytest
 
 import buckler
-from buckler.dataset import Dataset
+from buckler.dataset import Dataset, read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotation, Annotator
+from buckler.pipeline import own_events
 from buckler.pipeline.own_events import AdaptOptions
 from buckler.runtime import load
 from buckler.students.adaptation import NgramAdapter
 from buckler.students.ngram import NgramStudent
 from buckler.tasks import get_task
+from buckler.teachers.recorded import RecordedTeacher
 from buckler.teachers.teacher import Teacher
 from buckler.training.adaptation import stream_threshold
+from buckler.training.selection import choose_events
 from tests.support.cli import buckler as command
 from tests.support.made_up import made_up_url
 
@@ -153,6 +156,27 @@ def test_a_second_run_asks_nothing_again_and_a_larger_one_asks_the_rest(url_bund
     first, again = adapt(60), adapt(60)
     assert (first[0], again[0], adapt(80)[0]) == (60, 0, 20)
     assert first[1] == again[1]
+
+
+def test_recorded_answers_are_the_only_ones_asked_for(url_bundle, own, tmp_path, monkeypatch):
+    """A teacher that knows a tenth of the stream: no rounds through all the rest."""
+    stream, rounds = own / "stream.parquet", []
+    events = read_dataset([stream], get_task("url-threat"))
+    some = events.take(np.arange(0, len(events), 10))
+    answers = {one.event_id: one for one in Oracle().annotate(some)}
+    teacher = RecordedTeacher(Annotator("recorded", "1", "llm"), answers)
+    assert len(answers) <= teacher.can_answer(events).sum() < len(events) / 5
+
+    def choose(*arguments, **named):
+        rounds.append(len(arguments[0]))
+        return choose_events(*arguments, **named)
+
+    monkeypatch.setattr(own_events, "choose_events", choose)
+    result = buckler.adapt(
+        url_bundle, [stream], tmp_path / "mine.buckler", teacher, options(tmp_path, asks=500)
+    )
+    assert result.n_labeled == len(answers)
+    assert len(rounds) <= 10
 
 
 def test_labels_of_files_do_without_a_teacher(url_bundle, own, tmp_path):
