@@ -42,7 +42,6 @@ FILTERS = (
     "combination is full",
 )
 _RUN_BYTES = 12
-_FEATURES_MARK = b"\x1f\x1d"  # behind it stand features, which change with every length
 
 
 class FilterSettings(BaseModel):
@@ -246,6 +245,7 @@ def _find_copies(
     texts: NormalizedTexts, drafts: list[Draft], real: NormalizedTexts, limit: float
 ) -> npt.NDArray[np.bool_]:
     """Tell which texts stand for the most part in one of their seeds."""
+    texts, real = texts.without_derived(), real.without_derived()
     flags = np.zeros(len(texts), bool)
     for row, draft in enumerate(drafts):
         if draft.seeds:
@@ -255,7 +255,6 @@ def _find_copies(
 
 
 def _runs(text: bytes) -> set[bytes]:
-    text = text.partition(_FEATURES_MARK)[0]
     last = max(1, len(text) - _RUN_BYTES + 1)
     return {text[i : i + _RUN_BYTES] for i in range(last)}
 
