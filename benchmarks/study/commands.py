@@ -40,15 +40,11 @@ def run(study: Study) -> list[Table]:
     loader = Loader(lambda: _World(study.data))
     rows = []
     for name, title in _ROWS.items():
-        found = []
-        for seed in range(study.seeds):
 
-            def compute(name: str = name, seed: int = seed) -> Figures:
-                study.on_step(f"commands: {name}, seed {seed}")
-                return _figures(loader.world, name, seed)
+        def compute(seed: int, name: str = name) -> Figures:
+            return _figures(loader.world, name, seed)
 
-            key = {"part": "commands", "version": VERSION, "learned": name, "seed": seed}
-            found.append(study.results.once(compute, **key))
+        found = study.by_seed("commands", VERSION, name, compute)
         names = ("agreement", "benign", "malicious", "dual", "dual score", "test")
         rows.append((title, *(str(Mean.of([f[figure] for f in found])) for figure in names)))
     note = (

@@ -67,6 +67,21 @@ class Study:
     seeds: int
     on_step: Callable[[str], None]
 
+    def by_seed(
+        self, part: str, version: int, learned: str, compute: Callable[[int], Figures]
+    ) -> list[Figures]:
+        """Return the figures of each seed, those that are known from the results."""
+        found = []
+        for seed in range(self.seeds):
+
+            def compute_seed(seed: int = seed) -> Figures:
+                self.on_step(f"{part}: {learned}, seed {seed}")
+                return compute(seed)
+
+            key = {"part": part, "version": version, "learned": learned, "seed": seed}
+            found.append(self.results.once(compute_seed, **key))
+        return found
+
 
 @dataclass(frozen=True)
 class Table:

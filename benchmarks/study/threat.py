@@ -36,15 +36,11 @@ def run(study: Study) -> list[Table]:
     loader = Loader(lambda: _World(study.data))
     rows, without = [], []
     for name, title in _SOURCES.items():
-        found = []
-        for seed in range(study.seeds):
 
-            def compute(name: str = name, seed: int = seed) -> Figures:
-                study.on_step(f"threat: {name}, seed {seed}")
-                return _figures(loader.world, name, seed)
+        def compute(seed: int, name: str = name) -> Figures:
+            return _figures(loader.world, name, seed)
 
-            key = {"part": "threat", "version": VERSION, "learned": name, "seed": seed}
-            found.append(study.results.once(compute, **key))
+        found = study.by_seed("threat", VERSION, name, compute)
 
         def cell(figure: str, found: list[Figures] = found) -> str:
             return str(Mean.of([f[figure] for f in found]))
