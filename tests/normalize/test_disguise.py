@@ -21,5 +21,5 @@ def test_only_words_that_mix_alphabets_are_changed(text):
 def test_words_that_end_in_a_foreign_letter_take_no_time():
     assert undisguise("p\u0430yp\u0430l")[0] == "paypal"
     for word in ("a" * 198 + "é", "a" * 97 + "-" + "я" * 98 + "é"):
-        assert_linear(undisguise, f"{word} ", 80_000)
-        assert_linear(undisguise, word[:-1], 80_000)
+        assert_linear(undisguise, f"{word} ", 1_000_000)
+        assert_linear(undisguise, word[:-1], 1_000_000)

@@ -125,6 +125,6 @@ def test_elements_without_end_take_linear_time(unit):
     assert_linear(
         lambda text: signed_content(text.encode("latin-1")),
         unit.decode("latin-1"),
-        1 << 18,
+        1 << 19,
         head.decode("latin-1"),
     )
