@@ -15,6 +15,7 @@ from buckler.errors import SettingsError
 USUAL_FPRS = (1e-2, 1e-3, 1e-4)
 # Below three expected false positives, a rate says nothing (the "rule of three").
 MIN_FALSE_POSITIVES = 3
+DEFAULT_ERROR_RATE = 0.05  # of the prediction sets that decide what is uncertain
 DEFAULT_THRESHOLD = 0.5  # of a bundle whose held-out events are too few to choose one
 HIGHEST_THRESHOLD = 1 + 2**-23  # next to 1 in float32: it detects nothing
 MAX_POINTS = 1024  # of a curve

@@ -136,7 +136,8 @@ def test_train_eval_score_scan_show_verify(tmp_path, labeled):
     assert json.loads(done.stdout)["label"] == "benign"
     done = buckler("scan", labeled, "-b", bundle, "-o", tmp_path / "v.csv")
     assert "3,000 rows scored" in done.stdout
-    assert "url-threat" in buckler("bundle", "show", bundle).stdout
+    shown = buckler("bundle", "show", bundle).stdout
+    assert "url-threat" in shown and "cannot tell" in shown
     assert "# url-threat" in buckler("bundle", "show", "--card", bundle).stdout
     assert json.loads(buckler("bundle", "show", "--json", bundle).stdout)["format_version"] == 1
     assert "sound" in buckler("bundle", "verify", bundle).stdout

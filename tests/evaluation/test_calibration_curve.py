@@ -94,10 +94,15 @@ def test_too_few_rows_promise_nothing():
     assert least_probabilities(np.full((5, 2), 0.5, np.float32), np.zeros(5, np.int32)) == {}
 
 
-def test_a_scorer_abstains_where_no_single_class_is_left(url_scorer):
-    verdicts = url_scorer.score(["https://login-river7.example/verify.php?u=7", "x"])
+def test_a_scorer_cannot_tell_where_a_positive_class_is_not_ruled_out(url_scorer):
+    texts = ["https://login-river7.example/verify.php?u=7", "x"]
+    verdicts = url_scorer.score(texts)
     sets = verdicts.prediction_sets(0.01)
     assert sets.shape == (2, 2)
-    assert verdicts.abstains(0.01).tolist() == (sets.sum(axis=1) != 1).tolist()
+    at = url_scorer.with_error_rate(0.01).score(texts)
+    assert at.uncertain.tolist() == (sets[:, 1] & ~verdicts.detected).tolist()
+    assert at.to_arrow()["uncertain"].to_pylist() == [verdict.uncertain for verdict in at]
+    with pytest.raises(Exception, match=r"no prediction sets for an error rate of 0\.33"):
+        url_scorer.with_error_rate(0.33)
     with pytest.raises(Exception, match=r"no prediction sets for an error rate of 0\.33"):
         verdicts.prediction_sets(0.33)

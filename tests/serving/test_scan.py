@@ -216,9 +216,11 @@ def test_probabilities_and_no_text(url_scorer, tmp_path, many_urls):
         "detected",
         "path",
         "row",
+        "uncertain",
         "p_benign",
         "p_phishing",
     ]
+    assert table["uncertain"].to_pylist() == url_scorer.score(many_urls).uncertain.tolist()
     total = np.array(table["p_benign"]) + np.array(table["p_phishing"])
     assert np.allclose(total, 1, atol=1e-6)
 

@@ -222,6 +222,17 @@ def test_the_manifest_holds_the_record_and_the_card_opens_with_it():
     card = bundle.entries["card.md"].decode()
     assert card.index("## On sources that it has not seen") < card.index("## Thresholds")
     assert "feed/one" in card
+    assert "It cannot tell of " in card
+
+
+def test_uncertain_events_of_a_source_lie_between_the_set_and_the_threshold():
+    fitted = fit_student(events_of(MIXED), SPEC)
+    record = fitted.record_at(RATE, fitted.operating_curve.threshold(RATE))
+    scores, least = fitted.evidence.scores, np.float32(fitted.conformal[0.05])
+    for one in record.sources:
+        own = scores.score[scores.sources == one.source]
+        between = (own >= least) & (own < np.float32(record.threshold))
+        assert one.uncertain.value == pytest.approx(between.mean())
 
 
 @pytest.mark.parametrize("values", [{}, {"rule": "x"}, {"sources": 3}, {"options": []}])

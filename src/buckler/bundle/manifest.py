@@ -29,7 +29,7 @@ MAX_CURVE_POINTS = 64
 MAX_AUXILIARY = 8
 ASKED_ABOUT = ("detections", "all")
 # Column names of verdicts, which no auxiliary classifier may take.
-_TAKEN = ("text", "label", "score", "detected", "path", "row", "review", "stage")
+_TAKEN = ("text", "label", "score", "detected", "uncertain", "path", "row", "review", "stage")
 AUXILIARY_NAME = rf"(?!p_|(?:{'|'.join(_TAKEN)})$)[a-z][a-z0-9_]{{0,40}}"
 
 

@@ -9,12 +9,13 @@ import typer
 from buckler.bundle import writer
 from buckler.bundle.archive import ONNX, SIGNATURE, VECTORS, Bundle, find_bundle, read_bundle
 from buckler.bundle.flat import flat_model, flat_vectors
+from buckler.bundle.manifest import Manifest
 from buckler.bundle.signing import new_key_pair, sign_bundle
 from buckler.cli.console import out, print_table, safe
 from buckler.cli.options import BundleArgument, TrustedKey, with_operating_point
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
-from buckler.operating_point import OperatingPoint
+from buckler.operating_point import DEFAULT_ERROR_RATE, OperatingPoint
 from buckler.runtime.scorer import load_with_content
 
 app = typer.Typer(help="Look into a bundle, sign it, and verify it.", no_args_is_help=True)
@@ -53,12 +54,21 @@ def show(
         "auxiliary classifiers": ", ".join(f"{a.name} (on {a.on})" for a in m.auxiliary) or "none",
         "normalized text": f"{m.normalizer}, at most {m.max_bytes:,} bytes",
         "threshold": m.operating_sentence,
+        "cannot tell": _uncertain_range(m),
         "figures": ", ".join(f"{k} {v}" for k, v in m.metrics.items()) or "not evaluated",
         "made": m.created,
         "size": f"{path.stat().st_size:,} bytes",
         "digest": bundle.sha256,
     }
     print_table((), ((name, safe(value, 1000)) for name, value in rows.items()))
+
+
+def _uncertain_range(manifest: Manifest) -> str:
+    least, threshold = manifest.conformal.get(DEFAULT_ERROR_RATE), manifest.threshold
+    if least is None or threshold is None or not manifest.positive:
+        return "-"
+    rate = f"at an error rate of {DEFAULT_ERROR_RATE:g}"
+    return "never" if least >= threshold else f"from {least:.6f} to the threshold, {rate}"
 
 
 @app.command("verify")

@@ -37,6 +37,8 @@ def print_scores(
             continue
         _print_event(shown, verdict if not given.startswith("@") else None)
         detected = "DETECTION" if verdict.detected else "no detection"
+        if verdict.uncertain:
+            detected = "cannot tell"
         line = f"  {verdict.label} ({verdict.probability:.4f})"
         if scorer.positive:
             line += f", {detected}: score {verdict.score:.4f}"

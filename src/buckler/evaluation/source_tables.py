@@ -21,12 +21,25 @@ def source_sentences(record: SourceRecord) -> tuple[str, ...]:
             f"positive events and {_percent(option.false_positives)} of the others there; at worst "
             f"{_percent(option.worst_false_positives)} of the others, of {option.worst_source}."
         )
+    uncertain = [s.uncertain for s in record.sources if s.unseen and s.uncertain is not None]
+    if n_events := sum(share.n_rows for share in uncertain):
+        share = sum(share.value * share.n_rows for share in uncertain) / n_events
+        found.append(f"It cannot tell of {share * 100:.1f} % of all events there.")
     return (*found, *record.warnings)
 
 
 def source_table(record: SourceRecord) -> Comparison:
     """Return the figures by source."""
-    heading = ("source", "seen", "positive", "others", "detection", "false positives", "AUROC")
+    heading = (
+        "source",
+        "seen",
+        "positive",
+        "others",
+        "detection",
+        "false positives",
+        "AUROC",
+        "cannot tell",
+    )
     rows: list[tuple[str, ...]] = [
         (
             one.source[:80],
@@ -36,6 +49,7 @@ def source_table(record: SourceRecord) -> Comparison:
             _share(one.detection),
             _share(one.false_positives),
             "-" if one.auroc is None else number(one.auroc),
+            _share(one.uncertain),
         )
         for one in record.sources
     ]
@@ -64,4 +78,4 @@ def _share(value: Rate | None) -> str:
 
 
 def _percent(value: Rate) -> str:
-    return f"{value.value:.1%}".replace("%", " %")
+    return f"{value.value * 100:.1f} %"

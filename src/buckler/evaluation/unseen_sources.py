@@ -107,6 +107,8 @@ class SourceFigures:
         where it has no such events.
     auroc
         Area under the ROC curve within the source; None unless it has both kinds.
+    uncertain
+        Share of its events of which the student cannot tell; None where that is not known.
     """
 
     source: str
@@ -114,10 +116,16 @@ class SourceFigures:
     detection: Rate | None
     false_positives: Rate | None
     auroc: float | None
+    uncertain: Rate | None = None
 
 
-def source_figures(scores: SourceScores, threshold: float) -> tuple[SourceFigures, ...]:
-    """Return the figures of each source, the largest first; rare ones are left out."""
+def source_figures(
+    scores: SourceScores, threshold: float, least: float | None = None
+) -> tuple[SourceFigures, ...]:
+    """Return the figures of each source, the largest first; rare ones are left out.
+
+    A score from `least` to below the threshold is uncertain: no positive class is ruled out.
+    """
     known = np.flatnonzero([name is not None for name in scores.sources])
     names, counts = np.unique(scores.sources[known].astype(str), return_counts=True)
     found = []
@@ -133,7 +141,13 @@ def source_figures(scores: SourceScores, threshold: float) -> tuple[SourceFigure
             scores.share_detected(kind, threshold) if kind.any() else None
             for kind in (positive, other)
         )
-        found.append(SourceFigures(str(name), unseen, detection, false_positives, area))
+        uncertain = None
+        if least is not None:
+            own = scores.score[rows]
+            uncertain = rate(
+                (own >= np.float32(least)) & (own < np.float32(threshold)), scores.groups[rows]
+            )
+        found.append(SourceFigures(str(name), unseen, detection, false_positives, area, uncertain))
     return tuple(found)
 
 

@@ -18,7 +18,7 @@ from buckler.operating_point import DEFAULT_THRESHOLD, OperatingPoint
 from buckler.runtime.auxiliary import Auxiliary, ask, load_auxiliaries
 from buckler.runtime.classifier import Classifier
 from buckler.runtime.explanation import Explanation, summarize
-from buckler.runtime.verdicts import Rules, Verdict, Verdicts
+from buckler.runtime.verdicts import Rules, Verdict, Verdicts, check_error_rate
 
 if TYPE_CHECKING:
     from pathlib import Path  # see errors.py
@@ -147,6 +147,19 @@ class Scorer:
         scorer.manifest = replace(
             self.manifest, threshold=self.manifest.find_threshold(point), operating_point=point
         )
+        return scorer
+
+    def with_error_rate(self, error_rate: float) -> Scorer:
+        """Return the scorer whose uncertain events are those of another error rate.
+
+        Raises
+        ------
+        SettingsError
+            If the bundle has no prediction sets for it.
+        """
+        check_error_rate(self.manifest.conformal, error_rate)
+        scorer = copy(self)
+        scorer._rules = replace(self._rules, error_rate=error_rate)
         return scorer
 
     def score(self, texts: object, *, threads: int = 1) -> Verdicts:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.errors import SettingsError
+from buckler.operating_point import DEFAULT_ERROR_RATE
 from buckler.runtime.explanation import Contribution, Explanation
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Verdict:
     detected
         True if the score reaches the threshold. It can differ from `label`: a threshold for few
         false positives may lie above or below one half.
+    uncertain
+        True where the bundle cannot tell: no detection, yet no positive class is ruled out.
     probabilities
         Class name -> probability.
     review
@@ -73,6 +76,7 @@ class Verdict:
     threshold: float | None
     detected: bool
     probabilities: dict[str, float]
+    uncertain: bool = False
     review: bool = False
     stage: int | None = None
     auxiliary: dict[str, AuxiliaryAnswer] = field(default_factory=dict)
@@ -130,6 +134,8 @@ class Rules:
         Indices of the classes that count as detections.
     conformal
         Error rate -> the probability that a class needs to be in the prediction set.
+    error_rate
+        Error rate of the prediction sets that decide what is uncertain.
     review
         Lowest and highest score that a cascade marks for a person; None for none.
     find_stages
@@ -139,6 +145,7 @@ class Rules:
     classes: tuple[str, ...]
     positive: tuple[int, ...]
     conformal: Mapping[float, float] = field(default_factory=dict)
+    error_rate: float = DEFAULT_ERROR_RATE
     review: tuple[float, float] | None = None
     find_stages: Callable[[Floats], npt.NDArray[np.int8] | None] | None = None
 
@@ -186,6 +193,7 @@ class Verdicts:
             threshold=self.threshold,
             detected=bool(self.detected[row]),
             probabilities=dict(zip(self.classes, probabilities.tolist(), strict=True)),
+            uncertain=bool(self.uncertain[row]),
             review=bool(self.review[row]),
             stage=None if self.stage is None else int(self.stage[row]),
             auxiliary={name: answer for name, answer in answers.items() if answer is not None},
@@ -245,6 +253,20 @@ class Verdicts:
         return np.asarray(self.scores >= np.float32(self.threshold))
 
     @cached_property
+    def uncertain(self) -> Bools:
+        """Bool [n]: events of which the bundle cannot tell, at the error rate of its rules.
+
+        They are no detections, yet a positive class is in the prediction set. Where no class is
+        positive, the set is not exactly one class. All False where the bundle has no such sets.
+        """
+        if self.rules.error_rate not in self.rules.conformal:
+            return np.zeros(len(self), bool)
+        sets = self.prediction_sets(self.rules.error_rate)
+        if not self.rules.positive:
+            return np.asarray((sets.sum(axis=1) != 1) & ~self.is_null)
+        return np.asarray(sets[:, self.rules.positive].any(axis=1) & ~self.detected)
+
+    @cached_property
     def review(self) -> Bools:
         """Bool [n]: events that a cascade marks for a person."""
         if self.rules.review is None:
@@ -274,26 +296,16 @@ class Verdicts:
         SettingsError
             If the bundle has no sets for this rate.
         """
-        for known, least in self.rules.conformal.items():
-            if abs(known - error_rate) < 1e-12:
-                return np.asarray(self.probabilities >= np.float32(least))
-        there = ", ".join(f"{rate:g}" for rate in self.rules.conformal) or "none"
-        raise SettingsError(
-            f"the bundle has no prediction sets for an error rate of {error_rate:g} "
-            f"(it has: {there})"
-        )
-
-    def abstains(self, error_rate: float) -> Bools:
-        """Return bool [n]: the prediction set is not one class, so a person should decide."""
-        return np.asarray(self.prediction_sets(error_rate).sum(axis=1) != 1)
+        check_error_rate(self.rules.conformal, error_rate)
+        return np.asarray(self.probabilities >= np.float32(self.rules.conformal[error_rate]))
 
     def to_arrow(self, *, with_probabilities: bool = False) -> "pa.RecordBatch":
         """Return the verdicts as Arrow columns; needs `pyarrow`.
 
-        The columns are ``label``, ``score`` and ``detected``; ``review`` and ``stage`` of a
-        cascade; two for each auxiliary question, such as ``technique`` and
-        ``technique_probability``, null where it was not asked; with probabilities, ``p_<class>``
-        for each class.
+        The columns are ``label``, ``score`` and ``detected``; ``uncertain`` of a bundle with
+        prediction sets; ``review`` and ``stage`` of a cascade; two for each auxiliary question,
+        such as ``technique`` and ``technique_probability``, null where it was not asked; with
+        probabilities, ``p_<class>`` for each class.
         """
         import pyarrow as pa
 
@@ -310,6 +322,8 @@ class Verdicts:
             "score": pa.array(self.scores),
             "detected": pa.array(self.detected),
         }
+        if self.rules.error_rate in self.rules.conformal:
+            columns["uncertain"] = pa.array(self.uncertain)
         if self.rules.find_stages is not None:
             columns["review"] = pa.array(self.review)
             no_stage = self.stage is None
@@ -322,3 +336,19 @@ class Verdicts:
             for index, name in enumerate(self.classes):
                 columns[f"p_{name}"] = pa.array(self.probabilities[:, index])
         return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+
+
+def check_error_rate(conformal: Mapping[float, float], error_rate: float) -> None:
+    """Check that there are prediction sets for an error rate.
+
+    Raises
+    ------
+    SettingsError
+        If there are none.
+    """
+    if error_rate not in conformal:
+        there = ", ".join(f"{rate:g}" for rate in conformal) or "none"
+        raise SettingsError(
+            f"the bundle has no prediction sets for an error rate of {error_rate:g} "
+            f"(it has: {there})"
+        )

@@ -36,7 +36,7 @@ from buckler.evaluation.unseen_sources import (
     source_figures,
     threshold_options,
 )
-from buckler.operating_point import OperatingCurve, OperatingPoint
+from buckler.operating_point import DEFAULT_ERROR_RATE, OperatingCurve, OperatingPoint
 from buckler.students import Student
 from buckler.tasks import Task
 from buckler.training.cross_validation import (
@@ -167,7 +167,7 @@ class FittedStudent:
         return replace(
             record,
             threshold=threshold,
-            sources=source_figures(scores, threshold),
+            sources=source_figures(scores, threshold, self.conformal.get(DEFAULT_ERROR_RATE)),
             options=options,
             warnings=warnings,
         )
