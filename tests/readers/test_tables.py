@@ -6,6 +6,7 @@ import pytest
 
 from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import InputError
+from buckler.readers.event_fields import TIMES
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, get_reader
 from buckler.tasks import get_task
@@ -35,6 +36,20 @@ def test_a_comma_in_the_header_stays_the_delimiter(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("url,label;note|more\nhttp://a.example/,x\n")
     assert texts(path)[0] == ["http://a.example/"]
+
+
+def test_spaces_around_names_of_columns_and_labels_do_not_matter(tmp_path):
+    (tmp_path / "a.csv").write_text("url , label\nhttp://a.example/, phishing\n")
+    assert texts(tmp_path / "a.csv") == (["http://a.example/"], [1])
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_every_name_of_a_time_is_read(tmp_path, name):
+    value = "2026-01-05T10:00:00Z"
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    (tmp_path / "a.jsonl").write_text(json.dumps({"url": "http://a.example/", **value}))
+    assert read_dataset([tmp_path / "a.jsonl"], URLS).table["ts"].to_pylist() == [1767607200]
 
 
 def test_an_exact_name_goes_before_one_in_other_case(tmp_path):

@@ -19,20 +19,13 @@ from buckler.normalize import FeatureTable, NormalizedTexts
 from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.batches import Batch, read_batches
 from buckler.readers.chunks import as_strings
-from buckler.readers.event_fields import event_field_names
+from buckler.readers.event_fields import TIMES, event_field_names
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec, find_inputs
 from buckler.readers.times import column_seconds
 from buckler.tasks import Task
 
 _LANGUAGE_BYTES = 8192
-_TIME_COLUMNS = (
-    *("ts", "timestamp", "time", "@timestamp", "UtcTime", "TimeCreated", "TimeGenerated"),
-    *("Event.System.TimeCreated.#attributes.SystemTime", "data.win.system.systemTime"),
-    *("Event.System.TimeCreated_attributes.SystemTime", "System.TimeCreated.SystemTime"),
-    *("Event.System.TimeCreated.@SystemTime", "Timestamp", "properties.Timestamp", "unixTime"),
-    *("winlog.event_data.UtcTime", "EventData.UtcTime", "Event.EventData.UtcTime", "event.created"),
-)
 
 
 class UnknownLabels(StrEnum):
@@ -140,7 +133,7 @@ def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnS
         optional={
             **({"label": labels} if labeled else {}),
             "group": (columns.group,) if columns.group else task.group_columns,
-            "ts": _TIME_COLUMNS,
+            "ts": TIMES,
             "source": (columns.source,) if columns.source else task.source_columns,
             **{name: (name, *task.further_columns.get(name, ())) for name in columns.keep},
             **{f"event.{role}": event_names[role] for role in columns.event_fields},

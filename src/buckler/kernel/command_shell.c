@@ -165,10 +165,10 @@ static void undo_next(shell *s) {
         if (!s->in_single && !s->in_double && bk_undo_delimiter(s)) return;
         break;
     case '(': case '-':
-        if (!s->in_single && !s->in_double && bk_undo_string(s)) return;
+        if (bk_undo_string(s)) return;
         break;
     case '"': case '\'':
-        if (!s->in_single && !s->in_double && bk_undo_string(s)) return;
+        if (bk_undo_string(s)) return;
         undo_quote(s);
         return;
     case '^':
@@ -187,7 +187,7 @@ static void undo_next(shell *s) {
         }
         break;
     case '\\':
-        if (undo_code(s) || bk_undo_octal(s)) return;
+        if (undo_code(s) || bk_undo_octal(s) || (is_quote(next) && bk_undo_string(s))) return;
         if (is_quote(next) || next == '\n') {
             s->at++;
             return;
@@ -207,7 +207,7 @@ static void undo_next(shell *s) {
         if (bk_undo_first_slash(s) || bk_undo_subexpression(s) || bk_undo_separator(s) || bk_undo_escaped_string(s) || bk_undo_powershell_variable(s)) return;
         break;
     case '[': case 'c': case 'C':
-        if (c == '[' && !s->in_single && !s->in_double && bk_undo_string(s)) return;
+        if (c == '[' && bk_undo_string(s)) return;
         if (undo_code(s)) return;
         break;
     default:

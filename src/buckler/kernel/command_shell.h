@@ -21,8 +21,8 @@ typedef struct {
     shell_text names[SHELL_VARIABLES], values[SHELL_VARIABLES]; /* of `set` in the same line */
     uint8_t in_powershell[SHELL_VARIABLES]; /* $NAME = 'VALUE', not NAME=VALUE */
     size_t n_variables;
-    /* Up to where strings, words, numbers, variables and runs of quotes were looked at. */
-    size_t tried, word_end, octal_end, joined, quotes_end;
+    /* Up to where strings, those inside quotes, words, numbers, variables and runs of quotes were looked at. */
+    size_t tried, tried_inside, word_end, octal_end, joined, quotes_end;
 } shell;
 
 /* The byte at `at`, or 0 behind the end. */

@@ -10,6 +10,7 @@ typedef struct {
     size_t at;
     int depth, steps;
     uint32_t marks;
+    uint8_t outer; /* the quote around the whole expression, as in powershell -c "…"; 0 for none */
 } expression;
 
 static int evaluate(expression *e, byte_sink *out);
@@ -25,18 +26,30 @@ static int takes(expression *e, const char *word) {
     return 1;
 }
 
+/* A quote that begins or ends a literal; the one around the expression does with a backslash: \"…\". */
+static size_t quote_bytes(const expression *e, size_t at) {
+    uint8_t c = shell_byte(e->s, at);
+    if (c == '\\' && e->outer && shell_byte(e->s, at + 1) == e->outer) return 2;
+    return is_quote(c) && c != e->outer;
+}
+
 static int take_literal(expression *e, byte_sink *out) {
-    uint8_t quote = shell_byte(e->s, e->at);
-    if (!is_quote(quote)) return 0;
-    for (e->at++; e->at < e->s->length; e->at++) {
+    size_t width = quote_bytes(e, e->at), n;
+    if (!width) return 0;
+    uint8_t quote = e->s->text[e->at + width - 1];
+    for (e->at += width; e->at < e->s->length; e->at++) {
         uint8_t c = e->s->text[e->at];
-        if (c == quote) {
-            if (shell_byte(e->s, e->at + 1) != quote) break; /* doubled: one of it */
-            e->at++;
+        if (c == e->outer) return 0;
+        if ((n = quote_bytes(e, e->at)) == width && e->s->text[e->at + n - 1] == quote) {
+            if (quote_bytes(e, e->at + n) != n || e->s->text[e->at + 2 * n - 1] != quote) break;
+            e->at += 2 * n - 1; /* doubled: one of it */
+            c = quote;
         }
         sink_byte(out, c == ITEM ? ' ' : c);
     }
-    return e->at++ < e->s->length;
+    if (e->at >= e->s->length) return 0;
+    e->at += width;
+    return 1;
 }
 
 static int take_char(expression *e, byte_sink *out) {
@@ -170,7 +183,7 @@ static int take_unit(expression *e, byte_sink *out) {
     byte_sink part = {out->bytes + start, 0, out->capacity - start};
     byte_sink nothing = {NULL, 0, 0};
     int found;
-    if (is_quote(c)) found = take_literal(e, &part);
+    if (quote_bytes(e, e->at)) found = take_literal(e, &part);
     else if (takes(e, "[char]")) found = take_char(e, &part);
     else if (c == '$') found = take_variable(e, &part);
     else if (takes(e, "[string]::join(") || takes(e, "[string]::concat(")) {
@@ -218,8 +231,10 @@ static int evaluate(expression *e, byte_sink *out) {
     if (++e->depth > STRING_DEPTH) return 0;
     int found = take_list(e, out);
     while (found && e->steps++ < STRING_STEPS) {
-        if (takes(e, "+")) found = take_list(e, out);
-        else if (takes(e, "-replace") || takes(e, "-ireplace") || takes(e, "-creplace"))
+        if (takes(e, "+")) {
+            found = take_list(e, out);
+            if (e->outer) e->marks |= MARK_JOIN; /* elsewhere the pieces are joined one by one */
+        } else if (takes(e, "-replace") || takes(e, "-ireplace") || takes(e, "-creplace"))
             found = take_replace(e, out, 1);
         else if (takes(e, "-split") || takes(e, "-isplit") || takes(e, "-csplit")) found = take_split(e, out);
         else if (takes(e, "-join")) {
@@ -236,16 +251,19 @@ static int evaluate(expression *e, byte_sink *out) {
 int bk_undo_string(shell *s) {
     uint8_t bytes[STRING_BYTES];
     byte_sink value = {bytes, 0, sizeof bytes};
-    expression e = {s, s->at, 0, 0, 0};
+    expression e = {s, s->at, 0, 0, 0, s->in_double ? '"' : s->in_single ? '\'' : 0};
     uint8_t c = s->text[s->at], next = lower(shell_byte(s, s->at + 1)), last = sink_last(&s->out);
     if (c == '-' && (next != 'j' || is_word(last) || last == ')' || last == ']')) return 0;
-    if (c == '-' && last == ' ' && s->out.length > 1 && !strchr("(;=|&{,", s->out.bytes[s->out.length - 2])) return 0;
+    int opens = e.outer && s->at > 0 && s->text[s->at - 1] == e.outer;
+    if (c == '-' && !opens && last == ' ' && s->out.length > 1 && !strchr("(;=|&{,", s->out.bytes[s->out.length - 2])) return 0;
     if (c == '[' && next != 's' && next != 'c') return 0;
     if (c == '(' && is_word(last)) return 0; /* arguments: what stands in them is tried by itself */
-    if (c == '(' && !is_quote(next) && !strchr(" ([$-", next)) return 0;
-    if (s->at < s->tried) return 0; /* part of an expression that is none: keeps time linear */
+    if (c == '(' && !is_quote(next) && !strchr(" ([$-\\", next)) return 0;
+    if ((is_quote(c) || c == '\\') && !quote_bytes(&e, s->at)) return 0;
+    size_t *tried = e.outer ? &s->tried_inside : &s->tried;
+    if (s->at < *tried) return 0; /* part of an expression that is none: keeps time linear */
     if (!evaluate(&e, &value) || !(e.marks & (MARK_REPLACE | MARK_REVERSE | MARK_JOIN))) {
-        s->tried = e.at;
+        *tried = e.at;
         return 0;
     }
     int in_brackets = s->text[s->at] == '(';
@@ -253,6 +271,7 @@ int bk_undo_string(shell *s) {
     for (size_t i = 0; i < value.length; i++) sink_byte(&s->out, bytes[i] == ITEM ? ' ' : bytes[i]);
     if (in_brackets) sink_byte(&s->out, ')');
     s->marks |= e.marks;
+    while (s->text[e.at - 1] == ' ' || s->text[e.at - 1] == '\t') e.at--; /* looked over for an operator */
     s->at = e.at;
     return 1;
 }

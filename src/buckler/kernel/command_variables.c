@@ -214,11 +214,12 @@ void bk_remember_assignment(shell *s) {
     if (at == start || (braced && shell_byte(s, at) != '}') || is_digit(s->text[start]) || shell_byte(s, equals) != '=' || s->n_variables == SHELL_VARIABLES)
         return;
     size_t value = dollar ? skip_spaces(s, equals + 1) : equals + 1, end = value;
-    uint8_t quote = shell_byte(s, value);
+    size_t escaped = shell_byte(s, value) == '\\' && s->in_double && shell_byte(s, value + 1) == '"';
+    uint8_t quote = shell_byte(s, value + escaped), stop = escaped ? '\\' : quote;
     if (is_quote(quote)) {
-        for (end = ++value; end < s->length && end - value <= 512 && s->text[end] != quote && s->text[end] != '$'; end++)
+        for (end = value += 1 + escaped; end < s->length && end - value <= 512 && s->text[end] != stop && s->text[end] != '$'; end++)
             continue;
-        if (shell_byte(s, end) != quote) return;
+        if (shell_byte(s, end) != stop || shell_byte(s, end + escaped) != quote) return;
     } else if (dollar) {
         return;
     } else {
@@ -226,7 +227,7 @@ void bk_remember_assignment(shell *s) {
                s->text[end] != '$' && !is_quote(s->text[end]))
             end++;
     }
-    size_t rest = skip_spaces(s, end + (size_t)is_quote(quote));
+    size_t rest = skip_spaces(s, end + escaped + (size_t)is_quote(quote));
     uint8_t after = shell_byte(s, rest);
     if (end == value || end - value > 512 || (after != ';' && after != '&' && after != '\n')) return;
     remember(s, (shell_text){s->text + start, at - start}, (shell_text){s->text + value, end - value}, dollar > 0);

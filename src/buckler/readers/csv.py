@@ -143,7 +143,7 @@ class _Cutter:
             return 0
         while len(fields) > 1 and not fields[-1]:
             fields.pop()
-        self.names, self.row = [name.decode("utf-8", "replace") for name in fields], 1
+        self.names, self.row = [name.decode("utf-8", "replace").strip() for name in fields], 1
         return stop
 
     def cut(self, data: bytes, start: int, wanted: Sequence[int], *, is_last: bool) -> _Cut:

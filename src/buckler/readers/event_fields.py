@@ -16,13 +16,22 @@ from buckler.tasks import process_fields as process
 MAX_FIELD_CHARACTERS = 1024  # longest value that Elastic's templates index
 _MAX_COMMAND_CHARACTERS = 1 << 16
 
-_EVENT_FIELDS: dict[str, tuple[str, ...]] = {
-    "ts": (
-        *("ts", "@timestamp", *process.windows("UtcTime"), "timestamp", "Timestamp", "time"),
-        *("properties.Timestamp", "TimeCreated", "Event.System.TimeCreated.#attributes.SystemTime"),
-        *("System.TimeCreated.#attributes.SystemTime", "data.win.system.systemTime"),
-        *("event.timestamp", "unixTime", "_time", "date", "datetime"),
+TIMES = (
+    *("ts", "@timestamp", "timestamp", "Timestamp", "time", *process.windows("UtcTime")),
+    *("TimeCreated", "TimeGenerated", "EventTime", "properties.Timestamp", "unixTime"),
+    *(
+        f"{event}System.{time}"
+        for event in ("Event.", "")
+        for time in (
+            *("TimeCreated.#attributes.SystemTime", "TimeCreated_attributes.SystemTime"),
+            *("TimeCreated.SystemTime", "TimeCreated.@SystemTime"),
+        )
     ),
+    *("data.win.system.systemTime", "event.created", "event.timestamp", "_time"),
+    *("datetime", "date"),
+)
+_EVENT_FIELDS: dict[str, tuple[str, ...]] = {
+    "ts": TIMES,
     "host": process.HOST,
     "user": (*process.USER, "username", "cs-username"),
     "image": process.IMAGE,

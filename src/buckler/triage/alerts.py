@@ -14,6 +14,7 @@ import pyarrow as pa
 from buckler.errors import InputError
 from buckler.readers.chunks import make_chunk
 from buckler.readers.csv import CsvReader
+from buckler.readers.event_fields import TIMES
 from buckler.readers.feature_columns import FEATURE
 from buckler.readers.jsonl import JsonLinesReader
 from buckler.readers.parquet import ParquetReader
@@ -33,7 +34,7 @@ _RULE = (
     *("AlertTitle", "AlertName", "title", "Title"),
 )
 _PARTS = {
-    "time": ("timestamp", "time", "@timestamp", "Timestamp", "ts", "datetime", "TimeGenerated"),
+    "time": TIMES,
     "host": (
         *("agent.name", "host", "Computer", "host.name", "hostname", "DeviceName"),
         *("device.hostname", "device.name", "dest_ip"),
