@@ -49,8 +49,8 @@ def run(data: Path) -> None:
         first = _raw(light, urls, "url-v1")
         of_light = [*first, *_files(light, urls, folder, "url-v1")]
         _shares(of_light)
-        rows = _raw(bundle, urls, "url-v2")
-        rows += _files(bundle, urls, folder, "url-v2")
+        rows = _raw(bundle, urls, "url-v3")
+        rows += _files(bundle, urls, folder, "url-v3")
         rows += _engines(bundle, urls, folder)
         rows += _kafka(bundle, urls, folder)
         rows += _http(bundle, urls, folder)

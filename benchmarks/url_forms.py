@@ -21,7 +21,7 @@ from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 
-FORMS = ("url-v3", "url-v2", "url-v1")
+FORMS = ("url-v3", "url-v1")
 TESTS = ("threat-test", "threat-2021", "field")
 RESAMPLES = 200
 

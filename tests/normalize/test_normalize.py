@@ -7,11 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buckler import _kernel
-from buckler.dataset.splits import minhash, near_duplicates_of
 from buckler.errors import SettingsError
 from buckler.normalize import NORMALIZERS, NormalizedTexts, get_normalizer
 
-URL, TEXT = get_normalizer("url-v1"), get_normalizer("text-v1")
+URL, URL3, TEXT = (get_normalizer(name) for name in ("url-v1", "url-v3", "text-v1"))
 
 
 def url(text: str | bytes, max_bytes: int = 512) -> bytes:
@@ -136,110 +135,11 @@ def test_unknown_normalizers_and_bad_sizes_are_refused():
         URL.normalize_column(7, 512)
 
 
-# --- url-v2 ------------------------------------------------------------------------------------
-
-URL2 = get_normalizer("url-v2")
-
-
-def url2(text: str | bytes, max_bytes: int = 768) -> list[str]:
-    """Host, path, query, target, structure."""
-    return URL2.normalize(text, max_bytes).decode("utf-8", "replace").split("\x1f")
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "path"),
-    [
-        ("hxxps://evil[.]example[.]com/a", "evil.example.com", "a"),
-        ("hxxp[://]evil(dot)example/a", "evil.example", "a"),
-        ("http://3232235777/a", "192.168.1.1", "a"),
-        ("http://0xC0A80101/", "192.168.1.1", ""),
-        ("http://0300.0250.1.1:8080/", "192.168.1.1:8080", ""),
-        ("http://192.168.257/", "192.168.1.1", ""),
-        ("http://256.1.1.1.1/", "256.1.1.1.1", ""),
-        ("http://4294967296/", "4294967296", ""),
-        ("http://09.1.1.1/", "09.1.1.1", ""),
-        ("http://1.2.3.4.5/", "1.2.3.4.5", ""),
-        ("http://[::1]/a", "[::1]", "a"),
-        ("http://xn--pypal-4ve.com/", "paypal.com", ""),
-        (
-            "https://www.google.com/url?q=https%3A%2F%2Fwww.evil.example%2Fa&sa=D",
-            "evil.example",
-            "a",
-        ),
-        (
-            "https://nam02.safelinks.protection.outlook.com/?url=https%3A%2F%2Fa.example%2Fb&data=x",
-            "a.example",
-            "b",
-        ),
-        (
-            "https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3Dhttp%253A%252F%252Fb.example",
-            "b.example",
-            "",
-        ),
-        ("https://google.com/search?q=http://a.example/", "google.com", "search"),
-        ("https://notgoogle.com/url?q=http://a.example/", "notgoogle.com", "url"),
-        ("", "", ""),
-    ],
-)
-def test_url_v2_sees_through_disguises(text, host, path):
-    assert url2(text)[:2] == [host, path]
-
-
-def test_url_v2_leaves_out_where_a_visitor_came_from():
-    assert url2("http://a.example/?utm_source=x&id=7&gclid=abc&fbclid=d")[2] == "id=7"
-
-
-def test_url_v2_names_where_a_link_leads():
-    assert url2("http://a.example/go?to=https://www.b.example/Path&x=1")[3] == "b.example/path"
-    assert url2("https://web.archive.org/web/2020/http://b.example/x")[3] == "web.archive.org"
-
-
-@pytest.mark.parametrize(
-    ("text", "marks"),
-    [
-        ("http://paypal.com/", {"=b"}),
-        ("http://paypal-login.com/", {"~b", "rw"}),
-        ("http://paypa1-x.com/", {"xb"}),
-        ("http://gooogle.com/", {"nb"}),
-        ("http://paypla.com/", {"nb"}),
-        ("http://paypal.com.evil.ru/verify", {"sb", "pw"}),
-        ("http://evil.ru/paypal/", {"pb"}),
-        ("http://1.2.3.4:81/", {"ip", "pt"}),
-        ("http://a@b.example/", {"ui"}),
-        ("http://xn--pypal-4ve.com/", {"~b", "id", "la"}),
-        ("http://münchen.de/", {"id"}),
-        ("http://a.example/?u=http://b.example", {"rd"}),
-        ("http://a.example/?utm_source=b", {"tr"}),
-    ],
-)
-def test_url_v2_marks(text, marks):
-    words = url2(text)[4].split()
-    known = {
-        "=b",
-        "~b",
-        "xb",
-        "nb",
-        "sb",
-        "pb",
-        "rw",
-        "sw",
-        "pw",
-        "ip",
-        "pt",
-        "ui",
-        "id",
-        "la",
-        "rd",
-        "tr",
-    }
-    assert {w for w in words if w in known} == marks
-
-
 @settings(max_examples=200)
 @given(hosts, paths)
-def test_url_v2_is_url_v1_and_more(host, path):
+def test_url_v3_is_url_v1_and_more(host, path):
     plain = f"http://h.{host}.example/{path}"
-    assert "\x1f".join(url2(plain)[:3]).encode() == url(plain)
+    assert URL3.normalize(plain, 768).split(b"\x1f")[:3] == url(plain).split(b"\x1f")
 
 
 @settings(max_examples=300)
@@ -269,33 +169,18 @@ def test_url_v2_is_url_v1_and_more(host, path):
     ).map("".join),
     st.sampled_from([1, 5, 100, 300, 768]),
 )
-def test_any_url_has_a_second_form_that_fits(text, max_bytes):
-    form = URL2.normalize(text, max_bytes)
+def test_any_url_has_a_form_with_features_that_fits(text, max_bytes):
+    form = URL3.normalize(text, max_bytes)
     assert len(form) <= max_bytes
     data = text.encode("utf-8", "surrogatepass")
-    assert URL2.normalize_column(pa.array([data], pa.large_binary()), max_bytes)[0] == form
-
-
-def test_a_long_path_never_hides_the_structure():
-    fields = url2("http://a.example/" + "x" * 5000 + "?" + "y" * 5000)
-    assert fields[0] == "a.example"
-    assert len(fields) == 5
-    assert fields[4].startswith("\x1e l")
+    assert URL3.normalize_column(pa.array([data], pa.large_binary()), max_bytes)[0] == form
 
 
 @settings(max_examples=200)
 @given(
-    st.lists(st.lists(st.sampled_from([b"a", b"bc", b"\x1f", b"\x1e", b"\x1f\x1e"])), max_size=6)
+    st.lists(st.lists(st.sampled_from([b"a", b"bc", b"\x1f", b"\x1d", b"\x1f\x1d"])), max_size=6)
 )
-def test_derived_fields_are_cut_for_comparing(parts):
+def test_features_are_cut(parts):
     texts = [b"".join(p) for p in parts]
-    cut = NormalizedTexts.from_bytes(texts).without_derived()
-    assert [cut[i] for i in range(len(cut))] == [t.partition(b"\x1f\x1e")[0] for t in texts]
-
-
-def test_urls_of_the_same_build_are_no_near_duplicates():
-    forms = URL2.normalize_column(
-        pa.array(["http://a.example/river", "http://b.example/house"]), 768
-    )
-    digests = minhash(forms)
-    assert near_duplicates_of(digests[:1], digests[1:]).tolist() == [-1]
+    cut = NormalizedTexts.from_bytes(texts).without_features()
+    assert [cut[i] for i in range(len(cut))] == [t.partition(b"\x1f\x1d")[0] for t in texts]

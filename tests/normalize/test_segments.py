@@ -60,9 +60,9 @@ def test_long_texts_are_cut_into_windows_at_spaces():
 
 
 def test_host_and_path_of_an_address_are_apart():
-    address = get_normalizer("url-v2").normalize("https://a.example/b/c.php?d=1", 768)
+    address = get_normalizer("url-v3").normalize("https://a.example/b/c.php?d=1", 768)
     assert cut(address, "host-path") == [b"a.example", b"\x1fb/c.php\x1fd=1"]
-    assert cut(get_normalizer("url-v2").normalize("https://a.example", 768), "host-path")[0] == (
+    assert cut(get_normalizer("url-v3").normalize("https://a.example", 768), "host-path")[0] == (
         b"a.example"
     )
 

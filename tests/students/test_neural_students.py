@@ -21,8 +21,6 @@ from tests.support.made_up import dataset_of, made_up_events
 pytest.importorskip("torch", reason="the extra `torch` is not installed")
 onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
 
-# The codes of url-v3's features are for `ngram`; a network reads a form in words.
-SPELLED = replace(get_task("url-threat"), normalizer="url-v2")
 SMALL = {
     "bytecnn": {"filters": 16, "hidden": 32, "embedding": 8, "epochs": 4, "max_length": 64},
     "minibert": {"layers": 1, "width": 32, "heads": 2, "epochs": 6, "max_length": 64},
@@ -150,7 +148,7 @@ def test_padding_loses_and_adds_nothing(parts, max_length):
 @pytest.fixture(scope="module")
 def cnn_bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("cnn") / "cnn.buckler"
-    events = made_up_events(1500, np.random.default_rng(0), SPELLED)
+    events = made_up_events(1500, np.random.default_rng(0))
     write_fitted(path, fit_student(events, StudentSpec("bytecnn", SMALL["bytecnn"], folds=2)))
     return path
 
@@ -178,7 +176,7 @@ def test_the_words_that_decide_are_named(cnn_bundle):
     scorer = load(cnn_bundle)
     text = "https://verify-river7.example/login.php?u=7"
     found = scorer.explain(text, label="phishing", top=4).contributions
-    normalized = SPELLED.text_normalizer.normalize(text, 512)
+    normalized = get_task("url-threat").text_normalizer.normalize(text, 512).split(b"\x1f\x1d")[0]
     assert len(found) == 4
     whole = logit(scorer, normalized)
     for piece in found:

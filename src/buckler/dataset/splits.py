@@ -281,7 +281,7 @@ def first_of_each(hashes: npt.NDArray[np.void]) -> npt.NDArray[np.intp]:
 
 def minhash(texts: NormalizedTexts) -> Digests:
     """Return MinHash signatures, uint32 [n, 128]; derived fields do not count."""
-    texts = texts.without_derived()
+    texts = texts.without_features()
     digests = np.empty((len(texts), N_PERMUTATIONS), np.uint32)
     start = 0
     while start < len(texts):

@@ -26,9 +26,6 @@ extern "C" {
 /* Separates the fields of a normalized text (ASCII "unit separator"). It cannot occur inside one. */
 #define BK_FIELD_SEPARATOR 0x1F
 
-/* Begins a field that is derived from the fields before it. */
-#define BK_DERIVED 0x1E
-
 /*
  * Behind a separator, begins the features of a text: words of four printable bytes, each of which
  * selects one row. The text that n-grams are cut from ends before the separator.
@@ -50,15 +47,14 @@ typedef enum {
     BK_NORMALIZE_URL = 1,  /* url-v1:  host, path, query (see docs/normalize.md) */
     BK_NORMALIZE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
     BK_NORMALIZE_COMMAND = 3, /* command-v2: command, payloads, image, parent, user, marks */
-    BK_NORMALIZE_URL2 = 4, /* url-v2: host, path, query, target, structure */
-    BK_NORMALIZE_URL3 = 5, /* url-v3: host, path, query, target; features */
+    BK_NORMALIZE_URL3 = 4, /* url-v3: host, path, query, target; features */
     BK_LAST_NORMALIZER = BK_NORMALIZE_URL3
 } bk_normalizer;
 
 /*
  * Writes the normalized text of `text` to `out` and returns its length, which is at most `capacity`.
  * Longer texts are cut there. Only the first `capacity` bytes of the input are read (of a
- * command line 16,384, of a URL for url-v2 and url-v3 2,048).
+ * command line 16,384, of a URL for url-v3 2,048).
  * `out` needs room for capacity + BK_PADDING bytes and must not overlap `text`.
  */
 size_t bk_normalize(bk_normalizer normalizer, const uint8_t *text, size_t length,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fields.h"
-#include "url2.h"
+#include "url.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the kernel needs a little-endian machine"

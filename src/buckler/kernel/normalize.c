@@ -4,7 +4,7 @@
 #include "command.h"
 #include "fields.h"
 #include "unicode.h"
-#include "url2.h"
+#include "url.h"
 
 /* --- text-v1 ---------------------------------------------------------------------------------------- */
 
@@ -58,12 +58,8 @@ size_t bk_find_parts(const uint8_t *normalized, size_t length, text_parts *parts
 size_t bk_normalize_parts(bk_normalizer normalizer, const uint8_t *text, size_t length,
                           uint8_t *out, size_t capacity, text_parts *parts) {
     if (normalizer == BK_NORMALIZE_URL3) return bk_normalize_url3(text, length, out, capacity, parts);
-    if (normalizer == BK_NORMALIZE_COMMAND || normalizer == BK_NORMALIZE_URL2) {
-        length = normalizer == BK_NORMALIZE_COMMAND
-                     ? bk_normalize_command(text, length, out, capacity)
-                     : bk_normalize_url2(text, length, out, capacity);
-        return bk_find_parts(out, length, parts);
-    }
+    if (normalizer == BK_NORMALIZE_COMMAND)
+        return bk_find_parts(out, bk_normalize_command(text, length, out, capacity), parts);
     if (length > capacity) length = capacity;
     if (normalizer == BK_NORMALIZE_URL) {
         parts->n_features = 0;

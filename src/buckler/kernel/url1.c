@@ -3,7 +3,7 @@
 
 #include "fields.h"
 #include "unicode.h"
-#include "url2.h"
+#include "url.h"
 
 static int is_letter(uint8_t c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
 

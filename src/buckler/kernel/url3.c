@@ -1,11 +1,11 @@
 /* url-v3. The rules are written out in docs/normalize.md. */
 #include "ngram_parts.h"
-#include "url2.h"
+#include "url.h"
 
 enum { FEATURES_BYTES = 2 + 4 * 40 };
 
 size_t bk_normalize_url3(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts) {
-    const size_t tail = 1 + URL2_TARGET_BYTES + FEATURES_BYTES;
+    const size_t tail = 1 + URL_TARGET_BYTES + FEATURES_BYTES;
     const size_t room = capacity > 2 * tail ? capacity - tail : capacity / 2;
     byte_sink result = {out, 0, capacity};
     url_part outer = {out, 0};

@@ -1,6 +1,6 @@
 /* Hosts that are addresses, in every form that browsers read. */
 #include "unicode.h"
-#include "url2.h"
+#include "url.h"
 
 /* 3232235777, 0xC0A80101, 0300.0250.1.1, 192.168.257: as browsers read them. 0 if it is none. */
 static size_t write_dotted(url_part host, uint8_t *out) {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "url2.h"
+#include "url.h"
 #include "url_words.h"
 
 enum { WINDOW_BYTES = 64, PLAIN_BLOCKS = 8, SHAPE_RUNS = 12, MAX_NAME_BYTES = 64 };

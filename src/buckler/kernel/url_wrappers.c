@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "unicode.h"
-#include "url2.h"
+#include "url.h"
 
 enum { ANY = 0, DEFENSE, AMP, NAME_IN_QUERY }; /* where the target stands */
 
@@ -184,7 +184,7 @@ static size_t run_length(uint8_t c) {
 
 /* Proofpoint's third form: '*' stands for letters behind "__;" in base64, "**B" for as many as B says. */
 static size_t undo_third(const uint8_t *text, size_t length, uint8_t *out) {
-    uint8_t letters[URL2_INPUT_BYTES];
+    uint8_t letters[URL_INPUT_BYTES];
     size_t end = length, known = 0, used = 0, w = 0;
     for (size_t i = 0; i + 3 <= length && end == length; i++)
         if (memcmp(text + i, "__;", 3) == 0) {
@@ -196,14 +196,14 @@ static size_t undo_third(const uint8_t *text, size_t length, uint8_t *out) {
         size_t run = text[i] != '*' ? 0 : 1;
         if (run && i + 2 < end && text[i + 1] == '*') run = run_length(text[i += 2]);
         if (run == 0 || used == known) {
-            if (w < URL2_INPUT_BYTES) out[w++] = text[i];
+            if (w < URL_INPUT_BYTES) out[w++] = text[i];
             continue;
         }
         for (; run > 0 && used < known; run--) {
             uint32_t point;
             size_t n = bk_utf8_read(letters + used, known - used, &point);
             for (n += n == 0; n > 0; n--, used++)
-                if (w < URL2_INPUT_BYTES) out[w++] = letters[used];
+                if (w < URL_INPUT_BYTES) out[w++] = letters[used];
         }
     }
     return w;

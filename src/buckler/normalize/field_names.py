@@ -1,7 +1,6 @@
-"""Names of the fields and of the derived words of normalized texts, as people read them.
+"""Names of the fields, derived words and features of normalized texts, as people read them.
 
-Explanations use them, so that nobody is shown ``soyz`` or ``l7``. The words are defined in
-docs/normalize.md and, for URLs, in ``kernel/url_features.h``.
+The words are defined in docs/normalize.md, the features of URLs in ``kernel/url_path.h``.
 """
 
 import re
@@ -10,7 +9,6 @@ from collections.abc import Sequence
 _PAGE_FIELDS = (*("address", "title", "forms", "marks", "hosts", "scripts", "hidden text", "text"),)
 FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "url-v1": ("host", "path", "query"),
-    "url-v2": ("host", "path", "query", "target", "structure"),
     "url-v3": ("host", "path", "query", "target"),
     "command-v2": ("command", "payload", "image", "parent", "user", "marks"),
     "email-v1": ("subject", "text", "links", "attachments"),
@@ -23,28 +21,10 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "html-structure-v1": ("title", "forms", "marks", "scripts"),
 }
 # Fields whose words are derived: they are named, not quoted.
-DERIVED_FIELDS = frozenset(("structure", "marks", "forms", "scripts", "sender checks"))
+DERIVED_FIELDS = frozenset(("marks", "forms", "scripts", "sender checks"))
 # Fields that are quoted by sentences instead of words.
 PROSE_FIELDS = frozenset(("subject", "text", "hidden text", "title"))
 
-_URL_MARKS = {
-    "=b": "the name is a brand",
-    "~b": "a brand inside the name",
-    "xb": "a brand with digits for letters",
-    "nb": "nearly a brand's name",
-    "sb": "a brand in a subdomain",
-    "pb": "a brand in the path",
-    "rw": "a luring word in the name",
-    "sw": "a luring word in a subdomain",
-    "pw": "a luring word in the path",
-    "ip": "a number in place of a name",
-    "pt": "a port",
-    "ui": "user info before the host",
-    "id": "letters of other scripts",
-    "la": "look-alike letters",
-    "rd": "another URL inside",
-    "tr": "tracking parameters",
-}
 # Signs of url-v3 in the order of their numbers.
 _URL_SIGNS = (
     "a brand in a subdomain",
@@ -124,22 +104,8 @@ _WANTED = frozenset(("password", "code", "card", "email", "user", "secret", "pho
 _DEGREES = {"some": "several: ", "many": "many: "}
 
 
-def describe_word(
-    normalizer: str, field: str, index: int, word: str, fields: Sequence[str]
-) -> str | None:
-    """Return what a derived word says; None for the text of a button, which is quoted.
-
-    Parameters
-    ----------
-    normalizer
-        Id of the normalizer.
-    field, index, word
-        Name of the field, place of the word in it, and the word.
-    fields
-        Fields of the normalized text, so that counts are exact.
-    """
-    if field == "structure":
-        return _url_word(index, word, fields)
+def describe_word(normalizer: str, field: str, word: str) -> str | None:
+    """Return what a derived word of this field says; None for the text of a button."""
     if field == "forms":
         return _form(word)
     if field == "scripts":
@@ -175,21 +141,8 @@ def describe_feature(word: str, fields: Sequence[str]) -> str:
     return (*counts, *sizes, *_url_crosses(host, query, counts))[ord(word[0]) - ord("a")]
 
 
-def _url_word(index: int, word: str, fields: Sequence[str]) -> str:
-    counts = _url_counts(*fields[:3])
-    if index < len(counts):
-        return counts[index]
-    if word in _URL_MARKS:
-        return _URL_MARKS[word]
-    crosses = _url_crosses(fields[0], fields[2], counts)
-    if index < len(counts) + len(crosses):
-        return crosses[index - len(counts)]
-    signs = [_URL_MARKS[word] for word in fields[-1].split() if word in _URL_MARKS]
-    return f"the signs together: {', '.join(signs)}" if signs else _NO_SIGNS
-
-
 def _url_counts(host: str, path: str, query: str) -> tuple[str, ...]:
-    """Return the counts of a URL in words, in the order of the derived words."""
+    """Return the counts of a URL in words, in the order of the features."""
     parts = sum(1 for part in path.split("/") if part)
     return (
         f"{_count(len(host), 'character')} in the host",
@@ -205,7 +158,7 @@ def _url_counts(host: str, path: str, query: str) -> tuple[str, ...]:
 
 
 def _url_crosses(host: str, query: str, counts: Sequence[str]) -> tuple[str, ...]:
-    """Return the crosses of counts in words, in the order of the derived words."""
+    """Return the crosses of counts in words, in the order of the features."""
     ending = host.rpartition(".")[2][:24]
     labels = counts[2].removesuffix(" in the host")
     form = f"the form of the host ({labels}, .{ending})"

@@ -12,7 +12,7 @@ from buckler import _kernel
 if TYPE_CHECKING:  # the runtime does without
     import pyarrow as pa
 
-SEPARATOR, DERIVED, FEATURES = 0x1F, 0x1E, 0x1D
+SEPARATOR, FEATURES = 0x1F, 0x1D
 FEATURE_BYTES = 4
 
 
@@ -52,14 +52,13 @@ class NormalizedTexts:
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
         return NormalizedTexts(offsets, self.data[np.repeat(self.offsets[rows], lengths) + within])
 
-    def without_derived(self) -> "NormalizedTexts":
-        """Return the texts without derived fields (from DERIVED on) and features.
+    def without_features(self) -> "NormalizedTexts":
+        """Return the texts without features, the codes that select rows of `ngram`.
 
-        Near-duplicates are compared without them: two texts that share only their structure are
-        no near-duplicates.
+        Networks read texts without them. So does the search for near-duplicates: texts that share
+        only their structure are none.
         """
-        derived = (self.data[1:] == DERIVED) | (self.data[1:] == FEATURES)
-        marks = np.flatnonzero(derived & (self.data[:-1] == SEPARATOR))
+        marks = np.flatnonzero((self.data[1:] == FEATURES) & (self.data[:-1] == SEPARATOR))
         if not len(marks):
             return self
         row = np.searchsorted(self.offsets, marks, side="right") - 1

@@ -23,6 +23,7 @@ def padded_batches(
     texts: NormalizedTexts, max_length: int, step: int, batch_bytes: int
 ) -> Iterator[tuple[Rows, Bytes]]:
     """Yield rows and their bytes, uint8 [rows, length] with trailing zeros, in order of length."""
+    texts = texts.without_features()
     padded = padded_lengths(texts, max_length, step)
     order = np.argsort(padded, kind="stable")
     widths = padded[order]

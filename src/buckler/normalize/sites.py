@@ -10,12 +10,12 @@ from buckler import _kernel
 _SECOND_LEVEL = frozenset(("ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"))
 
 
-_URL_V2, _MAX_BYTES = 4, 768  # the kernel's number of url-v2, and the length limit
+_URL_V3, _MAX_BYTES = 4, 771  # the kernel's number of url-v3, and the length limit
 
 
 def host_and_path(address: str) -> tuple[str, str]:
-    """Return host and path as in ``url-v2``: unwrapped, with addresses and look-alikes resolved."""
-    host, path = _kernel.normalize(_URL_V2, address, _MAX_BYTES).split(b"\x1f")[:2]
+    """Return host and path as in ``url-v3``: unwrapped, with addresses and look-alikes resolved."""
+    host, path = _kernel.normalize(_URL_V3, address, _MAX_BYTES).split(b"\x1f")[:2]
     return host.decode("utf-8", "replace"), path.decode("utf-8", "replace")
 
 

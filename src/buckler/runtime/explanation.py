@@ -26,7 +26,7 @@ from buckler.runtime.locating import Event
 
 Weights = npt.NDArray[np.float64]
 Kind = Literal["text", "decoded", "trait", "feature"]
-_SEPARATOR, _DERIVED, _FEATURES = b"\x1f", b"\x1e", b"\x1d"
+_SEPARATOR, _FEATURES = b"\x1f", b"\x1d"
 _LETTERS = rb"[0-9A-Za-z\x80-\xff]"
 _URL_WORD = re.compile(_LETTERS + rb"+")
 _COMMAND_WORD = re.compile(
@@ -123,7 +123,7 @@ def explain_weights(
             if name == "features":
                 says = describe_feature(word, decoded)
             elif name in DERIVED_FIELDS:
-                says = describe_word(normalizer, name, at, word, decoded)
+                says = describe_word(normalizer, name, word)
             if says is not None:
                 found.append(Contribution(says, None, None, float(sums[at]), "trait", name))
             else:
@@ -220,8 +220,7 @@ def _words(field: bytes, name: str, family: str) -> list[tuple[int, int]]:
     if name == "features":
         return [(at, at + FEATURE_BYTES) for at in range(1, len(field), FEATURE_BYTES)]
     if name in DERIVED_FIELDS:
-        skipped = len(_DERIVED) if field.startswith(_DERIVED) else 0
-        return [match.span() for match in _PART.finditer(field, skipped)]
+        return [match.span() for match in _PART.finditer(field)]
     if family == "url":
         return [match.span() for match in _URL_WORD.finditer(field)]
     if family == "command":

@@ -93,7 +93,8 @@ class OnnxModel(NormalizedTextModel):
         Occlusion (Zeiler and Fergus 2014), one batch for all words; the longest text costs as much
         as some fifty events.
         """
-        seen = normalized[: self.max_length]
+        text = NormalizedTexts.from_bytes([normalized]).without_features()[0]
+        seen = text[: self.max_length]
         spans = [(m.start(), m.end()) for m in _WORD.finditer(seen)]
         while len(spans) > _MAX_SPANS:  # neighbors together, until they are few enough
             spans = [

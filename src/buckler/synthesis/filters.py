@@ -245,7 +245,7 @@ def _find_copies(
     texts: NormalizedTexts, drafts: list[Draft], real: NormalizedTexts, limit: float
 ) -> npt.NDArray[np.bool_]:
     """Tell which texts stand for the most part in one of their seeds."""
-    texts, real = texts.without_derived(), real.without_derived()
+    texts, real = texts.without_features(), real.without_features()
     flags = np.zeros(len(texts), bool)
     for row, draft in enumerate(drafts):
         if draft.seeds:

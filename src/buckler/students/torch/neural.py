@@ -278,6 +278,7 @@ class NeuralStudent(Student):
         self, texts: NormalizedTexts, rng: np.random.Generator
     ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]]:
         """Yield rows and bytes in random batches, each of texts of like length."""
+        texts = texts.without_features()
         lengths = padded_lengths(texts, self.max_length, LENGTH_STEP)
         order = rng.permutation(len(texts))
         batches = []

@@ -1,12 +1,12 @@
-/* url-v2: url-v1, and what of a URL's build stays true from one source of URLs to the next. */
-#ifndef BUCKLER_URL2_H
-#define BUCKLER_URL2_H
+/* URLs: url-v1, and url-v3, which undoes disguises and lists features. */
+#ifndef BUCKLER_URL_H
+#define BUCKLER_URL_H
 
 #include "fields.h"
 #include "sink.h"
 #include "unicode.h"
 
-enum { URL2_INPUT_BYTES = 2048, URL2_TARGET_BYTES = 64, URL2_MARKS_BYTES = 160 };
+enum { URL_INPUT_BYTES = 2048, URL_TARGET_BYTES = 64 };
 
 typedef struct {
     const uint8_t *bytes;
@@ -23,9 +23,6 @@ enum {
     URL_TARGET = 32,   /* another URL inside */
     URL_TRACKED = 64   /* tracking parameters were dropped */
 };
-
-/* Appends marks and shape of a normalized URL, as words of up to four letters. */
-void bk_url_structure(byte_sink *out, url_part host, url_part path, url_part query, uint32_t marks);
 
 /*
  * Whether a label may be the name of a wrapper, by its last three letters: most hosts end here. Each
@@ -77,7 +74,7 @@ int bk_is_wrapper(url_part host, url_part rest);
 
 /*
  * The URL inside a wrapper: what follows the host and its slashes in the whole, as it is
- * written, is `rest`. Its length in `out`, which holds URL2_INPUT_BYTES; 0 where this is no wrapper.
+ * written, is `rest`. Its length in `out`, which holds URL_INPUT_BYTES; 0 where this is no wrapper.
  */
 size_t bk_unwrap_url(url_part host, url_part rest, uint8_t *out);
 
@@ -89,8 +86,8 @@ typedef struct {
     url_part host, path, query;
     url_part outer; /* host of the last wrapper */
     uint32_t marks;
-    uint8_t bytes[URL2_INPUT_BYTES + BK_PADDING], host_bytes[HOST_BYTES + 32], query_bytes[URL2_INPUT_BYTES];
-    uint8_t outer_bytes[URL2_TARGET_BYTES];
+    uint8_t bytes[URL_INPUT_BYTES + BK_PADDING], host_bytes[HOST_BYTES + 32], query_bytes[URL_INPUT_BYTES];
+    uint8_t outer_bytes[URL_TARGET_BYTES];
 } resolved_url;
 
 void bk_resolve_url(const uint8_t *text, size_t length, resolved_url *url);
@@ -112,8 +109,5 @@ size_t bk_find_authority(const uint8_t **text, size_t *length);
 
 /* Features go to *parts alone. */
 size_t bk_normalize_url3(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts);
-
-/* The result of url-v1 is taken apart and put together anew. */
-size_t bk_normalize_url2(const uint8_t *text, size_t length, uint8_t *out, size_t capacity);
 
 #endif

@@ -1,5 +1,5 @@
-/* url-v2. The rules are written out in docs/normalize.md. */
-#include "url2.h"
+/* url-v3: what is undone. The rules are written out in docs/normalize.md. */
+#include "url.h"
 
 #include <string.h>
 
@@ -65,7 +65,7 @@ static size_t write_latin(url_part host, uint8_t *out, uint32_t *marks) {
     return w;
 }
 
-static url_part write_host2(url_part host, uint8_t *out, uint32_t *marks) {
+static url_part write_plain_host(url_part host, uint8_t *out, uint32_t *marks) {
     size_t port = host.length;
     while (port > 0 && is_digit(host.bytes[port - 1])) port--;
     int has_port = port > 0 && port < host.length && host.bytes[port - 1] == ':';
@@ -125,7 +125,7 @@ static size_t find_target(url_part text) {
 }
 
 void bk_write_target(byte_sink *out, url_part text, uint32_t *marks) {
-    size_t at = find_target(text), limit = out->length + URL2_TARGET_BYTES;
+    size_t at = find_target(text), limit = out->length + URL_TARGET_BYTES;
     if (at == text.length) return;
     while (at < text.length && text.bytes[at] != ':') at++;
     while (at < text.length && (text.bytes[at] == ':' || text.bytes[at] == '/')) at++;
@@ -139,7 +139,7 @@ void bk_write_target(byte_sink *out, url_part text, uint32_t *marks) {
 
 static void take_apart(const uint8_t *text, size_t length, resolved_url *url, url_part fields[3]) {
     text_parts parts;
-    length = bk_normalize_url1(text, length, url->bytes, URL2_INPUT_BYTES, &parts);
+    length = bk_normalize_url1(text, length, url->bytes, URL_INPUT_BYTES, &parts);
     for (size_t n = 0, start = 0; n < 3; n++) {
         size_t end = n < parts.count ? parts.positions[n] : length;
         fields[n] = (url_part){url->bytes + start, end - start};
@@ -161,11 +161,11 @@ static url_part rest_of(const uint8_t *text, size_t length) {
 
 /* Replaces a wrapper by where it leads; the wrapper's host is kept in `outer`. 1 if it was one. */
 static int unwrap(uint8_t *text, size_t *length, resolved_url *url, url_part fields[3]) {
-    uint8_t inner[URL2_INPUT_BYTES];
+    uint8_t inner[URL_INPUT_BYTES];
     if (!bk_may_wrap(fields[0])) return 0;
     size_t n = bk_unwrap_url(fields[0], rest_of(text, *length), inner);
     if (n == 0) return 0;
-    url->outer.length = fields[0].length < URL2_TARGET_BYTES ? fields[0].length : URL2_TARGET_BYTES;
+    url->outer.length = fields[0].length < URL_TARGET_BYTES ? fields[0].length : URL_TARGET_BYTES;
     memcpy(url->outer_bytes, fields[0].bytes, url->outer.length);
     memcpy(text, inner, n);
     *length = n;
@@ -174,18 +174,18 @@ static int unwrap(uint8_t *text, size_t *length, resolved_url *url, url_part fie
 }
 
 void bk_resolve_url(const uint8_t *text, size_t length, resolved_url *url) {
-    uint8_t clean[URL2_INPUT_BYTES];
+    uint8_t clean[URL_INPUT_BYTES];
     url_part fields[3];
     url->marks = 0;
     url->outer = (url_part){url->outer_bytes, 0};
-    if (length > URL2_INPUT_BYTES) length = URL2_INPUT_BYTES;
+    if (length > URL_INPUT_BYTES) length = URL_INPUT_BYTES;
     length = bk_drop_breaks(clean, refang(text, length, clean));
     take_apart(clean, length, url, fields);
     for (int i = 0; i < WRAPPERS && unwrap(clean, &length, url, fields); i++) url->marks |= URL_TARGET;
     url->path = fields[1];
     for (size_t i = 0; i < url->path.length && url->path.bytes[i] != '/'; i++)
         if (url->path.bytes[i] == '@') url->marks |= URL_USERINFO;
-    url->host = write_host2(fields[0], url->host_bytes, &url->marks);
+    url->host = write_plain_host(fields[0], url->host_bytes, &url->marks);
     url->query = (url_part){url->query_bytes, bk_write_query(fields[2], url->query_bytes, &url->marks)};
 }
 
@@ -198,22 +198,4 @@ void bk_write_resolved(resolved_url *url, size_t room, byte_sink *result, size_t
         sink_bytes(result, written[n].bytes, written[n].length < left ? written[n].length : left);
         ends[n] = result->length;
     }
-}
-
-size_t bk_normalize_url2(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
-    resolved_url url;
-    byte_sink result = {out, 0, capacity};
-    size_t tail = URL2_TARGET_BYTES + URL2_MARKS_BYTES, room = capacity > 2 * tail ? capacity - tail : capacity / 2;
-    size_t ends[3];
-    bk_resolve_url(text, length, &url);
-    bk_write_resolved(&url, room, &result, ends);
-    sink_byte(&result, BK_FIELD_SEPARATOR);
-    size_t before = result.length;
-    sink_bytes(&result, url.outer.bytes, url.outer.length);
-    if (result.length == before) bk_write_target(&result, url.query, &url.marks);
-    if (result.length == before) bk_write_target(&result, url.path, &url.marks);
-    sink_byte(&result, BK_FIELD_SEPARATOR);
-    sink_byte(&result, BK_DERIVED);
-    bk_url_structure(&result, url.host, url.path, url.query, url.marks);
-    return result.length;
 }
