@@ -37,7 +37,6 @@ SETTINGS = {
     "ngram": {"table_bits": 12, "epochs": 4},
     "trees": {"epochs": 1, "threads": 1},
     "bytecnn": {**NETWORK, "filters": 16, "hidden": 16, "epochs": 8},
-    "minibert": {**NETWORK, "layers": 1, "width": 32, "heads": 2, "epochs": 10},
 }
 # They need a server or a model file; tests/teachers checks them against both.
 ELSEWHERE = {"anthropic", "chat", "gguf", "encoder"}
@@ -63,7 +62,7 @@ def test_sinks(kind):
 
 @pytest.mark.parametrize("family", STUDENTS.names())
 def test_students(family):
-    if family in ("bytecnn", "minibert"):
+    if family == "bytecnn":
         pytest.importorskip("torch")
         pytest.importorskip("onnxruntime")
     rng = np.random.default_rng(0)

@@ -229,9 +229,9 @@ def documented_defaults(family: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("family", ["ngram", "bytecnn", "minibert", "trees"])
+@pytest.mark.parametrize("family", ["ngram", "bytecnn", "trees"])
 def test_the_settings_of_students_have_the_documented_defaults(family):
-    if family in ("bytecnn", "minibert"):
+    if family == "bytecnn":
         pytest.importorskip("torch")
     settings = {f.name: f.default for f in fields(STUDENTS.get(family)) if f.init}
     for name in ("seed", "checkpoints", "features", "n_categories"):

@@ -84,7 +84,6 @@ if TYPE_CHECKING:
     from buckler.runtime import Scorer, Verdict, Verdicts, load
     from buckler.serving.scan import scan
     from buckler.serving.score import score
-    from buckler.students.torch.pretraining import pretrain
     from buckler.tasks import Task
     from buckler.teachers.labeling import label
     from buckler.training.attack import attack
@@ -110,7 +109,6 @@ _HOMES = {
     "learn": "buckler.review.retrain",
     "load": "buckler.runtime",
     "monitor": "buckler.monitoring",
-    "pretrain": "buckler.students.torch.pretraining",
     "refresh": "buckler.review.refresh",
     "run": "buckler.pipeline",
     "scan": "buckler.serving.scan",
@@ -136,7 +134,6 @@ __all__ = [
     "learn",
     "load",
     "monitor",
-    "pretrain",
     "refresh",
     "run",
     "scan",

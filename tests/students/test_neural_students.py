@@ -21,10 +21,7 @@ from tests.support.made_up import dataset_of, made_up_events
 pytest.importorskip("torch", reason="the extra `torch` is not installed")
 onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
 
-SMALL = {
-    "bytecnn": {"filters": 16, "hidden": 32, "embedding": 8, "epochs": 4, "max_length": 64},
-    "minibert": {"layers": 1, "width": 32, "heads": 2, "epochs": 6, "max_length": 64},
-}
+SMALL = {"filters": 16, "hidden": 32, "embedding": 8, "epochs": 4, "max_length": 64}
 
 
 WORDS = ["news", "shop", "garden", "music", "travel"]
@@ -47,10 +44,9 @@ def accuracy(student, data):
     return float((guess == data.targets.argmax(axis=1)).mean())
 
 
-@pytest.mark.parametrize("family", SMALL)
 @pytest.mark.parametrize("classes", [2, 5])
-def test_it_learns_what_it_has_not_seen(family, classes):
-    student = get_student(family, {**SMALL[family], "epochs": 12, "patience": 12})
+def test_it_learns_what_it_has_not_seen(classes):
+    student = get_student("bytecnn", {**SMALL, "epochs": 12, "patience": 12})
     student.fit(examples(classes=classes), examples(400, 9, classes))
     assert accuracy(student, examples(500, 5, classes)) > 0.95
 
@@ -58,7 +54,7 @@ def test_it_learns_what_it_has_not_seen(family, classes):
 def test_training_is_reproducible_and_depends_on_the_seed():
     data = examples(400)
     z = [
-        get_student("bytecnn", {**SMALL["bytecnn"], "seed": seed})
+        get_student("bytecnn", {**SMALL, "seed": seed})
         .fit(data)
         .predict_logits(data.texts)
         for seed in (1, 1, 2)
@@ -70,7 +66,7 @@ def test_training_is_reproducible_and_depends_on_the_seed():
 def test_soft_targets_are_learned_as_probabilities():
     texts = NormalizedTexts.from_bytes([b"same text"] * 300)
     soft = np.tile(np.array([[0.8, 0.2]], np.float32), (300, 1))
-    own = {**SMALL["bytecnn"], "epochs": 60, "patience": 60, "precision": "float32"}
+    own = {**SMALL, "epochs": 60, "patience": 60, "precision": "float32"}
     student = get_student("bytecnn", own)
     student.fit(dataset_of(texts, np.zeros(300, np.int32)).with_targets(soft))
     z = float(student.predict_logits(texts)[0, 0])
@@ -79,7 +75,7 @@ def test_soft_targets_are_learned_as_probabilities():
 
 def test_a_training_that_was_stopped_goes_on_and_ends_the_same(tmp_path):
     data = examples(400)
-    own = {**SMALL["bytecnn"], "precision": "float32"}
+    own = {**SMALL, "precision": "float32"}
     whole = get_student("bytecnn", own).fit(data)
 
     class StoppedError(Exception):
@@ -102,10 +98,9 @@ def test_a_training_that_was_stopped_goes_on_and_ends_the_same(tmp_path):
     assert seen[2:] == [1, 2, 3, 4], "another seed is another training"
 
 
-@pytest.mark.parametrize("family", SMALL)
-def test_every_precision_says_nearly_the_same_and_calibration_carries_over(family):
+def test_every_precision_says_nearly_the_same_and_calibration_carries_over():
     data = examples(1500)
-    student = get_student(family, {**SMALL[family], "precision": "float32"}).fit(data)
+    student = get_student("bytecnn", {**SMALL, "precision": "float32"}).fit(data)
     student.rescale(0.5, 1.0)
     exact = student.predict_logits(data.texts)
     torch_logits = student._network_logits(__import__("torch"), student.network_, data.texts)
@@ -126,7 +121,7 @@ def test_int8_is_not_chosen_where_it_costs_too_much(monkeypatch):
     from buckler.students.torch import onnx_export
 
     monkeypatch.setattr(onnx_export, "points_lost", lambda before, after, targets: 1.0)
-    student = get_student("bytecnn", SMALL["bytecnn"]).fit(examples(300))
+    student = get_student("bytecnn", SMALL).fit(examples(300))
     assert student.export().settings["precision"] == "float32"
 
 
@@ -149,7 +144,7 @@ def test_padding_loses_and_adds_nothing(parts, max_length):
 def cnn_bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("cnn") / "cnn.buckler"
     events = made_up_events(1500, np.random.default_rng(0))
-    write_fitted(path, fit_student(events, StudentSpec("bytecnn", SMALL["bytecnn"], folds=2)))
+    write_fitted(path, fit_student(events, StudentSpec("bytecnn", SMALL, folds=2)))
     return path
 
 
@@ -290,51 +285,10 @@ def test_bytes_that_are_no_network_are_refused(data):
 )
 def test_settings_that_make_no_sense_are_refused(changes, words):
     with pytest.raises(SettingsError, match=words):
-        get_student("bytecnn", {**SMALL["bytecnn"], **changes}).fit(examples(50))
+        get_student("bytecnn", {**SMALL, **changes}).fit(examples(50))
 
 
 def test_settings_of_a_bundle_are_json(cnn_bundle):
     manifest = load(cnn_bundle).manifest
     assert json.loads(manifest.to_json())["student"]["family"] == "bytecnn"
     assert replace(manifest, name="x").name == "x"
-
-
-def test_pretraining_learns_the_language_and_is_taken_up(tmp_path):
-    from buckler.students.torch.pretraining import pretrain_body
-
-    texts = examples(600).texts
-    own = {"layers": 1, "width": 32, "heads": 2, "max_length": 64}
-    path = tmp_path / "body.safetensors"
-    losses = pretrain_body(get_student("minibert", {**own, "epochs": 4}), texts, path)
-    assert losses[-1] < losses[0] - 0.3
-    assert losses[-1] < np.log(256)
-    few = examples(60)
-    fresh, taught = (
-        get_student("minibert", {**own, **more, "epochs": 4, "patience": 9}).fit(few)
-        for more in ({}, {"pretrained": str(path)})
-    )
-    assert not np.array_equal(fresh.predict_logits(texts), taught.predict_logits(texts))
-    with pytest.raises(Exception, match="not pre-trained for these layers"):
-        get_student("minibert", {**own, "layers": 2, "pretrained": str(path)}).fit(few)
-
-
-def test_the_command_pretrains_and_trains(tmp_path, capsys):
-    import pyarrow.parquet as pq
-
-    from buckler.cli.main import run_command_line
-    from tests.support.made_up import made_up_table
-
-    table = made_up_table(400, np.random.default_rng(0))
-    pq.write_table(table, tmp_path / "a.parquet")
-    shape = [f"--set={p}" for p in ("layers=1", "width=32", "heads=2", "max_length=64", "epochs=2")]
-    weights = tmp_path / "body.safetensors"
-    source = str(tmp_path / "a.parquet")
-    assert (
-        run_command_line(["pretrain", source, "-t", "url-threat", "-o", str(weights), *shape]) == 0
-    )
-    assert "nats" in capsys.readouterr().out
-    command = ["train", source, "-t", "url-threat", "-o", str(tmp_path / "out"), "--student"]
-    command += ["minibert", *shape, f"--set=pretrained={weights}"]
-    assert run_command_line(command) == 0
-    assert not (tmp_path / "out" / "checkpoints").exists()
-    assert load(tmp_path / "out" / "url-threat.buckler").manifest.family == "minibert"

@@ -175,7 +175,7 @@ def test_settings_out_of_range_are_named(settings):
 
 
 def test_unknown_families_and_ragged_examples_are_refused():
-    with pytest.raises(SettingsError, match="there are: bytecnn, minibert, ngram, trees"):
+    with pytest.raises(SettingsError, match="there are: bytecnn, ngram, trees"):
         get_student("oracle", {})
     two = dataset_of(NormalizedTexts.from_bytes([b"a", b"b"]), np.zeros(2, np.int32))
     with pytest.raises(SettingsError, match="2 rows"):

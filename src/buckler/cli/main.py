@@ -34,7 +34,6 @@ COMMANDS = {
         "synthesize": "Write synthetic examples, filter them, and measure whether they help.",
         "run": "Run a recipe from events to a bundle and a report.",
         "train": "Train, evaluate and bundle labeled files without a recipe.",
-        "pretrain": "Pre-train a minibert on unlabeled events.",
         "cascade": "Join bundles: each passes on the events that it is unsure of.",
         "evaluate": "Measure a bundle on labeled test data.",
         "agree": "Bound how far a bundle agrees with its teacher.",

@@ -83,7 +83,6 @@ class FitStudent(Stage[TrainedStudent], name="train", version=7):
     distilled: Result[DistilledPool] | None
     additions: Additions | None
     student: StudentSpec
-    pretrained: Path | None
     bundle_name: str
     operating_point: OperatingPoint | None
     learn_dropped: bool
@@ -115,14 +114,12 @@ class FitStudent(Stage[TrainedStudent], name="train", version=7):
             provenance["teacher"] = recipe.teacher.kind
         if additions is not None and additions.synthesis is not None:
             provenance["synthetic_examples"] = additions.synthesis.output.trial
-        pretrained = spec.settings.get("pretrained")
         return FitStudent(
             sources,
             split,
             distilled,
             additions,
             spec,
-            Path(str(pretrained)) if pretrained else None,
             recipe.name or task.name,
             recipe.evaluation.operating_point,
             recipe.split.learn_dropped,

@@ -220,7 +220,7 @@ class StudentSection(_Section):
     Attributes
     ----------
     family
-        ``ngram``, ``bytecnn``, ``minibert``, ``trees``, or a family of a plug-in.
+        ``ngram``, ``bytecnn``, ``trees``, or a family of a plug-in.
     folds
         Folds of the cross-validation that gives calibration and thresholds.
     noise
@@ -373,9 +373,6 @@ def read_recipe(path: Path) -> Recipe:
             section.store = str(base / section.store)
     if recipe.task.endswith(".toml"):
         recipe.task = str(base / recipe.task)
-    if pretrained := recipe.student.spec.settings.get("pretrained"):
-        update = {"pretrained": str(base / str(pretrained))}
-        recipe.student = recipe.student.model_copy(update=update)
     return recipe
 
 

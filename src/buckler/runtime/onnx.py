@@ -1,4 +1,4 @@
-"""Scores the torch students (`bytecnn`, `minibert`) with ONNX Runtime, from bytes in one tensor."""
+"""Scores the student `bytecnn` with ONNX Runtime, from bytes in one tensor."""
 
 import re
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class OnnxModel(NormalizedTextModel):
         self.max_length = whole_number(settings, "max_length", 1, 1 << 16)
         self.length_step = whole_number(settings, "length_step", 1, self.max_length)
         check_onnx(model)
-        onnxruntime = import_extra("onnxruntime", "a bytecnn or minibert student", "onnx")
+        onnxruntime = import_extra("onnxruntime", "a bytecnn student", "onnx")
         self._failures = _failures()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

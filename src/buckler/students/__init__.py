@@ -5,7 +5,7 @@ export. Every family is one class, found by name:
 
 - ``ngram``: hashed byte n-grams, the default; microseconds an event, the same bits everywhere.
 - ``trees``: boosted trees, for tasks whose events are rows of features.
-- ``bytecnn``, ``minibert``: networks over bytes, in `buckler.students.torch`; they need torch.
+- ``bytecnn``: a network over bytes, in `buckler.students.torch`; it needs torch.
 
 `buckler.testing.check_student` holds the rules that each keeps. docs/students.md compares them.
 

@@ -1,4 +1,4 @@
-"""Training in torch and export to ONNX, for `bytecnn` and `minibert`.
+"""Training in torch and export to ONNX, for `bytecnn` and networks of plug-ins.
 
 A family is a network, bytes in and logits out; the rest is here. Training goes through batches of
 texts of like length. It hides some bytes, so that no model relies on one of them and hiding one

@@ -256,4 +256,4 @@ def _float16(onnx: ModuleType, model: "ModelProto") -> bytes:
 
 
 def _import(name: str) -> ModuleType:
-    return import_extra(name, "a bytecnn or minibert student", "torch,onnx")
+    return import_extra(name, "a bytecnn student", "torch,onnx")
