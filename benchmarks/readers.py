@@ -116,7 +116,7 @@ def run(data: Path) -> None:
                 task.text_columns,
                 {"label": task.label_columns, "ts": ("timestamp", "UtcTime", "@timestamp")},
                 any_bytes=task.text_normalizer.prepare is not None,
-                features=task.features or None,
+                features=task.features,
                 context=task.context,
                 mixed=bool(task.context),
             )

@@ -54,9 +54,7 @@ def test_it_learns_what_it_has_not_seen(classes):
 def test_training_is_reproducible_and_depends_on_the_seed():
     data = examples(400)
     z = [
-        get_student("bytecnn", {**SMALL, "seed": seed})
-        .fit(data)
-        .predict_logits(data.texts)
+        get_student("bytecnn", {**SMALL, "seed": seed}).fit(data).predict_logits(data.texts)
         for seed in (1, 1, 2)
     ]
     assert np.array_equal(z[0], z[1])

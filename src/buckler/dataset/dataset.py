@@ -20,7 +20,6 @@ from buckler.dataset.event_table import EVENT_SCHEMA, make_event_table
 from buckler.errors import InputError, SettingsError
 from buckler.files import atomic_writer, reading
 from buckler.normalize import FeatureTable, Inputs, NormalizedTexts
-from buckler.normalize.feature_table import events_as_bytes
 from buckler.tasks import Task
 from buckler.tasks.task import group_of
 
@@ -105,7 +104,9 @@ class Dataset:
     @property
     def raw_texts(self) -> list[bytes]:
         """Events for people and for stores: texts as read, or rows of features as JSON."""
-        return events_as_bytes(self.raw, self.task.features)
+        if isinstance(self.inputs, FeatureTable):
+            return self.inputs.to_json()
+        return self.raw.to_pylist()  # type: ignore[no-any-return]
 
     @property
     def texts(self) -> NormalizedTexts:
@@ -134,6 +135,11 @@ class Dataset:
     def sources(self) -> Objects:
         """Source of each event, None where unknown."""
         return self.column("source")
+
+    @property
+    def has_sources(self) -> bool:
+        """True if the source of any event is known."""
+        return bool(self.table.column("source").null_count < len(self))
 
     @property
     def times(self) -> npt.NDArray[np.float64]:
@@ -175,7 +181,9 @@ class Dataset:
 
     def raw_text(self, row: int) -> bytes:
         """Return one of the `raw_texts`."""
-        return events_as_bytes(self.raw[row : row + 1], self.task.features)[0]
+        if isinstance(self.inputs, FeatureTable):
+            return self.inputs.take(np.array([row])).to_json()[0]
+        return self.raw[row].as_py()  # type: ignore[no-any-return]
 
     def column(self, name: str) -> Objects:
         """Return a column of the table as Python objects."""

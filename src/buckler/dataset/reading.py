@@ -122,11 +122,11 @@ def read_dataset(
 
 def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnSpec:
     labels = (columns.label,) if columns.label else task.label_columns
-    event_names = event_field_names(task.medium)
+    event_names = event_field_names(task.medium) if columns.event_fields else {}
     return ColumnSpec(
         text=(columns.text,) if columns.text else task.text_columns,
         any_bytes=task.text_normalizer.prepare is not None,
-        features=task.features or None,
+        features=task.features,
         context=task.context,
         mixed=bool(task.context),
         medium=task.medium,

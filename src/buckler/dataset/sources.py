@@ -38,10 +38,8 @@ def balance_sources(events: Dataset, power: float) -> Dataset:
     events
         Labeled events.
     power
-        0 leaves the weights as they are; 1 gives each source of a class the same sum of weights.
+        1 gives each source of a class the same sum of weights; 0 leaves the weights as they are.
     """
-    if not power:
-        return events
     names = np.array(
         [f"{label} {name}" for label, name in zip(events.labels, events.sources, strict=True)]
     )

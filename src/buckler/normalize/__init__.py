@@ -165,7 +165,7 @@ def get_normalizer(name: str, features: FeatureSchema | None = None) -> Normaliz
         If this version of Buckler does not know the id, or the features do not fit.
     """
     if name in (FEATURES, PE):
-        if not features:
+        if features is None:
             raise SettingsError(f"normalizer {name!r} needs the names of the features")
         if len(set(features.names)) < len(features):
             raise SettingsError("a feature is named twice")
@@ -176,7 +176,7 @@ def get_normalizer(name: str, features: FeatureSchema | None = None) -> Normaliz
         if (fault := pe_v1.check_names(features)) is not None:
             raise SettingsError(fault)
         return Normalizer(PE, 0, partial(pe_v1.program_row, features=features), features)
-    if features:
+    if features is not None:
         raise SettingsError(f"normalizer {name!r} knows no features: use {FEATURES!r} or {PE!r}")
     try:
         return NORMALIZERS[name]

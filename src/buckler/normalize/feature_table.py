@@ -109,6 +109,6 @@ def events_as_bytes(
     column: "pa.Array | pa.ChunkedArray", schema: FeatureSchema | None
 ) -> list[bytes]:
     """Return the events of a column: texts as they are, rows of features as JSON objects."""
-    if schema and is_feature_column(column):
+    if schema is not None and is_feature_column(column):
         return FeatureTable.from_arrow(schema, column).to_json()
     return column.to_pylist()  # type: ignore[no-any-return]

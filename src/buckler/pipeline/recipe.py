@@ -340,7 +340,8 @@ class Recipe(_Section):
         for names in (self.evaluation.attacks, copies.variations):
             if names:
                 get_attacks(names, task.medium)
-        get_augmentations(copies.attacks, task.medium)
+        if copies.attacks:
+            get_augmentations(copies.attacks, task.medium)
         return task
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from buckler.bundle.archive import CARD, read_bundle
+from buckler.bundle.manifest import AuxiliaryEntry
 from buckler.bundle.writer import write_bundle
 from buckler.dataset import ColumnNames
 from buckler.dataset.splits import OnLeak
@@ -254,7 +255,8 @@ def _write_bundle(
     warning: str,
 ) -> Scorer:
     """Write the bundle with its auxiliary classifiers and test figures; load it as users will."""
-    manifest = replace(student.manifest, metrics=headline(assessment), auxiliary=auxiliary.entries)
+    entries = tuple(AuxiliaryEntry(one.name, one.on) for one in auxiliary.figures)
+    manifest = replace(student.manifest, metrics=headline(assessment), auxiliary=entries)
     if warning:
         manifest = replace(manifest, provenance={**manifest.provenance, WORSE_THAN_LABELS: warning})
     bundle = write_bundle(path, manifest, {**student.files, **auxiliary.files})

@@ -26,9 +26,8 @@ from buckler.readers.chunks import (
     make_chunk,
     readable,
 )
-from buckler.readers.lines import BLOCK_BYTES, open_stream
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
-from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
+from buckler.readers.reader import BLOCK_BYTES, READERS, Chunk, ColumnSpec, Reader, open_stream
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _DELIMITERS = (b",", b";", b"\t", b"|")

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from buckler.errors import InputError
 from buckler.readers.chunks import MAX_TEXT_BYTES, choose_columns, make_chunk
-from buckler.readers.lines import BLOCK_BYTES, open_stream
 from buckler.readers.objects import columns_of, reach
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
-from buckler.readers.reader import Chunk, ColumnSpec
+from buckler.readers.reader import BLOCK_BYTES, Chunk, ColumnSpec, open_stream
 
 _CHUNK_OBJECTS = 4096
 _BETWEEN = re.compile(r"[\s,]*")

@@ -1,7 +1,6 @@
 """Reads text line by line, and cuts any line-based file into bounded blocks; cursors are bytes."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ import pyarrow as pa
 from buckler.errors import InputError
 from buckler.readers.chunks import check_is_text, make_chunk
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
-from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
+from buckler.readers.reader import BLOCK_BYTES, READERS, Chunk, ColumnSpec, Reader, open_stream
 
-BLOCK_BYTES = 1 << 22
 MAX_LINE_BYTES = 1 << 20
 _HEAD_BYTES = 1 << 16
 ZEEK_HEADER = (b"#separator ", b"#fields\t")
@@ -82,13 +80,6 @@ def line_blocks(path: Path, quarantine: Quarantine, cursor: int = 0) -> Iterator
                 yield Block(rest, row, position + len(rest), len(rest))
     except (OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
-
-
-def open_stream(path: Path) -> pa.NativeFile:
-    """Open a file for reading; ``.gz``, ``.bz2`` and ``.zst`` are decompressed."""
-    file = pa.OSFile(os.fsencode(path))  # a name may be any bytes
-    codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(path.suffix.lower())
-    return file if codec is None else pa.CompressedInputStream(file, codec)
 
 
 def _reader(path: Path, stream: pa.NativeFile) -> Callable[[int], bytes]:

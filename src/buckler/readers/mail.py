@@ -15,9 +15,8 @@ from buckler.files import path_text
 from buckler.isolation import EventFault, attempt
 from buckler.normalize.mail_headers import first_value, is_header
 from buckler.normalize.mime import MAX_MESSAGE_BYTES, message_headers
-from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
+from buckler.readers.reader import BLOCK_BYTES, READERS, Chunk, ColumnSpec, Reader
 from buckler.readers.times import seconds_of
 from buckler.readers.whole_file import WholeFileReader
 

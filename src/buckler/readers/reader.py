@@ -6,6 +6,7 @@ sense. A new format is one new file: a class under ``@READERS.add``, in this pac
 entry point in the group ``buckler.readers``.
 """
 
+import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from buckler.normalize import FeatureSchema
 from buckler.readers.quarantine import Quarantine
 from buckler.registry import Registry
 
+BLOCK_BYTES = 1 << 22  # largest piece of a file that is read at once
 CONTEXT = "context:"  # before a further field's number, in the roles of a chunk
 URL_HOST = "url host"  # role of the host that stands beside a path
 COLUMN = "column:"  # before the name of a table's column that is to be kept
@@ -169,6 +171,13 @@ def get_reader(path: Path, format_name: str | None = None) -> Reader:
     known = " ".join(suffix for kind in readers for suffix in kind.suffixes)
     message = f"{path}: no reader for this suffix; known are {known}, or name the format"
     raise InputError(message, path=path, field="format_name")
+
+
+def open_stream(path: Path) -> pa.NativeFile:
+    """Open a file for reading; ``.gz``, ``.bz2`` and ``.zst`` are decompressed."""
+    file = pa.OSFile(os.fsencode(path))  # a name may be any bytes
+    codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(path.suffix.lower())
+    return file if codec is None else pa.CompressedInputStream(file, codec)
 
 
 def find_inputs(paths: Iterable[Path], format_name: str | None = None) -> list[Path]:

@@ -17,10 +17,9 @@ import pyarrow as pa
 from buckler.errors import InputError, MissingExtraError
 from buckler.files import path_text, reading
 from buckler.normalize.html_v1 import MAX_PAGE_BYTES
-from buckler.readers.lines import BLOCK_BYTES
 from buckler.readers.pages import page_event
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
+from buckler.readers.reader import BLOCK_BYTES, READERS, Chunk, ColumnSpec, Reader
 from buckler.readers.times import seconds_of
 
 CHUNK_PAGES = 256

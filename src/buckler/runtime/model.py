@@ -137,9 +137,11 @@ def normalizer_of(manifest: Manifest) -> Normalizer:
     BundleError
         If this version does not know it, or it does not fit.
     """
-    features = FeatureSchema(manifest.numbers, manifest.categories)
+    features = None
+    if manifest.numbers or manifest.categories:
+        features = FeatureSchema(manifest.numbers, manifest.categories)
     try:
-        normalizer = get_normalizer(manifest.normalizer, features if features else None)
+        normalizer = get_normalizer(manifest.normalizer, features)
     except SettingsError as error:
         raise BundleError(f"{error}; upgrade Buckler") from error
     if not 1 <= manifest.max_bytes <= 1 << 20:

@@ -72,7 +72,7 @@ def _command(text: str, combination: Combination) -> str | None:
 
 def _row(text: str, task: Task) -> str | None:
     try:
-        task.features.normalize(text)
+        task.normalize([text])
     except InputError:
         return "no row of features, or one without a value"
     return None

@@ -201,7 +201,7 @@ def apply_transforms(
     """Apply the transforms of a combination in order; of a message, to its body alone."""
     head, gap, body = text.partition("\n\n") if task.medium == "message" else ("", "", text)
     for name in combination.transforms.values():
-        body = _get_transform(name, task)(body, Attacker(rng, (), task.features or None))
+        body = _get_transform(name, task)(body, Attacker(rng, (), task.features))
     return head + gap + body
 
 

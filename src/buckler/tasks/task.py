@@ -124,9 +124,9 @@ class Task:
             raise SettingsError(f"task {self.name!r}: segmenter must be {', '.join(SEGMENTERS)}")
         if self.medium not in MEDIA:
             raise SettingsError(f"task {self.name!r}: medium must be one of {', '.join(MEDIA)}")
-        if self.features and self.max_bytes != 4 * len(self.features):
+        if self.features is not None and self.max_bytes != 4 * len(self.features):
             raise SettingsError(f"task {self.name!r}: max_bytes is four times the features")
-        get_normalizer(self.normalizer, self.features or None)
+        get_normalizer(self.normalizer, self.features)
 
     @property
     def class_names(self) -> list[str]:
@@ -136,7 +136,7 @@ class Task:
     @property
     def text_normalizer(self) -> Normalizer:
         """The normalizer itself."""
-        return get_normalizer(self.normalizer, self.features or None)
+        return get_normalizer(self.normalizer, self.features)
 
     @property
     def positive_indices(self) -> list[int]:
@@ -167,8 +167,10 @@ class Task:
         return FeatureTable.from_texts(self.features, self.normalize(column))
 
     @property
-    def features(self) -> FeatureSchema:
-        """Names of the features; empty where an event is a text."""
+    def features(self) -> FeatureSchema | None:
+        """Names of the features; None where an event is a text."""
+        if not self.numbers and not self.categories:
+            return None
         return FeatureSchema(self.numbers, self.categories)
 
     def readable(self, raw: bytes | str) -> str:

@@ -155,7 +155,7 @@ def _attacker(events: Dataset, rng: np.random.Generator) -> tuple[Attacker, npt.
     """Return an attacker, and the rows of its benign events."""
     rows = np.flatnonzero((events.labels >= 0) & ~events.is_positive)
     rows = rng.permutation(rows)[:_MAX_BENIGN]
-    return Attacker(rng, _texts(events, rows), events.task.features or None), rows
+    return Attacker(rng, _texts(events, rows), events.task.features), rows
 
 
 def _copies(events: Dataset, rows: npt.NDArray[np.intp], texts: list[str]) -> Dataset:

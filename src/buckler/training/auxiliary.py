@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from buckler.bundle.archive import AUXILIARY
-from buckler.bundle.manifest import AUXILIARY_NAME, AuxiliaryEntry
+from buckler.bundle.manifest import AUXILIARY_NAME
 from buckler.bundle.writer import pack
 from buckler.dataset import Dataset
 from buckler.dataset.splits import near_duplicate_clusters
@@ -142,11 +142,6 @@ class AuxiliaryClassifiers:
 
     files: dict[str, bytes] = field(default_factory=dict)
     figures: tuple[AuxiliaryFigures, ...] = ()
-
-    @property
-    def entries(self) -> tuple[AuxiliaryEntry, ...]:
-        """Entries of the manifest."""
-        return tuple(AuxiliaryEntry(one.name, one.on) for one in self.figures)
 
     def save(self, folder: Path) -> None:
         """Write bundles and figures into a folder."""

@@ -68,6 +68,10 @@ class StudentSpec:
             settings["epochs"] = epochs
         return get_student(self.family, settings)
 
+    def balance(self, events: Dataset) -> Dataset:
+        """Return labeled events with the weights that `source_balance` asks for."""
+        return balance_sources(events, self.source_balance) if self.source_balance else events
+
 
 @dataclass(frozen=True)
 class OutOfFold:
@@ -131,7 +135,7 @@ def cross_validate(
     """
     task, n_classes = events.task, len(events.task.classes)
     check_classes(events.labels, task)
-    events = balance_sources(events, spec.source_balance)
+    events = spec.balance(events)
     fold_of = assign_folds(events, spec.folds, spec.seed)
     logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
     students: list[Student] = []

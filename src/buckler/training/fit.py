@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
-from buckler.dataset.sources import balance_sources
 from buckler.errors import InputError
 from buckler.evaluation.calibration import (
     NONE,
@@ -243,11 +242,13 @@ def fit_student(
         held_out = _source_scores(of_known, _score(probabilities, task), np.zeros(len(sure), bool))
         if own_negatives is not None:
             own = _score(_on_curve(student.predict_logits(own_negatives.texts), curve), task)
-        # A student that annotated examples saw every source.
-        apart = None if annotated_by_student else additional
-        unseen = score_unseen_sources(
-            balance_sources(learned, spec.source_balance), spec, out_of_fold.epochs, apart, on_epoch
-        )
+        unseen = None
+        if learned.has_sources:
+            # A student that annotated examples saw every source.
+            apart = None if annotated_by_student else additional
+            unseen = score_unseen_sources(
+                spec.balance(learned), spec, out_of_fold.epochs, apart, on_epoch
+            )
         if unseen is not None:
             p = _on_curve(calibrate(unseen.logits, calibration), curve)
             trusted = ~treated.suspect[rows]
@@ -335,7 +336,7 @@ def learn_more(
 
 def _examples(learned: Dataset, spec: StudentSpec, additional: Dataset | None) -> Dataset:
     """Return everything that a student learns from, each source in balance."""
-    balanced = balance_sources(learned, spec.source_balance)
+    balanced = spec.balance(learned)
     return balanced if additional is None else Dataset.concat([balanced, additional])
 
 

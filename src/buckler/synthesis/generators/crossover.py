@@ -28,14 +28,14 @@ class Crossover(Generator):
 
     def __init__(self, template: Template, real: Dataset, seed: int = 0) -> None:
         super().__init__(template, real, seed)
-        if not template.task.features:
+        if template.task.features is None:
             raise SettingsError(
                 f"{template.task.name}: crossover is for rows of features; texts are written by "
                 "grammar",
                 field="generator",
             )
         self.annotator = Annotator(self.kind, VERSION, "rule")
-        self._names = template.task.features.names
+        self._schema = template.task.features
         self._values = real.features.values
         self._rows = {
             name: np.flatnonzero(real.labels == index)
@@ -59,9 +59,8 @@ class Crossover(Generator):
                 yield Draft(text, combination, seeds)
 
     def _columns(self, globs: Sequence[str]) -> npt.NDArray[np.intp]:
-        matching = [
-            i for i, name in enumerate(self._names) if any(fnmatchcase(name, g) for g in globs)
-        ]
+        names = enumerate(self._schema.names)
+        matching = [i for i, name in names if any(fnmatchcase(name, g) for g in globs)]
         return np.array(matching, np.intp)
 
     def _change(self, row: Row, combination: Combination, rng: np.random.Generator) -> str:
@@ -69,5 +68,5 @@ class Crossover(Generator):
             row[self._columns([glob])] = np.float32(values[int(rng.integers(len(values)))])
         for glob, (low, high) in combination.scale.items():
             row[self._columns([glob])] *= np.float32(rng.uniform(low, high))
-        text = self.template.task.features.to_json(row)
+        text = self._schema.to_json(row)
         return apply_transforms(text, combination, self.template.task, rng)
