@@ -18,8 +18,8 @@ from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import BucklerError, InputError, OutputError
 from buckler.labels import Annotation, Annotator, AnswerColumns, LabelStore
 from buckler.labels.exchange import export_annotations, import_labels
+from buckler.labels.label_tables import ANNOTATIONS
 from buckler.labels.merging import Merge, merge_annotations
-from buckler.labels.schema import ANNOTATIONS
 from buckler.tasks import Task, get_task
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_table

@@ -27,6 +27,7 @@ from buckler.monitoring.drift import (
     kolmogorov_smirnov,
     population_stability,
 )
+from buckler.monitoring.drift_report import prometheus, report_html, report_json
 from buckler.monitoring.quality import (
     area_under_time,
     estimate_quality,
@@ -34,7 +35,6 @@ from buckler.monitoring.quality import (
     sample_quality,
     shifted_prevalence,
 )
-from buckler.monitoring.report import prometheus, report_html, report_json
 from buckler.monitoring.samples import label_samples
 from buckler.monitoring.windows import (
     DriftLimits,
@@ -369,7 +369,7 @@ def test_labels_of_analysts_count_where_events_were_sampled_at_random(
     from buckler.review.enqueue import enqueue_events
     from buckler.review.label_recorder import LabelForm, LabelRecorder
     from buckler.review.queue import Queue
-    from buckler.review.schema import Stratum
+    from buckler.review.review_tables import Stratum
     from tests.support.review_queue import items_of
 
     events, labels = doubtful(600)

@@ -15,8 +15,8 @@ from buckler.labels import Annotation, Annotator
 from buckler.pipeline import own_events
 from buckler.pipeline.own_events import AdaptOptions
 from buckler.runtime import load
-from buckler.students.adaptation import NgramAdapter
 from buckler.students.ngram import NgramStudent
+from buckler.students.ngram_adaptation import NgramAdapter
 from buckler.tasks import get_task
 from buckler.teachers.recorded import RecordedTeacher
 from buckler.teachers.teacher import Teacher

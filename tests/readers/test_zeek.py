@@ -13,8 +13,8 @@ from buckler.errors import InputError
 from buckler.readers import Quarantine, get_reader, read_batches
 from buckler.readers.zeek import ZeekLines
 from buckler.serving.bundles import columns_of_bundle, load_bundle
-from buckler.serving.stream.lines import LineOptions, score_lines
-from buckler.serving.verdicts import OutputOptions, read_values
+from buckler.serving.stream.pipe import LineOptions, score_lines
+from buckler.serving.verdict_batch import OutputOptions, read_values
 from buckler.tasks import get_task
 from tests.support.cli import buckler
 

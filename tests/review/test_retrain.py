@@ -16,7 +16,7 @@ from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.label_recorder import LabelForm, LabelRecorder
 from buckler.review.queue import Queue
 from buckler.review.retrain import learn
-from buckler.review.schema import Stratum
+from buckler.review.review_tables import Stratum
 from buckler.runtime import load
 from buckler.serving.bundle_registry import BundleRegistry
 from buckler.tasks import get_task

@@ -31,8 +31,8 @@ from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.facts import find_facts
 from buckler.review.label_recorder import ConflictError, LabelForm, LabelRecorder
 from buckler.review.queue import Filter, Queue
+from buckler.review.review_tables import ITEMS, LABELS, State, Stratum
 from buckler.review.safe_text import highlight, visible
-from buckler.review.schema import ITEMS, LABELS, State, Stratum
 from buckler.review.search import extract_words
 from buckler.review.similar import LabeledEvents
 from buckler.runtime import Contribution

@@ -33,8 +33,8 @@ from buckler.review.accounts import Accounts, Role
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.label_recorder import LabelForm, LabelRecorder
 from buckler.review.queue import Queue
+from buckler.review.review_tables import ITEMS
 from buckler.review.safe_text import visible
-from buckler.review.schema import ITEMS
 from tests.support.review_site import PASSPHRASE, review_site
 
 TASK = get_task("url-threat")

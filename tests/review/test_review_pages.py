@@ -19,7 +19,7 @@ from buckler.review.dashboard import precision_progress
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.facts import FACT_FIELDS, find_facts
 from buckler.review.queue import Filter
-from buckler.review.schema import State
+from buckler.review.review_tables import State
 from buckler.review.settings import ReviewSettings
 from buckler.review.web.app import build_review
 from buckler.runtime import load

@@ -20,8 +20,8 @@ from buckler.review.accounts import Accounts, Role
 from buckler.review.audit import read_audit
 from buckler.review.enqueue import enqueue_events
 from buckler.review.queue import Filter, Queue
-from buckler.review.schema import LABELS, USERS, State
-from buckler.review.web.guard import MAX_BODY_BYTES
+from buckler.review.review_tables import LABELS, USERS, State
+from buckler.review.web.protection import MAX_BODY_BYTES
 from buckler.runtime import load
 from tests.support.review_site import PASSPHRASE, Browser, field, review_site
 

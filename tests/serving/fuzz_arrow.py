@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from buckler.errors import BucklerError
 from buckler.serving.bundles import LoadedBundle, load_bundle
-from buckler.serving.verdicts import OutputOptions, score_arrow_stream
+from buckler.serving.verdict_batch import OutputOptions, score_arrow_stream
 from tests.support.made_up import made_up_bundle
 
 _NUMBERS = (0, 1, -1, 2**31 - 1, -(2**31), 1 << 20, 1 << 30, 77)

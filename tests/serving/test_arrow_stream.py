@@ -11,7 +11,7 @@ from buckler.errors import InputError, TooLargeError
 from buckler.readers import ColumnSpec, Quarantine, read_batches
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import load_bundle
-from buckler.serving.verdicts import OutputOptions, score_arrow_stream
+from buckler.serving.verdict_batch import OutputOptions, score_arrow_stream
 from tests.serving import fuzz_arrow
 from tests.support.made_up import made_up_table
 

@@ -15,7 +15,7 @@ from buckler.serving.bundles import load_bundle
 from buckler.serving.engines import TableScorer
 from buckler.serving.records import to_records
 from buckler.serving.scan import scan
-from buckler.serving.verdicts import OutputOptions, score_values
+from buckler.serving.verdict_batch import OutputOptions, score_values
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -119,7 +119,7 @@ def test_http(bundle, expected):
 
 def test_pipe(bundle, expected, tmp_path):
     pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
-    from buckler.serving.stream.lines import LineOptions, score_lines
+    from buckler.serving.stream.pipe import LineOptions, score_lines
 
     sink = io.BytesIO()
     (tmp_path / "rows.jsonl").write_text("\n".join(lines()))

@@ -19,7 +19,7 @@ from buckler.runtime import Explanation
 from buckler.serving.bundles import load_bundle
 from buckler.serving.records import to_records
 from buckler.serving.scan import ScanOptions, scan
-from buckler.serving.verdicts import OutputOptions, score_columns, score_values
+from buckler.serving.verdict_batch import OutputOptions, score_columns, score_values
 from buckler.tasks import get_task
 from tests.support.made_up import made_up_mail
 

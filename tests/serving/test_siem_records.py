@@ -16,7 +16,7 @@ from buckler.readers.event_fields import EventFields
 from buckler.serving.bundles import load_bundle
 from buckler.serving.records import to_records
 from buckler.serving.scan import ScanOptions, scan
-from buckler.serving.verdicts import OutputOptions, score_values
+from buckler.serving.verdict_batch import OutputOptions, score_values
 from buckler.tasks import get_task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student

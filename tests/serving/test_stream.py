@@ -30,10 +30,10 @@ from tests.support.stream_worker import stop, worker
 
 pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
 
-from buckler.serving.stream import lines as lines_module
+from buckler.serving.stream import pipe
 from buckler.serving.stream.folder import watch_folder
 from buckler.serving.stream.hourly import HourlyFiles
-from buckler.serving.stream.lines import LineOptions, batch_lines, score_lines
+from buckler.serving.stream.pipe import LineOptions, batch_lines, score_lines
 
 BUCKLER = [sys.executable, "-c", "from buckler.cli.main import main; main()"]
 
@@ -171,8 +171,8 @@ def test_any_bytes_are_cut_into_their_lines(parts, batch):
 
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_line_that_never_ends_is_read_once_and_answered_once(tmp_path, monkeypatch, ends):
-    monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1000)
-    monkeypatch.setattr(lines_module, "_READ_BYTES", 64)
+    monkeypatch.setattr(pipe, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(pipe, "_READ_BYTES", 64)
     path = tmp_path / "lines"
     path.write_bytes(b"a\n" + b"x" * 5000 + b"\n" * ends + b"b" * ends)
     with path.open("rb") as source:
@@ -183,7 +183,7 @@ def test_a_line_that_never_ends_is_read_once_and_answered_once(tmp_path, monkeyp
 
 
 def test_an_endless_line_is_one_error(url_scorer, tmp_path, monkeypatch):
-    monkeypatch.setattr("buckler.serving.stream.lines.MAX_LINE_BYTES", 100_000)
+    monkeypatch.setattr("buckler.serving.stream.pipe.MAX_LINE_BYTES", 100_000)
     (tmp_path / "in").write_bytes(b"x" * 1_000_000 + b'\n"http://a.example"\n')
     bundle = load_bundle(url_scorer)
     with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as sink:

@@ -1,7 +1,7 @@
 """Items of a queue by stratum; a filter by stratum leaves out those that are judged blind."""
 
 from buckler.review.queue import PAGE_ITEMS, Filter, Item, Queue
-from buckler.review.schema import Stratum
+from buckler.review.review_tables import Stratum
 
 
 def items_of(queue: Queue, stratum: Stratum) -> list[Item]:

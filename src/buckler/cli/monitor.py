@@ -29,8 +29,8 @@ from buckler.monitoring import (
     write_report,
 )
 from buckler.monitoring import monitor as monitor_files
+from buckler.monitoring.drift_report import area_under_recall, window_table
 from buckler.monitoring.live import StreamCounts
-from buckler.monitoring.report import area_under_recall, window_table
 from buckler.runtime import Scorer, load
 from buckler.signals import stop_on_signals
 from buckler.tasks import Task, get_bundle_task

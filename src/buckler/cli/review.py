@@ -21,7 +21,7 @@ from buckler.review.audit import read_audit, verify_audit, write_audit
 from buckler.review.enqueue import EnqueueOptions, enqueue_events
 from buckler.review.facts import FACT_FIELDS
 from buckler.review.queue import Queue
-from buckler.review.schema import migrate_review
+from buckler.review.review_tables import migrate_review
 from buckler.runtime import load
 from buckler.tasks import get_task
 

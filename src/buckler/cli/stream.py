@@ -27,11 +27,11 @@ from buckler.serving.challengers import summarize_counts
 from buckler.serving.json_logging import log_as_json
 from buckler.serving.scan import ScanOptions
 from buckler.serving.stream.folder import watch_folder
-from buckler.serving.verdicts import OutputOptions
+from buckler.serving.verdict_batch import OutputOptions
 from buckler.signals import stop_on_signals
 
 if TYPE_CHECKING:
-    from buckler.serving.stream.lines import LineOptions
+    from buckler.serving.stream.pipe import LineOptions
 
 
 @with_operating_point
@@ -100,7 +100,7 @@ def stream(
             bulk = convention == "bulk"
             format_name = "ecs" if bulk else None if convention == "verdict" else convention
             try:
-                from buckler.serving.stream.lines import LineOptions
+                from buckler.serving.stream.pipe import LineOptions
             except ImportError as error:
                 raise MissingExtraError("scoring a stream", "stream") from error
             options = LineOptions(
@@ -143,7 +143,7 @@ def _score_lines(
     bundle: LoadedBundle, output: Path | None, options: "LineOptions", stop: threading.Event
 ) -> int:
     """Score standard input; return the number of detections."""
-    from buckler.serving.stream.lines import score_lines
+    from buckler.serving.stream.pipe import score_lines
 
     target = sys.stdout.buffer if output is None else output
     counts = score_lines(bundle, sys.stdin.buffer, target, options, stop)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from buckler.labels.annotation import Annotation, Annotator
 from buckler.labels.database import rows_with_ids
-from buckler.labels.schema import (
+from buckler.labels.label_tables import (
     CALLS,
     CLAIMS,
     DRAFTS,

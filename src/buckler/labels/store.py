@@ -23,7 +23,7 @@ from buckler.labels.annotation import (
     StoredEvent,
 )
 from buckler.labels.database import Database, rows_with_ids, storable
-from buckler.labels.schema import (
+from buckler.labels.label_tables import (
     ANNOTATIONS,
     ANNOTATORS,
     EVENTS,

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from buckler.errors import InputError, did_you_mean
 from buckler.labels.annotation import Annotator
 from buckler.labels.database import Database, storable
-from buckler.labels.schema import ANNOTATIONS, ANNOTATORS, WITHDRAWALS, task_query
+from buckler.labels.label_tables import ANNOTATIONS, ANNOTATORS, WITHDRAWALS, task_query
 from buckler.tasks import Task
 
 

@@ -24,9 +24,9 @@ Examples
             print(window.name, alert.reason, alert.action)
 """
 
+from buckler.monitoring.drift_report import write_report
 from buckler.monitoring.live import monitor_stream
 from buckler.monitoring.monitor import MonitorSettings, TeacherSample, monitor
-from buckler.monitoring.report import write_report
 from buckler.monitoring.windows import DriftAlert, DriftLimits, MonitorResult, Window
 
 __all__ = [

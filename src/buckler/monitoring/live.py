@@ -17,7 +17,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer
 from buckler.serving.bundles import columns_of_bundle
-from buckler.serving.verdicts import NOT_JSON, parse_json_lines, read_values
+from buckler.serving.verdict_batch import NOT_JSON, parse_json_lines, read_values
 from buckler.tasks import Task
 
 _LINES, _WAIT_S = 2000, 1.0
@@ -63,7 +63,7 @@ def monitor_stream(
         All windows so far, the newest last.
     """
     counts = StreamCounts() if counts is None else counts
-    pipe = import_extra("buckler.serving.stream.lines", "monitoring a stream", "monitor")
+    pipe = import_extra("buckler.serving.stream.pipe", "monitoring a stream", "monitor")
     with Quarantine() as quarantine:
         then = read_events(scorer, reference, settings, quarantine)
     before = score_events(scorer, then)

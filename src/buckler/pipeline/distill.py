@@ -15,7 +15,7 @@ from buckler.pipeline.prepare import Split, TrainingAndTest, ask_teacher, merge_
 from buckler.pipeline.read_stage import ReadSources, Sources
 from buckler.pipeline.recipe import AugmentationSection, LabelsSection, Recipe
 from buckler.pipeline.stages import Result, Stage, StageRunner, Summary
-from buckler.pipeline.synthesize import SyntheticAddition
+from buckler.pipeline.synthesis_stage import SyntheticAddition
 from buckler.tasks import Task
 from buckler.training.analyst_labels import AnalystLabels
 from buckler.training.augmentation import augment

@@ -20,8 +20,8 @@ from buckler.evaluation.calibration import probabilities_of
 from buckler.labels import LabelStore
 from buckler.labels.merging import Merge
 from buckler.readers.quarantine import Quarantine
-from buckler.students.adaptation import NgramAdapter
 from buckler.students.ngram import NgramStudent
+from buckler.students.ngram_adaptation import NgramAdapter
 from buckler.tasks import Task
 from buckler.teachers.budget import Account, Budget
 from buckler.teachers.labeling import Progress, label

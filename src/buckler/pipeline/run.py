@@ -47,7 +47,7 @@ from buckler.pipeline.recipe import (
     read_recipe,
 )
 from buckler.pipeline.stages import Result, StageReport, StageRunner
-from buckler.pipeline.synthesize import Synthesize
+from buckler.pipeline.synthesis_stage import Synthesize
 from buckler.runtime import Scorer
 from buckler.training.analyst_labels import AnalystLabels
 from buckler.training.auxiliary import AuxiliaryClassifiers, AuxiliaryFigures, auxiliary_table

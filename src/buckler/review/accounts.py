@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from buckler.errors import InputError, OutputError, SettingsError
 from buckler.labels import LabelStore
-from buckler.review.schema import SESSIONS, USERS, migrate_review
+from buckler.review.review_tables import SESSIONS, USERS, migrate_review
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 MIN_PASSWORD, MAX_PASSWORD = 12, 200

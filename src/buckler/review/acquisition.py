@@ -8,7 +8,7 @@ import numpy.typing as npt
 from buckler.dataset import Dataset
 from buckler.dataset.splits import near_duplicate_clusters
 from buckler.evaluation.agreement import disagreement
-from buckler.review.schema import Stratum
+from buckler.review.review_tables import Stratum
 from buckler.runtime import Scorer
 
 Floats = npt.NDArray[np.float64]

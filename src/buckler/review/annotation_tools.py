@@ -21,7 +21,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.times import seconds_of
 from buckler.review.label_recorder import MAX_NOTE
 from buckler.review.queue import Item, Queue, to_item
-from buckler.review.schema import ITEMS, State
+from buckler.review.review_tables import ITEMS, State
 from buckler.tasks import Task
 
 MAX_BYTES = 256 << 20

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from buckler.errors import InputError
 from buckler.labels import LabelStore
 from buckler.labels.database import storable
-from buckler.review.schema import AUDIT
+from buckler.review.review_tables import AUDIT
 
 _BATCH_ROWS = 1000
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from buckler.evaluation.intervals import Estimate, Rate
 from buckler.evaluation.plots import BLUE, RED, new_figure, plot_style, svg_of
 from buckler.review.dashboard import Dashboard
-from buckler.review.schema import State
+from buckler.review.review_tables import State
 
 _INK, _GRID = "#123456", "#654321"  # stand-ins that become the theme's colors
 _THEME = (

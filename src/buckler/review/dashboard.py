@@ -11,10 +11,10 @@ from sqlalchemy import and_, func, select
 from buckler.evaluation.agreement import Agreement, cohens_kappa
 from buckler.evaluation.intervals import Rate, rate, wilson
 from buckler.labels.database import rows_with_ids
-from buckler.labels.schema import ANNOTATIONS
+from buckler.labels.label_tables import ANNOTATIONS
 from buckler.monitoring.quality import SampledQuality, sample_quality
 from buckler.review.queue import Queue
-from buckler.review.schema import BATCHES, ITEMS, LABELS, USERS, State, Stratum
+from buckler.review.review_tables import BATCHES, ITEMS, LABELS, USERS, State, Stratum
 
 DAYS = 30
 GOALS = (0.1, 0.05, 0.02)  # half widths of the interval of precision, one after the other

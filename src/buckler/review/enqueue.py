@@ -17,7 +17,15 @@ from buckler.labels.database import IDS_PER_QUERY, rows_with_ids
 from buckler.labels.merging import Merge
 from buckler.review.acquisition import SAMPLE_SHARE, AcquisitionRanking, rank_events
 from buckler.review.facts import facts_of
-from buckler.review.schema import BATCHES, FACTS, FAMILIES, ITEMS, State, Stratum, migrate_review
+from buckler.review.review_tables import (
+    BATCHES,
+    FACTS,
+    FAMILIES,
+    ITEMS,
+    State,
+    Stratum,
+    migrate_review,
+)
 from buckler.review.search import extract_words, index_words
 from buckler.runtime import Scorer
 from buckler.synthesis.two_sample import two_sample_test

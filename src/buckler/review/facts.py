@@ -7,7 +7,7 @@ from sqlalchemy import func, or_, select
 
 from buckler.dataset import Dataset
 from buckler.review.queue import Item, Queue
-from buckler.review.schema import FACTS, ITEMS, State
+from buckler.review.review_tables import FACTS, ITEMS, State
 
 FACT_FIELDS = ("host", "user", "source_ip")
 _MAX_VALUES, _MAX_CHARACTERS, _MAX_ITEMS = 3, 200, 200

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select, update
 from buckler.errors import BucklerError
 from buckler.labels import AnnotationColumns, Annotator
 from buckler.review.queue import Item, Queue, to_item
-from buckler.review.schema import FAMILIES, ITEMS, LABELS, USERS, State, Stratum
+from buckler.review.review_tables import FAMILIES, ITEMS, LABELS, USERS, State, Stratum
 
 # Annotator versions for labels that spread from another event.
 NEAR_DUPLICATE, FAMILY = "near-duplicate", "family"

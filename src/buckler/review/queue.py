@@ -20,8 +20,8 @@ from sqlalchemy import (
 
 from buckler.labels import LabelStore
 from buckler.labels.database import rows_with_ids
-from buckler.labels.schema import TASKS
-from buckler.review.schema import ITEMS, SKIPS, State, Stratum, migrate_review
+from buckler.labels.label_tables import TASKS
+from buckler.review.review_tables import ITEMS, SKIPS, State, Stratum, migrate_review
 from buckler.review.search import find_items, has_words
 from buckler.tasks import Task
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from buckler.labels import LabelStore
 from buckler.review.accounts import Accounts, User
-from buckler.review.schema import SESSIONS
+from buckler.review.review_tables import SESSIONS
 
 MAX_SESSION_S = 24 * 3600
 _TOUCH_S = 60

@@ -11,7 +11,7 @@ from buckler.dataset.hashed_vectors import hashed_vectors
 from buckler.labels.database import IDS_PER_QUERY, rows_with_ids
 from buckler.normalize import NormalizedTexts
 from buckler.review.queue import Queue
-from buckler.review.schema import ITEMS, LABELS
+from buckler.review.review_tables import ITEMS, LABELS
 
 _MAX_LABELED = 5000
 _DIMENSIONS = 1024

@@ -30,7 +30,7 @@ Score events that are Python values, as records of OCSF::
 
     from buckler.serving.bundles import load_bundle
     from buckler.serving.records import to_records
-    from buckler.serving.verdicts import OutputOptions, score_values
+    from buckler.serving.verdict_batch import OutputOptions, score_values
 
     bundle, options = load_bundle("url.buckler"), OutputOptions(format_name="ocsf")
     verdicts = score_values([{"url": "http://a.example/"}], bundle, options)

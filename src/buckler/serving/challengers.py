@@ -10,7 +10,7 @@ from pathlib import Path
 from buckler.bundle.manifest import Manifest
 from buckler.errors import SettingsError
 from buckler.serving.bundles import LoadedBundle, load_bundle
-from buckler.serving.verdicts import OutputOptions, VerdictBatch, score_values
+from buckler.serving.verdict_batch import OutputOptions, VerdictBatch, score_values
 
 # Detected by: (the deployed bundle, the challenger).
 PAIRS = {

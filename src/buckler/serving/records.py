@@ -12,7 +12,7 @@ from buckler.readers.event_fields import FIELD_ROLES, EventFields
 from buckler.readers.reader import KEPT, WHOLE
 from buckler.runtime import Scorer
 from buckler.serving.formats import VERDICT_FORMATS, Record, ScoredEvent
-from buckler.serving.verdicts import OutputOptions, VerdictBatch
+from buckler.serving.verdict_batch import OutputOptions, VerdictBatch
 
 
 def to_records(

@@ -30,7 +30,7 @@ from buckler.serving.scan_state import (
 )
 from buckler.serving.sinks import Sink, sink_for
 from buckler.serving.sinks.text_sinks import JsonLinesSink, RecordLinesSink
-from buckler.serving.verdicts import OutputOptions, score_events
+from buckler.serving.verdict_batch import OutputOptions, score_events
 from buckler.signals import stop_on_signals
 
 CHECKPOINT_S = 30.0

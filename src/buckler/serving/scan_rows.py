@@ -17,7 +17,7 @@ from buckler.runtime import Scorer
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.formats.ecs import bulk_action
 from buckler.serving.records import kept_columns, to_records
-from buckler.serving.verdicts import OutputOptions, VerdictBatch, score_events
+from buckler.serving.verdict_batch import OutputOptions, VerdictBatch, score_events
 
 _SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
 _NAMES = pa.dictionary(pa.int32(), pa.string())

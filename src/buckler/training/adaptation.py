@@ -21,8 +21,8 @@ from buckler.evaluation.intervals import UNKNOWN, UNKNOWN_RATE, Estimate, Rate, 
 from buckler.evaluation.metrics import Ranking, auroc, rates_from
 from buckler.evaluation.unseen_sources import SourceScores, ThresholdRule
 from buckler.operating_point import MIN_FALSE_POSITIVES, OperatingCurve, OperatingPoint
-from buckler.students.adaptation import NgramAdapter
 from buckler.students.ngram import NgramStudent
+from buckler.students.ngram_adaptation import NgramAdapter
 from buckler.tasks import Task
 from buckler.training.cross_validation import assign_folds, calibrate
 from buckler.training.fit import FittedStudent

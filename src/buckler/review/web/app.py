@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from buckler.errors import BucklerError, MissingExtraError
 from buckler.review.settings import ReviewSettings
 from buckler.review.web import admin_pages, sign_in, task_pages
-from buckler.review.web.guard import BodyLimit, SecurityHeaders
+from buckler.review.web.protection import BodyLimit, SecurityHeaders
 from buckler.review.web.site import PageError, SignedOutError, Site, site_of
 from buckler.serving.http.connections import ConnectionLimits
 from buckler.serving.http.serve_settings import LOOPBACK

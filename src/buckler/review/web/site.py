@@ -28,12 +28,12 @@ from buckler.review.dashboard import (
 )
 from buckler.review.label_recorder import LabelRecorder
 from buckler.review.queue import Queue
+from buckler.review.review_tables import State
 from buckler.review.safe_text import visible
-from buckler.review.schema import State
 from buckler.review.sessions import Session, Sessions
 from buckler.review.settings import ReviewSettings
 from buckler.review.similar import LabeledEvents
-from buckler.review.web.guard import SignInRate
+from buckler.review.web.protection import SignInRate
 from buckler.runtime import Scorer
 from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.tasks import Task, get_task, list_tasks

@@ -13,10 +13,10 @@ from buckler.review.dashboard import precision_progress
 from buckler.review.event_view import collect_evidence, view_event
 from buckler.review.label_recorder import ConflictError, LabelForm
 from buckler.review.queue import Filter, Item
+from buckler.review.review_tables import State, Stratum
 from buckler.review.safe_text import visible
-from buckler.review.schema import State, Stratum
 from buckler.review.sessions import Session
-from buckler.review.web.guard import PICTURE_CSP
+from buckler.review.web.protection import PICTURE_CSP
 from buckler.review.web.site import (
     MAX_ROW_ID,
     PageError,

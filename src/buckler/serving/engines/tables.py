@@ -12,7 +12,7 @@ from buckler.readers.chunks import choose_columns
 from buckler.runtime import Scorer
 from buckler.runtime.scorer import load_with_content
 from buckler.serving.bundles import LoadedBundle, columns_of_bundle
-from buckler.serving.verdicts import OutputOptions, score_columns, verdict_schema
+from buckler.serving.verdict_batch import OutputOptions, score_columns, verdict_schema
 
 PREFIX = "buckler_"
 _TABLE = Path("table")

@@ -40,7 +40,7 @@ from buckler.serving.http.observation import Metrics, RequestObserver, Tracing
 from buckler.serving.http.openapi import POINT, describe_score
 from buckler.serving.http.serve_settings import ServeSettings
 from buckler.serving.http.shadow import Shadow
-from buckler.serving.verdicts import OutputOptions, VerdictBatch
+from buckler.serving.verdict_batch import OutputOptions, VerdictBatch
 
 _LOG = logging.getLogger("buckler.serve")
 SCORE_PATH = "/v1/score"

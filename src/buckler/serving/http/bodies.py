@@ -10,7 +10,7 @@ from buckler.errors import InputError
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.records import to_records
-from buckler.serving.verdicts import (
+from buckler.serving.verdict_batch import (
     OutputOptions,
     VerdictBatch,
     parse_json,

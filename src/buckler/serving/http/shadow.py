@@ -14,7 +14,7 @@ from buckler.serving.bundles import LoadedBundle, load_bundle
 from buckler.serving.challengers import answers_same_question, count_pairs
 from buckler.serving.http.bodies import Body, score_body
 from buckler.serving.http.observation import Metrics
-from buckler.serving.verdicts import OutputOptions, VerdictBatch
+from buckler.serving.verdict_batch import OutputOptions, VerdictBatch
 
 _LOG = logging.getLogger("buckler.serve")
 _MAX_WAITING = 8

@@ -12,7 +12,7 @@ from buckler.isolation import EventFault, attempt
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.records import to_records
 from buckler.serving.stream.kafka_settings import KafkaSettings
-from buckler.serving.verdicts import (
+from buckler.serving.verdict_batch import (
     VerdictBatch,
     parse_json_lines,
     score_arrow_stream,

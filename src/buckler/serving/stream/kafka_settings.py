@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from buckler.operating_point import OperatingPoint
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.layered_settings import read_layered_settings
-from buckler.serving.verdicts import OutputOptions
+from buckler.serving.verdict_batch import OutputOptions
 
 
 class KafkaSettings(BaseSettings):

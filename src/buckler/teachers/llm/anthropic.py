@@ -36,9 +36,9 @@ from buckler.teachers.llm.language_model import (
     PromptEvent,
     event_result,
 )
+from buckler.teachers.llm.model_settings import ModelSettings
 from buckler.teachers.llm.prices import Meter, price_table
 from buckler.teachers.llm.runner import charge, count, retry, show_wait
-from buckler.teachers.llm.settings import ModelSettings
 from buckler.teachers.teacher import TEACHERS, Job
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from buckler.teachers.llm.client import (
     status_error,
 )
 from buckler.teachers.llm.language_model import LanguageModelTeacher
+from buckler.teachers.llm.model_settings import ModelSettings
 from buckler.teachers.llm.prices import Meter, price_table
-from buckler.teachers.llm.settings import ModelSettings
 from buckler.teachers.teacher import TEACHERS
 
 if TYPE_CHECKING:

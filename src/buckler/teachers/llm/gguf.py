@@ -14,8 +14,8 @@ from buckler.tasks import Task
 from buckler.teachers.llm.chat import Body, ChatClient, ChatSettings
 from buckler.teachers.llm.client import Request
 from buckler.teachers.llm.language_model import LanguageModelTeacher
+from buckler.teachers.llm.model_settings import ModelSettings
 from buckler.teachers.llm.prices import FREE
-from buckler.teachers.llm.settings import ModelSettings
 from buckler.teachers.teacher import TEACHERS
 
 if TYPE_CHECKING:

@@ -29,10 +29,10 @@ from buckler.teachers.llm.client import Choice, ModelClient
 from buckler.teachers.llm.fence import new_tag, truncate, without_hidden
 from buckler.teachers.llm.few_shot import choose_examples
 from buckler.teachers.llm.injection import FLAG, detect_injection
+from buckler.teachers.llm.model_settings import ModelSettings
 from buckler.teachers.llm.prompt import ANSWER_TOKENS, REASON_TOKENS, Example, Prompt
 from buckler.teachers.llm.redaction import redact
 from buckler.teachers.llm.runner import MeteredClient, ModelCall, Runner
-from buckler.teachers.llm.settings import ModelSettings
 from buckler.teachers.teacher import (
     BATCH_ROWS,
     Estimate,

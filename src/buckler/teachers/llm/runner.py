@@ -21,7 +21,7 @@ from buckler.errors import BucklerError, InputError
 from buckler.labels.ledger import Call, CallResult
 from buckler.teachers.budget import Account, Budget, Spending
 from buckler.teachers.llm.client import ModelClient, RefusedError, Reply, Request, RetryableError
-from buckler.teachers.llm.settings import ModelSettings
+from buckler.teachers.llm.model_settings import ModelSettings
 
 MAX_WAIT_S = 600.0
 _SHOWN_WAIT_S = 5.0

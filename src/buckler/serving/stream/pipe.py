@@ -26,7 +26,7 @@ from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.formats.ecs import bulk_action
 from buckler.serving.records import kept_columns, to_records
 from buckler.serving.stream.hourly import HourlyFiles
-from buckler.serving.verdicts import (
+from buckler.serving.verdict_batch import (
     NOT_JSON,
     OutputOptions,
     VerdictBatch,
