@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, TypeVar
 
@@ -195,13 +195,26 @@ def read_settings(path: Path, model: type[_Model]) -> _Model:
     SettingsError
         If it cannot be read, is not TOML, or fails validation; the message names the keys.
     """
+    return check_settings(read_toml(path), model, path)
+
+
+def check_settings(
+    settings: Mapping[str, object], model: type[_Model], path: Path | None = None
+) -> _Model:
+    """Return settings, of this file where they are of one, as a pydantic model.
+
+    Raises
+    ------
+    SettingsError
+        If they fail validation; the message names the keys.
+    """
     from pydantic import ValidationError  # an endpoint that only loads a bundle does not need it
 
     try:
-        return model.model_validate(read_toml(path))
+        return model.model_validate(settings)
     except ValidationError as error:
         problems = "; ".join(describe_problem(model, each) for each in error.errors()[:3])
-        raise SettingsError(f"{path}: {problems}", path=path) from error
+        raise SettingsError(f"{path}: {problems}" if path else problems, path=path) from error
 
 
 def describe_problem(model: type[BaseModel], problem: ErrorDetails) -> str:

@@ -1,6 +1,5 @@
 """What a run does with rows that training and test share."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,11 @@ from buckler import pipeline
 from buckler.dataset import read_dataset
 from buckler.dataset.splits import OnLeak, check_leaks, find_leaks
 from buckler.errors import InputError, LeakError
-from buckler.pipeline import TrainingOptions
 from buckler.runtime import load
 from buckler.tasks import get_task
-from buckler.training.cross_validation import StudentSpec
 from tests.support.made_up import made_up_table
 
-SPEC = StudentSpec(settings={"table_bits": 12}, folds=2)
-OPTIONS = TrainingOptions(student=SPEC)
+SECTIONS = {"student": {"table_bits": 12, "folds": 2}}
 
 
 def write_urls(path: Path, urls: list[str], labels: list[str], groups: list[str]) -> Path:
@@ -53,7 +49,7 @@ def campaigns(tmp_path):
 
 
 def test_a_split_of_one_file_drops_its_own_near_duplicates_and_counts_them(campaigns, tmp_path):
-    done = pipeline.train([campaigns], "url-threat", tmp_path / "out", options=OPTIONS)
+    done = pipeline.train([campaigns], "url-threat", tmp_path / "out", sections=SECTIONS)
     summary = split_summary(done)
     assert 0 < summary["test_rows_like_training"] < 40
     assert summary["train_rows_like_test"] == summary["test_texts_nearly_in_training"] == 0
@@ -79,9 +75,9 @@ def test_rows_like_the_test_are_left_out_for_the_figures_and_learned_by_the_bund
     write_urls(tmp_path / "train.parquet", urls, labels, groups)
     write_urls(tmp_path / "test.parquet", *(column[:60] for column in (urls, labels, groups)))
     test, out = tmp_path / "test.parquet", tmp_path / "out"
-    options = replace(OPTIONS, on_leak=OnLeak.DROP)
+    sections = {**SECTIONS, "split": {"on_leak": "drop"}}
     done = pipeline.train(
-        [tmp_path / "train.parquet"], "url-threat", out, test=[test], options=options
+        [tmp_path / "train.parquet"], "url-threat", out, test=[test], sections=sections
     )
     summary = split_summary(done)
     left_out = summary["train_rows_like_test"]

@@ -18,13 +18,11 @@ from buckler.cli.options import (
 )
 from buckler.cli.results import print_run
 from buckler.cli.run import run_progress
-from buckler.dataset import ColumnNames, UnknownLabels
+from buckler.dataset import UnknownLabels
 from buckler.dataset.splits import OnLeak
 from buckler.errors import SettingsError
 from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.operating_point import OperatingPoint
-from buckler.pipeline import TrainingOptions
-from buckler.training.cross_validation import StudentSpec
 from buckler.training.noise import Noise
 
 UnknownLabelsOption = Annotated[
@@ -74,35 +72,30 @@ def train(
     seed: Seed = 0,
 ) -> None:
     """Train, evaluate and bundle labeled files without a recipe."""
+    sections: dict[str, dict[str, object]] = {
+        "data": {
+            "text_column": text_column,
+            "label_column": label_column,
+            "group_column": group_column,
+            "source_column": source_column,
+            "own_negatives": own_negatives or [],
+            "format": format_name,
+            "unknown_labels": unknown_labels,
+            "label_map": read_label_map(label_map),
+        },
+        "split": {"on_leak": on_leak},
+        "student": {
+            **settings_of(setting or []),
+            "family": student,
+            "seed": seed,
+            "noise": noise,
+            "source_balance": source_balance,
+        },
+        "evaluation": {"operating_point": operating_point, "threshold_rule": threshold_rule},
+    }
     with run_progress() as listener:
         finished = pipeline.train(
-            data,
-            task,
-            output,
-            test=test or [],
-            options=TrainingOptions(
-                columns=ColumnNames(
-                    text_column,
-                    label_column,
-                    group_column,
-                    source_column,
-                    unknown_labels=unknown_labels,
-                    label_map=read_label_map(label_map),
-                ),
-                format=format_name,
-                on_leak=on_leak,
-                operating_point=operating_point,
-                own_negatives=own_negatives or (),
-                student=StudentSpec(
-                    student,
-                    settings_of(setting or []),
-                    seed=seed,
-                    noise=noise,
-                    threshold_rule=threshold_rule,
-                    source_balance=source_balance,
-                ),
-            ),
-            listener=listener,
+            data, task, output, test=test or [], sections=sections, listener=listener
         )
     print_run(finished)
 

@@ -6,7 +6,7 @@ merges annotations, separates training from test, and hands data and numbers to 
 that decides it, so a run that was stopped resumes, and a changed recipe redoes only what changed.
 
 - `run` does all stages of a recipe; `read_recipe` reads one (`docs/recipe.md` lists the keys).
-- `train` does the same for labeled files, without a recipe.
+- `train` does the same for labeled files, without a recipe file.
 - `evaluate` measures a bundle on labeled files and writes a report; `cascade` joins several
   bundles into a cascade.
 - `stages` holds the framework: a stage declares inputs, settings and version.
@@ -24,7 +24,7 @@ Examples
 
 from buckler.pipeline.evaluate import BundleEvaluation, EvaluationOptions, evaluate
 from buckler.pipeline.recipe import Recipe, read_recipe
-from buckler.pipeline.run import Listener, Run, TrainingOptions, run, train
+from buckler.pipeline.run import Listener, Run, run, train
 
 __all__ = [
     "BundleEvaluation",
@@ -32,7 +32,6 @@ __all__ = [
     "Listener",
     "Recipe",
     "Run",
-    "TrainingOptions",
     "evaluate",
     "read_recipe",
     "run",

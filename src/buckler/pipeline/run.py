@@ -1,19 +1,16 @@
 """Runs a recipe: from events to a bundle and a report; each stage is done once for its inputs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from buckler.bundle.archive import CARD, read_bundle
 from buckler.bundle.manifest import AuxiliaryEntry
 from buckler.bundle.writer import write_bundle
-from buckler.dataset import ColumnNames
-from buckler.dataset.splits import OnLeak
 from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.report import Comparison, ReportFiles
 from buckler.evaluation.robustness import Robustness, robustness_table
-from buckler.files import write_atomically
-from buckler.operating_point import OperatingPoint
+from buckler.files import check_settings, write_atomically
 from buckler.pipeline.compare import (
     StudentComparison,
     attack_students,
@@ -38,20 +35,13 @@ from buckler.pipeline.prepare import (
     split_labels_of_analysts,
 )
 from buckler.pipeline.read_stage import ReadSources
-from buckler.pipeline.recipe import (
-    DataSection,
-    EvaluationSection,
-    Recipe,
-    SplitSection,
-    StudentSection,
-    read_recipe,
-)
+from buckler.pipeline.recipe import Recipe, read_recipe
 from buckler.pipeline.stages import Result, StageReport, StageRunner
 from buckler.pipeline.synthesis_stage import Synthesize
 from buckler.runtime import Scorer
 from buckler.training.analyst_labels import AnalystLabels
 from buckler.training.auxiliary import AuxiliaryClassifiers, AuxiliaryFigures, auxiliary_table
-from buckler.training.cross_validation import OnEpoch, StudentSpec
+from buckler.training.cross_validation import OnEpoch
 from buckler.training.packaging import BundleParts
 from buckler.training.promotion import WORSE_THAN_LABELS
 
@@ -264,41 +254,13 @@ def _write_bundle(
     return Scorer(read_bundle(path))
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """Options of `train`.
-
-    Attributes
-    ----------
-    columns
-        Names of columns, where the task's usual names do not fit.
-    format
-        Format of every file, whatever its suffix.
-    on_leak
-        Reaction where training and test share a group or a near-duplicate.
-    operating_point
-        Wish that chooses the threshold; by default the task's target rate.
-    own_negatives
-        Negatives from the place where the bundle will work, for the rule ``own-negatives``.
-    student
-        Student to train, and the rule of its thresholds.
-    """
-
-    columns: ColumnNames = field(default_factory=ColumnNames)
-    format: str | None = None
-    on_leak: OnLeak = OnLeak.FAIL
-    operating_point: OperatingPoint | None = None
-    own_negatives: Sequence[Path] = ()
-    student: StudentSpec = field(default_factory=StudentSpec)
-
-
 def train(
     data: Sequence[Path],
     task: str,
     output: Path,
     *,
     test: Sequence[Path] = (),
-    options: TrainingOptions = TrainingOptions(),
+    sections: Mapping[str, Mapping[str, object]] | None = None,
     listener: Listener = Listener(),
 ) -> Run:
     """Train, evaluate and bundle labeled files; `run` does the same from a recipe.
@@ -313,15 +275,15 @@ def train(
         Folder for bundle and report.
     test
         Test files; by default a fifth of the groups is held out.
-    options
-        Columns, student and operating point.
+    sections
+        Sections of a recipe, such as ``{"student": {"family": "trees"}}``.
     listener
         Functions that are called while the run works.
 
     Raises
     ------
     BucklerError
-        If the data or the output folder do not allow it.
+        If a setting is not valid, or the data or the output folder do not allow the run.
 
     Examples
     --------
@@ -330,36 +292,7 @@ def train(
         done = buckler.train([Path("urls.csv")], "url-threat", Path("out"))
         scorer = buckler.load(done.bundle)
     """
-    columns, spec = options.columns, options.student
-    recipe = Recipe(
-        task=str(task),
-        output=output,
-        data=DataSection(
-            train=list(data),
-            test=list(test),
-            text_column=columns.text,
-            label_column=columns.label,
-            group_column=columns.group,
-            source_column=columns.source,
-            own_negatives=list(options.own_negatives),
-            keep=list(columns.keep),
-            format=options.format,
-            unknown_labels=columns.unknown_labels,
-            label_map=dict(columns.label_map),
-        ),
-        split=SplitSection(on_leak=options.on_leak),
-        student=StudentSection.model_validate(
-            {
-                **spec.settings,
-                "family": spec.family,
-                "folds": spec.folds,
-                "seed": spec.seed,
-                "noise": spec.noise,
-                "source_balance": spec.source_balance,
-            }
-        ),
-        evaluation=EvaluationSection(
-            operating_point=options.operating_point, threshold_rule=spec.threshold_rule
-        ),
-    )
-    return run(recipe, listener)
+    given = dict(sections or {})
+    files = {"train": list(data), "test": list(test)}
+    given["data"] = {**given.get("data", {}), **files}
+    return run(check_settings({**given, "task": task, "output": output}, Recipe), listener)
