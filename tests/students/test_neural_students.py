@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -172,15 +173,18 @@ def test_the_words_that_decide_are_named(cnn_bundle):
     normalized = get_task("url-threat").text_normalizer.normalize(text, 512).split(b"\x1f\x1d")[0]
     assert len(found) == 4
     whole = logit(scorer, normalized)
-    for piece in found:
-        if piece.kind != "text":
-            continue
-        assert piece.text == text[piece.start : piece.end]
-        start = normalized.index(piece.text.encode())
+
+    def lost(start, end):
         hidden = bytearray(normalized)
-        hidden[start : start + len(piece.text)] = b"\x01" * len(piece.text)
-        lost = whole - logit(scorer, bytes(hidden))
-        assert piece.weight == pytest.approx(lost, abs=0.3 * abs(lost) + 0.05)
+        hidden[start:end] = b"\x01" * (end - start)
+        return whole - logit(scorer, bytes(hidden))
+
+    for piece in found:
+        assert piece.text == text[piece.start : piece.end]
+        start = re.search(rb"\b%b\b" % piece.text.encode(), normalized).start()
+        end = start + len(piece.text)
+        mark = end + len(re.match(rb"[^\w\x1f]*", normalized[end:])[0])  # belongs to the word
+        assert piece.weight == pytest.approx(lost(start, end) + lost(end, mark), abs=0.05)
     weights = [abs(piece.weight) for piece in found]
     assert weights == sorted(weights, reverse=True)
     against = scorer.explain(text, label="benign", top=4).contributions
