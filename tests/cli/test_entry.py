@@ -5,11 +5,12 @@ import sys
 
 import pytest
 
+from buckler.cli.terminal import RED, align_columns, in_style
 from tests.support.cli import ENVIRONMENT, buckler
 
 _RUN = (
     "import sys; from buckler.cli.entry import main; main(); "
-    "print({'typer', 'pydantic', 'pyarrow'} & set(sys.modules), file=sys.stderr)"
+    "print({'typer', 'pydantic', 'pyarrow', 'rich'} & set(sys.modules), file=sys.stderr)"
 )
 
 
@@ -48,3 +49,21 @@ def test_a_trusted_key_is_never_passed_over(tmp_path):
     done = enter("score", "url", "http://a.example/", BUCKLER_TRUSTED_KEY=str(key))
     assert done.returncode == 2
     assert "key" in done.stderr
+
+
+def test_a_terminal_gets_colors_unless_it_is_told_not_to(monkeypatch):
+    assert in_style("word", RED) == "word"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert in_style("word", RED) == "\x1b[1;31mword\x1b[0m"
+    assert in_style("word", "") == "word"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert in_style("word", RED) == "word"
+
+
+def test_columns_begin_at_the_same_place_under_wide_letters():
+    assert align_columns([("1", "漢字", "host"), ("12", "ab", "path")]) == [
+        "  1     漢字    host",
+        "  12    ab      path",
+    ]

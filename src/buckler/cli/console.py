@@ -1,7 +1,6 @@
 """The terminal: prints text of events safely, and shows progress only on a terminal."""
 
 import sys
-import unicodedata
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -9,21 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 from rich.table import Table
 
+from buckler.cli.terminal import safe as safe
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 out = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, emoji=False, markup=False, soft_wrap=True)
-
-_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
-
-
-def safe(text: str, limit: int = 200) -> str:
-    """Return text from events so that it can neither move the cursor nor reorder a line."""
-    shown = "".join(
-        c if unicodedata.category(c) not in _HIDDEN else f"\\u{ord(c):04x}" for c in text[:limit]
-    )
-    return shown + ("…" if len(text) > limit else "")
 
 
 @contextmanager

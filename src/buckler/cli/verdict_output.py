@@ -1,15 +1,13 @@
-"""Output of `buckler score`. Nothing here needs the parser of options."""
+"""Output of `buckler score`. It loads neither the parser of options nor the library of tables."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
-from rich.table import Table
-from rich.text import Text
-
-from buckler.cli.console import err, out, safe
+from buckler.cli.terminal import CYAN, RED, align_columns, in_style, safe
 from buckler.errors import InputError
 from buckler.runtime import Scorer, Verdict
 
@@ -33,7 +31,7 @@ def print_scores(
         verdict = scorer.score_one(event, top=top)
         shown = given if not given.startswith("@") else given[1:]
         if as_json:
-            out.print(json.dumps({"text": shown, **_as_json(verdict)}))
+            _print(json.dumps({"text": shown, **_as_json(verdict)}))
             continue
         _print_event(shown, verdict if not given.startswith("@") else None)
         detected = "DETECTION" if verdict.detected else "no detection"
@@ -46,9 +44,9 @@ def print_scores(
                 line += f", threshold {verdict.threshold:.4f}"
         if verdict.stage is not None:
             line += f", stage {verdict.stage}{', for review' if verdict.review else ''}"
-        out.print(line)
+        _print(line)
         for name, answer in verdict.auxiliary.items():
-            out.print(f"  {name}: {safe(answer.label)} ({answer.probability:.4f})")
+            _print(f"  {name}: {safe(answer.label)} ({answer.probability:.4f})")
         _print_reasons(verdict)
         _warn_of_path(shown, scorer)
 
@@ -59,7 +57,8 @@ def _warn_of_path(shown: str, scorer: Scorer) -> None:
         from buckler.serving.bundles import load_bundle
 
         if load_bundle(scorer).columns.medium == "url":
-            err.print("  this is a path without its host: a URL is judged by its host first")
+            warning = "this is a path without its host: a URL is judged by its host first"
+            sys.stderr.write(f"  {warning}\n")
 
 
 def _as_json(verdict: Verdict) -> dict[str, object]:
@@ -72,29 +71,31 @@ def _as_json(verdict: Verdict) -> dict[str, object]:
 
 
 def _print_event(shown: str, verdict: Verdict | None) -> None:
-    """Print an event; what speaks for the class is bold, what speaks against it is dim."""
+    """Print an event; what speaks for the class is red, what speaks against it is cyan."""
     marks: dict[int, str] = {}
     for piece in reversed(verdict.why if verdict is not None else ()):
         if piece.start is not None and piece.end is not None and piece.kind == "text":
-            style = "bold red" if piece.weight > 0 else "cyan"
+            style = RED if piece.weight > 0 else CYAN
             marks |= dict.fromkeys(range(piece.start, piece.end), style)
-    line = Text()
+    line = ""
     for style, run in groupby(enumerate(shown[:_SHOWN]), key=lambda pair: marks.get(pair[0], "")):
-        line.append(safe("".join(character for _, character in run), _SHOWN), style=style)
-    if len(shown) > _SHOWN:
-        line.append("…")
-    out.print(line)
+        line += in_style(safe("".join(character for _, character in run), _SHOWN), style)
+    _print(line + ("…" if len(shown) > _SHOWN else ""))
 
 
 def _print_reasons(verdict: Verdict) -> None:
     """Print why: the sentence, and each piece with its weight."""
     if not verdict.why:
         return
-    out.print(f"  {safe(verdict.because, 400)}")
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 2), pad_edge=True)
-    for piece in verdict.why:
-        table.add_row(f"{piece.weight:+.3f}", safe(piece.text), piece.place)
-    out.print(table)
+    _print(f"  {safe(verdict.because, 400)}")
+    rows = [(f"{piece.weight:+.3f}", safe(piece.text), piece.place) for piece in verdict.why]
+    for line in align_columns(rows):
+        _print(line)
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _event(given: str) -> str | bytes:

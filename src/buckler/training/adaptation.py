@@ -32,6 +32,7 @@ Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 _FOLDS = 5
 _TAIL_SHARE, _MIN_TAIL = 0.1, 5  # of the negatives: those that the end of their scores is told by
+_DOUBT = 5  # answers that the share of negatives counts for, where there is no answer
 _RESAMPLES = 300
 _CURVE_SHARES = (0.125, 0.25, 0.5)  # of the labeled events, in the learning curve
 MIN_EVENTS = 20  # labeled; fewer say nothing about themselves
@@ -282,7 +283,8 @@ def _fit(
         logits[held_out] = adapter.predict_logits(correction, rows[held_out])
     # Chosen events are uncertain ones: with them, high scores of the stream would be believed.
     sampled = own.sampled[rows]
-    if sampled.sum() < MIN_EVENTS or len(np.unique(events.labels[sampled])) < 2:
+    n_sampled = int(sampled.sum())
+    if n_sampled < MIN_EVENTS or len(np.unique(events.labels[sampled])) < 2:
         sampled[:] = True
     calibration = Calibration(1.0, 0.0, "none", 0)
     if len(np.unique(events.labels)) > 1:
@@ -296,10 +298,14 @@ def _fit(
         own_scores = _score(probabilities, task)
         others = _score(probabilities_of(student.predict_logits(own.others.texts)), task)
         scores = np.concatenate([own_scores, others])
+        labeled_negative = 1 - _score(targets, task)
+        # A student of few answers is too sure of the others: its probability counts for as many
+        # answers as it was calibrated on, the stream's share of negatives for some more.
+        trust = n_sampled / (n_sampled + _DOUBT)
+        unknown = trust * (1 - others) + (1 - trust) * labeled_negative[sampled].mean()
         # So few positive answers bear out no smaller probability of an error (rule of succession).
-        least = 1 / (int(events.is_positive[sampled].sum()) + 2)
-        unknown = np.maximum(1 - others, least)
-        negative = np.concatenate([1 - _score(targets, task), unknown]).astype(np.float64)
+        unknown = np.maximum(unknown, 1 / (int(events.is_positive[sampled].sum()) + 2))
+        negative = np.concatenate([labeled_negative, unknown]).astype(np.float64)
         curves[ThresholdRule.OWN] = _stream_curve(
             scores, negative, own_scores[events.is_positive], target_fpr
         )
