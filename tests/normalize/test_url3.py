@@ -199,7 +199,7 @@ def test_a_score_of_a_text_is_that_of_its_normalized_text():
         table = rng.integers(-127, 128, (1 << 10, width)).astype(np.int8)
         bias = np.zeros(outputs, np.float32)
         found = []
-        for kind, batch in ((4, texts), (0, forms)):
+        for kind, batch in ((5, texts), (0, forms)):
             model = _kernel.Ngram(kind, 768, 1, 5, 10, width, outputs, 0.01, table, None, bias)
             out = np.empty((len(texts), outputs), np.float32)
             model.score_list(batch, out)

@@ -47,7 +47,7 @@ typedef enum {
     BK_NORMALIZE_URL = 1,  /* url-v1:  host, path, query (see docs/normalize.md) */
     BK_NORMALIZE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
     BK_NORMALIZE_COMMAND = 3, /* command-v2: command, payloads, image, parent, user, marks */
-    BK_NORMALIZE_URL3 = 4, /* url-v3: host, path, query, target; features */
+    BK_NORMALIZE_URL3 = 5, /* url-v3: host, path, query, target; features */
     BK_LAST_NORMALIZER = BK_NORMALIZE_URL3
 } bk_normalizer;
 

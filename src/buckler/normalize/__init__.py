@@ -143,7 +143,7 @@ NORMALIZERS = {
     for n in (
         Normalizer("none", 0),
         Normalizer("url-v1", 1),
-        Normalizer("url-v3", 4),
+        Normalizer("url-v3", 5),
         Normalizer("text-v1", 2),
         Normalizer("command-v2", 3),
         Normalizer("email-v1", 2, _email_v1),

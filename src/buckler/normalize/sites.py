@@ -10,7 +10,7 @@ from buckler import _kernel
 _SECOND_LEVEL = frozenset(("ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"))
 
 
-_URL_V3, _MAX_BYTES = 4, 771  # the kernel's number of url-v3, and the length limit
+_URL_V3, _MAX_BYTES = 5, 771  # the kernel's number of url-v3, and the length limit
 
 
 def host_and_path(address: str) -> tuple[str, str]:
