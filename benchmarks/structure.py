@@ -65,7 +65,8 @@ def findings(path: Path, root: Path) -> Iterator[tuple[str, str]]:
             yield "functions with more than 7 parameters", where
         if arguments.kwarg is not None and not function.name.startswith("_"):
             yield "public functions with **kwargs", where
-        if _PARTICIPLE.match(function.name):
+        is_attribute = any("property" in ast.unparse(each) for each in function.decorator_list)
+        if _PARTICIPLE.match(function.name) and not is_attribute:  # `detected` is an adjective
             yield "functions named by a bare participle", where
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and _PARTICIPLE_CLASS.match(node.name):

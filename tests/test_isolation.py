@@ -1,9 +1,12 @@
 """Isolation: what one event does wrong is its own affair."""
 
+from importlib.metadata import EntryPoint
+
 import pytest
 
 from buckler.errors import InputError, SettingsError
 from buckler.isolation import EventFault, attempt, isolate
+from buckler.registry import Registry
 
 
 def failing(error):
@@ -51,3 +54,14 @@ def test_rows_are_worked_on_together_and_one_by_one_only_after_a_failure():
         {0: "cannot be read (ZeroDivisionError)"},
     )
     assert isolate(lambda start, stop: (start, stop), 0) == ([(0, 0)], {})
+
+
+def test_a_plug_in_that_breaks_takes_no_other_one_down(monkeypatch, caplog):
+    broken = EntryPoint("broken", "no_such_module:thing", "buckler.things")
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken])
+    things: Registry[EventFault] = Registry("thing", (), "buckler.things", lambda f: f.reason)
+    sound = things.add(EventFault("sound", ValueError()))
+    assert things.items() == [sound]
+    assert "broken (buckler.things) cannot be loaded: No module named" in caplog.text
+    with pytest.raises(SettingsError, match="broken failed: ModuleNotFoundError"):
+        things.get("other")

@@ -56,17 +56,33 @@ def attempt(work: Callable[[_Event], _Result], event: _Event) -> _Result | Event
     >>> attempt(int, "12"), attempt(int, "twelve")
     (12, EventFault(reason='cannot be read (ValueError)'))
     """
-    try:
-        return work(event)
-    except InputError as error:
+    result = catch(work, event)
+    if not isinstance(result, Failure):
+        return result
+    error = result.error
+    if isinstance(error, InputError):
         return EventFault(str(error), error)
-    except BucklerError:
-        raise
-    except BaseException as error:  # the net itself: no event may stop the run, whatever is in it
+    if isinstance(error, BucklerError):
+        raise error
+    _LOG.debug("an event was set aside", exc_info=error)
+    return EventFault(f"cannot be read ({type(error).__name__})", error)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Exception that `catch` caught."""
+
+    error: BaseException
+
+
+def catch(work: Callable[[_Event], _Result], argument: _Event) -> _Result | Failure:
+    """Return the result of foreign code, or what it raises; interrupts are raised."""
+    try:
+        return work(argument)
+    except BaseException as error:  # the net itself: parsers and plug-ins may raise anything
         if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
             raise
-        _LOG.debug("an event was set aside", exc_info=True)
-        return EventFault(f"cannot be read ({type(error).__name__})", error)
+        return Failure(error)
 
 
 def isolate(

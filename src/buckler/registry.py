@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Generic, TypeVar
 
 from buckler.errors import SettingsError, did_you_mean
+from buckler.isolation import Failure, catch
 
 _LONGEST_NAME = 60
 
@@ -118,14 +119,17 @@ class Registry(Generic[T]):
 
     def _load_entry_points(self, name: str | None = None) -> None:
         import logging
-        from importlib.metadata import entry_points  # imports `email`: an endpoint seldom needs it
+        from importlib.metadata import (  # imports `email`: an endpoint seldom needs it
+            EntryPoint,
+            entry_points,
+        )
 
         for entry in entry_points(group=self.group):
             if name is not None and entry.name != name:
                 continue
-            try:
-                entry.load()
-            except Exception as error:  # a broken plug-in must not take the built-in ones down
+            result = catch(EntryPoint.load, entry)
+            if isinstance(result, Failure):  # a broken plug-in takes no built-in one down
+                error = result.error
                 self._failures[entry.name] = f"{type(error).__name__}: {error}"[:200]
                 logging.getLogger(__name__).warning(
                     "plug-in %s (%s) cannot be loaded: %s", entry.name, self.group, error
