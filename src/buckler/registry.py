@@ -11,7 +11,6 @@ from operator import attrgetter
 from typing import Generic, TypeVar
 
 from buckler.errors import SettingsError, did_you_mean
-from buckler.isolation import Failure, catch
 
 _LONGEST_NAME = 60
 
@@ -118,11 +117,11 @@ class Registry(Generic[T]):
                 import_module(f"{package}.{stem}")
 
     def _load_entry_points(self, name: str | None = None) -> None:
+        # These import `email` and `logging`, which an endpoint seldom needs.
         import logging
-        from importlib.metadata import (  # imports `email`: an endpoint seldom needs it
-            EntryPoint,
-            entry_points,
-        )
+        from importlib.metadata import EntryPoint, entry_points
+
+        from buckler.isolation import Failure, catch
 
         for entry in entry_points(group=self.group):
             if name is not None and entry.name != name:
