@@ -9,7 +9,8 @@ from tests.support.made_up import made_up_events
 def test_the_worst_mistakes_come_first_and_are_explained(url_scorer):
     events = made_up_events(400, np.random.default_rng(5))
     swapped = events.with_labels((1 - events.labels).astype(np.int32))
-    found = find_mistakes(url_scorer, swapped)
+    verdicts = url_scorer.score(swapped.raw)
+    found = find_mistakes(url_scorer, swapped, verdicts.scores, verdicts.detected)
     wrong = [mistake for mistake in found if not mistake.is_miss]
     missed = [mistake for mistake in found if mistake.is_miss]
     assert len(wrong) == len(missed) == WORST

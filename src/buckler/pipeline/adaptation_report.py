@@ -22,7 +22,7 @@ from buckler.evaluation.report import (
     report_html,
     report_json,
 )
-from buckler.pipeline.mistakes import describe_mistakes
+from buckler.pipeline.mistakes import find_mistakes
 from buckler.runtime import Scorer
 from buckler.training.adaptation import AdaptedStudent, OwnFigures
 
@@ -156,7 +156,7 @@ def write_adaptation_report(
         headline=_headline(result),
         comparison=result.table(),
         operating=operating_table(evaluation, manifest.operating_curve),
-        mistakes=describe_mistakes(scorer, events, predictions.score, detected),
+        mistakes=find_mistakes(scorer, events, predictions.score, detected),
         learning=tuple(
             LearningPoint(n, result.total_usd * n / result.n_labeled, figures.auroc)
             for n, figures in sorted(adapted.curve.items())

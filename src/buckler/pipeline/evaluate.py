@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 import buckler
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import Leaks, find_leaks
@@ -188,13 +190,14 @@ def report_context(
     record = SourceRecord.read(manifest.unseen_sources)
     if record is not None:
         notes = (*source_sentences(record), *notes)
+    threshold = np.float32(np.inf if scorer.threshold is None else scorer.threshold)
     return ReportContext(
         sources=None if record is None else source_table(record),
         options=None if record is None else option_table(record),
         headline=headline_sentence(assessment),
         operating=operating_table(assessment, manifest.operating_curve),
         deployed=deployed_table(assessment),
-        mistakes=find_mistakes(scorer, events),
+        mistakes=find_mistakes(scorer, events, assessment.score, assessment.score >= threshold),
         title=f"{manifest.name}: {manifest.task}",
         lead=f"{manifest.description}. Tested on {tested_on}.",
         notes=notes,

@@ -13,24 +13,27 @@ _PIECES = 6
 _CHARACTERS = 400
 
 
-def find_mistakes(scorer: Scorer, events: Dataset) -> tuple[Mistake, ...]:
-    """Return the worst false positives by score, then the worst misses, at most 25 of each.
-
-    Events without a text of their own, such as rows of features, are shown by their features.
-    """
-    if not scorer.positive or not len(events):
-        return ()
-    verdicts = scorer.score(events.raw)
-    return describe_mistakes(scorer, events, verdicts.scores, verdicts.detected)
-
-
-def describe_mistakes(
+def find_mistakes(
     scorer: Scorer,
     events: Dataset,
     scores: npt.NDArray[np.float32],
     detected: npt.NDArray[np.bool_],
 ) -> tuple[Mistake, ...]:
-    """Return the worst mistakes of answers that were given before; a bundle explains them."""
+    """Return the worst false positives by score, then the worst misses, at most 25 of each.
+
+    Events without a text of their own, such as rows of features, are shown by their features.
+
+    Parameters
+    ----------
+    scorer
+        Bundle that explains the mistakes.
+    events
+        Labeled events.
+    scores, detected
+        Answers about these events, float32 [n] and bool [n].
+    """
+    if not scorer.positive:
+        return ()
     wrong = np.flatnonzero(detected & ~events.is_positive)
     missed = np.flatnonzero(~detected & events.is_positive)
     worst = wrong[np.argsort(-scores[wrong], kind="stable")][:WORST]

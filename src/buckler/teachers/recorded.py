@@ -182,13 +182,12 @@ class RecordedTeacher(Teacher):
 
     def annotate(self, events: Dataset) -> list[Annotation | None]:
         """Return the recorded annotation of each event."""
-        if not self._by_digest:
-            return [self._annotations.get(i) for i in events.ids]
-        found = (self._find(text) for text in events.raw_texts)
-        return [
-            None if one is None else replace(one, event_id=i)
-            for one, i in zip(found, events.ids, strict=True)
-        ]
+        if self._by_digest:
+            pairs = zip(events.ids, events.raw_texts, strict=True)
+            for event_id, text in ((i, t) for i, t in pairs if i not in self._annotations):
+                if (found := self._find(text)) is not None:
+                    self._annotations[event_id] = replace(found, event_id=event_id)
+        return [self._annotations.get(i) for i in events.ids]
 
     def can_answer(self, events: Dataset) -> npt.NDArray[np.bool_]:
         """Return which events have a recorded annotation, bool [n]."""
