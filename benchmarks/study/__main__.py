@@ -4,7 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.study import categories, commands, coverage, efficiency, noisy, threat
+from benchmarks.study import (
+    categories,
+    commands,
+    coverage,
+    documents,
+    efficiency,
+    noisy,
+    peers,
+    threat,
+)
 from benchmarks.study.results import Results, Study
 from buckler.files import write_atomically
 
@@ -14,6 +23,8 @@ PARTS = {
     "noisy": noisy.run,
     "commands": commands.run,
     "threat": threat.run,
+    "documents": documents.run,
+    "peers": peers.run,
     "annotations": categories.run_annotations,
     "categories": categories.run,
 }

@@ -56,7 +56,7 @@ def by_group(train: Dataset, level: float, rng: np.random.Generator) -> Labels:
     return labels
 
 
-class _World:
+class World:
     """The data, read once."""
 
     def __init__(self, data: Path) -> None:
@@ -74,12 +74,12 @@ class _World:
 
 def run(study: Study) -> list[Table]:
     """Compute what is not known yet, and return the tables."""
-    loader = Loader(lambda: _World(study.data))
+    loader = Loader(lambda: World(study.data))
 
     def figures(spoil: str, level: float, method: str, seed: int) -> Figures:
         def compute() -> Figures:
             study.on_step(f"wrong labels {spoil}: {level:.0%}, {method}, seed {seed}")
-            return _figures(loader.world, spoil, level, method, seed)
+            return measure(loader.world, spoil, level, method, seed)
 
         return study.results.once(
             compute,
@@ -113,7 +113,8 @@ def run(study: Study) -> list[Table]:
     return tables
 
 
-def _figures(world: _World, spoil: str, level: float, method: str, seed: int) -> Figures:
+def measure(world: World, spoil: str, level: float, method: str, seed: int) -> Figures:
+    """Return AUROC and detection of a student of labels that were made wrong."""
     turn = by_class if spoil == "by class" else by_group
     labels = turn(world.train, level, np.random.default_rng(seed)).astype(np.int32)
     noisy = world.train.with_labels(labels)

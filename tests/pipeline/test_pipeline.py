@@ -188,6 +188,11 @@ def test_the_whole_loop_asks_synthesises_distils_and_compares(folder):
     saved = json.loads((folder / "out" / "comparison.json").read_text())
     assert [judge["name"] for judge in saved] == list(judges)
     assert "Side by side" in (folder / "out" / "report.html").read_text()
+    notes = json.loads((folder / "out" / "report.json").read_text())["notes"]
+    bound = [note for note in notes if note.startswith("Beside old hand 1, on ")]
+    assert len(bound) == 1
+    assert "test rows that it annotated: With 95% confidence" in bound[0]
+    assert "agrees with the teacher on at least" in bound[0]
     card = (folder / "out" / "card.md").read_text()
     assert "synthetic_examples: " in card
     assert "over 2 seeds" in card

@@ -176,7 +176,7 @@ def agree(
         raise InputError("the teacher has annotated none of these events")
     on_step("measuring")
     answers = [found[i] for i in events.ids]
-    classes = np.array([_class_of(one) for one in answers], np.int64)
+    classes = np.array([likeliest_class(one.probabilities) for one in answers], np.int64)
     probabilities = scorer.score(events.raw).probabilities
     bound = bound_agreement(
         probabilities,
@@ -224,12 +224,12 @@ def read_events(
     return events.take(np.array(sorted(first.values()), np.intp))
 
 
-def _class_of(annotation: Annotation) -> int:
+def likeliest_class(probabilities: Sequence[float]) -> int:
     """Return the likeliest class; -1 where two are equally likely, as for dual use."""
-    ranked = sorted(annotation.probabilities, reverse=True)
+    ranked = sorted(probabilities, reverse=True)
     if ranked[0] - ranked[1] < 1e-6:
         return -1
-    return int(np.argmax(annotation.probabilities))
+    return int(np.argmax(probabilities))
 
 
 def price_of(store: LabelStore, teacher: Teacher, task: Task, options: AgreeOptions) -> float:

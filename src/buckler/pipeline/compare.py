@@ -13,6 +13,7 @@ from buckler.attacks import get_attacks
 from buckler.bundle.archive import Bundle
 from buckler.bundle.writer import pack
 from buckler.dataset import Dataset
+from buckler.evaluation.agreement_bound import bound_agreement
 from buckler.evaluation.evaluation import (
     Evaluation,
     Predictions,
@@ -23,8 +24,9 @@ from buckler.evaluation.intervals import Estimate
 from buckler.evaluation.report import Comparison, figure_name, without_nan
 from buckler.evaluation.robustness import Robustness
 from buckler.files import write_atomically
-from buckler.labels import LabelStore, open_existing
+from buckler.labels import Annotator, LabelStore, open_existing
 from buckler.labels.ledger import Ledger
+from buckler.pipeline.agree import likeliest_class
 from buckler.pipeline.evaluate import assess_scorer
 from buckler.pipeline.fit_stages import FitLabelsOnly, FitNotAugmented, FitUpperBound
 from buckler.pipeline.prepare import TrainingAndTest
@@ -37,6 +39,7 @@ from buckler.training.noise import Noise
 from buckler.training.promotion import PairedComparison, compare_bundles
 
 LABELS_ONLY, STUDENT, UPPER_BOUND = "labels only", "this bundle", "upper bound: more true labels"
+MIN_BOUNDED = 100  # annotated test rows, for a bound on the agreement
 MIN_ANNOTATED = 0.9  # share of the test rows, for an annotator to stand in the table
 _SINGLE = 300
 _MIN_SECONDS = 0.3
@@ -106,6 +109,23 @@ def _median_us(scorer: Scorer, texts: list[bytes]) -> float:
     return float(np.median(times)) / 1000
 
 
+def read_annotations(store: LabelStore, test: Dataset) -> dict[Annotator, npt.NDArray[np.float32]]:
+    """Return what each annotator, people aside, says of events: float32 [n, classes], or NaN."""
+    row_of = {event_id: row for row, event_id in enumerate(test.ids)}
+    nothing = np.full((len(test), len(test.task.classes)), np.nan, np.float32)
+    found: dict[int, npt.NDArray[np.float32]] = defaultdict(nothing.copy)
+    for batch in store.annotations(test.task):
+        for event_id, annotator, p in zip(
+            batch.event_ids, batch.annotators.tolist(), batch.probabilities, strict=True
+        ):
+            if event_id in row_of:
+                found[annotator][row_of[event_id]] = p
+    annotators = store.annotators()
+    return {
+        who: found[key] for key, who in annotators.items() if who.kind != "human" and key in found
+    }
+
+
 def measure_annotators(
     store: LabelStore, test: Dataset, speeds: dict[str, float], n_resamples: int
 ) -> list[Contender]:
@@ -122,37 +142,53 @@ def measure_annotators(
     n_resamples
         Resamples of the bootstrap.
     """
-    task = test.task
-    row_of = {event_id: row for row, event_id in enumerate(test.ids)}
-    nothing = np.full((len(test), len(task.classes)), np.nan, np.float32)
-    by_annotator: dict[int, npt.NDArray[np.float32]] = defaultdict(nothing.copy)
-    for batch in store.annotations(task):
-        for event_id, annotator, p in zip(
-            batch.event_ids, batch.annotators.tolist(), batch.probabilities, strict=True
-        ):
-            if event_id in row_of:
-                by_annotator[annotator][row_of[event_id]] = p
     found = []
-    for key, who in store.annotators().items():
-        if who.kind == "human" or key not in by_annotator:
-            continue
-        annotated = np.isfinite(by_annotator[key]).all(axis=1)
+    for who, p in read_annotations(store, test).items():
+        annotated = np.isfinite(p).all(axis=1)
         if annotated.mean() < MIN_ANNOTATED:
             continue
         rows = np.flatnonzero(annotated)
-        assessment = _assess(by_annotator[key][rows], test.take(rows), n_resamples)
-        spent = Ledger(store, task, who).spent()
-        name = f"{who.name} {who.version}".strip()
+        assessment = _assess(p[rows], test.take(rows), n_resamples)
+        spent = Ledger(store, test.task, who).spent()
         price = 1e6 * spent.cost_usd / spent.annotations if spent.annotations else None
         found.append(
             Contender(
-                f"teacher: {name}",
+                f"teacher: {_name_of(who)}",
                 assessment.figures,
-                events_per_second=speeds.get(name),
+                events_per_second=speeds.get(_name_of(who)),
                 usd_per_million=price,
             )
         )
     return found
+
+
+def bound_agreements(store: LabelStore, test: Dataset, scorer: Scorer) -> list[str]:
+    """Return a sentence on how far a bundle agrees with each annotator of test rows.
+
+    The bundle has learned nothing of these annotations. `buckler.pipeline.agree` bounds the
+    agreement on further events.
+    """
+    sentences = []
+    for who, p in read_annotations(store, test).items():
+        rows = np.flatnonzero(np.isfinite(p).all(axis=1))
+        if len(rows) < MIN_BOUNDED:
+            continue
+        events, answers = test.take(rows), [likeliest_class(one) for one in p[rows].tolist()]
+        bound = bound_agreement(
+            scorer.score(events.raw).probabilities,
+            np.array(answers),
+            events.group_codes(),
+            scorer.classes,
+        )
+        sentences.append(
+            f"Beside {_name_of(who)}, on {len(rows):,} test rows that it annotated: "
+            f"{bound.sentence()}"
+        )
+    return sentences
+
+
+def _name_of(who: Annotator) -> str:
+    return f"{who.name} {who.version}".strip()
 
 
 def _assess(p: npt.NDArray[np.float32], test: Dataset, n_resamples: int) -> Evaluation:
@@ -210,10 +246,13 @@ class StudentComparison:
         One for each bundle and annotator.
     against_labels
         The student against one that learned from labels alone, paired; None where there is none.
+    agreements
+        Sentence on the agreement with each annotator of test rows.
     """
 
     contenders: list[Contender]
     against_labels: PairedComparison | None
+    agreements: tuple[str, ...] = ()
 
     @property
     def warning(self) -> str:
@@ -259,9 +298,11 @@ def compare_students(
             measure_bundle(name, bundle, test, n_resamples, known.get(name))
             for name, bundle in bundles.items()
         ]
+        agreements: list[str] = []
         if recipe.labels is not None:
             with open_existing(recipe.labels.store) as store:
                 teachers = measure_annotators(store, test, speeds, n_resamples)
+                agreements = bound_agreements(store, test, Scorer(student))
             at = len(contenders) - bool(bound)  # the upper bound stands last
             contenders[at:at] = teachers
         figures = without_nan([asdict(one) for one in contenders])
@@ -272,7 +313,7 @@ def compare_students(
         if LABELS_ONLY in bundles:
             ours, labels_only = Scorer(student), Scorer(bundles[LABELS_ONLY])
             against = compare_bundles(labels_only, ours, "the test rows", test)
-    return StudentComparison(contenders, against)
+    return StudentComparison(contenders, against, tuple(agreements))
 
 
 def attack_students(

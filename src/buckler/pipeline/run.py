@@ -169,6 +169,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
     warning = "" if beside is None else beside.warning
     notes = (
         *_label_notes(beside),
+        *(() if beside is None else beside.agreements),
         *_split_notes(split, student.n_later),
         *leak_notes(split.output.leaks),
     )
