@@ -26,10 +26,10 @@ from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.distillation import Distillation, Floats, distill, join
-from buckler.training.fit import fit_student
+from buckler.training.fit import even_shift, fit_student
 from buckler.training.packaging import weights_of
 
-VERSION = 2
+VERSION = 3
 TASK = get_task("url-category")
 ALL = 8695
 LABELS = (0, 100, 300, 1000, ALL)
@@ -52,27 +52,30 @@ _ROWS = {
 def run_annotations(study: Study) -> list[Table]:
     """Compute the figures of the student alone that are not known yet, and return the table."""
     loader = Loader(lambda: World(study.data))
-    rows = []
-    for n_annotations in ANNOTATIONS:
-        cells = []
-        for n in LABELS:
-            found = []
-            for seed in range(study.seeds if n + n_annotations else 0):
 
-                def compute(n: int = n, a: int = n_annotations, seed: int = seed) -> Figures:
-                    study.on_step(f"annotations: {n:,} labels, {a:,} annotations, seed {seed}")
-                    world = loader.world
-                    p = _probabilities(world.fit(n, a, seed), world.test)
-                    return {"accuracy": world.accuracy(p)}
+    def cell(n: int, n_annotations: int, *, even: bool) -> str:
+        found = []
+        for seed in range(study.seeds if n + n_annotations else 0):
 
-                key = {"part": "annotations", "version": VERSION, "labels": n}
-                key |= {"annotations": n_annotations, "seed": seed}
-                found.append(study.results.once(compute, **key)["accuracy"])
-            cells.append(str(Mean.of(found)))
-        rows.append((f"{n_annotations:,} annotations", *cells))
+            def compute(seed: int = seed) -> Figures:
+                study.on_step(f"annotations: {n_annotations:,} and {n:,} labels, seed {seed}")
+                student = loader.world.fit(n, n_annotations, seed, even=even)
+                return {"accuracy": loader.world.accuracy(loader.world.answer(student))}
+
+            key = {"part": "annotations", "version": VERSION, "labels": n, "seed": seed}
+            key |= {"annotations": n_annotations, "even": even}
+            found.append(study.results.once(compute, **key)["accuracy"])
+        return str(Mean.of(found))
+
+    rows = [
+        (f"{a:,} annotations", *(cell(n, a, even=bool(a)) for n in LABELS)) for a in ANNOTATIONS
+    ]
+    drawn = [cell(n, ANNOTATIONS[-1], even=False) for n in LABELS]
+    rows.append((f"{ANNOTATIONS[-1]:,}, classes as drawn", *drawn))
     note = (
         "Accuracy of `ngram` on `category-test`. The rows add the annotations of the recorded LLM "
-        "in the order in which they were bought, with confidence and runner-up."
+        "in the order in which they were bought, with confidence and runner-up. The last row does "
+        "not even out their classes."
     )
     return [Table("Labels and annotations", note, ("human labels", *_counts(LABELS)), rows)]
 
@@ -121,6 +124,7 @@ class World:
         self._labeled = read_dataset([self._url / "category-labelled.parquet"], TASK)
         self.test = read_dataset([self._url / "category-test.parquet"], TASK)
         self.annotations = read_annotations(data, self.test)
+        self._taught: dict[str, tuple[Floats, Floats]] = {}  # minutes each
 
     @cached_property
     def pool(self) -> Dataset:
@@ -145,18 +149,42 @@ class World:
         *,
         pool: Dataset | None = None,
         settings: Mapping[str, object] = MappingProxyType({}),
+        even: bool = True,
     ) -> Student:
         """Train on labels, and on annotations or a distilled pool; 0 labels are no labels.
 
-        Without labels, the annotations are the labels that are cross-validated.
+        Without labels, the annotations are the labels that are cross-validated. Labels and test
+        hold the classes alike; the pool does not. So the classes are evened out.
         """
-        spec = StudentSpec("ngram", settings, folds=FOLDS, seed=seed)
+        spec = StudentSpec("ngram", settings, folds=FOLDS, seed=seed, even_classes=even)
         if not n:
-            annotations = self.first_annotations(n_annotations or ANNOTATIONS[-1])
-            return fit_student(annotations.with_weights(1.0), spec, additional=pool).student
-        if n_annotations:
-            pool = self.first_annotations(n_annotations)
-        return fit_student(self.labels(n, seed), spec, additional=pool).student
+            events = self.first_annotations(n_annotations or ANNOTATIONS[-1]).with_weights(1.0)
+        else:
+            events = self.labels(n, seed)
+            if n_annotations:
+                pool = self.first_annotations(n_annotations)
+        return fit_student(events, spec, additional=pool).student
+
+    def answer(self, student: Student, events: Dataset | None = None) -> Floats:
+        """Return the probabilities that a student gives to the test, or to other events."""
+        return probabilities_of(
+            student.predict_logits((self.test if events is None else events).texts)
+        )
+
+    def teach(
+        self, encoder: EncoderTeacher, seed: int, *, has_labels: bool
+    ) -> tuple[Floats, Floats]:
+        """Return the answers of an encoder on test and pool, with its classes evened out."""
+        name = f"{encoder.annotator.version} {seed}"
+        if name not in self._taught:
+            learned = self.annotations.with_weights(1.0)
+            shift = even_shift(Dataset.concat([learned, self._labeled]) if has_labels else learned)
+            on_test, on_pool = (
+                probabilities_of(np.log(encoder.probabilities(events)) + shift)
+                for events in (self.test, self.pool)
+            )
+            self._taught[name] = on_test, on_pool
+        return self._taught[name]
 
     def accuracy(self, p: Floats) -> float:
         """Return the share of the test that is right."""
@@ -179,28 +207,21 @@ def _figures(
 ) -> Figures:
     found: Figures = {"labels": float("nan")}
     if n:
-        found["labels"] = world.accuracy(_probabilities(world.fit(n, 0, seed), world.test))
+        found["labels"] = world.accuracy(world.answer(world.fit(n, 0, seed, even=False)))
     with_annotations = world.fit(n, ANNOTATIONS[-1], seed)
-    found["annotations"] = world.accuracy(_probabilities(with_annotations, world.test))
+    found["annotations"] = world.accuracy(world.answer(with_annotations))
     # A thousand labels beside 14,300 annotations hardly move the encoder, which takes minutes.
     encoder = _encoder(world, n if n == ALL else 0, seed, work, on_step)
-
-    def teach(events: Dataset) -> tuple[Floats, Floats]:
-        p = encoder.probabilities(events)
-        return p, join([p, _probabilities(with_annotations, events)])
-
-    on_test, both_on_test = teach(world.test)
+    on_test, on_pool = world.teach(encoder, seed, has_labels=n == ALL)
+    both_on_test = join([on_test, world.answer(with_annotations)])
     found["encoder"], found["ensemble"] = world.accuracy(on_test), world.accuracy(both_on_test)
-    distilled = distill(world.pool, teach(world.pool)[1], Distillation(weight=1.0))
+    both = join([on_pool, world.answer(with_annotations, world.pool)])
+    distilled = distill(world.pool, both, Distillation(weight=1.0))
     student = world.fit(n, 0, seed, pool=distilled)
-    found["distilled"] = world.accuracy(_probabilities(student, world.test))
+    found["distilled"] = world.accuracy(world.answer(student))
     small = world.fit(n, 0, seed, pool=distilled, settings=SMALL)
-    found["distilled_small"] = world.accuracy(_probabilities(small, world.test))
+    found["distilled_small"] = world.accuracy(world.answer(small))
     return found | _costs(encoder, student, world)
-
-
-def _probabilities(student: Student, events: Dataset) -> Floats:
-    return probabilities_of(student.predict_logits(events.texts))
 
 
 def _encoder(

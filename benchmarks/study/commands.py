@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from benchmarks.study.results import Figures, Loader, Study, Table
-from buckler.dataset import Dataset, read_dataset
+from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.sources import balance_sources
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
@@ -15,6 +15,8 @@ from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc
 from buckler.students import get_student
 from buckler.tasks import get_task
+from buckler.training.auxiliary import AuxiliarySettings, fit_auxiliary
+from buckler.training.cross_validation import StudentSpec
 
 VERSION = 2
 TASK = get_task("command-line")
@@ -31,6 +33,13 @@ _ROWS = {
     "collections, labels": "labels only, by collection",
     "collections": "and the annotations of the other collections",
 }
+
+_TECHNIQUES = {
+    "labels": "labels",
+    "LLM": "techniques that the LLM names",
+    "both": "both; where both name one, the LLM",
+}
+_MEASURES = ("right", "among three")
 
 Rows = npt.NDArray[np.intp]
 
@@ -56,7 +65,54 @@ def run(study: Study) -> list[Table]:
     )
     measures = ("AUROC, telemetry", "benign", "malicious", "dual use", "its score", "AUROC, test")
     head = ("learned from", *measures)
-    return [Table("Command lines of telemetry", note, head, rows)]
+    telemetry = Table("Command lines of telemetry", note, head, rows)
+    return [telemetry, _techniques(study)]
+
+
+def _techniques(study: Study) -> Table:
+    """Return the table of an auxiliary classifier that learns techniques from labels and LLM."""
+    loader = Loader(lambda: _TechniqueWorld(study.data))
+    rows = []
+    for name, title in _TECHNIQUES.items():
+
+        def compute(seed: int, name: str = name) -> Figures:
+            world = loader.world
+            question = AuxiliarySettings(name="technique", on="all", separator=",", cut_at=".")
+            spec = StudentSpec("ngram", {}, folds=3, seed=seed)
+            (figures,) = fit_auxiliary(world.learned(name), world.test, [question], spec, 2).figures
+            value = {measure: figures.measures[measure][0] for measure in _MEASURES}
+            return value | {"rows": figures.training_rows, "classes": figures.n_classes}
+
+        found = study.by_seed("techniques", VERSION, name, compute)
+        counts = (f"{found[0][count]:,.0f}" for count in ("rows", "classes"))
+        rows.append((title, *counts, *(str(Mean.of([f[m] for f in found])) for m in _MEASURES)))
+    note = (
+        "Technique of the 678 lines of `command_line/test` that name one: share of right answers, "
+        "and of lines whose technique is among three. Test groups are sub-techniques that no "
+        "labeled training line has. Techniques with 20 lines or more are learned."
+    )
+    head = ("learned from", "lines", "techniques", "right", "among three")
+    return Table("Techniques", note, head, rows)
+
+
+class _TechniqueWorld:
+    """Lines with a technique: by their labels, and by the LLM."""
+
+    def __init__(self, data: Path) -> None:
+        columns, folder = ColumnNames(keep=("technique",)), data / "command_line"
+        self.test = read_dataset([folder / "test.parquet"], TASK, columns)
+        labeled = read_dataset([folder / "labelled.parquet"], TASK, columns).without_labels()
+        recorded = data / "teacher" / "command-line.parquet"
+        answers = read_dataset([recorded], TASK, columns, labeled=False)
+        answers = answers.take(unlike(answers, self.test))
+        named = set(answers.take(np.flatnonzero(answers.column("technique") != "")).ids)
+        rest = np.flatnonzero([i not in named for i in labeled.ids])
+        self._parts = {"labels": labeled, "LLM": answers}
+        self._both = Dataset.concat([labeled.take(rest), answers])
+
+    def learned(self, name: str) -> Dataset:
+        """Return the lines to learn."""
+        return self._parts.get(name, self._both)
 
 
 class _World:

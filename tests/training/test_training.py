@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from buckler.dataset import Dataset
 from buckler.dataset.hashed_vectors import hashed_vectors
 from buckler.dataset.splits import apart_from
-from buckler.errors import InputError
+from buckler.errors import InputError, SettingsError
 from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.normalize import NormalizedTexts
 from buckler.tasks import Task, get_task
@@ -55,6 +55,38 @@ def detection(fitted, test):
     threshold = fitted.operating_curve.thresholds()[0.01]
     p = 1 / (1 + np.exp(-fitted.student.predict_logits(test.texts)[:, 0]))
     return (p[test.labels == 1] >= threshold).mean()
+
+
+# --- classes ---------------------------------------------------------------------------------
+
+
+def sites(n, shares, seed):
+    """Sites of three kinds, two in three of which say what they are."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(3, n, p=shares)
+    says = np.where(rng.random(n) < 0.67, labels, rng.integers(0, 3, n))
+    names = np.array(["shop", "news", "game"])[says]
+    texts = [f"{name}{i:05d}.example".encode() for i, name in enumerate(names)]
+    kinds = ("shop", "news", "game")
+    task = replace(TASK, classes=dict.fromkeys(kinds, ""), positive=(), aliases={})
+    return Dataset.from_texts(texts, task, labels=[kinds[label] for label in labels])
+
+
+def test_even_classes_answer_as_if_all_were_as_frequent():
+    skewed, even = sites(900, (0.9, 0.06, 0.04), 1), sites(600, (1 / 3, 1 / 3, 1 / 3), 2)
+    right = {}
+    for flag in (False, True):
+        spec = StudentSpec("ngram", SMALL, folds=3, even_classes=flag)
+        logits = fit_student(skewed, spec).student.predict_logits(even.texts)
+        right[flag] = (logits.argmax(axis=1) == even.labels).mean()
+    assert right[False] < 0.6
+    assert right[True] > 0.7
+
+
+def test_even_classes_are_refused_where_a_threshold_decides():
+    spec = StudentSpec("ngram", SMALL, folds=3, even_classes=True)
+    with pytest.raises(SettingsError, match="more than two classes"):
+        fit_student(made_up_events(60, np.random.default_rng(0)), spec)
 
 
 # --- targets ---------------------------------------------------------------------------------

@@ -228,6 +228,8 @@ class StudentSection(_Section):
     source_balance
         0 to 1: keeps large sources from outweighing small ones; 1 gives each source of a class the
         same sum of weights.
+    even_classes
+        True answers as if all classes were as frequent in the events to come.
     seed
         Random seed.
     """
@@ -238,6 +240,7 @@ class StudentSection(_Section):
     noise: Noise = Noise.NONE
     folds: int = Field(default=5, ge=2, le=20)
     source_balance: float = Field(default=0.0, ge=0, le=1)
+    even_classes: bool = False
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @property

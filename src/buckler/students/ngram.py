@@ -169,7 +169,7 @@ class NgramStudent(Student):
         self._kernel_model(rule).score_column(schema, array, 0, len(texts), out, True)
         return out
 
-    def rescale(self, slope: float, shift: float) -> None:
+    def rescale(self, slope: float, shift: float | Floats) -> None:
         """Fold a calibration into the scale, the bias and the head."""
         if self.head_ is None:
             self.scale_ = float(np.float32(self.scale_ * slope))

@@ -100,7 +100,7 @@ class Student(ABC):
         """Return [n, 1] for two classes, else [n, classes], of the model as it will be exported."""
 
     @abstractmethod
-    def rescale(self, slope: float, shift: float) -> None:
+    def rescale(self, slope: float, shift: float | Floats) -> None:
         """Make every logit z become slope * z + shift: calibration that costs nothing to run."""
 
     @abstractmethod

@@ -150,7 +150,7 @@ class TreesStudent(Student):
         self.kernel_.logits(np.ascontiguousarray(texts.data), out)
         return out
 
-    def rescale(self, slope: float, shift: float) -> None:
+    def rescale(self, slope: float, shift: float | Floats) -> None:
         """Fold a calibration into the leaves and the bias."""
         nodes = self.tensors_["nodes"].astype(np.uint32)
         bias = self.tensors_["bias"].astype(np.float32)

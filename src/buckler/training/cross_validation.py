@@ -47,6 +47,9 @@ class StudentSpec:
         Negatives on which a target false-positive rate must hold.
     source_balance
         Power of the inverse size of its source in the weight of an event: 0 to 1.
+    even_classes
+        True gives the probabilities that hold where all classes are as frequent. It serves tasks
+        without positive classes, when annotations are drawn otherwise than the events to come.
     """
 
     family: str = "ngram"
@@ -56,6 +59,7 @@ class StudentSpec:
     noise: Noise = Noise.NONE
     threshold_rule: ThresholdRule = ThresholdRule.UNSEEN
     source_balance: float = 0.0
+    even_classes: bool = False
 
     def with_settings(self, settings: Mapping[str, object]) -> "StudentSpec":
         """Return the same with further settings of the family."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
-from buckler.errors import InputError
+from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import (
     NONE,
     Calibration,
@@ -205,9 +205,17 @@ def fit_student(
     ------
     InputError
         If a class of the task has no example, or the groups are too few for the folds.
+    SettingsError
+        If `even_classes` is set for a task with a positive class, or of two classes.
     """
     task, events = events.task, events.only_labeled()
     check_own_negatives(spec.threshold_rule, own_negatives)
+    if spec.even_classes and (task.positive or len(task.classes) == 2):
+        raise SettingsError(
+            f"even_classes serves more than two classes, none of them positive; task {task.name!r} "
+            "has others",
+            field="even_classes",
+        )
     annotated_by_student = out_of_fold is not None
     if out_of_fold is None:
         out_of_fold = cross_validate(events, spec, additional=additional, on_epoch=on_epoch)
@@ -220,16 +228,15 @@ def fit_student(
     check_classes(events.labels[rows], task)
     learned = events.with_targets(treated.targets)
     learned = learned.with_weights(events.weights * treated.weights).take(rows)
-    student = spec.new_student(out_of_fold.epochs)
-    student.fit(
-        _examples(learned, spec, additional), None, epoch_listener(on_epoch, spec.folds, spec.folds)
-    )
+    student, examples = spec.new_student(out_of_fold.epochs), _examples(learned, spec, additional)
+    student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
 
     sure = np.flatnonzero(~treated.suspect)
     labels, logits = events.labels[sure], out_of_fold.logits[sure]
     calibration = fit_calibration(logits, labels)
-    student.rescale(calibration.slope, calibration.shift)
-    logits, curve = calibrate(logits, calibration), NONE
+    shift = even_shift(examples) if spec.even_classes else 0.0
+    student.rescale(calibration.slope, calibration.shift + shift)
+    logits, curve = calibrate(logits, calibration) + shift, NONE
     if len(task.classes) == 2:
         rng, groups = np.random.default_rng(spec.seed), events.group_codes()[sure]
         curve = choose_curve(_on_curve(logits, NONE)[:, 1], labels == 1, groups, rng)
@@ -319,11 +326,10 @@ def learn_more(
     kept = np.flatnonzero(treated.weights > 0)
     more = events.with_targets(treated.targets).with_weights(events.weights * treated.weights)
     learned = Dataset.concat([fitted.learned, more.take(kept)])
-    student = spec.new_student(fitted.epochs)
-    student.fit(
-        _examples(learned, spec, additional), None, epoch_listener(on_epoch, spec.folds, spec.folds)
-    )
-    student.rescale(fitted.calibration.slope, fitted.calibration.shift)
+    student, examples = spec.new_student(fitted.epochs), _examples(learned, spec, additional)
+    student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
+    shift = even_shift(examples) if spec.even_classes else 0.0
+    student.rescale(fitted.calibration.slope, fitted.calibration.shift + shift)
     return replace(
         fitted,
         student=student,
@@ -338,6 +344,22 @@ def _examples(learned: Dataset, spec: StudentSpec, additional: Dataset | None) -
     """Return everything that a student learns from, each source in balance."""
     balanced = spec.balance(learned)
     return balanced if additional is None else Dataset.concat([balanced, additional])
+
+
+def even_shift(learned: Dataset) -> Floats:
+    """Return what to add to logits so that no class profits from its share of what was learned.
+
+    A model that learned shares p answers for shares q once log q / p is added (Saerens et al.
+    2002). Here q is the same for all classes.
+
+    Parameters
+    ----------
+    learned
+        Everything that was learned.
+    """
+    mass = (learned.targets * learned.weights[:, None]).sum(axis=0, dtype=np.float64)
+    share = 1 + mass  # one event more: no share is zero
+    return np.asarray(-np.log(share / share.mean()), np.float32)
 
 
 def check_own_negatives(rule: ThresholdRule, own_negatives: Dataset | None) -> None:

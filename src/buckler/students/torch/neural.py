@@ -174,7 +174,7 @@ class NeuralStudent(Student):
             out[rows] = exported.logits(padded)
         return out
 
-    def rescale(self, slope: float, shift: float) -> None:
+    def rescale(self, slope: float, shift: float | Floats) -> None:
         """Fold a calibration into the last two nodes of the network."""
         self.exported_ = self._require_exported().rescale(slope, shift)
 

@@ -69,26 +69,25 @@ class Network:
     tolerance: float
     session: "InferenceSession"
     slope: float = 1.0
-    shift: float = 0.0
+    shift: float | Floats = 0.0
 
     def logits(self, padded: npt.NDArray[np.uint8]) -> Floats:
         """Return float32 [n, outputs]."""
         (logits,) = self.session.run(["logits"], {"bytes": padded})
         return np.asarray(logits, np.float32)
 
-    def rescale(self, slope: float, shift: float) -> "Network":
+    def rescale(self, slope: float, shift: float | Floats) -> "Network":
         """Return the network with slope * z + shift behind its logits."""
         onnx = _import("onnx")
         model = onnx.load_from_string(self.model)
-        new = {_SLOPE: self.slope * slope, _SHIFT: self.shift * slope + shift}
+        both = self.slope * slope, self.shift * slope + shift
+        new = dict(zip((_SLOPE, _SHIFT), both, strict=True))
         for tensor in model.graph.initializer:
             if tensor.name in new:
                 value = onnx.numpy_helper.from_array(np.float32(new[tensor.name]), tensor.name)
                 tensor.CopyFrom(value)
         data = model.SerializeToString()
-        return replace(
-            self, model=data, session=_session(data), slope=new[_SLOPE], shift=new[_SHIFT]
-        )
+        return replace(self, model=data, session=_session(data), slope=both[0], shift=both[1])
 
 
 def export_network(
