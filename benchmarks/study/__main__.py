@@ -10,6 +10,7 @@ from benchmarks.study import (
     coverage,
     documents,
     efficiency,
+    loop,
     noisy,
     peers,
     threat,
@@ -25,6 +26,7 @@ PARTS = {
     "threat": threat.run,
     "documents": documents.run,
     "peers": peers.run,
+    "loop": loop.run,
     "annotations": categories.run_annotations,
     "categories": categories.run,
 }

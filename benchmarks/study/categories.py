@@ -62,20 +62,18 @@ def run_annotations(study: Study) -> list[Table]:
                 student = loader.world.fit(n, n_annotations, seed, even=even)
                 return {"accuracy": loader.world.accuracy(loader.world.answer(student))}
 
-            key = {"part": "annotations", "version": VERSION, "labels": n, "seed": seed}
-            key |= {"annotations": n_annotations, "even": even}
+            key = {"part": "annotations", "version": 2, "labels": n, "seed": seed}
+            key |= {"annotations": n_annotations} | ({"even": True} if even else {})
             found.append(study.results.once(compute, **key)["accuracy"])
         return str(Mean.of(found))
 
-    rows = [
-        (f"{a:,} annotations", *(cell(n, a, even=bool(a)) for n in LABELS)) for a in ANNOTATIONS
-    ]
-    drawn = [cell(n, ANNOTATIONS[-1], even=False) for n in LABELS]
-    rows.append((f"{ANNOTATIONS[-1]:,}, classes as drawn", *drawn))
+    rows = [(f"{a:,} annotations", *(cell(n, a, even=False) for n in LABELS)) for a in ANNOTATIONS]
+    most = ANNOTATIONS[-1]
+    rows.append((f"{most:,}, classes evened out", *(cell(n, most, even=True) for n in LABELS)))
     note = (
         "Accuracy of `ngram` on `category-test`. The rows add the annotations of the recorded LLM "
-        "in the order in which they were bought, with confidence and runner-up. The last row does "
-        "not even out their classes."
+        "in the order in which they were bought, with confidence and runner-up. The last row "
+        "answers as if all classes were as frequent, as they are among the labels."
     )
     return [Table("Labels and annotations", note, ("human labels", *_counts(LABELS)), rows)]
 
@@ -153,8 +151,8 @@ class World:
     ) -> Student:
         """Train on labels, and on annotations or a distilled pool; 0 labels are no labels.
 
-        Without labels, the annotations are the labels that are cross-validated. Labels and test
-        hold the classes alike; the pool does not. So the classes are evened out.
+        Without labels, the annotations are the labels that are cross-validated. The labels hold
+        all classes alike, the annotations do not: they can be evened out.
         """
         spec = StudentSpec("ngram", settings, folds=FOLDS, seed=seed, even_classes=even)
         if not n:

@@ -6,6 +6,8 @@ import numpy as np
 
 from buckler.students.student import Floats
 
+_BLOCK_ROWS = 2048
+
 
 @dataclass
 class FloatModel:
@@ -67,7 +69,9 @@ class RunningMean:
         share = np.float32(1 / self.count)
         for mean, new in zip(self.model.arrays, model.arrays, strict=True):
             if mean is not None and new is not None:
-                mean += (new - mean) * share
+                for start in range(0, len(mean), _BLOCK_ROWS):  # a block stays in the cache
+                    part = mean[start : start + _BLOCK_ROWS]
+                    part += (new[start : start + _BLOCK_ROWS] - part) * share
 
     def copy(self) -> FloatModel:
         """Return the mean so far, with arrays of its own."""

@@ -376,9 +376,11 @@ class NgramStudent(Student):
         exact = self._event_logits(model, sample)
         largest = float(np.abs(model.table).max()) or 1.0
         errors, candidates = [], []
+        scaled = np.empty_like(model.table)
         for clip in _CLIPS:
             self.scale_ = float(np.float32(largest * clip / 127))
-            self.table_ = np.clip(np.rint(model.table / self.scale_), -127, 127).astype(np.int8)
+            np.rint(np.divide(model.table, self.scale_, out=scaled), out=scaled)
+            self.table_ = np.clip(scaled, -127, 127, out=scaled).astype(np.int8)
             errors.append(float(np.square(self.predict_logits(sample) - exact).mean()))
             candidates.append((self.scale_, self.table_))
         self.scale_, self.table_ = candidates[int(np.argmin(errors))]
