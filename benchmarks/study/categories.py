@@ -24,9 +24,9 @@ from buckler.labels.answer_columns import AnswerColumns, read_answers
 from buckler.students import Student
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
-from buckler.training.cross_validation import StudentSpec
+from buckler.training.cross_validation import StudentSpec, even_shift
 from buckler.training.distillation import Distillation, Floats, distill, join
-from buckler.training.fit import even_shift, fit_student
+from buckler.training.fit import fit_student
 from buckler.training.packaging import weights_of
 
 VERSION = 3

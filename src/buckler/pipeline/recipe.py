@@ -226,10 +226,9 @@ class StudentSection(_Section):
     noise
         Treatment of labels that may be wrong: ``none``, ``doubt``, ``drop`` or ``relabel``.
     source_balance
-        0 to 1: keeps large sources from outweighing small ones; 1 gives each source of a class the
-        same sum of weights.
+        0 to 1: keeps large sources from outweighing small ones; see `StudentSpec`.
     even_classes
-        True answers as if all classes were as frequent in the events to come.
+        True answers as if all classes were as frequent.
     seed
         Random seed.
     """

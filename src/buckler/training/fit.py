@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler.dataset import Dataset
-from buckler.errors import InputError, SettingsError
+from buckler.errors import InputError
 from buckler.evaluation.calibration import (
     NONE,
     Calibration,
@@ -205,17 +205,10 @@ def fit_student(
     ------
     InputError
         If a class of the task has no example, or the groups are too few for the folds.
-    SettingsError
-        If `even_classes` is set for a task with a positive class, or of two classes.
     """
     task, events = events.task, events.only_labeled()
     check_own_negatives(spec.threshold_rule, own_negatives)
-    if spec.even_classes and (task.positive or len(task.classes) == 2):
-        raise SettingsError(
-            f"even_classes serves more than two classes, none of them positive; task {task.name!r} "
-            "has others",
-            field="even_classes",
-        )
+    spec.class_shift(events)  # a setting that does not fit the task costs no training
     annotated_by_student = out_of_fold is not None
     if out_of_fold is None:
         out_of_fold = cross_validate(events, spec, additional=additional, on_epoch=on_epoch)
@@ -234,7 +227,7 @@ def fit_student(
     sure = np.flatnonzero(~treated.suspect)
     labels, logits = events.labels[sure], out_of_fold.logits[sure]
     calibration = fit_calibration(logits, labels)
-    shift = even_shift(examples) if spec.even_classes else 0.0
+    shift = spec.class_shift(examples)
     student.rescale(calibration.slope, calibration.shift + shift)
     logits, curve = calibrate(logits, calibration) + shift, NONE
     if len(task.classes) == 2:
@@ -328,7 +321,7 @@ def learn_more(
     learned = Dataset.concat([fitted.learned, more.take(kept)])
     student, examples = spec.new_student(fitted.epochs), _examples(learned, spec, additional)
     student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
-    shift = even_shift(examples) if spec.even_classes else 0.0
+    shift = spec.class_shift(examples)
     student.rescale(fitted.calibration.slope, fitted.calibration.shift + shift)
     return replace(
         fitted,
@@ -344,22 +337,6 @@ def _examples(learned: Dataset, spec: StudentSpec, additional: Dataset | None) -
     """Return everything that a student learns from, each source in balance."""
     balanced = spec.balance(learned)
     return balanced if additional is None else Dataset.concat([balanced, additional])
-
-
-def even_shift(learned: Dataset) -> Floats:
-    """Return what to add to logits so that no class profits from its share of what was learned.
-
-    A model that learned shares p answers for shares q once log q / p is added (Saerens et al.
-    2002). Here q is the same for all classes.
-
-    Parameters
-    ----------
-    learned
-        Everything that was learned.
-    """
-    mass = (learned.targets * learned.weights[:, None]).sum(axis=0, dtype=np.float64)
-    share = 1 + mass  # one event more: no share is zero
-    return np.asarray(-np.log(share / share.mean()), np.float32)
 
 
 def check_own_negatives(rule: ThresholdRule, own_negatives: Dataset | None) -> None:
