@@ -367,23 +367,20 @@ class NgramStudent(Student):
         """Return the logits of events, by the float model."""
         return self.rule_.event_logits(texts, partial(self._float_logits, model))
 
-    # --- int8 ---------------------------------------------------------------------------------
-
     def _quantize(self, model: FloatModel, texts: NormalizedTexts) -> None:
         """Choose the clipping of the int8 table that moves the logits least."""
         self.head_, self.bias_ = model.head, model.bias
         sample = texts.take(np.arange(0, len(texts), max(1, len(texts) // _QUANTIZE_SAMPLE)))
         exact = self._event_logits(model, sample)
         largest = float(np.abs(model.table).max()) or 1.0
-        errors, candidates = [], []
-        scaled = np.empty_like(model.table)
+        candidates, scaled = [], np.empty_like(model.table)
         for clip in _CLIPS:
             self.scale_ = float(np.float32(largest * clip / 127))
             np.rint(np.divide(model.table, self.scale_, out=scaled), out=scaled)
             self.table_ = np.clip(scaled, -127, 127, out=scaled).astype(np.int8)
-            errors.append(float(np.square(self.predict_logits(sample) - exact).mean()))
-            candidates.append((self.scale_, self.table_))
-        self.scale_, self.table_ = candidates[int(np.argmin(errors))]
+            error = float(np.square(self.predict_logits(sample) - exact).mean())
+            candidates.append((error, self.scale_, self.table_))
+        _, self.scale_, self.table_ = min(candidates, key=lambda one: one[0])
 
     def _kernel_model(self, rule: SegmentRule) -> _kernel.Ngram:
         return _kernel.Ngram(
