@@ -19,10 +19,11 @@ LABELS = {
     "1,100 annotations": "and 1,100 LLM annotations",
     "7,100 annotations": "and 7,100",
     "14,300 annotations": "and 14,300",
+    "14,300, classes evened out": "and 14,300, classes evened out",
 }
 ANNOTATIONS = {"`random`": "drawn at random", "`uncertain`": "chosen by uncertainty"}
 _LETTER, _SIZE, _LEFT = 13.2, 22, 28  # pixels of a monospaced letter at this size
-_CURVES = ("#8c959f", "#bf8700", "#d1242f", "#0969da")
+_CURVES = ("#8c959f", "#bf8700", "#d1242f", "#0969da", "#1a7f37")
 _FOR, _AGAINST, _INK, _GRAY = "#d1242f", "#1a7f37", "#1f2328", "#656d76"
 
 
