@@ -4,7 +4,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from buckler import _kernel
 
@@ -47,7 +47,7 @@ def in_turns(contenders: dict[str, Callable[[], object]], rounds: int = ROUNDS) 
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def table(headings: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     print("| " + " | ".join(headings) + " |")
     print("| " + " | ".join("---" if i == 0 else "---:" for i in range(len(headings))) + " |")
     for row in rows:

@@ -2,7 +2,8 @@
 
 `python -m benchmarks.unseen examples/TASK/buckler.toml` reads, asks, merges and splits as the
 recipe does. It leaves out each family of sources in turn, for a fixed number of epochs. A last
-student learns from all of them and is measured on the test rows, source by source.
+student learns from all of them and is measured on the test rows, source by source, and under each
+attack.
 """
 
 import argparse
@@ -16,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.measure import table
+from buckler.attacks import Attacker, attacks_on
 from buckler.dataset import Dataset
 from buckler.dataset.sources import balance_sources, sample_sources
 from buckler.evaluation.calibration import probabilities_of
-from buckler.evaluation.intervals import Mean
+from buckler.evaluation.intervals import Mean, rate
 from buckler.evaluation.metrics import Ranking, auroc
 from buckler.evaluation.report import rate_text
 from buckler.evaluation.unseen_sources import (
@@ -33,10 +35,11 @@ from buckler.evaluation.unseen_sources import (
     threshold_options,
 )
 from buckler.operating_point import OperatingPoint
-from buckler.pipeline.distill import prepare_examples
+from buckler.pipeline.distill import extra_examples, prepare_examples
 from buckler.pipeline.fit_stages import worst_false_positives
 from buckler.pipeline.recipe import Recipe, read_recipe
 from buckler.pipeline.stages import StageRunner
+from buckler.students import Student
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import SourceEvidence
 from buckler.training.unseen_sources import score_unseen_sources
@@ -44,6 +47,7 @@ from buckler.training.unseen_sources import score_unseen_sources
 Floats = npt.NDArray[np.float32]
 POINT = OperatingPoint(fpr=0.01)
 _MIN_ROWS = 30
+_MAX_ATTACKED, _MAX_BENIGN = 500, 2_000
 
 
 def main() -> int:
@@ -54,6 +58,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, choices=range(1, 11), metavar="N")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--plain", action="store_true", help="without annotations")
+    parser.add_argument("--by", default=[], action="append", help="column of a further table")
     parser.add_argument("--output", "-o", type=Path, help="folder for the worst false positives")
     given = parser.parse_args()
     recipe = read_recipe(given.recipe)
@@ -72,12 +77,18 @@ def main() -> int:
         means.append((record.pair_auroc or 0.0, at[ThresholdRule.UNSEEN].detection.value))
         if seed:
             continue
-        _print_sources(evidence.scores, record, options)
+        _print_record(record)
+        _print_slices("source", evidence.scores, options)
+        for name in given.by:
+            values = training.column(name)
+            _print_slices(name, replace(evidence.scores, sources=values), options)
         if given.output is not None:
             given.output.mkdir(parents=True, exist_ok=True)
             lines = worst_false_positives(evidence, at[ThresholdRule.UNSEEN].value)
             (given.output / "false-positives.jsonl").write_bytes(lines)
-        _print_test(training, additional, test, spec, given.epochs, options)
+        student = _new_student(training, additional, spec, given.epochs)
+        _print_test(student, test, options)
+        _print_attacks(student, test, at[ThresholdRule.UNSEEN].value)
     area, detection = (Mean.of(list(column)) for column in zip(*means, strict=True))
     print(f"{given.seeds} seeds: AUROC of pairs {area}, detection at unseen-sources {detection}")
     return 0
@@ -92,7 +103,7 @@ def _prepare(recipe: Recipe, most: int, *, plain: bool) -> tuple[Dataset, Datase
     split, pool = prepare_examples(recipe, runner)
     rng = np.random.default_rng(recipe.student.seed)
     training = sample_sources(split.training, most, 10 * most, rng)
-    return training, None if pool is None else pool.examples, split.test
+    return training, extra_examples(recipe, pool, training), split.test
 
 
 def _sides(events: Dataset) -> Sequence[npt.NDArray[np.bool_]]:
@@ -127,16 +138,18 @@ def _score(logits: Floats, events: Dataset) -> Floats:
     return np.asarray(p[:, events.task.positive_indices].sum(axis=1))
 
 
-def _print_sources(
-    scores: SourceScores, record: SourceRecord, options: Sequence[ThresholdOption]
-) -> None:
+def _print_record(record: SourceRecord) -> None:
     print(f"\nAUROC of pairs of unseen sources: {record.pair_auroc:.3f} ({record.n_pairs} pairs)")
-    for one in options:
+    for one in record.options:
         print(
             f"{one.rule}: detection {rate_text(one.detection, 3)}, false positives "
             f"{rate_text(one.false_positives, 4)}, worst {rate_text(one.worst_false_positives, 3)} "
             f"({one.worst_source})"
         )
+
+
+def _print_slices(name: str, scores: SourceScores, options: Sequence[ThresholdOption]) -> None:
+    """Print the figures of unseen sources by source, or by another property of the events."""
     rows = []
     by_rule = [{f.source: f for f in source_figures(scores, one.value)} for one in options]
     for source, first in by_rule[0].items():
@@ -149,23 +162,21 @@ def _print_sources(
                 n = max(n, 0 if share is None else share.n_rows)
         rows.append((cells[0], f"{n:,}", *cells[1:]))
     heads = [f"{kind}, {one.rule}" for one in options for kind in ("detection", "false positives")]
-    table(("source", "rows", "AUROC", *heads), rows)
+    table((name, "rows", "AUROC", *heads), rows)
 
 
-def _print_test(
-    training: Dataset,
-    additional: Dataset | None,
-    test: Dataset,
-    spec: StudentSpec,
-    epochs: int,
-    options: Sequence[ThresholdOption],
-) -> None:
-    """Print figures of a student of all sources on the test rows, by file and source."""
+def _new_student(
+    training: Dataset, additional: Dataset | None, spec: StudentSpec, epochs: int
+) -> Student:
+    """Return a student that learned from all sources."""
     examples = balance_sources(training, spec.source_balance)
     if additional is not None:
         examples = Dataset.concat([examples, additional])
-    student = spec.new_student(epochs)
-    student.fit(examples)
+    return spec.new_student(epochs).fit(examples)
+
+
+def _print_test(student: Student, test: Dataset, options: Sequence[ThresholdOption]) -> None:
+    """Print figures of a student on the test rows, by source."""
     score, positive = _score(student.predict_logits(test.texts), test), test.is_positive
     scores = SourceScores(score, positive, test.sources, test.group_codes(), positive | ~positive)
     print(f"\ntest rows: AUROC {auroc(Ranking(score, positive).roc()):.4f}")
@@ -180,6 +191,32 @@ def _print_test(
         rows.append(tuple(cells))
     heads = [f"{kind}, {one.rule}" for kind in ("detection", "false positives") for one in options]
     table(("test source", *heads), rows)
+
+
+def _print_attacks(student: Student, test: Dataset, threshold: float) -> None:
+    """Print the share detected of positive test rows, before and after each attack on them."""
+    rng = np.random.default_rng(0)
+    positives = test.take(rng.permutation(np.flatnonzero(test.is_positive))[:_MAX_ATTACKED])
+    negatives = test.take(rng.permutation(np.flatnonzero(~test.is_positive))[:_MAX_BENIGN])
+    benign, texts = (
+        [text.decode("utf-8", "surrogateescape") for text in events.raw_texts]
+        for events in (negatives, positives)
+    )
+    before = _score(student.predict_logits(positives.texts), test) >= np.float32(threshold)
+    groups, rows = positives.group_codes(), []
+    for number, attack in enumerate(attacks_on(test.task.medium)):
+        attacker = Attacker(np.random.default_rng([0, number]), benign, test.task.features or None)
+        changed = [attack(text, attacker) for text in texts]
+        own = np.flatnonzero([a != b for a, b in zip(texts, changed, strict=True)])
+        if len(own) < _MIN_ROWS:
+            continue
+        events = positives.take(own).with_raw_texts(
+            [changed[row].encode("utf-8", "surrogateescape") for row in own]
+        )
+        after = _score(student.predict_logits(events.texts), test) >= np.float32(threshold)
+        found = [rate_text(rate(hits, groups[own]), 3) for hits in (before[own], after)]
+        rows.append((attack.name, f"{len(own):,}", *found))
+    table(("attack", "rows", "detection before", "after"), rows)
 
 
 if __name__ == "__main__":

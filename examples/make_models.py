@@ -20,7 +20,7 @@ from buckler.dataset import Dataset
 from buckler.dataset.sources import sample_sources
 from buckler.dataset.splits import deduplicate
 from buckler.pipeline import read_recipe
-from buckler.pipeline.distill import prepare_examples
+from buckler.pipeline.distill import extra_examples, prepare_examples
 from buckler.pipeline.recipe import Recipe
 from buckler.pipeline.stages import StageRunner
 from buckler.training.fit import fit_student
@@ -134,9 +134,9 @@ def make(name: str, key: Path | None) -> Path:
         recipe.labels.store = str(WORK / name / "labels.db")
     task = recipe.load_task()
     runner = StageRunner(WORK / name, task, lambda step: say(f"{name}: {step}"))
-    events, pool = examples_of(what, recipe, runner)
-    say(f"{name}: train on {len(events):,} events, {0 if pool is None else len(pool):,} of a pool")
-    fitted = fit_student(events, recipe.student.spec, additional=pool)
+    events, more = examples_of(what, recipe, runner)
+    say(f"{name}: train on {len(events):,} events and {0 if more is None else len(more):,} more")
+    fitted = fit_student(events, recipe.student.spec, additional=more)
     provenance = {
         "notice": f"{ADVICE} {what.notice}",
         "recipe": f"examples/{what.recipe}: labels, annotations, {what.max_rows:,} rows a source",
@@ -153,14 +153,14 @@ def make(name: str, key: Path | None) -> Path:
 def examples_of(
     what: ReadyMade, recipe: Recipe, runner: StageRunner
 ) -> tuple[Dataset, Dataset | None]:
-    """Return a sample of the labeled events of a recipe, and its annotated pool."""
+    """Return a sample of the labeled events of a recipe, and what is learned beside them."""
     split, pool = prepare_examples(recipe, runner)
     events = deduplicate(Dataset.concat([split.training, split.test]), near=False).events
     doubted = recipe.data.untaught.get("source", [])
     events = events.take(np.flatnonzero(~np.isin(events.sources.astype(str), doubted)))
     rng = np.random.default_rng(recipe.student.seed)
     sample = sample_sources(events, what.max_rows, what.max_positives, rng)
-    return sample, None if pool is None else pool.examples
+    return sample, extra_examples(recipe, pool, sample)
 
 
 def say(text: str) -> None:

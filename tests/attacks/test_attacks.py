@@ -99,6 +99,17 @@ def test_variations_are_no_attacks():
     )
 
 
+@pytest.mark.parametrize("url", ["http://www.shop.example/", "https://shop.example/a/b?c=1#d", "x"])
+def test_account_pages_and_identifiers_keep_the_site(url):
+    site = re.sub(r"^https?://(www\.)?", "", url).partition("/")[0]
+    for seed in range(30):
+        page = get_attack("account-page", "url")(url, attacker(seed))
+        assert re.match(rf"https?://([a-z]+\.)?{re.escape(site)}/", page.replace("www.", ""))
+        named = get_attack("opaque-id", "url")(url, attacker(seed))
+        assert named.partition("/?")[0].startswith(url.partition("/a")[0].rstrip("/"))
+        assert re.search(r"[\w-]{12,}", named.removeprefix(url.partition("/a")[0]))
+
+
 def test_unknown_attacks_are_named():
     with pytest.raises(SettingsError, match="no attack 'x' on a url; there are: benign-path"):
         get_attacks(["x"], "url")

@@ -7,6 +7,8 @@ from buckler.attacks import Attacker, attacks_on, get_attacks, get_augmentations
 from buckler.dataset import Dataset
 from buckler.dataset.splits import apart_from
 from buckler.errors import SettingsError
+from buckler.evaluation.calibration import probabilities_of
+from buckler.students import Student
 from buckler.tasks import get_task
 from buckler.training.augmentation import augment
 from buckler.training.cross_validation import StudentSpec, assign_folds
@@ -35,7 +37,48 @@ def command_lines(n: int) -> Dataset:
     return Dataset.from_texts([text.encode() for text in texts], task, labels=labels)
 
 
+_SUBJECTS = ("Minutes of the meeting", "Lunch on Friday", "Release notes", "Invoice of the plumber")
+_LURES = ("Verify your account", "Your mailbox is full", "Parcel on hold", "Unusual sign-in")
+
+
+def mails(n: int) -> Dataset:
+    rng = np.random.default_rng(4)
+    texts, labels = [], []
+    for i in range(n):
+        phishing = bool(i % 2)
+        subject = str(rng.choice(_LURES if phishing else _SUBJECTS))
+        act = "confirm it within a day at" if phishing else "the notes are at"
+        body = f"Hello, {subject.lower()} {rng.integers(1000)}: {act} http://h{i}.example/p{i}"
+        texts.append(f"From: a@s{i}.example\nSubject: {subject} {i}\n\n{body}\n".encode())
+        labels.append(("ham", "phishing", "ham", "spam")[i % 4])
+    return Dataset.from_texts(texts, get_task("email"), labels=labels)
+
+
+def pages(n: int) -> Dataset:
+    rng = np.random.default_rng(5)
+    texts, labels = [], []
+    for i in range(n):
+        phishing = bool(i % 2)
+        title = str(rng.choice(_LURES if phishing else _SUBJECTS))
+        action = f"http://drop{i}.example/x.php" if phishing else "/search"
+        field = "password" if phishing else "search"
+        texts.append(
+            f"<html><title>{title} {rng.integers(1000)}</title><body><p>{title}</p>"
+            f"<form method=post action='{action}'><input type={field} name=a{i}>"
+            f"<input type=submit value=Go></form></body></html>".encode()
+        )
+        labels.append("phishing" if phishing else "benign")
+    return Dataset.from_texts(texts, get_task("html"), labels=labels)
+
+
+def share_detected(student: Student, events: Dataset) -> float:
+    p = probabilities_of(student.predict_logits(events.texts))
+    return float((p[:, events.task.positive_indices].sum(axis=1) > 0.5).mean())
+
+
 EVENTS = {
+    "message": lambda: mails(600),
+    "html": lambda: pages(600),
     "url": lambda: made_up_events(1200, np.random.default_rng(2)),
     "command-line": lambda: command_lines(1200),
 }
@@ -45,7 +88,8 @@ EVENTS = {
 def trained(request):
     """Held-out events, and students that learned all augmentations and none."""
     events = EVENTS[request.param]()
-    training, held_out = events.take(np.arange(0, 900)), events.take(np.arange(900, 1200))
+    cut = len(events) * 3 // 4
+    training, held_out = events.take(np.arange(cut)), events.take(np.arange(cut, len(events)))
     spec = StudentSpec(settings={"table_bits": 14}, folds=3)
     changes = get_augmentations(["all"], events.task.medium)
     copies = augment(training, changes, 1.0, 0)
@@ -60,10 +104,7 @@ def test_an_ordinary_event_changed_in_the_same_way_is_no_detection(trained):
     for change in changes:
         attacker = Attacker(np.random.default_rng(1), texts)
         changed = ordinary.with_raw_texts([change(text, attacker).encode() for text in texts])
-        rates = [
-            float((one.student.predict_logits(changed.texts)[:, 0] > 0).mean())
-            for one in (augmented, plain)
-        ]
+        rates = [share_detected(one.student, changed) for one in (augmented, plain)]
         assert rates[0] <= rates[1] + 0.03, change.name
 
 

@@ -73,6 +73,29 @@ def benign_query(url: str, attacker: Attacker) -> str:
     return f"{url}{'&' if '?' in url else '?'}{tail}"
 
 
+_ALPHABETS = (
+    "0123456789abcdef",
+    "0123456789",
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+)
+
+
+@attack("opaque-id", "url")
+def opaque_id(url: str, attacker: Attacker) -> str:
+    """A long identifier, such as a digest or a token, as a folder or a value."""
+    scheme, host, rest = _split(url)
+    letters = attacker.one_of(_ALPHABETS)
+    token = "".join(attacker.one_of(letters) for _ in range(12 + attacker.below(53)))
+    path, _, fragment = rest.partition("#")
+    if attacker.chance(0.5):
+        joint = "&" if "?" in path else "?"
+        rest = f"{path or '/'}{joint}{attacker.one_of(('id', 'u', 'key', 'token', 'ref'))}={token}"
+    else:
+        folder, slash, page = path.partition("?")[0].rpartition("/")
+        rest = f"{folder if slash else ''}/{token}/{page}"
+    return f"{scheme}{host}{rest}{'#' if fragment else ''}{fragment}"
+
+
 @attack("typo-squat", "url")
 def typo_squat(url: str, attacker: Attacker) -> str:
     """A letter of the name doubled, dropped or swapped, or a hyphen added."""
@@ -146,6 +169,33 @@ def ordinary_path(url: str, attacker: Attacker) -> str:
         )
     tail = f"?{_word(attacker)}={attacker.below(10_000)}" if attacker.chance(0.06) else ""
     return f"{scheme}{host}/{'/'.join(parts)}{attacker.one_of(_ENDINGS)}{tail}"
+
+
+_ACCOUNT_HOSTS = ("accounts", "account", "login", "my", "id", "secure", "auth", "billing", "help")
+_ACCOUNT_FOLDERS = (
+    "", "", "", "account", "accounts", "user", "users", "settings", "profile", "my-account",
+    "customer", "member", "auth", "help", "support", "security", "secure", "dashboard",
+)  # fmt: skip
+_ACCOUNT_PAGES = (
+    "login", "signin", "sign_in", "sso", "register", "password/reset", "forgot-password", "2fa",
+    "two-factor", "verify", "verify-email", "security", "privacy", "profile", "edit", "update",
+    "billing", "payment", "cancel", "delete", "delete-account", "deactivate", "clientarea",
+)  # fmt: skip
+
+
+@attack("account-page", "url", for_benign=True)
+def account_page(url: str, attacker: Attacker) -> str:
+    """A page of a site's own accounts: login, security, payment, deletion."""
+    scheme, host, _ = _split(url)
+    site = host.removeprefix("www.")
+    if attacker.chance(0.25):
+        host = f"{attacker.one_of(_ACCOUNT_HOSTS)}.{site}"
+    page = attacker.one_of(_ACCOUNT_PAGES)
+    if attacker.chance(0.15):  # a site's own name is no sign of a fake
+        page = f"{site.partition('.')[0]}-{page}"
+    folder = attacker.one_of(_ACCOUNT_FOLDERS)
+    ending = attacker.one_of(("", "", "", "/", ".html", ".php", ".aspx"))
+    return f"{scheme or 'https://'}{host}{f'/{folder}' if folder else ''}/{page}{ending}"
 
 
 def _word(attacker: Attacker) -> str:

@@ -215,7 +215,7 @@ class DistillPool(Stage[DistilledPool], name="distill", version=1):
 def prepare_examples(
     recipe: Recipe, runner: StageRunner
 ) -> tuple[TrainingAndTest, DistilledPool | None]:
-    """Run the stages of a recipe up to its training, without synthetic or augmented examples.
+    """Run the stages of a recipe up to its training; `extra_examples` are apart.
 
     Returns
     -------
@@ -231,3 +231,13 @@ def prepare_examples(
         return split.output, None
     pool = DistillPool.of(recipe, sources, split, labeled, None)
     return split.output, runner.run(pool).output
+
+
+def extra_examples(recipe: Recipe, pool: DistilledPool | None, training: Dataset) -> Dataset | None:
+    """Return what the student learns beside the labeled events: the pool, and changed copies.
+
+    Synthetic examples and labels of analysts are left out.
+    """
+    parts = [] if pool is None else [pool.examples]
+    parts += Additions.of(recipe, None, None).examples(training, recipe.student.seed)
+    return Dataset.concat(parts) if parts else None

@@ -259,7 +259,7 @@ class AugmentationSection(_Section):
     share
         Share of the training events of each class that get a copy.
     variations
-        Changes of the events that are not positive alone, such as ``ordinary-path``.
+        Changes of the events that are not positive alone, such as ``account-page``.
     variation_share
         Share of these events that get a copy.
     weight
