@@ -183,7 +183,7 @@ def test_an_event_labeled_while_events_are_added_covers_nothing_more(
         given_at[0]
         + recorder.record(left, ANN, LabelForm(0)).covers
         + sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
-        + sum(find_facts(i, queue).count - 1 for i in queue.page(Filter()).items)
+        + sum(find_facts(i, queue).near_duplicates for i in queue.page(Filter()).items)
         == 30
     )
 
@@ -333,7 +333,7 @@ def test_one_label_covers_near_duplicates_and_undoing_frees_them(store, url_scor
     counts = queue.counts()
     assert counts[State.DUPLICATE, Stratum.RANKED] >= 20
     item = queue.claim_next(1)
-    behind = find_facts(queue.item(item), queue).count - 1
+    behind = find_facts(queue.item(item), queue).near_duplicates
     done = recorder.record(item, ANN, LabelForm(0))
     assert done.covers == 1 + behind
     spread = [s for said in annotations(store).values() for s in said]
@@ -342,6 +342,22 @@ def test_one_label_covers_near_duplicates_and_undoing_frees_them(store, url_scor
     assert (
         merge_annotations(store.annotations(TASK), store.annotators(), Merge.MEAN).event_ids == []
     )
+
+
+def test_times_seen_do_not_count_near_duplicates(store, url_scorer):
+    long = "https://www.example.com/" + "catalog/garden/tools/" * 8
+    pages = [f"{long}?page={i}".encode() for i in (0, 1, 1, 2, 0, 1)]
+    events = Dataset.from_texts([*pages, b"https://other.example/a"], TASK)
+    enqueue_events(store, events, url_scorer, options=EnqueueOptions(sample_share=0))
+    queue, _ = open_queue(store)
+    facts = [find_facts(item, queue) for item in queue.page(Filter()).items]
+    assert sorted(found.near_duplicates for found in facts) == [0, 2]
+    with queue.store.reading() as connection:
+        stored = connection.exec_driver_sql("SELECT item_id, facts FROM review_facts").all()
+    times = {item: int(json.loads(found)["times"]) for item, found in stored}
+    assert sorted(times.values()) == [2, 3]
+    for item, found in zip(queue.page(Filter()).items, facts, strict=True):
+        assert found.times == times.get(item.id, 1)
 
 
 def test_a_family_is_labeled_once_and_can_come_back(store, url_scorer):

@@ -137,7 +137,7 @@ def test_facts_help_to_decide_and_are_escaped(site, signed_in):
         ids = connection.exec_driver_sql("SELECT item_id FROM review_facts").scalars().all()
     items = [queue.item(number) for number in ids]
     facts = {item.id: find_facts(item, queue) for item in items}
-    top = max(items, key=lambda item: facts[item.id].count)
+    top = max(items, key=lambda item: facts[item.id].near_duplicates)
     assert facts[top.id].seen_by["host"][0] and facts[top.id].first_s >= 1793491200
     hostile = [i for i in items if HOSTILE in facts[i.id].seen_by["user"][0]]
     for item in hostile:

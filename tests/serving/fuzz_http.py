@@ -31,6 +31,7 @@ from buckler.serving.http.connections import ConnectionLimits, limited_protocol
 from buckler.serving.http.serve_settings import ServeSettings
 from tests.support.made_up import made_up_bundle
 
+_TRIES = 5  # a machine that stands still for a moment makes a request late, and 429
 _AT_A_TIME = 100
 _TIMEOUT_S = 0.3  # of heads, bodies and idle connections
 _HANGS_S = 20.0
@@ -266,7 +267,10 @@ async def fuzz(folder: Path, seed: int, conversations: int, cpu_s: float = 1e9) 
             batch = [write_conversation(rng) for _ in range(_AT_A_TIME)]
             await asyncio.gather(*map(judge, batch))
             before = found.statuses[200]
-            await judge([_GOOD])
+            for _ in range(_TRIES):
+                await judge([_GOOD])
+                if found.statuses[200] > before:
+                    break
             left = admission.small.length, admission.large.length, len(state.connections)
             all_pieces = [piece for pieces in batch for piece in pieces]
             if found.statuses[200] != before + 1:

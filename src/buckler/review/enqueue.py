@@ -110,7 +110,7 @@ def enqueue_events(
     options, task = options or EnqueueOptions(), events.task
     with store.writing() as connection:
         migrate_review(connection)
-    events = _drop_repeats(events)
+    events, times = _drop_repeats(events)
     teacher, labeled = _known_annotations(store, events)
     ranking = rank_events(
         events,
@@ -125,7 +125,7 @@ def enqueue_events(
     keep = _best(ranking, shown & ~skipped, options.limit)[ranking.duplicate_of] & ~skipped
     n_detections = int(ranking.detections.sum())
     batch_id = _add_batch(store, scorer, task, len(events), n_detections)
-    writer = _ItemWriter(store, events, ranking, batch_id, keep)
+    writer = _ItemWriter(store, events, times, ranking, batch_id, keep)
     writer.item_of |= _waiting_duplicates(store, events, ranking)
     # Shown rows first: a near-duplicate names the item that covers it.
     order = np.concatenate([np.flatnonzero(keep & shown), np.flatnonzero(keep & ~shown)])
@@ -147,10 +147,12 @@ def enqueue_events(
     )
 
 
-def _drop_repeats(events: Dataset) -> Dataset:
+def _drop_repeats(events: Dataset) -> tuple[Dataset, npt.NDArray[np.int64]]:
+    """Return each event once, in order, and how often it stands in `events`."""
     ids = np.array([i.hex() for i in events.ids])
-    _, first = np.unique(ids, return_index=True)
-    return events if len(first) == len(events) else events.take(np.sort(first))
+    _, first, times = np.unique(ids, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return events.take(first[order]), times[order]
 
 
 def _known_annotations(
@@ -250,6 +252,7 @@ class _ItemWriter:
 
     store: LabelStore
     events: Dataset
+    times: npt.NDArray[np.int64]
     ranking: AcquisitionRanking
     batch_id: int
     keep: npt.NDArray[np.bool_]
@@ -268,7 +271,7 @@ class _ItemWriter:
         events = self.events.take(rows)
         table, ids, raw = events.table, events.ids, events.raw_texts
         groups, times = table.column("group").to_pylist(), table.column("ts").to_pylist()
-        items, words, known_facts, facts = [], [], [], facts_of(events)
+        items, words, known_facts, facts = [], [], [], facts_of(events, self.times[rows])
         with self.store.transaction() as connection:
             task = self.events.task
             task_id = self.store.task_id(connection, task)

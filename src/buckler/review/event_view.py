@@ -107,7 +107,7 @@ def view_event(
         annotations=[] if blind else _annotations(queue, item),
         similar=[] if blind else labeled.most_similar(normalized, item.id),
         family=len(queue.family(item.group)),
-        duplicates=facts.count - 1,
+        duplicates=facts.near_duplicates,
         flags=flags_of(store, item.event_id),
         facts=facts,
     )

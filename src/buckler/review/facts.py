@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import func, or_, select
 
 from buckler.dataset import Dataset
@@ -10,6 +12,7 @@ from buckler.review.queue import Item, Queue
 from buckler.review.review_tables import FACTS, ITEMS, State
 
 FACT_FIELDS = ("host", "user", "source_ip")
+_TIMES = "times"  # key of the number of rows that were this very event
 _MAX_VALUES, _MAX_CHARACTERS, _MAX_ITEMS = 3, 200, 200
 
 
@@ -19,8 +22,10 @@ class EventFacts:
 
     Attributes
     ----------
-    count
-        Number of times that it was seen, near-duplicates included.
+    times
+        Number of times that this very event stood in the files from which it entered the queue.
+    near_duplicates
+        Number of other events that are grouped under it.
     first_s, last_s
         Times of the first and the last one; None where no log says.
     seen_by
@@ -31,7 +36,8 @@ class EventFacts:
         Class -> labeled events of its group; empty while the event is labeled blind.
     """
 
-    count: int
+    times: int
+    near_duplicates: int
     first_s: int | None
     last_s: int | None
     seen_by: dict[str, tuple[list[str], int]]
@@ -39,9 +45,9 @@ class EventFacts:
     earlier: dict[str, int]
 
 
-def facts_of(events: Dataset) -> list[dict[str, str]]:
-    """Return what the logs say of each event: field -> value."""
-    facts: list[dict[str, str]] = [{} for _ in range(len(events))]
+def facts_of(events: Dataset, times: npt.NDArray[np.int64]) -> list[dict[str, str]]:
+    """Return what the logs say of each event, and how often it stood there: field -> value."""
+    facts: list[dict[str, str]] = [{_TIMES: str(n)} if n > 1 else {} for n in times]
     for role in FACT_FIELDS:
         if (name := f"event.{role}") in events.table.column_names:
             for found, value in zip(facts, events.table.column(name).to_pylist(), strict=True):
@@ -54,17 +60,23 @@ def find_facts(item: Item, queue: Queue) -> EventFacts:
     """Gather the facts about an item."""
     alike = or_(ITEMS.c.id == item.id, ITEMS.c.duplicate_of == item.id)
     seen = select(func.count(), func.min(ITEMS.c.ts), func.max(ITEMS.c.ts)).where(alike)
-    facts = select(FACTS.c.facts).join(ITEMS, ITEMS.c.id == FACTS.c.item_id).where(alike)
+    facts = (
+        select(ITEMS.c.id, FACTS.c.facts).join(ITEMS, ITEMS.c.id == FACTS.c.item_id).where(alike)
+    )
     with queue.store.reading() as connection:
         count, first_s, last_s = connection.execute(seen).one()
-        rows = connection.scalars(facts.order_by(ITEMS.c.id).limit(_MAX_ITEMS)).all()
-    values: dict[str, dict[str, None]] = {role: {} for role in FACT_FIELDS}
+        rows = connection.execute(facts.order_by(ITEMS.c.id).limit(_MAX_ITEMS)).all()
+    times, values = 1, {role: dict[str, None]() for role in FACT_FIELDS}
     for row in rows:
-        for role, value in json.loads(row).items():
-            values[role][value] = None
+        for role, value in json.loads(row.facts).items():
+            if role != _TIMES:
+                values[role][value] = None
+            elif row.id == item.id:
+                times = int(value)
     stored = queue.store.events([item.event_id]).get(item.event_id)
     return EventFacts(
-        count=int(count),
+        times=times,
+        near_duplicates=int(count) - 1,
         first_s=first_s,
         last_s=last_s,
         seen_by={
