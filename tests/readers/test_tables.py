@@ -114,3 +114,10 @@ def test_an_unknown_label_is_answered_with_the_map_that_it_needs(tmp_path):
         read_dataset([path], URLS)
     with pytest.raises(InputError, match="did you mean 'benign'"):
         read_dataset([path], URLS, ColumnNames(label_map={"1": "bening"}))
+
+
+def test_a_map_that_is_offered_never_guesses_without_a_reason(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("url,label\nhttp://a.example/,phish!\nhttp://b.example/,Bad\n")
+    with pytest.raises(InputError, match="such as Bad=CLASS,phish!=phishing, or set"):
+        texts(path)

@@ -210,8 +210,7 @@ def _refuse_label(values: list[object], index: int, task: Task, path: Path, row:
         task.class_index(str(values[index]))
     except InputError as error:
         found = sorted({str(value)[:40] for value in values if value not in (None, "")})[:8]
-        usual = dict(zip(("0", "1"), task.class_names, strict=False))
-        sample = ",".join(f"{label}={usual.get(label, task.class_names[0])}" for label in found[:2])
+        sample = ",".join(f"{label}={_likely_class(label, task)}" for label in found[:2])
         raise InputError(
             f"{path}: row {row}: {error}, map the labels that stand there "
             f"({', '.join(found)}) to classes, such as {sample}, or set unknown_labels to "
@@ -220,6 +219,15 @@ def _refuse_label(values: list[object], index: int, task: Task, path: Path, row:
             row=row,
             field="label_map",
         ) from None
+
+
+def _likely_class(label: str, task: Task) -> str:
+    """Return the class that a label may stand for; a word to replace where nothing tells it."""
+    from difflib import get_close_matches
+
+    usual = dict(zip(("0", "1"), task.class_names, strict=False))
+    close = get_close_matches(label.lower(), task.class_names, 1)
+    return usual.get(label) or next(iter(close), "CLASS")
 
 
 def _class_indices(values: list[object], task: Task, label_map: Mapping[str, str]) -> Labels:
