@@ -148,6 +148,8 @@ WAZUH_ALERT = {"timestamp": "2026-01-05T10:00:00Z", "rule": {"level": 15, "descr
         ({"kibana.alert.rule.name": "K", "kibana.alert.risk_score": 21}, "K", 0.21),
         ({"finding_info": {"title": "OCSF"}, "severity_id": 4}, "OCSF", 0.75),
         ({"finding_info": {"title": "OCSF"}, "severity_id": 0}, "OCSF", None),
+        ({"AlertName": "Sentinel", "AlertSeverity": "High"}, "Sentinel", 0.75),
+        ({"properties": {"Title": "Defender", "Severity": "Low"}}, "Defender", 0.25),
         ({"rule": "Falco rule", "priority": "Warning"}, "Falco rule", 0.5),
         ({"RuleTitle": "H", "Level": "crit"}, "H", 1.0),
         ({"rule": {"description": "Wazuh", "level": 3}, "data": {"alert": {"severity": "1"}}},

@@ -31,13 +31,19 @@ _SIGNATURE = ("alert.signature", "suricata.eve.alert.signature", "signature")
 _RULE = (
     *(*_SIGNATURE, "rule.name", "rule.description", "rule_name", "RuleTitle", "rule", "name"),
     *("kibana.alert.rule.name", "signal.rule.name", "finding_info.title", "finding.title"),
-    *("AlertTitle", "AlertName", "title", "Title"),
+    *("AlertTitle", "AlertName", "title", "Title", "properties.Title"),
 )
 _PARTS = {
     "time": TIMES,
     "host": (
         *("agent.name", "host", "Computer", "host.name", "hostname", "DeviceName"),
-        *("device.hostname", "device.name", "dest_ip"),
+        *(
+            "device.hostname",
+            "device.name",
+            "CompromisedEntity",
+            "properties.DeviceName",
+            "dest_ip",
+        ),
     ),
     "address": (
         *("src_ip", "data.srcip", "data.src_ip", "ip", "source.ip", "srcip", "SrcIP"),
@@ -54,7 +60,8 @@ _PARTS = {
     "risk": ("kibana.alert.risk_score", "signal.rule.risk_score", "event.severity"),
     "level": (
         *("rule.level", "level", "kibana.alert.severity", "kibana.alert.rule.severity"),
-        *("signal.rule.severity", "severity", "Level", "Severity", "priority"),
+        *("signal.rule.severity", "severity", "Level", "Severity", "AlertSeverity", "priority"),
+        "properties.Severity",
     ),
 }
 NOTHING = frozenset(
