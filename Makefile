@@ -14,10 +14,11 @@ KERNEL := $(wildcard src/buckler/kernel/*.[ch]) setup.py pyproject.toml
 demo: $(VENV)/.run
 	$(BIN)/buckler demo
 
-# Files of tests are shared out among processes; `make test WORKERS=0` runs them one after the other.
-WORKERS ?= auto
+# Files of tests are shared out among processes, one more than there are cores, since some tests wait
+# for programs that they start; `make test WORKERS=0` runs the files one after the other.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + os.cpu_count()))')
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,4 +1,5 @@
 import socket
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,13 @@ from tests.support.postgres import postgres
 # Examples of property tests may take any time: a busy machine is no failure.
 settings.register_profile("buckler", deadline=None)
 settings.load_profile("buckler")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of slow tests: none of them ends long after all others."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
 
 REAL_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

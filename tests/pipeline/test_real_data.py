@@ -8,6 +8,8 @@ from buckler import pipeline
 from buckler.pipeline.recipe import Recipe
 from buckler.runtime import load
 
+pytestmark = pytest.mark.slow
+
 
 def run(real_data, tmp_path, task, train, test, **sections):
     recipe = Recipe.model_validate(

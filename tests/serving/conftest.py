@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from buckler.dataset import Dataset
+from buckler.runtime import load
 from buckler.tasks import get_task
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
-from tests.support.made_up import made_up_mail
+from tests.support.made_up import made_up_mail, made_up_table
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +48,13 @@ def spark(tmp_path_factory):
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def good_urls():
+    return made_up_table(10_000, np.random.default_rng(11))["url"].to_pylist()
+
+
+@pytest.fixture(scope="session")
+def good_scores(good_urls, url_bundle):
+    return load(url_bundle).score(good_urls).scores.tolist()

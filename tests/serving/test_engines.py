@@ -15,6 +15,7 @@ from buckler.operating_point import OperatingPoint
 from buckler.runtime import load
 from buckler.serving.engines import TableScorer
 from tests.support.made_up import made_up_table
+from tests.support.poison_events import POISON_TEXTS, among
 
 NULLS = ["http://a.example/", None, "", "http://b.example/login"]
 
@@ -136,20 +137,25 @@ def test_duckdb(url_bundle, texts, expected, tmp_path):
     assert rows == [(False,), (True,), (True,), (False,)]
 
 
-@pytest.mark.slow
-def test_ray(url_bundle, texts, expected, tmp_path):
+@pytest.fixture(scope="module")
+def ray():
     ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
-    from buckler.serving.engines.ray import score
-
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     try:
-        dataset = ray.data.from_arrow(pa.table({"n": range(len(texts)), "url": texts}))
-        judged = score(dataset.repartition(4), url_bundle, batch_size=300)
-        rows = sorted(judged.take_all(), key=lambda row: row["n"])
-        same({k: [row[f"buckler_{k}"] for row in rows] for k in expected}, expected)
-        labeled_by_rules(ray, tmp_path)
+        ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+        yield ray
     finally:
         ray.shutdown()
+
+
+@pytest.mark.slow
+def test_ray(ray, url_bundle, texts, expected, tmp_path):
+    from buckler.serving.engines.ray import score
+
+    dataset = ray.data.from_arrow(pa.table({"n": range(len(texts)), "url": texts}))
+    judged = score(dataset.repartition(4), url_bundle, batch_size=300)
+    rows = sorted(judged.take_all(), key=lambda row: row["n"])
+    same({k: [row[f"buckler_{k}"] for row in rows] for k in expected}, expected)
+    labeled_by_rules(ray, tmp_path)
 
 
 def labeled_by_rules(ray, folder):
@@ -190,3 +196,41 @@ def test_spark(spark, url_bundle, texts, expected, tmp_path):
     rows = spark.sql(query).collect()
     same({k: [row[k] for row in rows] for k in expected}, expected)
     assert isinstance(tmp_path, Path)
+
+
+def check_table(rows, places, good_scores):
+    rows = sorted(rows, key=lambda row: row["n"])
+    assert [np.float32(rows[place]["buckler_score"]) for place in places] == good_scores
+    bad = [row for place, row in enumerate(rows) if place not in set(places)]
+    assert all((row["buckler_score"] is None) == bool(row["buckler_error"]) for row in bad)
+
+
+@pytest.fixture(scope="module")
+def table(good_urls):
+    texts, places = among([url.encode() for url in good_urls], POISON_TEXTS)
+    return pa.table({"n": range(len(texts)), "url": pa.array(texts, pa.binary())}), places
+
+
+@pytest.mark.slow
+def test_ray_with_poison(ray, url_bundle, table, good_scores):
+    from buckler.serving.engines.ray import score
+
+    rows = score(ray.data.from_arrow(table[0]), url_bundle, batch_size=3000).take_all()
+    check_table(rows, table[1], good_scores)
+
+
+@pytest.mark.slow
+def test_spark_with_poison(spark, url_bundle, table, good_scores):
+    from buckler.serving.engines.spark import score
+
+    frame = spark.createDataFrame(table[0])
+    rows = [row.asDict() for row in score(frame.repartition(3), url_bundle).collect()]
+    check_table(rows, table[1], good_scores)
+
+
+def test_polars_with_poison(url_bundle, table, good_scores):
+    polars = pytest.importorskip("polars", reason="the extra 'polars' is not installed")
+    from buckler.serving.engines.polars import score
+
+    frame = score(polars.from_arrow(table[0]), url_bundle)
+    check_table(frame.to_dicts(), table[1], good_scores)

@@ -63,3 +63,14 @@ POISON_MAILS = [
     b"Content-Type: message/rfc822\n\n" * 200,
     b"Content-Type: text/html; charset=utf-16\n\n<a\x00",
 ]
+
+
+def among(good, poison):
+    """Poison spread among good events, and the places of the good ones."""
+    step, found, places = len(good) // len(poison), list(good), []
+    for number, event in enumerate(poison):
+        found.insert(number * (step + 1), event)
+    bad = {number * (step + 1) for number in range(len(poison))}
+    places = [place for place in range(len(found)) if place not in bad]
+    assert [found[place] for place in places] == list(good)
+    return found, places

@@ -214,31 +214,43 @@ def test_order_and_company_of_rows_do_not_matter(tmp_path, tiny_model):
 
 
 TRAIN = """
-import sys
-from pathlib import Path
+import os, sys
+import onnxruntime, tokenizers, torch, transformers
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
-s = EncoderSettings.model_validate_json(sys.argv[1])
-EncoderTeacher(s, get_task("url-threat"), on_note=lambda n: print(n, flush=True)).prepare()
+for line in sys.stdin:  # one training for each line, each in a process of its own
+    child = os.fork()
+    if child == 0:
+        chosen = EncoderSettings.model_validate_json(line)
+        print(os.getpid(), flush=True)
+        task = get_task("url-threat")
+        EncoderTeacher(chosen, task, on_note=lambda n: print(n, flush=True)).prepare()
+        os._exit(0)
+    os.waitpid(child, 0)
+    print("ended", flush=True)
 """
 
 
 def test_a_killed_training_goes_on_behind_its_last_epoch(tmp_path, tiny_model):
+    def notes(chosen, kill_behind="never"):
+        """Return what a training says; it is killed behind what begins with some words."""
+        trainer.stdin.write(chosen.model_dump_json() + "\n")
+        trainer.stdin.flush()
+        child, said = int(trainer.stdout.readline()), []
+        while (line := trainer.stdout.readline().strip()) != "ended":
+            said.append(line)
+            if line.startswith(kill_behind):
+                os.kill(child, signal.SIGKILL)
+        return said
+
     chosen = settings(tmp_path, tiny_model, epochs=4, patience=0)
-    command = [sys.executable, "-c", TRAIN, chosen.model_dump_json()]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    before = []
-    for line in process.stdout:
-        before.append(line.strip())
-        if line.startswith("epoch 2"):
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.communicate()  # closes the pipe
-    after = subprocess.check_output(command, text=True).splitlines()
-    assert [line.split(":")[0] for line in after[1:-1]] == ["epoch 3", "epoch 4"]
-    whole = settings(tmp_path, tiny_model, epochs=4, patience=0, work=tmp_path / "other")
-    command[-1] = whole.model_dump_json()
-    uninterrupted = subprocess.check_output(command, text=True).splitlines()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", TRAIN], **pipes) as trainer:
+        notes(chosen, kill_behind="epoch 2")
+        after = notes(chosen)
+        assert [line.split(":")[0] for line in after[1:-1]] == ["epoch 3", "epoch 4"]
+        whole = settings(tmp_path, tiny_model, epochs=4, patience=0, work=tmp_path / "other")
+        uninterrupted = notes(whole)
     assert uninterrupted[3:5] == after[1:3]  # to the last digit that is shown
 
 
@@ -276,7 +288,7 @@ def test_the_packaged_encoder_learns_from_real_labels(tmp_path, real_data):
     except SettingsError as error:
         pytest.skip(str(error))
     test = read_dataset([real_data / "url/threat-test.parquet"], TASK)
-    test = test.take(np.arange(0, len(test), 20))
+    test = test.take(np.arange(0, len(test), 60))
     p = who.probabilities(test)
     assert ((p[:, 1] > 0.5) == (test.labels == 1)).mean() > 0.7
     assert (tmp_path / "encoder").is_dir()
