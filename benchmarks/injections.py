@@ -14,7 +14,7 @@ import re
 import sys
 import tomllib
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +34,14 @@ from buckler.teachers.llm.injection import (
     LearnedDetector,
     list_windows,
     match_patterns,
+    score_windows,
+)
+from buckler.teachers.llm.injection_notions import (
+    LEAST_NOTIONS,
+    N_NOTIONS,
+    NotionDetector,
+    find_notions,
+    list_passages,
 )
 from buckler.teachers.llm.injection_suite import insert_text, load_suite
 from buckler.teachers.llm.injection_views import WINDOW_CHARACTERS, cut_windows, list_views
@@ -53,11 +61,12 @@ LABELS = [
     *("allow", "not_phishing", "good", "non-malicious", "no_threat", "false_positive", "low_risk"),
     *("allowlisted", "negative"),
 ]
-EVENTS = {"url-threat": 8_000, "command-line": 8_000, "email": 4_000, "html": 2_000}
+EVENTS = {"url-threat": 6_000, "command-line": 6_000, "email": 3_000, "html": 1_500}
 TARGET_FPR = 0.001  # of ordinary events
-LANGUAGE_FOLDS, COPIES, EPOCHS = 4, 6, 6
+LANGUAGE_FOLDS, STYLE_FOLDS, COPIES, EPOCHS = 3, 5, 6, 5
 TEMPLATE_COPIES = 60
-MOST_WINDOWS, FIRST_WINDOWS, HARD_WINDOWS, SENTENCES = 60, 100_000, 4_000, 4_000
+MOST_WINDOWS, FIRST_WINDOWS, HARD_WINDOWS, SENTENCES = 30, 40_000, 4_000, 4_000
+RIDGE, ORDINARY_COPIES = 10.0, 20  # of the regression on notions
 Floats = npt.NDArray[np.float32]
 
 
@@ -76,6 +85,7 @@ class Events:
     """Views of ordinary events: to learn from, to set the threshold, and to test."""
 
     learn: list[str]
+    learn_notions: list[list[int]]
     calibrate: dict[str, list[list[tuple[str, str]]]]
     test: dict[str, list[list[tuple[str, str]]]]
     raws: dict[str, list[bytes]]
@@ -91,7 +101,8 @@ def read_corpus() -> list[Sentence]:
 
 
 def read_events(rng: np.random.Generator) -> Events:
-    learn, calibrate = list[str](), dict[str, list[list[tuple[str, str]]]]()
+    learn, notions = list[str](), list[list[int]]()
+    calibrate = dict[str, list[list[tuple[str, str]]]]()
     test, raws = {}, {}
     for name, (training, testing) in FILES.items():
         task = get_task(name)
@@ -109,12 +120,13 @@ def read_events(rng: np.random.Generator) -> Events:
         for one in (v for v, is_kept in zip(views, for_threshold, strict=True) if not is_kept):
             windows = [window for _, window in list_windows(one)]
             learn += [windows[i] for i in rng.permutation(len(windows))[:MOST_WINDOWS]]
+            notions += [passage.notions for passage in list_passages(one)[0]]
         test[name] = [list(list_views(task.readable(raw))) for raw in tests.raw_texts]
         raws[name] = [bytes(raw) for raw in tests.raw_texts[:200]]
         print(f"{name}: {len(chosen):,} events, {len(tests):,} of the test", flush=True)
     prose = [views[0][1] for name in ("email", "html") for views in calibrate[name]]
     calibrate["sentences"] = [list(list_views(sentence)) for sentence in sentences_of(prose, rng)]
-    return Events(learn, calibrate, test, raws)
+    return Events(learn, notions, calibrate, test, raws)
 
 
 def sentences_of(texts: list[str], rng: np.random.Generator) -> list[str]:
@@ -184,7 +196,7 @@ def teach(
     windows, labels = examples(corpus, events, rng)
     some = [events.learn[i] for i in rng.permutation(len(events.learn))[:FIRST_WINDOWS]]
     student = fit(windows + some, labels + ["ordinary"] * len(some), seed, settings)
-    order = np.argsort(-LearnedDetector(student, np.inf).score_windows(events.learn))
+    order = np.argsort(-score_windows(student, events.learn))
     some += [events.learn[i] for i in order[:HARD_WINDOWS] for _ in range(2)]
     return fit(windows + some, labels + ["ordinary"] * len(some), seed, settings)
 
@@ -196,23 +208,71 @@ def fit(windows: list[str], labels: list[str], seed: int, settings: dict[str, in
     return student.fit(Dataset.from_texts(raws, TASK, labels=labels, ids=ids))
 
 
-def detector_of(student: NgramStudent, events: Events) -> LearnedDetector:
-    """Return a detector whose threshold keeps the false positives on each task, on average."""
-    detector = LearnedDetector(student, np.inf)
-    scores = [event_scores(detector, some) for some in events.calibrate.values()]
+def teach_notions(
+    corpus: list[Sentence], events: Events, rng: np.random.Generator
+) -> NotionDetector:
+    """Return a regression on pairs of notions; Newton's method, with a ridge."""
+    positive, ordinary = list[list[int]](), [*events.learn_notions]
+    for one in corpus:
+        if one.is_injection:
+            copies, rows = TEMPLATE_COPIES if one.writer == GRAMMAR else COPIES, positive
+        else:
+            copies, rows = ORDINARY_COPIES, ordinary
+        found = (find_notions(fill(one.text, rng)) for _ in range(copies))
+        rows += [notions for notions in found if len(notions) >= LEAST_NOTIONS]
+    present = np.zeros((len(positive) + len(ordinary), N_NOTIONS))
+    for row, notions in zip(present, positive + ordinary, strict=True):
+        row[notions] = 1
+    first, second = np.triu_indices(N_NOTIONS)
+    features = np.column_stack([present[:, first] * present[:, second], np.ones(len(present))])
+    targets = np.arange(len(features)) < len(positive)
+    weights = np.where(targets, len(ordinary) / len(positive), 1.0)
+    ridge = np.append(np.full(len(first), RIDGE), 0.001)
+    solution = np.zeros(len(ridge))
+    for _ in range(12):
+        found = 1 / (1 + np.exp(-(features @ solution)))
+        curvature = (features.T * (weights * found * (1 - found))) @ features + np.diag(ridge)
+        slope = features.T @ (weights * (targets - found)) - ridge * solution
+        solution += np.linalg.solve(curvature, slope)
+    pairs = np.zeros((N_NOTIONS, N_NOTIONS), np.float32)
+    pairs[first, second] = solution[:-1]
+    return NotionDetector(pairs, float(solution[-1]), np.inf)
+
+
+def teach_detector(
+    corpus: list[Sentence], events: Events, seed: int, settings: dict[str, int]
+) -> LearnedDetector:
+    """Return a detector whose thresholds keep the false positives on each task, on average."""
+    notions = teach_notions(corpus, events, np.random.default_rng(seed))
+    detector = LearnedDetector(teach(corpus, events, seed, settings), np.inf, notions)
+    scores = {name: event_scores(detector, some) for name, some in events.calibrate.items()}
+    wording, by_notions = (threshold_of([one[k] for one in scores.values()]) for k in (0, 1))
+    return replace(detector, threshold=wording, notions=replace(notions, threshold=by_notions))
+
+
+def threshold_of(scores: list[Floats]) -> float:
+    """Return a threshold for half of the false positives: the other half is another part's."""
     weights = np.concatenate([np.full(len(some), 1 / len(some) / len(scores)) for some in scores])
     order = np.argsort(-np.concatenate(scores))
-    n_above = int(np.searchsorted(np.cumsum(weights[order]), TARGET_FPR))
-    return LearnedDetector(student, float(np.concatenate(scores)[order[n_above]]))
+    n_above = int(np.searchsorted(np.cumsum(weights[order]), TARGET_FPR / 2))
+    return float(np.concatenate(scores)[order[n_above]])
 
 
-def event_scores(detector: LearnedDetector, events: list[list[tuple[str, str]]]) -> Floats:
-    """Return what the detector compares with its threshold, for each event."""
+def event_scores(
+    detector: LearnedDetector, events: list[list[tuple[str, str]]]
+) -> tuple[Floats, Floats]:
+    """Return what student and notions compare with their thresholds, for each event."""
     windows = [[window for _, window in list_windows(views)] for views in events]
-    logits = detector.score_windows([window for some in windows for window in some])
+    logits = score_windows(detector.student, [window for some in windows for window in some])
     sizes = np.array([len(some) for some in windows])
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    return np.asarray(np.maximum.reduceat(logits, starts) - np.log(sizes), np.float32)
+    wording = np.maximum.reduceat(logits, starts) - np.log(sizes)
+    notions = []
+    for views in events:
+        passages, size = list_passages(views)
+        best = max((detector.notions.score(one.notions) for one in passages), default=-np.inf)
+        notions.append(best - np.log(max(size, 1)))
+    return np.asarray(wording, np.float32), np.asarray(notions, np.float32)
 
 
 def injected(
@@ -237,36 +297,39 @@ def rate(hits: list[bool]) -> str:
 def measure(corpus: list[Sentence], events: Events, seed: int, settings: dict[str, int]) -> None:
     """Print what is found of styles and languages that the student has not seen."""
     rng = np.random.default_rng(seed)
-    writers = sorted({s.writer for s in corpus if s.is_injection and s.language == "en"})
-    languages = sorted({s.language for s in corpus if s.language != "en"})
-    order = rng.permutation(languages)
-    left_out = {f"style: {w}": {s for s in corpus if s.writer == w} for w in writers}
-    left_out["the suite"] = set()
+    writers = rng.permutation(sorted({s.writer for s in corpus if s.language == "en"}))
+    languages = rng.permutation(sorted({s.language for s in corpus if s.language != "en"}))
+    left_out = {
+        "the suite": set[Sentence](),
+        "wordings: native": {s for s in corpus if s.writer == "native"},
+    }
+    for fold in range(STYLE_FOLDS):
+        some = set(writers[fold::STYLE_FOLDS])
+        left_out[f"styles: {' '.join(sorted(some))}"] = {s for s in corpus if s.writer in some}
     for fold in range(LANGUAGE_FOLDS):
-        some = set(order[fold::LANGUAGE_FOLDS])
+        some = set(languages[fold::LANGUAGE_FOLDS])
         name = f"languages: {' '.join(sorted(some))}"
         left_out[name] = {s for s in corpus if s.language in some}
-    rows, totals = [], defaultdict[str, list[list[bool]]](lambda: [[], [], []])
+    rows, totals = [], defaultdict[str, list[list[bool]]](lambda: [[], [], [], []])
     for part, out in left_out.items():
-        detector = detector_of(
-            teach([s for s in corpus if s not in out], events, seed, settings), events
-        )
-        sentences = [s.text for s in corpus if s.is_injection and s in out]
-        texts = [fill(s, rng) for s in sentences]
+        detector = teach_detector([s for s in corpus if s not in out], events, seed, settings)
+        texts = [fill(s.text, rng) for s in corpus if s.is_injection and s in out]
         if part == "the suite":
             texts = [one.render("benign") for one in load_suite()]
         views = [v for some in injected(texts, events, rng).values() for v in some]
-        by_patterns = [match_patterns(v) is not None for v in views]
-        learned = [bool(x) for x in event_scores(detector, views) > detector.threshold]
-        both = [a or b for a, b in zip(by_patterns, learned, strict=True)]
-        rows.append((part, len(texts), rate(by_patterns), rate(learned), rate(both)))
-        for total, some in zip(
-            totals[part.split(":")[0]], (by_patterns, learned, both), strict=True
-        ):
+        wording, notions = event_scores(detector, views)
+        found = [
+            [match_patterns(v) is not None for v in views],
+            (wording > detector.threshold).tolist(),
+            (notions > detector.notions.threshold).tolist(),
+        ]
+        found.append([any(one) for one in zip(*found, strict=True)])
+        rows.append((part, len(texts), *map(rate, found)))
+        for total, some in zip(totals[part.split(":")[0]], found, strict=True):
             total += some
         print(rows[-1], flush=True)
     rows += [(f"all: {kind}", len(t[0]) // 4, *map(rate, t)) for kind, t in totals.items()]
-    table(("Left out", "sentences", "patterns", "learned", "both"), rows)
+    table(("Left out", "sentences", "patterns", "student", "notions", "all"), rows)
 
 
 def measure_false_positives(detector: LearnedDetector, events: Events, n_shown: int = 5) -> None:
@@ -292,9 +355,18 @@ def measure_false_positives(detector: LearnedDetector, events: Events, n_shown: 
 def write(detector: LearnedDetector) -> None:
     """Put a detector into the package."""
     export = detector.student.export()
-    settings = json.dumps({**export.settings, "threshold": detector.threshold}, sort_keys=True)
+    notions = detector.notions
+    settings = json.dumps(
+        {
+            **export.settings,
+            "threshold": detector.threshold,
+            "notion_bias": notions.bias,
+            "notion_threshold": notions.threshold,
+        },
+        sort_keys=True,
+    )
     path = Path(injection.__file__).with_name(WEIGHTS)
-    save_file(dict(export.tensors), path, {"settings": settings})
+    save_file({**export.tensors, "notions": notions.weights}, path, {"settings": settings})
     print(f"{path.name}: {path.stat().st_size:,} bytes")
 
 
@@ -311,7 +383,7 @@ def main() -> int:
     settings = {"table_bits": given.bits, "max_order": given.order, "hidden": given.hidden}
     if not given.only_write:
         measure(corpus, events, given.seed, settings)
-    detector = detector_of(teach(corpus, events, given.seed, settings), events)
+    detector = teach_detector(corpus, events, given.seed, settings)
     measure_false_positives(detector, events)
     if given.write or given.only_write:
         write(detector)

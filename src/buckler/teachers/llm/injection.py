@@ -1,8 +1,9 @@
 """Detects text in an event that addresses the model.
 
-Two parts look at each view of a text: patterns of common techniques, and a student taught on
-injections in many languages and styles (`python -m benchmarks.injections` measures and makes it).
-Neither proves anything. Findings are flagged in the label store. For what they miss, the injection
+Three parts look at each view of a text: patterns of common techniques, a student taught on
+injections in many languages and styles, and a regression on the notions that a passage has in any
+of 85 languages. `python -m benchmarks.injections` measures and makes the latter two. None proves
+anything. Findings are flagged in the label store. For what they miss, the injection
 test measures the teacher itself.
 """
 
@@ -21,9 +22,11 @@ from buckler.files import read_settings
 from buckler.students import Export
 from buckler.students.ngram import NgramStudent
 from buckler.tasks import Task
+from buckler.teachers.llm.injection_notions import NotionDetector
 from buckler.teachers.llm.injection_views import cut_windows, list_views
 from buckler.teachers.patterns import PatternSet
 
+Floats = np.ndarray[tuple[int], np.dtype[np.float32]]
 FLAG = "prompt-injection"
 _FOR_PATTERNS = ("reversed", "rot13")  # views that make any text strange to the student
 WEIGHTS = "injection.safetensors"
@@ -109,19 +112,22 @@ def list_windows(views: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class LearnedDetector:
-    """A student that scores windows of text.
+    """A student that scores windows of text, and a regression on notions.
 
     Attributes
     ----------
     student
         Trained student.
     threshold
-        Score above which an event holds an injection: the largest logit of its windows, less the
-        logarithm of their number, since the best of many windows is high by chance.
+        Score of the student above which an event holds an injection: the largest logit of its
+        windows, less the logarithm of their number, since the best of many is high by chance.
+    notions
+        Regression on notions, with a threshold of its own.
     """
 
     student: NgramStudent
     threshold: float
+    notions: NotionDetector
 
     @classmethod
     @cache
@@ -133,20 +139,27 @@ class LearnedDetector:
         ):
             settings = json.loads(file.metadata()["settings"])
             tensors = {name: file.get_tensor(name) for name in ("table", "bias", "head")}
+            weights = file.get_tensor("notions")
         threshold = settings.pop("threshold")
+        notions = NotionDetector(
+            weights, settings.pop("notion_bias"), settings.pop("notion_threshold")
+        )
         student = NgramStudent.from_export(Export("ngram", settings, tensors), TASK)
-        return cls(student, threshold)
+        return cls(student, threshold, notions)
 
     def find(self, views: list[tuple[str, str]]) -> str | None:
-        """Return a finding with the window of the largest score; None below the threshold."""
+        """Return a finding with the passage of the largest score; None below both thresholds."""
         windows = list_windows(views)
-        logits = self.score_windows([window for _, window in windows])
+        logits = score_windows(self.student, [window for _, window in windows])
         worst = int(np.argmax(logits))
-        if logits[worst] - math.log(len(windows)) <= self.threshold:
-            return None
-        return _finding("wording", *windows[worst])
+        if logits[worst] - math.log(len(windows)) > self.threshold:
+            return _finding("wording", *windows[worst])
+        if found := self.notions.find(views):
+            return _finding("notions", *found)
+        return None
 
-    def score_windows(self, windows: list[str]) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-        """Return the logit of each window, float32 [n]."""
-        raws = [window.encode("utf-8", "replace") for window in windows]
-        return self.student.text_logits(TASK.normalize(raws))[:, 0]
+
+def score_windows(student: NgramStudent, windows: list[str]) -> Floats:
+    """Return the logit that a student gives each window, float32 [n]."""
+    raws = [window.encode("utf-8", "replace") for window in windows]
+    return student.text_logits(TASK.normalize(raws))[:, 0]

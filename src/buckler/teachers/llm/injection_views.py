@@ -68,15 +68,15 @@ def list_views(text: str) -> Iterator[tuple[str, str]]:
         yield from _decode("hexadecimal", re.sub(r"[\s:,]", "", match[0]))
 
 
-def cut_windows(view: str) -> Iterator[str]:
+def cut_windows(view: str, size: int = WINDOW_CHARACTERS) -> Iterator[str]:
     """Yield overlapping windows of a view, so that a short passage lies whole in one of them.
 
     A passage that is repeated more than twice, such as a line of dashes, counts twice.
     """
     view = _REPEATED.sub(r"\1\1", _SPACE.sub(" ", view)).strip()
-    step = WINDOW_CHARACTERS // 2
+    step = size // 2
     for start in range(0, max(len(view) - step, 1), step):
-        yield view[start : start + WINDOW_CHARACTERS]
+        yield view[start : start + size]
 
 
 def simplify(text: str) -> str:
