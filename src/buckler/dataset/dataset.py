@@ -172,13 +172,6 @@ class Dataset:
         """Weight of each event in training, float32 [n]."""
         return np.ones(len(self), np.float32) if self.row_weights is None else self.row_weights
 
-    def smoothed_targets(self, confidence: float) -> Floats:
-        """Return targets that give the label this confidence, and the other classes the rest."""
-        n_classes = len(self.task.classes)
-        targets = np.full((len(self), n_classes), (1 - confidence) / (n_classes - 1), np.float32)
-        targets[np.arange(len(self)), self.labels] = confidence
-        return targets
-
     def raw_text(self, row: int) -> bytes:
         """Return one of the `raw_texts`."""
         if isinstance(self.inputs, FeatureTable):
