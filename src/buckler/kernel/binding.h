@@ -36,6 +36,8 @@ PyObject *bk_recalibrate_buffer(PyObject *module, PyObject *args);
 PyObject *bk_json_columns(PyObject *module, PyObject *args);
 PyObject *bk_json_texts(PyObject *module, PyObject *args);
 
+PyObject *bk_scan_html(PyObject *module, PyObject *args);
+
 PyObject *bk_train(PyObject *module, PyObject *args);
 PyObject *bk_predict(PyObject *module, PyObject *args);
 

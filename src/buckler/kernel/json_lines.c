@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "unicode.h"
+
 #define MAX_DEPTH 63u
 #define MAX_NUMBER_BYTES 300 /* Python refuses integers of more than 4,300 digits */
 #define MAX_INTEGER_BYTES 18
@@ -190,25 +192,6 @@ static cursor scan_object(cursor p, cursor end, json_column *columns, size_t n_c
     }
 }
 
-static uint8_t *put_utf8(uint8_t *out, uint32_t c) {
-    if (c < 0x80) {
-        *out++ = (uint8_t)c;
-    } else if (c < 0x800) {
-        *out++ = (uint8_t)(0xC0 | c >> 6);
-        *out++ = (uint8_t)(0x80 | (c & 0x3F));
-    } else {
-        if (c < 0x10000) {
-            *out++ = (uint8_t)(0xE0 | c >> 12);
-        } else {
-            *out++ = (uint8_t)(0xF0 | c >> 18);
-            *out++ = (uint8_t)(0x80 | (c >> 12 & 0x3F));
-        }
-        *out++ = (uint8_t)(0x80 | (c >> 6 & 0x3F));
-        *out++ = (uint8_t)(0x80 | (c & 0x3F));
-    }
-    return out;
-}
-
 /* Writes what stands between the quotes of a sound string; NULL at half a surrogate pair. */
 static uint8_t *put_string(uint8_t *out, cursor p, cursor end) {
     while (p < end) {
@@ -232,7 +215,7 @@ static uint8_t *put_string(uint8_t *out, cursor p, cursor end) {
             c = 0x10000 + ((c - 0xD800) << 10) + ((uint32_t)low - 0xDC00);
             p += 6;
         }
-        out = put_utf8(out, c);
+        out = bk_put_utf8(out, c);
     }
     return out;
 }

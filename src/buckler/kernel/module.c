@@ -1,6 +1,7 @@
 /* buckler._kernel: texts, Arrow columns, normalized texts, and the module itself. */
 #include "binding.h"
 #include "fields.h"
+#include "html_markup.h"
 
 /* --- texts ------------------------------------------------------------------------------------ */
 
@@ -328,6 +329,7 @@ static PyMethodDef kernel_methods[] = {
     {"recalibrate", bk_recalibrate_buffer, METH_VARARGS, NULL},
     {"json_lines", bk_json_columns, METH_VARARGS, NULL},
     {"json_texts", bk_json_texts, METH_VARARGS, NULL},
+    {"scan_html", bk_scan_html, METH_VARARGS, NULL},
     {"train", bk_train, METH_VARARGS, NULL},
     {"predict", bk_predict, METH_VARARGS, NULL},
     {"simd", kernel_simd, METH_NOARGS, NULL},
@@ -344,6 +346,7 @@ static int add_type(PyObject *module, PyType_Spec *spec, const char *name) {
 }
 
 static int kernel_exec(PyObject *module) {
+    bk_prepare_tags();
     return add_type(module, &bk_scorer_spec, "Ngram") || add_type(module, &bk_trees_spec, "Trees") ||
            PyModule_AddIntConstant(module, "ABI_VERSION", BK_ABI_VERSION);
 }

@@ -22,6 +22,27 @@ static inline uint8_t hex_value(uint8_t c) {
     return NO_HEX;
 }
 
+/* Writes a code point in up to four bytes of UTF-8; returns where they end. */
+static inline uint8_t *bk_put_utf8(uint8_t *out, uint32_t c) {
+    if (c < 0x80) {
+        *out++ = (uint8_t)c;
+        return out;
+    }
+    if (c < 0x800) {
+        *out++ = (uint8_t)(0xC0 | c >> 6);
+    } else {
+        if (c < 0x10000) {
+            *out++ = (uint8_t)(0xE0 | c >> 12);
+        } else {
+            *out++ = (uint8_t)(0xF0 | c >> 18);
+            *out++ = (uint8_t)(0x80 | (c >> 12 & 0x3F));
+        }
+        *out++ = (uint8_t)(0x80 | (c >> 6 & 0x3F));
+    }
+    *out++ = (uint8_t)(0x80 | (c & 0x3F));
+    return out;
+}
+
 /* Length of the well-formed UTF-8 sequence at p, its code point in *point; 0 if it is not one. */
 size_t bk_utf8_read(const uint8_t *p, size_t left, uint32_t *point);
 

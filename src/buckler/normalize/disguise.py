@@ -24,6 +24,8 @@ def undisguise(text: str) -> tuple[str, int, int]:
     if text.isascii():
         return text, 0, 0
     text, unseen = _INVISIBLE.subn("", text)
+    if not _FOREIGN.search(text):
+        return text, unseen, 0
     mixed = 0
 
     def latin(match: re.Match[str]) -> str:

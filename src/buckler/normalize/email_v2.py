@@ -35,7 +35,10 @@ MAX_LINK_CHARACTERS = 2048
 MAX_HIDDEN_CHARACTERS = 1024
 _LINK_BYTES = 128
 _MANY = 4
-_IN_TEXT = re.compile(r"\b(?:https?://|www\.)[^\s<>\"')\]]{3,500}", re.I)
+# The set of first letters stands first: the search then looks at no other place.
+_IN_TEXT = re.compile(
+    r"[hHwW](?<!\w[hHwW])(?:(?<=[hH])[tT][tT][pP][sS]?://|(?<=[wW])[wW][wW]\.)[^\s<>\"')\]]{3,500}"
+)
 _DOMAIN = re.compile(r"\b((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})\b", re.I)
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@((?:[\w-]{1,63}\.)+[a-z]{2,24})", re.I)
 _IS_ADDRESS = re.compile(r"(?:[\d.]+|\[[\da-f:]+\])(?::\d+)?")

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-_SMALLEST = 1.0  # pixels of a letter that is seen
+_MAX_REMEMBERED = 256  # characters: senders must not choose how much memory it takes
 _OFF_SCREEN = -500.0  # pixels
 _PIXELS = {"px": 1.0, "pt": 4 / 3, "pc": 16.0, "in": 96.0, "cm": 37.8, "mm": 3.78, "q": 0.945}
 _PIXELS |= {"rem": 16.0, "vw": 12.0, "vh": 8.0, "vmin": 8.0, "vmax": 12.0, "": 1.0}
@@ -12,6 +12,7 @@ _RELATIVE = {"em": 1.0, "%": 0.01, "ex": 0.5, "ch": 0.5}
 _SIZE = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?)\s*([a-z%]*)")
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.S)
 _ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|(.))", re.I | re.S)
+_IN_LINE = ("inline", "contents", "none")
 _WORTH_READING = re.compile(
     r"display|visib|font|opacity|clip|height|width|indent|left|right|top|bottom|margin|transform"
     r"|mso-hide|content-visib|\\|/\*",
@@ -19,89 +20,40 @@ _WORTH_READING = re.compile(
 )
 
 
-# Letters of form fields have a size of their own.
-_OWN_LETTERS = {"button": 13.3, "input": 13.3, "select": 13.3, "textarea": 13.3}
-_NOTHING_LEFT = re.compile(
-    r"scale[xy]?\(0(?:\.0*)?[,)]|translate[xy]?\(-\d{3}"
-    r"|rect\([01](?:px)?,[01](?:px)?,|inset\((?:50|100)%|circle\(0"
-)
-
-
 class Effect(NamedTuple):
-    """Effect of an element's own style.
+    """Effect of a style on what is inside an element, as the kernel takes it.
 
     Attributes
     ----------
     removed
         True if nothing inside is seen, whatever the style of what is inside.
-    dropped
-        True if what is inside is no text of the page at all.
     display
-        Value of ``display``, or an empty string.
+        0 without a value of ``display``, 1 for one that keeps the text in its line, 2 for others.
     visible
-        Own visibility, None if inherited. What is inside may be visible again.
-    pixels, times
-        Own size of letters, or a factor on the inherited one; None if inherited.
+        Own visibility, -1 if inherited. What is inside may be visible again.
+    has_pixels, pixels
+        Own size of letters, if there is one.
+    has_times, times
+        Factor on the inherited size of letters, if there is one.
     """
 
-    removed: bool = False
-    dropped: bool = False
-    display: str = ""
-    visible: bool | None = None
-    pixels: float | None = None
-    times: float | None = None
+    removed: bool
+    display: int
+    visible: int
+    has_pixels: bool
+    pixels: float
+    has_times: bool
+    times: float
 
 
-PLAIN = Effect()
+def read_style(style: str) -> Effect | None:
+    """Return the effect of a style attribute, None without one; the last declaration counts."""
+    return _read_usual_style(style) if len(style) <= _MAX_REMEMBERED else _read_style(style)
 
 
-class Visibility(NamedTuple):
-    """Result of the styles of an element and of those around it."""
-
-    removed: bool = False
-    dropped: bool = False
-    visible: bool = True
-    pixels: float = 16.0
-
-    def __bool__(self) -> bool:
-        return self.shows_pictures and self.pixels >= _SMALLEST
-
-    @property
-    def shows_pictures(self) -> bool:
-        """True if pictures are seen, which have no size of letters."""
-        return self.visible and not self.removed and not self.dropped
-
-    def under(self, effect: Effect) -> "Visibility":
-        """Return what an element with this effect comes to inside this one."""
-        if effect is PLAIN:
-            return self
-        pixels = effect.pixels if effect.pixels is not None else self.pixels
-        return Visibility(
-            self.removed or effect.removed,
-            self.dropped or effect.dropped,
-            self.visible if effect.visible is None else effect.visible,
-            pixels if effect.times is None else self.pixels * effect.times,
-        )
-
-
-def effect_of(name: str, attributes: dict[str, str]) -> Effect:
-    """Return what the name and the attributes of an element do to what is inside."""
-    effect = _read_style(attributes["style"]) if "style" in attributes else PLAIN
-    if "hidden" in attributes or (name == "dialog" and "open" not in attributes):
-        return effect if effect.display else effect._replace(removed=True)
-    if effect.pixels is None and effect.times is None:
-        if name in _OWN_LETTERS:
-            return effect._replace(pixels=_OWN_LETTERS[name])
-        if name == "font" and attributes.get("size", "")[:1].isdigit():
-            return effect._replace(pixels=16.0)
-    return effect
-
-
-@lru_cache(maxsize=4096)
-def _read_style(style: str) -> Effect:
-    """Return the effect of a style attribute; the last declaration counts, as in browsers."""
+def _read_style(style: str) -> Effect | None:
     if not _WORTH_READING.search(style):
-        return PLAIN
+        return None
     own: dict[str, str] = {}
     important: dict[str, str] = {}
     style = (
@@ -113,13 +65,15 @@ def _read_style(style: str) -> Effect:
         (important if mark.strip() == "important" else own)[name.strip()] = value.strip()
     own |= important
     pixels, times = _letters(own)
+    display = own.get("display", "")
     return Effect(
-        own.get("display") == "none" or _is_removed(own),
-        False,
-        own.get("display", ""),
-        {"hidden": False, "collapse": False, "visible": True}.get(own.get("visibility", "")),
-        pixels,
-        times,
+        display == "none" or _is_removed(own),
+        0 if not display else 1 if display in _IN_LINE else 2,
+        {"hidden": 0, "collapse": 0, "visible": 1}.get(own.get("visibility", ""), -1),
+        pixels is not None,
+        pixels or 0.0,
+        times is not None,
+        times or 0.0,
     )
 
 
@@ -178,3 +132,6 @@ def _is_removed(own: dict[str, str]) -> bool:
         or re.match(r"rect\([01](?:px)?,[01](?:px)?,|inset\((?:50|100)%|circle\(0", clip)
         is not None
     )
+
+
+_read_usual_style = lru_cache(maxsize=4096)(_read_style)

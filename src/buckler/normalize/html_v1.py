@@ -20,6 +20,11 @@ MAX_PAGE_BYTES = 2 << 20
 _MAX_SCRIPT = 1 << 16
 _MAX_FORMS, _MAX_BUTTONS = 24, 16  # in words, so that enough bytes are left for the fields
 _SAVED_FROM = re.compile(r"<!--\s{0,4}saved from url=\(\d{4}\)(\S{1,2048})", re.I)
+# Each of base64's characters becomes an "a", each other byte a space.
+_ENCODED = bytes(
+    97 if chr(c).isascii() and (chr(c).isalnum() or c in b"+/") else 32 for c in range(256)
+)
+_LONG_ENCODED = re.compile(rb"(?<!a)a{200,}")
 _ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.I)
 _CALLS = re.compile(r"\b([A-Za-z_$][\w$]{1,30})\s{0,4}\(")
 _TELLING = frozenset(
@@ -116,12 +121,13 @@ def _fields(page: str, source: str, address: str) -> list[str]:
             "frame": sum(len(by_name.get(name, ())) for name in ("iframe", "frame")),
             "inline-script": min(9, len(code) // 2000),
             "no-address": int(not address),
-            "long-encoded": len(re.findall(r"[A-Za-z0-9+/]{200,}", source[:MAX_PAGE_BYTES])),
+            "long-encoded": _count_encoded(source[:MAX_PAGE_BYTES]),
             "no-context-menu": int("contextmenu" in source.lower()),
         }
     )
     start = f"{title} {text[:4000]}".lower()
-    named = [brand for brand in BRANDS if len(brand) > 3 and brand in start.replace(" ", "")]
+    joined = start.replace(" ", "")
+    named = [brand for brand in BRANDS if len(brand) > 3 and brand in joined]
     counts["brand"] = len(named)
     if page:
         counts["brand-of-other-site"] = sum(brand not in site for brand in named)
@@ -148,6 +154,12 @@ def _fields(page: str, source: str, address: str) -> list[str]:
         " ".join(scan.hidden.split())[:512],
         text,
     ]
+
+
+def _count_encoded(source: str) -> int:
+    """Return how many long runs of base64's characters there are."""
+    found = source.encode("ascii", "replace").translate(_ENCODED)
+    return len(_LONG_ENCODED.findall(found)) if b"a" * 200 in found else 0
 
 
 def _grade(name: str, n: int) -> str:
@@ -208,7 +220,7 @@ def _where(target: str, address: str, site: str) -> str:
         return "nowhere"
     if lowered.startswith(("javascript:", "data:", "mailto:")):
         return lowered.partition(":")[0]
-    host = _host(resolve(address, target))
+    host = _host_of_resolved(resolve(address, target))
     if not host:
         return "own"
     return "own" if site and site_of(host) == site else "other"
@@ -223,5 +235,8 @@ def _reach(kind: str, targets: list[str], address: str, site: str) -> dict[str, 
 
 
 def _host(target: str) -> str:
-    target = resolve("", target)
+    return _host_of_resolved(resolve("", target))
+
+
+def _host_of_resolved(target: str) -> str:
     return host_and_path(target)[0] if _ABSOLUTE.match(target) else ""

@@ -32,7 +32,7 @@ def resolve(base: str, target: str) -> str:
     Slashes may lean either way, and be any number behind a web scheme.
     """
     scheme, rest = _split_scheme(target)
-    own, place = _split_scheme(base)
+    own, place = _split_scheme(base) if base else ("", "")
     if scheme and scheme not in _WEB:
         return f"{scheme}:{rest}"
     inner = rest.lstrip(_SLASHES)
@@ -54,11 +54,16 @@ def resolve(base: str, target: str) -> str:
 
 def resolve_in_page(base: str, target: str) -> str:
     """Return a target resolved by a page's ``base``; without one, only cleaned."""
-    return resolve(base, target) if base else target.strip(_ENDS).translate(_BREAKS)
+    return resolve(base, target) if base else _clean(target)
+
+
+def _clean(address: str) -> str:
+    address = address.strip(_ENDS)
+    return address if address.isprintable() else address.translate(_BREAKS)
 
 
 def _split_scheme(address: str) -> tuple[str, str]:
-    address = address.strip(_ENDS).translate(_BREAKS)
+    address = _clean(address)
     scheme = _SCHEME.match(address)
     return (scheme[1].lower(), address[scheme.end() :]) if scheme is not None else ("", address)
 

@@ -1,0 +1,354 @@
+/*
+ * scan_html(source, runs_scripts, callbacks): text, links, forms and resources of a page, as browsers
+ * read it. It keeps the stack of open elements, so that it knows what styles hide, but builds no tree:
+ * each byte costs constant work, whatever an attacker nests, leaves open or repeats.
+ */
+#include <string.h>
+
+#include "binding.h"
+#include "binding_html.h"
+#include "html_stack.h"
+
+enum {
+    MAX_CODE = 1 << 16, /* characters of scripts */
+    MAX_TARGET = 2048,
+    MAX_ANCHOR = 200,   /* pieces of a link's text */
+    MAX_ELEMENTS = 2000 /* of a kind */
+};
+
+typedef struct {
+    uint16_t id;
+    int shown;
+    PyObject *attributes, *target, *text; /* target and text may be NULL */
+    size_t begin, end;                    /* of the text that is seen, for links and buttons */
+} page_element;
+
+typedef struct {
+    html_buffer texts[2];        /* seen, hidden */
+    size_t *pieces, pieces_room; /* where each piece of the text that is seen begins */
+    page_element *elements;
+    Py_ssize_t n_elements, elements_room;
+    uint16_t kept_counts[MAX_TAGS];
+    open_stack open;
+    tag_rest rest;
+    html_callbacks calls;
+    PyObject *base;
+    size_t code;
+    int runs_scripts, restyled, is_inner, failed;
+} scanner;
+
+static void add_text(scanner *s, const uint8_t *text, size_t length, int is_decoded) {
+    const enum text_place place = top_of(&s->open)->place;
+    if (place == NOWHERE) return;
+    if (place == SEEN) {
+        const size_t n = s->open.n_pieces++;
+        if (n + 1 >= s->pieces_room && bk_html_grow((void **)&s->pieces, &s->pieces_room, sizeof *s->pieces)) {
+            s->failed = 1;
+            return;
+        }
+        s->pieces[n] = s->texts[SEEN].length;
+    }
+    s->failed |= bk_html_add(&s->texts[place], &s->calls, text, length, is_decoded);
+}
+
+/* Where a piece of the text that is seen begins. */
+static size_t piece_at(const scanner *s, size_t n) {
+    return n < s->open.n_pieces ? s->pieces[n] : s->texts[SEEN].length;
+}
+
+/* Remembers the text of a link or button when it closes. */
+static void keep_text(void *page, const open_element *element) {
+    scanner *s = page;
+    if (s->failed || (element->name.id != A && element->name.id != BUTTON)) return;
+    page_element *kept = &s->elements[element->kept];
+    kept->begin = piece_at(s, element->start);
+    kept->end = piece_at(s, element->start + MAX_ANCHOR);
+}
+
+/* --- start tags ------------------------------------------------------------------------------- */
+
+/* What a style attribute does: the tuple that its reader returns, or None. */
+static effect read_style(scanner *s, const attribute *a) {
+    effect e = PLAIN_EFFECT;
+    PyObject *style = bk_html_attribute(&s->calls, a->value, a->value_length);
+    PyObject *found = style ? PyObject_CallFunctionObjArgs(s->calls.read_style, style, NULL) : NULL;
+    Py_XDECREF(style);
+    if (found && found != Py_None) {
+        e.is_plain = 0;
+        s->failed |= !PyArg_ParseTuple(found, "piipdpd", &e.removed, &e.has_display, &e.visible, &e.has_pixels,
+                                       &e.pixels, &e.has_times, &e.times);
+    }
+    s->failed |= !found;
+    Py_XDECREF(found);
+    return e;
+}
+
+/* What the name and the attributes of an element do to what is inside. */
+static effect effect_of(scanner *s, const tag_name *name) {
+    const attribute *style = NULL, *size = NULL;
+    int hidden = 0, opened = 0;
+    for (size_t i = 0; i < s->rest.n; i++) {
+        const attribute *a = &s->rest.attributes[i];
+        if (a->name_length == 5 && !style && bk_is_attribute(a, "style")) style = a;
+        else if (a->name_length == 4 && !size && bk_is_attribute(a, "size")) size = a;
+        else if (a->name_length == 6 && bk_is_attribute(a, "hidden")) hidden = 1;
+        else if (a->name_length == 4 && bk_is_attribute(a, "open")) opened = 1;
+    }
+    effect e = style ? read_style(s, style) : PLAIN_EFFECT;
+    if (hidden || (name->id == DIALOG && !opened)) {
+        if (!e.has_display) e.removed = 1, e.is_plain = 0;
+    } else if (!e.has_pixels && !e.has_times) {
+        const uint8_t digit = size && size->value_length ? size->value[0] : 0;
+        if (in_set(name->id, OWN_LETTERS) || (name->id == FONT && digit >= '0' && digit <= '9')) {
+            e.pixels = name->id == FONT ? 16.0 : 13.3;
+            e.has_pixels = 1, e.is_plain = 0;
+        }
+    }
+    return e;
+}
+
+static PyObject *read_dict(scanner *s) {
+    PyObject *found = PyDict_New();
+    for (size_t i = s->rest.n; found && i-- > 0;) { /* the first of a name counts */
+        const attribute *a = &s->rest.attributes[i];
+        PyObject *name = bk_html_lowered(a->name, a->name_length);
+        PyObject *value = name ? bk_html_attribute(&s->calls, a->value, a->value_length) : NULL;
+        if (!value || PyDict_SetItem(found, name, value) < 0) Py_CLEAR(found);
+        Py_XDECREF(name);
+        Py_XDECREF(value);
+    }
+    return found;
+}
+
+static int read_page(scanner *s, PyObject *source);
+
+static const char *target_of(uint16_t id) {
+    switch (id) {
+    case A:
+    case AREA:
+    case LINK: return "href";
+    case IMG:
+    case SCRIPT:
+    case IFRAME:
+    case FRAME: return "src";
+    case FORM: return "action";
+    case BUTTON:
+    case INPUT: return "formaction";
+    default: return "";
+    }
+}
+
+/* The target of an element, resolved: a new reference, NULL where it has none. */
+static PyObject *find_target(scanner *s, uint16_t id, PyObject *attributes) {
+    PyObject *target = PyDict_GetItemString(attributes, target_of(id));
+    if (!target && id == A) target = PyDict_GetItemString(attributes, "xlink:href");
+    if (id == BASE && PyObject_Size(s->base) == 0) {
+        PyObject *base = PyDict_GetItemString(attributes, "href");
+        PyObject *start = base ? PySequence_GetSlice(base, 0, MAX_TARGET) : Py_NewRef(s->base);
+        Py_DECREF(s->base);
+        s->base = start;
+    }
+    PyObject *resolved = target && s->base ? bk_html_target(&s->calls, s->base, target, MAX_TARGET) : NULL;
+    s->failed |= !s->base || (target && !resolved);
+    return resolved;
+}
+
+/* Keeps an element that the page is judged by; returns its number, or -1. */
+static Py_ssize_t keep(scanner *s, uint16_t id, int shown) {
+    if (s->kept_counts[id] == MAX_ELEMENTS) return -1;
+    s->kept_counts[id]++;
+    PyObject *attributes = read_dict(s);
+    if (!attributes) return s->failed = 1, -1;
+    page_element element = {id, shown, attributes, find_target(s, id, attributes), NULL, 0, 0};
+    PyObject *inner = id == IFRAME && !s->is_inner ? PyDict_GetItemString(attributes, "srcdoc") : NULL;
+    if (inner && !s->failed) {
+        s->is_inner = 1;
+        s->failed |= read_page(s, inner);
+        s->is_inner = 0;
+    }
+    size_t room = (size_t)s->elements_room;
+    if (s->n_elements == s->elements_room)
+        s->failed |= bk_html_grow((void **)&s->elements, &room, sizeof element);
+    s->elements_room = (Py_ssize_t)room;
+    if (s->failed) {
+        Py_DECREF(attributes);
+        Py_XDECREF(element.target);
+        return -1;
+    }
+    s->elements[s->n_elements] = element;
+    return s->n_elements++;
+}
+
+/* Opens an element; returns 1 if nothing can be inside it. */
+static int start_tag(scanner *s, const tag_name *name) {
+    const uint16_t id = name->id;
+    open_stack *open = &s->open;
+    const int is_inline = in_set(id, IN_LINE), is_closed = s->rest.is_closed;
+    const open_element *top = top_of(open);
+    if (s->rest.is_bare && is_inline && !top->drawing) {
+        const open_element element = {*name, PLAIN_EFFECT, top->shown, top->place, 0, -1, 0};
+        bk_html_push(open, &element);
+        return 0;
+    }
+    if (top->drawing && in_set(id, ENDS_DRAWING))
+        while (top_of(open)->drawing) bk_html_pop(open);
+    int drawing = top_of(open)->drawing || in_set(id, DRAWINGS);
+    if (!drawing && bk_tag_rules[id]) bk_html_close_before(open, bk_tag_rules[id]);
+    effect e = effect_of(s, name);
+    const int is_dropped = in_set(id, drawing ? NOT_DRAWN : NOT_SHOWN) || (!drawing && id == NOSCRIPT && s->runs_scripts);
+    if (is_dropped) e.dropped = 1, e.is_plain = 0;
+    if (in_set(id, NO_ELEMENTS) && !drawing) {
+        if (!(s->restyled >> (id - HTML) & 1)) bk_html_restyle(open, &e);
+        s->restyled |= 1 << (id - HTML);
+        return 1;
+    }
+    const visibility shown = bk_html_under(&top_of(open)->shown, &e);
+    if (!is_inline || e.has_display > 1) add_text(s, (const uint8_t *)" ", 1, 1);
+    const int is_picture = (id == IMG || id == IMAGE) && shows_pictures(&shown);
+    const size_t link = is_picture ? bk_html_link(open) : 0;
+    if (link && open->elements[link].kept >= 0) s->elements[open->elements[link].kept].shown = 1;
+    const Py_ssize_t kept = in_set(id, KEPT) ? keep(s, id, is_picture || shows_text(&shown)) : -1;
+    if (drawing ? is_closed : in_set(id, VOID_TAGS)) return 1;
+    const enum text_place place = e.is_plain ? top_of(open)->place : place_of(&shown);
+    drawing = drawing && !in_set(id, PAGES_IN_DRAWINGS);
+    const open_element element = {*name, e, shown, place, drawing, kept, open->n_pieces};
+    bk_html_push(open, &element);
+    return 0;
+}
+
+/* Reads the raw text of the element that was opened last; returns where it ends. */
+static const uint8_t *read_raw(scanner *s, const tag_name *name, const uint8_t *p, const uint8_t *end) {
+    const uint16_t id = name->id;
+    const open_element *top = top_of(&s->open);
+    if (top->drawing || (id == NOSCRIPT && !s->runs_scripts)) return p;
+    const uint8_t *stop = bk_end_of_raw(p, end, name);
+    const size_t length = (size_t)(stop - p);
+    page_element *kept = top->kept >= 0 ? &s->elements[top->kept] : NULL;
+    if (kept && id == TITLE) {
+        html_buffer title = {0};
+        s->failed |= bk_html_add(&title, &s->calls, p, length, 0);
+        kept->text = bk_html_string(title.bytes, bk_html_cut(title.bytes, title.length, MAX_TARGET));
+        s->failed |= !kept->text;
+        free(title.bytes);
+    } else if (kept && id == SCRIPT && !kept->target) {
+        const size_t cut = bk_html_cut(p, length, MAX_CODE - s->code);
+        kept->text = bk_html_string(p, cut);
+        s->failed |= !kept->text;
+        s->code += bk_html_count(p, cut);
+    } else if (id == TEXTAREA || id == XMP || id == PLAINTEXT) {
+        add_text(s, p, length, id != TEXTAREA);
+    }
+    return stop;
+}
+
+/* --- the page --------------------------------------------------------------------------------- */
+
+/* Reads one tag, comment or the like that begins behind "<"; returns where it ends, NULL if it never does. */
+static const uint8_t *read_markup(scanner *s, const uint8_t *p, const uint8_t *end) {
+    const int is_end = *p == '/' && end - p > 1 && is_letter(p[1]);
+    if (is_end || is_letter(*p)) {
+        tag_name name;
+        p = bk_read_tag_name(p + is_end, end, &name);
+        p = bk_read_attributes(p, end, &s->rest);
+        s->failed |= p && p > end; /* short of memory */
+        if (!p || s->failed) return NULL;
+        p++;
+        if (is_end) {
+            if (!in_set(name.id, IN_LINE)) add_text(s, (const uint8_t *)" ", 1, 1);
+            bk_html_close(&s->open, &name);
+        } else if (!start_tag(s, &name) && !s->failed && in_set(name.id, RAW)) {
+            p = read_raw(s, &name, p, end);
+        }
+        return p;
+    }
+    if (end - p > 2 && memcmp(p, "!--", 3) == 0) return bk_end_of_comment(p + 3, end);
+    if (top_of(&s->open)->drawing && end - p > 7 && memcmp(p, "![CDATA[", 8) == 0) {
+        const uint8_t *begin = p + 8, *stop = begin;
+        while (end - stop > 2 && memcmp(stop, "]]>", 3) != 0) stop++;
+        const int is_closed = end - stop > 2;
+        add_text(s, begin, (size_t)((is_closed ? stop : end) - begin), 1);
+        return is_closed ? stop + 3 : NULL;
+    }
+    const uint8_t *stop = p + 1 < end ? memchr(p + 1, '>', (size_t)(end - p - 1)) : NULL;
+    return stop ? stop + 1 : NULL;
+}
+
+/* Reads a page, or one inside the srcdoc of a frame; 0, or 1 with an exception. */
+static int read_page(scanner *s, PyObject *source) {
+    text_view view;
+    if (bk_view_text(source, &view) < 0) return 1;
+    const open_stack outer = s->open;
+    s->open = (open_stack){.n = 1, .n_pieces = outer.n_pieces, .closed = keep_text, .page = s};
+    s->open.elements = malloc((MAX_OPEN + 2) * sizeof *s->open.elements);
+    s->failed |= !s->open.elements;
+    if (!s->failed) {
+        s->open.elements[0] = (open_element){{0}, PLAIN_EFFECT, {0, 0, 1, 16.0}, SEEN, 0, -1, 0};
+        const uint8_t *p = view.bytes, *const end = p + view.length, *from = p;
+        while (!s->failed && from && (p = p < end ? memchr(p, '<', (size_t)(end - p)) : NULL)) {
+            p++;
+            if (p == end || !(is_letter(*p) || *p == '!' || *p == '?' || *p == '/')) continue;
+            if (p - 1 > from) add_text(s, from, (size_t)(p - 1 - from), 0);
+            from = p = read_markup(s, p, end);
+        }
+        if (from && !s->failed) add_text(s, from, (size_t)(end - from), 0);
+        while (s->open.n > 1) bk_html_pop(&s->open);
+    }
+    const size_t n_pieces = s->open.n_pieces;
+    free(s->open.elements);
+    s->open = outer;
+    s->open.n_pieces = n_pieces;
+    Py_XDECREF(view.owner);
+    return s->failed;
+}
+
+/* --- the result ------------------------------------------------------------------------------- */
+
+static PyObject *build_element(const scanner *s, const page_element *element) {
+    const uint8_t *text = s->texts[SEEN].bytes + element->begin;
+    PyObject *shown = element->shown ? Py_True : Py_False;
+    PyObject *target = Py_NewRef(element->target ? element->target : Py_None);
+    PyObject *own = element->text ? Py_NewRef(element->text)
+                                  : bk_html_string(text, bk_html_cut(text, element->end - element->begin, MAX_TARGET));
+    return Py_BuildValue("(sOONN)", bk_tag_name(element->id), element->attributes, shown, target, own);
+}
+
+static PyObject *build_page(const scanner *s) {
+    PyObject *list = PyList_New(0);
+    for (Py_ssize_t i = 0; list && i < s->n_elements; i++) {
+        PyObject *element = build_element(s, &s->elements[i]);
+        if (!element || PyList_Append(list, element) < 0) Py_CLEAR(list);
+        Py_XDECREF(element);
+    }
+    if (!list) return NULL;
+    const html_buffer *texts = s->texts;
+    return Py_BuildValue("(NNN)", bk_html_string(texts[SEEN].bytes, texts[SEEN].length),
+                         bk_html_string(texts[HIDDEN].bytes, texts[HIDDEN].length), list);
+}
+
+PyObject *bk_scan_html(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *source, *result = NULL;
+    scanner *s = calloc(1, sizeof *s);
+    if (!s) return PyErr_NoMemory();
+    html_callbacks *calls = &s->calls;
+    if (PyArg_ParseTuple(args, "Up(OOOO)", &source, &s->runs_scripts, &calls->read_style, &calls->unescape,
+                         &calls->unescape_attribute, &calls->resolve) &&
+        (s->base = PyUnicode_FromStringAndSize("", 0))) {
+        read_page(s, source);
+        if (!s->failed) result = build_page(s);
+        else if (!PyErr_Occurred()) PyErr_NoMemory();
+    }
+    for (Py_ssize_t i = 0; i < s->n_elements; i++) {
+        Py_DECREF(s->elements[i].attributes);
+        Py_XDECREF(s->elements[i].target);
+        Py_XDECREF(s->elements[i].text);
+    }
+    Py_XDECREF(s->base);
+    free(s->texts[SEEN].bytes);
+    free(s->texts[HIDDEN].bytes);
+    free(s->pieces);
+    free(s->elements);
+    free(s->rest.attributes);
+    free(s);
+    return result;
+}
