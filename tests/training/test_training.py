@@ -166,6 +166,34 @@ def test_each_positive_class_needs_a_row_and_so_does_another_class(classes):
         fit_student(events, StudentSpec(settings={"table_bits": 12}, folds=2))
 
 
+def test_folds_that_learn_side_by_side_learn_the_same(monkeypatch):
+    events = made_up_events(300, np.random.default_rng(4))
+    spec = StudentSpec("ngram", SMALL, folds=3)
+    found = []
+    for cores in (1, 3):
+        monkeypatch.setattr("buckler.training.cross_validation._count_cores", lambda n=cores: n)
+        epochs: list[str] = []
+        result = cross_validate(events, spec, on_epoch=lambda fold, *_, to=epochs: to.append(fold))
+        found.append((result.logits.tobytes(), result.epochs, sorted(epochs)))
+    assert found[0] == found[1]
+
+
+def test_a_fold_that_fails_stops_the_others(monkeypatch):
+    monkeypatch.setattr("buckler.training.cross_validation._count_cores", lambda: 3)
+    events = made_up_events(300, np.random.default_rng(4))
+    last: dict[str, int] = {}
+
+    def fail(fold, epoch, *_):
+        last[fold] = epoch
+        if fold == "fold 1/3":
+            raise InterruptedError
+
+    spec = StudentSpec("ngram", {**SMALL, "epochs": 200, "patience": 200}, folds=3)
+    with pytest.raises(InterruptedError):
+        cross_validate(events, spec, on_epoch=fail)
+    assert all(epoch < 200 for epoch in last.values())
+
+
 def test_extra_examples_never_share_a_group_with_the_fold_that_is_judged():
     events = made_up_events(600, np.random.default_rng(0))
     targets = np.tile(np.float32([0.5, 0.5]), (600, 1))

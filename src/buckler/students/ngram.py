@@ -14,7 +14,6 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from buckler import _kernel
 from buckler.dataset import Dataset
@@ -106,6 +105,11 @@ class NgramStudent(Student):
     n_outputs_: int = field(init=False, repr=False)
     rule_: SegmentRule = field(init=False, repr=False, default=SegmentRule())
 
+    @property
+    def fit_threads(self) -> int:
+        """Number of threads of `fit`, which leave Python free."""
+        return self.threads
+
     def fit(
         self,
         training: Dataset,
@@ -159,13 +163,8 @@ class NgramStudent(Student):
         return self._kernel_logits(texts, SegmentRule())
 
     def _kernel_logits(self, texts: NormalizedTexts, rule: SegmentRule) -> Floats:
-        column = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(),
-            len(texts),
-            [None, pa.py_buffer(texts.offsets), pa.py_buffer(texts.data)],
-        )
         out = np.empty((len(texts), self.n_outputs_), np.float32)
-        schema, array = column.__arrow_c_array__()
+        schema, array = texts.to_arrow().__arrow_c_array__()
         self._kernel_model(rule).score_column(schema, array, 0, len(texts), out, True)
         return out
 

@@ -82,6 +82,11 @@ class Student(ABC):
     checkpoints: str | Path | None = None
     best_epoch_: int = field(init=False, repr=False)
 
+    @property
+    def fit_threads(self) -> int:
+        """Number of threads of `fit`; 0 where students cannot learn side by side in a process."""
+        return 0
+
     @abstractmethod
     def fit(
         self,

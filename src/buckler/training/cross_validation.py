@@ -4,7 +4,10 @@ Folds are cut by group. Additional examples without a label of their own (a teac
 synthetic examples) help to train, but never in a fold whose groups they share.
 """
 
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -24,6 +27,7 @@ from buckler.tasks import Task
 from buckler.training.noise import Noise
 
 Floats = npt.NDArray[np.float32]
+_COPIED_BYTES = 1 << 30  # of texts, in the training rows of all folds that learn at once
 OnEpoch = Callable[[str, int, float, float], None]
 
 
@@ -176,9 +180,10 @@ def cross_validate(
     check_classes(events.labels, task)
     events = spec.balance(events)
     fold_of = assign_folds(events, spec.folds, spec.seed)
-    logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
-    students: list[Student] = []
-    for fold in range(spec.folds):
+    stopped = threading.Event()
+
+    def train(fold: int) -> tuple[npt.NDArray[np.intp], Floats, Student]:
+        """Return the rows of a fold, their logits, and the student that did not see them."""
         held_out = np.flatnonzero(fold_of == fold)
         training, watched = events.take(np.flatnonzero(fold_of != fold)), events.take(held_out)
         if additional is not None:
@@ -187,12 +192,51 @@ def cross_validate(
             watches = _stopping_rows(apart, fold, spec.folds)
             training = Dataset.concat([training, apart.take(np.flatnonzero(~watches))])
             watched = Dataset.concat([watched, apart.take(np.flatnonzero(watches))])
+        listen = epoch_listener(on_epoch, fold, spec.folds)
+
+        def after_epoch(epoch: int, loss: float, validation_loss: float) -> None:
+            if stopped.is_set():
+                raise _FoldStoppedError
+            if listen is not None:
+                listen(epoch, loss, validation_loss)
+
         student = spec.new_student()
-        student.fit(training, watched, epoch_listener(on_epoch, fold, spec.folds))
-        logits[held_out] = student.predict_logits(events.texts.take(held_out))
-        students.append(student)
+        student.fit(training, watched, after_epoch)
+        return held_out, student.predict_logits(events.texts.take(held_out)), student
+
+    logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
+    students: list[Student] = []
+    with ThreadPoolExecutor(_folds_at_once(spec, events)) as pool:
+        try:
+            for held_out, found, student in pool.map(train, range(spec.folds)):
+                logits[held_out] = found
+                students.append(student)
+        except BaseException:  # the others need not learn to the end
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+            raise
     best_epochs = [student.best_epoch_ for student in students]
     return OutOfFold(logits, max(1, round(float(np.median(best_epochs)))), students)
+
+
+class _FoldStoppedError(Exception):
+    """Another fold failed, or the user stopped."""
+
+
+def _folds_at_once(spec: StudentSpec, events: Dataset) -> int:
+    """Return how many folds learn side by side: as many as cores and memory bear."""
+    threads = spec.new_student().fit_threads
+    if not threads:
+        return 1
+    copies = _COPIED_BYTES // max(1, len(events.texts.data))
+    return max(1, min(spec.folds, _count_cores() // threads, copies))
+
+
+def _count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _stopping_rows(additional: Dataset, fold: int, folds: int) -> npt.NDArray[np.bool_]:
