@@ -22,6 +22,7 @@ _NEEDS_QUOTES = re.compile(r"[\s'\"]")
 _MAX_PAIRS = 64
 _MAX_SHAPES = 256  # sets of keys whose getters are remembered
 _ARGUMENT_LISTS = ("ARGV", "args", "execve")
+_RoleGetters = tuple[int, str, "list[Getter]"]  # of the role with this number
 Getter = tuple[str, Callable[[dict[str, object]], object] | None]
 
 
@@ -53,35 +54,43 @@ def columns_of(
     }
     reads_text = features is None and "text" in names
     roles = [role for role in names if role != "text" or features is not None]
-    found: dict[str, list[str | None]] = {role: [] for role in roles}
+    found: list[list[str | None]] = []
     inputs: list[bytes] = []
     rows: list[int] = []
-    by_shape: dict[tuple[str, ...], dict[str, list[Getter]]] = {}
+    by_shape: dict[tuple[str, ...], tuple[list[Getter], list[_RoleGetters]]] = {}
 
-    def getters_for(value: dict[str, object]) -> dict[str, list[Getter]]:
+    def getters_for(value: dict[str, object]) -> tuple[list[Getter], list[_RoleGetters]]:
         """Return the getters that can find something: logs repeat a few sets of keys."""
         shape = tuple(value)
         if shape not in by_shape:
             if len(by_shape) >= _MAX_SHAPES:
                 by_shape.clear()
-            by_shape[shape] = {
+            getters = {
                 role: [getter for getter in tried if _may_find(getter[0], value)]
                 or _in_other_case(tried, value)
                 for role, tried in all_getters.items()
             }
+            of_roles = [(n, role, getters[role]) for n, role in enumerate(roles)]
+            others = [each for each in of_roles if each[2] or each[1] == WHOLE]
+            by_shape[shape] = getters.get("text", []), others
         return by_shape[shape]
 
     def read(value: dict[str, object]) -> tuple[object, list[str | None]]:
-        getters = getters_for(value)
+        of_text, others = getters_for(value)
         content: object = ""
         if features is not None:
             content = features.row(value)
         elif reads_text:
-            content = _first(value, getters["text"])
+            content = _first(value, of_text)
         if isinstance(content, str):
             # Lone surrogates are legal in JSON, not in UTF-8: a text with one is set aside.
             content = content.encode("utf-8", "surrogatepass")
-        return content, [_content_of_role(value, role, getters[role]) for role in roles]
+        elif content is None and pass_over:
+            return None, []
+        fields: list[str | None] = [None] * len(roles)
+        for number, role, getters in others:
+            fields[number] = _content_of_role(value, role, getters)
+        return content, fields
 
     for row, value, sample in objects:
         if not isinstance(value, (dict, EventFault)):
@@ -91,7 +100,7 @@ def columns_of(
         if isinstance(event, EventFault):
             quarantine.add(path, row, event.reason, sample)
             continue
-        content, others = event
+        content, fields = event
         if not isinstance(content, bytes):
             if pass_over and content is None:
                 quarantine.pass_over("other events")
@@ -99,10 +108,12 @@ def columns_of(
                 quarantine.add(path, row, Reason.NO_TEXT, sample)
             continue
         inputs.append(content)
-        for column, field in zip(found.values(), others, strict=True):
-            column.append(field)
+        found.append(fields)
         rows.append(row)
-    columns = {role: pa.array(values, pa.string()) for role, values in found.items()}
+    by_role = zip(*found, strict=True) if found else [()] * len(roles)
+    columns = {
+        role: pa.array(values, pa.string()) for role, values in zip(roles, by_role, strict=True)
+    }
     if features is not None:
         joined = FeatureTable.from_texts(features, NormalizedTexts.from_bytes(inputs))
         columns[ROW] = joined.to_arrow()
@@ -128,6 +139,8 @@ def _content_of_role(value: dict[str, object], role: str, getters: list[Getter])
             return to_json(value[name] if reach_in is None else reach_in(value))
         return None
     found = _first(value, getters)
+    if type(found) is str and found.isascii():
+        return found
     return _as_text(_only(found) if role == "label" else found)
 
 
@@ -173,7 +186,11 @@ def _getter(name: str) -> Callable[[dict[str, object]], object]:
 
     as_line = parts[-1] in _ARGUMENT_LISTS
 
+    head = parts[0]
+
     def get(value: dict[str, object]) -> object:
+        if head in value and name not in value and not isinstance(value[head], (dict, list)):
+            return None  # the usual case of a name that is not there
         found: object = value
         for part, rest in zip(parts, rests, strict=True):
             if isinstance(found, list) and found:  # such as the queries of a DNS record

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 import pyarrow as pa
 
@@ -37,21 +38,25 @@ def to_records(
     wanted = range(verdicts.size) if rows is None else rows
     place = {row: at for at, row in enumerate(verdicts.rows.tolist())}
     scored = [row for row in wanted if row in place]
-    events = _scored_events(verdicts, [place[row] for row in scored], scorer, options)
+    own_sources = [sources[row] for row in scored] if sources is not None else [""] * len(scored)
+    events = _scored_events(verdicts, [place[row] for row in scored], scorer, options, own_sources)
     found: dict[int, Record] = {}
+    write = partial(_record, scorer=scorer, options=options)
     for row, event in zip(scored, events, strict=True):
-        if sources is not None:
-            event = event._replace(source=sources[row])
-        record = attempt(lambda event: _record(event, scorer, options), event)
+        record = attempt(write, event)
         found[row] = {"error": record.reason} if isinstance(record, EventFault) else record
     no_event = "not an event of this kind"
     return [found.get(row) or {"error": verdicts.errors.get(row, no_event)} for row in wanted]
 
 
 def _scored_events(
-    verdicts: VerdictBatch, at: Sequence[int], scorer: Scorer, options: OutputOptions
+    verdicts: VerdictBatch,
+    at: Sequence[int],
+    scorer: Scorer,
+    options: OutputOptions,
+    sources: Sequence[str],
 ) -> Iterator[ScoredEvent]:
-    """Yield the events at these places among those that were scored."""
+    """Yield the events at these places among those that were scored, with their sources."""
     places, now_s = pa.array(at, pa.int64()), time.time()
     columns = verdicts.columns.take(places)
     rows = zip(*(column.to_pylist() for column in columns.columns), strict=True)
@@ -59,12 +64,19 @@ def _scored_events(
     texts: list[bytes] = []
     if options.explain or options.with_text:
         texts = events_as_bytes(verdicts.events.take(places), scorer.features)
-    for index, row in enumerate(rows):
-        values = {role: column[index] for role, column in own.items()}
-        yield ScoredEvent(
-            verdict=dict(zip(columns.schema.names, row, strict=True)),
+    names = columns.schema.names
+    for index, (row, source) in enumerate(zip(rows, sources, strict=True)):
+        event = ScoredEvent(
+            verdict=dict(zip(names, row, strict=True)),
             time_s=now_s,
             text=texts[index] if texts else None,
+            source=source,
+        )
+        values = {role: column[index] for role, column in own.items()}
+        if not values:
+            yield event
+            continue
+        yield event._replace(
             own=EventFields.from_texts({r: v for r, v in values.items() if r in FIELD_ROLES}),
             kept=_fields_to_repeat(values, options.keep),
         )
@@ -87,10 +99,8 @@ def _record(event: ScoredEvent, scorer: Scorer, options: OutputOptions) -> Recor
 
 def _fields_to_repeat(values: Mapping[str, str | None], names: Sequence[str]) -> Record:
     """Return the fields to repeat, by name; those of the whole event, if it is kept."""
-    kept: Record = {}
     whole = json.loads(values.get(WHOLE) or "null")
-    if isinstance(whole, dict):
-        kept = whole
+    kept: Record = whole if isinstance(whole, dict) else {}
     for name in names:
         if KEPT + name in values:
             kept[name] = json.loads(values[KEPT + name] or "null")

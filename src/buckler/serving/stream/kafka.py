@@ -33,7 +33,12 @@ _NUMBERS = [field.name for field in fields(Counts) if field.type is int]
 _FIRST_BACKOFF_S = 0.5
 # A worker must not lose anything; `client` in the settings may change the rest.
 _CONSUMER = {"enable.auto.commit": False, "auto.offset.reset": "earliest"}
-_PRODUCER = {"enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4"}
+_PRODUCER = {
+    "enable.idempotence": True,
+    "linger.ms": 5,
+    "compression.type": "lz4",
+    "delivery.report.only.error": True,  # what was delivered needs no call of Python
+}
 
 
 class _DeliveryError(Exception):

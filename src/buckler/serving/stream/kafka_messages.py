@@ -89,12 +89,12 @@ def score_messages(
     verdicts = score_values(values, bundle, settings.output)
     records = to_records(verdicts, bundle.scorer, settings.output, sources=sources)
     counts = Counts(events=len(messages), detections=verdicts.detections, dead=len(verdicts.errors))
-    outgoing = []
+    outgoing, answers = [], _Answers(bundle, settings)
     for row, (message, detected) in enumerate(zip(messages, verdicts.detected, strict=True)):
         if detected is None:
             outgoing.append(_dead_letter(message, verdicts.errors[row], settings))
         elif detected or not settings.only_detections:
-            outgoing.append(_answer(message, orjson.dumps(records[row]), bundle, settings))
+            outgoing.append(answers.to(message, orjson.dumps(records[row]), sources[row]))
     if settings.uncertain_topic:
         allowed = int(settings.uncertain_share * (before.events + counts.events))
         uncertain = _uncertain(messages, verdicts, settings, allowed - before.uncertain)
@@ -106,7 +106,7 @@ def score_messages(
 def _score_arrow(
     messages: Sequence[Message], bundle: LoadedBundle, settings: KafkaSettings
 ) -> ScoredMessages:
-    counts, outgoing = Counts(), []
+    counts, outgoing, answers = Counts(), [], _Answers(bundle, settings)
     for message in messages:
         found = attempt(
             lambda body: score_arrow_stream(body, bundle, settings.output), message.value() or b""
@@ -119,7 +119,7 @@ def _score_arrow(
         counts.events += sum(verdicts.size for verdicts in found)
         counts.detections += sum(verdicts.detections for verdicts in found)
         counts.dead += sum(verdicts.size - len(verdicts.rows) for verdicts in found)
-        outgoing.append(_answer(message, write_arrow_stream(found), bundle, settings))
+        outgoing.append(answers.to(message, write_arrow_stream(found), _source(message)))
     return ScoredMessages(outgoing, counts, [], None)
 
 
@@ -141,12 +141,15 @@ def _uncertain(
     ]
 
 
-def _answer(
-    message: Message, value: bytes, bundle: LoadedBundle, settings: KafkaSettings
-) -> OutgoingMessage:
-    return _forward(message, settings.output_topic, "bundle", bundle.scorer.sha256)._replace(
-        value=value
-    )
+class _Answers:
+    """Answers with the digest of one bundle, which is encoded once."""
+
+    def __init__(self, bundle: LoadedBundle, settings: KafkaSettings) -> None:
+        self._topic, self._bundle = settings.output_topic, ("bundle", bundle.scorer.sha256.encode())
+
+    def to(self, message: Message, value: bytes, source: str) -> OutgoingMessage:
+        headers = [("source", source.encode()), self._bundle]
+        return OutgoingMessage(self._topic, value, message.key(), headers)
 
 
 def _dead_letter(message: Message, reason: str, settings: KafkaSettings) -> OutgoingMessage:
