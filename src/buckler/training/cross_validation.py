@@ -211,10 +211,9 @@ def cross_validate(
             for held_out, found, student in pool.map(train, range(spec.folds)):
                 logits[held_out] = found
                 students.append(student)
-        except BaseException:  # the others need not learn to the end
+        finally:  # where one fails, the others need not learn to the end
             stopped.set()
             pool.shutdown(cancel_futures=True)
-            raise
     best_epochs = [student.best_epoch_ for student in students]
     return OutOfFold(logits, max(1, round(float(np.median(best_epochs)))), students)
 
