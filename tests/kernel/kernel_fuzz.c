@@ -136,7 +136,7 @@ static void train(void) {
 static const char *const JSON[] = {"{", "}", "[", "]", ":", ",", "\"url\"", "\"n\"", "\"URL\"", "\"a\\nb\"",
                                    "\"\\u00e9\\ud83d\\ude00\"", "\"\\ud800\"", "\\", "\"", "-0", "12", "1e5", ".5",
                                    "true", "null", "false", "\n", "\r\n", " ", "{\"url\":\"", "\"}\n", "{\"n\":1}\n",
-                                   "{\"url\": \"x\", \"n\": [{}, [1], {\"a\": []}]}\n"};
+                                   "{\"url\": \"x\", \"n\": [{}, [1], {\"a\": []}]}\n", "\"a\":{\"b\":{", "{\"n\":{\"url\":"};
 
 static void json_lines(void) {
     uint8_t draft[4096];
@@ -155,19 +155,23 @@ static void json_lines(void) {
     uint8_t *text = malloc(length ? length : 1);
     memcpy(text, draft, length);
     int64_t *rows = malloc(lines * sizeof *rows);
-    json_column columns[2] = {{(const uint8_t *)"url", 3, 0, 0, 0, 0, 0}, {(const uint8_t *)"n", 1, 0, 0, 0, 0, 0}};
+    json_column columns[2] = {{0}};
+    json_names *names = calloc(1, sizeof *names);
+    static const char *const tried[] = {"url", "n.url", "n", "a.b.n", "url.n"};
+    for (uint32_t i = 0; i < 5; i++)
+        bk_json_add_name(names, (const uint8_t *)tried[i], strlen(tried[i]), i % 2, i);
     for (int c = 0; c < 2; c++) {
         columns[c].offsets = calloc(lines + 1, sizeof(int32_t));
         columns[c].data = malloc(length ? length : 1);
         columns[c].validity = calloc(lines / 8 + 1, 1);
     }
-    int64_t found = bk_json_lines(text, length, 2000, columns, 2, rows);
+    int64_t found = bk_json_lines(text, length, 2000, names, columns, 2, rows);
     if (found > (int64_t)lines) abort();
     for (int c = 0; c < 2; c++) {
         if (found >= 0 && columns[c].offsets[found] > (int32_t)length) abort();
         free(columns[c].offsets), free(columns[c].data), free(columns[c].validity);
     }
-    free(rows), free(text);
+    free(rows), free(text), free(names);
 }
 
 int main(int count, char **arguments) {

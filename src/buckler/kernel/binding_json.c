@@ -13,17 +13,9 @@ static void free_columns(json_column *columns, Py_ssize_t n) {
     free(columns);
 }
 
-static json_column *make_columns(PyObject *names, Py_ssize_t n, size_t size, size_t lines) {
+static json_column *make_columns(Py_ssize_t n, size_t size, size_t lines) {
     json_column *columns = calloc((size_t)n + 1, sizeof *columns);
     for (Py_ssize_t c = 0; columns && c < n; c++) {
-        char *name;
-        Py_ssize_t name_length;
-        if (PyBytes_AsStringAndSize(PyTuple_GetItem(names, c), &name, &name_length) < 0) {
-            free_columns(columns, n);
-            return NULL;
-        }
-        columns[c].name = (const uint8_t *)name;
-        columns[c].name_length = (size_t)name_length;
         columns[c].offsets = calloc(lines + 1, sizeof *columns[c].offsets);
         columns[c].data = malloc(size + 1); /* pages that stay empty cost nothing */
         columns[c].validity = calloc(lines / 8 + 1, 1);
@@ -34,6 +26,33 @@ static json_column *make_columns(PyObject *names, Py_ssize_t n, size_t size, siz
     }
     if (!columns) PyErr_NoMemory();
     return columns;
+}
+
+/* The names of each column, in the order to try them; NULL with an exception. */
+static json_names *read_names(PyObject *columns) {
+    json_names *names = calloc(1, sizeof *names);
+    if (!names) PyErr_NoMemory();
+    for (Py_ssize_t c = 0; names && c < PyTuple_Size(columns); c++) {
+        PyObject *tried = PyTuple_GetItem(columns, c);
+        for (Py_ssize_t i = 0; names && i < PyTuple_Size(tried); i++) {
+            char *text;
+            Py_ssize_t length;
+            int failed = PyBytes_AsStringAndSize(PyTuple_GetItem(tried, i), &text, &length) < 0;
+            if (!failed && !bk_json_add_name(names, (const uint8_t *)text, (size_t)length, (uint32_t)c, (uint32_t)i)) {
+                PyErr_SetString(PyExc_ValueError, "too many names, or too long ones");
+                failed = 1;
+            }
+            if (failed) {
+                free(names);
+                names = NULL;
+            }
+        }
+        if (names && PyErr_Occurred()) { /* no tuple */
+            free(names);
+            names = NULL;
+        }
+    }
+    return names;
 }
 
 static PyObject *build_columns(const json_column *columns, Py_ssize_t n, size_t rows) {
@@ -54,22 +73,25 @@ PyObject *bk_json_columns(PyObject *module, PyObject *args) {
     (void)module;
     const char *data;
     Py_ssize_t size, max_line;
-    PyObject *names;
-    if (!PyArg_ParseTuple(args, "y#O!n", &data, &size, &PyTuple_Type, &names, &max_line)) return NULL;
-    const Py_ssize_t n = PyTuple_Size(names);
+    PyObject *tried;
+    if (!PyArg_ParseTuple(args, "y#O!n", &data, &size, &PyTuple_Type, &tried, &max_line)) return NULL;
+    const Py_ssize_t n = PyTuple_Size(tried);
     if (size > INT32_MAX || max_line < 0 || n < 1) {
         PyErr_SetString(PyExc_ValueError, "lines, names or max_line out of range");
         return NULL;
     }
     size_t lines = 1;
     for (const char *p = data; (p = memchr(p, '\n', (size_t)(data + size - p))); p++) lines++;
+    json_names *names = read_names(tried);
+    if (!names) return NULL;
     int64_t *rows = malloc(lines * sizeof *rows), found = -1;
-    json_column *columns = rows ? make_columns(names, n, (size_t)size, lines) : NULL;
+    json_column *columns = rows ? make_columns(n, (size_t)size, lines) : NULL;
     PyObject *result = NULL;
     if (!rows) PyErr_NoMemory();
     if (columns) {
         Py_BEGIN_ALLOW_THREADS
-        found = bk_json_lines((const uint8_t *)data, (size_t)size, (size_t)max_line, columns, (size_t)n, rows);
+        found = bk_json_lines((const uint8_t *)data, (size_t)size, (size_t)max_line, names, columns,
+                              (size_t)n, rows);
         Py_END_ALLOW_THREADS
         if (found < 0) {
             result = Py_NewRef(Py_None);
@@ -81,6 +103,7 @@ PyObject *bk_json_columns(PyObject *module, PyObject *args) {
         }
     }
     free_columns(columns, n);
+    free(names);
     free(rows);
     return result;
 }

@@ -5,27 +5,55 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A name to look for, and its values as an Arrow column of strings. */
+enum { JSON_PATHS = 512, JSON_SLOTS = 2048, JSON_PATH_BYTES = 256 };
+
+#define JSON_NO_NAME UINT32_MAX
+
+/* The values of a column as Arrow keeps strings. */
 typedef struct {
-    const uint8_t *name;
-    size_t name_length;
     int32_t *offsets;     /* one more than there are lines, the first 0 */
     uint8_t *data;        /* as large as the lines */
     uint8_t *validity;    /* a bit for each line, all 0 */
     const uint8_t *begin; /* the value in the present line, NULL where there is none */
     const uint8_t *end;
+    uint32_t rank;        /* of the name that it stands under */
+    int has_other_case;   /* a name of the present line is one of the column's but for case */
 } json_column;
+
+/* A name of a column; `next` is another one that is spelled the same. */
+typedef struct {
+    uint32_t column, rank, next;
+} json_name;
+
+/* A dotted name, or the beginning of one. */
+typedef struct {
+    const uint8_t *text;
+    size_t length;
+    uint32_t first; /* of its names, JSON_NO_NAME without one */
+    int is_prefix;
+    int64_t seen;   /* the last line that it stood in */
+} json_path;
+
+typedef struct {
+    json_path paths[JSON_PATHS], *slots[JSON_SLOTS];
+    json_name names[JSON_PATHS];
+    uint32_t n_paths, n_names;
+} json_names;
+
+/* Adds a name to try for a column, where `rank` counts those before it; 0 if there is no place for it. */
+int bk_json_add_name(json_names *names, const uint8_t *text, size_t length, uint32_t column, uint32_t rank);
 
 /*
  * Reads objects, one a line, and returns how many; `rows` gets the line of each, counted from 0. Lines
- * of white space are passed over. The first column takes strings and nulls; the others take integers
- * and booleans too, as JSON writes them.
+ * of white space are passed over. A dotted name reaches into objects. Of the names of a column, the
+ * first with a value counts. The first column takes strings and nulls; the others take numbers and
+ * booleans too, as Python writes them.
  *
  * Returns -1 where a line needs a closer look: it is no object, is longer than `max_line`, nests deep,
- * has a name in other case or with an escape, or a value of another kind. `data` must be UTF-8 and
- * shorter than 2 GiB.
+ * has a name twice, in other case or with an escape, or a value of another kind. `data` must be UTF-8
+ * and shorter than 2 GiB.
  */
-int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, json_column *columns,
-                      size_t n_columns, int64_t *rows);
+int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, json_names *names,
+                      json_column *columns, size_t n_columns, int64_t *rows);
 
 #endif

@@ -18,7 +18,7 @@ from buckler.readers.json_array import array_chunks, is_array
 from buckler.readers.lines import MAX_LINE_BYTES, Block, line_blocks, usable_lines
 from buckler.readers.objects import Names, columns_of, reach
 from buckler.readers.quarantine import Quarantine
-from buckler.readers.reader import KEPT, READERS, Chunk, ColumnSpec, Reader
+from buckler.readers.reader import KEPT, READERS, WHOLE, Chunk, ColumnSpec, Reader
 
 _LOOK_AT = 1000  # lines
 
@@ -49,7 +49,9 @@ class JsonLinesReader(Reader):
                     _parse_slowly(path, block, {"text": ("",)}, quarantine)
                     continue
             features = None if "text" in names else spec.features
-            columns, rows = _parse_fast(block, names) or _parse_slowly(
+            columns, rows = _parse_fast(
+                block, names, quarantine, pass_over=spec.mixed
+            ) or _parse_slowly(
                 path, block, names, quarantine, pass_over=spec.mixed, features=features
             )
             yield make_chunk(path, spec, columns, rows, block.cursor, block.size_bytes, quarantine)
@@ -95,18 +97,17 @@ def _choose(path: Path, block: Block, spec: ColumnSpec) -> Names | None:
 
 
 def _parse_fast(
-    block: Block, names: Names
+    block: Block, names: Names, quarantine: Quarantine, *, pass_over: bool
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
-    """Parse in the kernel; None where a line needs the slow path, or names are nested or kept."""
-    chosen = {role: tried[0] for role, tried in names.items() if len(tried) == 1}
-    if "text" not in chosen or len(chosen) < len(names):
-        return None
-    if any("." in name or role.startswith(KEPT) for role, name in chosen.items()):
+    """Parse in the kernel; None where a line needs the slow path, or whole values are kept."""
+    if "text" not in names or any(role == WHOLE or role.startswith(KEPT) for role in names):
         return None
     if not is_utf8_bytes(block.data):
         return None
-    roles = ["text", *(role for role in chosen if role != "text")]
-    encoded = tuple(chosen[role].encode("utf-8", "surrogatepass") for role in roles)
+    roles = ["text", *(role for role in names if role != "text")]
+    encoded = tuple(
+        tuple(name.encode("utf-8", "surrogatepass") for name in names[role]) for role in roles
+    )
     found = json_lines(block.data, encoded, MAX_LINE_BYTES)
     if found is None:
         return None
@@ -115,6 +116,12 @@ def _parse_fast(
     for role, buffers in zip(roles, found[1], strict=True):
         kind = pa.binary() if role == "text" else pa.string()
         columns[role] = pa.Array.from_buffers(kind, len(rows), list(map(pa.py_buffer, buffers)))
+    texts = columns["text"]
+    if pass_over and texts.null_count:
+        quarantine.pass_over("other events", texts.null_count)
+        kept = texts.is_valid()
+        columns = {role: column.filter(kept) for role, column in columns.items()}
+        rows = rows[kept.to_numpy(zero_copy_only=False)]
     return columns, rows
 
 

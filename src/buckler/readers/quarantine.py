@@ -82,9 +82,9 @@ class Quarantine:
                 self._file = self.path.open(self._mode)
             self._size_bytes += self._file.write(json.dumps(record).encode() + b"\n")
 
-    def pass_over(self, what: str) -> None:
-        """Count a row that is sound, but not what is asked for."""
-        self.passed_over[what] += 1
+    def pass_over(self, what: str, rows: int = 1) -> None:
+        """Count rows that are sound, but not what is asked for."""
+        self.passed_over[what] += rows
 
     def mark(self) -> QuarantineMark:
         """Return the state up to now."""
