@@ -20,6 +20,7 @@ from benchmarks import (
     merging,
     overload,
     pages,
+    peers,
     pipelines,
     quality,
     readers,
@@ -33,14 +34,12 @@ from benchmarks import (
     threads,
     training,
     trees,
-    url_forms,
 )
 from benchmarks.measure import machine_line, pin_to_one_core
 
 SECTIONS = {
     "scoring": scoring.run,
     "instructions": instructions.run,
-    "url-forms": url_forms.run,
     "training": training.run,
     "threads": threads.run,
     "quality": quality.run,
@@ -63,6 +62,7 @@ SECTIONS = {
     "review-queue": review_queue.run,
     "review-scale": review_scale.run,
     "families": families.run,
+    "peers": peers.run,
     "trees": trees.run,
     "adapt": adapt.run,
     "agree": agree.run,
@@ -72,12 +72,12 @@ SECTIONS = {
 # Only when named: minutes of fine-tuning, or engines to start.
 SLOW = (
     "instructions",
-    "url-forms",
     "adapt",
     "merging",
     "encoder",
     "teachers",
     "families",
+    "peers",
     "deploy",
     "decay",
     "faults",

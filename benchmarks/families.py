@@ -32,6 +32,7 @@ FAMILIES: dict[str, tuple[str, dict[str, object], int]] = {
     "ngram, 2^20 rows": ("ngram", {"table_bits": 20}, 5),
     "bytecnn": ("bytecnn", {"filters": 192, "epochs": 5}, 2),
     "bytecnn, small": ("bytecnn", {"filters": 32, "epochs": 4, "embedding": 16, "hidden": 64}, 2),
+    "minibert": ("minibert", {"layers": 2, "width": 96, "patch": 4, "epochs": 4}, 2),
 }
 MEMORY = """
 import re, buckler.runtime
@@ -136,7 +137,7 @@ def run(data: Path) -> None:
     _cascade(data, trained)
     magika = _latency(lambda i: magika_once(texts[i].encode() * 40), 300)
     print(f"\nfor scale, magika on 1 to 4 kB: p50 {magika[0]:,.0f} us, p99 {magika[1]:,.0f} us")
-    _plot(points, Path(os.environ.get("BUCKLER_PLOT", "pareto.svg")))
+    plot(points, Path(os.environ.get("BUCKLER_PLOT", "pareto.svg")))
 
 
 def _bundle(name: str, path: Path, training_s: float, test: Dataset, texts: list[str]) -> Contender:
@@ -231,7 +232,8 @@ def _latency(one: Callable[[int], object], n: int) -> tuple[float, float]:
     return float(np.median(times)), float(np.percentile(times, 99))
 
 
-def _plot(points: list[tuple[str, float, float]], path: Path) -> None:
+def plot(points: list[tuple[str, float, float]], path: Path) -> None:
+    """Draw detection against speed; the best at each speed are joined."""
     import matplotlib
 
     matplotlib.use("Agg")
