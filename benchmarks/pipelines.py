@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import in_turns, table
 from benchmarks.models import FOLDER, events, scorer
-from buckler.normalize import get_normalizer
 from buckler.serving.scan import ScanOptions, scan
 
 COPIES = 8
@@ -45,8 +44,3 @@ def run(data: Path) -> None:
         (f"scan of {len(texts):,} URLs", "events/s"),
         [(name, f"{len(texts) / value:,.0f}") for name, value in seconds.items()],
     )
-    mails = pq.read_table(data / "email" / "train.parquet")["raw"].slice(0, 1500).to_pylist()
-    email = get_normalizer("email-v2")
-    taken = in_turns({"mail": lambda: [email.normalize(m, 8192) for m in mails]}, 3)["mail"]
-    size = sum(len(m.encode("utf-8", "surrogatepass")) for m in mails)
-    print(f"\nmail to normalized text: {len(mails) / taken:,.0f}/s, {size / taken / 1e6:.1f} MB/s")
