@@ -51,7 +51,7 @@ typedef struct {
 typedef struct {
     attribute *attributes; /* `room` of them are there */
     size_t n, room;
-    int is_bare, is_closed; /* nothing stands behind the name; a slash stands at the end */
+    int is_bare, is_closed; /* nothing follows the name; a slash is at the end */
 } tag_rest;
 
 extern uint64_t bk_tag_sets[MAX_TAGS];               /* by id: the sets of a name */
