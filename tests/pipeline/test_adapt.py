@@ -213,6 +213,21 @@ def test_an_ordinary_stream_lowers_its_own_false_positives(url_bundle, own, tmp_
     assert scorer.score(known).scores.mean() > scorer.score(ordinary).scores.mean()
 
 
+def test_ordinary_events_alone_that_were_no_false_positives_keep_the_start(url_bundle, tmp_path):
+    rng = np.random.default_rng(9)
+    urls = [made_up_url(False, rng) for _ in range(80)]
+    pq.write_table(pa.table({"url": urls, "label": ["benign"] * 80}), tmp_path / "own.parquet")
+    result = buckler.adapt(
+        url_bundle,
+        [],
+        tmp_path / "m.buckler",
+        options=options(tmp_path, labels=[tmp_path / "own.parquet"]),
+    )
+    assert result.before.false_positives.value == 0
+    assert not result.is_better
+    assert (tmp_path / "m.buckler").read_bytes() == url_bundle.read_bytes()
+
+
 def test_a_task_of_ones_own_starts_from_nothing(own, tmp_path):
     task = tmp_path / "bait.toml"
     task.write_text(

@@ -138,7 +138,7 @@ def print_adaptation(result: AdaptationResult) -> None:
     print_table(table.heading, table.rows)
     out.print()
     if not result.is_better:
-        out.print("The start is better on your events: it was kept unchanged.")
+        out.print("The start is as good or better on your events: it was kept unchanged.")
     out.print(f"bundle  {result.bundle} ({result.bundle.stat().st_size:,} bytes)")
     if result.report is not None:
         print_report(result.report)

@@ -66,7 +66,7 @@ def adapt(
     events
         Files or folders of own events, without labels.
     output
-        Bundle to write. Where the start is better on own events, it is written unchanged.
+        Bundle to write. Where the start is as good on own events, it is written unchanged.
     teacher
         Teacher to ask about some of the events.
     options

@@ -44,7 +44,7 @@ class AdaptationResult:
     bundle
         File that was written.
     is_better
-        False where the start was better on own events: the file then holds the start, unchanged.
+        False where the start was as good on own events: the file then holds the start, unchanged.
     before, after
         Figures on own events that stand for the stream, each scored by a student that was made
         without its group. `before` is None where there was no start.
@@ -196,7 +196,7 @@ def _notes(result: AdaptationResult) -> list[str]:
     ]
     if not result.is_better:
         notes.append(
-            "The start is better on own events: the bundle is the start, unchanged, and the "
+            "The start is as good or better on own events: the bundle is the start, unchanged. The "
             "figures after adapting are those of the students that were not kept."
         )
     if result.stopped:

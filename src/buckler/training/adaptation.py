@@ -139,12 +139,13 @@ class AdaptedStudent:
 
     @property
     def is_better(self) -> bool:
-        """False where the figures say that the start was better."""
-        if self.before is None:
-            return True
-        if np.isnan(self.after.auroc.value):
-            return self.after.accuracy.value >= self.before.accuracy.value
-        return self.after.auroc.value >= self.before.auroc.value
+        """False where the figures say that the start was at least as good."""
+        now, then = self.after, self.before
+        if then is None or not np.isnan(now.auroc.value):
+            return then is None or now.auroc.value >= then.auroc.value
+        if not np.isnan(now.false_positives.value):  # ordinary events alone show nothing else
+            return now.false_positives.value < then.false_positives.value
+        return now.accuracy.value >= then.accuracy.value
 
 
 @dataclass(frozen=True)
