@@ -31,6 +31,7 @@ PACKAGE = EXAMPLES.parent / "src" / "buckler"
 WORK = EXAMPLES.parent / "out" / "models"
 FOLDS = 3
 ADVICE = "For a first look: adapt it to your own stream (buckler adapt) before you rely on it."
+ADVICE_ON_ROWS = "For a first look: train with rows of your own before you rely on it."
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def make(name: str, key: Path | None) -> Path:
     say(f"{name}: train on {len(events):,} events and {0 if more is None else len(more):,} more")
     fitted = fit_student(events, recipe.student.spec, additional=more)
     provenance = {
-        "notice": f"{ADVICE} {what.notice}",
+        "notice": f"{ADVICE_ON_ROWS if task.features else ADVICE} {what.notice}",
         "recipe": f"examples/{what.recipe}: labels, annotations, {what.max_rows:,} rows a source",
     }
     point = recipe.evaluation.operating_point
