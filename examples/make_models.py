@@ -111,7 +111,7 @@ BUNDLES = {
         "email",
         "Mails since 2015 and phishing_pot (2019 to 2026), without SpamAssassin's corpus: the demo "
         "adapts it to that one. Some sources state no license.",
-        {"table_bits": 16},
+        {"table_bits": 14},
         leave_out=tuple(
             f"SpamAssassin/{kind}"
             for kind in ("easy-ham-1", "easy-ham-2", "hard-ham-1", "spam-1", "spam-2")
