@@ -36,7 +36,7 @@ from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 VERSION = 1
 _LABELS = (100, 1000)
 _PAIRS = 5  # that SetFit makes of each text
-_LEVELS = (0.0, 0.2, 0.4)  # shares of wrong labels
+_LEVELS = (0.0, 0.4)  # shares of wrong labels
 _ASKED = 1000
 _GARBAGE = 20  # one answer of so many is no answer
 _PRICE_USD = 0.001
