@@ -444,7 +444,7 @@ def test_a_hundred_kills_at_random_moments(tmp_path):
         part = sqlite3.connect(tmp_path / "a.db").execute("SELECT count(*) FROM annotations")
         assert 0 < part.fetchone()[0] < n
         assert run(None) == 7
-        parent.communicate(timeout=10)
+        parent.communicate(timeout=60)
         asked = server.asked()
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, events_per_call=2)
