@@ -157,7 +157,7 @@ OPERATING_CAPTION = (
 )
 DEPLOYED_CAPTION = "Test rows by true class, at the deployed threshold."
 MISTAKES_CAPTION = (
-    "Red speaks for a positive class, blue against it. The weights are those of the bundle; the "
+    "Red raises the score, blue lowers it. The weights are those of the bundle; the "
     "events are test rows, cut to their beginning."
 )
 OPTIONS_CAPTION = (
