@@ -9,6 +9,7 @@ import pytest
 
 from buckler.errors import InputError, TooLargeError
 from buckler.readers import ColumnSpec, Quarantine, read_batches
+from buckler.readers.chunks import decoded_lengths
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import load_bundle
 from buckler.serving.verdict_batch import OutputOptions, score_arrow_stream
@@ -85,6 +86,14 @@ def test_views_of_nulls_are_never_followed(url_bundle, kind):
         (found,) = score_arrow_stream(stream_of(batch), load_bundle(url_bundle), OutputOptions())
         assert found.errors == {1: "no text"}
         assert found.rows.tolist() == [0, 2]
+
+
+def test_bytes_behind_the_last_view_are_left_out():
+    whole = pa.array(["x" * 30, None, "abc"]).cast(pa.string_view())
+    validity, views, *data = whole.buffers()
+    longer = pa.py_buffer(views.to_pybytes() + b"12345")
+    column = pa.Array.from_buffers(whole.type, 3, [validity, longer, *data])
+    assert decoded_lengths(column).tolist() == [30, 0, 3]
 
 
 def test_views_inside_other_columns_are_left_out(url_bundle):

@@ -211,13 +211,19 @@ def decoded_lengths(column: pa.Array) -> npt.NDArray[np.int64]:
         found[there] = lengths[column.indices.drop_null().to_numpy(zero_copy_only=False)]
         return found
     if is_view(column.type):
-        views = np.frombuffer(column.buffers()[1], np.int32).reshape(-1, 4)
+        views = read_views(column)
         own = views[column.offset : column.offset + len(column), 0]
         return np.where(column.is_valid().to_numpy(zero_copy_only=False), own, 0).astype(np.int64)
     try:
         return np.array(pc.fill_null(pc.binary_length(column), 0), np.int64)
     except pa.ArrowNotImplementedError:  # numbers
         return np.zeros(len(column), np.int64)
+
+
+def read_views(column: pa.Array) -> npt.NDArray[np.int32]:
+    """Return the views of a column, int32 [n, 4]; bytes behind the last one are left out."""
+    buffer = column.buffers()[1]
+    return np.frombuffer(buffer, np.int32, buffer.size // 16 * 4).reshape(-1, 4)
 
 
 def is_view(kind: pa.DataType) -> bool:
@@ -250,8 +256,8 @@ def _plain(path: Path, column: pa.Array | pa.ChunkedArray) -> pa.Array:
             values = _plain(path, column.dictionary)
             column = pa.DictionaryArray.from_arrays(column.indices, values)
         return _plain(path, column.dictionary_decode())
-    validity, views, *data = column.buffers()
-    sound = np.frombuffer(views, np.int32).copy().reshape(-1, 4)
+    validity, _, *data = column.buffers()
+    sound = read_views(column).copy()
     at = slice(column.offset, column.offset + len(column))
     sound[at][column.is_null().to_numpy(zero_copy_only=False)] = 0
     parts = [validity, pa.py_buffer(sound), *data]
