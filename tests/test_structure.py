@@ -17,6 +17,7 @@ LAYERS = [
     "errors",
     "files",
     "extras",
+    "cores",
     "isolation",
     "registry",
     "operating_point",

@@ -171,7 +171,7 @@ def test_folds_that_learn_side_by_side_learn_the_same(monkeypatch):
     spec = StudentSpec("ngram", SMALL, folds=3)
     found = []
     for cores in (1, 3):
-        monkeypatch.setattr("buckler.training.cross_validation._count_cores", lambda n=cores: n)
+        monkeypatch.setattr("buckler.training.cross_validation.count_cores", lambda n=cores: n)
         epochs: list[str] = []
         result = cross_validate(events, spec, on_epoch=lambda fold, *_, to=epochs: to.append(fold))
         found.append((result.logits.tobytes(), result.epochs, sorted(epochs)))
@@ -179,7 +179,7 @@ def test_folds_that_learn_side_by_side_learn_the_same(monkeypatch):
 
 
 def test_a_fold_that_fails_stops_the_others(monkeypatch):
-    monkeypatch.setattr("buckler.training.cross_validation._count_cores", lambda: 3)
+    monkeypatch.setattr("buckler.training.cross_validation.count_cores", lambda: 3)
     events = made_up_events(300, np.random.default_rng(4))
     last: dict[str, int] = {}
 

@@ -56,8 +56,14 @@ def scan(
     index: Index = "buckler",
     only_detections: OnlyDetections = False,
     threads: Annotated[
-        int, typer.Option(help="Number of threads for scoring.", min=1, max=256)
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="Number of threads for scoring; by default one for each core.",
+            min=1,
+            max=256,
+            show_default=False,
+        ),
+    ] = None,
     challenger: Annotated[
         list[Path] | None,
         typer.Option("--challenger", help="Bundle to compare with; may be repeated."),

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from buckler.cores import count_cores
 from buckler.errors import OutputError, ScanInterruptedError
 from buckler.files import writing
 from buckler.normalize.feature_table import events_as_bytes
@@ -62,7 +63,7 @@ class ScanOptions:
     only_detections
         True to write detections alone.
     threads
-        Number of threads for scoring.
+        Number of threads for scoring; by default one for each core that this process may use.
     challengers
         Further bundles that answer the same question: their score and detection are written beside
         each verdict, and counted.
@@ -83,7 +84,7 @@ class ScanOptions:
     verdict_format: str | None = None
     index: str = ""
     only_detections: bool = False
-    threads: int = 1
+    threads: int | None = None
     challengers: tuple[Path, ...] = ()
     trusted_key: Path | None = None
     overwrite: bool = False
@@ -260,7 +261,7 @@ class _Scan:
         self._output = OutputOptions(
             with_text=not self._scorer.parses_texts if with_text is None else with_text,
             with_probabilities=options.with_probabilities,
-            threads=options.threads,
+            threads=options.threads or count_cores(),
             format_name=options.verdict_format,
             explain=options.explain,
             keep=options.keep,

@@ -4,7 +4,6 @@ Folds are cut by group. Additional examples without a label of their own (a teac
 synthetic examples) help to train, but never in a fold whose groups they share.
 """
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from buckler.cores import count_cores
 from buckler.dataset import Dataset
 from buckler.dataset.sources import balance_sources
 from buckler.dataset.splits import apart_from, draw_groups
@@ -228,14 +228,7 @@ def _folds_at_once(spec: StudentSpec, events: Dataset) -> int:
     if not threads:
         return 1
     copies = _COPIED_BYTES // max(1, len(events.texts.data))
-    return max(1, min(spec.folds, _count_cores() // threads, copies))
-
-
-def _count_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return max(1, min(spec.folds, count_cores() // threads, copies))
 
 
 def _stopping_rows(additional: Dataset, fold: int, folds: int) -> npt.NDArray[np.bool_]:

@@ -5,7 +5,6 @@ pooled vectors are off by 5 %, against 14 % with one range for each whole activa
 dynamic quantization), which is faster by half and cost 0.7 points of accuracy on 29 classes.
 """
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from buckler.cores import count_cores
 from buckler.extras import import_extra
 from buckler.students.torch.training_loop import quiet_logging
 from buckler.teachers.encoder.network import import_torch
@@ -76,7 +76,7 @@ class OnnxClassifier:
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         ort = import_extra("onnxruntime", "the teacher 'encoder'", "torch,onnx")
         options = ort.SessionOptions()
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or count_cores()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
