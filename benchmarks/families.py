@@ -32,7 +32,6 @@ FAMILIES: dict[str, tuple[str, dict[str, object], int]] = {
     "ngram, 2^20 rows": ("ngram", {"table_bits": 20}, 5),
     "bytecnn": ("bytecnn", {"filters": 192, "epochs": 5}, 2),
     "bytecnn, small": ("bytecnn", {"filters": 32, "epochs": 4, "embedding": 16, "hidden": 64}, 2),
-    "minibert": ("minibert", {"layers": 2, "width": 96, "patch": 4, "epochs": 4}, 2),
 }
 MEMORY = """
 import re, buckler.runtime
