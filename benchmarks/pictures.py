@@ -91,7 +91,7 @@ def plot_table(study: str, corner: str, curves: dict[str, str], path: Path) -> N
     first = next(i for i, row in enumerate(rows) if row[0] == corner)
     found = {row[0]: row[1:] for row in reversed(rows[first + 2 :]) if row[0] in curves}
     ticks = range(len(rows[first]) - 1)
-    figure, axes = pyplot.subplots(figsize=(7.2, 4.2), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(7.2, 4.6), layout="constrained")
     for (name, label), color in zip(curves.items(), _CURVES, strict=False):
         points = [(x, *_estimate(cell)) for x, cell in zip(ticks, found[name], strict=True)]
         x, mean, half = zip(*(point for point in points if point[1] is not None), strict=True)
@@ -101,7 +101,7 @@ def plot_table(study: str, corner: str, curves: dict[str, str], path: Path) -> N
     axes.set_ylabel("accuracy, 29 site categories")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path, metadata={"Date": None})
 
 
