@@ -145,8 +145,19 @@ def test_what_is_measured_under_attack(url_scorer):
     assert len(table.heading) == 6
     page = robustness_html("t <b>", "lead", [found])
     assert "t &lt;b&gt;" in page
-    empty = compare_attacked("x", "y", np.zeros(0, bool), np.zeros(0, bool))
-    assert empty.n_changed == 0
+    none = np.zeros(0, bool)
+    assert compare_attacked(attacks[0], none, none, np.zeros(0, np.int64)).n_changed == 0
+
+
+def test_events_of_one_group_make_no_narrow_interval_under_attack():
+    (attack,) = get_attacks(["userinfo"], "url")
+    before, after = np.ones(300, bool), np.arange(300) % 30 < 15  # half of the groups
+    alone = compare_attacked(attack, before, after, np.arange(300))
+    grouped = compare_attacked(attack, before, after, np.arange(300) % 30)
+    assert grouped.after.value == alone.after.value == 0.5
+    widths = [found.after.high - found.after.low for found in (grouped, alone)]
+    assert widths[0] > 2.5 * widths[1]
+    assert grouped.before.low < alone.before.low
 
 
 def test_attack_on_the_command_line(tmp_path, url_bundle):

@@ -86,7 +86,7 @@ def test_prevalence_is_found_from_calibrated_scores(share):
     found = estimate_quality(score, detections, np.arange(n), 0.5, n_resamples=50)
     assert found.precision.low - 0.02 < positive[detections].mean() < found.precision.high + 0.02
     assert found.recall.value == pytest.approx(detections[positive].mean(), abs=0.03)
-    measured = measure_quality(score, detections, positive)
+    measured = measure_quality(score, detections, positive, np.arange(n))
     assert measured.precision.value == positive[detections].mean()
     assert measured.recall.n_rows == positive.sum()
 

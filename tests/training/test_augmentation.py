@@ -1,5 +1,8 @@
 """Augmentation: copies that teach the threat, not the change."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,6 +74,22 @@ def pages(n: int) -> Dataset:
     return Dataset.from_texts(texts, get_task("html"), labels=labels)
 
 
+def headers(n: int) -> Dataset:
+    rng = np.random.default_rng(6)
+    names = ("CreationYear", "CheckSum", "MajorLinkerVersion", "sus_sections", "E_text", "filesize")
+    task = replace(get_task("pe"), name="headers", numbers=names, max_bytes=4 * len(names))
+    texts, labels = [], []
+    for i in range(n):
+        malware = bool(i % 2)
+        year = int(rng.random() < (0.2 if malware else 0.9))
+        odd = int(rng.poisson(3 if malware else 0.3))
+        entropy = rng.normal(7 if malware else 6, 0.4)
+        row = (year, year * int(rng.integers(1 << 20)), 9 if year else 2, odd, entropy, 1e5 + i)
+        texts.append(json.dumps(dict(zip(names, row, strict=True))).encode())
+        labels.append("malware" if malware else "benign")
+    return Dataset.from_texts(texts, task, labels=labels)
+
+
 def share_detected(student: Student, events: Dataset) -> float:
     p = probabilities_of(student.predict_logits(events.texts))
     return float((p[:, events.task.positive_indices].sum(axis=1) > 0.5).mean())
@@ -81,6 +100,7 @@ EVENTS = {
     "html": lambda: pages(600),
     "url": lambda: made_up_events(1200, np.random.default_rng(2)),
     "command-line": lambda: command_lines(1200),
+    "row": lambda: headers(800),
 }
 
 
@@ -90,7 +110,8 @@ def trained(request):
     events = EVENTS[request.param]()
     cut = len(events) * 3 // 4
     training, held_out = events.take(np.arange(cut)), events.take(np.arange(cut, len(events)))
-    spec = StudentSpec(settings={"table_bits": 14}, folds=3)
+    family, settings = ("trees", {}) if request.param == "row" else ("ngram", {"table_bits": 14})
+    spec = StudentSpec(family, settings, folds=3)
     changes = get_augmentations(["all"], events.task.medium)
     copies = augment(training, changes, 1.0, 0)
     students = [fit_student(training, spec, additional=extra) for extra in (copies, None)]
@@ -102,7 +123,7 @@ def test_an_ordinary_event_changed_in_the_same_way_is_no_detection(trained):
     ordinary = held_out.take(np.flatnonzero(~held_out.is_positive))
     texts = [text.decode() for text in ordinary.raw_texts]
     for change in changes:
-        attacker = Attacker(np.random.default_rng(1), texts)
+        attacker = Attacker(np.random.default_rng(1), texts, held_out.task.features or None)
         changed = ordinary.with_raw_texts([change(text, attacker).encode() for text in texts])
         rates = [share_detected(one.student, changed) for one in (augmented, plain)]
         assert rates[0] <= rates[1] + 0.03, change.name

@@ -169,7 +169,7 @@ AUXILIARY_CAPTION = (
     "count as wrong. Sure: a probability of one half or more."
 )
 ATTACK_CAPTION = (
-    "Share of positive events detected at the deployed threshold, with Wilson intervals, before "
+    "Share of positive events detected at the deployed threshold, with intervals by group, before "
     "and after each attack, of the events to which the attack applies. Where no class is positive: "
     "the share of correct verdicts."
 )
@@ -306,12 +306,12 @@ def _interval(estimate: Estimate) -> str:
 
 def _slice_note(evaluation: Evaluation) -> str:
     if not evaluation.positive:
-        return "Accuracy of the likeliest class, with Wilson intervals."
+        return "Accuracy of the likeliest class, with intervals by group."
     if evaluation.deployed_fpr is None:
         return "A detection is a verdict of a positive class."
     return (
         f"Detection and false positives at the deployed threshold (FPR {evaluation.deployed_fpr:g} "
-        "on validation data), with Wilson intervals."
+        "on validation data), with intervals by group."
     )
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import numpy as np
 import numpy.typing as npt
 
+from buckler.attacks import Attack
 from buckler.evaluation.intervals import Rate, rate
 from buckler.evaluation.plots import draw_attacks
 from buckler.evaluation.report import (
@@ -20,6 +21,7 @@ from buckler.evaluation.report import (
 )
 
 Bools = npt.NDArray[np.bool_]
+Groups = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,10 @@ class Robustness:
     outcomes: list[AttackOutcome] = field(default_factory=list)
 
 
-def compare_attacked(name: str, description: str, before: Bools, after: Bools) -> AttackOutcome:
-    """Return the outcome of an attack from the detections before and after it."""
-    return AttackOutcome(name, description, len(before), rate(before), rate(after))
+def compare_attacked(attack: Attack, before: Bools, after: Bools, groups: Groups) -> AttackOutcome:
+    """Return the outcome of an attack from the detections before and after it, by group."""
+    found = rate(before, groups), rate(after, groups)
+    return AttackOutcome(attack.name, attack.description, len(before), *found)
 
 
 def robustness_table(models: list[Robustness]) -> Comparison:

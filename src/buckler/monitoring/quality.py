@@ -158,13 +158,15 @@ def estimate_quality(
     return EstimatedQuality(found["prevalence"], found["precision"], found["recall"])
 
 
-def measure_quality(scores: Floats, detected: Bools, is_positive: Bools) -> MeasuredQuality:
-    """Measure the quality on labeled events."""
+def measure_quality(
+    scores: Floats, detected: Bools, is_positive: Bools, groups: npt.NDArray[np.int64]
+) -> MeasuredQuality:
+    """Measure the quality on labeled events, with intervals by group."""
     return MeasuredQuality(
         len(scores),
-        rate(detected[is_positive]),
-        rate(detected[~is_positive]),
-        rate(is_positive[detected]),
+        rate(detected[is_positive], groups[is_positive]),
+        rate(detected[~is_positive], groups[~is_positive]),
+        rate(is_positive[detected], groups[detected]),
         expected_calibration_error(scores, is_positive),
     )
 

@@ -292,19 +292,18 @@ def _compare(pairs: list[_Pair], limits: DriftLimits, seed: int) -> list[Window]
     windows = []
     for pair, (ks, p_value), q_value in zip(pairs, tests, q_values, strict=True):
         now, then = pair.current, pair.reference
+        groups = now.events.group_codes()
         drift = Drift(
             psi=population_stability(then.scores, now.scores),
             ks=ks,
             p_value=p_value,
             q_value=q_value,
-            detection_rate=rate(now.detected),
+            detection_rate=rate(now.detected, groups),
             domain_auroc=_UNKNOWN
             if limits.domain_auroc is None
             else measure_domain_auroc(then.events, now.events, seed),
         )
-        estimated = estimate_quality(
-            now.scores, now.detected, now.events.group_codes(), float(then.scores.mean())
-        )
+        estimated = estimate_quality(now.scores, now.detected, groups, float(then.scores.mean()))
         windows.append(Window(pair.name, len(now.events), drift, estimated, _measure(now)))
     return windows
 
@@ -315,7 +314,8 @@ def _measure(scored: ScoredEvents) -> MeasuredQuality | None:
     if not len(rows) or not positive:
         return None
     is_positive = np.isin(scored.events.labels[rows], positive)
-    return measure_quality(scored.scores[rows], scored.detected[rows], is_positive)
+    groups = scored.events.group_codes()[rows]
+    return measure_quality(scored.scores[rows], scored.detected[rows], is_positive, groups)
 
 
 def _find_alerts(

@@ -191,7 +191,7 @@ def worst_false_positives(evidence: SourceEvidence, threshold: float) -> bytes:
         ranked = detected[np.argsort(-scores.score[detected], kind="stable")]
         _, first = np.unique(scores.groups[ranked], return_index=True)
         for row in ranked[np.sort(first)][:_WORST_OF_A_SOURCE].tolist():
-            text = evidence.events.raw_text(row).decode("utf-8", "replace")
+            text = evidence.events.task.readable(evidence.events.raw_text(row))
             found = {
                 "source": source,
                 "score": round(float(scores.score[row]), 6),

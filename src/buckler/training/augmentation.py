@@ -11,7 +11,7 @@ from buckler.attacks import Attack, Attacker
 from buckler.dataset import Dataset
 from buckler.dataset.dataset import MADE_FROM
 from buckler.errors import InputError
-from buckler.evaluation.intervals import rate
+from buckler.evaluation.intervals import UNKNOWN_RATE, rate
 from buckler.evaluation.metrics import Ranking, enough_negatives, tpr_at_fpr
 from buckler.evaluation.robustness import Bools, Robustness, compare_attacked
 from buckler.runtime import Scorer, Verdicts
@@ -47,14 +47,13 @@ def attack_scorers(
     rng = np.random.default_rng(seed)
     chosen = _chosen(events, rng, max_events)
     texts, labels = _texts(events, chosen), events.labels[chosen]
+    groups = events.group_codes()[chosen]
     attacker, _ = _attacker(events, rng)
     found, before = [], []
     for name, scorer in scorers.items():
         verdicts = scorer.score(events.raw)
         detected = _find_detected(verdicts, events.labels, task)
-        found.append(
-            _measure_unattacked(name, scorer, verdicts, detected, events.is_positive, task)
-        )
+        found.append(_measure_unattacked(name, scorer, verdicts, detected, events))
         before.append(detected[chosen])
     for number, attack in enumerate(attacks):
         if on_attack is not None:
@@ -65,9 +64,7 @@ def attack_scorers(
         column = _copies(events, chosen[rows], [attacked[i] for i in rows]).raw
         for model, scorer, was in zip(found, scorers.values(), before, strict=True):
             after = _find_detected(scorer.score(column), labels[rows], task)
-            model.outcomes.append(
-                compare_attacked(attack.name, attack.description, was[rows], after)
-            )
+            model.outcomes.append(compare_attacked(attack, was[rows], after, groups[rows]))
     return found
 
 
@@ -91,11 +88,13 @@ def _chosen(events: Dataset, rng: np.random.Generator, max_events: int) -> npt.N
 
 
 def _measure_unattacked(
-    name: str, scorer: Scorer, verdicts: Verdicts, detected: Bools, positive: Bools, task: Task
+    name: str, scorer: Scorer, verdicts: Verdicts, detected: Bools, events: Dataset
 ) -> Robustness:
-    if not task.positive:
-        return Robustness(name, rate(detected), rate(np.zeros(0, bool)))
-    found = Robustness(name, rate(detected[positive]), rate(detected[~positive]))
+    groups, positive = events.group_codes(), events.is_positive
+    if not events.task.positive:
+        return Robustness(name, rate(detected, groups), UNKNOWN_RATE)
+    share, false_positives = (rate(detected[rows], groups[rows]) for rows in (positive, ~positive))
+    found = Robustness(name, share, false_positives)
     target = scorer.manifest.deployed_fpr
     if target is None or not enough_negatives(int((~positive).sum()), target):
         return found

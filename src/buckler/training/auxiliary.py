@@ -332,10 +332,12 @@ class _Measurement:
         values = slice_values(self.events).get("source")
         if values is None:
             return []
-        return [
-            (str(name), rate(self.right[values == name]), int((~self.known[values == name]).sum()))
-            for name in sorted({value for value in values if value is not None})
-        ]
+        groups, found = self.events.group_codes(), []
+        for name in sorted({value for value in values if value is not None}):
+            own = values == name
+            n_unknown = int((~self.known[own]).sum())
+            found.append((str(name), rate(self.right[own], groups[own]), n_unknown))
+        return found
 
 
 def auxiliary_table(figures: Sequence[AuxiliaryFigures]) -> Comparison:
