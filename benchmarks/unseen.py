@@ -21,8 +21,13 @@ from buckler.attacks import Attacker, attacks_on
 from buckler.dataset import Dataset
 from buckler.dataset.sources import balance_sources, sample_sources
 from buckler.evaluation.calibration import probabilities_of
-from buckler.evaluation.intervals import Mean, rate
-from buckler.evaluation.metrics import Ranking, auroc
+from buckler.evaluation.intervals import Mean, bootstrap, rate
+from buckler.evaluation.metrics import (
+    Ranking,
+    auroc,
+    enough_negatives,
+    tpr_at_fpr,
+)
 from buckler.evaluation.report import rate_text
 from buckler.evaluation.unseen_sources import (
     SourceRecord,
@@ -34,7 +39,7 @@ from buckler.evaluation.unseen_sources import (
     source_figures,
     threshold_options,
 )
-from buckler.operating_point import OperatingPoint
+from buckler.operating_point import USUAL_FPRS, OperatingPoint
 from buckler.pipeline.distill import extra_examples, prepare_examples
 from buckler.pipeline.fit_stages import worst_false_positives
 from buckler.pipeline.recipe import Recipe, read_recipe
@@ -179,13 +184,21 @@ def _print_test(student: Student, test: Dataset, options: Sequence[ThresholdOpti
     """Print figures of a student on the test rows, by source."""
     score, positive = _score(student.predict_logits(test.texts), test), test.is_positive
     scores = SourceScores(score, positive, test.sources, test.group_codes(), positive | ~positive)
-    print(f"\ntest rows: AUROC {auroc(Ranking(score, positive).roc()):.4f}")
+    ranking = Ranking(score, positive)
+    targets = [t for t in USUAL_FPRS if enough_negatives(ranking.n_negative, t)]
+
+    def measure(weights: npt.NDArray[np.float64] | None) -> dict[str, float]:
+        roc = ranking.roc(weights)
+        return {"AUROC": auroc(roc)} | {f"at FPR {t:g}": tpr_at_fpr(roc, t) for t in targets}
+
+    found = bootstrap(measure, test.group_codes(), n_resamples=200)
+    print("\ntest rows: " + "; ".join(f"{name} {figure}" for name, figure in found.items()))
     rows = []
     names = test.sources.astype(str)
-    for name in np.unique(names):
+    for name in ("all", *np.unique(names)):
         cells = [name[:48]]
         for side in _sides(test):
-            own = (names == name) & side
+            own = side if name == "all" else (names == name) & side
             shares = [scores.share_detected(own, one.value) for one in options]
             cells += [rate_text(s, 3) if s.n_rows >= _MIN_ROWS else "-" for s in shares]
         rows.append(tuple(cells))

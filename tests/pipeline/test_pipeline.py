@@ -326,6 +326,24 @@ def poison(folder):
         store.add_arrays(TASK, Annotator("liar", "1", "llm"), pool.ids, p)
 
 
+def test_a_promise_that_holds_only_without_suspect_labels_is_named(tmp_path):
+    table = made_up_table(1500, np.random.default_rng(0))
+    wrong = np.random.default_rng(1).random(len(table)) < 0.15
+    other = {"benign": "phishing", "phishing": "benign"}
+    labels = [other[v] if w else v for v, w in zip(table["label"].to_pylist(), wrong, strict=True)]
+    index = table.schema.get_field_index("label")
+    pq.write_table(table.set_column(index, "label", [labels]), tmp_path / "a.parquet")
+    student = {"table_bits": 12, "folds": 2, "noise": "doubt"}
+    for noise in ("doubt", "none"):
+        sections = {"student": student | {"noise": noise}}
+        out = tmp_path / noise
+        done = pipeline.train([tmp_path / "a.parquet"], "url-threat", out, sections=sections)
+        notes = json.loads(done.report.json.read_bytes())["notes"]
+        assert any("leaves out those whose label looks wrong" in n for n in notes) == (
+            noise == "doubt"
+        )
+
+
 def test_a_bundle_that_is_worse_than_labels_alone_says_so_and_replaces_none(folder):
     poison(folder)
     done = run(folder, '[labels]\nstore = "labels.db"\n')

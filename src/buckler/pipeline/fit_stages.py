@@ -23,7 +23,7 @@ from buckler.training.auxiliary import AuxiliaryClassifiers, AuxiliarySettings, 
 from buckler.training.cross_validation import OnEpoch, StudentSpec
 from buckler.training.fit import FittedStudent, SourceEvidence, fit_student, learn_more
 from buckler.training.noise import Noise
-from buckler.training.packaging import BundleParts, bundle_parts
+from buckler.training.packaging import UNTREATED, BundleParts, bundle_parts
 from buckler.training.targets import with_file_labels
 
 FALSE_POSITIVES = "false-positives.jsonl"
@@ -161,10 +161,7 @@ class FitStudent(Stage[TrainedStudent], name="train", version=7):
             "suspect_labels": fitted.n_suspect,
             "epochs": fitted.epochs,
             "operating_point": tested.manifest.operating_sentence,
-            **{
-                f"false positives at {rate:g} with suspect labels": round(found, 6)
-                for rate, found in fitted.untreated_fpr.items()
-            },
+            **{f"{UNTREATED}{rate:g}": round(r, 6) for rate, r in fitted.untreated_fpr.items()},
         }
 
     def _additional(self, training: Dataset) -> Dataset | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from buckler.bundle.archive import CARD, read_bundle
-from buckler.bundle.manifest import AuxiliaryEntry
+from buckler.bundle.manifest import AuxiliaryEntry, Manifest
 from buckler.bundle.writer import write_bundle
 from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.report import Comparison, ReportFiles
@@ -42,7 +42,7 @@ from buckler.runtime import Scorer
 from buckler.training.analyst_labels import AnalystLabels
 from buckler.training.auxiliary import AuxiliaryClassifiers, AuxiliaryFigures, auxiliary_table
 from buckler.training.cross_validation import OnEpoch
-from buckler.training.packaging import BundleParts
+from buckler.training.packaging import UNTREATED, BundleParts
 from buckler.training.promotion import WORSE_THAN_LABELS
 
 
@@ -169,6 +169,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
     warning = "" if beside is None else beside.warning
     notes = (
         *_label_notes(beside),
+        *_noise_notes(bundle.manifest),
         *(() if beside is None else beside.agreements),
         *_split_notes(split, student.n_later),
         *leak_notes(split.output.leaks),
@@ -224,6 +225,18 @@ def _label_notes(beside: StudentComparison | None) -> Iterator[str]:
         )
     elif pair is not None and not pair.better:
         yield f"No clear gain over a student of labels alone on {pair.sentence()}."
+
+
+def _noise_notes(manifest: Manifest) -> Iterator[str]:
+    """Yield a sentence where the promised rate holds only without rows whose label looks wrong."""
+    target = manifest.deployed_fpr
+    found = None if target is None else manifest.provenance.get(f"{UNTREATED}{target:g}")
+    if target is not None and isinstance(found, float) and found > 2 * target:
+        yield (
+            f"WARNING: the threshold for false positives of {target:g} detects {found:.3f} of all "
+            "training rows that are not positive: the promise leaves out those whose label looks "
+            "wrong. Look at them with `buckler labels noise`; if they are right, set noise to none."
+        )
 
 
 def _split_notes(split: Result[TrainingAndTest], n_later: int) -> Iterator[str]:

@@ -29,6 +29,8 @@ from buckler.students import Export
 from buckler.tasks import Task
 from buckler.training.fit import FittedStudent
 
+UNTREATED = "false positives with suspect labels at "
+
 
 @dataclass(frozen=True)
 class BundleParts:
@@ -140,6 +142,7 @@ def bundle_parts(
             "training_rows": fitted.n_rows,
             "training_groups": fitted.n_groups,
             "suspect_labels": fitted.n_suspect,
+            **{f"{UNTREATED}{rate:g}": found for rate, found in fitted.untreated_fpr.items()},
             "epochs": fitted.epochs,
             "parameters": exported.n_parameters,
             **(provenance or {}),
