@@ -83,6 +83,10 @@ def test_views_of_nulls_are_never_followed(url_bundle, kind):
         parts = [validity, pa.py_buffer(hostile), *data]
         forged = pa.Array.from_buffers(kind, 3, parts, null_count=1)
         batch = pa.RecordBatch.from_arrays([forged, forged], ["url", "parent_image"])
+        if length < 0:
+            with pytest.raises(InputError, match="negative length"):
+                read_arrow_stream(stream_of(batch))
+            continue
         (found,) = score_arrow_stream(stream_of(batch), load_bundle(url_bundle), OutputOptions())
         assert found.errors == {1: "no text"}
         assert found.rows.tolist() == [0, 2]

@@ -157,13 +157,37 @@ def test_a_watched_folder_survives_a_file_that_breaks_its_reader(
     assert "m007-poison.eml.parquet" in done
 
 
+def test_a_watched_folder_judges_files_of_any_name(mail_bundle, tmp_path):
+    pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
+    from buckler.serving.stream.folder import watch_folder
+
+    name = os.fsdecode(b"m\xe4rz.eml")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(made_up_mail(1))
+    stop, out = threading.Event(), tmp_path / "out"
+    timer = threading.Timer(30, stop.set)
+    timer.start()
+    watch_folder(
+        mail_bundle, tmp_path / "in", out, stop, interval_s=0.01, on_file=lambda _: stop.set()
+    )
+    timer.cancel()
+    assert [path.name for path in out.iterdir()] == [f"{name}.parquet"]
+
+
 def test_names_of_files_may_be_any_bytes(mail_bundle, url_bundle, tmp_path):
     folder = tmp_path / os.fsdecode(b"m\xe4rz")
     folder.mkdir()
     for name in (b"caf\xe9.eml", b"plain.eml"):
         (folder / os.fsdecode(name)).write_bytes(made_up_mail(1))
-    for output in ("out.jsonl", "out.parquet", "out.csv"):
-        done = scan(mail_bundle, [folder], tmp_path / output)
+    for output in (
+        b"out.jsonl",
+        b"out.parquet",
+        b"out.csv",
+        b"\xe4.jsonl",
+        b"\xe4.parquet",
+        b"\xe4.csv",
+    ):
+        done = scan(mail_bundle, [folder], tmp_path / os.fsdecode(output))
         assert (done.rows, done.quarantined) == (2, 0)
     assert min(paths_in(tmp_path / "out.jsonl")).endswith("m\\xe4rz/caf\\xe9.eml")
     other = tmp_path / os.fsdecode(b"\xff")

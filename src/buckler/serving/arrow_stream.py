@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from buckler.errors import InputError, TooLargeError
-from buckler.readers.chunks import is_view
+from buckler.readers.chunks import is_view, read_views
 
 MAX_UNPACKED_BYTES = 1 << 28
 # Places of fields in the tables of Arrow's Message.fbs.
@@ -35,6 +35,7 @@ def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
             batches = list(stream)
         for batch in batches:
             batch.validate(full=True)  # the sender's offsets
+            _check_lengths(batch)
         batches = [_without_nested_views(batch) for batch in batches]
     except (pa.ArrowException, ValueError, OSError, KeyError, TypeError, MemoryError,
             OverflowError, struct.error) as error:  # fmt: skip
@@ -43,6 +44,14 @@ def read_arrow_stream(body: bytes) -> list[pa.RecordBatch]:
     if not batches:
         raise InputError("an Arrow stream without a record batch")
     return batches
+
+
+def _check_lengths(batch: pa.RecordBatch) -> None:
+    """Refuse a negative length, which no writer leaves behind, of a null either."""
+    for column in batch.columns:
+        values = column.dictionary if pa.types.is_dictionary(column.type) else column
+        if is_view(values.type) and len(values) and read_views(values)[:, 0].min() < 0:
+            raise ValueError("a text of negative length")
 
 
 def _without_nested_views(batch: pa.RecordBatch) -> pa.RecordBatch:

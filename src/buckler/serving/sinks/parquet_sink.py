@@ -36,7 +36,7 @@ class ParquetSink(Sink):
     def _open(self, path: Path) -> pq.ParquetWriter:
         names = self.schema.names
         return pq.ParquetWriter(
-            path,
+            pa.OSFile(os.fsencode(path), "w"),  # a name may hold any bytes
             self.schema,
             compression="lz4",  # a third faster to write than snappy here, about as small
             use_dictionary=[n for n in ("path", "label") if n in names],
@@ -78,7 +78,8 @@ class ParquetSink(Sink):
         joined = self.folder / "joined.parquet"
         with self._open(joined) as writer:
             for index in range(self.position):
-                with pq.ParquetFile(self._part(index), pre_buffer=False) as part:
+                with pa.OSFile(os.fsencode(self._part(index))) as file:
+                    part = pq.ParquetFile(file, pre_buffer=False)
                     for group in range(part.num_row_groups):
                         writer.write_table(part.read_row_group(group, use_threads=False))
             if self.position == 0:
