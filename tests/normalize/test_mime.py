@@ -1,6 +1,6 @@
 """Mail that breaks the grammar is read as mail programs show it."""
 
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 
 import pytest
 from hypothesis import given, settings
@@ -106,6 +106,23 @@ def test_base64_is_read_as_far_as_it_can_be(body):
     raw = TOP + CODED.replace(ENCODED, body)
     assert fields(raw)["links"] == LINK
     assert shown(raw).startswith(TEXT)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "windows-1252", "iso-8859-1", "utf-16"])
+@pytest.mark.parametrize("footer", ["list footer here", "-- \nsent by a group", "Übung für alle"])
+def test_a_footer_behind_base64_changes_no_letter_of_it(charset, footer):
+    text = "Bitte bestätigen Sie Ihr Konto über die Schaltfläche."
+    head = f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: base64\n\n"
+    raw = (TOP + head).encode() + encodebytes(text.encode(charset)) + f"\n{footer}\n".encode()
+    assert shown(raw) == f"{text} {' '.join(footer.split())}"
+
+
+def test_what_a_link_may_hide_behind_is_decoded():
+    hidden = "!" + b64encode(b" https://evil.example/ \xe9\xff\x00\x01").decode()
+    raw = TOP + CODED.replace("html", "plain").replace(
+        ENCODED, b64encode(b"hi!").decode() + "\n" + hidden
+    )
+    assert fields(raw)["links"] == "evil.example"
 
 
 def test_quoted_printable_and_uuencode():

@@ -124,6 +124,15 @@ def decode_text(data: bytes, label: str = "") -> str:
     return _decode(data, "cp1252", "replace")
 
 
+def is_in_charset(data: bytes, label: str) -> bool:
+    """Tell whether all bytes are text in the charset that a label means, UTF-8 by default."""
+    try:
+        _decode(data, find_codec(label) or "utf-8", "strict")
+    except UnicodeError:
+        return False
+    return True
+
+
 def decode_page(data: bytes, label: str = "") -> str:
     """Return a page as text: byte order mark, `label` of its carrier, then what it declares.
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from buckler.normalize.charsets import decode_page, decode_text, encode_text
+from buckler.normalize.charsets import decode_page, decode_text, encode_text, is_in_charset
 from buckler.normalize.mail_headers import (
     Headers,
     charset_of,
@@ -36,6 +36,10 @@ _COMMENT = re.compile(rb"\([^()]*\)")
 # A line that may be a boundary where the header names none that occurs.
 _DELIMITER = re.compile(rb"^--([^\n]{1,200}?)[ \t]*\n(?=content-[a-z-]{1,40}[ \t]*:)", re.I | re.M)
 _ENCODING = re.compile(rb"base64|quoted.?printable|uue", re.I)
+_BASE64_LINES = re.compile(
+    rb"(?:(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?[ \t]*(?:\n|\Z))*"
+)
+_ASCII = bytes(range(128))
 _TEXT_LINE = re.compile(rb"^[^\n ]{1,200} [^\s]", re.M)
 _PRINTED = bytes(c for c in range(256) if c >= 32 or c in b"\0\t\n\f\r\x0e\x0f\x1b")
 _BLANK = b" \t\n\0"
@@ -128,9 +132,11 @@ class Part:
     @property
     def text(self) -> str:
         """Content by transfer encoding and charset."""
-        data = _decode_transfer(self.headers, self.body)
+        data, tail = _decode_pieces(self.headers, self.body)
         label = charset_of(self.headers)
         text = decode_page(data, label) if self.is_html else decode_text(data, label)
+        if tail:
+            text = f"{text}\n{decode_text(tail)}"
         return text.replace("\0", "")
 
 
@@ -287,28 +293,49 @@ def _spans(body: bytes, delimiter: bytes, exact: bool) -> list[tuple[int, int]]:
 
 def _decode_transfer(headers: Headers, body: bytes) -> bytes:
     """Return the content of a body; the body itself where it is not encoded."""
+    data, tail = _decode_pieces(headers, body)
+    return data + b"\n" + tail if tail else data
+
+
+def _decode_pieces(headers: Headers, body: bytes) -> tuple[bytes, bytes]:
+    """Return the content of a body, and the plain text that follows it."""
     named = _COMMENT.sub(b"", b" ".join(headers.get("content-transfer-encoding", ())))
     found = _ENCODING.search(named)
     if found is None:
-        return body
+        return body, b""
     if found[0].lower() == b"base64":
-        return _decode_base64_text(body)
+        return _decode_base64_text(body, charset_of(headers))
     if found[0][:1] in b"qQ":
         if b" \n" in body or b"\t\n" in body:
             body = b"\n".join(line.rstrip(b" \t") for line in body.split(b"\n"))
-        return a2b_qp(body)
-    return _decode_uu(body)
+        return a2b_qp(body), b""
+    return _decode_uu(body), b""
 
 
-def _decode_base64_text(body: bytes) -> bytes:
-    """Decode base64; text that stands in it as it is, such as the footer of a list, stays."""
-    text = _TEXT_LINE.search(body)
-    if text is not None:
-        tail = body[text.start() :]
-        decoded = decode_base64(tail)
-        if len(decoded.translate(None, _PRINTED)) * 64 > len(decoded):  # decoding makes noise of it
-            return decode_base64(body[: text.start()]) + b"\n" + tail
-    return decode_base64(body)
+def _decode_base64_text(body: bytes, label: str) -> tuple[bytes, bytes]:
+    """Decode base64; plain text that follows, such as the footer of a list, stays."""
+    lines, text = _BASE64_LINES.match(body), _TEXT_LINE.search(body)
+    for start in (lines.end() if lines else 0, text.start() if text else 0):
+        tail = body[start:]
+        if start and tail.strip():
+            head = decode_base64(body[:start])
+            if head and _is_noise(decode_base64(tail), head, label):
+                return head, tail
+    return decode_base64(body), b""
+
+
+def _is_noise(decoded: bytes, head: bytes, label: str) -> bool:
+    """Tell whether decoding made noise of text; what may hold a link never counts as noise."""
+    if b"//" in decoded:
+        return False
+    if len(decoded.translate(None, _PRINTED)) * 64 > len(decoded):
+        return True
+    if is_in_charset(head, label) and not is_in_charset(decoded, label):
+        return True
+    high, usual = (
+        len(data.translate(None, _ASCII)) / len(data) for data in (decoded or b"-", head)
+    )
+    return high > 1 / 4 and usual < 1 / 8
 
 
 def _decode_uu(body: bytes) -> bytes:
