@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -117,3 +119,19 @@ def test_a_few_bytes_that_unpack_to_gigabytes_are_refused(tmp_path, decoder):
     pq.write_table(pa.table({"url": column}), path, compression="zstd")
     with pytest.raises(InputError, match="times the file"):
         read(path)
+
+
+def test_a_limit_on_cpu_time_refuses_no_file(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["http://a.example/"]}), path)
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_CPU, (50, 50))\n"
+        "from pathlib import Path\n"
+        "from buckler.readers import ColumnSpec, Quarantine, read_batches\n"
+        "spec = ColumnSpec(('text',))\n"
+        "print(len(list(read_batches([Path(sys.argv[1])], spec, Quarantine()))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "1\n", done.stderr

@@ -44,11 +44,8 @@ class Header(TypedDict, total=False):
 def main() -> None:
     """Answer requests until standard input ends."""
     pa.set_memory_pool(pa.system_memory_pool())  # it takes only what it needs from the bound
-    for kind, limit in ((resource.RLIMIT_DATA, MAX_MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(kind)[1]
-        resource.setrlimit(
-            kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
-        )
+    _limit(resource.RLIMIT_DATA, MAX_MEMORY_BYTES)
+    _limit(resource.RLIMIT_CORE, 0)
     out = sys.stdout.buffer
     for line in sys.stdin.buffer:
         request: Request = json.loads(line)
@@ -128,8 +125,14 @@ def _is_dense(column: pq.ColumnChunkMetaData) -> bool:
 def _allow_cpu_time() -> None:
     """Let the next answer take some CPU time; the system ends a decoder that takes more."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = int(used.ru_utime + used.ru_stime) + MAX_CPU_S
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + MAX_CPU_S)
+
+
+def _limit(kind: int, limit: int) -> None:
+    """Set a limit, within the one that the system or a person set for good."""
+    hard = resource.getrlimit(kind)[1]
+    within = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(kind, (within, hard))
 
 
 if __name__ == "__main__":
