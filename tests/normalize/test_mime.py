@@ -122,7 +122,7 @@ def test_what_a_link_may_hide_behind_is_decoded():
     raw = TOP + CODED.replace("html", "plain").replace(
         ENCODED, b64encode(b"hi!").decode() + "\n" + hidden
     )
-    assert fields(raw)["links"] == "evil.example"
+    assert fields(raw)["links"] == "evil.example/"
 
 
 def test_quoted_printable_and_uuencode():
