@@ -27,6 +27,13 @@ def test_scores_are_printed_as_by_the_parser_without_its_imports():
     assert short.stdout == buckler(*call).stdout
 
 
+def test_the_module_is_the_command():
+    call = [sys.executable, "-m", "buckler", "score", "url", "http://a.example/"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == buckler("score", "url", "http://a.example/").stdout
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -118,7 +118,7 @@ def test_any_event_has_pieces_that_add_up(text, normalizer):
     assert found.because.isprintable()
 
 
-def test_the_sentence_says_what_speaks_for_and_against(url_scorer):
+def test_the_sentence_names_pieces_for_and_against(url_scorer):
     verdict = url_scorer.score_one("https://verify-music12.example/login.php?u=12", top=5)
     assert verdict.because.startswith("phishing because of ")
     assert f"{verdict.explanation.coverage:.0%} of the weight" in verdict.because

@@ -33,7 +33,7 @@ pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
 from buckler.serving.stream import pipe
 from buckler.serving.stream.folder import watch_folder
 from buckler.serving.stream.hourly import HourlyFiles
-from buckler.serving.stream.pipe import LineOptions, batch_lines, score_lines
+from buckler.serving.stream.pipe import LONG_LINE, LineOptions, batch_lines, score_lines
 
 BUCKLER = [sys.executable, "-c", "from buckler.cli.main import main; main()"]
 
@@ -179,7 +179,7 @@ def test_a_line_that_never_ends_is_read_once_and_answered_once(tmp_path, monkeyp
         found = [
             line for lines in batch_lines(source, 10, 0.01, threading.Event()) for line in lines
         ]
-    assert found == ([b"a", b"", b"b"] if ends else [b"a", b""])
+    assert found == ([b"a", LONG_LINE, b"b"] if ends else [b"a", LONG_LINE])
 
 
 def test_an_endless_line_is_one_error(url_scorer, tmp_path, monkeypatch):
@@ -189,7 +189,9 @@ def test_an_endless_line_is_one_error(url_scorer, tmp_path, monkeypatch):
     with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as sink:
         counts = score_lines(bundle, source, sink, LineOptions(), threading.Event())
     assert (counts.lines, counts.errors) == (2, 1)
-    assert "score" in json.loads((tmp_path / "out").read_text().splitlines()[1])
+    refused, scored = map(json.loads, (tmp_path / "out").read_text().splitlines())
+    assert refused["error"] == "line longer than 100,000 bytes"
+    assert "score" in scored
 
 
 # --- folders --------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def _as_json(verdict: Verdict) -> dict[str, object]:
 
 
 def _print_event(shown: str, verdict: Verdict | None) -> None:
-    """Print an event; what speaks for the class is red, what speaks against it is cyan."""
+    """Print an event; pieces that weigh toward the class are red, those against it cyan."""
     marks: dict[int, str] = {}
     for piece in reversed(verdict.why if verdict is not None else ()):
         if piece.start is not None and piece.end is not None and piece.kind == "text":

@@ -59,8 +59,8 @@ class Mistake:
     because
         Reason of the score in one sentence.
     runs
-        Beginning of the event in runs: text, and how much it speaks for the positive class, from -4
-        to 4.
+        Beginning of the event in runs: text, and how much it weighs toward the positive class, from
+        -4 to 4.
     """
 
     is_miss: bool

@@ -191,7 +191,7 @@ def _sentence(contributions: Sequence[Contribution], label: str, coverage: float
     if not contributions:
         return ""
     if not reasons:
-        return f"{label} although nothing among the strongest pieces speaks for it"
+        return f"{label} although none of the strongest pieces weighs toward it"
     sentence = f"{label} because of {_enumerate([_quote(piece) for piece in reasons])}"
     if against and -against[0].weight > 0.5 * reasons[0].weight:
         sentence += f", in spite of {_quote(against[0])}"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.isolation import attempt, isolate
+from buckler.isolation import EventFault, attempt, isolate
 from buckler.readers.chunks import choose_columns, make_chunk
 from buckler.readers.event_fields import FIELD_ROLES, event_field_names
 from buckler.readers.feature_columns import is_row
@@ -26,7 +26,7 @@ from buckler.runtime import Scorer
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
 
-NOT_JSON: Final = object()  # stands for a line that is not JSON
+NOT_JSON: Final = EventFault("no JSON", ValueError("no JSON"))  # stands for a line
 _MAX_DIGITS = 19  # longer integers may take long to read
 _EVENT, _TABLE = Path("event"), Path("table")
 _WITHOUT_FIELDS = (None, "plain")  # formats that say nothing of the event but what is asked for
@@ -158,16 +158,11 @@ def score_values(
 ) -> VerdictBatch:
     """Score events that are Python values: strings, objects with the fields that files have.
 
-    `NOT_JSON` stands for a value that could not be parsed. With `pass_over`, objects without a text
-    are events of another kind, not errors.
+    A fault, such as `NOT_JSON`, stands for a value that could not be read. With `pass_over`,
+    objects without a text are events of another kind, not errors.
     """
-    not_json = {row for row, value in enumerate(values) if value is NOT_JSON}
-    if not_json:
-        values = [{} if row in not_json else value for row, value in enumerate(values)]
     columns = options.columns_to_read(bundle.columns)
     chunk, errors = read_values(values, columns, pass_over=pass_over)
-    if not_json:
-        errors |= dict.fromkeys(sorted(not_json), "no JSON")
     found = score_events(chunk.events, bundle.scorer, options, chunk.columns)
     return found.place_at((chunk.rows - 1).astype(np.intp), len(values), errors)
 

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
+from buckler.isolation import EventFault
 from buckler.readers.zeek import ZeekLines
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.challengers import Challengers
@@ -36,6 +37,7 @@ from buckler.serving.verdict_batch import (
 
 _READ_BYTES = 1 << 18
 MAX_LINE_BYTES = 1 << 24
+LONG_LINE: Final = b"\n"  # stands for a line that is too long: no line holds its end
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,14 @@ def score_lines(
         parsed = parse_json_lines([line if line.strip() else b"null" for line in lines])
         pairs = zip(lines, parsed, strict=True)
         values = [_plain_value(line, zeek) if value is NOT_JSON else value for line, value in pairs]
+        if LONG_LINE in lines:
+            fault = EventFault(
+                f"line longer than {MAX_LINE_BYTES:,} bytes", ValueError("long line")
+            )
+            values = [
+                fault if line == LONG_LINE else value
+                for line, value in zip(lines, values, strict=True)
+            ]
         verdicts = score_values(values, bundle, options.output, pass_over=options.pass_over)
         rows = _rows_to_answer(verdicts, options)
         if files is not None:
@@ -204,7 +214,7 @@ def batch_lines(
 ) -> Iterator[list[bytes]]:
     """Yield lines by number and by time, whichever comes first; empty lists too when idle.
 
-    A line longer than 16 MiB becomes an empty one, so that it is answered by an error.
+    `LONG_LINE` stands for a line of more than 16 MiB, so that it is answered by an error.
     """
     handle = source.fileno()
     waiting: list[bytes] = []
@@ -214,7 +224,7 @@ def batch_lines(
     ended = False
 
     def end_line(data: bytes) -> bytes:
-        return b"" if size_bytes + len(data) > MAX_LINE_BYTES else b"".join((*parts, data))
+        return LONG_LINE if size_bytes + len(data) > MAX_LINE_BYTES else b"".join((*parts, data))
 
     while not ended and not stop.is_set():
         left = batch_s if not waiting else max(0.0, first + batch_s - time.monotonic())
@@ -242,7 +252,7 @@ def batch_lines(
         elif yield_when_idle and not waiting:
             yield []
     last = end_line(b"")
-    if last.strip() or size_bytes > MAX_LINE_BYTES:
+    if last.strip() or last == LONG_LINE:
         waiting.append(last)
     if waiting:
         yield waiting
