@@ -18,6 +18,7 @@ from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import BucklerError, InputError, OutputError
 from buckler.labels import Annotation, Annotator, AnswerColumns, LabelStore
 from buckler.labels.exchange import export_annotations, import_labels
+from buckler.labels.inspection import summarize
 from buckler.labels.label_tables import ANNOTATIONS
 from buckler.labels.merging import Merge, merge_annotations
 from buckler.tasks import Task, get_task
@@ -204,12 +205,23 @@ def test_no_error_holds_the_password_of_a_database():
     for url in (
         "postgresql://ada:s3cr%3Atp%40ss@127.0.0.1:1/labels",
         "postgresql://ada:s3cr:t@p@127.0.0.1:1/labels",
+        "postgresql://ada@127.0.0.1:1/labels?password=s3cret",
+        "postgresql://ada@127.0.0.1:1/labels?token=s3cret",
         "mysql://ada:s3cret@127.0.0.1/x",
         "nonsense://ada:s3cret@127.0.0.1/x",
     ):
         with pytest.raises(BucklerError) as failed:
             LabelStore(url)
         assert "s3cr" not in str(failed.value), url
+
+
+def test_no_message_about_an_empty_store_holds_its_password(empty_postgres):
+    url = empty_postgres.replace("buckler@", "buckler:s3cret@") + "?application_name=s3cret"
+    with LabelStore(url) as store, pytest.raises(InputError, match="no annotation") as failed:
+        summarize(store, TASK)
+    assert "s3cr" not in str(failed.value)
+    with pytest.raises(InputError, match="unknown options in the database URL: sslmode"):
+        LabelStore(f"{empty_postgres}?sslmode=require")
 
 
 def test_many_processes_may_make_the_store_at_once(store_where):

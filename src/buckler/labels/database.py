@@ -23,6 +23,8 @@ from buckler.errors import InputError, MissingExtraError, OutputError
 IDS_PER_QUERY = 500
 # Greedy to the last "@" before the path: a password may hold one.
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]*@")
+_SECRET_OPTION = re.compile(r"([?&][^=&\s]*=)[^&\s]*")
+_OPTIONS = {"application_name", "database", "host", "password", "port", "unix_sock", "user"}
 _MIGRATION_LOCK = 0x6275636B  # any number that no other program locks
 
 Insert = postgresql.Insert | sqlite_dialect.Insert
@@ -44,6 +46,11 @@ class Database:
     ------
     InputError
         If it cannot be opened.
+
+    Attributes
+    ----------
+    shown
+        The same without its password, for messages.
     """
 
     def __init__(self, where: str | Path) -> None:
@@ -53,14 +60,14 @@ class Database:
         elif url.startswith("postgresql://"):
             url = url.replace("postgresql://", "postgresql+pg8000://", 1)
         self.where = str(where)
-        self._shown = hide_password(self.where)
+        self.shown = hide_password(self.where)
         self._thread = threading.local()
         try:
             self._engine = _create_engine(url)
         except ModuleNotFoundError:
             raise MissingExtraError("PostgreSQL", "postgres") from None
         except (ArgumentError, NoSuchModuleError) as error:
-            raise InputError(f"{self._shown}: not a label store: {_first_line(error)}") from error
+            raise InputError(f"{self.shown}: not a label store: {_first_line(error)}") from error
 
     @property
     def dialect(self) -> str:
@@ -97,7 +104,7 @@ class Database:
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise OutputError(f"{self._shown}: {_first_line(error)}") from error
+            raise OutputError(f"{self.shown}: {_first_line(error)}") from error
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -106,7 +113,7 @@ class Database:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise InputError(f"{self._shown}: {_first_line(error)}") from error
+            raise InputError(f"{self.shown}: {_first_line(error)}") from error
 
     def lock(self, connection: sa.Connection, table: sa.Table) -> None:
         """Let no other transaction write to a table until this one ends."""
@@ -244,18 +251,23 @@ def _create_engine(url: str) -> sa.Engine:
 
     elif engine.dialect.name != "postgresql":
         raise InputError(f"a label store is SQLite or PostgreSQL, not {engine.dialect.name}")
+    elif unknown := engine.url.query.keys() - _OPTIONS:
+        raise InputError(
+            f"unknown options in the database URL: {', '.join(sorted(unknown))}; "
+            f"there are {', '.join(sorted(_OPTIONS))}"
+        )
     return engine
 
 
 def hide_password(text: str) -> str:
-    """Return a text in which the password of each database URL is hidden.
+    """Return a text in which the password of each database URL is hidden, and what options say.
 
     Examples
     --------
     >>> hide_password("postgresql://ada:secret@host/labels")
     'postgresql://ada:***@host/labels'
     """
-    return _PASSWORD.sub(r"\1:***@", text)
+    return _SECRET_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
 
 
 def _first_line(error: SQLAlchemyError) -> str:

@@ -160,7 +160,7 @@ def summarize(store: LabelStore, task: Task, leave_out: Collection[str] = ()) ->
     """
     counts = [row for row in store.counts() if row[0] == task.name]
     if not counts:
-        raise InputError(f"no annotation for task {task.name!r} in {store.where}")
+        raise InputError(f"no annotation for task {task.name!r} in {store.shown}")
     annotators = store.annotators()
     annotations = store.annotations(task, leave_out=leave_out)
     merged = merge_annotations(annotations, annotators, Merge.DAWID_SKENE)

@@ -1,7 +1,6 @@
 """Puts merged annotations of the label store onto events, as training targets."""
 
 from collections.abc import Collection
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -81,8 +80,7 @@ def with_annotations(
         return events, {"events_with_annotations": 0}
     if not len(annotated):
         raise InputError(
-            f"{Path(store.where).name}: no annotation of any of the {len(events):,} training "
-            "events "
+            f"{store.shown}: no annotation of any of the {len(events):,} training events "
             f"for task {events.task.name!r}"
         )
     probabilities = merged.probabilities[rows[annotated]].copy()
