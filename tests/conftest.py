@@ -51,11 +51,11 @@ def url_scorer(url_bundle: Path) -> Scorer:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory):
+def postgres_url():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with postgres(tmp_path_factory.mktemp("postgres"), port) as url:
+    with postgres(port) as url:
         yield url
 
 

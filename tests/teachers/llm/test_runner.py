@@ -25,7 +25,6 @@ from tests.support.chat_server import DETECTION, chat_server
 from tests.support.cli import buckler
 from tests.support.fault_proxy import FAULTS, fault_proxy
 from tests.support.paid_events import check, events_of, many, url, verdicts
-from tests.support.postgres import postgres
 
 pytest.importorskip("openai", reason="the extra 'llm' is not installed")
 TASK = get_task("url-threat")
@@ -527,24 +526,23 @@ def test_the_probe_measures_flips(tmp_path, server):
         assert names == {"url-threat", "url-threat/injection-probe"}
 
 
-def test_the_books_are_kept_in_postgresql_too(tmp_path, tmp_path_factory, server):
-    with postgres(tmp_path_factory.mktemp("postgres"), 54329) as where:
-        who = teacher(server.url, events_per_call=3, redact=True)
-        events = many(tmp_path, 30)
-        with LabelStore(where) as store:
-            first = label(events, who, store, budget=Budget(events=12))
-            second = label(events, who, store)
-            assert (first.new, second.known, second.new) == (12, 12, 18)
-            check(store, who, 30)
-            ledger = Ledger(store, TASK, who.annotator)
-            assert ledger.spent().annotations == 30
-            number = ledger.submit({"a-0": [b"x" * 16]})
-            ledger.confirm(number, "batch_1")
-            assert ledger.open_submissions()[0].requests == {"a-0": [b"x" * 16]}
-            ledger.close(number)
-            assert not ledger.open_submissions()
-            ledger.record_rejects([(b"x" * 16, "no JSON")] * 2)
-            assert ledger.find_rejected(2) == {b"x" * 16}
+def test_the_books_are_kept_in_postgresql_too(tmp_path, empty_postgres, server):
+    who = teacher(server.url, events_per_call=3, redact=True)
+    events = many(tmp_path, 30)
+    with LabelStore(empty_postgres) as store:
+        first = label(events, who, store, budget=Budget(events=12))
+        second = label(events, who, store)
+        assert (first.new, second.known, second.new) == (12, 12, 18)
+        check(store, who, 30)
+        ledger = Ledger(store, TASK, who.annotator)
+        assert ledger.spent().annotations == 30
+        number = ledger.submit({"a-0": [b"x" * 16]})
+        ledger.confirm(number, "batch_1")
+        assert ledger.open_submissions()[0].requests == {"a-0": [b"x" * 16]}
+        ledger.close(number)
+        assert not ledger.open_submissions()
+        ledger.record_rejects([(b"x" * 16, "no JSON")] * 2)
+        assert ledger.find_rejected(2) == {b"x" * 16}
 
 
 def test_no_budget_in_dollars_without_a_price():
