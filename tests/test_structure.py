@@ -44,6 +44,7 @@ LAYERS = [
     "review",
     "testing",
     "cli",
+    "__main__",
 ]
 # Upper bounds of what `python -m benchmarks.structure` counts.
 BOUNDS = {
