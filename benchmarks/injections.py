@@ -1,8 +1,8 @@
 """Makes and measures the learned detector of prompt injections.
 
 ``python -m benchmarks.injections`` teaches a student on `injections.tsv` (sentences written for
-this purpose, by style and language) and ordinary events of all tasks. Each style and each group of
-languages is left out in turn, the injection suite always. The threshold comes from ordinary events
+this purpose, by style and language) and ordinary events of all tasks. A third of the styles and a
+third of the languages are left out in turn, the injection suite always. The threshold comes from ordinary events
 that the student has not seen; false positives are of the tests of all tasks, which neither saw.
 ``--write`` puts the student that learned all sentences into the package.
 """
@@ -13,7 +13,7 @@ import json
 import re
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -49,7 +49,7 @@ from buckler.teachers.llm.injection_views import WINDOW_CHARACTERS, cut_windows,
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CORPUS = Path(__file__).with_name("injections.tsv")
 SLOTS = Path(__file__).with_name("injection_slots.toml")
-GRAMMAR = "grammar"
+GRAMMAR, NATIVE = "grammar", "native"
 FILES = {  # task -> files of training, files of test
     "url-threat": (["url/threat-train", "url/field"], ["url/threat-test"]),
     "command-line": (["command_line/labelled", "command_line/field"], ["command_line/test"]),
@@ -63,7 +63,7 @@ LABELS = [
 ]
 EVENTS = {"url-threat": 6_000, "command-line": 6_000, "email": 3_000, "html": 1_500}
 TARGET_FPR = 0.001  # of ordinary events
-LANGUAGE_FOLDS, STYLE_FOLDS, COPIES, EPOCHS = 3, 5, 6, 5
+FOLDS, COPIES, EPOCHS = 3, 6, 5
 TEMPLATE_COPIES = 60
 MOST_WINDOWS, FIRST_WINDOWS, HARD_WINDOWS, SENTENCES = 30, 40_000, 4_000, 4_000
 RIDGE, ORDINARY_COPIES = 10.0, 20  # of the regression on notions
@@ -289,8 +289,8 @@ def injected(
     return found
 
 
-def rate(hits: list[bool]) -> str:
-    share = wilson(sum(hits), len(hits))
+def rate(hits: list[bool] | npt.NDArray[np.bool_]) -> str:
+    share = wilson(int(np.sum(hits)), len(hits))
     return f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f})"
 
 
@@ -299,37 +299,38 @@ def measure(corpus: list[Sentence], events: Events, seed: int, settings: dict[st
     rng = np.random.default_rng(seed)
     writers = rng.permutation(sorted({s.writer for s in corpus if s.language == "en"}))
     languages = rng.permutation(sorted({s.language for s in corpus if s.language != "en"}))
-    left_out = {
-        "the suite": set[Sentence](),
-        "wordings: native": {s for s in corpus if s.writer == "native"},
-    }
-    for fold in range(STYLE_FOLDS):
-        some = set(writers[fold::STYLE_FOLDS])
-        left_out[f"styles: {' '.join(sorted(some))}"] = {s for s in corpus if s.writer in some}
-    for fold in range(LANGUAGE_FOLDS):
-        some = set(languages[fold::LANGUAGE_FOLDS])
-        name = f"languages: {' '.join(sorted(some))}"
-        left_out[name] = {s for s in corpus if s.language in some}
-    rows, totals = [], defaultdict[str, list[list[bool]]](lambda: [[], [], [], []])
-    for part, out in left_out.items():
-        detector = teach_detector([s for s in corpus if s not in out], events, seed, settings)
-        texts = [fill(s.text, rng) for s in corpus if s.is_injection and s in out]
-        if part == "the suite":
-            texts = [one.render("benign") for one in load_suite()]
-        views = [v for some in injected(texts, events, rng).values() for v in some]
-        wording, notions = event_scores(detector, views)
-        found = [
-            [match_patterns(v) is not None for v in views],
-            (wording > detector.threshold).tolist(),
-            (notions > detector.notions.threshold).tolist(),
-        ]
-        found.append([any(one) for one in zip(*found, strict=True)])
-        rows.append((part, len(texts), *map(rate, found)))
-        for total, some in zip(totals[part.split(":")[0]], found, strict=True):
-            total += some
-        print(rows[-1], flush=True)
-    rows += [(f"all: {kind}", len(t[0]) // 4, *map(rate, t)) for kind, t in totals.items()]
+    found = defaultdict[str, list[npt.NDArray[np.bool_]]](list)
+    sizes = Counter[str]()
+    for fold in range(FOLDS):
+        styles, foreign = set(writers[fold::FOLDS]), set(languages[fold::FOLDS])
+        parts = {
+            "styles": [s for s in corpus if s.writer in styles],
+            "languages": [s for s in corpus if s.language in foreign and s.writer != NATIVE],
+            "languages, free wordings": [
+                s for s in corpus if s.language in foreign and s.writer == NATIVE
+            ],
+        }
+        out = {s for some in parts.values() for s in some}
+        kept = [s for s in corpus if s not in out and s.writer != NATIVE]
+        detector = teach_detector(kept, events, seed, settings)
+        for part, some in parts.items():
+            texts = [fill(s.text, rng) for s in some if s.is_injection]
+            found[part].append(find(detector, texts, events, rng))
+            sizes[part] += len(texts)
+            print(fold, part, found[part][-1].mean(1).round(3), flush=True)
+    rows = [(part, sizes[part], *map(rate, np.hstack(some))) for part, some in found.items()]
     table(("Left out", "sentences", "patterns", "student", "notions", "all"), rows)
+
+
+def find(
+    detector: LearnedDetector, texts: list[str], events: Events, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Return what patterns, student, notions and all together find of texts in events."""
+    views = [v for some in injected(texts, events, rng).values() for v in some]
+    wording, notions = event_scores(detector, views)
+    by_patterns = np.array([match_patterns(v) is not None for v in views])
+    parts = [by_patterns, wording > detector.threshold, notions > detector.notions.threshold]
+    return np.array([*parts, np.any(parts, axis=0)])
 
 
 def measure_false_positives(detector: LearnedDetector, events: Events, n_shown: int = 5) -> None:
@@ -384,6 +385,10 @@ def main() -> int:
     if not given.only_write:
         measure(corpus, events, given.seed, settings)
     detector = teach_detector(corpus, events, given.seed, settings)
+    suite = [one.render("benign") for one in load_suite()]
+    print(
+        "suite", find(detector, suite, events, np.random.default_rng(given.seed)).mean(1).round(3)
+    )
     measure_false_positives(detector, events)
     if given.write or given.only_write:
         write(detector)
