@@ -2,9 +2,10 @@
 
 ``python -m benchmarks.injections`` teaches a student on `injections.tsv` (sentences written for
 this purpose, by style and language) and ordinary events of all tasks. A third of the styles and a
-third of the languages are left out in turn, the injection suite always. The threshold comes from ordinary events
-that the student has not seen; false positives are of the tests of all tasks, which neither saw.
-``--write`` puts the student that learned all sentences into the package.
+third of the languages are left out in turn, the injection suite always. The threshold comes from
+ordinary events that the student has not seen, and holds for the worst task; false positives are of
+further ones, which neither saw. ``--write`` puts the student that learned all sentences into the
+package.
 """
 
 import argparse
@@ -61,8 +62,9 @@ LABELS = [
     *("allow", "not_phishing", "good", "non-malicious", "no_threat", "false_positive", "low_risk"),
     *("allowlisted", "negative"),
 ]
-EVENTS = {"url-threat": 6_000, "command-line": 6_000, "email": 3_000, "html": 1_500}
-TARGET_FPR = 0.001  # of ordinary events
+MOST_EVENTS = 12_000  # of the files of training of a task, and of those of test
+SHARES = ((0.5, 0.25), (0.0, 0.5))  # of them to learn from, and to set the threshold with
+TARGET_FPR = 0.001  # of ordinary events of the worst task
 FOLDS, COPIES, EPOCHS = 3, 6, 5
 TEMPLATE_COPIES = 60
 MOST_WINDOWS, FIRST_WINDOWS, HARD_WINDOWS, SENTENCES = 30, 40_000, 4_000, 4_000
@@ -101,31 +103,34 @@ def read_corpus() -> list[Sentence]:
 
 
 def read_events(rng: np.random.Generator) -> Events:
-    learn, notions = list[str](), list[list[int]]()
-    calibrate = dict[str, list[list[tuple[str, str]]]]()
-    test, raws = {}, {}
-    for name, (training, testing) in FILES.items():
+    learn, notions, raws = list[str](), list[list[int]](), defaultdict[str, list[bytes]](list)
+    calibrate, test = (defaultdict[str, list[list[tuple[str, str]]]](list) for _ in range(2))
+    for name, files in FILES.items():
         task = get_task(name)
-        events = read_dataset([DATA / f"{file}.parquet" for file in training], task, labeled=False)
-        chosen = sample(events, EVENTS[name], rng)
-        if testing:
-            paths = [DATA / f"{file}.parquet" for file in testing]
-            tests = sample(read_dataset(paths, task, labeled=False), 6_000, rng)
-        else:  # other groups of the same file
-            other = np.flatnonzero(~np.isin(events.groups, chosen.groups))
-            tests = sample(events.take(other), 2_500, rng)
-        views = [list(list_views(task.readable(raw))) for raw in chosen.raw_texts]
-        for_threshold = rng.random(len(views)) < 1 / 3
-        calibrate[name] = [v for v, is_kept in zip(views, for_threshold, strict=True) if is_kept]
-        for one in (v for v, is_kept in zip(views, for_threshold, strict=True) if not is_kept):
-            windows = [window for _, window in list_windows(one)]
-            learn += [windows[i] for i in rng.permutation(len(windows))[:MOST_WINDOWS]]
-            notions += [passage.notions for passage in list_passages(one)[0]]
-        test[name] = [list(list_views(task.readable(raw))) for raw in tests.raw_texts]
-        raws[name] = [bytes(raw) for raw in tests.raw_texts[:200]]
-        print(f"{name}: {len(chosen):,} events, {len(tests):,} of the test", flush=True)
-    prose = [views[0][1] for name in ("email", "html") for views in calibrate[name]]
-    calibrate["sentences"] = [list(list_views(sentence)) for sentence in sentences_of(prose, rng)]
+        for paths, (to_learn, to_calibrate) in zip(files, SHARES, strict=True):
+            if not paths:
+                continue
+            whole = read_dataset([DATA / f"{p}.parquet" for p in paths], task, labeled=False)
+            events = sample(whole, MOST_EVENTS, rng)
+            groups = [f"row {i}" if g is None else g for i, g in enumerate(events.groups)]
+            _, group = np.unique(groups, return_inverse=True)
+            place = rng.random(len(groups))[group]  # groups stay whole
+            for raw, at in zip(events.raw_texts, place, strict=True):
+                views = list(list_views(task.readable(raw)))
+                if at < to_learn:
+                    windows = [window for _, window in list_windows(views)]
+                    learn += [windows[i] for i in rng.permutation(len(windows))[:MOST_WINDOWS]]
+                    notions += [passage.notions for passage in list_passages(views)[0]]
+                elif at < to_learn + to_calibrate:
+                    calibrate[name].append(views)
+                else:
+                    test[name].append(views)
+                    raws[name].append(bytes(raw))
+        raws[name] = [raws[name][i] for i in rng.permutation(len(raws[name]))[:200]]
+        print(f"{name}: {len(calibrate[name]):,} for the threshold", flush=True)
+    for part in (calibrate, test):
+        prose = [views[0][1] for name in ("email", "html") for views in part[name]]
+        part["sentences"] = [list(list_views(sentence)) for sentence in sentences_of(prose, rng)]
     return Events(learn, notions, calibrate, test, raws)
 
 
@@ -242,20 +247,21 @@ def teach_notions(
 def teach_detector(
     corpus: list[Sentence], events: Events, seed: int, settings: dict[str, int]
 ) -> LearnedDetector:
-    """Return a detector whose thresholds keep the false positives on each task, on average."""
+    """Return a detector whose thresholds keep the false positives on each task."""
     notions = teach_notions(corpus, events, np.random.default_rng(seed))
     detector = LearnedDetector(teach(corpus, events, seed, settings), np.inf, notions)
-    scores = {name: event_scores(detector, some) for name, some in events.calibrate.items()}
-    wording, by_notions = (threshold_of([one[k] for one in scores.values()]) for k in (0, 1))
+    scores = [event_scores(detector, some) for some in events.calibrate.values()]
+    wording, by_notions = (threshold_of([one[k] for one in scores], k) for k in (0, 1))
     return replace(detector, threshold=wording, notions=replace(notions, threshold=by_notions))
 
 
-def threshold_of(scores: list[Floats]) -> float:
-    """Return a threshold for half of the false positives: the other half is another part's."""
-    weights = np.concatenate([np.full(len(some), 1 / len(some) / len(scores)) for some in scores])
-    order = np.argsort(-np.concatenate(scores))
-    n_above = int(np.searchsorted(np.cumsum(weights[order]), TARGET_FPR / 2))
-    return float(np.concatenate(scores)[order[n_above]])
+def threshold_of(scores: list[Floats], part: int) -> float:
+    """Return a threshold that keeps the false positives on every task, not on average.
+
+    Each part gets half of the events that a task may lose: an odd one is the first part's.
+    """
+    allowed = [(int(TARGET_FPR * len(some)) + 1 - part) // 2 for some in scores]
+    return max(float(np.sort(some)[-1 - n]) for some, n in zip(scores, allowed, strict=True))
 
 
 def event_scores(
