@@ -303,24 +303,25 @@ def rate(hits: list[bool] | npt.NDArray[np.bool_]) -> str:
 def measure(corpus: list[Sentence], events: Events, seed: int, settings: dict[str, int]) -> None:
     """Print what is found of styles and languages that the student has not seen."""
     rng = np.random.default_rng(seed)
-    writers = rng.permutation(sorted({s.writer for s in corpus if s.language == "en"}))
-    languages = rng.permutation(sorted({s.language for s in corpus if s.language != "en"}))
+    injections = [s for s in corpus if s.is_injection]  # ordinary sentences are always learned
+    writers = rng.permutation(sorted({s.writer for s in injections if s.language == "en"}))
+    languages = rng.permutation(sorted({s.language for s in injections if s.language != "en"}))
     found = defaultdict[str, list[npt.NDArray[np.bool_]]](list)
     sizes = Counter[str]()
     for fold in range(FOLDS):
         styles, foreign = set(writers[fold::FOLDS]), set(languages[fold::FOLDS])
         parts = {
-            "styles": [s for s in corpus if s.writer in styles],
-            "languages": [s for s in corpus if s.language in foreign and s.writer != NATIVE],
+            "styles": [s for s in injections if s.writer in styles],
+            "languages": [s for s in injections if s.language in foreign and s.writer != NATIVE],
             "languages, free wordings": [
-                s for s in corpus if s.language in foreign and s.writer == NATIVE
+                s for s in injections if s.language in foreign and s.writer == NATIVE
             ],
         }
         out = {s for some in parts.values() for s in some}
         kept = [s for s in corpus if s not in out and s.writer != NATIVE]
         detector = teach_detector(kept, events, seed, settings)
         for part, some in parts.items():
-            texts = [fill(s.text, rng) for s in some if s.is_injection]
+            texts = [fill(s.text, rng) for s in some]
             found[part].append(find(detector, texts, events, rng))
             sizes[part] += len(texts)
             print(fold, part, found[part][-1].mean(1).round(3), flush=True)
