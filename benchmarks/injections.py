@@ -346,15 +346,8 @@ def measure_false_positives(detector: LearnedDetector, events: Events, n_shown: 
         by_patterns = [match_patterns(v) is not None for v in views]
         learned = [detector.find(v) for v in views]
         both = [a or b is not None for a, b in zip(by_patterns, learned, strict=True)]
-        rows.append(
-            (
-                name,
-                len(views),
-                rate(by_patterns),
-                rate([x is not None for x in learned]),
-                rate(both),
-            )
-        )
+        rates = (rate(by_patterns), rate([x is not None for x in learned]), rate(both))
+        rows.append((name, len(views), *rates))
         for text in [x for x in learned if x][:n_shown]:
             print(f"  {name}: {text!r}")
     table(("Ordinary events", "events", "patterns", "learned", "both"), rows)
