@@ -315,12 +315,11 @@ def _decode_pieces(headers: Headers, body: bytes) -> tuple[bytes, bytes]:
 def _decode_base64_text(body: bytes, label: str) -> tuple[bytes, bytes]:
     """Decode base64; plain text that follows, such as the footer of a list, stays."""
     lines, text = _BASE64_LINES.match(body), _TEXT_LINE.search(body)
-    for start in (lines.end() if lines else 0, text.start() if text else 0):
-        tail = body[start:]
-        if start and tail.strip():
-            head = decode_base64(body[:start])
-            if head and _is_noise(decode_base64(tail), head, label):
-                return head, tail
+    starts = [lines.end()] if lines and lines.end() else []
+    for start in (*starts, *([text.start()] if text else [])):
+        head, tail = body[:start], body[start:]
+        if tail.strip() and _is_noise(decode_base64(tail), decode_base64(head), label):
+            return decode_base64(head), tail
     return decode_base64(body), b""
 
 
@@ -330,6 +329,8 @@ def _is_noise(decoded: bytes, head: bytes, label: str) -> bool:
         return False
     if len(decoded.translate(None, _PRINTED)) * 64 > len(decoded):
         return True
+    if not head:
+        return False
     if is_in_charset(head, label) and not is_in_charset(decoded, label):
         return True
     high, usual = (
