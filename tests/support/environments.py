@@ -41,7 +41,7 @@ class Environment:
     bin: Path
 
     def run(
-        self, *command: object, cwd: Path, stdin: str = "", timeout_s: float = 120
+        self, *command: object, cwd: Path, stdin: str = "", timeout_s: float = 600
     ) -> "subprocess.CompletedProcess[str]":
         """Run a program, one of the environment where it has that name."""
         name, *arguments = map(str, command)

@@ -35,3 +35,11 @@ def stop(process):
     """Stop a worker with SIGTERM; it must end without an error."""
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0, process.log.read_text()
+
+
+def wait_for_log(process, words, seconds=90):
+    """Wait until a worker has logged these words."""
+    deadline = time.monotonic() + seconds
+    while words not in process.log.read_text():
+        assert time.monotonic() < deadline, process.log.read_text()
+        time.sleep(0.1)
