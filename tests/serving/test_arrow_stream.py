@@ -100,6 +100,15 @@ def test_bytes_behind_the_last_view_are_left_out():
     assert decoded_lengths(column).tolist() == [30, 0, 3]
 
 
+def test_of_two_columns_with_one_name_the_first_is_meant(url_bundle):
+    texts = [pa.array([url]) for url in ("http://a.example/", "http://b.example/login")]
+    twice = pa.RecordBatch.from_arrays(texts, ["url", "url"])
+    bundle = load_bundle(url_bundle)
+    (found,) = score_arrow_stream(stream_of(twice), bundle, OutputOptions())
+    (alone,) = score_arrow_stream(stream_of(batch_of(texts[0])), bundle, OutputOptions())
+    assert found.to_arrow()["score"] == alone.to_arrow()["score"]
+
+
 def test_views_inside_other_columns_are_left_out(url_bundle):
     texts = pa.array(["http://a.example/", "http://b.example/"])
     views = pa.array([["a" * 20, None], ["b"]], pa.list_(pa.string_view()))

@@ -67,12 +67,18 @@ def choose_columns(path: Path, names: list[str], spec: ColumnSpec) -> dict[str, 
     return chosen
 
 
+def columns_by_role(batch: pa.RecordBatch, chosen: dict[str, str]) -> dict[str, pa.Array]:
+    """Return the chosen columns by role; of two columns with one name, the first is meant."""
+    names = batch.schema.names
+    return {role: batch.column(names.index(name)) for role, name in chosen.items()}
+
+
 def find_name(candidates: Sequence[str], names: Collection[str]) -> str | None:
     """Return the name of the first candidate that is there, else of one in other case."""
     exact = next((name for name in candidates if name in names), None)
     if exact is not None or not candidates:
         return exact
-    by_lower = {name.lower(): name for name in names}
+    by_lower = {name.lower(): name for name in reversed(list(names))}  # the first of two counts
     return next((by_lower[name.lower()] for name in candidates if name.lower() in by_lower), None)
 
 

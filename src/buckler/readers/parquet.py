@@ -19,7 +19,13 @@ import pyarrow as pa
 
 from buckler.errors import InputError
 from buckler.files import reading
-from buckler.readers.chunks import MAX_DECODED_BYTES, choose_columns, decoded_lengths, make_chunk
+from buckler.readers.chunks import (
+    MAX_DECODED_BYTES,
+    choose_columns,
+    columns_by_role,
+    decoded_lengths,
+    make_chunk,
+)
 from buckler.readers.parquet_decoder import MAX_CPU_S, Header, Request
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import READERS, Chunk, ColumnSpec, Reader
@@ -63,8 +69,7 @@ class ParquetReader(Reader):
                 if start < cursor:
                     batch = batch.slice(cursor - start)
                     start = cursor
-                names = batch.schema.names  # of two columns with one name, the first is meant
-                columns = {role: batch.column(names.index(each)) for role, each in chosen.items()}
+                columns = columns_by_role(batch, chosen)
                 rows = np.arange(start + 1, position + 1, dtype=np.int64)
                 size = file_bytes * batch.num_rows // max(1, total)
                 yield make_chunk(path, spec, columns, rows, position, size, quarantine)

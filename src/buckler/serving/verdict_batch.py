@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.isolation import EventFault, attempt, isolate
-from buckler.readers.chunks import choose_columns, make_chunk
+from buckler.readers.chunks import choose_columns, columns_by_role, make_chunk
 from buckler.readers.event_fields import FIELD_ROLES, event_field_names
 from buckler.readers.feature_columns import is_row
 from buckler.readers.objects import columns_of
@@ -173,10 +173,7 @@ def score_record_batches(
     """Score the rows of record batches of one schema, in which a column must be the text."""
     columns = options.columns_to_read(bundle.columns)
     chosen = choose_columns(_TABLE, batches[0].schema.names, columns) if batches else {}
-    return [
-        score_columns({role: batch[name] for role, name in chosen.items()}, bundle, options)
-        for batch in batches
-    ]
+    return [score_columns(columns_by_role(batch, chosen), bundle, options) for batch in batches]
 
 
 def score_columns(

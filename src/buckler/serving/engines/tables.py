@@ -8,7 +8,7 @@ from buckler.bundle.archive import parse_bundle
 from buckler.bundle.writer import pack
 from buckler.errors import InputError
 from buckler.operating_point import OperatingPoint
-from buckler.readers.chunks import choose_columns
+from buckler.readers.chunks import choose_columns, columns_by_role
 from buckler.runtime import Scorer
 from buckler.runtime.scorer import load_with_content
 from buckler.serving.bundles import LoadedBundle, columns_of_bundle
@@ -97,7 +97,7 @@ class TableScorer:
         parts = []
         for batch in table.to_batches():
             chosen = choose_columns(_TABLE, batch.schema.names, self._columns)
-            parts.append(self._score({role: batch[name] for role, name in chosen.items()}))
+            parts.append(self._score(columns_by_role(batch, chosen)))
         for field, column in zip(schema, self._join(parts).columns, strict=True):
             table = table.append_column(field, column)
         return table
