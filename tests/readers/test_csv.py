@@ -5,7 +5,7 @@ import gzip
 import io
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from buckler.errors import InputError
@@ -111,6 +111,7 @@ FUZZ = settings(
 
 @FUZZ
 @given(st.lists(st.tuples(CELLS.filter(len), CELLS), min_size=1, max_size=9), st.integers(1, 40))
+@example([("\r,\r", "\r,\r,\r")], 1)  # each line looks like a row
 def test_what_a_writer_quotes_is_read_back(tmp_path, cells, block):
     target = io.StringIO(newline="")
     writer = csv.writer(target, quoting=csv.QUOTE_ALL)

@@ -135,7 +135,7 @@ class _Cutter:
         start, limit = len(data) - len(data.lstrip(b"\r\n")), self._limit(data, is_last)
         if is_last and start == len(data):
             raise InputError(f"{path}: the file is empty", path=path)
-        fields, stop = self._fields(data, start, limit)
+        fields, _, stop = self._fields(data, start, limit)
         if fields is None and not self._goes_on(data, start, stop, limit, is_last):
             raise InputError(f"{path}: {_OPEN_QUOTE} in its first line", path=path, row=1)
         if fields is None or start >= limit:
@@ -221,10 +221,11 @@ class _Cutter:
                 continue
             reason, fields, stop = "", self._split(line), next_line
             if b'"' in line:
-                quoted, stop = self._fields(data, at, limit)
+                quoted, all_quoted, stop = self._fields(data, at, limit)
                 if quoted is None and self._goes_on(data, at, stop, limit, is_last):
                     break
-                if quoted is not None and self._is_row(quoted, data[next_line:stop]):
+                more = b"" if all_quoted else data[next_line:stop]  # no open quote closes them all
+                if quoted is not None and self._is_row(quoted, more):
                     fields = quoted
                 else:  # read as if no quote had a meaning, unless one is left open
                     stop, reason = next_line, _OPEN_QUOTE if line.count(b'"') % 2 else ""
@@ -243,16 +244,20 @@ class _Cutter:
     def _split(self, line: bytes) -> list[bytes]:
         return self._trim(line.split(self._delimiter))
 
-    def _fields(self, data: bytes, at: int, limit: int) -> tuple[list[bytes] | None, int]:
-        """Return the fields of a row with quotes and its end; None, and where they do not fit."""
-        fields = list[bytes]()
+    def _fields(self, data: bytes, at: int, limit: int) -> tuple[list[bytes] | None, bool, int]:
+        """Return the fields of a row, True if all have quotes, and its end.
+
+        Quotes that do not fit give None, and their place.
+        """
+        fields, all_quoted = list[bytes](), True
         while found := self._field.match(data, at, limit):
             quoted, plain, end = found.groups()
+            all_quoted &= quoted is not None
             fields.append(plain if quoted is None else quoted.replace(b'""', b'"'))
             at = found.end()
             if end != self._delimiter:
-                return self._trim(fields), at
-        return None, at
+                return self._trim(fields), all_quoted and len(fields) == len(self.names) > 1, at
+        return None, False, at
 
     def _trim(self, fields: list[bytes]) -> list[bytes]:
         """Return the fields without empty ones behind the last column."""
