@@ -1,6 +1,5 @@
 """Speed against the number of threads, of scoring and of training; the same answers each time."""
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from benchmarks.measure import in_turns, table, use_all_cores
 from benchmarks.models import events, scorer
+from buckler.cores import count_cores
 from buckler.students import get_student
 
 PASSES = 2
@@ -15,7 +15,7 @@ PASSES = 2
 
 def run(data: Path) -> None:
     use_all_cores()
-    cores = len(os.sched_getaffinity(0))
+    cores = count_cores()
     counts = [n for n in (1, 2, 4, 8, 16, 32) if n <= cores]
     train = events(data, "url-threat", "threat-train")
     column = train.raw.combine_chunks()
