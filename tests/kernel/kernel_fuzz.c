@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "buckler.h"
+#include "audit_lines.h"
 #include "json_lines.h"
 
 static uint64_t state = 88172645463325252ull;
@@ -161,24 +162,57 @@ static void json_lines(void) {
     for (uint32_t i = 0; i < 5; i++)
         bk_json_add_name(names, (const uint8_t *)tried[i], strlen(tried[i]), i % 2, i);
     for (int c = 0; c < 2; c++) {
-        columns[c].offsets = calloc(lines + 1, sizeof(int32_t));
-        columns[c].data = malloc(length ? length : 1);
-        columns[c].validity = calloc(lines / 8 + 1, 1);
+        columns[c].values.offsets = calloc(lines + 1, sizeof(int32_t));
+        columns[c].values.data = malloc(length ? length : 1);
+        columns[c].values.validity = calloc(lines / 8 + 1, 1);
     }
     int64_t found = bk_json_lines(text, length, 2000, names, columns, 2, rows);
     if (found > (int64_t)lines) abort();
     for (int c = 0; c < 2; c++) {
-        if (found >= 0 && columns[c].offsets[found] > (int32_t)length) abort();
-        free(columns[c].offsets), free(columns[c].data), free(columns[c].validity);
+        if (found >= 0 && columns[c].values.offsets[found] > (int32_t)length) abort();
+        free(columns[c].values.offsets), free(columns[c].values.data), free(columns[c].values.validity);
     }
     free(rows), free(text), free(names);
+}
+
+static const char *const AUDIT[] = {
+    "type=EXECVE ", "type=SYSCALL ", "type=CWD ", "msg=audit(1364481363.243:7):", "msg=audit(1364481363.243:24):",
+    "msg=audit(1.2:", "node=web1 ", "\n", "\r\n", "\r", " a0=\"/bin/sh\"", " a1=", " a1=27002e20", " a1[0]=4142", " a1[1]=\"",
+    "\"it's\"", " a12345=00", " exe=\"/bin/x\"", " exe=2f62", " uid=0", " UID=\"root\"", " comm=\"a uid=1\"", "\"", "\xC2\x85",
+    "\xE2\x80", "00", "'"};
+
+static void audit_lines(void) {
+    uint8_t draft[4096];
+    size_t length = 0, parts = next(90);
+    for (size_t i = 0; i < parts; i++) {
+        const char *piece = AUDIT[next(sizeof AUDIT / sizeof *AUDIT)];
+        if (!next(30)) draft[length++] = (uint8_t)next(256);
+        memcpy(draft + length, piece, strlen(piece));
+        length += strlen(piece);
+    }
+    uint8_t *text = malloc(length ? length : 1);
+    memcpy(text, draft, length);
+    const size_t lines = bk_audit_count(text, length);
+    audit_programs found = {.lines = malloc(lines * sizeof *found.lines),
+                            .bad_lines = malloc(lines * sizeof *found.bad_lines)};
+    for (int c = 0; c < AUDIT_COLUMNS; c++) {
+        found.columns[c].offsets = calloc(lines + 1, sizeof(int32_t));
+        found.columns[c].data = malloc(AUDIT_COLUMN_BYTES(length));
+        found.columns[c].validity = calloc(lines / 8 + 1, 1);
+    }
+    if (bk_audit_programs(text, length, &found) || found.n_programs > lines || found.n_bad_lines > lines) abort();
+    for (int c = 0; c < AUDIT_COLUMNS; c++) {
+        if (found.columns[c].offsets[found.n_programs] > (int32_t)(4 * length)) abort();
+        free(found.columns[c].offsets), free(found.columns[c].data), free(found.columns[c].validity);
+    }
+    free(found.lines), free(found.bad_lines), free(text);
 }
 
 int main(int count, char **arguments) {
     long rounds = count > 1 ? strtol(arguments[1], NULL, 10) : 1000;
     if (count > 2) state ^= (uint64_t)strtoull(arguments[2], NULL, 10) << 20;
     for (long i = 0; i < rounds; i++) {
-        for (int j = 0; j < 50; j++) normalize(), json_lines();
+        for (int j = 0; j < 50; j++) normalize(), json_lines(), audit_lines();
         score();
         train();
     }

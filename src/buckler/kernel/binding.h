@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "arrow_c.h"
+#include "arrow_strings.h"
 #include "buckler.h"
 
 typedef struct {
@@ -27,6 +28,13 @@ int bk_view_column(PyObject *schema_capsule, PyObject *array_capsule, text_colum
 int bk_view_bytes(PyObject *object, Py_buffer *buffer, Py_ssize_t size, const char *name);
 int bk_view_floats(PyObject *object, Py_buffer *buffer, Py_ssize_t count);
 
+/* A column that a reader fills; 0, or -1 if memory is short. */
+int bk_make_strings(arrow_strings *column, size_t size, size_t rows);
+void bk_free_strings(arrow_strings *column);
+
+/* The buffers of n columns that stand `stride` bytes apart: a list of validity, offsets and data. */
+PyObject *bk_build_strings(const void *columns, size_t stride, size_t n, size_t rows);
+
 extern PyType_Spec bk_scorer_spec; /* the type Ngram */
 extern PyType_Spec bk_trees_spec;  /* the type Trees */
 
@@ -35,6 +43,8 @@ PyObject *bk_recalibrate_buffer(PyObject *module, PyObject *args);
 
 PyObject *bk_json_columns(PyObject *module, PyObject *args);
 PyObject *bk_json_texts(PyObject *module, PyObject *args);
+
+PyObject *bk_audit_columns(PyObject *module, PyObject *args);
 
 PyObject *bk_scan_html(PyObject *module, PyObject *args);
 

@@ -5,21 +5,14 @@
 #include <string.h>
 
 static void free_columns(json_column *columns, Py_ssize_t n) {
-    for (Py_ssize_t c = 0; columns && c < n; c++) {
-        free(columns[c].offsets);
-        free(columns[c].data);
-        free(columns[c].validity);
-    }
+    for (Py_ssize_t c = 0; columns && c < n; c++) bk_free_strings(&columns[c].values);
     free(columns);
 }
 
 static json_column *make_columns(Py_ssize_t n, size_t size, size_t lines) {
     json_column *columns = calloc((size_t)n + 1, sizeof *columns);
     for (Py_ssize_t c = 0; columns && c < n; c++) {
-        columns[c].offsets = calloc(lines + 1, sizeof *columns[c].offsets);
-        columns[c].data = malloc(size + 1); /* pages that stay empty cost nothing */
-        columns[c].validity = calloc(lines / 8 + 1, 1);
-        if (!columns[c].offsets || !columns[c].data || !columns[c].validity) {
+        if (bk_make_strings(&columns[c].values, size, lines) < 0) {
             free_columns(columns, n);
             columns = NULL;
         }
@@ -55,20 +48,6 @@ static json_names *read_names(PyObject *columns) {
     return names;
 }
 
-static PyObject *build_columns(const json_column *columns, Py_ssize_t n, size_t rows) {
-    PyObject *list = PyList_New(0);
-    for (Py_ssize_t c = 0; list && c < n; c++) {
-        const json_column *column = &columns[c];
-        PyObject *buffers = Py_BuildValue(
-            "(y#y#y#)", (const char *)column->validity, (Py_ssize_t)(rows / 8 + 1),
-            (const char *)column->offsets, (Py_ssize_t)((rows + 1) * sizeof *column->offsets),
-            (const char *)column->data, (Py_ssize_t)column->offsets[rows]);
-        if (!buffers || PyList_Append(list, buffers) < 0) Py_CLEAR(list);
-        Py_XDECREF(buffers);
-    }
-    return list;
-}
-
 PyObject *bk_json_columns(PyObject *module, PyObject *args) {
     (void)module;
     const char *data;
@@ -96,7 +75,7 @@ PyObject *bk_json_columns(PyObject *module, PyObject *args) {
         if (found < 0) {
             result = Py_NewRef(Py_None);
         } else {
-            PyObject *list = build_columns(columns, n, (size_t)found);
+            PyObject *list = bk_build_strings(columns, sizeof *columns, (size_t)n, (size_t)found);
             if (list)
                 result = Py_BuildValue("(y#N)", (const char *)rows,
                                        (Py_ssize_t)((size_t)found * sizeof *rows), list);

@@ -329,7 +329,7 @@ static int is_plain_fraction(cursor p, cursor end) {
 static int put_value(json_column *column, int64_t row, int is_text) {
     const cursor begin = column->begin, end = column->end;
     if (!begin && column->has_other_case) return 0;
-    uint8_t *out = column->data + column->offsets[row];
+    uint8_t *out = column->values.data + column->values.offsets[row];
     if (begin && *begin == '"') {
         out = put_string(out, begin + 1, end - 1);
         if (!out) return 0;
@@ -342,8 +342,7 @@ static int put_value(json_column *column, int64_t row, int is_text) {
         memcpy(out, begin, length);
         out += length;
     }
-    if (begin && *begin != 'n') column->validity[row / 8] |= (uint8_t)(1u << row % 8);
-    column->offsets[row + 1] = (int32_t)(out - column->data);
+    bk_end_string(&column->values, row, out, begin && *begin != 'n');
     return 1;
 }
 

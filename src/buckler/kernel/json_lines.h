@@ -5,15 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arrow_strings.h"
+
 enum { JSON_PATHS = 512, JSON_SLOTS = 2048, JSON_PATH_BYTES = 256 };
 
 #define JSON_NO_NAME UINT32_MAX
 
-/* The values of a column as Arrow keeps strings. */
+/* A column, whose data are as large as the lines. */
 typedef struct {
-    int32_t *offsets;     /* one more than there are lines, the first 0 */
-    uint8_t *data;        /* as large as the lines */
-    uint8_t *validity;    /* a bit for each line, all 0 */
+    arrow_strings values;
     const uint8_t *begin; /* the value in the present line, NULL where there is none */
     const uint8_t *end;
     uint32_t rank;        /* of the name that it stands under */

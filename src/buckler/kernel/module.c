@@ -329,6 +329,7 @@ static PyMethodDef kernel_methods[] = {
     {"recalibrate", bk_recalibrate_buffer, METH_VARARGS, NULL},
     {"json_lines", bk_json_columns, METH_VARARGS, NULL},
     {"json_texts", bk_json_texts, METH_VARARGS, NULL},
+    {"audit_lines", bk_audit_columns, METH_VARARGS, NULL},
     {"scan_html", bk_scan_html, METH_VARARGS, NULL},
     {"train", bk_train, METH_VARARGS, NULL},
     {"predict", bk_predict, METH_VARARGS, NULL},
