@@ -47,15 +47,10 @@ Rows = npt.NDArray[np.intp]
 def run(study: Study) -> list[Table]:
     """Compute what is not known yet, and return the table."""
     loader = Loader(lambda: _World(study.data))
-    rows = []
-    for name, title in _ROWS.items():
-
-        def compute(seed: int, name: str = name) -> Figures:
-            return _figures(loader.world, name, seed)
-
-        found = study.by_seed("commands", VERSION, name, compute)
-        names = ("agreement", "benign", "malicious", "dual", "dual score", "test")
-        rows.append((title, *(str(Mean.of([f[figure] for f in found])) for figure in names)))
+    names = ("agreement", "benign", "malicious", "dual", "dual score", "test")
+    rows = study.rows(
+        "commands", VERSION, _ROWS, lambda name, seed: _figures(loader.world, name, seed), names
+    )
     note = (
         "On telemetry whose annotation no student learned: AUROC against the LLM's answer (dual "
         "use left out), and the shares detected of lines that it calls benign, malicious and dual "

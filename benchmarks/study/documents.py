@@ -13,7 +13,6 @@ from buckler.dataset import Dataset
 from buckler.dataset.sources import balance_sources
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
-from buckler.evaluation.intervals import Mean
 from buckler.evaluation.metrics import Ranking, auroc
 from buckler.students import get_student
 
@@ -58,14 +57,11 @@ def _table(
     study: Study, title: str, read: Callable[[Path], Collections], held_out: HeldOut
 ) -> Table:
     loader = Loader(lambda: _World(read(study.data)))
-    rows = []
-    for name, learned in _ROWS.items():
 
-        def compute(seed: int, name: str = name) -> Figures:
-            return {one: loader.world.measure(name, own, seed) for one, own in held_out.items()}
+    def compute(name: str, seed: int) -> Figures:
+        return {one: loader.world.measure(name, own, seed) for one, own in held_out.items()}
 
-        figures = study.by_seed(title.lower(), VERSION, name, compute)
-        rows.append((learned, *(str(Mean.of([f[one] for f in figures])) for one in held_out)))
+    rows = study.rows(title.lower(), VERSION, _ROWS, compute, held_out)
     note = (
         "AUROC within collections of which the student learned nothing, against their labels. "
         "The LLM sees an excerpt; it is measured on the rows that it annotated."

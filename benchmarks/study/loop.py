@@ -11,7 +11,6 @@ import numpy as np
 from benchmarks.study.categories import TASK, World
 from benchmarks.study.results import Figures, Loader, Study, Table
 from buckler.dataset import Dataset
-from buckler.evaluation.intervals import Mean
 from buckler.synthesis.filters import FilteredDrafts
 from buckler.synthesis.generate import GenerationSettings, generate_examples
 from buckler.synthesis.generator import get_generator
@@ -37,15 +36,10 @@ _ROWS = {
 def run(study: Study) -> list[Table]:
     """Compute what is not known yet, and return the table."""
     loader = Loader(lambda: World(study.data))
-    rows = []
-    for name, title in _ROWS.items():
-
-        def compute(seed: int, name: str = name) -> Figures:
-            return _figures(loader.world, name, seed)
-
-        found = study.by_seed("loop", VERSION, name, compute)
-        names = ("before", "after", "turns kept", "examples", "usd")
-        rows.append((title, *(str(Mean.of([f[figure] for f in found])) for figure in names)))
+    names = ("before", "after", "turns kept", "examples", "usd")
+    rows = study.rows(
+        "loop", VERSION, _ROWS, lambda name, seed: _figures(loader.world, name, seed), names
+    )
     note = (
         f"Accuracy on `category-test` of `ngram` with {_LABELS:,} labels, before and after at most "
         f"{_TURNS} turns of {_EACH:,} synthetic examples. Errors and trials use the labels alone, "

@@ -1,13 +1,14 @@
 """Figures of the study so far: each is computed once, and a stopped run resumes."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from buckler.errors import InputError, OutputError
+from buckler.evaluation.intervals import Mean
 
 Figures = dict[str, float]
 World = TypeVar("World")
@@ -81,6 +82,21 @@ class Study:
             key = {"part": part, "version": version, "learned": learned, "seed": seed}
             found.append(self.results.once(compute_seed, **key))
         return found
+
+    def rows(
+        self,
+        part: str,
+        version: int,
+        titles: Mapping[str, str],
+        compute: Callable[[str, int], Figures],
+        figures: Iterable[str],
+    ) -> list[tuple[str, ...]]:
+        """Return a row of a table for each name of `titles`: its title and the means over seeds."""
+        figures, rows = tuple(figures), []
+        for name, title in titles.items():
+            found = self.by_seed(part, version, name, partial(compute, name))
+            rows.append((title, *(str(Mean.of([f[figure] for f in found])) for figure in figures)))
+        return rows
 
 
 @dataclass(frozen=True)

@@ -89,17 +89,16 @@ def test_what_is_computed_from_constants_is_bounded(name):
 
 
 def test_memory_that_only_the_run_shows_is_bounded():
-    """In a process of its own; `ru_maxrss` would start with that of the process before it."""
     code = """
 from tests.bundle.test_network_limits import *
+from tests.support.memory import peak_memory_kib
 nodes = [helper.make_node("Identity", ["x"], ["c0"]), *DOUBLED[:24]]
 nodes.append(helper.make_node("Identity", ["c24"], ["sum"]))
 model = OnnxModel(SETTINGS, network(nodes), FORM)
 try:
     model.logits(NormalizedTexts.from_bytes([b"x" * 64] * 100))
 except BundleError as error:
-    peak = [li for li in open("/proc/self/status") if li.startswith("VmHWM")][0]
-    print(json.dumps([str(error), int(peak.split()[1])]))
+    print(json.dumps([str(error), peak_memory_kib()]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     message, peak_kib = json.loads(done.stdout)

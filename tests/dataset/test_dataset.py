@@ -234,6 +234,10 @@ def test_no_group_stands_on_both_sides_and_its_side_is_stable():
     again = split_by_group(events.take(np.arange(500)), 0.3, seed=1)
     side = set(names[split.right])
     assert all((names[r] in side) for r in again.right)
+    # A side is split again by another draw; the same one would leave nothing on its right.
+    left = events.take(split.left)
+    assert not len(split_by_group(left, 0.2, seed=1).right)
+    assert 0.1 < len(split_by_group(left, 0.2, seed=1, purpose=b"trial").right) / len(left) < 0.3
 
 
 def test_the_newest_are_the_test_in_a_split_by_time():

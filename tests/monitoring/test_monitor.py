@@ -244,12 +244,15 @@ def test_a_slice_is_held_against_the_same_slice(url_scorer):
 def test_samples_give_sound_intervals(events, n_detections, n_rest):
     score = np.array([b for b, _, _ in events], np.float64)
     detections, is_positive = (np.array([e[k] for e in events], bool) for k in (1, 2))
-    found = sample_quality(score, detections, is_positive, n_detections, n_rest)
+    alone = np.arange(len(events))
+    found = sample_quality(score, detections, is_positive, alone, n_detections, n_rest)
     assert found.precision.n_rows + found.missed.n_rows == len(events)
     assert not len(events) or 0 <= found.calibration_error <= 1
     recall = found.recall
     if recall.value == recall.value:
         assert 0 <= recall.low <= recall.value <= recall.high <= 1
+    in_pairs = sample_quality(score, detections, is_positive, alone // 2, n_detections, n_rest)
+    assert in_pairs.precision.value == found.precision.value or not detections.any()
 
 
 def doubtful(n=800):

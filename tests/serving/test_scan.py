@@ -251,14 +251,14 @@ def test_memory_does_not_grow_with_the_input(url_bundle, tmp_path, many_urls):
         source = tmp_path / f"{n}.parquet"
         pq.write_table(pa.table({"url": many_urls * n}), source, row_group_size=50_000)
         code = (
-            "import re, sys\n"
+            "import sys\n"
             "from pathlib import Path\n"
+            "from tests.support.memory import peak_memory_kib\n"
             "from buckler.serving.scan import ScanOptions, scan\n"
             "from buckler.runtime import load\n"
             f"r = scan(load({str(url_bundle)!r}), [Path(sys.argv[1])], Path(sys.argv[2]), "
             "ScanOptions(('url',)))\n"
-            "status = Path('/proc/self/status').read_text()\n"
-            "print(int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) // 1024)\n"
+            "print(peak_memory_kib() // 1024)\n"
         )
         arguments = [sys.executable, "-c", code, str(source), str(tmp_path / f"{n}.out.parquet")]
         return int(subprocess.check_output(arguments))

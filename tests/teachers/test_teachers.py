@@ -254,17 +254,34 @@ def answers(labels, share_right, rng):
 def test_a_useless_teacher_is_called_useless():
     rng = np.random.default_rng(0)
     labels = (rng.random(400) < 0.3).astype(np.int32)
-    coin = compare(np.eye(2)[rng.integers(0, 2, 400)], labels, TASK).warning
+    alone = np.arange(2000)
+    coin = compare(np.eye(2)[rng.integers(0, 2, 400)], labels, alone[:400], TASK).warning
     assert "worse than always saying benign (7" in coin
     assert coin.endswith("no better than chance: it is useless here")
-    constant = compare(np.tile([0.9, 0.1], (400, 1)), labels, TASK).warning
+    constant = compare(np.tile([0.9, 0.1], (400, 1)), labels, alone[:400], TASK).warning
     assert "no better than chance" in constant
     rare = (rng.random(2000) < 0.02).astype(np.int32)
-    weak = compare(answers(rare, 0.9, rng), rare, TASK).warning
+    weak = compare(answers(rare, 0.9, rng), rare, alone, TASK).warning
     assert "worse than always saying benign (97%), though better than chance" in weak
-    assert compare(answers(labels, 0.95, rng), labels, TASK).warning == ""
+    found = compare(answers(labels, 0.95, rng), labels, alone[:400], TASK)
+    assert found.warning == ""
     few = slice(0, 20)
-    assert compare(answers(labels[few], 0.1, rng), labels[few], TASK).warning == ""
+    assert compare(answers(labels[few], 0.1, rng), labels[few], alone[few], TASK).warning == ""
+
+
+def test_agreement_on_few_groups_is_less_certain():
+    labels = np.tile(np.array([0, 1], np.int32), 200)
+    probabilities = np.eye(2)[np.where(np.arange(400) % 10 < 8, labels, 1 - labels)] * 0.8 + 0.1
+    rows = compare(probabilities, labels, np.arange(400), TASK)
+    # Whole campaigns of a hundred rows are right or wrong together.
+    campaigns = compare(
+        np.eye(2)[np.where(np.arange(400) < 320, labels, 1 - labels)] * 0.8 + 0.1,
+        labels,
+        np.arange(400) // 80,
+        TASK,
+    )
+    assert campaigns.accuracy.value == rows.accuracy.value == 0.8
+    assert campaigns.accuracy.low < 0.5 < 0.75 < rows.accuracy.low
 
 
 def test_the_command_warns_of_a_useless_teacher(tmp_path):

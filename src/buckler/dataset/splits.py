@@ -88,14 +88,16 @@ class Split:
     right: npt.NDArray[np.intp]
 
 
-def split_by_group(events: Dataset, share: float, seed: int) -> Split:
+def split_by_group(events: Dataset, share: float, seed: int, purpose: bytes = b"") -> Split:
     """Put about `share` of the events on the right; no group stands on both sides.
 
-    The side of a group depends only on its name and the seed, so it stays when data is added.
+    The side of a group depends only on its name, the seed and the purpose, so it stays when data is
+    added. A side that is split again needs another purpose (at most 8 bytes): the same draw would
+    leave all its groups on one side.
     """
     if not 0 < share < 1:
         raise SettingsError(f"the share of a split must lie between 0 and 1, not {share}")
-    right = draw_groups(events, seed.to_bytes(8, "little")) < share
+    right = draw_groups(events, purpose + seed.to_bytes(8, "little")) < share
     return Split(np.flatnonzero(~right), np.flatnonzero(right))
 
 

@@ -81,18 +81,24 @@ class SampledQuality:
 
 
 def sample_quality(
-    scores: Floats, detected: Bools, is_positive: Bools, n_detections: int, n_rest: int
+    scores: Floats,
+    detected: Bools,
+    is_positive: Bools,
+    groups: npt.NDArray[np.int64],
+    n_detections: int,
+    n_rest: int,
 ) -> SampledQuality:
-    """Estimate precision, recall and calibration from labeled samples.
+    """Estimate precision, recall and calibration from labeled samples, with intervals by group.
 
     Parameters
     ----------
-    scores, detected, is_positive
-        Score, detection and label of each sampled event.
+    scores, detected, is_positive, groups
+        Score, detection, label and group of each sampled event.
     n_detections, n_rest
         Number of events that the samples were drawn from.
     """
-    precision, missed = rate(is_positive[detected]), rate(is_positive[~detected])
+    precision = rate(is_positive[detected], groups[detected])
+    missed = rate(is_positive[~detected], groups[~detected])
 
     def recall(p: float, m: float) -> float:
         hits, misses = p * n_detections, m * n_rest

@@ -108,6 +108,7 @@ def _sample_quality(
         sample.scores[is_labeled],
         sample.detected[is_labeled],
         is_positive,
+        sample.events.group_codes()[is_labeled],
         n_detections,
         len(detected) - n_detections,
     )

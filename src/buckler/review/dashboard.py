@@ -1,11 +1,14 @@
 """The dashboard's metrics: progress of the queue, quality of the bundle and of its teachers."""
 
 import time
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import and_, func, select
 
 from buckler.evaluation.agreement import Agreement, cohens_kappa
@@ -135,11 +138,14 @@ class PrecisionProgress:
 def precision_progress(precision: Rate) -> PrecisionProgress:
     """Return how many further labels a narrower interval takes, if the share stays as it is."""
     n, share = precision.n_rows, precision.value if precision.n_rows else 0.5
-    goal = next((goal for goal in GOALS if not n or _half_width(share, n) > goal), GOALS[-1])
-    needed = n
-    while not needed or _half_width(share, needed) > goal:
-        needed += 1
-    return PrecisionProgress(precision, goal, needed - n)
+    so_far = PrecisionProgress(precision, GOALS[-1], 0)
+    # Rows of few groups say less than as many of many.
+    widening = so_far.half_width / _half_width(share, n) if n else 1.0
+    goal = next((goal for goal in GOALS if not n or so_far.half_width > goal), GOALS[-1])
+    more = bisect_left(
+        range(_MAX_LABELS), -goal, key=lambda k: -widening * _half_width(share, max(1, n + k))
+    )
+    return replace(so_far, goal=goal, to_go=more)
 
 
 def _half_width(share: float, n: int) -> float:
@@ -198,7 +204,8 @@ def _agreement(queue: Queue) -> Agreement:
 def measure_samples(queue: Queue) -> SampledQuality:
     """Measure the deployed bundle on the labeled random samples."""
     positive = queue.task.positive_indices
-    query = select(ITEMS.c.stratum, ITEMS.c.score, ITEMS.c.analyst_label).where(
+    columns = (ITEMS.c.stratum, ITEMS.c.score, ITEMS.c.analyst_label, ITEMS.c.group_name)
+    query = select(*columns).where(
         ITEMS.c.task_id == queue.task_id,
         ITEMS.c.stratum.in_((Stratum.DETECTION_SAMPLE, Stratum.REST_SAMPLE)),
         ITEMS.c.state.in_((State.DONE, State.SECOND)),
@@ -214,6 +221,7 @@ def measure_samples(queue: Queue) -> SampledQuality:
         np.array([row.score for row in rows], np.float64),
         np.array([row.stratum == Stratum.DETECTION_SAMPLE for row in rows], bool),
         np.array([row.analyst_label in positive for row in rows], bool),
+        _group_codes(row.group_name for row in rows),
         n_detections,
         int(events or 0) - n_detections,
     )
@@ -221,7 +229,7 @@ def measure_samples(queue: Queue) -> SampledQuality:
 
 def _teacher_metrics(queue: Queue) -> list[TeacherMetrics]:
     """Compare every annotator but humans with the analysts' last labels."""
-    labeled = select(ITEMS.c.event_id, ITEMS.c.analyst_label).where(
+    labeled = select(ITEMS.c.event_id, ITEMS.c.analyst_label, ITEMS.c.group_name).where(
         ITEMS.c.task_id == queue.task_id,
         ITEMS.c.state == State.DONE,
         ITEMS.c.analyst_label.is_not(None),
@@ -233,21 +241,35 @@ def _teacher_metrics(queue: Queue) -> list[TeacherMetrics]:
         .exists()
     ).limit(_MAX_LABELS)
     with queue.store.reading() as connection:
-        label_of = {bytes(e): int(v) for e, v in connection.execute(labeled)}
+        events = connection.execute(labeled).all()
+        label_of = {bytes(event.event_id): int(event.analyst_label) for event in events}
+        groups = _group_codes(event.group_name for event in events).tolist()
+        group_of = dict(zip(label_of, groups, strict=True))
         annotators = queue.store.annotators()
-        hits: dict[int, list[tuple[int, bool]]] = defaultdict(list)
+        hits: dict[int, list[tuple[int, int, bool]]] = defaultdict(list)
         query = select(ANNOTATIONS).where(ANNOTATIONS.c.task_id == queue.task_id)
         for row in rows_with_ids(connection, query, ANNOTATIONS.c.event_id, label_of):
             if annotators[row.annotator_id].kind != "human":
-                truth = label_of[bytes(row.event_id)]
-                hits[row.annotator_id].append((truth, truth == row.label))
+                event_id = bytes(row.event_id)
+                truth = label_of[event_id]
+                hits[row.annotator_id].append((truth, group_of[event_id], truth == row.label))
     names = queue.task.class_names
     metrics = []
-    for annotator_id, pairs in sorted(hits.items()):
+    for annotator_id, found in sorted(hits.items()):
         annotator = annotators[annotator_id]
-        right = np.array([hit for _, hit in pairs], bool)
-        truths = np.array([truth for truth, _ in pairs])
-        classes = {names[k]: rate(right[truths == k]) for k in sorted(set(truths.tolist()))}
+        truths, codes, answers = np.array(found).T
+        right = answers.astype(bool)
+        classes = {
+            names[k]: rate(right[truths == k], codes[truths == k])
+            for k in sorted(set(truths.tolist()))
+        }
         name = f"{annotator.name} {annotator.version}".strip()
-        metrics.append(TeacherMetrics(name, annotator.kind, rate(right), classes))
+        metrics.append(TeacherMetrics(name, annotator.kind, rate(right, codes), classes))
     return metrics
+
+
+def _group_codes(names: Iterable[str | None]) -> npt.NDArray[np.int64]:
+    """Return a number for each group; an event without a group stands alone."""
+    codes: dict[object, int] = {}
+    keys = (name if name is not None else (row,) for row, name in enumerate(names))
+    return np.array([codes.setdefault(key, len(codes)) for key in keys], np.int64)

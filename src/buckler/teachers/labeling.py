@@ -10,7 +10,7 @@ import numpy.typing as npt
 from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.agreement import cohens_kappa
-from buckler.evaluation.intervals import UNKNOWN, Rate, wilson
+from buckler.evaluation.intervals import UNKNOWN, Rate, rate
 from buckler.evaluation.intervals import Estimate as Estimated
 from buckler.evaluation.metrics import expected_calibration_error
 from buckler.labels import Annotation, Annotator, LabelStore
@@ -235,6 +235,8 @@ def label(
     n_classes = len(events.task.classes)
     probabilities = np.array(list(compared.values()), np.float64).reshape(-1, n_classes)
     labels = np.array([label_of[i] for i in compared], np.int32)
+    group_of = dict(zip(events.ids, events.group_codes().tolist(), strict=True))
+    groups = np.array([group_of[i] for i in compared], np.int64)
     return LabelReport(
         events=n_known + n_given_up + len(remaining),
         known=n_known,
@@ -244,7 +246,7 @@ def label(
         elsewhere=job.n_elsewhere,
         probabilities=probabilities,
         labels=labels,
-        agreement=compare(probabilities, labels, events.task) if len(labels) else None,
+        agreement=compare(probabilities, labels, groups, events.task) if len(labels) else None,
         account=account,
         total=ledger.spent(),
     )
@@ -291,12 +293,15 @@ def annotated_classes(store: LabelStore, teacher: Teacher, task: Task) -> dict[b
 
 
 def compare(
-    probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int32], task: Task
+    probabilities: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.int32],
+    groups: npt.NDArray[np.int64],
+    task: Task,
 ) -> Agreement:
-    """Compare annotations, float64 [n, classes], with labels, int32 [n]."""
+    """Compare annotations, float64 [n, classes], with labels [n]; intervals are by group [n]."""
     n, classes = len(labels), probabilities.argmax(axis=1)
     right = classes == labels
-    accuracy = wilson(int(right.sum()), n)
+    accuracy = rate(right, groups)
     if n < MIN_COMPARED:
         return Agreement(n, accuracy)
     counts = np.bincount(labels, minlength=len(task.classes))
@@ -307,8 +312,8 @@ def compare(
     predicted = np.isin(classes, task.positive_indices)
     positive = np.isin(labels, task.positive_indices)
     if positive.any() and not positive.all():
-        recall = wilson(int((predicted & positive).sum()), int(positive.sum()))
-        false_positives = wilson(int((predicted & ~positive).sum()), int((~positive).sum()))
+        recall = rate(predicted[positive], groups[positive])
+        false_positives = rate(predicted[~positive], groups[~positive])
     return Agreement(
         n,
         accuracy,

@@ -205,7 +205,7 @@ def _split(real: Dataset, seed: int) -> Split:
     codes = real.group_codes()
     groups = np.unique(codes)
     if len(groups) >= _FEW_GROUPS:
-        return split_by_group(real, HELD_OUT, seed)
+        return split_by_group(real, HELD_OUT, seed, b"trial")
     drawn = np.random.default_rng(seed).permutation(groups)
     right = np.isin(codes, drawn[: max(1, round(HELD_OUT * len(groups)))])
     return Split(np.flatnonzero(~right), np.flatnonzero(right))

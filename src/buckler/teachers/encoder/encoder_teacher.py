@@ -229,7 +229,7 @@ class EncoderTeacher(Teacher):
 
         s = self._settings
         self._folder.mkdir(parents=True, exist_ok=True)
-        split = split_by_group(self._train_set, s.held_out, s.seed)
+        split = split_by_group(self._train_set, s.held_out, s.seed, b"encoder")
         train, held = self._train_set.take(split.left), self._train_set.take(split.right)
         texts, targets = self._readable(train), train.targets
         if self._annotations is not None:
