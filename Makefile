@@ -30,17 +30,16 @@ docs: $(VENV)/.dev
 	$(BIN)/mkdocs build --strict --quiet
 
 # Ten minutes for each fuzzer; the one of bundles needs the extra `fuzz`.
-SECONDS ?= 600
-MINUTES = $(shell expr $(SECONDS) / 60)
+MINUTES ?= 10
 fuzz: $(VENV)/.dev
-	$(BIN)/python -m tests.serving.fuzz_arrow $(SECONDS)
-	$(BIN)/python -m tests.serving.fuzz_http $(SECONDS)
-	$(BIN)/python -m tests.normalize.fuzz_pages $(SECONDS)
+	$(BIN)/python -m tests.serving.fuzz_arrow --minutes $(MINUTES)
+	$(BIN)/python -m tests.serving.fuzz_http --minutes $(MINUTES)
+	$(BIN)/python -m tests.normalize.fuzz_pages --minutes $(MINUTES)
 	$(BIN)/python -m tests.normalize.fuzz_mail --minutes $(MINUTES)
 	$(BIN)/python -m tests.normalize.fuzz_commands --minutes $(MINUTES)
 	$(BIN)/python -m tests.readers.fuzz_readers --minutes $(MINUTES)
 	$(BIN)/python -m tests.bundle.fuzz_structure --minutes $(MINUTES)
-	$(BIN)/python -m tests.bundle.fuzz_bundle -max_total_time=$(SECONDS)
+	$(BIN)/python -m tests.bundle.fuzz_bundle -max_total_time=$$(( $(MINUTES) * 60 ))
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -1,10 +1,11 @@
-"""Fuzzes pages, their charsets and URLs: `python -m tests.normalize.fuzz_pages [CPU seconds]`.
+"""Fuzzes pages, their charsets and URLs: `python -m tests.normalize.fuzz_pages --minutes 10`.
 
 Inputs are pieces of markup, of styles and of URLs, in any order, with bytes changed, cut, repeated
 and swapped. A run ends with an error where a normalizer raises, breaks its form, or takes time that
 grows faster than the input.
 """
 
+import argparse
 import random
 import sys
 import time
@@ -196,13 +197,16 @@ LABELS = [
 ]
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run until the CPU time is spent; print what was tried."""
-    limit = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
-    rng = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    parser = argparse.ArgumentParser(prog="python -m tests.normalize.fuzz_pages")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    rng, end = random.Random(options.seed), time.process_time() + 60 * options.minutes
     pages = urls = 0
     slowest = 0.0
-    while time.process_time() < limit:
+    while time.process_time() < end:
         page = mutate(rng, MARKUP if rng.random() < 0.8 else MARKUP + URLS)
         started = time.process_time()
         check_page(page, rng)

@@ -1,10 +1,11 @@
-"""Fuzzes Arrow streams: `python -m tests.serving.fuzz_arrow [CPU seconds]`.
+"""Fuzzes Arrow streams: `python -m tests.serving.fuzz_arrow --minutes 10`.
 
 Sound streams of every type are damaged where it matters: lengths, offsets and sizes in messages and
 buffers, so that the checks behind the first one are reached. Each input is scored in a process of
 its own kind: one that ends it is written to a folder, and the run ends with an error.
 """
 
+import argparse
 import itertools
 import os
 import random
@@ -77,17 +78,21 @@ def one_input(data: bytes, bundle: LoadedBundle) -> None:
         return
 
 
-def main() -> int:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
+def main(arguments: list[str] | None = None) -> int:
+    """Fuzz for some minutes of CPU time; return 1 if a process ended."""
+    parser = argparse.ArgumentParser(prog="python -m tests.serving.fuzz_arrow")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="buckler-fuzz-"))
     made_up_bundle(folder / "url.buckler", 0)
     bundle, streams = load_bundle(folder / "url.buckler"), seeds()
-    last, end, count = folder / "last", time.process_time() + seconds, 0
+    last, end, count = folder / "last", time.process_time() + 60 * options.minutes, 0
     children_s = 0.0
     while time.process_time() + children_s < end:
         child = os.fork()
         if child == 0:
-            rng = random.Random(count)
+            rng = random.Random(f"{options.seed} {count}")
             for _ in range(_INPUTS_A_PROCESS):
                 data = damaged(rng.choice(streams), rng)
                 last.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Fuzzes the HTTP service: `python -m tests.serving.fuzz_http [CPU seconds]`.
+"""Fuzzes the HTTP service: `python -m tests.serving.fuzz_http --minutes 10`.
 
 Requests are sound, wrong in one place, or damaged byte by byte. They come one after the other on
 one connection, in pieces, and may stop anywhere. The real protocol and application answer them over
@@ -6,6 +6,7 @@ socket pairs. Each answer must be whole and sound, none a fault of the server. E
 end, nothing may be left in a queue, and whoever asks afterwards gets a verdict.
 """
 
+import argparse
 import asyncio
 import json
 import logging
@@ -285,10 +286,14 @@ async def fuzz(folder: Path, seed: int, conversations: int, cpu_s: float = 1e9) 
     return found
 
 
-def main() -> int:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
+def main(arguments: list[str] | None = None) -> int:
+    """Fuzz for some minutes of CPU time; return 1 if something went wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.serving.fuzz_http")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="buckler-fuzz-"))
-    found = asyncio.run(fuzz(folder, time.time_ns(), sys.maxsize, seconds))
+    found = asyncio.run(fuzz(folder, options.seed, sys.maxsize, 60 * options.minutes))
     print(f"answers by status: {dict(sorted(found.statuses.items()))}")  # noqa: T201
     for number, (reason, pieces) in enumerate(found.faults):
         (folder / f"fault-{number}").write_bytes(b"".join(pieces))

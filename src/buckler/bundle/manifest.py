@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypedDict
 
+from buckler import __version__
 from buckler.bundle.strict_json import get_number, get_pairs, get_value, parse_strict_json
 from buckler.errors import BundleError, SettingsError
 from buckler.operating_point import (
@@ -223,13 +224,26 @@ class Manifest:
         )
 
 
+def advise_version(provenance: object = None) -> str:
+    """Return what helps where this Buckler cannot read what another one wrote."""
+    writer = provenance.get("buckler") if isinstance(provenance, dict) else None
+    if isinstance(writer, str) and _release(writer) > _release(__version__):
+        return f"upgrade Buckler to {writer} or later"
+    return "train the bundle again, or use the Buckler that wrote it"
+
+
+def _release(version: str) -> list[int]:
+    found = re.fullmatch(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", version)
+    return [int(number) for number in found.groups()] if found else []
+
+
 def parse_manifest(data: bytes) -> Manifest:
     """Read a manifest; every field that is used is checked.
 
     Raises
     ------
     BundleError
-        If it is not a manifest, or of a newer format.
+        If it is not a manifest, or of another format.
     """
     try:
         raw = parse_strict_json(data)
@@ -241,7 +255,7 @@ def parse_manifest(data: bytes) -> Manifest:
     if isinstance(version, bool) or version != FORMAT_VERSION:
         raise BundleError(
             f"bundle format version {str(version)[:20]}: this Buckler reads version "
-            f"{FORMAT_VERSION}; upgrade Buckler"
+            f"{FORMAT_VERSION}; {advise_version(raw.get('provenance'))}"
         )
     task = get_value(raw, "task", dict)
     normalizer, student = get_value(raw, "normalizer", dict), get_value(raw, "student", dict)

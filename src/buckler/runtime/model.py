@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from buckler import _kernel
-from buckler.bundle.manifest import Manifest
+from buckler.bundle.manifest import Manifest, advise_version
 from buckler.errors import BundleError, SettingsError
 from buckler.normalize import FeatureSchema, NormalizedTexts, Normalizer, get_normalizer
 from buckler.registry import Registry
@@ -120,7 +120,7 @@ def build_model(manifest: Manifest, weights: Mapping[str, bytes]) -> Model:
         kind = MODELS.get(manifest.model)
     except SettingsError as error:
         raise BundleError(
-            f"{error}; upgrade Buckler or install the plug-in that made it"
+            f"{error}; install the plug-in that made it, or {advise_version(manifest.provenance)}"
         ) from error
     n_outputs = 1 if len(manifest.classes) == 2 else len(manifest.classes)
     names = enumerate(manifest.classes)
@@ -143,7 +143,7 @@ def normalizer_of(manifest: Manifest) -> Normalizer:
     try:
         normalizer = get_normalizer(manifest.normalizer, features)
     except SettingsError as error:
-        raise BundleError(f"{error}; upgrade Buckler") from error
+        raise BundleError(f"{error}; {advise_version(manifest.provenance)}") from error
     if not 1 <= manifest.max_bytes <= 1 << 20:
         raise BundleError("manifest: max_bytes must be 1 to 1048576")
     if features and manifest.max_bytes != 4 * len(features):

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from buckler import _kernel
 from buckler.bundle.archive import WEIGHTS, full_table, parse_tensors
-from buckler.bundle.manifest import Manifest
+from buckler.bundle.manifest import Manifest, advise_version
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.normalized_texts import FEATURE_BYTES
@@ -62,7 +62,7 @@ class NgramModel(Model):
         if version != _kernel.ABI_VERSION:
             raise BundleError(
                 f"needs kernel version {version!r}, this is {_kernel.ABI_VERSION}; "
-                "install the Buckler that it was made with"
+                f"{advise_version()}"
             )
         numbers = {name: whole_number(settings, name, 1, (1 << 25) - 1) for name in _INTEGERS}
         scale = settings.get("scale")
@@ -82,7 +82,9 @@ class NgramModel(Model):
 
         segmenter, combination = settings.get("segmenter"), settings.get("combination")
         if segmenter not in SEGMENTERS or combination not in COMBINATIONS:
-            raise BundleError("student settings: unknown segmenter or combination; upgrade Buckler")
+            raise BundleError(
+                f"student settings: unknown segmenter or combination; {advise_version()}"
+            )
 
         rule = SegmentRule(segmenter, combination, form.positive)
 
