@@ -129,6 +129,45 @@ def test_osquery_names_path_and_user_but_no_parent(tmp_path):
     assert events.column("ts").tolist() == [1767607200]
 
 
+PROCESSES = [{"cmdline": "id -u", "path": "/bin/id"}, {"cmdline": "", "path": ""}, {"cmdline": "w"}]
+
+
+@pytest.mark.parametrize("held", [{"snapshot": PROCESSES}, {"diffResults": {"added": PROCESSES}}])
+@pytest.mark.parametrize("form", ["lines", "array"])
+def test_osquery_lists_the_events_of_a_query_in_one_object(tmp_path, held, form):
+    shared = {"hostIdentifier": "pc", "unixTime": 1767607200, "name": "processes"}
+    rows = [{**shared, "snapshot": [{"uid": "0"}]}, {**shared, **held}, {"EventID": 4624}]
+    if form == "lines":
+        events, quarantine = read(tmp_path, rows)
+    else:
+        (tmp_path / "log.json").write_text(json.dumps(rows))
+        quarantine = Quarantine()
+        events = read_dataset([tmp_path / "log.json"], COMMANDS, quarantine=quarantine)
+    assert texts(events) == ["id -u\x1f\x1f/bin/id", "w"]
+    assert events.column("ts").tolist() == [1767607200] * 2
+    assert events.groups.tolist() == ["pc"] * 2
+    assert quarantine.passed_over == {"other events": 2}
+    spec = ColumnSpec(text=COMMANDS.text_columns, context=COMMANDS.context, mixed=True)
+    _, reasons = read_values([{**shared, **held}], spec, pass_over=True)
+    assert reasons == {0: "a list of 3 events of osquery: send each by itself"}
+
+
+def test_the_time_of_laurel_lies_in_its_identifier(tmp_path):
+    rows = [
+        {"ID": "1767607200.206:35287", "EXECVE": {"ARGV": ["id"]}},
+        {"ID": "1767607200", "EXECVE": {"ARGV": ["w"]}},
+        {"ID": "1767607200.1:1", "time": "2026-01-05T11:00:00Z", "EXECVE": {"ARGV": ["ls"]}},
+        {"EXECVE": {"ARGV": ["ps"]}},
+    ]
+    events, _ = read(tmp_path, rows)
+    assert [t if t == t else None for t in events.times.tolist()] == [
+        1767607200,
+        None,
+        1767610800,
+        None,
+    ]
+
+
 @pytest.mark.parametrize("header", ["#attributes", "@SystemTime", "_attributes"])
 def test_evtx_dump_and_its_relatives_have_a_time(tmp_path, header):
     time = "2026-01-05T10:00:00Z"

@@ -12,7 +12,17 @@ import pyarrow.compute as pc
 from buckler.errors import InputError, TooLargeError
 from buckler.readers.feature_columns import FEATURE, ROW, Faults, join_features, parse_features
 from buckler.readers.quarantine import Quarantine, Reason
-from buckler.readers.reader import COLUMN, CONTEXT, KEPT, URL_HOST, WHOLE, Chunk, ColumnSpec
+from buckler.readers.reader import (
+    AUDIT_ID,
+    COLUMN,
+    CONTEXT,
+    KEPT,
+    URL_HOST,
+    WHOLE,
+    Chunk,
+    ColumnSpec,
+)
+from buckler.readers.times import audit_times
 from buckler.readers.url_hosts import check_hosts, join_hosts
 
 MAX_TEXT_BYTES = 1 << 24
@@ -93,7 +103,7 @@ def make_chunk(
 ) -> Chunk:
     """Check the events, set bad rows aside and return the rest as a chunk."""
     schema, faults = spec.features, Faults()
-    columns = _keep_columns(columns, spec)
+    columns = _join_times(_keep_columns(columns, spec))
     if ROW in columns:
         events = columns[ROW]
     elif schema is not None and "text" not in columns:
@@ -123,6 +133,16 @@ def make_chunk(
         events = events.filter(mask)
         columns = {role: column.filter(mask) for role, column in columns.items()}
     return Chunk(events, columns, rows, cursor, size_bytes)
+
+
+def _join_times(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    """Return the columns with the times of Laurel's identifiers, where an event has no other."""
+    if AUDIT_ID not in columns:
+        return columns
+    times = audit_times(columns.pop(AUDIT_ID))
+    if "ts" in columns and times.null_count < len(times):
+        times = pc.coalesce(as_strings(columns["ts"]), times)
+    return columns if times.null_count == len(times) else {**columns, "ts": times}
 
 
 def _keep_columns(columns: dict[str, pa.Array], spec: ColumnSpec) -> dict[str, pa.Array]:

@@ -79,7 +79,7 @@ _EVENT_FIELDS: dict[str, tuple[str, ...]] = {
     "record_id": (
         *("EventRecordID", "winlog.record_id", "Event.System.EventRecordID"),
         *("System.EventRecordID", "data.win.system.eventRecordID", "metadata.uid", "event.id"),
-        *("ReportId", "properties.ReportId", "id"),
+        *("ReportId", "properties.ReportId", "ID", "id"),
     ),
     "flow_id": ("flow_id", "data.flow_id", "uid", "connection_info.uid", "network.flow_id"),
     "community_id": ("community_id", "network.community_id", "connection_info.community_uid"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from buckler.errors import InputError
 from buckler.readers.chunks import MAX_TEXT_BYTES, choose_columns, make_chunk
-from buckler.readers.objects import columns_of, reach
+from buckler.readers.objects import columns_of, reach, unfold
 from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.readers.reader import BLOCK_BYTES, Chunk, ColumnSpec, open_stream
 
@@ -54,7 +54,7 @@ def array_chunks(
         if new:
             columns, rows = columns_of(
                 path,
-                new,
+                unfold(new) if spec.mixed else new,
                 spec.roles,
                 quarantine,
                 pass_over=spec.mixed,

@@ -1,7 +1,8 @@
 """Reads JSON lines (NDJSON) and JSON arrays; dotted names reach into nested objects."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from buckler.readers.chunks import choose_columns, is_utf8_bytes, make_chunk
 from buckler.readers.feature_columns import FEATURE
 from buckler.readers.json_array import array_chunks, is_array
 from buckler.readers.lines import MAX_LINE_BYTES, Block, line_blocks, usable_lines
-from buckler.readers.objects import Names, columns_of, reach
+from buckler.readers.objects import Names, columns_of, reach, unfold
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import KEPT, READERS, WHOLE, Chunk, ColumnSpec, Reader
 
 _LOOK_AT = 1000  # lines
+_LISTED = re.compile(rb'"(?:snapshot|diffResults)"\s*:\s*[\[{]')  # events of osquery in a list
 
 
 @READERS.add
@@ -77,7 +79,8 @@ def _choose(path: Path, block: Block, spec: ColumnSpec) -> Names | None:
     nested = [name for name in tried if "." in name]
     names: dict[str, None] = {}
     for first in range(0, len(lines), _LOOK_AT):
-        for value in map(_loads, lines[first : first + _LOOK_AT]):
+        objects = ((0, _loads(line), b"") for line in lines[first : first + _LOOK_AT])
+        for _, value, _ in unfold(objects) if spec.mixed else objects:
             if isinstance(value, dict):
                 names.update({n: None for n, found in value.items() if not isinstance(found, dict)})
                 names.update({n: None for n in nested if reach(value, n) is not None})
@@ -101,6 +104,8 @@ def _parse_fast(
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
     """Parse in the kernel; None where a line needs the slow path, or whole values are kept."""
     if "text" not in names or any(role == WHOLE or role.startswith(KEPT) for role in names):
+        return None
+    if pass_over and _LISTED.search(block.data):
         return None
     if not is_utf8_bytes(block.data):
         return None
@@ -136,7 +141,11 @@ def _parse_slowly(
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
     """Parse line by line and set aside what is not an object with a text or a feature."""
     lines = zip(*usable_lines(path, block, quarantine), strict=True)
-    objects = ((row, _loads(line), line) for line, row in lines)
+    objects: Iterable[tuple[int, object, bytes]] = (
+        (row, _loads(line), line) for line, row in lines
+    )
+    if pass_over:
+        objects = unfold(objects)
     return columns_of(path, objects, names, quarantine, pass_over=pass_over, features=features)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -120,6 +120,24 @@ def columns_of(
     elif reads_text:
         columns["text"] = pa.array(inputs, pa.large_binary())
     return columns, np.array(rows, np.int64)
+
+
+def unfold(objects: Iterable[tuple[int, object, bytes]]) -> Iterator[tuple[int, object, bytes]]:
+    """Yield the events of each list that osquery logs as one object, each with what they share."""
+    for row, value, sample in objects:
+        if events := listed_events(value):
+            yield from ((row, {**value, "columns": one}, sample) for one in events)  # type: ignore[dict-item]
+        else:
+            yield row, value, sample
+
+
+def listed_events(value: object) -> list[object]:
+    """Return the events that osquery logs in one object: a snapshot, or what a batch added."""
+    if not isinstance(value, dict):
+        return []
+    batch = value.get("diffResults")
+    found = batch.get("added") if isinstance(batch, dict) else value.get("snapshot")
+    return found if isinstance(found, list) else []
 
 
 def _in_other_case(tried: list[Getter], value: dict[str, object]) -> list[Getter]:

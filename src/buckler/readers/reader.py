@@ -25,6 +25,7 @@ from buckler.registry import Registry
 BLOCK_BYTES = 1 << 22  # largest piece of a file that is read at once
 CONTEXT = "context:"  # before a further field's number, in the roles of a chunk
 URL_HOST = "url host"  # role of the host that stands beside a path
+AUDIT_ID = "audit id"  # role of Laurel's identifier, which holds the time of an event
 COLUMN = "column:"  # before the name of a table's column that is to be kept
 KEPT = "kept:"  # before a kept field's name, in the roles of a chunk; values are JSON
 WHOLE = "whole"  # role of the whole record as JSON
@@ -81,6 +82,8 @@ class ColumnSpec:
         fields = {f"{CONTEXT}{index}": names for index, names in enumerate(self.context)}
         if self.medium == "url":
             fields[URL_HOST] = self._url_hosts
+        if self.mixed and "ts" in self.optional:
+            fields[AUDIT_ID] = ("ID",)
         kept: dict[str, tuple[str, ...]] = {f"{KEPT}{name}": (name,) for name in self.kept}
         if self.keep_all:
             kept[WHOLE] = ()

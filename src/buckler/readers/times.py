@@ -56,6 +56,14 @@ def exact_seconds_of(value: object) -> float | None:
     return seconds if 1 <= seconds < _END else None
 
 
+def audit_times(ids: pa.Array) -> pa.Array:
+    """Return the times in identifiers of Linux's audit log (1626883014.206:35287), else null."""
+    if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
+        return pa.nulls(len(ids), pa.string())
+    found = pc.extract_regex(ids, r"^(?P<seconds>\d{9,10}\.\d{3}):\d{1,20}$")
+    return pc.struct_field(found, "seconds").cast(pa.string())
+
+
 def column_seconds(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return int64 seconds since 1970 of numbers, dates, timestamps or text.
 
