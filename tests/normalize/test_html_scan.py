@@ -211,6 +211,14 @@ def test_targets_of_links(attributes, target):
         ("", "https:/f.example", "https://f.example"),
         ("", "\\\\f.example", "//f.example"),
         ("", "f.html", "f.html"),
+        ("//a.example/b/", "f", "//a.example/b/f"),
+        ("\\\\a.example", "f", "//a.example/f"),
+        ("//a.example/b/", "/f", "//a.example/f"),
+        ("//a.example/b/", "//f.example", "//f.example"),
+        ("//a.example/b", "https:/f.example", "https://f.example"),
+        ("/b/c?d", "f", "/b/f"),
+        ("/b/c", "?f", "/b/c?f"),
+        ("b/c", "/f", "/f"),
         ("mailto:x", "f", "f"),
     ],
 )
@@ -218,6 +226,24 @@ def test_targets_are_resolved_as_the_url_standard_says(base, target, found):
     assert resolve(base, target) == found
     if base:
         assert scan_html(f'<base href="{base}"><form action="{target}">').actions == [found]
+
+
+@pytest.mark.parametrize(
+    ("source", "actions"),
+    [
+        ('<form action=f></form><base href="http://a.example/">', ["http://a.example/f"]),
+        ("<form action=f><base><base href=http://a.example/b/>", ["http://a.example/b/f"]),
+        ("<base href=http://a.example/><base href=//b.example/><form action=f>",
+         ["http://a.example/f"]),
+        ("<form action=f><iframe srcdoc='<form action=g><base href=//b.example/>'></iframe>"
+         "<form action=h>", ["f", "//b.example/g", "h"]),
+        ("<base href=//a.example/><iframe srcdoc='<form action=g>'></iframe>",
+         ["//a.example/g"]),
+        ("<base href=''><form action=f><base href=//a.example/>", ["//a.example/f"]),
+    ],
+)  # fmt: skip
+def test_the_first_base_counts_for_its_whole_document(source, actions):
+    assert sorted(scan_html(source).actions) == sorted(actions)
 
 
 _PIECES = """<div> </div> <p> </p> <b> </b> <a href=x> </a> <td> <table> <tr> <li> <ul> <svg>

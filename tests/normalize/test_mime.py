@@ -117,12 +117,39 @@ def test_a_footer_behind_base64_changes_no_letter_of_it(charset, footer):
     assert shown(raw) == f"{text} {' '.join(footer.split())}"
 
 
+@pytest.mark.parametrize("charset", ["koi8-r", "windows-1251", "shift_jis", "euc-jp", "gb18030"])
+@pytest.mark.parametrize("written_in", ["", "utf-8"])
+def test_a_footer_of_other_letters_is_text_too(charset, written_in):
+    text, footer = ("確認 http://a.example/b", "___\nメール") if "j" in charset else (
+        "пароль http://a.example/b", "___\nЖдём вашу"
+    )  # fmt: skip
+    head = f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: base64\n\n"
+    raw = (TOP + head).encode() + encodebytes(text.encode(charset))
+    raw += f"{footer}\n".encode(written_in or charset)
+    assert fields(raw)["links"] == "a.example/b"
+    assert shown(raw) == f"{text} {' '.join(footer.split())}"
+
+
 def test_what_a_link_may_hide_behind_is_decoded():
     hidden = "!" + b64encode(b" https://evil.example/ \xe9\xff\x00\x01").decode()
     raw = TOP + CODED.replace("html", "plain").replace(
         ENCODED, b64encode(b"hi!").decode() + "\n" + hidden
     )
     assert fields(raw)["links"] == "evil.example/"
+
+
+@pytest.mark.parametrize(
+    ("rest", "link"),
+    [
+        ("; Format=flowed; DelSp=Yes", "a.example/login-path"),
+        ("; format=flowed; delsp=no", "a.example/log"),
+        ("; format=flowed", "a.example/log"),
+    ],
+)
+def test_a_link_over_two_flowed_lines_is_whole(rest, link):
+    raw = f"{TOP}Content-Type: text/plain{rest}\n\nhttp://a.example/log \nin-path\n-- \nme\n"
+    assert fields(raw)["links"] == link
+    assert fields(raw)["text"].endswith("-- \nme\n")
 
 
 def test_quoted_printable_and_uuencode():

@@ -33,8 +33,9 @@ typedef struct {
     tag_rest rest;
     html_callbacks calls;
     PyObject *base;
+    Py_ssize_t first; /* element of the document that is read */
     size_t code;
-    int runs_scripts, restyled, is_inner, failed;
+    int has_base, runs_scripts, restyled, is_inner, failed;
 } scanner;
 
 static void add_text(scanner *s, const uint8_t *text, size_t length, int is_decoded) {
@@ -142,15 +143,41 @@ static const char *target_of(uint16_t id) {
 static PyObject *find_target(scanner *s, uint16_t id, PyObject *attributes) {
     PyObject *target = PyDict_GetItemString(attributes, target_of(id));
     if (!target && id == A) target = PyDict_GetItemString(attributes, "xlink:href");
-    if (id == BASE && PyObject_Size(s->base) == 0) {
-        PyObject *base = PyDict_GetItemString(attributes, "href");
-        PyObject *start = base ? PySequence_GetSlice(base, 0, MAX_TARGET) : Py_NewRef(s->base);
-        Py_DECREF(s->base);
-        s->base = start;
-    }
     PyObject *resolved = target && s->base ? bk_html_target(&s->calls, s->base, target, MAX_TARGET) : NULL;
     s->failed |= !s->base || (target && !resolved);
     return resolved;
+}
+
+/* The first base counts for the whole document, for what stands before it too. */
+static void set_base(scanner *s, PyObject *attributes) {
+    PyObject *base = s->has_base ? NULL : PyDict_GetItemString(attributes, "href");
+    if (!base) return;
+    PyObject *start = PySequence_GetSlice(base, 0, MAX_TARGET);
+    if (!start) {
+        s->failed = 1;
+        return;
+    }
+    Py_DECREF(s->base);
+    s->base = start;
+    s->has_base = PyObject_Size(start) != 0;
+    for (Py_ssize_t i = s->first; s->has_base && !s->failed && i < s->n_elements; i++) {
+        page_element *element = &s->elements[i];
+        if (!element->target) continue;
+        Py_DECREF(element->target);
+        element->target = find_target(s, element->id, element->attributes);
+    }
+}
+
+/* Reads a document inside the page; it has a base of its own, or that of the page. */
+static void read_inner(scanner *s, PyObject *source) {
+    PyObject *base = Py_NewRef(s->base);
+    const Py_ssize_t first = s->first;
+    const int has_base = s->has_base;
+    s->first = s->n_elements, s->has_base = 0, s->is_inner = 1;
+    s->failed |= read_page(s, source);
+    s->first = first, s->has_base = has_base, s->is_inner = 0;
+    Py_XDECREF(s->base);
+    s->base = base;
 }
 
 /* Keeps an element that the page is judged by; returns its number, or -1. */
@@ -159,13 +186,10 @@ static Py_ssize_t keep(scanner *s, uint16_t id, int shown) {
     s->kept_counts[id]++;
     PyObject *attributes = read_dict(s);
     if (!attributes) return s->failed = 1, -1;
+    if (id == BASE) set_base(s, attributes);
     page_element element = {id, shown, attributes, find_target(s, id, attributes), NULL, 0, 0};
     PyObject *inner = id == IFRAME && !s->is_inner ? PyDict_GetItemString(attributes, "srcdoc") : NULL;
-    if (inner && !s->failed) {
-        s->is_inner = 1;
-        s->failed |= read_page(s, inner);
-        s->is_inner = 0;
-    }
+    if (inner && !s->failed) read_inner(s, inner);
     size_t room = (size_t)s->elements_room;
     if (s->n_elements == s->elements_room)
         s->failed |= bk_html_grow((void **)&s->elements, &room, sizeof element);

@@ -40,6 +40,7 @@ _BASE64_LINES = re.compile(
     rb"(?:(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?[ \t]*(?:\n|\Z))*"
 )
 _ASCII = bytes(range(128))
+_FLOWED = re.compile(r"(?<!\n--) \n ?")  # a line that goes on; "-- " stands before a signature
 _TEXT_LINE = re.compile(rb"^[^\n ]{1,200} [^\s]", re.M)
 _PRINTED = bytes(c for c in range(256) if c >= 32 or c in b"\0\t\n\f\r\x0e\x0f\x1b")
 _BLANK = b" \t\n\0"
@@ -136,8 +137,19 @@ class Part:
         label = charset_of(self.headers)
         text = decode_page(data, label) if self.is_html else decode_text(data, label)
         if tail:
-            text = f"{text}\n{decode_text(tail)}"
+            text = f"{text}\n{decode_text(tail, '' if is_in_charset(tail, '') else label)}"
+        if self._is_flowed:
+            text = _FLOWED.sub("", text)
         return text.replace("\0", "")
+
+    @property
+    def _is_flowed(self) -> bool:
+        """Lines are broken anywhere, also within links (RFC 3676 with ``DelSp``)."""
+        value = first_value(self.headers, "content-type")
+        if self.kind != "text/plain" or b"delsp" not in value.lower():
+            return False
+        given = {name.lower(): values[-1].lower() for name, values in parameters(value).items()}
+        return given.get("format") == "flowed" and given.get("delsp") == "yes"
 
 
 @dataclass(frozen=True)
@@ -318,15 +330,18 @@ def _decode_base64_text(body: bytes, label: str) -> tuple[bytes, bytes]:
     starts = [lines.end()] if lines and lines.end() else []
     for start in (*starts, *([text.start()] if text else [])):
         head, tail = body[:start], body[start:]
-        if tail.strip() and _is_noise(decode_base64(tail), decode_base64(head), label):
+        if tail.strip() and _is_text(tail, decode_base64(head), label):
             return decode_base64(head), tail
     return decode_base64(body), b""
 
 
-def _is_noise(decoded: bytes, head: bytes, label: str) -> bool:
-    """Tell whether decoding made noise of text; what may hold a link never counts as noise."""
+def _is_text(tail: bytes, head: bytes, label: str) -> bool:
+    """Tell whether decoding makes noise of text; what may hold a link never counts as noise."""
+    decoded = decode_base64(tail)
     if b"//" in decoded:
         return False
+    if 4 * len(tail.translate(None, _ASCII)) > len(tail):
+        return True
     if len(decoded.translate(None, _PRINTED)) * 64 > len(decoded):
         return True
     if not head:

@@ -39,17 +39,21 @@ def resolve(base: str, target: str) -> str:
     slashes = len(rest) - len(inner)
     if scheme and (scheme != own or slashes > 1):
         return f"{scheme}://{inner}"
-    if own not in _WEB:
+    if own not in _WEB and (own or slashes > 1 or not place):
         return f"//{inner}" if slashes > 1 else rest
     if slashes > 1:
         return f"{own}://{inner}"
-    authority, path = re.findall(r"[/\\\\]*([^/\\\\?#]*)([^?#]*)", place)[0]
-    path = path.replace("\\", "/") or "/"
+    start = f"{own}://" if own else "//"
+    if own or place[:2].replace("\\", "/") == "//":
+        authority, path = re.findall(r"[/\\]*([^/\\?#]*)([^?#]*)", place)[0]
+    else:
+        start, authority, path = "", "", re.split(r"[?#]", place)[0]
+    path = path.replace("\\", "/") or ("/" if start else "")
     if slashes:
         path = ""
     elif rest[:1] not in ("?", "#", ""):
         path = path[: path.rfind("/") + 1]
-    return f"{own}://{authority}{path}{rest}"
+    return f"{start}{authority}{path}{rest}"
 
 
 def resolve_in_page(base: str, target: str) -> str:
