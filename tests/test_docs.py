@@ -31,6 +31,7 @@ SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CALL = re.compile(r"(?<![\w./-])buckler((?: +[^\s|;#&)`\"]+)+)")
 PATH = re.compile(r"(?:src|docs|examples|benchmarks|tests|ops)/[\w./-]*\w")
+SOURCE = ROOT / "src" / "buckler"
 NAMES = [name for group in COMMANDS.values() for name in group]
 
 
@@ -350,3 +351,28 @@ def test_paths_and_targets_exist(page):
     text = page.read_text()
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"`make ([\w-]+)", text)) <= targets
+
+
+# --- tours of the packages ------------------------------------------------------------------------
+
+
+def defined_names(folder: Path) -> set[str]:
+    """Return the names of files, folders, functions, classes and constants below a folder."""
+    files = [*folder.rglob("*.py"), *folder.rglob("*.[ch]")]
+    found = {name for path in files for name in (path.stem, path.name)}
+    found |= {part for path in files for part in path.relative_to(folder).parent.parts}
+    for path in folder.rglob("*.py"):
+        definitions = re.findall(
+            r"^ *(?:def|class) (\w+)|^([A-Z_]+)\b.* = ", path.read_text(), re.M
+        )
+        found |= {function or constant for function, constant in definitions}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.glob("*/__init__.py")), ids=lambda p: p.parent.name)
+def test_the_tour_of_a_package_names_what_it_holds(path):
+    tour = ast.get_docstring(ast.parse(path.read_text())) or ""
+    anywhere = {name for name in defined_names(SOURCE) if not name.islower()}
+    known = {"buckler", *STUDENTS.names(), *(folder.name for folder in SOURCE.iterdir())}
+    named = set(re.findall(r"(?<!`)`(\w+(?:\.py|\.c)?)`(?!`)", tour))
+    assert named - defined_names(path.parent) - anywhere - known == set()

@@ -6,7 +6,7 @@ the compiled module `buckler._kernel`. The files, from the lowest layer up:
 
 - `unicode.c`, `sink.c`: folding of code points, bounded output buffers.
 - `url1.c`, `url3.c`, `url_*.c`, `command*.c`, `normalize.c`: normalized texts.
-- `ngram.c`, `ngram_paths.c`, `ngram_train.c`, `trees.c`: students, on AVX2, AVX-512 or plain C.
+- `ngram.c`, `paths.c`, `ngram_train.c`, `trees.c`: students, on AVX2, AVX-512 or plain C.
 - `probabilities.c`, `model.c`: calibrated scores, and bundles as one flat file.
 - `json_lines.c`, `audit_lines.c`: columns out of JSON lines and logs of auditd, for the readers.
 - `binding_*.c`, `module.c`: the Python module.

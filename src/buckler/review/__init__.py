@@ -12,7 +12,8 @@ a small part of it, and the labels train and measure the next bundle:
 5. `retrain.learn` trains a candidate, and promotes it if it is better.
 
 `web` renders the pages; `accounts` and `sessions` control the access; `annotation_tools` exchanges
-the queue with Label Studio and Argilla. `schema` holds the tables, in the label store's database.
+the queue with Label Studio and Argilla. `review_tables` holds the tables, in the label store's
+database.
 
 Examples
 --------

@@ -5,7 +5,7 @@ events; its output is verdicts, the same to the bit everywhere.
 
 - `score`: events in memory, also dicts with the fields that files have.
 - `scan`: files of any size into one output file, with resume; `sinks` are its output formats.
-- `http`: ``run_server`` answers JSON, NDJSON and Arrow (extra `serve`).
+- `http`: ``run_server`` answers JSON, NDJSON and Arrow (extra ``serve``).
 - `stream`: ``score_lines`` for pipes, ``watch_folder``, and ``score_topic`` for Kafka.
 - `engines`: Ray, Spark, DuckDB, Polars, and `TableScorer` for any Arrow table.
 - `bundle_registry`, `deployment`: which bundle is deployed, and whether a candidate is better.
@@ -13,7 +13,7 @@ events; its output is verdicts, the same to the bit everywhere.
 - `capacity`: cores, memory and money that a workload needs.
 
 All of them score in one way: a `LoadedBundle` (`bundles`) and `OutputOptions` go in with the
-events, and a `VerdictBatch` (`verdicts`) comes out. `records` and `formats` turn verdicts into
+events, and a `VerdictBatch` (`verdict_batch`) comes out. `records` and `formats` turn verdicts into
 OCSF, ECS and alerts, with the time, host, user and process of their events. Sinks and formats are
 open: a new one is one new file, or an entry point of ``buckler.sinks`` or ``buckler.formats``.
 
