@@ -20,7 +20,6 @@ from buckler.students.ngram_adaptation import NgramAdapter
 from buckler.tasks import get_task
 from buckler.teachers.recorded import RecordedTeacher
 from buckler.teachers.teacher import Teacher
-from buckler.training.adaptation import stream_threshold
 from buckler.training.selection import choose_events
 from tests.support.cli import buckler as command
 from tests.support.made_up import made_up_url
@@ -325,14 +324,3 @@ def test_a_student_adapted_to_nothing_new_stays_as_it_was(segments):
     )
     rows = np.arange(10)
     np.testing.assert_allclose(adapter.predict_logits(correction, rows), logits[:10], atol=0.1)
-
-
-@pytest.mark.parametrize("n", [20_000, 150])
-def test_the_threshold_holds_on_the_stream_even_where_it_is_drawn_out(n):
-    rng = np.random.default_rng(8)
-    rates = []
-    for _ in range(20):
-        scores = (1 / (1 + np.exp(-rng.normal(-2, 1, n)))).astype(np.float32)
-        value = stream_threshold(scores, np.ones(n), 0.01)
-        rates.append((1 / (1 + np.exp(-rng.normal(-2, 1, 50_000))) >= value).mean())
-    assert 0.003 <= np.mean(rates) <= 0.015

@@ -18,9 +18,10 @@ from buckler.evaluation.calibration import (
     probabilities_of,
 )
 from buckler.evaluation.intervals import UNKNOWN, UNKNOWN_RATE, Estimate, Rate, bootstrap, rate
-from buckler.evaluation.metrics import Ranking, auroc, rates_from
+from buckler.evaluation.metrics import Ranking, auroc
+from buckler.evaluation.stream_threshold import StreamScores, stream_curve
 from buckler.evaluation.unseen_sources import SourceScores, ThresholdRule
-from buckler.operating_point import MIN_FALSE_POSITIVES, OperatingCurve, OperatingPoint
+from buckler.operating_point import OperatingCurve, OperatingPoint
 from buckler.students.ngram import NgramStudent
 from buckler.students.ngram_adaptation import NgramAdapter
 from buckler.tasks import Task
@@ -31,8 +32,6 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 _FOLDS = 5
-_TAIL_SHARE, _MIN_TAIL = 0.1, 5  # of the negatives: those that the end of their scores is told by
-_DOUBT = 5  # answers that the share of negatives counts for, where there is no answer
 _RESAMPLES = 300
 _CURVE_SHARES = (0.125, 0.25, 0.5)  # of the labeled events, in the learning curve
 MIN_EVENTS = 20  # labeled; fewer say nothing about themselves
@@ -284,8 +283,7 @@ def _fit(
         logits[held_out] = adapter.predict_logits(correction, rows[held_out])
     # Chosen events are uncertain ones: with them, high scores of the stream would be believed.
     sampled = own.sampled[rows]
-    n_sampled = int(sampled.sum())
-    if n_sampled < MIN_EVENTS or len(np.unique(events.labels[sampled])) < 2:
+    if sampled.sum() < MIN_EVENTS or len(np.unique(events.labels[sampled])) < 2:
         sampled[:] = True
     calibration = Calibration(1.0, 0.0, "none", 0)
     if len(np.unique(events.labels)) > 1:
@@ -297,19 +295,14 @@ def _fit(
     held_out_scores = None
     if task.positive:
         own_scores = _score(probabilities, task)
-        others = _score(probabilities_of(student.predict_logits(own.others.texts)), task)
-        scores = np.concatenate([own_scores, others])
-        labeled_negative = 1 - _score(targets, task)
-        # A student of few answers is too sure of the others: its probability counts for as many
-        # answers as it was calibrated on, the stream's share of negatives for some more.
-        trust = n_sampled / (n_sampled + _DOUBT)
-        unknown = trust * (1 - others) + (1 - trust) * labeled_negative[sampled].mean()
-        # So few positive answers bear out no smaller probability of an error (rule of succession).
-        unknown = np.maximum(unknown, 1 / (int(events.is_positive[sampled].sum()) + 2))
-        negative = np.concatenate([labeled_negative, unknown]).astype(np.float64)
-        curves[ThresholdRule.OWN] = _stream_curve(
-            scores, negative, own_scores[events.is_positive], target_fpr
+        found = student.predict_logits(own.others.texts)
+        before = np.concatenate([logits, (found - calibration.shift) / calibration.slope])
+        stream = StreamScores(
+            np.concatenate([own_scores, _score(probabilities_of(found), task)]),
+            _score(probabilities_of(before), task),
+            events.is_positive,
         )
+        curves[ThresholdRule.OWN] = stream_curve(stream, target_fpr)
         unseen = np.zeros(len(rows), bool)
         held_out_scores = SourceScores(
             own_scores, events.is_positive, events.sources, events.group_codes(), unseen
@@ -329,60 +322,6 @@ def _fit(
         epochs=0,
         learned=events,
     )
-
-
-def _stream_curve(
-    scores: npt.NDArray[np.float32],
-    negative: Floats,
-    positives: npt.NDArray[np.float32],
-    target_fpr: float,
-) -> OperatingCurve:
-    """Return the effect of thresholds on a stream, down to the target rate if need be."""
-    n_negatives = int(negative.sum())
-    least = min(target_fpr, MIN_FALSE_POSITIVES / max(n_negatives, 6))
-    fprs = sorted({target_fpr, *rates_from(least)}, reverse=True)
-    found = np.maximum.accumulate([stream_threshold(scores, negative, t) for t in fprs])
-    strictest = dict(zip(found.tolist(), fprs, strict=True))  # of equal thresholds, the last
-    n_detected = [int((positives >= np.float32(value)).sum()) for value in strictest]
-    return OperatingCurve(
-        tuple(strictest),
-        tuple(strictest.values()),
-        tuple(n / max(len(positives), 1) for n in n_detected),
-        n_negatives,
-        len(positives),
-        least,
-        "the own stream",
-    )
-
-
-def stream_threshold(scores: npt.NDArray[np.float32], negative: Floats, target: float) -> float:
-    """Return the lowest threshold that keeps within a false-positive rate on a stream.
-
-    If the stream expects fewer than three false positives, the end of the scores is taken for
-    exponential in the logits, and drawn out (peaks over threshold, Pickands 1975).
-
-    Parameters
-    ----------
-    scores
-        Scores of the stream's events.
-    negative
-        Probability that the event is none of a positive class.
-    target
-        False-positive rate.
-    """
-    order = np.argsort(-scores, kind="stable")
-    scores, mass = scores[order].astype(np.float64), negative[order]
-    total = max(float(mass.sum()), 1e-9)
-    share = np.cumsum(mass) / total
-    if total * target >= MIN_FALSE_POSITIVES:
-        first = min(int(np.searchsorted(share, target, "right")), len(scores) - 1)
-        return float(np.nextafter(np.float32(scores[first]), np.float32(2)))
-    tail = min(0.5, max(_TAIL_SHARE, _MIN_TAIL / total))
-    logits = np.log(np.clip(scores, 1e-7, 1 - 1e-7) / np.clip(1 - scores, 1e-7, 1))
-    first = min(int(np.searchsorted(share, tail)), len(scores) - 1)
-    excess = logits[:first] - logits[first]
-    mean = float((excess * mass[:first]).sum() / max(mass[:first].sum(), 1e-9))
-    return float(np.float32(1 / (1 + np.exp(-(logits[first] + mean * np.log(tail / target))))))
 
 
 def _assign_folds(events: Dataset, seed: int) -> Rows:
