@@ -10,10 +10,10 @@ import random
 import sys
 import time
 
+from buckler._kernel import resolve_link
 from buckler.normalize import get_normalizer
 from buckler.normalize.charsets import decode_page, decode_text
 from buckler.normalize.html_scan import scan_html
-from buckler.normalize.sites import resolve
 
 PAGE, URL1, URL3 = (get_normalizer(name) for name in ("html-v1", "url-v1", "url-v3"))
 SECONDS_PER_BYTE, SECONDS = 4e-5, 1.0  # a busy machine is no failure
@@ -251,7 +251,7 @@ def check_page(page: bytes, rng: random.Random) -> None:
     scan = scan_html(text, runs_scripts=rng.random() < 0.5)
     assert len(scan.text) + len(scan.hidden) <= 4 * len(text) + 64, page
     for element in scan.elements[:20]:
-        resolve("http://a.example/b", element.target or "").encode()
+        resolve_link("http://a.example/b", element.target or "").encode()
 
 
 def check_url(url: bytes, rng: random.Random) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buckler._kernel import resolve_link
 from buckler.normalize.html_scan import MAX_ELEMENTS, scan_html
-from buckler.normalize.sites import resolve
 
 
 def text(source: str, **options: bool) -> str:
@@ -223,7 +223,7 @@ def test_targets_of_links(attributes, target):
     ],
 )
 def test_targets_are_resolved_as_the_url_standard_says(base, target, found):
-    assert resolve(base, target) == found
+    assert resolve_link(base, target) == found
     if base:
         assert scan_html(f'<base href="{base}"><form action="{target}">').actions == [found]
 

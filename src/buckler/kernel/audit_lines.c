@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink.h"
 #include "unicode.h"
 
 enum {
@@ -33,7 +34,6 @@ typedef struct {
     int is_execve;
 } record;
 
-static int is_digit(uint8_t c) { return (uint8_t)(c - '0') < 10; }
 static int is_blank(uint8_t c) { return c == ' ' || (uint8_t)(c - '\t') < 5; }
 
 /* Whether a text of n bytes stands at p. */

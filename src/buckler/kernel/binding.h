@@ -47,6 +47,12 @@ PyObject *bk_json_texts(PyObject *module, PyObject *args);
 PyObject *bk_audit_columns(PyObject *module, PyObject *args);
 
 PyObject *bk_scan_html(PyObject *module, PyObject *args);
+PyObject *bk_resolve_target(PyObject *module, PyObject *args);
+PyObject *bk_link_hosts(PyObject *module, PyObject *args);
+PyObject *bk_words_in(PyObject *module, PyObject *args);
+PyObject *bk_calls_in(PyObject *module, PyObject *args);
+PyObject *bk_encoded_runs(PyObject *module, PyObject *args);
+PyObject *bk_may_hide_text(PyObject *module, PyObject *text);
 
 PyObject *bk_train(PyObject *module, PyObject *args);
 PyObject *bk_predict(PyObject *module, PyObject *args);

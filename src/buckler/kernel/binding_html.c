@@ -108,10 +108,22 @@ static effect effect_of(scanner *s, const tag_name *name) {
     return e;
 }
 
+/* Whether a page is judged by an attribute of this name. */
+static int is_read(const attribute *a) {
+    static const char *const names[] = {"id",     "rel",    "src",        "href",       "name",       "type",
+                                        "value",  "action", "method",     "srcdoc",     "formaction", "http-equiv",
+                                        "xlink:href", "placeholder", "autocomplete"};
+    if (a->name_length > 12) return 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (bk_is_attribute(a, names[i])) return 1;
+    return 0;
+}
+
 static PyObject *read_dict(scanner *s) {
     PyObject *found = PyDict_New();
     for (size_t i = s->rest.n; found && i-- > 0;) { /* the first of a name counts */
         const attribute *a = &s->rest.attributes[i];
+        if (!is_read(a)) continue;
         PyObject *name = bk_html_lowered(a->name, a->name_length);
         PyObject *value = name ? bk_html_attribute(&s->calls, a->value, a->value_length) : NULL;
         if (!value || PyDict_SetItem(found, name, value) < 0) Py_CLEAR(found);
@@ -143,7 +155,7 @@ static const char *target_of(uint16_t id) {
 static PyObject *find_target(scanner *s, uint16_t id, PyObject *attributes) {
     PyObject *target = PyDict_GetItemString(attributes, target_of(id));
     if (!target && id == A) target = PyDict_GetItemString(attributes, "xlink:href");
-    PyObject *resolved = target && s->base ? bk_html_target(&s->calls, s->base, target, MAX_TARGET) : NULL;
+    PyObject *resolved = target && s->base ? bk_html_target(s->base, target, MAX_TARGET) : NULL;
     s->failed |= !s->base || (target && !resolved);
     return resolved;
 }
@@ -355,8 +367,8 @@ PyObject *bk_scan_html(PyObject *module, PyObject *args) {
     scanner *s = calloc(1, sizeof *s);
     if (!s) return PyErr_NoMemory();
     html_callbacks *calls = &s->calls;
-    if (PyArg_ParseTuple(args, "Up(OOOO)", &source, &s->runs_scripts, &calls->read_style, &calls->unescape,
-                         &calls->unescape_attribute, &calls->resolve) &&
+    if (PyArg_ParseTuple(args, "Up(OOO)", &source, &s->runs_scripts, &calls->read_style, &calls->unescape,
+                         &calls->unescape_attribute) &&
         (s->base = PyUnicode_FromStringAndSize("", 0))) {
         read_page(s, source);
         if (!s->failed) result = build_page(s);

@@ -4,12 +4,11 @@
 
 #include "binding.h"
 
-/* What Python does: rare references, styles, and targets below a base. */
+/* What Python does: rare references, and styles. */
 typedef struct {
     PyObject *read_style;         /* (style) -> tuple, or None if it does nothing */
     PyObject *unescape;           /* (one reference) -> str */
     PyObject *unescape_attribute; /* (value) -> str */
-    PyObject *resolve;            /* (base, target) -> str */
 } html_callbacks;
 
 typedef struct {
@@ -35,6 +34,10 @@ PyObject *bk_html_lowered(const uint8_t *text, size_t length);
 PyObject *bk_html_attribute(const html_callbacks *calls, const uint8_t *value, size_t length);
 
 /* The first characters of a target, resolved. */
-PyObject *bk_html_target(const html_callbacks *calls, PyObject *base, PyObject *target, size_t characters);
+PyObject *bk_html_target(PyObject *base, PyObject *target, size_t characters);
+
+/* A target below a base; an address without white space around it and breaks inside. */
+PyObject *bk_html_resolve(PyObject *base, PyObject *target);
+PyObject *bk_html_clean(PyObject *address);
 
 #endif

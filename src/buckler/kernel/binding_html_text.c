@@ -166,9 +166,10 @@ PyObject *bk_html_attribute(const html_callbacks *calls, const uint8_t *value, s
     return string;
 }
 
-PyObject *bk_html_target(const html_callbacks *calls, PyObject *base, PyObject *target, size_t characters) {
+PyObject *bk_html_target(PyObject *base, PyObject *target, size_t characters) {
     Py_ssize_t length = 0;
-    const char *text = PyObject_Size(base) == 0 ? PyUnicode_AsUTF8AndSize(target, &length) : NULL;
+    const int has_base = PyObject_Size(base) > 0;
+    const char *text = has_base ? NULL : PyUnicode_AsUTF8AndSize(target, &length);
     if (text && (size_t)length <= characters) {
         int is_clean = length == 0 || ((uint8_t)text[0] > 0x20 && (uint8_t)text[length - 1] > 0x20);
         for (Py_ssize_t i = 0; i < length; i++) is_clean &= !is_break((uint8_t)text[i]);
@@ -176,7 +177,7 @@ PyObject *bk_html_target(const html_callbacks *calls, PyObject *base, PyObject *
     }
     PyErr_Clear(); /* lone surrogates have no UTF-8 */
     PyObject *start = PySequence_GetSlice(target, 0, (Py_ssize_t)characters);
-    PyObject *resolved = start ? PyObject_CallFunctionObjArgs(calls->resolve, base, start, NULL) : NULL;
+    PyObject *resolved = !start ? NULL : has_base ? bk_html_resolve(base, start) : bk_html_clean(start);
     Py_XDECREF(start);
     return resolved;
 }

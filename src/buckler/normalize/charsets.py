@@ -7,6 +7,7 @@ leaves the rest of the text as it is.
 
 import html
 import re
+from contextlib import suppress
 
 # Python codec, then its labels. Labels come from senders: a name that is not listed is unknown.
 _LABELS_OF = {
@@ -140,6 +141,10 @@ def decode_page(data: bytes, label: str = "") -> str:
     of a page that was stored as text is of the bytes before.
     """
     if not find_codec(label) and not data.startswith(tuple(_BYTE_ORDER_MARKS)):
+        # Declared charsets say the same of ASCII, unless escapes shift it or zeros make it UTF-16.
+        if not data.isascii() or not (b"\x1b" in data or b"\0" in data[:2]):
+            with suppress(UnicodeDecodeError):
+                return data.decode()
         label = "" if not data.isascii() and _is_utf8(data) else _find_declaration(data)
     return decode_text(data, label)
 

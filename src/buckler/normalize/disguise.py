@@ -2,6 +2,8 @@
 
 import re
 
+from buckler._kernel import may_hide
+
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e007f]"
@@ -21,7 +23,7 @@ def undisguise(text: str) -> tuple[str, int, int]:
 
     Only words that mix Latin with Greek or Cyrillic letters are changed.
     """
-    if text.isascii():
+    if text.isascii() or not may_hide(text):
         return text, 0, 0
     text, unseen = _INVISIBLE.subn("", text)
     if not _FOREIGN.search(text):

@@ -84,7 +84,7 @@ def _fields(raw: str | bytes) -> list[str]:
     parts = mime.parse_message(raw)
     headers = parts[0].headers
     plain: list[str] = []
-    page = HtmlScan()
+    pages: list[HtmlScan] = []
     attachments: list[str] = []
     size = 0
     for part in parts:
@@ -96,25 +96,23 @@ def _fields(raw: str | bytes) -> list[str]:
             continue
         text = part.text
         if part.is_html:
-            scan = scan_html(text)
-            text = scan.text
-            page.hidden += scan.hidden
-            page.links = (page.links + scan.links)[:MAX_LINKS]
-            page.actions += scan.actions
-            page.images += scan.images
+            pages.append(scan_html(text))
+            text = pages[-1].text
         plain.append(text[: mime.MAX_TEXT_CHARACTERS - size])
         size += len(plain[-1])
     subject, unseen, mixed = undisguise(parts[0].subject)
     text, more_unseen, more_mixed = undisguise(" ".join(plain))
-    links = [target for target, _ in page.links] + page.actions
+    page_links = [link for page in pages for link in page.links][:MAX_LINKS]
+    actions = [target for page in pages for target in page.actions]
+    links = [target for target, _ in page_links] + actions
     links += [m[0] for m in _IN_TEXT.finditer(text, 0)][: MAX_LINKS - min(MAX_LINKS, len(links))]
     targets = [_normalize_link(link) for link in dict.fromkeys(links)]
     marks = [
         ("invisible", unseen + more_unseen),
         ("lookalike", mixed + more_mixed),
         *_sender_marks(headers),
-        *_link_marks(page, targets, links),
-        ("image-only", int(page.images > 0 and len(text.split()) < 12)),
+        *_link_marks(page_links, len(actions), targets, links),
+        ("image-only", int(any(page.images for page in pages) and len(text.split()) < 12)),
         ("wallet", len(_WALLET.findall(text[:20_000]))),
     ]
     return [
@@ -123,7 +121,7 @@ def _fields(raw: str | bytes) -> list[str]:
         _mark_words(marks),
         " ".join(attachments)[:MAX_ATTACHMENT_CHARACTERS],
         " ".join(targets)[:MAX_LINK_CHARACTERS],
-        " ".join(page.hidden.split())[:MAX_HIDDEN_CHARACTERS],
+        " ".join("".join(page.hidden for page in pages).split())[:MAX_HIDDEN_CHARACTERS],
         text,
     ]
 
@@ -162,9 +160,11 @@ def _sender_marks(headers: Headers) -> list[tuple[str, int]]:
     ]
 
 
-def _link_marks(page: HtmlScan, targets: list[str], links: list[str]) -> list[tuple[str, int]]:
+def _link_marks(
+    page_links: list[tuple[str, str]], n_actions: int, targets: list[str], links: list[str]
+) -> list[tuple[str, int]]:
     mismatched = 0
-    for target, text in page.links:
+    for target, text in page_links:
         shown = _DOMAIN.search(text)
         if shown is not None and "." in target:
             host = _normalize_link(target).partition("/")[0]
@@ -174,7 +174,7 @@ def _link_marks(page: HtmlScan, targets: list[str], links: list[str]) -> list[tu
         ("link-says-other", mismatched),
         ("link-to-address", sum(_IS_ADDRESS.fullmatch(host) is not None for host in hosts)),
         ("link-with-code", sum(_scheme(link) in ("javascript", "data") for link in links)),
-        ("form", len(page.actions)),
+        ("form", n_actions),
         ("sites", len({site_of(host) for host in hosts}) - 1),
     ]
 

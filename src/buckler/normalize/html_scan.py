@@ -5,18 +5,19 @@ each byte costs constant work, whatever an attacker nests, leaves open or repeat
 build trees need time and memory that grow with the square of some pages.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from buckler import _kernel
 from buckler.normalize.html_references import unescape, unescape_attribute
 from buckler.normalize.html_styles import read_style
-from buckler.normalize.sites import resolve_in_page
 
 MAX_LINKS = 64
 MAX_ANCHOR = 200
 MAX_ELEMENTS = 2000  # of a kind
-_IN_PYTHON = (read_style, unescape, unescape_attribute, resolve_in_page)
+_IN_PYTHON = (read_style, unescape, unescape_attribute)
 
 
 class Element(NamedTuple):
@@ -27,7 +28,7 @@ class Element(NamedTuple):
     name
         Name in lower case.
     attributes
-        Attributes, decoded.
+        Those attributes that a page is judged by, decoded.
     shown
         False where styles hide it; a link is shown by a picture inside it.
     target
@@ -43,7 +44,7 @@ class Element(NamedTuple):
     text: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class HtmlScan:
     """Result of `scan_html`.
 
@@ -51,22 +52,34 @@ class HtmlScan:
     ----------
     text, hidden
         Visible text, and text that styles hide.
-    links
-        Target and visible text of each visible link.
-    actions
-        Targets of forms and of their buttons.
-    images
-        Number of images.
     elements
         Elements that a page is judged by, in order.
     """
 
-    text: str = ""
-    hidden: str = ""
-    links: list[tuple[str, str]] = field(default_factory=list)
-    actions: list[str] = field(default_factory=list)
-    images: int = 0
-    elements: list[Element] = field(default_factory=list)
+    text: str
+    hidden: str
+    elements: list[Element]
+
+    @cached_property
+    def links(self) -> list[tuple[str, str]]:
+        """Target and visible text of each visible link."""
+        links = (
+            (e.target, " ".join(e.text[:MAX_ANCHOR].split()))
+            for e in self.elements
+            if e.name in ("a", "area") and e.shown and e.target is not None
+        )
+        return list(islice(links, MAX_LINKS))
+
+    @cached_property
+    def actions(self) -> list[str]:
+        """Targets of forms and of their buttons."""
+        found = (e.target for e in self.elements if e.name in ("form", "button", "input"))
+        return list(islice((target for target in found if target is not None), MAX_LINKS))
+
+    @cached_property
+    def images(self) -> int:
+        """Number of images."""
+        return sum(e.name == "img" and e.target is not None for e in self.elements)
 
 
 def scan_html(source: str, *, runs_scripts: bool = False) -> HtmlScan:
@@ -80,15 +93,4 @@ def scan_html(source: str, *, runs_scripts: bool = False) -> HtmlScan:
         True where the reader runs scripts: browsers do not show ``noscript``, mail clients do.
     """
     text, hidden, found = _kernel.scan_html(source.replace("\0", ""), runs_scripts, _IN_PYTHON)
-    scan = HtmlScan(text, hidden, elements=list(map(Element._make, found)))
-    for element in scan.elements:
-        name, target = element.name, element.target
-        if name in ("a", "area"):
-            if element.shown and target is not None and len(scan.links) < MAX_LINKS:
-                scan.links.append((target, " ".join(element.text[:MAX_ANCHOR].split())))
-        elif name in ("form", "button", "input"):
-            if target is not None and len(scan.actions) < MAX_LINKS:
-                scan.actions.append(target)
-        elif name == "img" and target is not None:
-            scan.images += 1
-    return scan
+    return HtmlScan(text, hidden, list(map(Element._make, found)))

@@ -8,33 +8,33 @@ scripts, hidden text, visible text.
 import codecs
 import re
 from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
 
+from buckler._kernel import calls_in, encoded_runs, link_hosts, words_in
 from buckler.normalize.brands import BRANDS, LURES
 from buckler.normalize.charsets import decode_page, encode_text
 from buckler.normalize.disguise import undisguise
 from buckler.normalize.html_scan import Element, scan_html
 from buckler.normalize.mime import join_fields
-from buckler.normalize.sites import host_and_path, resolve, site_of
+from buckler.normalize.sites import host_and_path, site_of
 
 MAX_PAGE_BYTES = 2 << 20
+MAX_ADDRESS_BYTES = 8192
 _MAX_SCRIPT = 1 << 16
 _MAX_FORMS, _MAX_BUTTONS = 24, 16  # in words, so that enough bytes are left for the fields
+_CONTROLS = frozenset(("form", "button", "input", "select", "textarea"))
 _SAVED_FROM = re.compile(r"<!--\s{0,4}saved from url=\(\d{4}\)(\S{1,2048})", re.I)
-# Each of base64's characters becomes an "a", each other byte a space.
-_ENCODED = bytes(
-    97 if chr(c).isascii() and (chr(c).isalnum() or c in b"+/") else 32 for c in range(256)
-)
-_LONG_ENCODED = re.compile(rb"(?<!a)a{200,}")
-_ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.I)
+_CODE = re.compile(r"(javascript|data|mailto):", re.I | re.A)
+_LONG_ENCODED = 200  # characters of base64
 _CALLS = re.compile(r"\b([A-Za-z_$][\w$]{1,30})\s{0,4}\(")
-_TELLING = frozenset(
-    (
-        *("eval", "atob", "unescape", "fromCharCode", "write", "decodeURIComponent", "fetch"),
-        *("open", "send", "ajax", "post", "submit", "preventDefault", "setTimeout", "assign"),
-        *("replace", "getElementById", "querySelector", "addEventListener", "createElement"),
-        *("sendBeacon", "importScripts", "Function", "WebSocket", "debugger", "setInterval"),
-    )
+_TELLING = (
+    *("eval", "atob", "unescape", "fromCharCode", "write", "decodeURIComponent", "fetch"),
+    *("open", "send", "ajax", "post", "submit", "preventDefault", "setTimeout", "assign"),
+    *("replace", "getElementById", "querySelector", "addEventListener", "createElement"),
+    *("sendBeacon", "importScripts", "Function", "WebSocket", "debugger", "setInterval"),
 )
+_LONG_BRANDS = tuple(brand for brand in BRANDS if len(brand) > 3)
 _ASKED = {
     "password": re.compile(r"pass|pwd|kennwort|contrase|senha|mot.?de.?passe", re.I),
     "code": re.compile(r"otp|2fa|token|verif.*code|one.?time|sms", re.I),
@@ -44,6 +44,28 @@ _ASKED = {
     "secret": re.compile(r"seed|phrase|mnemonic|private.?key|ssn|social", re.I),
     "phone": re.compile(r"phone|mobile|tel\b", re.I),
 }
+
+
+class _Address(NamedTuple):
+    """Address of a page, or an empty string, and its site."""
+
+    text: str
+    site: str
+
+    def places_of(self, targets: list[str]) -> Iterator[str]:
+        """Yield where each target leads, seen from here."""
+        sites: dict[str, str] = {}
+        for target, host in zip(targets, link_hosts(self.text, targets), strict=True):
+            if target[:1] in ("", "#"):
+                yield "nowhere"
+            elif target[0] in "jJdDmM" and (code := _CODE.match(target)):
+                yield code[1].lower()
+            elif not host:
+                yield "own"
+            else:
+                if host not in sites:
+                    sites[host] = site_of(host)
+                yield "own" if self.site and sites[host] == self.site else "other"
 
 
 def html_structure_fields(raw: str | bytes) -> str:
@@ -78,7 +100,7 @@ def _source(raw: str | bytes) -> tuple[str, str]:
     if isinstance(raw, bytes) and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         body, address = raw, b""  # the separator's byte is half of a letter
     text = decode_page(body[:MAX_PAGE_BYTES], "utf-8" if isinstance(raw, str) else "")
-    known = address.decode("utf-8", "replace").strip()
+    known = address[:MAX_ADDRESS_BYTES].decode("utf-8", "replace").strip()
     if not known:
         saved = _SAVED_FROM.search(text[:4096])
         known = saved[1] if saved is not None else ""
@@ -87,7 +109,7 @@ def _source(raw: str | bytes) -> tuple[str, str]:
 
 def _fields(page: str, source: str, address: str) -> list[str]:
     scan = scan_html(source, runs_scripts=True)
-    site = site_of(page.partition("/")[0])
+    own = _Address(address, site_of(page.partition("/")[0]))
     by_name: dict[str, list[Element]] = {}
     for element in scan.elements:
         by_name.setdefault(element.name, []).append(element)
@@ -105,61 +127,61 @@ def _fields(page: str, source: str, address: str) -> list[str]:
         if e.attributes.get("http-equiv", "").strip().lower() == "refresh"
     ]
     title = " ".join(next((t.text for t in by_name.get("title", ())), "").split())
-    forms, form_marks = _forms(scan.elements, address, site)
+    forms, form_marks = _forms(scan.elements, own)
     text, unseen, mixed = undisguise(scan.text)
-    text = " ".join(text.split())
+    words = text.split()
+    text = " ".join(words)
     title, _, title_mixed = undisguise(title)
     counts = Counter(
         {
             **form_marks,
-            **_reach("resource", resources, address, site),
-            **_reach("link", links, address, site),
-            **_reach("icon", icons, address, site),
+            **_reach("resource", resources, own),
+            **_reach("link", links, own),
+            **_reach("icon", icons, own),
             "invisible": unseen,
             "lookalike": mixed + title_mixed,
             "refresh": len(refreshes),
             "frame": sum(len(by_name.get(name, ())) for name in ("iframe", "frame")),
             "inline-script": min(9, len(code) // 2000),
             "no-address": int(not address),
-            "long-encoded": _count_encoded(source[:MAX_PAGE_BYTES]),
-            "no-context-menu": int("contextmenu" in source.lower()),
+            "long-encoded": encoded_runs(source[:MAX_PAGE_BYTES], _LONG_ENCODED),
+            "no-context-menu": len(words_in(source, ("contextmenu",))),
         }
     )
     start = f"{title} {text[:4000]}".lower()
-    joined = start.replace(" ", "")
-    named = [brand for brand in BRANDS if len(brand) > 3 and brand in joined]
+    named = words_in(start.replace(" ", ""), _LONG_BRANDS)
     counts["brand"] = len(named)
     if page:
-        counts["brand-of-other-site"] = sum(brand not in site for brand in named)
-        counts["brand-in-title-not-site"] = sum(
-            brand in title.lower() and brand not in site for brand in BRANDS if len(brand) > 3
-        )
-    counts["lure"] = sum(lure in start for lure in LURES)
-    words, pictures = len(text.split()), len(by_name.get("img", ()))
-    size = ("empty", "few", "some", "many")[sum(words >= n for n in (10, 80, 500))]
+        in_title = words_in(title.lower(), _LONG_BRANDS)
+        counts["brand-of-other-site"] = sum(brand not in own.site for brand in named)
+        counts["brand-in-title-not-site"] = sum(brand not in own.site for brand in in_title)
+    counts["lure"] = len(words_in(start, LURES))
+    pictures = len(by_name.get("img", ()))
+    size = ("empty", "few", "some", "many")[sum(len(words) >= n for n in (10, 80, 500))]
     marks = [_grade(name, n) for name, n in counts.items() if n > 0]
     marks += [
         f"text-{size}",
         f"pictures-{('none', 'few', 'many')[(pictures > 0) + (pictures > 8)]}",
     ]
-    hosts = Counter(_host(target) for target in resources + links)
-    calls = Counter(c for c in _CALLS.findall(code) if c in _TELLING)
+    hosts = Counter(link_hosts("", resources + links))
     return [
         page[:256],
         title[:256],
         forms[:1024],
         " ".join(marks),
         " ".join(h for h, _ in hosts.most_common(24) if h)[:1024],
-        " ".join(_grade(name, n) for name, n in calls.items()),
+        " ".join(_grade(name, n) for name, n in _count_calls(code).items()),
         " ".join(scan.hidden.split())[:512],
         text,
     ]
 
 
-def _count_encoded(source: str) -> int:
-    """Return how many long runs of base64's characters there are."""
-    found = source.encode("ascii", "replace").translate(_ENCODED)
-    return len(_LONG_ENCODED.findall(found)) if b"a" * 200 in found else 0
+def _count_calls(code: str) -> Counter[str]:
+    """Return how often each telling function is called."""
+    calls = calls_in(code, _TELLING)
+    if calls is None:  # letters beyond ASCII stand before a parenthesis
+        calls = [call for call in _CALLS.findall(code) if call in _TELLING]
+    return Counter(calls)
 
 
 def _grade(name: str, n: int) -> str:
@@ -175,14 +197,18 @@ def _targets(by_name: dict[str, list[Element]], *names: str) -> list[str]:
     ]
 
 
-def _forms(elements: list[Element], address: str, site: str) -> tuple[str, dict[str, int]]:
+def _forms(elements: list[Element], own: _Address) -> tuple[str, dict[str, int]]:
     """Return the forms in words, and counts of the requested data."""
     words: list[str] = []
     asked: Counter[str] = Counter()
     buttons = 0
-    for form in [e for e in elements if e.name in ("form", "button", "input")]:
+    elements = [e for e in elements if e.name in _CONTROLS]
+    forms = [e for e in elements if e.name in ("form", "button", "input")]
+    senders = [e for e in forms if e.name == "form" or e.target is not None]
+    places = own.places_of([e.target or "" for e in senders])
+    for form in forms:
         if form.name == "form" or form.target is not None:
-            where = _where(form.target or "", address, site)
+            where = next(places)
             method = form.attributes.get("method", "get") if form.name == "form" else "button"
             if asked.total() < _MAX_FORMS:
                 words.append(f"form-{method.lower()[:5]} to-{where}")
@@ -214,29 +240,9 @@ def _forms(elements: list[Element], address: str, site: str) -> tuple[str, dict[
     return " ".join(words), dict(asked)
 
 
-def _where(target: str, address: str, site: str) -> str:
-    lowered = target.lower()
-    if not target or lowered.startswith("#"):
-        return "nowhere"
-    if lowered.startswith(("javascript:", "data:", "mailto:")):
-        return lowered.partition(":")[0]
-    host = _host_of_resolved(resolve(address, target))
-    if not host:
-        return "own"
-    return "own" if site and site_of(host) == site else "other"
-
-
-def _reach(kind: str, targets: list[str], address: str, site: str) -> dict[str, int]:
-    counts = Counter(f"{kind}-{_where(target, address, site)}" for target in targets)
+def _reach(kind: str, targets: list[str], own: _Address) -> dict[str, int]:
+    counts = Counter(f"{kind}-{where}" for where in own.places_of(targets))
     if targets:
         share = counts[f"{kind}-other"] / len(targets)
         counts[f"{kind}s-mostly-other"] = int(share > 0.6)
     return dict(counts)
-
-
-def _host(target: str) -> str:
-    return _host_of_resolved(resolve("", target))
-
-
-def _host_of_resolved(target: str) -> str:
-    return host_and_path(target)[0] if _ABSOLUTE.match(target) else ""
