@@ -10,6 +10,8 @@
 #include "buckler.h"
 #include "audit_lines.h"
 #include "json_lines.h"
+#include "links.h"
+#include "page_text.h"
 
 static uint64_t state = 88172645463325252ull;
 
@@ -208,11 +210,31 @@ static void audit_lines(void) {
     free(found.lines), free(found.bad_lines), free(text);
 }
 
+static void page(void) {
+    size_t length, more, at = 0, n;
+    uint8_t *text = text_of(&length), *other = text_of(&more);
+    word_set set = {0};
+    uint8_t found[WORD_SET_WORDS], host[LINK_TEXT_BYTES + BK_PADDING];
+    static const char *const words[] = {"ab", "http", "eval", "aa"};
+    for (int i = 0; i < 4; i++) bk_add_word(&set, (const uint8_t *)words[i], strlen(words[i]));
+    bk_find_words(&set, text, length, found);
+    for (size_t last = 0; bk_next_call(&set, text, length, &at); last = at)
+        if (at <= last || at > length) abort();
+    bk_count_encoded(text, length, 1 + next(8));
+    bk_may_hide(text, length);
+    link_parts base = {.bytes = malloc(more + 1)}, target = {.bytes = malloc(length + 1)};
+    bk_split_link(other, more, &base), bk_split_link(text, length, &target);
+    uint8_t *resolved = malloc(length + more + LINK_SIGNS);
+    n = bk_resolve_link(&base, &target, resolved);
+    if (n > length + more + LINK_SIGNS || bk_link_host(resolved, n, host) > LINK_TEXT_BYTES) abort();
+    free(resolved), free(base.bytes), free(target.bytes), free(text), free(other);
+}
+
 int main(int count, char **arguments) {
     long rounds = count > 1 ? strtol(arguments[1], NULL, 10) : 1000;
     if (count > 2) state ^= (uint64_t)strtoull(arguments[2], NULL, 10) << 20;
     for (long i = 0; i < rounds; i++) {
-        for (int j = 0; j < 50; j++) normalize(), json_lines(), audit_lines();
+        for (int j = 0; j < 50; j++) normalize(), json_lines(), audit_lines(), page();
         score();
         train();
     }

@@ -15,7 +15,7 @@ from buckler._kernel import calls_in, encoded_runs, link_hosts, words_in
 from buckler.normalize.brands import BRANDS, LURES
 from buckler.normalize.charsets import decode_page, encode_text
 from buckler.normalize.disguise import undisguise
-from buckler.normalize.html_scan import Element, scan_html
+from buckler.normalize.html_scan import Element, HtmlScan, scan_html
 from buckler.normalize.mime import join_fields
 from buckler.normalize.sites import host_and_path, site_of
 
@@ -81,7 +81,8 @@ def html_structure_fields(raw: str | bytes) -> str:
 def html_fields(raw: str | bytes) -> str:
     """Return the eight fields, joined by the field separator; never raises on any page."""
     source, address = _source(raw)
-    return join_fields(_fields(_page_of(address), source, address))
+    scan = scan_html(source, runs_scripts=True)
+    return join_fields(_fields(_page_of(address), source, address, scan))
 
 
 def page_host(raw: bytes) -> str:
@@ -107,8 +108,7 @@ def _source(raw: str | bytes) -> tuple[str, str]:
     return text, known
 
 
-def _fields(page: str, source: str, address: str) -> list[str]:
-    scan = scan_html(source, runs_scripts=True)
+def _fields(page: str, source: str, address: str, scan: HtmlScan) -> list[str]:
     own = _Address(address, site_of(page.partition("/")[0]))
     by_name: dict[str, list[Element]] = {}
     for element in scan.elements:
