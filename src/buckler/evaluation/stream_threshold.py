@@ -119,9 +119,11 @@ def stream_threshold(scores: npt.NDArray[np.float32], negative: Floats, target: 
     tail = min(0.5, max(_TAIL_SHARE, _MIN_TAIL / total))
     logits = _logits(scores)
     first = min(int(np.searchsorted(share, tail)), len(scores) - 1)
-    excess = logits[:first] - logits[first]
-    mean = float((excess * mass[:first]).sum() / max(mass[:first].sum(), 1e-9))
-    return float(np.float32(1 / (1 + np.exp(-(logits[first] + mean * np.log(tail / target))))))
+    n_excess = max(float(mass[:first].sum()), 1.0)
+    mean = float(((logits[:first] - logits[first]) * mass[:first]).sum() / n_excess)
+    # The mean is uncertain: of an exponential, the next event follows a Pareto distribution.
+    reach = n_excess * ((tail / target) ** (1 / n_excess) - 1)
+    return float(np.float32(1 / (1 + np.exp(-(logits[first] + mean * reach)))))
 
 
 def _logits(scores: npt.NDArray[np.floating]) -> Floats:
