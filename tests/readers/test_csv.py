@@ -79,8 +79,8 @@ def test_columns_behind_the_last_must_be_empty(tmp_path):
     texts, rows, quarantine = read(path)
     assert (texts, rows) == (["a", "c", "e"], [2, 3, 4])
     assert quarantine.reasons == {
-        "3 columns where 2 are expected": 1,
-        "1 columns where 2 are expected": 1,
+        "too many columns: 3 of 2": 1,
+        "too few columns: 1 of 2": 1,
     }
 
 
@@ -153,3 +153,31 @@ def test_arrow_and_the_closer_look_give_the_same_rows(tmp_path, text):
         expected = read(path)
     assert found[:2] == expected[:2]
     assert found[2].reasons == expected[2].reasons
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [5, 1 << 22])
+@pytest.mark.parametrize(
+    ("head", "delimiter"),
+    [
+        (["sep=;", "url;label"], ";"),
+        (["SEP=,", "", "url,label"], ","),
+        (["# a list", "#", "# id of nothing", "url,label"], ","),
+        (["#####", "# of today", "# url,label"], ","),
+        (['#"url";"label"'], ";"),
+        (["# url", "URL,label"], ","),
+    ],
+)
+def test_what_stands_before_the_header_is_no_row(
+    tmp_path, head, delimiter, end, block, monkeypatch
+):
+    monkeypatch.setattr("buckler.readers.csv.BLOCK_BYTES", block)
+    lines = [*head, *(f"{text}{delimiter}benign" for text in "a #b".split())]
+    texts, rows, quarantine = read(write(tmp_path / "a.csv", end.join(lines) + end))
+    assert (texts, rows, quarantine.count) == (["a", "#b"], [2, 3], 0)
+
+
+def test_a_column_of_numbers_may_be_named_by_a_sign(tmp_path):
+    assert read(write(tmp_path / "a.csv", "#,url\n1,a\n"))[0] == ["a"]
+    with pytest.raises(InputError, match="the file is empty"):
+        read(write(tmp_path / "b.csv", "# nothing\n"))

@@ -69,6 +69,25 @@ def test_an_archive_that_is_packed_as_a_whole_is_read(tmp_path):
     assert read_archive(tmp_path / "a.warc.gz", data) == ("abcd", {})
 
 
+@pytest.mark.parametrize("gzip", [True, False])
+@pytest.mark.parametrize("header", [b"x: y\r\n" * 100_000, b"x: " + b"y" * (1 << 20) + b"\r\n"])
+@pytest.mark.parametrize("counts", [True, False])
+def test_headers_without_an_end_cost_their_record_alone(tmp_path, gzip, header, counts):
+    whole = archive(*PAGES[:3], gzip=False)
+    starts = starts_of(whole, gzip=False)
+    parts = [whole[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
+    at = parts[2].index(b"Content-Type: text/html")
+    parts[2] = parts[2][:at] + header + parts[2][at:]
+    if counts:  # else the record's length is wrong too
+        length = re.search(rb"Content-Length: (\d+)", parts[2])
+        new = b"Content-Length: %d" % (int(length[1]) + len(header))
+        parts[2] = parts[2].replace(length[0], new, 1)
+    data = b"".join(map(gzip_bytes, parts) if gzip else parts)
+    found, reasons = read_archive(tmp_path / ("a.warc.gz" if gzip else "a.warc"), data)
+    assert found == "ac"
+    assert len(reasons) == 1
+
+
 @pytest.mark.parametrize(
     ("encoding", "body", "found"),
     [

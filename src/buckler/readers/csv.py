@@ -1,7 +1,8 @@
 """Reads CSV and TSV with a header line; the cursor counts rows.
 
 The delimiter is a comma or a tab by the suffix; a semicolon, tab, bar or comma where the header has
-none of these.
+none of these. Before the header may stand comments, of which the last may be the header, as in the
+lists of abuse.ch, and Excel's ``sep=;``.
 
 A quote that opens a field may never close: in a damaged file, or in one that quotes nothing. Common
 readers take all that follows for one field. Here that row alone is set aside, and the next line is
@@ -23,6 +24,7 @@ from buckler.readers.chunks import (
     MAX_TEXT_BYTES,
     check_is_text,
     choose_columns,
+    find_name,
     make_chunk,
     readable,
 )
@@ -30,6 +32,9 @@ from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.readers.reader import BLOCK_BYTES, READERS, Chunk, ColumnSpec, Reader, open_stream
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_PREAMBLE = re.compile(
+    rb"[\r\n]*(?:sep=[^\r\n]?(?:\r\n|\n|\r))?(?:(?P<comment>#(?![,;\t|])[^\r\n]*)[\r\n]+)*", re.I
+)
 _DELIMITERS = (b",", b";", b"\t", b"|")
 _QUOTED = re.compile(rb'"[^"]*"')
 _OPEN = re.compile(rb'"[^"]*(?:""[^"]*)*')
@@ -55,10 +60,11 @@ class CsvReader(Reader):
         for read in _blocks(path):
             data, start, is_last = rest + read, 0, not read
             if not cutter.names:
+                rest = data
+                data = _skip_preamble(data, spec, is_last=is_last)
                 cutter = _Cutter(_delimiter(data, usual))
                 start = cutter.read_header(path, data, is_last=is_last)
                 if not cutter.names:
-                    rest = data
                     continue
                 chosen = choose_columns(path, cutter.names, spec)
             wanted = [cutter.names.index(name) for name in chosen.values()]
@@ -89,6 +95,26 @@ def _blocks(path: Path) -> Iterator[bytes]:
     except (OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
     yield b""
+
+
+def _skip_preamble(data: bytes, spec: ColumnSpec, *, is_last: bool) -> bytes:
+    """Return the data from the header on; as long as there is no whole line of it, none."""
+    found = _PREAMBLE.match(data)
+    if found is None or not found[0].strip():
+        return data
+    data = data[found.end() :]
+    if not is_last and _LINE_END.search(data) is None:
+        return b""
+    header = (found["comment"] or b"").lstrip(b"#").strip(b" ")
+    names, first = (_names(line) for line in (header, _LINE_END.split(data, maxsplit=1)[0]))
+    if find_name(spec.text, names) is not None and find_name(spec.text, first) is None:
+        return header + b"\n" + data
+    return data
+
+
+def _names(line: bytes) -> list[str]:
+    names = line.split(max(_DELIMITERS, key=line.count))
+    return [name.decode("utf-8", "replace").strip(' "') for name in names]
 
 
 def _delimiter(data: bytes, usual: bytes) -> bytes:
@@ -231,7 +257,8 @@ class _Cutter:
                     stop, reason = next_line, _OPEN_QUOTE if line.count(b'"') % 2 else ""
             self.row += 1
             if not reason and len(fields) != len(self.names):
-                reason = f"{len(fields)} columns where {len(self.names)} are expected"
+                few = "few" if len(fields) < len(self.names) else "many"
+                reason = f"too {few} columns: {len(fields)} of {len(self.names)}"
             if reason:
                 faults.append((self.row, reason, line[:SAMPLE_BYTES]))
             else:

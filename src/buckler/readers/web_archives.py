@@ -24,6 +24,7 @@ from buckler.readers.times import seconds_of
 
 CHUNK_PAGES = 256
 MAX_DAMAGES = 1000
+MAX_HEADER_LINES, MAX_HEADER_BYTES = 256, 1 << 18  # of a record; a bomb unpacks to millions
 MAX_CUT = 16  # records that end behind the file's end: each is read up to there
 _SEPARATOR = b"\x1f"
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"',]+)", re.I)
@@ -106,9 +107,10 @@ def _records(path: Path) -> Iterator[Any]:
         start, n_cut = 0, 0
         for _ in range(MAX_DAMAGES):
             file.seek(start)
-            archive, reason = ArchiveIterator(file), ""
+            archive, place, reason = _bounded(ArchiveIterator(file)), start, ""
             try:
                 for record in _quietly(archive):
+                    place = max(place, archive.offset)
                     yield record
                     n_records += 1
                     if _is_cut(record):
@@ -125,7 +127,8 @@ def _records(path: Path) -> Iterator[Any]:
                 reason = "what follows is no record"
                 if not isinstance(error, ArchiveLoadFailed):
                     reason = f"a record that cannot be read ({type(error).__name__})"
-            following = _next_start(file, archive.offset + 1) if n_cut <= MAX_CUT else None
+            place = max(place, archive.offset)  # behind a wrong length, the offset is none
+            following = _next_start(file, place + 1) if n_cut <= MAX_CUT else None
             if following is None and not n_records:
                 raise InputError(f"{path}: not a sound web archive: {reason}", path=path)
             if reason:
@@ -140,9 +143,36 @@ def _unpack(path: Path, iterator: Any, faults: tuple[type[Exception], ...]) -> I
     """Yield the records of an archive that was packed as a whole, not record by record."""
     with gzip.open(path) as file:
         try:
-            yield from _quietly(iterator(file))
+            yield from _quietly(_bounded(iterator(file)))
         except faults as error:
             yield _Damage(f"packed as a whole, and damaged ({type(error).__name__})")
+
+
+def _bounded(archive: Any) -> Any:
+    """Return an iterator of records whose headers end, or fail, within a limit."""
+    for name in ("arc_parser", "warc_parser", "http_parser", "http_req_parser"):
+        parser = getattr(archive.loader, name)
+
+        def parse(stream: Any, line: Any = None, parse: Any = parser.parse) -> Any:
+            return parse(_FirstLines(stream), line)
+
+        parser.parse = parse
+    return archive
+
+
+class _FirstLines:
+    """Lines of a stream, up to a limit."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._lines, self._bytes = stream, 0, 0
+
+    def readline(self) -> bytes:
+        """Return the next line, or as much of it as may be."""
+        line: bytes = self._stream.readline(MAX_HEADER_BYTES)
+        self._lines, self._bytes = self._lines + 1, self._bytes + len(line)
+        if self._lines > MAX_HEADER_LINES or self._bytes > MAX_HEADER_BYTES:
+            raise ValueError("headers beyond the limit")
+        return line
 
 
 def _quietly(archive: Any) -> Iterator[Any]:
