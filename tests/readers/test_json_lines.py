@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from buckler._kernel import json_lines
-from buckler.readers import ColumnSpec, Quarantine, get_reader
+from buckler.readers import ColumnSpec, Quarantine, get_reader, read_batches
 from buckler.readers import jsonl as jsonl_module
 
 SPEC = ColumnSpec(("url",), {"label": ("label",), "ts": ("ts",)})
@@ -136,3 +136,52 @@ def test_a_name_that_is_kept_stays_json(tmp_path):
     with Quarantine(tmp_path / "bad.jsonl") as quarantine:
         chunk = next(get_reader(path).chunks(path, ColumnSpec(("url",), kept=("id",)), quarantine))
     assert chunk.columns["kept:id"].to_pylist() == ['"7"']
+
+
+SHAPES = {
+    "pretty": '{\n  "url": "a"\n}\n{\n  "url": "b"\n}\n',
+    "one pretty": '{\r\n "url": "a",\r\n "x": {"url": "z"}\r\n}\r\n[{"url": "b"}]',
+    "side by side": '{"url": "a"}{"url": "b"}',
+    "side by side on a line": '{"url": "a"}, {"url": "b"}\n',
+    "sequence": '\x1e{"url": "a"}\n\x1e{"url": "b"}\n',
+    "two arrays": '[{"url": "a"}]\n[{"url": "b"}]\n',
+    "texts": '["a",\n"b"]',
+    "texts on lines": '"a"\n"b"\n',
+    "elasticsearch": '{"_index": 1, "_source": {"url": "a"}}\n{"_id": 1, "_source": {"url": "b"}}',
+    "elasticsearch, nested": '{"_id": 1, "_source": {"url": {"full": "a"}}}\n'
+    '{"_id": 2, "_source": {"url": {"full": "b"}}}',
+    "elasticsearch, array": '[{"_id": 1, "_source": {"url": "a"}},'
+    '{"_id": 2, "_source": {"url": "b"}}]',
+    "splunk": '{"preview": false, "result": {"url": "a"}}\n'
+    '{"preview": true, "result": {"url": "b"}}',
+    "a result of its own": '{"url": "a", "result": {"url": "z"}}\n{"url": "b"}',
+}
+
+
+@pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_json_is_read_in_the_shapes_that_tools_export(tmp_path, text, mark):
+    path = tmp_path / "a.json"
+    path.write_text(mark + text, newline="")
+    quarantine = Quarantine()
+    batches = read_batches([path], ColumnSpec(text=("url", "url.full")), quarantine)
+    assert [t for batch in batches for t in batch.chunk.events.to_pylist()] == [b"a", b"b"]
+    assert quarantine.count == 0
+
+
+def test_what_follows_an_array_is_not_lost_in_silence(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"url": "a"}]\n{"url": "b"}\nnonsense\n{"url": "c"}')
+    quarantine = Quarantine()
+    batches = read_batches([path], ColumnSpec(text=("url",)), quarantine)
+    assert [t for batch in batches for t in batch.chunk.events.to_pylist()] == [b"a", b"b"]
+    assert quarantine.reasons == {"no JSON: the rest of the file cannot be read": 1}
+
+
+def test_a_broken_first_line_costs_no_other(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"url": "x",\n{"url": "a"}\n{"url": "b}{"}\n')
+    quarantine = Quarantine()
+    batches = read_batches([path], ColumnSpec(text=("url",)), quarantine)
+    assert [t for batch in batches for t in batch.chunk.events.to_pylist()] == [b"a", b"b}{"]
+    assert quarantine.count == 1

@@ -164,6 +164,16 @@ def test_texts_without_a_host_warn_once(tmp_path, caplog):
     assert "no host" not in caplog.text
 
 
+def test_lines_of_a_log_that_are_no_urls_warn_once(tmp_path, caplog):
+    line = '192.0.2.{} - - [05/Jan/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 5'
+    read(write(tmp_path / "access.log", "\n".join(line.format(n) for n in range(20))))
+    assert caplog.text.count("are lines of words") == 1
+    caplog.clear()
+    urls = [f"http://a.example/{n} b c\n  b.example/{n} " for n in range(20)]
+    read(write(tmp_path / "urls.txt", "\n".join(urls)))
+    assert not caplog.text
+
+
 def test_a_path_alone_is_said_by_score(url_bundle):
     assert "a path without its host" in buckler("score", url_bundle, "/login").stderr
     assert "without its host" not in buckler("score", url_bundle, "http://a.example/").stderr

@@ -68,8 +68,10 @@ def choose_columns(path: Path, names: list[str], spec: ColumnSpec) -> dict[str, 
                 **{FEATURE + name: name for name in spec.features.names},
             }
     if "text" not in chosen:
+        more = f" (or {len(spec.text) - 3} more)" if len(spec.text) > 4 else ""
+        usual = " or ".join(spec.text[: 3 if more else 4]) + more
         raise InputError(
-            f"{path}: no column named {' or '.join(spec.text)} "
+            f"{path}: no column named {usual} "
             f"(it has: {', '.join(n[:40] for n in names[:20]) or 'none'}); name it",
             path=path,
             field="text_column",

@@ -1,4 +1,7 @@
-"""Reads a JSON array of objects, as Kibana, PowerShell and evtx_dump export it, piece by piece."""
+"""Reads JSON that is not one object a line, piece by piece.
+
+Kibana, PowerShell and evtx_dump export arrays; jq and PowerShell break one object into lines.
+"""
 
 import codecs
 import json
@@ -14,21 +17,36 @@ from buckler.readers.quarantine import SAMPLE_BYTES, Quarantine
 from buckler.readers.reader import BLOCK_BYTES, Chunk, ColumnSpec, open_stream
 
 _CHUNK_OBJECTS = 4096
-_BETWEEN = re.compile(r"[\s,]*")
+_BETWEEN = re.compile(r"[\s,\x1e]*")
+# An array, an object over several lines, or a sequence with separators (RFC 7464).
+_DOCUMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\[\s*(?:[\[{\"\]]|$)|\{[ \t]*\r?\n\s*[\"}]|\x1e)")
+_ADJACENT = re.compile(rb"\}[ \t,]*\{")
 _MAX_CHARACTERS = 2 * MAX_TEXT_BYTES  # of one object
 
 
-def is_array(path: Path) -> bool:
-    """Tell whether a file begins like a JSON array of objects."""
+def is_document(path: Path) -> bool:
+    """Tell whether a file holds anything but one JSON value a line."""
     try:
         with open_stream(path) as stream:
             head = stream.read(4096)
     except (OSError, EOFError):
         return False  # whoever reads it says why
-    return re.match(rb"(?:\xef\xbb\xbf)?\s*\[\s*(?:[{\]]|$)", head) is not None
+    return _DOCUMENT.match(head) is not None or _holds_two(head.split(b"\n", 1)[0])
 
 
-def array_chunks(
+def _holds_two(line: bytes) -> bool:
+    """Tell whether a line holds an object and the beginning of another."""
+    if _ADJACENT.search(line) is None:
+        return False
+    text = line.decode("utf-8", "replace").lstrip("\ufeff \t")
+    try:
+        end = json.JSONDecoder().raw_decode(text)[1]
+    except (ValueError, RecursionError):
+        return False
+    return text[end:].lstrip(" \t,").startswith("{")
+
+
+def document_chunks(
     path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int
 ) -> Iterator[Chunk]:
     """Yield the objects behind the first `cursor` ones.
@@ -44,7 +62,8 @@ def array_chunks(
         new = [(row, value, sample) for row, value, sample, _ in part if row > cursor]
         read_bytes, size_bytes = part[-1][3] - size_bytes, part[-1][3]
         if first and not spec.mixed and spec.features is None:
-            found = [value for _, value, *_ in part if isinstance(value, dict)]
+            values = unfold((row, value, sample) for row, value, sample, _ in part)
+            found = [value for _, value, _ in values if isinstance(value, dict)]
             names = {name for value in found for name in value}
             nested = [name for name in spec.text if "." in name]
             names |= {n for n in nested if any(reach(value, n) is not None for value in found)}
@@ -54,7 +73,7 @@ def array_chunks(
         if new:
             columns, rows = columns_of(
                 path,
-                unfold(new) if spec.mixed else new,
+                unfold(new),
                 spec.roles,
                 quarantine,
                 pass_over=spec.mixed,
@@ -64,24 +83,25 @@ def array_chunks(
 
 
 def _objects(path: Path, quarantine: Quarantine) -> Iterator[tuple[int, object, bytes, int]]:
-    """Yield number, value, sample and bytes read so far of each value of the array.
+    """Yield number, value, sample and bytes read so far of each value, also those of arrays.
 
-    The array ends where it is no JSON: the rest is set aside as one row.
+    What is no JSON ends the file: the rest is set aside as one row.
     """
     decoder, decode = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    text, at, row, size_bytes, ended = "", 0, 0, 0, False
+    text, at, row, size_bytes, ended, in_array = "", 0, 0, 0, False, False
     try:
         with open_stream(path) as stream:
             while not ended:
                 data = stream.read(BLOCK_BYTES)
                 ended, size_bytes = not data, size_bytes + len(data)
                 text, at = text[at:] + decode.decode(data, final=ended), 0
-                if row == 0 and size_bytes == len(data):
-                    at = text.index("[") + 1
+                if size_bytes == len(data):
+                    text = text.removeprefix("\ufeff")
                 while True:
                     at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
-                    if text.startswith("]", at):
-                        return
+                    if text.startswith("]" if in_array else "[", at):
+                        in_array, at = not in_array, at + 1
+                        continue
                     try:
                         value, end = decoder.raw_decode(text, at)
                     except (ValueError, RecursionError):
@@ -98,4 +118,4 @@ def _objects(path: Path, quarantine: Quarantine) -> Iterator[tuple[int, object, 
         ) from error
     if text[at:].strip():
         sample = text[at : at + SAMPLE_BYTES].encode("utf-8", "surrogateescape")
-        quarantine.add(path, row + 1, "no JSON: the rest of the array cannot be read", sample)
+        quarantine.add(path, row + 1, "no JSON: the rest of the file cannot be read", sample)

@@ -1,8 +1,7 @@
 """Reads JSON lines (NDJSON) and JSON arrays; dotted names reach into nested objects."""
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,19 +14,18 @@ from buckler.errors import InputError
 from buckler.normalize import FeatureSchema
 from buckler.readers.chunks import choose_columns, is_utf8_bytes, make_chunk
 from buckler.readers.feature_columns import FEATURE
-from buckler.readers.json_array import array_chunks, is_array
+from buckler.readers.json_array import document_chunks, is_document
 from buckler.readers.lines import MAX_LINE_BYTES, Block, line_blocks, usable_lines
-from buckler.readers.objects import Names, columns_of, reach, unfold
+from buckler.readers.objects import FOLDED, Names, columns_of, reach, unfold
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import KEPT, READERS, WHOLE, Chunk, ColumnSpec, Reader
 
 _LOOK_AT = 1000  # lines
-_LISTED = re.compile(rb'"(?:snapshot|diffResults)"\s*:\s*[\[{]')  # events of osquery in a list
 
 
 @READERS.add
 class JsonLinesReader(Reader):
-    """JSON lines, or one array of objects."""
+    """JSON lines, arrays of objects, and objects over several lines."""
 
     name = "jsonl"
     suffixes = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".jsonl.zst")
@@ -35,9 +33,9 @@ class JsonLinesReader(Reader):
     def chunks(
         self, path: Path, spec: ColumnSpec, quarantine: Quarantine, cursor: int = 0
     ) -> Iterator[Chunk]:
-        """Yield the objects behind byte `cursor`; of an array, those behind so many objects."""
-        if is_array(path):
-            yield from array_chunks(path, spec, quarantine, cursor)
+        """Yield the objects behind byte `cursor`; else behind so many objects."""
+        if is_document(path):
+            yield from document_chunks(path, spec, quarantine, cursor)
             return
         names: Names | None = spec.roles if spec.mixed else None
         missing: InputError | None = None
@@ -80,7 +78,9 @@ def _choose(path: Path, block: Block, spec: ColumnSpec) -> Names | None:
     names: dict[str, None] = {}
     for first in range(0, len(lines), _LOOK_AT):
         objects = ((0, _loads(line), b"") for line in lines[first : first + _LOOK_AT])
-        for _, value, _ in unfold(objects) if spec.mixed else objects:
+        for _, value, _ in unfold(objects):
+            if isinstance(value, str):
+                names.update(dict.fromkeys(spec.text[:1]))
             if isinstance(value, dict):
                 names.update({n: None for n, found in value.items() if not isinstance(found, dict)})
                 names.update({n: None for n in nested if reach(value, n) is not None})
@@ -105,7 +105,7 @@ def _parse_fast(
     """Parse in the kernel; None where a line needs the slow path, or whole values are kept."""
     if "text" not in names or any(role == WHOLE or role.startswith(KEPT) for role in names):
         return None
-    if pass_over and _LISTED.search(block.data):
+    if any(key in block.data for key in FOLDED):
         return None
     if not is_utf8_bytes(block.data):
         return None
@@ -141,11 +141,7 @@ def _parse_slowly(
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
     """Parse line by line and set aside what is not an object with a text or a feature."""
     lines = zip(*usable_lines(path, block, quarantine), strict=True)
-    objects: Iterable[tuple[int, object, bytes]] = (
-        (row, _loads(line), line) for line, row in lines
-    )
-    if pass_over:
-        objects = unfold(objects)
+    objects = unfold((row, _loads(line), line) for line, row in lines)
     return columns_of(path, objects, names, quarantine, pass_over=pass_over, features=features)
 
 

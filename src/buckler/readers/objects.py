@@ -18,6 +18,9 @@ from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import KEPT, WHOLE
 
 Names = Mapping[str, tuple[str, ...]]
+# Key of what an envelope holds, and keys of which one stands beside it.
+_ENVELOPES = (("_source", ("_index", "_id")), ("result", ("preview", "offset", "lastrow")))
+FOLDED = (b'"snapshot"', b'"diffResults"', b'"_source"', b'"result"')  # see `unfold`
 _NEEDS_QUOTES = re.compile(r"[\s'\"]")
 _MAX_PAIRS = 64
 _MAX_SHAPES = 256  # sets of keys whose getters are remembered
@@ -93,6 +96,8 @@ def columns_of(
         return content, fields
 
     for row, value, sample in objects:
+        if isinstance(value, str) and reads_text:
+            value = {names["text"][0]: value}
         if not isinstance(value, (dict, EventFault)):
             quarantine.add(path, row, "not a JSON object", sample)
             continue
@@ -123,12 +128,23 @@ def columns_of(
 
 
 def unfold(objects: Iterable[tuple[int, object, bytes]]) -> Iterator[tuple[int, object, bytes]]:
-    """Yield the events of each list that osquery logs as one object, each with what they share."""
-    for row, value, sample in objects:
+    """Yield the event in each envelope, and each event of a list with what the list shares."""
+    for row, envelope, sample in objects:
+        value = unwrap(envelope)
         if events := listed_events(value):
             yield from ((row, {**value, "columns": one}, sample) for one in events)  # type: ignore[dict-item]
         else:
             yield row, value, sample
+
+
+def unwrap(value: object) -> object:
+    """Return the event in what Elasticsearch (``_source``) or Splunk (``result``) exports."""
+    if isinstance(value, dict):
+        for name, beside in _ENVELOPES:
+            inner = value.get(name)
+            if isinstance(inner, dict) and not value.keys().isdisjoint(beside):
+                return {**{key: held for key, held in value.items() if key != name}, **inner}
+    return value
 
 
 def listed_events(value: object) -> list[object]:

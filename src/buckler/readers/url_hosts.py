@@ -15,8 +15,18 @@ _LOG = logging.getLogger(__name__)
 _NO_HOST = "a path without its host"
 # A path or a query alone, or a first part that has neither dots nor a scheme.
 _WITHOUT_HOST = r"^(?:/[^/]|[?#]|[^./:?#]+(?:[/?#]|$))"
+# A word behind white space, where no scheme stands before: a line of a log, a sentence.
+_WORDS = r"^\s*(?:[^\s:]|:[^\s/])+:?\s+\S"
 _LOOK_AT = 1000
 _FEWEST = 5  # texts from which a file is judged
+_PATHS = (
+    "have no host, such as the paths of an access log, and a URL is judged by its host first; "
+    f"join them, or keep the host in a column named {' or '.join(WEB_HOSTS)}"
+)
+_LINES = (
+    "are lines of words, such as those of an access log, and each is judged as one URL; "
+    "cut the URLs out first"
+)
 
 
 def join_hosts(text: pa.Array, hosts: pa.Array) -> tuple[pa.Array, Faults]:
@@ -38,8 +48,9 @@ def join_hosts(text: pa.Array, hosts: pa.Array) -> tuple[pa.Array, Faults]:
 def check_hosts(path: Path, text: pa.Array) -> None:
     """Warn, once for a file, where most texts cannot be whole URLs."""
     first = pc.drop_null(text.slice(0, _LOOK_AT))
-    if len(first) >= _FEWEST and 2 * pc.sum(has_no_host(first)).as_py() > len(first):
-        _warn(path)
+    for is_wrong, reason in ((has_no_host, _PATHS), (_has_words, _LINES)):
+        if len(first) >= _FEWEST and 2 * pc.sum(is_wrong(first)).as_py() > len(first):
+            _warn(path, reason)
 
 
 def has_no_host(text: pa.Array) -> pa.Array:
@@ -47,11 +58,10 @@ def has_no_host(text: pa.Array) -> pa.Array:
     return pc.match_substring_regex(text, _WITHOUT_HOST)
 
 
+def _has_words(text: pa.Array) -> pa.Array:
+    return pc.match_substring_regex(text, _WORDS)
+
+
 @lru_cache(maxsize=1024)
-def _warn(path: Path) -> None:
-    _LOG.warning(
-        "%s: most texts have no host, such as the paths of an access log, and a URL is judged by "
-        "its host first; join them, or keep the host in a column named %s",
-        path,
-        " or ".join(WEB_HOSTS),
-    )
+def _warn(path: Path, reason: str) -> None:
+    _LOG.warning("%s: most texts %s", path, reason)

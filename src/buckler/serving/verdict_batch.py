@@ -20,7 +20,7 @@ from buckler.isolation import EventFault, attempt, isolate
 from buckler.readers.chunks import choose_columns, columns_by_role, make_chunk
 from buckler.readers.event_fields import FIELD_ROLES, event_field_names
 from buckler.readers.feature_columns import is_row
-from buckler.readers.objects import columns_of, listed_events
+from buckler.readers.objects import columns_of, listed_events, unwrap
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import KEPT, WHOLE, Chunk, ColumnSpec
 from buckler.runtime import Scorer
@@ -318,6 +318,7 @@ def read_values(
 
 
 def _as_object(columns: ColumnSpec, value: object) -> object:
+    value = unwrap(value)
     if columns.mixed and (listed := listed_events(value)):
         raise InputError(f"a list of {len(listed)} events of osquery: send each by itself")
     return {columns.text[0]: value} if isinstance(value, str) else value
