@@ -13,7 +13,6 @@ from buckler.errors import InputError, TooLargeError
 from buckler.readers.feature_columns import FEATURE, ROW, Faults, join_features, parse_features
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import (
-    AUDIT_ID,
     COLUMN,
     CONTEXT,
     KEPT,
@@ -22,7 +21,7 @@ from buckler.readers.reader import (
     Chunk,
     ColumnSpec,
 )
-from buckler.readers.times import audit_times
+from buckler.readers.times import join_audit_times
 from buckler.readers.url_hosts import check_hosts, join_hosts
 
 MAX_TEXT_BYTES = 1 << 24
@@ -105,7 +104,7 @@ def make_chunk(
 ) -> Chunk:
     """Check the events, set bad rows aside and return the rest as a chunk."""
     schema, faults = spec.features, Faults()
-    columns = _join_times(_keep_columns(columns, spec))
+    columns = join_audit_times(_keep_columns(columns, spec))
     if ROW in columns:
         events = columns[ROW]
     elif schema is not None and "text" not in columns:
@@ -135,16 +134,6 @@ def make_chunk(
         events = events.filter(mask)
         columns = {role: column.filter(mask) for role, column in columns.items()}
     return Chunk(events, columns, rows, cursor, size_bytes)
-
-
-def _join_times(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
-    """Return the columns with the times of Laurel's identifiers, where an event has no other."""
-    if AUDIT_ID not in columns:
-        return columns
-    times = audit_times(columns.pop(AUDIT_ID))
-    if "ts" in columns and times.null_count < len(times):
-        times = pc.coalesce(as_strings(columns["ts"]), times)
-    return columns if times.null_count == len(times) else {**columns, "ts": times}
 
 
 def _keep_columns(columns: dict[str, pa.Array], spec: ColumnSpec) -> dict[str, pa.Array]:

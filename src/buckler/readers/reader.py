@@ -20,12 +20,12 @@ import pyarrow as pa
 from buckler.errors import InputError
 from buckler.normalize import FeatureSchema
 from buckler.readers.quarantine import Quarantine
+from buckler.readers.times import AUDIT_ID
 from buckler.registry import Registry
 
 BLOCK_BYTES = 1 << 22  # largest piece of a file that is read at once
 CONTEXT = "context:"  # before a further field's number, in the roles of a chunk
 URL_HOST = "url host"  # role of the host that stands beside a path
-AUDIT_ID = "audit id"  # role of Laurel's identifier, which holds the time of an event
 COLUMN = "column:"  # before the name of a table's column that is to be kept
 KEPT = "kept:"  # before a kept field's name, in the roles of a chunk; values are JSON
 WHOLE = "whole"  # role of the whole record as JSON

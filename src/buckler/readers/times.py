@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+AUDIT_ID = "audit id"  # role of an identifier that holds the time of an event
 _END = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 _SINCE_1601, _SINCE_YEAR_1 = 11_644_473_600.0, 62_135_596_800.0
 _NO_UNIT = math.inf
@@ -56,7 +57,19 @@ def exact_seconds_of(value: object) -> float | None:
     return seconds if 1 <= seconds < _END else None
 
 
-def audit_times(ids: pa.Array) -> pa.Array:
+def join_audit_times(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+    """Return the columns with the times of Laurel's identifiers, where an event has no other."""
+    if AUDIT_ID not in columns:
+        return columns
+    times = _audit_times(columns.pop(AUDIT_ID))
+    if times.null_count == len(times):
+        return columns
+    if "ts" in columns:
+        times = pc.coalesce(columns["ts"].cast(pa.string()), times)
+    return {**columns, "ts": times}
+
+
+def _audit_times(ids: pa.Array) -> pa.Array:
     """Return the times in identifiers of Linux's audit log (1626883014.206:35287), else null."""
     if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
         return pa.nulls(len(ids), pa.string())
