@@ -1,5 +1,6 @@
 """Records for a SIEM name the event's own time, host, user and process, and fit the schemas."""
 
+import csv
 import json
 import sys
 from functools import cache
@@ -237,6 +238,19 @@ def test_records_are_json_lines_and_have_no_challengers(url_bundle, tmp_path):
         scan(url_bundle, [path], tmp_path / "o.jsonl", options)
     with pytest.raises(BucklerError, match="verdict format"):
         scan(url_bundle, [path], tmp_path / "o.jsonl", ScanOptions(verdict_format="xml"))
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_pieces_are_values_in_json_lines_and_json_text_elsewhere(url_bundle, tmp_path, suffix):
+    path, out = tmp_path / "in.txt", tmp_path / f"out.{suffix}"
+    path.write_text("http://login.example/verify\n")
+    scan(url_bundle, [path], out, ScanOptions(explain=2))
+    if suffix == "jsonl":
+        why = json.loads(out.read_text())["why"]
+    else:
+        (row,) = csv.DictReader(out.read_text().splitlines())
+        why = json.loads(row["why"])
+    assert [type(piece["weight"]) for piece in why] == [float, float]
 
 
 def test_the_command_line_keeps_and_explains(url_bundle):

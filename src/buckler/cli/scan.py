@@ -23,6 +23,8 @@ from buckler.serving.challengers import summarize_counts
 from buckler.serving.scan import ScanOptions, ScanProgress
 from buckler.serving.scan import scan as scan_files
 
+_ROWS_OF_A_RATE = 100_000  # in less, the start hides the rate
+
 
 @with_operating_point
 def scan(
@@ -106,11 +108,9 @@ def scan(
 
         result = scan_files(bundle, paths, output, options, show)
     done = result.rows - result.resumed_at_row
+    rate = f", {done / max(result.seconds, 1e-9):,.0f} rows/s" if done >= _ROWS_OF_A_RATE else ""
     resumed = f" (resumed behind row {result.resumed_at_row:,})" if result.resumed_at_row else ""
-    out.print(
-        f"{result.rows:,} rows scored, {result.detections:,} detections, "
-        f"{done / max(result.seconds, 1e-9):,.0f} rows/s{resumed}"
-    )
+    out.print(f"{result.rows:,} rows scored, {result.detections:,} detections{rate}{resumed}")
     out.print(f"  {result.output}")
     for name, counts in result.challengers.items():
         out.print(f"  {safe(summarize_counts(name, counts), 300)}")

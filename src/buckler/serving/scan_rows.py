@@ -17,6 +17,7 @@ from buckler.runtime import Scorer
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.formats.ecs import bulk_action
 from buckler.serving.records import kept_columns, to_records
+from buckler.serving.sinks import JSON_TEXT
 from buckler.serving.verdict_batch import OutputOptions, VerdictBatch, score_events
 
 _SEPARATOR, _BAR = "\x1f", " | "  # between the fields of a text, as people read them
@@ -60,7 +61,8 @@ class TableRows(OutputRows):
         if options.with_text:
             fields.insert(0, pa.field("text", pa.large_string()))
         if options.explain:
-            fields += [pa.field("because", pa.string()), pa.field("why", pa.string())]
+            fields.append(pa.field("because", pa.string()))
+            fields.append(pa.field("why", pa.string(), metadata=JSON_TEXT))
         self._taken = {field.name for field in fields}
         kept = kept_columns(empty, options, self._taken)
         fields += [pa.field(name, pa.large_string()) for name in kept]

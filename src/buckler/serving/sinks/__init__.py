@@ -22,6 +22,8 @@ import pyarrow as pa
 from buckler.errors import OutputError
 from buckler.registry import Registry
 
+JSON_TEXT = {b"content": b"json"}  # metadata of a column whose strings are JSON
+
 
 class Sink(ABC):
     """One output format.

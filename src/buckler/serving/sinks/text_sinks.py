@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from buckler import _kernel
-from buckler.serving.sinks import SINKS, Sink
+from buckler.serving.sinks import JSON_TEXT, SINKS, Sink
 
 
 class _AppendingSink(Sink):
@@ -59,12 +59,18 @@ class JsonLinesSink(_AppendingSink):
         for index, name in enumerate(batch.schema.names):
             opening = "{" if index == 0 else ","
             key = pa.scalar(f"{opening}{json.dumps(name)}:", pa.large_string())
-            pieces += [key, _as_json(batch.column(index))]
+            is_json = batch.schema.field(index).metadata == JSON_TEXT
+            column = batch.column(index)
+            pieces += [key, _nested(column) if is_json else _as_json(column)]
         ends = pa.scalar("}\n", pa.large_string()), pa.scalar("", pa.large_string())
         lines = pc.binary_join_element_wise(*pieces, *ends)
         offsets = np.frombuffer(lines.buffers()[1], np.int64)
         first, last = offsets[lines.offset], offsets[lines.offset + len(lines)]
         self._file.write(memoryview(lines.buffers()[2])[first:last])
+
+
+def _nested(column: pa.Array) -> pa.Array:
+    return pc.fill_null(column.cast(pa.large_string()), "null")
 
 
 def _as_json(column: pa.Array) -> pa.Array:
