@@ -110,7 +110,13 @@ def test_contributions_add_up_where_segments_count(tmp_path, segments):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"min_order": 3}, {"hidden": 16, "learning_rate": 0.1}, {"segments": "mean"}],
+    [
+        {},
+        {"min_order": 3},
+        {"max_order": 0},
+        {"hidden": 16, "learning_rate": 0.1},
+        {"segments": "mean"},
+    ],
 )
 def test_contributions_of_many_classes_add_up_too(tmp_path, settings):
     names = [f"c{i}" for i in range(3)]

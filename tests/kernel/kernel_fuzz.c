@@ -77,7 +77,9 @@ static void score(void) {
     float *bias = calloc(classes, sizeof(float)), *out = malloc(classes * sizeof(float));
     for (size_t i = 0; i < cells; i++) table[i] = (int8_t)next(256);
     for (size_t i = 0; has_head && i < width * classes; i++) head[i] = (float)next(100) / 50 - 1;
-    bk_ngram model = {1 + next(orders), orders, bits, width, classes, 1 + next(600),
+    const uint32_t least = 1 + next(orders);
+    if (next(8) == 0) orders = 0; /* features alone */
+    bk_ngram model = {orders ? least : 1, orders, bits, width, classes, 1 + next(600),
                       (bk_normalizer)next(BK_LAST_NORMALIZER + 1), 0.01f, table, head, bias,
                       (bk_segmenter)(1 + next(BK_LAST_SEGMENTER)),
                       (bk_combination)next(BK_LAST_COMBINATION + 1), 1 + next(1000)};
@@ -123,7 +125,9 @@ static void train(void) {
         order[i] = next(N);
     }
     data = realloc(data, (size_t)offsets[N] ? (size_t)offsets[N] : 1);
-    bk_ngram_trainer trainer = {1 + next(orders), orders, bits, width, classes, table, table_squares, head,
+    const uint32_t least = 1 + next(orders);
+    if (next(8) == 0) orders = 0; /* features alone */
+    bk_ngram_trainer trainer = {orders ? least : 1, orders, bits, width, classes, table, table_squares, head,
                                 head_squares, bias, bias_squares, 0.3f, next(2) ? 0 : 1e-4f,
                                 next(2) ? 0 : 0.4f, next(1000)};
     if (bk_ngram_trainer_check(&trainer)) abort();

@@ -93,10 +93,11 @@ def test_forms_of_a_page():
         "<title>Sign in. Now</title><form method=post action=https://e.example/x>"
         "<input type=password name=pin><button>Continue</button></form>"
     )
-    pieces = pieces_of(page, "html-structure-v1")
+    pieces = pieces_of(page, "html-structure-v2")
     assert {("title", "Sign in."), ("forms", "Continue")} <= named(pieces)
     says = named(pieces, "trait")
     assert {("forms", "a field for: password"), ("forms", "a form to another site")} <= says
+    assert {("features", "a form that posts to a full address"), ("features", "no icon")} <= says
 
 
 @settings(max_examples=300, deadline=None)

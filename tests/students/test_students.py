@@ -46,6 +46,22 @@ def test_it_learns_what_it_has_not_seen(classes, settings):
     assert accuracy(student, validation, labels) > 0.97
 
 
+def test_it_learns_from_features_alone():
+    hosts = [f"{'a' * (3 + 9 * (i % 2))}{i}.example" for i in range(200)]
+    events = Dataset.from_texts(
+        [host.encode() for host in hosts],
+        get_task("url-threat"),
+        labels=[("benign", "phishing")[i % 2] for i in range(len(hosts))],
+    )
+    student = get_student("ngram", {"table_bits": 10, "max_order": 0}).fit(events)
+    assert accuracy(student, events, events.labels) > 0.97
+    without = events.texts.without_features()
+    assert (student.predict_logits(without) == student.bias_).all()
+    with pytest.raises(SettingsError, match="'url-v3' has no features") as caught:
+        get_student("ngram", {"max_order": 0}).fit(replace(events, inputs=without))
+    assert caught.value.field == "max_order"
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_training_is_reproducible_to_the_bit(threads):
     training, _ = examples(800)

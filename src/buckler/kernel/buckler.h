@@ -47,6 +47,7 @@ typedef enum {
     BK_NORMALIZE_URL = 1,  /* url-v1:  host, path, query (see docs/normalize.md) */
     BK_NORMALIZE_TEXT = 2, /* text-v1: one folded field, white space collapsed */
     BK_NORMALIZE_COMMAND = 3, /* command-v2: command, payloads, image, parent, user, marks */
+    BK_NORMALIZE_FEATURES = 4, /* text-v1; the features behind the last mark of features stay as they are */
     BK_NORMALIZE_URL3 = 5, /* url-v3: host, path, query, target; features */
     BK_LAST_NORMALIZER = BK_NORMALIZE_URL3
 } bk_normalizer;
@@ -114,7 +115,7 @@ typedef enum {
  * those of the whole text. A text without segments keeps its own.
  */
 typedef struct {
-    uint32_t min_order;   /* 1 <= min_order <= max_order <= BK_MAX_ORDER */
+    uint32_t min_order;   /* 1 <= min_order <= max_order <= BK_MAX_ORDER; 1 and 0: features alone */
     uint32_t max_order;
     uint32_t table_bits;  /* the table has 2^table_bits rows */
     uint32_t width;       /* int8 columns of a row: 1, or a multiple of 16 */

@@ -2,6 +2,7 @@
 #include "binding.h"
 #include "fields.h"
 #include "html_markup.h"
+#include "ngram_parts.h"
 
 /* --- texts ------------------------------------------------------------------------------------ */
 
@@ -206,8 +207,7 @@ static PyObject *kernel_ngram_rows(PyObject *module, PyObject *args) {
     Py_ssize_t length;
     if (!PyArg_ParseTuple(args, "IIIy#", &min_order, &max_order, &table_bits, &text, &length))
         return NULL;
-    if (min_order < 1 || min_order > max_order || max_order > BK_MAX_ORDER || table_bits < 1 ||
-        table_bits > BK_MAX_TABLE_BITS || length > (Py_ssize_t)BK_MAX_TEXT_BYTES) {
+    if (!bk_are_orders(min_order, max_order) || table_bits < 1 || table_bits > BK_MAX_TABLE_BITS || length > (Py_ssize_t)BK_MAX_TEXT_BYTES) {
         PyErr_SetString(PyExc_ValueError, "orders, table_bits or length out of range");
         return NULL;
     }
@@ -215,7 +215,7 @@ static PyObject *kernel_ngram_rows(PyObject *module, PyObject *args) {
     length = (Py_ssize_t)bk_find_parts((const uint8_t *)text, (size_t)length, &parts);
     size_t stride = (size_t)length + 2, n_rows = stride * (max_order - min_order + 1);
     uint8_t *framed = malloc(stride + BK_PADDING);
-    uint32_t *rows = malloc(n_rows * sizeof *rows);
+    uint32_t *rows = malloc(n_rows * sizeof *rows + 1);
     PyObject *result = NULL;
     if (framed && rows) {
         bk_ngram_rows(min_order, max_order, table_bits, (const uint8_t *)text, (size_t)length,

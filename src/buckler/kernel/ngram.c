@@ -20,8 +20,8 @@ void bk_apply_head(const float *head, const float *bias, size_t width, size_t n_
 
 const char *bk_shape_problem(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
                              uint32_t width, uint32_t n_outputs, int has_head) {
-    if (min_order < 1 || min_order > max_order || max_order > BK_MAX_ORDER)
-        return "orders must be 1 <= min_order <= max_order <= 8";
+    if (!bk_are_orders(min_order, max_order))
+        return "orders must be 1 <= min_order <= max_order <= 8, or 1 and 0";
     if (table_bits < 1 || table_bits > BK_MAX_TABLE_BITS) return "table_bits must be 1 to 24";
     if (width != 1 && (width % ROW_STEP != 0 || width == 0 || width > BK_MAX_WIDTH))
         return "width must be 1 or a multiple of 16 up to 1024";

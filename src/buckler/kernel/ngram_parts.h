@@ -37,6 +37,12 @@ static inline framed_text frame(uint8_t *framed, size_t length, const text_parts
 
 static inline size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
+/* Without n-grams, for features alone, max_order is 0 and min_order 1: their number of orders is 0 too. */
+static inline int bk_are_orders(uint32_t min_order, uint32_t max_order) {
+    return (min_order == 1 && max_order == 0) ||
+           (min_order >= 1 && min_order <= max_order && max_order <= BK_MAX_ORDER);
+}
+
 static inline float norm_factor(size_t n_grams) {
     return 1.0f / sqrtf((float)(n_grams ? n_grams : 1));
 }

@@ -102,6 +102,7 @@ static inline __attribute__((always_inline)) int32_t BK_PATH(sum_text)(
 static int32_t BK_PATH(sum_narrow)(const bk_ngram *m, const framed_text *f, uint32_t rows[BK_MAX_ORDER][BLOCK]) {
     int32_t sum;
     switch (m->min_order << 4 | m->max_order) { /* the usual ones without inner loops */
+    case 0x10: sum = 0; break;
     case 0x15: sum = BK_PATH(sum_text)(m, f, 1, 5, rows); break;
     case 0x25: sum = BK_PATH(sum_text)(m, f, 2, 5, rows); break;
     case 0x35: sum = BK_PATH(sum_text)(m, f, 3, 5, rows); break;
@@ -121,7 +122,7 @@ static void BK_PATH(sums)(const bk_ngram *m, const framed_text *f, int32_t *sums
         return;
     }
     for (uint32_t j = 0; j < m->width; j++) sums[j] = 0;
-    for (size_t start = 0; start < length; start += BLOCK) {
+    for (size_t start = 0; orders && start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
         BK_PATH(hash_block)(f, start, n, m->min_order, m->max_order, m->table_bits, rows);
         for (uint32_t k = 0; k < orders; k++) /* wide tables outgrow the caches */
@@ -154,10 +155,10 @@ static size_t BK_PATH(list_rows)(uint32_t min_order, uint32_t max_order, uint32_
     uint32_t rows[BK_MAX_ORDER][BLOCK];
     const size_t length = f->length;
     size_t w = 0;
-    for (size_t start = 0; start < length; start += BLOCK) {
+    for (size_t start = 0; max_order && start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
         BK_PATH(hash_block)(f, start, n, min_order, max_order, table_bits, rows);
-        for (uint32_t k = 0; k <= max_order - min_order; k++)
+        for (uint32_t k = 0; k + min_order <= max_order; k++)
             w = BK_PATH(keep_rows)(rows[k], n, drop_below, salt, out, w);
     }
     BK_PATH(hash_features)(f->features, f->n_features, table_bits, rows[0]);

@@ -36,6 +36,26 @@ static size_t normalize_text(const uint8_t *text, size_t length, uint8_t *out, s
     return w;
 }
 
+/* text-v1 of what stands before the last mark of features; text itself can hold no mark behind it. */
+static size_t normalize_features(const uint8_t *text, size_t length, uint8_t *out, size_t capacity,
+                                 text_parts *parts) {
+    size_t end = length; /* of the text */
+    for (size_t at = length; at-- > 1;)
+        if (text[at] == BK_FEATURES && text[at - 1] == BK_FIELD_SEPARATOR) {
+            end = at - 1;
+            break;
+        }
+    size_t n = end < length ? (length - end - 2) / sizeof(uint32_t) : 0;
+    if (n > BK_MAX_TEXT_FEATURES) n = BK_MAX_TEXT_FEATURES;
+    while (n && 2 + n * sizeof(uint32_t) > capacity) n--;
+    const size_t left = capacity - (n ? 2 + n * sizeof(uint32_t) : 0);
+    const size_t written = normalize_text(text, end < left ? end : left, out, left);
+    bk_find_parts(out, written, parts);
+    parts->n_features = (uint32_t)n;
+    if (n) memcpy(parts->features, text + end + 2, n * sizeof(uint32_t));
+    return written;
+}
+
 /* ---------------------------------------------------------------------------------------------------- */
 
 size_t bk_find_parts(const uint8_t *normalized, size_t length, text_parts *parts) {
@@ -60,6 +80,8 @@ size_t bk_normalize_parts(bk_normalizer normalizer, const uint8_t *text, size_t 
     if (normalizer == BK_NORMALIZE_URL3) return bk_normalize_url3(text, length, out, capacity, parts);
     if (normalizer == BK_NORMALIZE_COMMAND)
         return bk_find_parts(out, bk_normalize_command(text, length, out, capacity), parts);
+    if (normalizer == BK_NORMALIZE_FEATURES)
+        return normalize_features(text, length, out, capacity, parts);
     if (length > capacity) length = capacity;
     if (normalizer == BK_NORMALIZE_URL) {
         parts->n_features = 0;

@@ -117,7 +117,7 @@ void bk_ngram_rows(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
     for (size_t start = 0; start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
         hash_block_portable(&f, start, n, min_order, max_order, table_bits, block);
-        for (uint32_t k = 0; k <= max_order - min_order; k++)
+        for (uint32_t k = 0; k + min_order <= max_order; k++)
             memcpy(rows + k * stride + start, block[k], n * sizeof *rows);
     }
 }

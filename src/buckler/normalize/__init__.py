@@ -126,7 +126,7 @@ def _email_text_v1(raw: str | bytes) -> str:
     return email_text_fields(raw)
 
 
-def _html_structure_v1(raw: str | bytes) -> str:
+def _html_structure_v2(raw: str | bytes) -> str:
     from buckler.normalize.html_v1 import html_structure_fields
 
     return html_structure_fields(raw)
@@ -151,7 +151,7 @@ NORMALIZERS = {
         Normalizer("email-auth-v1", 2, _email_auth_v1),
         Normalizer("email-text-v1", 2, _email_text_v1, describe=_email_v2),
         Normalizer("html-v1", 2, _html_v1),
-        Normalizer("html-structure-v1", 2, _html_structure_v1, describe=_html_v1),
+        Normalizer("html-structure-v2", 4, _html_structure_v2, describe=_html_v1),
     )
 }
 

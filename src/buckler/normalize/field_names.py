@@ -18,7 +18,7 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "email-text-v1": ("subject", "marks", "text"),
     "html-v1": _PAGE_FIELDS,
-    "html-structure-v1": ("title", "forms", "marks", "scripts"),
+    "html-structure-v2": ("title", "forms", "marks", "scripts"),
 }
 # Fields whose words are derived: they are named, not quoted.
 DERIVED_FIELDS = frozenset(("marks", "forms", "scripts", "sender checks"))

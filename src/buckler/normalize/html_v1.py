@@ -17,6 +17,7 @@ from buckler.normalize.charsets import decode_page, encode_text
 from buckler.normalize.disguise import undisguise
 from buckler.normalize.html_scan import Element, HtmlScan, scan_html
 from buckler.normalize.mime import join_fields
+from buckler.normalize.page_structure import encode_facts, page_facts
 from buckler.normalize.sites import host_and_path, site_of
 
 MAX_PAGE_BYTES = 2 << 20
@@ -69,13 +70,26 @@ class _Address(NamedTuple):
 
 
 def html_structure_fields(raw: str | bytes) -> str:
-    """Return the four fields of html-structure-v1: title, forms, marks, scripts.
+    """Return the fields of html-structure-v2: title, forms, marks, scripts; then its features.
 
     The address, the hosts and the running text name a site, a brand or a language, which tell one
     collection of pages from another.
     """
-    _, title, forms, marks, _, scripts, *_ = html_fields(raw).split("\x1f")
-    return join_fields([title, forms, marks, scripts])
+    (_, title, forms, marks, _, scripts, *_), facts = _structure(raw)
+    return f"{join_fields([title, forms, marks, scripts])}\x1f\x1d{encode_facts(facts)}"
+
+
+def html_structure_facts(raw: str | bytes) -> list[str]:
+    """Return the facts that the features of html-structure-v2 stand for, in their order."""
+    return _structure(raw)[1]
+
+
+def _structure(raw: str | bytes) -> tuple[list[str], list[str]]:
+    """Return the eight fields of a page and its facts."""
+    source, address = _source(raw)
+    scan = scan_html(source, runs_scripts=True)
+    fields = _fields(_page_of(address), source, address, scan)
+    return fields, page_facts(scan.elements, fields[1], len(fields[-1].split()))
 
 
 def html_fields(raw: str | bytes) -> str:

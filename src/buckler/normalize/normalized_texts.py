@@ -52,6 +52,11 @@ class NormalizedTexts:
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
         return NormalizedTexts(offsets, self.data[np.repeat(self.offsets[rows], lengths) + within])
 
+    @property
+    def has_features(self) -> bool:
+        """True where a text has features."""
+        return len(self.without_features().data) < len(self.data)
+
     def without_features(self) -> "NormalizedTexts":
         """Return the texts without features, the codes that select rows of `ngram`.
 

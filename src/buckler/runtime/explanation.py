@@ -27,6 +27,7 @@ from buckler.runtime.locating import Event
 Weights = npt.NDArray[np.float64]
 Kind = Literal["text", "decoded", "trait", "feature"]
 _SEPARATOR, _FEATURES = b"\x1f", b"\x1d"
+_PAGES = "html-structure-v2"
 _LETTERS = rb"[0-9A-Za-z\x80-\xff]"
 _URL_WORD = re.compile(_LETTERS + rb"+")
 _COMMAND_WORD = re.compile(
@@ -104,7 +105,7 @@ def explain_weights(
     start, left = 0, 0.0
     for index, field in enumerate(fields):
         name = names[index] if index < len(names) else "text"
-        if normalizer == "url-v3" and field.startswith(_FEATURES):
+        if normalizer in ("url-v3", _PAGES) and field.startswith(_FEATURES):
             name = "features"
         own = weights[start : start + len(field)]
         words = list(_words(field, name, family))
@@ -117,10 +118,13 @@ def explain_weights(
         sums[0] += left
         sums[-1] += border
         left = 0.0
+        facts = _page_facts(given) if name == "features" and normalizer == _PAGES else None
         for at, (begin, end) in enumerate(words):
             word = field[begin:end].decode("utf-8", "replace")
             says = None
-            if name == "features":
+            if facts is not None:
+                says = facts[at]
+            elif name == "features":
                 says = describe_feature(word, decoded)
             elif name in DERIVED_FIELDS:
                 says = describe_word(normalizer, name, word)
@@ -210,6 +214,13 @@ def _quote(piece: Contribution) -> str:
         return text
     place = f" in the {piece.place}" if piece.place not in ("", "text", "command") else ""
     return f"“{text}”{' (decoded)' if piece.kind == 'decoded' else place}"
+
+
+def _page_facts(given: str | bytes) -> list[str]:
+    from buckler.normalize.html_v1 import html_structure_facts
+    from buckler.normalize.page_structure import describe_fact
+
+    return [describe_fact(fact) for fact in html_structure_facts(given)]
 
 
 # --- words --------------------------------------------------------------------------------------

@@ -64,7 +64,10 @@ class NgramModel(Model):
                 f"needs kernel version {version!r}, this is {_kernel.ABI_VERSION}; "
                 f"{advise_version()}"
             )
-        numbers = {name: whole_number(settings, name, 1, (1 << 25) - 1) for name in _INTEGERS}
+        numbers = {
+            name: whole_number(settings, name, int(name != "max_order"), (1 << 25) - 1)
+            for name in _INTEGERS
+        }
         scale = settings.get("scale")
         if not isinstance(scale, float) or numbers["n_outputs"] != n_outputs:
             raise BundleError("student settings do not fit the task")
@@ -167,8 +170,10 @@ class NgramModel(Model):
         least, most = self._numbers["min_order"], self._numbers["max_order"]
         bits = self._numbers["table_bits"]
         data = _kernel.ngram_rows(least, most, bits, text)
-        n_grams = np.frombuffer(data, np.uint32).reshape(most - least + 1, -1)
         features = np.frombuffer(_kernel.feature_rows(bits, text), np.uint32)
+        behind = len(features) and 2 + FEATURE_BYTES * len(features)  # the text, with their mark
+        shape = most - least + 1, len(text) - behind + 2  # framed by a border at either end
+        n_grams = np.frombuffer(data, np.uint32).reshape(shape)
         every = np.concatenate([n_grams.ravel(), features])
         return _Rows(n_grams, features, every, self._scale / float(np.sqrt(every.size)))
 

@@ -56,7 +56,8 @@ class NgramStudent(Student):
     Parameters
     ----------
     min_order, max_order
-        Shortest and longest n-gram in bytes, 1 to 8.
+        Shortest and longest n-gram in bytes, 1 to 8; 1 and 0 for the features of the normalized
+        form alone, without n-grams.
     table_bits
         The table has 2 ** table_bits rows. 18 is the default: at width 1 it lies in a core's
         second-level cache; more rows cost speed and size and gain little (docs/performance.md).
@@ -257,6 +258,11 @@ class NgramStudent(Student):
         check_learnable(training, validation)
         if not 1 <= self.threads <= 256:
             raise SettingsError("threads must be 1 to 256")
+        if not self.max_order and not training.texts.has_features:
+            form = training.task.text_normalizer.id
+            raise SettingsError(
+                f"{form!r} has no features: max_order must be at least 1", field="max_order"
+            )
         if self.epochs < 1 or self.patience < 1:
             raise SettingsError("epochs and patience must be at least 1")
         if self.hidden % ROW_STEP or not 0 <= self.hidden <= 1024:

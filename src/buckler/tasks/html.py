@@ -13,7 +13,7 @@ HTML = TASKS.add(
             ),
         },
         positive=("phishing",),
-        normalizer="html-structure-v1",
+        normalizer="html-structure-v2",
         max_bytes=8192,
         text_columns=("html", "page", "text", "content"),
         context=(("url", "page_url", "target_uri"),),

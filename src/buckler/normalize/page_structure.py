@@ -1,0 +1,200 @@
+"""Structure of a page in a dozen facts that hold across collections: the features of its form.
+
+Where a form posts to, where links and resources lead, whose brand the title names. A fact selects
+one row of the table of `ngram`, whatever its name or value, so it counts as much as any other.
+Words differ by collection, language and brand; these facts differ less.
+"""
+
+import bisect
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from buckler._kernel import link_hosts
+from buckler.normalize.brands import BRANDS
+from buckler.normalize.html_scan import Element
+from buckler.normalize.sites import site_of
+
+_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096)
+_ENDINGS = frozenset(("php", "asp", "aspx", "jsp", "do", "htm", "html"))
+_BRANDS = tuple(brand for brand in BRANDS if len(brand) > 3)
+_LOCAL = frozenset(("about", "blob", "chrome", "chrome-extension", "file", "moz-extension"))
+_NO_LINK = frozenset(("", "fragment", "script", "none"))
+_RESOURCES = frozenset(("script", "img", "link", "iframe", "frame"))
+_WITH_PATH = frozenset(("absolute", "relative", "root"))
+_SHARES = ("none", "few", "less than half", "half or more", "nearly all")
+_ADDRESSES = {
+    "": "the page itself",
+    "absolute": "a full address",
+    "absolute-own": "the site that most links lead to",
+    "contact": "a mail or phone",
+    "data": "inline data",
+    "fragment": "a place in the page",
+    "local": "a file of the browser",
+    "none": "nowhere",
+    "relative": "a file beside the page",
+    "root": "an address of the same site",
+    "script": "a script",
+}
+_BRAND_PLACES = {
+    "absent": "a brand in the title to which nothing on the page leads",
+    "linked": "a brand in the title, to which links or resources lead but not most links",
+    "none": "no brand in the title",
+    "own": "a brand in the title, to which most links lead",
+}
+_COUNTED = {
+    "link-hosts": "hosts in links",
+    "links": "links",
+    "title-words": "words in the title",
+    "words": "words of text",
+}
+_SHARED = {
+    "links-from-root": "links to an address of the same site",
+    "links-nowhere": "links that lead nowhere",
+    "links-relative": "links to files beside the page",
+    "resources-absolute": "resources from a full address",
+    "resources-from-root": "resources from the same site",
+    "resources-relative": "resources beside the page",
+}
+
+
+def page_facts(elements: Sequence[Element], title: str, n_words: int) -> list[str]:
+    """Return the facts of a page, as ``name=value``.
+
+    Parameters
+    ----------
+    elements, title
+        Elements and title, as `html-v1` reads them.
+    n_words
+        Number of words of the visible text.
+    """
+    links = [e.target for e in elements if e.name == "a"]
+    resources = [e.target for e in elements if e.name in _RESOURCES and e.target is not None]
+    to, source = _shares(links), _shares(resources)
+    linked, used = _hosts(links), _hosts(resources)
+    sites = Counter(site_of(host) for host in linked.elements())
+    main = max(sites, key=lambda site: sites[site]) if sites else ""
+    return [
+        f"posts={_posting(elements)}",
+        f"links={_step(len(links))}",
+        f"links-nowhere={to(_NO_LINK)}",
+        f"links-from-root={to({'root'})}",
+        f"links-relative={to({'relative'})}",
+        f"link-hosts={_step(len(linked))}",
+        f"resources-absolute={source({'absolute'})}",
+        f"resources-relative={source({'relative'})}",
+        f"resources-from-root={source({'root'})}",
+        f"icon={_icon(elements, main)}",
+        f"title-brand={_brand(title, main, {*sites, *map(site_of, used)})}",
+        f"title-words={_step(len(title.split()))}",
+        f"words={_step(n_words // 4)}",
+    ]
+
+
+def describe_fact(fact: str) -> str:
+    """Return a fact as people read it."""
+    name, _, value = fact.partition("=")
+    if name == "posts":
+        kind, _, ending = value.partition(".")
+        if kind == "no-form":
+            return "no form"
+        return f"a form that posts to {_ADDRESSES[kind]}{ending and f' (.{ending})'}"
+    if name == "icon":
+        return "no icon" if value == "no-icon" else f"an icon from {_ADDRESSES[value]}"
+    if name == "title-brand":
+        return _BRAND_PLACES[value]
+    if name in _COUNTED:
+        least = _STEPS[int(value) - 1] * (4 if name == "words" else 1) if int(value) else 0
+        return f"{least} or more {_COUNTED[name]}" if least else f"hardly any {_COUNTED[name]}"
+    what = _SHARED[name]
+    if value == "no":
+        return f"no {what.split(' ')[0]}"
+    return f"{what}: {_SHARES[int(value)]}"
+
+
+def encode_facts(facts: Iterable[str]) -> str:
+    """Return facts as features of a normalized text: a letter and 18 bits of a checksum each."""
+    numbers = (zlib.crc32(fact.encode()) for fact in facts)
+    return "".join("a" + "".join(chr(0x30 + (n >> s & 63)) for s in (0, 6, 12)) for n in numbers)
+
+
+def _kind(target: str | None) -> str:
+    """Return how an address is written; empty where it is."""
+    if target is None:
+        return "none"
+    target = target.strip().lower()
+    if target.startswith("//"):
+        return "absolute"
+    if target[:1] in ("#", "/"):
+        return "fragment" if target[0] == "#" else "root"
+    scheme, colon, rest = target.partition(":")
+    if not colon or not scheme.replace("-", "").isalnum():
+        return "relative" if target else ""
+    if scheme == "javascript":
+        return "script"
+    if scheme in ("data", "mailto", "tel"):
+        return "data" if scheme == "data" else "contact"
+    if scheme in _LOCAL:
+        return "local"
+    return "absolute" if rest.startswith("//") else "relative"
+
+
+def _shares(targets: Sequence[str | None]) -> Callable[[Iterable[str]], str]:
+    """Return a function that gives the share of kinds of addresses, in quarters."""
+    counts = Counter(map(_kind, targets))
+
+    def share(kinds: Iterable[str]) -> str:
+        n = sum(counts[kind] for kind in kinds)
+        return "no" if not targets else str(n and 1 + min(3, 4 * n // len(targets)))
+
+    return share
+
+
+def _hosts(targets: Iterable[str | None]) -> Counter[str]:
+    absolute = [t[:2048] for t in targets if t and _kind(t) == "absolute"]
+    return Counter(host for host in link_hosts("", absolute) if host)
+
+
+def _posting(elements: Sequence[Element]) -> str:
+    """Return where the form of the password posts to, else the last form: kind and ending."""
+    form = None
+    for element in elements:
+        if element.name == "form":
+            form = element
+        elif element.name == "input" and _type_of(element) == "password":
+            break
+    if form is None:
+        return "no-form"
+    kind = _kind(form.target)
+    path = (form.target or "").lower().partition("?")[0].partition("#")[0].partition(";")[0]
+    ending = path.rpartition("/")[2].rpartition(".")[2]
+    return f"{kind}.{ending}" if ending in _ENDINGS and kind in _WITH_PATH else kind
+
+
+def _type_of(element: Element) -> str:
+    return element.attributes.get("type", "").strip().lower()
+
+
+def _icon(elements: Iterable[Element], main: str) -> str:
+    """Return how the address of the icon is written, and whether links lead to its site."""
+    for element in elements:
+        if element.name == "link" and "icon" in element.attributes.get("rel", "").lower():
+            kind = _kind(element.target)
+            own = kind == "absolute" and main and main in {*map(site_of, _hosts([element.target]))}
+            return f"{kind}-own" if own else kind
+    return "no-icon"
+
+
+def _brand(title: str, main: str, sites: Iterable[str]) -> str:
+    """Return whether the title names a brand, and whether links or resources lead to it."""
+    joined = title.lower().replace(" ", "")
+    named = [brand for brand in _BRANDS if brand in joined]
+    if not named:
+        return "none"
+    if any(brand in main for brand in named):
+        return "own"
+    return "linked" if any(brand in site for brand in named for site in sites) else "absent"
+
+
+def _step(n: int) -> int:
+    return bisect.bisect_right(_STEPS, n)
