@@ -273,6 +273,8 @@ class NgramStudent(Student):
     def _rule(self, task: Task) -> SegmentRule:
         if self.segments == "none":
             return SegmentRule()
+        if not self.max_order:
+            raise SettingsError("segments have no features: max_order must be at least 1")
         if task.segmenter == "none" or not task.positive:
             raise SettingsError(
                 f"task {task.name!r} has no segments or no positive class; set segments to 'none'",
