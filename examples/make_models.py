@@ -81,8 +81,9 @@ BUNDLES = {
     "html": ReadyMade(
         "html",
         "No source of phishing pages states a license: they are used for research. The pages are "
-        "of 2012 to 2024, and it judges their structure alone, not their words. At one false positive "
-        "in a hundred, it finds a fifth of the phishing pages of sources that it has not seen.",
+        "of 2012 to 2024, and it judges their structure alone, not their words. At one false "
+        "positive in a hundred, it finds a fifth of the phishing pages of sources that it has not "
+        "seen.",
     ),
     "command-line": ReadyMade(
         "command-line",
