@@ -56,8 +56,7 @@ class NgramStudent(Student):
     Parameters
     ----------
     min_order, max_order
-        Shortest and longest n-gram in bytes, 1 to 8; 1 and 0 for the features of the normalized
-        form alone, without n-grams.
+        Shortest and longest n-gram in bytes, 1 to 8; 1 and 0: features of the text alone.
     table_bits
         The table has 2 ** table_bits rows. 18 is the default: at width 1 it lies in a core's
         second-level cache; more rows cost speed and size and gain little (docs/performance.md).
@@ -258,11 +257,9 @@ class NgramStudent(Student):
         check_learnable(training, validation)
         if not 1 <= self.threads <= 256:
             raise SettingsError("threads must be 1 to 256")
-        if not self.max_order and not training.texts.has_features:
-            form = training.task.text_normalizer.id
-            raise SettingsError(
-                f"{form!r} has no features: max_order must be at least 1", field="max_order"
-            )
+        if not self.max_order and (self.segments != "none" or not training.texts.has_features):
+            problem = "max_order must not be 0: segments and texts like these have no features"
+            raise SettingsError(problem, field="max_order")
         if self.epochs < 1 or self.patience < 1:
             raise SettingsError("epochs and patience must be at least 1")
         if self.hidden % ROW_STEP or not 0 <= self.hidden <= 1024:
@@ -273,13 +270,9 @@ class NgramStudent(Student):
     def _rule(self, task: Task) -> SegmentRule:
         if self.segments == "none":
             return SegmentRule()
-        if not self.max_order:
-            raise SettingsError("segments have no features: max_order must be at least 1")
         if task.segmenter == "none" or not task.positive:
-            raise SettingsError(
-                f"task {task.name!r} has no segments or no positive class; set segments to 'none'",
-                field="segments",
-            )
+            problem = f"task {task.name!r} has no segments or no positive class; set 'none'"
+            raise SettingsError(problem, field="segments")
         return SegmentRule(task.segmenter, self.segments, task.positive_bits)
 
     def _width(self) -> int:
