@@ -54,6 +54,11 @@ PyObject *bk_calls_in(PyObject *module, PyObject *args);
 PyObject *bk_encoded_runs(PyObject *module, PyObject *args);
 PyObject *bk_may_hide_text(PyObject *module, PyObject *text);
 
+PyObject *bk_mail_headers(PyObject *module, PyObject *args);
+PyObject *bk_is_mail_header(PyObject *module, PyObject *line);
+PyObject *bk_line_feeds(PyObject *module, PyObject *data);
+PyObject *bk_wallets_in(PyObject *module, PyObject *text);
+
 PyObject *bk_train(PyObject *module, PyObject *args);
 PyObject *bk_predict(PyObject *module, PyObject *args);
 

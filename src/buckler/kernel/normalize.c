@@ -11,6 +11,10 @@
 static size_t normalize_text(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
     size_t w = 0;
     for (size_t r = 0; r < length && w < capacity;) {
+        if (text[r] > ' ' && text[r] < 0x7F) {
+            out[w++] = lower(text[r++]);
+            continue;
+        }
         uint32_t point;
         size_t used = bk_utf8_read(text + r, length - r, &point);
         if (used == 0) {

@@ -14,8 +14,8 @@ identifies the corpus.
 """
 
 import re
-from urllib.parse import urlsplit
 
+from buckler._kernel import wallets_in
 from buckler.normalize import mime
 from buckler.normalize.charsets import decode_text
 from buckler.normalize.disguise import undisguise
@@ -41,6 +41,7 @@ _IN_TEXT = re.compile(
 )
 _DOMAIN = re.compile(r"\b((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})\b", re.I)
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@((?:[\w-]{1,63}\.)+[a-z]{2,24})", re.I)
+_CODE = re.compile(r"(?:javascript|data):", re.I | re.A)
 _IS_ADDRESS = re.compile(r"(?:[\d.]+|\[[\da-f:]+\])(?::\d+)?")
 _CHECK = re.compile(r"\b(spf|dkim|dmarc)\s{0,4}=\s{0,4}([a-z]{2,12})", re.I)
 _WALLET = re.compile(
@@ -106,14 +107,15 @@ def _fields(raw: str | bytes) -> list[str]:
     actions = [target for page in pages for target in page.actions]
     links = [target for target, _ in page_links] + actions
     links += [m[0] for m in _IN_TEXT.finditer(text, 0)][: MAX_LINKS - min(MAX_LINKS, len(links))]
-    targets = [_normalize_link(link) for link in dict.fromkeys(links)]
+    normalized = {link: _normalize_link(link) for link in dict.fromkeys(links)}
+    targets = list(normalized.values())
     marks = [
         ("invisible", unseen + more_unseen),
         ("lookalike", mixed + more_mixed),
         *_sender_marks(headers),
-        *_link_marks(page_links, len(actions), targets, links),
-        ("image-only", int(any(page.images for page in pages) and len(text.split()) < 12)),
-        ("wallet", len(_WALLET.findall(text[:20_000]))),
+        *_link_marks(page_links, len(actions), normalized, links),
+        ("image-only", int(any(page.images for page in pages) and len(text.split(None, 12)) < 12)),
+        ("wallet", _count_wallets(text[:20_000])),
     ]
     return [
         _checks(headers),
@@ -150,8 +152,8 @@ def _sender_marks(headers: Headers) -> list[tuple[str, int]]:
     name, own = sender.name, site_of(sender.domain)
     replies = mailboxes(first_value(headers, "reply-to"))
     other = next((site_of(mailbox.domain) for mailbox in replies if mailbox.address), "")
-    in_name = _ADDRESS.search(name)
-    named = _DOMAIN.search(name)
+    in_name = _ADDRESS.search(name) if "@" in name else None
+    named = _DOMAIN.search(name) if "." in name else None
     return [
         ("reply-elsewhere", int(bool(own and other and own != other))),
         ("reply-to-free-mail", int(other in _FREE_MAIL and own not in _FREE_MAIL)),
@@ -161,33 +163,36 @@ def _sender_marks(headers: Headers) -> list[tuple[str, int]]:
 
 
 def _link_marks(
-    page_links: list[tuple[str, str]], n_actions: int, targets: list[str], links: list[str]
+    page_links: list[tuple[str, str]],
+    n_actions: int,
+    normalized: dict[str, str],
+    links: list[str],
 ) -> list[tuple[str, int]]:
     mismatched = 0
     for target, text in page_links:
-        shown = _DOMAIN.search(text)
-        if shown is not None and "." in target:
-            host = _normalize_link(target).partition("/")[0]
+        shown = _DOMAIN.search(text) if "." in text and "." in target else None
+        if shown is not None:
+            host = normalized[target].partition("/")[0]
             mismatched += site_of(shown[1]) != site_of(host) and not _ADDRESS.search(text)
-    hosts = {target.partition("/")[0] for target in targets}
+    hosts = {target.partition("/")[0] for target in normalized.values()}
     return [
         ("link-says-other", mismatched),
         ("link-to-address", sum(_IS_ADDRESS.fullmatch(host) is not None for host in hosts)),
-        ("link-with-code", sum(_scheme(link) in ("javascript", "data") for link in links)),
+        ("link-with-code", sum(_CODE.match(link) is not None for link in links)),
         ("form", n_actions),
         ("sites", len({site_of(host) for host in hosts}) - 1),
     ]
 
 
-def _scheme(link: str) -> str:
-    try:
-        return urlsplit(link[:64]).scheme.lower()
-    except ValueError:
-        return ""
+def _count_wallets(text: str) -> int:
+    """Return how many addresses of wallets there are."""
+    found = wallets_in(text)
+    return found if found >= 0 else len(_WALLET.findall(text))
 
 
 def _checks(headers: Headers) -> str:
     """Return the results of the first receiver's checks, such as ``spf-fail dkim-none``."""
-    checks = decode_text(first_value(headers, "authentication-results")[:MAX_HEADER_CHARACTERS])
+    value = first_value(headers, "authentication-results")
+    checks = decode_text(value[:MAX_HEADER_CHARACTERS]) if value else ""
     results = {name.lower(): result.lower() for name, result in reversed(_CHECK.findall(checks))}
     return " ".join(f"{name}-{result}" for name, result in sorted(results.items()))

@@ -8,32 +8,20 @@ import re
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from buckler._kernel import mail_headers
 from buckler.normalize.charsets import decode_text
 
 MAX_HEADER_CHARACTERS = 2048
-_MAX_VALUE_BYTES = 1 << 16
+_MAX_REMEMBERED = 128  # bytes: senders must not choose how much memory it takes
 _MAX_VALUES = 4  # of one name in one mail
 _MAX_PARAMETERS = 256
 _MAX_TOKENS = 2048
 Headers = dict[str, list[bytes]]
 
-_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:(.*)", re.S)
-# A block without any of these is text: "Note: pay now" is no header.
-_KNOWN = re.compile(
-    rb"(?:x|arc|list|content|resent|dkim|domainkey|received|authentication|auto|disposition"
-    rb"|feedback|return|delivered|envelope|errors|reply|message|in-reply|mime|original|precedence"
-    rb"|importance|priority|references|subject|sender|organization|user-agent|thread|from|to|cc"
-    rb"|bcc|date|status|apparently-to|lines|newsgroups|keywords|comments|sensitivity)(?:-|$)"
-)
-_KEPT = frozenset(
-    (
-        *(b"from", b"sender", b"reply-to", b"to", b"subject", b"date", b"authentication-results"),
-        *(b"content-type", b"content-disposition", b"content-transfer-encoding"),
-    )
-)
 _WORD = re.compile(rb"=\?([^?\s]{1,64})\?([bBqQ])\?(.*?)\?=", re.S)
 _NOT_BASE64 = bytes(c for c in range(256) if not re.match(rb"[A-Za-z0-9+/=]", bytes([c])))
 _PARAMETER = re.compile(
@@ -46,6 +34,9 @@ _TOKEN = re.compile(
     r"\"(?P<quoted>[^\"\\]*(?:\\.[^\"\\]*)*)\"|<(?P<angle>[^<>]*)>?|(?P<mark>[,;:])"
     r"|(?P<atoms>[^\"(<,;:]+)",
     re.S,
+)
+_USUAL = re.compile(
+    rb"(?:\"([\w. -]{0,200})\" ?|([\w. -]{0,200}))<([\w.+-]{1,64})@([\w.-]{1,253})>", re.A
 )
 _PAREN = re.compile(r"[()]")
 _ESCAPE = re.compile(r"\\(.)", re.S)
@@ -80,34 +71,13 @@ def read_headers(data: bytes, start: int = 0) -> tuple[Headers, int]:
     if data.startswith(b"\n", start):
         return {}, start + 1
     end = data.find(b"\n\n", start)
-    fields: list[tuple[bytes, list[bytes]]] = []
-    known, junk, before_junk = False, -1, 0
-    offset = start
-    for line in data[start : end if end >= 0 else len(data)].split(b"\n"):
-        if line[:1] in (b" ", b"\t") and fields and junk < 0:
-            fields[-1][1].append(line)
-        elif match := _FIELD.match(line):
-            name = match[1].lower()
-            if not known or junk >= 0:
-                known, junk = (True, -1) if _KNOWN.match(name) else (known, junk)
-            fields.append((name, [match[2]] if name in _KEPT else []))
-        elif junk < 0:
-            junk, before_junk = offset, len(fields)
-        offset += len(line) + 1
+    known, fields, junk = mail_headers(data, start, end if end >= 0 else len(data))
     if not known:
         return {}, start
     headers: Headers = {}
-    for name, lines in fields if junk < 0 else fields[:before_junk]:
-        if name in _KEPT:
-            value = b"".join(lines)[:_MAX_VALUE_BYTES].replace(b"\0", b"").strip()
-            headers.setdefault(name.decode(), []).append(value)
+    for name, value in fields:
+        headers.setdefault(name, []).append(value)
     return headers, junk if junk >= 0 else end + 2 if end >= 0 else len(data)
-
-
-def is_header(line: bytes) -> bool:
-    """Return whether a line begins a header that mail knows."""
-    match = _FIELD.match(line)
-    return match is not None and _KNOWN.match(match[1].lower()) is not None
 
 
 def first_value(headers: Headers, name: str) -> bytes:
@@ -152,9 +122,17 @@ def _decode_q(data: bytes) -> bytes:
 
 def charset_of(headers: Headers) -> str:
     """Return the charset that a part names, without what stands around it."""
-    named = parameters(first_value(headers, "content-type")).get("charset", [""])
+    value = first_value(headers, "content-type")
+    return _usual_charset(value) if len(value) <= _MAX_REMEMBERED else _charset_in(value)
+
+
+def _charset_in(value: bytes) -> str:
+    named = parameters(value).get("charset", [""]) if b"charset" in value.lower() else [""]
     found = _LABEL.search(named[0])
     return found[0] if found is not None else ""
+
+
+_usual_charset = lru_cache(maxsize=1024)(_charset_in)
 
 
 def parameters(value: bytes) -> dict[str, list[str]]:
@@ -211,6 +189,11 @@ def _mailboxes_of(headers: Headers, name: str) -> list[Mailbox]:
 
 def mailboxes(value: bytes) -> list[Mailbox]:
     """Return names and addresses of a From, Sender, Reply-To or To; groups are dissolved."""
+    if not value:
+        return []
+    if usual := _USUAL.fullmatch(value):  # nothing needs a closer look: most mails have just this
+        quoted, name, local, domain = (part.decode("ascii") for part in usual.groups(b""))
+        return [Mailbox(" ".join((quoted or name).split()), f"{local}@{domain.rstrip('.')}")]
     found: list[Mailbox] = []
     words: list[str] = []
     comment, bare, address, quoted = "", "", "", ""

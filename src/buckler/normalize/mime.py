@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from buckler._kernel import line_feeds
 from buckler.normalize.charsets import decode_page, decode_text, encode_text, is_in_charset
 from buckler.normalize.mail_headers import (
     Headers,
@@ -104,14 +105,16 @@ class Part:
         """The text is HTML."""
         return self.kind in ("text/html", "text/x-amp-html")
 
-    @property
+    @cached_property
     def is_shown(self) -> bool:
         """Mail programs show the part as text of the message."""
         if self.is_container or not self.kind.startswith("text/"):
             return False
         if self.is_message:
             return True
-        value = _COMMENT.sub(b"", first_value(self.headers, "content-disposition"))
+        value = first_value(self.headers, "content-disposition")
+        if b"(" in value:
+            value = _COMMENT.sub(b"", value)
         disposition = value.strip(b" \"'").lower()
         if disposition.startswith(b"attachment"):
             return False
@@ -185,7 +188,7 @@ def message_bytes(raw: str | bytes) -> bytes:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         raw = decode_text(raw).encode("utf-8", "surrogatepass")[:MAX_MESSAGE_BYTES]
     if b"\r" in raw:
-        raw = raw.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        raw = line_feeds(raw)
     return raw
 
 

@@ -10,10 +10,11 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 
+from buckler._kernel import is_mail_header
 from buckler.errors import InputError
 from buckler.files import path_text
 from buckler.isolation import EventFault, attempt
-from buckler.normalize.mail_headers import first_value, is_header
+from buckler.normalize.mail_headers import first_value
 from buckler.normalize.mime import MAX_MESSAGE_BYTES, message_headers
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import BLOCK_BYTES, READERS, Chunk, ColumnSpec, Reader
@@ -127,7 +128,7 @@ def _messages(file: IO[bytes], path: Path) -> Iterator[bytes]:
         if at_start and line.startswith(b"From "):
             line = _rest_of_line(file, line)
             following = file.readline(_LINE_BYTES)
-            if is_header(following) and (after_blank or _DATED.search(line)):
+            if is_mail_header(following) and (after_blank or _DATED.search(line)):
                 yield b"".join(parts)
                 parts, size, after_blank = [], 0, False
                 continue

@@ -1,0 +1,140 @@
+/* Headers and texts of mails for Python: what would take it a step a line or a word. */
+#include <string.h>
+
+#include "binding.h"
+#include "binding_html.h"
+#include "mail_text.h"
+#include "sink.h"
+
+enum { MAX_VALUE = 1 << 16 };
+
+static const char *const KEPT_NAMES[] = {"from", "sender", "reply-to", "to", "subject", "date",
+                                         "authentication-results", "content-type", "content-disposition",
+                                         "content-transfer-encoding"};
+
+typedef struct {
+    const char *name;
+    size_t begin, end; /* of the value, its lines joined, in the buffer */
+} kept_header;
+
+/* The headers of a block that Buckler reads, and where the body begins. */
+typedef struct {
+    kept_header *kept;
+    size_t n, room, before_junk;
+    uint8_t *values;
+    const uint8_t *junk; /* the first line that is no header and that none follows */
+    int is_known;
+} header_block;
+
+static const char *kept_name(const uint8_t *name, size_t length) {
+    for (size_t i = 0; i < sizeof KEPT_NAMES / sizeof *KEPT_NAMES; i++)
+        if (strlen(KEPT_NAMES[i]) == length && bk_starts_with(name, length, KEPT_NAMES[i])) return KEPT_NAMES[i];
+    return NULL;
+}
+
+/* Reads lines up to the end of the block; 0, or 1 if memory is short. */
+static int read_block(header_block *block, const uint8_t *p, const uint8_t *end) {
+    kept_header *open = NULL; /* the one that folded lines go on with */
+    size_t used = 0;
+    for (int has_fields = 0;; p++) {
+        const uint8_t *stop = memchr(p, '\n', (size_t)(end - p)), *value = NULL;
+        if (!stop) stop = end;
+        size_t name = 0;
+        enum header_kind kind = bk_read_header(p, stop, &name, &value);
+        if (kind == HEADER_FOLDED && (!has_fields || block->junk)) kind = HEADER_LINE;
+        if (kind == HEADER_KNOWN || kind == HEADER_OTHER) {
+            if (kind == HEADER_KNOWN) block->is_known = 1, block->junk = NULL;
+            has_fields = 1;
+            const char *known = kept_name(p, name);
+            open = NULL;
+            if (known) {
+                if (block->n == block->room && bk_html_grow((void **)&block->kept, &block->room, sizeof *open)) return 1;
+                open = &block->kept[block->n++];
+                *open = (kept_header){known, used, used};
+            }
+        } else if (kind == HEADER_LINE && !block->junk) {
+            block->junk = p;
+            block->before_junk = block->n;
+        }
+        const uint8_t *const from = kind == HEADER_FOLDED ? p : value;
+        if (open && from) {
+            memcpy(block->values + used, from, (size_t)(stop - from));
+            used += (size_t)(stop - from);
+            open->end = used;
+        }
+        if (stop == end) return 0;
+        p = stop;
+    }
+}
+
+static int is_blank(uint8_t c) { return c == ' ' || (uint8_t)(c - '\t') < 5; }
+
+/* A value without zero bytes, and white space around it. */
+static PyObject *build_value(uint8_t *value, size_t length) {
+    size_t w = 0, from = 0;
+    if (length > MAX_VALUE) length = MAX_VALUE;
+    for (size_t i = 0; i < length; i++)
+        if (value[i]) value[w++] = value[i];
+    while (w && is_blank(value[w - 1])) w--;
+    while (from < w && is_blank(value[from])) from++;
+    return PyBytes_FromStringAndSize((const char *)value + from, (Py_ssize_t)(w - from));
+}
+
+PyObject *bk_mail_headers(PyObject *module, PyObject *args) {
+    (void)module;
+    const char *data;
+    Py_ssize_t size, start, last;
+    if (!PyArg_ParseTuple(args, "y#nn", &data, &size, &start, &last)) return NULL;
+    if (start < 0 || last < start || last > size) {
+        PyErr_SetString(PyExc_ValueError, "the block is not in the data");
+        return NULL;
+    }
+    header_block block = {.values = malloc((size_t)(last - start) + 1)};
+    const int failed = !block.values || read_block(&block, (const uint8_t *)data + start, (const uint8_t *)data + last);
+    PyObject *list = failed ? PyErr_NoMemory() : PyList_New(0);
+    const size_t n = block.junk ? block.before_junk : block.n;
+    for (size_t i = 0; list && i < n; i++) {
+        const kept_header *kept = &block.kept[i];
+        PyObject *value = build_value(block.values + kept->begin, kept->end - kept->begin);
+        PyObject *pair = value ? Py_BuildValue("(sN)", kept->name, value) : NULL;
+        if (!pair || PyList_Append(list, pair) < 0) Py_CLEAR(list);
+        Py_XDECREF(pair);
+    }
+    const Py_ssize_t junk = block.junk ? (Py_ssize_t)(block.junk - (const uint8_t *)data) : -1;
+    free(block.kept);
+    free(block.values);
+    return list ? Py_BuildValue("(iNn)", block.is_known, list, junk) : NULL;
+}
+
+PyObject *bk_is_mail_header(PyObject *module, PyObject *line) {
+    (void)module;
+    text_view view;
+    size_t name;
+    const uint8_t *value;
+    if (bk_view_text(line, &view) < 0) return NULL;
+    const int is_header = bk_read_header(view.bytes, view.bytes + view.length, &name, &value) == HEADER_KNOWN;
+    Py_XDECREF(view.owner);
+    return PyBool_FromLong(is_header);
+}
+
+PyObject *bk_line_feeds(PyObject *module, PyObject *data) {
+    (void)module;
+    char *text;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(data, &text, &length) < 0) return NULL;
+    uint8_t *out = malloc((size_t)length + 1);
+    if (!out) return PyErr_NoMemory();
+    const size_t n = bk_end_lines((const uint8_t *)text, (size_t)length, out);
+    PyObject *result = PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)n);
+    free(out);
+    return result;
+}
+
+PyObject *bk_wallets_in(PyObject *module, PyObject *text) {
+    (void)module;
+    text_view view;
+    if (bk_view_text(text, &view) < 0) return NULL;
+    const int64_t n = bk_count_wallets(view.bytes, (size_t)view.length);
+    Py_XDECREF(view.owner);
+    return PyLong_FromLongLong(n);
+}

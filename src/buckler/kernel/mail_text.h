@@ -1,0 +1,22 @@
+/* What would take Python a step a line or a word in mails; for the Python module. */
+#ifndef BUCKLER_MAIL_TEXT_H
+#define BUCKLER_MAIL_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Writes a text with its lines ended by line feeds alone, however often carriage returns were doubled. */
+size_t bk_end_lines(const uint8_t *text, size_t length, uint8_t *out);
+
+enum header_kind { HEADER_LINE, HEADER_FOLDED, HEADER_KNOWN, HEADER_OTHER };
+
+/*
+ * Tells what a line of a block of headers is: the continuation of the one before, a header that mail
+ * knows, another one, or none of these. *name and *value are the bytes of a name and where its value begins.
+ */
+enum header_kind bk_read_header(const uint8_t *line, const uint8_t *end, size_t *name, const uint8_t **value);
+
+/* The number of addresses of wallets; -1 where letters beyond ASCII stand beside what looks like one. */
+int64_t bk_count_wallets(const uint8_t *text, size_t length);
+
+#endif
