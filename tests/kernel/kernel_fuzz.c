@@ -11,6 +11,7 @@
 #include "audit_lines.h"
 #include "json_lines.h"
 #include "links.h"
+#include "mail_text.h"
 #include "page_text.h"
 
 static uint64_t state = 88172645463325252ull;
@@ -234,11 +235,27 @@ static void page(void) {
     free(resolved), free(base.bytes), free(target.bytes), free(text), free(other);
 }
 
+static void mail(void) {
+    size_t length, name = 0, line = 0;
+    uint8_t *text = text_of(&length), *lines = malloc(length ? length : 1);
+    for (size_t i = 0; i < length; i++)
+        if (!next(4)) text[i] = (uint8_t)"\r\n :"[next(4)];
+    if (bk_end_lines(text, length, lines) > length || bk_count_wallets(text, length) > (int64_t)length) abort();
+    for (size_t i = 0; i <= length; i++) {
+        const uint8_t *value = NULL;
+        if (i < length && text[i] != '\n') continue;
+        const enum header_kind kind = bk_read_header(text + line, text + i, &name, &value);
+        if (kind >= HEADER_KNOWN && (value > text + i || name > i - line)) abort();
+        line = i + 1;
+    }
+    free(text), free(lines);
+}
+
 int main(int count, char **arguments) {
     long rounds = count > 1 ? strtol(arguments[1], NULL, 10) : 1000;
     if (count > 2) state ^= (uint64_t)strtoull(arguments[2], NULL, 10) << 20;
     for (long i = 0; i < rounds; i++) {
-        for (int j = 0; j < 50; j++) normalize(), json_lines(), audit_lines(), page();
+        for (int j = 0; j < 50; j++) normalize(), json_lines(), audit_lines(), page(), mail();
         score();
         train();
     }

@@ -9,6 +9,7 @@ the compiled module `buckler._kernel`. The files, from the lowest layer up:
 - `ngram.c`, `paths.c`, `ngram_train.c`, `trees.c`: students, on AVX2, AVX-512 or plain C.
 - `probabilities.c`, `model.c`: calibrated scores, and bundles as one flat file.
 - `json_lines.c`, `audit_lines.c`: columns out of JSON lines and logs of auditd, for the readers.
+- `html_*.c`, `links.c`, `page_text.c`, `mail_text.c`: pages and mails, for their normalized texts.
 - `binding_*.c`, `module.c`: the Python module.
 
 `make_fold_table.py` and `make_url_words.py` generate the tables. A score is the same to the bit on

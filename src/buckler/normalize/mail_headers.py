@@ -35,8 +35,11 @@ _TOKEN = re.compile(
     r"|(?P<atoms>[^\"(<,;:]+)",
     re.S,
 )
+# What most mails have: "name" <address>, address, or address (name).
 _USUAL = re.compile(
-    rb"(?:\"([\w. -]{0,200})\" ?|([\w. -]{0,200}))<([\w.+-]{1,64})@([\w.-]{1,253})>", re.A
+    rb"(?:\"([\w. -]{0,200})\" ?|([\w. -]{0,200}))<([\w.+-]{1,64})@([\w.-]{1,253})>"
+    rb"|([\w.+-]{1,64})@([\w.-]{1,253})(?: \(([\w. -]{0,200})\))?",
+    re.A,
 )
 _PAREN = re.compile(r"[()]")
 _ESCAPE = re.compile(r"\\(.)", re.S)
@@ -191,9 +194,13 @@ def mailboxes(value: bytes) -> list[Mailbox]:
     """Return names and addresses of a From, Sender, Reply-To or To; groups are dissolved."""
     if not value:
         return []
-    if usual := _USUAL.fullmatch(value):  # nothing needs a closer look: most mails have just this
-        quoted, name, local, domain = (part.decode("ascii") for part in usual.groups(b""))
-        return [Mailbox(" ".join((quoted or name).split()), f"{local}@{domain.rstrip('.')}")]
+    if usual := _USUAL.fullmatch(value):
+        quoted, name, *inside, local, domain, comment = [
+            part.decode("ascii") for part in usual.groups(b"")
+        ]
+        local, domain = inside if inside[0] else (local, domain)
+        shown = " ".join((quoted or name).split()) or comment.strip()
+        return [Mailbox(shown, f"{local}@{domain.rstrip('.')}")]
     found: list[Mailbox] = []
     words: list[str] = []
     comment, bare, address, quoted = "", "", "", ""

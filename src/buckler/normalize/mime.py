@@ -314,7 +314,9 @@ def _decode_transfer(headers: Headers, body: bytes) -> bytes:
 
 def _decode_pieces(headers: Headers, body: bytes) -> tuple[bytes, bytes]:
     """Return the content of a body, and the plain text that follows it."""
-    named = _COMMENT.sub(b"", b" ".join(headers.get("content-transfer-encoding", ())))
+    named = b" ".join(headers.get("content-transfer-encoding", ()))
+    if b"(" in named:
+        named = _COMMENT.sub(b"", named)
     found = _ENCODING.search(named)
     if found is None:
         return body, b""

@@ -1,0 +1,84 @@
+"""What the kernel does with the lines and words of mails is what plain rules do."""
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from buckler._kernel import is_mail_header, line_feeds, wallets_in
+from buckler.normalize.mail_headers import Mailbox, mailboxes, read_headers
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "From: ",
+                "Subject:a",
+                "X-A :",
+                "to:",
+                "note: x",
+                " fold",
+                "\tf",
+                "\0",
+                ":",
+                "é:",
+                "\r",
+            ),
+            *("a" * 200 + ":", "a" * 201 + ":", "list-:", "listing: ", "\n", "\n", "\n\n"),
+        ]
+    ),
+    max_size=12,
+).map(lambda pieces: "".join(pieces).encode())
+
+
+@settings(max_examples=200)
+@given(LINES)
+def test_lines_end_in_line_feeds_alone(text):
+    expected = text.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    assert line_feeds(text) == expected
+
+
+@settings(max_examples=300)
+@given(LINES)
+def test_headers_are_those_of_their_lines(text):
+    headers, begin = read_headers(text)
+    block = text[:begin]
+    names = [re.match(rb"([!-9;-~]{1,200})[ \t]*:", line) for line in block.split(b"\n")]
+    known = [match for match in names if match and is_mail_header(match[0])]
+    assert (begin > 0) == (bool(known) or text.startswith(b"\n"))
+    for name, values in headers.items():
+        assert sum(m[1].lower() == name.encode() for m in known) == len(values)
+        assert not any(b"\0" in value or b"\n" in value for value in values)
+
+
+_PARTS = ["a", "b.c", "@", "x@y.example", "<a@b.example>", " (A B)", '"A B" ', "A. B ", "_", "-"]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(_PARTS), max_size=5).map("".join))
+def test_a_usual_address_is_read_as_any_other(value):
+    quick, slow = mailboxes(value.encode()), mailboxes(f"{value} , ".encode())
+    assert quick == slow
+
+
+def test_names_stand_before_or_behind_addresses():
+    assert mailboxes(b'"A  B" <a@b.example.>') == [Mailbox("A B", "a@b.example")]
+    assert mailboxes(b"a@b.example (A B)") == [Mailbox("A B", "a@b.example")]
+    assert mailboxes(b'"A B <a@b.example>') == [Mailbox("A B", "a@b.example")]
+    assert mailboxes(b"") == []
+
+
+_WALLET = re.compile(
+    r"\b(?:bc1[a-z0-9]{25,60}|0x[0-9a-fA-F]{40}|[13][a-km-zA-HJ-NP-Z1-9]{25,34})\b"
+)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.sampled_from(["bc1", "0x", "1", "3", "aB" * 20, "q2" * 13, "l", "_", " ", ".", "é", "-"])
+    ).map("".join)
+)
+def test_wallets_are_counted(text):
+    found = wallets_in(text)
+    assert found == len(_WALLET.findall(text)) or (found == -1 and not text.isascii())
