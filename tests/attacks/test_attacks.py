@@ -145,6 +145,7 @@ def test_what_is_measured_under_attack(url_scorer):
     assert len(table.heading) == 6
     page = robustness_html("t <b>", "lead", [found])
     assert "t &lt;b&gt;" in page
+    assert "of 100 positive events; after the worst attack, " in page
     none = np.zeros(0, bool)
     assert compare_attacked(attacks[0], none, none, np.zeros(0, np.int64)).n_changed == 0
 

@@ -93,12 +93,21 @@ def draw_attacks(names: Sequence[str], before: Sequence[float], after: Sequence[
     """
     order = sorted(range(len(names)), key=lambda at: before[at] - after[at])
     with plot_style():
-        figure = new_figure(9.6, 0.34 * len(names) + 0.9)
+        figure = new_figure(6.4, 0.3 * len(names) + 0.9)  # read on a telephone too
         axes = figure.subplots()
         for place, at in enumerate(order):
             axes.plot([after[at], before[at]], [place, place], color=GRAY, lw=1.4)
-        axes.plot([before[at] for at in order], range(len(order)), "o", color=BLUE, label="before")
-        axes.plot([after[at] for at in order], range(len(order)), "o", color=RED, label="after")
+        axes.plot(
+            [before[at] for at in order],
+            range(len(order)),
+            "o",
+            color=BLUE,
+            label="before",
+            ms=9,
+            mfc="none",
+        )
+        axes.plot([after[at] for at in order], range(len(order)), "o", color=RED, label="after",
+                  ms=4.5)  # fmt: skip
         axes.set_yticks(range(len(order)), [names[at][:40] for at in order])
         axes.set(xlim=(0, 1.02), ylim=(-0.6, len(order) - 0.4), xlabel="Share detected")
         axes.legend(frameon=False, loc="lower left", ncols=2)

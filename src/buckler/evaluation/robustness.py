@@ -116,6 +116,18 @@ def _draw(model: Robustness) -> str:
     )
 
 
+def _headline(model: Robustness) -> str:
+    """Return one sentence: what is detected, and which attack takes most of it away."""
+    outcomes = [each for each in model.outcomes if each.n_changed]
+    if not outcomes:
+        return ""
+    worst = min(outcomes, key=lambda each: each.after.value - each.before.value)
+    before, after = (f"{100 * share.value:.0f} of 100" for share in (worst.before, worst.after))
+    has_positives = model.false_positives.n_rows
+    what = f"detects {before} positive" if has_positives else f"is right on {before}"
+    return f"{model.model} {what} events; after the worst attack, {worst.attack}, {after}."
+
+
 def robustness_html(
     title: str, lead: str, models: list[Robustness], notes: tuple[str, ...] = ()
 ) -> str:
@@ -128,6 +140,7 @@ def robustness_html(
     """
     values = {
         "title": title,
+        "headline": _headline(models[0]),
         "lead": lead,
         "notes": notes,
         "table": robustness_table(models),
