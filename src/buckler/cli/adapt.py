@@ -142,3 +142,4 @@ def print_adaptation(result: AdaptationResult) -> None:
     out.print(f"bundle  {result.bundle} ({result.bundle.stat().st_size:,} bytes)")
     if result.report is not None:
         print_report(result.report)
+    out.print(f"next    buckler scan FILES -b {result.bundle} -o verdicts.parquet")

@@ -303,6 +303,15 @@ def test_hosted_is_judged_by_the_address_and_decides_on_redaction():
     assert made(base_url="http://localhost/v1", redact=True).redacts
 
 
+@pytest.mark.parametrize(
+    ("address", "hosted"),
+    [("http://127.0.0.1:8000/v1", False), ("https://llm.example/v1", True), ("", True)],
+)
+def test_an_address_of_the_environment_is_judged_too(monkeypatch, address, hosted):
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    assert ChatTeacher(TASK, ChatSettings(model="m")).client.hosted == hosted
+
+
 def test_the_version_changes_with_all_that_changes_an_answer(tmp_path):
     path = tmp_path / "examples.parquet"
     pq.write_table(

@@ -81,7 +81,7 @@ class ChatClient(ModelClient):
         self.settings = settings
         self.name = name or settings.model
         self.address = self.find_address()
-        self.hosted = _is_hosted(settings.base_url) if settings.hosted is None else settings.hosted
+        self.hosted = _is_hosted(self.address) if settings.hosted is None else settings.hosted
         self.meter = Meter(settings.price or price_table(settings.prices).find(settings.model))
         self.has_probabilities = settings.probabilities != "samples"
         self.version_facts = (
@@ -285,9 +285,9 @@ def _logprob(token: Any) -> float:
     return float(token["logprob"])
 
 
-def _is_hosted(base_url: str | None) -> bool:
+def _is_hosted(url: str) -> bool:
     """Tell whether a server is outside: anything but this machine or a private address is."""
-    host = urlsplit(base_url or "").hostname or ""
+    host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return False
     try:
