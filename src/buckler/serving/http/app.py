@@ -47,6 +47,7 @@ SCORE_PATH = "/v1/score"
 _THREADS = 8  # for bodies that are not small; the interpreter runs one at a time
 _ARRIVING_BODIES = 8  # of the largest size, held in memory while clients send them
 _LARGE_BYTES = 1 << 20
+_RELEASE_S = 0.5  # behind a large body
 _MAX_EXPLAINED = 20
 _PARAMETERS = {"model", "probabilities", "explain", "as", "text", "keep", *POINT}
 _MAX_KEPT = 64
@@ -127,6 +128,7 @@ class Service:
             self.metrics.refused.labels("queue").inc,
         )
         self._arriving_bytes = 0
+        self._is_release_due = False
         self._export_bundles()
 
     async def answer_refusal(self, request: Request, refusal: Exception) -> Response:  # noqa: ARG002
@@ -158,15 +160,16 @@ class Service:
                     raise Refusal(429, "late", "the request has waited too long; come again", 1.0)
                 with self.metrics.in_flight.track_inprogress():
                     body, verdicts, content = await self._work(raw, media, caller, bundle, options)
+        # A thread's future refers to the error, whose frames hold the body and the future.
         except TooManyEventsError as error:
-            raise Refusal(413, "too many events", str(error)) from error
+            raise Refusal(413, "too many events", str(error)) from error.with_traceback(None)
         except TooLargeError as error:
-            raise Refusal(413, "too large", str(error)) from error
+            raise Refusal(413, "too large", str(error)) from error.with_traceback(None)
         except InputError as error:
-            raise Refusal(400, "bad request", str(error)) from error
+            raise Refusal(400, "bad request", str(error)) from error.with_traceback(None)
         finally:
             if len(raw) > _LARGE_BYTES:
-                await run_in_threadpool(_release_memory)
+                self._release_soon()
         self.shadow.score(body, verdicts, bundle, options)
         events, detections = len(body), sum(batch.detections for batch in verdicts)
         unscored = sum(batch.size - len(batch.rows) for batch in verdicts)
@@ -180,6 +183,18 @@ class Service:
             fields["body"] = raw[:2000].decode("utf-8", "replace")
         request.state.log_fields = fields
         return Response(content, 200, {"X-Buckler-Bundle": bundle.scorer.sha256}, media)
+
+    def _release_soon(self) -> None:
+        """Give memory back a little later: until its answer is out, a request holds its own."""
+
+        def release() -> None:
+            self._is_release_due = False
+            loop.run_in_executor(None, _release_memory)
+
+        if not self._is_release_due:
+            self._is_release_due = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(_RELEASE_S, release)
 
     async def _work(
         self, raw: bytes, media: str, caller: str, bundle: LoadedBundle, options: OutputOptions
