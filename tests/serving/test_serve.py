@@ -1,5 +1,6 @@
 """HTTP: a real server process, real clients, hostile bodies, reloads and shutdown."""
 
+import gc
 import http.server
 import json
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -20,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buckler.errors import SettingsError
+from buckler.errors import InputError, SettingsError
 from buckler.runtime import load
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
@@ -239,6 +241,27 @@ def test_bodies_and_batches_are_bounded(client):
         client.post("/v1/score", content=b"ARROW1", headers={"content-type": ARROW}).status_code
         == 400
     )
+
+
+def test_a_refused_body_leaves_nothing_in_memory(client, monkeypatch):
+    class Held:
+        pass
+
+    kept = []
+
+    def read(*_):
+        held = Held()  # a local of the frame that fails, such as the events of the body
+        kept.append(weakref.ref(held))
+        raise InputError("nothing here")
+
+    monkeypatch.setattr("buckler.serving.http.app.read_body", read)
+    gc.disable()
+    try:
+        for _ in range(3):
+            assert client.post("/v1/score", content=b" " * 100_000).status_code == 400
+        assert [each() for each in kept[:-1]] == [None, None]  # the last may be on its way
+    finally:
+        gc.enable()
 
 
 @settings(max_examples=150, **FUZZ)
