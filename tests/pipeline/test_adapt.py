@@ -324,3 +324,21 @@ def test_a_student_adapted_to_nothing_new_stays_as_it_was(segments):
     )
     rows = np.arange(10)
     np.testing.assert_allclose(adapter.predict_logits(correction, rows), logits[:10], atol=0.1)
+
+
+def test_a_start_of_features_alone_learns_text_too():
+    rng, task = np.random.default_rng(6), get_task("url-threat")
+    labels = (np.arange(300) % 2).astype(np.int32)
+    known = Dataset.from_texts([made_up_url(bool(y), rng).encode() for y in labels], task)
+    start = NgramStudent(table_bits=14, max_order=0, epochs=3).fit(known.with_labels(labels))
+    words = np.array(["pallet", "harbor"])[labels]
+    urls = [f"https://{word}{n:03}.example/{n}/index".encode() for n, word in enumerate(words)]
+    own, rows = Dataset.from_texts(urls, task), np.arange(200)
+    adapter = NgramAdapter(start, own.texts)
+    correction = adapter.fit(rows, np.eye(2, dtype=np.float32)[labels[rows]], np.ones(200))
+    logits = adapter.student(correction).predict_logits(own.texts)[200:, 0]
+    assert np.array_equal(logits > 0, labels[200:] == 1)
+    again = NgramAdapter(start, known.texts)
+    before = start.predict_logits(known.texts)[:, 0]
+    after = again.start.predict_logits(known.texts)[:, 0]
+    assert np.corrcoef(before, after)[0, 1] > 0.9

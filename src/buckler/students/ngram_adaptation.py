@@ -10,6 +10,7 @@ seen only through their inner products. The steps use the bound on the curvature
 each lowers the loss, and all share one inverse.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from buckler.students.ngram import NgramStudent
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 STRENGTH = 0.005  # of the pull toward the start; the outcome is much the same from 0.003 to 0.03
+_TEXT_ORDERS = 3, 5  # of a student that read features alone
 _COLUMNS_AT_ONCE = 1 << 12
 _MAX_STEPS = 300
 _NEGLIGIBLE = 1e-4  # change of a logit below which the steps stop
@@ -104,6 +106,19 @@ def _table_rows(text: bytes, student: NgramStudent) -> npt.NDArray[np.uint32]:
     return np.frombuffer(rows, np.uint32)
 
 
+def _with_ngrams(student: NgramStudent, texts: NormalizedTexts) -> NgramStudent:
+    """Return a student of features alone that reads n-grams too; their weights are zero.
+
+    A sum over rows is divided by the root of their number, which n-grams raise. The scale makes up
+    for it as well as it can on the given texts.
+    """
+    wider = copy.copy(student)
+    wider.min_order, wider.max_order = _TEXT_ORDERS
+    before, now = (s.predict_logits(texts) - s.bias_ for s in (student, wider))
+    wider.scale_ *= float((before * now).sum() / max((now * now).sum(), 1e-9)) or 1.0
+    return wider
+
+
 class NgramAdapter:
     """Adapts a student to some of the events that it is made with.
 
@@ -111,16 +126,21 @@ class NgramAdapter:
     ----------
     start
         Linear student. All its weights may be zero: the events are then all that is learned from.
+        A student of features alone gets n-grams too, whose weights are zero: text that tells one
+        collection from another may be learned from a single one.
     texts
         Normalized texts of the events.
 
     Attributes
     ----------
+    start
+        Student whose weights are corrected.
     texts
         Normalized texts of the events.
     """
 
     def __init__(self, start: NgramStudent, texts: NormalizedTexts) -> None:
+        start = start if start.max_order else _with_ngrams(start, texts)
         self.start, self.texts = start, texts
         outputs = start.n_outputs_
         table = start.table_[:, :outputs].astype(np.float64) * start.scale_
