@@ -38,7 +38,7 @@ from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 
-SEEDS = range(int(os.environ.get("BUCKLER_SEEDS", "3")))
+SEEDS = range(int(os.environ.get("BUCKLER_SEEDS", "10")))
 ASKS = tuple(int(n) for n in os.environ.get("BUCKLER_ASKS", "30,100,300,1000").split(","))
 CHOICES = {"random": 0.999, "chosen": 1 / 3}  # -> share of the asked events that is random
 HELD_OUT = 0.35

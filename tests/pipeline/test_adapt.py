@@ -13,8 +13,10 @@ from buckler.dataset import Dataset, read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import Annotation, Annotator
 from buckler.pipeline import own_events
+from buckler.pipeline.adapt import task_to_adapt
 from buckler.pipeline.own_events import AdaptOptions
 from buckler.runtime import load
+from buckler.runtime.scorer import load_with_content
 from buckler.students.ngram import NgramStudent
 from buckler.students.ngram_adaptation import NgramAdapter
 from buckler.tasks import get_task
@@ -342,3 +344,20 @@ def test_a_start_of_features_alone_learns_text_too():
     before = start.predict_logits(known.texts)[:, 0]
     after = again.start.predict_logits(known.texts)[:, 0]
     assert np.corrcoef(before, after)[0, 1] > 0.9
+
+
+def test_pages_are_adapted_to_by_their_text(tmp_path):
+    form, rows = "<form action=x.php><input type=password></form>", []
+    for i in range(80):
+        word, label = (("parcel", "benign"), ("letter", "phishing"))[i % 2]
+        rows.append({"html": f"<title>Post {i}</title>{form}<p>{word} {i} {word}", "label": label})
+    for name, part in (("own", rows[:50]), ("test", rows[50:])):
+        pq.write_table(pa.Table.from_pylist(part), tmp_path / f"{name}.parquet")
+    asked = options(tmp_path, labels=[tmp_path / "own.parquet"], test=[tmp_path / "test.parquet"])
+    result = buckler.adapt("html", [], tmp_path / "mine.buckler", None, asked)
+    assert result.test_after.auroc.value > 0.95
+    scorer, content = load_with_content(result.bundle)
+    assert any("letter" in piece.text for piece in scorer.explain(rows[1]["html"]).contributions)
+    # The form of an adapted bundle is its own, not the task's.
+    again = task_to_adapt(get_task("html"), content)
+    assert again.normalizer == scorer.manifest.normalizer == "html-structure-text-v1"

@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 FEATURES, PE = "features-v1", "pe-v1"
+_PAGES_WITH_TEXT = "html-structure-text-v1"
+_PAGE_TEXT = 400  # characters: the more n-grams, the less each feature counts
 Inputs: TypeAlias = NormalizedTexts | FeatureTable  # what a student reads
 
 
@@ -59,6 +61,8 @@ class Normalizer:
         Function that extracts the fields of a parsed format; None where the kernel does all.
     describe
         Function that makes text for people and teachers of an input; None where `prepare` does.
+    wider
+        Id of a form with the same features and more text, for students adapted to one stream.
     features
         Names of the features, if the normalized text is a row of features.
     """
@@ -68,6 +72,7 @@ class Normalizer:
     prepare: Callable[[str | bytes], str | bytes] | None = None
     features: FeatureSchema | None = None
     describe: Callable[[str | bytes], str | bytes] | None = None
+    wider: str | None = None
 
     def normalize(self, text: str | bytes, max_bytes: int) -> bytes:
         """Return the normalized text of one text, at most `max_bytes` long."""
@@ -132,6 +137,12 @@ def _html_structure_v2(raw: str | bytes) -> str:
     return html_structure_fields(raw)
 
 
+def _html_structure_text_v1(raw: str | bytes) -> str:
+    from buckler.normalize.html_v1 import html_structure_fields
+
+    return html_structure_fields(raw, _PAGE_TEXT)
+
+
 def _html_v1(raw: str | bytes) -> str:
     from buckler.normalize.html_v1 import html_fields
 
@@ -151,7 +162,10 @@ NORMALIZERS = {
         Normalizer("email-auth-v1", 2, _email_auth_v1),
         Normalizer("email-text-v1", 2, _email_text_v1, describe=_email_v2),
         Normalizer("html-v1", 2, _html_v1),
-        Normalizer("html-structure-v2", 4, _html_structure_v2, describe=_html_v1),
+        Normalizer(
+            "html-structure-v2", 4, _html_structure_v2, describe=_html_v1, wider=_PAGES_WITH_TEXT
+        ),
+        Normalizer(_PAGES_WITH_TEXT, 4, _html_structure_text_v1, describe=_html_v1),
     )
 }
 

@@ -19,6 +19,7 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "email-text-v1": ("subject", "marks", "text"),
     "html-v1": _PAGE_FIELDS,
     "html-structure-v2": ("title", "forms", "marks", "scripts"),
+    "html-structure-text-v1": ("title", "forms", "marks", "scripts", "text"),
 }
 # Fields whose words are derived: they are named, not quoted.
 DERIVED_FIELDS = frozenset(("marks", "forms", "scripts", "sender checks"))

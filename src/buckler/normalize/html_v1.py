@@ -69,14 +69,17 @@ class _Address(NamedTuple):
                 yield "own" if self.site and sites[host] == self.site else "other"
 
 
-def html_structure_fields(raw: str | bytes) -> str:
+def html_structure_fields(raw: str | bytes, text_length: int = 0) -> str:
     """Return the fields of html-structure-v2: title, forms, marks, scripts; then its features.
 
     The address, the hosts and the running text name a site, a brand or a language, which tell one
-    collection of pages from another.
+    collection of pages from another. With a length, the beginning of the visible text is a fifth
+    field: of html-structure-text-v1.
     """
-    (_, title, forms, marks, _, scripts, *_), facts = _structure(raw)
-    return f"{join_fields([title, forms, marks, scripts])}\x1f\x1d{encode_facts(facts)}"
+    (_, title, forms, marks, _, scripts, _, text), facts = _structure(raw)
+    more = [text[:text_length]] if text_length else []
+    fields = join_fields([title, forms, marks, scripts, *more])
+    return f"{fields}\x1f\x1d{encode_facts(facts)}"
 
 
 def html_structure_facts(raw: str | bytes) -> list[str]:

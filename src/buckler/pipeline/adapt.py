@@ -98,6 +98,7 @@ def adapt(
             options.task or scorer.manifest.task, scorer.classes, scorer.manifest.task_definition
         )
     student = start_student(task, content)
+    task = task_to_adapt(task, content)
     on_step("reading")
     with Quarantine() as quarantine:
         read, test = read_own_events(events, task, options, quarantine)
@@ -149,6 +150,20 @@ def figures_on(events: Dataset, scorer: Scorer) -> OwnFigures:
     """Return the figures of a bundle on labeled events, at its deployed threshold."""
     threshold = np.inf if scorer.threshold is None else scorer.threshold
     return own_figures(events, scorer.score(events.raw).probabilities, threshold)
+
+
+def task_to_adapt(task: Task, content: Bundle | None) -> Task:
+    """Return the task with the form in which the adapted student reads events.
+
+    That is the form of the bundle. A start of features alone learns text too: it gets the wider
+    form of the same features, if there is one.
+    """
+    if content is None:
+        return task
+    form = content.manifest
+    task = replace(task, normalizer=form.normalizer, max_bytes=form.max_bytes)
+    wider = None if form.settings.get("max_order") else task.text_normalizer.wider
+    return replace(task, normalizer=wider) if wider else task
 
 
 def start_student(task: Task, content: Bundle | None) -> NgramStudent:

@@ -10,7 +10,7 @@ from buckler.bundle.archive import Bundle, read_bundle
 from buckler.bundle.writer import pack
 from buckler.dataset import Dataset
 from buckler.files import atomic_writer, write_atomically
-from buckler.pipeline.adapt import start_student, write_adapted
+from buckler.pipeline.adapt import start_student, task_to_adapt, write_adapted
 from buckler.pipeline.recipe import LabelsSection, Recipe, read_recipe
 from buckler.pipeline.run import run
 from buckler.review.refresh_settings import RANDOM, RefreshSettings, has_role
@@ -54,9 +54,10 @@ class CandidateTrainer:
             return
         scorer, self._content = load_with_content(str(settings.start))
         manifest = scorer.manifest
-        self.task = get_bundle_task(
+        task = get_bundle_task(
             settings.task or manifest.task, scorer.classes, manifest.task_definition
         )
+        self.task = task_to_adapt(task, self._content)
         start_student(self.task, self._content)  # refuses what cannot be adapted
 
     def first(self) -> Bundle:

@@ -27,7 +27,7 @@ from buckler.runtime.locating import Event
 Weights = npt.NDArray[np.float64]
 Kind = Literal["text", "decoded", "trait", "feature"]
 _SEPARATOR, _FEATURES = b"\x1f", b"\x1d"
-_PAGES = "html-structure-v2"
+_PAGES = ("html-structure-v2", "html-structure-text-v1")
 _LETTERS = rb"[0-9A-Za-z\x80-\xff]"
 _URL_WORD = re.compile(_LETTERS + rb"+")
 _COMMAND_WORD = re.compile(
@@ -105,7 +105,7 @@ def explain_weights(
     start, left = 0, 0.0
     for index, field in enumerate(fields):
         name = names[index] if index < len(names) else "text"
-        if normalizer in ("url-v3", _PAGES) and field.startswith(_FEATURES):
+        if normalizer in ("url-v3", *_PAGES) and field.startswith(_FEATURES):
             name = "features"
         own = weights[start : start + len(field)]
         words = list(_words(field, name, family))
@@ -118,7 +118,7 @@ def explain_weights(
         sums[0] += left
         sums[-1] += border
         left = 0.0
-        facts = _page_facts(given) if name == "features" and normalizer == _PAGES else None
+        facts = _page_facts(given) if name == "features" and normalizer in _PAGES else None
         for at, (begin, end) in enumerate(words):
             word = field[begin:end].decode("utf-8", "replace")
             says = None
