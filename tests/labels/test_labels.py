@@ -365,6 +365,25 @@ def test_labels_make_the_round_trip_through_files(tmp_path):
     assert lines[0]["p_benign"] in (pytest.approx(0.9), pytest.approx(0.1))
 
 
+def test_rows_of_one_event_that_contradict_each_other_count_by_their_mean(tmp_path, caplog):
+    rows = ["a,phishing", "a,benign", "a,benign", "a,benign", "b,phishing", "b,phishing"]
+    (tmp_path / "a.csv").write_text("url,label\n" + "".join(f"http://{row}\n" for row in rows))
+    with LabelStore(tmp_path / "l.db") as store:
+        assert import_labels(store, read_dataset([tmp_path / "a.csv"], TASK), LLM) == (6, 2)
+        assert sorted(o[2] for o in everything(store)) == [[0.0, 1.0], [0.75, 0.25]]
+    assert "1 events have rows of more than one class" in caplog.text
+
+
+def test_the_command_maps_labels(tmp_path):
+    (tmp_path / "a.csv").write_text("url,label\nhttp://a,1\nhttp://b,0\nhttp://c,1\n")
+    command = ["labels", "import", "a.csv", "-t", "url-threat", "--annotator", "x"]
+    refused = buckler(*command, cwd=tmp_path)
+    assert "0=benign,1=phishing" in refused.stderr and "--label-map" in refused.stderr
+    buckler(*command, "--label-map", "1=phishing,0=benign", cwd=tmp_path)
+    printed = buckler("labels", "stats", "-t", "url-threat", cwd=tmp_path).stdout
+    assert "benign 1, phishing 2" in printed
+
+
 def test_probabilities_are_taken_over(tmp_path):
     def with_p_bad(name):
         columns = ColumnNames(keep=("p_bad",))

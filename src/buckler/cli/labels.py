@@ -8,7 +8,15 @@ import numpy as np
 import typer
 
 from buckler.cli.console import err, out, print_table, safe, show_steps
-from buckler.cli.options import LabelColumn, Seed, Store, TaskName, TextColumn
+from buckler.cli.options import (
+    LabelColumn,
+    LabelMap,
+    Seed,
+    Store,
+    TaskName,
+    TextColumn,
+    read_label_map,
+)
 from buckler.cli.train import UnknownLabelsOption
 from buckler.dataset import ColumnNames, UnknownLabels, event_id, read_dataset
 from buckler.evaluation.report import rate_text
@@ -62,6 +70,7 @@ def import_(
     ] = 1.0,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    label_map: LabelMap = None,
     unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
     probability_column: Annotated[
         str | None, typer.Option(help="Column with the probability of a positive class instead.")
@@ -86,7 +95,11 @@ def import_(
         rationale=rationale_column,
     )
     columns = ColumnNames(
-        text_column, label_column, keep=answers.names, unknown_labels=unknown_labels
+        text_column,
+        label_column,
+        label_map=read_label_map(label_map),
+        keep=answers.names,
+        unknown_labels=unknown_labels,
     )
     with (
         LabelStore(store) as opened,

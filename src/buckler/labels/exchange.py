@@ -1,12 +1,14 @@
 """Imports labeled data into a store, and exports its annotations."""
 
 import json
+import logging
 import time
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,7 +20,10 @@ from buckler.labels.answer_columns import AnswerColumns, Answers, read_answers
 from buckler.labels.store import LabelStore
 from buckler.tasks import Task
 
+Rows = npt.NDArray[np.intp]
+
 _LABEL = "buckler:label"
+_LOG = logging.getLogger(__name__)
 
 
 def read_answers_of(events: Dataset, columns: AnswerColumns, confidence: float) -> Answers:
@@ -44,6 +49,9 @@ def import_labels(
 ) -> tuple[int, int]:
     """Import labeled events as annotations; return (labeled events, new annotations).
 
+    An event of several rows gets the mean of their answers, with a warning where they contradict
+    each other.
+
     Parameters
     ----------
     confidence
@@ -66,14 +74,34 @@ def import_labels(
     events = events.take(rows)
     if keep_texts:
         store.add_events(events.ids, events.raw_texts)
+    ids = events.ids
+    first, event = _number_events(ids)
+    given, labels = answers.probabilities[rows], answers.probabilities[rows].argmax(axis=1)
+    if n_contradicted := len(np.unique(event[labels != labels[first][event]])):
+        message = "%s: %d events have rows of more than one class; the mean of their answers counts"
+        _LOG.warning(message, annotator.name, n_contradicted)
     further = AnnotationColumns(
-        confidence=answers.confidence[rows].tolist(),
-        rationales=[answers.rationales[row] for row in rows],
-        created_s=[int(time.time())] * len(rows),
+        confidence=_means(answers.confidence[rows, None], event)[:, 0].tolist(),
+        rationales=[answers.rationales[row] for row in rows[first]],
+        created_s=[int(time.time())] * len(first),
     )
-    float32 = answers.probabilities[rows].astype(np.float32)
-    added = store.add_arrays(events.task, annotator, events.ids, float32, further)
+    float32 = _means(given, event).astype(np.float32)
+    added = store.add_arrays(events.task, annotator, [ids[row] for row in first], float32, further)
     return len(events), added
+
+
+def _number_events(ids: list[bytes]) -> tuple[Rows, Rows]:
+    """Return the first row of each event, and for each row the number of its event."""
+    numbers = dict[bytes, int]()
+    event = np.array([numbers.setdefault(one, len(numbers)) for one in ids])
+    return np.unique(event, return_index=True)[1], event
+
+
+def _means(values: npt.NDArray[np.float64], event: Rows) -> npt.NDArray[np.float64]:
+    """Return the mean row of each event."""
+    sums = np.zeros((event.max() + 1, values.shape[1]))
+    np.add.at(sums, event, values)
+    return sums / np.bincount(event)[:, None]
 
 
 def export_annotations(
