@@ -21,6 +21,7 @@ from buckler.labels.exchange import export_annotations, import_labels
 from buckler.labels.inspection import summarize
 from buckler.labels.label_tables import ANNOTATIONS
 from buckler.labels.merging import Merge, merge_annotations
+from buckler.readers import Quarantine
 from buckler.tasks import Task, get_task
 from tests.support.cli import buckler
 from tests.support.made_up import made_up_table
@@ -372,6 +373,17 @@ def test_rows_of_one_event_that_contradict_each_other_count_by_their_mean(tmp_pa
         assert import_labels(store, read_dataset([tmp_path / "a.csv"], TASK), LLM) == (6, 2)
         assert sorted(o[2] for o in everything(store)) == [[0.0, 1.0], [0.75, 0.25]]
     assert "1 events have rows of more than one class" in caplog.text
+
+
+def test_a_label_that_an_annotator_rejected_is_none(tmp_path):
+    rows = [("a", "accept"), ("b", "reject"), ("c", "ignore"), ("d", None), ("e", "yes")]
+    lines = [json.dumps({"text": t, "label": "phishing", "answer": a}) for t, a in rows]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    quarantine = Quarantine()
+    events = read_dataset([tmp_path / "a.jsonl"], TASK, quarantine=quarantine)
+    assert events.label_names.tolist() == ["phishing", None, None, "phishing", "phishing"]
+    assert quarantine.passed_over == {"labels rejected or ignored": 2}
+    assert quarantine.count == 0
 
 
 def test_the_command_maps_labels(tmp_path):

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,6 +26,7 @@ from buckler.readers.reader import ColumnSpec, find_inputs
 from buckler.readers.times import column_seconds
 from buckler.tasks import Task
 
+_ANSWER = "answer to a label"  # role of the column in which Prodigy keeps it
 _LANGUAGE_BYTES = 8192
 
 
@@ -131,7 +133,7 @@ def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnS
         mixed=bool(task.context),
         medium=task.medium,
         optional={
-            **({"label": labels} if labeled else {}),
+            **({"label": labels, _ANSWER: ("answer",)} if labeled else {}),
             "group": (columns.group,) if columns.group else task.group_columns,
             "ts": TIMES,
             "source": (columns.source,) if columns.source else task.source_columns,
@@ -144,11 +146,13 @@ def _columns_to_read(task: Task, columns: ColumnNames, labeled: bool) -> ColumnS
 def _from_batch(batch: Batch, task: Task, spec: ColumnNames, quarantine: Quarantine) -> Dataset:
     chunk = batch.chunk
     columns, n = chunk.columns, len(chunk.events)
+    refused = _find_refused(columns.pop(_ANSWER, None), quarantine)
     labels, good = np.full(n, UNLABELED, np.int32), np.ones(n, bool)
     if "label" in columns:
         values = columns["label"].to_pylist()
         labels = _class_indices(values, task, spec.label_map)
-        for index in np.flatnonzero(labels == UNLABELED).tolist():
+        labels[refused] = UNLABELED
+        for index in np.setdiff1d(np.flatnonzero(labels == UNLABELED), refused).tolist():
             if values[index] not in (None, ""):
                 path, row = batch.paths[batch.path_codes[index]], int(chunk.rows[index])
                 if spec.unknown_labels is UnknownLabels.FAIL:
@@ -172,6 +176,17 @@ def _from_batch(batch: Batch, task: Task, spec: ColumnNames, quarantine: Quarant
     good = np.delete(good, list(faults))
     events = parts[0] if len(parts) == 1 else Dataset.concat(parts)
     return events if good.all() else events.take(np.flatnonzero(good))
+
+
+def _find_refused(answers: pa.Array | None, quarantine: Quarantine) -> npt.NDArray[np.intp]:
+    """Return the rows whose label the annotator of Prodigy rejected or left open."""
+    if answers is None:
+        return np.empty(0, np.intp)
+    is_refused = pc.is_in(as_strings(answers), pa.array(["reject", "ignore"]))
+    rows = np.flatnonzero(is_refused.to_numpy(zero_copy_only=False))
+    if len(rows):
+        quarantine.pass_over("labels rejected or ignored", len(rows))
+    return rows
 
 
 def _dataset(batch: Batch, task: Task, keep: tuple[str, ...], labels: Labels) -> Dataset:
