@@ -1,8 +1,8 @@
 """Structure of a page in a dozen facts that hold across collections: the features of its form.
 
-Where a form posts to, where links and resources lead, whose brand the title names. A fact selects
-one row of the table of `ngram`, whatever its name or value, so it counts as much as any other.
-Words differ by collection, language and brand; these facts differ less.
+They say where a form posts to, where links and resources lead, whose brand the title names. A fact
+selects one row of the table of `ngram`, whatever its name or value, so it counts as much as any
+other. Words differ by collection, language and brand; these facts differ less.
 """
 
 import bisect
