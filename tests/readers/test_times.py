@@ -151,3 +151,16 @@ def test_labels_of_a_strange_type_are_an_error_that_names_them(tmp_path):
     with pytest.raises(InputError, match="label") as raised:
         read_dataset([path], get_task("url-threat"))
     assert (raised.value.path, raised.value.row) == (path, 1)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["1626883014", None, "2e9", "20260105"],
+        ["2021-07-21T15:56:54.25Z", None, "2021-07-21 17:56:54+02:00"],
+        ["2021-07-21T15:56:54", "2021-07-21", "1969-12-31"],
+        ["2021-07-21T15:56:54", "2021-07-21T15:56:54Z", "no time", " 7"],
+    ],
+)
+def test_a_column_of_one_form_is_read_as_each_of_its_values(texts):
+    assert column_seconds(pa.array(texts)).to_pylist() == [seconds_of(text) for text in texts]

@@ -105,7 +105,7 @@ PyObject *bk_words_in(PyObject *module, PyObject *args) {
     word_set set;
     uint8_t found[WORD_SET_WORDS];
     text_view view;
-    if (!PyArg_ParseTuple(args, "UO!", &text, &PyTuple_Type, &words) || read_words(words, &set) < 0 ||
+    if (!PyArg_ParseTuple(args, "OO!", &text, &PyTuple_Type, &words) || read_words(words, &set) < 0 ||
         bk_view_text(text, &view) < 0)
         return NULL;
     bk_find_words(&set, view.bytes, (size_t)view.length, found);

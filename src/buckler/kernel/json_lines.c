@@ -248,6 +248,14 @@ static int is_argument_list(const json_path *path) {
     return 0;
 }
 
+/* Whether the value of a key at the top is an envelope or a list of events, which Python unfolds. */
+static int is_folded(cursor key, size_t length) {
+    static const char *const folded[] = {"_source", "result", "snapshot", "diffResults"};
+    for (size_t i = 0; i < sizeof folded / sizeof *folded; i++)
+        if (strlen(folded[i]) == length && memcmp(folded[i], key, length) == 0) return 1;
+    return 0;
+}
+
 /* Behind the object that begins at p, whose path is `prefix` bytes long; the columns get their values. */
 static cursor scan_object(line_scan *s, cursor p, size_t prefix, uint32_t hash) {
     const cursor end = s->end;
@@ -271,6 +279,7 @@ static cursor scan_object(line_scan *s, cursor p, size_t prefix, uint32_t hash) 
             path = find_path(s->names, s->path, prefix + length, own_hash);
             if (!prefix) note_other_case(s, key, length, own_hash);
         }
+        if (!prefix && (*begin == '{' || *begin == '[') && is_folded(key, length)) return NULL;
         if (*begin == '[' && (path || (length == 4 && memcmp(key, "Data", 4) == 0))) return NULL;
         if (path && *begin == '{' && path->first != JSON_NO_NAME && is_argument_list(path)) return NULL;
         if (path && path->is_prefix && *begin == '{' && !memchr(key, '.', length)) {

@@ -50,7 +50,7 @@ int bk_json_add_name(json_names *names, const uint8_t *text, size_t length, uint
  * booleans too, as Python writes them.
  *
  * Returns -1 where a line needs a closer look: it is no object, is longer than `max_line`, nests deep,
- * has a name twice, in other case or with an escape, or a value of another kind. `data` must be UTF-8
+ * has a name twice, in other case or with an escape, a value of another kind, or events inside it. `data` must be UTF-8
  * and shorter than 2 GiB.
  */
 int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, json_names *names,

@@ -16,7 +16,7 @@ from buckler.readers.chunks import choose_columns, is_utf8_bytes, make_chunk
 from buckler.readers.feature_columns import FEATURE
 from buckler.readers.json_array import document_chunks, is_document
 from buckler.readers.lines import MAX_LINE_BYTES, Block, line_blocks, usable_lines
-from buckler.readers.objects import FOLDED, Names, columns_of, reach, unfold
+from buckler.readers.objects import Names, columns_of, reach, unfold
 from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import KEPT, READERS, WHOLE, Chunk, ColumnSpec, Reader
 
@@ -104,8 +104,6 @@ def _parse_fast(
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
     """Parse in the kernel; None where a line needs the slow path, or whole values are kept."""
     if "text" not in names or any(role == WHOLE or role.startswith(KEPT) for role in names):
-        return None
-    if any(key in block.data for key in FOLDED):
         return None
     if not is_utf8_bytes(block.data):
         return None

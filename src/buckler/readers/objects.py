@@ -18,9 +18,8 @@ from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import KEPT, WHOLE
 
 Names = Mapping[str, tuple[str, ...]]
-# Key of what an envelope holds, and keys of which one stands beside it.
+# Key of what an envelope holds, and keys of which one stands beside it; see also `json_lines.c`.
 _ENVELOPES = (("_source", ("_index", "_id")), ("result", ("preview", "offset", "lastrow")))
-FOLDED = (b'"snapshot"', b'"diffResults"', b'"_source"', b'"result"')  # see `unfold`
 _NEEDS_QUOTES = re.compile(r"[\s'\"]")
 _MAX_PAIRS = 64
 _MAX_SHAPES = 256  # sets of keys whose getters are remembered

@@ -6,6 +6,7 @@ write 0, -1, the year 1601 and the year 9999 where they have no time.
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 
@@ -97,7 +98,24 @@ def column_seconds(column: pa.Array | pa.ChunkedArray) -> pa.Array:
         return _whole_seconds(_of_numbers(_floats(column)))
     if pa.types.is_nested(kind) or pa.types.is_temporal(kind):  # an interval is no point in time
         return pa.nulls(len(column), pa.int64())
-    return _seconds(column.to_pylist())
+    seconds = _quick_seconds(column)
+    return _seconds(column.to_pylist()) if seconds is None else _whole_seconds(seconds)
+
+
+def _quick_seconds(column: pa.Array) -> npt.NDArray[np.float64] | None:
+    """Return the seconds of text in one form throughout, numbers or ISO 8601; else None."""
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if not is_text or column.null_count == len(column):
+        return None
+    first = column.drop_null()[:1]
+    for kind in (pa.float64(), pa.timestamp("us", "UTC"), pa.timestamp("us")):
+        with suppress(pa.ArrowInvalid):
+            first.cast(kind)
+            found = column.cast(kind)
+            if kind == pa.float64():
+                return _of_numbers(_floats(found))
+            return _floats(found.cast(pa.int64())) / 1e6
+    return None
 
 
 def _seconds(values: Iterable[object]) -> pa.Array:

@@ -4,9 +4,9 @@ One event is an incident (`incidents.py`), a row of features. A file is held who
 time, since an incident is described by what came before it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,8 @@ from buckler.readers.times import column_seconds
 from buckler.triage.incidents import CATEGORIES, NUMBERS, Alerts, Incidents, join_alerts
 from buckler.triage.severity import OCSF, RISK, SURICATA, WAZUH, severity_of
 
+Row = TypeVar("Row", bound=tuple[object, ...])
+Result = TypeVar("Result")
 MAX_ALERTS = 20_000_000
 CHUNK_INCIDENTS = 1 << 14
 # For each part of an alert the names that tools give it; the first that is there counts.
@@ -158,16 +160,21 @@ def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
     times = np.array([value for value in seconds if value is not None], np.int64)
     order = kept[np.argsort(times, kind="stable")]
     texts = {
-        name: np.array(["" if v is None else str(v) for v in parts[name]], object)[order]
+        name: np.array(
+            ["" if v is None else v if type(v) is str else str(v) for v in parts[name]], object
+        )[order]
         for name in ("host", "address", "tool")
     }
     priorities = [
         value if signature else None
         for value, signature in zip(parts["priority"], parts["signature"], strict=True)
     ]
-    levels = list(map(_level, priorities, parts["severity_id"], parts["risk"], parts["level"]))
+    levels = _map_once(
+        _level,
+        list(zip(priorities, parts["severity_id"], parts["risk"], parts["level"], strict=True)),
+    )
     names = np.array(rules, object)[order]
-    tools = [_tool(r, t) for r, t in zip(names, texts["tool"], strict=True)]
+    tools = _map_once(_tool, list(zip(names.tolist(), texts["tool"].tolist(), strict=True)))
     return Alerts(
         np.sort(times, kind="stable"),
         names,
@@ -178,6 +185,12 @@ def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
         np.array([None if v is None else str(v) for v in parts["label"]], object)[order],
         np.array(rows, np.int64)[order],
     )
+
+
+def _map_once(function: Callable[..., Result], rows: list[Row]) -> list[Result]:
+    """Return what a function makes of each row; logs repeat a few, so each is asked once."""
+    found = {row: function(*row) for row in set(rows)}
+    return [found[row] for row in rows]
 
 
 def _reader_of(path: Path) -> Reader:
