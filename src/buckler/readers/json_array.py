@@ -85,7 +85,7 @@ def document_chunks(
 def _objects(path: Path, quarantine: Quarantine) -> Iterator[tuple[int, object, bytes, int]]:
     """Yield number, value, sample and bytes read so far of each value, also those of arrays.
 
-    What is no JSON ends the file: the rest is set aside as one row.
+    A piece that is no JSON ends the file: the rest is set aside as one row.
     """
     decoder, decode = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")("surrogateescape")
     text, at, row, size_bytes, ended, in_array = "", 0, 0, 0, False, False
