@@ -11,7 +11,7 @@ from benchmarks.measure import in_turns, table
 from benchmarks.models import FOLDER, events, scorer
 from buckler.serving.scan import ScanOptions, scan
 
-COPIES = 8
+COPIES = 2
 
 
 def run(data: Path) -> None:
