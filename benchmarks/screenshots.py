@@ -44,10 +44,11 @@ def main() -> None:
 
 def write_log(path: Path) -> Path:
     """Write a proxy's log of made-up visits."""
-    lines = []
+    lines, words = [], ("wallet", "billing", "parcel", "payroll", "mailbox", "rewards")
     for n in range(240):
+        lure, place = words[n // 4 % 6], words[n // 24 % 6]
         url = (
-            f"http://accounts-update{n % 12}.freehost.example/signin/wallet/{n}",
+            f"http://{lure}-update{n % 12}.freehost.example/signin/{place}/{n}",
             f"http://bank.example/account/statement/{n}.html",
             f"https://news.example/2026/11/{n}/an-article-about-things",
             f"https://docs.example/en/stable/reference/{n}.html",
@@ -97,7 +98,7 @@ def take_review(browser: Browser, first: str, address: str) -> None:
     page.fill("input[name=password]", PASSPHRASE)
     page.keyboard.press("Enter")
     page.wait_for_url("**/?message=first")
-    for _ in range(20):
+    for _ in range(12):
         page.goto(f"{address}{TASK}")
         page.keyboard.press("Enter")
         page.wait_for_selector("#label")
