@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buckler.normalize import mail_headers
 from buckler.normalize.mail_headers import mailboxes, sender_of
 from buckler.normalize.mime import message_headers
 from buckler.tasks.task import group_of
@@ -80,3 +81,21 @@ def test_the_group_of_a_mail_is_its_senders_domain(sender, group):
 def test_any_address_list_is_read(text):
     for mailbox in mailboxes(text.encode()):
         assert mailbox.address == "" or "@" in mailbox.address
+
+
+@pytest.mark.parametrize("unit", ["a b,", "@,", "x@ ,", "@ ;", '"q" @,'])
+def test_signs_without_an_address_take_linear_work(unit, monkeypatch):
+    read = 0
+
+    def count(text):
+        nonlocal read
+        read += len(text)
+        return look(text)
+
+    look = mail_headers._address_in
+    monkeypatch.setattr(mail_headers, "_address_in", count)
+    for n in (100, 1000):
+        read = 0
+        found = mailboxes(unit.encode() * n + b" Ann <ann@a.example>")
+        assert read < 200 * n
+        assert n > 100 or found[-1].address == "ann@a.example"

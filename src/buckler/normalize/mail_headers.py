@@ -49,6 +49,7 @@ _LOCAL = re.compile(r"[^\s<>\"'(),;:]{0,64}\Z")
 _DOMAIN = re.compile(r"\[[^\s\[\]]{1,64}\]|[^\s<>@\"'()\[\],;:\\]{1,253}")
 _SPACED = re.compile(r"\s{1,8}([@.])\s{0,8}|(@)\s{1,8}")
 _MAX_ADDRESSES = 100
+_ADDRESS_BEGINS = 128  # characters that the local part and the space behind it may take
 _BEFORE_SIGN = re.compile(r" (?=[,;])")
 _CONTROL = dict.fromkeys((*range(32), 127), " ")
 
@@ -214,7 +215,8 @@ def mailboxes(value: bytes) -> list[Mailbox]:
                 words = [word for word in bare.split() if "@" not in word] if address else words
             if content and not address:  # a name without quotes may hold the sign
                 words.append(content)
-                bare += " "
+                # Before its end stands no address: to look there again would be quadratic.
+                bare = bare[-_ADDRESS_BEGINS:] + " "
                 continue
             name = _BEFORE_SIGN.sub("", " ".join(" ".join(words).split()).strip(",; "))
             name = name.replace("\x01", quoted) or comment
