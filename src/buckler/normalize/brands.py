@@ -15,6 +15,7 @@ BRANDS = (
     "trustwallet", "twitter", "uniswap", "usps", "verizon", "vinted", "visa", "walletconnect",
     "wellsfargo", "wetransfer", "whatsapp", "wise", "yahoo", "youtube", "zelle", "zoom",
 )  # fmt: skip
+LONG_BRANDS = tuple(brand for brand in BRANDS if len(brand) > 3)  # shorter ones stand in words
 LURES = (
     "account", "airdrop", "auth", "bank", "billing", "bonus", "claim", "confirm", "free",
     "gift", "invoice", "login", "password", "payment", "recover", "reward", "secure", "service",

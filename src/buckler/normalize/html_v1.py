@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from buckler._kernel import calls_in, encoded_runs, link_hosts, words_in
-from buckler.normalize.brands import BRANDS, LURES
+from buckler.normalize.brands import LONG_BRANDS, LURES
 from buckler.normalize.charsets import decode_page, encode_text
 from buckler.normalize.disguise import undisguise
 from buckler.normalize.html_scan import Element, HtmlScan, scan_html
@@ -35,7 +35,6 @@ _TELLING = (
     *("replace", "getElementById", "querySelector", "addEventListener", "createElement"),
     *("sendBeacon", "importScripts", "Function", "WebSocket", "debugger", "setInterval"),
 )
-_LONG_BRANDS = tuple(brand for brand in BRANDS if len(brand) > 3)
 _ASKED = {
     "password": re.compile(r"pass|pwd|kennwort|contrase|senha|mot.?de.?passe", re.I),
     "code": re.compile(r"otp|2fa|token|verif.*code|one.?time|sms", re.I),
@@ -166,10 +165,10 @@ def _fields(page: str, source: str, address: str, scan: HtmlScan) -> list[str]:
         }
     )
     start = f"{title} {text[:4000]}".lower()
-    named = words_in(start.replace(" ", ""), _LONG_BRANDS)
+    named = words_in(start.replace(" ", ""), LONG_BRANDS)
     counts["brand"] = len(named)
     if page:
-        in_title = words_in(title.lower(), _LONG_BRANDS)
+        in_title = words_in(title.lower(), LONG_BRANDS)
         counts["brand-of-other-site"] = sum(brand not in own.site for brand in named)
         counts["brand-in-title-not-site"] = sum(brand not in own.site for brand in in_title)
     counts["lure"] = len(words_in(start, LURES))

@@ -10,14 +10,13 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from buckler._kernel import link_hosts
-from buckler.normalize.brands import BRANDS
+from buckler._kernel import link_hosts, words_in
+from buckler.normalize.brands import LONG_BRANDS
 from buckler.normalize.html_scan import Element
 from buckler.normalize.sites import site_of
 
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096)
 _ENDINGS = frozenset(("php", "asp", "aspx", "jsp", "do", "htm", "html"))
-_BRANDS = tuple(brand for brand in BRANDS if len(brand) > 3)
 _LOCAL = frozenset(("about", "blob", "chrome", "chrome-extension", "file", "moz-extension"))
 _NO_LINK = frozenset(("", "fragment", "script", "none"))
 _RESOURCES = frozenset(("script", "img", "link", "iframe", "frame"))
@@ -187,8 +186,7 @@ def _icon(elements: Iterable[Element], main: str) -> str:
 
 def _brand(title: str, main: str, sites: Iterable[str]) -> str:
     """Return whether the title names a brand, and whether links or resources lead to it."""
-    joined = title.lower().replace(" ", "")
-    named = [brand for brand in _BRANDS if brand in joined]
+    named = words_in(title.lower().replace(" ", ""), LONG_BRANDS)
     if not named:
         return "none"
     if any(brand in main for brand in named):
