@@ -137,7 +137,7 @@ def test_enqueueing_again_adds_only_new_events(store, url_scorer):
     third = enqueue_events(store, more, url_scorer)
     assert third.added + third.duplicates == 50
     queue, _ = open_queue(store)
-    assert sum(queue.counts().values()) == first.added + first.duplicates + 50
+    assert queue.counts().total() == first.added + first.duplicates + 50
 
 
 def test_near_duplicates_of_a_waiting_event_are_grouped_under_it(store, url_scorer):
@@ -182,7 +182,7 @@ def test_an_event_labeled_while_events_are_added_covers_nothing_more(
     assert (
         given_at[0]
         + recorder.record(left, ANN, LabelForm(0)).covers
-        + sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+        + queue.counts()[State.OPEN]
         + sum(find_facts(i, queue).near_duplicates for i in queue.page(Filter()).items)
         == 30
     )
@@ -230,14 +230,14 @@ def test_what_is_skipped_is_not_offered_again_to_the_same_analyst(store, url_sco
         assert item not in seen
         seen.add(item)
         queue.skip(item, 1)
-    assert len(seen) == sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+    assert len(seen) == queue.counts()[State.OPEN]
     assert queue.claim_next(2) is not None
 
 
 def test_twenty_analysts_lose_and_double_no_label(store, url_scorer):
     enqueue(store, url_scorer, n=260)
     queue, _ = open_queue(store)
-    waiting = sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+    waiting = queue.counts()[State.OPEN]
     done: list[tuple[int, int]] = []
     errors = []
 
@@ -331,7 +331,7 @@ def test_one_label_covers_near_duplicates_and_undoing_frees_them(store, url_scor
     enqueue_events(store, events, url_scorer, options=EnqueueOptions(sample_share=0))
     queue, recorder = open_queue(store)
     counts = queue.counts()
-    assert counts[State.DUPLICATE, Stratum.RANKED] >= 20
+    assert counts[State.DUPLICATE] >= 20
     item = queue.claim_next(1)
     behind = find_facts(queue.item(item), queue).near_duplicates
     done = recorder.record(item, ANN, LabelForm(0))
@@ -394,7 +394,7 @@ def test_second_annotations_disputes_and_agreement(store, url_scorer):
     for k in range(30):
         item = queue.claim_next(1)
         recorder.record(item, ANN, LabelForm(k % 2))
-    assert queue.counts()[State.SECOND, Stratum.RANKED] > 0
+    assert queue.counts()[State.SECOND] > 0
     second = {i.id: i for i in queue.page(Filter(state=State.SECOND)).items}
     assert len(second) == 30
     for k, item in enumerate(second.values()):
@@ -474,7 +474,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(store, url_scorer):
         after = page.following
         if after is None:
             break
-    waiting = sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+    waiting = queue.counts()[State.OPEN]
     assert len(seen) == len(set(seen)) == waiting
     values = [queue.item(i).acquisition for i in seen]
     assert values == sorted(values, reverse=True)

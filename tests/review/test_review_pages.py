@@ -107,7 +107,7 @@ def test_tabs_count_and_filter_what_they_name(site, signed_in):
     queue = state.task("url-threat").queue
     page = signed_in.get("/t/url-threat").text
     tabs = dict(re.findall(r'<a href="/t/url-threat\?([^"]*)"[^>]*>[\w -]+ <span[^>]*>(\d+)', page))
-    waiting = sum(n for (s, _), n in queue.counts().items() if s == State.OPEN)
+    waiting = queue.counts()[State.OPEN]
     assert int(tabs[""]) == waiting
     found = queue.page(Filter(detected=True)).items
     assert int(tabs["detected=yes"]) == len(found) > 0

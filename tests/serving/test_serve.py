@@ -37,7 +37,8 @@ from starlette.testclient import TestClient  # noqa: E402
 
 from buckler.serving.http.app import build_app  # noqa: E402
 from buckler.serving.http.guard import Keys, Rate, new_key  # noqa: E402
-from buckler.serving.http.serve_settings import ServeSettings, read_serve_settings  # noqa: E402
+from buckler.serving.http.serve_settings import ServeSettings  # noqa: E402
+from buckler.serving.layered_settings import read_layered_settings  # noqa: E402
 
 BUCKLER = [sys.executable, "-c", "from buckler.cli.main import main; main()"]
 FUZZ = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
@@ -406,23 +407,25 @@ def test_only_known_keys_may_ask(url_bundle, tmp_path):
 
 
 def test_it_listens_elsewhere_only_with_keys(url_bundle, tmp_path):
+    elsewhere = {"bundles": [url_bundle], "host": ANYWHERE}
     with pytest.raises(SettingsError, match="can be reached from elsewhere"):
-        read_serve_settings(None, {"bundles": [url_bundle], "host": ANYWHERE})
-    assert read_serve_settings(None, {"bundles": [url_bundle], "host": ANYWHERE, "anonymous": True})
+        read_layered_settings(ServeSettings, None, elsewhere)
+    assert read_layered_settings(ServeSettings, None, {**elsewhere, "anonymous": True})
     (tmp_path / "serve.toml").write_text('bundles = ["x.buckler"]\nport = 1234\nmax_batch = 7\n')
-    found = read_serve_settings(tmp_path / "serve.toml", {"port": 99})
+    found = read_layered_settings(ServeSettings, tmp_path / "serve.toml", {"port": 99})
     assert found.bundles == [tmp_path / "x.buckler"]
     assert (found.port, found.max_batch) == (99, 7)
     (tmp_path / "serve.toml").write_text("speed = 3\n")
     with pytest.raises(SettingsError, match="speed"):
-        read_serve_settings(tmp_path / "serve.toml", {"bundles": [url_bundle]})
+        read_layered_settings(ServeSettings, tmp_path / "serve.toml", {"bundles": [url_bundle]})
 
 
 def test_the_environment_stands_between_file_and_command_line(url_bundle, tmp_path, monkeypatch):
     (tmp_path / "serve.toml").write_text("port = 1\nmax_batch = 2\nreload_s = 3\n")
     monkeypatch.setenv("BUCKLER_SERVE_MAX_BATCH", "22")
     monkeypatch.setenv("BUCKLER_SERVE_RELOAD_S", "33")
-    found = read_serve_settings(tmp_path / "serve.toml", {"bundles": [url_bundle], "reload_s": 5})
+    given = {"bundles": [url_bundle], "reload_s": 5}
+    found = read_layered_settings(ServeSettings, tmp_path / "serve.toml", given)
     assert (found.port, found.max_batch, found.reload_s) == (1, 22, 5)
 
 

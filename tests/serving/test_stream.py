@@ -445,7 +445,8 @@ def test_arrow_values_hold_many_events(broker, url_bundle, url_scorer, tmp_path)
 
 def test_settings_that_make_no_sense_are_refused(tmp_path, monkeypatch):
     pytest.importorskip("pydantic_settings", reason="the extra 'kafka' is not installed")
-    from buckler.serving.stream.kafka_settings import read_kafka_settings
+    from buckler.serving.layered_settings import read_layered_settings
+    from buckler.serving.stream.kafka_settings import KafkaSettings
 
     file = tmp_path / "stream.toml"
     for text, words in (
@@ -457,8 +458,8 @@ def test_settings_that_make_no_sense_are_refused(tmp_path, monkeypatch):
     ):
         file.write_text(text)
         with pytest.raises(SettingsError, match=words):
-            read_kafka_settings(file)
+            read_layered_settings(KafkaSettings, file)
     file.write_text('brokers = "b"\ntopic = "t"\ngroup = "of the file"\n')
     monkeypatch.setenv("BUCKLER_STREAM_GROUP", "of the environment")
-    found = read_kafka_settings(file)
+    found = read_layered_settings(KafkaSettings, file)
     assert (found.group, found.output_topic) == ("of the environment", "t.verdicts")

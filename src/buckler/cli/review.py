@@ -161,7 +161,8 @@ def serve(
 ) -> None:
     """Serve the application to browsers."""
     import_extra("argon2", _FEATURE, "review")
-    read_settings = import_extra("buckler.review.settings", _FEATURE, "review").read_review_settings
+    layered = import_extra("buckler.serving.layered_settings", _FEATURE, "review")
+    kind = import_extra("buckler.review.settings", _FEATURE, "review").ReviewSettings
     run_review = import_extra("buckler.review.web.app", _FEATURE, "review").run_review
     given = {
         "bundles": bundles or None,
@@ -171,7 +172,8 @@ def serve(
         "port": port,
         "registry": registry,
     }
-    run_review(read_settings(settings, {k: v for k, v in given.items() if v is not None}))
+    given = {name: value for name, value in given.items() if value is not None}
+    run_review(layered.read_layered_settings(kind, settings, given))
 
 
 @user.command("add")

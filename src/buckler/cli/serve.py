@@ -34,8 +34,9 @@ def serve(
     """
     try:
         from buckler.serving.http.guard import new_key as make_key
-        from buckler.serving.http.serve_settings import read_serve_settings
+        from buckler.serving.http.serve_settings import ServeSettings
         from buckler.serving.http.server import run_server
+        from buckler.serving.layered_settings import read_layered_settings
     except ImportError as error:
         raise MissingExtraError("serving over HTTP", "serve") from error
     if new_key is not None:
@@ -52,4 +53,4 @@ def serve(
         "api_keys": api_keys,
     }
     given = {name: value for name, value in values.items() if value is not None}
-    run_server(read_serve_settings(settings, given))
+    run_server(read_layered_settings(ServeSettings, settings, given))

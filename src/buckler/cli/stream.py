@@ -160,8 +160,9 @@ def _score_topic(
     bundle: Path, trusted_key: Path | None, settings: Path | None, stop: threading.Event
 ) -> None:
     try:
+        from buckler.serving.layered_settings import read_layered_settings
         from buckler.serving.stream.kafka import score_topic
-        from buckler.serving.stream.kafka_settings import read_kafka_settings
+        from buckler.serving.stream.kafka_settings import KafkaSettings
     except ImportError as error:
         raise MissingExtraError("Kafka", "kafka") from error
-    score_topic(bundle, read_kafka_settings(settings), trusted_key, stop)
+    score_topic(bundle, read_layered_settings(KafkaSettings, settings), trusted_key, stop)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from buckler.dataset import Dataset
 from buckler.errors import InputError
-from buckler.evaluation.intervals import Estimate, rate
+from buckler.evaluation.intervals import UNKNOWN, rate
 from buckler.monitoring.drift import (
     Drift,
     discovery_rates,
@@ -26,7 +26,6 @@ from buckler.monitoring.quality import (
 )
 from buckler.runtime import Scorer
 
-_UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
 _NAMES = {"month": "%Y-%m", "week": "%G-W%V", "day": "%Y-%m-%d"}
 PERIODS = (*_NAMES, "all")
 
@@ -299,7 +298,7 @@ def _compare(pairs: list[_Pair], limits: DriftLimits, seed: int) -> list[Window]
             p_value=p_value,
             q_value=q_value,
             detection_rate=rate(now.detected, groups),
-            domain_auroc=_UNKNOWN
+            domain_auroc=UNKNOWN
             if limits.domain_auroc is None
             else measure_domain_auroc(then.events, now.events, seed),
         )

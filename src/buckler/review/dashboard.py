@@ -2,7 +2,7 @@
 
 import time
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -74,9 +74,6 @@ class Dashboard:
 
 def compute_dashboard(queue: Queue) -> Dashboard:
     """Compute the metrics from the store."""
-    states: Counter[State] = Counter()
-    for (state, _), n in queue.counts().items():
-        states[state] += n
     in_force = and_(LABELS.c.task_id == queue.task_id, LABELS.c.undone_s.is_(None))
     with queue.store.reading() as connection:
         n, covered = connection.execute(
@@ -94,7 +91,7 @@ def compute_dashboard(queue: Queue) -> Dashboard:
     median = float(np.median(seconds)) if seconds else float("nan")
     saved = (int(covered or 0) - n) * median / 60 if seconds else 0.0
     return Dashboard(
-        states=dict(states),
+        states=queue.counts(),
         by_day=_by_day(queue),
         labels=int(n),
         covered=int(covered or 0),

@@ -1,6 +1,7 @@
 """The review queue of one task: claims, the next item for an analyst, pages and searches."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -237,15 +238,15 @@ class Queue:
         with self.store.reading() as connection:
             return [int(i) for i in connection.scalars(query)]
 
-    def counts(self) -> dict[tuple[State, Stratum], int]:
-        """Return the number of items by state and stratum."""
+    def counts(self) -> Counter[State]:
+        """Return the number of items by state."""
         query = (
-            select(ITEMS.c.state, ITEMS.c.stratum, func.count())
+            select(ITEMS.c.state, func.count())
             .where(ITEMS.c.task_id == self.task_id)
-            .group_by(ITEMS.c.state, ITEMS.c.stratum)
+            .group_by(ITEMS.c.state)
         )
         with self.store.reading() as connection:
-            return {(State(s), Stratum(k)): n for s, k, n in connection.execute(query)}
+            return Counter({State(state): n for state, n in connection.execute(query)})
 
     def count_detections(self) -> int:
         """Return the number of detections that wait for a label and are not labeled blind."""

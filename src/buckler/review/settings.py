@@ -8,7 +8,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from buckler.review.accounts import Role
 from buckler.serving.http.serve_settings import LOOPBACK
-from buckler.serving.layered_settings import read_layered_settings
 
 
 class ReviewSettings(BaseSettings):
@@ -92,14 +91,3 @@ class ReviewSettings(BaseSettings):
         ):
             raise ValueError("oidc_issuer must be https")
         return self
-
-
-def read_review_settings(file: Path | None, given: dict[str, object]) -> ReviewSettings:
-    """Read the settings; the command line wins over the environment, which wins over the file.
-
-    Raises
-    ------
-    SettingsError
-        If the settings are invalid.
-    """
-    return read_layered_settings(ReviewSettings, file, given)

@@ -14,7 +14,7 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 def read_layered_settings(
-    kind: type[Settings], file: Path | None, values: Mapping[str, object]
+    kind: type[Settings], file: Path | None = None, values: Mapping[str, object] | None = None
 ) -> Settings:
     """Return the settings, checked as a whole.
 
@@ -41,7 +41,7 @@ def read_layered_settings(
             for name, value in read_toml(file).items()
         }
     try:
-        return kind.model_validate({**layers, **EnvSettingsSource(kind)(), **values})
+        return kind.model_validate({**layers, **EnvSettingsSource(kind)(), **(values or {})})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "settings"

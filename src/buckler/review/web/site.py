@@ -110,12 +110,9 @@ class ReviewTask:
         """Return the numbers above the queue, at most some seconds old."""
         counted_at, found = self._counted
         if found is None or time.monotonic() - counted_at > _COUNTS_S:
-            states: Counter[State] = Counter()
-            for (state, _), n in self.queue.counts().items():
-                states[state] += n
             precision = measure_samples(self.queue).precision
             found = QueueCounts(
-                states,
+                self.queue.counts(),
                 self.queue.count_detections() if self.task.positive else 0,
                 precision_progress(precision) if self.task.positive else None,
             )

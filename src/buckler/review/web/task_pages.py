@@ -53,11 +53,7 @@ STRATA = {
 def home(request: Request, session: SignedIn) -> Response:
     """Show every task, and the number of waiting events."""
     site = site_of(request)
-    rows = []
-    for name, task in site.tasks.items():
-        counts = task.queue.counts()
-        states = {s: sum(n for (state, _), n in counts.items() if state == s) for s in State}
-        rows.append((name, states))
+    rows = [(name, task.queue.counts()) for name, task in site.tasks.items()]
     return site.page(request, "home", {"rows": rows, "State": State}, session=session)
 
 

@@ -1,7 +1,5 @@
 """ECS: the Elastic Common Schema, and its envelope for the bulk interface."""
 
-import json
-from collections.abc import Mapping
 from ntpath import basename
 from typing import cast
 
@@ -9,7 +7,6 @@ from buckler.readers.event_fields import EventFields
 from buckler.runtime import Scorer
 from buckler.serving.formats import (
     VERDICT_FORMATS,
-    Json,
     Record,
     ScoredEvent,
     event_id,
@@ -144,9 +141,3 @@ def bulk_action(record: Record, index: str) -> Record:
     """
     details = cast(Record, record["event"])
     return {"create": {"_index": index, "_id": details["id"]}}
-
-
-def bulk_lines(record: Mapping[str, Json], index: str) -> bytes:
-    """Return both lines of a document."""
-    action = bulk_action(dict(record), index)
-    return f"{json.dumps(action)}\n{json.dumps(record, ensure_ascii=False)}\n".encode()

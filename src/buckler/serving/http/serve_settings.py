@@ -2,7 +2,6 @@
 values.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -10,7 +9,6 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from buckler.operating_point import OperatingPoint
-from buckler.serving.layered_settings import read_layered_settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -96,16 +94,3 @@ class ServeSettings(BaseSettings):
                 "anonymous = true"
             )
         return self
-
-
-def read_serve_settings(
-    file: Path | None = None, values: Mapping[str, object] | None = None
-) -> ServeSettings:
-    """Return the settings: the given values before the environment before the file.
-
-    Raises
-    ------
-    SettingsError
-        If they make no sense.
-    """
-    return read_layered_settings(ServeSettings, file, values or {})

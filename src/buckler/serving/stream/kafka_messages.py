@@ -89,12 +89,13 @@ def score_messages(
     verdicts = score_values(values, bundle, settings.output)
     records = to_records(verdicts, bundle.scorer, settings.output, sources=sources)
     counts = Counts(events=len(messages), detections=verdicts.detections, dead=len(verdicts.errors))
-    outgoing, answers = [], _Answers(bundle, settings)
+    outgoing, header = [], ("bundle", bundle.scorer.sha256.encode())
     for row, (message, detected) in enumerate(zip(messages, verdicts.detected, strict=True)):
         if detected is None:
             outgoing.append(_dead_letter(message, verdicts.errors[row], settings))
         elif detected or not settings.only_detections:
-            outgoing.append(answers.to(message, orjson.dumps(records[row]), sources[row]))
+            value = orjson.dumps(records[row])
+            outgoing.append(_answer(message, sources[row], settings.output_topic, value, header))
     if settings.uncertain_topic:
         allowed = int(settings.uncertain_share * (before.events + counts.events))
         uncertain = _uncertain(messages, verdicts, settings, allowed - before.uncertain)
@@ -106,7 +107,7 @@ def score_messages(
 def _score_arrow(
     messages: Sequence[Message], bundle: LoadedBundle, settings: KafkaSettings
 ) -> ScoredMessages:
-    counts, outgoing, answers = Counts(), [], _Answers(bundle, settings)
+    counts, outgoing, header = Counts(), [], ("bundle", bundle.scorer.sha256.encode())
     for message in messages:
         found = attempt(
             lambda body: score_arrow_stream(body, bundle, settings.output), message.value() or b""
@@ -119,7 +120,8 @@ def _score_arrow(
         counts.events += sum(verdicts.size for verdicts in found)
         counts.detections += sum(verdicts.detections for verdicts in found)
         counts.dead += sum(verdicts.size - len(verdicts.rows) for verdicts in found)
-        outgoing.append(answers.to(message, write_arrow_stream(found), _source(message)))
+        value = write_arrow_stream(found)
+        outgoing.append(_answer(message, _source(message), settings.output_topic, value, header))
     return ScoredMessages(outgoing, counts, [], None)
 
 
@@ -136,30 +138,28 @@ def _uncertain(
         if score is not None and low <= score <= high
     )
     return [
-        _forward(messages[row], settings.uncertain_topic, "score", f"{scores[row]:.6f}")
+        _answer(
+            messages[row],
+            _source(messages[row]),
+            settings.uncertain_topic,
+            messages[row].value(),
+            ("score", f"{scores[row]:.6f}".encode()),
+        )
         for row in sorted(row for _, row in by_distance[: max(0, allowed)])
     ]
 
 
-class _Answers:
-    """Answers with the digest of one bundle, which is encoded once."""
-
-    def __init__(self, bundle: LoadedBundle, settings: KafkaSettings) -> None:
-        self._topic, self._bundle = settings.output_topic, ("bundle", bundle.scorer.sha256.encode())
-
-    def to(self, message: Message, value: bytes, source: str) -> OutgoingMessage:
-        headers = [("source", source.encode()), self._bundle]
-        return OutgoingMessage(self._topic, value, message.key(), headers)
-
-
 def _dead_letter(message: Message, reason: str, settings: KafkaSettings) -> OutgoingMessage:
-    return _forward(message, settings.dead_letter_topic, "reason", reason[:_MAX_REASON])
+    header = ("reason", reason[:_MAX_REASON].encode("utf-8", "replace"))
+    topic = settings.dead_letter_topic
+    return _answer(message, _source(message), topic, message.value(), header)
 
 
-def _forward(message: Message, topic: str, name: str, content: str) -> OutgoingMessage:
-    """Return a message for another topic, with its source and one more header."""
-    headers = [("source", _source(message).encode()), (name, content.encode("utf-8", "replace"))]
-    return OutgoingMessage(topic, message.value(), message.key(), headers)
+def _answer(
+    message: Message, source: str, topic: str, value: bytes | None, header: tuple[str, bytes]
+) -> OutgoingMessage:
+    """Return a message with the key and the source of another, and one more header."""
+    return OutgoingMessage(topic, value, message.key(), [("source", source.encode()), header])
 
 
 def _text(value: bytes | None) -> str | None:

@@ -8,7 +8,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from buckler.operating_point import OperatingPoint
 from buckler.serving.formats import VERDICT_FORMATS
-from buckler.serving.layered_settings import read_layered_settings
 from buckler.serving.verdict_batch import OutputOptions
 
 
@@ -118,14 +117,3 @@ class KafkaSettings(BaseSettings):
             keep=tuple(self.keep),
             keep_all=self.keep_all,
         )
-
-
-def read_kafka_settings(file: Path | None) -> KafkaSettings:
-    """Return the settings: the environment before the file.
-
-    Raises
-    ------
-    SettingsError
-        If they make no sense.
-    """
-    return read_layered_settings(KafkaSettings, file, {})
