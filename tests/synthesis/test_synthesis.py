@@ -331,14 +331,14 @@ def test_the_two_sample_test_knows_same_from_other():
     same = same.take(np.flatnonzero(same.labels == 1))
     positive = real.take(np.flatnonzero(real.labels == 1))
     combinations = np.arange(len(same)) % 20
-    assert two_sample_test(same, combinations, positive).auroc.value < 0.65
+    assert two_sample_test(same, positive, blocks=combinations).auroc.value < 0.65
     odd = as_dataset(
         [synthetic_example(f"http://zzz{k}qqq.example/{k * k}") for k in range(200)], URL
     )
-    found = two_sample_test(odd, np.arange(200) % 20, positive)
+    found = two_sample_test(odd, positive, blocks=np.arange(200) % 20)
     assert found.auroc.value > 0.99
     assert np.isfinite(found.synthetic).all()
-    few = two_sample_test(odd.take(np.arange(5)), np.arange(5), positive)
+    few = two_sample_test(odd.take(np.arange(5)), positive)
     assert np.isnan(few.auroc.value)
 
 

@@ -20,6 +20,7 @@ b'example.com'
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TypeAlias
 
 from buckler import _kernel
@@ -107,48 +108,22 @@ def _as_objects(column: object) -> Iterable[str | bytes | None]:
     raise TypeError(f"cannot read texts from a {type(column).__name__}")
 
 
-def _email_v1(raw: str | bytes) -> str:
-    from buckler.normalize.email_v1 import email_fields
-
-    return email_fields(raw)
-
-
-def _email_v2(raw: str | bytes) -> str:
-    from buckler.normalize.email_v2 import email_fields
-
-    return email_fields(raw)
+def _fields_by(
+    module: str, function: str, *settings: object
+) -> Callable[[str | bytes], str | bytes]:
+    """Return a function of a module that is imported at the first event."""
+    return partial(_extract, f"buckler.normalize.{module}", function, settings)
 
 
-def _email_auth_v1(raw: str | bytes) -> str:
-    from buckler.normalize.email_v2 import email_auth_fields
-
-    return email_auth_fields(raw)
-
-
-def _email_text_v1(raw: str | bytes) -> str:
-    from buckler.normalize.email_v2 import email_text_fields
-
-    return email_text_fields(raw)
+def _extract(
+    module: str, function: str, settings: tuple[object, ...], raw: str | bytes
+) -> str | bytes:
+    fields: str | bytes = getattr(import_module(module), function)(raw, *settings)
+    return fields
 
 
-def _html_structure_v2(raw: str | bytes) -> str:
-    from buckler.normalize.html_v1 import html_structure_fields
-
-    return html_structure_fields(raw)
-
-
-def _html_structure_text_v1(raw: str | bytes) -> str:
-    from buckler.normalize.html_v1 import html_structure_fields
-
-    return html_structure_fields(raw, _PAGE_TEXT)
-
-
-def _html_v1(raw: str | bytes) -> str:
-    from buckler.normalize.html_v1 import html_fields
-
-    return html_fields(raw)
-
-
+_EMAIL = _fields_by("email_v2", "email_fields")
+_PAGE = _fields_by("html_v1", "html_fields")
 NORMALIZERS = {
     n.id: n
     for n in (
@@ -157,15 +132,26 @@ NORMALIZERS = {
         Normalizer("url-v3", 5),
         Normalizer("text-v1", 2),
         Normalizer("command-v2", 3),
-        Normalizer("email-v1", 2, _email_v1),
-        Normalizer("email-v2", 2, _email_v2),
-        Normalizer("email-auth-v1", 2, _email_auth_v1),
-        Normalizer("email-text-v1", 2, _email_text_v1, describe=_email_v2),
-        Normalizer("html-v1", 2, _html_v1),
+        Normalizer("email-v1", 2, _fields_by("email_v1", "email_fields")),
+        Normalizer("email-v2", 2, _EMAIL),
+        Normalizer("email-auth-v1", 2, _fields_by("email_v2", "email_auth_fields")),
         Normalizer(
-            "html-structure-v2", 4, _html_structure_v2, describe=_html_v1, wider=_PAGES_WITH_TEXT
+            "email-text-v1", 2, _fields_by("email_v2", "email_text_fields"), describe=_EMAIL
         ),
-        Normalizer(_PAGES_WITH_TEXT, 4, _html_structure_text_v1, describe=_html_v1),
+        Normalizer("html-v1", 2, _PAGE),
+        Normalizer(
+            "html-structure-v2",
+            4,
+            _fields_by("html_v1", "html_structure_fields"),
+            describe=_PAGE,
+            wider=_PAGES_WITH_TEXT,
+        ),
+        Normalizer(
+            _PAGES_WITH_TEXT,
+            4,
+            _fields_by("html_v1", "html_structure_fields", _PAGE_TEXT),
+            describe=_PAGE,
+        ),
     )
 }
 

@@ -80,7 +80,8 @@ def rank_events(
     teacher
         float64 [n, classes]: probabilities by teachers; rows of NaN where nothing is known.
     novelty
-        float64 [n]: out-of-fold probability that an event is from now and not from the reference.
+        float64 [n]: out-of-fold probability that an event is from now and not from the reference;
+        NaN where it is not known of all.
     sample_share
         Share of the detections and of the rest; at least `MIN_SAMPLE` of each.
     seed
@@ -99,7 +100,7 @@ def rank_events(
         signals["near the threshold"] = _closeness(scores, verdicts.threshold)
     if teacher is not None:
         signals["teacher and student disagree"] = _disagreement(probabilities, teacher)
-    if novelty is not None:
+    if novelty is not None and not np.isnan(novelty).any():
         signals["novel"] = np.clip((novelty - _MIN_NOVELTY) / (1 - _MIN_NOVELTY), 0, 1)
     names = list(signals)
     strength = np.stack([WEIGHTS[name] * signals[name] for name in names])

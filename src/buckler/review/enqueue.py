@@ -168,14 +168,12 @@ def _known_annotations(
     return probabilities, human
 
 
-def _novelty(events: Dataset, reference: Dataset, seed: int) -> npt.NDArray[np.float64] | None:
+def _novelty(events: Dataset, reference: Dataset, seed: int) -> npt.NDArray[np.float64]:
     """Return each event's out-of-fold probability to be new, with folds by group."""
     if len(reference) > _MAX_REFERENCE_ROWS:
         rows = np.random.default_rng(seed).permutation(len(reference))[:_MAX_REFERENCE_ROWS]
         reference = reference.take(np.sort(rows))
-    codes = events.group_codes().astype(np.intp)
-    novelty = two_sample_test(events, codes, reference, seed).synthetic
-    return None if np.isnan(novelty).any() else novelty
+    return two_sample_test(events, reference, seed).synthetic
 
 
 def _in_labeled_family(store: LabelStore, events: Dataset) -> npt.NDArray[np.bool_]:

@@ -268,7 +268,9 @@ def _test_classes(candidates: _Candidates, real: Dataset, seed: int) -> dict[str
         rows = np.flatnonzero(candidates.events.labels == index)
         if len(rows):
             own = real.take(np.flatnonzero(real.labels == index))
-            found[label] = two_sample_test(candidates.events.take(rows), blocks[rows], own, seed)
+            found[label] = two_sample_test(
+                candidates.events.take(rows), own, seed, blocks=blocks[rows]
+            )
     return found
 
 

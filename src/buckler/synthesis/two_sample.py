@@ -44,9 +44,10 @@ class TwoSampleTest:
 
 def two_sample_test(
     synthetic_examples: Dataset,
-    blocks: npt.NDArray[np.intp],
     real: Dataset,
     seed: int = 0,
+    *,
+    blocks: npt.NDArray[np.int64] | None = None,
 ) -> TwoSampleTest:
     """Classify synthetic examples of a class against real events of it, out of fold.
 
@@ -54,16 +55,17 @@ def two_sample_test(
     ----------
     synthetic_examples
         Synthetic examples, or any events to compare.
-    blocks
-        Block of each synthetic example, such as its combination: one block stays in one fold, if
-        there are enough blocks. Real events stay together by group.
     real
-        Real events.
+        Real events; one group stays in one fold.
     seed
         Random seed.
+    blocks
+        Block of each synthetic example, such as its combination: one block stays in one fold, if
+        there are enough blocks. By default its group.
     """
     if len(synthetic_examples) < MIN_ROWS or len(real) < MIN_ROWS:
         return TwoSampleTest(UNKNOWN, np.full(len(synthetic_examples), np.nan))
+    blocks = synthetic_examples.group_codes() if blocks is None else blocks
     if len(np.unique(blocks)) < FOLDS:
         blocks = np.arange(len(synthetic_examples))
     rng = np.random.default_rng(seed)
