@@ -307,3 +307,17 @@ def test_hostile_text_is_printed_harmlessly(url_bundle):
     done = buckler("score", "-b", url_bundle, "http://a.example/\x1b]0;owned\x07\u202e")
     assert done.returncode == 0
     assert "\x1b" not in done.stdout and "\u202e" not in done.stdout
+
+
+def test_a_scan_without_an_output_shows_the_highest_scores(tmp_path):
+    urls = [f"https://www.python.org/docs/{n}" for n in range(20)]
+    urls[7] = "https://paypal-login.secure-verify.example/account/update\x1b[2J"
+    (tmp_path / "urls.txt").write_text("\n".join(urls))
+    done = buckler("scan", "urls.txt", "-b", "url", "--explain", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "paypal-login" in lines[0] and "\x1b" not in done.stdout
+    assert lines[1].strip().startswith("phishing because of")
+    assert len([line for line in lines if "https://" in line]) == 10
+    assert [path.name for path in tmp_path.iterdir()] == ["urls.txt"]
+    refused(buckler("scan", "urls.txt", "-b", "url", "--as", "ecs", cwd=tmp_path), "file")

@@ -1,6 +1,10 @@
 """`buckler scan`: score files of any size."""
 
+import heapq
+import json
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -18,12 +22,15 @@ from buckler.cli.options import (
     split_names,
     with_operating_point,
 )
+from buckler.cli.terminal import align_columns
+from buckler.errors import SettingsError
 from buckler.operating_point import OperatingPoint
 from buckler.serving.challengers import summarize_counts
 from buckler.serving.scan import ScanOptions, ScanProgress
 from buckler.serving.scan import scan as scan_files
 
 _ROWS_OF_A_RATE = 100_000  # in less, the start hides the rate
+_SHOWN = 10  # verdicts on the terminal
 
 
 @with_operating_point
@@ -31,8 +38,13 @@ def scan(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders to score.")],
     bundle: BundleOption,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Output file: .parquet, .jsonl or .csv.")
-    ],
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Output file: .parquet, .jsonl or .csv; without it, the highest scores are shown.",
+        ),
+    ] = None,
     trusted_key: TrustedKey = None,
     column: Annotated[
         list[str] | None, typer.Option("--text-column", "-c", help="Name of the text column.")
@@ -95,7 +107,12 @@ def scan(
         overwrite=overwrite,
         restart=restart,
     )
-    with byte_progress("scanning") as (progress, bar):
+    if output is None and (convention is not None or challenger):
+        raise SettingsError("this output needs a file: name one", field="output")
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory()) if output is None else ""
+        target = output or Path(folder) / "verdicts.jsonl"
+        progress, bar = stack.enter_context(byte_progress("scanning"))
 
         def show(done: ScanProgress) -> None:
             progress.update(
@@ -106,11 +123,19 @@ def scan(
                 rate=done.rows / max(done.seconds, 1e-9),
             )
 
-        result = scan_files(bundle, paths, output, options, show)
+        result = scan_files(bundle, paths, target, options, show)
+        progress.stop()
+        if output is None:
+            _print_highest(target)
     done = result.rows - result.resumed_at_row
     rate = f", {done / max(result.seconds, 1e-9):,.0f} rows/s" if done >= _ROWS_OF_A_RATE else ""
     resumed = f" (resumed behind row {result.resumed_at_row:,})" if result.resumed_at_row else ""
     out.print(f"{result.rows:,} rows scored, {result.detections:,} detections{rate}{resumed}")
+    if output is None:
+        if result.quarantined or result.passed_over:
+            out.print(f"  {result.quarantine_summary}")
+        out.print("  all verdicts: -o verdicts.parquet; why: --explain 5")
+        return
     out.print(f"  {result.output}")
     for name, counts in result.challengers.items():
         out.print(f"  {safe(summarize_counts(name, counts), 300)}")
@@ -120,3 +145,25 @@ def scan(
         out.print(f"  {result.quarantine_summary}")
     if result.detections and convention is None and not explain:
         out.print("  why: --explain 5; records for a SIEM: --as ecs, -o detections.jsonl")
+
+
+def _print_highest(path: Path) -> None:
+    """Print the verdicts with the highest scores, and why where that was asked."""
+    with path.open(encoding="utf-8") as file:
+        verdicts = heapq.nlargest(_SHOWN, map(json.loads, file), key=lambda each: each["score"])
+    rows = []
+    for verdict in verdicts:
+        detected = "cannot tell" if verdict["uncertain"] else ""
+        event = verdict.get("text") or f"{verdict['path']}:{verdict['row']}"
+        rows.append(
+            (
+                f"{verdict['score']:.4f}",
+                verdict["label"],
+                "DETECTION" if verdict["detected"] else detected,
+                safe(event, 120),
+            )
+        )
+    for line, verdict in zip(align_columns(rows), verdicts, strict=True):
+        out.print(line)
+        if because := verdict.get("because"):
+            out.print(f"    {safe(because, 300)}")
