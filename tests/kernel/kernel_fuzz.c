@@ -232,6 +232,7 @@ static void page(void) {
     uint8_t *resolved = malloc(length + more + LINK_SIGNS);
     n = bk_resolve_link(&base, &target, resolved);
     if (n > length + more + LINK_SIGNS || bk_link_host(resolved, n, host) > LINK_TEXT_BYTES) abort();
+    if (bk_link_kind(resolved, n) > LINK_LOCAL) abort();
     free(resolved), free(base.bytes), free(target.bytes), free(text), free(other);
 }
 

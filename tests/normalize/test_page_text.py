@@ -5,8 +5,9 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler._kernel import calls_in, encoded_runs, link_hosts, may_hide, resolve_link, words_in
-from buckler.normalize.sites import host_and_path
+from buckler import _kernel
+from buckler._kernel import calls_in, encoded_runs, may_hide, resolve_link, words_in
+from buckler.normalize.sites import host_and_path, read_links
 
 NAMES = ("eval", "open", "Function")
 CALL = re.compile(r"\b([A-Za-z_$][\w$]{1,30})\s{0,4}\(")
@@ -17,10 +18,30 @@ CODE = st.lists(
     max_size=30,
 ).map("".join)
 WORDS = ("paypal", "pal", "al", "login", "contextmenu")
+LONG_WORDS = ("paypal", "login", "contextmenu")
+SCHEMES = {"javascript": "script", "data": "data", "mailto": "mail", "tel": "phone"}
+SCHEMES |= dict.fromkeys(("about", "blob", "chrome", "file", "chrome-extension"), "local")
 ADDRESSES = st.lists(
     st.sampled_from(
         [
-            *("http:", "HTTPS:", "mailto:", "/", "//", "\\", "?q", "#f", "a/b", "..", "\t", " "),
+            *(
+                "http:",
+                "HTTPS:",
+                "mailto:",
+                "tel:",
+                "chrome-extension:",
+                "-:",
+                "x:",
+                "/",
+                "//",
+                "\\",
+                "?q",
+                "#f",
+                "a/b",
+                "..",
+                "\t",
+                " ",
+            ),
             *("a.example", "é.example", "u@h:80", "\x00", ":", "\ud800"),
         ]
     ),
@@ -37,10 +58,15 @@ def test_calls_are_those_of_the_rule(code):
 
 
 @settings(max_examples=200)
-@given(st.lists(st.sampled_from([*WORDS, "PayP", "aL", "\u017f", " ", "log", "in"])).map("".join))
+@given(
+    st.lists(
+        st.sampled_from([*WORDS, "PayP", "aL", "ContextMen", "u", "\u017f", " ", "log", "in"])
+    ).map("".join)
+)
 def test_words_are_found_in_any_case(text):
     lowered = "".join(c.lower() if c.isascii() else c for c in text)
-    assert words_in(text, WORDS) == [word for word in WORDS if word in lowered]
+    for words in (WORDS, LONG_WORDS, LONG_WORDS[2:]):
+        assert words_in(text, words) == [word for word in words if word in lowered]
 
 
 @settings(max_examples=200)
@@ -63,10 +89,35 @@ def test_what_may_hide_is_looked_at_closely(pieces):
     assert may_hide(text) == (mixed or bool(unseen & set(text)))
 
 
-@settings(max_examples=200)
+def kind_of(target: str) -> str:
+    if target[:1] in ("", "#"):
+        return "fragment" if target else ""
+    if target[0] == "/":
+        return "absolute" if target.startswith("//") else "root"
+    scheme, colon, rest = target.partition(":")
+    if not colon or not scheme.isascii() or not scheme.replace("-", "").isalnum():
+        return "relative"
+    return SCHEMES.get(scheme.lower(), "absolute" if rest.startswith("//") else "relative")
+
+
+@settings(max_examples=300)
 @given(ADDRESSES, st.lists(ADDRESSES, max_size=3))
-def test_hosts_are_those_of_the_resolved_targets(base, targets):
-    resolved = [resolve_link(base, target) for target in targets]
+def test_links_are_those_of_the_resolved_targets(base, targets):
     absolute = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.I | re.A)
-    expected = [host_and_path(found)[0] if absolute.match(found) else "" for found in resolved]
-    assert link_hosts(base, targets) == expected
+
+    def host(address, target):
+        found = resolve_link(address, target)
+        return host_and_path(found)[0] if absolute.match(found) else ""
+
+    expected = [(kind_of(target), host("", target), host(base, target)) for target in targets]
+    assert _kernel.read_links(base, [*targets, None]) == [*expected, ("none", "", "")]
+
+
+def test_a_link_leads_to_its_own_site_another_or_none():
+    address = "https://shop.example.co.uk/a/b"
+    targets = ["c", "/d", "//www.example.co.uk/e", "http://example.com", "", "#f", None]
+    places = [link.place for link in read_links(address, "example.co.uk", targets)]
+    assert places == ["own", "own", "own", "other", "nowhere", "nowhere", "nowhere"]
+    targets = ["JavaScript:a", "data:,b", "mailto:c", "tel:d", "https://e.example"]
+    places = [link.place for link in read_links("", "", targets)]
+    assert places == ["javascript", "data", "mailto", "own", "other"]

@@ -367,7 +367,7 @@ PyObject *bk_scan_html(PyObject *module, PyObject *args) {
     scanner *s = calloc(1, sizeof *s);
     if (!s) return PyErr_NoMemory();
     html_callbacks *calls = &s->calls;
-    if (PyArg_ParseTuple(args, "Up(OOO)", &source, &s->runs_scripts, &calls->read_style, &calls->unescape,
+    if (PyArg_ParseTuple(args, "Op(OOO)", &source, &s->runs_scripts, &calls->read_style, &calls->unescape,
                          &calls->unescape_attribute) &&
         (s->base = PyUnicode_FromStringAndSize("", 0))) {
         read_page(s, source);

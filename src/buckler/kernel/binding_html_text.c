@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "binding_html.h"
+#include "sink.h"
 #include "unicode.h"
 
 enum { MAX_NAME = 32 }; /* characters of a reference's name */
@@ -63,9 +64,9 @@ static int add_plain(html_buffer *out, const uint8_t *text, size_t length) {
 }
 
 /* Appends what Python makes of one reference. */
-static int add_rare(html_buffer *out, const html_callbacks *calls, const uint8_t *text, size_t length) {
+static int add_rare(html_buffer *out, PyObject *unescape, const uint8_t *text, size_t length) {
     PyObject *reference = bk_html_string(text, length);
-    PyObject *decoded = reference ? PyObject_CallFunctionObjArgs(calls->unescape, reference, NULL) : NULL;
+    PyObject *decoded = reference ? PyObject_CallFunctionObjArgs(unescape, reference, NULL) : NULL;
     text_view view;
     int failed = !decoded || bk_view_text(decoded, &view) < 0;
     if (!failed) {
@@ -92,6 +93,17 @@ static int is_usual(uint32_t c) {
            (c >= 0xFDF0 && c < 0x110000 && (c & 0xFFFF) < 0xFFFE);
 }
 
+/* Appends the number that begins at p with "&#", or the sign; returns its end, NULL if that failed. */
+static const uint8_t *add_number(html_buffer *out, const html_callbacks *calls, const uint8_t *p, const uint8_t *end) {
+    uint32_t value;
+    const uint8_t *stop = read_number(p + 2, end, &value);
+    if (!stop) return add_plain(out, p, 1) ? NULL : p + 1;
+    if (!is_usual(value)) return add_rare(out, calls->unescape, p, (size_t)(stop - p)) ? NULL : stop;
+    if (reserve(out, 4)) return NULL;
+    out->length = (size_t)(bk_put_utf8(out->bytes + out->length, value) - out->bytes);
+    return stop;
+}
+
 /* Appends the reference that begins at p with "&", or the sign; returns its end, NULL if that failed. */
 static const uint8_t *add_reference(html_buffer *out, const html_callbacks *calls, const uint8_t *p, const uint8_t *end) {
     static const struct {
@@ -103,21 +115,13 @@ static const uint8_t *add_reference(html_buffer *out, const html_callbacks *call
         if ((size_t)(end - at) >= length && memcmp(at, usual[i].name, length) == 0)
             return add_plain(out, (const uint8_t *)usual[i].text, strlen(usual[i].text)) ? NULL : at + length;
     }
-    if (at < end && *at == '#') {
-        uint32_t value;
-        const uint8_t *stop = read_number(at + 1, end, &value);
-        if (!stop) return add_plain(out, p, 1) ? NULL : p + 1;
-        if (!is_usual(value)) return add_rare(out, calls, p, (size_t)(stop - p)) ? NULL : stop;
-        if (reserve(out, 4)) return NULL;
-        out->length = (size_t)(bk_put_utf8(out->bytes + out->length, value) - out->bytes);
-        return stop;
-    }
+    if (at < end && *at == '#') return add_number(out, calls, p, end);
     size_t n = 0;
     for (; at < end && !strchr("\t\n\f <&#;", *at); at++)
         if (begins_character(*at) && n++ == MAX_NAME) break;
     if (at == p + 1) return add_plain(out, p, 1) ? NULL : at;
     at += at < end && *at == ';';
-    return add_rare(out, calls, p, (size_t)(at - p)) ? NULL : at;
+    return add_rare(out, calls->unescape, p, (size_t)(at - p)) ? NULL : at;
 }
 
 int bk_html_add(html_buffer *out, const html_callbacks *calls, const uint8_t *text, size_t length, int is_decoded) {
@@ -134,35 +138,31 @@ int bk_html_add(html_buffer *out, const html_callbacks *calls, const uint8_t *te
 
 /* --- attributes ------------------------------------------------------------------------------- */
 
-/* The bytes of "&amp;" or of a sign that begins no reference, as in "?a=1&copy=2"; 0 where it may be one. */
-static size_t plain_sign(const uint8_t *p, const uint8_t *end) {
-    if (end - p > 4 && memcmp(p, "&amp;", 5) == 0) return 5;
+/* As add_reference in an attribute, where "?a=1&copy=2" holds none and only a whole name is one. */
+static const uint8_t *add_in_attribute(html_buffer *out, const html_callbacks *calls, const uint8_t *p, const uint8_t *end) {
     const uint8_t *at = p + 1;
-    if (at < end && *at == '#') return 0;
-    if (at == end || !is_letter(*at)) return 1;
-    while (at < end && (is_letter(*at) || (*at >= '0' && *at <= '9'))) at++;
-    return at < end && *at == '=';
+    if (end - p > 4 && memcmp(p, "&amp;", 5) == 0) return add_plain(out, p, 1) ? NULL : p + 5;
+    if (at < end && *at == '#') return add_number(out, calls, p, end);
+    if (at < end && is_letter(*at))
+        while (at < end && (is_letter(*at) || is_digit(*at))) at++;
+    if (at == p + 1 || (at < end && *at == '=')) return add_plain(out, p, (size_t)(at - p)) ? NULL : at;
+    at += at < end && *at == ';';
+    return add_rare(out, calls->unescape_attribute, p, (size_t)(at - p)) ? NULL : at;
 }
 
 PyObject *bk_html_attribute(const html_callbacks *calls, const uint8_t *value, size_t length) {
-    if (!length || !memchr(value, '&', length)) return bk_html_string(value, length);
-    uint8_t few[512], *decoded = length <= sizeof few ? few : malloc(length);
-    if (!decoded) return PyErr_NoMemory();
-    size_t w = 0, sign = 1;
-    for (const uint8_t *p = value, *const end = value + length; p < end && sign;) {
-        sign = *p == '&' ? plain_sign(p, end) : 1;
-        decoded[w++] = *p;
-        p += sign;
+    html_buffer out = {0};
+    const uint8_t *p = value, *const end = value + length;
+    const uint8_t *sign = length ? memchr(p, '&', length) : NULL;
+    if (!sign) return bk_html_string(value, length);
+    for (; sign; sign = p < end ? memchr(p, '&', (size_t)(end - p)) : NULL) {
+        p = add_plain(&out, p, (size_t)(sign - p)) ? NULL : add_in_attribute(&out, calls, sign, end);
+        if (!p) break;
     }
-    PyObject *string = NULL;
-    if (sign) {
-        string = bk_html_string(decoded, w);
-    } else {
-        PyObject *raw = bk_html_string(value, length);
-        string = raw ? PyObject_CallFunctionObjArgs(calls->unescape_attribute, raw, NULL) : NULL;
-        Py_XDECREF(raw);
-    }
-    if (decoded != few) free(decoded);
+    const int failed = !p || add_plain(&out, p, (size_t)(end - p));
+    PyObject *string = failed ? NULL : bk_html_string(out.bytes, out.length);
+    if (failed && !PyErr_Occurred()) PyErr_NoMemory();
+    free(out.bytes);
     return string;
 }
 

@@ -8,7 +8,7 @@
 
 /* --- links ---------------------------------------------------------------------------------------- */
 
-/* An address in parts; 0, or -1 with an exception. Free its bytes afterwards. */
+/* Splits an address into memory of its own; 0, or -1 with an exception. Free parts->bytes afterwards. */
 static int split_text(PyObject *text, link_parts *parts) {
     text_view view;
     *parts = (link_parts){0};
@@ -20,24 +20,16 @@ static int split_text(PyObject *text, link_parts *parts) {
     return parts->bytes ? 0 : -1;
 }
 
-/* Where a target leads; malloc'ed, NULL with an exception. */
-static uint8_t *resolve(const link_parts *base, PyObject *target, size_t more, size_t *length) {
-    link_parts parts;
-    if (split_text(target, &parts) < 0) return NULL;
-    uint8_t *out = malloc(base->length + parts.length + LINK_SIGNS + more);
-    if (out) *length = bk_resolve_link(base, &parts, out);
-    else PyErr_NoMemory();
-    free(parts.bytes);
-    return out;
-}
-
 PyObject *bk_html_resolve(PyObject *base, PyObject *target) {
-    link_parts parts;
-    size_t length;
-    if (split_text(base, &parts) < 0) return NULL;
-    uint8_t *resolved = resolve(&parts, target, 0, &length);
-    PyObject *result = resolved ? bk_html_string(resolved, length) : NULL;
+    link_parts above, parts;
+    if (split_text(base, &above) < 0) return NULL;
+    const int failed = split_text(target, &parts) < 0;
+    uint8_t *resolved = failed ? NULL : malloc(above.length + parts.length + LINK_SIGNS);
+    PyObject *result = NULL;
+    if (resolved) result = bk_html_string(resolved, bk_resolve_link(&above, &parts, resolved));
+    else if (!failed) PyErr_NoMemory();
     free(resolved);
+    free(above.bytes);
     free(parts.bytes);
     return result;
 }
@@ -56,30 +48,60 @@ PyObject *bk_resolve_target(PyObject *module, PyObject *args) {
     return PyArg_ParseTuple(args, "UU", &base, &target) ? bk_html_resolve(base, target) : NULL;
 }
 
-PyObject *bk_link_hosts(PyObject *module, PyObject *args) {
+/* A host as a string; most links of a page stay on the site of the one before. */
+typedef struct {
+    uint8_t bytes[LINK_TEXT_BYTES + BK_PADDING], last_bytes[LINK_TEXT_BYTES];
+    size_t last_length;
+    PyObject *last;
+} host_reader;
+
+/* The host below a base, a new reference; `room` holds base and target, and LINK_SIGNS more. */
+static PyObject *read_host(host_reader *reader, const link_parts *base, const link_parts *target, uint8_t *room) {
+    const size_t n = bk_link_host(room, bk_resolve_link(base, target, room), reader->bytes);
+    if (!reader->last || n != reader->last_length || memcmp(reader->bytes, reader->last_bytes, n) != 0) {
+        Py_XDECREF(reader->last);
+        reader->last = PyUnicode_DecodeUTF8((const char *)reader->bytes, (Py_ssize_t)n, "replace");
+        memcpy(reader->last_bytes, reader->bytes, reader->last_length = n);
+    }
+    return Py_XNewRef(reader->last);
+}
+
+PyObject *bk_read_links(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *address, *targets, *last = NULL;
-    link_parts base = {0};
+    enum { MAX_TARGET = 2048 }; /* characters */
+    static const char *const kinds[] = {"", "fragment", "root", "relative", "absolute", "script", "data", "mail", "phone", "local"};
+    PyObject *address, *targets;
+    link_parts base = {0}, target = {0};
+    const link_parts no_base = {0};
     if (!PyArg_ParseTuple(args, "UO!", &address, &PyList_Type, &targets) || split_text(address, &base) < 0)
         return NULL;
-    uint8_t host[LINK_TEXT_BYTES + BK_PADDING], last_host[LINK_TEXT_BYTES];
-    size_t n = 0, last_n = 0;
-    PyObject *hosts = PyList_New(0);
-    for (Py_ssize_t i = 0; hosts && i < PyList_Size(targets); i++) {
-        size_t length;
-        uint8_t *resolved = resolve(&base, PyList_GetItem(targets, i), 0, &length);
-        if (resolved) n = bk_link_host(resolved, length, host);
-        free(resolved);
-        if (resolved && !(last && n == last_n && memcmp(host, last_host, n) == 0)) { /* most stay on one site */
-            Py_XDECREF(last);
-            last = PyUnicode_DecodeUTF8((const char *)host, (Py_ssize_t)n, "replace");
-            memcpy(last_host, host, last_n = n);
+    const size_t most = 4 * MAX_TARGET;
+    uint8_t *room = malloc(base.length + most + LINK_SIGNS);
+    target.bytes = malloc(most);
+    host_reader *readers = calloc(2, sizeof *readers);
+    PyObject *links = room && target.bytes && readers ? PyList_New(0) : PyErr_NoMemory();
+    for (Py_ssize_t i = 0; links && i < PyList_Size(targets); i++) {
+        PyObject *text = PyList_GetItem(targets, i), *link = NULL;
+        text_view view = {0};
+        if (text == Py_None) {
+            link = Py_BuildValue("(sss)", "none", "", "");
+        } else if (bk_view_text(text, &view) == 0) {
+            const size_t n = bk_html_cut(view.bytes, (size_t)view.length, MAX_TARGET);
+            bk_split_link(view.bytes, n, &target);
+            PyObject *host = read_host(&readers[0], &no_base, &target, room);
+            PyObject *reached = base.length ? read_host(&readers[1], &base, &target, room) : Py_XNewRef(host);
+            link = Py_BuildValue("(sNN)", kinds[bk_link_kind(view.bytes, n)], host, reached);
         }
-        if (!resolved || !last || PyList_Append(hosts, last) < 0) Py_CLEAR(hosts);
+        if (!link || PyList_Append(links, link) < 0) Py_CLEAR(links);
+        Py_XDECREF(link);
+        Py_XDECREF(view.owner);
     }
-    Py_XDECREF(last);
+    for (int i = 0; readers && i < 2; i++) Py_XDECREF(readers[i].last);
+    free(readers);
+    free(room);
     free(base.bytes);
-    return hosts;
+    free(target.bytes);
+    return links;
 }
 
 /* --- words ---------------------------------------------------------------------------------------- */
@@ -142,7 +164,7 @@ PyObject *bk_encoded_runs(PyObject *module, PyObject *args) {
     PyObject *text;
     Py_ssize_t least;
     text_view view;
-    if (!PyArg_ParseTuple(args, "Un", &text, &least) || bk_view_text(text, &view) < 0) return NULL;
+    if (!PyArg_ParseTuple(args, "On", &text, &least) || bk_view_text(text, &view) < 0) return NULL;
     const size_t n = bk_count_encoded(view.bytes, (size_t)view.length, least > 0 ? (size_t)least : 0);
     Py_XDECREF(view.owner);
     return PyLong_FromSize_t(n);

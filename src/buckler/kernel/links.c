@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "fields.h"
 #include "unicode.h"
 #include "url.h"
 
@@ -79,10 +78,32 @@ size_t bk_resolve_link(const link_parts *base, const link_parts *target, uint8_t
     return (size_t)(put(out, rest, (size_t)(end - rest)) - begin);
 }
 
+link_kind bk_link_kind(const uint8_t *target, size_t length) {
+    static const struct {
+        const char *scheme;
+        link_kind kind;
+    } known[] = {{"javascript", LINK_SCRIPT}, {"data", LINK_DATA},   {"mailto", LINK_MAIL},
+                 {"tel", LINK_PHONE},         {"about", LINK_LOCAL}, {"blob", LINK_LOCAL},
+                 {"chrome", LINK_LOCAL},      {"file", LINK_LOCAL},  {"chrome-extension", LINK_LOCAL},
+                 {"moz-extension", LINK_LOCAL}};
+    if (!length) return LINK_EMPTY;
+    if (*target == '#') return LINK_FRAGMENT;
+    if (*target == '/') return length > 1 && target[1] == '/' ? LINK_ABSOLUTE : LINK_ROOT;
+    size_t scheme = 0, dashes = 0;
+    for (; scheme < length && target[scheme] != ':'; scheme++) {
+        if (!is_alpha(target[scheme]) && !is_digit(target[scheme]) && target[scheme] != '-') return LINK_RELATIVE;
+        dashes += target[scheme] == '-';
+    }
+    if (scheme == length || scheme == dashes) return LINK_RELATIVE;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strlen(known[i].scheme) == scheme && bk_starts_with(target, scheme, known[i].scheme)) return known[i].kind;
+    return length - scheme > 2 && memcmp(target + scheme, "://", 3) == 0 ? LINK_ABSOLUTE : LINK_RELATIVE;
+}
+
 size_t bk_link_host(const uint8_t *target, size_t length, uint8_t *out) {
     const size_t scheme = scheme_length(target, length), at = scheme + (scheme > 0);
     if (length < at + 2 || target[at] != '/' || target[at + 1] != '/') return 0;
-    text_parts parts;
-    const size_t n = bk_normalize_parts(BK_NORMALIZE_URL3, target, length, out, LINK_TEXT_BYTES, &parts);
-    return parts.count ? parts.positions[0] : n;
+    url_fields fields;
+    bk_write_url3(target, length, out, LINK_TEXT_BYTES, &fields);
+    return fields.ends[0];
 }

@@ -20,6 +20,14 @@ void bk_split_link(const uint8_t *address, size_t length, link_parts *parts);
 enum { LINK_SIGNS = 8 };
 size_t bk_resolve_link(const link_parts *base, const link_parts *target, uint8_t *out);
 
+/* How a target is written, as the URL standard reads schemes. */
+typedef enum {
+    LINK_EMPTY, LINK_FRAGMENT, LINK_ROOT, LINK_RELATIVE, LINK_ABSOLUTE, LINK_SCRIPT, LINK_DATA, LINK_MAIL, LINK_PHONE,
+    LINK_LOCAL /* a file, or a page of the browser */
+} link_kind;
+
+link_kind bk_link_kind(const uint8_t *target, size_t length);
+
 /* The host of a resolved target as in url-v3: its length in out, which holds LINK_TEXT_BYTES; 0 without one. */
 enum { LINK_TEXT_BYTES = 771 };
 size_t bk_link_host(const uint8_t *target, size_t length, uint8_t *out);

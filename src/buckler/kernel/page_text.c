@@ -7,38 +7,49 @@
 
 /* --- words ---------------------------------------------------------------------------------------- */
 
-static uint8_t upper(uint8_t c) { return c >= 'a' && c <= 'z' ? (uint8_t)(c & 0xDF) : c; }
-
-static size_t slot_of(uint8_t first, uint8_t second) {
-    return ((size_t)first * 37 + second) % WORD_SET_SLOTS;
-}
-
 int bk_add_word(word_set *set, const uint8_t *word, size_t length) {
     if (length < 2 || set->n == WORD_SET_WORDS) return 0;
-    uint8_t *head = &set->heads[slot_of(word[0], word[1])];
     set->words[set->n] = word;
-    set->lengths[set->n] = length;
-    set->next[set->n] = *head;
-    *head = (uint8_t)++set->n;
-    for (int cases = 0; cases < 4; cases++) {
-        const uint8_t first = cases & 1 ? upper(word[0]) : word[0], second = cases & 2 ? upper(word[1]) : word[1];
-        set->pairs[first << 2 | second >> 6] |= 1ull << (second & 63);
-    }
+    set->lengths[set->n++] = length;
     return 1;
 }
 
+enum { PAIRS = 4096 };
+
+static size_t pair_at(const uint8_t *text) { return ((text[0] | 0x20u) << 5 ^ (text[1] | 0x20u)) % PAIRS; }
+
+/*
+ * Wu and Manber's search: the pair of bytes that ends a window as long as the shortest word says how far
+ * the next word can begin behind it.
+ */
 void bk_find_words(const word_set *set, const uint8_t *text, size_t length, uint8_t *found) {
+    uint8_t shifts[PAIRS], heads[PAIRS], next[WORD_SET_WORDS]; /* numbers of words, counted from 1 */
+    size_t window = UINT8_MAX;
     memset(found, 0, set->n);
-    for (size_t i = 0; i + 1 < length; i++) {
-        const uint8_t first = text[i], second = text[i + 1];
-        if (!(set->pairs[first << 2 | second >> 6] >> (second & 63) & 1)) continue;
-        for (uint8_t w = set->heads[slot_of(lower(first), lower(second))]; w; w = set->next[w - 1]) {
+    for (size_t w = 0; w < set->n; w++)
+        if (set->lengths[w] < window) window = set->lengths[w];
+    memset(shifts, (int)window - 1, sizeof shifts);
+    memset(heads, 0, sizeof heads);
+    for (size_t w = 0; w < set->n; w++) {
+        for (size_t i = 0; i + 2 < window; i++) {
+            uint8_t *shift = &shifts[pair_at(set->words[w] + i)];
+            if (window - 2 - i < *shift) *shift = (uint8_t)(window - 2 - i);
+        }
+        const size_t last = pair_at(set->words[w] + window - 2);
+        shifts[last] = 0;
+        next[w] = heads[last];
+        heads[last] = (uint8_t)(w + 1);
+    }
+    for (size_t i = 0; i + window <= length;) {
+        const size_t last = pair_at(text + i + window - 2);
+        for (uint8_t w = shifts[last] ? 0 : heads[last]; w; w = next[w - 1]) {
             const size_t n = set->lengths[w - 1];
-            if (found[w - 1] || n > length - i) continue;
             size_t k = 0;
+            if (found[w - 1] || n > length - i) continue;
             while (k < n && lower(text[i + k]) == set->words[w - 1][k]) k++;
             found[w - 1] = k == n;
         }
+        i += shifts[last] ? shifts[last] : 1;
     }
 }
 
@@ -46,9 +57,8 @@ static int is_white(uint8_t c) { return c == ' ' || (uint8_t)(c - 9) < 5 || (uin
 
 /* The number of the word that the text is, exactly; 0 for none. */
 static int find_word(const word_set *set, const uint8_t *text, size_t length) {
-    if (length < 2) return 0;
-    for (uint8_t w = set->heads[slot_of(text[0], text[1])]; w; w = set->next[w - 1])
-        if (set->lengths[w - 1] == length && memcmp(set->words[w - 1], text, length) == 0) return w;
+    for (size_t w = 0; w < set->n; w++)
+        if (set->lengths[w] == length && memcmp(set->words[w], text, length) == 0) return (int)w + 1;
     return 0;
 }
 

@@ -5,14 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WORD_SET_WORDS = 255, WORD_SET_SLOTS = 1024 };
+enum { WORD_SET_WORDS = 255 };
 
-/* Words of at least two bytes in lower case, by the hash of their first two. */
+/* Words of at least two bytes in lower case. */
 typedef struct {
     const uint8_t *words[WORD_SET_WORDS];
     size_t lengths[WORD_SET_WORDS], n;
-    uint8_t heads[WORD_SET_SLOTS], next[WORD_SET_WORDS]; /* numbers of words, counted from 1 */
-    uint64_t pairs[1024]; /* a bit for each two bytes that begin a word, in any case */
 } word_set;
 
 /* Adds a word, which stays the caller's; 0 if there is no place for it. */

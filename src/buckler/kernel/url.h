@@ -107,6 +107,15 @@ void bk_write_target(byte_sink *out, url_part text, uint32_t *marks);
  */
 size_t bk_find_authority(const uint8_t **text, size_t *length);
 
+/* Where host, path and query end, and what was noticed. */
+typedef struct {
+    size_t ends[3];
+    uint32_t marks;
+} url_fields;
+
+/* Writes the text of url-v3, which features follow; returns its length. */
+size_t bk_write_url3(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, url_fields *fields);
+
 /* Features go to *parts alone. */
 size_t bk_normalize_url3(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts);
 

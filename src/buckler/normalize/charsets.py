@@ -141,12 +141,26 @@ def decode_page(data: bytes, label: str = "") -> str:
     of a page that was stored as text is of the bytes before.
     """
     if not find_codec(label) and not data.startswith(tuple(_BYTE_ORDER_MARKS)):
-        # Declared charsets say the same of ASCII, unless escapes shift it or zeros make it UTF-16.
-        if not data.isascii() or not (b"\x1b" in data or b"\0" in data[:2]):
+        if not _is_shifted(data):
             with suppress(UnicodeDecodeError):
                 return data.decode()
         label = "" if not data.isascii() and _is_utf8(data) else _find_declaration(data)
     return decode_text(data, label)
+
+
+def encode_page(data: bytes, label: str = "") -> bytes:
+    """Return the text that `decode_page` gives as UTF-8; the data itself where it is that."""
+    codec = find_codec(label)
+    if codec == "utf-8" or not (codec or _is_shifted(data)):
+        with suppress(UnicodeDecodeError):
+            if not data.startswith(tuple(_BYTE_ORDER_MARKS)) and data.decode():
+                return data
+    return decode_page(data, label).encode("utf-8", "surrogatepass")
+
+
+def _is_shifted(data: bytes) -> bool:
+    """Tell whether ASCII may mean other letters by escapes, or be UTF-16."""
+    return data.isascii() and (b"\x1b" in data or b"\0" in data[:2])
 
 
 def _count_wrong(data: bytes, text: str) -> int:

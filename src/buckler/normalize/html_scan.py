@@ -82,15 +82,16 @@ class HtmlScan:
         return sum(e.name == "img" and e.target is not None for e in self.elements)
 
 
-def scan_html(source: str, *, runs_scripts: bool = False) -> HtmlScan:
+def scan_html(source: str | bytes, *, runs_scripts: bool = False) -> HtmlScan:
     """Scan HTML source; never raises.
 
     Parameters
     ----------
     source
-        Source of a page, or of the HTML part of a mail.
+        Source of a page, or of the HTML part of a mail; bytes are UTF-8.
     runs_scripts
         True where the reader runs scripts: browsers do not show ``noscript``, mail clients do.
     """
-    text, hidden, found = _kernel.scan_html(source.replace("\0", ""), runs_scripts, _IN_PYTHON)
+    source = source.replace("\0", "") if isinstance(source, str) else source.replace(b"\0", b"")
+    text, hidden, found = _kernel.scan_html(source, runs_scripts, _IN_PYTHON)
     return HtmlScan(text, hidden, list(map(Element._make, found)))

@@ -8,25 +8,26 @@ scripts, hidden text, visible text.
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cache, cached_property
 
-from buckler._kernel import calls_in, encoded_runs, link_hosts, words_in
+from buckler._kernel import calls_in, encoded_runs, words_in
 from buckler.normalize.brands import LONG_BRANDS, LURES
-from buckler.normalize.charsets import decode_page, encode_text
+from buckler.normalize.charsets import encode_page, encode_text
 from buckler.normalize.disguise import undisguise
 from buckler.normalize.html_scan import Element, HtmlScan, scan_html
 from buckler.normalize.mime import join_fields
 from buckler.normalize.page_structure import encode_facts, page_facts
-from buckler.normalize.sites import host_and_path, site_of
+from buckler.normalize.sites import Link, host_and_path, read_links, site_of
 
 MAX_PAGE_BYTES = 2 << 20
 MAX_ADDRESS_BYTES = 8192
 _MAX_SCRIPT = 1 << 16
+_MAX_HEAD = 4096  # characters in which a browser's comment stands
+_MAX_FIELDS = 256
 _MAX_FORMS, _MAX_BUTTONS = 24, 16  # in words, so that enough bytes are left for the fields
 _CONTROLS = frozenset(("form", "button", "input", "select", "textarea"))
 _SAVED_FROM = re.compile(r"<!--\s{0,4}saved from url=\(\d{4}\)(\S{1,2048})", re.I)
-_CODE = re.compile(r"(javascript|data|mailto):", re.I | re.A)
 _LONG_ENCODED = 200  # characters of base64
 _CALLS = re.compile(r"\b([A-Za-z_$][\w$]{1,30})\s{0,4}\(")
 _TELLING = (
@@ -46,26 +47,48 @@ _ASKED = {
 }
 
 
-class _Address(NamedTuple):
-    """Address of a page, or an empty string, and its site."""
+@cache
+def _words_of(pattern: re.Pattern[str]) -> frozenset[str]:
+    """Return words of which one stands in whatever the pattern matches."""
+    return frozenset(re.findall(r"[a-z0-9]{3,}", pattern.pattern))
 
-    text: str
+
+_ASKED_WORDS = tuple(sorted(frozenset[str]().union(*map(_words_of, _ASKED.values()))))
+_NAMES = ("name", "id", "placeholder", "autocomplete", "value")
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A page that was scanned.
+
+    Attributes
+    ----------
+    source, address
+        Source as UTF-8, and the address or an empty string.
+    place, site
+        Host and path of the address as ``url-v3`` has them, and its site; or empty strings.
+    scan
+        Texts and elements.
+    links
+        What the target of each element is.
+    """
+
+    source: bytes
+    address: str
+    place: str
     site: str
+    scan: HtmlScan
+    links: list[Link]
 
-    def places_of(self, targets: list[str]) -> Iterator[str]:
-        """Yield where each target leads, seen from here."""
-        sites: dict[str, str] = {}
-        for target, host in zip(targets, link_hosts(self.text, targets), strict=True):
-            if target[:1] in ("", "#"):
-                yield "nowhere"
-            elif target[0] in "jJdDmM" and (code := _CODE.match(target)):
-                yield code[1].lower()
-            elif not host:
-                yield "own"
-            else:
-                if host not in sites:
-                    sites[host] = site_of(host)
-                yield "own" if self.site and sites[host] == self.site else "other"
+    @cached_property
+    def elements(self) -> list[tuple[Element, Link]]:
+        """Elements, each with what its target is."""
+        return list(zip(self.scan.elements, self.links, strict=True))
+
+
+def html_fields(raw: str | bytes) -> str:
+    """Return the eight fields, joined by the field separator; never raises on any page."""
+    return join_fields(_fields(_read(raw)))
 
 
 def html_structure_fields(raw: str | bytes, text_length: int = 0) -> str:
@@ -75,102 +98,100 @@ def html_structure_fields(raw: str | bytes, text_length: int = 0) -> str:
     collection of pages from another. With a length, the beginning of the visible text is a fifth
     field: of html-structure-text-v1.
     """
-    (_, title, forms, marks, _, scripts, _, text), facts = _structure(raw)
+    page = _read(raw)
+    _, title, forms, marks, _, scripts, _, text = _fields(page)
     more = [text[:text_length]] if text_length else []
     fields = join_fields([title, forms, marks, scripts, *more])
-    return f"{fields}\x1f\x1d{encode_facts(facts)}"
+    return f"{fields}\x1f\x1d{encode_facts(_facts(page, title, text))}"
 
 
 def html_structure_facts(raw: str | bytes) -> list[str]:
     """Return the facts that the features of html-structure-v2 stand for, in their order."""
-    return _structure(raw)[1]
-
-
-def _structure(raw: str | bytes) -> tuple[list[str], list[str]]:
-    """Return the eight fields of a page and its facts."""
-    source, address = _source(raw)
-    scan = scan_html(source, runs_scripts=True)
-    fields = _fields(_page_of(address), source, address, scan)
-    return fields, page_facts(scan.elements, fields[1], len(fields[-1].split()))
-
-
-def html_fields(raw: str | bytes) -> str:
-    """Return the eight fields, joined by the field separator; never raises on any page."""
-    source, address = _source(raw)
-    scan = scan_html(source, runs_scripts=True)
-    return join_fields(_fields(_page_of(address), source, address, scan))
+    page = _read(raw)
+    _, title, *_, text = _fields(page)
+    return _facts(page, title, text)
 
 
 def page_host(raw: bytes) -> str:
     """Return the host of a page, as far as its address is known; else an empty string."""
-    return _page_of(_source(raw)[1]).partition("/")[0]
+    return _place_of(_source(raw)[1]).partition("/")[0]
 
 
-def _page_of(address: str) -> str:
+def _read(raw: str | bytes) -> _Page:
+    source, address = _source(raw)
+    place = _place_of(address)
+    site = site_of(place.partition("/")[0])
+    scan = scan_html(source, runs_scripts=True)
+    links = read_links(address, site, [element.target for element in scan.elements])
+    return _Page(source, address, place, site, scan, links)
+
+
+def _place_of(address: str) -> str:
     """Return host and path of an address as `html-v1` has them; empty without one."""
     return "/".join(host_and_path(address)) if address else ""
 
 
-def _source(raw: str | bytes) -> tuple[str, str]:
-    """Return the page as text, and its address or an empty string."""
+def _facts(page: _Page, title: str, text: str) -> list[str]:
+    return page_facts(page.elements, title, text.count(" ") + 1 if text else 0)
+
+
+def _source(raw: str | bytes) -> tuple[bytes, str]:
+    """Return the page as UTF-8, and its address or an empty string."""
     body, _, address = (encode_text(raw) if isinstance(raw, str) else raw).partition(b"\x1f")
     if isinstance(raw, bytes) and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         body, address = raw, b""  # the separator's byte is half of a letter
-    text = decode_page(body[:MAX_PAGE_BYTES], "utf-8" if isinstance(raw, str) else "")
+    source = encode_page(body[:MAX_PAGE_BYTES], "utf-8" if isinstance(raw, str) else "")
     known = address[:MAX_ADDRESS_BYTES].decode("utf-8", "replace").strip()
     if not known:
-        saved = _SAVED_FROM.search(text[:4096])
+        saved = _SAVED_FROM.search(source[: 4 * _MAX_HEAD].decode("utf-8", "ignore")[:_MAX_HEAD])
         known = saved[1] if saved is not None else ""
-    return text, known
+    return source, known
 
 
-def _fields(page: str, source: str, address: str, scan: HtmlScan) -> list[str]:
-    own = _Address(address, site_of(page.partition("/")[0]))
-    by_name: dict[str, list[Element]] = {}
-    for element in scan.elements:
-        by_name.setdefault(element.name, []).append(element)
-    code = " ".join(s.text for s in by_name.get("script", ()))[:_MAX_SCRIPT]
-    resources = _targets(by_name, "script", "img", "link", "iframe", "frame")
-    links = _targets(by_name, "a", "area")
+def _fields(page: _Page) -> list[str]:
+    scan, source = page.scan, page.source
+    by_name: dict[str, list[tuple[Element, Link]]] = {}
+    for element in page.elements:
+        by_name.setdefault(element[0].name, []).append(element)
+    code = " ".join(script.text for script, _ in by_name.get("script", ()))[:_MAX_SCRIPT]
+    resources = _links(by_name, "script", "img", "link", "iframe", "frame")
+    links = _links(by_name, "a", "area")
     icons = [
-        e.target
-        for e in by_name.get("link", ())
-        if e.target and "icon" in e.attributes.get("rel", "").lower().split()
+        link
+        for element, link in by_name.get("link", ())
+        if element.target and "icon" in element.attributes.get("rel", "").lower().split()
     ]
-    refreshes = [
-        e
-        for e in by_name.get("meta", ())
-        if e.attributes.get("http-equiv", "").strip().lower() == "refresh"
-    ]
-    title = " ".join(next((t.text for t in by_name.get("title", ())), "").split())
-    forms, form_marks = _forms(scan.elements, own)
+    refreshes = sum(
+        meta.attributes.get("http-equiv", "").strip().lower() == "refresh"
+        for meta, _ in by_name.get("meta", ())
+    )
+    title = " ".join(next((t.text for t, _ in by_name.get("title", ())), "").split())
+    forms, form_marks = _forms(page.elements)
     text, unseen, mixed = undisguise(scan.text)
     words = text.split()
     text = " ".join(words)
     title, _, title_mixed = undisguise(title)
-    counts = Counter(
-        {
-            **form_marks,
-            **_reach("resource", resources, own),
-            **_reach("link", links, own),
-            **_reach("icon", icons, own),
-            "invisible": unseen,
-            "lookalike": mixed + title_mixed,
-            "refresh": len(refreshes),
-            "frame": sum(len(by_name.get(name, ())) for name in ("iframe", "frame")),
-            "inline-script": min(9, len(code) // 2000),
-            "no-address": int(not address),
-            "long-encoded": encoded_runs(source[:MAX_PAGE_BYTES], _LONG_ENCODED),
-            "no-context-menu": len(words_in(source, ("contextmenu",))),
-        }
-    )
+    counts = {
+        **form_marks,
+        **_reach("resource", resources),
+        **_reach("link", links),
+        **_reach("icon", icons),
+        "invisible": unseen,
+        "lookalike": mixed + title_mixed,
+        "refresh": refreshes,
+        "frame": sum(len(by_name.get(name, ())) for name in ("iframe", "frame")),
+        "inline-script": min(9, len(code) // 2000),
+        "no-address": int(not page.address),
+        "long-encoded": encoded_runs(source, _LONG_ENCODED),
+        "no-context-menu": len(words_in(source, ("contextmenu",))),
+    }
     start = f"{title} {text[:4000]}".lower()
     named = words_in(start.replace(" ", ""), LONG_BRANDS)
     counts["brand"] = len(named)
-    if page:
+    if page.place:
         in_title = words_in(title.lower(), LONG_BRANDS)
-        counts["brand-of-other-site"] = sum(brand not in own.site for brand in named)
-        counts["brand-in-title-not-site"] = sum(brand not in own.site for brand in in_title)
+        counts["brand-of-other-site"] = sum(brand not in page.site for brand in named)
+        counts["brand-in-title-not-site"] = sum(brand not in page.site for brand in in_title)
     counts["lure"] = len(words_in(start, LURES))
     pictures = len(by_name.get("img", ()))
     size = ("empty", "few", "some", "many")[sum(len(words) >= n for n in (10, 80, 500))]
@@ -179,9 +200,9 @@ def _fields(page: str, source: str, address: str, scan: HtmlScan) -> list[str]:
         f"text-{size}",
         f"pictures-{('none', 'few', 'many')[(pictures > 0) + (pictures > 8)]}",
     ]
-    hosts = Counter(link_hosts("", resources + links))
+    hosts = Counter([link.host for link in resources + links])
     return [
-        page[:256],
+        page.place[:256],
         title[:256],
         forms[:1024],
         " ".join(marks),
@@ -204,61 +225,61 @@ def _grade(name: str, n: int) -> str:
     return name if n == 1 else f"{name}-{'some' if n < 8 else 'many'}"
 
 
-def _targets(by_name: dict[str, list[Element]], *names: str) -> list[str]:
+def _links(by_name: dict[str, list[tuple[Element, Link]]], *names: str) -> list[Link]:
     return [
-        element.target[:2048]
-        for name in names
-        for element in by_name.get(name, ())
-        if element.target is not None
+        link for name in names for element, link in by_name.get(name, ()) if link.kind != "none"
     ]
 
 
-def _forms(elements: list[Element], own: _Address) -> tuple[str, dict[str, int]]:
+def _forms(elements: list[tuple[Element, Link]]) -> tuple[str, dict[str, int]]:
     """Return the forms in words, and counts of the requested data."""
     words: list[str] = []
     asked: Counter[str] = Counter()
     buttons = 0
-    elements = [e for e in elements if e.name in _CONTROLS]
-    forms = [e for e in elements if e.name in ("form", "button", "input")]
-    senders = [e for e in forms if e.name == "form" or e.target is not None]
-    places = own.places_of([e.target or "" for e in senders])
-    for form in forms:
-        if form.name == "form" or form.target is not None:
-            where = next(places)
+    elements = [e for e in elements if e[0].name in _CONTROLS]
+    for form, link in elements:
+        if form.name not in ("form", "button", "input"):
+            continue
+        if form.name == "form" or link.kind != "none":
             method = form.attributes.get("method", "get") if form.name == "form" else "button"
             if asked.total() < _MAX_FORMS:
-                words.append(f"form-{method.lower()[:5]} to-{where}")
-            asked[f"form-{where}"] += 1
+                words.append(f"form-{method.lower()[:5]} to-{link.place}")
+            asked[f"form-{link.place}"] += 1
         if form.name == "button" and buttons < _MAX_BUTTONS:
             words.append(form.text.strip()[:40])
             buttons += 1
-    for field in [e for e in elements if e.name in ("input", "select", "textarea")][:256]:
+    fields = [e for e, _ in elements if e.name in ("input", "select", "textarea")][:_MAX_FIELDS]
+    for field in fields:
         kind = field.attributes.get("type", "text").strip().lower()[:16] or "text"
-        names = " ".join(
-            field.attributes.get(name, "")
-            for name in ("name", "id", "placeholder", "autocomplete", "value")
-        )[:200]
         if kind == "hidden":
             asked["hidden-field"] += 1
             continue
-        wants = "password" if kind == "password" else ""
+        names = " ".join(field.attributes.get(name, "") for name in _NAMES)[:200]
         if kind in ("submit", "button", "image"):
             words.append(names[:60])
             continue
-        for name, pattern in _ASKED.items():
-            if pattern.search(names):
-                wants = wants or name
-                asked[f"asks-{name}"] += 1
+        wanted = _wanted_by(names)
+        asked.update(f"asks-{name}" for name in wanted)
         asked["asks-password"] += int(kind == "password")
-        words.append(f"{kind}-{wants or 'other'}")
-    if asked["asks-password"] and all(element.name != "form" for element in elements):
+        wants = "password" if kind == "password" else next(iter(wanted), "other")
+        words.append(f"{kind}-{wants}")
+    if asked["asks-password"] and all(element.name != "form" for element, _ in elements):
         asked["password-without-form"] = 1
     return " ".join(words), dict(asked)
 
 
-def _reach(kind: str, targets: list[str], own: _Address) -> dict[str, int]:
-    counts = Counter(f"{kind}-{where}" for where in own.places_of(targets))
-    if targets:
-        share = counts[f"{kind}-other"] / len(targets)
-        counts[f"{kind}s-mostly-other"] = int(share > 0.6)
-    return dict(counts)
+def _wanted_by(names: str) -> list[str]:
+    """Return the kinds of data that a field asks for."""
+    patterns = list(_ASKED.items())
+    if names.isascii():  # letters beyond it match some of ASCII in any case
+        found = frozenset(words_in(names, _ASKED_WORDS))
+        patterns = [item for item in patterns if not found.isdisjoint(_words_of(item[1]))]
+    return [name for name, pattern in patterns if pattern.search(names)]
+
+
+def _reach(kind: str, links: list[Link]) -> dict[str, int]:
+    counts = Counter([link.place for link in links])
+    reached = {f"{kind}-{place}": n for place, n in counts.items()}
+    if links:
+        reached[f"{kind}s-mostly-other"] = int(counts["other"] / len(links) > 0.6)
+    return reached

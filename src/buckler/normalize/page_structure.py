@@ -10,14 +10,13 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from buckler._kernel import link_hosts, words_in
+from buckler._kernel import words_in
 from buckler.normalize.brands import LONG_BRANDS
 from buckler.normalize.html_scan import Element
-from buckler.normalize.sites import site_of
+from buckler.normalize.sites import Link, site_of
 
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096)
 _ENDINGS = frozenset(("php", "asp", "aspx", "jsp", "do", "htm", "html"))
-_LOCAL = frozenset(("about", "blob", "chrome", "chrome-extension", "file", "moz-extension"))
 _NO_LINK = frozenset(("", "fragment", "script", "none"))
 _RESOURCES = frozenset(("script", "img", "link", "iframe", "frame"))
 _WITH_PATH = frozenset(("absolute", "relative", "root"))
@@ -57,24 +56,30 @@ _SHARED = {
 }
 
 
-def page_facts(elements: Sequence[Element], title: str, n_words: int) -> list[str]:
+def page_facts(page: Sequence[tuple[Element, Link]], title: str, n_words: int) -> list[str]:
     """Return the facts of a page, as ``name=value``.
 
     Parameters
     ----------
-    elements, title
-        Elements and title, as `html-v1` reads them.
+    page
+        Elements, and what their targets are.
+    title
+        Title, as `html-v1` reads it.
     n_words
         Number of words of the visible text.
     """
-    links = [e.target for e in elements if e.name == "a"]
-    resources = [e.target for e in elements if e.name in _RESOURCES and e.target is not None]
+    links = [link for element, link in page if element.name == "a"]
+    resources = [
+        link for element, link in page if element.name in _RESOURCES and link.kind != "none"
+    ]
     to, source = _shares(links), _shares(resources)
     linked, used = _hosts(links), _hosts(resources)
-    sites = Counter(site_of(host) for host in linked.elements())
+    sites: Counter[str] = Counter()
+    for host, n in linked.items():
+        sites[site_of(host)] += n
     main = max(sites, key=lambda site: sites[site]) if sites else ""
     return [
-        f"posts={_posting(elements)}",
+        f"posts={_posting(page)}",
         f"links={_step(len(links))}",
         f"links-nowhere={to(_NO_LINK)}",
         f"links-from-root={to({'root'})}",
@@ -83,7 +88,7 @@ def page_facts(elements: Sequence[Element], title: str, n_words: int) -> list[st
         f"resources-absolute={source({'absolute'})}",
         f"resources-relative={source({'relative'})}",
         f"resources-from-root={source({'root'})}",
-        f"icon={_icon(elements, main)}",
+        f"icon={_icon(page, main)}",
         f"title-brand={_brand(title, main, {*sites, *map(site_of, used)})}",
         f"title-words={_step(len(title.split()))}",
         f"words={_step(n_words // 4)}",
@@ -117,70 +122,51 @@ def encode_facts(facts: Iterable[str]) -> str:
     return "".join("a" + "".join(chr(0x30 + (n >> s & 63)) for s in (0, 6, 12)) for n in numbers)
 
 
-def _kind(target: str | None) -> str:
-    """Return how an address is written; empty where it is."""
-    if target is None:
-        return "none"
-    target = target.strip().lower()
-    if target.startswith("//"):
-        return "absolute"
-    if target[:1] in ("#", "/"):
-        return "fragment" if target[0] == "#" else "root"
-    scheme, colon, rest = target.partition(":")
-    if not colon or not scheme.replace("-", "").isalnum():
-        return "relative" if target else ""
-    if scheme == "javascript":
-        return "script"
-    if scheme in ("data", "mailto", "tel"):
-        return "data" if scheme == "data" else "contact"
-    if scheme in _LOCAL:
-        return "local"
-    return "absolute" if rest.startswith("//") else "relative"
-
-
-def _shares(targets: Sequence[str | None]) -> Callable[[Iterable[str]], str]:
+def _shares(links: Sequence[Link]) -> Callable[[Iterable[str]], str]:
     """Return a function that gives the share of kinds of addresses, in quarters."""
-    counts = Counter(map(_kind, targets))
+    counts = Counter([link.kind for link in links])
 
     def share(kinds: Iterable[str]) -> str:
         n = sum(counts[kind] for kind in kinds)
-        return "no" if not targets else str(n and 1 + min(3, 4 * n // len(targets)))
+        return "no" if not links else str(n and 1 + min(3, 4 * n // len(links)))
 
     return share
 
 
-def _hosts(targets: Iterable[str | None]) -> Counter[str]:
-    absolute = [t[:2048] for t in targets if t and _kind(t) == "absolute"]
-    return Counter(host for host in link_hosts("", absolute) if host)
+def _hosts(links: Iterable[Link]) -> Counter[str]:
+    return Counter([link.host for link in links if link.host and link.kind == "absolute"])
 
 
-def _posting(elements: Sequence[Element]) -> str:
+def _posting(page: Sequence[tuple[Element, Link]]) -> str:
     """Return where the form of the password posts to, else the last form: kind and ending."""
     form = None
-    for element in elements:
+    for element, link in page:
         if element.name == "form":
-            form = element
+            form = element.target or "", _kind(link)
         elif element.name == "input" and _type_of(element) == "password":
             break
     if form is None:
         return "no-form"
-    kind = _kind(form.target)
-    path = (form.target or "").lower().partition("?")[0].partition("#")[0].partition(";")[0]
+    target, kind = form
+    path = target.lower().partition("?")[0].partition("#")[0].partition(";")[0]
     ending = path.rpartition("/")[2].rpartition(".")[2]
     return f"{kind}.{ending}" if ending in _ENDINGS and kind in _WITH_PATH else kind
+
+
+def _kind(link: Link) -> str:
+    return "contact" if link.kind in ("mail", "phone") else link.kind
 
 
 def _type_of(element: Element) -> str:
     return element.attributes.get("type", "").strip().lower()
 
 
-def _icon(elements: Iterable[Element], main: str) -> str:
+def _icon(page: Iterable[tuple[Element, Link]], main: str) -> str:
     """Return how the address of the icon is written, and whether links lead to its site."""
-    for element in elements:
+    for element, link in page:
         if element.name == "link" and "icon" in element.attributes.get("rel", "").lower():
-            kind = _kind(element.target)
-            own = kind == "absolute" and main and main in {*map(site_of, _hosts([element.target]))}
-            return f"{kind}-own" if own else kind
+            own = link.kind == "absolute" and main and link.host and main == site_of(link.host)
+            return f"{link.kind}-own" if own else _kind(link)
     return "no-icon"
 
 
