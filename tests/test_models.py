@@ -26,7 +26,7 @@ def test_each_is_signed_and_says_what_it_is(name):
     bundle = read_bundle(name)
     check_signature(bundle, PROJECT_KEY.read_bytes())
     manifest = bundle.manifest
-    task = get_bundle_task(manifest.task, manifest.classes, manifest.task_definition)
+    task = get_bundle_task(manifest)
     opening = bundle.entries["card.md"].decode().split("\n| ")[0]
     advice = "train with rows of your own" if task.features else "adapt it to your own stream"
     assert advice in opening

@@ -392,12 +392,12 @@ def test_a_bundle_carries_the_task_that_is_not_installed(tmp_path):
     own = replace(events.task, name="own", text_columns=("note",), aliases={"bad": "phishing"})
     write_fitted(tmp_path / "a.buckler", replace(fitted, task=own))
     manifest = load(tmp_path / "a.buckler").manifest
-    assert get_bundle_task("own", manifest.classes, manifest.task_definition) == own
+    assert get_bundle_task(manifest) == own
     (tmp_path / "a.csv").write_text("Note;other\nhttp://a.example/;x\n")
     done = scan(tmp_path / "a.buckler", [tmp_path / "a.csv"], tmp_path / "out.jsonl")
     assert done.rows == 1
     with pytest.raises(SettingsError, match="not sound"):
-        get_bundle_task("own", manifest.classes, {"name": "own", "medium": 3})
+        get_bundle_task(replace(manifest, task_definition={"name": "own", "medium": 3}))
 
 
 def test_the_threshold_can_be_chosen_again(url_bundle, tmp_path):

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from buckler.cli.console import safe
+from buckler.cli.main import run_command_line
 from buckler.errors import BucklerError
 from buckler.runtime import load
 from buckler.tasks import get_task
@@ -185,6 +186,15 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, url_bundle, labeled):
     refused(buckler("train", labeled, "-t", "url-threat", "-o", tmp_path, "--set", "x=1"), "x")
     refused(buckler("data", "get", "nope", "-o", tmp_path / "x.parquet"), "unknown data set")
     refused(buckler("data", "get", "ut1", "-o", tmp_path / "x.parquet"), "license")
+
+
+def test_a_scan_of_which_no_row_can_be_scored_has_an_exit_code(tmp_path, url_bundle, capsys):
+    (tmp_path / "paths.csv").write_text("url\n/index.html\n/login.php\n")
+    output = tmp_path / "v.csv"
+    code = run_command_line(
+        ["scan", str(tmp_path / "paths.csv"), "-b", str(url_bundle), "-o", str(output)]
+    )
+    assert code == 1 and "2 rows set aside" in capsys.readouterr().out
 
 
 def test_an_error_about_an_argument_names_the_option_on_the_command_line_only(tmp_path, url_bundle):

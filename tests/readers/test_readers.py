@@ -293,6 +293,8 @@ def test_folders_are_searched_and_what_cannot_be_read_is_passed_over(tmp_path):
         find_inputs([tmp_path / "none"])
     with pytest.raises(InputError, match="no reader for this suffix"):
         get_reader(tmp_path / "c.bin")
+    with pytest.raises(InputError, match="save the sheet as CSV"):
+        get_reader(tmp_path / "c.xlsx")
     with pytest.raises(InputError, match="no file there"):
         (tmp_path / "empty").mkdir()
         find_inputs([tmp_path / "empty"])

@@ -84,10 +84,7 @@ def adapt(
         if start.endswith(".toml"):
             the_task = get_task(task or start)
         else:
-            scorer = load(start)
-            the_task = get_bundle_task(
-                task or scorer.manifest.task, scorer.classes, scorer.manifest.task_definition
-            )
+            the_task = get_bundle_task(load(start).manifest, task)
         the_teacher = get_teacher(teacher, settings, the_task)
     options = AdaptOptions(
         asks=asks,

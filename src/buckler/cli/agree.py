@@ -168,9 +168,7 @@ def escalate(
 
 
 def _get_teacher(bundle: Path, kind: str, settings: Path | None, task: str | None) -> Teacher:
-    manifest = load(bundle).manifest
-    found = get_bundle_task(task or manifest.task, manifest.classes, manifest.task_definition)
-    return get_teacher(kind, settings, found)
+    return get_teacher(kind, settings, get_bundle_task(load(bundle).manifest, task))
 
 
 def _asking(now: Progress, started: float) -> str:

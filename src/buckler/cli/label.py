@@ -128,7 +128,7 @@ def label(
 
 
 def _print_report(report: LabelReport, teacher: Teacher) -> None:
-    name = f"{teacher.annotator.name} {teacher.annotator.version}".strip()
+    name = str(teacher.annotator)
     given_up = f", {report.given_up:,} given up before" if report.given_up else ""
     elsewhere = f", {report.elsewhere:,} left to another run" if report.elsewhere else ""
     out.print(

@@ -43,7 +43,7 @@ COMMANDS = {
     "Use a bundle": {
         "models": "List the ready-made bundles.",
         "score": "Score a few texts and explain the scores.",
-        "scan": "Score files of any size.",
+        "scan": "Score files of any size; exit with code 1 if every row was set aside.",
         "stream": "Score events as they arrive.",
         "serve": "Serve bundles over HTTP.",
         "escalate": "Answer events with a bundle where it is sure, and with its teacher elsewhere.",

@@ -112,9 +112,7 @@ def monitor(
             raise SettingsError("slices, a teacher and analysts' labels are for files")
         result = _print_stream(scorer, reference, chosen, output, every)
     else:
-        the_task = get_bundle_task(
-            task or scorer.manifest.task, scorer.manifest.classes, scorer.manifest.task_definition
-        )
+        the_task = get_bundle_task(scorer.manifest, task)
         asked = None
         if teacher is not None:
             budget = Budget(usd=budget_usd, tokens=budget_tokens)

@@ -88,7 +88,7 @@ def scan(
         typer.Option("--restart", help="Delete the state of an interrupted scan, and start again."),
     ] = False,
 ) -> None:
-    """Score files of any size."""
+    """Score files of any size; exit with code 1 if every row was set aside."""
     options = ScanOptions(
         text_columns=tuple(column or ()),
         format_name=format_name,
@@ -143,6 +143,8 @@ def scan(
         out.print(f"  {result.quarantine_summary}: {result.quarantine_file}")
     elif result.passed_over:
         out.print(f"  {result.quarantine_summary}")
+    if result.quarantined and not result.rows:  # an empty output is no answer
+        raise typer.Exit(1)
     if result.detections and convention is None and not explain:
         out.print("  why: --explain 5; records for a SIEM: --as ecs, -o detections.jsonl")
 

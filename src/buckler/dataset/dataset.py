@@ -184,11 +184,7 @@ class Dataset:
 
     def group_codes(self) -> npt.NDArray[np.int64]:
         """Return a number for each group; events without a group stand alone."""
-        groups = self.table.column("group").combine_chunks()
-        codes = np.array(pc.fill_null(groups.dictionary_encode().indices, -1), np.int64)
-        alone = codes < 0
-        codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
-        return codes
+        return number_groups(self.table.column("group").combine_chunks())
 
     # --- other datasets of it -----------------------------------------------------------------
 
@@ -207,6 +203,11 @@ class Dataset:
         """Return the events that have a label."""
         rows = np.flatnonzero(self.labels >= 0)
         return self if len(rows) == len(self) else self.take(rows)
+
+    def distinct(self) -> "Dataset":
+        """Return each event once: the first row of each id."""
+        first = {event_id: row for row, event_id in reversed(list(enumerate(self.ids)))}
+        return self if len(first) == len(self) else self.take(np.array(sorted(first.values())))
 
     @staticmethod
     def concat(parts: "Sequence[Dataset]") -> "Dataset":
@@ -361,6 +362,14 @@ class Dataset:
             None if targets is None else np.array(targets).reshape(-1, len(task.classes)),
             np.array(stored[_WEIGHT], np.float32) if _WEIGHT in stored else None,
         )
+
+
+def number_groups(groups: pa.Array) -> npt.NDArray[np.int64]:
+    """Return a number for each group; events without a group stand alone."""
+    codes = np.array(pc.fill_null(groups.dictionary_encode().indices, -1), np.int64)
+    alone = codes < 0
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
+    return codes
 
 
 def _concatenate(parts: Sequence[Dataset]) -> Inputs:

@@ -186,9 +186,14 @@ class Leaks:
             return Leaks(**arrays)
 
     @property
+    def is_seen(self) -> npt.NDArray[np.bool_]:
+        """Flags of the test rows that share a text, a near-duplicate or a group with training."""
+        return self.same_text | self.near_text | self.same_group
+
+    @property
     def any(self) -> bool:
         """True if anything leaks."""
-        return bool((self.same_text | self.near_text | self.same_group).any())
+        return bool(self.is_seen.any())
 
 
 def find_leaks(training: Dataset, test: Dataset) -> Leaks:
@@ -236,7 +241,7 @@ def check_leaks(training: Dataset, test: Dataset, on_leak: OnLeak) -> tuple[Data
                 "set on_leak to 'allow' to report seen and unseen rows apart"
             )
         return kept, find_leaks(kept, test)
-    first = int(np.flatnonzero(leaks.same_text | leaks.near_text | leaks.same_group)[0])
+    first = int(np.flatnonzero(leaks.is_seen)[0])
     raise LeakError(
         f"training and test data leak: of {len(test):,} test rows, {leaks.same_text.sum():,} "
         f"stand in training too, {leaks.near_text.sum():,} nearly do, and "

@@ -41,6 +41,9 @@ class Annotator:
         if self.kind not in KINDS:
             raise InputError(f"annotator {self.name!r}: kind must be one of {', '.join(KINDS)}")
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}".strip()
+
     @property
     def full_name(self) -> str:
         """Name and version, ``NAME@VERSION``; the name alone where there is no version."""

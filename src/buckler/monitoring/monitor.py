@@ -153,9 +153,7 @@ def read_events(
         If the files cannot be read.
     """
     manifest = scorer.manifest
-    task = get_bundle_task(
-        settings.task or manifest.task, manifest.classes, manifest.task_definition
-    )
+    task = get_bundle_task(manifest, settings.task)
     if not task.positive:
         raise SettingsError(f"{task.name} has no positive class: it has no detections to monitor")
     keep = tuple(name for name in settings.slices if name not in ("source", "group"))

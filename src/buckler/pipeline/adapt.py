@@ -94,9 +94,7 @@ def adapt(
         task = get_task(options.task or start)
     else:
         scorer, content = load_with_content(start)
-        task = get_bundle_task(
-            options.task or scorer.manifest.task, scorer.classes, scorer.manifest.task_definition
-        )
+        task = get_bundle_task(scorer.manifest, options.task)
     student = start_student(task, content)
     task = task_to_adapt(task, content)
     on_step("reading")

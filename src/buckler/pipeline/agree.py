@@ -154,17 +154,15 @@ def agree(
     budget = options.budget or Budget()
     teacher.check_budget(budget)
     scorer = load(bundle)
-    task = task_of(scorer, options)
+    task = get_bundle_task(scorer.manifest, options.task)
     on_step("reading")
     events, n_left_out = read_events(data, task, teacher, options), 0
     if options.trained_on:
         training = read_dataset(
             options.trained_on, task, options.columns, format_name=options.format, labeled=False
         )
-        leaks = find_leaks(training, events)
-        unseen = np.flatnonzero(~(leaks.same_text | leaks.near_text | leaks.same_group))
-        n_left_out = len(events) - len(unseen)
-        events = events.take(unseen)
+        unseen = events.take(np.flatnonzero(~find_leaks(training, events).is_seen))
+        n_left_out, events = len(events) - len(unseen), unseen
     on_step("asking")
     with LabelStore(options.store) as store:
         label(events, teacher, store, budget=budget, on_progress=on_progress)
@@ -200,13 +198,6 @@ def agree(
     )
 
 
-def task_of(scorer: Scorer, options: AgreeOptions) -> Task:
-    """Return the task of a bundle, or the one that the options name."""
-    return get_bundle_task(
-        options.task or scorer.manifest.task, scorer.classes, scorer.manifest.task_definition
-    )
-
-
 def read_events(
     data: Sequence[Path],
     task: Task,
@@ -217,11 +208,9 @@ def read_events(
     """Return the events of files, each once, with the columns that the teacher reads."""
     given = options.columns
     columns = ColumnNames(given.text, group=given.group, keep=(*given.keep, *teacher.columns))
-    events = read_dataset(
+    return read_dataset(
         data, task, columns, format_name=options.format, labeled=False, quarantine=quarantine
-    )
-    first = {event_id: row for row, event_id in reversed(list(enumerate(events.ids)))}
-    return events.take(np.array(sorted(first.values()), np.intp))
+    ).distinct()
 
 
 def likeliest_class(probabilities: Sequence[float]) -> int:

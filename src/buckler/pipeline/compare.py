@@ -153,9 +153,9 @@ def measure_annotators(
         price = 1e6 * spent.cost_usd / spent.annotations if spent.annotations else None
         found.append(
             Contender(
-                f"teacher: {_name_of(who)}",
+                f"teacher: {who}",
                 assessment.figures,
-                events_per_second=speeds.get(_name_of(who)),
+                events_per_second=speeds.get(str(who)),
                 usd_per_million=price,
             )
         )
@@ -181,14 +181,9 @@ def bound_agreements(store: LabelStore, test: Dataset, scorer: Scorer) -> list[s
             scorer.classes,
         )
         sentences.append(
-            f"Beside {_name_of(who)}, on {len(rows):,} test rows that it annotated: "
-            f"{bound.sentence()}"
+            f"Beside {who}, on {len(rows):,} test rows that it annotated: {bound.sentence()}"
         )
     return sentences
-
-
-def _name_of(who: Annotator) -> str:
-    return f"{who.name} {who.version}".strip()
 
 
 def _assess(p: npt.NDArray[np.float32], test: Dataset, n_resamples: int) -> Evaluation:

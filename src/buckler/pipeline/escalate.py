@@ -23,11 +23,11 @@ from buckler.pipeline.agree import (
     price_of,
     read_events,
     saving_sentence,
-    task_of,
     write_csv,
 )
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
+from buckler.tasks import get_bundle_task
 from buckler.teachers.budget import Account, Budget
 from buckler.teachers.labeling import Progress, find_annotations, label
 from buckler.teachers.teacher import Teacher
@@ -105,7 +105,7 @@ def escalate(
     budget = options.budget or Budget()
     teacher.check_budget(budget)
     scorer = load(bundle)
-    task = task_of(scorer, options)
+    task = get_bundle_task(scorer.manifest, options.task)
     least = _read_least(agreement, scorer, teacher)
     with Quarantine() as quarantine:
         events = read_events(data, task, teacher, options, quarantine)

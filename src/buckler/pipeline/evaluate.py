@@ -107,9 +107,7 @@ def evaluate(
     """
     step = on_step or (lambda _: None)
     scorer, columns = load(bundle), options.columns
-    task = get_bundle_task(
-        options.task or scorer.manifest.task, scorer.classes, scorer.manifest.task_definition
-    )
+    task = get_bundle_task(scorer.manifest, options.task)
     with Quarantine() as quarantine:
         step("reading")
         events = read_dataset(

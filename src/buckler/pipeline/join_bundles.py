@@ -133,7 +133,7 @@ def _read_labeled(bundle: Path, paths: Sequence[Path], task: str | None) -> Data
     with Quarantine() as quarantine:
         events = read_dataset(
             paths,
-            get_bundle_task(task or manifest.task, manifest.classes, manifest.task_definition),
+            get_bundle_task(manifest, task),
             quarantine=quarantine,
         )
     return events.only_labeled()

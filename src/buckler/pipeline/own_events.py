@@ -157,9 +157,7 @@ def read_own_events(
         )
     if not parts:
         raise InputError("no events to adapt to", field="events")
-    found = Dataset.concat(parts)
-    first = {event_id: row for row, event_id in reversed(list(enumerate(found.ids)))}
-    found = found.take(np.array(sorted(first.values()), np.intp))
+    found = Dataset.concat(parts).distinct()
     if not options.test:
         return found, None
     test = read_dataset(
@@ -231,7 +229,7 @@ def ask_teacher(
         sampled = from_files.copy()
         sampled[order[:reached]] = True
         total_usd = _cost_of(events, store)
-    name = f"{teacher.annotator.name} {teacher.annotator.version}".strip()
+    name = str(teacher.annotator)
     return Answers(known, sampled, name, budget.spent.cost_usd, total_usd, stopped)
 
 

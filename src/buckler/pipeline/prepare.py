@@ -61,7 +61,7 @@ def ask_teacher(runner: StageRunner, recipe: Recipe, sources: Result[Sources]) -
         teacher = get_teacher(section.kind, section.settings, runner.task)
         budget = Budget(usd=section.budget_usd, tokens=section.budget_tokens)
         teacher.check_budget(budget)
-        name = f"{teacher.annotator.name} {teacher.annotator.version}".strip()
+        name = str(teacher.annotator)
         report.summary = {"teacher": name}
         asked = known = new = 0
         started = time.monotonic()

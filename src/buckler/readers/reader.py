@@ -148,6 +148,8 @@ class Reader(ABC):
         """Yield the rows behind `cursor`: 0 for the beginning, else one that a chunk gave."""
 
 
+_SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
+
 READERS: Registry[type[Reader]] = Registry(
     "format", ("buckler.readers", "buckler.triage"), "buckler.readers"
 )
@@ -173,6 +175,8 @@ def get_reader(path: Path, format_name: str | None = None) -> Reader:
         return READERS.get("eml")()
     known = " ".join(suffix for kind in readers for suffix in kind.suffixes)
     message = f"{path}: no reader for this suffix; known are {known}, or name the format"
+    if path.suffix.lower() in _SPREADSHEETS:
+        message = f"{path}: spreadsheets are not read; save the sheet as CSV"
     raise InputError(message, path=path, field="format_name")
 
 

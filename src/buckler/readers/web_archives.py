@@ -107,7 +107,7 @@ def _records(path: Path) -> Iterator[Any]:
         start, n_cut = 0, 0
         for _ in range(MAX_DAMAGES):
             file.seek(start)
-            archive, place, reason = _bounded(ArchiveIterator(file)), start, ""
+            archive, place, reason = _with_bounds(ArchiveIterator(file)), start, ""
             try:
                 for record in _quietly(archive):
                     place = max(place, archive.offset)
@@ -143,12 +143,12 @@ def _unpack(path: Path, iterator: Any, faults: tuple[type[Exception], ...]) -> I
     """Yield the records of an archive that was packed as a whole, not record by record."""
     with gzip.open(path) as file:
         try:
-            yield from _quietly(_bounded(iterator(file)))
+            yield from _quietly(_with_bounds(iterator(file)))
         except faults as error:
             yield _Damage(f"packed as a whole, and damaged ({type(error).__name__})")
 
 
-def _bounded(archive: Any) -> Any:
+def _with_bounds(archive: Any) -> Any:
     """Return an iterator of records whose headers end, or fail, within a limit."""
     for name in ("arc_parser", "warc_parser", "http_parser", "http_req_parser"):
         parser = getattr(archive.loader, name)

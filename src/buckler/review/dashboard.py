@@ -3,14 +3,14 @@
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 from sqlalchemy import and_, func, select
 
+from buckler.dataset.dataset import number_groups
 from buckler.evaluation.agreement import Agreement, cohens_kappa
 from buckler.evaluation.intervals import Rate, rate, wilson
 from buckler.labels.database import rows_with_ids
@@ -101,7 +101,7 @@ def compute_dashboard(queue: Queue) -> Dashboard:
         sampled=measure_samples(queue),
         teachers=_teacher_metrics(queue),
         costs=[
-            (f"{annotator.name} {annotator.version}".strip(), annotations, cost_usd)
+            (str(annotator), annotations, cost_usd)
             for task, annotator, annotations, cost_usd in queue.store.counts()
             if task == queue.task.name and cost_usd
         ],
@@ -218,7 +218,7 @@ def measure_samples(queue: Queue) -> SampledQuality:
         np.array([row.score for row in rows], np.float64),
         np.array([row.stratum == Stratum.DETECTION_SAMPLE for row in rows], bool),
         np.array([row.analyst_label in positive for row in rows], bool),
-        _group_codes(row.group_name for row in rows),
+        number_groups(pa.array([row.group_name for row in rows], pa.string())),
         n_detections,
         int(events or 0) - n_detections,
     )
@@ -240,7 +240,8 @@ def _teacher_metrics(queue: Queue) -> list[TeacherMetrics]:
     with queue.store.reading() as connection:
         events = connection.execute(labeled).all()
         label_of = {bytes(event.event_id): int(event.analyst_label) for event in events}
-        groups = _group_codes(event.group_name for event in events).tolist()
+        names = pa.array([event.group_name for event in events], pa.string())
+        groups = number_groups(names).tolist()
         group_of = dict(zip(label_of, groups, strict=True))
         annotators = queue.store.annotators()
         hits: dict[int, list[tuple[int, int, bool]]] = defaultdict(list)
@@ -260,13 +261,6 @@ def _teacher_metrics(queue: Queue) -> list[TeacherMetrics]:
             names[k]: rate(right[truths == k], codes[truths == k])
             for k in sorted(set(truths.tolist()))
         }
-        name = f"{annotator.name} {annotator.version}".strip()
+        name = str(annotator)
         metrics.append(TeacherMetrics(name, annotator.kind, rate(right, codes), classes))
     return metrics
-
-
-def _group_codes(names: Iterable[str | None]) -> npt.NDArray[np.int64]:
-    """Return a number for each group; an event without a group stands alone."""
-    codes: dict[object, int] = {}
-    keys = (name if name is not None else (row,) for row, name in enumerate(names))
-    return np.array([codes.setdefault(key, len(codes)) for key in keys], np.int64)

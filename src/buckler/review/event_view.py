@@ -124,9 +124,7 @@ def collect_evidence(item: Item, queue: Queue, labeled: LabeledEvents) -> dict[s
         return {"blind": True}
     raw = queue.store.texts([item.event_id]).get(item.event_id, b"")
     normalized = _normalize(raw, queue.task)
-    annotators = [
-        f"{a.annotator.name} {a.annotator.version}".strip() for a in _annotations(queue, item)
-    ]
+    annotators = [str(a.annotator) for a in _annotations(queue, item)]
     return {
         "score": round(item.score, 6),
         "predicted_label": item.predicted_label,

@@ -180,16 +180,14 @@ class _Loop:
             settings.text_column, group=settings.group_column, keep=self._teacher.columns
         )
         with Quarantine() as quarantine:
-            events = read_dataset(
+            return read_dataset(
                 settings.events,
                 self._task,
                 columns,
                 format_name=settings.format,
                 labeled=False,
                 quarantine=quarantine,
-            )
-        first = {event_id: row for row, event_id in reversed(list(enumerate(events.ids)))}
-        return events.take(np.array(sorted(first.values()), np.intp))
+            ).distinct()
 
     def _sample(self, stream: Dataset, turn: Turn, dry_run: bool) -> StreamSample:
         """Choose the events of a turn, within what is left of the week."""

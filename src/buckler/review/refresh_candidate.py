@@ -53,10 +53,7 @@ class CandidateTrainer:
             self.task = self._recipe.load_task()
             return
         scorer, self._content = load_with_content(str(settings.start))
-        manifest = scorer.manifest
-        task = get_bundle_task(
-            settings.task or manifest.task, scorer.classes, manifest.task_definition
-        )
+        task = get_bundle_task(scorer.manifest, settings.task)
         self.task = task_to_adapt(task, self._content)
         start_student(self.task, self._content)  # refuses what cannot be adapted
 

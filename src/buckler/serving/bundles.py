@@ -133,10 +133,9 @@ def load_bundle(
 
 def columns_of_bundle(scorer: Scorer, text_columns: Sequence[str] = ()) -> ColumnSpec:
     """Return the columns that a reader looks for on behalf of a bundle."""
-    manifest, task = scorer.manifest, None
-    name = manifest.task.removesuffix(".toml")  # a bundle names no file to read
+    task = None
     with suppress(InputError):  # a task that is installed nowhere, and not defined in the bundle
-        task = get_bundle_task(name, manifest.classes, manifest.task_definition)
+        task = get_bundle_task(scorer.manifest)
     return ColumnSpec(
         tuple(text_columns) or (_USUAL_COLUMNS if task is None else task.text_columns),
         any_bytes=scorer.parses_texts,

@@ -74,9 +74,7 @@ def deploy_candidate(
         )
     with registry.open_deployed() as path:
         champion = load(path, trusted_key=trusted_key)
-    task = get_bundle_task(
-        scorer.manifest.task, scorer.manifest.classes, scorer.manifest.task_definition
-    )
+    task = get_bundle_task(scorer.manifest)
     with Quarantine() as quarantine:
         events = [
             (path.name, read_dataset([path], task, columns=columns, quarantine=quarantine))

@@ -1,9 +1,10 @@
 """The Task: its classes, which of them are positive, and how an event becomes normalized text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from publicsuffixlist import PublicSuffixList
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -237,18 +238,32 @@ def get_task(name: str | Path) -> Task:
         raise SettingsError(f"{error}; or give a .toml file", field="task") from None
 
 
-def get_bundle_task(
-    name: str, classes: Iterable[str], definition: Mapping[str, object] | None = None
-) -> Task:
+class TaskRecord(Protocol):
+    """The part of a bundle's manifest that names and defines its task."""
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+
+    @property
+    def classes(self) -> Mapping[str, str]:
+        """Class names with a sentence each."""
+
+    @property
+    def task_definition(self) -> Mapping[str, object]:
+        """The task as its file defines it."""
+
+
+def get_bundle_task(manifest: TaskRecord, name: str | None = None) -> Task:
     """Return the task that a bundle was made for.
 
     Parameters
     ----------
+    manifest
+        Manifest of the bundle. Its definition serves where the task is not installed.
     name
-        Name in the bundle's manifest, or the TOML file of a task of one's own.
-    classes, definition
-        Classes and definition in the bundle's manifest; the definition serves where the task is not
-        installed.
+        Name of the task, or the TOML file of a task of one's own, in place of the bundle's name:
+        a bundle names no file to read.
 
     Raises
     ------
@@ -257,16 +272,16 @@ def get_bundle_task(
     SettingsError
         If the definition is not sound.
     """
-    known, expected = {task.name for task in list_tasks()}, tuple(classes)
-    if name in known or name.endswith(".toml"):
-        task = get_task(name)
-    elif definition and definition.get("name") == name:
+    wanted, expected = name or manifest.task, tuple(manifest.classes)
+    if wanted in TASKS.names() or (name and name.endswith(".toml")):
+        task = get_task(wanted)
+    elif manifest.task_definition.get("name") == wanted:
         try:
-            task = _make_task(_task_model().model_validate(definition))
+            task = _make_task(_task_model().model_validate(manifest.task_definition))
         except ValidationError as error:
-            raise SettingsError(f"the bundle's definition of {name!r} is not sound") from error
+            raise SettingsError(f"the bundle's definition of {wanted!r} is not sound") from error
     else:
-        raise InputError(f"the task {name!r} is not installed; give its file", field="task")
+        raise InputError(f"the task {wanted!r} is not installed; give its file", field="task")
     if tuple(task.classes) != expected:
         raise InputError(
             f"the bundle's classes are {', '.join(expected)}, those of the task "

@@ -156,11 +156,7 @@ def estimate_attack(
 
 def list_attacks(bundle: Path, task: str | None = None) -> list[Attack]:
     """Return every attack on the events of a bundle's task."""
-    manifest = load(bundle).manifest
-    medium = get_bundle_task(
-        task or manifest.task, manifest.classes, manifest.task_definition
-    ).medium
-    return get_attacks(["all"], medium)
+    return get_attacks(["all"], get_bundle_task(load(bundle).manifest, task).medium)
 
 
 def _read(
@@ -170,10 +166,7 @@ def _read(
     columns: ColumnNames,
     format_name: str | None,
 ) -> Dataset:
-    manifest = load(bundle).manifest
-    task = get_bundle_task(
-        settings.task or manifest.task, manifest.classes, manifest.task_definition
-    )
+    task = get_bundle_task(load(bundle).manifest, settings.task)
     get_attacks(settings.names, task.medium)  # refuses unknown names before any work
     with Quarantine() as quarantine:
         return read_dataset(data, task, columns, format_name=format_name, quarantine=quarantine)

@@ -102,8 +102,7 @@ def with_annotations(
     }
     for key, accuracy in merged.accuracy.items():
         if merged.n_shared[key]:
-            name = f"{annotators[key].name} {annotators[key].version}".strip()
-            summary[f"estimated accuracy of {name}"] = round(accuracy, 4)
+            summary[f"estimated accuracy of {annotators[key]}"] = round(accuracy, 4)
     weights = events.weights.copy()
     weights[annotated] *= weight
     return events.with_labels(labels).with_targets(targets).with_weights(weights), summary

@@ -111,9 +111,7 @@ def triage(
     InputError
         If the bundle does not judge incidents, or the alerts cannot be read.
     """
-    task = get_bundle_task(
-        scorer.manifest.task, scorer.manifest.classes, scorer.manifest.task_definition
-    )
+    task = get_bundle_task(scorer.manifest)
     if _RARITY not in task.numbers:
         raise InputError(f"a bundle of task {task.name} does not judge incidents")
     names = ColumnNames(keep=_KEPT, unknown_labels=UnknownLabels.SET_ASIDE)

@@ -61,7 +61,7 @@ class JsonLinesSink(_AppendingSink):
             key = pa.scalar(f"{opening}{json.dumps(name)}:", pa.large_string())
             is_json = batch.schema.field(index).metadata == JSON_TEXT
             column = batch.column(index)
-            pieces += [key, _nested(column) if is_json else _as_json(column)]
+            pieces += [key, _as_value(column) if is_json else _as_json(column)]
         ends = pa.scalar("}\n", pa.large_string()), pa.scalar("", pa.large_string())
         lines = pc.binary_join_element_wise(*pieces, *ends)
         offsets = np.frombuffer(lines.buffers()[1], np.int64)
@@ -69,7 +69,7 @@ class JsonLinesSink(_AppendingSink):
         self._file.write(memoryview(lines.buffers()[2])[first:last])
 
 
-def _nested(column: pa.Array) -> pa.Array:
+def _as_value(column: pa.Array) -> pa.Array:
     return pc.fill_null(column.cast(pa.large_string()), "null")
 
 
