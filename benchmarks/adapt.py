@@ -33,7 +33,7 @@ from buckler.runtime import Scorer
 from buckler.runtime.scorer import load_with_content
 from buckler.students.ngram import NgramStudent
 from buckler.teachers.recorded import RecordedTeacher
-from buckler.training.adaptation import StartScores, adapt_student, own_figures
+from buckler.training.adaptation import adapt_student, own_figures
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
@@ -144,8 +144,9 @@ def measure_one(
         teacher = recorded(found, pool)
         answers = gather_answers(student, pool.without_labels(), teacher, options)
     mine = own_events(answers, options)
-    logits = student.predict_logits(mine.labeled.texts)
-    before = StartScores(probabilities_of(logits).astype(np.float32), None)
+    logits = student.predict_logits(mine.measured.texts)
+    p, nothing = probabilities_of(logits).astype(np.float32), np.zeros(len(logits), bool)
+    before = own_figures(mine.measured, p, nothing)
     adapted = adapt_student(student, mine, before, target_fpr=TARGET_FPR, seed=seed)
     if scorer is not None and not adapted.is_better:
         kept = scorer.score(test.raw).probabilities.astype(np.float32)
@@ -159,8 +160,9 @@ def figures_of(
     events: Dataset, probabilities: npt.NDArray[np.float32], threshold: float | None
 ) -> tuple[float, ...]:
     """Return AUROC, detection at the target rate on the test itself, and both rates deployed."""
-    found = own_figures(events, probabilities, np.inf if threshold is None else threshold)
     scores = probabilities[:, events.task.positive_indices].sum(axis=1)
+    detected = scores >= np.float32(np.inf if threshold is None else threshold)
+    found = own_figures(events, probabilities, detected)
     others = np.sort(scores[~events.is_positive])[::-1]
     at = others[int(TARGET_FPR * len(others))] if len(others) else np.inf
     best = float((scores[events.is_positive] > at).mean()) if events.is_positive.any() else np.nan

@@ -75,7 +75,7 @@ def _techniques(study: Study) -> Table:
             question = AuxiliarySettings(name="technique", on="all", separator=",", cut_at=".")
             spec = StudentSpec("ngram", {}, folds=3, seed=seed)
             (figures,) = fit_auxiliary(world.learned(name), world.test, [question], spec, 2).figures
-            value = {measure: figures.measures[measure][0] for measure in _MEASURES}
+            value = {measure: figures.measures[measure].value for measure in _MEASURES}
             return value | {"rows": figures.training_rows, "classes": figures.n_classes}
 
         found = study.by_seed("techniques", VERSION, name, compute)

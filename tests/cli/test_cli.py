@@ -189,7 +189,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, url_bundle, labeled):
 
 
 def test_a_scan_of_which_no_row_can_be_scored_has_an_exit_code(tmp_path, url_bundle, capsys):
-    (tmp_path / "paths.csv").write_text("url\n/index.html\n/login.php\n")
+    (tmp_path / "paths.csv").write_text("url,size\n,1\n,2\n")
     output = tmp_path / "v.csv"
     code = run_command_line(
         ["scan", str(tmp_path / "paths.csv"), "-b", str(url_bundle), "-o", str(output)]

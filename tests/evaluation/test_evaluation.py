@@ -22,12 +22,15 @@ from buckler.evaluation.metrics import (
     reliability_bins,
     tpr_at_fpr,
 )
-from buckler.evaluation.operating_tables import (
+from buckler.evaluation.report import (
+    Mistake,
+    ReportContext,
     deployed_table,
     headline_sentence,
     operating_table,
+    report_html,
+    report_json,
 )
-from buckler.evaluation.report import Mistake, ReportContext, report_html, report_json
 from buckler.operating_point import OperatingCurve, OperatingPoint
 from buckler.training.noise import suspect_labels
 

@@ -83,9 +83,9 @@ def test_auxiliary_classifiers_are_learned_measured_and_answer(run):
     assert list(good.auxiliary) == ["scheme"]
     brand, scheme = run.auxiliary
     # Rare second answers are not learned, and cost nothing where the first is right.
-    assert brand.measures["right"][0] > 0.95
+    assert brand.measures["right"].value > 0.95
     assert brand.unknown_rows == 0
-    assert brand.measures["always the commonest"][0] < 0.5
+    assert brand.measures["always the commonest"].value < 0.5
     assert scheme.test_rows > brand.test_rows
     report = json.loads(run.report.json.read_bytes())
     assert [row["auxiliary classifier"] for row in report["auxiliary"] if row["classes"]] == [

@@ -75,26 +75,16 @@ def attack(
         paraphrase_settings=settings,
         store=store,
         budget=Budget(usd=budget_usd, tokens=budget_tokens),
+        columns=ColumnNames(label=label_column, text=text_column),
+        format=format_name,
         max_events=max_events,
         seed=seed,
     )
-    columns = ColumnNames(label=label_column, text=text_column)
     if dry_run:
-        calls, spending = attacking.estimate_attack(
-            bundle, data, chosen, columns=columns, format_name=format_name
-        )
-        print_estimate(calls, spending)
+        print_estimate(*attacking.estimate_attack(bundle, data, chosen))
         return
     with show_steps("reading") as on_step:
-        report = attacking.attack(
-            bundle,
-            data,
-            output,
-            chosen,
-            columns=columns,
-            format_name=format_name,
-            on_progress=on_step,
-        )
+        report = attacking.attack(bundle, data, output, chosen, on_progress=on_step)
     if report.account is not None:
         print_account(report.account)
     print_robustness(report.models)

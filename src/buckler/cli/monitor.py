@@ -18,7 +18,7 @@ from buckler.cli.options import (
 )
 from buckler.cli.results import print_rows
 from buckler.errors import InputError, SettingsError
-from buckler.evaluation.report import Comparison
+from buckler.evaluation.report import ReportTable
 from buckler.labels import open_existing
 from buckler.monitoring import (
     DriftLimits,
@@ -165,7 +165,7 @@ def _print(result: MonitorResult) -> None:
     windows = result.windows + result.slices
     table = window_table(windows)
     chosen = [table.heading.index(name) for name in _COLUMNS]
-    print_rows(Comparison(_COLUMNS, [tuple(row[i] for i in chosen) for row in table.rows]))
+    print_rows(ReportTable(_COLUMNS, [tuple(row[i] for i in chosen) for row in table.rows]))
     out.print()
     for window in windows:
         for alert in window.alerts:

@@ -4,7 +4,7 @@ from rich.table import Table
 
 from buckler.cli.console import err, out, print_table, safe
 from buckler.evaluation.evaluation import Evaluation
-from buckler.evaluation.report import Comparison, ReportFiles, figure_rows, rate_text
+from buckler.evaluation.report import ReportFiles, ReportTable, figure_rows, rate_text
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.pipeline.run import Run
 from buckler.teachers.budget import Account, Spending
@@ -55,7 +55,7 @@ def print_report(report: ReportFiles) -> None:
     out.print(f"        {report.json}")
 
 
-def print_comparison(comparison: Comparison) -> None:
+def print_comparison(comparison: ReportTable) -> None:
     """Print the judges side by side, one a column; their intervals stand in the report."""
     table = Table(box=None, pad_edge=False)
     for position, row in enumerate([comparison.heading, *comparison.rows]):
@@ -72,7 +72,7 @@ def print_robustness(models: list[Robustness]) -> None:
     print_rows(robustness_table(models))
 
 
-def print_rows(found: Comparison) -> None:
+def print_rows(found: ReportTable) -> None:
     """Print a table as it stands, without intervals."""
     headings = [safe(name, 40) for name in found.heading]
     rows = ([safe(cell.partition(" (")[0], 40) for cell in row] for row in found.rows)

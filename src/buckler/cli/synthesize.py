@@ -123,25 +123,15 @@ def synthesize(
         turns=turns,
         store=store,
         budget=Budget(usd=budget_usd, tokens=budget_tokens),
+        columns=ColumnNames(text=text_column, label=label_column),
+        format=format_name,
         seed=seed,
     )
-    columns = ColumnNames(text=text_column, label=label_column)
     if dry_run:
-        calls, spending = synthesis.estimate_synthesis(
-            data, task, chosen, columns=columns, format_name=format_name
-        )
-        print_estimate(calls, spending)
+        print_estimate(*synthesis.estimate_synthesis(data, task, chosen))
         return
     with show_steps("reading") as on_step:
-        result = synthesis.synthesize(
-            data,
-            task,
-            output,
-            chosen,
-            columns=columns,
-            format_name=format_name,
-            on_progress=on_step,
-        )
+        result = synthesis.synthesize(data, task, output, chosen, on_progress=on_step)
     if result.account is not None:
         print_account(result.account)
     _print_report(result.report, output)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from buckler.evaluation.agreement_bound import NEVER, AgreementBound
 from buckler.evaluation.plots import draw_agreement
-from buckler.evaluation.report import Comparison, render_page
+from buckler.evaluation.report import ReportTable, render_page
 
 _CAPTION = (
     "Classes by the bundle. It answers events whose likeliest class is at least so probable; "
@@ -36,7 +36,7 @@ class Disagreement:
     rationale: str
 
 
-def agreement_table(bound: AgreementBound) -> Comparison:
+def agreement_table(bound: AgreementBound) -> ReportTable:
     """Return the classes with their thresholds and bounds."""
     rows: list[tuple[str, ...]] = []
     for one in bound.classes:
@@ -48,7 +48,7 @@ def agreement_table(bound: AgreementBound) -> Comparison:
     rows.append(("all answers", f"{n_events:,}", "", answered, str(bound.agreement)))
     rows.append(("every event answered", f"{n_events:,}", "", "1.0000", str(bound.overall)))
     heading = ("class", "events", "least probability", "share answered", "agreement")
-    return Comparison(heading, rows)
+    return ReportTable(heading, rows, _CAPTION)
 
 
 def agreement_html(
@@ -67,7 +67,6 @@ def agreement_html(
         "lead": lead,
         "notes": (),
         "table": agreement_table(bound),
-        "caption": _CAPTION,
         "chart": draw_agreement(bound.curve, bound.target),
         "disagreements": disagreements,
     }

@@ -1,6 +1,6 @@
 """Evaluates the predictions of a model on labeled test rows: every figure, in one result."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,6 +23,7 @@ from buckler.evaluation.metrics import (
     expected_calibration_error,
     f1_scores,
     reliability_bins,
+    roc_area,
     tpr_at_fpr,
 )
 from buckler.operating_point import DEFAULT_THRESHOLD, USUAL_FPRS
@@ -102,39 +103,6 @@ def slice_values(
     }
 
 
-def slice_figures(
-    name: str,
-    values: Objects,
-    score: npt.NDArray[np.float32],
-    is_positive: Bools,
-    detected: Bools,
-    correct: Bools,
-    groups: npt.NDArray[np.int64],
-) -> list[Slice]:
-    """Return the figures of each value of a slice; all arrays have a value for each test row."""
-    found = []
-    for value in sorted({v for v in values if v is not None}, key=str):
-        rows = values == value
-        positives, others = rows & is_positive, rows & ~is_positive
-        n_positive, n_other = int(positives.sum()), int(others.sum())
-        area = float("nan")
-        if n_positive and n_other:
-            area = auroc(Ranking(score[rows], is_positive[rows]).roc())
-        found.append(
-            Slice(
-                by=name,
-                value=str(value),
-                n_positive=n_positive,
-                n_other=n_other,
-                auroc=area,
-                detection=rate(detected[positives], groups[positives]),
-                false_positives=rate(detected[others], groups[others]),
-                accuracy=rate(correct[rows], groups[rows]),
-            )
-        )
-    return found
-
-
 def _month(seconds: int | None) -> str | None:
     if seconds is None or not 0 < seconds < 1 << 36:
         return None
@@ -190,9 +158,34 @@ class Predictions:
         return np.asarray(self.probabilities.argmax(axis=1))
 
     @cached_property
+    def is_right(self) -> Bools:
+        """True for rows whose likeliest class is the true one."""
+        return np.asarray(self.top_class == self.labels)
+
+    @cached_property
     def is_positive(self) -> Bools:
         """True for rows whose true class is positive."""
         return np.isin(self.labels, self.positive)
+
+
+def slice_figures(
+    name: str, values: Objects, predictions: Predictions, detected: Bools
+) -> Iterator[Slice]:
+    """Yield the figures of each value of a slice, which has a value for each test row."""
+    p, groups = predictions, predictions.groups
+    for value in sorted({v for v in values if v is not None}, key=str):
+        rows = values == value
+        positives, others = rows & p.is_positive, rows & ~p.is_positive
+        yield Slice(
+            by=name,
+            value=str(value),
+            n_positive=int(positives.sum()),
+            n_other=int(others.sum()),
+            auroc=roc_area(p.score[rows], p.is_positive[rows]),
+            detection=rate(detected[positives], groups[positives]),
+            false_positives=rate(detected[others], groups[others]),
+            accuracy=rate(p.is_right[rows], groups[rows]),
+        )
 
 
 @dataclass(frozen=True)
@@ -302,7 +295,7 @@ def evaluate_predictions(
     counts = confusion(p.labels, p.top_class, len(p.classes))
     figures, too_few = _figures(p, n_resamples)
     confidence = p.score.astype(np.float64)
-    truth = p.is_positive if p.positive else p.top_class == p.labels
+    truth = p.is_positive if p.positive else p.is_right
     at = DEFAULT_THRESHOLD if deployed_fpr is None else thresholds[deployed_fpr]
     detected = p.score >= np.float32(at) if p.positive else np.zeros(len(p.score), bool)
     return Evaluation(
@@ -331,9 +324,7 @@ def evaluate_predictions(
         slices=[
             part
             for name, values in (slices or {}).items()
-            for part in slice_figures(
-                name, values, p.score, p.is_positive, detected, p.top_class == p.labels, p.groups
-            )
+            for part in slice_figures(name, values, p, detected)
         ],
         score=p.score,
         is_positive=p.is_positive,
@@ -345,7 +336,6 @@ def _figures(p: Predictions, n_resamples: int) -> tuple[dict[str, Estimate], lis
     ranking = Ranking(p.score, p.is_positive)
     ranked = bool(p.positive) and ranking.n_positive > 0 and ranking.n_negative > 0
     targets = [t for t in USUAL_FPRS if ranked and enough_negatives(ranking.n_negative, t)]
-    correct = (p.top_class == p.labels).astype(np.float64)
     n_classes = p.probabilities.shape[1]
     own = p.probabilities[np.arange(len(p.labels)), p.labels].astype(np.float64)
     losses = -np.log(np.maximum(own, 1e-12))
@@ -366,7 +356,7 @@ def _figures(p: Predictions, n_resamples: int) -> tuple[dict[str, Estimate], lis
         ).reshape(n_classes, n_classes)
         hits, total = np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1)
         present = matrix.sum(axis=1) > 0
-        found["accuracy"] = float((correct * w).sum() / w.sum())
+        found["accuracy"] = float((p.is_right * w).sum() / w.sum())
         found["macro-F1"] = float((2 * hits[present] / total[present]).mean())
         found["log loss"] = float((losses * w).sum() / w.sum())
         return found

@@ -1,5 +1,6 @@
 """Metrics of a ranking, of classes and of calibration, and the curve of thresholds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,6 +68,12 @@ class Ranking:
 def auroc(roc: Roc) -> float:
     """Return the area under the curve; ties count half."""
     return float(np.trapezoid(np.append(0, roc.tpr), np.append(0, roc.fpr)))
+
+
+def roc_area(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
+    """Return the area under the ROC curve of scores; NaN unless both kinds of events occur."""
+    ranking = Ranking(scores, positive)
+    return auroc(ranking.roc()) if ranking.n_positive and ranking.n_negative else math.nan
 
 
 def average_precision(roc: Roc, n_positive: float, n_negative: float) -> float:

@@ -7,24 +7,24 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+
 from buckler.errors import MissingExtraError
 from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.intervals import Estimate, Rate
 from buckler.evaluation.plots import draw_all, draw_learning
 from buckler.extras import import_extra
 from buckler.files import write_atomically
+from buckler.operating_point import OperatingCurve, OperatingPoint
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A table that puts models, or anything else, side by side: heading, rows and caption."""
+class ReportTable:
+    """A table of a report: heading, rows and caption."""
 
     heading: tuple[str, ...]
     rows: list[tuple[str, ...]]
-    caption: str = (
-        "The same test rows for all; 95 % intervals. The speed of a bundle is that of one thread, "
-        "the speed of a teacher that of its run."
-    )
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,14 @@ class ReportContext:
     lead: str
     notes: tuple[str, ...]
     provenance: dict[str, str]
-    comparison: Comparison | None = None
-    robustness: Comparison | None = None
-    auxiliary: Comparison | None = None
-    sources: Comparison | None = None
-    options: Comparison | None = None
+    comparison: ReportTable | None = None
+    robustness: ReportTable | None = None
+    auxiliary: ReportTable | None = None
+    sources: ReportTable | None = None
+    options: ReportTable | None = None
     headline: str = ""
-    operating: Comparison | None = None
-    deployed: Comparison | None = None
+    operating: ReportTable | None = None
+    deployed: ReportTable | None = None
     mistakes: tuple[Mistake, ...] = ()
     learning: tuple[LearningPoint, ...] = ()
 
@@ -144,34 +144,16 @@ class ReportFiles:
         return ReportFiles(json_path, html_path)
 
 
-SOURCES_CAPTION = (
-    "Each source scored by students that saw no event of its family, at the threshold of training, "
-    "with 95 % intervals by group. AUROC within a source compares its own two kinds of events, so "
-    "the source itself gives nothing away. A class with a single family cannot be left out: its "
-    "source is marked as known."
-)
-OPERATING_CAPTION = (
+_OPERATING_FPRS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0001)
+_BASE_RATE = 0.001  # of positive events, in the column of precision
+_OPERATING_CAPTION = (
     "Thresholds from events that the student had not learned, with their effect on these events "
     "and on the test rows. False alerts: in a day of a million events that are not positive. "
     "Precision: where one event in a thousand is positive."
 )
-DEPLOYED_CAPTION = "Test rows by true class, at the deployed threshold."
-MISTAKES_CAPTION = (
+_MISTAKES_CAPTION = (
     "Red raises the score, blue lowers it. The weights are those of the bundle; the "
     "events are test rows, cut to their beginning."
-)
-OPTIONS_CAPTION = (
-    "Thresholds that could be deployed, and their effect on all unseen sources together. "
-    "The rule names the negatives on which the false-positive rate holds."
-)
-AUXILIARY_CAPTION = (
-    "Test rows with a known answer, with 95 % intervals; answers that the classifier did not learn "
-    "count as wrong. Sure: a probability of one half or more."
-)
-ATTACK_CAPTION = (
-    "Share of positive events detected at the deployed threshold, with intervals by group, before "
-    "and after each attack, of the events to which the attack applies. Where no class is positive: "
-    "the share of correct verdicts."
 )
 
 
@@ -187,17 +169,11 @@ def report_html(evaluation: Evaluation, context: ReportContext) -> str:
         **vars(context),
         "notes": [*context.notes, *_own_notes(evaluation)],
         "evaluation": evaluation,
-        "sources_caption": SOURCES_CAPTION,
-        "options_caption": OPTIONS_CAPTION,
-        "auxiliary_caption": AUXILIARY_CAPTION,
-        "attack_caption": ATTACK_CAPTION,
-        "operating_caption": OPERATING_CAPTION,
-        "deployed_caption": DEPLOYED_CAPTION,
         "mistake_groups": [
             ("Worst false positives", [m for m in context.mistakes if not m.is_miss]),
             ("Worst misses", [m for m in context.mistakes if m.is_miss]),
         ],
-        "mistakes_caption": MISTAKES_CAPTION,
+        "mistakes_caption": _MISTAKES_CAPTION,
         "figures": figure_rows(evaluation),
         "plots": {**draw_learning(context.learning), **draw_all(evaluation)},
         "slice_note": _slice_note(evaluation),
@@ -211,15 +187,8 @@ def report_html(evaluation: Evaluation, context: ReportContext) -> str:
 def report_json(evaluation: Evaluation, context: ReportContext) -> bytes:
     """Return the figures as JSON, with null for those that cannot be computed."""
     document = {
-        **vars(context),
+        **{name: _records(value) for name, value in vars(context).items()},
         "notes": [*context.notes, *_own_notes(evaluation)],
-        "comparison": _records(context.comparison),
-        "robustness": _records(context.robustness),
-        "auxiliary": _records(context.auxiliary),
-        "sources": _records(context.sources),
-        "options": _records(context.options),
-        "operating": _records(context.operating),
-        "deployed": _records(context.deployed),
         "mistakes": [_mistake_record(mistake) for mistake in context.mistakes],
         "learning": [asdict(point) for point in context.learning],
         "classes": list(evaluation.classes),
@@ -244,10 +213,11 @@ def _mistake_record(mistake: Mistake) -> dict[str, object]:
     return {**{k: v for k, v in vars(mistake).items() if k != "runs"}, "text": runs}
 
 
-def _records(table: Comparison | None) -> list[dict[str, str]] | None:
-    if table is None:
-        return None
-    return [dict(zip(table.heading, row, strict=True)) for row in table.rows]
+def _records(value: object) -> object:
+    """Return a table as one object a row; any other value as it is."""
+    if not isinstance(value, ReportTable):
+        return value
+    return [dict(zip(value.heading, row, strict=True)) for row in value.rows]
 
 
 def without_nan(value: object) -> object:
@@ -266,9 +236,9 @@ def number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.4f}"
 
 
-def rate_text(value: Rate, places: int = 4) -> str:
+def rate_text(value: Rate | None, places: int = 4) -> str:
     """Return a share with its interval, or a dash where there are no rows."""
-    if not value.n_rows:
+    if value is None or not value.n_rows:
         return "-"
     return f"{value.value:.{places}f} ({value.low:.{places}f} to {value.high:.{places}f})"
 
@@ -337,6 +307,74 @@ def _own_notes(evaluation: Evaluation) -> list[str]:
         if n == 0:
             notes.append(f"No test row is of class {evaluation.classes[i]}.")
     return notes
+
+
+# --- the deployed threshold and others -----------------------------------------------------------
+
+
+def headline_sentence(evaluation: Evaluation) -> str:
+    """Return what the deployed threshold does on the test rows, in one sentence."""
+    rows = f"{evaluation.n_rows:,} test rows"
+    if not evaluation.positive:
+        right = evaluation.confusion.trace() / max(1, evaluation.confusion.sum())
+        return f"Of 100 test rows, {100 * right:.0f} get the right class ({rows})."
+    at = evaluation.deployed_result
+    names = " or ".join(evaluation.classes[i] for i in evaluation.positive[:3])
+    if at is None or not at.detection.n_rows:
+        return f"No threshold is deployed, or no test row is {names} ({rows})."
+    detection = f"detects {100 * at.detection.value:.0f} of 100 {names} events"
+    if not at.false_positives.n_rows:
+        return f"At the deployed threshold, the bundle {detection} ({rows})."
+    share = at.false_positives.value
+    false = "no false positive"
+    if share:
+        false = (
+            f"1 false positive in {round(1 / share):,}"
+            if share < 0.05
+            else (f"{100 * share:.0f} false positives in 100")
+        )
+    n = at.false_positives.n_rows
+    return f"At the deployed threshold, the bundle {detection}; {false} others ({n:,} of {rows})."
+
+
+def operating_table(evaluation: Evaluation, curve: OperatingCurve | None) -> ReportTable | None:
+    """Return usual false-positive rates with their thresholds and effects; None without a curve."""
+    if curve is None or not evaluation.positive:
+        return None
+    heading = (
+        *("target FPR", "threshold", "detection, held out", "false alerts a day"),
+        *("precision at 1 in 1,000", "detection, test rows", "FPR, test rows"),
+    )
+    rows: list[tuple[str, ...]] = []
+    score, kinds = evaluation.score, (evaluation.is_positive, ~evaluation.is_positive)
+    for fpr in _OPERATING_FPRS:
+        if fpr < curve.least_fpr:
+            continue
+        threshold = curve.threshold(OperatingPoint(fpr=fpr))
+        false, recall = curve.rates_at(threshold)
+        false = max(false, curve.least_fpr)
+        precision = _BASE_RATE * recall / (_BASE_RATE * recall + (1 - _BASE_RATE) * false)
+        detected = score >= np.float32(threshold)
+        on_test = [number(float(detected[kind].mean())) if kind.any() else "-" for kind in kinds]
+        false_alerts, share = f"{false * 1e6:,.0f}", f"{precision:.2f}"
+        rows.append(
+            (f"{fpr:g}", f"{threshold:.4f}", f"{recall:.3f}", false_alerts, share, *on_test)
+        )
+    return ReportTable(heading, rows, _OPERATING_CAPTION) if rows else None
+
+
+def deployed_table(evaluation: Evaluation) -> ReportTable | None:
+    """Return how many rows of each class are detected at the deployed threshold."""
+    at = evaluation.deployed_result
+    if at is None or not evaluation.positive:
+        return None
+    detected = evaluation.score >= np.float32(at.score)
+    rows: list[tuple[str, ...]] = []
+    for name, kind in (("positive", evaluation.is_positive), ("others", ~evaluation.is_positive)):
+        n, hits = int(kind.sum()), int(detected[kind].sum())
+        rows.append((name, f"{n:,}", f"{hits:,}", f"{n - hits:,}"))
+    heading = ("true class", "rows", "detected", "not detected")
+    return ReportTable(heading, rows, "Test rows by true class, at the deployed threshold.")
 
 
 def render_page(template: str, values: Mapping[str, object]) -> str:

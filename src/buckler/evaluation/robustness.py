@@ -12,14 +12,18 @@ from buckler.attacks import Attack
 from buckler.evaluation.intervals import Rate, rate
 from buckler.evaluation.plots import draw_attacks
 from buckler.evaluation.report import (
-    ATTACK_CAPTION,
-    Comparison,
+    ReportTable,
     number,
     rate_text,
     render_page,
     without_nan,
 )
 
+_CAPTION = (
+    "Share of positive events detected at the deployed threshold, with intervals by group, before "
+    "and after each attack, of the events to which the attack applies. Where no class is positive: "
+    "the share of correct verdicts."
+)
 Bools = npt.NDArray[np.bool_]
 Groups = npt.NDArray[np.int64]
 
@@ -77,7 +81,7 @@ def compare_attacked(attack: Attack, before: Bools, after: Bools, groups: Groups
     return AttackOutcome(attack.name, attack.description, len(before), *found)
 
 
-def robustness_table(models: list[Robustness]) -> Comparison:
+def robustness_table(models: list[Robustness]) -> ReportTable:
     """Return the models side by side, for a report."""
     first = models[0]
     heading = ["attack", "events"]
@@ -98,7 +102,7 @@ def robustness_table(models: list[Robustness]) -> Comparison:
     for outcomes in zip(*(model.outcomes for model in models), strict=True):
         cells = [rate_text(share, 3) for o in outcomes for share in (o.before, o.after)]
         rows.append((outcomes[0].attack, f"{outcomes[0].n_changed:,}", *cells))
-    return Comparison(tuple(heading), rows)
+    return ReportTable(tuple(heading), rows, _CAPTION)
 
 
 def robustness_json(models: list[Robustness]) -> bytes:
@@ -144,7 +148,6 @@ def robustness_html(
         "lead": lead,
         "notes": notes,
         "table": robustness_table(models),
-        "caption": ATTACK_CAPTION,
         "attacks": models[0].outcomes,
         "charts": {model.model: _draw(model) for model in models if model.outcomes},
     }

@@ -1,8 +1,19 @@
 """Tables and sentences on unseen sources, for the terminal, the report and the card."""
 
 from buckler.evaluation.intervals import Rate
-from buckler.evaluation.report import Comparison, number, rate_text
+from buckler.evaluation.report import ReportTable, number, rate_text
 from buckler.evaluation.unseen_sources import SourceRecord
+
+_SOURCES_CAPTION = (
+    "Each source scored by students that saw no event of its family, at the threshold of training, "
+    "with 95 % intervals by group. AUROC within a source compares its own two kinds of events, so "
+    "the source itself gives nothing away. A class with a single family cannot be left out: its "
+    "source is marked as known."
+)
+_OPTIONS_CAPTION = (
+    "Thresholds that could be deployed, and their effect on all unseen sources together. "
+    "The rule names the negatives on which the false-positive rate holds."
+)
 
 
 def source_sentences(record: SourceRecord) -> tuple[str, ...]:
@@ -28,7 +39,7 @@ def source_sentences(record: SourceRecord) -> tuple[str, ...]:
     return (*found, *record.warnings)
 
 
-def source_table(record: SourceRecord) -> Comparison:
+def source_table(record: SourceRecord) -> ReportTable:
     """Return the figures by source."""
     heading = (
         "source",
@@ -46,35 +57,31 @@ def source_table(record: SourceRecord) -> Comparison:
             "no" if one.unseen else "known",
             f"{0 if one.detection is None else one.detection.n_rows:,}",
             f"{0 if one.false_positives is None else one.false_positives.n_rows:,}",
-            _share(one.detection),
-            _share(one.false_positives),
+            rate_text(one.detection, 3),
+            rate_text(one.false_positives, 3),
             "-" if one.auroc is None else number(one.auroc),
-            _share(one.uncertain),
+            rate_text(one.uncertain, 3),
         )
         for one in record.sources
     ]
-    return Comparison(heading, rows)
+    return ReportTable(heading, rows, _SOURCES_CAPTION)
 
 
-def option_table(record: SourceRecord) -> Comparison:
+def option_table(record: SourceRecord) -> ReportTable:
     """Return the thresholds of all rules for the operating point that was chosen."""
     heading = ("rule", "threshold", "detection", "false positives", "of the worst source", "source")
     rows: list[tuple[str, ...]] = [
         (
             f"{one.rule}{' (chosen)' if one.value == record.threshold else ''}",
             f"{one.value:.6f}",
-            _share(one.detection),
-            _share(one.false_positives),
-            _share(one.worst_false_positives),
+            rate_text(one.detection, 3),
+            rate_text(one.false_positives, 3),
+            rate_text(one.worst_false_positives, 3),
             one.worst_source[:60],
         )
         for one in record.options
     ]
-    return Comparison(heading, rows)
-
-
-def _share(value: Rate | None) -> str:
-    return "-" if value is None else rate_text(value, 3)
+    return ReportTable(heading, rows, _OPTIONS_CAPTION)
 
 
 def _percent(value: Rate) -> str:

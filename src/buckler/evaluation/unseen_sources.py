@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
+from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.evaluation.intervals import Rate, rate
-from buckler.evaluation.metrics import Ranking, auroc, make_operating_curve
+from buckler.evaluation.metrics import make_operating_curve, roc_area
 from buckler.operating_point import OperatingCurve, OperatingPoint
 
 Floats = npt.NDArray[np.float32]
@@ -63,6 +64,12 @@ class SourceScores:
     sources: Objects
     groups: npt.NDArray[np.int64]
     unseen: Bools
+
+    @staticmethod
+    def of(events: Dataset, score: Floats, unseen: Bools | None = None) -> "SourceScores":
+        """Return the scores of labeled events; by default no source counts as unseen."""
+        unseen = np.zeros(len(events), bool) if unseen is None else unseen
+        return SourceScores(score, events.is_positive, events.sources, events.group_codes(), unseen)
 
     def take(self, rows: Bools) -> "SourceScores":
         """Return the scores of some events."""
@@ -132,9 +139,7 @@ def source_figures(
     for name in names[np.argsort(-counts, kind="stable")][:MAX_SOURCES]:
         rows = scores.sources == name
         positive, other = rows & scores.is_positive, rows & ~scores.is_positive
-        area = None
-        if positive.any() and other.any():
-            area = auroc(Ranking(scores.score[rows], scores.is_positive[rows]).roc())
+        area = roc_area(scores.score[rows], scores.is_positive[rows])
         # A source counts as unseen where all that it has to show was.
         unseen = bool(scores.unseen[rows].all())
         detection, false_positives = (
@@ -147,7 +152,9 @@ def source_figures(
             uncertain = rate(
                 (own >= np.float32(least)) & (own < np.float32(threshold)), scores.groups[rows]
             )
-        found.append(SourceFigures(str(name), unseen, detection, false_positives, area, uncertain))
+        own_area = None if np.isnan(area) else area
+        shares = detection, false_positives, own_area, uncertain
+        found.append(SourceFigures(str(name), unseen, *shares))
     return tuple(found)
 
 
@@ -166,7 +173,7 @@ def mean_pair_auroc(scores: SourceScores, rng: np.random.Generator) -> tuple[flo
     positives = {name: _sample(own, rng) for name, own in scores.positives().items()}
     negatives = {name: _sample(own, rng) for name, own in scores.negatives().items()}
     areas = [
-        auroc(Ranking(np.append(p, n), np.arange(len(p) + len(n)) < len(p)).roc())
+        roc_area(np.append(p, n), np.arange(len(p) + len(n)) < len(p))
         for p in _largest(positives)
         for n in _largest(negatives)
     ]

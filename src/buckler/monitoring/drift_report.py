@@ -3,16 +3,17 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from buckler.errors import MissingExtraError
 from buckler.evaluation.intervals import Rate
-from buckler.evaluation.report import Comparison, render_page, without_nan
+from buckler.evaluation.report import ReportTable, render_page, without_nan
 from buckler.files import write_atomically
 from buckler.monitoring.quality import area_under_time
 from buckler.monitoring.windows import MonitorResult, Window
 
+_SLICES_CAPTION = "Each against the same slice of the reference."
 CAPTION = (
     "Each window against the reference. PSI: population stability index of the scores; q: chance "
     "after control of the false discovery rate; domain AUROC: AUROC of a classifier that separates "
@@ -46,7 +47,7 @@ def write_report(result: MonitorResult, folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
-def window_table(windows: Sequence[Window]) -> Comparison:
+def window_table(windows: Sequence[Window]) -> ReportTable:
     """Return windows as rows of texts."""
     rows: list[tuple[str, ...]] = []
     for window in windows:
@@ -67,7 +68,7 @@ def window_table(windows: Sequence[Window]) -> Comparison:
                 "; ".join(alert.reason for alert in window.alerts) or "none",
             )
         )
-    return Comparison(_HEADING, rows)
+    return ReportTable(_HEADING, rows)
 
 
 def area_under_recall(result: MonitorResult) -> dict[str, float]:
@@ -93,12 +94,13 @@ def report_html(result: MonitorResult) -> str:
     MissingExtraError
         If jinja2 is not installed.
     """
+    slices = window_table(result.slices) if result.slices else None
     values = {
         "title": f"{result.bundle}: monitor",
         "lead": result.lead,
         "notes": result.notes,
         "table": window_table(result.windows),
-        "slices": window_table(result.slices) if result.slices else None,
+        "slices": slices and replace(slices, caption=_SLICES_CAPTION),
         "windows": [*result.windows, *result.slices],
         "caption": CAPTION,
     }

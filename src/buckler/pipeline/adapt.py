@@ -36,7 +36,6 @@ from buckler.training.adaptation import (
     AdaptedStudent,
     OwnEvents,
     OwnFigures,
-    StartScores,
     adapt_student,
     own_figures,
 )
@@ -111,9 +110,7 @@ def adapt(
         answers = assume_benign(read, probabilities, options.benign_except)
     on_step("adapting")
     own = own_events(answers, options)
-    before = None
-    if scorer is not None:
-        before = StartScores(scorer.score(own.labeled.raw).probabilities, scorer.threshold)
+    before = None if scorer is None else figures_on(own.measured, scorer)
     adapted = adapt_student(student, own, before, target_fpr=options.target_fpr, seed=options.seed)
     result = AdaptationResult(
         bundle=output,
@@ -146,8 +143,8 @@ def adapt(
 
 def figures_on(events: Dataset, scorer: Scorer) -> OwnFigures:
     """Return the figures of a bundle on labeled events, at its deployed threshold."""
-    threshold = np.inf if scorer.threshold is None else scorer.threshold
-    return own_figures(events, scorer.score(events.raw).probabilities, threshold)
+    verdicts = scorer.score(events.raw)
+    return own_figures(events, verdicts.probabilities, verdicts.detected)
 
 
 def task_to_adapt(task: Task, content: Bundle | None) -> Task:

@@ -7,17 +7,15 @@ group, and on labeled events of a test where there are any.
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from buckler.dataset import Dataset
 from buckler.evaluation.evaluation import Predictions, evaluate_predictions
 from buckler.evaluation.intervals import Estimate, Rate
-from buckler.evaluation.operating_tables import operating_table
 from buckler.evaluation.report import (
-    Comparison,
     LearningPoint,
     ReportContext,
     ReportFiles,
+    ReportTable,
+    operating_table,
     rate_text,
     report_html,
     report_json,
@@ -82,7 +80,7 @@ class AdaptationResult:
     quarantine: str
     report: ReportFiles | None = None
 
-    def table(self) -> Comparison:
+    def table(self) -> ReportTable:
         """Return the figures before and after, on own events and on the test."""
         rows: list[tuple[str, ...]] = []
         for where, before, after in (
@@ -96,7 +94,7 @@ class AdaptationResult:
                     title = name.replace("_", " ").replace("auroc", "AUROC")
                     rows.append((f"{where}: {title}", _text(then), _text(now)))
         caption = _CAPTION + (_TEST_CAPTION if self.n_test else "")
-        return Comparison(("figure", "before", "after"), rows, caption)
+        return ReportTable(("figure", "before", "after"), rows, caption)
 
 
 def write_adaptation_report(
@@ -136,10 +134,10 @@ def write_adaptation_report(
         events = held_out.events
         rows = f"{len(events):,} own events, each scored without learning from its group"
     if test is not None or not result.is_better:
-        probabilities = scorer.score(events.raw).probabilities
-        thresholds = np.full(len(events), np.inf if scorer.threshold is None else scorer.threshold)
+        verdicts = scorer.score(events.raw)
+        probabilities, detected = verdicts.probabilities, verdicts.detected
     else:
-        probabilities, thresholds = held_out.probabilities, held_out.thresholds
+        probabilities, detected = held_out.probabilities, held_out.detected
     predictions = Predictions(
         probabilities, events.labels, events.group_codes(), scorer.classes, scorer.positive
     )
@@ -147,7 +145,6 @@ def write_adaptation_report(
     evaluation = evaluate_predictions(
         predictions, deployed, manifest.deployed_fpr if deployed else None
     )
-    detected = predictions.score >= thresholds.astype(np.float32)
     context = ReportContext(
         title=f"{manifest.name}: adapted to own events",
         lead=f"{manifest.description}. Tested on {rows}.",

@@ -16,12 +16,15 @@ from buckler.evaluation.evaluation import (
     evaluate_predictions,
     slice_values,
 )
-from buckler.evaluation.operating_tables import (
+from buckler.evaluation.report import (
+    ReportContext,
+    ReportFiles,
     deployed_table,
     headline_sentence,
     operating_table,
+    report_html,
+    report_json,
 )
-from buckler.evaluation.report import ReportContext, ReportFiles, report_html, report_json
 from buckler.evaluation.source_tables import option_table, source_sentences, source_table
 from buckler.evaluation.unseen_sources import SourceRecord
 from buckler.files import path_text

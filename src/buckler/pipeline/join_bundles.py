@@ -7,7 +7,7 @@ from pathlib import Path
 from buckler.bundle.archive import read_bundle
 from buckler.dataset import Dataset, read_dataset
 from buckler.evaluation.evaluation import Evaluation
-from buckler.evaluation.report import Comparison, ReportFiles
+from buckler.evaluation.report import ReportFiles, ReportTable
 from buckler.pipeline.compare import comparison, measure_bundle
 from buckler.pipeline.evaluate import (
     assess_scorer,
@@ -40,7 +40,7 @@ class CascadeEvaluation:
     """
 
     assessment: Evaluation
-    comparison: Comparison
+    comparison: ReportTable
     notes: tuple[str, ...]
     report: ReportFiles | None
 

@@ -8,7 +8,7 @@ from buckler.bundle.archive import CARD, read_bundle
 from buckler.bundle.manifest import AuxiliaryEntry, Manifest
 from buckler.bundle.writer import write_bundle
 from buckler.evaluation.evaluation import Evaluation
-from buckler.evaluation.report import Comparison, ReportFiles
+from buckler.evaluation.report import ReportFiles, ReportTable
 from buckler.evaluation.robustness import Robustness, robustness_table
 from buckler.files import check_settings, write_atomically
 from buckler.pipeline.compare import (
@@ -101,7 +101,7 @@ class Run:
     assessment: Evaluation
     operating_sentence: str
     stages: list[StageReport]
-    comparison: Comparison | None = None
+    comparison: ReportTable | None = None
     robustness: list[Robustness] = field(default_factory=list)
     auxiliary: tuple[AuxiliaryFigures, ...] = ()
     analyst_labels: AnalystLabels | None = None

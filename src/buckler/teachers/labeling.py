@@ -118,7 +118,7 @@ class LabelReport:
         Annotations of labeled events, also of earlier jobs, and these labels: float64
         [n, classes], int32 [n].
     agreement
-        Comparison of the two; None if no event has both.
+        ReportTable of the two; None if no event has both.
     account
         Calls and cost of this job; None for a teacher that costs nothing.
     total

@@ -56,6 +56,11 @@ class OwnEvents:
     sampled: Bools
     others: Dataset
 
+    @property
+    def measured(self) -> Dataset:
+        """The labeled events that stand for the stream."""
+        return self.labeled.take(np.flatnonzero(self.sampled))
+
 
 @dataclass(frozen=True)
 class OwnFigures:
@@ -100,17 +105,13 @@ class HeldOut:
         The events.
     probabilities
         float32 [n, classes].
-    thresholds
-        float64 [n]: deployed threshold of the student that scored each.
+    detected
+        bool [n]: detections at the deployed threshold of the student that scored each.
     """
 
     events: Dataset
     probabilities: npt.NDArray[np.float32]
-    thresholds: Floats
-
-    def figures(self) -> OwnFigures:
-        """Return the figures on these events."""
-        return own_figures(self.events, self.probabilities, self.thresholds)
+    detected: Bools
 
 
 @dataclass(frozen=True)
@@ -147,26 +148,10 @@ class AdaptedStudent:
         return now.accuracy.value >= then.accuracy.value
 
 
-@dataclass(frozen=True)
-class StartScores:
-    """Answers of the start on the labeled events.
-
-    Attributes
-    ----------
-    probabilities
-        float32 [labeled, classes].
-    threshold
-        Deployed threshold; None where the bundle has none.
-    """
-
-    probabilities: npt.NDArray[np.float32]
-    threshold: float | None
-
-
 def adapt_student(
     start: NgramStudent,
     own: OwnEvents,
-    before: StartScores | None,
+    before: OwnFigures | None,
     *,
     target_fpr: float,
     seed: int = 0,
@@ -180,7 +165,7 @@ def adapt_student(
     own
         The stream.
     before
-        Answers of the start; None where it has no weights.
+        Figures of the start on the measured events; None where it has no weights.
     target_fpr
         False-positive rate that will be deployed.
     seed
@@ -196,7 +181,7 @@ def adapt_student(
     adapter, rows = NgramAdapter(start, labeled.texts), np.arange(len(labeled))
     fitted = _fit(adapter, own, rows, target_fpr, seed)
     shape = len(labeled), len(labeled.task.classes)
-    probabilities, thresholds = np.zeros(shape, np.float32), np.full(len(labeled), np.inf)
+    probabilities, detected = np.zeros(shape, np.float32), np.zeros(len(labeled), bool)
     with_fewer = {share: np.zeros(shape, np.float32) for share in _CURVE_SHARES}
     fold_of, rng = _assign_folds(labeled, seed), np.random.default_rng(seed)
     for fold in np.unique(fold_of[sample]):
@@ -206,24 +191,23 @@ def adapt_student(
         logits = part.student.predict_logits(labeled.texts.take(held_out))
         probabilities[held_out] = probabilities_of(logits)
         if part.operating_curve is not None:
-            thresholds[held_out] = part.operating_curve.threshold(OperatingPoint(fpr=target_fpr))
+            threshold = part.operating_curve.threshold(OperatingPoint(fpr=target_fpr))
+            scores = _score(probabilities[held_out], labeled.task)
+            detected[held_out] = scores >= np.float32(threshold)
         order = rng.permutation(learned)
         for share, found in with_fewer.items():
             few = order[: max(1, round(share * len(learned)))]
             weights = labeled.weights[few].astype(np.float64)
             correction = adapter.fit(few, labeled.targets[few], weights)
             found[held_out] = probabilities_of(adapter.predict_logits(correction, held_out))
-    events, first = labeled.take(sample), None
-    if before is not None:
-        deployed = np.inf if before.threshold is None else before.threshold
-        first = own_figures(events, before.probabilities[sample], deployed)
-    scored = HeldOut(events, probabilities[sample], thresholds[sample])
-    after = scored.figures()
+    scored = HeldOut(own.measured, probabilities[sample], detected[sample])
+    after = own_figures(scored.events, scored.probabilities, scored.detected)
+    nothing = np.zeros(len(sample), bool)
     curve = {
-        round(share * len(labeled)): own_figures(events, found[sample], np.inf)
+        round(share * len(labeled)): own_figures(scored.events, found[sample], nothing)
         for share, found in with_fewer.items()
     } | {len(labeled): after}
-    return AdaptedStudent(fitted, first, after, scored, curve)
+    return AdaptedStudent(fitted, before, after, scored, curve)
 
 
 def fit_to_stream(
@@ -244,15 +228,14 @@ def _check_number(own: OwnEvents) -> None:
 
 
 def own_figures(
-    events: Dataset, probabilities: npt.NDArray[np.float32], threshold: float | Floats
+    events: Dataset, probabilities: npt.NDArray[np.float32], detected: Bools
 ) -> OwnFigures:
-    """Return the figures of answers on labeled events, at one threshold or one for each event."""
+    """Return the figures of answers on labeled events, and of the detections among them."""
     groups, positive = events.group_codes(), events.is_positive
     accuracy = rate(probabilities.argmax(axis=1) == events.labels, groups)
     if not events.task.positive:
         return OwnFigures(accuracy)
     scores = _score(probabilities, events.task)
-    detected = scores >= np.broadcast_to(threshold, len(scores)).astype(np.float32)
     area = UNKNOWN
     if positive.any() and not positive.all():
         ranking = Ranking(scores, positive)
@@ -303,10 +286,7 @@ def _fit(
             events.is_positive,
         )
         curves[ThresholdRule.OWN] = stream_curve(stream, target_fpr)
-        unseen = np.zeros(len(rows), bool)
-        held_out_scores = SourceScores(
-            own_scores, events.is_positive, events.sources, events.group_codes(), unseen
-        )
+        held_out_scores = SourceScores.of(events, own_scores)
     return FittedStudent(
         task=task,
         student=student,

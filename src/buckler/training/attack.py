@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from buckler.attacks import Attack, get_attacks
+from buckler.bundle.manifest import Manifest
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.evaluation.report import ReportFiles
 from buckler.evaluation.robustness import Robustness, robustness_html, robustness_json
@@ -18,8 +19,6 @@ from buckler.synthesis.text_orders import get_writing_model
 from buckler.tasks import get_bundle_task
 from buckler.teachers.budget import Account, Budget, Spending
 from buckler.training.augmentation import MAX_ATTACKED, attack_scorers, attacked_texts
-
-_USUAL = ColumnNames()
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,8 @@ class AttackSettings:
         Language model that also paraphrases the events, and its settings file.
     store, budget
         Label store that keeps paid answers, and limits of cost.
+    columns, format
+        Columns, and the format of every file.
     max_events
         Events to attack at most.
     seed
@@ -51,6 +52,8 @@ class AttackSettings:
     paraphrase_settings: Path | None = None
     store: str = "labels.db"
     budget: Budget = field(default_factory=Budget)
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    format: str | None = None
     max_events: int = MAX_ATTACKED
     seed: int = 0
 
@@ -80,8 +83,6 @@ def attack(
     output: Path | None = None,
     settings: AttackSettings = AttackSettings(),
     *,
-    columns: ColumnNames = _USUAL,
-    format_name: str | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> AttackReport:
     """Attack positive events and measure what bundles still detect.
@@ -95,9 +96,7 @@ def attack(
     output
         Folder for ``attack.json`` and ``attack.html``.
     settings
-        Attacks, further bundles and limits.
-    columns, format_name
-        Column names and format of the files.
+        Attacks, further bundles, limits and columns.
     on_progress
         Called with the name of the current step.
 
@@ -106,10 +105,10 @@ def attack(
     BucklerError
         If an input or a setting is not valid.
     """
-    scorers = {bundle.stem: load(bundle)}
+    scorers = {bundle.stem: (scorer := load(bundle))}
     for path in settings.beside:
         scorers[path.stem if path.stem not in scorers else str(path)] = load(path)
-    events = _read(bundle, data, settings, columns, format_name)
+    events = _read(scorer.manifest, data, settings)
     attacks, account = get_attacks(settings.names, events.task.medium), None
     if settings.paraphrase is not None:
         with _open_paraphraser(events, settings, on_progress) as paraphraser:
@@ -137,17 +136,12 @@ def attack(
 
 
 def estimate_attack(
-    bundle: Path,
-    data: Sequence[Path],
-    settings: AttackSettings,
-    *,
-    columns: ColumnNames = _USUAL,
-    format_name: str | None = None,
+    bundle: Path, data: Sequence[Path], settings: AttackSettings
 ) -> tuple[int, Spending]:
     """Return the number of calls for paraphrases, and their probable cost."""
     if settings.paraphrase is None:
         return 0, Spending()
-    events = _read(bundle, data, settings, columns, format_name)
+    events = _read(load(bundle).manifest, data, settings)
     with _open_paraphraser(events, settings, lambda _: None) as paraphraser:
         return paraphraser.estimate(
             attacked_texts(events, seed=settings.seed, max_events=settings.max_events)
@@ -159,17 +153,13 @@ def list_attacks(bundle: Path, task: str | None = None) -> list[Attack]:
     return get_attacks(["all"], get_bundle_task(load(bundle).manifest, task).medium)
 
 
-def _read(
-    bundle: Path,
-    data: Sequence[Path],
-    settings: AttackSettings,
-    columns: ColumnNames,
-    format_name: str | None,
-) -> Dataset:
-    task = get_bundle_task(load(bundle).manifest, settings.task)
+def _read(manifest: Manifest, data: Sequence[Path], settings: AttackSettings) -> Dataset:
+    task = get_bundle_task(manifest, settings.task)
     get_attacks(settings.names, task.medium)  # refuses unknown names before any work
     with Quarantine() as quarantine:
-        return read_dataset(data, task, columns, format_name=format_name, quarantine=quarantine)
+        return read_dataset(
+            data, task, settings.columns, format_name=settings.format, quarantine=quarantine
+        )
 
 
 @contextmanager

@@ -24,8 +24,8 @@ from buckler.dataset import Dataset
 from buckler.dataset.splits import near_duplicate_clusters
 from buckler.errors import InputError
 from buckler.evaluation.evaluation import slice_values
-from buckler.evaluation.intervals import Rate, bootstrap, rate
-from buckler.evaluation.report import Comparison, rate_text
+from buckler.evaluation.intervals import Estimate, Rate, bootstrap, rate
+from buckler.evaluation.report import ReportTable, rate_text
 from buckler.files import read_bytes
 from buckler.runtime import Scorer
 from buckler.tasks import Task
@@ -41,6 +41,10 @@ _MEASURES = (
     "always the commonest",
     "share confident",
     "right if confident",
+)
+_CAPTION = (
+    "Test rows with a known answer, with 95 % intervals; answers that the classifier did not learn "
+    "count as wrong. Sure: a probability of one half or more."
 )
 Floats = npt.NDArray[np.float32]
 
@@ -113,7 +117,7 @@ class AuxiliaryFigures:
     training_rows, test_rows, unknown_rows
         Rows with an answer; the last are test rows whose answer is not learned.
     measures
-        Name of a measure -> value and interval.
+        Name of a measure -> estimate.
     sources
         Source, share of right answers with its interval and rows, and rows of unknown answers.
     """
@@ -124,7 +128,7 @@ class AuxiliaryFigures:
     training_rows: int
     test_rows: int
     unknown_rows: int
-    measures: dict[str, tuple[float, float, float]]
+    measures: dict[str, Estimate]
     sources: list[tuple[str, Rate, int]]
 
 
@@ -155,7 +159,7 @@ class AuxiliaryClassifiers:
         """Read what `save` wrote."""
         figures = []
         for record in json.loads(read_bytes(folder / _FIGURES)):
-            measures = {name: tuple(values) for name, values in record["measures"].items()}
+            measures = {name: Estimate(**values) for name, values in record["measures"].items()}
             sources = [(name, Rate(**right), n) for name, right, n in record["sources"]]
             figures.append(AuxiliaryFigures(**record | {"measures": measures, "sources": sources}))
         files = {name: read_bytes(folder / name) for name in AUXILIARY[: len(figures)]}
@@ -310,7 +314,7 @@ class _Measurement:
             confident=probabilities.max(axis=1, initial=0) >= _CONFIDENT,
         )
 
-    def measures(self, n_resamples: int) -> dict[str, tuple[float, float, float]]:
+    def measures(self, n_resamples: int) -> dict[str, Estimate]:
         """Return each measure with its interval; an answer that is not learned counts as wrong."""
         if not len(self.events):
             return {}
@@ -325,7 +329,7 @@ class _Measurement:
             return dict(zip(_MEASURES, values, strict=True))
 
         found = bootstrap(measure, self.events.group_codes(), n_resamples)
-        return {k: (e.value, e.low, e.high) for k, e in found.items() if e.value == e.value}
+        return {name: one for name, one in found.items() if one.value == one.value}
 
     def sources(self) -> list[tuple[str, Rate, int]]:
         """Return each source with its share of right answers and its rows of unknown answers."""
@@ -340,7 +344,7 @@ class _Measurement:
         return found
 
 
-def auxiliary_table(figures: Sequence[AuxiliaryFigures]) -> Comparison:
+def auxiliary_table(figures: Sequence[AuxiliaryFigures]) -> ReportTable:
     """Return the figures of auxiliary classifiers as a table of the report."""
     heading = ("auxiliary classifier", "classes", "test rows", "of an unknown answer", *_MEASURES)
     rows: list[tuple[str, ...]] = []
@@ -351,17 +355,11 @@ def auxiliary_table(figures: Sequence[AuxiliaryFigures]) -> Comparison:
                 f"{one.n_classes:,} in {one.training_rows:,} rows",
                 f"{one.test_rows:,}",
                 f"{one.unknown_rows:,}",
-                *(_text(one.measures.get(name)) for name in _MEASURES),
+                *(str(one.measures.get(name, "-")) for name in _MEASURES),
             )
         )
         empty = ["-"] * (len(_MEASURES) - 1)
         for source, right, unknown in one.sources:
             cells = ("", f"{right.n_rows:,}", f"{unknown:,}", rate_text(right), *empty)
             rows.append((f"  {source}", *cells))
-    return Comparison(heading, rows)
-
-
-def _text(estimate: tuple[float, float, float] | None) -> str:
-    if estimate is None:
-        return "-"
-    return "{:.3f} ({:.3f} to {:.3f})".format(*estimate)
+    return ReportTable(heading, rows, _CAPTION)

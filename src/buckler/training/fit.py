@@ -25,7 +25,7 @@ from buckler.evaluation.calibration import (
     least_probabilities,
     probabilities_of,
 )
-from buckler.evaluation.metrics import Ranking, auroc
+from buckler.evaluation.metrics import roc_area
 from buckler.evaluation.unseen_sources import (
     SourceRecord,
     SourceScores,
@@ -239,7 +239,7 @@ def fit_student(
     untreated: dict[float, float] = {}
     if task.positive:
         of_known = events.take(sure)
-        held_out = _source_scores(of_known, _score(probabilities, task), np.zeros(len(sure), bool))
+        held_out = SourceScores.of(of_known, _score(probabilities, task))
         if own_negatives is not None:
             own = _score(_on_curve(student.predict_logits(own_negatives.texts), curve), task)
         unseen = None
@@ -252,21 +252,17 @@ def fit_student(
         if unseen is not None:
             p = _on_curve(calibrate(unseen.logits, calibration), curve)
             trusted = ~treated.suspect[rows]
-            scores = _source_scores(learned, _score(p, task), unseen.is_unseen)
+            scores = SourceScores.of(learned, _score(p, task), unseen.is_unseen)
             pairs = mean_pair_auroc(scores, np.random.default_rng(spec.seed))
             record = SourceRecord(spec.threshold_rule, None, (), (), *pairs, ())
-            evidence, believed = (
-                SourceEvidence(learned, scores, record, spec.seed),
-                scores.take(trusted),
-            )
+            evidence = SourceEvidence(learned, scores, record, spec.seed)
+            believed = scores.take(trusted)
             probabilities, labels = p[trusted], learned.labels[trusted]
         curves = operating_curves(held_out, believed, own)
-        untreated = _check_untreated(
-            spec,
-            _score(_on_curve(calibrate(out_of_fold.logits, calibration), curve), task),
-            events,
-            curves.get(ThresholdRule.KNOWN),
-        )
+        if spec.noise is not Noise.NONE:
+            every = _on_curve(calibrate(out_of_fold.logits, calibration), curve)
+            known = curves.get(ThresholdRule.KNOWN)
+            untreated = _check_untreated(spec.noise, _score(every, task), events, known)
     return FittedStudent(
         task=task,
         student=student,
@@ -354,25 +350,19 @@ def check_own_negatives(rule: ThresholdRule, own_negatives: Dataset | None) -> N
         )
 
 
-def _source_scores(events: Dataset, score: Floats, unseen: npt.NDArray[np.bool_]) -> SourceScores:
-    return SourceScores(score, events.is_positive, events.sources, events.group_codes(), unseen)
-
-
 def _check_untreated(
-    spec: StudentSpec, scores: Floats, events: Dataset, known: OperatingCurve | None
+    noise: Noise, scores: Floats, events: Dataset, known: OperatingCurve | None
 ) -> dict[float, float]:
     """Return the false-positive rates on rows as they are labeled, with suspect ones.
 
     A treatment of noise takes for wrong what the student cannot tell, so its own rates look good
     whatever the labels say.
     """
-    if spec.noise is Noise.NONE:
-        return {}
-    area = auroc(Ranking(scores, events.is_positive).roc())
+    area = roc_area(scores, events.is_positive)
     if area < _MIN_AUROC:
         raise InputError(
             f"the labels cannot be told from the events (AUROC {area:.2f} out of fold), and a "
-            f"treatment of noise ({spec.noise.value}) would hide it; check the label column, or "
+            f"treatment of noise ({noise.value}) would hide it; check the label column, or "
             "set noise to 'none'",
             field="label_column",
         )

@@ -111,7 +111,7 @@ class Decision:
     reason
         Reason, in a sentence.
     compared
-        Comparison on each set.
+        ReportTable on each set.
     """
 
     promote: bool

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.hashed_vectors import hashed_vectors
-from buckler.dataset.splits import earlier_near_duplicates, minhash
+from buckler.dataset.splits import near_duplicate_clusters
 from buckler.errors import InputError, SettingsError
 from buckler.files import atomic_writer
 from buckler.readers.quarantine import Quarantine
@@ -207,13 +207,7 @@ def choose_events(
     if probabilities is None and method in (SelectionMethod.UNCERTAIN, SelectionMethod.BADGE):
         raise InputError(f"choosing by {method} needs a student's probabilities of the pool")
     rng = np.random.default_rng(seed)
-    earlier = earlier_near_duplicates(minhash(pool.texts))
-    duplicate_of = np.where(earlier >= 0, earlier, np.arange(len(pool)))
-    for _ in range(16):  # chains of duplicates lead to their first
-        further = duplicate_of[duplicate_of]
-        if (further == duplicate_of).all():
-            break
-        duplicate_of = further
+    duplicate_of = near_duplicate_clusters(pool.texts)
     different = np.flatnonzero(duplicate_of == np.arange(len(pool)))
     n = min(n, len(different))
     if method is SelectionMethod.RANDOM:
@@ -237,15 +231,14 @@ def _k_center(
     n: int,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.intp]:
+    nearest = np.full(len(vectors), -np.inf, np.float32)
     if others is not None and len(others):
-        nearest = np.full(len(vectors), -np.inf, np.float32)
         for start in range(0, len(others), 1024):
             found = (vectors @ others[start : start + 1024].T).max(axis=1)
             nearest = np.maximum(nearest, found)
         rows = [int(nearest.argmin())]
     else:
         rows = [int(rng.integers(len(vectors)))]
-        nearest = np.full(len(vectors), -np.inf, np.float32)
     while len(rows) < n:
         nearest = np.maximum(nearest, vectors @ vectors[rows[-1]])
         nearest[rows[-1]] = np.inf

@@ -25,7 +25,7 @@ from buckler.synthesis.verifiers import Verifier, student_verifier, teacher_veri
 from buckler.tasks import get_task
 from buckler.teachers import get_teacher
 from buckler.teachers.budget import Account, Budget, Spending
-from buckler.training.synthesis_loop import Gaps, LoopOutcome, close_loop, focus_drafts
+from buckler.training.synthesis_loop import Gaps, close_loop, focus_drafts
 from buckler.training.synthesis_trial import (
     HeldOutKind,
     TrialSettings,
@@ -35,7 +35,6 @@ from buckler.training.synthesis_trial import (
 )
 from buckler.training.targets import with_annotations
 
-_USUAL = ColumnNames()
 LANGUAGE_MODELS = ("chat", "anthropic", "gguf")
 
 
@@ -73,6 +72,8 @@ class SynthesisSettings:
         Turns of the closed loop, which writes for what the student gets wrong; 0 writes once.
     store, budget
         Label store that keeps paid answers, and limits of cost.
+    columns, format
+        Columns, and the format of every file.
     seed
         Random seed.
     """
@@ -91,6 +92,8 @@ class SynthesisSettings:
     turns: int = 0
     store: str = "labels.db"
     budget: Budget = field(default_factory=Budget)
+    columns: ColumnNames = field(default_factory=ColumnNames)
+    format: str | None = None
     seed: int = 0
 
 
@@ -122,8 +125,6 @@ def synthesize(
     output: Path | None = None,
     settings: SynthesisSettings = SynthesisSettings(),
     *,
-    columns: ColumnNames = _USUAL,
-    format_name: str | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> SynthesisResult:
     """Write synthetic examples, filter them, and measure on request whether they help.
@@ -137,9 +138,7 @@ def synthesize(
     output
         Parquet file of synthetic examples to write.
     settings
-        Generator, filters, trial and limits.
-    columns, format_name
-        Column names and format of the files.
+        Generator, filters, trial, limits and columns.
     on_progress
         Called with a line about the current step.
 
@@ -149,44 +148,46 @@ def synthesize(
         If an input or a setting is not valid.
     """
     with Quarantine() as quarantine:
-        session = _Session(data, task, settings, columns, format_name, quarantine)
-        if settings.turns:
-            looped = _write_in_turns(session, on_progress)
-            if output is not None:
-                task_of = session.template.task
-                write_synthetic_examples(output, looped.examples, task_of, looped.report)
-            bad_rows = quarantine.summary() if quarantine.count else ""
-            return SynthesisResult(looped.examples, looped.report, None, bad_rows)
-        on_progress("writing")
-        with session.open_generator(on_progress) as generator:
-            written = generate_examples(
-                generator,
-                session.generation,
-                verifier=session.verifier(),
-                apart_from=session.apart_from,
-                on_draft=lambda n: on_progress(f"writing: {n:,} drafts"),
-            )
-            account = generator.account if isinstance(generator, LanguageModelGenerator) else None
-        examples, report = written.synthetic_examples, written.report
-        if settings.trial is not None and examples:
-            seeds = settings.trial.seeds
-            trial = run_trial(
-                session.real,
-                examples,
-                "trees" if session.template.task.features else "ngram",
-                settings=settings.trial,
-                held_out=session.held_out,
-                on_seed=lambda n: on_progress(f"trial: {n} of {seeds} seeds"),
-            )
-            report = report.model_copy(update={"trial": trial})
-            examples = examples if trial.kept else []
+        session = _Session(data, task, settings, quarantine)
+        write = _write_in_turns if settings.turns else _write_once
+        result = write(session, on_progress)
         if output is not None:
-            write_synthetic_examples(output, examples, session.template.task, report)
+            write_synthetic_examples(
+                output, result.synthetic_examples, session.template.task, result.report
+            )
         bad_rows = quarantine.summary() if quarantine.count else ""
-    return SynthesisResult(examples, report, account, bad_rows)
+    return replace(result, quarantine=bad_rows)
 
 
-def _write_in_turns(session: "_Session", on_progress: Callable[[str], None]) -> LoopOutcome:
+def _write_once(session: "_Session", on_progress: Callable[[str], None]) -> SynthesisResult:
+    """Write, filter, and try the examples where that is asked for."""
+    settings = session.settings
+    on_progress("writing")
+    with session.open_generator(on_progress) as generator:
+        written = generate_examples(
+            generator,
+            session.generation,
+            verifier=session.verifier(),
+            apart_from=session.apart_from,
+            on_draft=lambda n: on_progress(f"writing: {n:,} drafts"),
+        )
+        account = generator.account if isinstance(generator, LanguageModelGenerator) else None
+    examples, report = written.synthetic_examples, written.report
+    if (chosen := settings.trial) is not None and examples:
+        trial = run_trial(
+            session.real,
+            examples,
+            session.family,
+            settings=chosen,
+            held_out=session.held_out,
+            on_seed=lambda n: on_progress(f"trial: {n} of {chosen.seeds} seeds"),
+        )
+        report = report.model_copy(update={"trial": trial})
+        examples = examples if trial.kept else []
+    return SynthesisResult(examples, report, account)
+
+
+def _write_in_turns(session: "_Session", on_progress: Callable[[str], None]) -> SynthesisResult:
     """Close the loop: each turn writes for the errors of a student that learned the earlier ones.
 
     Raises
@@ -194,7 +195,7 @@ def _write_in_turns(session: "_Session", on_progress: Callable[[str], None]) -> 
     SettingsError
         If the template writes no class that the student gets wrong.
     """
-    settings, features = session.settings, session.template.task.features
+    settings = session.settings
     known = {combination.label for combination in session.template.combinations}
 
     def write(learned: Dataset, gaps: Gaps, turn: int) -> tuple[FilteredDrafts, float]:
@@ -218,24 +219,20 @@ def _write_in_turns(session: "_Session", on_progress: Callable[[str], None]) -> 
             )
         return written, (settings.budget.spent - before).cost_usd
 
-    return close_loop(
+    looped = close_loop(
         session.real_with_annotations(),
         write,
         settings.turns,
-        "trees" if features else "ngram",
+        session.family,
         settings.trial or TrialSettings(),
         seed=settings.seed,
         on_progress=on_progress,
     )
+    return SynthesisResult(looped.examples, looped.report)
 
 
 def estimate_synthesis(
-    data: Sequence[Path],
-    task: str,
-    settings: SynthesisSettings,
-    *,
-    columns: ColumnNames = _USUAL,
-    format_name: str | None = None,
+    data: Sequence[Path], task: str, settings: SynthesisSettings
 ) -> tuple[int, Spending]:
     """Return the number of calls that `synthesize` makes, and their probable cost.
 
@@ -244,7 +241,7 @@ def estimate_synthesis(
     SettingsError
         If the generator costs nothing.
     """
-    session = _Session(data, task, settings, columns, format_name)
+    session = _Session(data, task, settings)
     with session.open_generator(lambda _: None) as generator:
         if not isinstance(generator, LanguageModelGenerator):
             raise SettingsError("this generator costs nothing: there is nothing to estimate")
@@ -259,11 +256,10 @@ class _Session:
         data: Sequence[Path],
         task: str,
         settings: SynthesisSettings,
-        columns: ColumnNames,
-        format_name: str | None,
         quarantine: Quarantine | None = None,
     ) -> None:
         self.settings, self._task = settings, get_task(task)
+        self.family = "trees" if self._task.features else "ngram"
         template = read_template(self._task, settings.template)
         self.template: Template = template.matching(settings.only) if settings.only else template
         self.generation = GenerationSettings(
@@ -272,8 +268,8 @@ class _Session:
         keep = {name for c in self.template.combinations for name in c.attributes}
         if settings.hold_out:
             keep.add(parse_kind(settings.hold_out)[0])
-        columns = replace(columns, keep=tuple(sorted(keep | {*columns.keep})))
-        read = partial(read_dataset, task=self._task, columns=columns, format_name=format_name)
+        columns = replace(settings.columns, keep=tuple(sorted(keep | {*settings.columns.keep})))
+        read = partial(read_dataset, task=self._task, columns=columns, format_name=settings.format)
         self.real: Dataset = read(data, quarantine=quarantine)
         self.held_out: HeldOutKind | None = None
         self.seen = self.real
