@@ -1,14 +1,23 @@
 """`buckler adapt`: a bundle of public data becomes one for a stream of your own."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from buckler.cli.console import err, out, print_table, safe, show_steps
-from buckler.cli.options import BudgetTokens, BudgetUsd, FormatName, Seed, Store, TextColumn
-from buckler.cli.results import print_report, progress_text
+from buckler.cli.options import (
+    BudgetTokens,
+    BudgetUsd,
+    FormatName,
+    LabelColumn,
+    OptionalTeacherName,
+    Seed,
+    Store,
+    TeacherSettings,
+    TextColumn,
+)
+from buckler.cli.results import asking_progress, print_report
 from buckler.dataset import ColumnNames
 from buckler.pipeline.adapt import adapt as adapt_bundle
 from buckler.pipeline.adaptation_report import AdaptationResult
@@ -16,7 +25,6 @@ from buckler.pipeline.own_events import AdaptOptions
 from buckler.runtime import load
 from buckler.tasks import get_bundle_task, get_task
 from buckler.teachers import Budget, get_teacher
-from buckler.teachers.labeling import Progress
 
 
 def adapt(
@@ -28,13 +36,8 @@ def adapt(
         list[Path], typer.Option("--events", help="Files or folders of your own events.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write.")],
-    teacher: Annotated[
-        str | None,
-        typer.Option(help="Teacher: chat, anthropic, gguf, encoder, rules, sigma or recorded."),
-    ] = None,
-    settings: Annotated[
-        Path | None, typer.Option("--settings", help="Settings file of the teacher.")
-    ] = None,
+    teacher: OptionalTeacherName = None,
+    settings: TeacherSettings = None,
     asks: Annotated[
         int, typer.Option(help="Number of events to ask about, earlier answers included.", min=1)
     ] = 300,
@@ -71,7 +74,7 @@ def adapt(
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
     text_column: TextColumn = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the label column.")] = None,
+    label_column: LabelColumn = None,
     format_name: FormatName = None,
     seed: Seed = 0,
 ) -> None:
@@ -102,11 +105,7 @@ def adapt(
         seed=seed,
     )
     with show_steps("reading") as on_step:
-        started = time.monotonic()
-
-        def show(now: Progress) -> None:
-            on_step(f"asking: {progress_text(now, time.monotonic() - started)}")
-
+        show = asking_progress(on_step)
         result = adapt_bundle(
             start, events, output, the_teacher, options, on_step=on_step, on_progress=show
         )

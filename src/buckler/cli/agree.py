@@ -1,6 +1,5 @@
 """`buckler agree` and `buckler escalate`: a bundle in place of its teacher, as far as it agrees."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -8,15 +7,19 @@ import typer
 
 from buckler.cli.console import err, out, safe, show_steps
 from buckler.cli.options import (
+    BudgetEvents,
     BudgetTokens,
     BudgetUsd,
     BundleArgument,
     FormatName,
+    GroupColumn,
     Store,
     TaskFile,
+    TeacherName,
+    TeacherSettings,
     TextColumn,
 )
-from buckler.cli.results import print_account, print_report, print_rows, progress_text
+from buckler.cli.results import asking_progress, print_account, print_report, print_rows
 from buckler.dataset import ColumnNames
 from buckler.evaluation.agreement_report import agreement_table
 from buckler.pipeline import agree as agreement
@@ -25,17 +28,9 @@ from buckler.pipeline.agree import AgreeOptions
 from buckler.runtime import load
 from buckler.tasks import get_bundle_task
 from buckler.teachers import Budget, Teacher, get_teacher
-from buckler.teachers.labeling import Progress
 
 _SHOWN = 5
-TeacherName = Annotated[
-    str, typer.Option(help="Teacher: chat, anthropic, gguf, encoder, rules, sigma or recorded.")
-]
-TeacherSettings = Annotated[
-    Path | None, typer.Option("--settings", help="Settings file of the teacher.")
-]
 EventFiles = Annotated[list[Path], typer.Argument(help="Files or folders of events.")]
-GroupColumn = Annotated[str | None, typer.Option(help="Name of the group column.")]
 
 
 def agree(
@@ -86,7 +81,6 @@ def agree(
     )
     the_teacher = _get_teacher(bundle, teacher, settings, task)
     with show_steps("loading") as on_step:
-        started = time.monotonic()
         found = agreement.agree(
             bundle,
             data,
@@ -94,7 +88,7 @@ def agree(
             the_teacher,
             options,
             on_step=on_step,
-            on_progress=lambda now: on_step(_asking(now, started)),
+            on_progress=asking_progress(on_step),
         )
     print_rows(agreement_table(found.bound))
     out.print(f"\n{found.bound.sentence()}")
@@ -130,9 +124,7 @@ def escalate(
     store: Store = "labels.db",
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
-    budget_events: Annotated[
-        int | None, typer.Option(help="Ask about at most this many events.", min=0)
-    ] = None,
+    budget_events: BudgetEvents = None,
     task: TaskFile = None,
     text_column: TextColumn = None,
     format_name: FormatName = None,
@@ -147,7 +139,6 @@ def escalate(
     )
     the_teacher = _get_teacher(bundle, teacher, settings, task)
     with show_steps("loading") as on_step:
-        started = time.monotonic()
         done = escalation.escalate(
             bundle,
             data,
@@ -155,7 +146,7 @@ def escalate(
             the_teacher,
             agreement_file,
             options,
-            on_progress=lambda now: on_step(_asking(now, started)),
+            on_progress=asking_progress(on_step),
         )
     if done.quarantine:
         err.print(done.quarantine)
@@ -169,7 +160,3 @@ def escalate(
 
 def _get_teacher(bundle: Path, kind: str, settings: Path | None, task: str | None) -> Teacher:
     return get_teacher(kind, settings, get_bundle_task(load(bundle).manifest, task))
-
-
-def _asking(now: Progress, started: float) -> str:
-    return f"asking: {progress_text(now, time.monotonic() - started)}"

@@ -17,9 +17,10 @@ from buckler.cli.options import (
     TaskFile,
     TextColumn,
 )
-from buckler.cli.results import print_account, print_estimate, print_report, print_robustness
+from buckler.cli.results import print_account, print_estimate, print_report, print_rows
 from buckler.dataset import ColumnNames
 from buckler.errors import SettingsError
+from buckler.evaluation.robustness import robustness_table
 from buckler.teachers.budget import Budget
 from buckler.training import attack as attacking
 from buckler.training.augmentation import MAX_ATTACKED
@@ -87,6 +88,6 @@ def attack(
         report = attacking.attack(bundle, data, output, chosen, on_progress=on_step)
     if report.account is not None:
         print_account(report.account)
-    print_robustness(report.models)
+    print_rows(robustness_table(report.models))
     if report.files is not None:
         print_report(report.files)

@@ -8,16 +8,18 @@ import typer
 from buckler import pipeline
 from buckler.cli.console import out, show_steps
 from buckler.cli.options import (
+    UNKNOWN_LABELS,
     BundleArgument,
     FormatName,
+    GroupColumn,
     LabelColumn,
     LabelMap,
+    SourceColumn,
     TaskFile,
     TextColumn,
     read_label_map,
 )
 from buckler.cli.results import print_assessment, print_report
-from buckler.cli.train import UnknownLabelsOption
 from buckler.dataset import ColumnNames, UnknownLabels
 from buckler.pipeline import EvaluationOptions
 
@@ -33,13 +35,13 @@ def evaluate(
     task: TaskFile = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
-    group_column: Annotated[str | None, typer.Option(help="Name of the group column.")] = None,
-    source_column: Annotated[str | None, typer.Option(help="Name of the source column.")] = None,
+    group_column: GroupColumn = None,
+    source_column: SourceColumn = None,
     slices: Annotated[
         list[str] | None,
         typer.Option("--slice", help="Column to slice the report by; may be repeated."),
     ] = None,
-    unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
+    unknown_labels: Annotated[UnknownLabels, UNKNOWN_LABELS] = UnknownLabels.FAIL,
     label_map: LabelMap = None,
     format_name: FormatName = None,
     resamples: Annotated[

@@ -1,6 +1,5 @@
 """`buckler label`: ask a teacher, and keep its annotations."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,17 +8,27 @@ import typer
 from rich.table import Table
 
 from buckler.cli.console import err, out, safe, show_steps
-from buckler.cli.options import BudgetTokens, BudgetUsd, Seed, Store, TaskName, TextColumn
-from buckler.cli.results import print_account, progress_text
+from buckler.cli.options import (
+    BudgetEvents,
+    BudgetTokens,
+    BudgetUsd,
+    Seed,
+    Store,
+    TaskName,
+    TeacherName,
+    TeacherSettings,
+    TextColumn,
+)
+from buckler.cli.results import asking_progress, print_account
 from buckler.dataset import ColumnNames, UnknownLabels, read_dataset
 from buckler.errors import SettingsError
-from buckler.evaluation.intervals import Rate
+from buckler.evaluation.report import rate_text
 from buckler.labels import LabelStore
 from buckler.readers.quarantine import Quarantine
 from buckler.tasks import get_task
 from buckler.teachers import Budget, Teacher, get_teacher
 from buckler.teachers.injection_test import InjectionReport, measure_injections
-from buckler.teachers.labeling import LabelPlan, LabelReport, Progress, plan
+from buckler.teachers.labeling import LabelPlan, LabelReport, plan
 from buckler.teachers.labeling import label as label_events
 from buckler.training.selection import SelectionMethod, choose_events, score_pool
 
@@ -27,12 +36,8 @@ from buckler.training.selection import SelectionMethod, choose_events, score_poo
 def label(
     data: Annotated[list[Path], typer.Argument(help="Files or folders of events.")],
     task: TaskName,
-    teacher: Annotated[
-        str, typer.Option(help="Teacher: chat, anthropic, gguf, encoder, rules, sigma or recorded.")
-    ],
-    settings: Annotated[
-        Path | None, typer.Option("--settings", help="Settings file of the teacher.")
-    ] = None,
+    teacher: TeacherName,
+    settings: TeacherSettings = None,
     store: Store = "labels.db",
     text_column: TextColumn = None,
     label_column: Annotated[
@@ -52,9 +57,7 @@ def label(
     seed: Seed = 1,
     budget_usd: BudgetUsd = None,
     budget_tokens: BudgetTokens = None,
-    budget_events: Annotated[
-        int | None, typer.Option(help="Ask about at most this many events.", min=0)
-    ] = None,
+    budget_events: BudgetEvents = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate calls, tokens and cost; ask nothing.")
     ] = False,
@@ -105,24 +108,16 @@ def label(
                 )
                 _print_injections(report, the_teacher)
             else:
-                started = time.monotonic()
-                name = safe(the_teacher.annotator.name)
-
-                def advance(now: Progress) -> None:
-                    text = progress_text(now, time.monotonic() - started)
-                    on_step(f"asking {name}: {text}")
-
-                _print_report(
-                    label_events(
-                        events,
-                        the_teacher,
-                        opened,
-                        budget=budget,
-                        rng=np.random.default_rng(seed),
-                        on_progress=advance,
-                    ),
+                title = f"asking {safe(the_teacher.annotator.name)}"
+                done = label_events(
+                    events,
                     the_teacher,
+                    opened,
+                    budget=budget,
+                    rng=np.random.default_rng(seed),
+                    on_progress=asking_progress(on_step, title),
                 )
+                _print_report(done, the_teacher)
         if quarantine.count:
             err.print(quarantine.summary())
 
@@ -138,7 +133,7 @@ def _print_report(report: LabelReport, teacher: Teacher) -> None:
     if report.account is not None:
         print_account(report.account)
     if (found := report.agreement) is not None:
-        out.print(f"agrees with {_rate(found.accuracy)} of {found.n:,} labels of the data")
+        out.print(f"agrees with {rate_text(found.accuracy, 3)} of {found.n:,} labels of the data")
         if found.warning:
             err.print(f"WARNING: {safe(name)} {found.warning}", style="bold red")
             err.print(
@@ -151,8 +146,8 @@ def _print_report(report: LabelReport, teacher: Teacher) -> None:
             )
         if found.recall is not None and found.false_positives is not None:
             out.print(
-                f"calls {_rate(found.recall)} of positive events positive, and "
-                f"{_rate(found.false_positives)} of the others"
+                f"calls {rate_text(found.recall, 3)} of positive events positive, and "
+                f"{rate_text(found.false_positives, 3)} of the others"
             )
     if report.account is not None:
         total = report.total
@@ -177,12 +172,12 @@ def _print_plan(found: LabelPlan) -> None:
 
 def _print_injections(report: InjectionReport, teacher: Teacher) -> None:
     out.print(
-        f"{safe(teacher.annotator.name)}: inserted text changed {_rate(report.flips)} of "
-        f"{report.flips.n_rows:,} positive labels; harmless text changed {_rate(report.control)} "
-        f"of {report.control.n_rows:,}"
+        f"{safe(teacher.annotator.name)}: inserted text changed {rate_text(report.flips, 3)} of "
+        f"{report.flips.n_rows:,} positive labels; harmless text changed "
+        f"{rate_text(report.control, 3)} of {report.control.n_rows:,}"
     )
     if report.detected is not None:
-        out.print(f"the detector flagged {_rate(report.detected)} of the injected events")
+        out.print(f"the detector flagged {rate_text(report.detected, 3)} of the injected events")
     if report.unanswered:
         out.print(f"{report.unanswered:,} injected events got no usable answer")
     for title, rates in (("technique", report.families), ("encoding", report.disguises)):
@@ -193,7 +188,3 @@ def _print_injections(report: InjectionReport, teacher: Teacher) -> None:
         out.print(table)
     if report.account is not None:
         print_account(report.account)
-
-
-def _rate(rate: Rate) -> str:
-    return f"{rate.value:.3f} ({rate.low:.3f} to {rate.high:.3f})"

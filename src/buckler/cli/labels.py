@@ -9,6 +9,7 @@ import typer
 
 from buckler.cli.console import err, out, print_table, safe, show_steps
 from buckler.cli.options import (
+    UNKNOWN_LABELS,
     LabelColumn,
     LabelMap,
     Seed,
@@ -17,7 +18,6 @@ from buckler.cli.options import (
     TextColumn,
     read_label_map,
 )
-from buckler.cli.train import UnknownLabelsOption
 from buckler.dataset import ColumnNames, UnknownLabels, event_id, read_dataset
 from buckler.evaluation.report import rate_text
 from buckler.labels import Annotator, AnswerColumns, LabelStore, open_existing
@@ -71,7 +71,7 @@ def import_(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_map: LabelMap = None,
-    unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
+    unknown_labels: Annotated[UnknownLabels, UNKNOWN_LABELS] = UnknownLabels.FAIL,
     probability_column: Annotated[
         str | None, typer.Option(help="Column with the probability of a positive class instead.")
     ] = None,

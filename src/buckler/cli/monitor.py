@@ -13,12 +13,13 @@ from buckler.cli.options import (
     BundleArgument,
     FormatName,
     TaskFile,
+    TeacherSettings,
     TextColumn,
     TrustedKey,
 )
 from buckler.cli.results import print_rows
 from buckler.errors import InputError, SettingsError
-from buckler.evaluation.report import ReportTable
+from buckler.evaluation.report import ReportTable, rate_text
 from buckler.labels import open_existing
 from buckler.monitoring import (
     DriftLimits,
@@ -68,9 +69,7 @@ def monitor(
         str | None,
         typer.Option(help="Teacher that labels samples of windows with alerts: chat, encoder, …"),
     ] = None,
-    settings: Annotated[
-        Path | None, typer.Option("--settings", help="Settings file of the teacher.")
-    ] = None,
+    settings: TeacherSettings = None,
     sample: Annotated[int, typer.Option(help="Events that it labels, a window.", min=2)] = 100,
     analyst_labels: Annotated[
         bool,
@@ -171,11 +170,10 @@ def _print(result: MonitorResult) -> None:
         for alert in window.alerts:
             out.print(f"{safe(window.name, 80)}: {safe(alert.reason, 200)}: {alert.action}")
         if window.sampled is not None:
-            precision, recall = window.sampled.precision, window.sampled.recall
+            sampled = window.sampled
             out.print(
                 f"{safe(window.name, 80)}: sample labeled by {window.sampled_by}: precision "
-                f"{precision.value:.3f} ({precision.low:.3f} to {precision.high:.3f}), "
-                f"recall {recall}"
+                f"{rate_text(sampled.precision, 3)}, recall {sampled.recall}"
             )
     areas = area_under_recall(result).items()
     shown = ", ".join(f"{name.replace('_', ' ')} {v:.3f}" for name, v in areas if v == v)

@@ -30,6 +30,12 @@ TaskFile = Annotated[
 ]
 TextColumn = Annotated[str | None, typer.Option(help="Name of the text column.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Name of the label column.")]
+GroupColumn = Annotated[str | None, typer.Option(help="Name of the group column.")]
+SourceColumn = Annotated[str | None, typer.Option(help="Name of the source column.")]
+# Its type needs pyarrow, which a command that only scores does not load.
+UNKNOWN_LABELS = typer.Option(
+    "--unknown-labels", help="Answer to labels that are no class of the task."
+)
 LabelMap = Annotated[
     str | None, typer.Option(help="Classes of other labels, such as 1=phishing,0=benign.")
 ]
@@ -56,6 +62,15 @@ OnlyDetections = Annotated[bool, typer.Option("--only-detections", help="Write d
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
 BudgetUsd = Annotated[float | None, typer.Option(help="Largest cost, in USD.", min=0)]
 BudgetTokens = Annotated[int | None, typer.Option(help="Largest number of tokens.", min=0)]
+BudgetEvents = Annotated[
+    int | None, typer.Option(help="Ask about at most this many events.", min=0)
+]
+_TEACHER = "Teacher: chat, anthropic, gguf, encoder, rules, sigma or recorded."
+TeacherName = Annotated[str, typer.Option(help=_TEACHER)]
+OptionalTeacherName = Annotated[str | None, typer.Option(help=_TEACHER)]
+TeacherSettings = Annotated[
+    Path | None, typer.Option("--settings", help="Settings file of the teacher.")
+]
 ModelSettings = Annotated[
     Path | None, typer.Option("--settings", help="Settings file of the language model.")
 ]

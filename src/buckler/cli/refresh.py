@@ -1,6 +1,5 @@
 """`buckler refresh`: one turn of a stream, for a weekly timer."""
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +8,9 @@ import typer
 
 from buckler.cli.console import out, print_table, safe, show_steps
 from buckler.cli.registry import print_decision
-from buckler.cli.results import progress_text
+from buckler.cli.results import asking_progress
 from buckler.errors import SettingsError
 from buckler.review import refresh as refreshing
-from buckler.teachers.labeling import Progress
 
 
 def refresh(
@@ -29,13 +27,12 @@ def refresh(
     A stopped turn resumes. The log in the folder of the settings has a line for each decision.
     """
     with show_steps("loading") as on_step:
-        started = time.monotonic()
-
-        def show(progress: Progress) -> None:
-            on_step(f"asking: {progress_text(progress, time.monotonic() - started)}")
-
         done = refreshing.refresh(
-            settings, now=_time_of(now), dry_run=dry_run, on_step=on_step, on_progress=show
+            settings,
+            now=_time_of(now),
+            dry_run=dry_run,
+            on_step=on_step,
+            on_progress=asking_progress(on_step),
         )
     out.print(f"turn {done.turn.number}, {done.turn.week}: {done.n_new:,} new events")
     if done.reasons:

@@ -1,11 +1,14 @@
 """Tables of results on the terminal."""
 
+import time
+from collections.abc import Callable
+
 from rich.table import Table
 
 from buckler.cli.console import err, out, print_table, safe
 from buckler.evaluation.evaluation import Evaluation
 from buckler.evaluation.report import ReportFiles, ReportTable, figure_rows, rate_text
-from buckler.evaluation.robustness import Robustness, robustness_table
+from buckler.evaluation.robustness import robustness_table
 from buckler.pipeline.run import Run
 from buckler.teachers.budget import Account, Spending
 from buckler.teachers.labeling import Progress
@@ -32,7 +35,7 @@ def print_run(run: Run) -> None:
         print_rows(auxiliary_table(run.auxiliary))
     if run.robustness:
         out.print()
-        print_robustness(run.robustness)
+        print_rows(robustness_table(run.robustness))
     out.print()
     if run.warning:
         err.print(
@@ -65,11 +68,6 @@ def print_comparison(comparison: ReportTable) -> None:
     for name, *cells in list(zip(comparison.heading, *comparison.rows, strict=True))[1:]:
         table.add_row(name, *(safe(cell.partition(" (")[0], 40) for cell in cells))
     out.print(table)
-
-
-def print_robustness(models: list[Robustness]) -> None:
-    """Print what is caught under each attack; the intervals stand in the report."""
-    print_rows(robustness_table(models))
 
 
 def print_rows(found: ReportTable) -> None:
@@ -129,12 +127,20 @@ def print_account(account: Account) -> None:
         err.print(f"stopped: {account.stopped}; run again to go on")
 
 
-def progress_text(now: Progress, seconds: float) -> str:
-    """Return events, dollars and the time left of a labeling job."""
-    text = f"{now.done:,} of {now.total:,}"
-    if now.account is not None:
-        spent = now.account.spent
-        text += f", {spent.cost_usd:.4f} USD, {spent.tokens:,} tokens"
-    if now.done:
-        text += f", {seconds / now.done * (now.total - now.done):,.0f} s left"
-    return text
+def asking_progress(
+    on_step: Callable[[str], None], title: str = "asking"
+) -> Callable[[Progress], None]:
+    """Return a listener that shows events, dollars and the time left of a labeling job."""
+    started = time.monotonic()
+
+    def show(now: Progress) -> None:
+        text = f"{title}: {now.done:,} of {now.total:,}"
+        if now.account is not None:
+            spent = now.account.spent
+            text += f", {spent.cost_usd:.4f} USD, {spent.tokens:,} tokens"
+        if now.done:
+            seconds = time.monotonic() - started
+            text += f", {seconds / now.done * (now.total - now.done):,.0f} s left"
+        on_step(text)
+
+    return show

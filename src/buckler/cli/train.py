@@ -7,10 +7,13 @@ import typer
 
 from buckler import pipeline
 from buckler.cli.options import (
+    UNKNOWN_LABELS,
     FormatName,
+    GroupColumn,
     LabelColumn,
     LabelMap,
     Seed,
+    SourceColumn,
     TaskName,
     TextColumn,
     read_label_map,
@@ -25,11 +28,6 @@ from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.operating_point import OperatingPoint
 from buckler.training.noise import Noise
 
-UnknownLabelsOption = Annotated[
-    UnknownLabels,
-    typer.Option("--unknown-labels", help="Answer to labels that are no class of the task."),
-]
-
 
 @with_operating_point
 def train(
@@ -42,8 +40,8 @@ def train(
     ] = None,
     label_column: LabelColumn = None,
     text_column: TextColumn = None,
-    group_column: Annotated[str | None, typer.Option(help="Name of the group column.")] = None,
-    source_column: Annotated[str | None, typer.Option(help="Name of the source column.")] = None,
+    group_column: GroupColumn = None,
+    source_column: SourceColumn = None,
     threshold_rule: Annotated[
         ThresholdRule, typer.Option(help="Negatives on which the false-positive rate must hold.")
     ] = ThresholdRule.UNSEEN,
@@ -63,7 +61,7 @@ def train(
     noise: Annotated[
         Noise, typer.Option(help="Treatment of labels that may be wrong.")
     ] = Noise.NONE,
-    unknown_labels: UnknownLabelsOption = UnknownLabels.FAIL,
+    unknown_labels: Annotated[UnknownLabels, UNKNOWN_LABELS] = UnknownLabels.FAIL,
     label_map: LabelMap = None,
     source_balance: Annotated[
         float, typer.Option(min=0, max=1, help="Weight of small sources: 1 makes all count alike.")
