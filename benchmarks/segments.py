@@ -19,7 +19,7 @@ from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.metrics import Ranking, auroc
 from buckler.evaluation.unseen_sources import SourceScores, mean_pair_auroc
 from buckler.normalize import NormalizedTexts
-from buckler.pipeline.read_stage import ReadSources
+from buckler.pipeline.prepare import ReadSources
 from buckler.pipeline.recipe import read_recipe
 from buckler.students.ngram import NgramStudent
 from buckler.tasks import get_task

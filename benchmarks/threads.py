@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.measure import in_turns, table, use_all_cores
 from benchmarks.models import events, scorer
-from buckler.cores import count_cores
+from buckler.extras import count_cores
 from buckler.students import get_student
 
 PASSES = 2

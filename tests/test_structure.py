@@ -17,7 +17,6 @@ LAYERS = [
     "errors",
     "files",
     "extras",
-    "cores",
     "isolation",
     "registry",
     "operating_point",

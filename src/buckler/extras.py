@@ -1,5 +1,6 @@
-"""Optional dependencies: imported where a feature needs them, named where they are missing."""
+"""Optional dependencies, named where they are missing, and the cores of the machine."""
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,3 +42,10 @@ def find_packaged(package: str, pattern: str) -> Path | None:
     spec = find_spec(package)
     folders = (spec.submodule_search_locations or ()) if spec else ()
     return next((file for folder in folders for file in sorted(Path(folder).glob(pattern))), None)
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use; a container may have fewer than all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from buckler.pipeline.mistakes import WORST, find_mistakes
+from buckler.pipeline.evaluate import WORST, find_mistakes
 from tests.support.made_up import made_up_events
 
 

@@ -20,7 +20,7 @@ from buckler.evaluation.report import (
     report_html,
     report_json,
 )
-from buckler.pipeline.mistakes import find_mistakes
+from buckler.pipeline.evaluate import find_mistakes
 from buckler.runtime import Scorer
 from buckler.training.adaptation import AdaptedStudent, OwnFigures
 

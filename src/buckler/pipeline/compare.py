@@ -29,8 +29,7 @@ from buckler.labels.ledger import Ledger
 from buckler.pipeline.agree import likeliest_class
 from buckler.pipeline.evaluate import assess_scorer
 from buckler.pipeline.fit_stages import FitLabelsOnly, FitNotAugmented, FitUpperBound
-from buckler.pipeline.prepare import TrainingAndTest
-from buckler.pipeline.read_stage import Sources
+from buckler.pipeline.prepare import Sources, TrainingAndTest
 from buckler.pipeline.recipe import Recipe
 from buckler.pipeline.stages import Result, StageRunner
 from buckler.runtime import Scorer

@@ -10,14 +10,24 @@ from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.errors import InputError
 from buckler.files import read_bytes, write_atomically
-from buckler.labels import open_existing
-from buckler.pipeline.prepare import Split, TrainingAndTest, ask_teacher, merge_annotations
-from buckler.pipeline.read_stage import ReadSources, Sources
-from buckler.pipeline.recipe import AugmentationSection, LabelsSection, Recipe
+from buckler.labels import LabelStore, open_existing
+from buckler.pipeline.prepare import (
+    ReadSources,
+    Sources,
+    Split,
+    TrainingAndTest,
+    ask_teacher,
+    merge_annotations,
+)
+from buckler.pipeline.recipe import AnalystLabelsSection, AugmentationSection, LabelsSection, Recipe
 from buckler.pipeline.stages import Result, Stage, StageRunner, Summary
 from buckler.pipeline.synthesis_stage import SyntheticAddition
 from buckler.tasks import Task
-from buckler.training.analyst_labels import AnalystLabels
+from buckler.training.analyst_labels import (
+    AnalystLabels,
+    read_analyst_labels,
+    split_analyst_labels,
+)
 from buckler.training.augmentation import augment
 from buckler.training.cross_validation import OutOfFold, StudentSpec
 from buckler.training.distillation import (
@@ -30,6 +40,39 @@ from buckler.training.distillation import (
 from buckler.training.targets import annotations_on, with_file_labels
 
 # --- examples beside the training rows ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SplitAnalystLabels(Stage[AnalystLabels], name="analyst-labels", version=1):
+    """Splits the events that analysts labeled into those to learn and those that measure."""
+
+    sources: Result[Sources]
+    annotations: str
+    hold_out: float
+    store: LabelStore = field(compare=False)
+    task: Task
+
+    def work(self, folder: Path) -> tuple[AnalystLabels, Summary]:  # noqa: ARG002
+        """Split the labeled events by group."""
+        events = read_analyst_labels(self.store, self.task)
+        test = self.sources.output.test
+        found = split_analyst_labels(events, [] if test is None else [test], self.hold_out)
+        n_training, n_held_out = len(found.training), len(found.held_out)
+        return found, {
+            "labeled": len(events),
+            "training": n_training,
+            "held_out": n_held_out,
+            "too_like_a_test": len(events) - n_training - n_held_out,
+        }
+
+
+def split_labels_of_analysts(
+    runner: StageRunner, section: AnalystLabelsSection, sources: Result[Sources]
+) -> Result[AnalystLabels]:
+    """Run the stage that splits the labels of analysts."""
+    with open_existing(section.store) as store:
+        digest = store.digest(runner.task)
+        return runner.run(SplitAnalystLabels(sources, digest, section.hold_out, store, runner.task))
 
 
 @dataclass(frozen=True)

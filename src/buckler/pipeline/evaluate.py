@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 import buckler
 from buckler.dataset import ColumnNames, Dataset, read_dataset
@@ -17,6 +18,7 @@ from buckler.evaluation.evaluation import (
     slice_values,
 )
 from buckler.evaluation.report import (
+    Mistake,
     ReportContext,
     ReportFiles,
     deployed_table,
@@ -28,11 +30,14 @@ from buckler.evaluation.report import (
 from buckler.evaluation.source_tables import option_table, source_sentences, source_table
 from buckler.evaluation.unseen_sources import SourceRecord
 from buckler.files import path_text
-from buckler.pipeline.mistakes import find_mistakes
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import Scorer, load
+from buckler.runtime.explanation import mark_pieces
 from buckler.tasks import get_bundle_task
 
+WORST = 25  # mistakes of a kind
+_PIECES = 6
+_CHARACTERS = 400
 _UNCHECKED = "Whether the test rows stand in the training data was not checked."
 
 
@@ -210,6 +215,64 @@ def report_context(
             **{k: str(v) for k, v in manifest.provenance.items() if k != "buckler"},
         },
     )
+
+
+# --- the worst mistakes: what a reader of a report looks at ---------------------------------------
+
+
+def find_mistakes(
+    scorer: Scorer,
+    events: Dataset,
+    scores: npt.NDArray[np.float32],
+    detected: npt.NDArray[np.bool_],
+) -> tuple[Mistake, ...]:
+    """Return the worst false positives by score, then the worst misses, at most 25 of each.
+
+    Events without a text of their own, such as rows of features, are shown by their features.
+
+    Parameters
+    ----------
+    scorer
+        Bundle that explains the mistakes.
+    events
+        Labeled events.
+    scores, detected
+        Answers about these events, float32 [n] and bool [n].
+    """
+    if not scorer.positive:
+        return ()
+    wrong = np.flatnonzero(detected & ~events.is_positive)
+    missed = np.flatnonzero(~detected & events.is_positive)
+    worst = wrong[np.argsort(-scores[wrong], kind="stable")][:WORST]
+    lowest = missed[np.argsort(scores[missed], kind="stable")][:WORST]
+    rows: npt.NDArray[np.intp] = np.concatenate([worst, lowest])
+    return tuple(
+        _describe(scorer, events, int(row), float(scores[row]), is_miss=at >= len(worst))
+        for at, row in enumerate(rows)
+    )
+
+
+def _describe(scorer: Scorer, events: Dataset, row: int, score: float, *, is_miss: bool) -> Mistake:
+    raw = events.raw_text(row)
+    label = scorer.label_to_explain(scorer.classes[0], detected=True, text=raw)
+    found = scorer.explain(raw, label=label, top=_PIECES)
+    text = _harmless(events.task.readable(raw))
+    return Mistake(
+        is_miss=is_miss,
+        score=score,
+        label=str(events.label_names[row] or ""),
+        source=str(events.sources[row] or ""),
+        because=found.because,
+        runs=tuple(mark_pieces(text, found.contributions, _CHARACTERS)),
+    )
+
+
+def _harmless(text: str) -> str:
+    """Return a text without characters that hide or move others."""
+    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
+
+
+# --- the report -----------------------------------------------------------------------------------
 
 
 def write_report(assessment: Evaluation, context: ReportContext, folder: Path) -> ReportFiles:

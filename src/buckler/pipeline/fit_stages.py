@@ -14,8 +14,7 @@ from buckler.dataset.splits import deduplicate, unlike
 from buckler.files import read_bytes
 from buckler.operating_point import OperatingPoint, check_negatives
 from buckler.pipeline.distill import Additions, DistilledPool
-from buckler.pipeline.prepare import TrainingAndTest
-from buckler.pipeline.read_stage import Sources
+from buckler.pipeline.prepare import Sources, TrainingAndTest
 from buckler.pipeline.recipe import Recipe
 from buckler.pipeline.stages import Result, Stage, Summary
 from buckler.tasks import Task

@@ -17,7 +17,7 @@ from buckler.pipeline.compare import (
     compare_students,
     comparison,
 )
-from buckler.pipeline.distill import Additions, DistillPool
+from buckler.pipeline.distill import Additions, DistillPool, split_labels_of_analysts
 from buckler.pipeline.evaluate import (
     assess_scorer,
     headline,
@@ -28,13 +28,12 @@ from buckler.pipeline.evaluate import (
 )
 from buckler.pipeline.fit_stages import FALSE_POSITIVES, FitAuxiliary, FitStudent
 from buckler.pipeline.prepare import (
+    ReadSources,
     Split,
     TrainingAndTest,
     ask_teacher,
     merge_annotations,
-    split_labels_of_analysts,
 )
-from buckler.pipeline.read_stage import ReadSources
 from buckler.pipeline.recipe import Recipe, read_recipe
 from buckler.pipeline.stages import Result, StageReport, StageRunner
 from buckler.pipeline.synthesis_stage import Synthesize
@@ -138,7 +137,9 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
     sources = runner.run(ReadSources.of(recipe, task, listener.on_read))
     speeds = ask_teacher(runner, recipe, sources)
     labeled = merge_annotations(runner, recipe, sources)
-    analysts = split_labels_of_analysts(runner, recipe, sources)
+    analysts = None
+    if recipe.analyst_labels:
+        analysts = split_labels_of_analysts(runner, recipe.analyst_labels, sources)
     split = runner.run(Split(sources, labeled, analysts, recipe.split, recipe.student.seed))
     synthesis = None
     if recipe.synthesis:

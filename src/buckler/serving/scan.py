@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from buckler.cores import count_cores
 from buckler.errors import OutputError, ScanInterruptedError
+from buckler.extras import count_cores
 from buckler.files import writing
 from buckler.normalize.feature_table import events_as_bytes
 from buckler.operating_point import OperatingPoint

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from buckler.cores import count_cores
 from buckler.dataset import Dataset
 from buckler.dataset.sources import balance_sources
 from buckler.dataset.splits import apart_from, draw_groups
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.evaluation.unseen_sources import ThresholdRule
+from buckler.extras import count_cores
 from buckler.students import Student, get_student
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from buckler.cores import count_cores
-from buckler.extras import import_extra
+from buckler.extras import count_cores, import_extra
 from buckler.students.torch.training_loop import quiet_logging
 from buckler.teachers.encoder.network import import_torch
 from buckler.teachers.encoder.tokens import Batch, Ids, Logits, gather_logits
