@@ -36,7 +36,6 @@ def flat_model(bundle: Bundle) -> bytes:
         )
     tensors = parse_tensors(bundle.entries.get(WEIGHTS))
     head = tensors.get("head")
-    positive = sum(1 << i for i, name in enumerate(m.classes) if name in m.positive and i < 64)
     threshold = float("nan")  # without a positive class there is no detection
     if m.positive:
         threshold = DEFAULT_THRESHOLD if m.threshold is None else m.threshold
@@ -65,7 +64,7 @@ def flat_model(bundle: Bundle) -> bytes:
             threshold,
             head is not None,
             len(m.calibration_curve[0]) if m.calibration_curve else 0,
-            positive,
+            m.positive_bits,
             _HEADER.size + len(body),
             SEGMENTERS.index(s["segmenter"]),
             COMBINATIONS.index(s["combination"]),

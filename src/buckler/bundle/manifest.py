@@ -156,6 +156,12 @@ class Manifest:
         named = " or ".join(self.positive[:3])
         return describe_threshold(self.threshold, self.operating_point, self.operating_curve, named)
 
+    @property
+    def positive_bits(self) -> int:
+        """A bit for each positive class below 64, as the kernel takes them."""
+        names = enumerate(self.classes)
+        return sum(1 << i for i, name in names if name in self.positive and i < 64)
+
     def find_threshold(self, point: OperatingPoint) -> float:
         """Return the threshold for a wish.
 

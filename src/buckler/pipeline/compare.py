@@ -3,6 +3,7 @@
 import json
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -201,7 +202,7 @@ def _assess(p: npt.NDArray[np.float32], test: Dataset, n_resamples: int) -> Eval
     return evaluate_predictions(predictions, slices=slice_values(test), n_resamples=n_resamples)
 
 
-def comparison(contenders: list[Contender], assessment: Evaluation) -> ReportTable:
+def comparison(contenders: Sequence[Contender], assessment: Evaluation) -> ReportTable:
     """Return the table for the report."""
     positive = bool(assessment.positive)
     ranking = [n for n in assessment.figures if n.startswith("tpr@fpr=")] + ["auroc"]
@@ -241,15 +242,15 @@ class StudentComparison:
     Attributes
     ----------
     contenders
-        One for each bundle and annotator.
+        One for each bundle and annotator; none where the student stands alone.
     against_labels
         The student against one that learned from labels alone, paired; None where there is none.
     agreements
         Sentence on the agreement with each annotator of test rows.
     """
 
-    contenders: list[Contender]
-    against_labels: PairedComparison | None
+    contenders: Sequence[Contender] = ()
+    against_labels: PairedComparison | None = None
     agreements: tuple[str, ...] = ()
 
     @property

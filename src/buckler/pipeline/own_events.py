@@ -7,6 +7,7 @@ of these events again, and counts them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -141,28 +142,26 @@ def read_own_events(
     InputError
         If a file cannot be read, or no labeled row has a label.
     """
-    parts, read = [], (task, options.columns)
+    read = partial(
+        read_dataset,
+        task=task,
+        columns=options.columns,
+        format_name=options.format,
+        quarantine=quarantine,
+    )
+    parts = []
     if options.labels:
-        labeled = read_dataset(
-            options.labels, *read, format_name=options.format, quarantine=quarantine
-        ).only_labeled()
-        if not len(labeled):
+        parts.append(read(options.labels).only_labeled())
+        if not len(parts[0]):
             raise InputError("no row has a label; name the label column", field="label_column")
-        parts.append(labeled)
     if events:
-        parts.append(
-            read_dataset(
-                events, *read, format_name=options.format, labeled=False, quarantine=quarantine
-            )
-        )
+        parts.append(read(events, labeled=False))
     if not parts:
         raise InputError("no events to adapt to", field="events")
     found = Dataset.concat(parts).distinct()
     if not options.test:
         return found, None
-    test = read_dataset(
-        options.test, *read, format_name=options.format, quarantine=quarantine
-    ).only_labeled()
+    test = read(options.test).only_labeled()
     if not len(test):
         raise InputError("no row of the test has a label", field="label_column")
     return found.take(unlike(found, test)), test

@@ -358,25 +358,23 @@ def read_recipe(path: Path) -> Recipe:
     recipe = read_settings(path, Recipe)
     for contradiction in _contradictions(recipe):
         raise SettingsError(f"{path}: {contradiction}", path=path)
-    base = path.parent
-    recipe.output = base / recipe.output
-    for name in ("train", "test", "own_negatives"):
-        setattr(recipe.data, name, [base / p for p in getattr(recipe.data, name)])
-    recipe.compare.upper_bound = [base / p for p in recipe.compare.upper_bound]
-    if recipe.pool is not None:
-        recipe.pool.events = [base / p for p in recipe.pool.events]
-    if recipe.teacher is not None and recipe.teacher.settings is not None:
-        recipe.teacher.settings = base / recipe.teacher.settings
-    if recipe.synthesis is not None:
-        recipe.synthesis.files = [base / p for p in recipe.synthesis.files]
-        if recipe.synthesis.template is not None:
-            recipe.synthesis.template = base / recipe.synthesis.template
-    for section in (recipe.labels, recipe.analyst_labels):
-        if section is not None and "://" not in section.store:
-            section.store = str(base / section.store)
+    _rebase(recipe, path.parent)
     if recipe.task.endswith(".toml"):
-        recipe.task = str(base / recipe.task)
+        recipe.task = str(path.parent / recipe.task)
     return recipe
+
+
+def _rebase(section: BaseModel, base: Path) -> None:
+    """Make every path of a section, and every file of a label store, relative to a folder."""
+    for name, value in section:
+        if isinstance(value, BaseModel):
+            _rebase(value, base)
+        elif isinstance(value, Path):
+            setattr(section, name, base / value)
+        elif isinstance(value, list) and value and isinstance(value[0], Path):
+            setattr(section, name, [base / path for path in value])
+        elif name == "store" and "://" not in value:
+            setattr(section, name, str(base / value))
 
 
 def _contradictions(recipe: Recipe) -> Iterator[str]:

@@ -42,7 +42,7 @@ from buckler.training.analyst_labels import AnalystLabels
 from buckler.training.auxiliary import AuxiliaryClassifiers, AuxiliaryFigures, auxiliary_table
 from buckler.training.cross_validation import OnEpoch
 from buckler.training.packaging import UNTREATED, BundleParts
-from buckler.training.promotion import WORSE_THAN_LABELS
+from buckler.training.promotion import WORSE_THAN_LABELS, PairedComparison
 
 
 @dataclass(frozen=True)
@@ -158,30 +158,35 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         classifiers = runner.run(FitAuxiliary.of(recipe, split)).output
     bundle = student.tested.assemble()
     scorer = Scorer(bundle)
-    assessment = _assess(runner, recipe, scorer, split.output)
-    beside: StudentComparison | None = None
+    test = split.output.test
+    with runner.step("evaluate") as step:
+        step.summary = {"test_rows": len(test)}
+        slices, leaks = tuple(recipe.data.keep), split.output.leaks
+        assessment = assess_scorer(
+            scorer, test, leaks=leaks, slices=slices, n_resamples=recipe.evaluation.resamples
+        )
+    beside = StudentComparison()
     if recipe.labels or recipe.pool or recipe.synthesis or recipe.compare.upper_bound:
         beside = compare_students(runner, recipe, sources, split, bundle, assessment, speeds)
     robustness: list[Robustness] = []
     if recipe.evaluation.attacks:
         robustness = attack_students(runner, recipe, sources, split, scorer)
     path = recipe.output / f"{recipe.name or task.name}.buckler"
-    table = None if beside is None else comparison(beside.contenders, assessment)
-    warning = "" if beside is None else beside.warning
+    table = comparison(beside.contenders, assessment) if beside.contenders else None
     notes = (
-        *_label_notes(beside),
+        *_label_notes(beside.against_labels),
         *_noise_notes(bundle.manifest),
-        *(() if beside is None else beside.agreements),
+        *beside.agreements,
         *_split_notes(split, student.n_later),
         *leak_notes(split.output.leaks),
     )
     with runner.step("bundle"):
-        scorer = _write_bundle(path, student.shipped, classifiers, assessment, warning)
+        scorer = _write_bundle(path, student.shipped, classifiers, assessment, beside.warning)
         write_atomically(recipe.output / FALSE_POSITIVES, student.false_positives)
         data = recipe.data.test or recipe.data.train
-        tested_on = f"{len(split.output.test):,} rows from {names_of(data)}"
+        tested_on = f"{len(test):,} rows from {names_of(data)}"
         context = replace(
-            report_context(scorer, assessment, split.output.test, tested_on, notes),
+            report_context(scorer, assessment, test, tested_on, notes),
             comparison=table,
             robustness=robustness_table(robustness) if robustness else None,
             auxiliary=auxiliary_table(classifiers.figures) if classifiers.figures else None,
@@ -198,27 +203,12 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         auxiliary=classifiers.figures,
         analyst_labels=None if analysts is None else analysts.output,
         n_annotated=0 if distilled is None else distilled.output.n_annotated,
-        warning=warning,
+        warning=beside.warning,
     )
 
 
-def _assess(
-    runner: StageRunner, recipe: Recipe, scorer: Scorer, data: TrainingAndTest
-) -> Evaluation:
-    with runner.step("evaluate") as report:
-        report.summary = {"test_rows": len(data.test)}
-        return assess_scorer(
-            scorer,
-            data.test,
-            leaks=data.leaks,
-            slices=tuple(recipe.data.keep),
-            n_resamples=recipe.evaluation.resamples,
-        )
-
-
-def _label_notes(beside: StudentComparison | None) -> Iterator[str]:
+def _label_notes(pair: PairedComparison | None) -> Iterator[str]:
     """Yield a sentence where the student is no better than one that learned from labels alone."""
-    pair = None if beside is None else beside.against_labels
     if pair is not None and pair.worse:
         yield (
             f"WARNING: a student that learned from labels alone is better on {pair.sentence()}. "

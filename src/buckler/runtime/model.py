@@ -123,9 +123,8 @@ def build_model(manifest: Manifest, weights: Mapping[str, bytes]) -> Model:
             f"{error}; install the plug-in that made it, or {advise_version(manifest.provenance)}"
         ) from error
     n_outputs = 1 if len(manifest.classes) == 2 else len(manifest.classes)
-    names = enumerate(manifest.classes)
-    positive = sum(1 << i for i, name in names if name in manifest.positive and i < 64)
-    form = Form(normalizer_of(manifest), manifest.max_bytes, n_outputs, positive)
+    normalizer = normalizer_of(manifest)
+    form = Form(normalizer, manifest.max_bytes, n_outputs, manifest.positive_bits)
     return kind.load(manifest, weights, form)
 
 

@@ -23,10 +23,9 @@ COMMAND_LINE = TASKS.add(
         guidance=(
             "Malicious: encoded or downloaded code that is run at once, dumping of credentials, "
             "disabling of defenses or logs, deleting backups, unusual use of system binaries to "
-            "load "
-            "code, reverse shells, new administrators, persistence in hidden places. "
-            "Administration, "
-            "software installation and builds are benign even when they look technical."
+            "load code, reverse shells, new administrators, persistence in hidden places. "
+            "Administration, software installation and builds are benign even when they look "
+            "technical."
         ),
         medium="command-line",
     )

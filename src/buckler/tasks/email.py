@@ -20,10 +20,9 @@ EMAIL = TASKS.add(
         group_by="sender-domain",
         guidance=(
             "Subject, text, links and attachments follow each other. What sells without deceiving "
-            "is "
-            "spam; what imitates a bank, a service, a colleague or an authority to get a password, "
-            "money or a click is phishing; newsletters and lists that somebody subscribed to are "
-            "ham."
+            "is spam; what imitates a bank, a service, a colleague or an authority to get a "
+            "password, money or a click is phishing; newsletters and lists that somebody "
+            "subscribed to are ham."
         ),
         medium="message",
         aliases={"legitimate": "ham", "benign": "ham", "junk": "spam", "phish": "phishing"},

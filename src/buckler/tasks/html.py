@@ -20,10 +20,8 @@ HTML = TASKS.add(
         group_by="page-domain",
         guidance=(
             "Signs of a fake: a brand in title or text on a site that is not the brand's, a form "
-            "that "
-            "posts elsewhere or to nowhere, pictures and icons hotlinked from the brand, links "
-            "that "
-            "lead nowhere, encoded scripts. A login page on its own site is benign."
+            "that posts elsewhere or to nowhere, pictures and icons hotlinked from the brand, "
+            "links that lead nowhere, encoded scripts. A login page on its own site is benign."
         ),
         medium="html",
         aliases={

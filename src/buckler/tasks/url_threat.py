@@ -21,9 +21,8 @@ URL_THREAT = TASKS.add(
         group_by="registered-domain",
         guidance=(
             "Signs of phishing: a brand's name outside its own domain, free hosting or a random "
-            "name "
-            "with words such as login, verify, wallet or update, an address in digits, a path of a "
-            "hacked site. Documentation, package and news sites with long paths are benign."
+            "name with words such as login, verify, wallet or update, an address in digits, a path "
+            "of a hacked site. Documentation, package and news sites with long paths are benign."
         ),
         medium="url",
         aliases={
