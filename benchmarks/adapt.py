@@ -41,7 +41,6 @@ from buckler.training.packaging import write_fitted
 SEEDS = range(int(os.environ.get("BUCKLER_SEEDS", "10")))
 ASKS = tuple(int(n) for n in os.environ.get("BUCKLER_ASKS", "30,100,300,1000").split(","))
 CHOICES = {"random": 0.999, "chosen": 1 / 3}  # -> share of the asked events that is random
-HELD_OUT = 0.35
 MAX_STREAM, MAX_HELD_OUT, MAX_ORDINARY = 2_500, 1_200, 3_000
 TARGET_FPR = 0.01
 PRICE_USD = 0.003  # of an answer: 700 tokens read at 3 USD a million, 60 written at 15
@@ -99,7 +98,7 @@ def measure(stream: Stream, data: Path) -> None:
     start = scorer, start_student(found.events.task, content)
     own = found.events.take(np.flatnonzero(begins_with(found.events, stream.own)))
     for seed in seeds:
-        test, pool = cut(own, stream.by_time, np.random.default_rng(seed))
+        test, pool = cut(own, stream, np.random.default_rng(seed))
         if (stream.name, seed, 0, "start") not in done and scorer is not None:
             probabilities = scorer.score(test.raw).probabilities.astype(np.float32)
             keep(stream, seed, 0, 0, "start", figures_of(test, probabilities, scorer.threshold))
@@ -182,19 +181,21 @@ def train_start(stream: Stream, found: Collections) -> Path:
     return path
 
 
-def cut(own: Dataset, by_time: bool, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
+def cut(own: Dataset, stream: Stream, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
     """Return the events that are held out, and the others, in random order."""
     order, held_out = rng.permutation(len(own)), np.zeros(len(own), bool)
-    if by_time:
+    if stream.by_time:
         for label in np.unique(own.labels):  # the classes' times may differ
             times = own.times[own.labels == label]
-            held_out |= (own.labels == label) & (own.times > np.nanquantile(times, 1 - HELD_OUT))
+            held_out |= (own.labels == label) & (
+                own.times > np.nanquantile(times, 1 - stream.held_out)
+            )
     else:
         codes = own.group_codes()
         counts = np.bincount(codes)
         size = 0
         for code in rng.permutation(np.unique(codes)):
-            if size < HELD_OUT * len(own) and counts[code] < len(own) / 4:
+            if size < stream.held_out * len(own) and counts[code] < len(own) / 4:
                 held_out |= codes == code
                 size += counts[code]
     test, pool = order[held_out[order]], order[~held_out[order]]

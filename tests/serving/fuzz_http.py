@@ -1,9 +1,10 @@
 """Fuzzes the HTTP service: `python -m tests.serving.fuzz_http --minutes 10`.
 
 Requests are sound, wrong in one place, or damaged byte by byte. They come one after the other on
-one connection, in pieces, and may stop anywhere. The real protocol and application answer them over
-socket pairs. Each answer must be whole and sound, none a fault of the server. Each connection must
-end, nothing may be left in a queue, and whoever asks afterwards gets a verdict.
+one connection, in pieces, and may stop anywhere. Most clients then hang up; some wait until the
+server closes. The real protocol and application answer them over socket pairs. Each answer must be
+whole and sound, none a fault of the server. Each connection must end, nothing may be left in a
+queue, and whoever asks afterwards gets a verdict.
 """
 
 import argparse
@@ -34,7 +35,9 @@ from tests.support.made_up import made_up_bundle
 
 _TRIES = 5  # a machine that stands still for a moment makes a request late, and 429
 _AT_A_TIME = 100
-_TIMEOUT_S = 0.3  # of heads, bodies and idle connections
+_TIMEOUT_S = 0.5  # of heads, bodies and idle connections
+_PATIENT_SHARE = 0.05  # of clients; the server would only wait for the others
+_LOOKS, _LOOK_S = 20, 0.002  # of a client at the server before it hangs up
 _HANGS_S = 20.0
 _GOOD = b'POST /v1/score HTTP/1.1\r\nhost: a\r\ncontent-length: 13\r\n\r\n{"text": "x"}'
 _LINES = [b"\r\n", b"\n", b"\r", b"\r\n\r\n", b" \r\n", b"\0\r\n"]
@@ -238,15 +241,22 @@ async def fuzz(folder: Path, seed: int, conversations: int, cpu_s: float = 1e9) 
     logging.getLogger().addHandler(handler)
     rng, end_s = random.Random(seed), time.process_time() + cpu_s
 
-    async def talk(pieces: list[bytes]) -> str:
+    async def talk(pieces: list[bytes], *, is_patient: bool) -> str:
         ours, theirs = socket.socketpair()
-        await loop.connect_accepted_socket(lambda: protocol(config, state, {}, loop), theirs)
+        server = protocol(config, state, {}, loop)
+        await loop.connect_accepted_socket(lambda: server, theirs)
         reader, writer = await asyncio.open_connection(sock=ours)
         answers = Answers(found.statuses)
         with suppress(ConnectionError):
             for piece in pieces:
                 writer.write(piece)
                 await asyncio.sleep(0)
+            for _ in range(0 if is_patient else _LOOKS):
+                await asyncio.sleep(_LOOK_S)
+                if writer.is_closing() or (server.cycle and server.cycle.response_complete):
+                    break
+            if not is_patient:
+                writer.write_eof()
             async with asyncio.timeout(_HANGS_S):
                 while data := await reader.read(1 << 16):
                     answers.feed(data)
@@ -255,9 +265,9 @@ async def fuzz(folder: Path, seed: int, conversations: int, cpu_s: float = 1e9) 
             await writer.wait_closed()
         return answers.reason
 
-    async def judge(pieces: list[bytes]) -> None:
+    async def judge(pieces: list[bytes], *, is_patient: bool = True) -> None:
         try:
-            reason = await talk(pieces)
+            reason = await talk(pieces, is_patient=is_patient)
         except TimeoutError:
             reason = "the server neither answers nor closes"
         if reason:
@@ -266,7 +276,9 @@ async def fuzz(folder: Path, seed: int, conversations: int, cpu_s: float = 1e9) 
     try:
         for _ in range(0, conversations, _AT_A_TIME):
             batch = [write_conversation(rng) for _ in range(_AT_A_TIME)]
-            await asyncio.gather(*map(judge, batch))
+            patient = [rng.random() < _PATIENT_SHARE for _ in batch]
+            talks = (judge(one, is_patient=p) for one, p in zip(batch, patient, strict=True))
+            await asyncio.gather(*talks)
             before = found.statuses[200]
             for _ in range(_TRIES):
                 await judge([_GOOD])

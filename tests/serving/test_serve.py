@@ -1,5 +1,6 @@
 """HTTP: a real server process, real clients, hostile bodies, reloads and shutdown."""
 
+import asyncio
 import gc
 import http.server
 import json
@@ -35,6 +36,7 @@ pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
 from starlette.testclient import TestClient  # noqa: E402
 
+from buckler.serving import bundles  # noqa: E402
 from buckler.serving.http.app import build_app  # noqa: E402
 from buckler.serving.http.guard import Keys, Rate, new_key  # noqa: E402
 from buckler.serving.http.serve_settings import ServeSettings  # noqa: E402
@@ -512,6 +514,49 @@ def test_a_challenger_must_decide_the_same(url_bundle, tmp_path):
     chosen = ServeSettings(bundles=[url_bundle], challengers=[tmp_path / "rows.buckler"])
     with pytest.raises(SettingsError, match="no served bundle decides the same"):
         build_app(chosen)
+
+
+@pytest.mark.parametrize("fault", [ValueError("400 digits"), RecursionError(), MemoryError()])
+def test_no_fault_of_a_newer_bundle_ends_reloading(url_bundle, tmp_path, monkeypatch, fault):
+    path = tmp_path / "live.buckler"
+    path.write_bytes(url_bundle.read_bytes())
+    first = bundles.load_bundle(path)
+
+    def fail(*_):
+        raise fault
+
+    path.write_bytes(b"PK damaged")
+    with monkeypatch.context() as patch:
+        patch.setattr(bundles, "load_bundle", fail)
+        kept = first.reload()
+        assert kept.scorer is first.scorer
+        assert type(fault).__name__ in kept.failure
+        assert kept.reload() is kept  # each state of the file is tried once
+    path.write_bytes(url_bundle.read_bytes())
+    assert kept.reload().failure == ""
+
+
+def test_a_stop_waits_for_no_bundle_that_never_loads(url_bundle, tmp_path, monkeypatch):
+    path = tmp_path / "live.buckler"
+    path.write_bytes(url_bundle.read_bytes())
+    service = build_app(ServeSettings(bundles=[path], reload_s=0.001)).state.service
+    begun, stopped, waited = threading.Event(), threading.Event(), []
+
+    def never_end(_):
+        begun.set()
+        waited.append(not stopped.wait(20))
+
+    monkeypatch.setattr(bundles.LoadedBundle, "reload", never_end)
+
+    async def watch_and_stop():
+        watching = asyncio.create_task(service.watch())
+        await asyncio.to_thread(begun.wait)
+        watching.cancel()
+
+    asyncio.run(watch_and_stop())
+    left_behind = waited == []
+    stopped.set()
+    assert left_behind
 
 
 def test_told_to_stop_it_finishes_what_it_began(url_bundle, tmp_path):
