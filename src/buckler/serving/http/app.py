@@ -361,6 +361,7 @@ async def _in_daemon_thread(work: Callable[[], LoadedBundle]) -> LoadedBundle:
     loop, result = asyncio.get_running_loop(), concurrent.futures.Future[LoadedBundle]()
 
     def run() -> None:
+        result.set_running_or_notify_cancel()  # a stop cancels the wait, not the work
         result.set_result(work())
 
     threading.Thread(target=run, daemon=True).start()
