@@ -73,9 +73,7 @@ def build_app(settings: ServeSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 - FastAPI's interface
         to_thread.current_default_thread_limiter().total_tokens = _THREADS
-        watching = None
-        if settings.reload_s:
-            watching = asyncio.create_task(service.watch())
+        watching = asyncio.create_task(service.watch()) if settings.reload_s else None
         service.ready = True
         yield
         service.ready = False
@@ -358,14 +356,14 @@ def _load_bundles(settings: ServeSettings) -> dict[str, LoadedBundle]:
 
 async def _in_daemon_thread(work: Callable[[], LoadedBundle]) -> LoadedBundle:
     """Return the result of work that a stop does not wait for."""
-    loop, result = asyncio.get_running_loop(), concurrent.futures.Future[LoadedBundle]()
+    result = concurrent.futures.Future[LoadedBundle]()
 
     def run() -> None:
         result.set_running_or_notify_cancel()  # a stop cancels the wait, not the work
         result.set_result(work())
 
     threading.Thread(target=run, daemon=True).start()
-    return await asyncio.wrap_future(result, loop=loop)
+    return await asyncio.wrap_future(result)
 
 
 def _release_memory() -> None:
