@@ -1,30 +1,70 @@
 """The command line, as a person calls it."""
 
+import atexit
+import json
 import os
+import socket
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Lock
 
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "COLUMNS": "200",
     "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
 }
+_ONE_AT_A_TIME = Lock()
+
+
+@cache
+def _command_server(process: int) -> socket.socket:
+    """Start what runs the commands of this process; it ends with it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        server = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("command_server.py"), str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=ENVIRONMENT,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # an interruption of the tests is not its own
+        )
+    atexit.register(_stop, ours, server)
+    return ours
+
+
+def _stop(requests: socket.socket, server: subprocess.Popen) -> None:
+    requests.close()
+    server.wait()
 
 
 def buckler(
     *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "buckler.cli.main", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        env={**ENVIRONMENT, **(env or {})},
-        input=stdin,
-    )
+    """Run the command line in a process of its own, forked from one that has its imports."""
+    request = {
+        "arguments": [str(argument) for argument in arguments],
+        "cwd": str(cwd or Path.cwd()),
+        "env": {**ENVIRONMENT, **(env or {})},
+    }
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        streams = [file.fileno() for file in (given, out, err)]
+        with _ONE_AT_A_TIME:
+            server = _command_server(os.getpid())
+            socket.send_fds(server, [json.dumps(request).encode()], streams)
+            code = server.recv(16)
+        assert code, "the server of commands has ended"
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return subprocess.CompletedProcess(request["arguments"], int(code), *texts)
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
