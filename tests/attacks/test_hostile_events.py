@@ -14,6 +14,7 @@ from buckler.teachers.llm.injection import detect_injection, match_patterns
 from buckler.teachers.llm.injection_suite import insert_text, load_suite
 from buckler.teachers.llm.injection_views import list_views
 from buckler.teachers.llm.redaction import redact
+from tests.support.few_rows import few_rows
 
 pytest.importorskip("detect_secrets", reason="the extra 'llm' is not installed")
 EVENTS = {
@@ -105,16 +106,16 @@ def test_the_patterns_leave_talk_about_classifiers_alone():
     assert match_patterns(list(list_views(text))) is None
 
 
-def test_real_events_are_hardly_ever_flagged(real_data):
-    for name, file in (
-        ("url-threat", "url/threat-test.parquet"),
-        ("command-line", "command_line/test.parquet"),
-        ("email", "email/test.parquet"),
+def test_real_events_are_hardly_ever_flagged(real_data, tmp_path):
+    for name, file, n in (
+        ("url-threat", "url/threat-test.parquet", 3000),
+        ("command-line", "command_line/test.parquet", 3000),
+        ("email", "email/test.parquet", 600),
     ):
         task = get_task(name)
-        raws = read_dataset([real_data / file], task).raw_texts
-        flagged = sum(detect_injection(task.readable(raw)) is not None for raw in raws[:4000])
-        assert flagged <= 0.01 * min(len(raws), 4000), name
+        raws = read_dataset([few_rows(real_data / file, tmp_path, n)], task).raw_texts
+        flagged = sum(detect_injection(task.readable(raw)) is not None for raw in raws)
+        assert flagged <= 0.01 * len(raws), name
 
 
 # --- redaction -------------------------------------------------------------------------------

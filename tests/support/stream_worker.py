@@ -11,7 +11,13 @@ from contextlib import contextmanager
 @contextmanager
 def worker(broker, bundle, folder, topic, **chosen):
     """Start a worker; kill it when the block ends."""
-    client = {"fetch.wait.max.ms": 20, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+    client = {
+        "fetch.wait.max.ms": 20,
+        "session.timeout.ms": 6000,
+        "heartbeat.interval.ms": 500,
+        "reconnect.backoff.max.ms": 500,
+        "topic.metadata.refresh.interval.ms": 1000,
+    }
     lines = [f'brokers = "{broker.address}"', f'topic = "{topic}"']
     lines += [f"{name} = {json.dumps(value)}" for name, value in chosen.items()]
     lines += ["[client]", *(f'"{name}" = {value}' for name, value in client.items())]

@@ -5,10 +5,7 @@ model.
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +24,7 @@ from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 from buckler.teachers.llm.gguf import GgufSettings, GgufTeacher
 from tests.support.chat_server import chat_server
 from tests.support.cli import buckler
+from tests.support.forked_runs import ENDED, forked_runs
 from tests.support.made_up import made_up_events
 
 pytest.importorskip("openai", reason="the extra 'llm' is not installed")
@@ -128,11 +126,13 @@ from tests.support.made_up import made_up_events
 url_threat = get_task("url-threat")
 settings = ChatSettings(model="m", base_url=f"{sys.argv[1]}/v1", concurrency=4)
 real = made_up_events(300, np.random.default_rng(0))
-with LabelStore(Path(sys.argv[2])) as store:
-    template = read_template(url_threat)
-    model = ChatTeacher(url_threat, settings)
-    generator = LanguageModelGenerator(model, template, real, store)
-    list(generator.drafts(spread_drafts(template, 1500)))
+template = read_template(url_threat)
+ChatTeacher(url_threat, settings).client.connect()  # which imports much
+def run():
+    with LabelStore(Path(sys.argv[2])) as store:
+        model = ChatTeacher(url_threat, settings)
+        generator = LanguageModelGenerator(model, template, real, store)
+        list(generator.drafts(spread_drafts(template, 1500)))
 """
 
 
@@ -140,18 +140,20 @@ def test_kills_lose_no_text_that_was_paid_for(tmp_path):
     rng = np.random.default_rng(3)
     template = read_template(URL)
     n, kills = sum(-(-k // TEXTS_PER_CALL) for _, k in spread_drafts(template, 1500)), 6
-    with chat_server(tmp_path, delay=0.05) as server:
-        command = [sys.executable, "-c", KILLED, server.url, str(tmp_path / "a.db")]
-        environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with (
+        chat_server(tmp_path, delay=0.05) as server,
+        forked_runs(KILLED, server.url, tmp_path / "a.db") as runs,
+    ):
         for _ in range(kills):
-            before = n_orders(server.asked())
-            child = subprocess.Popen(command, env=environment)
-            while n_orders(server.asked()) == before and child.poll() is None:
+            before, child = n_orders(server.asked()), runs.start()
+            while n_orders(server.asked()) == before:
+                runs.check()
                 time.sleep(0.01)
             time.sleep(rng.uniform(0.02, 0.4))
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-        assert subprocess.run(command, env=environment, check=False).returncode == 0
+            os.kill(child, signal.SIGKILL)
+            assert runs.wait() == -signal.SIGKILL
+        runs.start()
+        assert runs.wait() == ENDED
         asked = n_orders(server.asked())
     with LabelStore(tmp_path / "a.db") as store:
         annotator = LanguageModelGenerator(model(server.url), template, real(), store).annotator

@@ -13,6 +13,7 @@ from buckler.teachers.labeling import label
 from buckler.teachers.llm.gguf import GgufSettings, GgufTeacher, packaged_weights
 from tests.support.cli import buckler
 from tests.support.fault_proxy import fault_proxy
+from tests.support.few_rows import few_rows
 
 pytest.importorskip("xllamacpp", reason="the extra 'gguf' is not installed")
 try:
@@ -31,8 +32,7 @@ DATA = [
 @pytest.mark.parametrize(("name", "file"), DATA)
 def test_a_real_model_judges_real_events(tmp_path, real_data, name, file):
     task = get_task(name)
-    events = read_dataset([real_data / file], task)
-    events = events.take(np.arange(0, len(events), len(events) // 8)[:8])
+    events = read_dataset([few_rows(real_data / file, tmp_path, 8)], task)
     who = GgufTeacher(task, GgufSettings(max_characters=600, samples=2))
     assert not who.client.hosted and not who.redacts
     with LabelStore(tmp_path / "a.db") as store:
@@ -51,8 +51,7 @@ def test_a_real_model_judges_real_events(tmp_path, real_data, name, file):
 @pytest.mark.slow
 def test_several_events_in_a_call_in_the_form_that_the_grammar_forces(tmp_path, real_data):
     task = get_task("url-threat")
-    events = read_dataset([real_data / "url/threat-test.parquet"], task)
-    events = events.take(np.arange(0, len(events), len(events) // 6)[:6])
+    events = read_dataset([few_rows(real_data / "url/threat-test.parquet", tmp_path, 6)], task)
     who = GgufTeacher(task, GgufSettings(events_per_call=2, rationale=True, samples=1))
     with LabelStore(tmp_path / "a.db") as store:
         result = label(events, who, store)
@@ -64,8 +63,7 @@ def test_several_events_in_a_call_in_the_form_that_the_grammar_forces(tmp_path, 
 @pytest.mark.slow
 def test_faults_between_a_real_model_and_us(tmp_path, real_data):
     task = get_task("url-threat")
-    events = read_dataset([real_data / "url/threat-test.parquet"], task)
-    events = events.take(np.arange(0, len(events), len(events) // 12)[:12])
+    events = read_dataset([few_rows(real_data / "url/threat-test.parquet", tmp_path, 12)], task)
     who = GgufTeacher(task, GgufSettings(samples=1, attempts=12))
     port = int(who.client.serve().rsplit(":", 1)[1])
     faults = ("429", "500", "reset", "reset-after", "truncated", "malformed", "empty")
@@ -78,8 +76,9 @@ def test_faults_between_a_real_model_and_us(tmp_path, real_data):
 
 
 def test_from_the_command_line_without_any_settings(tmp_path, real_data):
+    path = few_rows(real_data / "url/threat-test.parquet", tmp_path, 40)
     result = buckler(
-        *("label", real_data / "url/threat-test.parquet", "--task", "url-threat"),
+        *("label", path, "--task", "url-threat"),
         *("--teacher", "gguf", "--sample", "4", "--store", tmp_path / "a.db"),
     )
     assert result.returncode == 0, result.stderr

@@ -24,6 +24,7 @@ from buckler.teachers.llm.injection import FLAG
 from tests.support.chat_server import DETECTION, chat_server
 from tests.support.cli import buckler
 from tests.support.fault_proxy import FAULTS, fault_proxy
+from tests.support.forked_runs import ENDED, forked_runs
 from tests.support.paid_events import check, events_of, many, url, verdicts
 
 pytest.importorskip("openai", reason="the extra 'llm' is not installed")
@@ -347,21 +348,17 @@ from buckler.labels import LabelStore
 from buckler.tasks import get_task
 from buckler.teachers.llm.chat import ChatSettings, ChatTeacher
 from buckler.teachers.labeling import label
-import aiohttp, anyio.streams.tls, h11, httpx, keyring, openai, os
+import keyring
 from buckler.teachers.llm.injection import detect_injection
 detect_injection("warm up before the fork")
 keyring.get_keyring()
 task = get_task("url-threat")
 events = read_dataset([Path(sys.argv[1])], task)
 settings = ChatSettings(model="m", base_url=sys.argv[2] + "/v1", concurrency=4, events_per_call=2)
-for line in sys.stdin:  # one run for each line, each in a process of its own
-    child = os.fork()
-    if child == 0:
-        with LabelStore(sys.argv[3]) as store:
-            label(events, ChatTeacher(task, settings), store)
-        os._exit(7)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+ChatTeacher(task, settings).client.connect()  # which imports much
+def run():
+    with LabelStore(sys.argv[3]) as store:
+        label(events, ChatTeacher(task, settings), store)
 """
 
 
@@ -371,17 +368,11 @@ def test_two_runs_at_once_pay_for_no_event_twice(tmp_path, store_where):
     many(tmp_path, n)
     path = tmp_path / f"events-{n}.parquet"
     with chat_server(tmp_path, delay=0.05) as server:
-        runs = [
-            subprocess.Popen(
-                [sys.executable, "-c", KILLED, str(path), server.url, store_where],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )
-            for _ in range(2)
-        ]  # fmt: skip
-        for run in runs:
-            run.stdin.write("go\n")
-            run.stdin.flush()
-        assert [run.communicate(timeout=60)[0].split()[1] for run in runs] == ["7", "7"]
+        arguments = (KILLED, path, server.url, store_where)
+        with forked_runs(*arguments) as one, forked_runs(*arguments) as other:
+            for each in (one, other):
+                each.start()
+            assert [one.wait(), other.wait()] == [ENDED, ENDED]
         asked = server.asked()
         with LabelStore(store_where) as store:
             check(store, teacher(server.url, events_per_call=2), n)
@@ -412,38 +403,28 @@ def test_a_claim_ends_with_its_job_its_process_or_in_time(tmp_path, monkeypatch)
 
 @pytest.mark.slow
 def test_a_hundred_kills_at_random_moments(tmp_path):
-    n, kills, in_flight = 4000, 100, 4 * 2
+    n, kills, in_flight = 2400, 100, 4 * 2
     many(tmp_path, n)
     rng = random.Random(1)
-    with chat_server(tmp_path, delay=0.05) as server:
-        parent = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                KILLED,
-                str(tmp_path / f"events-{n}.parquet"),
-                server.url,
-                str(tmp_path / "a.db"),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    with (
+        chat_server(tmp_path, delay=0.05) as server,
+        forked_runs(
+            KILLED, tmp_path / f"events-{n}.parquet", server.url, tmp_path / "a.db"
+        ) as runs,
+    ):
 
         def run(kill_behind):
-            before = sum(server.asked().values())
-            parent.stdin.write("go\n")
-            parent.stdin.flush()
-            child = int(parent.stdout.readline())
+            before, child = sum(server.asked().values()), runs.start()
             if kill_behind is not None:
                 # By progress and not by the clock, however slow the machine is.
                 deadline = time.monotonic() + 60
                 while sum(server.asked().values()) < before + kill_behind:
-                    assert time.monotonic() < deadline and parent.poll() is None
+                    assert time.monotonic() < deadline
+                    runs.check()
                     time.sleep(0.01)
                 time.sleep(rng.uniform(0, 0.02))
                 os.kill(child, signal.SIGKILL)
-            return int(parent.stdout.readline())
+            return runs.wait()
 
         # A worker asks again once its last answer is stored: most runs store something.
         ended = [run(rng.randint(0, 20)) for _ in range(kills)]
@@ -451,8 +432,7 @@ def test_a_hundred_kills_at_random_moments(tmp_path):
         assert killed == kills, ended  # none had finished before
         part = sqlite3.connect(tmp_path / "a.db").execute("SELECT count(*) FROM annotations")
         assert 0 < part.fetchone()[0] < n
-        assert run(None) == 7
-        parent.communicate(timeout=60)
+        assert run(None) == ENDED
         asked = server.asked()
     with LabelStore(tmp_path / "a.db") as store:
         who = teacher(server.url, events_per_call=2)
