@@ -7,7 +7,7 @@ head turns into classes. Hashing as in Weinberger et al. 2009, embedding bags as
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,8 +19,10 @@ from buckler import _kernel
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
-from buckler.normalize.segments import COMBINATIONS, SegmentRule, Segments
+from buckler.normalize.segments import COMBINATIONS, SegmentRule
 from buckler.students.float_model import FloatModel, RunningMean, copy_model, mix
+from buckler.students.ngram_examples import NgramExamples
+from buckler.students.source_agreement import Agreement, sample_families
 from buckler.students.student import (
     STUDENTS,
     Export,
@@ -28,7 +30,6 @@ from buckler.students.student import (
     Student,
     check_learnable,
     cross_entropy,
-    weigh_classes,
 )
 from buckler.tasks import Task
 
@@ -36,16 +37,6 @@ ROW_STEP = 16
 _CLIPS = (1.0, 0.75, 0.55, 0.4, 0.3, 0.2)
 _QUANTIZE_SAMPLE = 4096
 _MIXES_A_PASS = 2
-
-
-@dataclass(frozen=True)
-class _Examples:
-    """Texts, followed by all their segments, which have the targets and weights of their texts."""
-
-    texts: NormalizedTexts
-    targets: Floats
-    weights: Floats
-    segments: Segments
 
 
 @STUDENTS.add
@@ -78,6 +69,12 @@ class NgramStudent(Student):
         Score of an event from those of its whole text and of its worst segment: ``mean``, ``max``,
         or ``none`` for the whole text alone. Each text and its worst segment then share a weight,
         from the second pass on (multiple-instance learning, Andrews et al. 2002).
+    source_students
+        Number of students that learn from half the families of sources each, instead of one that
+        learns from all. Their mean is the student, with weights shrunk where they disagree
+        (`buckler.students.source_agreement`). 0: one student.
+    source_shrinkage
+        Strength of the shrinking: 0 for the mean as it is.
     threads
         Number of threads. Each learns from its share of the events on its own copy, joined twice a
         pass. Training is reproducible to the bit for the same number of threads.
@@ -96,6 +93,8 @@ class NgramStudent(Student):
     dropout: float = 0.0
     class_weights: str = "none"
     segments: str = "none"
+    source_students: int = 0
+    source_shrinkage: float = 1.0
     threads: int = 1
     table_: npt.NDArray[np.int8] = field(init=False, repr=False)
     head_: Floats | None = field(init=False, repr=False)
@@ -130,13 +129,30 @@ class NgramStudent(Student):
         self.rule_ = self._rule(training.task)
         self.n_outputs_ = 1 if n_classes == 2 else n_classes
         self.width_ = self._width()
+        rng = np.random.default_rng([self.seed, 2])
+        halves = list(sample_families(training, self.source_students, rng))
+        self.best_epoch_ = self.epochs
+        if validation is not None or not halves:
+            model = self._learn(training, validation, on_epoch)
+        if halves:
+            model = self._learn_agreed(training.take(rows) for rows in halves)
+        self._quantize(model, training.texts)
+        return self
+
+    def _learn(
+        self,
+        training: Dataset,
+        validation: Dataset | None,
+        on_epoch: Callable[[int, float, float], None] | None,
+    ) -> FloatModel:
         model = self._initial_model()
-        examples = self._examples(training)
+        examples = NgramExamples.of(training, self.rule_, self.n_outputs_, self.class_weights)
         rng = np.random.default_rng(self.seed)
         mean = RunningMean(model)
         best_loss, best, self.best_epoch_ = np.inf, mean.model, 0
         for epoch in range(1, self.epochs + 1):
-            order = self._order(model, examples, rng.permutation(len(training)), epoch)
+            logits_of = partial(self._float_logits, model)
+            order = examples.order(rng.permutation(len(training)), epoch, logits_of)
             loss = self._pass(model, examples, order, epoch)
             mean.add(model)
             validation_loss = np.nan
@@ -151,8 +167,17 @@ class NgramStudent(Student):
                 best_loss, best, self.best_epoch_ = validation_loss, mean.copy(), epoch
             elif epoch - self.best_epoch_ >= self.patience:
                 break
-        self._quantize(best, training.texts)
-        return self
+        return best
+
+    def _learn_agreed(self, samples: Iterable[Dataset]) -> FloatModel:
+        """Return the mean of what students of each sample learn, shrunk where they disagree."""
+        student, agreement = copy.copy(self), Agreement()
+        student.epochs = self.best_epoch_
+        for sample in samples:
+            model = student._learn(sample, None, None)
+            agreement.add(model.table, model.bias)
+        model.table, model.bias = agreement.shrunk(self.source_shrinkage)
+        return model
 
     def predict_logits(self, texts: NormalizedTexts) -> Floats:
         """Return logits of the int8 model, through the same kernel that the runtime uses."""
@@ -260,6 +285,11 @@ class NgramStudent(Student):
         if not self.max_order and (self.segments != "none" or not training.texts.has_features):
             problem = "max_order must not be 0: segments and texts like these have no features"
             raise SettingsError(problem, field="max_order")
+        if self.source_students and (self.source_students < 2 or self.hidden):
+            problem = "source_students must be 0, or at least 2 with hidden = 0"
+            raise SettingsError(problem, field="source_students")
+        if not self.source_shrinkage >= 0:
+            raise SettingsError("source_shrinkage must be at least 0", field="source_shrinkage")
         if self.epochs < 1 or self.patience < 1:
             raise SettingsError("epochs and patience must be at least 1")
         if self.hidden % ROW_STEP or not 0 <= self.hidden <= 1024:
@@ -281,17 +311,9 @@ class NgramStudent(Student):
         return 1 if self.n_outputs_ == 1 else -(-self.n_outputs_ // ROW_STEP) * ROW_STEP
 
     def _call_settings(self, epoch: int) -> tuple[float, ...]:
-        return (
-            self.min_order,
-            self.max_order,
-            self.table_bits,
-            self.width_,
-            self.n_outputs_,
-            self.learning_rate,
-            self.l2,
-            self.dropout,
-            self.seed * 1_000_003 + epoch,
-        )
+        shape = self.min_order, self.max_order, self.table_bits, self.width_, self.n_outputs_
+        seed = self.seed * 1_000_003 + epoch
+        return *shape, self.learning_rate, self.l2, self.dropout, seed
 
     # --- learning -----------------------------------------------------------------------------
 
@@ -308,33 +330,10 @@ class NgramStudent(Student):
         squares = np.zeros(rows, np.float32)
         return FloatModel(table, squares, head, head_squares, zeros, zeros.copy())
 
-    def _examples(self, training: Dataset) -> "_Examples":
-        targets = training.targets[:, 1:2] if self.n_outputs_ == 1 else training.targets
-        weights = weigh_classes(training, self.class_weights)
-        segments = self.rule_.cut(training.texts)
-        parts = [training.texts, segments.texts] if len(segments) else [training.texts]
-        return _Examples(
-            NormalizedTexts.concatenate(parts),
-            np.ascontiguousarray(np.concatenate([targets, targets[segments.owners]]), np.float32),
-            np.concatenate([weights, weights[segments.owners]]),
-            segments,
-        )
-
-    def _order(
-        self, model: FloatModel, examples: "_Examples", texts: npt.NDArray[np.int64], epoch: int
-    ) -> npt.NDArray[np.uint32]:
-        """Return the examples of a pass: each text, and its worst segment once a pass is done."""
-        if epoch == 1 or not len(examples.segments):
-            return texts.astype(np.uint32)
-        logits = self._float_logits(model, examples.segments.texts)
-        worst = self.rule_.find_worst(examples.segments, logits, len(texts))[texts]
-        pairs = np.stack([texts, np.where(worst < 0, -1, worst + len(texts))], axis=1).ravel()
-        return pairs[pairs >= 0].astype(np.uint32)
-
     def _pass(
         self,
         model: FloatModel,
-        examples: "_Examples",
+        examples: NgramExamples,
         order: npt.NDArray[np.uint32],
         epoch: int,
     ) -> float:
