@@ -1,11 +1,20 @@
 """What the kernel does with the lines and words of mails is what plain rules do."""
 
 import re
+from base64 import b64decode
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buckler._kernel import is_mail_header, line_feeds, wallets_in
+from buckler._kernel import (
+    base64_bytes,
+    base64_lines,
+    is_mail_header,
+    line_feeds,
+    links_in,
+    wallets_in,
+)
+from buckler.normalize.email_v2 import _IN_TEXT
 from buckler.normalize.mail_headers import Mailbox, mailboxes, read_headers
 
 LINES = st.lists(
@@ -82,3 +91,62 @@ _WALLET = re.compile(
 def test_wallets_are_counted(text):
     found = wallets_in(text)
     assert found == len(_WALLET.findall(text)) or (found == -1 and not text.isascii())
+
+
+_BASE64_LINES = re.compile(
+    rb"(?:(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?[ \t]*(?:\n|\Z))*"
+)
+_TEXT_LINE = re.compile(rb"^[^\n ]{1,200} [^\s]", re.M)
+_BASE64 = [
+    b"QUJD",
+    b"A",
+    b"B/",
+    b"=",
+    b"==",
+    b"\n",
+    b" ",
+    b"\t",
+    b"a b",
+    b"x" * 199,
+    b"-",
+    b"\xff",
+    b"\r",
+]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(_BASE64), max_size=9).map(b"".join))
+def test_base64_is_read_as_by_the_rules(body):
+    text = _TEXT_LINE.search(body)
+    assert base64_lines(body) == (
+        _BASE64_LINES.match(body).end(),
+        text.start() if text else -1,
+    )
+    pieces = re.sub(rb"[^A-Za-z0-9+/=]", b"", body).split(b"=")
+    whole = [piece[: len(piece) - (len(piece) % 4 == 1)] for piece in pieces]
+    assert base64_bytes(body) == b"".join(b64decode(piece + b"==") for piece in whole)
+
+
+_LINKS = [
+    "http://",
+    "HTTPS://",
+    "wWw.",
+    "h",
+    "w",
+    "a.b/c",
+    "_",
+    " ",
+    "\u00a0",
+    '"',
+    "]",
+    "é",
+    "\ud800",
+]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from([*_LINKS, "\x1c", "\x85", "z" * 250]), max_size=12).map("".join))
+def test_links_in_texts_are_those_of_the_pattern(text):
+    expected = [match[0] for match in _IN_TEXT.finditer(text)][:3]
+    found = links_in(text, 3)
+    assert found == expected or (found is None and not text.isascii())

@@ -58,6 +58,9 @@ PyObject *bk_mail_headers(PyObject *module, PyObject *args);
 PyObject *bk_is_mail_header(PyObject *module, PyObject *line);
 PyObject *bk_line_feeds(PyObject *module, PyObject *data);
 PyObject *bk_wallets_in(PyObject *module, PyObject *text);
+PyObject *bk_base64_bytes(PyObject *module, PyObject *data);
+PyObject *bk_base64_lines(PyObject *module, PyObject *data);
+PyObject *bk_links_in(PyObject *module, PyObject *args);
 
 PyObject *bk_train(PyObject *module, PyObject *args);
 PyObject *bk_predict(PyObject *module, PyObject *args);

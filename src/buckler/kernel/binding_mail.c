@@ -138,3 +138,47 @@ PyObject *bk_wallets_in(PyObject *module, PyObject *text) {
     Py_XDECREF(view.owner);
     return PyLong_FromLongLong(n);
 }
+
+PyObject *bk_base64_bytes(PyObject *module, PyObject *data) {
+    (void)module;
+    char *text;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(data, &text, &length) < 0) return NULL;
+    uint8_t *out = malloc((size_t)length + 1);
+    if (!out) return PyErr_NoMemory();
+    const size_t n = bk_decode_pieces((const uint8_t *)text, (size_t)length, out);
+    PyObject *result = PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)n);
+    free(out);
+    return result;
+}
+
+PyObject *bk_base64_lines(PyObject *module, PyObject *data) {
+    (void)module;
+    char *bytes;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(data, &bytes, &length) < 0) return NULL;
+    const uint8_t *text = (const uint8_t *)bytes;
+    const size_t n = (size_t)length, line = bk_find_text_line(text, n);
+    return Py_BuildValue("(nn)", (Py_ssize_t)bk_end_of_base64(text, n), line < n ? (Py_ssize_t)line : -1);
+}
+
+PyObject *bk_links_in(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *text;
+    Py_ssize_t most;
+    text_view view;
+    if (!PyArg_ParseTuple(args, "On", &text, &most) || bk_view_text(text, &view) < 0) return NULL;
+    size_t at = 0, begin = 0;
+    int found = 0;
+    PyObject *links = PyList_New(0);
+    while (links && PyList_Size(links) < most &&
+           (found = bk_next_text_link(view.bytes, (size_t)view.length, &at, &begin)) > 0) {
+        PyObject *link = bk_html_string(view.bytes + begin, at - begin);
+        if (!link || PyList_Append(links, link) < 0) Py_CLEAR(links);
+        Py_XDECREF(link);
+    }
+    Py_XDECREF(view.owner);
+    if (!links || found >= 0) return links;
+    Py_DECREF(links);
+    return Py_NewRef(Py_None);
+}

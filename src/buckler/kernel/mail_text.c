@@ -91,3 +91,113 @@ int64_t bk_count_wallets(const uint8_t *text, size_t length) {
     }
     return n;
 }
+
+/* --- base64 --------------------------------------------------------------------------------------- */
+
+enum { NO_SIXTY_FOUR = 64 };
+
+static uint8_t sixty_four_value(uint8_t c) {
+    if (c >= 'A' && c <= 'Z') return (uint8_t)(c - 'A');
+    if (c >= 'a' && c <= 'z') return (uint8_t)(c - 'a' + 26);
+    if (is_digit(c)) return (uint8_t)(c - '0' + 52);
+    return c == '+' ? 62 : c == '/' ? 63 : NO_SIXTY_FOUR;
+}
+
+size_t bk_decode_pieces(const uint8_t *text, size_t length, uint8_t *out) {
+    uint8_t values[256];
+    uint32_t bits = 0, n = 0; /* of characters since the last padding */
+    size_t w = 0;
+    for (int c = 0; c < 256; c++) values[c] = sixty_four_value((uint8_t)c);
+    for (size_t i = 0; i <= length; i++) {
+        const int ends = i == length || text[i] == '=';
+        if (!ends && values[text[i]] == NO_SIXTY_FOUR) continue;
+        if (!ends) {
+            bits = bits << 6 | values[text[i]];
+            if (++n % 4) continue;
+            out[w++] = (uint8_t)(bits >> 16), out[w++] = (uint8_t)(bits >> 8), out[w++] = (uint8_t)bits;
+            continue;
+        }
+        if (n % 4 == 2) out[w++] = (uint8_t)(bits >> 4);
+        if (n % 4 == 3) out[w++] = (uint8_t)(bits >> 10), out[w++] = (uint8_t)(bits >> 2);
+        n = 0;
+    }
+    return w;
+}
+
+size_t bk_end_of_base64(const uint8_t *text, size_t length) {
+    size_t end = 0; /* of the lines that were read */
+    while (end < length) {
+        size_t at = end, padding = 0;
+        while (at < length && sixty_four_value(text[at]) != NO_SIXTY_FOUR) at++;
+        for (const size_t most = (4 - (at - end) % 4) % 4; padding < most && at < length && text[at] == '='; at++) padding++;
+        if ((at - end) % 4 || padding == 3) return end;
+        while (at < length && (text[at] == ' ' || text[at] == '\t')) at++;
+        if (at < length && text[at] != '\n') return end;
+        end = at + (at < length);
+    }
+    return end;
+}
+
+size_t bk_find_text_line(const uint8_t *text, size_t length) {
+    enum { LONGEST_WORD = 200 };
+    for (size_t line = 0; line < length;) {
+        size_t at = line;
+        while (at < length && at - line < LONGEST_WORD && text[at] != '\n' && text[at] != ' ') at++;
+        if (at > line && at + 1 < length && text[at] == ' ' && text[at + 1] != ' ' && (uint8_t)(text[at + 1] - '\t') > 4) return line;
+        const uint8_t *stop = memchr(text + at, '\n', length - at);
+        if (!stop) break;
+        line = (size_t)(stop - text) + 1;
+    }
+    return length;
+}
+
+/* --- links ---------------------------------------------------------------------------------------- */
+
+/* Bytes of "http://", "https://" or "www." at the beginning, in any case; 0 for none. */
+static size_t link_start(const uint8_t *text, size_t length) {
+    static const char *const known[] = {"http://", "https://", "www."};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (bk_starts_with(text, length, known[i])) return strlen(known[i]);
+    return 0;
+}
+
+/* Whether a code point beyond ASCII is white space. */
+static int is_white_point(uint32_t c) {
+    return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+static int ends_link(const uint8_t *text, size_t length) {
+    const uint8_t c = *text;
+    uint32_t point;
+    if (c >= 0x80) return bk_utf8_read(text, length, &point) && is_white_point(point);
+    return c == ' ' || (uint8_t)(c - 9) < 5 || (uint8_t)(c - 0x1C) < 4 || c == '<' || c == '>' || c == '"' || c == '\'' ||
+           c == ')' || c == ']';
+}
+
+int bk_next_text_link(const uint8_t *text, size_t length, size_t *at, size_t *begin) {
+    enum { FEWEST = 3, MOST = 500 }; /* characters behind the start */
+    uint8_t shifts[256];             /* by the last of four bytes, of which "http" and "www." are some */
+    memset(shifts, 4, sizeof shifts);
+    shifts['h'] = shifts['H'] = 3, shifts['t'] = shifts['T'] = shifts['w'] = shifts['W'] = 1;
+    shifts['p'] = shifts['P'] = shifts['.'] = 0;
+    for (size_t i = *at; i + 4 <= length;) {
+        const uint8_t shift = shifts[text[i + 3]];
+        const size_t start = shift ? 0 : link_start(text + i, length - i);
+        if (!start || (i && is_word(text[i - 1]))) {
+            i += shift ? shift : 1;
+            continue;
+        }
+        size_t end = i + start, n = 0;
+        for (; end < length && !ends_link(text + end, length - end); end++)
+            if ((text[end] & 0xC0) != 0x80 && n++ == MOST) break;
+        if (n < FEWEST) {
+            i++;
+            continue;
+        }
+        if (i && text[i - 1] >= 0x80) return -1;
+        *begin = i, *at = end;
+        return 1;
+    }
+    return 0;
+}

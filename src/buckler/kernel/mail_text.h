@@ -19,4 +19,19 @@ enum header_kind bk_read_header(const uint8_t *line, const uint8_t *end, size_t 
 /* The number of addresses of wallets; -1 where letters beyond ASCII stand beside what looks like one. */
 int64_t bk_count_wallets(const uint8_t *text, size_t length);
 
+/* Decodes base64 in any number of padded pieces, and passes over other bytes. `out` holds as many bytes as the text. */
+size_t bk_decode_pieces(const uint8_t *text, size_t length, uint8_t *out);
+
+/* Where the lines of base64 at the beginning end. */
+size_t bk_end_of_base64(const uint8_t *text, size_t length);
+
+/* Where the first line begins that starts with two words; the length if there is none. */
+size_t bk_find_text_line(const uint8_t *text, size_t length);
+
+/*
+ * The next link in a text from *at on: 1, with *begin where it begins and *at where it ends; 0 if there is
+ * none, -1 where a character beyond ASCII stands before it, which may be part of a word.
+ */
+int bk_next_text_link(const uint8_t *text, size_t length, size_t *at, size_t *begin);
+
 #endif

@@ -75,6 +75,7 @@ _OTHER_NAMES = {"latin-1": "cp1252", "cp936": "gb18030", "ms936": "gb18030", "cp
 _CODECS = {label: codec for codec, labels in _LABELS_OF.items() for label in labels.split()}
 _CODECS |= {codec: codec for codec in _LABELS_OF} | _OTHER_NAMES
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_LIKE_ASCII = frozenset(("utf-8", "cp1252"))  # the usual ones of those that say the same of it
 _ONLY_MAIL = frozenset(("utf-7", "hz", "iso-2022-kr", "utf-32"))
 _SCANNED_BYTES = 1 << 16  # where a page may declare its charset
 
@@ -110,10 +111,13 @@ def decode_text(data: bytes, label: str = "") -> str:
     A few bytes that the label does not allow become replacement characters. Where they are many,
     the label is wrong.
     """
+    usual = find_codec(label) or "utf-8"
+    if usual in _LIKE_ASCII and data.isascii():
+        return data.decode("ascii")
     for mark, codec in _BYTE_ORDER_MARKS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(codec, "replace")
-    for codec in dict.fromkeys((find_codec(label) or "utf-8", "utf-8")):
+    for codec in dict.fromkeys((usual, "utf-8")):
         try:
             return _decode(data, codec, "strict")
         except UnicodeError:

@@ -14,8 +14,9 @@ identifies the corpus.
 """
 
 import re
+from itertools import islice
 
-from buckler._kernel import wallets_in
+from buckler._kernel import links_in, wallets_in
 from buckler.normalize import mime
 from buckler.normalize.charsets import decode_text
 from buckler.normalize.disguise import undisguise
@@ -67,22 +68,22 @@ _KIND_OF = {ending: kind for kind, endings in _RISKY.items() for ending in endin
 
 def email_fields(raw: str | bytes) -> str:
     """Return the six fields of email-v2, joined by the field separator; never raises."""
-    return mime.join_fields(_fields(raw)[1:])
+    return mime.join_fields(_fields(mime.parse_message(raw)))
 
 
 def email_auth_fields(raw: str | bytes) -> str:
     """Return the seven fields of email-auth-v1; never raises."""
-    return mime.join_fields(_fields(raw))
+    parts = mime.parse_message(raw)
+    return mime.join_fields([_checks(parts[0].headers), *_fields(parts)])
 
 
 def email_text_fields(raw: str | bytes) -> str:
     """Return the three fields of email-text-v1: subject, marks, visible text; never raises."""
-    _, subject, marks, *_, text = _fields(raw)
+    subject, marks, *_, text = _fields(mime.parse_message(raw))
     return mime.join_fields([subject, marks, text])
 
 
-def _fields(raw: str | bytes) -> list[str]:
-    parts = mime.parse_message(raw)
+def _fields(parts: list[mime.Part]) -> list[str]:
     headers = parts[0].headers
     plain: list[str] = []
     pages: list[HtmlScan] = []
@@ -106,7 +107,7 @@ def _fields(raw: str | bytes) -> list[str]:
     page_links = [link for page in pages for link in page.links][:MAX_LINKS]
     actions = [target for page in pages for target in page.actions]
     links = [target for target, _ in page_links] + actions
-    links += [m[0] for m in _IN_TEXT.finditer(text, 0)][: MAX_LINKS - min(MAX_LINKS, len(links))]
+    links += _links_in(text, MAX_LINKS - min(MAX_LINKS, len(links)))
     normalized = {link: _normalize_link(link) for link in dict.fromkeys(links)}
     targets = list(normalized.values())
     marks = [
@@ -118,7 +119,6 @@ def _fields(raw: str | bytes) -> list[str]:
         ("wallet", _count_wallets(text[:20_000])),
     ]
     return [
-        _checks(headers),
         subject[:MAX_SUBJECT_CHARACTERS],
         _mark_words(marks),
         " ".join(attachments)[:MAX_ATTACHMENT_CHARACTERS],
@@ -126,6 +126,12 @@ def _fields(raw: str | bytes) -> list[str]:
         " ".join("".join(page.hidden for page in pages).split())[:MAX_HIDDEN_CHARACTERS],
         text,
     ]
+
+
+def _links_in(text: str, most: int) -> list[str]:
+    """Return the first links in a text."""
+    found = links_in(text, most)
+    return found if found is not None else [m[0] for m in islice(_IN_TEXT.finditer(text), most)]
 
 
 def _mark_words(marks: list[tuple[str, int]]) -> str:

@@ -5,14 +5,14 @@ programs accept, in linear time and without errors.
 """
 
 import re
-from binascii import a2b_base64, a2b_qp
+from binascii import a2b_qp
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from buckler._kernel import mail_headers
+from buckler._kernel import base64_bytes, mail_headers
 from buckler.normalize.charsets import decode_text
 
 MAX_HEADER_CHARACTERS = 2048
@@ -23,7 +23,6 @@ _MAX_TOKENS = 2048
 Headers = dict[str, list[bytes]]
 
 _WORD = re.compile(rb"=\?([^?\s]{1,64})\?([bBqQ])\?(.*?)\?=", re.S)
-_NOT_BASE64 = bytes(c for c in range(256) if not re.match(rb"[A-Za-z0-9+/=]", bytes([c])))
 _PARAMETER = re.compile(
     r"(?<![^\s=;\"(),])([^\s=;\"(),]{1,64})\s{0,16}=\s{0,16}(?:\"((?:[^\"\\]|\\.)*)(?:\"|$)|([^;]*))",
     re.S,
@@ -89,17 +88,12 @@ def first_value(headers: Headers, name: str) -> bytes:
     return next(filter(None, headers.get(name, ())), b"")
 
 
-def decode_base64(data: bytes) -> bytes:
-    """Decode base64 of any number of padded pieces; other characters are passed over."""
-    pieces = data.translate(None, _NOT_BASE64).split(b"=")
-    return b"".join(
-        a2b_base64(piece[: len(piece) - (len(piece) % 4 == 1)] + b"=" * (-len(piece) % 4))
-        for piece in pieces
-    )
-
-
 def decode_words(value: bytes, charset: str = "") -> str:
     """Return a header as a reader sees it; `charset` is that of raw bytes that are not UTF-8."""
+    if value.isascii() and b"=?" not in value:
+        plain = value[: 4 * MAX_HEADER_CHARACTERS].decode("ascii")
+        plain = plain if plain.isprintable() else plain.translate(_CONTROL)
+        return plain[:MAX_HEADER_CHARACTERS].strip()
     with suppress(UnicodeDecodeError):
         charset = "utf-8" if value.decode() else charset
     value = value[: 4 * MAX_HEADER_CHARACTERS]
@@ -108,7 +102,7 @@ def decode_words(value: bytes, charset: str = "") -> str:
     for match in _WORD.finditer(value, 0, value.rfind(b"?=") + 2):
         between, position = value[position : match.start()], match.end()
         label = match[1].decode("latin-1").partition("*")[0].lower()
-        decode = decode_base64 if match[2] in b"bB" else _decode_q
+        decode = base64_bytes if match[2] in b"bB" else _decode_q
         content = decode(match[3])
         if not pieces or between.strip():
             pieces.append((between, charset))

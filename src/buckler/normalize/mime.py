@@ -12,12 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from buckler._kernel import line_feeds
+from buckler._kernel import base64_bytes, base64_lines, line_feeds
 from buckler.normalize.charsets import decode_page, decode_text, encode_text, is_in_charset
 from buckler.normalize.mail_headers import (
     Headers,
     charset_of,
-    decode_base64,
     decode_words,
     first_value,
     parameters,
@@ -37,12 +36,8 @@ _COMMENT = re.compile(rb"\([^()]*\)")
 # A line that may be a boundary where the header names none that occurs.
 _DELIMITER = re.compile(rb"^--([^\n]{1,200}?)[ \t]*\n(?=content-[a-z-]{1,40}[ \t]*:)", re.I | re.M)
 _ENCODING = re.compile(rb"base64|quoted.?printable|uue", re.I)
-_BASE64_LINES = re.compile(
-    rb"(?:(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?[ \t]*(?:\n|\Z))*"
-)
 _ASCII = bytes(range(128))
 _FLOWED = re.compile(r"(?<!\n--) \n ?")  # a line that goes on; "-- " stands before a signature
-_TEXT_LINE = re.compile(rb"^[^\n ]{1,200} [^\s]", re.M)
 _PRINTED = bytes(c for c in range(256) if c >= 32 or c in b"\0\t\n\f\r\x0e\x0f\x1b")
 _BLANK = b" \t\n\0"
 _MESSAGES = frozenset(
@@ -331,18 +326,17 @@ def _decode_pieces(headers: Headers, body: bytes) -> tuple[bytes, bytes]:
 
 def _decode_base64_text(body: bytes, label: str) -> tuple[bytes, bytes]:
     """Decode base64; plain text that follows, such as the footer of a list, stays."""
-    lines, text = _BASE64_LINES.match(body), _TEXT_LINE.search(body)
-    starts = [lines.end()] if lines and lines.end() else []
-    for start in (*starts, *([text.start()] if text else [])):
+    end, text = base64_lines(body)
+    for start in (*([end] if end else []), *([text] if text >= 0 else [])):
         head, tail = body[:start], body[start:]
-        if tail.strip() and _is_text(tail, decode_base64(head), label):
-            return decode_base64(head), tail
-    return decode_base64(body), b""
+        if tail.strip() and _is_text(tail, base64_bytes(head), label):
+            return base64_bytes(head), tail
+    return base64_bytes(body), b""
 
 
 def _is_text(tail: bytes, head: bytes, label: str) -> bool:
     """Tell whether decoding makes noise of text; what may hold a link never counts as noise."""
-    decoded = decode_base64(tail)
+    decoded = base64_bytes(tail)
     if b"//" in decoded:
         return False
     if 4 * len(tail.translate(None, _ASCII)) > len(tail):
