@@ -12,6 +12,8 @@ from buckler.attacks import Attacker, attacks_on, get_attack, get_attacks
 from buckler.errors import SettingsError
 from buckler.evaluation.robustness import compare_attacked, robustness_html, robustness_table
 from buckler.normalize import get_normalizer
+from buckler.normalize.known_sites import KNOWN_SITES
+from buckler.normalize.sites import site_of
 from buckler.training.augmentation import attack_scorers, augment
 from buckler.training.cross_validation import apart_from
 from tests.support.cli import buckler
@@ -108,6 +110,13 @@ def test_account_pages_and_identifiers_keep_the_site(url):
         named = get_attack("opaque-id", "url")(url, attacker(seed))
         assert named.partition("/?")[0].startswith(url.partition("/a")[0].rstrip("/"))
         assert re.search(r"[\w-]{12,}", named.removeprefix(url.partition("/a")[0]))
+
+
+def test_pages_of_known_sites_are_on_known_sites():
+    for seed in range(60):
+        page = get_attack("known-site", "url")("http://shop.example/a/b?c=1", attacker(seed))
+        assert site_of(page.split("/")[2]) in KNOWN_SITES
+        assert page.endswith("/a/b?c=1") or "shop" not in page
 
 
 def test_unknown_attacks_are_named():

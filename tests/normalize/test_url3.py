@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from buckler import _kernel
 from buckler.dataset.splits import minhash, near_duplicates_of
 from buckler.normalize import get_normalizer
+from buckler.normalize.known_sites import KNOWN_SITES, USER_CONTENT
+from buckler.normalize.sites import site_of
 
 URL3 = get_normalizer("url-v3")
 PATHS = ("portable", "avx2", "avx512")
 SIGNS = (
     *("brand in sub", "lure in sub", "brand in name", "lure in name", "brand behind"),
     *("lure behind", "own brand", "disguised", "near", "address", "port", "user info"),
-    *("foreign", "look-alike", "target", "tracked"),
+    *("foreign", "look-alike", "target", "tracked", "known site"),
 )
 
 
@@ -116,13 +118,19 @@ def test_counts_are_those_of_the_fields():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("https://paypal.com/", {"own brand", "brand in name"}),
+        ("https://paypal.fr/", {"own brand", "brand in name"}),
+        ("https://www.paypal.com/signin", {"known site", "lure behind"}),
+        ("https://outlook.office365.com/owa/", {"known site"}),
+        ("https://a.service.gov.uk/", {"known site", "lure in name"}),
+        ("https://paypal.com.evil.ru/", {"brand in sub"}),
+        ("https://docs.google.com/forms/d/x", {"own brand", "brand in name"}),
         ("https://paypal.example.com/signin", {"brand in sub", "lure behind"}),
         ("https://secure-paypal.com/", {"brand in name", "lure in name"}),
         ("https://paypa1.com/", {"disguised", "near"}),
         ("https://paypai.com/", {"near"}),
         ("https://my-dhl.com/", {"brand in name"}),
-        ("https://dhl.com/", {"brand in name", "own brand"}),
+        ("https://dhl.ru/", {"brand in name", "own brand"}),
+        ("https://dhl.com/", {"known site"}),
         ("https://shdhlx.com/", set()),
         ("https://a.example/Apple/LOGIN", {"brand behind", "lure behind"}),
         ("http://3232235777/", {"address"}),
@@ -145,6 +153,17 @@ def test_signs(text, expected):
     assert signs(text) == expected
 
 
+def test_every_known_site_is_known_and_its_user_content_is_not():
+    for site in KNOWN_SITES:
+        assert site_of(site) == site  # as the kernel finds it
+        assert "known site" in signs(f"https://www.{site}/a"), site
+        assert site == "gov.uk" or "known site" in signs(f"https://a.b-1.{site}"), site
+        for other in (f"xq{site}", f"{site}.example", site.replace(".", "-", 1) + ".example"):
+            assert "known site" not in signs(f"https://{other}/"), other
+    for host in USER_CONTENT:
+        assert "known site" not in signs(f"https://{host}/a"), host
+
+
 def test_a_long_path_never_hides_the_features():
     text = "http://a.example/" + "x" * 5000 + "/paypal?" + "y" * 5000
     form = URL3.normalize(text, 768)
@@ -155,7 +174,22 @@ def test_a_long_path_never_hides_the_features():
 _PIECES = (
     *("http://", "https://", "www.", ".", "..", "-", "--", "xn--", "/", "//", "/./", "?", "#", "&"),
     *("=", "utm_source=a", "google", ".com", ".co.uk", ".com.au", ".google", "paypal", "PayPal"),
-    *("login", "office365", "dhl", "0", "1.2.3.4", "0x7f", "@", ":80", ":8080", ":", "://", "%41"),
+    *(
+        "login",
+        "office365",
+        "dhl",
+        "paypal.com",
+        "gov.uk",
+        "0",
+        "1.2.3.4",
+        "0x7f",
+        "@",
+        ":80",
+        ":8080",
+        ":",
+        "://",
+        "%41",
+    ),
     *("%", "\\", '"', "_", "~", "\xe9", "vk", "wl.co", "l.", "bing.com/ck/", "A", "Z", "paypa1"),
     *(".html", "docs.google.com", "yandex", "WWW.", "GOOGLE.COM/url?q=", ".CO.UK", "XN--a", ".COM"),
 )

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from buckler.attacks.attack import Attacker, attack
 from buckler.normalize.brands import BRANDS
+from buckler.normalize.known_sites import KNOWN_SITES
 
 _FREE_HOSTS = (
     "github.io", "pages.dev", "workers.dev", "web.app", "firebaseapp.com", "vercel.app",
@@ -195,7 +196,34 @@ def account_page(url: str, attacker: Attacker) -> str:
         page = f"{site.partition('.')[0]}-{page}"
     folder = attacker.one_of(_ACCOUNT_FOLDERS)
     ending = attacker.one_of(("", "", "", "/", ".html", ".php", ".aspx"))
-    return f"{scheme or 'https://'}{host}{f'/{folder}' if folder else ''}/{page}{ending}"
+    query = f"?{_sign_in_query(site, attacker)}" if attacker.chance(0.3) else ""
+    return f"{scheme or 'https://'}{host}{f'/{folder}' if folder else ''}/{page}{ending}{query}"
+
+
+def _sign_in_query(site: str, attacker: Attacker) -> str:
+    """Return what a page is told about where the visitor comes from and goes to (OAuth, OpenID)."""
+    back = attacker.one_of(("%2F", f"https%3A%2F%2F{site}%2F", f"https%3A%2F%2Fwww.{site}%2F"))
+    token = "".join(attacker.one_of(_ALPHABETS[0]) for _ in range(8 + attacker.below(40)))
+    settings = {
+        attacker.one_of(("client_id", "state", "nonce", "session", "ctx", "execution")): token,
+        attacker.one_of(("redirect_uri", "continue", "next", "return_to", "returnUrl")): back,
+        attacker.one_of(("response_type", "scope", "locale", "hl", "theme")): attacker.one_of(
+            ("code", "openid", "openid+profile+email", "en", "de_DE", "light")
+        ),
+    }
+    n = 1 + attacker.below(3)
+    return "&".join(f"{name}={value}" for name, value in [*settings.items()][:n])
+
+
+@attack("known-site", "url", for_benign=True)
+def known_site(url: str, attacker: Attacker) -> str:
+    """The same page, or a page of accounts, on a well-known site."""
+    site = attacker.one_of(KNOWN_SITES)
+    if attacker.chance(0.4):
+        return account_page(f"https://{site}/", attacker)
+    scheme, _, rest = _split(url)
+    host = attacker.one_of(("www.", "www.", "", f"{attacker.one_of(_ACCOUNT_HOSTS)}.")) + site
+    return f"{scheme or 'https://'}{host}{rest or '/'}"
 
 
 def _word(attacker: Attacker) -> str:

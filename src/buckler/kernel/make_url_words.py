@@ -1,9 +1,11 @@
-"""Writes url_words.h: imitated brands and luring words, indexed by their first or last letters."""
+"""Writes url_words.h: imitated brands, luring words and well-known sites, indexed by letters."""
 
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 
 from buckler.normalize.brands import BRANDS, LURES
+from buckler.normalize.known_sites import KNOWN_SITES, USER_CONTENT
 
 HASH_BITS = 13
 
@@ -61,6 +63,41 @@ def by_ends(brands: Iterable[str]) -> str:
     )
 
 
+def sites(known: Iterable[str], user_content: Iterable[str]) -> str:
+    """Return the known sites, by the hash of their first four letters and their length."""
+    found = sorted((site_hash(site), site) for site in known)
+    bits: dict[int, int] = {}
+    for value, _ in found:
+        bits[value >> 5] = bits.get(value >> 5, 0) | 1 << (value & 31)
+    starts = [sum(value >> HASH_BITS - 8 < n for value, _ in found) for n in range(257)]
+    ends = list(accumulate(len(site) for _, site in found))
+    return (
+        f"enum {{ LONGEST_SITE = {max(len(site) for _, site in found)} }};\n"
+        f"static const char site_text[] = {_wrap_text([site for _, site in found])};\n"
+        f"static const uint16_t site_ends[] = {{{_wrap(', '.join(map(str, [0, *ends])))}}};\n"
+        f"static const uint16_t sites_by_hash[] = {{{_wrap(', '.join(map(str, starts)))}}};\n"
+        f"static const uint32_t site_hashes[1 << (HASH_BITS - 5)] = {{{_sparse(bits)}}};\n"
+        "static const char *const user_content[] = "
+        f"{{{_wrap(', '.join(f'{chr(34)}{host}{chr(34)}' for host in user_content))}}};\n"
+    )
+
+
+def site_hash(site: str) -> int:
+    """Return the hash of the first four letters and the length, as the kernel computes it."""
+    letters = int.from_bytes(site[:4].encode(), "little") ^ len(site) << 24
+    return letters * 0x9E3779B1 % 2**32 >> 32 - HASH_BITS
+
+
+def _wrap_text(items: Iterable[str]) -> str:
+    lines, line = [], ""
+    for item in items:
+        if len(line) + len(item) > 92:
+            lines.append(line)
+            line = ""
+        line += item
+    return "".join(f'\n    "{text}"' for text in [*lines, line])
+
+
 def _sparse(values: dict[int, int]) -> str:
     return _wrap(", ".join(f"[{at}] = {value:#x}" for at, value in sorted(values.items())))
 
@@ -77,5 +114,5 @@ def _wrap(text: str) -> str:
 
 if __name__ == "__main__":
     head = "/* Written by make_url_words.py: do not edit. */\n"
-    text = head + lexicon(BRANDS, LURES) + by_ends(BRANDS)
+    text = head + lexicon(BRANDS, LURES) + by_ends(BRANDS) + sites(KNOWN_SITES, USER_CONTENT)
     (Path(__file__).parent / "url_words.h").write_text(text, encoding="utf-8")

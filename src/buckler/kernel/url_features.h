@@ -44,6 +44,7 @@ static inline void copy_part(uint8_t *out, const uint8_t *from, size_t length, i
 /* --- words ------------------------------------------------------------------------------------------ */
 
 enum { IN_SUB = 0, IN_NAME = 2, BEHIND = 4, OWN = 64 }; /* kinds of words found, shifted by their place */
+enum { KNOWN_SITE = 1 << 16 };
 
 typedef struct {
     size_t name, suffix, end; /* of the host: where its name begins, and what is behind it */
@@ -130,6 +131,25 @@ static inline int holds_near_brand(const uint8_t *name, size_t length, uint64_t 
         start = end + 1;
     }
     return 0;
+}
+
+/* Whether the registered domain of a host is that of a well-known site, and the page its owner's. */
+static inline int is_known_site(const uint8_t *host, size_t host_length, size_t name_at) {
+    const uint8_t *site = host + name_at;
+    const size_t length = host_length - name_at;
+    if (length < 4 || length > LONGEST_SITE) return 0;
+    uint32_t letters;
+    memcpy(&letters, site, sizeof letters);
+    const uint32_t h = ((letters ^ (uint32_t)length << 24) * 0x9E3779B1u) >> (32 - HASH_BITS);
+    if (!(site_hashes[h >> 5] >> (h & 31) & 1)) return 0;
+    size_t s = sites_by_hash[h >> (HASH_BITS - 8)];
+    const size_t end = sites_by_hash[(h >> (HASH_BITS - 8)) + 1];
+    while (s < end && (site_ends[s + 1] - site_ends[s] != (int)length || memcmp(site, site_text + site_ends[s], length)))
+        s++;
+    if (s == end) return 0;
+    for (size_t i = 0; i < sizeof user_content / sizeof *user_content; i++)
+        if (strlen(user_content[i]) == host_length && memcmp(host, user_content[i], host_length) == 0) return 0;
+    return 1;
 }
 
 /* --- numbers ---------------------------------------------------------------------------------------- */

@@ -243,10 +243,13 @@ static size_t BK_PATH(url_features)(const uint8_t *text, const size_t ends[3], u
     uint32_t words = BK_PATH(find_words)(text, ends[2], places);
     words |= find_short_brand(name_text, name_length, h.letter >> name_at % 64 & in_name);
     if (marks & URL_LOOKALIKE) words &= ~(uint32_t)OWN;
-    const int named = (words & (BRAND << IN_NAME | OWN)) != 0, has_digits = (h.digit >> name_at % 64 & in_name) != 0;
+    /* At home a brand is no sign, nor is a name that resembles another one. */
+    const int known = !(marks & (URL_FOREIGN | URL_LOOKALIKE)) && is_known_site(host, host_length, name_at);
+    if (known) words &= ~(uint32_t)(BRAND << IN_SUB | BRAND << IN_NAME | OWN);
+    const int named = known || (words & (BRAND << IN_NAME | OWN)) != 0, has_digits = (h.digit >> name_at % 64 & in_name) != 0;
     const int disguised = !named && has_digits && has_disguised_brand(name_text, name_length);
     const int near = !named && holds_near_brand(name_text, name_length, h.dash >> name_at % 64);
-    uint32_t signs = words | (uint32_t)disguised << 7 | (uint32_t)near << 8 | marks << 9;
+    uint32_t signs = words | (uint32_t)disguised << 7 | (uint32_t)near << 8 | marks << 9 | (known ? KNOWN_SITE : 0);
     size_t n = FIXED_FEATURES;
     features[n++] = feature('u', signs & 0x3FFFF);
     for (uint32_t rest = signs; rest; rest &= rest - 1) features[n++] = feature('v', (uint32_t)__builtin_ctz(rest));

@@ -180,3 +180,241 @@ static const uint32_t lengths_by_end[2048] = {
     [1698] = 0xe0, [1700] = 0xe0, [1715] = 0xe0, [1716] = 0x1c0, [1733] = 0x380, [1749] = 0x700, 
     [1779] = 0x700, [1793] = 0x70, [1843] = 0x380, 
 };
+enum { LONGEST_SITE = 26 };
+static const char site_text[] = 
+    "zellepay.comdvla.gov.ukau.comspiegel.demyhermes.co.uklinkedin.comkraken.combox.com"
+    "xfinity.comcaixabank.comindeed.comoracle.combankwest.com.aubanorte.comcostco.comqq.com"
+    "openai.comopensea.iosfr.frsuomi.fidhl.comuniswap.orghealthcare.govfazenda.gov.bro2online.de"
+    "messenger.comkpn.comwind.itprotonmail.coming.comt-online.delowes.comsantander.com"
+    "jpmorgan.comelpais.comvultr.comseg-social.eszalando.comcitrix.comhomedepot.comanydesk.com"
+    "dbs.comstandardbank.co.zaadobelogin.cominstagram.comhalifax-online.co.uktd.comregions.com"
+    "asnbank.nlox.ac.ukarxiv.orgisbank.com.tremirates.comgitlab.comscb.co.thmyhermes.de"
+    "stanford.edustarlingbank.compostoffice.co.ukkbc.beauspost.com.aueset.comvinted.com"
+    "economist.comflipkart.comrediffmail.combnpparibasfortis.bebca.co.idvmware.comatlassian.com"
+    "atlassian.netsingpost.comblockchain.comrbc.comspectrum.netparcelforce.comnytimes.comzoho.com"
+    "paypal.comnzpost.co.nzhermesworld.comproton.memercadopago.comamazon.comtripadvisor.com"
+    "service.gov.ukservicenow.comctt.ptevernote.comcitibankonline.comorico.co.jpsophos.comanz.com"
+    "alfabank.rudiscord.comudemy.comfedex.comjapanpost.jp126.comportaldasfinancas.gov.pt"
+    "cmbchina.comteamviewer.comnist.govlogin.govdeezer.comea.comstackexchange.com"
+    "stackoverflow.combarclays.co.ukerstegroup.comyandex.comtheguardian.comciti.comlaposte.net"
+    "bri.co.idintesasanpaolo.comkbstar.combcp.com.penedbank.co.zabancatransilvania.roieee.org"
+    "ee.co.ukbelgium.besendgrid.comwhatsapp.comhypovereinsbank.detsb.co.ukworkday.combanamex.com"
+    "canadapost.caseznam.czdell.commozilla.orgwooribank.cominps.itunited.comhdfcbank.com"
+    "digitalocean.comokx.comname.comhubspot.comchase.compaytm.comsagawa-exp.co.jpbluehost.com"
+    "op.fisbi.co.inlyft.comamazon.caamazon.deamazon.esamazon.framazon.inamazon.itamazon.nl"
+    "amazon.plamazon.semillenniumbcp.ptlloydsbank.comasana.comwho.intnta.go.jplcl.frrambler.ru"
+    "bitpanda.como2.plproximus.betwitter.comrabobank.nlseb.sewsj.comcisa.gov"
+    "servicesaustralia.gov.aupayoneer.combitbucket.orgbbc.comvietcombank.com.vnhotels.com"
+    "rogers.comvanguard.combouyguestelecom.frmonzo.comgotomeeting.combankmandiri.co.id"
+    "bankofamerica.combankofireland.comdanskebank.dkkotak.comsocietegenerale.frdkb.deedf.frgv.at"
+    "inter.corobinhood.commbank.plwesternunion.combancoestado.clkaspersky.comhp.comvenmo.com"
+    "exodus.comaliexpress.commicrosoftonline.comcash.applufthansa.comevri.comenel.itcanonical.com"
+    "tmall.comitau.com.bryoutube.comsparebank1.noexperian.comcdc.govvodafone.co.uk"
+    "cimbclicks.com.myamazon.co.jpamazon.co.ukdpd.detarget.comnasa.govmovistar.eshuntington.com"
+    "bitstamp.netmyworkdayjobs.comdaum.netmail.ruebay.co.uklemonde.frbni.co.idnordea.com"
+    "equifax.como2.co.ukprimevideo.comjetbrains.comengie.frlogmein.comglassdoor.compostfinance.ch"
+    "turbotax.comapple.comibm.comtelia.comduolingo.combmo.comcanva.comwikimedia.orgwikipedia.org"
+    "ubuntu.combelastingdienst.nlvtb.rurakuten.co.jpstrato.dewetransfer.comgithub.comoutlook.com"
+    "icicibank.comminecraft.netdropbox.comgovt.nzplaystation.comcaixa.gov.brcaixabank.es"
+    "zendesk.comrbs.co.ukagenziaentrate.gov.itbritishgas.co.ukbanquepopulaire.frweibo.com"
+    "bundesfinanzministerium.dewise.comgandi.netwalletconnect.comoffice365.compekao.com.pl"
+    "smbc-card.comdhl.dewindows.comid.meboc.cnpython.orgnorton.comkernel.orgcaf.fring.being.de"
+    "ing.nlmercari.comdeutschepost.desteampowered.comsantander.desantander.essantander.pl"
+    "santander.ptphonepe.cometsy.comshinhan.comovhcloud.combing.comgtbank.combradesco.com.br"
+    "bnz.co.nzstandardchartered.comadobe.commailchimp.composten.nopostnl.nlservice-public.fr"
+    "docomo.ne.jpnwolb.comraiffeisen.atraiffeisen.chnetflix.comkucoin.comeventbrite.comhsbc.co.uk"
+    "yahoo.co.jpgarantibbva.com.tremiratesnbd.comtaobao.comschwab.comhulu.com"
+    "microsoftonline-p.comcloudflare.comvinted.frcorreos.esbroadcom.compnbindia.inbankinter.com"
+    "canada.calastpass.combt.commastercard.comsina.com.cncolissimo.frsalesforce.comdhlparcel.nl"
+    "skatteetaten.noskatteverket.secapitecbank.co.zapaypal.deshopify.comcsas.czsage.combbva.es"
+    "bbva.mxasb.co.nzinpost.co.ukeon.desoftbank.jptiktok.comsantander.co.ukfnb.co.zaubisoft.com"
+    "walmart.comhetzner.commtb.comallegro.plmail.comskype.comarbeitsagentur.debitdefender.com"
+    "deutsche-bank.dewestpac.com.aupost.atpost.chionos.dessa.govdelta.comyandex.ru"
+    "saisoncard.co.jpabnamro.nlrakuten.comgoogle.co.ingoogle.co.jpgoogle.co.ukxero.comgouv.fr"
+    "gnu.orggov.ukpkobp.plakamai.comtruist.comstgeorge.com.aubelfius.bepnc.comgalicia.ar"
+    "quickbooks.comblizzard.cominterbank.pethree.co.ukkasikornbank.comcentrum.cznab.com.aux.com"
+    "snsbank.nlhilton.comcredit-agricole.freuropa.euhbomax.compaypay.ne.jpbloomberg.combbva.com"
+    "inpost.pldesjardins.comadmin.chfreenet.degc.camaybank.comcommerzbank.decibc.commy.gov.au"
+    "zoom.usrbcroyalbank.comauth0.comfree.frusps.comlloydsbank.co.ukjcb.co.jptelegram.org"
+    "npmjs.comicloud.comnvidia.comnih.govsantander.com.arsantander.com.brbarclays.commiro.com"
+    "okta.comwellsfargo.comgoogle.cagoogle.degoogle.esgoogle.frgoogle.itledger.comvolksbank.de"
+    "godaddy.comfbi.govcanadapost-postescanada.cadanskebank.compingidentity.comsquareup.com"
+    "gls-group.euintel.comvirgilio.itsony.comline.melinktr.eebancolombia.comticketmaster.com"
+    "sf-express.comtutanota.comnotion.sorakuten-bank.co.jprakuten-card.co.jppodatki.gov.pl"
+    "orange.comsncf-connect.comubs.comacm.orgvr.dehangseng.comhellosign.comsparkasse.at"
+    "sparkasse.deccb.commercadopago.com.armercadopago.com.brforce.comdpd.co.ukrevolut.comatt.com"
+    "163.comwp.pldocusign.comdocusign.netnovobanco.ptfedoraproject.orgmufg.jping.com.au"
+    "washingtonpost.comdigid.nladidas.comebay.com.aunordea.finordea.seuol.com.bretherscan.io"
+    "ups.comhm.comnubank.com.brdbs.com.sgdisneyplus.comingbank.plmcafee.comxbox.commit.edu"
+    "metrobankonline.co.ukneteller.comirs.govun.orgklarna.commoneygram.comalipay.cominterac.ca"
+    "interia.plroblox.comryanair.comswedbank.eeswedbank.semedicare.govocbc.combahn.delinode.com"
+    "crowdstrike.compoczta-polska.plcox.comdashlane.comorange.frriotgames.comredhat.com"
+    "synchrony.comchatgpt.combpi.com.phoffice.comoffice.netscotiabank.combpost.betrainline.com"
+    "americanexpress.comtelus.comcic.frhostgator.comhostinger.comduosecurity.comepicgames.com"
+    "cnn.combund.decapitalone.comtelekom.detelenor.nokiwibank.co.nzuscis.govaa.comgmx.comgmx.net"
+    "leboncoin.franz.com.auchronopost.froptus.com.auposte.itposti.fiweb.deaxisbank.comasos.com"
+    "monster.comintuit.comsap.comnavyfederal.orgmetamask.iobarclays.debankofscotland.co.uk"
+    "klarna.sesunrise.chusa.govaol.comikea.commondialrelay.frwebex.commarriott.comfastmail.com"
+    "abchina.combancosabadell.comcgd.ptviabcp.comphantom.approyalmail.comakbank.comcsob.czolx.pl"
+    "bofa.comt-mobile.combritishairways.combankaustria.attiscali.itzeit.demastercard.us"
+    "openssl.orgkuronekoyamato.co.jpfacebook.comfirstdirect.comexpedia.comameli.frnamecheap.com"
+    "maybank2u.com.mydebian.orgetrade.comsteamcommunity.comdb.comzalando.decitizensbank.com"
+    "aeon.co.jplazada.comato.gov.auswisscom.chbper.itstate.govpypi.orgtrustwallet.combybit.com"
+    "postbank.depostnord.dkpostnord.sebitfinex.combawag.atsnapchat.comlenovo.comkb.czlibero.it"
+    "crypto.comanthropic.comionos.combooking.combnpparibas.comhsbc.comgmail.comyahoo.com"
+    "verizon.commonday.comgoogle.com.augoogle.com.brnaver.comreuters.comtreasury.govbell.ca"
+    "halifax.co.ukmax.comelisa.fi1password.comziraatbank.com.trbancobpm.itbangkokbank.comotto.de"
+    "handelsbanken.semabanque.bnpparibasafterpay.comcredit-suisse.comusbank.comairbnb.com"
+    "shopee.com.brtinkoff.ruibercaja.esnationwide.co.ukunicredit.itvodafone.devodafone.it"
+    "gemini.comcommbank.com.auservice-now.comvk.combitwarden.comclaro.com.brtwitch.tvally.com"
+    "klikbca.comonelogin.comzkb.chbbc.co.ukabsa.co.zacooperativebank.co.ukn26.comicbc.com.cn"
+    "google.comuob.com.sglaposte.frfastly.comnhs.ukoverheid.nlbattle.netgrammarly.commonobank.ua"
+    "bol.com.brstripe.comgls-group.comsecureserver.netcorreios.com.brworldbank.organpost.com"
+    "ziggo.nlairtable.comalibaba.combaidu.comlabanquepostale.frborger.dkbcr.roaltinn.nobunq.com"
+    "freshdesk.comairfrance.comft.comcaisse-epargne.frslack.comsamsung.comsmbc.co.jpprivatbank.ua"
+    "natwest.comjd.comtransunion.commercadolibre.com.armercadolibre.com.mxmercadolivre.com.br"
+    "creditkarma.comcreditmutuel.frva.govvodafone.comdnb.noeposcard.co.jpkey.comskat.dk"
+    "targobank.deebay.deebay.frebay.itotpbank.hutelstra.comterra.com.brcitizensbankonline.com"
+    "swissquote.chbdo.com.phcisco.comfigma.comebay.comtelefonica.combinance.comskrill.comuber.com"
+    "coinbase.comvero.fimyworkday.comharvard.educitibank.comvivo.com.brtwilio.comtwint.ch"
+    "virustotal.comtim.itelster.despotify.comonlinesbi.sbitrezor.iokakao.comrockstargames.com"
+    "pinterest.commsn.comfidelity.comapache.orgtdbank.comeasyjet.comagid.gov.itbestbuy.com"
+    "mediamarkt.designal.orgtrello.combancochile.clok.rureddit.compingone.comusaa.com"
+    "malwarebytes.combecu.orgbankid.comaib.iemizuhobank.co.jpvisa.comgob.argob.esgob.mxxing.com"
+    "consorsbank.demercadolibre.com1and1.comamazon.com.auamazon.com.bramazon.com.mxlive.com"
+    "stepstone.dedpd.comovh.commps.itcomcast.comcomcast.netcomdirect.debb.com.bronet.pl"
+    "uidai.gov.innike.compancakeswap.financenexi.itdiscover.comfrancetravail.frtelekom.com"
+    "boursobank.comboursorama.comcoursera.orgkubernetes.iogmx.dearamex.comavast.comtangerine.ca"
+    "sberbank.rudocker.comcam.ac.ukoktapreview.commicrosoft.comaffirm.commeta.comhmrc.gov.uk"
+    "hotmail.comnintendo.comquora.com";
+static const uint16_t site_ends[] = {
+    0, 12, 23, 29, 39, 53, 65, 75, 82, 93, 106, 116, 126, 141, 152, 162, 168, 178, 188, 194, 202, 
+    209, 220, 234, 248, 259, 272, 279, 286, 300, 307, 318, 327, 340, 352, 362, 371, 384, 395, 
+    405, 418, 429, 436, 454, 468, 481, 501, 507, 518, 528, 536, 545, 558, 570, 580, 589, 600, 
+    612, 628, 644, 650, 664, 672, 682, 695, 707, 721, 740, 749, 759, 772, 785, 797, 811, 818, 
+    830, 845, 856, 864, 874, 886, 901, 910, 925, 935, 950, 964, 978, 984, 996, 1014, 1025, 1035, 
+    1042, 1053, 1064, 1073, 1082, 1094, 1101, 1125, 1137, 1151, 1159, 1168, 1178, 1184, 1201, 
+    1218, 1232, 1246, 1256, 1271, 1279, 1290, 1299, 1317, 1327, 1337, 1350, 1370, 1378, 1386, 
+    1396, 1408, 1420, 1438, 1447, 1458, 1469, 1482, 1491, 1499, 1510, 1523, 1530, 1540, 1552, 
+    1568, 1575, 1583, 1594, 1603, 1612, 1628, 1640, 1645, 1654, 1662, 1671, 1680, 1689, 1698, 
+    1707, 1716, 1725, 1734, 1743, 1759, 1773, 1782, 1789, 1798, 1804, 1814, 1826, 1831, 1842, 
+    1853, 1864, 1870, 1877, 1885, 1909, 1921, 1934, 1941, 1959, 1969, 1979, 1991, 2009, 2018, 
+    2033, 2050, 2067, 2084, 2097, 2106, 2124, 2130, 2136, 2141, 2149, 2162, 2170, 2186, 2200, 
+    2213, 2219, 2228, 2238, 2252, 2271, 2279, 2292, 2300, 2307, 2320, 2329, 2340, 2351, 2364, 
+    2376, 2383, 2397, 2414, 2426, 2438, 2444, 2454, 2462, 2473, 2487, 2499, 2516, 2524, 2531, 
+    2541, 2551, 2560, 2570, 2581, 2589, 2603, 2616, 2624, 2635, 2648, 2662, 2674, 2683, 2690, 
+    2699, 2711, 2718, 2727, 2740, 2753, 2763, 2781, 2787, 2800, 2809, 2823, 2833, 2844, 2857, 
+    2870, 2881, 2888, 2903, 2915, 2927, 2938, 2947, 2968, 2984, 3002, 3011, 3037, 3045, 3054, 
+    3071, 3084, 3096, 3109, 3115, 3126, 3131, 3137, 3147, 3157, 3167, 3173, 3179, 3185, 3191, 
+    3202, 3217, 3233, 3245, 3257, 3269, 3281, 3292, 3300, 3311, 3323, 3331, 3341, 3356, 3365, 
+    3386, 3395, 3408, 3417, 3426, 3443, 3455, 3464, 3477, 3490, 3501, 3511, 3525, 3535, 3546, 
+    3564, 3579, 3589, 3599, 3607, 3628, 3642, 3651, 3661, 3673, 3684, 3697, 3706, 3718, 3724, 
+    3738, 3749, 3761, 3775, 3787, 3802, 3817, 3834, 3843, 3854, 3861, 3869, 3876, 3883, 3892, 
+    3904, 3910, 3921, 3931, 3946, 3955, 3966, 3977, 3988, 3995, 4005, 4013, 4022, 4039, 4054, 
+    4070, 4084, 4091, 4098, 4106, 4113, 4122, 4131, 4147, 4157, 4168, 4180, 4192, 4204, 4212, 
+    4219, 4226, 4232, 4240, 4250, 4260, 4275, 4285, 4292, 4302, 4316, 4328, 4340, 4351, 4367, 
+    4377, 4387, 4392, 4402, 4412, 4430, 4439, 4449, 4461, 4474, 4482, 4491, 4505, 4513, 4523, 
+    4528, 4539, 4553, 4561, 4570, 4577, 4593, 4602, 4609, 4617, 4633, 4642, 4654, 4663, 4673, 
+    4683, 4690, 4706, 4722, 4734, 4742, 4750, 4764, 4773, 4782, 4791, 4800, 4809, 4819, 4831, 
+    4842, 4849, 4875, 4889, 4905, 4917, 4929, 4938, 4949, 4957, 4964, 4973, 4988, 5004, 5018, 
+    5030, 5039, 5057, 5075, 5089, 5099, 5115, 5122, 5129, 5134, 5146, 5159, 5171, 5183, 5190, 
+    5208, 5226, 5235, 5244, 5255, 5262, 5269, 5274, 5286, 5298, 5310, 5327, 5334, 5344, 5362, 
+    5370, 5380, 5391, 5400, 5409, 5419, 5431, 5438, 5444, 5457, 5467, 5481, 5491, 5501, 5509, 
+    5516, 5537, 5549, 5556, 5562, 5572, 5585, 5595, 5605, 5615, 5625, 5636, 5647, 5658, 5670, 
+    5678, 5685, 5695, 5710, 5726, 5733, 5745, 5754, 5767, 5777, 5790, 5801, 5811, 5821, 5831, 
+    5845, 5853, 5866, 5885, 5894, 5900, 5913, 5926, 5941, 5954, 5961, 5968, 5982, 5992, 6002, 
+    6016, 6025, 6031, 6038, 6045, 6057, 6067, 6080, 6092, 6100, 6108, 6114, 6126, 6134, 6145, 
+    6155, 6162, 6177, 6188, 6199, 6219, 6228, 6238, 6245, 6252, 6260, 6275, 6284, 6296, 6308, 
+    6319, 6336, 6342, 6352, 6363, 6376, 6386, 6393, 6399, 6407, 6419, 6437, 6451, 6461, 6468, 
+    6481, 6492, 6512, 6524, 6539, 6550, 6558, 6571, 6587, 6597, 6607, 6625, 6631, 6641, 6657, 
+    6667, 6677, 6687, 6698, 6705, 6714, 6722, 6737, 6746, 6757, 6768, 6779, 6791, 6799, 6811, 
+    6821, 6826, 6835, 6845, 6858, 6867, 6878, 6892, 6900, 6909, 6918, 6929, 6939, 6952, 6965, 
+    6974, 6985, 6997, 7004, 7017, 7024, 7032, 7045, 7062, 7073, 7088, 7095, 7111, 7130, 7142, 
+    7159, 7169, 7179, 7192, 7202, 7213, 7229, 7241, 7252, 7263, 7273, 7288, 7303, 7309, 7322, 
+    7334, 7343, 7351, 7362, 7374, 7380, 7389, 7399, 7420, 7427, 7438, 7448, 7458, 7468, 7478, 
+    7484, 7495, 7505, 7518, 7529, 7539, 7549, 7562, 7578, 7593, 7606, 7616, 7624, 7636, 7647, 
+    7656, 7674, 7683, 7689, 7698, 7706, 7719, 7732, 7738, 7755, 7764, 7775, 7785, 7798, 7809, 
+    7815, 7829, 7848, 7867, 7886, 7901, 7916, 7922, 7934, 7940, 7954, 7961, 7968, 7980, 7987, 
+    7994, 8001, 8011, 8022, 8034, 8056, 8069, 8079, 8088, 8097, 8105, 8119, 8130, 8140, 8148, 
+    8160, 8167, 8180, 8191, 8203, 8214, 8224, 8232, 8246, 8252, 8261, 8272, 8285, 8294, 8303, 
+    8320, 8333, 8340, 8352, 8362, 8372, 8383, 8394, 8405, 8418, 8428, 8438, 8451, 8456, 8466, 
+    8477, 8485, 8501, 8509, 8519, 8525, 8541, 8549, 8555, 8561, 8567, 8575, 8589, 8605, 8614, 
+    8627, 8640, 8653, 8661, 8673, 8680, 8687, 8693, 8704, 8715, 8727, 8736, 8743, 8755, 8763, 
+    8782, 8789, 8801, 8817, 8828, 8842, 8856, 8868, 8881, 8887, 8897, 8906, 8918, 8929, 8939, 
+    8948, 8963, 8976, 8986, 8994, 9005, 9016, 9028, 9037, 
+};
+static const uint16_t sites_by_hash[] = {
+    0, 4, 6, 8, 12, 14, 15, 21, 23, 25, 28, 32, 36, 41, 42, 45, 48, 49, 50, 53, 55, 59, 60, 64, 
+    67, 72, 75, 77, 78, 81, 85, 89, 91, 94, 96, 100, 106, 110, 114, 119, 124, 124, 127, 130, 133, 
+    135, 139, 142, 145, 157, 161, 166, 172, 173, 175, 176, 181, 182, 182, 187, 191, 195, 198, 
+    203, 206, 208, 210, 211, 218, 222, 226, 226, 229, 233, 238, 243, 243, 245, 250, 253, 256, 
+    260, 261, 266, 270, 273, 278, 281, 281, 282, 290, 297, 299, 302, 309, 312, 312, 316, 320, 
+    320, 321, 323, 325, 330, 334, 335, 339, 340, 349, 350, 355, 356, 357, 361, 362, 363, 368, 
+    378, 382, 385, 388, 390, 392, 394, 396, 398, 400, 404, 406, 410, 413, 415, 420, 422, 424, 
+    428, 435, 436, 441, 443, 447, 453, 456, 459, 460, 463, 464, 470, 477, 480, 483, 485, 489, 
+    493, 496, 497, 499, 503, 505, 513, 517, 517, 520, 522, 524, 528, 531, 532, 535, 539, 542, 
+    545, 550, 555, 557, 561, 565, 570, 572, 577, 580, 583, 586, 588, 592, 594, 597, 598, 599, 
+    599, 605, 607, 614, 616, 619, 626, 632, 634, 636, 638, 640, 643, 645, 647, 649, 650, 653, 
+    658, 660, 663, 664, 666, 667, 669, 672, 676, 679, 681, 684, 686, 689, 693, 695, 698, 700, 
+    705, 720, 727, 728, 731, 734, 736, 736, 738, 742, 749, 753, 755, 762, 767, 768, 771, 775, 
+    775, 779, 787, 794, 797, 799, 804, 806, 808, 813, 815, 817, 820, 821, 
+};
+static const uint32_t site_hashes[1 << (HASH_BITS - 5)] = {
+    [0] = 0x1006008, [1] = 0x802, [2] = 0x80004000, [3] = 0x224, [4] = 0x1000, [5] = 0x800000, 
+    [6] = 0x1000291, [7] = 0x80080, [8] = 0x40000, [9] = 0x1008010, [10] = 0x4140, 
+    [11] = 0x8240004, [12] = 0x80240090, [13] = 0x1000000, [14] = 0x20210, [15] = 0x20008400, 
+    [16] = 0x800000, [17] = 0x10000000, [18] = 0x220, [19] = 0x802000, [20] = 0x20012, 
+    [21] = 0x80, [22] = 0x421010, [23] = 0x48000002, [24] = 0x14200800, [25] = 0x80800400, 
+    [26] = 0x20040, [27] = 0x8, [28] = 0x902, [29] = 0x30004040, [30] = 0x3000000, 
+    [31] = 0x4040000, [32] = 0x10200008, [33] = 0x800008, [34] = 0x8810100, [35] = 0x2011141, 
+    [36] = 0x40030, [37] = 0x40043000, [38] = 0x80800281, [39] = 0xa0481000, [41] = 0x28200, 
+    [42] = 0x81800, [43] = 0x800a00, [44] = 0x8200, [45] = 0x12080080, [46] = 0x60000200, 
+    [47] = 0x8082, [48] = 0x10004008, [49] = 0x81008040, [50] = 0x100832, [51] = 0x10c40240, 
+    [52] = 0x1000000, [53] = 0x802, [54] = 0x100, [55] = 0x10a10400, [56] = 0x4000, 
+    [58] = 0x4001200, [59] = 0x40000210, [60] = 0x1c0, [61] = 0x2001200, [62] = 0xc0340000, 
+    [63] = 0x2020004, [64] = 0x80001, [65] = 0x40000001, [66] = 0x10000000, [67] = 0x1080c880, 
+    [68] = 0x80004006, [69] = 0x202840, [71] = 0x1020400, [72] = 0x10a008, [73] = 0x801022, 
+    [74] = 0x4460000, [76] = 0x2000002, [77] = 0x24280000, [78] = 0x12008000, [79] = 0x8002001, 
+    [80] = 0x2c2000, [81] = 0x200000, [82] = 0x6010020, [83] = 0x20001001, [84] = 0x48040, 
+    [85] = 0x1008104, [86] = 0x80004008, [88] = 0x2000, [89] = 0x10044105, [90] = 0x40024004, 
+    [91] = 0x42, [92] = 0x10008080, [93] = 0x11020610, [94] = 0x2010, [96] = 0x42000102, 
+    [97] = 0x80000380, [99] = 0x10000000, [100] = 0x84000000, [101] = 0x20000, [102] = 0x81422, 
+    [103] = 0x100000a1, [104] = 0x10000000, [105] = 0x9400000, [106] = 0x1, [107] = 0x40e0aa, 
+    [108] = 0x40, [109] = 0x60015, [110] = 0x1000000, [111] = 0x10000, [112] = 0x40004401, 
+    [113] = 0x800, [114] = 0x40000, [115] = 0x160200, [116] = 0x86301800, [117] = 0x50210000, 
+    [118] = 0x20000180, [119] = 0x400009, [120] = 0xa0, [121] = 0x2001000, [122] = 0x410000, 
+    [123] = 0x800400, [124] = 0x8008, [125] = 0x8000400, [126] = 0xa402, [127] = 0x20000040, 
+    [128] = 0x41030, [129] = 0x40000008, [130] = 0x4800000, [131] = 0x600c010, [132] = 0xc000, 
+    [133] = 0x110000, [134] = 0x824, [135] = 0x4008008, [136] = 0x20000, [137] = 0x4080281, 
+    [138] = 0x10080, [139] = 0x8002a0, [140] = 0x40019800, [141] = 0x2000000, [142] = 0x200220, 
+    [143] = 0x4000, [144] = 0x444000, [145] = 0x80, [146] = 0x404180, [147] = 0x14020a02, 
+    [148] = 0x1000140, [149] = 0x2002100, [150] = 0x20010, [151] = 0x22002000, [152] = 0x1000058, 
+    [153] = 0x800108, [154] = 0x400, [155] = 0x4800000, [156] = 0x44002, [157] = 0x40004000, 
+    [158] = 0x9000680, [159] = 0x9900, [161] = 0x220, [162] = 0x8000800, [163] = 0x40008000, 
+    [164] = 0x800004, [165] = 0x201080, [166] = 0x4000000, [167] = 0x4000000, [168] = 0x22800002, 
+    [169] = 0x4000001, [170] = 0x20009000, [171] = 0x600028, [172] = 0x228000, [173] = 0x6000, 
+    [174] = 0x4024080, [175] = 0x41020, [176] = 0x24004, [177] = 0x820000, [178] = 0x1021002, 
+    [179] = 0x8100010, [180] = 0x10010800, [181] = 0x21001, [182] = 0x82, [183] = 0x4280010, 
+    [184] = 0x200800, [185] = 0x5200, [186] = 0x8000000, [187] = 0x10000000, [189] = 0x29040082, 
+    [190] = 0x204, [191] = 0x30090, [192] = 0x80800, [193] = 0x48100, [194] = 0x40850204, 
+    [195] = 0x40050c0, [196] = 0xa0000, [197] = 0x20000020, [198] = 0x400400, [199] = 0x24000000, 
+    [200] = 0x1020, [201] = 0x401000, [202] = 0x408000, [203] = 0x1008000, [204] = 0x1000000, 
+    [205] = 0x28, [206] = 0x408090, [207] = 0x1040000, [208] = 0x8000880, [209] = 0x200, 
+    [210] = 0x9, [211] = 0x20, [212] = 0x102, [213] = 0x40000008, [214] = 0x54040000, 
+    [215] = 0x82800000, [216] = 0x60000, [217] = 0x10204000, [218] = 0x1020, [219] = 0x800802, 
+    [220] = 0x41040000, [221] = 0x4000100, [222] = 0x20020008, [223] = 0x1000010, [224] = 0x9422, 
+    [225] = 0x840d212, [226] = 0x44120004, [227] = 0x40000, [228] = 0x10010004, 
+    [229] = 0x4020080, [230] = 0x80040, [232] = 0x5000000, [233] = 0x47000, [234] = 0x20802204, 
+    [235] = 0x20000121, [236] = 0x480, [237] = 0x1052420, [238] = 0x8801022, [239] = 0x80, 
+    [240] = 0x401004, [241] = 0x90401000, [243] = 0x84000000, [244] = 0x12004100, 
+    [245] = 0x140802, [246] = 0x802020, [247] = 0x4002000, [248] = 0x14000808, [249] = 0x20008, 
+    [250] = 0x108, [251] = 0x30000620, [252] = 0x80000008, [253] = 0x4000001, [254] = 0x2010020, 
+    [255] = 0x8000000, 
+};
+static const char *const user_content[] = {
+    "app.box.com", "colab.research.google.com", "customervoice.microsoft.com", "dl.dropbox.com", 
+    "docs.google.com", "drive.google.com", "forms.google.com", "forms.office.com", 
+    "gist.github.com", "groups.google.com", "l.facebook.com", "lm.facebook.com", 
+    "onedrive.live.com", "raw.github.com", "script.google.com", "sites.google.com", 
+    "storage.cloud.google.com", "sway.office.com", "translate.google.com", 
+};

@@ -44,6 +44,7 @@ _URL_SIGNS = (
     "look-alike letters",
     "another URL inside",
     "tracking parameters",
+    "a well-known site",
 )
 _NO_SIGNS = "no brand, luring word or disguise"
 _COMMAND_MARKS = {
