@@ -90,6 +90,7 @@ def train(
     order: Buffer,
     /,
 ) -> float: ...
+def take_texts(data: Buffer, starts: Array, offsets: Array, /) -> bytes: ...
 def predict(
     settings: tuple[Any, ...],
     arrays: tuple[Any, ...],

@@ -1,6 +1,7 @@
 import string
 import unicodedata
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -184,3 +185,21 @@ def test_features_are_cut(parts):
     texts = [b"".join(p) for p in parts]
     cut = NormalizedTexts.from_bytes(texts).without_features()
     assert [cut[i] for i in range(len(cut))] == [t.partition(b"\x1f\x1d")[0] for t in texts]
+
+
+@given(st.lists(st.binary(max_size=6), min_size=1, max_size=6), st.lists(st.integers(0, 5)))
+def test_texts_are_taken_in_the_order_of_the_rows(texts, rows):
+    rows = [row % len(texts) for row in rows]
+    column = NormalizedTexts.from_bytes(texts)
+    assert list(column.take(np.array(rows, np.intp))) == [texts[row] for row in rows]
+    with pytest.raises(IndexError):
+        column.take(np.array([len(texts)]))
+
+
+@pytest.mark.parametrize(
+    ("starts", "offsets"),
+    [([9], [0, 2]), ([-1], [0, 1]), ([0], [0, -1]), ([0], [1, 2]), ([0, 0], [0, 9, 1]), ([0], [0])],
+)
+def test_texts_beyond_the_data_are_refused(starts, offsets):
+    with pytest.raises(ValueError, match="not in the data"):
+        _kernel.take_texts(b"0123456789", np.array(starts), np.array(offsets))

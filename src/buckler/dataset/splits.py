@@ -196,24 +196,43 @@ class Leaks:
         return bool(self.is_seen.any())
 
 
+@dataclass(frozen=True)
+class _Traces:
+    """What events are compared by: hashes and signatures of their texts, and their groups."""
+
+    hashes: npt.NDArray[np.void]
+    digests: Digests
+    groups: npt.NDArray[np.object_]
+
+    @staticmethod
+    def of(events: Dataset) -> "_Traces":
+        return _Traces(content_hashes(events.texts), minhash(events.texts), events.groups)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "_Traces":
+        return _Traces(self.hashes[rows], self.digests[rows], self.groups[rows])
+
+    def leaks(self, test: "_Traces") -> Leaks:
+        """Return what training events with these traces share with test events."""
+        same_text = np.isin(test.hashes, self.hashes)
+        near = near_duplicates_of(test.digests, self.digests)
+        near_text = near >= 0
+        known = set(self.groups) - {None}
+        same_group = np.array([g in known for g in test.groups], bool)
+        shared = set(test.groups) - {None}
+        rows = np.isin(self.hashes, test.hashes)
+        repeated = near_duplicates_of(
+            self.digests, test.digests
+        )  # one side may find what one missed
+        near_text[repeated[repeated >= 0]] = True
+        rows |= repeated >= 0
+        rows[near[near >= 0]] = True
+        rows |= np.array([g in shared for g in self.groups], bool)
+        return Leaks(same_text, near_text & ~same_text, same_group, np.flatnonzero(rows))
+
+
 def find_leaks(training: Dataset, test: Dataset) -> Leaks:
     """Compare by normalized text, by near-duplicate and by group."""
-    train_hashes, test_hashes = content_hashes(training.texts), content_hashes(test.texts)
-    same_text = np.isin(test_hashes, train_hashes)
-    train_digests, test_digests = minhash(training.texts), minhash(test.texts)
-    near = near_duplicates_of(test_digests, train_digests)
-    near_text = near >= 0
-    train_groups, test_groups = training.groups, test.groups
-    known = set(train_groups) - {None}
-    same_group = np.array([g in known for g in test_groups], bool)
-    shared = set(test_groups) - {None}
-    rows = np.isin(train_hashes, test_hashes)
-    repeated = near_duplicates_of(train_digests, test_digests)  # one side may find what one missed
-    near_text[repeated[repeated >= 0]] = True
-    rows |= repeated >= 0
-    rows[near[near >= 0]] = True
-    rows |= np.array([g in shared for g in train_groups], bool)
-    return Leaks(same_text, near_text & ~same_text, same_group, np.flatnonzero(rows))
+    return _Traces.of(training).leaks(_Traces.of(test))
 
 
 def unlike(events: Dataset, test: Dataset) -> npt.NDArray[np.intp]:
@@ -229,18 +248,20 @@ def check_leaks(training: Dataset, test: Dataset, on_leak: OnLeak) -> tuple[Data
     LeakError
         If something leaks and `on_leak` is ``fail``, or if ``drop`` leaves no row of a class.
     """
-    leaks = find_leaks(training, test)
+    learned, tested = _Traces.of(training), _Traces.of(test)
+    leaks = learned.leaks(tested)
     if not leaks.any or on_leak is OnLeak.ALLOW:
         return training, leaks
     if on_leak is OnLeak.DROP:
-        kept = training.take(np.setdiff1d(np.arange(len(training)), leaks.training_rows))
+        rows = np.setdiff1d(np.arange(len(training)), leaks.training_rows)
+        kept = training.take(rows)
         if lost := _lost_class(training, kept):
             raise LeakError(
                 f"each training row of class {lost!r} shares a text, a near-duplicate or a group "
                 "with the test rows, so none would be left to learn from; give other test data, or "
                 "set on_leak to 'allow' to report seen and unseen rows apart"
             )
-        return kept, find_leaks(kept, test)
+        return kept, learned.take(rows).leaks(tested)
     first = int(np.flatnonzero(leaks.is_seen)[0])
     raise LeakError(
         f"training and test data leak: of {len(test):,} test rows, {leaks.same_text.sum():,} "

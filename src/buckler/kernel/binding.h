@@ -64,5 +64,6 @@ PyObject *bk_links_in(PyObject *module, PyObject *args);
 
 PyObject *bk_train(PyObject *module, PyObject *args);
 PyObject *bk_predict(PyObject *module, PyObject *args);
+PyObject *bk_take_texts(PyObject *module, PyObject *args);
 
 #endif

@@ -146,3 +146,37 @@ done:
     release_call(&call);
     return result;
 }
+
+/* --- rows of normalized texts ---------------------------------------------------------------------- */
+
+/* Copies texts that begin at starts[i] to offsets[i] up to offsets[i + 1]; 0, or -1 where one is not inside. */
+static int copy_texts(const Py_buffer *data, const Py_buffer *starts, const Py_buffer *offsets, char *out) {
+    const int64_t *from = starts->buf, *to = offsets->buf;
+    const Py_ssize_t n = starts->len / (Py_ssize_t)sizeof *from;
+    if (to[0]) return -1;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        const int64_t length = to[i + 1] - to[i];
+        if (to[i] < 0 || length < 0 || to[i + 1] > to[n] || from[i] < 0 || from[i] > data->len - length) return -1;
+        memcpy(out + to[i], (const char *)data->buf + from[i], (size_t)length);
+    }
+    return 0;
+}
+
+PyObject *bk_take_texts(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer data, starts, offsets;
+    PyObject *texts = NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*", &data, &starts, &offsets)) return NULL;
+    const Py_ssize_t size = (Py_ssize_t)sizeof(int64_t), n = starts.len / size;
+    const int fits = starts.len % size == 0 && offsets.len == (n + 1) * size;
+    const int64_t length = fits ? ((const int64_t *)offsets.buf)[n] : -1;
+    if (length >= 0) texts = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)length);
+    if (length < 0 || (texts && copy_texts(&data, &starts, &offsets, PyBytes_AsString(texts)) < 0)) {
+        Py_CLEAR(texts);
+        PyErr_SetString(PyExc_ValueError, "these texts are not in the data");
+    }
+    PyBuffer_Release(&data);
+    PyBuffer_Release(&starts);
+    PyBuffer_Release(&offsets);
+    return texts;
+}

@@ -47,10 +47,9 @@ class NormalizedTexts:
 
     def take(self, rows: npt.NDArray[np.intp]) -> "NormalizedTexts":
         """Return the texts of these rows, in this order."""
-        lengths = self.lengths[rows]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-        return NormalizedTexts(offsets, self.data[np.repeat(self.offsets[rows], lengths) + within])
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[rows])]).astype(np.int64)
+        data = _kernel.take_texts(self.data, self.offsets[:-1][rows], offsets)
+        return NormalizedTexts.from_buffers(offsets, data)
 
     @property
     def has_features(self) -> bool:
@@ -85,7 +84,7 @@ class NormalizedTexts:
         return NormalizedTexts(offsets, np.frombuffer(b"".join(parts), np.uint8))
 
     @staticmethod
-    def from_buffers(offsets: bytes, data: bytes) -> "NormalizedTexts":
+    def from_buffers(offsets: bytes | npt.NDArray[np.int64], data: bytes) -> "NormalizedTexts":
         """Wrap the buffers of the kernel."""
         return NormalizedTexts(np.frombuffer(offsets, np.int64), np.frombuffer(data, np.uint8))
 

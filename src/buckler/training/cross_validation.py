@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,9 @@ from buckler.training.noise import Noise
 
 Floats = npt.NDArray[np.float32]
 _COPIED_BYTES = 1 << 30  # of texts, in the training rows of all folds that learn at once
+AfterEpoch = Callable[[int, float, float], None]
 OnEpoch = Callable[[str, int, float, float], None]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -180,9 +183,8 @@ def cross_validate(
     check_classes(events.labels, task)
     events = spec.balance(events)
     fold_of = assign_folds(events, spec.folds, spec.seed)
-    stopped = threading.Event()
 
-    def train(fold: int) -> tuple[npt.NDArray[np.intp], Floats, Student]:
+    def train(fold: int, after_epoch: AfterEpoch) -> tuple[npt.NDArray[np.intp], Floats, Student]:
         """Return the rows of a fold, their logits, and the student that did not see them."""
         held_out = np.flatnonzero(fold_of == fold)
         training, watched = events.take(np.flatnonzero(fold_of != fold)), events.take(held_out)
@@ -192,6 +194,39 @@ def cross_validate(
             watches = _stopping_rows(apart, fold, spec.folds)
             training = Dataset.concat([training, apart.take(np.flatnonzero(~watches))])
             watched = Dataset.concat([watched, apart.take(np.flatnonzero(watches))])
+        student = spec.new_student()
+        student.fit(training, watched, after_epoch)
+        return held_out, student.predict_logits(events.texts.take(held_out)), student
+
+    logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
+    students: list[Student] = []
+    for held_out, found, student in train_side_by_side(events, spec, train, on_epoch):
+        logits[held_out] = found
+        students.append(student)
+    best_epochs = [student.best_epoch_ for student in students]
+    return OutOfFold(logits, max(1, round(float(np.median(best_epochs)))), students)
+
+
+def train_side_by_side(
+    events: Dataset,
+    spec: StudentSpec,
+    train: Callable[[int, AfterEpoch], Found],
+    on_epoch: OnEpoch | None,
+) -> list[Found]:
+    """Return what `train` makes of each fold, in order; several folds train at once.
+
+    Parameters
+    ----------
+    events, spec
+        What the students learn, and the students.
+    train
+        Function that trains the student of a fold, and calls its second argument after each epoch.
+    on_epoch
+        Called after each epoch with the fold, the epoch and both losses.
+    """
+    stopped = threading.Event()
+
+    def work(fold: int) -> Found:
         listen = epoch_listener(on_epoch, fold, spec.folds)
 
         def after_epoch(epoch: int, loss: float, validation_loss: float) -> None:
@@ -200,22 +235,14 @@ def cross_validate(
             if listen is not None:
                 listen(epoch, loss, validation_loss)
 
-        student = spec.new_student()
-        student.fit(training, watched, after_epoch)
-        return held_out, student.predict_logits(events.texts.take(held_out)), student
+        return train(fold, after_epoch)
 
-    logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
-    students: list[Student] = []
     with ThreadPoolExecutor(_folds_at_once(spec, events)) as pool:
         try:
-            for held_out, found, student in pool.map(train, range(spec.folds)):
-                logits[held_out] = found
-                students.append(student)
+            return list(pool.map(work, range(spec.folds)))
         finally:  # where one fails, the others need not learn to the end
             stopped.set()
             pool.shutdown(cancel_futures=True)
-    best_epochs = [student.best_epoch_ for student in students]
-    return OutOfFold(logits, max(1, round(float(np.median(best_epochs)))), students)
 
 
 class _FoldStoppedError(Exception):
@@ -289,9 +316,7 @@ def check_classes(labels: npt.NDArray[np.int32], task: Task) -> None:
         )
 
 
-def epoch_listener(
-    on_epoch: OnEpoch | None, fold: int, folds: int
-) -> Callable[[int, float, float], None] | None:
+def epoch_listener(on_epoch: OnEpoch | None, fold: int, folds: int) -> AfterEpoch | None:
     """Return a listener for one student, which adds the name of the fold."""
     if on_epoch is None:
         return None

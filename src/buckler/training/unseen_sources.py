@@ -16,12 +16,13 @@ from buckler.dataset.sources import source_families
 from buckler.dataset.splits import apart_from
 from buckler.errors import InputError
 from buckler.training.cross_validation import (
+    AfterEpoch,
     Floats,
     OnEpoch,
     StudentSpec,
     assign_folds,
     cross_validate,
-    epoch_listener,
+    train_side_by_side,
 )
 
 _MIN_FAMILY_ROWS = 30
@@ -140,10 +141,12 @@ def score_unseen_sources(
     n_classes = len(events.task.classes)
     logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
     extra_families = None if additional is None else source_families(additional)
-    for fold in range(spec.folds):
+
+    def train(fold: int, after_epoch: AfterEpoch) -> tuple[Folds, Floats] | None:
+        """Return the rows of a fold and their logits; None where too little is left without it."""
         held_out = np.flatnonzero(fold_of == fold)
         if not len(held_out):
-            continue
+            return held_out, logits[held_out]
         watched = events.take(held_out)
         training = events.take(np.flatnonzero(fold_of != fold))
         training = training.take(apart_from(training, watched))  # families can share a group
@@ -155,8 +158,13 @@ def score_unseen_sources(
         if len(np.unique(training.labels)) < 2:
             return None
         student = spec.new_student(epochs)
-        student.fit(training, None, epoch_listener(on_epoch, fold, spec.folds))
-        logits[held_out] = student.predict_logits(watched.texts)
+        student.fit(training, None, after_epoch)
+        return held_out, student.predict_logits(watched.texts)
+
+    for found in train_side_by_side(events, spec, train, on_epoch):
+        if found is None:
+            return None
+        logits[found[0]] = found[1]
     return UnseenLogits(logits, unseen)
 
 
