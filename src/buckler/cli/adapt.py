@@ -5,18 +5,8 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, out, print_table, safe, show_steps
-from buckler.cli.options import (
-    BudgetTokens,
-    BudgetUsd,
-    FormatName,
-    LabelColumn,
-    OptionalTeacherName,
-    Seed,
-    Store,
-    TeacherSettings,
-    TextColumn,
-)
 from buckler.cli.results import asking_progress, print_report
 from buckler.dataset import ColumnNames
 from buckler.pipeline.adapt import adapt as adapt_bundle
@@ -36,8 +26,8 @@ def adapt(
         list[Path], typer.Option("--events", help="Files or folders of your own events.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write.")],
-    teacher: OptionalTeacherName = None,
-    settings: TeacherSettings = None,
+    teacher: opt.OptionalTeacherName = None,
+    settings: opt.TeacherSettings = None,
     asks: Annotated[
         int, typer.Option(help="Number of events to ask about, earlier answers included.", min=1)
     ] = 300,
@@ -70,13 +60,13 @@ def adapt(
     task: Annotated[
         str | None, typer.Option("--task", "-t", help="Name or .toml file of the bundle's task.")
     ] = None,
-    store: Store = "labels.db",
-    budget_usd: BudgetUsd = None,
-    budget_tokens: BudgetTokens = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    format_name: FormatName = None,
-    seed: Seed = 0,
+    store: opt.Store = "labels.db",
+    budget_usd: opt.BudgetUsd = None,
+    budget_tokens: opt.BudgetTokens = None,
+    text_column: opt.TextColumn = None,
+    label_column: opt.LabelColumn = None,
+    format_name: opt.FormatName = None,
+    seed: opt.Seed = 0,
 ) -> None:
     """Adapt a bundle to a stream of your own, with a teacher or your labels.
 

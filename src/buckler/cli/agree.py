@@ -5,20 +5,8 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, out, safe, show_steps
-from buckler.cli.options import (
-    BudgetEvents,
-    BudgetTokens,
-    BudgetUsd,
-    BundleArgument,
-    FormatName,
-    GroupColumn,
-    Store,
-    TaskFile,
-    TeacherName,
-    TeacherSettings,
-    TextColumn,
-)
 from buckler.cli.results import asking_progress, print_account, print_report, print_rows
 from buckler.dataset import ColumnNames
 from buckler.evaluation.agreement_report import agreement_table
@@ -34,11 +22,11 @@ EventFiles = Annotated[list[Path], typer.Argument(help="Files or folders of even
 
 
 def agree(
-    bundle: BundleArgument,
+    bundle: opt.BundleArgument,
     data: EventFiles,
-    teacher: TeacherName,
+    teacher: opt.TeacherName,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
-    settings: TeacherSettings = None,
+    settings: opt.TeacherSettings = None,
     target: Annotated[
         float, typer.Option(help="Agreement to hold on the answered events.", min=0, max=1)
     ] = 0.97,
@@ -51,16 +39,16 @@ def agree(
     trained_on: Annotated[
         list[Path] | None, typer.Option(help="Training files: events like theirs are left out.")
     ] = None,
-    store: Store = "labels.db",
-    budget_usd: BudgetUsd = None,
-    budget_tokens: BudgetTokens = None,
+    store: opt.Store = "labels.db",
+    budget_usd: opt.BudgetUsd = None,
+    budget_tokens: opt.BudgetTokens = None,
     usd_per_event: Annotated[
         float | None, typer.Option(help="Price of an answer, where the store knows none.", min=0)
     ] = None,
-    task: TaskFile = None,
-    text_column: TextColumn = None,
-    group_column: GroupColumn = None,
-    format_name: FormatName = None,
+    task: opt.TaskFile = None,
+    text_column: opt.TextColumn = None,
+    group_column: opt.GroupColumn = None,
+    format_name: opt.FormatName = None,
 ) -> None:
     """Bound how far a bundle agrees with its teacher.
 
@@ -110,9 +98,9 @@ def agree(
 
 
 def escalate(
-    bundle: BundleArgument,
+    bundle: opt.BundleArgument,
     data: EventFiles,
-    teacher: TeacherName,
+    teacher: opt.TeacherName,
     agreement_file: Annotated[
         Path,
         typer.Option("--agreement", help="File agreement.json of buckler agree, or its folder."),
@@ -120,14 +108,14 @@ def escalate(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Answers: .parquet, .csv or .jsonl.")
     ],
-    settings: TeacherSettings = None,
-    store: Store = "labels.db",
-    budget_usd: BudgetUsd = None,
-    budget_tokens: BudgetTokens = None,
-    budget_events: BudgetEvents = None,
-    task: TaskFile = None,
-    text_column: TextColumn = None,
-    format_name: FormatName = None,
+    settings: opt.TeacherSettings = None,
+    store: opt.Store = "labels.db",
+    budget_usd: opt.BudgetUsd = None,
+    budget_tokens: opt.BudgetTokens = None,
+    budget_events: opt.BudgetEvents = None,
+    task: opt.TaskFile = None,
+    text_column: opt.TextColumn = None,
+    format_name: opt.FormatName = None,
 ) -> None:
     """Answer events with a bundle where it is sure, and with its teacher elsewhere."""
     options = AgreeOptions(

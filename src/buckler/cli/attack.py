@@ -5,18 +5,8 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import print_table, show_steps
-from buckler.cli.options import (
-    BudgetTokens,
-    BudgetUsd,
-    FormatName,
-    LabelColumn,
-    ModelSettings,
-    PaidStore,
-    Seed,
-    TaskFile,
-    TextColumn,
-)
 from buckler.cli.results import print_account, print_estimate, print_report, print_rows
 from buckler.dataset import ColumnNames
 from buckler.errors import SettingsError
@@ -41,25 +31,25 @@ def attack(
         list[Path] | None, typer.Option(help="Further bundles, attacked in the same way.")
     ] = None,
     list_only: Annotated[bool, typer.Option("--list", help="List the attacks, and stop.")] = False,
-    task: TaskFile = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    format_name: FormatName = None,
+    task: opt.TaskFile = None,
+    label_column: opt.LabelColumn = None,
+    text_column: opt.TextColumn = None,
+    format_name: opt.FormatName = None,
     paraphrase: Annotated[
         str | None,
         typer.Option(help="Language model that paraphrases mails: chat, anthropic or gguf."),
     ] = None,
-    settings: ModelSettings = None,
-    store: PaidStore = "labels.db",
-    budget_usd: BudgetUsd = None,
-    budget_tokens: BudgetTokens = None,
+    settings: opt.ModelSettings = None,
+    store: opt.PaidStore = "labels.db",
+    budget_usd: opt.BudgetUsd = None,
+    budget_tokens: opt.BudgetTokens = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate the cost of paraphrases; do nothing.")
     ] = False,
     max_events: Annotated[
         int, typer.Option(help="Events to attack at most.", min=1)
     ] = MAX_ATTACKED,
-    seed: Seed = 0,
+    seed: opt.Seed = 0,
 ) -> None:
     """Disguise positive events as attackers would, and measure the recall."""
     if list_only:

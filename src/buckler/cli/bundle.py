@@ -11,8 +11,8 @@ from buckler.bundle.archive import ONNX, SIGNATURE, VECTORS, Bundle, find_bundle
 from buckler.bundle.flat import flat_model, flat_vectors
 from buckler.bundle.manifest import Manifest
 from buckler.bundle.signing import new_key_pair, sign_bundle
+from buckler.cli import options as opt
 from buckler.cli.console import out, print_table, safe
-from buckler.cli.options import BundleArgument, TrustedKey, with_operating_point
 from buckler.errors import SettingsError
 from buckler.files import write_atomically
 from buckler.operating_point import DEFAULT_ERROR_RATE, OperatingPoint
@@ -30,7 +30,7 @@ PasswordVariable = Annotated[
 
 @app.command("show")
 def show(
-    path: BundleArgument,
+    path: opt.BundleArgument,
     card: Annotated[bool, typer.Option("--card", help="Print the model card.")] = False,
     manifest: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
@@ -72,7 +72,7 @@ def _uncertain_range(manifest: Manifest) -> str:
 
 
 @app.command("verify")
-def verify(path: BundleArgument, trusted_key: TrustedKey = None) -> None:
+def verify(path: opt.BundleArgument, trusted_key: opt.TrustedKey = None) -> None:
     """Check a bundle in every way there is."""
     scorer, bundle = load_with_content(path, trusted_key=trusted_key)
     out.print(f"{path}: sound")
@@ -113,7 +113,7 @@ def new_key(
 
 @app.command("sign")
 def sign(
-    path: BundleArgument,
+    path: opt.BundleArgument,
     key: Annotated[Path, typer.Option("--key", help="Private key file (PEM).")],
     password_variable: PasswordVariable = None,
 ) -> None:
@@ -123,9 +123,9 @@ def sign(
 
 
 @app.command("set-threshold")
-@with_operating_point
+@opt.with_operating_point
 def set_threshold(
-    path: BundleArgument,
+    path: opt.BundleArgument,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Bundle to write; by default in place.")
     ] = None,
@@ -146,7 +146,7 @@ def set_threshold(
 
 @app.command("flat")
 def flat(
-    path: BundleArgument,
+    path: opt.BundleArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Flat model to write: .bkm.")],
 ) -> None:
     """Write an n-gram bundle as a flat file for C and WebAssembly, with its vectors beside it."""

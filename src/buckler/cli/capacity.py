@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, print_table
-from buckler.cli.options import BundleArgument
 from buckler.serving.capacity import CapacityPlan, Waiting, Workload, measure_bundle, plan_capacity
 
 
 def capacity(
-    bundle: BundleArgument,
+    bundle: opt.BundleArgument,
     events: Annotated[Path, typer.Argument(help="File of events like those to come.")],
     events_per_day: Annotated[
         float, typer.Option(help="Average number of events, such as 1e9.")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import out, print_table, show_steps
-from buckler.cli.options import Seed, TaskFile
 from buckler.cli.results import print_assessment, print_comparison, print_report
 from buckler.pipeline import join_bundles
 from buckler.training.cascade import CascadeOptions
@@ -36,8 +36,8 @@ def cascade(
         list[Path] | None, typer.Option("--test", help="Labeled events for the report.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
-    task: TaskFile = None,
-    seed: Seed = 0,
+    task: opt.TaskFile = None,
+    seed: opt.Seed = 0,
 ) -> None:
     """Join bundles: each passes on the events that it is unsure of.
 

@@ -14,8 +14,8 @@ import typer
 from packaging.requirements import InvalidRequirement, Requirement
 
 from buckler import _kernel
+from buckler.cli import options as opt
 from buckler.cli.console import print_table, safe
-from buckler.cli.options import TrustedKey
 from buckler.errors import BucklerError
 from buckler.runtime import load
 
@@ -46,7 +46,7 @@ class Finding:
 
 def doctor(
     bundles: Annotated[list[Path] | None, typer.Argument(help="Bundles to check too.")] = None,
-    trusted_key: TrustedKey = None,
+    trusted_key: opt.TrustedKey = None,
 ) -> None:
     """Check this installation; exit with code 1 if anything is wrong."""
     findings = [_python(), _simd(), *_extras(), *_machine()]

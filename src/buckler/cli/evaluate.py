@@ -6,44 +6,33 @@ from typing import Annotated
 import typer
 
 from buckler import pipeline
+from buckler.cli import options as opt
 from buckler.cli.console import out, show_steps
-from buckler.cli.options import (
-    UNKNOWN_LABELS,
-    BundleArgument,
-    FormatName,
-    GroupColumn,
-    LabelColumn,
-    LabelMap,
-    SourceColumn,
-    TaskFile,
-    TextColumn,
-    read_label_map,
-)
 from buckler.cli.results import print_assessment, print_report
 from buckler.dataset import ColumnNames, UnknownLabels
 from buckler.pipeline import EvaluationOptions
 
 
 def evaluate(
-    bundle: BundleArgument,
+    bundle: opt.BundleArgument,
     data: Annotated[list[Path], typer.Argument(help="Labeled test files or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
     trained_on: Annotated[
         list[Path] | None,
         typer.Option(help="Training files: the report tells which test rows are not new."),
     ] = None,
-    task: TaskFile = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    group_column: GroupColumn = None,
-    source_column: SourceColumn = None,
+    task: opt.TaskFile = None,
+    label_column: opt.LabelColumn = None,
+    text_column: opt.TextColumn = None,
+    group_column: opt.GroupColumn = None,
+    source_column: opt.SourceColumn = None,
     slices: Annotated[
         list[str] | None,
         typer.Option("--slice", help="Column to slice the report by; may be repeated."),
     ] = None,
-    unknown_labels: Annotated[UnknownLabels, UNKNOWN_LABELS] = UnknownLabels.FAIL,
-    label_map: LabelMap = None,
-    format_name: FormatName = None,
+    unknown_labels: Annotated[UnknownLabels, opt.UNKNOWN_LABELS] = UnknownLabels.FAIL,
+    label_map: opt.LabelMap = None,
+    format_name: opt.FormatName = None,
     resamples: Annotated[
         int, typer.Option(help="Number of bootstrap resamples.", min=50, max=10_000)
     ] = 500,
@@ -59,7 +48,7 @@ def evaluate(
         source_column,
         tuple(slices or ()),
         unknown_labels,
-        read_label_map(label_map),
+        opt.read_label_map(label_map),
     )
     with show_steps("loading") as on_step:
         found = pipeline.evaluate(

@@ -7,18 +7,8 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, out, safe, show_steps
-from buckler.cli.options import (
-    BudgetEvents,
-    BudgetTokens,
-    BudgetUsd,
-    Seed,
-    Store,
-    TaskName,
-    TeacherName,
-    TeacherSettings,
-    TextColumn,
-)
 from buckler.cli.results import asking_progress, print_account
 from buckler.dataset import ColumnNames, UnknownLabels, read_dataset
 from buckler.errors import SettingsError
@@ -35,11 +25,11 @@ from buckler.training.selection import SelectionMethod, choose_events, score_poo
 
 def label(
     data: Annotated[list[Path], typer.Argument(help="Files or folders of events.")],
-    task: TaskName,
-    teacher: TeacherName,
-    settings: TeacherSettings = None,
-    store: Store = "labels.db",
-    text_column: TextColumn = None,
+    task: opt.TaskName,
+    teacher: opt.TeacherName,
+    settings: opt.TeacherSettings = None,
+    store: opt.Store = "labels.db",
+    text_column: opt.TextColumn = None,
     label_column: Annotated[
         str | None, typer.Option(help="Name of the label column, to compare with.")
     ] = None,
@@ -54,10 +44,10 @@ def label(
         Path | None,
         typer.Option("--bundle", "-b", help="Bundle that scores the events (uncertain, badge)."),
     ] = None,
-    seed: Seed = 1,
-    budget_usd: BudgetUsd = None,
-    budget_tokens: BudgetTokens = None,
-    budget_events: BudgetEvents = None,
+    seed: opt.Seed = 1,
+    budget_usd: opt.BudgetUsd = None,
+    budget_tokens: opt.BudgetTokens = None,
+    budget_events: opt.BudgetEvents = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate calls, tokens and cost; ask nothing.")
     ] = False,

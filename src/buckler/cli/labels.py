@@ -7,17 +7,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, out, print_table, safe, show_steps
-from buckler.cli.options import (
-    UNKNOWN_LABELS,
-    LabelColumn,
-    LabelMap,
-    Seed,
-    Store,
-    TaskName,
-    TextColumn,
-    read_label_map,
-)
 from buckler.dataset import ColumnNames, UnknownLabels, event_id, read_dataset
 from buckler.evaluation.report import rate_text
 from buckler.labels import Annotator, AnswerColumns, LabelStore, open_existing
@@ -55,9 +46,9 @@ app = typer.Typer(
 @app.command("import")
 def import_(
     data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
-    task: TaskName,
+    task: opt.TaskName,
     annotator: Annotated[str, typer.Option(help="Name of the analyst, model or feed.")],
-    store: Store = "labels.db",
+    store: opt.Store = "labels.db",
     version: Annotated[
         str, typer.Option(help="Version of the annotator: model, prompt, date.")
     ] = "",
@@ -68,10 +59,10 @@ def import_(
         float,
         typer.Option(help="Probability that a label is right, where no column says.", min=0, max=1),
     ] = 1.0,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    label_map: LabelMap = None,
-    unknown_labels: Annotated[UnknownLabels, UNKNOWN_LABELS] = UnknownLabels.FAIL,
+    text_column: opt.TextColumn = None,
+    label_column: opt.LabelColumn = None,
+    label_map: opt.LabelMap = None,
+    unknown_labels: Annotated[UnknownLabels, opt.UNKNOWN_LABELS] = UnknownLabels.FAIL,
     probability_column: Annotated[
         str | None, typer.Option(help="Column with the probability of a positive class instead.")
     ] = None,
@@ -97,7 +88,7 @@ def import_(
     columns = ColumnNames(
         text_column,
         label_column,
-        label_map=read_label_map(label_map),
+        label_map=opt.read_label_map(label_map),
         keep=answers.names,
         unknown_labels=unknown_labels,
     )
@@ -127,8 +118,8 @@ def import_(
 @app.command()
 def export(
     target: Annotated[Path, typer.Argument(help="File to write: .parquet or .jsonl.")],
-    task: TaskName,
-    store: Store = "labels.db",
+    task: opt.TaskName,
+    store: opt.Store = "labels.db",
     leave_out: LeaveOut = None,
 ) -> None:
     """Write the annotations of a task to a file, without withdrawn ones."""
@@ -140,8 +131,8 @@ def export(
 @app.command()
 def show(
     text: Annotated[str, typer.Argument(help="Text of the event, or its id in hexadecimal.")],
-    task: TaskName,
-    store: Store = "labels.db",
+    task: opt.TaskName,
+    store: opt.Store = "labels.db",
     reveal: Annotated[
         bool,
         typer.Option("--reveal", help="Show originals that were redacted for hosted teachers."),
@@ -174,7 +165,7 @@ def show(
 
 
 @app.command()
-def stats(task: TaskName, store: Store = "labels.db", leave_out: LeaveOut = None) -> None:
+def stats(task: opt.TaskName, store: opt.Store = "labels.db", leave_out: LeaveOut = None) -> None:
     """Show annotations, cost and estimated accuracy of each annotator."""
     with open_existing(store) as opened:
         found = summarize(opened, get_task(task), leave_out or ())
@@ -200,8 +191,8 @@ def stats(task: TaskName, store: Store = "labels.db", leave_out: LeaveOut = None
 @app.command()
 def withdraw(
     annotator: AnnotatorName,
-    task: TaskName,
-    store: Store = "labels.db",
+    task: opt.TaskName,
+    store: opt.Store = "labels.db",
     reason: Annotated[str, typer.Option(help="Note to keep with the withdrawal.")] = "",
 ) -> None:
     """Withdraw an annotator: its annotations stay in the store and no longer count."""
@@ -212,7 +203,7 @@ def withdraw(
 
 
 @app.command()
-def restore(annotator: AnnotatorName, task: TaskName, store: Store = "labels.db") -> None:
+def restore(annotator: AnnotatorName, task: opt.TaskName, store: opt.Store = "labels.db") -> None:
     """Let a withdrawn annotator count again."""
     with open_existing(store) as opened:
         found = withdraw_annotator(opened, get_task(task), annotator, withdrawn=False)
@@ -221,8 +212,8 @@ def restore(annotator: AnnotatorName, task: TaskName, store: Store = "labels.db"
 
 @app.command()
 def conflicts(
-    task: TaskName,
-    store: Store = "labels.db",
+    task: opt.TaskName,
+    store: opt.Store = "labels.db",
     limit: Annotated[int, typer.Option(help="Number of events to show.", min=1, max=10_000)] = 20,
     leave_out: LeaveOut = None,
 ) -> None:
@@ -243,7 +234,7 @@ def conflicts(
 @app.command()
 def noise(
     data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
-    task: TaskName,
+    task: opt.TaskName,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File for the suspect rows: .csv or .parquet."),
@@ -252,10 +243,10 @@ def noise(
         str | None,
         typer.Option("--store", "-s", help="Label store with annotations of a teacher."),
     ] = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
+    text_column: opt.TextColumn = None,
+    label_column: opt.LabelColumn = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2, max=20)] = 5,
-    seed: Seed = 0,
+    seed: opt.Seed = 0,
     limit: Annotated[int, typer.Option(help="Number of suspects to show.", min=0)] = 10,
 ) -> None:
     """Estimate the share of wrong labels in each class, and list the most doubtful ones."""

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import out, safe
-from buckler.cli.options import TrustedKey
 from buckler.cli.registry import print_decision
 from buckler.cli.results import print_run
 from buckler.cli.run import run_progress
@@ -45,7 +45,7 @@ def learn(
             help="Weight of an analyst's label beside that of a training row.", min=0.01, max=100
         ),
     ] = 1.0,
-    trusted_key: TrustedKey = None,
+    trusted_key: opt.TrustedKey = None,
 ) -> None:
     """Train again and promote the bundle if it is better; exit with code 1 if not."""
     from buckler.review import retrain

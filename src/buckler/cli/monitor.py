@@ -6,17 +6,8 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import out, safe, show_steps
-from buckler.cli.options import (
-    BudgetTokens,
-    BudgetUsd,
-    BundleArgument,
-    FormatName,
-    TaskFile,
-    TeacherSettings,
-    TextColumn,
-    TrustedKey,
-)
 from buckler.cli.results import print_rows
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.report import ReportTable, rate_text
@@ -44,7 +35,7 @@ _COLUMNS = (
 
 
 def monitor(
-    bundle: BundleArgument,
+    bundle: opt.BundleArgument,
     current: Annotated[
         list[Path], typer.Argument(help="Current events; - reads JSON lines as they arrive.")
     ],
@@ -69,7 +60,7 @@ def monitor(
         str | None,
         typer.Option(help="Teacher that labels samples of windows with alerts: chat, encoder, …"),
     ] = None,
-    settings: TeacherSettings = None,
+    settings: opt.TeacherSettings = None,
     sample: Annotated[int, typer.Option(help="Events that it labels, a window.", min=2)] = 100,
     analyst_labels: Annotated[
         bool,
@@ -80,15 +71,15 @@ def monitor(
     store: Annotated[
         str, typer.Option("--store", "-s", help="Label store: a file, or a PostgreSQL URL.")
     ] = "labels.db",
-    budget_usd: BudgetUsd = None,
-    budget_tokens: BudgetTokens = None,
-    trusted_key: TrustedKey = None,
-    task: TaskFile = None,
-    text_column: TextColumn = None,
+    budget_usd: opt.BudgetUsd = None,
+    budget_tokens: opt.BudgetTokens = None,
+    trusted_key: opt.TrustedKey = None,
+    task: opt.TaskFile = None,
+    text_column: opt.TextColumn = None,
     label_column: Annotated[
         str | None, typer.Option(help="Name of the column of labels, where some are known.")
     ] = None,
-    format_name: FormatName = None,
+    format_name: opt.FormatName = None,
     domain: Annotated[
         bool, typer.Option("--domain/--no-domain", help="Train a domain classifier per window.")
     ] = True,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, out, print_table, safe, show_steps
-from buckler.cli.options import LabelColumn, TextColumn, TrustedKey
 from buckler.dataset import ColumnNames
 from buckler.serving.bundle_registry import BundleRegistry
 from buckler.serving.deployment import deploy_candidate
@@ -33,9 +33,9 @@ def promote(
         ),
     ] = None,
     root: Root = "registry",
-    trusted_key: TrustedKey = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
+    trusted_key: opt.TrustedKey = None,
+    label_column: opt.LabelColumn = None,
+    text_column: opt.TextColumn = None,
     force: Annotated[
         str | None, typer.Option("--force", help="Promote without a comparison, for this reason.")
     ] = None,
@@ -86,7 +86,7 @@ def fetch(
     name: Name,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
     root: Root = "registry",
-    trusted_key: TrustedKey = None,
+    trusted_key: opt.TrustedKey = None,
 ) -> None:
     """Copy the deployed bundle to a file, verified; a server that watches it reloads."""
     digest = BundleRegistry(root, name).fetch(output, trusted_key)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, out, print_table, safe, show_steps
-from buckler.cli.options import FormatName, Seed, Store, TaskFile, TaskName, TextColumn, TrustedKey
 from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.errors import SettingsError
 from buckler.extras import import_extra
@@ -44,8 +44,8 @@ PasswordFile = Annotated[
 def add(
     data: Annotated[list[Path], typer.Argument(help="Files or folders of events.")],
     bundle: Annotated[Path, typer.Option("--bundle", "-b", help="The deployed bundle.")],
-    store: Store = "labels.db",
-    task: TaskFile = None,
+    store: opt.Store = "labels.db",
+    task: opt.TaskFile = None,
     reference: Annotated[
         list[Path] | None,
         typer.Option(
@@ -58,10 +58,10 @@ def add(
     sample_share: Annotated[
         float, typer.Option(help="Share of random samples, for metrics.", min=0, max=0.5)
     ] = 0.01,
-    text_column: TextColumn = None,
-    format_name: FormatName = None,
-    trusted_key: TrustedKey = None,
-    seed: Seed = 0,
+    text_column: opt.TextColumn = None,
+    format_name: opt.FormatName = None,
+    trusted_key: opt.TrustedKey = None,
+    seed: opt.Seed = 0,
 ) -> None:
     """Add events to the queue; events that are in it already stay unchanged."""
     scorer = load(bundle, trusted_key=trusted_key)
@@ -117,9 +117,9 @@ def add(
 @app.command("export")
 def export(
     target: Annotated[Path, typer.Argument(help="JSON file to write.")],
-    task: TaskName,
+    task: opt.TaskName,
     tool: ToolName,
-    store: Store = "labels.db",
+    store: opt.Store = "labels.db",
     limit: Annotated[
         int, typer.Option(help="Largest number of events.", min=1, max=100_000)
     ] = 1000,
@@ -133,9 +133,9 @@ def export(
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="Export of the tool, as JSON.")],
-    task: TaskName,
+    task: opt.TaskName,
     tool: ToolName,
-    store: Store = "labels.db",
+    store: opt.Store = "labels.db",
 ) -> None:
     """Import labels from another annotation tool."""
     with open_existing(store) as opened, Quarantine() as quarantine:
@@ -154,7 +154,7 @@ def serve(
     store: Annotated[
         str | None, typer.Option("--store", "-s", help="Label store: a file, or a PostgreSQL URL.")
     ] = None,
-    trusted_key: TrustedKey = None,
+    trusted_key: opt.TrustedKey = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port (8812); 0 takes a free one.")] = None,
     registry: Annotated[Path | None, typer.Option(help="Folder of deployed bundles.")] = None,
@@ -180,7 +180,7 @@ def serve(
 def add_user(
     name: Annotated[str, typer.Argument(help="Name; for single sign-on the e-mail address.")],
     role: RoleName = "analyst",
-    store: Store = "labels.db",
+    store: opt.Store = "labels.db",
     password_file: PasswordFile = None,
     single_sign_on: Annotated[
         bool, typer.Option("--single-sign-on", help="Sign in by the identity provider alone.")
@@ -198,7 +198,7 @@ def add_user(
 
 
 @user.command("list")
-def list_users(store: Store = "labels.db") -> None:
+def list_users(store: opt.Store = "labels.db") -> None:
     """List the accounts."""
     accounts = import_extra("buckler.review.accounts", _FEATURE, "review")
     rows = []
@@ -218,7 +218,7 @@ def change_user(
         bool | None, typer.Option("--close/--open", help="Close the account, or open it again.")
     ] = None,
     password: Annotated[bool, typer.Option("--password", help="Set a new password.")] = False,
-    store: Store = "labels.db",
+    store: opt.Store = "labels.db",
     password_file: PasswordFile = None,
 ) -> None:
     """Change role, password or state of an account."""
@@ -237,7 +237,7 @@ def change_user(
 
 @app.command("audit")
 def audit(
-    store: Store = "labels.db",
+    store: opt.Store = "labels.db",
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that no entry was changed or removed.")
     ] = False,

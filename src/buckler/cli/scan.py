@@ -9,19 +9,8 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import byte_progress, out, safe
-from buckler.cli.options import (
-    BundleOption,
-    Explain,
-    FormatName,
-    Index,
-    Keep,
-    KeepAll,
-    OnlyDetections,
-    TrustedKey,
-    split_names,
-    with_operating_point,
-)
 from buckler.cli.terminal import align_columns
 from buckler.errors import SettingsError
 from buckler.operating_point import OperatingPoint
@@ -33,10 +22,10 @@ _ROWS_OF_A_RATE = 100_000  # in less, the start hides the rate
 _SHOWN = 10  # verdicts on the terminal
 
 
-@with_operating_point
+@opt.with_operating_point
 def scan(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders to score.")],
-    bundle: BundleOption,
+    bundle: opt.BundleOption,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -45,11 +34,11 @@ def scan(
             help="Output file: .parquet, .jsonl or .csv; without it, the highest scores are shown.",
         ),
     ] = None,
-    trusted_key: TrustedKey = None,
+    trusted_key: opt.TrustedKey = None,
     column: Annotated[
         list[str] | None, typer.Option("--text-column", "-c", help="Name of the text column.")
     ] = None,
-    format_name: FormatName = None,
+    format_name: opt.FormatName = None,
     operating_point: OperatingPoint | None = None,
     text: Annotated[
         bool | None,
@@ -58,17 +47,17 @@ def scan(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write a column for each class.")
     ] = False,
-    keep: Keep = None,
-    keep_all: KeepAll = False,
-    explain: Explain = 0,
+    keep: opt.Keep = None,
+    keep_all: opt.KeepAll = False,
+    explain: opt.Explain = 0,
     convention: Annotated[
         str | None,
         typer.Option(
             "--as", help="Write records for a SIEM: ecs, ocsf, alert, plain, or bulk (to .jsonl)."
         ),
     ] = None,
-    index: Index = "buckler",
-    only_detections: OnlyDetections = False,
+    index: opt.Index = "buckler",
+    only_detections: opt.OnlyDetections = False,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -95,7 +84,7 @@ def scan(
         operating_point=operating_point,
         with_text=text,
         with_probabilities=probabilities,
-        keep=split_names(keep),
+        keep=opt.split_names(keep),
         keep_all=keep_all,
         explain=explain,
         verdict_format="ecs" if convention == "bulk" else convention,

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from buckler.cli.options import TrustedKey, with_operating_point
+from buckler.cli import options as opt
 from buckler.cli.verdict_output import TOP, print_scores
 from buckler.errors import SettingsError
 from buckler.operating_point import OperatingPoint
 from buckler.runtime import load
 
 
-@with_operating_point
+@opt.with_operating_point
 def score(
     texts: Annotated[
         list[str], typer.Argument(help="Texts to score; @FILE reads one from a file.")
@@ -25,7 +25,7 @@ def score(
             help="Bundle file, or the name of a ready-made bundle; by default the first argument.",
         ),
     ] = None,
-    trusted_key: TrustedKey = None,
+    trusted_key: opt.TrustedKey = None,
     operating_point: OperatingPoint | None = None,
     top: Annotated[int, typer.Option(help="Number of pieces to show.", min=0, max=100)] = TOP,
     as_json: Annotated[

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, out, show_steps
-from buckler.cli.options import Seed, TaskName, TextColumn
 from buckler.training.selection import SelectionMethod, SelectionSettings
 from buckler.training.selection import select as select_events
 
 
 def select(
     pool: Annotated[list[Path], typer.Argument(help="Files or folders of unlabeled events.")],
-    task: TaskName,
+    task: opt.TaskName,
     number: Annotated[
         int, typer.Option("--number", "-n", help="Number of events to choose.", min=1)
     ],
@@ -28,8 +28,8 @@ def select(
     labeled: Annotated[
         list[Path] | None, typer.Option(help="Labeled files to differ from (diverse).")
     ] = None,
-    text_column: TextColumn = None,
-    seed: Seed = 0,
+    text_column: opt.TextColumn = None,
+    seed: opt.Seed = 0,
 ) -> None:
     """Choose the events whose labels would teach most.
 

@@ -5,19 +5,19 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import out
-from buckler.cli.options import TrustedKey, with_operating_point
 from buckler.errors import MissingExtraError
 from buckler.operating_point import OperatingPoint
 
 
-@with_operating_point
+@opt.with_operating_point
 def serve(
     bundles: Annotated[list[Path] | None, typer.Argument(help="Bundle files.")] = None,
     settings: Annotated[
         Path | None, typer.Option("--settings", help="Settings file (TOML); see docs/serve.md.")
     ] = None,
-    trusted_key: TrustedKey = None,
+    trusted_key: opt.TrustedKey = None,
     operating_point: OperatingPoint | None = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port (8811); 0 takes a free one.")] = None,

@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, safe
-from buckler.cli.options import (
-    BundleOption,
-    Explain,
-    Index,
-    Keep,
-    KeepAll,
-    OnlyDetections,
-    TrustedKey,
-    split_names,
-    with_operating_point,
-)
 from buckler.errors import MissingExtraError, ScanInterruptedError, SettingsError
 from buckler.operating_point import OperatingPoint
 from buckler.serving.bundles import LoadedBundle, load_bundle
@@ -34,12 +24,12 @@ if TYPE_CHECKING:
     from buckler.serving.stream.pipe import LineOptions
 
 
-@with_operating_point
+@opt.with_operating_point
 def stream(
     source: Annotated[
         str, typer.Argument(help="Source: - for standard input, a folder to watch, or `kafka`.")
     ],
-    bundle: BundleOption,
+    bundle: opt.BundleOption,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -52,7 +42,7 @@ def stream(
         Path | None,
         typer.Option("--settings", help="Settings file of Kafka (TOML); see docs/stream.md."),
     ] = None,
-    trusted_key: TrustedKey = None,
+    trusted_key: opt.TrustedKey = None,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,12 +58,12 @@ def stream(
             help="Verdict format: verdict, plain, ocsf, ecs, alert, or bulk (Elasticsearch).",
         ),
     ] = "plain",
-    index: Index = "buckler",
+    index: opt.Index = "buckler",
     text: Annotated[bool, typer.Option("--text", help="Put the event into the answer.")] = False,
-    keep: Keep = None,
-    keep_all: KeepAll = False,
-    explain: Explain = 0,
-    only_detections: OnlyDetections = False,
+    keep: opt.Keep = None,
+    keep_all: opt.KeepAll = False,
+    explain: opt.Explain = 0,
+    only_detections: opt.OnlyDetections = False,
     pass_over: Annotated[
         bool, typer.Option("--pass-over", help="Give no answer to lines without the text.")
     ] = False,
@@ -108,7 +98,7 @@ def stream(
                     with_text=text,
                     format_name=format_name,
                     explain=explain,
-                    keep=split_names(keep),
+                    keep=opt.split_names(keep),
                     keep_all=keep_all,
                 ),
                 batch_events=batch,
@@ -128,7 +118,7 @@ def stream(
             scan_options = ScanOptions(
                 text_columns=tuple(column or ()),
                 operating_point=operating_point,
-                keep=split_names(keep),
+                keep=opt.split_names(keep),
                 keep_all=keep_all,
                 explain=explain,
                 only_detections=only_detections,

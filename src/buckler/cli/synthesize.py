@@ -5,18 +5,8 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli.console import err, out, print_table, safe, show_steps
-from buckler.cli.options import (
-    BudgetTokens,
-    BudgetUsd,
-    FormatName,
-    LabelColumn,
-    ModelSettings,
-    PaidStore,
-    Seed,
-    TaskName,
-    TextColumn,
-)
 from buckler.cli.results import print_account, print_estimate
 from buckler.dataset import ColumnNames
 from buckler.synthesis.filters import FilterSettings
@@ -33,7 +23,7 @@ def synthesize(
         list[Path],
         typer.Argument(help="Labeled real events: seeds, and the data that examples must fit."),
     ],
-    task: TaskName,
+    task: opt.TaskName,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Parquet file of synthetic examples to write."),
@@ -49,7 +39,7 @@ def synthesize(
             help="Generator: grammar, mutation, crossover, chat, anthropic or gguf.",
         ),
     ] = None,
-    settings: ModelSettings = None,
+    settings: opt.ModelSettings = None,
     template: Annotated[
         Path | None, typer.Option(help="Template file; the task's own by default.")
     ] = None,
@@ -96,16 +86,16 @@ def synthesize(
             "generator; the trial measures their detection."
         ),
     ] = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    format_name: FormatName = None,
-    store: PaidStore = "labels.db",
-    budget_usd: BudgetUsd = None,
-    budget_tokens: BudgetTokens = None,
+    text_column: opt.TextColumn = None,
+    label_column: opt.LabelColumn = None,
+    format_name: opt.FormatName = None,
+    store: opt.PaidStore = "labels.db",
+    budget_usd: opt.BudgetUsd = None,
+    budget_tokens: opt.BudgetTokens = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate calls, tokens and cost; write nothing.")
     ] = False,
-    seed: Seed = 0,
+    seed: opt.Seed = 0,
 ) -> None:
     """Write synthetic examples, filter them, and measure whether they help."""
     chosen = synthesis.SynthesisSettings(
@@ -141,7 +131,7 @@ def synthesize(
 
 def show(
     file: Annotated[Path, typer.Argument(help="File of synthetic examples.")],
-    task: TaskName,
+    task: opt.TaskName,
     number: Annotated[int, typer.Option("--number", "-n", help="Examples to show.", min=1)] = 20,
 ) -> None:
     """Show synthetic examples, spread over the combinations, and the report of a file."""

@@ -6,19 +6,7 @@ from typing import Annotated
 import typer
 
 from buckler import pipeline
-from buckler.cli.options import (
-    UNKNOWN_LABELS,
-    FormatName,
-    GroupColumn,
-    LabelColumn,
-    LabelMap,
-    Seed,
-    SourceColumn,
-    TaskName,
-    TextColumn,
-    read_label_map,
-    with_operating_point,
-)
+from buckler.cli import options as opt
 from buckler.cli.results import print_run
 from buckler.cli.run import run_progress
 from buckler.dataset import UnknownLabels
@@ -29,19 +17,19 @@ from buckler.operating_point import OperatingPoint
 from buckler.training.noise import Noise
 
 
-@with_operating_point
+@opt.with_operating_point
 def train(
     data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
-    task: TaskName,
+    task: opt.TaskName,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for bundle and report.")],
     test: Annotated[
         list[Path] | None,
         typer.Option("--test", help="Test files; by default a fifth of the groups is held out."),
     ] = None,
-    label_column: LabelColumn = None,
-    text_column: TextColumn = None,
-    group_column: GroupColumn = None,
-    source_column: SourceColumn = None,
+    label_column: opt.LabelColumn = None,
+    text_column: opt.TextColumn = None,
+    group_column: opt.GroupColumn = None,
+    source_column: opt.SourceColumn = None,
     threshold_rule: Annotated[
         ThresholdRule, typer.Option(help="Negatives on which the false-positive rate must hold.")
     ] = ThresholdRule.UNSEEN,
@@ -61,13 +49,13 @@ def train(
     noise: Annotated[
         Noise, typer.Option(help="Treatment of labels that may be wrong.")
     ] = Noise.NONE,
-    unknown_labels: Annotated[UnknownLabels, UNKNOWN_LABELS] = UnknownLabels.FAIL,
-    label_map: LabelMap = None,
+    unknown_labels: Annotated[UnknownLabels, opt.UNKNOWN_LABELS] = UnknownLabels.FAIL,
+    label_map: opt.LabelMap = None,
     source_balance: Annotated[
         float, typer.Option(min=0, max=1, help="Weight of small sources: 1 makes all count alike.")
     ] = 0.0,
-    format_name: FormatName = None,
-    seed: Seed = 0,
+    format_name: opt.FormatName = None,
+    seed: opt.Seed = 0,
 ) -> None:
     """Train, evaluate and bundle labeled files without a recipe."""
     sections: dict[str, dict[str, object]] = {
@@ -79,7 +67,7 @@ def train(
             "own_negatives": own_negatives or [],
             "format": format_name,
             "unknown_labels": unknown_labels,
-            "label_map": read_label_map(label_map),
+            "label_map": opt.read_label_map(label_map),
         },
         "split": {"on_leak": on_leak},
         "student": {

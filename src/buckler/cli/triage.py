@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from buckler.cli import options as opt
 from buckler.cli.console import out, print_table, safe, show_steps
-from buckler.cli.options import BundleOption, TrustedKey
 from buckler.errors import OutputError
 from buckler.readers.quarantine import Quarantine
 from buckler.runtime import load
@@ -21,9 +21,9 @@ _SHOWN = 10
 
 def triage(
     alerts: Annotated[list[Path], typer.Argument(help="Alerts: eve.json, alerts.json, tables.")],
-    bundle: BundleOption,
+    bundle: opt.BundleOption,
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV file to write.")],
-    trusted_key: TrustedKey = None,
+    trusted_key: opt.TrustedKey = None,
     top: Annotated[
         int, typer.Option(help="Number of incidents to write, with reasons.", min=1)
     ] = 1000,
