@@ -24,7 +24,7 @@ from buckler.dataset import Dataset
 from buckler.dataset.sources import sample_sources
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
-from buckler.evaluation.plots import new_figure, plot_style, svg_of
+from buckler.evaluation.plots import plot_style, svg_of
 from buckler.labels import Annotation, Annotator
 from buckler.operating_point import OperatingPoint
 from buckler.pipeline.adapt import gather_answers, own_events, start_student
@@ -216,11 +216,13 @@ def recorded(found: Collections, pool: Dataset) -> RecordedTeacher:
 
 def draw(path: Path) -> None:
     """Draw AUROC and detection against events asked, and what they cost, one line a stream."""
+    from matplotlib.figure import Figure
+
     found = results()
     streams = [s.name for s in STREAMS if any(r["stream"] == s.name for r in found)]
     names = {"auroc": "AUROC", "detection_at_target": f"detection at FPR {TARGET_FPR}"}
     with plot_style():
-        figure = new_figure(9.6, 5.6)
+        figure = Figure(figsize=(9.6, 5.6), layout="constrained")
         panels = figure.subplots(1, 2)
         for axes, (name, title) in zip(panels, names.items(), strict=True):
             for position, stream in enumerate(streams):

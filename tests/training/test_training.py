@@ -215,17 +215,22 @@ def test_extra_examples_never_share_a_group_with_the_fold_that_is_judged():
 
 @given(distributions(classes=4), st.sampled_from(list(Noise)))
 def test_every_method_gives_targets_and_weights_of_the_right_kind(p, method):
+    four = replace(TASK, classes=dict.fromkeys("abcd", ""), positive=(), aliases={})
     labels = np.arange(len(p), dtype=np.int32) % 4
-    targets = np.eye(4, dtype=np.float32)[labels]
-    before = targets.copy()
-    treated = treat_noise(method, p, labels, targets)
-    assert (targets == before).all()
-    assert treated.targets.sum(axis=1) == pytest.approx(np.ones(len(p)), abs=1e-5)
-    assert (treated.weights >= 0).all() and (treated.weights <= 1).all()
+    texts = [f"http://a.example/{row}".encode() for row in range(len(p))]
+    events = Dataset.from_texts(texts, four).with_labels(labels)
+    before = events.targets.copy()
+    treated = treat_noise(method, p, events)
+    assert (events.targets == before).all()
+    learned = treated.learned
+    assert learned.targets.sum(axis=1) == pytest.approx(np.ones(len(learned)), abs=1e-5)
+    assert learned.ids == [events.ids[row] for row in treated.kept]
     if method is Noise.NONE:
         assert not treated.suspect.any()
     if method is Noise.DROP:
-        assert ((treated.weights == 0) == treated.suspect).all()
+        assert (np.flatnonzero(~treated.suspect) == treated.kept).all()
+    else:
+        assert len(learned) == len(events)
 
 
 @pytest.mark.parametrize("method", ["drop", "relabel"])

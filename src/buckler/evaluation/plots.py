@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from buckler.evaluation.evaluation import Evaluation
+from buckler.evaluation.intervals import Estimate, Rate
 from buckler.evaluation.metrics import Ranking, precisions
 from buckler.extras import import_extra
 from buckler.operating_point import USUAL_FPRS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from buckler.evaluation.report import LearningPoint
@@ -68,11 +70,12 @@ def plot_style(extra: Mapping[str, object] | None = None) -> Iterator[None]:
         yield
 
 
-def new_figure(width: float = 4.6, height: float = 3.4) -> "Figure":
-    """Return an empty figure; sizes in inches."""
+def new_figure(width: float = 4.6, height: float = 3.4) -> "tuple[Figure, Axes]":
+    """Return an empty figure with its axes; sizes in inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def svg_of(figure: "Figure") -> str:
@@ -93,8 +96,7 @@ def draw_attacks(names: Sequence[str], before: Sequence[float], after: Sequence[
     """
     order = sorted(range(len(names)), key=lambda at: before[at] - after[at])
     with plot_style():
-        figure = new_figure(6.4, 0.3 * len(names) + 0.9)  # read on a telephone too
-        axes = figure.subplots()
+        figure, axes = new_figure(6.4, 0.3 * len(names) + 0.9)  # read on a telephone too
         for place, at in enumerate(order):
             axes.plot([after[at], before[at]], [place, place], color=GRAY, lw=1.4)
         axes.plot(
@@ -126,16 +128,9 @@ def draw_learning(points: "Sequence[LearningPoint]") -> dict[str, str]:
     if len(points) < 2:
         return {}
     with plot_style():
-        figure = new_figure()
-        axes = figure.subplots()
+        figure, axes = new_figure()
         events = [point.n_events for point in points]
-        spread = [
-            [point.auroc.value - point.auroc.low for point in points],
-            [point.auroc.high - point.auroc.value for point in points],
-        ]
-        values = [point.auroc.value for point in points]
-        axes.errorbar(events, values, np.maximum(spread, 0), fmt="o-", color=BLUE, ms=4, lw=1,
-                      capsize=2)  # fmt: skip
+        _draw_intervals(axes, events, [point.auroc for point in points])
         axes.set(xlabel="Own events with an answer", ylabel="AUROC on the others")
         if points[-1].cost_usd:
             axes.set_xticks(events, [f"{p.n_events:,}\n{p.cost_usd:.2f} USD" for p in points])
@@ -154,8 +149,7 @@ def draw_agreement(curve: Sequence[tuple[float, float, float]], target: float) -
     """
     shares, values, bounds = zip(*curve, strict=True)
     with plot_style():
-        figure = new_figure(9.6, 3.4)
-        axes = figure.subplots()
+        figure, axes = new_figure(9.6, 3.4)
         axes.plot(shares, values, color=BLUE, label="agreement")
         axes.plot(shares, bounds, color=RED, label="lower bound")
         axes.axhline(target, color=GRAY, lw=1, ls="--", label="target")
@@ -165,9 +159,15 @@ def draw_agreement(curve: Sequence[tuple[float, float, float]], target: float) -
         return svg_of(figure)
 
 
+def _draw_intervals(axes: "Axes", places: Sequence[int], found: Sequence[Estimate | Rate]) -> None:
+    """Draw a line through figures, with their intervals."""
+    values, low, high = np.array([(one.value, one.low, one.high) for one in found]).T
+    spread = np.maximum([values - low, high - values], 0)
+    axes.errorbar(places, values, spread, fmt="o-", color=BLUE, ms=4, lw=1, capsize=2)
+
+
 def _roc(evaluation: Evaluation, ranking: Ranking) -> str:
-    figure = new_figure()
-    axes = figure.subplots()
+    figure, axes = new_figure()
     roc = ranking.roc()
     floor = 1 / max(1, ranking.n_negative)
     axes.step(np.maximum(roc.fpr, floor / 2), roc.tpr, where="post", color=BLUE, lw=1.6)
@@ -195,8 +195,7 @@ def _roc(evaluation: Evaluation, ranking: Ranking) -> str:
 
 
 def _precision_recall(ranking: Ranking) -> str:
-    figure = new_figure()
-    axes = figure.subplots()
+    figure, axes = new_figure()
     roc = ranking.roc()
     precision = precisions(roc, ranking.n_positive, ranking.n_negative)
     axes.step(roc.tpr, precision, where="post", color=BLUE, lw=1.6)
@@ -215,8 +214,7 @@ def _precision_recall(ranking: Ranking) -> str:
 
 
 def _histogram(evaluation: Evaluation) -> str:
-    figure = new_figure()
-    axes = figure.subplots()
+    figure, axes = new_figure()
     bins = np.linspace(0, 1, 51)
     for rows, color, name in (
         (~evaluation.is_positive, BLUE, "others"),
@@ -235,8 +233,7 @@ def _histogram(evaluation: Evaluation) -> str:
 
 
 def _reliability(evaluation: Evaluation) -> str:
-    figure = new_figure()
-    axes = figure.subplots()
+    figure, axes = new_figure()
     bins = evaluation.reliability
     axes.plot([0, 1], [0, 1], color=GRAY, lw=0.8, ls=":")
     axes.plot(
@@ -251,14 +248,8 @@ def _reliability(evaluation: Evaluation) -> str:
 
 def _months(evaluation: Evaluation) -> str:
     months = [s for s in evaluation.slices if s.by == "month" and s.n_positive]
-    figure = new_figure(max(9.6, 0.42 * len(months) + 1.5))
-    axes = figure.subplots()
-    values = [s.detection.value for s in months]
-    spread = [
-        [max(0.0, s.detection.value - s.detection.low) for s in months],
-        [max(0.0, s.detection.high - s.detection.value) for s in months],
-    ]
-    axes.errorbar(range(len(months)), values, spread, fmt="o-", color=BLUE, ms=4, lw=1, capsize=2)
+    figure, axes = new_figure(max(9.6, 0.42 * len(months) + 1.5))
+    _draw_intervals(axes, range(len(months)), [s.detection for s in months])
     axes.set_xticks(range(len(months)), [s.value for s in months], rotation=45, ha="right")
     at = f" at the threshold for FPR {fpr:g}" if (fpr := evaluation.deployed_fpr) else ""
     axes.set(ylim=(0, 1.02), ylabel=f"Detection{at}")

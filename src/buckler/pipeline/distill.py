@@ -9,7 +9,6 @@ from buckler.attacks import get_attacks, get_augmentations
 from buckler.dataset import Dataset
 from buckler.dataset.splits import deduplicate, unlike
 from buckler.errors import InputError
-from buckler.files import read_bytes, write_atomically
 from buckler.labels import LabelStore, open_existing
 from buckler.pipeline.prepare import (
     ReadSources,
@@ -38,6 +37,8 @@ from buckler.training.distillation import (
     fit_teacher_calibration,
 )
 from buckler.training.targets import annotations_on, with_file_labels
+
+ANNOTATED = "with_annotations"  # in the summary: events of the pool with an annotation
 
 # --- examples beside the training rows ----------------------------------------------------------
 
@@ -142,20 +143,16 @@ class DistilledPool:
     ----------
     examples
         Events with targets and weights.
-    n_annotated
-        Events of the pool that have an annotation.
     out_of_fold
         Out-of-fold answers on the labeled events, where a student helped to annotate the pool.
     """
 
     examples: Dataset
-    n_annotated: int
     out_of_fold: OutOfFold | None
 
     def save(self, folder: Path) -> None:
         """Write everything into a folder."""
         self.examples.save(folder / "examples.arrow")
-        write_atomically(folder / "n_annotated", str(self.n_annotated).encode())
         if self.out_of_fold is not None:
             self.out_of_fold.save(folder / "out-of-fold.npz")
 
@@ -165,13 +162,12 @@ class DistilledPool:
         logits = folder / "out-of-fold.npz"
         return cls(
             Dataset.load(folder / "examples.arrow", task),
-            int(read_bytes(folder / "n_annotated")),
             OutOfFold.load(logits) if logits.exists() else None,
         )
 
 
 @dataclass(frozen=True)
-class DistillPool(Stage[DistilledPool], name="distill", version=1):
+class DistillPool(Stage[DistilledPool], name="distill", version=2):
     """Turns annotations on the pool into training examples.
 
     Events of the pool that share a group or a near-duplicate with the test rows are left out, and
@@ -235,9 +231,8 @@ class DistillPool(Stage[DistilledPool], name="distill", version=1):
                 annotations = calibrate_teacher(annotations, scale)
                 summary["calibrated"] = "too few labels" if scale is None else round(scale.slope, 3)
         examples = distill(pool, annotations, self.settings)
-        n_annotated, out_of_fold = len(examples), None
-        summary["with_annotations"] = n_annotated
-        if not n_annotated:
+        summary[ANNOTATED], out_of_fold = len(examples), None
+        if not len(examples):
             raise InputError("the label store has no annotation of any event of the pool")
         if self.settings.with_student:
             others = []
@@ -252,7 +247,7 @@ class DistillPool(Stage[DistilledPool], name="distill", version=1):
                 Dataset.concat(others) if others else None,
             )
         summary["additional_examples"] = len(examples)
-        return DistilledPool(examples, n_annotated, out_of_fold), summary
+        return DistilledPool(examples, out_of_fold), summary
 
 
 def prepare_examples(

@@ -26,6 +26,7 @@ from buckler.training.packaging import UNTREATED, BundleParts, bundle_parts
 from buckler.training.targets import with_file_labels
 
 FALSE_POSITIVES = "false-positives.jsonl"
+LEARNED_LATER = "rows_learned_after_the_test"  # in the summary and in the provenance
 _WORST_OF_A_SOURCE = 10
 _WORST_CHARACTERS = 500
 
@@ -39,16 +40,13 @@ class TrainedStudent:
     tested
         Student that saw nothing like the test rows.
     shipped
-        The same, if there were training rows too like the test: with these rows.
-    n_later
-        Number of these rows.
+        The same; if there were training rows too like the test, with these rows.
     false_positives
         Worst false positives of each source by students that did not see it, as JSON lines.
     """
 
     tested: BundleParts
     shipped: BundleParts
-    n_later: int
     false_positives: bytes
 
     def save(self, folder: Path) -> None:
@@ -56,7 +54,6 @@ class TrainedStudent:
         for name in ("tested", "shipped"):
             (folder / name).mkdir()
             getattr(self, name).save(folder / name)
-        (folder / "n_later").write_text(str(self.n_later))
         (folder / FALSE_POSITIVES).write_bytes(self.false_positives)
 
     @classmethod
@@ -65,13 +62,12 @@ class TrainedStudent:
         return cls(
             BundleParts.load(folder / "tested", task),
             BundleParts.load(folder / "shipped", task),
-            int(read_bytes(folder / "n_later")),
             read_bytes(folder / FALSE_POSITIVES),
         )
 
 
 @dataclass(frozen=True)
-class FitStudent(Stage[TrainedStudent], name="train", version=7):
+class FitStudent(Stage[TrainedStudent], name="train", version=8):
     """Trains the student and packs it for a bundle.
 
     Training rows that are too like the test are learned last, by a student of its own.
@@ -148,14 +144,14 @@ class FitStudent(Stage[TrainedStudent], name="train", version=7):
         if n_later:
             both = self._additional(Dataset.concat([training, later]))
             whole = learn_more(fitted, later, spec, additional=both, on_epoch=self.on_epoch)
-            shipped = self._pack(whole, {"rows_learned_after_the_test": n_later})
+            shipped = self._pack(whole, {LEARNED_LATER: n_later})
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         lines = b""
         if fitted.evidence is not None and tested.manifest.threshold is not None:
             lines = worst_false_positives(fitted.evidence, tested.manifest.threshold)
-        return TrainedStudent(tested, shipped, n_later, lines), {
+        return TrainedStudent(tested, shipped, lines), {
             "rows": fitted.n_rows,
-            "rows_learned_after_the_test": n_later,
+            LEARNED_LATER: n_later,
             "additional_examples": fitted.n_additional,
             "suspect_labels": fitted.n_suspect,
             "epochs": fitted.epochs,

@@ -17,7 +17,7 @@ from buckler.pipeline.compare import (
     compare_students,
     comparison,
 )
-from buckler.pipeline.distill import Additions, DistillPool, split_labels_of_analysts
+from buckler.pipeline.distill import ANNOTATED, Additions, DistillPool, split_labels_of_analysts
 from buckler.pipeline.evaluate import (
     assess_scorer,
     headline,
@@ -26,7 +26,7 @@ from buckler.pipeline.evaluate import (
     report_context,
     write_report,
 )
-from buckler.pipeline.fit_stages import FALSE_POSITIVES, FitAuxiliary, FitStudent
+from buckler.pipeline.fit_stages import FALSE_POSITIVES, LEARNED_LATER, FitAuxiliary, FitStudent
 from buckler.pipeline.prepare import (
     ReadSources,
     Split,
@@ -152,7 +152,8 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
     if recipe.pool:
         distilled = runner.run(DistillPool.of(recipe, sources, split, labeled, additions))
     stage = FitStudent.of(recipe, task, sources, split, labeled, distilled, additions)
-    student = runner.run(replace(stage, on_epoch=listener.on_epoch)).output
+    trained = runner.run(replace(stage, on_epoch=listener.on_epoch))
+    student = trained.output
     classifiers = AuxiliaryClassifiers()
     if recipe.auxiliary:
         classifiers = runner.run(FitAuxiliary.of(recipe, split)).output
@@ -177,7 +178,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         *_label_notes(beside.against_labels),
         *_noise_notes(bundle.manifest),
         *beside.agreements,
-        *_split_notes(split, student.n_later),
+        *_split_notes(split, learned_later=bool(trained.summary[LEARNED_LATER])),
         *leak_notes(split.output.leaks),
     )
     with runner.step("bundle"):
@@ -202,7 +203,7 @@ def run(recipe: Recipe | Path | str, listener: Listener = Listener()) -> Run:
         robustness=robustness,
         auxiliary=classifiers.figures,
         analyst_labels=None if analysts is None else analysts.output,
-        n_annotated=0 if distilled is None else distilled.output.n_annotated,
+        n_annotated=0 if distilled is None else int(distilled.summary[ANNOTATED]),
         warning=beside.warning,
     )
 
@@ -230,15 +231,15 @@ def _noise_notes(manifest: Manifest) -> Iterator[str]:
         )
 
 
-def _split_notes(split: Result[TrainingAndTest], n_later: int) -> Iterator[str]:
+def _split_notes(split: Result[TrainingAndTest], *, learned_later: bool) -> Iterator[str]:
     """Yield a sentence on each kind of rows that the split left out."""
     if n := split.summary.get("test_rows_like_training"):
         yield f"{n:,} test rows that stand in the training data, or nearly do, were left out."
     if n := len(split.output.left_out):
+        later = "; the bundle has learned them since, and keeps the thresholds"
         yield (
             f"{n:,} training rows share a text, a near-duplicate or a group with the test rows. "
-            "The student of these figures learned without them"
-            + ("; the bundle has learned them since, and keeps the thresholds." if n_later else ".")
+            f"The student of these figures learned without them{later if learned_later else ''}."
         )
 
 

@@ -36,8 +36,7 @@ def draw(name: str, board: Dashboard) -> str | None:
 
 
 def _queue(board: Dashboard) -> str:
-    figure = new_figure(4.6, 2.2)
-    axes = figure.subplots()
+    figure, axes = new_figure(4.6, 2.2)
     names = {
         State.OPEN: "waiting",
         State.SECOND: "second annotation",
@@ -55,8 +54,7 @@ def _queue(board: Dashboard) -> str:
 
 
 def _labels_a_day(board: Dashboard) -> str:
-    figure = new_figure(4.6, 2.6)
-    axes = figure.subplots()
+    figure, axes = new_figure(4.6, 2.6)
     days = list(board.by_day)
     totals: dict[str, int] = {}
     for of in board.by_day.values():
@@ -102,8 +100,7 @@ def _teachers(board: Dashboard) -> str:
 
 def _intervals(rows: Sequence[tuple[str, Rate | Estimate]], label: str) -> str:
     """Draw shares with their intervals, one below the other."""
-    figure = new_figure(4.6, 0.9 + 0.28 * max(2, len(rows)))
-    axes = figure.subplots()
+    figure, axes = new_figure(4.6, 0.9 + 0.28 * max(2, len(rows)))
     for at, (_, share) in enumerate(rows):
         if share.value == share.value:
             axes.plot([share.low, share.high], [at, at], color=BLUE, lw=1.4)

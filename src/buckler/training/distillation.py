@@ -108,9 +108,7 @@ def distill_jointly(
 
     first_examples = with_others(distill(pool, annotations, settings))
     first = cross_validate(labeled, spec, additional=first_examples)
-    treated = treat_noise(
-        spec.noise, first.probabilities(labeled.labels), labeled.labels, labeled.targets
-    )
+    treated = treat_noise(spec.noise, first.probabilities(labeled.labels), labeled)
     sure = np.flatnonzero(~treated.suspect)  # a few wrong labels would blur all its probabilities
     calibration = fit_calibration(first.logits[sure], labeled.labels[sure])
 
@@ -123,9 +121,7 @@ def distill_jointly(
     second_examples = [with_others(joint_examples(student)) for student in first.students]
     second = cross_validate(labeled, spec, additional=second_examples)
     whole = spec.new_student(first.epochs)
-    examples = labeled.with_targets(treated.targets).with_weights(treated.weights)
-    examples = examples.take(np.flatnonzero(treated.weights > 0))
-    whole.fit(Dataset.concat([examples, first_examples]))
+    whole.fit(Dataset.concat([treated.learned, first_examples]))
     return joint_examples(whole), second
 
 

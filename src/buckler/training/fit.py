@@ -214,13 +214,9 @@ def fit_student(
         out_of_fold = cross_validate(events, spec, additional=additional, on_epoch=on_epoch)
     elif len(out_of_fold.logits) != len(events):
         raise InputError("the out-of-fold logits are not those of the labeled events")
-    treated = treat_noise(
-        spec.noise, out_of_fold.probabilities(events.labels), events.labels, events.targets
-    )
-    rows = np.flatnonzero(treated.weights > 0)
-    check_classes(events.labels[rows], task)
-    learned = events.with_targets(treated.targets)
-    learned = learned.with_weights(events.weights * treated.weights).take(rows)
+    treated = treat_noise(spec.noise, out_of_fold.probabilities(events.labels), events)
+    learned = treated.learned
+    check_classes(learned.labels, task)
     student, examples = spec.new_student(out_of_fold.epochs), _examples(learned, spec, additional)
     student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
 
@@ -251,7 +247,7 @@ def fit_student(
             )
         if unseen is not None:
             p = _on_curve(calibrate(unseen.logits, calibration), curve)
-            trusted = ~treated.suspect[rows]
+            trusted = ~treated.suspect[treated.kept]
             scores = SourceScores.of(learned, _score(p, task), unseen.is_unseen)
             pairs = mean_pair_auroc(scores, np.random.default_rng(spec.seed))
             record = SourceRecord(spec.threshold_rule, None, (), (), *pairs, ())
@@ -269,7 +265,7 @@ def fit_student(
         calibration=calibration,
         rule=spec.threshold_rule,
         curves=curves,
-        n_rows=len(rows),
+        n_rows=len(learned),
         n_additional=0 if additional is None else len(additional),
         n_groups=len(np.unique(events.group_codes())),
         n_suspect=int(treated.suspect.sum()),
@@ -306,15 +302,9 @@ def learn_more(
         As for `fit_student`.
     """
     events = events.only_labeled()
-    treated = treat_noise(
-        spec.noise,
-        probabilities_of(fitted.student.predict_logits(events.texts)).astype(np.float64),
-        events.labels,
-        events.targets,
-    )
-    kept = np.flatnonzero(treated.weights > 0)
-    more = events.with_targets(treated.targets).with_weights(events.weights * treated.weights)
-    learned = Dataset.concat([fitted.learned, more.take(kept)])
+    probabilities = probabilities_of(fitted.student.predict_logits(events.texts))
+    treated = treat_noise(spec.noise, probabilities, events)
+    learned = Dataset.concat([fitted.learned, treated.learned])
     student, examples = spec.new_student(fitted.epochs), _examples(learned, spec, additional)
     student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
     shift = spec.class_shift(examples)

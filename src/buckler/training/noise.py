@@ -9,6 +9,8 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from buckler.dataset import Dataset
+
 
 class Noise(StrEnum):
     """Treatment of labels that may be wrong.
@@ -26,30 +28,27 @@ class Noise(StrEnum):
 
 @dataclass(frozen=True)
 class NoiseTreatment:
-    """Targets and weights for the final training.
+    """Labeled events after a treatment.
 
     Attributes
     ----------
-    targets
-        float32 [n, classes].
-    weights
-        float32 [n]; 0 for rows that are left out.
+    learned
+        Events to learn, with their targets and weights.
+    kept
+        Their rows among all events.
     suspect
         bool [n]: rows whose label is in doubt, which count for neither calibration nor thresholds.
     """
 
-    targets: npt.NDArray[np.float32]
-    weights: npt.NDArray[np.float32]
+    learned: Dataset
+    kept: npt.NDArray[np.intp]
     suspect: npt.NDArray[np.bool_]
 
 
 def treat_noise(
-    method: Noise,
-    probabilities: npt.NDArray[np.float64],
-    labels: npt.NDArray[np.int32],
-    targets: npt.NDArray[np.float32],
+    method: Noise, probabilities: npt.NDArray[np.float64], events: Dataset
 ) -> NoiseTreatment:
-    """Apply a method.
+    """Apply a method to labeled events.
 
     Parameters
     ----------
@@ -57,20 +56,20 @@ def treat_noise(
         Treatment of suspect labels.
     probabilities
         float64 [n, classes], calibrated, of students that did not train on the row.
-    labels, targets
-        Labels of the data: int32 [n], and float32 [n, classes].
+    events
+        Labeled events.
     """
-    n = len(labels)
-    weights = np.ones(n, np.float32)
+    kept = np.arange(len(events))
     if method is Noise.NONE:
-        return NoiseTreatment(targets, weights, np.zeros(n, bool))
-    suspect = suspect_labels(probabilities, labels)
+        return NoiseTreatment(events, kept, np.zeros(len(events), bool))
+    suspect = suspect_labels(probabilities, events.labels)
     if method is Noise.DROP:
-        weights[suspect] = 0
+        kept = np.flatnonzero(~suspect)
     elif method is Noise.RELABEL:
-        targets = targets.copy()
+        targets = events.targets.copy()
         targets[suspect] = probabilities[suspect]
-    return NoiseTreatment(targets, weights, suspect)
+        events = events.with_targets(targets)
+    return NoiseTreatment(events.take(kept), kept, suspect)
 
 
 def suspect_labels(
