@@ -247,17 +247,14 @@ class StudentComparison:
         The student against one that learned from labels alone, paired; None where there is none.
     agreements
         Sentence on the agreement with each annotator of test rows.
+    warning
+        Sentence where a student of labels alone is clearly better; empty elsewhere.
     """
 
     contenders: Sequence[Contender] = ()
     against_labels: PairedComparison | None = None
     agreements: tuple[str, ...] = ()
-
-    @property
-    def warning(self) -> str:
-        """Sentence where a student of labels alone is clearly better; empty elsewhere."""
-        pair = self.against_labels
-        return pair.sentence() if pair is not None and pair.worse else ""
+    warning: str = ""
 
 
 def compare_students(
@@ -312,7 +309,8 @@ def compare_students(
         if LABELS_ONLY in bundles:
             ours, labels_only = Scorer(student), Scorer(bundles[LABELS_ONLY])
             against = compare_bundles(labels_only, ours, "the test rows", test)
-    return StudentComparison(contenders, against, tuple(agreements))
+    warning = against.sentence() if against is not None and against.worse else ""
+    return StudentComparison(contenders, against, tuple(agreements), warning)
 
 
 def attack_students(
