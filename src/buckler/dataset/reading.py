@@ -148,19 +148,24 @@ def _from_batch(batch: Batch, task: Task, spec: ColumnNames, quarantine: Quarant
     columns, n = chunk.columns, len(chunk.events)
     refused = _find_refused(columns.pop(_ANSWER, None), quarantine)
     labels, good = np.full(n, UNLABELED, np.int32), np.ones(n, bool)
+
+    def set_aside(index: int, reason: str) -> None:
+        sample = events_as_bytes(chunk.events[index : index + 1], task.features)[0]
+        path = batch.paths[batch.path_codes[index]]
+        quarantine.add(path, int(chunk.rows[index]), reason, sample)
+        good[index] = False
+
     if "label" in columns:
         values = columns["label"].to_pylist()
         labels = _class_indices(values, task, spec.label_map)
         labels[refused] = UNLABELED
         for index in np.setdiff1d(np.flatnonzero(labels == UNLABELED), refused).tolist():
-            if values[index] not in (None, ""):
-                path, row = batch.paths[batch.path_codes[index]], int(chunk.rows[index])
-                if spec.unknown_labels is UnknownLabels.FAIL:
-                    _refuse_label(values, index, task, path, row)
-                reason = f"label {str(values[index])[:40]!r} is no class of {task.name}"
-                sample = events_as_bytes(chunk.events[index : index + 1], task.features)[0]
-                quarantine.add(path, row, reason, sample)
-                good[index] = False
+            if values[index] in (None, ""):
+                continue
+            if spec.unknown_labels is UnknownLabels.FAIL:
+                path = batch.paths[batch.path_codes[index]]
+                _refuse_label(values, index, task, path, int(chunk.rows[index]))
+            set_aside(index, f"label {str(values[index])[:40]!r} is no class of {task.name}")
     elif "folder" in columns:
         labels = _class_indices(columns["folder"].to_pylist(), task, {})
     parts, faults = isolate(
@@ -168,11 +173,8 @@ def _from_batch(batch: Batch, task: Task, spec: ColumnNames, quarantine: Quarant
         n,
     )
     for index, reason in faults.items():
-        if not good[index]:
-            continue
-        path = batch.paths[batch.path_codes[index]]
-        sample = events_as_bytes(chunk.events[index : index + 1], task.features)[0]
-        quarantine.add(path, int(chunk.rows[index]), reason, sample)
+        if good[index]:
+            set_aside(index, reason)
     good = np.delete(good, list(faults))
     events = parts[0] if len(parts) == 1 else Dataset.concat(parts)
     return events if good.all() else events.take(np.flatnonzero(good))

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -282,12 +282,10 @@ def _write_report(
         **asdict(bound),
         "n_disagreements": len(disagreements),
     }
-    table = [asdict(each) for each in disagreements]
-    write_csv(output / "disagreements.csv", table, list(Disagreement.__dataclass_fields__))
+    names = [each.name for each in fields(Disagreement)]
+    write_csv(output / "disagreements.csv", [vars(each) for each in disagreements], names)
     figures = json.dumps(without_nan(document), indent=1, allow_nan=False).encode() + b"\n"
-    shown = [
-        Disagreement(**{**row, "text": row["text"][:_MAX_CHARACTERS]}) for row in table[:_MAX_SHOWN]
-    ]
+    shown = [replace(each, text=each.text[:_MAX_CHARACTERS]) for each in disagreements[:_MAX_SHOWN]]
     title = f"{scorer.manifest.name} beside {teacher.annotator.name}"
     lead = saving_sentence(1_000_000, round(1_000_000 * bound.answered.value), price)
     return ReportFiles.write(

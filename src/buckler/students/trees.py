@@ -189,7 +189,7 @@ class TreesStudent(Student):
     def _split_targets(
         self, examples: Dataset
     ) -> tuple[Floats, npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-        """A row for each class that it may be, weighted by the probability."""
+        """Return a row for each class that an event may be, weighted by its probability."""
         rows = examples.features.values
         index, classes = np.nonzero(examples.targets > _SURE)
         of_row = weigh_classes(examples, self.class_weights)

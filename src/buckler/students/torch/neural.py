@@ -105,7 +105,7 @@ class NeuralStudent(Student):
         """Learn, and keep the weights of the best pass; without validation that is the last pass.
 
         With `checkpoints` set to a folder, state is kept there after each pass under the digest of
-        examples and settings, and training goes on behind it.
+        examples and settings, and training resumes from it.
 
         Raises
         ------

@@ -230,7 +230,7 @@ def _int8(onnx: ModuleType, model: "ModelProto", batches: Batches) -> bytes:
 
 
 def _some_of_each(batches: Batches) -> Iterator[npt.NDArray[np.uint8]]:
-    """Some rows of every length."""
+    """Yield some rows of every length."""
     share = max(1, _CALIBRATION_ROWS // len(batches))
     for batch in batches:
         yield batch[:: max(1, len(batch) // share)][:share]
