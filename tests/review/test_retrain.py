@@ -20,16 +20,16 @@ from buckler.review.review_tables import Stratum
 from buckler.runtime import load
 from buckler.serving.bundle_registry import BundleRegistry
 from buckler.tasks import get_task
-from buckler.training.analyst_labels import (
+from buckler.training.cross_validation import StudentSpec
+from buckler.training.fit import fit_student
+from buckler.training.packaging import write_fitted
+from buckler.training.promotion import decide
+from buckler.training.targets import (
     AnalystLabels,
     held_out_rows,
     read_analyst_labels,
     split_analyst_labels,
 )
-from buckler.training.cross_validation import StudentSpec
-from buckler.training.fit import fit_student
-from buckler.training.packaging import write_fitted
-from buckler.training.promotion import decide
 from tests.support.cli import buckler, refused
 from tests.support.made_up import made_up_bundle, made_up_events, made_up_table
 from tests.support.review_queue import items_of

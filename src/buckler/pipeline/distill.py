@@ -22,11 +22,6 @@ from buckler.pipeline.recipe import AnalystLabelsSection, AugmentationSection, L
 from buckler.pipeline.stages import Result, Stage, StageRunner, Summary
 from buckler.pipeline.synthesis_stage import SyntheticAddition
 from buckler.tasks import Task
-from buckler.training.analyst_labels import (
-    AnalystLabels,
-    read_analyst_labels,
-    split_analyst_labels,
-)
 from buckler.training.augmentation import augment
 from buckler.training.cross_validation import OutOfFold, StudentSpec
 from buckler.training.distillation import (
@@ -36,7 +31,13 @@ from buckler.training.distillation import (
     distill_jointly,
     fit_teacher_calibration,
 )
-from buckler.training.targets import annotations_on, with_file_labels
+from buckler.training.targets import (
+    AnalystLabels,
+    annotations_on,
+    read_analyst_labels,
+    split_analyst_labels,
+    with_file_labels,
+)
 
 ANNOTATED = "with_annotations"  # in the summary: events of the pool with an annotation
 

@@ -29,10 +29,10 @@ from buckler.tasks import Task
 from buckler.teachers import get_teacher
 from buckler.teachers.budget import Budget
 from buckler.teachers.labeling import label
-from buckler.training.analyst_labels import (
+from buckler.training.targets import (
     AnalystLabels,
+    with_annotations,
 )
-from buckler.training.targets import with_annotations
 
 _ASKING_ORDER = ("test", "train", "pool")  # a comparison needs most of the test rows
 

@@ -38,11 +38,11 @@ from buckler.pipeline.recipe import Recipe, read_recipe
 from buckler.pipeline.stages import Result, StageReport, StageRunner
 from buckler.pipeline.synthesis_stage import Synthesize
 from buckler.runtime import Scorer
-from buckler.training.analyst_labels import AnalystLabels
 from buckler.training.auxiliary import AuxiliaryClassifiers, AuxiliaryFigures, auxiliary_table
 from buckler.training.cross_validation import OnEpoch
 from buckler.training.packaging import UNTREATED, BundleParts
 from buckler.training.promotion import WORSE_THAN_LABELS, PairedComparison
+from buckler.training.targets import AnalystLabels
 
 
 @dataclass(frozen=True)

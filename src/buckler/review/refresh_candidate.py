@@ -17,7 +17,7 @@ from buckler.review.refresh_settings import RANDOM, RefreshSettings, has_role
 from buckler.runtime.scorer import load_with_content
 from buckler.tasks import Task, get_bundle_task
 from buckler.training.adaptation import OwnEvents, fit_to_stream
-from buckler.training.analyst_labels import held_out_rows
+from buckler.training.targets import held_out_rows
 
 # Adapting solves a system of this size; older answers beyond it are left out.
 MAX_TAUGHT = 1_500

@@ -13,7 +13,7 @@ from buckler.review.acquisition import rank_events
 from buckler.review.refresh_settings import MEASURES, RANDOM, ROLE, RefreshSettings
 from buckler.runtime import Scorer
 from buckler.synthesis.two_sample import two_sample_test
-from buckler.training.analyst_labels import held_out_rows
+from buckler.training.targets import held_out_rows
 
 MIN_NEW = 20
 _MAX_NEW, _MAX_KNOWN = 20_000, 4_000

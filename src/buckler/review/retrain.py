@@ -15,8 +15,8 @@ from buckler.pipeline.run import Listener, Run, run
 from buckler.review.queue import random_sample_events
 from buckler.runtime import Scorer, load
 from buckler.serving.bundle_registry import BundleRegistry, Entry
-from buckler.training.analyst_labels import read_analyst_labels
 from buckler.training.promotion import Decision, decide
+from buckler.training.targets import read_analyst_labels
 
 MIN_EVENTS = 20  # a smaller set decides nothing
 

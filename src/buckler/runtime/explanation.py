@@ -7,7 +7,7 @@ pieces add up to those of the model.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -291,9 +291,7 @@ def _merge(found: Sequence[Contribution]) -> list[Contribution]:
 
 
 def _heavier(piece: Contribution, more: float) -> Contribution:
-    return Contribution(
-        piece.text, piece.start, piece.end, piece.weight + more, piece.kind, piece.place
-    )
+    return replace(piece, weight=piece.weight + more)
 
 
 def _strongest(found: Sequence[Contribution]) -> list[Contribution]:

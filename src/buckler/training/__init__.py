@@ -5,7 +5,7 @@ the student, a `Dataset` carries labels, targets and weights.
 
 - `fit`: trains, calibrates and chooses thresholds; `packaging` puts the student into a bundle.
 - `cross_validation`: out-of-fold answers, on which calibration and thresholds rest.
-- `targets`, `analyst_labels`, `distillation`: labels and targets from annotations.
+- `targets`, `distillation`: labels and targets from annotations.
 - `augmentation`, `synthesis_trial`: attacked copies, and the trial of synthetic examples.
 - `noise`, `noise_estimate`, `selection`: wrong labels, and the events to ask about.
 - `adaptation`: a student fitted to a stream of one's own, with its weights as the prior.
