@@ -35,7 +35,7 @@ from buckler.students.ngram import NgramStudent
 from buckler.teachers.recorded import RecordedTeacher
 from buckler.training.adaptation import adapt_student, own_figures
 from buckler.training.cross_validation import StudentSpec
-from buckler.training.fit import fit_student
+from buckler.training.fit import fit_student, positive_scores
 from buckler.training.packaging import write_fitted
 
 SEEDS = range(int(os.environ.get("BUCKLER_SEEDS", "10")))
@@ -159,7 +159,7 @@ def figures_of(
     events: Dataset, probabilities: npt.NDArray[np.float32], threshold: float | None
 ) -> tuple[float, ...]:
     """Return AUROC, detection at the target rate on the test itself, and both rates deployed."""
-    scores = probabilities[:, events.task.positive_indices].sum(axis=1)
+    scores = positive_scores(probabilities, events.task)
     detected = scores >= np.float32(np.inf if threshold is None else threshold)
     found = own_figures(events, probabilities, detected)
     others = np.sort(scores[~events.is_positive])[::-1]

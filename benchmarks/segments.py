@@ -24,6 +24,7 @@ from buckler.pipeline.recipe import read_recipe
 from buckler.students.ngram import NgramStudent
 from buckler.tasks import get_task
 from buckler.training.cross_validation import assign_folds
+from buckler.training.fit import positive_scores
 from buckler.training.unseen_sources import source_folds
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -115,7 +116,7 @@ def _compare(
 
 def _scores(student: NgramStudent, texts: NormalizedTexts, events: Dataset) -> np.ndarray:
     probabilities = probabilities_of(student.predict_logits(texts))
-    return np.asarray(probabilities[:, events.task.positive_indices].sum(axis=1), np.float32)
+    return positive_scores(probabilities, events.task)
 
 
 def _attack(events: Dataset) -> list[Attacked]:

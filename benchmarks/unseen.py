@@ -46,7 +46,7 @@ from buckler.pipeline.recipe import Recipe, read_recipe
 from buckler.pipeline.stages import StageRunner
 from buckler.students import Student
 from buckler.training.cross_validation import StudentSpec
-from buckler.training.fit import SourceEvidence
+from buckler.training.fit import SourceEvidence, positive_scores
 from buckler.training.unseen_sources import score_unseen_sources
 
 Floats = npt.NDArray[np.float32]
@@ -140,7 +140,7 @@ def _judge(
 
 def _score(logits: Floats, events: Dataset) -> Floats:
     p = probabilities_of(logits).astype(np.float32)
-    return np.asarray(p[:, events.task.positive_indices].sum(axis=1))
+    return positive_scores(p, events.task)
 
 
 def _print_record(record: SourceRecord) -> None:

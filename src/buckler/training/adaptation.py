@@ -24,9 +24,8 @@ from buckler.evaluation.unseen_sources import SourceScores, ThresholdRule
 from buckler.operating_point import OperatingCurve, OperatingPoint
 from buckler.students.ngram import NgramStudent
 from buckler.students.ngram_adaptation import NgramAdapter
-from buckler.tasks import Task
 from buckler.training.cross_validation import assign_folds, calibrate
-from buckler.training.fit import FittedStudent
+from buckler.training.fit import FittedStudent, positive_scores
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -192,7 +191,7 @@ def adapt_student(
         probabilities[held_out] = probabilities_of(logits)
         if part.operating_curve is not None:
             threshold = part.operating_curve.threshold(OperatingPoint(fpr=target_fpr))
-            scores = _score(probabilities[held_out], labeled.task)
+            scores = positive_scores(probabilities[held_out], labeled.task)
             detected[held_out] = scores >= np.float32(threshold)
         order = rng.permutation(learned)
         for share, found in with_fewer.items():
@@ -235,7 +234,7 @@ def own_figures(
     accuracy = rate(probabilities.argmax(axis=1) == events.labels, groups)
     if not events.task.positive:
         return OwnFigures(accuracy)
-    scores = _score(probabilities, events.task)
+    scores = positive_scores(probabilities, events.task)
     area = UNKNOWN
     if positive.any() and not positive.all():
         ranking = Ranking(scores, positive)
@@ -277,12 +276,12 @@ def _fit(
     curves: dict[ThresholdRule, OperatingCurve] = {}
     held_out_scores = None
     if task.positive:
-        own_scores = _score(probabilities, task)
+        own_scores = positive_scores(probabilities, task)
         found = student.predict_logits(own.others.texts)
         before = np.concatenate([logits, (found - calibration.shift) / calibration.slope])
         stream = StreamScores(
-            np.concatenate([own_scores, _score(probabilities_of(found), task)]),
-            _score(probabilities_of(before), task),
+            np.concatenate([own_scores, positive_scores(probabilities_of(found), task)]),
+            positive_scores(probabilities_of(before), task),
             events.is_positive,
         )
         curves[ThresholdRule.OWN] = stream_curve(stream, target_fpr)
@@ -311,7 +310,3 @@ def _assign_folds(events: Dataset, seed: int) -> Rows:
     large = counts[codes] * _FOLDS > len(events)
     groups = [None if alone else str(code) for code, alone in zip(codes, large, strict=True)]
     return assign_folds(events.with_groups(groups), _FOLDS, seed)
-
-
-def _score(probabilities: npt.NDArray[np.floating], task: Task) -> npt.NDArray[np.float32]:
-    return np.asarray(probabilities[:, task.positive_indices].sum(axis=1), np.float32)

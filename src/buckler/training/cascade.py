@@ -23,6 +23,7 @@ from buckler.operating_point import OperatingPoint
 from buckler.runtime import Scorer
 from buckler.runtime.cascade import SAME, Band, CascadeModel, combine
 from buckler.runtime.scorer import load_with_content
+from buckler.training.fit import positive_scores
 from buckler.training.packaging import conformance_vectors
 
 Floats = npt.NDArray[np.float32]
@@ -119,7 +120,7 @@ def build_cascade(
         curve = choose_curve(combined, validation.labels == 1, validation.group_codes(), rng)
         combined = curve(combined)
         combined = np.stack([1 - combined, combined], axis=1)
-    score = combined[:, task.positive_indices].sum(axis=1)
+    score = positive_scores(combined, task)
     operating_curve = threshold = point = None
     if task.positive:
         operating_curve = make_operating_curve(

@@ -235,9 +235,11 @@ def fit_student(
     untreated: dict[float, float] = {}
     if task.positive:
         of_known = events.take(sure)
-        held_out = SourceScores.of(of_known, _score(probabilities, task))
+        held_out = SourceScores.of(of_known, positive_scores(probabilities, task))
         if own_negatives is not None:
-            own = _score(_on_curve(student.predict_logits(own_negatives.texts), curve), task)
+            own = positive_scores(
+                _on_curve(student.predict_logits(own_negatives.texts), curve), task
+            )
         unseen = None
         if learned.has_sources:
             # A student that annotated examples saw every source.
@@ -248,7 +250,7 @@ def fit_student(
         if unseen is not None:
             p = _on_curve(calibrate(unseen.logits, calibration), curve)
             trusted = ~treated.suspect[treated.kept]
-            scores = SourceScores.of(learned, _score(p, task), unseen.is_unseen)
+            scores = SourceScores.of(learned, positive_scores(p, task), unseen.is_unseen)
             pairs = mean_pair_auroc(scores, np.random.default_rng(spec.seed))
             record = SourceRecord(spec.threshold_rule, None, (), (), *pairs, ())
             evidence = SourceEvidence(learned, scores, record, spec.seed)
@@ -258,7 +260,7 @@ def fit_student(
         if spec.noise is not Noise.NONE:
             every = _on_curve(calibrate(out_of_fold.logits, calibration), curve)
             known = curves.get(ThresholdRule.KNOWN)
-            untreated = _check_untreated(spec.noise, _score(every, task), events, known)
+            untreated = _check_untreated(spec.noise, positive_scores(every, task), events, known)
     return FittedStudent(
         task=task,
         student=student,
@@ -370,5 +372,6 @@ def _on_curve(logits: Floats, curve: CalibrationCurve) -> Floats:
     return np.stack([1 - second, second], axis=1)
 
 
-def _score(probabilities: Floats, task: Task) -> Floats:
-    return np.asarray(probabilities[:, task.positive_indices].sum(axis=1))
+def positive_scores(probabilities: npt.NDArray[np.floating], task: Task) -> Floats:
+    """Return float32 [n]: the probability of the positive classes together."""
+    return np.asarray(probabilities[:, task.positive_indices].sum(axis=1), np.float32)
