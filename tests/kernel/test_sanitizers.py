@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 KERNEL = Path(__file__).resolve().parents[2] / "src" / "buckler" / "kernel"
-FLAGS = ["-std=gnu11", "-O2", "-g", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS = ["-std=gnu11", "-O1", "-g", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 # What needs no Python: all that an embedder compiles.
 PORTABLE = sorted(p for p in KERNEL.glob("*.c") if not p.name.startswith(("binding", "module")))
 STRICT = ["-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]

@@ -25,6 +25,7 @@ from buckler.serving.bundles import load_bundle
 from buckler.serving.challengers import count_pairs
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.scan import ScanOptions
+from tests.support.cli import run_command
 from tests.support.made_up import made_up_bundle, made_up_table
 from tests.support.stream_worker import stop, wait_for_log, worker
 
@@ -46,10 +47,7 @@ def urls(n, seed=7):
 
 
 def piped(bundle, data, *options):
-    return subprocess.run(
-        [*BUCKLER, "stream", "-", "-b", str(bundle), *options],
-        input=data, capture_output=True, timeout=120,
-    )  # fmt: skip
+    return run_command("stream", "-", "-b", bundle, *options, stdin=data)
 
 
 def test_a_pipe_answers_every_line_in_order(url_bundle, url_scorer):

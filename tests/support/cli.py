@@ -42,9 +42,9 @@ def _stop(requests: socket.socket, server: subprocess.Popen) -> None:
     server.wait()
 
 
-def buckler(
-    *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = ""
-) -> subprocess.CompletedProcess[str]:
+def run_command(
+    *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: bytes
+) -> subprocess.CompletedProcess[bytes]:
     """Run the command line in a process of its own, forked from one that has its imports."""
     request = {
         "arguments": [str(argument) for argument in arguments],
@@ -52,7 +52,7 @@ def buckler(
         "env": {**ENVIRONMENT, **(env or {})},
     }
     with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
-        given.write(stdin.encode())
+        given.write(stdin)
         given.seek(0)
         streams = [file.fileno() for file in (given, out, err)]
         with _ONE_AT_A_TIME:
@@ -60,11 +60,18 @@ def buckler(
             socket.send_fds(server, [json.dumps(request).encode()], streams)
             code = server.recv(16)
         assert code, "the server of commands has ended"
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode())
-    return subprocess.CompletedProcess(request["arguments"], int(code), *texts)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(request["arguments"], int(code), out.read(), err.read())
+
+
+def buckler(
+    *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as `run_command` does, on text."""
+    done = run_command(*arguments, cwd=cwd, env=env, stdin=stdin.encode())
+    texts = done.stdout.decode(), done.stderr.decode()
+    return subprocess.CompletedProcess(done.args, done.returncode, *texts)
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:

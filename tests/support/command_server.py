@@ -27,6 +27,7 @@ IMPORTS = (
     "buckler.review.accounts",
     "buckler.review.enqueue",
     "buckler.serving.scan",
+    "buckler.serving.stream.pipe",
     "buckler.students.ngram",
     "buckler.synthesis.generate",
     "buckler.teachers.labeling",
