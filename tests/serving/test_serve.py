@@ -29,6 +29,7 @@ from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student
 from buckler.training.packaging import write_fitted
 from tests.support.certificates import self_signed
+from tests.support.cli import Command
 from tests.support.made_up import made_up_bundle, made_up_rows, made_up_table
 
 httpx = pytest.importorskip("httpx", reason="the extra 'serve' is not installed")
@@ -52,11 +53,12 @@ NDJSON, ARROW = "application/x-ndjson", "application/vnd.apache.arrow.stream"
 def server(*arguments, folder: Path, environment=None):
     """A `buckler serve` process on a free port; yields (base address, process, log path)."""
     log = folder / f"serve-{time.monotonic_ns()}.log"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [*BUCKLER, "serve", *map(str, arguments), "--port", "0"],
-            stderr=stderr,
-            stdout=stderr,
+    with log.open("wb") as told, Path(os.devnull).open("rb") as nothing:
+        process = Command(
+            *("serve", *arguments, "--port", "0"),
+            stdin=nothing,
+            stdout=told,
+            stderr=told,
             env={**os.environ, **(environment or {})},
         )
     try:

@@ -1,8 +1,9 @@
 """Runs commands of `buckler`, each in a fork of a process that has imported what they import.
 
-Python takes longer to start and to import than most commands take to work. Each request is one
-message over the socket whose number is the argument: arguments, folder and variables as JSON, with
-the descriptors of the three standard streams. The answer is the exit code.
+Python takes longer to start and to import than most commands take to work. A request is one message
+over the socket whose number is the argument. It starts a command (arguments, folder and variables
+as JSON, with the descriptors of the three standard streams) and is answered by its process; or it
+names a process that has ended, and is answered by its exit code.
 """
 
 import atexit
@@ -24,9 +25,11 @@ IMPORTS = (
     "buckler.pipeline.run",
     "buckler.readers.jsonl",
     "buckler.readers.parquet",
-    "buckler.review.accounts",
     "buckler.review.enqueue",
+    "buckler.review.web.app",
+    "buckler.serving.http.server",
     "buckler.serving.scan",
+    "buckler.serving.stream.kafka",
     "buckler.serving.stream.pipe",
     "buckler.students.ngram",
     "buckler.synthesis.generate",
@@ -48,14 +51,15 @@ def main() -> None:
         message, streams, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 3)
         if not message:
             return
-        child = os.fork()
-        if child == 0:
+        request = json.loads(message)
+        if "ended" in request:
+            answer = os.waitstatus_to_exitcode(os.waitpid(request["ended"], 0)[1])
+        elif (answer := os.fork()) == 0:
             requests.close()
-            run(json.loads(message), streams)
+            run(request, streams)
         for stream in streams:
             os.close(stream)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        requests.send(str(code).encode())
+        requests.send(str(answer).encode())
 
 
 def run(request: dict, streams: list[int]) -> None:

@@ -1,14 +1,15 @@
 """A review application at work on loopback, for the tests: a real server on a real store."""
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.support.cli import Command
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -22,24 +23,25 @@ def review_site(
     if settings and folder is not None:
         (folder / "review.toml").write_text(settings)
         arguments += ["--settings", str(folder / "review.toml")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "buckler.cli.main", "review", "serve", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if '"listening"' in line:
-                yield json.loads(line)["address"]
-                return
-        raise AssertionError("the server did not start")
-    finally:
-        process.terminate()
-        process.wait(20)
-        if process.stdout is not None:
-            process.stdout.close()
+    read, write = os.pipe()
+    with (
+        os.fdopen(read) as told,
+        os.fdopen(write, "wb") as out,
+        Path(os.devnull).open("rb") as nothing,
+    ):
+        process = Command(
+            *("review", "serve", *arguments), stdin=nothing, stdout=out, stderr=out, env=os.environ
+        )
+        out.close()
+        try:
+            for line in told:
+                if '"listening"' in line:
+                    yield json.loads(line)["address"]
+                    return
+            raise AssertionError("the server did not start")
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 class Browser:

@@ -1,11 +1,13 @@
 """A `buckler stream kafka` process against a broker on loopback."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.cli import Command
 
 
 @contextmanager
@@ -24,10 +26,13 @@ def worker(broker, bundle, folder, topic, **chosen):
     number = time.monotonic_ns()
     file, log = folder / f"{number}.toml", folder / f"{number}.log"
     file.write_text("\n".join(lines))
-    command = [sys.executable, "-m", "buckler.cli.main", "stream", "kafka"]
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [*command, "-b", str(bundle), "--settings", str(file)], stdout=stderr, stderr=stderr
+    with log.open("wb") as told, Path(os.devnull).open("rb") as nothing:
+        process = Command(
+            *("stream", "kafka", "-b", bundle, "--settings", file),
+            stdin=nothing,
+            stdout=told,
+            stderr=told,
+            env=os.environ,
         )
     process.log = log
     try:

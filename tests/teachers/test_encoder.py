@@ -279,7 +279,7 @@ def test_the_packaged_encoder_learns_from_real_labels(tmp_path, real_data):
     labeled = pq.read_table(
         real_data / "url/threat-train.parquet", columns=["url", "label", "group"]
     )
-    rows = np.random.default_rng(1).permutation(len(labeled))[:600]
+    rows = np.random.default_rng(1).permutation(len(labeled))[:400]
     pq.write_table(labeled.take(rows), tmp_path / "few.parquet")
     (tmp_path / "encoder.toml").write_text(
         'train = ["few.parquet"]\nepochs = 2\nmax_tokens = 48\nlearning_rate = 2e-4\n'
