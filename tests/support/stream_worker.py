@@ -19,6 +19,7 @@ def worker(broker, bundle, folder, topic, **chosen):
         "heartbeat.interval.ms": 500,
         "reconnect.backoff.max.ms": 500,
         "topic.metadata.refresh.interval.ms": 1000,
+        "message.timeout.ms": 8000,
     }
     lines = [f'brokers = "{broker.address}"', f'topic = "{topic}"']
     lines += [f"{name} = {json.dumps(value)}" for name, value in chosen.items()]
