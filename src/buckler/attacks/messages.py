@@ -7,10 +7,9 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from buckler.attacks.attack import Attacker, attack
-from buckler.attacks.texts import invisible, many_homoglyphs, typing_errors
+from buckler.attacks.texts import TAGS, invisible, many_homoglyphs, outside_tags, typing_errors
 from buckler.normalize.mime import Part, message_bytes, parse_message
 
-_TAGS = re.compile(r"(<[^<>]*>)")
 _LINK = re.compile(r"https?://[^\s\"'<>)\]]+")
 _CONTENT_HEADER = re.compile(
     rb"^content-(?:type|transfer-encoding)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*", re.I | re.M
@@ -44,17 +43,13 @@ def replace_text(message: bytes, part: Part, text: str) -> bytes:
 
 
 def _visible(text: str, is_html: bool, change: Callable[[str], str]) -> str:
-    if not is_html:
-        return change(text)
-    pieces = _TAGS.split(text)
-    pieces[::2] = [change(piece) for piece in pieces[::2]]
-    return "".join(pieces)
+    return outside_tags(text, change) if is_html else change(text)
 
 
 def _benign_words(attacker: Attacker) -> str:
     """Return the text of a benign mail."""
     texts = [part.text for part in parse_message(attacker.benign_text()) if part.is_shown]
-    return " ".join(_TAGS.sub(" ", " ".join(texts)).split())[:_MAX_BENIGN]
+    return " ".join(TAGS.sub(" ", " ".join(texts)).split())[:_MAX_BENIGN]
 
 
 @attack("homoglyphs", "message")

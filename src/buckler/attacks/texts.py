@@ -6,6 +6,7 @@ from collections.abc import Callable
 from buckler.attacks.attack import Attacker, attack
 
 WORD = re.compile(r"[A-Za-z]{3,}")
+TAGS = re.compile(r"(<[^<>]*>)")
 _HOMOGLYPHS = {"a": "а", "e": "е", "o": "о", "p": "р", "c": "с", "x": "х", "i": "і"}  # noqa: RUF001
 _INVISIBLE = "​‌‍⁠­"
 _MAX_CHANGES = 2000
@@ -20,6 +21,13 @@ def insert(word: str, what: str, attacker: Attacker) -> str:
     """Put something inside a word."""
     at = 1 + attacker.below(max(1, len(word) - 1))
     return word[:at] + what + word[at:]
+
+
+def outside_tags(page: str, change: Callable[[str], str]) -> str:
+    """Change the text between tags."""
+    pieces = TAGS.split(page)
+    pieces[::2] = [change(piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 @attack("homoglyphs", "command-line", "text")

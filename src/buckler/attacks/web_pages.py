@@ -5,9 +5,8 @@ import re
 from collections.abc import Callable
 
 from buckler.attacks.attack import Attacker, attack
-from buckler.attacks.texts import invisible, many_homoglyphs
+from buckler.attacks.texts import TAGS, invisible, many_homoglyphs, outside_tags
 
-_TAGS = re.compile(r"(<[^<>]*>)")
 _SCRIPT = re.compile(r"(<(?:script|style)\b[^<>]*>.*?</(?:script|style)>)", re.I | re.S)
 _BODY_END = re.compile(r"</body\s*>", re.I)
 _TITLE = re.compile(r"(<title[^<>]*>)(.*?)(</title>)", re.I | re.S)
@@ -20,10 +19,7 @@ _MAX_PADDING = 20_000
 def _visible(page: str, change: Callable[[str], str]) -> str:
     """Change the text between tags, outside scripts and styles."""
     whole = _SCRIPT.split(page)
-    for at in range(0, len(whole), 2):
-        pieces = _TAGS.split(whole[at])
-        pieces[::2] = [change(piece) for piece in pieces[::2]]
-        whole[at] = "".join(pieces)
+    whole[::2] = [outside_tags(part, change) for part in whole[::2]]
     return "".join(whole)
 
 
@@ -54,7 +50,7 @@ def padding(page: str, attacker: Attacker) -> str:
 @attack("hidden-padding", "html", hides=True)
 def hidden_padding(page: str, attacker: Attacker) -> str:
     """The text of an ordinary page, hidden by a style."""
-    words = html.escape(" ".join(_TAGS.sub(" ", attacker.benign_text()).split())[:_MAX_PADDING])
+    words = html.escape(" ".join(TAGS.sub(" ", attacker.benign_text()).split())[:_MAX_PADDING])
     return _before_end(page, f'<div style="display:none">{words}</div>')
 
 

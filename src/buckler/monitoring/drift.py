@@ -44,9 +44,9 @@ class Drift:
     domain_auroc: Estimate
 
 
-def population_stability(reference: Floats, window: Floats, bins: int = N_BINS) -> float:
+def population_stability(reference: Floats, window: Floats) -> float:
     """Return the population stability index; an empty share counts as half a row."""
-    edges = np.unique(np.quantile(reference, np.linspace(0, 1, bins + 1)[1:-1]))
+    edges = np.unique(np.quantile(reference, np.linspace(0, 1, N_BINS + 1)[1:-1]))
     expected = np.bincount(np.searchsorted(edges, reference), minlength=len(edges) + 1)
     observed = np.bincount(np.searchsorted(edges, window), minlength=len(edges) + 1)
     e = np.maximum(expected, 0.5) / np.maximum(expected, 0.5).sum()

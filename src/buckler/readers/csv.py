@@ -85,15 +85,12 @@ class CsvReader(Reader):
 
 def _blocks(path: Path) -> Iterator[bytes]:
     """Yield the bytes behind the byte order mark, and empty bytes at the end."""
-    try:
-        with open_stream(path) as stream:
-            first = stream.read(BLOCK_BYTES)
-            check_is_text(path, first)
-            yield first.removeprefix(b"\xef\xbb\xbf")
-            while block := stream.read(BLOCK_BYTES):
-                yield block
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+    with open_stream(path) as stream:
+        first = stream.read(BLOCK_BYTES)
+        check_is_text(path, first)
+        yield first.removeprefix(b"\xef\xbb\xbf")
+        while block := stream.read(BLOCK_BYTES):
+            yield block
     yield b""
 
 

@@ -29,7 +29,7 @@ def is_document(path: Path) -> bool:
     try:
         with open_stream(path) as stream:
             head = stream.read(4096)
-    except (OSError, EOFError):
+    except InputError:
         return False  # whoever reads it says why
     return _DOCUMENT.match(head) is not None or _holds_two(head.split(b"\n", 1)[0])
 
@@ -89,33 +89,28 @@ def _objects(path: Path, quarantine: Quarantine) -> Iterator[tuple[int, object, 
     """
     decoder, decode = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")("surrogateescape")
     text, at, row, size_bytes, ended, in_array = "", 0, 0, 0, False, False
-    try:
-        with open_stream(path) as stream:
-            while not ended:
-                data = stream.read(BLOCK_BYTES)
-                ended, size_bytes = not data, size_bytes + len(data)
-                text, at = text[at:] + decode.decode(data, final=ended), 0
-                if size_bytes == len(data):
-                    text = text.removeprefix("\ufeff")
-                while True:
-                    at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
-                    if text.startswith("]" if in_array else "[", at):
-                        in_array, at = not in_array, at + 1
-                        continue
-                    try:
-                        value, end = decoder.raw_decode(text, at)
-                    except (ValueError, RecursionError):
-                        break
-                    row += 1
-                    sample = text[at : at + SAMPLE_BYTES].encode("utf-8", "surrogateescape")
-                    yield row, value, sample, size_bytes
-                    at = end
-                if len(text) - at > _MAX_CHARACTERS:
-                    ended = True
-    except (OSError, EOFError) as error:
-        raise InputError(
-            f"{path}: cannot be read: {str(error).splitlines()[0]}", path=path
-        ) from error
+    with open_stream(path) as stream:
+        while not ended:
+            data = stream.read(BLOCK_BYTES)
+            ended, size_bytes = not data, size_bytes + len(data)
+            text, at = text[at:] + decode.decode(data, final=ended), 0
+            if size_bytes == len(data):
+                text = text.removeprefix("\ufeff")
+            while True:
+                at = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
+                if text.startswith("]" if in_array else "[", at):
+                    in_array, at = not in_array, at + 1
+                    continue
+                try:
+                    value, end = decoder.raw_decode(text, at)
+                except (ValueError, RecursionError):
+                    break
+                row += 1
+                sample = text[at : at + SAMPLE_BYTES].encode("utf-8", "surrogateescape")
+                yield row, value, sample, size_bytes
+                at = end
+            if len(text) - at > _MAX_CHARACTERS:
+                ended = True
     if text[at:].strip():
         sample = text[at : at + SAMPLE_BYTES].encode("utf-8", "surrogateescape")
         quarantine.add(path, row + 1, "no JSON: the rest of the file cannot be read", sample)

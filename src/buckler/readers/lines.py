@@ -53,33 +53,30 @@ def line_blocks(path: Path, quarantine: Quarantine, cursor: int = 0) -> Iterator
         If the file cannot be read, is binary, or is UTF-16.
     """
     position, row = cursor, 1
-    try:
-        with open_stream(path) as stream:
-            read = _reader(path, stream)
-            row += _skip(read, cursor)
-            rest = b""
-            while data := read(BLOCK_BYTES):
-                if position == 0 and not rest:
-                    check_is_text(path, data)
-                    if data.startswith(b"\xef\xbb\xbf"):
-                        data, position = data[3:], 3
-                data = rest + data
-                end = data.rfind(b"\n") + 1
-                if end == 0 and len(data) > MAX_LINE_BYTES:
-                    quarantine.add(path, row, TOO_LONG, data[:SAMPLE_BYTES])
-                    skipped, rest = _skip_line(read)
-                    position += len(data) + skipped
-                    row += 1
-                    continue
-                rest = data[end:]
-                if end:
-                    position += end
-                    yield Block(data[:end], row, position, end)
-                    row += data.count(b"\n", 0, end)
-            if rest:
-                yield Block(rest, row, position + len(rest), len(rest))
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+    with open_stream(path) as stream:
+        read = _reader(path, stream)
+        row += _skip(read, cursor)
+        rest = b""
+        while data := read(BLOCK_BYTES):
+            if position == 0 and not rest:
+                check_is_text(path, data)
+                if data.startswith(b"\xef\xbb\xbf"):
+                    data, position = data[3:], 3
+            data = rest + data
+            end = data.rfind(b"\n") + 1
+            if end == 0 and len(data) > MAX_LINE_BYTES:
+                quarantine.add(path, row, TOO_LONG, data[:SAMPLE_BYTES])
+                skipped, rest = _skip_line(read)
+                position += len(data) + skipped
+                row += 1
+                continue
+            rest = data[end:]
+            if end:
+                position += end
+                yield Block(data[:end], row, position, end)
+                row += data.count(b"\n", 0, end)
+        if rest:
+            yield Block(rest, row, position + len(rest), len(rest))
 
 
 def _reader(path: Path, stream: pa.NativeFile) -> Callable[[int], bytes]:
@@ -131,7 +128,7 @@ def _first_line(path: Path) -> bytes:
     try:
         with open_stream(path) as stream:
             head: bytes = stream.read(_HEAD_BYTES)
-    except (OSError, EOFError):
+    except InputError:
         return b""  # whoever reads it says why
     return head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
 

@@ -10,6 +10,7 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -180,11 +181,22 @@ def get_reader(path: Path, format_name: str | None = None) -> Reader:
     raise InputError(message, path=path, field="format_name")
 
 
-def open_stream(path: Path) -> pa.NativeFile:
-    """Open a file for reading; ``.gz``, ``.bz2`` and ``.zst`` are decompressed."""
-    file = pa.OSFile(os.fsencode(path))  # a name may be any bytes
+@contextmanager
+def open_stream(path: Path) -> Iterator[pa.NativeFile]:
+    """Open a file for reading; ``.gz``, ``.bz2`` and ``.zst`` are decompressed.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened or read.
+    """
     codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(path.suffix.lower())
-    return file if codec is None else pa.CompressedInputStream(file, codec)
+    try:
+        with pa.OSFile(os.fsencode(path)) as file:  # a name may be any bytes
+            yield file if codec is None else pa.CompressedInputStream(file, codec)
+    except (OSError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: cannot be read: {reason}", path=path) from error
 
 
 def find_inputs(paths: Iterable[Path], format_name: str | None = None) -> list[Path]:

@@ -172,7 +172,7 @@ class Accounts:
             self.set_password(user, password)
             parts.append("new password")
         if role is not None:
-            self.set_role(user.id, role)
+            self._update(user.id, role=str(role))  # holds from the next request on
             parts.append(str(role))
         if active is not None:
             self.set_active(user.id, active)
@@ -189,10 +189,6 @@ class Accounts:
         """
         self._update(user.id, password=_hash_password(user.name, password))
         self.end_sessions(user.id)
-
-    def set_role(self, user_id: int, role: Role) -> None:
-        """Change a role, from the next request on."""
-        self._update(user_id, role=str(role))
 
     def set_active(self, user_id: int, active: bool) -> None:
         """Close or open an account; when it is closed its sessions end."""

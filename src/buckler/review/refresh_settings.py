@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from buckler.dataset import ColumnNames, Dataset
+from buckler.dataset import Dataset
 from buckler.errors import InputError, SettingsError
 from buckler.files import read_bytes, read_settings, write_atomically
 from buckler.tasks import Task
@@ -95,11 +95,6 @@ class RefreshSettings(_Strict):
         if (self.start is None) == (self.recipe is None):
             raise ValueError("name either start, a bundle to adapt, or recipe, to train again")
         return self
-
-    @property
-    def columns(self) -> ColumnNames:
-        """Columns of the stream."""
-        return ColumnNames(self.text_column, group=self.group_column)
 
     @classmethod
     def read(cls, path: Path) -> Self:

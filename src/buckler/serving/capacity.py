@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float64]
 DAY_S = 86_400
 _WARM = 3
 _SIMULATED = 200_000
+_PROCESS_MB = 90  # of a process without its bundle
 
 
 @dataclass(frozen=True)
@@ -199,9 +200,7 @@ def measure(
     )
 
 
-def plan_capacity(
-    measured: Measurement, workload: Workload, *, process_mb: float = 90.0, seed: int = 0
-) -> CapacityPlan:
+def plan_capacity(measured: Measurement, workload: Workload) -> CapacityPlan:
     """Return the resources that a workload needs.
 
     Raises
@@ -227,7 +226,7 @@ def plan_capacity(
         core_rate=core_rate,
         cores=cores,
         utilization_at_peak=peak / core_rate / cores,
-        memory_mb=cores * (process_mb + 2 * measured.bundle_bytes / 1e6),
+        memory_mb=cores * (_PROCESS_MB + 2 * measured.bundle_bytes / 1e6),
         inbound_mbit=peak * inbound * 8 / 1e6,
         outbound_mbit=peak * outbound * 8 / 1e6,
         partitions=max(1, math.ceil(peak / workload.partition_rate)),
@@ -239,7 +238,7 @@ def plan_capacity(
         compute_usd_per_day=cores * 24 * workload.core_hour_usd,
         storage_usd_per_day=log_gb * workload.gb_month_usd / 30,
         estimated=estimate_waiting(arrivals, per_batch, cores),
-        simulated=simulate_waiting(arrivals, per_batch, cores, seed=seed),
+        simulated=simulate_waiting(arrivals, per_batch, cores),
     )
 
 

@@ -38,11 +38,11 @@ class TerminalFormatter(JsonFormatter):
         return f"{record.getMessage()}  {shown}{exception}"
 
 
-def log_as_json(level: int = logging.INFO) -> None:
+def log_as_json() -> None:
     """Send all logs of this process to standard error: JSON lines, short ones on a terminal."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TerminalFormatter() if sys.stderr.isatty() else JsonFormatter())
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # steps of its start and end
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(logging.INFO)

@@ -115,10 +115,10 @@ def _reserved_address(text: str) -> str:
     return f"{network}.{digest[1] % 254 + 1}"
 
 
-def harmless_base64(n_characters: int, encoding: str = "utf-16-le") -> str:
+def harmless_base64(n_characters: int) -> str:
     """Return about `n_characters` of base64 that encode a remark, repeated."""
     size = max(3, n_characters * 3 // 4)
-    remark = (_REMARK * (size // len(_REMARK) + 1)).encode(encoding)
+    remark = (_REMARK * (size // len(_REMARK) + 1)).encode("utf-16-le")
     remark = remark[: size - size % 6]
     return base64.b64encode(remark).decode("ascii")
 
