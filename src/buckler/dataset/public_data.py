@@ -177,10 +177,6 @@ def get_public_data(
 
     Parameters
     ----------
-    name
-        Name of the data set.
-    target
-        Path of the Parquet file.
     from_folder
         Folder with a local copy: the archives as the registry serves them, or the unpacked mails,
         in one folder for each part.

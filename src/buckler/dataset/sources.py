@@ -35,8 +35,6 @@ def balance_sources(events: Dataset, power: float) -> Dataset:
 
     Parameters
     ----------
-    events
-        Labeled events.
     power
         1 gives each source of a class the same sum of weights; 0 leaves the weights as they are.
     """
@@ -61,12 +59,8 @@ def sample_sources(
 
     Parameters
     ----------
-    events
-        Labeled events.
     most, most_positive
         Largest number of events of a source and a class, by whether the class is positive.
-    rng
-        Generator of the sample.
     """
     pairs = zip(events.labels, events.sources, strict=True)
     _, codes = np.unique([f"{label} {name}" for label, name in pairs], return_inverse=True)

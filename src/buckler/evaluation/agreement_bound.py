@@ -163,8 +163,6 @@ def bound_agreement(
         no answer.
     groups
         Group of each event; events of one group count as dependent.
-    classes
-        Names of the classes.
     target
         Agreement that must hold on the answered events.
     confidence

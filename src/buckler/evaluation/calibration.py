@@ -276,15 +276,7 @@ def _curve(x: Doubles, y: Doubles) -> tuple[tuple[float, ...], tuple[float, ...]
 def least_probabilities(
     probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]
 ) -> dict[float, float]:
-    """Return error rate -> least probability of a class in the set, for rates with enough rows.
-
-    Parameters
-    ----------
-    probabilities
-        float32 [n, classes] of held-out rows.
-    labels
-        int32 [n]: true classes.
-    """
+    """Return error rate -> least probability of a class in the set, for rates with enough rows."""
     own = np.sort(probabilities[np.arange(len(labels)), labels].astype(np.float64))
     found = {}
     for rate in ERROR_RATES:

@@ -72,12 +72,8 @@ def slice_values(
 
     Parameters
     ----------
-    events
-        Test rows.
     leaks
         Their overlap with the training rows, where that is known.
-    columns
-        Further columns of the events.
     known_sources
         Sources of the training rows, where they are known.
     """
@@ -274,14 +270,10 @@ def evaluate_predictions(
 
     Parameters
     ----------
-    predictions
-        Probabilities and labels.
     thresholds, deployed_fpr
         Target false-positive rate -> threshold, and the rate in use; both come from the bundle.
     slices
         Name -> a value for each row (None: in no slice).
-    n_resamples
-        Draws of the bootstrap.
 
     Raises
     ------

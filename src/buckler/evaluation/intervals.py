@@ -52,10 +52,6 @@ def bootstrap(
         Function that computes the figures from row weights (None: equal weights).
     groups
         int64 [n]: group of each row.
-    n_resamples
-        Number of draws.
-    seed
-        Random seed.
     """
     values = measure(None)
     rng = np.random.default_rng(seed)

@@ -102,12 +102,8 @@ def stream_threshold(scores: npt.NDArray[np.float32], negative: Floats, target: 
 
     Parameters
     ----------
-    scores
-        Scores of the stream's events.
     negative
         Probability that the event is none of a positive class.
-    target
-        False-positive rate.
     """
     order = np.argsort(-scores, kind="stable")
     scores, mass = scores[order].astype(np.float64), negative[order]

@@ -82,12 +82,6 @@ def read_answers(
 
     Parameters
     ----------
-    table
-        Table of any column types.
-    task
-        Task of the classes.
-    columns
-        Columns to read.
     default_confidence
         Confidence in rows that state none.
 
@@ -136,10 +130,6 @@ def soft_targets(
     ----------
     labels, runners_up
         int32 [n]: class indices, -1 where there is none.
-    confidence
-        float64 [n].
-    n_classes
-        Number of classes.
     """
     rows, rest, others = np.arange(len(labels)), 1 - confidence, np.full(len(labels), n_classes - 1)
     second = np.zeros(len(labels))

@@ -108,12 +108,8 @@ def write_adaptation_report(
 
     Parameters
     ----------
-    result
-        The outcome.
     adapted
         Adapted student, with its answers on own events.
-    scorer
-        The bundle that was written; it explains the worst errors.
     test
         Labeled events that were never learned; the figures of the page rest on them where given.
     folder

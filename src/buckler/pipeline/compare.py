@@ -137,14 +137,8 @@ def measure_annotators(
 
     Parameters
     ----------
-    store
-        Label store with the annotations.
-    test
-        Labeled test events.
     speeds
         Annotations a second by the annotator's name and version.
-    n_resamples
-        Resamples of the bootstrap.
     """
     found = []
     for who, p in read_annotations(store, test).items():

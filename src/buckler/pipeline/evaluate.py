@@ -232,10 +232,6 @@ def find_mistakes(
 
     Parameters
     ----------
-    scorer
-        Bundle that explains the mistakes.
-    events
-        Labeled events.
     scores, detected
         Answers about these events, float32 [n] and bool [n].
     """

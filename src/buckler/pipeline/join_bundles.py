@@ -96,10 +96,6 @@ def evaluate_cascade(
     ----------
     cascade, stages
         Bundle of the cascade, and those of its stages.
-    test
-        Labeled test files.
-    report
-        Folder for the report.
     task
         Task file, where the bundles' task is your own.
 

@@ -182,10 +182,6 @@ def ask_teacher(
         Student that the choice of the first round rests on.
     events
         The stream; events with a label are not asked about.
-    teacher, options
-        Teacher, and the number of events.
-    on_progress
-        Called with events and dollars so far.
     """
     budget = options.budget or Budget()
     teacher.check_budget(budget)
@@ -237,8 +233,6 @@ def assume_benign(events: Dataset, probabilities: npt.NDArray[np.float32], share
 
     Parameters
     ----------
-    events
-        The stream.
     probabilities
         float32 [n, classes]: answers of the start.
     share

@@ -78,16 +78,12 @@ def ask(
 
     Parameters
     ----------
-    auxiliaries
-        The questions.
     main
         Normalizes the texts, as all of them expect.
     texts
         The events, as `Scorer.score` takes them.
     there
         bool [n]: events that are not null.
-    detected
-        bool [n]: detections.
     """
     answers = {}
     for auxiliary in auxiliaries:

@@ -171,8 +171,6 @@ class NgramAdapter:
 
         Parameters
         ----------
-        rows
-            Rows of the events to learn.
         targets, weights
             Class probabilities [rows, classes] and weights [rows].
         """

@@ -159,16 +159,10 @@ def adapt_student(
 
     Parameters
     ----------
-    start
-        Linear student.
-    own
-        The stream.
     before
         Figures of the start on the measured events; None where it has no weights.
     target_fpr
         False-positive rate that will be deployed.
-    seed
-        Random seed of the folds.
 
     Raises
     ------

@@ -83,8 +83,6 @@ def build_cascade(
         Bundles of the same task, cheapest first.
     validation
         Labeled events that no stage has learned from.
-    output
-        File to write.
     options
         Budgets, operating point and review.
 

@@ -108,11 +108,6 @@ def even_shift(learned: Dataset) -> Floats:
 
     A model that learned shares p answers for shares q once log q / p is added (Saerens et al.
     2002). Here q is the same for all classes.
-
-    Parameters
-    ----------
-    learned
-        Everything that was learned.
     """
     mass = (learned.targets * learned.weights[:, None]).sum(axis=0, dtype=np.float64)
     share = 1 + mass  # one event more: no share is zero

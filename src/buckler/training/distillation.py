@@ -57,12 +57,8 @@ def distill(pool: Dataset, annotations: Floats, settings: Distillation) -> Datas
 
     Parameters
     ----------
-    pool
-        Unlabeled events.
     annotations
         float64 [pool, classes]: the teacher's probabilities; NaN rows where it has none.
-    settings
-        Settings of distillation.
     """
     confidence = np.nan_to_num(annotations).max(axis=1)
     rows = np.flatnonzero(confidence >= max(settings.min_confidence, _TINY))
@@ -86,12 +82,8 @@ def distill_jointly(
 
     Parameters
     ----------
-    labeled, pool
-        Labeled and unlabeled events.
     annotations
         float64 [pool, classes]: the teacher's probabilities; NaN rows where it has none.
-    settings, spec
-        Settings of distillation, and the student.
     others
         Further examples that both students learn from, such as synthetic examples.
 

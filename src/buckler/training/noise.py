@@ -52,12 +52,8 @@ def treat_noise(
 
     Parameters
     ----------
-    method
-        Treatment of suspect labels.
     probabilities
         float64 [n, classes], calibrated, of students that did not train on the row.
-    events
-        Labeled events.
     """
     kept = np.arange(len(events))
     if method is Noise.NONE:
@@ -81,8 +77,6 @@ def suspect_labels(
     ----------
     probabilities
         float64 [n, classes], of models that did not train on the row.
-    labels
-        int32 [n]: the labels in doubt.
 
     Notes
     -----

@@ -89,8 +89,6 @@ def estimate_noise(
 
     Parameters
     ----------
-    events
-        Labeled events.
     spec
         Student of each fold.
     annotations

@@ -95,8 +95,6 @@ def bundle_parts(
 
     Parameters
     ----------
-    name
-        Name of the bundle.
     fitted
         Student, calibration, and the effect of thresholds.
     operating_point

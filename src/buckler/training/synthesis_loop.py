@@ -88,16 +88,10 @@ def close_loop(
         Events with labels or annotations; test rows have no part in it.
     write
         Function that writes for gaps; returns the filtered drafts and their cost in dollars.
-    n_turns
-        Turns at most.
     family
         Student of the trials.
     settings
         Seeds of a trial, and weight of an example.
-    seed
-        Random seed.
-    on_progress
-        Called with a line about the current step.
 
     Raises
     ------

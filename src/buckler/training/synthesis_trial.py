@@ -80,18 +80,8 @@ def run_trial(
 
     Parameters
     ----------
-    real
-        Labeled events.
-    examples
-        Synthetic examples on trial.
-    family, student_settings
-        Student to train.
-    settings
-        Number of seeds, and weight.
     held_out
         Kind of real event to hold out; by default whole groups are held out.
-    on_seed
-        Called with the number of seeds so far.
 
     Raises
     ------

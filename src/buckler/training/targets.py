@@ -59,10 +59,6 @@ def with_annotations(
     ----------
     events
         Events; one without an annotation keeps the label of its file, if any.
-    store
-        Label store.
-    method
-        Way to merge several annotations of an event.
     leave_out
         Annotators to leave out, by name or ``NAME@VERSION``.
     required
@@ -185,8 +181,6 @@ def split_analyst_labels(
 
     Parameters
     ----------
-    events
-        Events with labels of analysts.
     tests
         Further test events, which no event to learn may be like.
     hold_out
