@@ -18,14 +18,13 @@ from buckler.tasks import get_bundle_task
 from buckler.teachers import Budget, Teacher, get_teacher
 
 _SHOWN = 5
-EventFiles = Annotated[list[Path], typer.Argument(help="Files or folders of events.")]
 
 
 def agree(
     bundle: opt.BundleArgument,
-    data: EventFiles,
+    data: opt.EventFiles,
     teacher: opt.TeacherName,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
+    output: opt.ReportFolder,
     settings: opt.TeacherSettings = None,
     target: Annotated[
         float, typer.Option(help="Agreement to hold on the answered events.", min=0, max=1)
@@ -99,7 +98,7 @@ def agree(
 
 def escalate(
     bundle: opt.BundleArgument,
-    data: EventFiles,
+    data: opt.EventFiles,
     teacher: opt.TeacherName,
     agreement_file: Annotated[
         Path,

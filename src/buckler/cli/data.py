@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from buckler.cli import options as opt
 from buckler.cli import synthesize
 from buckler.cli.console import err, out
 from buckler.dataset.public_data import PUBLIC_DATA, get_public_data
@@ -35,7 +36,7 @@ def get(
     from_folder: Annotated[
         Path | None, typer.Option("--from", help="Folder with a local copy.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    overwrite: opt.Overwrite = False,
 ) -> None:
     """Write a data set to a Parquet file; what is fetched is checked against a known digest."""
     if output.exists() and not overwrite:

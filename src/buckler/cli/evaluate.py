@@ -16,7 +16,7 @@ from buckler.pipeline import EvaluationOptions
 def evaluate(
     bundle: opt.BundleArgument,
     data: Annotated[list[Path], typer.Argument(help="Labeled test files or folders.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
+    output: opt.ReportFolder,
     trained_on: Annotated[
         list[Path] | None,
         typer.Option(help="Training files: the report tells which test rows are not new."),

@@ -24,7 +24,7 @@ from buckler.training.selection import SelectionMethod, choose_events, score_poo
 
 
 def label(
-    data: Annotated[list[Path], typer.Argument(help="Files or folders of events.")],
+    data: opt.EventFiles,
     task: opt.TaskName,
     teacher: opt.TeacherName,
     settings: opt.TeacherSettings = None,

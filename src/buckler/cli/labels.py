@@ -45,7 +45,7 @@ app = typer.Typer(
 
 @app.command("import")
 def import_(
-    data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
+    data: opt.LabeledFiles,
     task: opt.TaskName,
     annotator: Annotated[str, typer.Option(help="Name of the analyst, model or feed.")],
     store: opt.Store = "labels.db",
@@ -233,7 +233,7 @@ def conflicts(
 
 @app.command()
 def noise(
-    data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
+    data: opt.LabeledFiles,
     task: opt.TaskName,
     output: Annotated[
         Path | None,

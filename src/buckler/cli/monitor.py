@@ -45,7 +45,7 @@ def monitor(
             "--reference", "-r", help="Events from when the bundle was made, not trained on."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
+    output: opt.ReportFolder,
     by: Annotated[
         str, typer.Option(help="Period of a window: month, week, day, or all.")
     ] = "month",

@@ -28,6 +28,20 @@ TaskName = Annotated[
 TaskFile = Annotated[
     str | None, typer.Option("--task", "-t", help="TOML file of a task of your own.")
 ]
+EventFiles = Annotated[list[Path], typer.Argument(help="Files or folders of events.")]
+LabeledFiles = Annotated[list[Path], typer.Argument(help="Labeled files or folders.")]
+ReportFolder = Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")]
+Overwrite = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
+Challengers = Annotated[
+    list[Path] | None,
+    typer.Option("--challenger", help="Bundle to compare with; may be repeated."),
+]
+TextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text-column", "-c", help="Name of the text, such as http.url; may be repeated."
+    ),
+]
 TextColumn = Annotated[str | None, typer.Option(help="Name of the text column.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Name of the label column.")]
 GroupColumn = Annotated[str | None, typer.Option(help="Name of the group column.")]

@@ -42,7 +42,7 @@ PasswordFile = Annotated[
 
 @app.command("add")
 def add(
-    data: Annotated[list[Path], typer.Argument(help="Files or folders of events.")],
+    data: opt.EventFiles,
     bundle: Annotated[Path, typer.Option("--bundle", "-b", help="The deployed bundle.")],
     store: opt.Store = "labels.db",
     task: opt.TaskFile = None,

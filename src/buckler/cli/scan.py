@@ -35,9 +35,7 @@ def scan(
         ),
     ] = None,
     trusted_key: opt.TrustedKey = None,
-    column: Annotated[
-        list[str] | None, typer.Option("--text-column", "-c", help="Name of the text column.")
-    ] = None,
+    column: opt.TextColumns = None,
     format_name: opt.FormatName = None,
     operating_point: OperatingPoint | None = None,
     text: Annotated[
@@ -67,11 +65,8 @@ def scan(
             show_default=False,
         ),
     ] = None,
-    challenger: Annotated[
-        list[Path] | None,
-        typer.Option("--challenger", help="Bundle to compare with; may be repeated."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
+    challenger: opt.Challengers = None,
+    overwrite: opt.Overwrite = False,
     restart: Annotated[
         bool,
         typer.Option("--restart", help="Delete the state of an interrupted scan, and start again."),

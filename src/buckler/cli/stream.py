@@ -43,14 +43,7 @@ def stream(
         typer.Option("--settings", help="Settings file of Kafka (TOML); see docs/stream.md."),
     ] = None,
     trusted_key: opt.TrustedKey = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--text-column",
-            "-c",
-            help="Name of the text, such as http.url; may be repeated.",
-        ),
-    ] = None,
+    column: opt.TextColumns = None,
     convention: Annotated[
         str,
         typer.Option(
@@ -74,10 +67,7 @@ def stream(
     batch: Annotated[
         int, typer.Option(help="Largest number of lines scored at once.", min=1)
     ] = 2000,
-    challenger: Annotated[
-        list[Path] | None,
-        typer.Option("--challenger", help="Bundle to compare with; may be repeated."),
-    ] = None,
+    challenger: opt.Challengers = None,
     fail_on_detection: Annotated[
         bool, typer.Option("--fail-on-detection", help="Exit with code 1 if there was a detection.")
     ] = False,

@@ -19,7 +19,7 @@ from buckler.training.noise import Noise
 
 @opt.with_operating_point
 def train(
-    data: Annotated[list[Path], typer.Argument(help="Labeled files or folders.")],
+    data: opt.LabeledFiles,
     task: opt.TaskName,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for bundle and report.")],
     test: Annotated[

@@ -31,7 +31,7 @@ def triage(
         Path | None,
         typer.Option(help="CSV file of rule and level, for alerts without a severity."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
+    force: opt.Overwrite = False,
 ) -> None:
     """Join alerts to incidents and rank them by the probability of an attack.
 
