@@ -192,6 +192,20 @@ def test_any_objects_pass_the_alert_reader(tmp_path, rows):
         assert len(events) <= len(rows)
 
 
+def test_a_table_may_hold_any_type(tmp_path):
+    path = tmp_path / "alerts.parquet"
+    hosts = [["a"], ["a"], None, ["b", "c"]]
+    columns = {"rule": ["r"] * 4, "ts": [1_700_000_000] * 4, "host": hosts}
+    pq.write_table(pa.table({**columns, "level": [15, 0, None, 3]}), path)
+    events, _ = read(path, format_name="alerts")
+    alerts, levels = (
+        events.inputs.values[:, TASK.numbers.index(name)] for name in ("alerts", "level")
+    )
+    found = dict(zip(events.column("host"), alerts, strict=True))
+    assert found == {"['a']": 2, "": 1, "['b', 'c']": 1}
+    assert np.nanmax(levels) == 1
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [

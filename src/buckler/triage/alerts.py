@@ -6,9 +6,9 @@ time, since an incident is described by what came before it.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
@@ -24,9 +24,8 @@ from buckler.readers.times import column_seconds
 from buckler.triage.incidents import CATEGORIES, NUMBERS, Alerts, Incidents, join_alerts
 from buckler.triage.severity import OCSF, RISK, SURICATA, WAZUH, severity_of
 
-Row = TypeVar("Row", bound=tuple[object, ...])
-Result = TypeVar("Result")
 MAX_ALERTS = 20_000_000
+_NO_TIME = -1
 CHUNK_INCIDENTS = 1 << 14
 # For each part of an alert the names that tools give it; the first that is there counts.
 _SIGNATURE = ("alert.signature", "suricata.eve.alert.signature", "signature")
@@ -136,61 +135,91 @@ def _columns(
 
 def _alerts(path: Path, spec: ColumnSpec, quarantine: Quarantine) -> Alerts:
     """Read all alerts of a file, in the order of time; those without a time are set aside."""
-    parts: dict[str, list[object]] = {name: [] for name in (*_PARTS, "label")}
-    rules: list[str] = []
-    rows: list[int] = []
+    parts = {name: _Part() for name in (*_PARTS.keys() - {"time"}, "label", "rule")}
+    seconds, rows = [np.array([], np.int64)], [np.array([], np.int64)]
     labels = spec.optional.get("label", ())
     inner = ColumnSpec(_RULE, {**_PARTS, "label": labels}, mixed=True, any_bytes=True)
+    n = 0
     for chunk in _reader_of(path).chunks(path, inner, quarantine):
-        n = len(chunk.events)
-        rules += [t.decode("utf-8", "replace") for t in chunk.events.to_pylist()]
-        rows += chunk.rows.tolist()
-        for name in (*_PARTS, "label"):
-            column = chunk.columns.get(name)
-            if column is not None and name == "time":
-                column = column_seconds(column)
-            parts[name] += [None] * n if column is None else column.to_pylist()
-        if len(rows) > MAX_ALERTS:
+        rows.append(chunk.rows)
+        n += len(chunk.events)
+        for name, part in parts.items():
+            part.add(chunk.events if name == "rule" else chunk.columns.get(name), len(chunk.events))
+        times = chunk.columns.get("time", pa.nulls(len(chunk.events)))
+        seconds.append(column_seconds(times).fill_null(_NO_TIME).to_numpy())
+        if n > MAX_ALERTS:
             raise InputError(f"{path}: more than {MAX_ALERTS:,} alerts; split the file by time")
-    seconds = cast(list[int | None], parts["time"])
-    for row, value, rule in zip(rows, seconds, rules, strict=True):
-        if value is None:
-            quarantine.add(path, row, "no time", rule)
-    kept = np.array([i for i, value in enumerate(seconds) if value is not None], np.int64)
-    times = np.array([value for value in seconds if value is not None], np.int64)
-    order = kept[np.argsort(times, kind="stable")]
-    texts = {
-        name: np.array(
-            ["" if v is None else v if type(v) is str else str(v) for v in parts[name]], object
-        )[order]
-        for name in ("host", "address", "tool")
-    }
-    priorities = [
-        value if signature else None
-        for value, signature in zip(parts["priority"], parts["signature"], strict=True)
-    ]
-    levels = _map_once(
-        _level,
-        list(zip(priorities, parts["severity_id"], parts["risk"], parts["level"], strict=True)),
-    )
-    names = np.array(rules, object)[order]
-    tools = _map_once(_tool, list(zip(names.tolist(), texts["tool"].tolist(), strict=True)))
+    times, row_numbers, rules = np.concatenate(seconds), np.concatenate(rows), parts["rule"].texts()
+    for row in np.flatnonzero(times == _NO_TIME).tolist():
+        quarantine.add(path, int(row_numbers[row]), "no time", rules[row])
+    kept = np.flatnonzero(times != _NO_TIME)
+    order = kept[np.argsort(times[kept], kind="stable")]
+    host, address = (parts[name].texts()[order] for name in ("host", "address"))
+    severities = ("priority", "signature", "severity_id", "risk", "level")
     return Alerts(
-        np.sort(times, kind="stable"),
-        names,
-        texts["host"],
-        texts["address"],
-        np.array(tools, object),
-        np.array(levels, np.float64)[order],
-        np.array([None if v is None else str(v) for v in parts["label"]], object)[order],
-        np.array(rows, np.int64)[order],
+        times[order],
+        rules[order],
+        host,
+        address,
+        _map_once(_tool, parts["rule"], parts["tool"])[order],
+        _map_once(_level, *(parts[name] for name in severities))[order].astype(np.float64),
+        _map_once(lambda label: None if label is None else str(label), parts["label"])[order],
+        row_numbers[order],
     )
 
 
-def _map_once(function: Callable[..., Result], rows: list[Row]) -> list[Result]:
-    """Return what a function makes of each row; logs repeat a few, so each is asked once."""
-    found = {row: function(*row) for row in set(rows)}
-    return [found[row] for row in rows]
+class _Part:
+    """Values of one part of all alerts, each once, and a code for each alert: logs repeat a few."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[type, object], int] = {(type(None), None): 0}
+        self._codes: list[npt.NDArray[np.int64]] = []
+
+    def add(self, column: pa.Array | None, n: int) -> None:
+        """Add the values of n alerts; None where they have none."""
+        if column is None:
+            self._codes.append(np.zeros(n, np.int64))
+            return
+        try:
+            encoded = column.dictionary_encode()
+        except pa.ArrowNotImplementedError:  # lists and the like
+            column = pa.array([None if v is None else str(v) for v in column.to_pylist()])
+            encoded = column.dictionary_encode()
+        values = [
+            v.decode("utf-8", "replace") if isinstance(v, bytes) else v
+            for v in encoded.dictionary.to_pylist()
+        ]
+        codes = [self._known.setdefault((type(v), v), len(self._known)) for v in values]
+        indices = encoded.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)
+        self._codes.append(np.array([*codes, 0], np.int64)[indices])
+
+    @property
+    def values(self) -> list[object]:
+        """Each value once, by its code."""
+        return [value for _, value in self._known]
+
+    @property
+    def codes(self) -> npt.NDArray[np.int64]:
+        """Code of each alert."""
+        return np.concatenate([np.zeros(0, np.int64), *self._codes])
+
+    def texts(self) -> npt.NDArray[np.object_]:
+        """Return the text of each alert, empty where there is none."""
+        texts = ["" if v is None else str(v) for v in self.values]
+        return np.array(texts, object)[self.codes]
+
+
+def _map_once(function: Callable[..., object], *parts: _Part) -> npt.NDArray[np.object_]:
+    """Return what a function makes of the values of each alert; it is asked once for equal ones."""
+    combined = parts[0].codes
+    for part in parts[1:]:
+        if len(part.values) > 1:
+            combined = np.unique(combined * len(part.values) + part.codes, return_inverse=True)[1]
+    _, first, of_row = np.unique(combined, return_index=True, return_inverse=True)
+    values = zip(
+        *([part.values[c] for c in part.codes[first].tolist()] for part in parts), strict=True
+    )
+    return np.array([*(function(*row) for row in values), None], object)[:-1][of_row]
 
 
 def _reader_of(path: Path) -> Reader:
@@ -200,15 +229,19 @@ def _reader_of(path: Path) -> Reader:
     return CsvReader() if name.endswith(CsvReader.suffixes) else JsonLinesReader()
 
 
-def _tool(rule: str, tool: str) -> str:
+def _tool(rule: str, tool: str | None) -> str:
     """Return who raised the alert: of "Wazuh: …" the name before the colon."""
     head, colon, _ = rule.partition(": ")
-    return head if colon and len(head) < 20 and " " not in head else tool
+    named = bool(colon) and len(head) < 20 and " " not in head
+    return head if named else "" if tool is None else str(tool)
 
 
-def _level(priority: object, severity_id: object, risk: object, level: object) -> float:
+def _level(
+    priority: object, signature: object, severity_id: object, risk: object, level: object
+) -> float:
     """Return a severity from 0 to 1; what an alert has decides the scale, not the file's name."""
-    for value, scale in ((priority, SURICATA), (level, WAZUH), (severity_id, OCSF), (risk, RISK)):
+    own = priority if signature else None  # of Suricata
+    for value, scale in ((own, SURICATA), (level, WAZUH), (severity_id, OCSF), (risk, RISK)):
         if value is not None and (found := severity_of(value, scale)) == found:
             return found
     return float("nan")
