@@ -198,7 +198,7 @@ class Leaks:
 
 @dataclass(frozen=True)
 class _Traces:
-    """What events are compared by: hashes and signatures of their texts, and their groups."""
+    """Hashes and signatures of texts, and groups: by these, events are compared."""
 
     hashes: npt.NDArray[np.void]
     digests: Digests

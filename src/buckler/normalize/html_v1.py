@@ -70,7 +70,7 @@ class _Page:
     scan
         Texts and elements.
     links
-        What the target of each element is.
+        Targets of the elements, read as links.
     """
 
     source: bytes

@@ -26,12 +26,12 @@ class Link(NamedTuple):
     Attributes
     ----------
     kind
-        How it is written: ``absolute``, ``root``, ``relative``, ``fragment``, ``script``, ``data``,
+        Way of writing it: ``absolute``, ``root``, ``relative``, ``fragment``, ``script``, ``data``,
         ``mail``, ``phone``, ``local``; empty where it is, and ``none`` without one.
     host
         Host that it names, or an empty string.
     place
-        Where it leads, seen from its page: ``own`` and ``other`` sites, ``nowhere``, or by a scheme
+        Destination, seen from its page: ``own`` and ``other`` sites, ``nowhere``, or by a scheme
         ``javascript``, ``data``, ``mailto``.
     """
 

@@ -1,4 +1,4 @@
-"""What the `ngram` student learns from: texts and, behind them, their segments."""
+"""Examples of the `ngram` student: texts and, behind them, their segments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -213,7 +213,7 @@ def train_side_by_side(
     Parameters
     ----------
     events, spec
-        What the students learn, and the students.
+        Events to learn, and the students.
     train
         Function that trains the student of a fold, and calls its second argument after each epoch.
     on_epoch
