@@ -195,6 +195,7 @@ def test_a_scan_of_which_no_row_can_be_scored_has_an_exit_code(tmp_path, url_bun
         ["scan", str(tmp_path / "paths.csv"), "-b", str(url_bundle), "-o", str(output)]
     )
     assert code == 1 and "2 rows set aside" in capsys.readouterr().out
+    assert run_command_line(["scan", str(tmp_path / "paths.csv"), "-b", str(url_bundle)]) == 1
 
 
 def test_an_error_about_an_argument_names_the_option_on_the_command_line_only(tmp_path, url_bundle):

@@ -115,21 +115,19 @@ def scan(
     rate = f", {done / max(result.seconds, 1e-9):,.0f} rows/s" if done >= _ROWS_OF_A_RATE else ""
     resumed = f" (resumed behind row {result.resumed_at_row:,})" if result.resumed_at_row else ""
     out.print(f"{result.rows:,} rows scored, {result.detections:,} detections{rate}{resumed}")
-    if output is None:
-        if result.quarantined or result.passed_over:
-            out.print(f"  {result.quarantine_summary}")
-        out.print("  all verdicts: -o verdicts.parquet; why: --explain 5")
-        return
-    out.print(f"  {result.output}")
+    if output is not None:
+        out.print(f"  {result.output}")
     for name, counts in result.challengers.items():
         out.print(f"  {safe(summarize_counts(name, counts), 300)}")
-    if result.quarantined:
-        out.print(f"  {result.quarantine_summary}: {result.quarantine_file}")
-    elif result.passed_over:
-        out.print(f"  {result.quarantine_summary}")
+    if result.quarantined or result.passed_over:
+        written = output is not None and result.quarantined
+        where = f": {result.quarantine_file}" if written else ""
+        out.print(f"  {result.quarantine_summary}{where}")
     if result.quarantined and not result.rows:  # an empty output is no answer
         raise typer.Exit(1)
-    if result.detections and convention is None and not explain:
+    if output is None:
+        out.print("  all verdicts: -o verdicts.parquet; why: --explain 5")
+    elif result.detections and convention is None and not explain:
         out.print("  why: --explain 5; records for a SIEM: --as ecs, -o detections.jsonl")
 
 
