@@ -45,19 +45,26 @@ def test_a_sign_of_one_source_counts_less_than_a_sign_of_all():
         plain = logit(student, b"alpha beta")
         told = logit(student, b"alpha beta wwwww") - plain  # the name of a positive source
         share[name] = told / (logit(student, b"alpha beta evil") - plain)
-    assert share["one student"] > share["mean"] > 2 * share["shrunk"] > 0
+    assert share["one student"] > share["mean"] > 1.5 * share["shrunk"] > 0
 
 
 def test_half_of_the_families_of_each_class_are_drawn():
     events = collections()
-    draws = list(sample_families(events, 5, np.random.default_rng(1)))
-    assert len({tuple(rows) for rows in draws}) > 1
+    families = source_families(events)
+    draws = list(sample_families(events, 6, np.random.default_rng(1)))
+    assert len({tuple(rows) for rows in draws}) > 2
     for rows in draws:
-        for label in (0, 1):
-            chosen = rows[events.labels[rows] == label]
-            families = set(source_families(events.take(chosen)))
-            assert len(families) == 2
-            assert len(chosen) == 120
+        chosen = set(zip(events.labels[rows], families[rows], strict=True))
+        assert sorted(label for label, _ in chosen) == [0, 0, 1, 1]
+        assert len(rows) == 240
+
+
+def test_a_class_of_one_source_is_in_every_sample():
+    events = collections()
+    few = events.take(np.flatnonzero((events.labels == 0) | (events.sources == "collection 1")))
+    for rows in sample_families(few, 4, np.random.default_rng(0)):
+        assert (few.labels[rows] == 1).sum() == 60
+        assert (few.labels[rows] == 0).sum() == 120
 
 
 def test_one_source_is_learned_as_without_samples():

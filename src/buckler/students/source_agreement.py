@@ -17,27 +17,21 @@ from buckler.dataset import Dataset
 from buckler.dataset.sources import source_families
 from buckler.students.student import Floats
 
-_SHARE = 0.5  # of the families of a class
-
 
 def sample_families(
     events: Dataset, times: int, rng: np.random.Generator
 ) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield the rows of half the families of each class, drawn anew each time.
+    """Yield the rows of half the families of each class, rounded up and drawn anew each time.
 
-    Events without a label count to the class of their largest target. Nothing is yielded where no
-    class has two families.
+    Synthetic examples are a family of their own. Nothing is yielded where no class has two
+    families.
     """
-    classes = events.targets.argmax(axis=1)
     families = np.unique(source_families(events), return_inverse=True)[1]
-    pairs, codes = np.unique(np.stack([classes, families]), axis=1, return_inverse=True)
-    several = pairs.shape[1] > len(np.unique(pairs[0]))
-    for _ in range(times if several else 0):
-        chosen = np.zeros(pairs.shape[1], bool)
-        for label in np.unique(pairs[0]):
-            own = rng.permutation(np.flatnonzero(pairs[0] == label))
-            chosen[own[: max(1, round(_SHARE * len(own)))]] = True
-        yield np.flatnonzero(chosen[codes.ravel()])
+    pairs, codes = np.unique(np.stack([events.labels, families]), axis=1, return_inverse=True)
+    own = [np.flatnonzero(pairs[0] == label) for label in np.unique(pairs[0])]
+    for _ in range(times if pairs.shape[1] > len(own) else 0):
+        half = [rng.permutation(rows)[: (len(rows) + 1) // 2] for rows in own]
+        yield np.flatnonzero(np.isin(codes.ravel(), np.concatenate(half)))
 
 
 class Agreement:
