@@ -7,6 +7,7 @@ import pytest
 from buckler import pipeline
 from buckler.pipeline.recipe import Recipe
 from buckler.runtime import load
+from tests.support.few_rows import few_rows
 
 pytestmark = pytest.mark.slow
 
@@ -92,11 +93,12 @@ def test_url_categories_from_few_labels(real_data, tmp_path):
 
 
 def test_mail_in_three_classes(real_data, tmp_path):
+    few_rows(real_data / "email/train.parquet", tmp_path, 3000)
     done = run(
         real_data,
-        tmp_path,
+        tmp_path / "out",
         "email",
-        ["email/train"],
+        [tmp_path / "train"],
         ["email/test"],
         split={"on_leak": "allow"},
         student={"family": "ngram", "folds": 2},
