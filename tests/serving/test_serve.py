@@ -31,6 +31,7 @@ from buckler.training.packaging import write_fitted
 from tests.support.certificates import self_signed
 from tests.support.cli import Command
 from tests.support.made_up import made_up_bundle, made_up_rows, made_up_table
+from tests.support.waiting import wait_until
 
 httpx = pytest.importorskip("httpx", reason="the extra 'serve' is not installed")
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
@@ -69,13 +70,11 @@ def server(*arguments, folder: Path, environment=None):
 
 
 def address_in(log, process):
-    for _ in range(600):
-        for line in log.read_text().splitlines():
-            if '"listening"' in line:
-                return json.loads(line)["address"]
+    def find():
         assert process.poll() is None, log.read_text()
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
+        return [line for line in log.read_text().splitlines() if '"listening"' in line]
+
+    return json.loads(wait_until(find)[0])["address"]
 
 
 @pytest.fixture(scope="module")
@@ -462,9 +461,7 @@ def test_a_changed_file_is_taken_over_and_no_request_is_lost(tmp_path):
         time.sleep(0.6)
         assert set(seen) == {first.sha256}
         (tmp_path / "next" / "live.buckler").replace(tmp_path / "live.buckler")
-        deadline = time.monotonic() + 20
-        while second.sha256 not in seen[-20:] and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: second.sha256 in seen[-20:])
         with httpx.Client(base_url=address) as client:
             page = client.get("/metrics").text
             (model,) = client.get("/v1/models").json()["models"]

@@ -34,10 +34,6 @@ class ForkedRuns:
         """Return the exit code of the run."""
         return int(self._process.stdout.readline())
 
-    def check(self) -> None:
-        """Check that runs can go on."""
-        assert self._process.poll() is None
-
 
 @contextmanager
 def forked_runs(code: str, *arguments: object) -> Iterator[ForkedRuns]:

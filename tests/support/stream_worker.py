@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.cli import Command
+from tests.support.waiting import wait_until
 
 
 @contextmanager
@@ -51,7 +52,4 @@ def stop(process):
 
 def wait_for_log(process, words, seconds=90):
     """Wait until a worker has logged these words."""
-    deadline = time.monotonic() + seconds
-    while words not in process.log.read_text():
-        assert time.monotonic() < deadline, process.log.read_text()
-        time.sleep(0.1)
+    wait_until(lambda: words in process.log.read_text(), timeout_s=seconds, interval_s=0.1)

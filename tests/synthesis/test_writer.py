@@ -26,6 +26,7 @@ from tests.support.chat_server import chat_server
 from tests.support.cli import buckler
 from tests.support.forked_runs import ENDED, forked_runs
 from tests.support.made_up import made_up_events
+from tests.support.waiting import wait_until
 
 pytest.importorskip("openai", reason="the extra 'llm' is not installed")
 URL = get_task("url-threat")
@@ -146,9 +147,7 @@ def test_kills_lose_no_text_that_was_paid_for(tmp_path):
     ):
         for _ in range(kills):
             before, child = n_orders(server.asked()), runs.start()
-            while n_orders(server.asked()) == before:
-                runs.check()
-                time.sleep(0.01)
+            wait_until(lambda before=before: n_orders(server.asked()) > before)
             time.sleep(rng.uniform(0.02, 0.4))
             os.kill(child, signal.SIGKILL)
             assert runs.wait() == -signal.SIGKILL
