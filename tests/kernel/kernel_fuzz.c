@@ -242,7 +242,8 @@ static void mail(void) {
     for (size_t i = 0; i < length; i++)
         if (!next(4)) text[i] = (uint8_t)"\r\n :"[next(4)];
     if (bk_end_lines(text, length, lines) > length || bk_count_wallets(text, length) > (int64_t)length) abort();
-    if (bk_decode_pieces(text, length, lines) > length || bk_end_of_base64(text, length) > length) abort();
+    if (bk_decode_pieces(text, length, lines) > length || bk_decode_quoted(text, length, lines) > length) abort();
+    if (bk_end_of_base64(text, length) > length) abort();
     if (bk_find_text_line(text, length) > length) abort();
     for (size_t at = 0, begin, last = 0; bk_next_text_link(text, length, &at, &begin) > 0; last = at)
         if (begin < last || at <= begin || at > length) abort();

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode
+from binascii import a2b_qp
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from buckler._kernel import (
     is_mail_header,
     line_feeds,
     links_in,
+    quoted_bytes,
     wallets_in,
 )
 from buckler.normalize.email_v2 import _IN_TEXT
@@ -125,6 +127,15 @@ def test_base64_is_read_as_by_the_rules(body):
     pieces = re.sub(rb"[^A-Za-z0-9+/=]", b"", body).split(b"=")
     whole = [piece[: len(piece) - (len(piece) % 4 == 1)] for piece in pieces]
     assert base64_bytes(body) == b"".join(b64decode(piece + b"==") for piece in whole)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from([*_BASE64[3:8], b"=3D", b"=e9", b"=g", b"=\n", b"\r", b"a"])))
+def test_quoted_bytes_are_those_of_the_standard_library_without_blanks_at_ends(pieces):
+    body = b"".join(pieces)
+    trimmed = b"\n".join(line.rstrip(b" \t") for line in body.split(b"\n"))
+    has_blank_ends = b" \n" in body or b"\t\n" in body
+    assert quoted_bytes(body) == a2b_qp(trimmed if has_blank_ends else body)
 
 
 _LINKS = [

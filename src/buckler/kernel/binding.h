@@ -59,6 +59,7 @@ PyObject *bk_is_mail_header(PyObject *module, PyObject *line);
 PyObject *bk_line_feeds(PyObject *module, PyObject *data);
 PyObject *bk_wallets_in(PyObject *module, PyObject *text);
 PyObject *bk_base64_bytes(PyObject *module, PyObject *data);
+PyObject *bk_quoted_bytes(PyObject *module, PyObject *data);
 PyObject *bk_base64_lines(PyObject *module, PyObject *data);
 PyObject *bk_links_in(PyObject *module, PyObject *args);
 

@@ -117,17 +117,32 @@ PyObject *bk_is_mail_header(PyObject *module, PyObject *line) {
     return PyBool_FromLong(is_header);
 }
 
-PyObject *bk_line_feeds(PyObject *module, PyObject *data) {
-    (void)module;
+/* What a function makes of bytes, in no more bytes. */
+static PyObject *convert(PyObject *data, size_t (*function)(const uint8_t *, size_t, uint8_t *)) {
     char *text;
     Py_ssize_t length;
     if (PyBytes_AsStringAndSize(data, &text, &length) < 0) return NULL;
     uint8_t *out = malloc((size_t)length + 1);
     if (!out) return PyErr_NoMemory();
-    const size_t n = bk_end_lines((const uint8_t *)text, (size_t)length, out);
+    const size_t n = function((const uint8_t *)text, (size_t)length, out);
     PyObject *result = PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)n);
     free(out);
     return result;
+}
+
+PyObject *bk_line_feeds(PyObject *module, PyObject *data) {
+    (void)module;
+    return convert(data, bk_end_lines);
+}
+
+PyObject *bk_base64_bytes(PyObject *module, PyObject *data) {
+    (void)module;
+    return convert(data, bk_decode_pieces);
+}
+
+PyObject *bk_quoted_bytes(PyObject *module, PyObject *data) {
+    (void)module;
+    return convert(data, bk_decode_quoted);
 }
 
 PyObject *bk_wallets_in(PyObject *module, PyObject *text) {
@@ -137,19 +152,6 @@ PyObject *bk_wallets_in(PyObject *module, PyObject *text) {
     const int64_t n = bk_count_wallets(view.bytes, (size_t)view.length);
     Py_XDECREF(view.owner);
     return PyLong_FromLongLong(n);
-}
-
-PyObject *bk_base64_bytes(PyObject *module, PyObject *data) {
-    (void)module;
-    char *text;
-    Py_ssize_t length;
-    if (PyBytes_AsStringAndSize(data, &text, &length) < 0) return NULL;
-    uint8_t *out = malloc((size_t)length + 1);
-    if (!out) return PyErr_NoMemory();
-    const size_t n = bk_decode_pieces((const uint8_t *)text, (size_t)length, out);
-    PyObject *result = PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)n);
-    free(out);
-    return result;
 }
 
 PyObject *bk_base64_lines(PyObject *module, PyObject *data) {

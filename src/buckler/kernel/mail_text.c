@@ -151,6 +151,57 @@ size_t bk_find_text_line(const uint8_t *text, size_t length) {
     return length;
 }
 
+/* --- quoted-printable ----------------------------------------------------------------------------- */
+
+static int is_blank(uint8_t c) { return c == ' ' || c == '\t'; }
+
+/* Whether a line ends in blanks before its line feed. */
+static int has_blank_ends(const uint8_t *text, size_t length) {
+    const uint8_t *p = text, *const end = text + length;
+    while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+        if (p > text && is_blank(p[-1])) return 1;
+        p++;
+    }
+    return 0;
+}
+
+/* Copies lines without the blanks at their ends; returns the length. */
+static size_t trim_lines(const uint8_t *text, size_t length, uint8_t *out) {
+    size_t w = 0, begin = 0; /* of the line in `out` */
+    for (size_t i = 0; i <= length; i++) {
+        if (i == length || text[i] == '\n') {
+            while (w > begin && is_blank(out[w - 1])) w--;
+            begin = w + 1;
+        }
+        if (i < length) out[w++] = text[i];
+    }
+    return w;
+}
+
+size_t bk_decode_quoted(const uint8_t *text, size_t length, uint8_t *out) {
+    size_t w = 0, i = 0;
+    if (has_blank_ends(text, length)) length = trim_lines(text, length, out), text = out; /* never behind the text */
+    while (i < length) {
+        const uint8_t *sign = memchr(text + i, '=', length - i);
+        const size_t n = sign ? (size_t)(sign - text) - i : length - i;
+        memmove(out + w, text + i, n);
+        w += n, i += n + 1;
+        if (i >= length) break;
+        if (text[i] == '\n' || text[i] == '\r') { /* the line goes on */
+            const uint8_t *feed = memchr(text + i, '\n', length - i);
+            i = feed ? (size_t)(feed - text) + 1 : length;
+        } else if (text[i] == '=') {
+            out[w++] = '=', i++;
+        } else if (i + 1 < length && hex_value(text[i]) != NO_HEX && hex_value(text[i + 1]) != NO_HEX) {
+            out[w++] = (uint8_t)(hex_value(text[i]) << 4 | hex_value(text[i + 1]));
+            i += 2;
+        } else {
+            out[w++] = '=';
+        }
+    }
+    return w;
+}
+
 /* --- links ---------------------------------------------------------------------------------------- */
 
 /* Bytes of "http://", "https://" or "www." at the beginning, in any case; 0 for none. */

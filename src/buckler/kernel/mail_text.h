@@ -22,6 +22,9 @@ int64_t bk_count_wallets(const uint8_t *text, size_t length);
 /* Decodes base64 in any number of padded pieces, and passes over other bytes. `out` holds as many bytes as the text. */
 size_t bk_decode_pieces(const uint8_t *text, size_t length, uint8_t *out);
 
+/* Decodes quoted-printable, without the blanks at the ends of lines. `out` holds as many bytes as the text. */
+size_t bk_decode_quoted(const uint8_t *text, size_t length, uint8_t *out);
+
 /* Where the lines of base64 at the beginning end. */
 size_t bk_end_of_base64(const uint8_t *text, size_t length);
 

@@ -342,6 +342,7 @@ static PyMethodDef kernel_methods[] = {
     {"line_feeds", bk_line_feeds, METH_O, NULL},
     {"wallets_in", bk_wallets_in, METH_O, NULL},
     {"base64_bytes", bk_base64_bytes, METH_O, NULL},
+    {"quoted_bytes", bk_quoted_bytes, METH_O, NULL},
     {"base64_lines", bk_base64_lines, METH_O, NULL},
     {"links_in", bk_links_in, METH_VARARGS, NULL},
     {"train", bk_train, METH_VARARGS, NULL},

@@ -7,7 +7,6 @@ build trees need time and memory that grow with the square of some pages.
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import NamedTuple
 
 from buckler import _kernel
@@ -63,23 +62,23 @@ class HtmlScan:
     @cached_property
     def links(self) -> list[tuple[str, str]]:
         """Target and visible text of each visible link."""
-        links = (
+        links = [
             (e.target, " ".join(e.text[:MAX_ANCHOR].split()))
             for e in self.elements
             if e.name in ("a", "area") and e.shown and e.target is not None
-        )
-        return list(islice(links, MAX_LINKS))
+        ]
+        return links[:MAX_LINKS]
 
     @cached_property
     def actions(self) -> list[str]:
         """Targets of forms and of their buttons."""
-        found = (e.target for e in self.elements if e.name in ("form", "button", "input"))
-        return list(islice((target for target in found if target is not None), MAX_LINKS))
+        found = [e.target for e in self.elements if e.name in ("form", "button", "input")]
+        return [target for target in found if target is not None][:MAX_LINKS]
 
     @cached_property
     def images(self) -> int:
         """Number of images."""
-        return sum(e.name == "img" and e.target is not None for e in self.elements)
+        return len([e for e in self.elements if e.name == "img" and e.target is not None])
 
 
 def scan_html(source: str | bytes, *, runs_scripts: bool = False) -> HtmlScan:
@@ -92,6 +91,9 @@ def scan_html(source: str | bytes, *, runs_scripts: bool = False) -> HtmlScan:
     runs_scripts
         True where the reader runs scripts: browsers do not show ``noscript``, mail clients do.
     """
-    source = source.replace("\0", "") if isinstance(source, str) else source.replace(b"\0", b"")
+    if isinstance(source, str):
+        source = source.encode("utf-8", "surrogatepass")
+    if b"\0" in source:
+        source = source.replace(b"\0", b"")
     text, hidden, found = _kernel.scan_html(source, runs_scripts, _IN_PYTHON)
     return HtmlScan(text, hidden, list(map(Element._make, found)))

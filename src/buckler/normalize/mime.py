@@ -6,13 +6,12 @@ to break it. This one accepts what mail programs accept.
 """
 
 import re
-from binascii import Error, a2b_qp, a2b_uu
+from binascii import Error, a2b_uu
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 
-from buckler._kernel import base64_bytes, base64_lines, line_feeds
+from buckler._kernel import base64_bytes, base64_lines, line_feeds, quoted_bytes
 from buckler.normalize.charsets import decode_page, decode_text, encode_text, is_in_charset
 from buckler.normalize.mail_headers import (
     Headers,
@@ -68,6 +67,8 @@ class Part:
         Media type in lower case, such as ``text/html``.
     body
         Content as transferred.
+    names
+        File names, each once; first the one that most mail programs show.
     span
         Starts of headers and of body, and the end, in the bytes that were parsed; None inside an
         encoded part.
@@ -80,27 +81,17 @@ class Part:
     headers: Headers
     kind: str
     body: bytes
+    names: list[str]
     span: tuple[int, int, int] | None
     is_message: bool = False
     is_container: bool = False
-
-    @cached_property
-    def names(self) -> list[str]:
-        """File names, each once; first the one that most mail programs show."""
-        found: list[str] = []
-        for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
-            for value in self.headers.get(header, ()):
-                if b"name" in value.lower():
-                    found += parameters(value).get(parameter, [])
-        decoded = (decode_words(name.encode("utf-8", "replace")) for name in found)
-        return [name for name in dict.fromkeys(decoded) if name]
 
     @property
     def is_html(self) -> bool:
         """The text is HTML."""
         return self.kind in ("text/html", "text/x-amp-html")
 
-    @cached_property
+    @property
     def is_shown(self) -> bool:
         """Mail programs show the part as text of the message."""
         if self.is_container or not self.kind.startswith("text/"):
@@ -138,7 +129,7 @@ class Part:
             text = f"{text}\n{decode_text(tail, '' if is_in_charset(tail, '') else label)}"
         if self._is_flowed:
             text = _FLOWED.sub("", text)
-        return text.replace("\0", "")
+        return text.replace("\0", "") if "\0" in text else text
 
     @property
     def _is_flowed(self) -> bool:
@@ -199,7 +190,7 @@ def _read(section: _Section) -> tuple[Part, list[_Section]]:
     headers, begin = read_headers(data, start)
     span = (offset + start, offset + begin, offset + len(data)) if offset is not None else None
     kind = _kind_of(headers, section.kind)
-    part = Part(headers, kind, data[begin:], span, section.is_message)
+    part = Part(headers, kind, data[begin:], _names_of(headers), span, section.is_message)
     inner: list[_Section] = []
     if depth <= MAX_DEPTH and kind.startswith("multipart/"):
         inner = _sections_of(part, depth)
@@ -211,6 +202,16 @@ def _read(section: _Section) -> tuple[Part, list[_Section]]:
         return replace(part, is_container=True), inner
     # A multipart without parts is shown as text.
     return replace(part, kind="text/plain") if kind.startswith("multipart/") else part, []
+
+
+def _names_of(headers: Headers) -> list[str]:
+    found: list[str] = []
+    for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
+        for value in headers.get(header, ()):
+            if b"name" in value.lower():
+                found += parameters(value).get(parameter, [])
+    decoded = (decode_words(name.encode("utf-8", "replace")) for name in found)
+    return [name for name in dict.fromkeys(decoded) if name]
 
 
 def _kind_of(headers: Headers, default: str) -> str:
@@ -318,9 +319,7 @@ def _decode_pieces(headers: Headers, body: bytes) -> tuple[bytes, bytes]:
     if found[0].lower() == b"base64":
         return _decode_base64_text(body, charset_of(headers))
     if found[0][:1] in b"qQ":
-        if b" \n" in body or b"\t\n" in body:
-            body = b"\n".join(line.rstrip(b" \t") for line in body.split(b"\n"))
-        return a2b_qp(body), b""
+        return quoted_bytes(body), b""
     return _decode_uu(body), b""
 
 
