@@ -34,7 +34,7 @@ from buckler.serving.http.serve_settings import ServeSettings
 from tests.support.made_up import made_up_bundle
 
 _TRIES = 5  # a machine that stands still for a moment makes a request late, and 429
-_AT_A_TIME = 100
+_AT_A_TIME, _IN_A_ROUND = 100, 1000
 _TIMEOUT_S = 0.5  # of heads, bodies and idle connections
 _PATIENT_SHARE = 0.05  # of clients; the server would only wait for the others
 _LOOKS, _LOOK_S = 20, 0.002  # of a client at the server before it hangs up
@@ -240,6 +240,7 @@ async def fuzz(folder: Path, seed: int, conversations: int, cpu_s: float = 1e9) 
     loop.set_exception_handler(lambda _, context: handler.found.append(repr(context)))
     logging.getLogger().addHandler(handler)
     rng, end_s = random.Random(seed), time.process_time() + cpu_s
+    free = asyncio.Semaphore(_AT_A_TIME)
 
     async def talk(pieces: list[bytes], *, is_patient: bool) -> str:
         ours, theirs = socket.socketpair()
@@ -267,15 +268,17 @@ async def fuzz(folder: Path, seed: int, conversations: int, cpu_s: float = 1e9) 
 
     async def judge(pieces: list[bytes], *, is_patient: bool = True) -> None:
         try:
-            reason = await talk(pieces, is_patient=is_patient)
+            async with free:
+                reason = await talk(pieces, is_patient=is_patient)
         except TimeoutError:
             reason = "the server neither answers nor closes"
         if reason:
             found.faults.append((reason, pieces))
 
     try:
-        for _ in range(0, conversations, _AT_A_TIME):
-            batch = [write_conversation(rng) for _ in range(_AT_A_TIME)]
+        for done in range(0, conversations, _IN_A_ROUND):
+            size = min(_IN_A_ROUND, conversations - done)
+            batch = [write_conversation(rng) for _ in range(size)]
             patient = [rng.random() < _PATIENT_SHARE for _ in batch]
             talks = (judge(one, is_patient=p) for one, p in zip(batch, patient, strict=True))
             await asyncio.gather(*talks)
