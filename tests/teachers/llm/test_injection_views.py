@@ -1,4 +1,4 @@
-"""Views of a text: disguises undone, windows that overlap, bounded work on any text."""
+"""Views of a text: disguises undone, whole sentences, bounded work on any text."""
 
 import base64
 import re
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from buckler.teachers.llm.injection_views import (
     MAX_CHARACTERS,
     WINDOW_CHARACTERS,
-    cut_windows,
+    cut_sentences,
     list_views,
 )
 
@@ -65,20 +65,28 @@ def test_any_text_has_views_of_bounded_length(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["a1" * 20_000, "a " * 20_000, "%25" * 20_000, "\\x5c" * 9_000, "&amp;" * 9_000, "0a" * 20_000],
+    [
+        "a1" * 20_000,
+        "a " * 20_000,
+        "%25" * 20_000,
+        "\\x5c" * 9_000,
+        "&amp;" * 9_000,
+        "0a" * 20_000,
+        "a\n" * 20_000,
+    ],
 )
-def test_hostile_texts_have_few_windows(text):
-    windows = sum(1 for view in views_of(text) for _ in cut_windows(view))
-    assert windows <= 40 * MAX_CHARACTERS // WINDOW_CHARACTERS
+def test_hostile_texts_have_few_segments(text):
+    n = sum(1 for view in views_of(text) for _ in cut_sentences(view))
+    assert n <= 40 * MAX_CHARACTERS // WINDOW_CHARACTERS
 
 
 @given(st.lists(st.integers(0, 10**9), max_size=90), st.integers(0, 900))
-def test_a_short_passage_lies_whole_in_a_window(numbers, place):
+def test_a_short_passage_lies_whole_in_a_segment(numbers, place):
     text = " ".join(map(str, numbers))
-    assume(not re.search(r"(\S{1,12}? ?)\1\1", text))
+    assume(text and not re.search(r"(\S{1,12}? ?)\1\1", text))
     passage = text[place : place + WINDOW_CHARACTERS // 2]
-    assert any(passage in window for window in cut_windows(text))
+    assert any(passage in one for one in cut_sentences(text))
 
 
 def test_repetitions_count_twice():
-    assert list(cut_windows("a " + "=-" * 500 + " b")) == ["a =-=- b"]
+    assert list(cut_sentences("a " + "=-" * 500 + " b")) == ["a =-=- b"]

@@ -1,10 +1,10 @@
 """Detects text in an event that addresses the model.
 
-Three parts look at each view of a text: patterns of common techniques, a student taught on
-injections in many languages and styles, and a regression on the notions that a passage has in any
-of 85 languages. `python -m benchmarks.injections` measures and makes the latter two. None proves
-anything. Findings are flagged in the label store. For what they miss, the injection
-test measures the teacher itself.
+Patterns of common techniques look at each view of a text. Then each sentence has a score: that of
+a student taught on injections in many languages and styles, plus that of a regression on the
+notions which the sentence has in any of 85 languages. `python -m benchmarks.injections` measures
+and makes both. None proves anything. Findings are flagged in the label store. For what they miss,
+the injection test measures the teacher itself.
 """
 
 import json
@@ -22,13 +22,15 @@ from buckler.files import read_settings
 from buckler.students import Export
 from buckler.students.ngram import NgramStudent
 from buckler.tasks import Task
-from buckler.teachers.llm.injection_notions import NotionDetector
-from buckler.teachers.llm.injection_views import cut_windows, list_views
+from buckler.teachers.llm.injection_notions import NotionRegression
+from buckler.teachers.llm.injection_views import Segment, list_segments, list_views
 from buckler.teachers.patterns import PatternSet
 
 Floats = np.ndarray[tuple[int], np.dtype[np.float32]]
 FLAG = "prompt-injection"
-_FOR_PATTERNS = ("reversed", "rot13")  # views that make any text strange to the student
+_SHORT_EVENT = 400  # characters
+_FEW_CHARACTERS, _DOUBT = 64, 4.0  # a shorter segment has less evidence: doubt where none is left
+_LEAST_WORDING = -6.0  # unknown words, as of another language, are no evidence for an ordinary text
 WEIGHTS = "injection.safetensors"
 TASK = Task(
     name=FLAG,
@@ -104,30 +106,23 @@ def _finding(technique: str, view: str, passage: str) -> str:
     return f"{technique}{how}: {passage[:120]}"
 
 
-def list_windows(views: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the windows that the student scores, with the names of their views."""
-    read = [(name, view) for name, view in views if name not in _FOR_PATTERNS]
-    return [(name, window) for name, view in read for window in cut_windows(view)]
-
-
 @dataclass(frozen=True)
 class LearnedDetector:
-    """A student that scores windows of text, and a regression on notions.
+    """A student and a regression on notions, which score the segments of an event together.
 
     Attributes
     ----------
     student
         Trained student.
-    threshold
-        Score of the student above which an event holds an injection: the largest logit of its
-        windows, less the logarithm of their number, since the best of many is high by chance.
     notions
-        Regression on notions, with a threshold of its own.
+        Trained regression.
+    thresholds
+        Score above which an event holds an injection, by its `kind_of`.
     """
 
     student: NgramStudent
-    threshold: float
-    notions: NotionDetector
+    notions: NotionRegression
+    thresholds: tuple[float, ...]
 
     @classmethod
     @cache
@@ -140,26 +135,52 @@ class LearnedDetector:
             settings = json.loads(file.metadata()["settings"])
             tensors = {name: file.get_tensor(name) for name in ("table", "bias", "head")}
             weights = file.get_tensor("notions")
-        threshold = settings.pop("threshold")
-        notions = NotionDetector(
-            weights, settings.pop("notion_bias"), settings.pop("notion_threshold")
-        )
+        thresholds = tuple(settings.pop("thresholds"))
+        notions = NotionRegression(weights, settings.pop("notion_bias"))
         student = NgramStudent.from_export(Export("ngram", settings, tensors), TASK)
-        return cls(student, threshold, notions)
+        return cls(student, notions, thresholds)
 
     def find(self, views: list[tuple[str, str]]) -> str | None:
-        """Return a finding with the passage of the largest score; None below both thresholds."""
-        windows = list_windows(views)
-        logits = score_windows(self.student, [window for _, window in windows])
-        worst = int(np.argmax(logits))
-        if logits[worst] - math.log(len(windows)) > self.threshold:
-            return _finding("wording", *windows[worst])
-        if found := self.notions.find(views):
-            return _finding("notions", *found)
-        return None
+        """Return a finding with the segment of the largest score; None below the threshold."""
+        if not (segments := list_segments(views)):
+            return None
+        scores = self.score(segments)
+        if event_score(scores) <= self.thresholds[kind_of(views)]:
+            return None
+        worst = segments[int(np.argmax(scores))]
+        return _finding("wording", worst.view, worst.text)
+
+    def score(self, segments: list[Segment]) -> Floats:
+        """Return the score of each segment: the sum of both parts, float32 [n]."""
+        logits = score_texts(self.student, [text for one in segments for text in one.readings])
+        sizes = [len(one.readings) for one in segments]
+        wording = np.maximum.reduceat(logits, np.cumsum([0, *sizes[:-1]]))
+        lengths = np.array([len(one.text) for one in segments])
+        doubt = _DOUBT * np.maximum(0, 1 - lengths / _FEW_CHARACTERS)
+        notions = [self.notions.score(one.notions) for one in segments]
+        return (np.maximum(wording - doubt, _LEAST_WORDING) + notions).astype(np.float32)
 
 
-def score_windows(student: NgramStudent, windows: list[str]) -> Floats:
-    """Return the logit that a student gives each window, float32 [n]."""
-    raws = [window.encode("utf-8", "replace") for window in windows]
+def event_score(scores: Floats) -> float:
+    """Return the score of an event: its largest, less the logarithm of their number.
+
+    The largest of many is high by chance.
+    """
+    return float(scores.max()) - math.log(len(scores))
+
+
+def kind_of(views: list[tuple[str, str]]) -> int:
+    """Return the kind of an event: 0 is one word, such as a URL; 1 is short; 2 is long.
+
+    The same sentence is stranger in a URL than in a mail, so each kind has a threshold.
+    """
+    plain = views[0][1].strip()
+    if len(plain.split()) <= 1:
+        return 0
+    return 1 if len(plain) <= _SHORT_EVENT else 2
+
+
+def score_texts(student: NgramStudent, texts: list[str]) -> Floats:
+    """Return the logit that a student gives each text, float32 [n]."""
+    raws = [text.encode("utf-8", "replace") for text in texts]
     return student.text_logits(TASK.normalize(raws))[:, 0]

@@ -1,15 +1,14 @@
-"""Detects injections by the notions that they are made of, whatever the language.
+"""Finds the notions that injections are made of, whatever the language.
 
 `injection_notions.txt` lists stems of 32 notions ("ignore", "rule", "answer", "safe", …) in 85
 languages, so the same sentence has nearly the same notions in Finnish and in Thai. A logistic
-regression on notions and pairs of them decides; it was taught by `python -m benchmarks.injections`.
+regression on notions and pairs of them scores it; `python -m benchmarks.injections` taught it.
 """
 
-import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -17,13 +16,9 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from buckler.teachers.llm.injection_views import cut_windows
-
 WORDS = "injection_notions.txt"
 N_NOTIONS, LEAST_NOTIONS = 32, 4
-_CHARACTERS, _DENSE_CHARACTERS = 160, 48
-_DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_NOT_READ = ("leet", "reversed", "rot13")
+_LEAST_SCORE = -4.0  # few notions are no evidence against an injection
 _COMMON = "*"  # stands for the words that every language borrows, and for the names of classes
 _SHORT = 3  # a stem of so many letters, or fewer, must be the whole word
 _LONGEST = 16
@@ -42,7 +37,7 @@ _WITHIN = re.compile(
 
 
 @dataclass(frozen=True)
-class NotionDetector:
+class NotionRegression:
     """A logistic regression on the notions of a passage.
 
     Attributes
@@ -51,62 +46,17 @@ class NotionDetector:
         Weight of each pair of notions and, on the diagonal, of each notion; float32, zero below.
     bias
         Logit without any notion.
-    threshold
-        Score above which an event holds an injection: the largest logit of its passages, less the
-        logarithm of their number.
     """
 
     weights: npt.NDArray[np.float32]
     bias: float
-    threshold: float
 
-    def find(self, views: list[tuple[str, str]]) -> tuple[str, str] | None:
-        """Return the view and the passage of the largest score; None below the threshold."""
-        passages, size = list_passages(views)
-        if not passages:
-            return None
-        logits = [self.score(passage.notions) for passage in passages]
-        best = int(np.argmax(logits))
-        if logits[best] - math.log(size) <= self.threshold:
-            return None
-        return passages[best].view, passages[best].text
-
-    def score(self, notions: list[int]) -> float:
-        """Return the logit of notions in ascending order."""
-        return self.bias + float(self.weights[np.ix_(notions, notions)].sum())
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A passage of a view, with its notions in ascending order."""
-
-    view: str
-    text: str
-    notions: list[int]
-
-
-def list_passages(views: list[tuple[str, str]]) -> tuple[list[Passage], int]:
-    """Return the passages of an event that hold enough notions, and the number of all passages."""
-    names = {name for name, _ in views}
-    found, size = [], 0
-    for name, view in views:
-        # The words of the plain views stand in the spaced one too.
-        if name in _NOT_READ or (name in ("", "escaped") and "spaced" in names):
-            continue
-        for text in _cut_passages(view):
-            size += 1
-            if len(notions := find_notions(text)) >= LEAST_NOTIONS:
-                found.append(Passage(name, text, notions))
-    return found, size
-
-
-def _cut_passages(view: str) -> Iterator[str]:
-    """Yield passages of a sentence or two, which take fewer characters in some scripts."""
-    for passage in cut_windows(view, _CHARACTERS):
-        if 4 * len(_DENSE.findall(passage)) < len(passage):
-            yield passage
-        else:
-            yield from cut_windows(passage, _DENSE_CHARACTERS)
+    def score(self, notions: Sequence[int]) -> float:
+        """Return the logit of notions in ascending order; a low one where they are few."""
+        if len(notions) < LEAST_NOTIONS:
+            return _LEAST_SCORE
+        logit = self.bias + float(self.weights[np.ix_(notions, notions)].sum())
+        return max(logit, _LEAST_SCORE)
 
 
 def find_notions(text: str) -> list[int]:
