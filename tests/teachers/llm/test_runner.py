@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -506,7 +507,7 @@ def test_the_probe_measures_flips(tmp_path, server):
     assert result.returncode == 0, result.stderr
     # This server cannot be talked into anything.
     assert "inserted text changed 0.000 (0.000 to 0.052) of 70 positive labels" in result.stdout
-    assert "the detector flagged 0.9" in result.stdout
+    assert re.search(r"the detector flagged (0\.9|1\.0)", result.stdout)
     with LabelStore(tmp_path / "a.db") as store:
         names = {name for name, *_ in store.counts()}
         assert names == {"url-threat", "url-threat/injection-probe"}
