@@ -10,19 +10,20 @@ from buckler.normalize.html_scan import scan_html
 from buckler.normalize.mime import parse_message
 
 ROUNDS, MAX_BYTES = 3, 1 << 16
+SAMPLES = {"email/train": ("raw", 24), "email/modern": ("raw", 24), "html/pages": ("html", 80)}
+
+
+def sample(data: Path, name: str) -> list[bytes]:
+    """Return every n-th event of a public data set."""
+    column, step = SAMPLES[name]
+    found = pq.read_table(data / f"{name}.parquet", columns=[column])[column].to_pylist()[::step]
+    return [str(event).encode("utf-8", "surrogateescape") for event in found if event]
 
 
 def run(data: Path) -> None:
     rows = []
-    for name, column, step in (
-        ("email/train", "raw", 24),
-        ("email/modern", "raw", 24),
-        ("html/pages", "html", 80),
-    ):
-        found = pq.read_table(data / f"{name}.parquet", columns=[column])[column].to_pylist()[
-            ::step
-        ]
-        events = [str(event).encode("utf-8", "surrogateescape") for event in found if event]
+    for name, (column, _) in SAMPLES.items():
+        events = sample(data, name)
         pages = [event.decode("utf-8", "replace") for event in events]
         normalizer = get_normalizer("html-v1" if column == "html" else "email-v2")
         work = {
