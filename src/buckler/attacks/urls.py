@@ -196,23 +196,50 @@ def account_page(url: str, attacker: Attacker) -> str:
         page = f"{site.partition('.')[0]}-{page}"
     folder = attacker.one_of(_ACCOUNT_FOLDERS)
     ending = attacker.one_of(("", "", "", "/", ".html", ".php", ".aspx"))
-    query = f"?{_sign_in_query(site, attacker)}" if attacker.chance(0.3) else ""
-    return f"{scheme or 'https://'}{host}{f'/{folder}' if folder else ''}/{page}{ending}{query}"
+    page = f"{f'/{folder}' if folder else ''}/{page}{ending}"
+    if attacker.chance(0.4):
+        page = f"/{_fill_sign_in(attacker.one_of(_SIGN_INS), site, attacker)}"
+    return f"{scheme or 'https://'}{host}{page}"
 
 
-def _sign_in_query(site: str, attacker: Attacker) -> str:
-    """Return what a page is told about where the visitor comes from and goes to (OAuth, OpenID)."""
-    back = attacker.one_of(("%2F", f"https%3A%2F%2F{site}%2F", f"https%3A%2F%2Fwww.{site}%2F"))
-    token = "".join(attacker.one_of(_ALPHABETS[0]) for _ in range(8 + attacker.below(40)))
-    settings = {
-        attacker.one_of(("client_id", "state", "nonce", "session", "ctx", "execution")): token,
-        attacker.one_of(("redirect_uri", "continue", "next", "return_to", "returnUrl")): back,
-        attacker.one_of(("response_type", "scope", "locale", "hl", "theme")): attacker.one_of(
-            ("code", "openid", "openid+profile+email", "en", "de_DE", "light")
-        ),
-    }
-    n = 1 + attacker.below(3)
-    return "&".join(f"{name}={value}" for name, value in [*settings.items()][:n])
+# OAuth 2, OpenID, SAML 2, WS-Federation, CAS, and what mail servers and frameworks use.
+_SIGN_INS = (
+    "oauth/authorize?client_id=ID&redirect_uri=BACK&response_type=code&scope=openid%20profile",
+    "oauth2/v2.0/authorize?client_id=ID&response_type=code%20id_token&redirect_uri=BACK&nonce=ID",
+    "o/oauth2/auth?client_id=ID&scope=email&access_type=offline&redirect_uri=BACK",
+    "connect/authorize?client_id=WORD&redirect_uri=BACK&code_challenge=ID&state=ID",
+    "auth/realms/WORD/protocol/openid-connect/auth?client_id=WORD&redirect_uri=BACK",
+    "openid/login?openid.mode=checkid_setup&openid.return_to=BACK&openid.assoc_handle=WORD",
+    "idp/profile/SAML2/Redirect/SSO?SAMLRequest=ID&RelayState=ID", "idp/SSO.saml2?SAMLRequest=ID",
+    "saml2/sso?SAMLRequest=ID&SigAlg=ID", "idp/login?execution=e1s1",
+    "adfs/ls/?wa=wsignin1.0&wtrealm=urn%3aWORD&wctx=ID", "adfs/ls/idpinitiatedsignon.aspx",
+    "login.srf?wa=wsignin1.0&wreply=BACK&ct=NUMBER", "common/reprocess?ctx=ID",
+    "cas/login?service=BACK", "owa/auth/logon.aspx?replaceCurrent=1&url=BACK", "owa/?realm=SITE",
+    "webmail/?_task=mail&_mbox=INBOX", "webmail/login.php", "users/sign_in?redirect=BACK",
+    "signin/identifier?continue=BACK&flowName=WORD&hl=en", "login?continue=BACK&locale=en_US",
+    "login?returnTo=BACK", "signin?next=BACK", "auth/login?session=ID",
+    "session/new?return_to=BACK", "wp-login.php?redirect_to=BACK&reauth=1",
+    "Account/Login?ReturnUrl=BACK", "mail/inbox", "portal/home?tab=WORD", "track?id=NUMBER",
+    "orders/NUMBER", "invoices/NUMBER?token=ID",
+)  # fmt: skip
+_PLACES = re.compile("ID|BACK|WORD|NUMBER|SITE")
+
+
+def _fill_sign_in(page: str, site: str, attacker: Attacker) -> str:
+    """Return a page with identifiers, words and an address to go back to."""
+
+    def fill(place: re.Match[str]) -> str:
+        if place[0] == "ID":
+            letters = attacker.one_of(_ALPHABETS)
+            return "".join(attacker.one_of(letters) for _ in range(8 + attacker.below(48)))
+        if place[0] == "BACK":
+            www = attacker.one_of(("", "www.", "app."))
+            return attacker.one_of(("%2F", f"https%3A%2F%2F{www}{site}%2F{_word(attacker)}"))
+        if place[0] == "NUMBER":
+            return str(attacker.below(10**10))
+        return site if place[0] == "SITE" else _word(attacker)
+
+    return _PLACES.sub(fill, page)
 
 
 @attack("known-site", "url", for_benign=True)
