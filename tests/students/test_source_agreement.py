@@ -7,7 +7,7 @@ from buckler.dataset import Dataset
 from buckler.dataset.sources import source_families
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
-from buckler.students import get_student
+from buckler.students import get_student, source_agreement
 from buckler.students.source_agreement import Agreement, sample_families
 from buckler.tasks import Task
 
@@ -38,33 +38,38 @@ def test_a_sign_of_one_source_counts_less_than_a_sign_of_all():
     share = {}
     for name, own in (
         ("one student", {}),
-        ("mean", {"source_students": 8, "source_shrinkage": 0}),
-        ("shrunk", {"source_students": 8}),
+        ("joined", {"source_students": 8, "source_shrinkage": 8}),
     ):
         student = get_student("ngram", {"table_bits": 14, "epochs": 3, **own}).fit(events)
         plain = logit(student, b"alpha beta")
         told = logit(student, b"alpha beta wwwww") - plain  # the name of a positive source
         share[name] = told / (logit(student, b"alpha beta evil") - plain)
-    assert share["one student"] > share["mean"] > 1.5 * share["shrunk"] > 0
+    assert share["one student"] > 1.3 * share["joined"] > 0
 
 
 def test_half_of_the_families_of_each_class_are_drawn():
     events = collections()
-    families = source_families(events)
     draws = list(sample_families(events, 6, np.random.default_rng(1)))
-    assert len({tuple(rows) for rows in draws}) > 2
-    for rows in draws:
-        chosen = set(zip(events.labels[rows], families[rows], strict=True))
+    assert len({tuple(np.unique(sample.sources)) for sample in draws}) > 2
+    for sample in draws:
+        chosen = set(zip(sample.labels, source_families(sample), strict=True))
         assert sorted(label for label, _ in chosen) == [0, 0, 1, 1]
-        assert len(rows) == 240
+        assert len(sample) == 240
 
 
 def test_a_class_of_one_source_is_in_every_sample():
     events = collections()
     few = events.take(np.flatnonzero((events.labels == 0) | (events.sources == "collection 1")))
-    for rows in sample_families(few, 4, np.random.default_rng(0)):
-        assert (few.labels[rows] == 1).sum() == 60
-        assert (few.labels[rows] == 0).sum() == 120
+    for sample in sample_families(few, 4, np.random.default_rng(0)):
+        assert (sample.labels == 1).sum() == 60
+        assert (sample.labels == 0).sum() == 120
+
+
+def test_a_large_source_counts_by_a_sample(monkeypatch):
+    monkeypatch.setattr(source_agreement, "_MOST", 10)
+    for sample in sample_families(collections(), 2, np.random.default_rng(0)):
+        assert (sample.labels == 0).sum() == 20
+        assert (sample.labels == 1).sum() == 120
 
 
 def test_one_source_is_learned_as_without_samples():
@@ -78,18 +83,13 @@ def test_one_source_is_learned_as_without_samples():
     assert np.array_equal(*tables)
 
 
-def test_the_epochs_of_the_samples_are_those_that_served_best():
+def test_both_kinds_of_student_count_alike():
     events = collections()
-    seen = []
-    student = get_student("ngram", {"table_bits": 10, "epochs": 9, "source_students": 2})
-    student.fit(
-        events, events.take(np.arange(0, len(events), 3)), lambda *epoch: seen.append(epoch)
-    )
-    assert len(seen) >= student.best_epoch_ >= 1
-    again = get_student(
-        "ngram", {"table_bits": 10, "epochs": student.best_epoch_, "source_students": 2}
-    ).fit(events)
-    assert np.array_equal(again.table_, student.table_)
+    settings = {"table_bits": 14, "epochs": 3}
+    one = get_student("ngram", settings).fit(events).predict_logits(events.texts)
+    joined = get_student("ngram", {**settings, "source_students": 4}).fit(events)
+    assert joined.predict_logits(events.texts).std() == pytest.approx(one.std(), rel=0.2)
+    assert joined.best_epoch_ == 3
 
 
 def test_weights_are_shrunk_by_the_reliability_of_their_mean():

@@ -78,6 +78,13 @@ class RunningMean:
         return copy_model(self.model)
 
 
+def average(model: FloatModel, other: FloatModel, ratio: float) -> None:
+    """Make a model without a head the mean of itself and of so many times another."""
+    for values, more in ((model.table, other.table), (model.bias, other.bias)):
+        values += np.float32(ratio) * more
+        values *= np.float32(0.5)
+
+
 def copy_model(model: FloatModel) -> FloatModel:
     """Return the same model with arrays of its own."""
     return FloatModel(*(None if a is None else a.copy() for a in model.arrays))  # type: ignore[arg-type]

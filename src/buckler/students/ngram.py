@@ -7,7 +7,7 @@ head turns into classes. Hashing as in Weinberger et al. 2009, embedding bags as
 """
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,9 +20,9 @@ from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.segments import COMBINATIONS, SegmentRule
-from buckler.students.float_model import FloatModel, RunningMean, copy_model, mix
-from buckler.students.ngram_examples import NgramExamples
-from buckler.students.source_agreement import Agreement, sample_families
+from buckler.students.float_model import FloatModel, RunningMean, average, copy_model, mix
+from buckler.students.ngram_examples import NgramExamples, sample_texts
+from buckler.students.source_agreement import SAMPLE_EPOCHS, Agreement, sample_families
 from buckler.students.student import (
     STUDENTS,
     Export,
@@ -35,7 +35,6 @@ from buckler.tasks import Task
 
 ROW_STEP = 16
 _CLIPS = (1.0, 0.75, 0.55, 0.4, 0.3, 0.2)
-_QUANTIZE_SAMPLE = 4096
 _MIXES_A_PASS = 2
 
 
@@ -70,11 +69,11 @@ class NgramStudent(Student):
         or ``none`` for the whole text alone. Each text and its worst segment then share a weight,
         from the second pass on (multiple-instance learning, Andrews et al. 2002).
     source_students
-        Number of students that learn from half the families of sources each, instead of one that
-        learns from all. Their mean is the student, with weights shrunk where they disagree
+        Number of students that learn from half the families of sources each, beside the one of all
+        of them. The weights are the mean of this one and of those on which they agree
         (`buckler.students.source_agreement`). 0: one student.
     source_shrinkage
-        Strength of the shrinking: 0 for the mean as it is.
+        How far weights on which these students disagree are shrunk; 0: not.
     threads
         Number of threads. Each learns from its share of the events on its own copy, joined twice a
         pass. Training is reproducible to the bit for the same number of threads.
@@ -129,13 +128,9 @@ class NgramStudent(Student):
         self.rule_ = self._rule(training.task)
         self.n_outputs_ = 1 if n_classes == 2 else n_classes
         self.width_ = self._width()
-        rng = np.random.default_rng([self.seed, 2])
-        halves = list(sample_families(training, self.source_students, rng))
-        self.best_epoch_ = self.epochs
-        if validation is not None or not halves:
-            model = self._learn(training, validation, on_epoch)
-        if halves:
-            model = self._learn_agreed(training.take(rows) for rows in halves)
+        model = self._learn(training, validation, on_epoch)
+        if self.source_students:
+            self._join_agreed(model, training)
         self._quantize(model, training.texts)
         return self
 
@@ -169,15 +164,21 @@ class NgramStudent(Student):
                 break
         return best
 
-    def _learn_agreed(self, samples: Iterable[Dataset]) -> FloatModel:
-        """Return the mean of what students of each sample learn, shrunk where they disagree."""
+    def _join_agreed(self, model: FloatModel, training: Dataset) -> None:
+        """Take the mean with weights that sources agree on, both of the same spread of logits."""
         student, agreement = copy.copy(self), Agreement()
-        student.epochs = (self.best_epoch_ + 1) // 2  # on URLs, more changed nothing
-        for sample in samples:
-            model = student._learn(sample, None, None)
-            agreement.add(model.table, model.bias)
-        model.table, model.bias = agreement.shrunk(self.source_shrinkage)
-        return model
+        student.epochs = SAMPLE_EPOCHS
+        rng = np.random.default_rng([self.seed, 2])
+        for sample in sample_families(training, self.source_students, rng):
+            part = student._learn(sample, None, None)
+            agreement.add(part.table, part.bias)
+        if not agreement.count:
+            return
+        agreed = copy_model(model)
+        agreed.table, agreed.bias = agreement.shrunk(self.source_shrinkage)
+        texts = sample_texts(training.texts)
+        own, other = (self._float_logits(m, texts).std(axis=0).mean() for m in (model, agreed))
+        average(model, agreed, float(own / (other or 1)))
 
     def predict_logits(self, texts: NormalizedTexts) -> Floats:
         """Return logits of the int8 model, through the same kernel that the runtime uses."""
@@ -369,7 +370,7 @@ class NgramStudent(Student):
     def _quantize(self, model: FloatModel, texts: NormalizedTexts) -> None:
         """Choose the clipping of the int8 table that moves the logits least."""
         self.head_, self.bias_ = model.head, model.bias
-        sample = texts.take(np.arange(0, len(texts), max(1, len(texts) // _QUANTIZE_SAMPLE)))
+        sample = sample_texts(texts)
         exact = self._event_logits(model, sample)
         largest = float(np.abs(model.table).max()) or 1.0
         candidates, scaled = [], np.empty_like(model.table)

@@ -11,6 +11,8 @@ from buckler.normalize import NormalizedTexts
 from buckler.normalize.segments import SegmentRule, Segments
 from buckler.students.student import Floats, weigh_classes
 
+_SAMPLE = 4096
+
 
 @dataclass(frozen=True)
 class NgramExamples:
@@ -62,3 +64,8 @@ class NgramExamples:
         worst = self.rule.find_worst(self.segments, logits, len(texts))[texts]
         pairs = np.stack([texts, np.where(worst < 0, -1, worst + len(texts))], axis=1).ravel()
         return pairs[pairs >= 0].astype(np.uint32)
+
+
+def sample_texts(texts: NormalizedTexts) -> NormalizedTexts:
+    """Return some thousand texts, by whose logits weights are scaled."""
+    return texts.take(np.arange(0, len(texts), max(1, len(texts) // _SAMPLE)))

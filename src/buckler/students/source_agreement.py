@@ -11,49 +11,54 @@ et al. 2020.
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from buckler.dataset import Dataset
-from buckler.dataset.sources import source_families
+from buckler.dataset.sources import sample_sources, source_families
 from buckler.students.student import Floats
 
+SAMPLE_EPOCHS = 2  # of these students; on URLs, twice as many changed nothing
+_MOST, _MOST_POSITIVE = 3_000, 30_000  # events of a source and class: beyond, one source prevails
 
-def sample_families(
-    events: Dataset, times: int, rng: np.random.Generator
-) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield the rows of half the families of each class, rounded up and drawn anew each time.
 
-    Synthetic examples are a family of their own. Nothing is yielded where no class has two
-    families.
+def sample_families(events: Dataset, times: int, rng: np.random.Generator) -> Iterator[Dataset]:
+    """Yield the events of half the families of each class, rounded up and drawn anew each time.
+
+    A large source counts by a random sample. Synthetic examples are a family of their own. Nothing
+    is yielded where no class has two families.
     """
-    if not times:  # finding the families of many events takes a while
-        return
+    events = sample_sources(events, _MOST, _MOST_POSITIVE, rng)
     families = np.unique(source_families(events), return_inverse=True)[1]
     pairs, codes = np.unique(np.stack([events.labels, families]), axis=1, return_inverse=True)
     own = [np.flatnonzero(pairs[0] == label) for label in np.unique(pairs[0])]
     for _ in range(times if pairs.shape[1] > len(own) else 0):
         half = [rng.permutation(rows)[: (len(rows) + 1) // 2] for rows in own]
-        yield np.flatnonzero(np.isin(codes.ravel(), np.concatenate(half)))
+        yield events.take(np.flatnonzero(np.isin(codes.ravel(), np.concatenate(half))))
 
 
 class Agreement:
-    """Mean and spread of the weights of several students, without keeping them (Welford 1962)."""
+    """Mean and spread of the weights of several students, without keeping them (Welford 1962).
+
+    Attributes
+    ----------
+    count
+        Number of students that were added.
+    """
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._table = self._squares = self._bias = np.zeros((), np.float32)
 
     def add(self, table: Floats, bias: Floats) -> None:
         """Add the weights of a student: a table, and a bias that is only averaged."""
-        self._count += 1
+        self.count += 1
         difference = table - self._table
-        self._table = self._table + difference / np.float32(self._count)
+        self._table = self._table + difference / np.float32(self.count)
         self._squares = self._squares + difference * (table - self._table)
-        self._bias = self._bias + (bias - self._bias) / np.float32(self._count)
+        self._bias = self._bias + (bias - self._bias) / np.float32(self.count)
 
     def shrunk(self, strength: float) -> tuple[Floats, Floats]:
         """Return the mean table, shrunk where the students disagree, and the mean bias."""
         signal = self._table * self._table
-        total = signal + np.float32(strength / self._count) * self._squares
+        total = signal + np.float32(strength / self.count) * self._squares
         factors = np.divide(signal, total, out=np.zeros_like(signal), where=total > 0)
         return self._table * factors, self._bias
