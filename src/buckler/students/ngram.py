@@ -73,7 +73,7 @@ class NgramStudent(Student):
         of them. The weights are the mean of this one and of those on which they agree
         (`buckler.students.source_agreement`). 0: one student.
     source_shrinkage
-        How far weights on which these students disagree are shrunk; 0: not.
+        Strength by which weights are shrunk where these students disagree; 0: not at all.
     threads
         Number of threads. Each learns from its share of the events on its own copy, joined twice a
         pass. Training is reproducible to the bit for the same number of threads.
