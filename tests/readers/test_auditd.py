@@ -85,6 +85,13 @@ def test_no_line_of_a_log_is_lost_or_read_twice(tmp_path, lines, noise):
     assert len(rows) + quarantine.count <= len(log.splitlines())
 
 
+def test_a_carriage_return_within_a_line_counts_no_row(tmp_path):
+    line = 'type=EXECVE msg=audit(1364481363.243:7): argc=1 a0="a"\n'
+    log = f"node=a type=CWD msg=audit(1.2:1): \r\r\n\r{line}type=SYSCALL \n{line}"
+    found, _ = read(tmp_path / "audit.log", log.encode())
+    assert [row for row, *_ in found] == [2, 4]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

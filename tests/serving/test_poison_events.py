@@ -13,7 +13,7 @@ import pytest
 
 from buckler.dataset import read_dataset
 from buckler.dataset.reading import ColumnNames, UnknownLabels
-from buckler.normalize import email_v2
+from buckler.normalize import mime
 from buckler.readers import Quarantine
 from buckler.runtime import Explanation
 from buckler.serving.bundles import load_bundle
@@ -30,14 +30,14 @@ FAULT = "cannot be read (TypeError)"
 @pytest.fixture
 def poison(monkeypatch):
     """A mail that the parser of mails fails on, whatever that parser is."""
-    read = email_v2._fields
+    read = mime.parse_message
 
     def fail(raw):
         if b"POISON" in (raw if isinstance(raw, bytes) else raw.encode()):
             raise TypeError("no parser is without a fault")
         return read(raw)
 
-    monkeypatch.setattr(email_v2, "_fields", fail)
+    monkeypatch.setattr(mime, "parse_message", fail)
     return made_up_mail(1, "POISON")
 
 

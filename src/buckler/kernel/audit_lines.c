@@ -86,7 +86,7 @@ static enum line_kind read_line(record *r) {
 
 size_t bk_audit_count(const uint8_t *data, size_t length) {
     size_t lines = 1;
-    for (size_t i = 0; i < length; i++) lines += data[i] == '\n' || data[i] == '\r';
+    for (size_t i = 0; i < length; i++) lines += data[i] == '\n';
     return lines;
 }
 
@@ -95,13 +95,9 @@ static size_t read_records(cursor data, size_t length, record *records, audit_pr
     const cursor stop = data + length;
     size_t n = 0;
     int64_t line = 0;
-    cursor feed = NULL, back = NULL; /* the next ones, `stop` where there is none */
     for (cursor p = data; p < stop; line++) {
-        if (!feed || feed < p) feed = memchr(p, '\n', (size_t)(stop - p));
-        if (!feed) feed = stop;
-        if (!back || back < p) back = memchr(p, '\r', (size_t)(stop - p));
-        if (!back) back = stop;
-        const cursor end = feed < back ? feed : back;
+        const cursor feed = memchr(p, '\n', (size_t)(stop - p)), line_end = feed ? feed : stop;
+        const cursor end = line_end - (line_end > p && line_end[-1] == '\r');
         record *r = &records[n];
         r->line = line, r->begin = p, r->end = end;
         const enum line_kind kind = read_line(r);
@@ -109,8 +105,8 @@ static size_t read_records(cursor data, size_t length, record *records, audit_pr
         else if (kind != OTHER_RECORD)
             found->bad_lines[found->n_bad_lines++] = (audit_bad_line){
                 line, kind == NO_RECORD ? AUDIT_NO_RECORD : AUDIT_NO_SERIAL, p - data, end - data};
-        if (end == stop) break;
-        p = end + 1 + (*end == '\r' && end + 1 < stop && end[1] == '\n');
+        if (!feed) break;
+        p = feed + 1;
     }
     return n;
 }
