@@ -81,12 +81,18 @@ _ALPHABETS = (
 )
 
 
+def _token(attacker: Attacker, shortest: int, end: int) -> str:
+    """Return an identifier of at least `shortest` letters and fewer than `end`."""
+    letters = attacker.one_of(_ALPHABETS)
+    n = shortest + attacker.below(end - shortest)
+    return "".join(attacker.one_of(letters) for _ in range(n))
+
+
 @attack("opaque-id", "url")
 def opaque_id(url: str, attacker: Attacker) -> str:
     """A long identifier, such as a digest or a token, as a folder or a value."""
     scheme, host, rest = _split(url)
-    letters = attacker.one_of(_ALPHABETS)
-    token = "".join(attacker.one_of(letters) for _ in range(12 + attacker.below(53)))
+    token = _token(attacker, 12, 65)
     path, _, fragment = rest.partition("#")
     if attacker.chance(0.5):
         joint = "&" if "?" in path else "?"
@@ -230,8 +236,7 @@ def _fill_sign_in(page: str, site: str, attacker: Attacker) -> str:
 
     def fill(place: re.Match[str]) -> str:
         if place[0] == "ID":
-            letters = attacker.one_of(_ALPHABETS)
-            return "".join(attacker.one_of(letters) for _ in range(8 + attacker.below(48)))
+            return _token(attacker, 8, 56)
         if place[0] == "BACK":
             www = attacker.one_of(("", "www.", "app."))
             return attacker.one_of(("%2F", f"https%3A%2F%2F{www}{site}%2F{_word(attacker)}"))

@@ -1,6 +1,6 @@
 """Writes url_words.h: imitated brands, luring words and well-known sites, indexed by letters."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,10 +17,7 @@ def lexicon(brands: Iterable[str], lures: Iterable[str]) -> str:
     """
     kinds = [(word, "BRAND") for word in brands] + [(word, "LURE") for word in lures]
     found = sorted((hash_of(word), word, kind) for word, kind in kinds if len(word) >= 4)
-    bits: dict[int, int] = {}
-    for value, _, _ in found:
-        bits[value >> 5] = bits.get(value >> 5, 0) | 1 << (value & 31)
-    starts = [sum(value >> HASH_BITS - 8 < n for value, _, _ in found) for n in range(257)]
+    bits, starts = _index([value for value, _, _ in found])
     words = [f'{{"{word}"; {len(word)}; {kind}}}' for _, word, kind in found]
     return (
         f"enum {{ BRAND = 1, LURE = 2, HASH_BITS = {HASH_BITS} }};\n"
@@ -35,7 +32,7 @@ def lexicon(brands: Iterable[str], lures: Iterable[str]) -> str:
 
 def hash_of(word: str) -> int:
     """Return the hash of the first four letters, as the kernel computes it."""
-    return int.from_bytes(word[:4].encode(), "little") * 0x9E3779B1 % 2**32 >> 32 - HASH_BITS
+    return _mix(int.from_bytes(word[:4].encode(), "little"))
 
 
 def by_ends(brands: Iterable[str]) -> str:
@@ -66,10 +63,7 @@ def by_ends(brands: Iterable[str]) -> str:
 def sites(known: Iterable[str], user_content: Iterable[str]) -> str:
     """Return the known sites, by the hash of their first four letters and their length."""
     found = sorted((site_hash(site), site) for site in known)
-    bits: dict[int, int] = {}
-    for value, _ in found:
-        bits[value >> 5] = bits.get(value >> 5, 0) | 1 << (value & 31)
-    starts = [sum(value >> HASH_BITS - 8 < n for value, _ in found) for n in range(257)]
+    bits, starts = _index([value for value, _ in found])
     ends = list(accumulate(len(site) for _, site in found))
     return (
         f"enum {{ LONGEST_SITE = {max(len(site) for _, site in found)} }};\n"
@@ -84,8 +78,19 @@ def sites(known: Iterable[str], user_content: Iterable[str]) -> str:
 
 def site_hash(site: str) -> int:
     """Return the hash of the first four letters and the length, as the kernel computes it."""
-    letters = int.from_bytes(site[:4].encode(), "little") ^ len(site) << 24
+    return _mix(int.from_bytes(site[:4].encode(), "little") ^ len(site) << 24)
+
+
+def _mix(letters: int) -> int:
     return letters * 0x9E3779B1 % 2**32 >> 32 - HASH_BITS
+
+
+def _index(hashes: Sequence[int]) -> tuple[dict[int, int], list[int]]:
+    """Return the set of sorted hashes by words of 32 bits, and where each highest byte begins."""
+    bits: dict[int, int] = {}
+    for value in hashes:
+        bits[value >> 5] = bits.get(value >> 5, 0) | 1 << (value & 31)
+    return bits, [sum(value >> HASH_BITS - 8 < n for value in hashes) for n in range(257)]
 
 
 def _wrap_text(items: Iterable[str]) -> str:
