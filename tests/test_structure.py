@@ -216,7 +216,6 @@ TRAINING = [
     "pydantic",
     "typer",
     "rich",
-    "rensa",
     "fastapi",
     "openai",
     "matplotlib",

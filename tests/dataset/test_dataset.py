@@ -31,6 +31,8 @@ from tests.support.made_up import dataset_of, made_up_events, made_up_table
 
 URL_THREAT = get_task("url-threat")
 
+M32, M64 = (1 << 32) - 1, (1 << 64) - 1
+
 
 def collect(tmp_path, table, task=URL_THREAT, **options):
     path = tmp_path / "events.parquet"
@@ -206,6 +208,43 @@ def test_near_duplicates_with_the_same_label_go():
     )
     assert earlier_near_duplicates(minhash(texts)).tolist() == [-1, 0, 0, -1]
     assert near_duplicates_of(minhash(texts), minhash(texts)[:1]).tolist() == [0, 0, 0, -1]
+
+
+def mix(x):
+    """The mixer of splitmix64."""
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & M64
+    x = (x ^ x >> 27) * 0x94D049BB133111EB & M64
+    return x ^ x >> 31
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=40), max_size=8))
+def test_signatures_are_the_least_hashes_of_runs_of_five_bytes(batch):
+    for text, signature in zip(batch, minhash(NormalizedTexts.from_bytes(batch)), strict=True):
+        runs = {text[i : i + 5] for i in range(max(1, len(text) - 4))} if text else set()
+        runs = {int.from_bytes(bytes([len(run)]) + run, "big") for run in runs}
+        hashes = {mix(run) & M32 for run in runs}
+        orders = [(mix(k % 16) & M32 | 1, k // 16 << 29) for k in range(128)]
+        least = [min([a * x + b & M32 for x in hashes] or [M32]) for a, b in orders]
+        assert signature.tolist() == least
+
+
+def test_the_share_of_equal_numbers_estimates_the_share_of_equal_runs():
+    rng = np.random.default_rng(1)
+    wholes = [rng.integers(97, 123, 80, np.uint8).tobytes() for _ in range(300)]
+    others = [text[: rng.integers(40, 80)] for text in wholes]
+    pair = [minhash(NormalizedTexts.from_bytes(texts)) for texts in (wholes, others)]
+    shared = np.array([(len(other) - 4) / 76 for other in others])
+    error = (pair[0] == pair[1]).mean(axis=1) - shared
+    assert abs(error.mean()) < 0.01
+    assert np.sqrt((error**2 / (shared * (1 - shared) + 1e-3)).mean()) < 128**-0.5
+
+
+def test_bounds_outside_the_data_are_refused():
+    data = np.frombuffer(b"abcdef", np.uint8)
+    for bounds in ([0, 7], [0, 4, 2], [-1, 2]):
+        with pytest.raises(ValueError, match="not in the data"):
+            minhash(NormalizedTexts(np.array(bounds, np.int64), data))
 
 
 @settings(max_examples=60, deadline=None)

@@ -66,5 +66,6 @@ PyObject *bk_links_in(PyObject *module, PyObject *args);
 PyObject *bk_train(PyObject *module, PyObject *args);
 PyObject *bk_predict(PyObject *module, PyObject *args);
 PyObject *bk_take_texts(PyObject *module, PyObject *args);
+PyObject *bk_minhash(PyObject *module, PyObject *args);
 
 #endif

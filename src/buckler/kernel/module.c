@@ -348,6 +348,7 @@ static PyMethodDef kernel_methods[] = {
     {"train", bk_train, METH_VARARGS, NULL},
     {"predict", bk_predict, METH_VARARGS, NULL},
     {"take_texts", bk_take_texts, METH_VARARGS, NULL},
+    {"minhash", bk_minhash, METH_VARARGS, NULL},
     {"simd", kernel_simd, METH_NOARGS, NULL},
     {"simd_select", kernel_simd_select, METH_O, NULL},
     {0},

@@ -70,11 +70,9 @@ class NormalizedTexts:
         marks, row = marks[inside], row[inside]
         ends = self.offsets[1:].copy()
         ends[row[::-1]] = marks[::-1]  # of several in a text the first counts
-        kept = np.zeros(len(self.data) + 1, np.int8)
-        np.add.at(kept, self.offsets[:-1], 1)
-        np.add.at(kept, ends, -1)
-        offsets = np.concatenate([[0], np.cumsum(ends - self.offsets[:-1])]).astype(np.int64)
-        return NormalizedTexts(offsets, self.data[np.cumsum(kept[:-1]) > 0])
+        starts = self.offsets[:-1]
+        offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
+        return NormalizedTexts.from_buffers(offsets, _kernel.take_texts(self.data, starts, offsets))
 
     @staticmethod
     def from_bytes(texts: Iterable[bytes]) -> "NormalizedTexts":
