@@ -47,13 +47,20 @@ static inline float norm_factor(size_t n_grams) {
     return 1.0f / sqrtf((float)(n_grams ? n_grams : 1));
 }
 
+/* A weight while it is learned, beside the sum of its squared gradients: one cache line holds both. */
+typedef struct {
+    float value, squares;
+} learned_weight;
+
 /* The loops of one instruction set. */
 typedef struct {
     const char *name;
     void (*sums)(const bk_ngram *, const framed_text *, int32_t *);
     size_t (*list_rows)(uint32_t, uint32_t, uint32_t, const framed_text *, uint32_t, uint32_t,
                         uint32_t *);
-    void (*update_narrow)(const bk_ngram_trainer *, const uint32_t *, size_t, float);
+    float (*sum_weights)(const learned_weight *, const uint32_t *, size_t, float, learned_weight *);
+    void (*update_narrow)(const bk_ngram_trainer *, learned_weight *, const uint32_t *, size_t, float,
+                          learned_weight *);
     void (*update_wide)(const bk_ngram_trainer *, const uint32_t *, size_t, const float *);
     void (*embed)(const bk_ngram_trainer *, const uint32_t *, size_t, float, float *);
     int (*write_plain)(const uint8_t *, size_t, size_t, size_t, byte_sink *, size_t[3], uint32_t *);

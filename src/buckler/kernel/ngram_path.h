@@ -166,29 +166,38 @@ static size_t BK_PATH(list_rows)(uint32_t min_order, uint32_t max_order, uint32_
     return w;
 }
 
-/* AdaGrad for width 1, in blocks, so that roots and quotients vectorize. */
-static void BK_PATH(update_narrow)(const bk_ngram_trainer *t, const uint32_t *rows, size_t n,
-                                   float gradient) {
+/* The scaled sum of the weights of rows, for width 1. `first` gets those of the first block. */
+static float BK_PATH(sum_weights)(const learned_weight *table, const uint32_t *rows, size_t n, float factor,
+                                  learned_weight first[BLOCK]) {
+    float part[8] = {0}; /* eight chains, so that additions need not wait for each other */
+    const size_t m = n < BLOCK ? n : BLOCK;
+    size_t i = 0;
+    for (; i < m; i++) first[i] = table[rows[i]];
+    for (i = 0; i + 8 <= m; i += 8)
+        for (size_t j = 0; j < 8; j++) part[j] += first[i + j].value;
+    for (; i + 8 <= n; i += 8)
+        for (size_t j = 0; j < 8; j++) part[j] += table[rows[i + j]].value;
+    for (; i < n; i++) part[0] += table[rows[i]].value;
+    for (size_t j = 1; j < 8; j++) part[0] += part[j];
+    return part[0] * factor;
+}
+
+/* AdaGrad for width 1, in blocks, so that roots and quotients vectorize; `own` holds the first of them. */
+static void BK_PATH(update_narrow)(const bk_ngram_trainer *t, learned_weight *table, const uint32_t *rows,
+                                   size_t n, float gradient, learned_weight own[BLOCK]) {
     const float rate = t->learning_rate, l2 = t->l2;
-    float weight[BLOCK], squares[BLOCK];
     for (size_t start = 0; start < n; start += BLOCK) {
         size_t m = n - start < BLOCK ? n - start : BLOCK;
         const uint32_t *r = rows + start;
-        for (size_t i = 0; i < m; i++) {
-            weight[i] = t->table[r[i]];
-            squares[i] = t->table_squares[r[i]];
-        }
-        for (size_t i = m; i % ROW_STEP; i++) weight[i] = squares[i] = 0; /* fill the register */
+        for (size_t i = 0; start && i < m; i++) own[i] = table[r[i]];
+        for (size_t i = m; i % ROW_STEP; i++) own[i] = (learned_weight){0, 0}; /* fill the register */
         for (size_t i = 0; i < m; i += ROW_STEP)
             for (size_t j = i; j < i + ROW_STEP; j++) {
-                float g = gradient + l2 * weight[j];
-                squares[j] += g * g;
-                weight[j] -= rate * g / sqrtf(squares[j] + TINY);
+                float g = gradient + l2 * own[j].value;
+                own[j].squares += g * g;
+                own[j].value -= rate * g / sqrtf(own[j].squares + TINY);
             }
-        for (size_t i = 0; i < m; i++) {
-            t->table[r[i]] = weight[i];
-            t->table_squares[r[i]] = squares[i];
-        }
+        for (size_t i = 0; i < m; i++) table[r[i]] = own[i];
     }
 }
 

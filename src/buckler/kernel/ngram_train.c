@@ -24,10 +24,15 @@ typedef struct {
 
 static size_t orders(const bk_ngram_trainer *t) { return t->max_order - t->min_order + 1; }
 
+/* Bytes of the weights of width 1 in the layout that training uses, in front of the scratch. */
+static size_t learned_bytes(const bk_ngram_trainer *t) {
+    return t->width == 1 ? sizeof(learned_weight) << t->table_bits : 0;
+}
+
 size_t bk_ngram_train_scratch_bytes(const bk_ngram_trainer *t, size_t longest) {
     return aligned(longest + 2 + BK_PADDING) +
            aligned((orders(t) * (longest + 2) + BK_MAX_TEXT_FEATURES + 1) * sizeof(uint32_t)) +
-           2 * aligned(t->width * sizeof(float)) + aligned(t->n_outputs * sizeof(float));
+           2 * aligned(t->width * sizeof(float)) + aligned(t->n_outputs * sizeof(float)) + learned_bytes(t);
 }
 
 /* Lays the workspace out for a text of `length` bytes: never more than for the longest. */
@@ -120,6 +125,11 @@ double bk_ngram_train(const bk_ngram_trainer *t, const bk_examples *e, const uin
                       size_t begin, size_t end, void *scratch) {
     const path *p = bk_current_path();
     const uint32_t drop_below = (uint32_t)(t->dropout * 16777216.0f);
+    const size_t n_weights = learned_bytes(t) / sizeof(learned_weight);
+    learned_weight *const learned = scratch;
+    learned_weight first[BLOCK];
+    scratch = learned + n_weights;
+    for (size_t i = 0; i < n_weights; i++) learned[i] = (learned_weight){t->table[i], t->table_squares[i]};
     double loss = 0;
     for (size_t at = begin; at < end; at++) {
         size_t i = order[at];
@@ -130,13 +140,16 @@ double bk_ngram_train(const bk_ngram_trainer *t, const bk_examples *e, const uin
         workspace w;
         size_t n = example_rows(t, e, i, drop_below, salt, &w, scratch);
         float factor = norm_factor(n);
-        p->embed(t, w.rows, n, factor, w.x);
+        if (n_weights)
+            w.x[0] = p->sum_weights(learned, w.rows, n, factor, first);
+        else
+            p->embed(t, w.rows, n, factor, w.x);
         bk_apply_head(t->head, t->bias, t->width, t->n_outputs, w.x, w.z);
         bk_activate(w.z, 1, t->n_outputs);
         loss += loss_and_gradient(w.z, e->targets + i * t->n_outputs, t->n_outputs, e->weights[i]);
         if (largest(w.z, t->n_outputs) < NEGLIGIBLE) continue;
-        if (t->width == 1) {
-            p->update_narrow(t, w.rows, n, w.z[0] * factor);
+        if (n_weights) {
+            p->update_narrow(t, learned, w.rows, n, w.z[0] * factor, first);
         } else {
             if (t->head) {
                 step_head(t, w.x, w.z, w.gradient);
@@ -150,6 +163,7 @@ double bk_ngram_train(const bk_ngram_trainer *t, const bk_examples *e, const uin
         for (size_t j = 0; j < t->n_outputs; j++)
             adagrad(&t->bias[j], &t->bias_squares[j], t->learning_rate, w.z[j]);
     }
+    for (size_t i = 0; i < n_weights; i++) t->table[i] = learned[i].value, t->table_squares[i] = learned[i].squares;
     return loss;
 }
 
