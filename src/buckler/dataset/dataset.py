@@ -186,6 +186,11 @@ class Dataset:
         """Return a number for each group; events without a group stand alone."""
         return number_groups(self.table.column("group").combine_chunks())
 
+    def source_codes(self) -> tuple[npt.NDArray[np.int64], list[str | None]]:
+        """Return a number for the source of each event, and the name that it stands for."""
+        column = self.table.column("source").combine_chunks().dictionary_encode("encode")
+        return np.array(column.indices, np.int64), column.dictionary.to_pylist()
+
     # --- other datasets of it -----------------------------------------------------------------
 
     def take(self, rows: Rows) -> "Dataset":

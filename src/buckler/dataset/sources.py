@@ -23,8 +23,8 @@ def source_family(source: str) -> str:
 
 def source_families(events: Dataset) -> npt.NDArray[np.str_]:
     """Return the family of each event's source; empty where the source is unknown."""
-    known = {name: source_family(name) if name else "" for name in set(events.sources)}
-    return np.array([known[name] for name in events.sources], str)
+    codes, names = events.source_codes()
+    return np.array([source_family(name) if name else "" for name in names] or [""], str)[codes]
 
 
 def balance_sources(events: Dataset, power: float) -> Dataset:
@@ -38,10 +38,7 @@ def balance_sources(events: Dataset, power: float) -> Dataset:
     power
         1 gives each source of a class the same sum of weights; 0 leaves the weights as they are.
     """
-    names = np.array(
-        [f"{label} {name}" for label, name in zip(events.labels, events.sources, strict=True)]
-    )
-    _, codes, counts = np.unique(names, return_inverse=True, return_counts=True)
+    _, codes, counts = np.unique(_class_sources(events), return_inverse=True, return_counts=True)
     factors = counts[codes].astype(np.float64) ** -power
     weights = events.weights.astype(np.float64)
     for label in np.unique(events.labels):
@@ -62,9 +59,15 @@ def sample_sources(
     most, most_positive
         Largest number of events of a source and a class, by whether the class is positive.
     """
-    pairs = zip(events.labels, events.sources, strict=True)
-    _, codes = np.unique([f"{label} {name}" for label, name in pairs], return_inverse=True)
+    codes = _class_sources(events)
     order = np.lexsort((rng.random(len(events)), -events.weights, codes))
-    first = np.searchsorted(codes[order], codes[order])
+    codes = codes[order]
+    first = np.searchsorted(codes, codes)
     limits = np.where(events.is_positive[order], most_positive, most)
     return events.take(np.sort(order[np.arange(len(order)) - first < limits]))
+
+
+def _class_sources(events: Dataset) -> npt.NDArray[np.int64]:
+    """Return a number for the class and the source of each event."""
+    codes, names = events.source_codes()
+    return events.labels.astype(np.int64) * len(names) + codes

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -106,14 +105,16 @@ def draw_groups(events: Dataset, salt: bytes) -> npt.NDArray[np.float64]:
     An event without a group has a number of its own.
     """
 
-    @cache
     def draw(key: str | bytes) -> float:
         content = key if isinstance(key, bytes) else key.encode("utf-8", "replace")
         digest = blake2b(content, digest_size=8, salt=salt).digest()
         return int.from_bytes(digest, "little") / 2**64
 
-    pairs = zip(events.groups, events.ids, strict=True)
-    return np.array([draw(i if group is None else group) for group, i in pairs], np.float64)
+    _, first, inverse = np.unique(events.group_codes(), return_index=True, return_inverse=True)
+    table = events.table.select(["group", "id"]).take(pa.array(first))
+    pairs = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    drawn = [draw(i if group is None else group) for group, i in pairs]
+    return np.array(drawn, np.float64)[inverse]
 
 
 def split_by_time(events: Dataset, share: float) -> Split:
@@ -138,14 +139,18 @@ def apart_from(events: Dataset, held_out: Dataset) -> npt.NDArray[np.intp]:
     A synthetic example counts as of every group that it was made from; a parent without a group is
     named by its id, in hexadecimal.
     """
-    ids = set(held_out.ids)
-    groups = {name for name in held_out.groups if name is not None}
-    own = zip(events.groups, events.ids, strict=True)
-    apart = np.array([name not in groups and i not in ids for name, i in own], bool)
-    groups |= {i.hex() for i in ids}
-    if MADE_FROM in events.table.column_names:
-        made_from = events.table.column(MADE_FROM).to_pylist()
-        apart &= np.array([groups.isdisjoint(names or ()) for names in made_from], bool)
+    table, others = events.table, held_out.table
+    same = [pc.is_in(table[name], others[name].drop_null()) for name in ("id", "group")]
+    apart = ~np.array(pc.or_(*same), bool)
+    if MADE_FROM in table.column_names:
+        parents = table[MADE_FROM].combine_chunks()
+        alone = others.filter(pc.is_null(others["group"]))["id"].to_pylist()
+        names = pa.chunked_array(
+            [*others["group"].chunks, pa.array([i.hex() for i in alone], pa.string())]
+        )
+        shared = pc.is_in(pc.list_flatten(parents), names.drop_null())
+        rows = np.array(pc.list_parent_indices(parents))
+        apart[rows[np.array(shared, bool)]] = False
     return np.flatnonzero(apart)
 
 
@@ -201,31 +206,27 @@ class _Traces:
 
     hashes: npt.NDArray[np.void]
     digests: Digests
-    groups: npt.NDArray[np.object_]
+    groups: pa.ChunkedArray
 
     @staticmethod
     def of(events: Dataset) -> "_Traces":
-        return _Traces(content_hashes(events.texts), minhash(events.texts), events.groups)
+        return _Traces(content_hashes(events.texts), minhash(events.texts), events.table["group"])
 
     def take(self, rows: npt.NDArray[np.intp]) -> "_Traces":
-        return _Traces(self.hashes[rows], self.digests[rows], self.groups[rows])
+        return _Traces(self.hashes[rows], self.digests[rows], self.groups.take(pa.array(rows)))
 
     def leaks(self, test: "_Traces") -> Leaks:
         """Return what training events with these traces share with test events."""
         same_text = np.isin(test.hashes, self.hashes)
         near = near_duplicates_of(test.digests, self.digests)
         near_text = near >= 0
-        known = set(self.groups) - {None}
-        same_group = np.array([g in known for g in test.groups], bool)
-        shared = set(test.groups) - {None}
+        same_group = np.array(pc.is_in(test.groups, self.groups.drop_null()), bool)
         rows = np.isin(self.hashes, test.hashes)
-        repeated = near_duplicates_of(
-            self.digests, test.digests
-        )  # one side may find what one missed
+        repeated = near_duplicates_of(self.digests, test.digests)
         near_text[repeated[repeated >= 0]] = True
         rows |= repeated >= 0
         rows[near[near >= 0]] = True
-        rows |= np.array([g in shared for g in self.groups], bool)
+        rows |= np.array(pc.is_in(self.groups, test.groups.drop_null()), bool)
         return Leaks(same_text, near_text & ~same_text, same_group, np.flatnonzero(rows))
 
 
