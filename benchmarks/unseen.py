@@ -3,7 +3,7 @@
 `python -m benchmarks.unseen examples/TASK/buckler.toml` reads, asks, merges and splits as the
 recipe does. It leaves out each family of sources in turn, for a fixed number of epochs. A last
 student learns from all of them and is measured on the test rows, source by source, and under each
-attack.
+attack. With `--by-time`, further students learn what is older than the latest events of a family.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from buckler.evaluation.metrics import (
     tpr_at_fpr,
 )
 from buckler.evaluation.report import rate_text
+from buckler.evaluation.source_tables import source_tables
 from buckler.evaluation.unseen_sources import (
     SourceRecord,
     SourceScores,
@@ -47,7 +48,7 @@ from buckler.pipeline.stages import StageRunner
 from buckler.students import Student
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import SourceEvidence, positive_scores
-from buckler.training.unseen_sources import score_unseen_sources
+from buckler.training.unseen_sources import score_later_events, score_unseen_sources
 
 Floats = npt.NDArray[np.float32]
 POINT = OperatingPoint(fpr=0.01)
@@ -63,6 +64,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, choices=range(1, 11), metavar="N")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--plain", action="store_true", help="without annotations")
+    parser.add_argument("--by-time", action="store_true", help="latest events of each family too")
     parser.add_argument("--by", default=[], action="append", help="column of a further table")
     parser.add_argument("--output", "-o", type=Path, help="folder for the worst false positives")
     given = parser.parse_args()
@@ -72,7 +74,7 @@ def main() -> int:
     print(f"{len(training):,} training rows, {len(test):,} test rows")
     means: list[tuple[float, float]] = []
     for seed in range(given.seeds):
-        spec = replace(recipe.spec.with_settings(settings), seed=seed)
+        spec = replace(recipe.spec.with_settings(settings), seed=seed, by_time=given.by_time)
         evidence = _judge(training, additional, spec, given.epochs)
         if evidence is None:
             parser.error("no class comes from several families of sources")
@@ -84,6 +86,7 @@ def main() -> int:
             continue
         _print_record(record)
         _print_slices("source", evidence.scores, options)
+        _print_later(evidence, at[ThresholdRule.UNSEEN].value)
         for name in given.by:
             values = training.column(name)
             _print_slices(name, replace(evidence.scores, sources=values), options)
@@ -133,9 +136,12 @@ def _judge(
     curves = operating_curves(scores, scores, None)
     curves.pop(ThresholdRule.KNOWN, None)
     options = threshold_options(scores, curves, POINT)
-    return SourceEvidence(
-        training, scores, SourceRecord(spec.threshold_rule, None, (), options, *pairs, ())
+    record = SourceRecord(spec.threshold_rule, None, (), options, *pairs, ())
+    late = score_later_events(balanced, spec, epochs, additional, None) if spec.by_time else None
+    later = (
+        None if late is None else scores.by_family(_score(late.logits, training), late.is_unseen)
     )
+    return SourceEvidence(training, scores, record, spec.seed, later)
 
 
 def _score(logits: Floats, events: Dataset) -> Floats:
@@ -151,6 +157,20 @@ def _print_record(record: SourceRecord) -> None:
             f"{rate_text(one.false_positives, 4)}, worst {rate_text(one.worst_false_positives, 3)} "
             f"({one.worst_source})"
         )
+
+
+def _print_later(evidence: SourceEvidence, threshold: float) -> None:
+    """Print the figures of the latest events of each family, if they were asked for."""
+    if evidence.later is None:
+        return
+    found = replace(evidence.record, later=evidence.later_at(threshold))
+    tables = source_tables(found)
+    table(tables[-1].heading, tables[-1].rows)
+    both = evidence.later.unseen & evidence.scores.unseen
+    apart = evidence.scores.by_family(evidence.scores.score, both)
+    for name, scores in (("learned until then", evidence.later), ("unseen", apart)):
+        area, n_pairs = mean_pair_auroc(scores, np.random.default_rng(0))
+        print(f"AUROC of pairs of latest events, {name}: {area or 0:.3f} ({n_pairs} pairs)")
 
 
 def _print_slices(name: str, scores: SourceScores, options: Sequence[ThresholdOption]) -> None:

@@ -25,6 +25,7 @@ from buckler.training.cross_validation import StudentSpec
 from buckler.training.fit import fit_student, learn_more
 from buckler.training.packaging import bundle_parts
 from buckler.training.unseen_sources import (
+    score_later_events,
     score_unseen_sources,
     source_folds,
     source_warnings,
@@ -198,6 +199,63 @@ def test_events_kept_from_the_test_are_learned_later_at_the_same_thresholds():
     logits = [one.student.predict_logits(events.texts) for one in (tested, whole)]
     assert (logits[0] != logits[1]).any()
     assert ((logits[0] > 0) == (logits[1] > 0)).mean() > 0.95
+
+
+def with_times(events, seed=0):
+    """Return events with times; the class of the latest fifth is another than their URL shows."""
+    times = np.random.default_rng(seed).permutation(len(events)) + 1_700_000_000
+    dated = events.with_column("ts", [int(time) for time in times])
+    late = times > np.quantile(times, 0.8)
+    return dated.with_labels(np.where(late, 1 - events.labels, events.labels).astype(np.int32))
+
+
+def test_a_student_of_older_events_scores_the_latest_of_each_family():
+    events = with_times(events_of({("feed", "phishing"): 400, ("sites", "benign"): 400}))
+    found = score_later_events(events, SPEC, 4, None, None)
+    families, times = source_families(events), events.times
+    for family in ("feed", "sites"):
+        own, late = families == family, found.is_unseen & (families == family)
+        assert late.sum() == pytest.approx(80, abs=2)
+        assert times[late].min() > times[own & ~late].max()
+    # They learned the classes of before, which hold no longer: they saw nothing of the latest.
+    wrong = (found.logits[:, 0] > 0) != events.is_positive
+    assert wrong[found.is_unseen].mean() > 0.7
+
+
+def test_later_copies_and_events_without_a_time_of_the_family_do_not_help():
+    events = with_times(events_of({("feed", "phishing"): 400, ("sites", "benign"): 400}))
+    plain = score_later_events(events, SPEC, 4, None, None)
+    late = np.flatnonzero(plain.is_unseen)
+    copies = events.take(late).with_column("source", ["synthetic"] * len(late))
+    copies = copies.with_column("group", [f"copy {i}" for i in range(len(late))])
+    cutoffs = [events.times[late].max() + i for i in range(len(late))]
+    copies = copies.with_column("ts", [int(time) for time in cutoffs])
+    helped = score_later_events(events, SPEC, 4, copies, None)
+    assert (helped.logits == plain.logits).all()
+
+
+@pytest.mark.parametrize("times", [None, 1_700_000_000])
+def test_without_early_and_late_events_there_are_no_later_ones(times):
+    events = events_of(MIXED)
+    dated = events.with_column("ts", [times] * len(events))
+    assert score_later_events(dated, SPEC, 2, None, None) is None
+
+
+def test_the_latest_events_stand_in_the_card_where_they_are_asked_for():
+    days = np.random.default_rng(0).permutation(sum(MIXED.values()))
+    events = events_of(MIXED).with_column("ts", [1_700_000_000 + 86_400 * int(d) for d in days])
+    fitted = fit_student(events, replace(SPEC, by_time=True))
+    record = fitted.record_at(RATE, fitted.operating_curve.threshold(RATE))
+    assert {(one.family, one.positive) for one in record.later} >= {
+        ("feed", True),
+        ("sites", False),
+    }
+    for one in record.later:
+        assert one.detected_unseen.n_rows == one.detected.n_rows > 0
+    bundle = bundle_parts("x", fitted, operating_point=RATE).assemble()
+    assert SourceRecord.read(bundle.manifest.unseen_sources).later == record.later
+    assert "learned until then" in bundle.entries["card.md"].decode()
+    assert fit_student(events, SPEC).evidence.later is None
 
 
 def test_the_worst_false_positives_of_each_unseen_source_are_named():

@@ -22,7 +22,7 @@ from safetensors.numpy import save
 from buckler.bundle.archive import CARD, MANIFEST, SBOM, SIGNATURE, Bundle
 from buckler.bundle.manifest import FileEntry, Manifest
 from buckler.errors import SettingsError
-from buckler.evaluation.source_tables import option_table, source_sentences, source_table
+from buckler.evaluation.source_tables import source_sentences, source_tables
 from buckler.evaluation.unseen_sources import SourceRecord
 from buckler.files import write_atomically
 from buckler.operating_point import OperatingPoint
@@ -204,7 +204,7 @@ def _unseen_sources(manifest: Manifest) -> list[str]:
         return []
     sentences = source_sentences(record)
     lines = ["## On sources that it has not seen", "", " ".join(sentences), ""]
-    for table in (source_table(record), option_table(record)):
+    for table in source_tables(record):
         rows = [table.heading, ("---",) * len(table.heading), *table.rows]
         lines += [*("| " + " | ".join(_cell(v) for v in row) + " |" for row in rows), ""]
     return lines

@@ -91,8 +91,8 @@ class ReportContext:
         Detection under attack.
     auxiliary
         Figures of the auxiliary classifiers.
-    sources, options
-        Figures by unseen source, and the thresholds that could be deployed.
+    sources
+        Tables of figures on unseen sources; empty where the sources are not known.
     headline
         Effect of the deployed threshold, in one sentence.
     operating, deployed
@@ -110,8 +110,7 @@ class ReportContext:
     comparison: ReportTable | None = None
     robustness: ReportTable | None = None
     auxiliary: ReportTable | None = None
-    sources: ReportTable | None = None
-    options: ReportTable | None = None
+    sources: tuple[ReportTable, ...] = ()
     headline: str = ""
     operating: ReportTable | None = None
     deployed: ReportTable | None = None

@@ -1,5 +1,7 @@
 """Tables and sentences on unseen sources, for the terminal, the report and the card."""
 
+from datetime import UTC, datetime
+
 from buckler.evaluation.intervals import Rate
 from buckler.evaluation.report import ReportTable, number, rate_text
 from buckler.evaluation.unseen_sources import SourceRecord
@@ -13,6 +15,11 @@ _SOURCES_CAPTION = (
 _OPTIONS_CAPTION = (
     "Thresholds that could be deployed, and their effect on all unseen sources together. "
     "The rule names the negatives on which the false-positive rate holds."
+)
+_LATER_CAPTION = (
+    "The latest fifth of the events with a time of each family of sources, at the threshold of "
+    "training: scored by a student that learned all families as far as their events are older, and "
+    "by a student that saw no event of the family."
 )
 
 
@@ -39,8 +46,16 @@ def source_sentences(record: SourceRecord) -> tuple[str, ...]:
     return (*found, *record.warnings)
 
 
-def source_table(record: SourceRecord) -> ReportTable:
-    """Return the figures by source."""
+def source_tables(record: SourceRecord) -> tuple[ReportTable, ...]:
+    """Return the figures by source, the thresholds that could be deployed, and the latest events.
+
+    A table without rows is left out.
+    """
+    tables = _source_table(record), _option_table(record), _later_table(record)
+    return tuple(table for table in tables if table.rows)
+
+
+def _source_table(record: SourceRecord) -> ReportTable:
     heading = (
         "source",
         "seen",
@@ -67,8 +82,7 @@ def source_table(record: SourceRecord) -> ReportTable:
     return ReportTable(heading, rows, _SOURCES_CAPTION)
 
 
-def option_table(record: SourceRecord) -> ReportTable:
-    """Return the thresholds of all rules for the operating point that was chosen."""
+def _option_table(record: SourceRecord) -> ReportTable:
     heading = ("rule", "threshold", "detection", "false positives", "of the worst source", "source")
     rows: list[tuple[str, ...]] = [
         (
@@ -82,6 +96,22 @@ def option_table(record: SourceRecord) -> ReportTable:
         for one in record.options
     ]
     return ReportTable(heading, rows, _OPTIONS_CAPTION)
+
+
+def _later_table(record: SourceRecord) -> ReportTable:
+    heading = ("family", "kind", "from", "events", "learned until then", "unseen")
+    rows: list[tuple[str, ...]] = [
+        (
+            one.family[:80],
+            "positive" if one.positive else "others",
+            datetime.fromtimestamp(one.since, UTC).strftime("%Y-%m-%d"),
+            f"{one.detected.n_rows:,}",
+            rate_text(one.detected, 3),
+            rate_text(one.detected_unseen, 3),
+        )
+        for one in record.later
+    ]
+    return ReportTable(heading, rows, _LATER_CAPTION)
 
 
 def _percent(value: Rate) -> str:

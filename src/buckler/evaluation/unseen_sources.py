@@ -5,7 +5,7 @@ or crawler. So the figures that count are those on sources that training has not
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from buckler.dataset import Dataset
+from buckler.dataset.sources import source_family
 from buckler.errors import SettingsError
 from buckler.evaluation.intervals import Rate, rate
 from buckler.evaluation.metrics import make_operating_curve, roc_area
@@ -70,6 +71,11 @@ class SourceScores:
         """Return the scores of labeled events; by default no source counts as unseen."""
         unseen = np.zeros(len(events), bool) if unseen is None else unseen
         return SourceScores(score, events.is_positive, events.sources, events.group_codes(), unseen)
+
+    def by_family(self, score: Floats, unseen: Bools) -> "SourceScores":
+        """Return other scores of the same events, whose sources are families."""
+        families = [None if name is None else source_family(name) for name in self.sources]
+        return replace(self, score=score, unseen=unseen, sources=np.array(families, object))
 
     def take(self, rows: Bools) -> "SourceScores":
         """Return the scores of some events."""
@@ -272,6 +278,57 @@ def threshold_options(
 
 
 @dataclass(frozen=True)
+class LaterFigures:
+    """Figures of the latest events of a family, where the student learned what is older.
+
+    Attributes
+    ----------
+    family
+        Name of the family of sources.
+    positive
+        True for its events of a positive class, false for the others.
+    since
+        Time of the first of the events, in seconds since 1970.
+    detected
+        Share that the student of older events detects, of this family too.
+    detected_unseen
+        The same share by a student that saw no event of the family, older or newer; None where
+        there is no such student.
+    """
+
+    family: str
+    positive: bool
+    since: float
+    detected: Rate
+    detected_unseen: Rate | None
+
+
+def later_figures(
+    later: SourceScores, unseen: SourceScores, times: npt.NDArray[np.float64], threshold: float
+) -> tuple[LaterFigures, ...]:
+    """Return the figures of the latest events of each family, positive ones first.
+
+    Parameters
+    ----------
+    later
+        Scores by students of older events; its sources are families.
+    unseen
+        Scores of the same events by students that did not see their families.
+    times
+        Time of each event in seconds since 1970.
+    threshold
+        Score from which an event is detected.
+    """
+    found = []
+    for positive in (True, False):
+        for family, rows in later.rows(later.is_positive == positive).items():
+            own = later.share_detected(rows, threshold)
+            apart = unseen.share_detected(rows, threshold) if unseen.unseen[rows].all() else None
+            found.append(LaterFigures(family, positive, float(times[rows].min()), own, apart))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
 class SourceRecord:
     """The figures of a student on unseen sources, as the manifest of its bundle holds them.
 
@@ -289,6 +346,8 @@ class SourceRecord:
         Mean AUROC over pairs of unseen sources, and the number of pairs.
     warnings
         Sentences on what the sources do not allow to say.
+    later
+        Figures of the latest events of each family; empty unless they were asked for.
     """
 
     rule: ThresholdRule
@@ -298,6 +357,7 @@ class SourceRecord:
     pair_auroc: float | None
     n_pairs: int
     warnings: tuple[str, ...]
+    later: tuple[LaterFigures, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON values."""

@@ -27,7 +27,7 @@ from buckler.evaluation.report import (
     report_html,
     report_json,
 )
-from buckler.evaluation.source_tables import option_table, source_sentences, source_table
+from buckler.evaluation.source_tables import source_sentences, source_tables
 from buckler.evaluation.unseen_sources import SourceRecord
 from buckler.files import path_text
 from buckler.readers.quarantine import Quarantine
@@ -198,8 +198,7 @@ def report_context(
         notes = (*source_sentences(record), *notes)
     threshold = np.float32(np.inf if scorer.threshold is None else scorer.threshold)
     return ReportContext(
-        sources=None if record is None else source_table(record),
-        options=None if record is None else option_table(record),
+        sources=() if record is None else source_tables(record),
         headline=headline_sentence(assessment),
         operating=operating_table(assessment, manifest.operating_curve),
         deployed=deployed_table(assessment),

@@ -282,6 +282,8 @@ class EvaluationSection(_Section):
         Wish that chooses the threshold, such as ``{fpr = 0.001}``; by default the task's rate.
     threshold_rule
         Negatives on which it must hold; see `ThresholdRule`.
+    by_time
+        True also measures the latest events of each family of sources, by a student of older ones.
     resamples
         Resamples of the bootstrap.
     attacks
@@ -290,6 +292,7 @@ class EvaluationSection(_Section):
 
     operating_point: OperatingPoint | None = None
     threshold_rule: ThresholdRule = ThresholdRule.UNSEEN
+    by_time: bool = False
     attacks: list[str] = []
     resamples: int = Field(default=500, ge=50, le=10_000)
 
@@ -315,16 +318,17 @@ class Recipe(_Section):
 
     @property
     def spec(self) -> StudentSpec:
-        """The student for the training functions, with the rule of its thresholds."""
-        return replace(self.student.spec, threshold_rule=self.evaluation.threshold_rule)
+        """The student for the training functions, with what the evaluation asks of it."""
+        rule, by_time = self.evaluation.threshold_rule, self.evaluation.by_time
+        return replace(self.student.spec, threshold_rule=rule, by_time=by_time)
 
     @property
     def columns(self) -> ColumnNames:
         """Columns to read, with those to carry along for slices and auxiliary classifiers."""
-        asked = [question.column for question in self.auxiliary]
-        chosen = [*self.data.leave_out, *self.data.test_rows, *self.data.untaught]
+        data, asked = self.data, [question.column for question in self.auxiliary]
+        chosen = [*data.leave_out, *data.test_rows, *data.untaught]
         asked += [name for name in chosen if name not in EVENT_SCHEMA.names]
-        data, keep = self.data, dict.fromkeys([*self.data.keep, *asked])
+        keep = dict.fromkeys([*data.keep, *asked])
         return ColumnNames(
             text=data.text_column,
             label=data.label_column,
@@ -340,10 +344,8 @@ class Recipe(_Section):
         task = get_task(self.task)
         copies = self.augmentation or AugmentationSection()
         for names in (self.evaluation.attacks, copies.variations):
-            if names:
-                get_attacks(names, task.medium)
-        if copies.attacks:
-            get_augmentations(copies.attacks, task.medium)
+            get_attacks(names, task.medium)
+        get_augmentations(copies.attacks, task.medium)
         return task
 
 

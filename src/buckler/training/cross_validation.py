@@ -57,6 +57,8 @@ class StudentSpec:
     even_classes
         True gives the probabilities that hold where all classes are as frequent. It serves tasks
         without positive classes, when annotations are drawn otherwise than the events to come.
+    by_time
+        True also scores the latest events of each family of sources by a student of older ones.
     """
 
     family: str = "ngram"
@@ -67,6 +69,7 @@ class StudentSpec:
     threshold_rule: ThresholdRule = ThresholdRule.UNSEEN
     source_balance: float = 0.0
     even_classes: bool = False
+    by_time: bool = False
 
     def with_settings(self, settings: Mapping[str, object]) -> "StudentSpec":
         """Return the same with further settings of the family."""

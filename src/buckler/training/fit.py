@@ -27,9 +27,11 @@ from buckler.evaluation.calibration import (
 )
 from buckler.evaluation.metrics import roc_area
 from buckler.evaluation.unseen_sources import (
+    LaterFigures,
     SourceRecord,
     SourceScores,
     ThresholdRule,
+    later_figures,
     mean_pair_auroc,
     operating_curves,
     source_figures,
@@ -48,7 +50,11 @@ from buckler.training.cross_validation import (
     epoch_listener,
 )
 from buckler.training.noise import Noise, treat_noise
-from buckler.training.unseen_sources import score_unseen_sources, source_warnings
+from buckler.training.unseen_sources import (
+    score_later_events,
+    score_unseen_sources,
+    source_warnings,
+)
 
 Floats = npt.NDArray[np.float32]
 
@@ -69,16 +75,25 @@ class SourceEvidence:
         Scores of the events, and the figures without those at a threshold.
     seed
         Random seed of the classifiers that recognize sources.
+    later
+        Scores of the latest events of each family by students of older ones; None if not asked for.
     """
 
     events: Dataset
     scores: SourceScores
     record: SourceRecord
     seed: int = 0
+    later: SourceScores | None = None
 
     def whole_record(self) -> SourceRecord:
         """Return the record with its warnings, which take a while."""
         return replace(self.record, warnings=source_warnings(self.events, self.seed))
+
+    def later_at(self, threshold: float) -> tuple[LaterFigures, ...]:
+        """Return the figures of the latest events of each family."""
+        if self.later is None:
+            return ()
+        return later_figures(self.later, self.scores, self.events.times, threshold)
 
 
 @dataclass(frozen=True)
@@ -169,6 +184,7 @@ class FittedStudent:
             sources=source_figures(scores, threshold, self.conformal.get(DEFAULT_ERROR_RATE)),
             options=options,
             warnings=warnings,
+            later=self.evidence.later_at(threshold),
         )
 
 
@@ -244,9 +260,8 @@ def fit_student(
         if learned.has_sources:
             # A student that annotated examples saw every source.
             apart = None if annotated_by_student else additional
-            unseen = score_unseen_sources(
-                spec.balance(learned), spec, out_of_fold.epochs, apart, on_epoch
-            )
+            asked = spec.balance(learned), spec, out_of_fold.epochs, apart, on_epoch
+            unseen = score_unseen_sources(*asked)
         if unseen is not None:
             p = _on_curve(calibrate(unseen.logits, calibration), curve)
             trusted = ~treated.suspect[treated.kept]
@@ -254,6 +269,11 @@ def fit_student(
             pairs = mean_pair_auroc(scores, np.random.default_rng(spec.seed))
             record = SourceRecord(spec.threshold_rule, None, (), (), *pairs, ())
             evidence = SourceEvidence(learned, scores, record, spec.seed)
+            late = score_later_events(*asked) if spec.by_time else None
+            if late is not None:
+                p_late = _on_curve(calibrate(late.logits, calibration), curve)
+                later = scores.by_family(positive_scores(p_late, task), late.is_unseen)
+                evidence = replace(evidence, later=later)
             believed = scores.take(trusted)
             probabilities, labels = p[trusted], learned.labels[trusted]
         curves = operating_curves(held_out, believed, own)

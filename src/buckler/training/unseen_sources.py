@@ -3,6 +3,9 @@
 Folds are cut by family, for each class by itself: both classes of a family that has both are left
 out together. A class that comes from a single family cannot be left out; it is cut by group, and
 its rows are marked as known.
+
+Further students score the latest events of a family and learn only what is older, where events have
+times: that tells what a student is worth until it is trained again.
 """
 
 from collections.abc import Sequence
@@ -27,6 +30,7 @@ from buckler.training.cross_validation import (
 
 _MIN_FAMILY_ROWS = 30
 _MAX_SHARE = 0.95  # of one family in its class: without it, too little would be left to learn from
+_LATER_SHARE = 0.2  # of the events of a family that have a time
 _RECOGNIZED_ROWS = 400  # of each family
 _RECOGNIZED_FAMILIES = 8
 
@@ -96,14 +100,14 @@ def _family_folds(
 
 @dataclass(frozen=True)
 class UnseenLogits:
-    """Answers of students on events of families that they did not see.
+    """Answers of students on events of families, or of times, that they did not see.
 
     Attributes
     ----------
     logits
         float32 [n, 1] or [n, classes], not calibrated.
     is_unseen
-        bool [n]: true where the student saw no event of the family.
+        bool [n]: true where the student saw no event of the family, or none that is as late.
     """
 
     logits: Floats
@@ -166,6 +170,66 @@ def score_unseen_sources(
             return None
         logits[found[0]] = found[1]
     return UnseenLogits(logits, unseen)
+
+
+def score_later_events(
+    events: Dataset,
+    spec: StudentSpec,
+    epochs: int,
+    additional: Dataset | None,
+    on_epoch: OnEpoch | None,
+) -> UnseenLogits | None:
+    """Train a student on what is older than the latest events of each family; let it score these.
+
+    The student of a family learns the events of all families, as far as they are older or have no
+    time; of the family itself, those without a time are left out too.
+
+    Parameters
+    ----------
+    events, spec, epochs, additional, on_epoch
+        As for `score_unseen_sources`.
+
+    Returns
+    -------
+    UnseenLogits or None
+        None where no family has enough events with a time, early and late ones.
+    """
+    families, times = source_families(events), events.times
+    dates = _dates(families, times)
+    n_classes = len(events.task.classes)
+    logits = np.zeros((len(events), 1 if n_classes == 2 else n_classes), np.float32)
+
+    def train(part: int, after_epoch: AfterEpoch) -> tuple[Folds, Floats]:
+        """Return the late rows of a family and their logits; no rows where none can learn them."""
+        family, date = list(dates.items())[part]
+        late = np.flatnonzero((families == family) & (times > date))
+        early = (times <= date) | (np.isnan(times) & (families != family))
+        watched, training = events.take(late), events.take(np.flatnonzero(early))
+        training = training.take(apart_from(training, watched))
+        if additional is not None:
+            older = additional.take(np.flatnonzero(~(additional.times > date)))
+            training = Dataset.concat([training, older.take(apart_from(older, watched))])
+        if len(np.unique(training.labels)) < n_classes:
+            return late[:0], logits[:0]
+        student = spec.new_student(epochs)
+        student.fit(training, None, after_epoch)
+        return late, student.predict_logits(watched.texts)
+
+    is_late = np.zeros(len(events), bool)
+    for rows, found in train_side_by_side(events, replace(spec, folds=len(dates)), train, on_epoch):
+        logits[rows], is_late[rows] = found, True
+    return UnseenLogits(logits, is_late) if is_late.any() else None
+
+
+def _dates(families: npt.NDArray[np.str_], times: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Return the time after which the latest events of each family come, where both are enough."""
+    found = {}
+    for family in np.unique(families[~np.isnan(times) & (families != "")]):
+        own = times[(families == family) & ~np.isnan(times)]
+        date = float(np.quantile(own, 1 - _LATER_SHARE, method="lower"))
+        if min((own > date).sum(), (own <= date).sum()) >= _MIN_FAMILY_ROWS:
+            found[str(family)] = date
+    return found
 
 
 def source_warnings(events: Dataset, seed: int) -> tuple[str, ...]:
