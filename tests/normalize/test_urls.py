@@ -20,7 +20,7 @@ WRAPPERS = re.findall(
     Path(buckler.kernel.__file__).with_name("url_wrappers.c").read_text(),
     re.M,
 )
-URL1, URL3 = get_normalizer("url-v1"), get_normalizer("url-v3")
+URL1, URL3, SITE = (get_normalizer(name) for name in ("url-v1", "url-v3", "url-site-v1"))
 
 
 def fields(text: str | bytes) -> list[str]:
@@ -200,6 +200,24 @@ def test_any_url_has_its_fields_and_no_control_characters(pieces):
     assert all(0x20 < c < 0x7F for c in features)
     assert URL1.normalize(text, 4096).count(b"\x1f") == 2
     assert len(URL3.normalize(text, 99)) <= 99
+    host, path = SITE.normalize(text, 4096).split(b"\x1f")
+    whole = form.split(b"\x1f")
+    assert host == whole[0] and whole[1].endswith(path)
+    assert len(SITE.normalize(text, 99)) <= 99
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("www.paypal.com@a.example/b@c/d?q=1", "a.example b@c/d"),
+        ("https://www.google.com/url?q=https%3A%2F%2Fb.example%2Fx%3Fid=1&sa=D", "b.example x"),
+        ("http://a.example/b?ref=news#end", "a.example b"),
+        ("http://a.example", "a.example "),
+        ("", " "),
+    ],
+)
+def test_a_site_is_host_and_path_alone(text, expected):
+    assert SITE.normalize(text, 512).decode().replace("\x1f", " ") == expected
 
 
 @given(st.text("ab.:/?#@%", max_size=30), st.integers(0, 30), st.sampled_from("\t\n\r"))

@@ -49,13 +49,14 @@ typedef enum {
     BK_NORMALIZE_COMMAND = 3, /* command-v2: command, payloads, image, parent, user, marks */
     BK_NORMALIZE_FEATURES = 4, /* text-v1; the features behind the last mark of features stay as they are */
     BK_NORMALIZE_URL3 = 5, /* url-v3: host, path, query, target; features */
-    BK_LAST_NORMALIZER = BK_NORMALIZE_URL3
+    BK_NORMALIZE_SITE = 6, /* url-site-v1: host and path of url-v3 */
+    BK_LAST_NORMALIZER = BK_NORMALIZE_SITE
 } bk_normalizer;
 
 /*
  * Writes the normalized text of `text` to `out` and returns its length, which is at most `capacity`.
  * Longer texts are cut there. Only the first `capacity` bytes of the input are read (of a
- * command line 16,384, of a URL for url-v3 2,048).
+ * command line 16,384, of a URL for url-v3 and url-site-v1 2,048).
  * `out` needs room for capacity + BK_PADDING bytes and must not overlap `text`.
  */
 size_t bk_normalize(bk_normalizer normalizer, const uint8_t *text, size_t length,

@@ -1,4 +1,4 @@
-/* URLs: url-v1, and url-v3, which undoes disguises and lists features. */
+/* URLs: url-v1; url-v3, which undoes disguises and lists features; url-site-v1, its host and path. */
 #ifndef BUCKLER_URL_H
 #define BUCKLER_URL_H
 
@@ -115,6 +115,9 @@ typedef struct {
 
 /* Writes the text of url-v3, which features follow; returns its length. */
 size_t bk_write_url3(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, url_fields *fields);
+
+/* Host and path of url-v3, without user info. */
+size_t bk_normalize_site(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts);
 
 /* Features go to *parts alone. */
 size_t bk_normalize_url3(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts);

@@ -35,6 +35,22 @@ size_t bk_write_url3(const uint8_t *text, size_t length, uint8_t *out, size_t ca
     return result.length;
 }
 
+size_t bk_normalize_site(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts) {
+    url_fields fields;
+    bk_write_url3(text, length, out, capacity, &fields);
+    const size_t page = fields.ends[0] + 1;
+    size_t end = fields.ends[1], at = page;
+    parts->count = parts->n_features = 0;
+    if (page > end) return fields.ends[0];
+    parts->positions[parts->count++] = (uint32_t)(page - 1);
+    if (fields.marks & URL_USERINFO) { /* it stands before an '@' in front of the path */
+        const uint8_t *mark = memchr(out + page, '@', end - page);
+        if (mark) at = (size_t)(mark + 1 - out);
+    }
+    memmove(out + page, out + at, end - at);
+    return page + end - at;
+}
+
 size_t bk_normalize_url3(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts) {
     url_fields fields;
     const size_t written = bk_write_url3(text, length, out, capacity, &fields);

@@ -1,10 +1,11 @@
 """Normalized texts: the form of an event that a student reads, in training and at run time.
 
 A normalizer turns a raw event into fields of folded text, or into a row of features. The kernel
-implements the byte-level rules (`url-v1`, `url-v3`, `text-v1`, `command-v2`); for parsed formats a
-Python function extracts the fields first (`email_v1`, `email_v2`, `html_v1`, `pe_v1`). A normalizer
-has a version in its id, and a bundle names the one that it was trained with: a change of any rule
-is a new id. Formats are imported on first use, so that a URL bundle loads no parser.
+implements the byte-level rules (`url-v1`, `url-v3`, `url-site-v1`, `text-v1`, `command-v2`); for
+parsed formats a Python function extracts the fields first (`email_v1`, `email_v2`, `html_v1`,
+`pe_v1`). A normalizer has a version in its id, and a bundle names the one that it was trained with:
+a change of any rule is a new id. Formats are imported on first use, so that a URL bundle loads no
+parser.
 
 `charsets`, `mail_headers`, `mime`, `html_scan`, `html_references` and `html_styles` read hostile
 mail and pages in bounded time; `disguise` and `sites` undo look-alikes and compare addresses;
@@ -130,6 +131,7 @@ NORMALIZERS = {
         Normalizer("none", 0),
         Normalizer("url-v1", 1),
         Normalizer("url-v3", 5),
+        Normalizer("url-site-v1", 6),
         Normalizer("text-v1", 2),
         Normalizer("command-v2", 3),
         Normalizer("email-v1", 2, _fields_by("email_v1", "email_fields")),

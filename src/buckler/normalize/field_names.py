@@ -10,6 +10,7 @@ _PAGE_FIELDS = (*("address", "title", "forms", "marks", "hosts", "scripts", "hid
 FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "url-v1": ("host", "path", "query"),
     "url-v3": ("host", "path", "query", "target"),
+    "url-site-v1": ("host", "path"),
     "command-v2": ("command", "payload", "image", "parent", "user", "marks"),
     "email-v1": ("subject", "text", "links", "attachments"),
     "email-v2": ("subject", "marks", "attachments", "links", "hidden text", "text"),

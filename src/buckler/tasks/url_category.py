@@ -37,7 +37,7 @@ URL_CATEGORY = TASKS.add(
             "warez": "Pirated software, films and music.",
             "webmail": "Webmail services.",
         },
-        normalizer="url-v1",
+        normalizer="url-site-v1",
         max_bytes=512,
         segmenter="host-path",
         text_columns=URL_COLUMNS,
