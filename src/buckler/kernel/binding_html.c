@@ -8,6 +8,7 @@
 #include "binding.h"
 #include "binding_html.h"
 #include "html_stack.h"
+#include "html_styles.h"
 
 enum {
     MAX_CODE = 1 << 16, /* characters of scripts */
@@ -24,7 +25,7 @@ typedef struct {
 } page_element;
 
 typedef struct {
-    html_buffer texts[2];        /* seen, hidden */
+    html_buffer texts[2], style; /* seen, hidden; a style attribute */
     size_t *pieces, pieces_room; /* where each piece of the text that is seen begins */
     page_element *elements;
     Py_ssize_t n_elements, elements_room;
@@ -68,20 +69,10 @@ static void keep_text(void *page, const open_element *element) {
 
 /* --- start tags ------------------------------------------------------------------------------- */
 
-/* What a style attribute does: the tuple that its reader returns, or None. */
 static effect read_style(scanner *s, const attribute *a) {
-    effect e = PLAIN_EFFECT;
-    PyObject *style = bk_html_attribute(&s->calls, a->value, a->value_length);
-    PyObject *found = style ? PyObject_CallFunctionObjArgs(s->calls.read_style, style, NULL) : NULL;
-    Py_XDECREF(style);
-    if (found && found != Py_None) {
-        e.is_plain = 0;
-        s->failed |= !PyArg_ParseTuple(found, "piipdpd", &e.removed, &e.has_display, &e.visible, &e.has_pixels,
-                                       &e.pixels, &e.has_times, &e.times);
-    }
-    s->failed |= !found;
-    Py_XDECREF(found);
-    return e;
+    s->style.length = 0;
+    s->failed |= bk_html_decode(&s->style, &s->calls, a->value, a->value_length);
+    return s->failed ? PLAIN_EFFECT : bk_html_style(s->style.bytes, s->style.length);
 }
 
 /* What the name and the attributes of an element do to what is inside. */
@@ -367,8 +358,7 @@ PyObject *bk_scan_html(PyObject *module, PyObject *args) {
     scanner *s = calloc(1, sizeof *s);
     if (!s) return PyErr_NoMemory();
     html_callbacks *calls = &s->calls;
-    if (PyArg_ParseTuple(args, "Op(OOO)", &source, &s->runs_scripts, &calls->read_style, &calls->unescape,
-                         &calls->unescape_attribute) &&
+    if (PyArg_ParseTuple(args, "Op(OO)", &source, &s->runs_scripts, &calls->unescape, &calls->unescape_attribute) &&
         (s->base = PyUnicode_FromStringAndSize("", 0))) {
         read_page(s, source);
         if (!s->failed) result = build_page(s);
@@ -382,6 +372,7 @@ PyObject *bk_scan_html(PyObject *module, PyObject *args) {
     Py_XDECREF(s->base);
     free(s->texts[SEEN].bytes);
     free(s->texts[HIDDEN].bytes);
+    free(s->style.bytes);
     free(s->pieces);
     free(s->elements);
     free(s->rest.attributes);

@@ -4,9 +4,8 @@
 
 #include "binding.h"
 
-/* What Python does: rare references, and styles. */
+/* What Python does: rare references. */
 typedef struct {
-    PyObject *read_style;         /* (style) -> tuple, or None if it does nothing */
     PyObject *unescape;           /* (one reference) -> str */
     PyObject *unescape_attribute; /* (value) -> str */
 } html_callbacks;
@@ -27,6 +26,9 @@ int bk_html_add(html_buffer *out, const html_callbacks *calls, const uint8_t *te
 /* The bytes of the first characters; the number of characters. */
 size_t bk_html_cut(const uint8_t *text, size_t length, size_t characters);
 size_t bk_html_count(const uint8_t *text, size_t length);
+
+/* Appends an attribute's value with references decoded; 0, or 1 with an exception or short memory. */
+int bk_html_decode(html_buffer *out, const html_callbacks *calls, const uint8_t *value, size_t length);
 
 /* New strings: of bytes, in lower case, of an attribute's value with references decoded. */
 PyObject *bk_html_string(const uint8_t *text, size_t length);

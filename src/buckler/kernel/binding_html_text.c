@@ -150,16 +150,22 @@ static const uint8_t *add_in_attribute(html_buffer *out, const html_callbacks *c
     return add_rare(out, calls->unescape_attribute, p, (size_t)(at - p)) ? NULL : at;
 }
 
-PyObject *bk_html_attribute(const html_callbacks *calls, const uint8_t *value, size_t length) {
-    html_buffer out = {0};
+int bk_html_decode(html_buffer *out, const html_callbacks *calls, const uint8_t *value, size_t length) {
     const uint8_t *p = value, *const end = value + length;
-    const uint8_t *sign = length ? memchr(p, '&', length) : NULL;
-    if (!sign) return bk_html_string(value, length);
-    for (; sign; sign = p < end ? memchr(p, '&', (size_t)(end - p)) : NULL) {
-        p = add_plain(&out, p, (size_t)(sign - p)) ? NULL : add_in_attribute(&out, calls, sign, end);
-        if (!p) break;
+    while (p < end) {
+        const uint8_t *sign = memchr(p, '&', (size_t)(end - p));
+        if (add_plain(out, p, (size_t)((sign ? sign : end) - p))) return 1;
+        if (!sign) break;
+        p = add_in_attribute(out, calls, sign, end);
+        if (!p) return 1;
     }
-    const int failed = !p || add_plain(&out, p, (size_t)(end - p));
+    return 0;
+}
+
+PyObject *bk_html_attribute(const html_callbacks *calls, const uint8_t *value, size_t length) {
+    if (!length || !memchr(value, '&', length)) return bk_html_string(value, length);
+    html_buffer out = {0};
+    const int failed = bk_html_decode(&out, calls, value, length);
     PyObject *string = failed ? NULL : bk_html_string(out.bytes, out.length);
     if (failed && !PyErr_Occurred()) PyErr_NoMemory();
     free(out.bytes);

@@ -7,10 +7,10 @@ parsed formats a Python function extracts the fields first (`email_v1`, `email_v
 a change of any rule is a new id. Formats are imported on first use, so that a URL bundle loads no
 parser.
 
-`charsets`, `mail_headers`, `mime`, `html_scan`, `html_references` and `html_styles` read hostile
-mail and pages in bounded time; `disguise` and `sites` undo look-alikes and compare addresses;
-`padding` feeds neural students. `outlook_message`, on `compound_file` and `rich_text`, turns
-Outlook messages into mail. The rules are in docs/normalize.md.
+`charsets`, `mail_headers`, `mime`, `html_scan` and `html_references` read hostile mail and pages in
+bounded time; `disguise` and `sites` undo look-alikes and compare addresses; `padding` feeds neural
+students. `outlook_message`, on `compound_file` and `rich_text`, turns Outlook messages into mail.
+The rules are in docs/normalize.md.
 
 Examples
 --------

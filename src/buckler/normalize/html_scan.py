@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 from buckler import _kernel
 from buckler.normalize.html_references import unescape, unescape_attribute
-from buckler.normalize.html_styles import read_style
 
 MAX_LINKS = 64
 MAX_ANCHOR = 200
 MAX_ELEMENTS = 2000  # of a kind
-_IN_PYTHON = (read_style, unescape, unescape_attribute)
+_IN_PYTHON = (unescape, unescape_attribute)
 
 
 class Element(NamedTuple):
