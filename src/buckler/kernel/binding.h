@@ -49,6 +49,7 @@ PyObject *bk_audit_columns(PyObject *module, PyObject *args);
 PyObject *bk_scan_html(PyObject *module, PyObject *args);
 PyObject *bk_resolve_target(PyObject *module, PyObject *args);
 PyObject *bk_read_links(PyObject *module, PyObject *args);
+PyObject *bk_link_places(PyObject *module, PyObject *args);
 PyObject *bk_words_in(PyObject *module, PyObject *args);
 PyObject *bk_calls_in(PyObject *module, PyObject *args);
 PyObject *bk_encoded_runs(PyObject *module, PyObject *args);

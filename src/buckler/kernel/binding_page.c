@@ -104,6 +104,37 @@ PyObject *bk_read_links(PyObject *module, PyObject *args) {
     return links;
 }
 
+/* The first bytes of a text that may be no UTF-8. */
+static PyObject *cut_text(const uint8_t *text, size_t length, Py_ssize_t most) {
+    PyObject *string = PyUnicode_DecodeUTF8((const char *)text, (Py_ssize_t)length, "replace");
+    Py_ssize_t n = 0;
+    const char *bytes = string ? PyUnicode_AsUTF8AndSize(string, &n) : NULL;
+    if (!bytes || n <= most) return string;
+    PyObject *cut = PyUnicode_DecodeUTF8(bytes, most, "replace");
+    Py_DECREF(string);
+    return cut;
+}
+
+PyObject *bk_link_places(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *links;
+    Py_ssize_t most;
+    uint8_t place[LINK_TEXT_BYTES + BK_PADDING];
+    if (!PyArg_ParseTuple(args, "O!n", &PyList_Type, &links, &most)) return NULL;
+    PyObject *places = PyList_New(0);
+    for (Py_ssize_t i = 0; places && i < PyList_Size(links); i++) {
+        text_view view;
+        PyObject *string = NULL;
+        if (bk_view_text(PyList_GetItem(links, i), &view) == 0) {
+            string = cut_text(place, bk_link_place(view.bytes, (size_t)view.length, place), most);
+            Py_XDECREF(view.owner);
+        }
+        if (!string || PyList_Append(places, string) < 0) Py_CLEAR(places);
+        Py_XDECREF(string);
+    }
+    return places;
+}
+
 /* --- words ---------------------------------------------------------------------------------------- */
 
 /* The words of a tuple; 0, or -1 with an exception. */

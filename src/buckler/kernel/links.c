@@ -107,3 +107,10 @@ size_t bk_link_host(const uint8_t *target, size_t length, uint8_t *out) {
     bk_write_url3(target, length, out, LINK_TEXT_BYTES, &fields);
     return fields.ends[0];
 }
+
+size_t bk_link_place(const uint8_t *link, size_t length, uint8_t *out) {
+    url_fields fields;
+    bk_write_url3(link, length, out, LINK_TEXT_BYTES, &fields);
+    out[fields.ends[0]] = '/';
+    return fields.ends[1];
+}

@@ -32,4 +32,7 @@ link_kind bk_link_kind(const uint8_t *target, size_t length);
 enum { LINK_TEXT_BYTES = 771 };
 size_t bk_link_host(const uint8_t *target, size_t length, uint8_t *out);
 
+/* Host and path of any link as in url-v3, a slash between; its length in out, which holds LINK_TEXT_BYTES and BK_PADDING. */
+size_t bk_link_place(const uint8_t *link, size_t length, uint8_t *out);
+
 #endif

@@ -332,6 +332,7 @@ static PyMethodDef kernel_methods[] = {
     {"audit_lines", bk_audit_columns, METH_VARARGS, NULL},
     {"scan_html", bk_scan_html, METH_VARARGS, NULL},
     {"resolve_link", bk_resolve_target, METH_VARARGS, NULL},
+    {"link_places", bk_link_places, METH_VARARGS, NULL},
     {"read_links", bk_read_links, METH_VARARGS, NULL},
     {"words_in", bk_words_in, METH_VARARGS, NULL},
     {"calls_in", bk_calls_in, METH_VARARGS, NULL},

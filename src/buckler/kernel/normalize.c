@@ -8,11 +8,29 @@
 
 /* --- text-v1 ---------------------------------------------------------------------------------------- */
 
+/*
+ * Eight bytes of printable ASCII in lower case, no space among them beside another; 0 where they are
+ * something else.
+ */
+static int lower_eight(const uint8_t *text, uint8_t *out) {
+    const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+    uint64_t v;
+    memcpy(&v, text, sizeof v);
+    if ((v | (v + ones) | ~((v | high) - 0x20 * ones)) & high) return 0;
+    const uint64_t spaces = ~((v ^ 0x20 * ones) + 0x7F * ones) & high;
+    if (spaces & spaces >> 8) return 0;
+    const uint64_t capitals = (v + (0x80 - 'A') * ones) & ~(v + (0x7F - 'Z') * ones) & high;
+    v |= capitals >> 2;
+    memcpy(out, &v, sizeof v);
+    return 1;
+}
+
 static size_t normalize_text(const uint8_t *text, size_t length, uint8_t *out, size_t capacity) {
     size_t w = 0;
     for (size_t r = 0; r < length && w < capacity;) {
         if (text[r] > ' ' && text[r] < 0x7F) {
-            out[w++] = lower(text[r++]);
+            if (r + 8 <= length && w + 8 <= capacity && lower_eight(text + r, out + w)) r += 8, w += 8;
+            else out[w++] = lower(text[r++]);
             continue;
         }
         uint32_t point;

@@ -16,7 +16,7 @@ identifies the corpus.
 import re
 from itertools import islice
 
-from buckler._kernel import links_in, wallets_in
+from buckler._kernel import link_places, links_in, wallets_in
 from buckler.normalize import mime
 from buckler.normalize.charsets import decode_text
 from buckler.normalize.disguise import undisguise
@@ -28,7 +28,7 @@ from buckler.normalize.mail_headers import (
     mailboxes,
     sender_of,
 )
-from buckler.normalize.sites import host_and_path, site_of
+from buckler.normalize.sites import site_of
 
 MAX_SUBJECT_CHARACTERS = 512
 MAX_ATTACHMENT_CHARACTERS = 512
@@ -108,7 +108,8 @@ def _fields(parts: list[mime.Part]) -> list[str]:
     actions = [target for page in pages for target in page.actions]
     links = [target for target, _ in page_links] + actions
     links += _links_in(text, MAX_LINKS - min(MAX_LINKS, len(links)))
-    normalized = {link: _normalize_link(link) for link in dict.fromkeys(links)}
+    distinct = list(dict.fromkeys(links))
+    normalized = dict(zip(distinct, link_places(distinct, _LINK_BYTES), strict=True))
     targets = list(normalized.values())
     marks = [
         ("invisible", unseen + more_unseen),
@@ -146,11 +147,6 @@ def _attachment(name: str, kind: str) -> str:
     if len(endings) == 2 and endings[0] in _KIND_OF and _KIND_OF.get(endings[1]) == "program":
         words.append("double-ending")
     return " ".join(words)
-
-
-def _normalize_link(link: str) -> str:
-    """Return host and path of a link, without wrappers."""
-    return "/".join(host_and_path(link)).encode()[:_LINK_BYTES].decode("utf-8", "replace")
 
 
 def _sender_marks(headers: Headers) -> list[tuple[str, int]]:
