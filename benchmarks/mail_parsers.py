@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import table
 from buckler.isolation import EventFault, attempt
-from buckler.normalize.html_scan import scan_html
+from buckler.normalize.html_scan import scan_mail_page
 from buckler.normalize.mime import MAX_MESSAGE_BYTES, parse_message
 
 CORPORA = ("train", "test", "modern")
@@ -36,7 +36,7 @@ def content_of(subject: str, texts: list[tuple[str, bool]], names: list[str]) ->
     links: set[str] = set()
     for text, is_html in texts:
         if is_html:
-            page = scan_html(text)
+            page = scan_mail_page(text)
             links |= {target for target, _ in page.links}
             text = f"{page.text} {page.hidden}"
         words |= _words(text)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buckler._kernel import resolve_link
-from buckler.normalize.html_scan import MAX_ELEMENTS, scan_html
+from buckler.normalize.html_scan import MAX_ELEMENTS, MAX_LINKS, scan_html, scan_mail_page
 
 
 def text(source: str, **options: bool) -> str:
@@ -58,7 +58,7 @@ def text(source: str, **options: bool) -> str:
     ],
 )
 def test_what_is_hidden(hidden):
-    scan = scan_html(hidden + "word<a href=http://a.example>link</a>")
+    scan = scan_mail_page(hidden + "word<a href=http://a.example>link</a>")
     assert scan.text.split() == []
     assert "word" in scan.hidden
     assert scan.links == []
@@ -121,7 +121,7 @@ def test_what_is_hidden(hidden):
     ],
 )
 def test_what_is_shown(shown):
-    scan = scan_html(shown + "word<a href=http://a.example>link</a>")
+    scan = scan_mail_page(shown + "word<a href=http://a.example>link</a>")
     assert "word" in scan.text
     assert ("http://a.example", "link") in scan.links
 
@@ -161,7 +161,7 @@ def test_text_as_it_is_shown(source, seen):
 )
 def test_a_link_is_shown_by_a_picture_which_has_no_letters(style, shown):
     source = f"<td style='{style}'>no<a href=x>no<table><td><img src=y></table>no</a>no</td>"
-    scan = scan_html(source)
+    scan = scan_mail_page(source)
     assert [target for target, _ in scan.links] == ["x"] * shown
     assert "no" not in scan.text
 
@@ -190,7 +190,7 @@ def test_who_runs_no_scripts_sees_what_stands_for_them():
     ],
 )
 def test_targets_of_links(attributes, target):
-    assert scan_html(f"<a {attributes}>z</a>").links == [(target, "z")]
+    assert scan_mail_page(f"<a {attributes}>z</a>").links == [(target, "z")]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_targets_of_links(attributes, target):
 def test_targets_are_resolved_as_the_url_standard_says(base, target, found):
     assert resolve_link(base, target) == found
     if base:
-        assert scan_html(f'<base href="{base}"><form action="{target}">').actions == [found]
+        assert scan_mail_page(f'<base href="{base}"><form action="{target}">').actions == [found]
 
 
 @pytest.mark.parametrize(
@@ -243,14 +243,14 @@ def test_targets_are_resolved_as_the_url_standard_says(base, target, found):
     ],
 )  # fmt: skip
 def test_the_first_base_counts_for_its_whole_document(source, actions):
-    assert sorted(scan_html(source).actions) == sorted(actions)
+    assert sorted(scan_mail_page(source).actions) == sorted(actions)
 
 
 _PIECES = """<div> </div> <p> </p> <b> </b> <a href=x> </a> <td> <table> <tr> <li> <ul> <svg>
 </svg> <path/> <style> </style> <script> </script> <!-- --> <title> </title> <b/style=display:none>
 <div/hidden> <button> <h1> </h1> <select> <option> <template> </template> <math> <body>
-<iframe/srcdoc=<p>x> <![CDATA[ ]]> <font/size=2> </font> <base/href=http://a.example> & &#x41; &#
-< > = ' " word"""
+<iframe/srcdoc=<p>x> <form/action=f> <img/src=y> <![CDATA[ ]]> <font/size=2> </font>
+<base/href=http://a.example> & &#x41; &# < > = ' " word"""
 _pages = st.lists(st.sampled_from(_PIECES.split()) | st.text(max_size=4), max_size=60).map("".join)
 
 
@@ -258,7 +258,22 @@ _pages = st.lists(st.sampled_from(_PIECES.split()) | st.text(max_size=4), max_si
 def test_any_page_is_scanned(source, runs_scripts):
     scan = scan_html(source, runs_scripts=runs_scripts)
     assert len(scan.text) + len(scan.hidden) <= 3 * len(source) + 8
-    assert len(scan.links) <= len(scan.elements)
+
+
+@given(_pages)
+def test_the_page_of_a_mail_is_what_a_scan_finds(source):
+    scan, page = scan_html(source), scan_mail_page(source)
+    found = [e for e in scan.elements if e.target is not None]
+    assert (page.text, page.hidden) == (scan.text, scan.hidden)
+    links = [
+        (e.target, " ".join(e.text[:200].split()))
+        for e in found
+        if e.name in ("a", "area") and e.shown
+    ]
+    assert page.links == links[:MAX_LINKS]
+    actions = [e.target for e in found if e.name in ("form", "button", "input")]
+    assert page.actions == actions[:MAX_LINKS]
+    assert page.has_images == any(e.name == "img" for e in found)
 
 
 @pytest.mark.parametrize(

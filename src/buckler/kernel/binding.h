@@ -47,6 +47,8 @@ PyObject *bk_json_texts(PyObject *module, PyObject *args);
 PyObject *bk_audit_columns(PyObject *module, PyObject *args);
 
 PyObject *bk_scan_html(PyObject *module, PyObject *args);
+PyObject *bk_scan_mail_page(PyObject *module, PyObject *args);
+PyObject *bk_squeeze_text(PyObject *module, PyObject *text);
 PyObject *bk_resolve_target(PyObject *module, PyObject *args);
 PyObject *bk_read_links(PyObject *module, PyObject *args);
 PyObject *bk_link_places(PyObject *module, PyObject *args);

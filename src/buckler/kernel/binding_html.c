@@ -1,6 +1,6 @@
 /*
  * scan_html(source, runs_scripts, callbacks): text, links, forms and resources of a page, as browsers
- * read it. It keeps the stack of open elements, so that it knows what styles hide, but builds no tree:
+ * read it; scan_mail_page(source, callbacks): what a mail is judged by of them. It keeps the stack of open elements, so that it knows what styles hide, but builds no tree:
  * each byte costs constant work, whatever an attacker nests, leaves open or repeats.
  */
 #include <string.h>
@@ -13,15 +13,23 @@
 enum {
     MAX_CODE = 1 << 16, /* characters of scripts */
     MAX_TARGET = 2048,
-    MAX_ANCHOR = 200,   /* pieces of a link's text */
-    MAX_ELEMENTS = 2000 /* of a kind */
+    MAX_ANCHOR = 200,   /* pieces of a link's text, and characters of it in a mail */
+    MAX_ELEMENTS = 2000, /* of a kind */
+    MAX_LINKS = 64      /* of a page in a mail */
 };
+
+/* Attributes that a page is judged by, the shorter ones first. */
+enum read_name { ID, REL, SRC, HREF, NAME, TYPE, VALUE, ACTION, METHOD, SRCDOC, FORMACTION, HTTP_EQUIV, XLINK_HREF, PLACEHOLDER, AUTOCOMPLETE, NOT_READ };
+static const char *const READ_NAMES[NOT_READ] = {
+    "id", "rel", "src", "href", "name", "type", "value", "action", "method", "srcdoc", "formaction", "http-equiv",
+    "xlink:href", "placeholder", "autocomplete"};
+static const uint8_t FIRST_OF_LENGTH[] = {0, 0, 0, 1, 3, 6, 7, 10, 10, 10, 10, 13, 14, 15};
 
 typedef struct {
     uint16_t id;
     int shown;
-    PyObject *attributes, *target, *text; /* target and text may be NULL */
-    size_t begin, end;                    /* of the text that is seen, for links and buttons */
+    PyObject *attributes, *written, *target, *text; /* each may be NULL; the target is what is written, resolved */
+    size_t begin, end; /* of the text that is seen, for links and buttons */
 } page_element;
 
 typedef struct {
@@ -33,10 +41,10 @@ typedef struct {
     open_stack open;
     tag_rest rest;
     html_callbacks calls;
-    PyObject *base;
+    PyObject *base, *names[NOT_READ]; /* names are NULL until they occur */
     Py_ssize_t first; /* element of the document that is read */
     size_t code;
-    int has_base, runs_scripts, restyled, is_inner, failed;
+    int is_mail, has_base, runs_scripts, restyled, is_inner, failed;
 } scanner;
 
 static void add_text(scanner *s, const uint8_t *text, size_t length, int is_decoded) {
@@ -99,63 +107,73 @@ static effect effect_of(scanner *s, const tag_name *name) {
     return e;
 }
 
-/* Whether a page is judged by an attribute of this name. */
-static int is_read(const attribute *a) {
-    static const char *const names[] = {"id",     "rel",    "src",        "href",       "name",       "type",
-                                        "value",  "action", "method",     "srcdoc",     "formaction", "http-equiv",
-                                        "xlink:href", "placeholder", "autocomplete"};
-    if (a->name_length > 12) return 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (bk_is_attribute(a, names[i])) return 1;
-    return 0;
+static enum read_name name_of(const attribute *a) {
+    if (a->name_length + 1 >= sizeof FIRST_OF_LENGTH) return NOT_READ;
+    for (uint8_t n = FIRST_OF_LENGTH[a->name_length]; n < FIRST_OF_LENGTH[a->name_length + 1]; n++)
+        if (bk_is_attribute(a, READ_NAMES[n])) return n;
+    return NOT_READ;
 }
 
 static PyObject *read_dict(scanner *s) {
     PyObject *found = PyDict_New();
     for (size_t i = s->rest.n; found && i-- > 0;) { /* the first of a name counts */
         const attribute *a = &s->rest.attributes[i];
-        if (!is_read(a)) continue;
-        PyObject *name = bk_html_lowered(a->name, a->name_length);
-        PyObject *value = name ? bk_html_attribute(&s->calls, a->value, a->value_length) : NULL;
-        if (!value || PyDict_SetItem(found, name, value) < 0) Py_CLEAR(found);
-        Py_XDECREF(name);
+        const enum read_name name = name_of(a);
+        if (name == NOT_READ) continue;
+        if (!s->names[name]) s->names[name] = PyUnicode_InternFromString(READ_NAMES[name]);
+        PyObject *value = s->names[name] ? bk_html_attribute(&s->calls, a->value, a->value_length) : NULL;
+        if (!value || PyDict_SetItem(found, s->names[name], value) < 0) Py_CLEAR(found);
         Py_XDECREF(value);
     }
+    s->failed |= !found;
     return found;
+}
+
+/* The value of an attribute of the tag that was read: a new reference, NULL without one. */
+static PyObject *read_value(scanner *s, PyObject *attributes, enum read_name name) {
+    if (name == NOT_READ || s->failed) return NULL;
+    if (attributes) return s->names[name] ? Py_XNewRef(PyDict_GetItem(attributes, s->names[name])) : NULL;
+    for (size_t i = 0; i < s->rest.n; i++) {
+        const attribute *a = &s->rest.attributes[i];
+        if (a->name_length != strlen(READ_NAMES[name]) || !bk_is_attribute(a, READ_NAMES[name])) continue;
+        PyObject *value = bk_html_attribute(&s->calls, a->value, a->value_length);
+        s->failed |= !value;
+        return value;
+    }
+    return NULL;
 }
 
 static int read_page(scanner *s, PyObject *source);
 
-static const char *target_of(uint16_t id) {
+static enum read_name target_of(uint16_t id) {
     switch (id) {
     case A:
     case AREA:
-    case LINK: return "href";
+    case LINK: return HREF;
     case IMG:
     case SCRIPT:
     case IFRAME:
-    case FRAME: return "src";
-    case FORM: return "action";
+    case FRAME: return SRC;
+    case FORM: return ACTION;
     case BUTTON:
-    case INPUT: return "formaction";
-    default: return "";
+    case INPUT: return FORMACTION;
+    default: return NOT_READ;
     }
 }
 
-/* The target of an element, resolved: a new reference, NULL where it has none. */
-static PyObject *find_target(scanner *s, uint16_t id, PyObject *attributes) {
-    PyObject *target = PyDict_GetItemString(attributes, target_of(id));
-    if (!target && id == A) target = PyDict_GetItemString(attributes, "xlink:href");
-    PyObject *resolved = target && s->base ? bk_html_target(s->base, target, MAX_TARGET) : NULL;
-    s->failed |= !s->base || (target && !resolved);
-    return resolved;
+/* Resolves the target of an element by the base as it is now. */
+static void resolve_target(scanner *s, page_element *element) {
+    Py_XDECREF(element->target);
+    element->target = element->written && s->base ? bk_html_target(s->base, element->written, MAX_TARGET) : NULL;
+    s->failed |= !s->base || (element->written && !element->target);
 }
 
 /* The first base counts for the whole document, for what stands before it too. */
 static void set_base(scanner *s, PyObject *attributes) {
-    PyObject *base = s->has_base ? NULL : PyDict_GetItemString(attributes, "href");
+    PyObject *base = s->has_base ? NULL : read_value(s, attributes, HREF);
     if (!base) return;
     PyObject *start = PySequence_GetSlice(base, 0, MAX_TARGET);
+    Py_DECREF(base);
     if (!start) {
         s->failed = 1;
         return;
@@ -163,12 +181,8 @@ static void set_base(scanner *s, PyObject *attributes) {
     Py_DECREF(s->base);
     s->base = start;
     s->has_base = PyObject_Size(start) != 0;
-    for (Py_ssize_t i = s->first; s->has_base && !s->failed && i < s->n_elements; i++) {
-        page_element *element = &s->elements[i];
-        if (!element->target) continue;
-        Py_DECREF(element->target);
-        element->target = find_target(s, element->id, element->attributes);
-    }
+    for (Py_ssize_t i = s->first; s->has_base && !s->failed && i < s->n_elements; i++)
+        if (s->elements[i].target) resolve_target(s, &s->elements[i]);
 }
 
 /* Reads a document inside the page; it has a base of its own, or that of the page. */
@@ -183,23 +197,33 @@ static void read_inner(scanner *s, PyObject *source) {
     s->base = base;
 }
 
+static void free_element(const page_element *element) {
+    Py_XDECREF(element->attributes);
+    Py_XDECREF(element->written);
+    Py_XDECREF(element->target);
+    Py_XDECREF(element->text);
+}
+
 /* Keeps an element that the page is judged by; returns its number, or -1. */
 static Py_ssize_t keep(scanner *s, uint16_t id, int shown) {
     if (s->kept_counts[id] == MAX_ELEMENTS) return -1;
     s->kept_counts[id]++;
-    PyObject *attributes = read_dict(s);
-    if (!attributes) return s->failed = 1, -1;
-    if (id == BASE) set_base(s, attributes);
-    page_element element = {id, shown, attributes, find_target(s, id, attributes), NULL, 0, 0};
-    PyObject *inner = id == IFRAME && !s->is_inner ? PyDict_GetItemString(attributes, "srcdoc") : NULL;
+    PyObject *attributes = s->is_mail ? NULL : read_dict(s);
+    if (id == BASE && !s->failed) set_base(s, attributes);
+    page_element element = {.id = id, .shown = shown, .attributes = attributes};
+    element.written = read_value(s, attributes, target_of(id));
+    if (!element.written && id == A) element.written = read_value(s, attributes, XLINK_HREF);
+    resolve_target(s, &element);
+    PyObject *inner = id == IFRAME && !s->is_inner ? read_value(s, attributes, SRCDOC) : NULL;
     if (inner && !s->failed) read_inner(s, inner);
+    Py_XDECREF(inner);
+    const int is_needed = !s->is_mail || (element.target && id != IFRAME && id != LINK && id != SCRIPT && id != FRAME);
     size_t room = (size_t)s->elements_room;
-    if (s->n_elements == s->elements_room)
+    if (is_needed && s->n_elements == s->elements_room)
         s->failed |= bk_html_grow((void **)&s->elements, &room, sizeof element);
     s->elements_room = (Py_ssize_t)room;
-    if (s->failed) {
-        Py_DECREF(attributes);
-        Py_XDECREF(element.target);
+    if (s->failed || !is_needed) {
+        free_element(&element);
         return -1;
     }
     s->elements[s->n_elements] = element;
@@ -339,36 +363,61 @@ static PyObject *build_element(const scanner *s, const page_element *element) {
     return Py_BuildValue("(sOONN)", bk_tag_name(element->id), element->attributes, shown, target, own);
 }
 
+/* Appends what a new reference names, which may be NULL; 0, or -1 with an exception. */
+static int append(PyObject *list, PyObject *item) {
+    const int failed = item ? PyList_Append(list, item) : -1;
+    Py_XDECREF(item);
+    return failed;
+}
+
 static PyObject *build_page(const scanner *s) {
     PyObject *list = PyList_New(0);
-    for (Py_ssize_t i = 0; list && i < s->n_elements; i++) {
-        PyObject *element = build_element(s, &s->elements[i]);
-        if (!element || PyList_Append(list, element) < 0) Py_CLEAR(list);
-        Py_XDECREF(element);
-    }
+    for (Py_ssize_t i = 0; list && i < s->n_elements; i++)
+        if (append(list, build_element(s, &s->elements[i])) < 0) Py_CLEAR(list);
     if (!list) return NULL;
     const html_buffer *texts = s->texts;
     return Py_BuildValue("(NNN)", bk_html_string(texts[SEEN].bytes, texts[SEEN].length),
                          bk_html_string(texts[HIDDEN].bytes, texts[HIDDEN].length), list);
 }
 
-PyObject *bk_scan_html(PyObject *module, PyObject *args) {
-    (void)module;
-    PyObject *source, *result = NULL;
-    scanner *s = calloc(1, sizeof *s);
-    if (!s) return PyErr_NoMemory();
-    html_callbacks *calls = &s->calls;
-    if (PyArg_ParseTuple(args, "Op(OO)", &source, &s->runs_scripts, &calls->unescape, &calls->unescape_attribute) &&
-        (s->base = PyUnicode_FromStringAndSize("", 0))) {
+static PyObject *build_link(const scanner *s, const page_element *element) {
+    const uint8_t *text = s->texts[SEEN].bytes + element->begin;
+    PyObject *squeezed = bk_html_squeezed(text, bk_html_cut(text, element->end - element->begin, MAX_ANCHOR), NULL);
+    return squeezed ? Py_BuildValue("(ON)", element->target, squeezed) : NULL;
+}
+
+static PyObject *build_mail_page(const scanner *s) {
+    PyObject *links = PyList_New(0), *actions = PyList_New(0);
+    int failed = !links || !actions, has_images = 0;
+    for (Py_ssize_t i = 0; !failed && i < s->n_elements; i++) {
+        const page_element *element = &s->elements[i];
+        const int is_link = element->id == A || element->id == AREA;
+        has_images |= element->id == IMG;
+        if (is_link && element->shown && PyList_Size(links) < MAX_LINKS) failed = append(links, build_link(s, element)) < 0;
+        if (!is_link && element->id != IMG && PyList_Size(actions) < MAX_LINKS)
+            failed = append(actions, Py_NewRef(element->target)) < 0;
+    }
+    if (failed) {
+        Py_XDECREF(links);
+        Py_XDECREF(actions);
+        return NULL;
+    }
+    const html_buffer *texts = s->texts;
+    return Py_BuildValue("(NNNNN)", bk_html_string(texts[SEEN].bytes, texts[SEEN].length),
+                         bk_html_string(texts[HIDDEN].bytes, texts[HIDDEN].length), links, actions,
+                         PyBool_FromLong(has_images));
+}
+
+/* Scans a page, and builds the result of what was found. */
+static PyObject *scan(scanner *s, PyObject *source, PyObject *(*build)(const scanner *)) {
+    PyObject *result = NULL;
+    if (source && (s->base = PyUnicode_FromStringAndSize("", 0))) {
         read_page(s, source);
-        if (!s->failed) result = build_page(s);
+        if (!s->failed) result = build(s);
         else if (!PyErr_Occurred()) PyErr_NoMemory();
     }
-    for (Py_ssize_t i = 0; i < s->n_elements; i++) {
-        Py_DECREF(s->elements[i].attributes);
-        Py_XDECREF(s->elements[i].target);
-        Py_XDECREF(s->elements[i].text);
-    }
+    for (Py_ssize_t i = 0; i < s->n_elements; i++) free_element(&s->elements[i]);
+    for (int n = 0; n < NOT_READ; n++) Py_XDECREF(s->names[n]);
     Py_XDECREF(s->base);
     free(s->texts[SEEN].bytes);
     free(s->texts[HIDDEN].bytes);
@@ -378,4 +427,24 @@ PyObject *bk_scan_html(PyObject *module, PyObject *args) {
     free(s->rest.attributes);
     free(s);
     return result;
+}
+
+PyObject *bk_scan_html(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *source = NULL;
+    scanner *s = calloc(1, sizeof *s);
+    if (!s) return PyErr_NoMemory();
+    if (!PyArg_ParseTuple(args, "Op(OO)", &source, &s->runs_scripts, &s->calls.unescape, &s->calls.unescape_attribute))
+        source = NULL;
+    return scan(s, source, build_page);
+}
+
+PyObject *bk_scan_mail_page(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *source = NULL;
+    scanner *s = calloc(1, sizeof *s);
+    if (!s) return PyErr_NoMemory();
+    s->is_mail = 1;
+    if (!PyArg_ParseTuple(args, "O(OO)", &source, &s->calls.unescape, &s->calls.unescape_attribute)) source = NULL;
+    return scan(s, source, build_mail_page);
 }

@@ -30,9 +30,9 @@ size_t bk_html_count(const uint8_t *text, size_t length);
 /* Appends an attribute's value with references decoded; 0, or 1 with an exception or short memory. */
 int bk_html_decode(html_buffer *out, const html_callbacks *calls, const uint8_t *value, size_t length);
 
-/* New strings: of bytes, in lower case, of an attribute's value with references decoded. */
+/* New strings: of bytes, of words with a space between, of an attribute's value with references decoded. */
 PyObject *bk_html_string(const uint8_t *text, size_t length);
-PyObject *bk_html_lowered(const uint8_t *text, size_t length);
+PyObject *bk_html_squeezed(const uint8_t *text, size_t length, Py_ssize_t *n_words);
 PyObject *bk_html_attribute(const html_callbacks *calls, const uint8_t *value, size_t length);
 
 /* The first characters of a target, resolved. */

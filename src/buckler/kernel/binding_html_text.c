@@ -20,12 +20,20 @@ PyObject *bk_html_string(const uint8_t *text, size_t length) {
     return PyUnicode_DecodeUTF8(length ? (const char *)text : "", (Py_ssize_t)length, "surrogatepass");
 }
 
-PyObject *bk_html_lowered(const uint8_t *text, size_t length) {
-    uint8_t few[64], *lowered = length <= sizeof few ? few : malloc(length);
-    if (!lowered) return PyErr_NoMemory();
-    for (size_t i = 0; i < length; i++) lowered[i] = lower(text[i]);
-    PyObject *string = bk_html_string(lowered, length);
-    if (lowered != few) free(lowered);
+PyObject *bk_html_squeezed(const uint8_t *text, size_t length, Py_ssize_t *n_words) {
+    uint8_t *out = malloc(length + 1);
+    if (!out) return PyErr_NoMemory();
+    size_t w = 0, white;
+    Py_ssize_t n = 0;
+    for (size_t i = 0; i < length;) {
+        for (; i < length && (white = bk_white_length(text + i, length - i)); i += white) {}
+        if (i == length) break;
+        if (n++) out[w++] = ' ';
+        for (; i < length && !bk_white_length(text + i, length - i); i++) out[w++] = text[i];
+    }
+    PyObject *string = bk_html_string(out, w);
+    free(out);
+    if (n_words) *n_words = n;
     return string;
 }
 

@@ -201,6 +201,16 @@ PyObject *bk_encoded_runs(PyObject *module, PyObject *args) {
     return PyLong_FromSize_t(n);
 }
 
+PyObject *bk_squeeze_text(PyObject *module, PyObject *text) {
+    (void)module;
+    text_view view;
+    Py_ssize_t n_words = 0;
+    if (bk_view_text(text, &view) < 0) return NULL;
+    PyObject *squeezed = bk_html_squeezed(view.bytes, (size_t)view.length, &n_words);
+    Py_XDECREF(view.owner);
+    return squeezed ? Py_BuildValue("(Nn)", squeezed, n_words) : NULL;
+}
+
 PyObject *bk_may_hide_text(PyObject *module, PyObject *text) {
     (void)module;
     text_view view;

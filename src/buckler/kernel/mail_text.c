@@ -212,18 +212,9 @@ static size_t link_start(const uint8_t *text, size_t length) {
     return 0;
 }
 
-/* Whether a code point beyond ASCII is white space. */
-static int is_white_point(uint32_t c) {
-    return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
-           c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
 static int ends_link(const uint8_t *text, size_t length) {
     const uint8_t c = *text;
-    uint32_t point;
-    if (c >= 0x80) return bk_utf8_read(text, length, &point) && is_white_point(point);
-    return c == ' ' || (uint8_t)(c - 9) < 5 || (uint8_t)(c - 0x1C) < 4 || c == '<' || c == '>' || c == '"' || c == '\'' ||
-           c == ')' || c == ']';
+    return c == '<' || c == '>' || c == '"' || c == '\'' || c == ')' || c == ']' || bk_white_length(text, length);
 }
 
 int bk_next_text_link(const uint8_t *text, size_t length, size_t *at, size_t *begin) {

@@ -331,6 +331,8 @@ static PyMethodDef kernel_methods[] = {
     {"json_texts", bk_json_texts, METH_VARARGS, NULL},
     {"audit_lines", bk_audit_columns, METH_VARARGS, NULL},
     {"scan_html", bk_scan_html, METH_VARARGS, NULL},
+    {"scan_mail_page", bk_scan_mail_page, METH_VARARGS, NULL},
+    {"squeeze_text", bk_squeeze_text, METH_O, NULL},
     {"resolve_link", bk_resolve_target, METH_VARARGS, NULL},
     {"link_places", bk_link_places, METH_VARARGS, NULL},
     {"read_links", bk_read_links, METH_VARARGS, NULL},

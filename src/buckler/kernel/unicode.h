@@ -46,6 +46,19 @@ static inline uint8_t *bk_put_utf8(uint8_t *out, uint32_t c) {
 /* Length of the well-formed UTF-8 sequence at p, its code point in *point; 0 if it is not one. */
 size_t bk_utf8_read(const uint8_t *p, size_t left, uint32_t *point);
 
+/* Bytes of the white space at p, as Python has it: 0 where there is none. */
+static inline size_t bk_white_length(const uint8_t *p, size_t left) {
+    const uint8_t c = *p;
+    if (c < 0x80) return c == ' ' || (uint8_t)(c - 9) < 5 || (uint8_t)(c - 0x1C) < 4;
+    if (left > 1 && c == 0xC2) return p[1] == 0x85 || p[1] == 0xA0 ? 2 : 0;
+    if (left < 3 || c < 0xE1 || c > 0xE3 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80) return 0;
+    const uint32_t point = (uint32_t)(c & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
+    return point == 0x1680 || (point >= 0x2000 && point <= 0x200A) || point == 0x2028 || point == 0x2029 ||
+                   point == 0x202F || point == 0x205F || point == 0x3000
+               ? 3
+               : 0;
+}
+
 /* The code point that this one folds to. */
 uint32_t bk_fold(uint32_t point);
 

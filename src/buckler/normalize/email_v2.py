@@ -16,11 +16,11 @@ identifies the corpus.
 import re
 from itertools import islice
 
-from buckler._kernel import link_places, links_in, wallets_in
+from buckler._kernel import link_places, links_in, squeeze_text, wallets_in
 from buckler.normalize import mime
 from buckler.normalize.charsets import decode_text
 from buckler.normalize.disguise import undisguise
-from buckler.normalize.html_scan import MAX_LINKS, HtmlScan, scan_html
+from buckler.normalize.html_scan import MAX_LINKS, MailPage, scan_mail_page
 from buckler.normalize.mail_headers import (
     MAX_HEADER_CHARACTERS,
     Headers,
@@ -86,7 +86,7 @@ def email_text_fields(raw: str | bytes) -> str:
 def _fields(parts: list[mime.Part]) -> list[str]:
     headers = parts[0].headers
     plain: list[str] = []
-    pages: list[HtmlScan] = []
+    pages: list[MailPage] = []
     attachments: list[str] = []
     size = 0
     for part in parts:
@@ -98,7 +98,7 @@ def _fields(parts: list[mime.Part]) -> list[str]:
             continue
         text = part.text
         if part.is_html:
-            pages.append(scan_html(text))
+            pages.append(scan_mail_page(text))
             text = pages[-1].text
         plain.append(text[: mime.MAX_TEXT_CHARACTERS - size])
         size += len(plain[-1])
@@ -116,7 +116,10 @@ def _fields(parts: list[mime.Part]) -> list[str]:
         ("lookalike", mixed + more_mixed),
         *_sender_marks(headers),
         *_link_marks(page_links, len(actions), normalized, links),
-        ("image-only", int(any(page.images for page in pages) and len(text.split(None, 12)) < 12)),
+        (
+            "image-only",
+            int(any(page.has_images for page in pages) and len(text.split(None, 12)) < 12),
+        ),
         ("wallet", _count_wallets(text[:20_000])),
     ]
     return [
@@ -124,7 +127,7 @@ def _fields(parts: list[mime.Part]) -> list[str]:
         _mark_words(marks),
         " ".join(attachments)[:MAX_ATTACHMENT_CHARACTERS],
         " ".join(targets)[:MAX_LINK_CHARACTERS],
-        " ".join("".join(page.hidden for page in pages).split())[:MAX_HIDDEN_CHARACTERS],
+        squeeze_text("".join(page.hidden for page in pages))[0][:MAX_HIDDEN_CHARACTERS],
         text,
     ]
 

@@ -6,14 +6,12 @@ build trees need time and memory that grow with the square of some pages.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from buckler import _kernel
 from buckler.normalize.html_references import unescape, unescape_attribute
 
 MAX_LINKS = 64
-MAX_ANCHOR = 200
 MAX_ELEMENTS = 2000  # of a kind
 _IN_PYTHON = (unescape, unescape_attribute)
 
@@ -58,26 +56,27 @@ class HtmlScan:
     hidden: str
     elements: list[Element]
 
-    @cached_property
-    def links(self) -> list[tuple[str, str]]:
-        """Target and visible text of each visible link."""
-        links = [
-            (e.target, " ".join(e.text[:MAX_ANCHOR].split()))
-            for e in self.elements
-            if e.name in ("a", "area") and e.shown and e.target is not None
-        ]
-        return links[:MAX_LINKS]
 
-    @cached_property
-    def actions(self) -> list[str]:
-        """Targets of forms and of their buttons."""
-        found = [e.target for e in self.elements if e.name in ("form", "button", "input")]
-        return [target for target in found if target is not None][:MAX_LINKS]
+class MailPage(NamedTuple):
+    """Result of `scan_mail_page`.
 
-    @cached_property
-    def images(self) -> int:
-        """Number of images."""
-        return len([e for e in self.elements if e.name == "img" and e.target is not None])
+    Attributes
+    ----------
+    text, hidden
+        Visible text, and text that styles hide.
+    links
+        Target and visible text of each visible link, at most MAX_LINKS.
+    actions
+        Targets of forms and of their buttons, at most MAX_LINKS.
+    has_images
+        True if there are images.
+    """
+
+    text: str
+    hidden: str
+    links: list[tuple[str, str]]
+    actions: list[str]
+    has_images: bool
 
 
 def scan_html(source: str | bytes, *, runs_scripts: bool = False) -> HtmlScan:
@@ -90,9 +89,16 @@ def scan_html(source: str | bytes, *, runs_scripts: bool = False) -> HtmlScan:
     runs_scripts
         True where the reader runs scripts: browsers do not show ``noscript``, mail clients do.
     """
+    text, hidden, found = _kernel.scan_html(_encode(source), runs_scripts, _IN_PYTHON)
+    return HtmlScan(text, hidden, list(map(Element._make, found)))
+
+
+def scan_mail_page(source: str) -> MailPage:
+    """Scan the HTML part of a mail as `scan_html` does, for its texts and links alone."""
+    return MailPage._make(_kernel.scan_mail_page(_encode(source), _IN_PYTHON))
+
+
+def _encode(source: str | bytes) -> bytes:
     if isinstance(source, str):
         source = source.encode("utf-8", "surrogatepass")
-    if b"\0" in source:
-        source = source.replace(b"\0", b"")
-    text, hidden, found = _kernel.scan_html(source, runs_scripts, _IN_PYTHON)
-    return HtmlScan(text, hidden, list(map(Element._make, found)))
+    return source.replace(b"\0", b"") if b"\0" in source else source

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from buckler._kernel import calls_in, encoded_runs, words_in
+from buckler._kernel import calls_in, encoded_runs, squeeze_text, words_in
 from buckler.normalize.brands import LONG_BRANDS, LURES
 from buckler.normalize.charsets import encode_page, encode_text
 from buckler.normalize.disguise import undisguise
@@ -168,8 +168,7 @@ def _fields(page: _Page) -> list[str]:
     title = " ".join(next((t.text for t, _ in by_name.get("title", ())), "").split())
     forms, form_marks = _forms(page.elements)
     text, unseen, mixed = undisguise(scan.text)
-    words = text.split()
-    text = " ".join(words)
+    text, n_words = squeeze_text(text)
     title, _, title_mixed = undisguise(title)
     counts = {
         **form_marks,
@@ -194,7 +193,7 @@ def _fields(page: _Page) -> list[str]:
         counts["brand-in-title-not-site"] = sum(brand not in page.site for brand in in_title)
     counts["lure"] = len(words_in(start, LURES))
     pictures = len(by_name.get("img", ()))
-    size = ("empty", "few", "some", "many")[sum(len(words) >= n for n in (10, 80, 500))]
+    size = ("empty", "few", "some", "many")[sum(n_words >= n for n in (10, 80, 500))]
     marks = [_grade(name, n) for name, n in counts.items() if n > 0]
     marks += [
         f"text-{size}",
@@ -208,7 +207,7 @@ def _fields(page: _Page) -> list[str]:
         " ".join(marks),
         " ".join(h for h, _ in hosts.most_common(24) if h)[:1024],
         " ".join(_grade(name, n) for name, n in _count_calls(code).items()),
-        " ".join(scan.hidden.split())[:512],
+        squeeze_text(scan.hidden)[0][:512],
         text,
     ]
 

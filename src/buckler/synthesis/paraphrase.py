@@ -12,7 +12,7 @@ from buckler.attacks import Attack, Attacker
 from buckler.attacks.messages import rewrite_parts
 from buckler.errors import SettingsError
 from buckler.labels import LabelStore
-from buckler.normalize.html_scan import scan_html
+from buckler.normalize.html_scan import scan_mail_page
 from buckler.normalize.mime import parse_message
 from buckler.synthesis.text_orders import Instructions, TextOrders
 from buckler.tasks import Task
@@ -130,7 +130,7 @@ def _visible_text(raw: str) -> str:
             continue
         text = part.text
         if part.is_html:
-            page = scan_html(text)
+            page = scan_mail_page(text)
             text = " ".join([page.text, *dict.fromkeys(target for target, _ in page.links)])
         seen.append(_SPACE.sub(" ", text).strip())
     return max(seen, key=len, default="")[:_MAX_CHARACTERS]
@@ -142,7 +142,7 @@ def _replace_words(raw: str, words: str) -> str:
     def replace(text: str, is_html: bool) -> str:
         if not is_html:
             return words
-        links = dict.fromkeys(target for target, _ in scan_html(text).links)
+        links = dict.fromkeys(target for target, _ in scan_mail_page(text).links)
         anchors = "".join(f'<p><a href="{html.escape(link)}">link</a></p>' for link in links)
         return f"<html><body><p>{html.escape(words)}</p>{anchors}</body></html>"
 
