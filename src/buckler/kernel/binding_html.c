@@ -1,51 +1,19 @@
 /*
- * scan_html(source, runs_scripts, callbacks): text, links, forms and resources of a page, as browsers
- * read it; scan_mail_page(source, callbacks): what a mail is judged by of them. It keeps the stack of open elements, so that it knows what styles hide, but builds no tree:
- * each byte costs constant work, whatever an attacker nests, leaves open or repeats.
+ * Reads pages as browsers do. The scanner keeps the stack of open elements, so that it knows what styles
+ * hide, but builds no tree: each byte costs constant work, whatever an attacker nests, leaves open or
+ * repeats.
  */
 #include <string.h>
 
-#include "binding.h"
-#include "binding_html.h"
-#include "html_stack.h"
+#include "html_scanner.h"
 #include "html_styles.h"
 
-enum {
-    MAX_CODE = 1 << 16, /* characters of scripts */
-    MAX_TARGET = 2048,
-    MAX_ANCHOR = 200,   /* pieces of a link's text, and characters of it in a mail */
-    MAX_ELEMENTS = 2000, /* of a kind */
-    MAX_LINKS = 64      /* of a page in a mail */
-};
+enum { MAX_CODE = 1 << 16 }; /* characters of scripts */
 
-/* Attributes that a page is judged by, the shorter ones first. */
-enum read_name { ID, REL, SRC, HREF, NAME, TYPE, VALUE, ACTION, METHOD, SRCDOC, FORMACTION, HTTP_EQUIV, XLINK_HREF, PLACEHOLDER, AUTOCOMPLETE, NOT_READ };
 static const char *const READ_NAMES[NOT_READ] = {
     "id", "rel", "src", "href", "name", "type", "value", "action", "method", "srcdoc", "formaction", "http-equiv",
     "xlink:href", "placeholder", "autocomplete"};
 static const uint8_t FIRST_OF_LENGTH[] = {0, 0, 0, 1, 3, 6, 7, 10, 10, 10, 10, 13, 14, 15};
-
-typedef struct {
-    uint16_t id;
-    int shown;
-    PyObject *attributes, *written, *target, *text; /* each may be NULL; the target is what is written, resolved */
-    size_t begin, end; /* of the text that is seen, for links and buttons */
-} page_element;
-
-typedef struct {
-    html_buffer texts[2], style; /* seen, hidden; a style attribute */
-    size_t *pieces, pieces_room; /* where each piece of the text that is seen begins */
-    page_element *elements;
-    Py_ssize_t n_elements, elements_room;
-    uint16_t kept_counts[MAX_TAGS];
-    open_stack open;
-    tag_rest rest;
-    html_callbacks calls;
-    PyObject *base, *names[NOT_READ]; /* names are NULL until they occur */
-    Py_ssize_t first; /* element of the document that is read */
-    size_t code;
-    int is_mail, has_base, runs_scripts, restyled, is_inner, failed;
-} scanner;
 
 static void add_text(scanner *s, const uint8_t *text, size_t length, int is_decoded) {
     const enum text_place place = top_of(&s->open)->place;
@@ -143,8 +111,6 @@ static PyObject *read_value(scanner *s, PyObject *attributes, enum read_name nam
     return NULL;
 }
 
-static int read_page(scanner *s, PyObject *source);
-
 static enum read_name target_of(uint16_t id) {
     switch (id) {
     case A:
@@ -191,17 +157,10 @@ static void read_inner(scanner *s, PyObject *source) {
     const Py_ssize_t first = s->first;
     const int has_base = s->has_base;
     s->first = s->n_elements, s->has_base = 0, s->is_inner = 1;
-    s->failed |= read_page(s, source);
+    s->failed |= bk_read_page(s, source);
     s->first = first, s->has_base = has_base, s->is_inner = 0;
     Py_XDECREF(s->base);
     s->base = base;
-}
-
-static void free_element(const page_element *element) {
-    Py_XDECREF(element->attributes);
-    Py_XDECREF(element->written);
-    Py_XDECREF(element->target);
-    Py_XDECREF(element->text);
 }
 
 /* Keeps an element that the page is judged by; returns its number, or -1. */
@@ -223,7 +182,7 @@ static Py_ssize_t keep(scanner *s, uint16_t id, int shown) {
         s->failed |= bk_html_grow((void **)&s->elements, &room, sizeof element);
     s->elements_room = (Py_ssize_t)room;
     if (s->failed || !is_needed) {
-        free_element(&element);
+        bk_free_element(&element);
         return -1;
     }
     s->elements[s->n_elements] = element;
@@ -324,8 +283,7 @@ static const uint8_t *read_markup(scanner *s, const uint8_t *p, const uint8_t *e
     return stop ? stop + 1 : NULL;
 }
 
-/* Reads a page, or one inside the srcdoc of a frame; 0, or 1 with an exception. */
-static int read_page(scanner *s, PyObject *source) {
+int bk_read_page(scanner *s, PyObject *source) {
     text_view view;
     if (bk_view_text(source, &view) < 0) return 1;
     const open_stack outer = s->open;
@@ -350,101 +308,4 @@ static int read_page(scanner *s, PyObject *source) {
     s->open.n_pieces = n_pieces;
     Py_XDECREF(view.owner);
     return s->failed;
-}
-
-/* --- the result ------------------------------------------------------------------------------- */
-
-static PyObject *build_element(const scanner *s, const page_element *element) {
-    const uint8_t *text = s->texts[SEEN].bytes + element->begin;
-    PyObject *shown = element->shown ? Py_True : Py_False;
-    PyObject *target = Py_NewRef(element->target ? element->target : Py_None);
-    PyObject *own = element->text ? Py_NewRef(element->text)
-                                  : bk_html_string(text, bk_html_cut(text, element->end - element->begin, MAX_TARGET));
-    return Py_BuildValue("(sOONN)", bk_tag_name(element->id), element->attributes, shown, target, own);
-}
-
-/* Appends what a new reference names, which may be NULL; 0, or -1 with an exception. */
-static int append(PyObject *list, PyObject *item) {
-    const int failed = item ? PyList_Append(list, item) : -1;
-    Py_XDECREF(item);
-    return failed;
-}
-
-static PyObject *build_page(const scanner *s) {
-    PyObject *list = PyList_New(0);
-    for (Py_ssize_t i = 0; list && i < s->n_elements; i++)
-        if (append(list, build_element(s, &s->elements[i])) < 0) Py_CLEAR(list);
-    if (!list) return NULL;
-    const html_buffer *texts = s->texts;
-    return Py_BuildValue("(NNN)", bk_html_string(texts[SEEN].bytes, texts[SEEN].length),
-                         bk_html_string(texts[HIDDEN].bytes, texts[HIDDEN].length), list);
-}
-
-static PyObject *build_link(const scanner *s, const page_element *element) {
-    const uint8_t *text = s->texts[SEEN].bytes + element->begin;
-    PyObject *squeezed = bk_html_squeezed(text, bk_html_cut(text, element->end - element->begin, MAX_ANCHOR), NULL);
-    return squeezed ? Py_BuildValue("(ON)", element->target, squeezed) : NULL;
-}
-
-static PyObject *build_mail_page(const scanner *s) {
-    PyObject *links = PyList_New(0), *actions = PyList_New(0);
-    int failed = !links || !actions, has_images = 0;
-    for (Py_ssize_t i = 0; !failed && i < s->n_elements; i++) {
-        const page_element *element = &s->elements[i];
-        const int is_link = element->id == A || element->id == AREA;
-        has_images |= element->id == IMG;
-        if (is_link && element->shown && PyList_Size(links) < MAX_LINKS) failed = append(links, build_link(s, element)) < 0;
-        if (!is_link && element->id != IMG && PyList_Size(actions) < MAX_LINKS)
-            failed = append(actions, Py_NewRef(element->target)) < 0;
-    }
-    if (failed) {
-        Py_XDECREF(links);
-        Py_XDECREF(actions);
-        return NULL;
-    }
-    const html_buffer *texts = s->texts;
-    return Py_BuildValue("(NNNNN)", bk_html_string(texts[SEEN].bytes, texts[SEEN].length),
-                         bk_html_string(texts[HIDDEN].bytes, texts[HIDDEN].length), links, actions,
-                         PyBool_FromLong(has_images));
-}
-
-/* Scans a page, and builds the result of what was found. */
-static PyObject *scan(scanner *s, PyObject *source, PyObject *(*build)(const scanner *)) {
-    PyObject *result = NULL;
-    if (source && (s->base = PyUnicode_FromStringAndSize("", 0))) {
-        read_page(s, source);
-        if (!s->failed) result = build(s);
-        else if (!PyErr_Occurred()) PyErr_NoMemory();
-    }
-    for (Py_ssize_t i = 0; i < s->n_elements; i++) free_element(&s->elements[i]);
-    for (int n = 0; n < NOT_READ; n++) Py_XDECREF(s->names[n]);
-    Py_XDECREF(s->base);
-    free(s->texts[SEEN].bytes);
-    free(s->texts[HIDDEN].bytes);
-    free(s->style.bytes);
-    free(s->pieces);
-    free(s->elements);
-    free(s->rest.attributes);
-    free(s);
-    return result;
-}
-
-PyObject *bk_scan_html(PyObject *module, PyObject *args) {
-    (void)module;
-    PyObject *source = NULL;
-    scanner *s = calloc(1, sizeof *s);
-    if (!s) return PyErr_NoMemory();
-    if (!PyArg_ParseTuple(args, "Op(OO)", &source, &s->runs_scripts, &s->calls.unescape, &s->calls.unescape_attribute))
-        source = NULL;
-    return scan(s, source, build_page);
-}
-
-PyObject *bk_scan_mail_page(PyObject *module, PyObject *args) {
-    (void)module;
-    PyObject *source = NULL;
-    scanner *s = calloc(1, sizeof *s);
-    if (!s) return PyErr_NoMemory();
-    s->is_mail = 1;
-    if (!PyArg_ParseTuple(args, "O(OO)", &source, &s->calls.unescape, &s->calls.unescape_attribute)) source = NULL;
-    return scan(s, source, build_mail_page);
 }
