@@ -7,16 +7,20 @@ from pathlib import Path
 from buckler.normalize.brands import BRANDS, LURES
 from buckler.normalize.known_sites import KNOWN_SITES, USER_CONTENT
 
-HASH_BITS = 13
+HASH_BITS = 15
 
 
 def lexicon(brands: Iterable[str], lures: Iterable[str]) -> str:
     """Return words by the hash of their first four letters, and the brands of three.
 
-    A set of bits says which hashes begin a word: almost all places of a URL need no more.
+    A set of bits says which hashes begin a word: almost all places of a URL need no more. Longer
+    words come first.
     """
     kinds = [(word, "BRAND") for word in brands] + [(word, "LURE") for word in lures]
-    found = sorted((hash_of(word), word, kind) for word, kind in kinds if len(word) >= 4)
+    found = sorted(
+        ((hash_of(word), word, kind) for word, kind in kinds if len(word) >= 4),
+        key=lambda entry: (entry[0] >> HASH_BITS - 8, -len(entry[1])),
+    )
     bits, starts = _index([value for value, _, _ in found])
     words = [f'{{"{word}"; {len(word)}; {kind}}}' for _, word, kind in found]
     return (
@@ -44,9 +48,6 @@ def by_ends(brands: Iterable[str]) -> str:
     long = [word for word in brands if len(word) >= 5]
     found = sorted([(code(w[:2]), w) for w in long] + [(1024 + code(w[-2:]), w) for w in long])
     starts = {end: at for at, (end, _) in reversed([*enumerate(found, 1)])}
-    lengths: dict[int, int] = {}
-    for end, word in found:
-        lengths[end] = lengths.get(end, 0) | 7 << len(word) - 1
     entries = ", ".join(f'{{"{word}"; {len(word)}; {end}}}' for end, word in found)
     return (
         f"enum {{ LONGEST_BRAND = {max(map(len, long))} }};\n"
@@ -55,9 +56,21 @@ def by_ends(brands: Iterable[str]) -> str:
         'static const near_brand near_brands[] = {{"", 0, 0xFFFF}, /* for none */'
         f'{_wrap(entries).replace(";", ",")}    {{"", 0, 0xFFFF}}}};\n'
         f"static const uint8_t brands_by_end[2048] = {{{_sparse(starts)}}};\n"
-        "/* Lengths, one bit each, that what is nearly one of them may have. */\n"
-        f"static const uint32_t lengths_by_end[2048] = {{{_sparse(lengths)}}};\n"
+        "/* Three letters and the length of what is nearly one of them. */\n"
+        f"static const uint32_t near_hashes[1 << (HASH_BITS - 5)] = {{{_sparse(_near(long))}}};\n"
     )
+
+
+def _near(brands: Iterable[str]) -> dict[int, int]:
+    """Return the set of letters that one change leaves, with the lengths that it leaves."""
+    hashes = []
+    for word in brands:
+        codes = [ord(letter) & 31 for letter in word]
+        kept = (codes[:3], [*codes[:2], codes[-1]], [codes[0], *codes[-2:]], codes[-3:])
+        for k, (a, b, c) in enumerate(kept):
+            for length in range(len(word) - 1, len(word) + 2):
+                hashes.append(_mix(a | b << 5 | c << 10 | k << 15 | length << 17))
+    return _index(hashes)[0]
 
 
 def sites(known: Iterable[str], user_content: Iterable[str]) -> str:
@@ -65,14 +78,15 @@ def sites(known: Iterable[str], user_content: Iterable[str]) -> str:
     found = sorted((site_hash(site), site) for site in known)
     bits, starts = _index([value for value, _ in found])
     ends = list(accumulate(len(site) for _, site in found))
+    shared = [f'{{"{host}"; {len(host)}}}' for host in user_content]
     return (
         f"enum {{ LONGEST_SITE = {max(len(site) for _, site in found)} }};\n"
         f"static const char site_text[] = {_wrap_text([site for _, site in found])};\n"
         f"static const uint16_t site_ends[] = {{{_wrap(', '.join(map(str, [0, *ends])))}}};\n"
         f"static const uint16_t sites_by_hash[] = {{{_wrap(', '.join(map(str, starts)))}}};\n"
         f"static const uint32_t site_hashes[1 << (HASH_BITS - 5)] = {{{_sparse(bits)}}};\n"
-        "static const char *const user_content[] = "
-        f"{{{_wrap(', '.join(f'{chr(34)}{host}{chr(34)}' for host in user_content))}}};\n"
+        "static const struct {\n    const char *text;\n    size_t length;\n} user_content[] = "
+        f"{{{_wrap(', '.join(shared)).replace(';', ',')}}};\n"
     )
 
 

@@ -73,16 +73,26 @@ void bk_ngram_prepare(const bk_ngram *m, const uint8_t *text, size_t length, voi
     *(framed_text *)scratch = frame(framed, length, parts);
 }
 
+static inline float factor_of(const bk_ngram *m, const framed_text *f) {
+    return m->scale * norm_factor(f->length * (m->max_order - m->min_order + 1) + f->n_features);
+}
+
+static float score_narrow(const bk_ngram *m, const framed_text *f) {
+    int32_t sum;
+    bk_current_path()->sums(m, f, &sum);
+    return (float)sum * factor_of(m, f) + m->bias[0];
+}
+
 static void score_framed(const bk_ngram *m, const framed_text *f, const places *p, uint8_t *scratch,
                          float *out) {
-    int32_t *sums = (int32_t *)(scratch + p->sums);
-    float factor = m->scale * norm_factor(f->length * (m->max_order - m->min_order + 1) + f->n_features);
-    bk_current_path()->sums(m, f, sums);
     if (m->width == 1) {
-        out[0] = (float)sums[0] * factor + m->bias[0];
+        out[0] = score_narrow(m, f);
         return;
     }
+    int32_t *sums = (int32_t *)(scratch + p->sums);
     float *x = (float *)(scratch + p->x);
+    const float factor = factor_of(m, f);
+    bk_current_path()->sums(m, f, sums);
     for (size_t j = 0; j < m->width; j++) x[j] = (float)sums[j] * factor;
     bk_apply_head(m->head, m->bias, m->width, m->n_outputs, x, out);
 }
@@ -123,6 +133,10 @@ static void combine_segments(const bk_ngram *m, const places *p, uint8_t *scratc
 }
 
 void bk_ngram_logits(const bk_ngram *m, void *scratch, float *out) {
+    if (m->width == 1 && !m->combination) {
+        out[0] = score_narrow(m, scratch);
+        return;
+    }
     const places p = lay_out_scratch(m);
     score_framed(m, scratch, &p, scratch, out);
     if (m->combination) combine_segments(m, &p, scratch, out);

@@ -12,27 +12,25 @@
 #error "the kernel needs a little-endian machine"
 #endif
 
-enum { BLOCK = 256, ROW_STEP = 16 };
+enum { BLOCK = 256, ROW_STEP = 16, BLOCK_ROWS = BLOCK + 4 /* of one order, with what fills up the last step */ };
 #define FIELD_SEED 0x85EBCA77u /* field f of a text starts from (f + 1) * FIELD_SEED */
 
 /* A normalized text between separators, with BK_PADDING readable bytes behind it. */
 typedef struct {
     const uint8_t *text;
     size_t length;
-    uint32_t n_fields, starts[BK_MAX_FIELDS]; /* a field starts at the separator before it */
-    uint32_t n_features;
+    const uint32_t *borders; /* separators in the text before it was framed: a field starts at each but one */
+    uint32_t n_borders, n_features;
     const uint32_t *features;
 } framed_text;
 
 /* Frames the text that stands at framed + 1; its closing separator starts a field too. *parts stays in use. */
-static inline framed_text frame(uint8_t *framed, size_t length, const text_parts *parts) {
-    framed_text f = {framed, length + 2, 1, {0}, parts->n_features, parts->features};
+static inline framed_text frame(uint8_t *framed, size_t length, text_parts *parts) {
+    uint32_t n = parts->count < BK_MAX_FIELDS - 1 ? parts->count : BK_MAX_FIELDS - 1;
+    if (n < BK_MAX_FIELDS - 1) parts->positions[n++] = (uint32_t)length;
     framed[0] = framed[length + 1] = BK_FIELD_SEPARATOR;
     memset(framed + length + 2, 0, BK_PADDING);
-    for (uint32_t i = 0; i < parts->count && f.n_fields < BK_MAX_FIELDS; i++)
-        f.starts[f.n_fields++] = parts->positions[i] + 1;
-    if (f.n_fields < BK_MAX_FIELDS) f.starts[f.n_fields++] = (uint32_t)length + 1;
-    return f;
+    return (framed_text){framed, length + 2, parts->positions, n, parts->n_features, parts->features};
 }
 
 static inline size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -63,8 +61,8 @@ typedef struct {
                           learned_weight *);
     void (*update_wide)(const bk_ngram_trainer *, const uint32_t *, size_t, const float *);
     void (*embed)(const bk_ngram_trainer *, const uint32_t *, size_t, float, float *);
-    int (*write_plain)(const uint8_t *, size_t, size_t, size_t, byte_sink *, size_t[3], uint32_t *);
-    size_t (*url_features)(const uint8_t *, const size_t[3], uint32_t, uint32_t *);
+    size_t (*write_url3)(const uint8_t *, size_t, uint8_t *, size_t, url_fields *);
+    size_t (*normalize_url3)(const uint8_t *, size_t, uint8_t *, size_t, text_parts *);
 } path;
 
 /* Those in use. */

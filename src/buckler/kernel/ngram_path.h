@@ -4,6 +4,7 @@
  */
 
 typedef uint32_t BK_PATH(lanes) __attribute__((vector_size(4 * LANES)));
+typedef int32_t BK_PATH(signed_lanes) __attribute__((vector_size(4 * LANES)));
 
 /* LANES bytes, each in 32 bits. */
 static inline BK_PATH(lanes) BK_PATH(widen)(const uint8_t *t) {
@@ -19,15 +20,15 @@ static inline BK_PATH(lanes) BK_PATH(widen)(const uint8_t *t) {
 /* Rows of the n-grams that start in text[start .. start + n), n <= BLOCK, order by order. */
 static inline __attribute__((always_inline)) void BK_PATH(hash_block)(const framed_text *f, size_t start, size_t n,
                                        uint32_t min_order, uint32_t max_order, uint32_t table_bits,
-                                       uint32_t rows[BK_MAX_ORDER][BLOCK]) {
+                                       uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS]) {
     const BK_PATH(lanes) zero = {0};
     const uint32_t shift = 32 - table_bits;
     for (size_t i = 0; i < n; i += LANES) {
         BK_PATH(lanes) h = zero + FIELD_SEED, place, row;
         memcpy(&place, lane_numbers, sizeof place);
         place += (uint32_t)(start + i);
-        for (uint32_t k = 1; k < f->n_fields; k++) /* a seed more for each field that has begun */
-            h += (BK_PATH(lanes))(place >= zero + f->starts[k]) & (zero + FIELD_SEED);
+        for (uint32_t k = 0; k < f->n_borders; k++) /* a seed more for each field that has begun */
+            h += (BK_PATH(lanes))((BK_PATH(signed_lanes))place > (int32_t)f->borders[k]) & FIELD_SEED;
         const uint8_t *t = f->text + start + i;
         for (uint32_t k = 1; k <= max_order; k++, t++) {
             h = (h ^ BK_PATH(widen)(t)) * HASH_MULTIPLIER;
@@ -38,32 +39,32 @@ static inline __attribute__((always_inline)) void BK_PATH(hash_block)(const fram
     }
 }
 
-/* Rows of the features. */
+/* Rows of the features, of which as many can be read and written as fill registers. */
 static inline void BK_PATH(hash_features)(const uint32_t *restrict features, size_t n,
                                           uint32_t table_bits, uint32_t *restrict rows) {
     const uint32_t shift = 32 - table_bits;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t h = (features[i] ^ FIELD_SEED) * HASH_MULTIPLIER;
-        rows[i] = ((h ^ h >> 15) * HASH_MULTIPLIER) >> shift;
-    }
+    for (size_t start = 0; start < n; start += ROW_STEP)
+        for (size_t i = start; i < start + ROW_STEP; i++) {
+            uint32_t h = (features[i] ^ FIELD_SEED) * HASH_MULTIPLIER;
+            rows[i] = ((h ^ h >> 15) * HASH_MULTIPLIER) >> shift;
+        }
 }
 
 /*
- * Width 1: all orders of a position at once, since one loop for a text costs few mispredicted
- * branches. `orders` is a constant wherever this is inlined.
+ * Width 1: all orders of four positions at once, since one loop for a text costs few mispredicted
+ * branches. What fills up the last four is row 0, and taken off again. `orders` is a constant
+ * wherever this is inlined.
  */
 static inline __attribute__((always_inline)) int32_t BK_PATH(sum_positions)(
-    const int8_t *restrict table, uint32_t rows[BK_MAX_ORDER][BLOCK], size_t n, uint32_t orders) {
+    const int8_t *restrict table, uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS], size_t n, uint32_t orders) {
     int32_t a = 0, b = 0;
-    size_t i = 0;
-    for (; i + 2 <= n; i += 2)
+    for (uint32_t k = 0; k < orders; k++) memset(rows[k] + n, 0, 4 * sizeof **rows);
+    for (size_t i = 0; i < n; i += 4)
         for (uint32_t k = 0; k < orders; k++) {
-            a += table[rows[k][i]];
-            b += table[rows[k][i + 1]];
+            a += table[rows[k][i]] + table[rows[k][i + 1]];
+            b += table[rows[k][i + 2]] + table[rows[k][i + 3]];
         }
-    for (; i < n; i++)
-        for (uint32_t k = 0; k < orders; k++) a += table[rows[k][i]];
-    return a + b;
+    return a + b - (int32_t)((0 - n) % 4 * orders) * table[0];
 }
 
 /* Adds rows of `width` int8 to 32-bit sums; 16-bit sums hold a block of 256 rows without overflow. */
@@ -89,7 +90,7 @@ static inline void BK_PATH(sum_wide)(const int8_t *restrict table, const uint32_
 
 /* The sum of a text for width 1. `min` and `max` are constants wherever this is inlined. */
 static inline __attribute__((always_inline)) int32_t BK_PATH(sum_text)(
-    const bk_ngram *m, const framed_text *f, uint32_t min, uint32_t max, uint32_t rows[BK_MAX_ORDER][BLOCK]) {
+    const bk_ngram *m, const framed_text *f, uint32_t min, uint32_t max, uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS]) {
     int32_t sum = 0;
     for (size_t start = 0; start < f->length; start += BLOCK) {
         const size_t n = f->length - start < BLOCK ? f->length - start : BLOCK;
@@ -99,7 +100,7 @@ static inline __attribute__((always_inline)) int32_t BK_PATH(sum_text)(
     return sum;
 }
 
-static int32_t BK_PATH(sum_narrow)(const bk_ngram *m, const framed_text *f, uint32_t rows[BK_MAX_ORDER][BLOCK]) {
+static int32_t BK_PATH(sum_narrow)(const bk_ngram *m, const framed_text *f, uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS]) {
     int32_t sum;
     switch (m->min_order << 4 | m->max_order) { /* the usual ones without inner loops */
     case 0x10: sum = 0; break;
@@ -114,7 +115,7 @@ static int32_t BK_PATH(sum_narrow)(const bk_ngram *m, const framed_text *f, uint
 
 /* Integer sums over all n-grams and features of a framed text. */
 static void BK_PATH(sums)(const bk_ngram *m, const framed_text *f, int32_t *sums) {
-    uint32_t rows[BK_MAX_ORDER][BLOCK];
+    uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS];
     const size_t length = f->length;
     const uint32_t orders = m->max_order - m->min_order + 1;
     if (m->width == 1) {
@@ -152,7 +153,7 @@ static inline size_t BK_PATH(keep_rows)(const uint32_t *row, size_t n, uint32_t 
 static size_t BK_PATH(list_rows)(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
                                  const framed_text *f, uint32_t drop_below, uint32_t salt,
                                  uint32_t *out) {
-    uint32_t rows[BK_MAX_ORDER][BLOCK];
+    uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS];
     const size_t length = f->length;
     size_t w = 0;
     for (size_t start = 0; max_order && start < length; start += BLOCK) {

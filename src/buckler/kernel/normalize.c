@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "fields.h"
+#include "ngram_parts.h"
 #include "unicode.h"
 #include "url.h"
 
@@ -99,7 +99,7 @@ size_t bk_find_parts(const uint8_t *normalized, size_t length, text_parts *parts
 
 size_t bk_normalize_parts(bk_normalizer normalizer, const uint8_t *text, size_t length,
                           uint8_t *out, size_t capacity, text_parts *parts) {
-    if (normalizer == BK_NORMALIZE_URL3) return bk_normalize_url3(text, length, out, capacity, parts);
+    if (normalizer == BK_NORMALIZE_URL3) return bk_current_path()->normalize_url3(text, length, out, capacity, parts);
     if (normalizer == BK_NORMALIZE_SITE) return bk_normalize_site(text, length, out, capacity, parts);
     if (normalizer == BK_NORMALIZE_COMMAND)
         return bk_find_parts(out, bk_normalize_command(text, length, out, capacity), parts);

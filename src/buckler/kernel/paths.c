@@ -33,7 +33,7 @@ static inline uint32_t bits_of(bytes16 mask) {
 #define BK_X86_PATHS 1
 #include <immintrin.h>
 #pragma GCC push_options
-#pragma GCC target("avx2,bmi,bmi2,popcnt")
+#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
 #define BK_PATH(name) name##_avx2
 #define LANES 8
 #include "ngram_path.h"
@@ -42,7 +42,7 @@ static inline uint32_t bits_of(bytes16 mask) {
 #undef BK_PATH
 #pragma GCC pop_options
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt,prefer-vector-width=512")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,lzcnt,popcnt,prefer-vector-width=512")
 #define BK_PATH(name) name##_avx512
 #define LANES 16
 #include "ngram_path.h"
@@ -53,7 +53,7 @@ static inline uint32_t bits_of(bytes16 mask) {
 #endif
 
 #define BK_PATH_TABLE(p) \
-    {#p, sums_##p, list_rows_##p, sum_weights_##p, update_narrow_##p, update_wide_##p, embed_##p, write_plain_##p, url_features_##p}
+    {#p, sums_##p, list_rows_##p, sum_weights_##p, update_narrow_##p, update_wide_##p, embed_##p, write_url3_##p, normalize_url3_##p}
 
 static const path paths[] = {
 #ifdef BK_X86_PATHS
@@ -69,7 +69,7 @@ static _Atomic(const path *) chosen; /* the same value from whoever comes first 
 static int path_runs_here(const path *p) {
 #ifdef BK_X86_PATHS
     if (strcmp(p->name, "portable") && !(__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-                                         __builtin_cpu_supports("popcnt")))
+                                         __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("popcnt")))
         return 0;
     if (strcmp(p->name, "avx512") == 0)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -101,15 +101,17 @@ int bk_simd_select(const char *name) {
 
 size_t bk_feature_rows(uint32_t table_bits, const uint8_t *normalized, size_t length, uint32_t *rows) {
     text_parts parts;
+    uint32_t found[BK_MAX_TEXT_FEATURES];
     bk_find_parts(normalized, length, &parts);
-    hash_features_portable(parts.features, parts.n_features, table_bits, rows);
+    hash_features_portable(parts.features, parts.n_features, table_bits, found);
+    memcpy(rows, found, parts.n_features * sizeof *rows);
     return parts.n_features;
 }
 
 void bk_ngram_rows(uint32_t min_order, uint32_t max_order, uint32_t table_bits,
                    const uint8_t *normalized, size_t length, uint8_t *framed, uint32_t *rows,
                    size_t stride) {
-    uint32_t block[BK_MAX_ORDER][BLOCK];
+    uint32_t block[BK_MAX_ORDER][BLOCK_ROWS];
     text_parts parts;
     memcpy(framed + 1, normalized, length);
     framed_text f = frame(framed, bk_find_parts(normalized, length, &parts), &parts);

@@ -7,10 +7,6 @@
 
 static int is_letter(uint8_t c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
 
-static int is_trimmed(uint8_t c) {
-    return c <= 0x20 || c == 0x7F || c == '"' || c == '\'' || c == '<' || c == '>';
-}
-
 /* Takes port 80 or 443 and trailing dots from the end of a host. */
 static size_t trim_host(const uint8_t *host, size_t length) {
     size_t digits = 0;
@@ -163,13 +159,11 @@ static int is_web_scheme(const uint8_t *t, size_t n) {
 /* Length of what is dropped at either end of a URL: a byte, or a space or mark beyond ASCII. */
 static size_t trimmed_at(const uint8_t *t, size_t n) {
     uint32_t point;
-    if (is_trimmed(t[0])) return 1;
+    if (t[0] < 0x80 && !is_inside(t[0])) return 1;
     size_t used = t[0] < 0x80 ? 0 : bk_utf8_read(t, n, &point);
     return used && (bk_is_ignored(point) || point == 0xA0 || point == 0x3000 || (point >= 0x2000 && point <= 0x200A) ||
                     point == 0x2028 || point == 0x2029) ? used : 0;
 }
-
-static int is_inside(uint8_t c) { return c < 0x7F && !is_trimmed(c); } /* the usual case */
 
 static size_t trimmed_before(const uint8_t *t, size_t n) {
     size_t back = 1;

@@ -2,37 +2,29 @@
 #include "ngram_parts.h"
 #include "url.h"
 
-enum { FEATURES_BYTES = 2 + 4 * 40 };
-
 size_t bk_write_url3(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, url_fields *fields) {
-    const size_t tail = 1 + URL_TARGET_BYTES + FEATURES_BYTES;
-    const size_t room = capacity > 2 * tail ? capacity - tail : capacity / 2;
-    byte_sink result = {out, 0, capacity};
-    url_part outer = {out, 0};
-    const uint8_t *trimmed = text;
-    size_t trimmed_length = length, start = bk_find_authority(&trimmed, &trimmed_length);
+    return bk_current_path()->write_url3(text, length, out, capacity, fields);
+}
+
+size_t bk_finish_url3(const uint8_t *text, size_t length, int is_plain, uint8_t *out, size_t capacity, url_fields *fields) {
+    byte_sink result = {out, is_plain ? fields->ends[2] : 0, capacity};
     size_t *const ends = fields->ends;
     resolved_url url;
-    fields->marks = 0;
-    int written = bk_current_path()->write_plain(trimmed, trimmed_length, start, room, &result, ends, &fields->marks);
-    if (!written) {
+    url.outer.length = 0;
+    if (!is_plain) {
         bk_resolve_url(text, length, &url);
-        bk_write_resolved(&url, room, &result, ends);
-        outer = url.outer;
+        bk_write_resolved(&url, url3_room(capacity), &result, ends);
         fields->marks = url.marks;
     }
-    if (written != 1) { /* there may be a target */
-        const size_t before = result.length;
-        sink_byte(&result, BK_FIELD_SEPARATOR);
-        const size_t target = result.length;
-        sink_bytes(&result, outer.bytes, outer.length);
-        const url_part query = {out + ends[1] + 1, ends[2] > ends[1] ? ends[2] - ends[1] - 1 : 0};
-        const url_part page = {out + ends[0] + 1, ends[1] > ends[0] ? ends[1] - ends[0] - 1 : 0};
-        if (result.length == target) bk_write_target(&result, query, &fields->marks);
-        if (result.length == target) bk_write_target(&result, page, &fields->marks);
-        if (result.length == target) result.length = before;
-    }
-    return result.length;
+    const size_t before = result.length;
+    sink_byte(&result, BK_FIELD_SEPARATOR);
+    const size_t target = result.length;
+    sink_bytes(&result, url.outer_bytes, url.outer.length);
+    const url_part query = {out + ends[1] + 1, ends[2] > ends[1] ? ends[2] - ends[1] - 1 : 0};
+    const url_part page = {out + ends[0] + 1, ends[1] > ends[0] ? ends[1] - ends[0] - 1 : 0};
+    if (result.length == target) bk_write_target(&result, query, &fields->marks);
+    if (result.length == target) bk_write_target(&result, page, &fields->marks);
+    return result.length == target ? before : result.length;
 }
 
 size_t bk_normalize_site(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts) {
@@ -49,16 +41,4 @@ size_t bk_normalize_site(const uint8_t *text, size_t length, uint8_t *out, size_
     }
     memmove(out + page, out + at, end - at);
     return page + end - at;
-}
-
-size_t bk_normalize_url3(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts) {
-    url_fields fields;
-    const size_t written = bk_write_url3(text, length, out, capacity, &fields);
-    parts->count = 0;
-    for (size_t n = 0; n < 3; n++)
-        if (fields.ends[n] < written) parts->positions[parts->count++] = (uint32_t)fields.ends[n];
-    const size_t n_features = bk_current_path()->url_features(out, fields.ends, fields.marks, parts->features);
-    const size_t left = capacity - written, fit = left > 2 ? (left - 2) / sizeof(uint32_t) : 0;
-    parts->n_features = (uint32_t)(n_features < fit ? n_features : fit);
-    return written;
 }

@@ -17,14 +17,26 @@ typedef struct {
     uint64_t unusual; /* a control character, beyond ASCII, or one of % @ \ [ ( { */
 } byte_classes;
 
-static inline uint64_t first_bits(size_t n) { return n < 64 ? (1ull << n) - 1 : ~0ull; }
+/*
+ * Arithmetic in place of branches, here and below: compilers make jumps of conditions, and no processor can
+ * foretell where the parts of the next URL end.
+ */
+static inline uint64_t first_bits(size_t n) { return ~(~0ull << n % 64) | -(uint64_t)(n >= 64); }
+
+static inline size_t last_bit(uint64_t bits) { return 63 - (size_t)__builtin_clzll(bits); }
+
+/* The position behind the last bit; 0 if there is none. */
+static inline size_t bits_end(uint64_t bits) { return last_bit(bits | 1) + (bits != 0); }
+
+/* The position of the first bit; 64 if there is none. */
+static inline size_t bits_start(uint64_t bits) { return (size_t)__builtin_ctzll(bits | 1ull << 63) + (bits == 0); }
 
 /* The position of the first bit from `at` on in a set of blocks; `otherwise` if there is none. */
 static size_t find_bit(const uint64_t *blocks, size_t n_blocks, size_t at, size_t otherwise) {
     size_t b = at / WINDOW_BYTES;
     uint64_t rest = b < n_blocks ? blocks[b] & ~first_bits(at % WINDOW_BYTES) : 0;
     while (rest == 0 && ++b < n_blocks) rest = blocks[b];
-    size_t found = rest ? b * WINDOW_BYTES + (size_t)__builtin_ctzll(rest) : otherwise;
+    const size_t found = b * WINDOW_BYTES + bits_start(rest);
     return found < otherwise ? found : otherwise;
 }
 
@@ -46,29 +58,25 @@ static inline void copy_part(uint8_t *out, const uint8_t *from, size_t length, i
 enum { IN_SUB = 0, IN_NAME = 2, BEHIND = 4, OWN = 64 }; /* kinds of words found, shifted by their place */
 enum { KNOWN_SITE = 1 << 16 };
 
-typedef struct {
-    size_t name, suffix, end; /* of the host: where its name begins, and what is behind it */
-} host_places;
-
-/* Whether a word stands here, in any case; its first four letters are likely. */
-static int is_word_at(const uint8_t *text, const url_word *word) {
-    for (size_t i = 0; i < word->length; i++)
-        if ((text[i] | 0x20) != (uint8_t)word->text[i]) return 0;
-    return 1;
+/* Whether a word stands here, in any case: no loop, since where it would end cannot be predicted. */
+static inline int is_word_at(const uint8_t *text, const url_word *word) {
+    static const uint8_t ones[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    uint64_t read[2], letters[2], mask[2];
+    memcpy(read, text, sizeof read);
+    memcpy(letters, word->text, sizeof letters);
+    memcpy(mask, ones + sizeof mask - word->length, sizeof mask);
+    return ((((read[0] | 0x2020202020202020u) ^ letters[0]) & mask[0]) | (((read[1] | 0x2020202020202020u) ^ letters[1]) & mask[1])) == 0;
 }
 
-/* The word that begins here with four letters, or NULL. */
+/* The longest word that begins here, or NULL. Of the text, 16 bytes can be read. */
 static inline const url_word *find_word(const uint8_t *text, size_t left) {
     uint32_t letters;
     memcpy(&letters, text, sizeof letters);
-    const uint32_t h = ((letters | 0x20202020u) * 0x9E3779B1u) >> (32 - HASH_BITS);
-    if (!(word_hashes[h >> 5] >> (h & 31) & 1)) return NULL;
-    const url_word *word = url_words + words_by_hash[h >> (HASH_BITS - 8)];
-    const url_word *end = url_words + words_by_hash[(h >> (HASH_BITS - 8)) + 1], *longest = NULL;
-    for (; word < end; word++)
-        if (word->length <= left && (!longest || word->length > longest->length) && is_word_at(text, word))
-            longest = word;
-    return longest;
+    const uint32_t h = ((letters | 0x20202020u) * 0x9E3779B1u) >> 24;
+    const url_word *end = url_words + words_by_hash[h + 1];
+    for (const url_word *word = url_words + words_by_hash[h]; word < end; word++)
+        if (word->length <= left && is_word_at(text, word)) return word;
+    return NULL;
 }
 
 /* Whether a brand of three letters stands by itself in the name. */
@@ -79,18 +87,6 @@ static uint32_t find_short_brand(const uint8_t *name, size_t length, uint64_t le
         for (size_t b = 0; b < sizeof short_brands / sizeof *short_brands; b++)
             if (memcmp(name + at, short_brands[b], 3) == 0)
                 return length == 3 ? BRAND << IN_NAME | OWN : BRAND << IN_NAME;
-    }
-    return 0;
-}
-
-/* Whether letters in place of the digits that look like them make a brand of at least five. */
-static int has_disguised_brand(const uint8_t *name, size_t length) {
-    static const char letters[] = "ol.eas....";
-    uint8_t plain[MAX_NAME_BYTES + 16] = {0};
-    for (size_t i = 0; i < length; i++) plain[i] = is_digit(name[i]) ? (uint8_t)letters[name[i] - '0'] : name[i];
-    for (size_t at = 0; at + 5 <= length; at++) {
-        const url_word *word = find_word(plain + at, length - at);
-        if (word && word->kind == BRAND && word->length >= 5) return 1;
     }
     return 0;
 }
@@ -107,14 +103,27 @@ static int differs_by_one(const uint8_t *word, size_t length, const char *brand,
 }
 
 /*
- * One change leaves either the first two letters of a brand or the last two as they are. The brands of
- * five letters and more are listed twice: by their first two letters, and by their last two.
+ * A change leaves of a brand of at least five letters the first three, the last three, the first two and the
+ * last one, or the first one and the last two: whether a brand of about this length shares any of these.
  */
+static inline int may_be_near_brand(const uint8_t *word, size_t length) {
+    const uint8_t *end = word + length;
+    const uint32_t places[4][3] = {{word[0], word[1], word[2]}, {word[0], word[1], end[-1]},
+                                   {word[0], end[-2], end[-1]}, {end[-3], end[-2], end[-1]}};
+    uint32_t found = 0;
+    for (uint32_t k = 0; k < 4; k++) {
+        const uint32_t letters = (places[k][0] & 31) | (places[k][1] & 31) << 5 | (places[k][2] & 31) << 10;
+        const uint32_t h = ((letters | k << 15 | (uint32_t)length << 17) * 0x9E3779B1u) >> (32 - HASH_BITS);
+        found |= near_hashes[h >> 5] >> (h & 31);
+    }
+    return found & 1;
+}
+
+/* A change leaves the first two letters or the last two: brands are listed by these and by those. */
 static inline int is_near_brand(const uint8_t *word, size_t length) {
-    if (length < 4 || length > LONGEST_BRAND + 1) return 0;
+    if (length < 4 || length > LONGEST_BRAND + 1 || !may_be_near_brand(word, length)) return 0;
     const size_t pairs[2] = {(word[0] & 31u) << 5 | (word[1] & 31u),
                              1024 + ((word[length - 2] & 31u) << 5 | (word[length - 1] & 31u))};
-    if (!((lengths_by_end[pairs[0]] | lengths_by_end[pairs[1]]) >> length & 1)) return 0;
     for (int i = 0; i < 2; i++)
         for (size_t b = brands_by_end[pairs[i]]; near_brands[b].end == pairs[i]; b++) {
             const size_t n = near_brands[b].length;
@@ -124,11 +133,10 @@ static inline int is_near_brand(const uint8_t *word, size_t length) {
 }
 
 static inline int holds_near_brand(const uint8_t *name, size_t length, uint64_t dashes) {
-    for (size_t start = 0; start < length;) {
-        const uint64_t rest = dashes & ~first_bits(start) & first_bits(length);
-        const size_t end = rest ? (size_t)__builtin_ctzll(rest) : length;
+    dashes &= first_bits(length);
+    for (size_t start = 0, end; start < length; start = end + 1, dashes &= dashes - 1) {
+        end = dashes ? (size_t)__builtin_ctzll(dashes) : length;
         if (is_near_brand(name + start, end - start)) return 1;
-        start = end + 1;
     }
     return 0;
 }
@@ -148,7 +156,7 @@ static inline int is_known_site(const uint8_t *host, size_t host_length, size_t 
         s++;
     if (s == end) return 0;
     for (size_t i = 0; i < sizeof user_content / sizeof *user_content; i++)
-        if (strlen(user_content[i]) == host_length && memcmp(host, user_content[i], host_length) == 0) return 0;
+        if (user_content[i].length == host_length && memcmp(host, user_content[i].text, host_length) == 0) return 0;
     return 1;
 }
 
@@ -156,12 +164,9 @@ static inline int is_known_site(const uint8_t *host, size_t host_length, size_t 
 
 /* Counts in steps that grow with them: 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, ... */
 static inline uint32_t size_step(size_t n) {
-    if (n < 4) return (uint32_t)n;
-    const uint32_t log = 63 - (uint32_t)__builtin_clzll(n);
-    return 2 * log + (uint32_t)(n >> (log - 1) & 1);
+    const uint32_t log = 63 - (uint32_t)__builtin_clzll(n | 1);
+    return 2 * log + (uint32_t)(2 * n >> log & 1) + (n == 1);
 }
-
-static inline size_t last_bit(uint64_t bits) { return 63 - (size_t)__builtin_clzll(bits); }
 
 static inline uint32_t count_bits(uint64_t bits) { return (uint32_t)__builtin_popcountll(bits); }
 
@@ -181,18 +186,44 @@ static inline uint64_t ending_bytes(const uint8_t *text, size_t length) {
 static inline uint64_t shape(const byte_classes *c, size_t begin, size_t end) {
     const uint64_t inside = first_bits(end) & ~first_bits(begin);
     const uint64_t letter = c->letter & inside, digit = c->digit & inside;
-    const uint64_t other = inside & ~letter & ~digit, last = end > 0 ? digit >> (end - 1) & 1 : 0;
+    const uint64_t other = inside & ~letter & ~digit, last = digit >> (end - 1) % 64 & 1;
     return count_bits(letter & ~(letter << 1)) | count_bits(digit & ~(digit << 1)) << 7 | count_bits(other & c->dash) << 14 |
            count_bits(other & ~c->dash) << 21 | (uint64_t)(digit >> begin % 64 & 1) << 28 | last << 29;
 }
 
 /* The labels that registries sell under a country: without the whole list, good enough for a shape. */
-static int is_registry_label(const uint8_t *label, size_t length) {
-    static const char known[][4] = {"ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"};
-    if (length < 2 || length > 3) return 0;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (memcmp(label, known[i], length) == 0 && known[i][length] == 0) return 1;
-    return 0;
+static inline int is_registry_label(const uint8_t *label, size_t length) {
+#define LABEL(a, b, c) a | b << 8 | c << 16
+    static const uint32_t known[16] = { /* some twice, to fill registers */
+        LABEL('a', 'c', 0), LABEL('c', 'o', 0), LABEL('g', 'o', 0), LABEL('n', 'e', 0), LABEL('o', 'r', 0),
+        LABEL('c', 'o', 'm'), LABEL('e', 'd', 'u'), LABEL('g', 'o', 'v'), LABEL('n', 'e', 't'), LABEL('o', 'r', 'g'),
+        LABEL('a', 'c', 0), LABEL('c', 'o', 0), LABEL('g', 'o', 0), LABEL('n', 'e', 0), LABEL('o', 'r', 0), LABEL('c', 'o', 'm')};
+#undef LABEL
+    uint32_t letters, found = 0;
+    memcpy(&letters, label, sizeof letters);
+    letters &= (uint32_t)first_bits(8 * length);
+    for (int i = 0; i < 16; i++) found |= letters == known[i];
+    return (int)found;
+}
+
+/* Where the name in a host, which somebody registered, lies, and what follows it. */
+typedef struct {
+    size_t name, end, suffix;
+    uint64_t dots; /* before the name */
+} host_places;
+
+/* Of the host, WINDOW_BYTES can be read; `dots` are those in it. Few branches: they cannot be predicted. */
+static inline host_places split_host(const uint8_t *host, size_t length, uint64_t dots) {
+    if (!dots) return (host_places){0, length, length, 0};
+    size_t end = last_bit(dots), suffix = end + 1;
+    dots ^= 1ull << end;
+    size_t label = bits_end(dots);
+    if ((dots != 0) & (length - suffix == 2) & is_registry_label(host + label, end - label)) {
+        suffix = label, end = label - 1;
+        dots ^= 1ull << end;
+        label = bits_end(dots);
+    }
+    return (host_places){label, end, suffix, dots};
 }
 
 /* --- all together ----------------------------------------------------------------------------------- */

@@ -53,7 +53,10 @@ static inline const uint8_t *BK_PATH(pad)(uint8_t *copy, const uint8_t *text, si
     _mm512_storeu_si512(copy, _mm512_maskz_loadu_epi8(first_bits(length), text));
     return copy;
 #else
-    return memcpy(copy, text, length);
+    if (length >= 32) memcpy(copy, text, 32), memcpy(copy + length - 32, text + length - 32, 32);
+    else if (length >= 16) memcpy(copy, text, 16), memcpy(copy + length - 16, text + length - 16, 16);
+    else memcpy(copy, text, length);
+    return copy;
 #endif
 }
 
@@ -61,8 +64,7 @@ static inline const uint8_t *BK_PATH(pad)(uint8_t *copy, const uint8_t *text, si
  * The short way for plain URLs, which most are: positions come from bit masks. 0 where there is
  * something to undo: then the long way is taken, which gives the same for all that this one handles.
  */
-static int BK_PATH(write_plain)(const uint8_t *text, size_t length, size_t start, size_t room, byte_sink *result,
-                       size_t ends[3], uint32_t *marks) {
+static inline int BK_PATH(write_plain)(const uint8_t *text, size_t length, size_t start, size_t room, uint8_t *out, url_fields *fields) {
     uint8_t raw[3 * WINDOW_BYTES];
     uint64_t slashes[PLAIN_BLOCKS], url_ends[PLAIN_BLOCKS], unusual = 0, dotted = 0, inner = 0, carry = 0;
     const size_t n_blocks = (length + WINDOW_BYTES - 1) / WINDOW_BYTES;
@@ -93,42 +95,50 @@ static int BK_PATH(write_plain)(const uint8_t *text, size_t length, size_t start
     else if (!is_short) return 0;
     size_t stop = end;
     while (stop > host && text[stop - 1] == '.') stop--;
-    if (stop - host > 4 && is_www(text + host)) host += 4;
+    if (stop - host > 4) host += 4 * (size_t)is_www(text + host);
     const uint64_t in_host = first_bits(stop) & ~first_bits(host), dots = first.dot & in_host;
     const uint64_t dashes = first.dash & in_host;
-    const size_t label = dots ? 64 - (size_t)__builtin_clzll(dots) : host; /* the last one */
+    const size_t label = host + bits_end(dots >> host); /* the last one */
     if (first.colon & first_bits(end) & ~first_bits(host)) return 0; /* a port */
     if (dashes & dashes >> 1 && has_punycode(text + host, stop - host)) return 0;
     if (first.digit & in_host & 1ull << label % 64) return 0; /* an address */
-    uint8_t *out = result->bytes;
     size_t w = stop - host;
     copy_part(out, text + host, w, is_short);
     if (first.upper & in_host)
         for (size_t i = 0; i < w; i++) out[i] = lower(out[i]);
-    const size_t name_end = dots ? label - 1 - host : w;
-    if ((may_be_wrapper(out + name_end, name_end) || (stop - label > 3 && may_be_wrapper(out + w, w)) ||
-         (label + 2 == stop && name_end > 3 && ends_in_company(out + name_end))) &&
+    const host_places places = split_host(out, w, dots >> host);
+    if ((may_be_wrapper(out + places.name, places.end - places.name) | may_be_wrapper(out + label - host, stop - label)) &&
         bk_is_wrapper((url_part){out, w}, (url_part){text + end, length - end}))
         return 0;
-    ends[0] = w;
+    fields->ends[0] = w;
     out[w++] = BK_FIELD_SEPARATOR;
-    size_t begin = end;
-    while (begin < length && text[begin] == '/') begin++;
+    size_t begin = end + bits_start(~(slashes[0] >> end % 64));
+    if (__builtin_expect(begin >= WINDOW_BYTES, 0))
+        while (begin < length && text[begin] == '/') begin++;
     size_t query = find_bit(url_ends, n_blocks, begin, length);
     copy_part(out + w, text + begin, query - begin, is_short);
     w += query - begin;
-    ends[1] = w;
+    fields->ends[1] = w;
     out[w++] = BK_FIELD_SEPARATOR;
     if (query < length && text[query] == '?') query++;
-    if (query < length) w += bk_write_query((url_part){text + query, length - query}, out + w, marks);
-    ends[2] = result->length = w;
+    if (query < length) w += bk_write_query((url_part){text + query, length - query}, out + w, &fields->marks);
+    fields->ends[2] = w;
     return inner ? 2 : 1;
+}
+
+static size_t BK_PATH(write_url3)(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, url_fields *fields) {
+    const uint8_t *trimmed = text;
+    size_t trimmed_length = length, start = find_web_authority(text, length);
+    if (start == 0) start = bk_find_authority(&trimmed, &trimmed_length);
+    fields->marks = 0;
+    const int written = BK_PATH(write_plain)(trimmed, trimmed_length, start, url3_room(capacity), out, fields);
+    return written == 1 ? fields->ends[2] : bk_finish_url3(text, length, written, out, capacity, fields);
 }
 
 /* Where four bytes stand, of 64, with which a word may begin. */
 static inline uint64_t BK_PATH(likely_words)(const uint8_t *text, size_t length) {
     uint64_t found = 0;
-    for (size_t i = 0; i < length; i += LANES) {
+    for (size_t i = 0; i < (length + 31) / 32 * 32; i += LANES) {
         const uint8_t *t = text + i;
         BK_PATH(lanes) h = BK_PATH(widen)(t) | BK_PATH(widen)(t + 1) << 8 | BK_PATH(widen)(t + 2) << 16 |
                            BK_PATH(widen)(t + 3) << 24;
@@ -150,7 +160,7 @@ static inline uint64_t BK_PATH(likely_words)(const uint8_t *text, size_t length)
 }
 
 /* Kinds of words anywhere in a URL, by their place. */
-static inline uint32_t BK_PATH(find_words)(const uint8_t *text, size_t length, host_places host) {
+static inline uint32_t BK_PATH(find_words)(const uint8_t *text, size_t length, size_t name, size_t suffix, size_t host_end) {
     uint32_t found = 0;
     for (size_t start = 0; start < length; start += WINDOW_BYTES - 3) {
         size_t left = length - start < WINDOW_BYTES - 3 ? length - start : WINDOW_BYTES - 3;
@@ -159,32 +169,39 @@ static inline uint32_t BK_PATH(find_words)(const uint8_t *text, size_t length, h
             const size_t at = start + (size_t)__builtin_ctzll(places);
             const url_word *word = find_word(text + at, length - at);
             if (!word) continue;
-            if (at > host.end) found |= (uint32_t)word->kind << BEHIND;
-            else if (at < host.name) found |= (uint32_t)word->kind << IN_SUB;
-            else if (at < host.suffix) found |= (uint32_t)word->kind << IN_NAME;
-            if (at == host.name && at + word->length == host.suffix && word->kind == BRAND) found |= OWN;
+            const uint32_t kind = word->kind, in_host = at < name ? kind << IN_SUB : at < suffix ? kind << IN_NAME : 0;
+            found |= at > host_end ? kind << BEHIND : in_host;
+            if (at == name && at + word->length == suffix && kind == BRAND) found |= OWN;
         }
     }
     return found;
 }
 
-static size_t BK_PATH(url_features)(const uint8_t *text, const size_t ends[3], uint32_t marks, uint32_t *features) {
+/* Whether letters in place of the digits that look like them make a brand of at least five. */
+static int BK_PATH(has_disguised_brand)(const uint8_t *name, size_t length, uint64_t digits) {
+    static const char letters[] = "ol.eas....";
+    uint8_t plain[MAX_NAME_BYTES + 16] = {0};
+    memcpy(plain, name, length);
+    for (; digits; digits &= digits - 1) {
+        uint8_t *digit = plain + __builtin_ctzll(digits);
+        *digit = (uint8_t)letters[*digit - '0'];
+    }
+    uint64_t places = BK_PATH(likely_words)(plain, length) & first_bits(length);
+    for (; places; places &= places - 1) {
+        const size_t at = (size_t)__builtin_ctzll(places);
+        const url_word *word = find_word(plain + at, length - at);
+        if (word && word->kind == BRAND && word->length >= 5) return 1;
+    }
+    return 0;
+}
+
+static inline size_t BK_PATH(url_features)(const uint8_t *text, const size_t ends[3], uint32_t marks, uint32_t *features) {
     const size_t host_at = ends[0] > WINDOW_BYTES ? ends[0] - WINDOW_BYTES : 0, host_length = ends[0] - host_at;
     const uint8_t *host = text + host_at;
     const byte_classes h = BK_PATH(classify)(host);
     const uint64_t in_host = first_bits(host_length);
-    size_t name_at = 0, name_end = host_length, suffix_at = host_length;
-    uint64_t dots = h.dot & in_host;
-    if (dots) {
-        name_end = last_bit(dots), suffix_at = name_end + 1;
-        dots ^= 1ull << name_end;
-        if (dots && host_length - suffix_at == 2) {
-            const size_t second = last_bit(dots);
-            if (is_registry_label(host + second + 1, name_end - second - 1))
-                suffix_at = second + 1, name_end = second, dots ^= 1ull << second;
-        }
-        if (dots) name_at = last_bit(dots) + 1;
-    }
+    const host_places places = split_host(host, host_length, h.dot & in_host);
+    const size_t name_at = places.name, name_end = places.end, suffix_at = places.suffix;
     const size_t name_length = name_end - name_at;
     const uint64_t in_name = first_bits(name_length);
     const uint64_t suffix = ending_bytes(host + suffix_at, host_length - suffix_at);
@@ -194,12 +211,7 @@ static size_t BK_PATH(url_features)(const uint8_t *text, const size_t ends[3], u
     const byte_classes p = BK_PATH(classify)(parts);
     const uint64_t in_path = first_bits(path_length);
     const uint64_t slashes = p.slash | ~in_path, segments = ~slashes & (slashes << 1 | 1);
-    size_t first_at = 0, first_end = 0;
-    if (segments) {
-        first_at = (size_t)__builtin_ctzll(segments);
-        const uint64_t behind = slashes & ~first_bits(first_at);
-        first_end = behind ? (size_t)__builtin_ctzll(behind) : WINDOW_BYTES;
-    }
+    const size_t first_at = bits_start(segments) % WINDOW_BYTES, first_end = bits_start(slashes & ~first_bits(first_at));
     const uint8_t *tail = parts; /* the window that the last part of the path lies in */
     byte_classes t = p;
     size_t tail_length = path_length;
@@ -207,17 +219,13 @@ static size_t BK_PATH(url_features)(const uint8_t *text, const size_t ends[3], u
         tail = parts + path_length - WINDOW_BYTES, tail_length = WINDOW_BYTES;
         t = BK_PATH(classify)(tail);
     }
-    while (tail_length > 0 && tail[tail_length - 1] == '/') tail_length--;
-    const uint64_t before_last = t.slash & first_bits(tail_length);
-    const size_t last_at = before_last ? last_bit(before_last) + 1 : 0;
+    tail_length = bits_end(~t.slash & first_bits(tail_length));
+    const size_t last_at = bits_end(t.slash & first_bits(tail_length));
     const uint64_t points = t.dot & first_bits(tail_length) & ~first_bits(last_at);
-    uint64_t ending = 0;
-    if (points) {
-        const size_t at = last_bit(points) + 1, n = tail_length - at < 4 ? tail_length - at : 4;
-        ending = ending_bytes(tail + at, n) | 1ull << 40;
-    }
+    const size_t point = bits_end(points), behind_point = tail_length - point;
+    const uint64_t ending = (ending_bytes(tail + point, behind_point < 4 ? behind_point : 4) | 1ull << 40) & -(uint64_t)(points != 0);
 
-    const uint32_t length = size_step(ends[0]), name = size_step(name_length), subs = count_bits(dots);
+    const uint32_t length = size_step(ends[0]), name = size_step(name_length), subs = count_bits(places.dots);
     const uint32_t digits = size_step(count_bits(h.digit & in_host)), hyphens = count_bits(h.dash & in_host);
     const uint32_t depth = count_bits(segments), path_size = size_step(path_length);
     const uint32_t path_digits = size_step(count_bits(p.digit & in_path)), query = size_step(ends[2] > ends[1] ? ends[2] - ends[1] - 1 : 0);
@@ -238,20 +246,40 @@ static size_t BK_PATH(url_features)(const uint8_t *text, const size_t ends[3], u
         hash18(mix_bits(mix_bits(8, shape(&p, first_at, first_end)), shape(&t, last_at, tail_length))),
     };
     for (uint32_t i = 0; i < FIXED_FEATURES; i++) features[i] = feature('a' + i, values[i]);
-    const host_places places = {host_at + name_at, host_at + name_end, ends[0]};
     const uint8_t *name_text = host + name_at;
-    uint32_t words = BK_PATH(find_words)(text, ends[2], places);
+    uint32_t words = BK_PATH(find_words)(text, ends[2], host_at + name_at, host_at + name_end, ends[0]);
     words |= find_short_brand(name_text, name_length, h.letter >> name_at % 64 & in_name);
     if (marks & URL_LOOKALIKE) words &= ~(uint32_t)OWN;
     /* At home a brand is no sign, nor is a name that resembles another one. */
     const int known = !(marks & (URL_FOREIGN | URL_LOOKALIKE)) && is_known_site(host, host_length, name_at);
     if (known) words &= ~(uint32_t)(BRAND << IN_SUB | BRAND << IN_NAME | OWN);
-    const int named = known || (words & (BRAND << IN_NAME | OWN)) != 0, has_digits = (h.digit >> name_at % 64 & in_name) != 0;
-    const int disguised = !named && has_digits && has_disguised_brand(name_text, name_length);
+    const int named = known || (words & (BRAND << IN_NAME | OWN)) != 0;
+    const uint64_t name_digits = h.digit >> name_at % 64 & in_name;
+    const int disguised = !named && name_digits && BK_PATH(has_disguised_brand)(name_text, name_length, name_digits);
     const int near = !named && holds_near_brand(name_text, name_length, h.dash >> name_at % 64);
     uint32_t signs = words | (uint32_t)disguised << 7 | (uint32_t)near << 8 | marks << 9 | (known ? KNOWN_SITE : 0);
     size_t n = FIXED_FEATURES;
     features[n++] = feature('u', signs & 0x3FFFF);
-    for (uint32_t rest = signs; rest; rest &= rest - 1) features[n++] = feature('v', (uint32_t)__builtin_ctz(rest));
+    uint32_t rest = signs;
+    for (int i = 0; i < 2; i++, rest &= rest - 1) { /* most have no more: no branch for these */
+        features[n] = feature('v', (uint32_t)__builtin_ctz(rest | 1u << 31));
+        n += rest != 0;
+    }
+    for (; rest; rest &= rest - 1) features[n++] = feature('v', (uint32_t)__builtin_ctz(rest));
     return n;
+}
+
+/* As bk_normalize_parts. */
+static size_t BK_PATH(normalize_url3)(const uint8_t *text, size_t length, uint8_t *out, size_t capacity, text_parts *parts) {
+    url_fields fields;
+    const size_t written = BK_PATH(write_url3)(text, length, out, capacity, &fields);
+    parts->count = 0;
+    for (size_t n = 0; n < 3; n++) {
+        parts->positions[n] = (uint32_t)fields.ends[n];
+        parts->count += fields.ends[n] < written;
+    }
+    const size_t n_features = BK_PATH(url_features)(out, fields.ends, fields.marks, parts->features);
+    const size_t left = capacity - written, fit = left > 2 ? (left - 2) / sizeof(uint32_t) : 0;
+    parts->n_features = (uint32_t)(n_features < fit ? n_features : fit);
+    return written;
 }

@@ -1,43 +1,43 @@
 /* Written by make_url_words.py: do not edit. */
-enum { BRAND = 1, LURE = 2, HASH_BITS = 13 };
+enum { BRAND = 1, LURE = 2, HASH_BITS = 15 };
 typedef struct {
     char text[16];
     uint8_t length, kind;
 } url_word;
 static const url_word url_words[] = {
-    {"alibaba", 7, BRAND}, {"amazon", 6, BRAND}, {"amazonaws", 9, BRAND}, {"airdrop", 7, LURE}, 
+    {"alibaba", 7, BRAND}, {"amazonaws", 9, BRAND}, {"amazon", 6, BRAND}, {"airdrop", 7, LURE}, 
     {"itau", 4, BRAND}, {"creditagricole", 14, BRAND}, {"capitalone", 10, BRAND}, 
     {"confirm", 7, LURE}, {"caixa", 5, BRAND}, {"gift", 4, LURE}, {"support", 7, LURE}, 
-    {"payment", 7, LURE}, {"apple", 5, BRAND}, {"adobe", 5, BRAND}, {"postbank", 8, BRAND}, 
+    {"payment", 7, LURE}, {"apple", 5, BRAND}, {"postbank", 8, BRAND}, {"adobe", 5, BRAND}, 
     {"recover", 7, LURE}, {"vinted", 6, BRAND}, {"revolut", 7, BRAND}, {"update", 6, LURE}, 
     {"blockchain", 10, BRAND}, {"paypal", 6, BRAND}, {"coinbase", 8, BRAND}, 
-    {"account", 7, LURE}, {"barclays", 8, BRAND}, {"hsbc", 4, BRAND}, {"unlock", 6, LURE}, 
-    {"rakuten", 7, BRAND}, {"correos", 7, BRAND}, {"ameli", 5, BRAND}, {"mastercard", 10, BRAND}, 
-    {"sparkasse", 9, BRAND}, {"swisscom", 8, BRAND}, {"steamcommunity", 14, BRAND}, 
+    {"account", 7, LURE}, {"barclays", 8, BRAND}, {"hsbc", 4, BRAND}, {"rakuten", 7, BRAND}, 
+    {"unlock", 6, LURE}, {"correos", 7, BRAND}, {"ameli", 5, BRAND}, {"mastercard", 10, BRAND}, 
+    {"sparkasse", 9, BRAND}, {"steamcommunity", 14, BRAND}, {"swisscom", 8, BRAND}, 
     {"kucoin", 6, BRAND}, {"fedex", 5, BRAND}, {"claim", 5, LURE}, {"zelle", 5, BRAND}, 
-    {"spotify", 7, BRAND}, {"bancolombia", 11, BRAND}, {"exodus", 6, BRAND}, 
-    {"billing", 7, LURE}, {"chase", 5, BRAND}, {"auth", 4, LURE}, {"login", 5, LURE}, 
+    {"spotify", 7, BRAND}, {"bancolombia", 11, BRAND}, {"billing", 7, LURE}, 
+    {"exodus", 6, BRAND}, {"chase", 5, BRAND}, {"auth", 4, LURE}, {"login", 5, LURE}, 
     {"booking", 7, BRAND}, {"axisbank", 8, BRAND}, {"webmail", 7, LURE}, {"ledger", 6, BRAND}, 
     {"wetransfer", 10, BRAND}, {"whatsapp", 8, BRAND}, {"americanexpress", 15, BRAND}, 
     {"visa", 4, BRAND}, {"password", 8, LURE}, {"mufg", 4, BRAND}, {"natwest", 7, BRAND}, 
-    {"ebay", 4, BRAND}, {"icloud", 6, BRAND}, {"wellsfargo", 10, BRAND}, {"github", 6, BRAND}, 
-    {"metamask", 8, BRAND}, {"orange", 6, BRAND}, {"tiktok", 6, BRAND}, {"bradesco", 8, BRAND}, 
-    {"allegro", 7, BRAND}, {"trustwallet", 11, BRAND}, {"netflix", 7, BRAND}, {"hmrc", 4, BRAND}, 
+    {"ebay", 4, BRAND}, {"icloud", 6, BRAND}, {"wellsfargo", 10, BRAND}, {"metamask", 8, BRAND}, 
+    {"github", 6, BRAND}, {"orange", 6, BRAND}, {"tiktok", 6, BRAND}, {"bradesco", 8, BRAND}, 
+    {"trustwallet", 11, BRAND}, {"allegro", 7, BRAND}, {"netflix", 7, BRAND}, {"hmrc", 4, BRAND}, 
     {"sharepoint", 10, BRAND}, {"amex", 4, BRAND}, {"invoice", 7, LURE}, {"uniswap", 7, BRAND}, 
-    {"lloyds", 6, BRAND}, {"wallet", 6, LURE}, {"walletconnect", 13, BRAND}, {"zoom", 4, BRAND}, 
+    {"walletconnect", 13, BRAND}, {"lloyds", 6, BRAND}, {"wallet", 6, LURE}, {"zoom", 4, BRAND}, 
     {"santander", 9, BRAND}, {"free", 4, LURE}, {"onedrive", 8, BRAND}, {"twitter", 7, BRAND}, 
-    {"instagram", 9, BRAND}, {"verify", 6, LURE}, {"verizon", 7, BRAND}, {"airbnb", 6, BRAND}, 
-    {"aeon", 4, BRAND}, {"youtube", 7, BRAND}, {"discord", 7, BRAND}, {"binance", 7, BRAND}, 
-    {"citibank", 8, BRAND}, {"google", 6, BRAND}, {"intesa", 6, BRAND}, {"dropbox", 7, BRAND}, 
+    {"instagram", 9, BRAND}, {"verizon", 7, BRAND}, {"verify", 6, LURE}, {"airbnb", 6, BRAND}, 
+    {"youtube", 7, BRAND}, {"aeon", 4, BRAND}, {"discord", 7, BRAND}, {"citibank", 8, BRAND}, 
+    {"binance", 7, BRAND}, {"google", 6, BRAND}, {"intesa", 6, BRAND}, {"dropbox", 7, BRAND}, 
     {"inpost", 6, BRAND}, {"smbc", 4, BRAND}, {"service", 7, LURE}, {"telegram", 8, BRAND}, 
-    {"laposte", 7, BRAND}, {"trezor", 6, BRAND}, {"roblox", 6, BRAND}, {"outlook", 7, BRAND}, 
+    {"laposte", 7, BRAND}, {"trezor", 6, BRAND}, {"outlook", 7, BRAND}, {"roblox", 6, BRAND}, 
     {"linkedin", 8, BRAND}, {"office365", 9, BRAND}, {"wise", 4, BRAND}, {"bonus", 5, LURE}, 
     {"docusign", 8, BRAND}, {"shopify", 7, BRAND}, {"hotmail", 7, BRAND}, {"signin", 6, LURE}, 
-    {"bank", 4, LURE}, {"bankofamerica", 13, BRAND}, {"etsy", 4, BRAND}, 
+    {"bankofamerica", 13, BRAND}, {"bank", 4, LURE}, {"etsy", 4, BRAND}, 
     {"mercadolibre", 12, BRAND}, {"secure", 6, LURE}, {"phantom", 7, BRAND}, 
     {"kraken", 6, BRAND}, {"opensea", 7, BRAND}, {"facebook", 8, BRAND}, {"bbva", 4, BRAND}, 
     {"reward", 6, LURE}, {"pancakeswap", 11, BRAND}, {"usps", 4, BRAND}, {"gmail", 5, BRAND}, 
-    {"yahoo", 5, BRAND}, {"microsoft", 9, BRAND}, {"microsoftonline", 15, BRAND}, 
+    {"yahoo", 5, BRAND}, {"microsoftonline", 15, BRAND}, {"microsoft", 9, BRAND}, 
 };
 static const uint8_t words_by_hash[] = {
     0, 0, 0, 0, 0, 0, 1, 1, 3, 5, 5, 6, 7, 7, 8, 8, 8, 8, 8, 8, 8, 8, 8, 9, 9, 9, 10, 11, 11, 11, 
@@ -54,25 +54,28 @@ static const uint8_t words_by_hash[] = {
     117, 117, 117, 118, 119, 120, 122, 122, 122, 124, 
 };
 static const uint32_t word_hashes[1 << (HASH_BITS - 5)] = {
-    [5] = 0x40000000, [7] = 0x10000000, [8] = 0x41000000, [10] = 0x8000, [11] = 0x1, 
-    [13] = 0x100, [22] = 0x20, [25] = 0x1000000, [26] = 0x80000000, [31] = 0x2, [33] = 0x400000, 
-    [36] = 0x20200, [38] = 0x20, [44] = 0x20000, [46] = 0x800200, [47] = 0x400, [50] = 0x2, 
-    [52] = 0x4000000, [53] = 0x10000, [58] = 0x40000020, [59] = 0x2000400, [64] = 0x200002, 
-    [65] = 0x80, [70] = 0x80, [73] = 0x10000004, [74] = 0x100, [75] = 0x8000100, [76] = 0x8, 
-    [79] = 0x20000000, [83] = 0x1000, [84] = 0x4200000, [87] = 0x40000000, [89] = 0x4000000, 
-    [92] = 0x1000, [93] = 0x800000, [96] = 0x200000, [97] = 0x20000, [98] = 0x20000, 
-    [101] = 0x201, [102] = 0x200000, [105] = 0x80000000, [106] = 0x10000000, [107] = 0x1000000, 
-    [108] = 0x10, [109] = 0x20000, [110] = 0x8000, [113] = 0x8000, [117] = 0x4002000, 
-    [120] = 0x200, [131] = 0x1, [133] = 0x8000, [134] = 0x81, [137] = 0x22, [138] = 0x2000, 
-    [140] = 0x200000, [145] = 0x100000, [146] = 0x80, [147] = 0x48000, [148] = 0x40000000, 
-    [150] = 0x14, [151] = 0x20, [152] = 0x200, [153] = 0x20000, [154] = 0x1000, 
-    [166] = 0x1000000, [167] = 0x11000000, [172] = 0x8, [173] = 0x40040, [176] = 0x4000000, 
-    [180] = 0x80, [181] = 0x80000, [183] = 0x8000, [186] = 0x8000, [188] = 0x1000000, 
-    [191] = 0x4000000, [192] = 0x40000000, [194] = 0x20, [196] = 0x8000080, [197] = 0x800, 
-    [202] = 0x4, [204] = 0x40, [206] = 0x2, [207] = 0x10000000, [208] = 0x8, [213] = 0x10000, 
-    [216] = 0x2, [219] = 0x1000, [226] = 0x20000, [228] = 0x4000, [234] = 0x1000, 
-    [235] = 0x1000000, [236] = 0x4000, [240] = 0x10, [243] = 0x200000, [246] = 0x2000, 
-    [249] = 0x80000000, [250] = 0x2000, [251] = 0x4000, [252] = 0xc0, [255] = 0x80000000, 
+    [23] = 0x4000000, [31] = 0x80000, [35] = 0x8000001, [41] = 0x10000000, [44] = 0x1, 
+    [53] = 0x4, [88] = 0x100000, [103] = 0x1, [107] = 0x10000000, [124] = 0x20, 
+    [134] = 0x2000000, [145] = 0x40, [146] = 0x20, [152] = 0x200000, [178] = 0x10, [185] = 0x40, 
+    [186] = 0x40000000, [189] = 0x200, [200] = 0x20, [211] = 0x100, [214] = 0x8, 
+    [232] = 0x200000, [235] = 0x4000000, [237] = 0x100, [239] = 0x20, [256] = 0x10, 
+    [258] = 0x200000, [260] = 0x40000000, [280] = 0x20000000, [292] = 0x400, [295] = 0x40000, 
+    [297] = 0x1, [301] = 0x1, [303] = 0x2000, [304] = 0x8000, [319] = 0x100000, [333] = 0x80000, 
+    [338] = 0x400000, [339] = 0x200, [351] = 0x4000000, [359] = 0x800, [369] = 0x20000, 
+    [374] = 0x80000000, [386] = 0x100000, [390] = 0x80, [394] = 0x80, [404] = 0x1, [405] = 0x20, 
+    [410] = 0x200000, [423] = 0x80000000, [427] = 0x40000, [431] = 0x2, [432] = 0x80000, 
+    [438] = 0x10, [441] = 0x40000000, [453] = 0x10000000, [469] = 0x800000, [471] = 0x400, 
+    [481] = 0x80, [524] = 0x8, [533] = 0x80000000, [536] = 0x10000008, [548] = 0x200040, 
+    [553] = 0x400000, [562] = 0x200000, [582] = 0x10000, [584] = 0x40000000, [589] = 0x40000000, 
+    [590] = 0x100, [595] = 0x2000000, [600] = 0x10400, [604] = 0x400000, [609] = 0x40, 
+    [614] = 0x40, [617] = 0x80000, [667] = 0x1, [671] = 0x10008, [688] = 0x1000, 
+    [692] = 0x4000000, [694] = 0x100, [707] = 0x400, [720] = 0x80000000, [726] = 0x2000, 
+    [733] = 0x20000000, [745] = 0x80000000, [755] = 0x1, [767] = 0x100, [771] = 0x2000000, 
+    [776] = 0x100000, [784] = 0x10000000, [787] = 0x8000, [789] = 0x8000, [808] = 0x100, 
+    [816] = 0x8000000, [824] = 0x80, [831] = 0x20000, [832] = 0x2000, [854] = 0x1, [864] = 0x40, 
+    [877] = 0x80000, [906] = 0x20, [913] = 0x2000000, [937] = 0x10000, [943] = 0x8, 
+    [945] = 0x1000000, [960] = 0x10000, [974] = 0x100000, [985] = 0x100000, [999] = 0x80000000, 
+    [1001] = 0x800000, [1005] = 0x4000000, [1008] = 0x42000000, [1023] = 0x20000000, 
 };
 static const char short_brands[][4] = {
     "dhl", "dpd", "jcb", "olx", 
@@ -154,31 +157,136 @@ static const uint8_t brands_by_end[2048] = {
     [1669] = 0xa0, [1689] = 0xa1, [1698] = 0xa2, [1700] = 0xa3, [1715] = 0xa4, [1716] = 0xa5, 
     [1733] = 0xa6, [1749] = 0xa7, [1779] = 0xa8, [1793] = 0xa9, [1843] = 0xaa, 
 };
-/* Lengths, one bit each, that what is nearly one of them may have. */
-static const uint32_t lengths_by_end[2048] = {
-    [36] = 0x70, [41] = 0xe0, [44] = 0x1c0, [45] = 0x1c7f0, [48] = 0x70, [56] = 0x380, 
-    [65] = 0x7f80, [73] = 0x1c0, [76] = 0xe00, [79] = 0x1c0, [82] = 0x380, [97] = 0xe70, 
-    [104] = 0x70, [105] = 0x380, [111] = 0x3c0, [114] = 0xe000, [137] = 0x1c0, [143] = 0x380, 
-    [146] = 0x1c0, [184] = 0xe0, [193] = 0x380, [197] = 0x70, [233] = 0xe0, [237] = 0x70, 
-    [239] = 0xe0, [271] = 0x1c0, [291] = 0xe0, [302] = 0x7e0, [370] = 0xe0, [373] = 0xe0, 
-    [385] = 0x1c0, [389] = 0xe0, [393] = 0x380, [396] = 0xe0, [417] = 0xe00, [421] = 0x3b80, 
-    [425] = 0x1c700, [449] = 0x1c0, [453] = 0x1c0, [486] = 0x700, [494] = 0x380, [496] = 0x1c0, 
-    [498] = 0xe0, [501] = 0x1c0, [513] = 0x1ce0, [520] = 0x1c0, [527] = 0x380, [577] = 0x1c0, 
-    [581] = 0x1c0, [591] = 0xe0, [609] = 0x700, [616] = 0xfc0, [624] = 0x7c0, [628] = 0xe000, 
-    [631] = 0x380, [645] = 0x380, [649] = 0xe0, [658] = 0x1ce0, [663] = 0x1c0, [686] = 0x1c0, 
-    [709] = 0x1c0, [713] = 0xe0, [737] = 0x7000, [741] = 0xe00, [744] = 0x380, [801] = 0x70, 
-    [815] = 0x1c0, [837] = 0x70, [1068] = 0xe0, [1069] = 0x780, [1072] = 0x1dc0, [1089] = 0x1c0, 
-    [1093] = 0x1f0, [1121] = 0x7000, [1125] = 0x1c0, [1135] = 0x380, [1140] = 0x7000, 
-    [1171] = 0xe0, [1185] = 0x1c0, [1188] = 0xe0, [1198] = 0x1e0, [1202] = 0xfe0, 
-    [1204] = 0x1c00, [1208] = 0x70, [1236] = 0x700, [1241] = 0x1c0, [1253] = 0xe0, 
-    [1262] = 0x380, [1263] = 0xe00, [1313] = 0x1c00, [1324] = 0x1f0, [1326] = 0xfe0, 
-    [1336] = 0x1c0, [1413] = 0xe0f0, [1417] = 0x70, [1474] = 0xe0, [1477] = 0x1ce00, 
-    [1479] = 0x1c0, [1483] = 0x380, [1492] = 0xe00, [1515] = 0x3e0, [1517] = 0x3c0, 
-    [1518] = 0x1e0, [1519] = 0x70, [1522] = 0xe0, [1523] = 0x1c0, [1528] = 0x1e0, [1552] = 0x380, 
-    [1604] = 0xfc0, [1605] = 0x3800, [1615] = 0x1c0, [1633] = 0xe0, [1637] = 0x7f0, 
-    [1643] = 0x380, [1651] = 0x1c000, [1652] = 0x1e0, [1669] = 0x1c0, [1689] = 0xe000, 
-    [1698] = 0xe0, [1700] = 0xe0, [1715] = 0xe0, [1716] = 0x1c0, [1733] = 0x380, [1749] = 0x700, 
-    [1779] = 0x700, [1793] = 0x70, [1843] = 0x380, 
+/* Three letters and the length of what is nearly one of them. */
+static const uint32_t near_hashes[1 << (HASH_BITS - 5)] = {
+    [0] = 0x40000, [2] = 0x20, [4] = 0x20, [5] = 0x80000200, [6] = 0x200, [7] = 0x400, 
+    [8] = 0x4000020, [9] = 0x8000060, [10] = 0x400, [12] = 0xc0000000, [13] = 0x4, 
+    [14] = 0x100000, [15] = 0x10000001, [20] = 0x40000, [21] = 0x10000, [22] = 0x80000, 
+    [23] = 0x800012, [26] = 0x5000000, [28] = 0x10000000, [30] = 0x42002, [32] = 0x80004000, 
+    [33] = 0x4000000, [34] = 0x10200000, [35] = 0x8200, [39] = 0xc004, [40] = 0x20000000, 
+    [41] = 0x10, [42] = 0x800, [43] = 0x104, [46] = 0x20000000, [49] = 0x60000010, [50] = 0x20, 
+    [51] = 0x2, [52] = 0x100000, [54] = 0x100000, [57] = 0x2000000, [58] = 0x100000, 
+    [59] = 0x300210, [60] = 0x2000400, [61] = 0x200000, [62] = 0x40, [63] = 0x22000, 
+    [65] = 0x9000, [66] = 0x800, [69] = 0x4, [71] = 0x88000002, [73] = 0x80004, [77] = 0x4000280, 
+    [80] = 0x200001, [81] = 0x200002, [82] = 0x20000000, [83] = 0x4000, [85] = 0x41000810, 
+    [89] = 0x40000000, [91] = 0x81000, [93] = 0x820000, [96] = 0x800, [97] = 0x1000, 
+    [99] = 0x1000, [100] = 0x1000, [101] = 0x10000, [104] = 0x200, [106] = 0x200200, 
+    [109] = 0x1080008, [110] = 0x2000000, [111] = 0x80000, [112] = 0x200010, [114] = 0x1, 
+    [115] = 0x8000000, [116] = 0x4000000, [118] = 0x2000, [119] = 0x20000, [122] = 0x40004400, 
+    [127] = 0x1000800, [128] = 0x200, [130] = 0x8000, [131] = 0x410, [132] = 0x10, 
+    [133] = 0x20000008, [135] = 0x80000, [136] = 0x80002080, [137] = 0x4000000, 
+    [139] = 0x81000002, [141] = 0x8000000, [142] = 0x4, [144] = 0x40, [146] = 0x4000000, 
+    [149] = 0x8000000, [154] = 0x1000000, [156] = 0x41000000, [157] = 0x10, [158] = 0x800, 
+    [160] = 0x6, [162] = 0x80004, [163] = 0x10, [164] = 0x40000, [165] = 0x80000000, 
+    [166] = 0x400, [168] = 0x10000080, [170] = 0x1, [172] = 0x2000000, [173] = 0x82000, 
+    [174] = 0x800, [176] = 0x10, [177] = 0x4000000, [178] = 0x1200100, [180] = 0x40000000, 
+    [181] = 0x2080000, [182] = 0x88000, [183] = 0x4040000, [186] = 0x4, [187] = 0x4000, 
+    [188] = 0x200, [189] = 0x10000, [190] = 0x4080, [192] = 0x400, [194] = 0x2, [195] = 0x80, 
+    [197] = 0x200, [200] = 0xc00, [202] = 0x800, [204] = 0x12000000, [205] = 0x80, 
+    [207] = 0x82080, [208] = 0x4000000, [209] = 0x4, [210] = 0x10000, [212] = 0x20000, 
+    [214] = 0x4000, [215] = 0x2, [216] = 0x4000, [218] = 0x400010, [219] = 0x800, 
+    [223] = 0x10000000, [224] = 0x5000004, [226] = 0x80000, [228] = 0x800200, [229] = 0x10, 
+    [231] = 0x2000000, [232] = 0x40000100, [234] = 0x202, [236] = 0x220000, [237] = 0x20000000, 
+    [238] = 0x1000000, [239] = 0x80000000, [240] = 0x20400000, [242] = 0xa000000, 
+    [244] = 0x80010000, [245] = 0x400000, [247] = 0x1000000, [250] = 0x4000000, 
+    [252] = 0x4000000, [253] = 0x4000000, [254] = 0x2, [255] = 0x940, [257] = 0x10000000, 
+    [259] = 0x20200, [260] = 0x80000000, [264] = 0x20000000, [265] = 0x810000, 
+    [266] = 0x20000000, [268] = 0x80000, [269] = 0x20, [270] = 0x400, [271] = 0x80000080, 
+    [273] = 0x80000000, [274] = 0x20000, [275] = 0x280, [277] = 0x4, [278] = 0x8000, 
+    [279] = 0x80040, [282] = 0x100, [283] = 0x2020, [284] = 0x1000000, [287] = 0x90, 
+    [288] = 0x800000, [290] = 0x4800040, [292] = 0x10, [293] = 0x400, [294] = 0x80000000, 
+    [295] = 0x1006000, [296] = 0x20, [298] = 0x80, [301] = 0x240, [303] = 0x200, 
+    [304] = 0x20010208, [305] = 0x4a04000, [307] = 0x10, [310] = 0x200001, [315] = 0x1010, 
+    [316] = 0x40, [318] = 0x4020000, [319] = 0x4, [320] = 0x2000000, [321] = 0x1401020, 
+    [322] = 0x4000, [324] = 0x4000, [325] = 0x400000, [328] = 0x40000000, [330] = 0x2000000, 
+    [331] = 0x20000000, [332] = 0x800000, [333] = 0x100000, [335] = 0x1000000, [337] = 0x480000, 
+    [339] = 0x40, [340] = 0x200000, [341] = 0x240, [342] = 0x81000, [343] = 0x2000000, 
+    [345] = 0x30000800, [346] = 0x80, [348] = 0x400000, [351] = 0x280000, [353] = 0x10000000, 
+    [354] = 0x81040000, [355] = 0x20001000, [356] = 0x10, [357] = 0x80000, [358] = 0x2000, 
+    [359] = 0x100, [361] = 0x10, [365] = 0x80000, [366] = 0x200000, [369] = 0x10000201, 
+    [371] = 0x8100100, [372] = 0x200000a0, [374] = 0x20008000, [375] = 0x2000000, 
+    [379] = 0x12000, [380] = 0x80, [381] = 0x20100, [382] = 0x1001040, [384] = 0x80008, 
+    [386] = 0x80, [388] = 0x24, [389] = 0x24204000, [391] = 0x1200010, [392] = 0x8000000, 
+    [393] = 0x4, [395] = 0x4000000, [396] = 0x400800, [402] = 0x14, [404] = 0x800, 
+    [405] = 0x8000002, [406] = 0x4001000, [408] = 0x10000006, [409] = 0x800000, [411] = 0x80000, 
+    [412] = 0x80000000, [416] = 0x4, [419] = 0x1008000, [420] = 0x800, [422] = 0x400408, 
+    [424] = 0x40000000, [426] = 0x100, [427] = 0xc0000000, [428] = 0x4000, [429] = 0xa0000000, 
+    [430] = 0x8400040, [431] = 0x800000, [432] = 0x8240001, [433] = 0x80, [434] = 0x80, 
+    [435] = 0x4, [436] = 0x400000, [439] = 0x20000000, [440] = 0x1200, [442] = 0x40000000, 
+    [443] = 0x404, [444] = 0x200000, [446] = 0x10000200, [447] = 0x100000, [448] = 0x8000, 
+    [452] = 0x20000, [454] = 0x4000000, [457] = 0x201, [458] = 0x10000, [459] = 0x880, 
+    [460] = 0x40, [461] = 0x80, [463] = 0x4000, [467] = 0x400000, [469] = 0x1000, 
+    [470] = 0x84000000, [475] = 0x2000, [476] = 0x800004, [477] = 0x100, [478] = 0x22006000, 
+    [480] = 0x305000, [481] = 0x420, [482] = 0x8000, [483] = 0x400012, [484] = 0x400000, 
+    [485] = 0x120000, [490] = 0x9001040, [491] = 0x40, [493] = 0x10022000, [495] = 0x10, 
+    [497] = 0x4000800, [498] = 0x40000008, [502] = 0x400000, [507] = 0x1008000, 
+    [508] = 0x80000000, [509] = 0x400000, [511] = 0x400000, [512] = 0x10, [513] = 0x20000000, 
+    [514] = 0x2000, [518] = 0x20, [519] = 0x8000000, [521] = 0x4100, [526] = 0x820000, 
+    [527] = 0x800000, [528] = 0x30000000, [529] = 0x1100, [530] = 0x8000000, [531] = 0x2000018, 
+    [532] = 0x2100, [533] = 0x10000, [535] = 0x20, [536] = 0x8, [540] = 0x200000, 
+    [541] = 0x200000, [543] = 0x18000400, [544] = 0x801, [545] = 0x80000, [547] = 0x4000000, 
+    [548] = 0x40200, [549] = 0x2000, [551] = 0x200000, [552] = 0x10000000, [553] = 0x8000020, 
+    [555] = 0x800800, [557] = 0x40000808, [560] = 0x20, [561] = 0x80008000, [562] = 0x80020, 
+    [563] = 0x8000040, [564] = 0x10000000, [565] = 0x1, [568] = 0x100000, [570] = 0x400, 
+    [571] = 0x20800020, [574] = 0x80000000, [577] = 0x41, [578] = 0x40, [579] = 0x800000, 
+    [580] = 0x400000, [581] = 0x40000, [582] = 0x10800000, [584] = 0x80, [586] = 0x40000, 
+    [590] = 0x1000, [591] = 0x100014, [592] = 0x10, [593] = 0x2000000, [594] = 0x4000400, 
+    [595] = 0x400, [598] = 0x1000000, [602] = 0x10, [603] = 0x6100800, [604] = 0x8400, 
+    [605] = 0x4000000, [606] = 0x40, [607] = 0x4040000, [608] = 0x400000, [611] = 0x40000000, 
+    [612] = 0x4000, [613] = 0x200004, [614] = 0x400, [615] = 0x48800, [616] = 0x100000, 
+    [617] = 0x8000000, [620] = 0x22000000, [621] = 0x100000, [622] = 0x40, [623] = 0x400000, 
+    [625] = 0x4000, [627] = 0x200000, [631] = 0x20, [633] = 0x840, [634] = 0x400000, 
+    [639] = 0x20000, [640] = 0xa000000, [641] = 0x20000, [642] = 0x8, [644] = 0x2000100, 
+    [645] = 0x2000000, [649] = 0x80, [651] = 0x10, [652] = 0x80000, [653] = 0x4000000, 
+    [654] = 0x62000300, [656] = 0x200a01, [657] = 0x20200, [658] = 0x202, [659] = 0x24, 
+    [660] = 0x80000, [662] = 0x20003000, [664] = 0x2000010, [665] = 0x40000000, [666] = 0x2, 
+    [667] = 0x8, [668] = 0x400, [671] = 0x1100, [672] = 0x8, [674] = 0x20, [675] = 0x20000000, 
+    [681] = 0x100000, [683] = 0x4400, [684] = 0x4, [685] = 0x20, [688] = 0x4, [690] = 0x1, 
+    [691] = 0x500, [692] = 0x40001, [693] = 0x4, [695] = 0x1008000, [696] = 0x2010100, 
+    [697] = 0x2, [698] = 0x30000, [699] = 0x400000, [700] = 0x80000000, [701] = 0x8080000, 
+    [702] = 0x408, [703] = 0x48000, [704] = 0x1800000, [705] = 0x3080, [706] = 0x24008202, 
+    [707] = 0x1000008, [708] = 0x1, [709] = 0x120000, [711] = 0x4, [712] = 0x8000000, 
+    [715] = 0x40000000, [716] = 0x10000, [717] = 0x4040000, [718] = 0x2000000, [720] = 0x1000, 
+    [721] = 0x8000000, [722] = 0x100000, [724] = 0x100000, [726] = 0x100, [730] = 0x1000000, 
+    [731] = 0x400000, [733] = 0x22000000, [734] = 0x20110, [735] = 0x4010000, [738] = 0x20000, 
+    [740] = 0x8000, [741] = 0x800000, [743] = 0x20000, [745] = 0x40000000, [746] = 0x80000080, 
+    [747] = 0x4010100, [748] = 0x80000000, [749] = 0x2000001, [750] = 0x20, [751] = 0x4000, 
+    [752] = 0x2040404, [753] = 0x40000000, [754] = 0x2, [755] = 0xc400000, [756] = 0x41010800, 
+    [757] = 0x41200, [758] = 0x8090, [760] = 0x1, [761] = 0x8020000, [763] = 0x400, 
+    [766] = 0x2012000, [767] = 0x2000000, [768] = 0x200, [770] = 0x8000000, [771] = 0x20000, 
+    [772] = 0x80000000, [773] = 0x8, [776] = 0xa00000, [779] = 0x90000000, [781] = 0x80, 
+    [782] = 0x20, [783] = 0x8000, [784] = 0x881100, [785] = 0x80000001, [786] = 0x200, 
+    [789] = 0x1, [794] = 0x1, [795] = 0x10, [796] = 0x412000, [797] = 0x80804000, 
+    [798] = 0x80200, [799] = 0xc000, [800] = 0x100, [801] = 0x20000000, [802] = 0x2080000, 
+    [803] = 0x1102, [804] = 0x12000, [806] = 0x84000220, [807] = 0x8000080, [808] = 0x80002, 
+    [812] = 0x2401, [816] = 0x90000000, [817] = 0x100, [818] = 0x1000100, [820] = 0x2000000, 
+    [821] = 0x400, [822] = 0x1, [823] = 0x44000, [827] = 0x50, [828] = 0x4, [830] = 0x4800, 
+    [831] = 0x8400000, [832] = 0x100000, [833] = 0x40000000, [835] = 0x44, [836] = 0x1004000, 
+    [843] = 0x40000, [845] = 0x80000, [846] = 0x90000000, [847] = 0x100, [848] = 0x1000000, 
+    [849] = 0x4, [850] = 0x808000, [852] = 0x20, [853] = 0x8000004, [854] = 0x100, 
+    [856] = 0x1000000, [857] = 0x200, [858] = 0x80000000, [859] = 0x200004, [860] = 0x80, 
+    [862] = 0x12008000, [865] = 0x400000, [867] = 0x804008, [868] = 0x800000, [871] = 0x100, 
+    [872] = 0x8000, [873] = 0x24000000, [875] = 0x80, [877] = 0x80000, [878] = 0x20800, 
+    [880] = 0x24000000, [881] = 0x80, [882] = 0x400, [884] = 0x2000, [885] = 0x10000, 
+    [887] = 0x2004000, [888] = 0x10000000, [890] = 0x10, [891] = 0x2000000, [894] = 0x2, 
+    [896] = 0x4, [897] = 0x804000, [899] = 0x20000, [900] = 0x40000080, [902] = 0x1100000, 
+    [903] = 0x20000, [904] = 0x800400, [909] = 0x4000, [910] = 0x400010, [911] = 0x201000, 
+    [912] = 0x10000, [913] = 0xa00, [915] = 0x4040000, [916] = 0x20, [917] = 0x80040000, 
+    [919] = 0x1000000, [921] = 0x800000, [922] = 0x20000000, [924] = 0x200, [925] = 0x400000, 
+    [928] = 0x4000800, [929] = 0x803, [931] = 0x400000, [932] = 0x2000000, [935] = 0x80000000, 
+    [936] = 0x2, [937] = 0x20400000, [938] = 0x100, [939] = 0x800, [940] = 0x80000, 
+    [942] = 0x100, [944] = 0x10000, [946] = 0x2000008, [948] = 0x40, [949] = 0x10000000, 
+    [950] = 0x400000, [951] = 0x40002000, [953] = 0x8088, [955] = 0x40, [956] = 0x10000000, 
+    [957] = 0x800000, [959] = 0x20000000, [960] = 0x80000, [961] = 0x8000020, [962] = 0x80010010, 
+    [963] = 0x1000000, [965] = 0x2000, [966] = 0x100202, [968] = 0x4002, [970] = 0x80, 
+    [972] = 0x40, [973] = 0x1081, [974] = 0x1000000, [975] = 0x400000, [976] = 0x20, 
+    [977] = 0x400000, [978] = 0x4000000, [979] = 0x4010200, [980] = 0x8000000, [982] = 0xc00020, 
+    [983] = 0x8000000, [986] = 0x1c000, [988] = 0x821020, [989] = 0x4000000, [991] = 0x4, 
+    [992] = 0x800000, [994] = 0x8, [996] = 0x240010, [997] = 0x100, [1000] = 0xa00, 
+    [1001] = 0x20, [1002] = 0x2000, [1003] = 0x40440000, [1004] = 0x8, [1005] = 0x80000000, 
+    [1007] = 0x800, [1008] = 0x2040, [1012] = 0x80080400, [1013] = 0x4001, [1014] = 0x4080, 
+    [1015] = 0x10000000, [1016] = 0x1090000, [1018] = 0x20000000, [1020] = 0x404000, 
+    [1022] = 0x200000, [1023] = 0x840c000, 
 };
 enum { LONGEST_SITE = 26 };
 static const char site_text[] = 
@@ -206,19 +314,19 @@ static const char site_text[] =
     "bitpanda.como2.plproximus.betwitter.comrabobank.nlseb.sewsj.comcisa.gov"
     "servicesaustralia.gov.aupayoneer.combitbucket.orgbbc.comvietcombank.com.vnhotels.com"
     "rogers.comvanguard.combouyguestelecom.frmonzo.comgotomeeting.combankmandiri.co.id"
-    "bankofamerica.combankofireland.comdanskebank.dkkotak.comsocietegenerale.frdkb.deedf.frgv.at"
-    "inter.corobinhood.commbank.plwesternunion.combancoestado.clkaspersky.comhp.comvenmo.com"
+    "bankofamerica.combankofireland.comdanskebank.dksocietegenerale.frkotak.comdkb.deedf.frgv.at"
+    "robinhood.cominter.combank.plwesternunion.combancoestado.clkaspersky.comhp.comvenmo.com"
     "exodus.comaliexpress.commicrosoftonline.comcash.applufthansa.comevri.comenel.itcanonical.com"
     "tmall.comitau.com.bryoutube.comsparebank1.noexperian.comcdc.govvodafone.co.uk"
     "cimbclicks.com.myamazon.co.jpamazon.co.ukdpd.detarget.comnasa.govmovistar.eshuntington.com"
     "bitstamp.netmyworkdayjobs.comdaum.netmail.ruebay.co.uklemonde.frbni.co.idnordea.com"
-    "equifax.como2.co.ukprimevideo.comjetbrains.comengie.frlogmein.comglassdoor.compostfinance.ch"
+    "equifax.como2.co.ukprimevideo.comjetbrains.comlogmein.comengie.frglassdoor.compostfinance.ch"
     "turbotax.comapple.comibm.comtelia.comduolingo.combmo.comcanva.comwikimedia.orgwikipedia.org"
     "ubuntu.combelastingdienst.nlvtb.rurakuten.co.jpstrato.dewetransfer.comgithub.comoutlook.com"
     "icicibank.comminecraft.netdropbox.comgovt.nzplaystation.comcaixa.gov.brcaixabank.es"
-    "zendesk.comrbs.co.ukagenziaentrate.gov.itbritishgas.co.ukbanquepopulaire.frweibo.com"
+    "zendesk.comrbs.co.ukagenziaentrate.gov.itbritishgas.co.ukweibo.combanquepopulaire.fr"
     "bundesfinanzministerium.dewise.comgandi.netwalletconnect.comoffice365.compekao.com.pl"
-    "smbc-card.comdhl.dewindows.comid.meboc.cnpython.orgnorton.comkernel.orgcaf.fring.being.de"
+    "smbc-card.comwindows.comdhl.deid.meboc.cnpython.orgnorton.comkernel.orgcaf.fring.being.de"
     "ing.nlmercari.comdeutschepost.desteampowered.comsantander.desantander.essantander.pl"
     "santander.ptphonepe.cometsy.comshinhan.comovhcloud.combing.comgtbank.combradesco.com.br"
     "bnz.co.nzstandardchartered.comadobe.commailchimp.composten.nopostnl.nlservice-public.fr"
@@ -240,40 +348,40 @@ static const char site_text[] =
     "okta.comwellsfargo.comgoogle.cagoogle.degoogle.esgoogle.frgoogle.itledger.comvolksbank.de"
     "godaddy.comfbi.govcanadapost-postescanada.cadanskebank.compingidentity.comsquareup.com"
     "gls-group.euintel.comvirgilio.itsony.comline.melinktr.eebancolombia.comticketmaster.com"
-    "sf-express.comtutanota.comnotion.sorakuten-bank.co.jprakuten-card.co.jppodatki.gov.pl"
+    "sf-express.comtutanota.comrakuten-bank.co.jprakuten-card.co.jpnotion.sopodatki.gov.pl"
     "orange.comsncf-connect.comubs.comacm.orgvr.dehangseng.comhellosign.comsparkasse.at"
     "sparkasse.deccb.commercadopago.com.armercadopago.com.brforce.comdpd.co.ukrevolut.comatt.com"
     "163.comwp.pldocusign.comdocusign.netnovobanco.ptfedoraproject.orgmufg.jping.com.au"
     "washingtonpost.comdigid.nladidas.comebay.com.aunordea.finordea.seuol.com.bretherscan.io"
     "ups.comhm.comnubank.com.brdbs.com.sgdisneyplus.comingbank.plmcafee.comxbox.commit.edu"
-    "metrobankonline.co.ukneteller.comirs.govun.orgklarna.commoneygram.comalipay.cominterac.ca"
-    "interia.plroblox.comryanair.comswedbank.eeswedbank.semedicare.govocbc.combahn.delinode.com"
+    "metrobankonline.co.ukneteller.comun.orgirs.govklarna.commoneygram.comalipay.comroblox.com"
+    "interac.cainteria.plryanair.comswedbank.eeswedbank.semedicare.govocbc.combahn.delinode.com"
     "crowdstrike.compoczta-polska.plcox.comdashlane.comorange.frriotgames.comredhat.com"
-    "synchrony.comchatgpt.combpi.com.phoffice.comoffice.netscotiabank.combpost.betrainline.com"
+    "synchrony.comchatgpt.comoffice.comoffice.netbpi.com.phscotiabank.combpost.betrainline.com"
     "americanexpress.comtelus.comcic.frhostgator.comhostinger.comduosecurity.comepicgames.com"
     "cnn.combund.decapitalone.comtelekom.detelenor.nokiwibank.co.nzuscis.govaa.comgmx.comgmx.net"
     "leboncoin.franz.com.auchronopost.froptus.com.auposte.itposti.fiweb.deaxisbank.comasos.com"
     "monster.comintuit.comsap.comnavyfederal.orgmetamask.iobarclays.debankofscotland.co.uk"
-    "klarna.sesunrise.chusa.govaol.comikea.commondialrelay.frwebex.commarriott.comfastmail.com"
-    "abchina.combancosabadell.comcgd.ptviabcp.comphantom.approyalmail.comakbank.comcsob.czolx.pl"
+    "klarna.sesunrise.chusa.govmondialrelay.frikea.comaol.comwebex.commarriott.comfastmail.com"
+    "abchina.combancosabadell.comviabcp.comcgd.ptphantom.approyalmail.comakbank.comcsob.czolx.pl"
     "bofa.comt-mobile.combritishairways.combankaustria.attiscali.itzeit.demastercard.us"
     "openssl.orgkuronekoyamato.co.jpfacebook.comfirstdirect.comexpedia.comameli.frnamecheap.com"
     "maybank2u.com.mydebian.orgetrade.comsteamcommunity.comdb.comzalando.decitizensbank.com"
     "aeon.co.jplazada.comato.gov.auswisscom.chbper.itstate.govpypi.orgtrustwallet.combybit.com"
     "postbank.depostnord.dkpostnord.sebitfinex.combawag.atsnapchat.comlenovo.comkb.czlibero.it"
-    "crypto.comanthropic.comionos.combooking.combnpparibas.comhsbc.comgmail.comyahoo.com"
+    "crypto.comanthropic.comionos.combooking.comhsbc.combnpparibas.comgmail.comyahoo.com"
     "verizon.commonday.comgoogle.com.augoogle.com.brnaver.comreuters.comtreasury.govbell.ca"
     "halifax.co.ukmax.comelisa.fi1password.comziraatbank.com.trbancobpm.itbangkokbank.comotto.de"
     "handelsbanken.semabanque.bnpparibasafterpay.comcredit-suisse.comusbank.comairbnb.com"
     "shopee.com.brtinkoff.ruibercaja.esnationwide.co.ukunicredit.itvodafone.devodafone.it"
     "gemini.comcommbank.com.auservice-now.comvk.combitwarden.comclaro.com.brtwitch.tvally.com"
-    "klikbca.comonelogin.comzkb.chbbc.co.ukabsa.co.zacooperativebank.co.ukn26.comicbc.com.cn"
+    "klikbca.comonelogin.comzkb.chbbc.co.ukabsa.co.zan26.comcooperativebank.co.ukicbc.com.cn"
     "google.comuob.com.sglaposte.frfastly.comnhs.ukoverheid.nlbattle.netgrammarly.commonobank.ua"
     "bol.com.brstripe.comgls-group.comsecureserver.netcorreios.com.brworldbank.organpost.com"
-    "ziggo.nlairtable.comalibaba.combaidu.comlabanquepostale.frborger.dkbcr.roaltinn.nobunq.com"
+    "ziggo.nlairtable.combaidu.comalibaba.comlabanquepostale.frborger.dkbcr.roaltinn.nobunq.com"
     "freshdesk.comairfrance.comft.comcaisse-epargne.frslack.comsamsung.comsmbc.co.jpprivatbank.ua"
     "natwest.comjd.comtransunion.commercadolibre.com.armercadolibre.com.mxmercadolivre.com.br"
-    "creditkarma.comcreditmutuel.frva.govvodafone.comdnb.noeposcard.co.jpkey.comskat.dk"
+    "creditkarma.comcreditmutuel.frvodafone.comva.govdnb.noskat.dkkey.comeposcard.co.jp"
     "targobank.deebay.deebay.frebay.itotpbank.hutelstra.comterra.com.brcitizensbankonline.com"
     "swissquote.chbdo.com.phcisco.comfigma.comebay.comtelefonica.combinance.comskrill.comuber.com"
     "coinbase.comvero.fimyworkday.comharvard.educitibank.comvivo.com.brtwilio.comtwint.ch"
@@ -281,12 +389,12 @@ static const char site_text[] =
     "pinterest.commsn.comfidelity.comapache.orgtdbank.comeasyjet.comagid.gov.itbestbuy.com"
     "mediamarkt.designal.orgtrello.combancochile.clok.rureddit.compingone.comusaa.com"
     "malwarebytes.combecu.orgbankid.comaib.iemizuhobank.co.jpvisa.comgob.argob.esgob.mxxing.com"
-    "consorsbank.demercadolibre.com1and1.comamazon.com.auamazon.com.bramazon.com.mxlive.com"
-    "stepstone.dedpd.comovh.commps.itcomcast.comcomcast.netcomdirect.debb.com.bronet.pl"
-    "uidai.gov.innike.compancakeswap.financenexi.itdiscover.comfrancetravail.frtelekom.com"
-    "boursobank.comboursorama.comcoursera.orgkubernetes.iogmx.dearamex.comavast.comtangerine.ca"
-    "sberbank.rudocker.comcam.ac.ukoktapreview.commicrosoft.comaffirm.commeta.comhmrc.gov.uk"
-    "hotmail.comnintendo.comquora.com";
+    "consorsbank.demercadolibre.com1and1.comstepstone.deamazon.com.auamazon.com.bramazon.com.mx"
+    "live.comdpd.comovh.commps.itcomcast.comcomcast.netcomdirect.debb.com.bronet.pluidai.gov.in"
+    "nike.compancakeswap.financenexi.itdiscover.comfrancetravail.frtelekom.comboursobank.com"
+    "boursorama.comcoursera.orgkubernetes.iogmx.dearamex.comavast.comtangerine.casberbank.ru"
+    "docker.comcam.ac.ukoktapreview.commicrosoft.comaffirm.commeta.comhmrc.gov.ukhotmail.com"
+    "nintendo.comquora.com";
 static const uint16_t site_ends[] = {
     0, 12, 23, 29, 39, 53, 65, 75, 82, 93, 106, 116, 126, 141, 152, 162, 168, 178, 188, 194, 202, 
     209, 220, 234, 248, 259, 272, 279, 286, 300, 307, 318, 327, 340, 352, 362, 371, 384, 395, 
@@ -299,13 +407,13 @@ static const uint16_t site_ends[] = {
     1568, 1575, 1583, 1594, 1603, 1612, 1628, 1640, 1645, 1654, 1662, 1671, 1680, 1689, 1698, 
     1707, 1716, 1725, 1734, 1743, 1759, 1773, 1782, 1789, 1798, 1804, 1814, 1826, 1831, 1842, 
     1853, 1864, 1870, 1877, 1885, 1909, 1921, 1934, 1941, 1959, 1969, 1979, 1991, 2009, 2018, 
-    2033, 2050, 2067, 2084, 2097, 2106, 2124, 2130, 2136, 2141, 2149, 2162, 2170, 2186, 2200, 
+    2033, 2050, 2067, 2084, 2097, 2115, 2124, 2130, 2136, 2141, 2154, 2162, 2170, 2186, 2200, 
     2213, 2219, 2228, 2238, 2252, 2271, 2279, 2292, 2300, 2307, 2320, 2329, 2340, 2351, 2364, 
     2376, 2383, 2397, 2414, 2426, 2438, 2444, 2454, 2462, 2473, 2487, 2499, 2516, 2524, 2531, 
-    2541, 2551, 2560, 2570, 2581, 2589, 2603, 2616, 2624, 2635, 2648, 2662, 2674, 2683, 2690, 
+    2541, 2551, 2560, 2570, 2581, 2589, 2603, 2616, 2627, 2635, 2648, 2662, 2674, 2683, 2690, 
     2699, 2711, 2718, 2727, 2740, 2753, 2763, 2781, 2787, 2800, 2809, 2823, 2833, 2844, 2857, 
-    2870, 2881, 2888, 2903, 2915, 2927, 2938, 2947, 2968, 2984, 3002, 3011, 3037, 3045, 3054, 
-    3071, 3084, 3096, 3109, 3115, 3126, 3131, 3137, 3147, 3157, 3167, 3173, 3179, 3185, 3191, 
+    2870, 2881, 2888, 2903, 2915, 2927, 2938, 2947, 2968, 2984, 2993, 3011, 3037, 3045, 3054, 
+    3071, 3084, 3096, 3109, 3120, 3126, 3131, 3137, 3147, 3157, 3167, 3173, 3179, 3185, 3191, 
     3202, 3217, 3233, 3245, 3257, 3269, 3281, 3292, 3300, 3311, 3323, 3331, 3341, 3356, 3365, 
     3386, 3395, 3408, 3417, 3426, 3443, 3455, 3464, 3477, 3490, 3501, 3511, 3525, 3535, 3546, 
     3564, 3579, 3589, 3599, 3607, 3628, 3642, 3651, 3661, 3673, 3684, 3697, 3706, 3718, 3724, 
@@ -317,29 +425,29 @@ static const uint16_t site_ends[] = {
     4528, 4539, 4553, 4561, 4570, 4577, 4593, 4602, 4609, 4617, 4633, 4642, 4654, 4663, 4673, 
     4683, 4690, 4706, 4722, 4734, 4742, 4750, 4764, 4773, 4782, 4791, 4800, 4809, 4819, 4831, 
     4842, 4849, 4875, 4889, 4905, 4917, 4929, 4938, 4949, 4957, 4964, 4973, 4988, 5004, 5018, 
-    5030, 5039, 5057, 5075, 5089, 5099, 5115, 5122, 5129, 5134, 5146, 5159, 5171, 5183, 5190, 
+    5030, 5048, 5066, 5075, 5089, 5099, 5115, 5122, 5129, 5134, 5146, 5159, 5171, 5183, 5190, 
     5208, 5226, 5235, 5244, 5255, 5262, 5269, 5274, 5286, 5298, 5310, 5327, 5334, 5344, 5362, 
     5370, 5380, 5391, 5400, 5409, 5419, 5431, 5438, 5444, 5457, 5467, 5481, 5491, 5501, 5509, 
-    5516, 5537, 5549, 5556, 5562, 5572, 5585, 5595, 5605, 5615, 5625, 5636, 5647, 5658, 5670, 
+    5516, 5537, 5549, 5555, 5562, 5572, 5585, 5595, 5605, 5615, 5625, 5636, 5647, 5658, 5670, 
     5678, 5685, 5695, 5710, 5726, 5733, 5745, 5754, 5767, 5777, 5790, 5801, 5811, 5821, 5831, 
     5845, 5853, 5866, 5885, 5894, 5900, 5913, 5926, 5941, 5954, 5961, 5968, 5982, 5992, 6002, 
     6016, 6025, 6031, 6038, 6045, 6057, 6067, 6080, 6092, 6100, 6108, 6114, 6126, 6134, 6145, 
-    6155, 6162, 6177, 6188, 6199, 6219, 6228, 6238, 6245, 6252, 6260, 6275, 6284, 6296, 6308, 
-    6319, 6336, 6342, 6352, 6363, 6376, 6386, 6393, 6399, 6407, 6419, 6437, 6451, 6461, 6468, 
+    6155, 6162, 6177, 6188, 6199, 6219, 6228, 6238, 6245, 6260, 6268, 6275, 6284, 6296, 6308, 
+    6319, 6336, 6346, 6352, 6363, 6376, 6386, 6393, 6399, 6407, 6419, 6437, 6451, 6461, 6468, 
     6481, 6492, 6512, 6524, 6539, 6550, 6558, 6571, 6587, 6597, 6607, 6625, 6631, 6641, 6657, 
     6667, 6677, 6687, 6698, 6705, 6714, 6722, 6737, 6746, 6757, 6768, 6779, 6791, 6799, 6811, 
-    6821, 6826, 6835, 6845, 6858, 6867, 6878, 6892, 6900, 6909, 6918, 6929, 6939, 6952, 6965, 
+    6821, 6826, 6835, 6845, 6858, 6867, 6878, 6886, 6900, 6909, 6918, 6929, 6939, 6952, 6965, 
     6974, 6985, 6997, 7004, 7017, 7024, 7032, 7045, 7062, 7073, 7088, 7095, 7111, 7130, 7142, 
     7159, 7169, 7179, 7192, 7202, 7213, 7229, 7241, 7252, 7263, 7273, 7288, 7303, 7309, 7322, 
-    7334, 7343, 7351, 7362, 7374, 7380, 7389, 7399, 7420, 7427, 7438, 7448, 7458, 7468, 7478, 
-    7484, 7495, 7505, 7518, 7529, 7539, 7549, 7562, 7578, 7593, 7606, 7616, 7624, 7636, 7647, 
+    7334, 7343, 7351, 7362, 7374, 7380, 7389, 7399, 7406, 7427, 7438, 7448, 7458, 7468, 7478, 
+    7484, 7495, 7505, 7518, 7529, 7539, 7549, 7562, 7578, 7593, 7606, 7616, 7624, 7636, 7645, 
     7656, 7674, 7683, 7689, 7698, 7706, 7719, 7732, 7738, 7755, 7764, 7775, 7785, 7798, 7809, 
-    7815, 7829, 7848, 7867, 7886, 7901, 7916, 7922, 7934, 7940, 7954, 7961, 7968, 7980, 7987, 
+    7815, 7829, 7848, 7867, 7886, 7901, 7916, 7928, 7934, 7940, 7947, 7954, 7968, 7980, 7987, 
     7994, 8001, 8011, 8022, 8034, 8056, 8069, 8079, 8088, 8097, 8105, 8119, 8130, 8140, 8148, 
     8160, 8167, 8180, 8191, 8203, 8214, 8224, 8232, 8246, 8252, 8261, 8272, 8285, 8294, 8303, 
     8320, 8333, 8340, 8352, 8362, 8372, 8383, 8394, 8405, 8418, 8428, 8438, 8451, 8456, 8466, 
     8477, 8485, 8501, 8509, 8519, 8525, 8541, 8549, 8555, 8561, 8567, 8575, 8589, 8605, 8614, 
-    8627, 8640, 8653, 8661, 8673, 8680, 8687, 8693, 8704, 8715, 8727, 8736, 8743, 8755, 8763, 
+    8626, 8639, 8652, 8665, 8673, 8680, 8687, 8693, 8704, 8715, 8727, 8736, 8743, 8755, 8763, 
     8782, 8789, 8801, 8817, 8828, 8842, 8856, 8868, 8881, 8887, 8897, 8906, 8918, 8929, 8939, 
     8948, 8963, 8976, 8986, 8994, 9005, 9016, 9028, 9037, 
 };
@@ -360,61 +468,122 @@ static const uint16_t sites_by_hash[] = {
     775, 779, 787, 794, 797, 799, 804, 806, 808, 813, 815, 817, 820, 821, 
 };
 static const uint32_t site_hashes[1 << (HASH_BITS - 5)] = {
-    [0] = 0x1006008, [1] = 0x802, [2] = 0x80004000, [3] = 0x224, [4] = 0x1000, [5] = 0x800000, 
-    [6] = 0x1000291, [7] = 0x80080, [8] = 0x40000, [9] = 0x1008010, [10] = 0x4140, 
-    [11] = 0x8240004, [12] = 0x80240090, [13] = 0x1000000, [14] = 0x20210, [15] = 0x20008400, 
-    [16] = 0x800000, [17] = 0x10000000, [18] = 0x220, [19] = 0x802000, [20] = 0x20012, 
-    [21] = 0x80, [22] = 0x421010, [23] = 0x48000002, [24] = 0x14200800, [25] = 0x80800400, 
-    [26] = 0x20040, [27] = 0x8, [28] = 0x902, [29] = 0x30004040, [30] = 0x3000000, 
-    [31] = 0x4040000, [32] = 0x10200008, [33] = 0x800008, [34] = 0x8810100, [35] = 0x2011141, 
-    [36] = 0x40030, [37] = 0x40043000, [38] = 0x80800281, [39] = 0xa0481000, [41] = 0x28200, 
-    [42] = 0x81800, [43] = 0x800a00, [44] = 0x8200, [45] = 0x12080080, [46] = 0x60000200, 
-    [47] = 0x8082, [48] = 0x10004008, [49] = 0x81008040, [50] = 0x100832, [51] = 0x10c40240, 
-    [52] = 0x1000000, [53] = 0x802, [54] = 0x100, [55] = 0x10a10400, [56] = 0x4000, 
-    [58] = 0x4001200, [59] = 0x40000210, [60] = 0x1c0, [61] = 0x2001200, [62] = 0xc0340000, 
-    [63] = 0x2020004, [64] = 0x80001, [65] = 0x40000001, [66] = 0x10000000, [67] = 0x1080c880, 
-    [68] = 0x80004006, [69] = 0x202840, [71] = 0x1020400, [72] = 0x10a008, [73] = 0x801022, 
-    [74] = 0x4460000, [76] = 0x2000002, [77] = 0x24280000, [78] = 0x12008000, [79] = 0x8002001, 
-    [80] = 0x2c2000, [81] = 0x200000, [82] = 0x6010020, [83] = 0x20001001, [84] = 0x48040, 
-    [85] = 0x1008104, [86] = 0x80004008, [88] = 0x2000, [89] = 0x10044105, [90] = 0x40024004, 
-    [91] = 0x42, [92] = 0x10008080, [93] = 0x11020610, [94] = 0x2010, [96] = 0x42000102, 
-    [97] = 0x80000380, [99] = 0x10000000, [100] = 0x84000000, [101] = 0x20000, [102] = 0x81422, 
-    [103] = 0x100000a1, [104] = 0x10000000, [105] = 0x9400000, [106] = 0x1, [107] = 0x40e0aa, 
-    [108] = 0x40, [109] = 0x60015, [110] = 0x1000000, [111] = 0x10000, [112] = 0x40004401, 
-    [113] = 0x800, [114] = 0x40000, [115] = 0x160200, [116] = 0x86301800, [117] = 0x50210000, 
-    [118] = 0x20000180, [119] = 0x400009, [120] = 0xa0, [121] = 0x2001000, [122] = 0x410000, 
-    [123] = 0x800400, [124] = 0x8008, [125] = 0x8000400, [126] = 0xa402, [127] = 0x20000040, 
-    [128] = 0x41030, [129] = 0x40000008, [130] = 0x4800000, [131] = 0x600c010, [132] = 0xc000, 
-    [133] = 0x110000, [134] = 0x824, [135] = 0x4008008, [136] = 0x20000, [137] = 0x4080281, 
-    [138] = 0x10080, [139] = 0x8002a0, [140] = 0x40019800, [141] = 0x2000000, [142] = 0x200220, 
-    [143] = 0x4000, [144] = 0x444000, [145] = 0x80, [146] = 0x404180, [147] = 0x14020a02, 
-    [148] = 0x1000140, [149] = 0x2002100, [150] = 0x20010, [151] = 0x22002000, [152] = 0x1000058, 
-    [153] = 0x800108, [154] = 0x400, [155] = 0x4800000, [156] = 0x44002, [157] = 0x40004000, 
-    [158] = 0x9000680, [159] = 0x9900, [161] = 0x220, [162] = 0x8000800, [163] = 0x40008000, 
-    [164] = 0x800004, [165] = 0x201080, [166] = 0x4000000, [167] = 0x4000000, [168] = 0x22800002, 
-    [169] = 0x4000001, [170] = 0x20009000, [171] = 0x600028, [172] = 0x228000, [173] = 0x6000, 
-    [174] = 0x4024080, [175] = 0x41020, [176] = 0x24004, [177] = 0x820000, [178] = 0x1021002, 
-    [179] = 0x8100010, [180] = 0x10010800, [181] = 0x21001, [182] = 0x82, [183] = 0x4280010, 
-    [184] = 0x200800, [185] = 0x5200, [186] = 0x8000000, [187] = 0x10000000, [189] = 0x29040082, 
-    [190] = 0x204, [191] = 0x30090, [192] = 0x80800, [193] = 0x48100, [194] = 0x40850204, 
-    [195] = 0x40050c0, [196] = 0xa0000, [197] = 0x20000020, [198] = 0x400400, [199] = 0x24000000, 
-    [200] = 0x1020, [201] = 0x401000, [202] = 0x408000, [203] = 0x1008000, [204] = 0x1000000, 
-    [205] = 0x28, [206] = 0x408090, [207] = 0x1040000, [208] = 0x8000880, [209] = 0x200, 
-    [210] = 0x9, [211] = 0x20, [212] = 0x102, [213] = 0x40000008, [214] = 0x54040000, 
-    [215] = 0x82800000, [216] = 0x60000, [217] = 0x10204000, [218] = 0x1020, [219] = 0x800802, 
-    [220] = 0x41040000, [221] = 0x4000100, [222] = 0x20020008, [223] = 0x1000010, [224] = 0x9422, 
-    [225] = 0x840d212, [226] = 0x44120004, [227] = 0x40000, [228] = 0x10010004, 
-    [229] = 0x4020080, [230] = 0x80040, [232] = 0x5000000, [233] = 0x47000, [234] = 0x20802204, 
-    [235] = 0x20000121, [236] = 0x480, [237] = 0x1052420, [238] = 0x8801022, [239] = 0x80, 
-    [240] = 0x401004, [241] = 0x90401000, [243] = 0x84000000, [244] = 0x12004100, 
-    [245] = 0x140802, [246] = 0x802020, [247] = 0x4002000, [248] = 0x14000808, [249] = 0x20008, 
-    [250] = 0x108, [251] = 0x30000620, [252] = 0x80000008, [253] = 0x4000001, [254] = 0x2010020, 
-    [255] = 0x8000000, 
+    [0] = 0x8000, [1] = 0x1800000, [3] = 0x2, [4] = 0x20, [5] = 0x8000, [9] = 0x1000000, 
+    [11] = 0x10000000, [12] = 0x900800, [13] = 0x80, [17] = 0x80000, [22] = 0x20000000, 
+    [24] = 0x20010001, [25] = 0x10, [27] = 0x8, [28] = 0x40000000, [30] = 0x4000, [34] = 0x100, 
+    [36] = 0x40000, [37] = 0x20000000, [39] = 0x1, [40] = 0x4000000, [41] = 0x2000009, 
+    [44] = 0x400, [46] = 0x100200, [47] = 0x2000, [48] = 0x10040000, [50] = 0x200100, 
+    [51] = 0x10000000, [55] = 0x4, [56] = 0x10000, [57] = 0x40, [58] = 0x40, [61] = 0x20000100, 
+    [63] = 0x800000, [66] = 0x40000000, [71] = 0x80000, [72] = 0x400000, [73] = 0x40, 
+    [77] = 0x800000, [78] = 0x40000000, [80] = 0x10020, [82] = 0x20, [84] = 0x10000000, 
+    [88] = 0x80000, [89] = 0x20000, [90] = 0x1000010, [92] = 0x20, [95] = 0x8002000, 
+    [97] = 0x4000, [98] = 0x100000, [99] = 0x20400, [101] = 0x200, [102] = 0x40000000, 
+    [103] = 0x80000000, [104] = 0x2000000, [106] = 0x80, [108] = 0x2000, [112] = 0x20, 
+    [113] = 0x8004, [116] = 0x4000000, [117] = 0x2000000, [119] = 0x480000, [123] = 0xc1, 
+    [126] = 0x100, [127] = 0x800, [128] = 0x8000, [130] = 0x100000, [131] = 0x10000, 
+    [132] = 0x1000, [134] = 0x10000000, [137] = 0x1, [138] = 0x10000004, [139] = 0x2000, 
+    [140] = 0x8000008, [141] = 0x20002, [142] = 0x2, [143] = 0x40, [144] = 0x210000, 
+    [146] = 0x800, [149] = 0x120000, [150] = 0x100, [151] = 0x2000000, [152] = 0x80000008, 
+    [153] = 0x10, [154] = 0x40000000, [155] = 0x40000000, [157] = 0x80000, [158] = 0x2001000, 
+    [159] = 0x40200000, [165] = 0x80000020, [166] = 0x80, [169] = 0x88000, [170] = 0x8000, 
+    [173] = 0x2010, [174] = 0x40000000, [177] = 0x20000040, [180] = 0x40000000, [182] = 0x1000, 
+    [183] = 0x20040, [185] = 0x80, [187] = 0x4100000, [188] = 0x80000020, [189] = 0x10000000, 
+    [192] = 0x3000, [193] = 0x1000000, [195] = 0x80000, [196] = 0x4000000, [197] = 0x40000000, 
+    [199] = 0x10000001, [200] = 0x420020, [201] = 0x2000, [202] = 0x10000, [204] = 0x4000000, 
+    [205] = 0x40, [206] = 0x81000200, [207] = 0x10000, [211] = 0x1, [212] = 0x20, [213] = 0x2000, 
+    [217] = 0x4, [221] = 0x100, [222] = 0x40800001, [223] = 0x40000, [225] = 0x1000000, 
+    [233] = 0x80010, [235] = 0x400, [236] = 0xa0000, [237] = 0x20, [239] = 0x2000000, 
+    [240] = 0x98000000, [241] = 0x4, [245] = 0x80080, [247] = 0x80, [250] = 0x420400, 
+    [251] = 0x24000000, [252] = 0x200, [254] = 0x20, [255] = 0x40, [256] = 0x2, [258] = 0x8000, 
+    [260] = 0x4, [263] = 0x8000000, [267] = 0x10000, [268] = 0x20000000, [269] = 0x11004000, 
+    [270] = 0x20000000, [271] = 0x80000, [272] = 0x140, [273] = 0x4000000, [275] = 0x10000000, 
+    [276] = 0x4000000, [277] = 0x202000, [278] = 0x400000, [285] = 0x200, [286] = 0x10, 
+    [287] = 0x8, [288] = 0x8000, [289] = 0x80400000, [290] = 0x10000, [292] = 0x800080, 
+    [293] = 0x60000, [294] = 0x10000000, [298] = 0x2000220, [299] = 0x100, [304] = 0x10, 
+    [307] = 0x20, [310] = 0x808000, [311] = 0x200400, [313] = 0x10000000, [315] = 0x10020, 
+    [316] = 0x1, [317] = 0x800000, [319] = 0x8000, [321] = 0x100000, [322] = 0x202800, 
+    [326] = 0x400000, [328] = 0x100000, [330] = 0x1, [331] = 0x140, [332] = 0x8, [333] = 0xc0000, 
+    [335] = 0x100000, [336] = 0x8000000, [337] = 0x40000000, [338] = 0x100, [340] = 0x100, 
+    [341] = 0x80000002, [343] = 0x9, [344] = 0x1000, [345] = 0x2000000, [347] = 0x40000000, 
+    [353] = 0x400000, [356] = 0x804, [357] = 0x2000001, [358] = 0x200, [359] = 0x40000, 
+    [360] = 0x400, [361] = 0x4000000, [362] = 0x20, [363] = 0x4000000, [364] = 0x4000040, 
+    [368] = 0x10000000, [369] = 0x80000000, [371] = 0x10000, [372] = 0x10000, [373] = 0x240, 
+    [374] = 0x20, [375] = 0x20001, [376] = 0x80000, [377] = 0x100000, [384] = 0x40, [385] = 0x1, 
+    [387] = 0x4000080, [388] = 0x40000000, [389] = 0x41, [391] = 0x80000000, [399] = 0x20000, 
+    [403] = 0x20000200, [406] = 0x10, [408] = 0x400010, [409] = 0x80100, [410] = 0x8000, 
+    [412] = 0x40800008, [415] = 0x20000, [419] = 0x20000, [422] = 0x2000000, [423] = 0x1008, 
+    [424] = 0x1, [428] = 0x80802020, [429] = 0x21100000, [430] = 0x4000000, [432] = 0x4000000, 
+    [436] = 0x80408, [438] = 0x110, [443] = 0x1, [446] = 0x4, [448] = 0x8, [449] = 0x1000200, 
+    [451] = 0x8000000, [453] = 0x2000, [458] = 0x200, [461] = 0x80, [462] = 0x80220, 
+    [465] = 0x22000, [466] = 0x110000, [467] = 0x20000420, [470] = 0x200001, [471] = 0x2010000, 
+    [472] = 0x10000000, [473] = 0x8, [475] = 0x200000, [476] = 0x2002, [478] = 0x2000000, 
+    [480] = 0x80400000, [485] = 0x40000, [487] = 0x80, [490] = 0x4000004, [493] = 0x100, 
+    [494] = 0x10000000, [496] = 0x8000, [497] = 0x10000000, [501] = 0x200, [503] = 0x8000, 
+    [504] = 0x20, [505] = 0x20100200, [508] = 0x1000000, [511] = 0x200000, [512] = 0x810000, 
+    [513] = 0x20000, [514] = 0x400, [516] = 0x8000, [519] = 0x3000000, [522] = 0x40000000, 
+    [523] = 0x800, [524] = 0x10000, [525] = 0x44000000, [527] = 0x110, [529] = 0x41000000, 
+    [534] = 0x80008, [536] = 0x200400, [537] = 0x2000, [540] = 0x8000, [541] = 0x10000000, 
+    [543] = 0x400, [546] = 0x80, [548] = 0x10000001, [549] = 0x10, [550] = 0x8000, [551] = 0x400, 
+    [552] = 0x40000000, [554] = 0x8, [556] = 0x80200000, [557] = 0x40, [558] = 0x40000000, 
+    [561] = 0x80088000, [562] = 0x4, [563] = 0x4000000, [567] = 0xa0, [568] = 0x400000, 
+    [569] = 0x80, [570] = 0x100000, [573] = 0x2000000, [577] = 0x1000000, [578] = 0x2000100, 
+    [580] = 0x10000000, [584] = 0x20000000, [585] = 0x2000004, [586] = 0x1000000, [588] = 0x40, 
+    [589] = 0x4040, [590] = 0x40, [591] = 0x20400, [592] = 0x1000000, [593] = 0x1, [595] = 0x2, 
+    [597] = 0x100001, [599] = 0x40, [600] = 0x80000, [602] = 0x10, [605] = 0x400000, 
+    [607] = 0x800020, [608] = 0x8082000, [611] = 0x4, [612] = 0x1000, [613] = 0x1, 
+    [614] = 0x80000000, [617] = 0x400, [622] = 0x40000000, [623] = 0x400, [624] = 0x40, 
+    [625] = 0x6000000, [626] = 0x800, [629] = 0x1000000, [631] = 0x4000000, [632] = 0x90000000, 
+    [633] = 0x110, [635] = 0x8004, [637] = 0x20028001, [644] = 0x800000, [645] = 0xa0, 
+    [649] = 0x4000, [651] = 0x2000, [653] = 0x80000000, [655] = 0x4000000, [656] = 0x300, 
+    [658] = 0x20000000, [660] = 0x10000000, [661] = 0x40000, [662] = 0x200000, [667] = 0x100, 
+    [671] = 0x100, [672] = 0x10, [674] = 0x10000000, [675] = 0x100040, [676] = 0x1, 
+    [679] = 0x100, [681] = 0x10010000, [683] = 0x800000, [684] = 0x402000, [686] = 0x4100000, 
+    [689] = 0x80000000, [690] = 0x1000a0, [693] = 0x1800000, [696] = 0x80000000, 
+    [697] = 0x8000000, [698] = 0x10, [699] = 0x400, [700] = 0x200000, [701] = 0x80000, 
+    [702] = 0x800, [704] = 0x800, [705] = 0x7000000, [706] = 0x80, [710] = 0x10000040, 
+    [712] = 0x40, [713] = 0x80000, [714] = 0xc0, [715] = 0x8, [716] = 0x10000, [718] = 0x40000, 
+    [719] = 0x4000, [721] = 0x4000, [722] = 0x8, [723] = 0x40000, [724] = 0x8, [725] = 0x80000, 
+    [726] = 0x80, [728] = 0x40000020, [732] = 0x10000, [734] = 0x108000, [735] = 0x800, 
+    [737] = 0x4000, [738] = 0x200000, [741] = 0x1020080, [747] = 0x1000, [751] = 0x40000, 
+    [756] = 0x10000080, [758] = 0x100, [759] = 0x104008, [760] = 0x400, [761] = 0x80, 
+    [764] = 0x10010000, [766] = 0x22, [769] = 0x2000, [770] = 0x8000, [773] = 0x10000008, 
+    [774] = 0x200, [776] = 0x200, [777] = 0x40, [778] = 0x80000202, [779] = 0xc000000, 
+    [780] = 0x42000000, [781] = 0x1080000, [783] = 0x400, [786] = 0x4010, [788] = 0x100000, 
+    [791] = 0x200000, [793] = 0x100, [794] = 0x2000000, [799] = 0x400200, [800] = 0x200000, 
+    [801] = 0x80000, [805] = 0x40000, [806] = 0x2000000, [809] = 0x40000000, [810] = 0x4000000, 
+    [813] = 0x10000000, [815] = 0x8, [819] = 0x1, [820] = 0x202000, [824] = 0x40080000, 
+    [825] = 0x10000000, [826] = 0x1000000, [830] = 0x400, [831] = 0x1, [832] = 0x40000000, 
+    [833] = 0x2000, [835] = 0x2000, [837] = 0x40, [840] = 0x8008, [844] = 0x400000, [848] = 0x80, 
+    [849] = 0x4, [852] = 0x4000, [855] = 0x9000000, [858] = 0x200, [859] = 0x2010400, 
+    [862] = 0x10000000, [863] = 0x20000010, [866] = 0x240, [869] = 0x1000000, [870] = 0x400000, 
+    [871] = 0x10000, [872] = 0x200000, [873] = 0x10000, [876] = 0x10, [877] = 0x8000, 
+    [878] = 0x80000000, [882] = 0x100, [883] = 0x5000001, [885] = 0x4, [887] = 0x200, 
+    [888] = 0x8000, [890] = 0x80, [891] = 0x100000, [892] = 0x10000, [895] = 0x1, 
+    [896] = 0x100040, [897] = 0x80040200, [900] = 0x80080, [901] = 0x52040080, [902] = 0x8000000, 
+    [903] = 0xb000, [904] = 0x100, [906] = 0x10010, [907] = 0x8000100, [910] = 0x100, 
+    [912] = 0x400, [914] = 0x4, [915] = 0x10000, [916] = 0x20000000, [918] = 0x10, [919] = 0x100, 
+    [920] = 0x4000000, [922] = 0x2000, [931] = 0x104, [933] = 0x8280000, [934] = 0x100, 
+    [936] = 0x100, [937] = 0x100040, [938] = 0x40000000, [939] = 0x100000, [940] = 0x100002, 
+    [941] = 0x8, [943] = 0x200000, [944] = 0x40000000, [945] = 0x800, [948] = 0x100000, 
+    [949] = 0x800200, [950] = 0x402, [951] = 0x6, [952] = 0x100040, [953] = 0x80000, 
+    [954] = 0x10000000, [955] = 0x2000, [956] = 0x40000000, [960] = 0x800, [961] = 0x80000, 
+    [962] = 0x2000000, [965] = 0x80000, [966] = 0x1000000, [967] = 0x80020000, 
+    [975] = 0x10000800, [977] = 0x2000004, [979] = 0xc0010, [980] = 0x40, [981] = 0x8000, 
+    [982] = 0x10400, [984] = 0x400000, [985] = 0x100000, [986] = 0x20000000, [989] = 0x800000, 
+    [991] = 0x100, [992] = 0x1000, [993] = 0x4000, [995] = 0x40100, [996] = 0x4000, [998] = 0x80, 
+    [1000] = 0x2000, [1001] = 0x8, [1004] = 0x400000, [1005] = 0x840, [1007] = 0x420000, 
+    [1008] = 0x8000, [1011] = 0x20000000, [1012] = 0x8, [1015] = 0x400, [1016] = 0x200000, 
+    [1018] = 0x1, [1019] = 0x40, [1023] = 0x1000, 
 };
-static const char *const user_content[] = {
-    "app.box.com", "colab.research.google.com", "customervoice.microsoft.com", "dl.dropbox.com", 
-    "docs.google.com", "drive.google.com", "forms.google.com", "forms.office.com", 
-    "gist.github.com", "groups.google.com", "l.facebook.com", "lm.facebook.com", 
-    "onedrive.live.com", "raw.github.com", "script.google.com", "sites.google.com", 
-    "storage.cloud.google.com", "sway.office.com", "translate.google.com", 
+static const struct {
+    const char *text;
+    size_t length;
+} user_content[] = {
+    {"app.box.com", 11}, {"colab.research.google.com", 25}, {"customervoice.microsoft.com", 27}, 
+    {"dl.dropbox.com", 14}, {"docs.google.com", 15}, {"drive.google.com", 16}, 
+    {"forms.google.com", 16}, {"forms.office.com", 16}, {"gist.github.com", 15}, 
+    {"groups.google.com", 17}, {"l.facebook.com", 14}, {"lm.facebook.com", 15}, 
+    {"onedrive.live.com", 17}, {"raw.github.com", 14}, {"script.google.com", 17}, 
+    {"sites.google.com", 16}, {"storage.cloud.google.com", 24}, {"sway.office.com", 15}, 
+    {"translate.google.com", 20}, 
 };

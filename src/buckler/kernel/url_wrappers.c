@@ -216,12 +216,17 @@ static size_t undo_second(url_part query, uint8_t *out) {
     return bk_percent_decode_once(out, n);
 }
 
+static int may_end_in_wrapper(const uint8_t *text, size_t length) {
+    size_t label = length;
+    while (label > 0 && text[label - 1] != '.') label--;
+    return may_be_wrapper(text + label, length - label);
+}
+
 int bk_may_wrap(url_part host) {
     const url_part name = without_country(host);
     size_t dot = host.length;
     while (dot > 0 && host.bytes[dot - 1] != '.') dot--;
-    if (dot > 0) dot--;
-    return may_be_wrapper(host.bytes + dot, dot) || may_be_wrapper(name.bytes + name.length, name.length);
+    return (dot > 0 && may_end_in_wrapper(host.bytes, dot - 1)) || may_end_in_wrapper(name.bytes, name.length);
 }
 
 int bk_is_wrapper(url_part host, url_part rest) {
