@@ -1,3 +1,4 @@
+import os
 import socket
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,9 @@ from tests.support.postgres import postgres
 # Examples of property tests may take any time: a busy machine is no failure.
 settings.register_profile("buckler", deadline=None)
 settings.load_profile("buckler")
+
+# For libraries that tests import themselves: threads that wait do not take the other test's core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from buckler.dataset import read_dataset
 from buckler.errors import InputError, SettingsError
 from buckler.labels import LabelStore
-from buckler.students.torch.training_loop import import_torch
 from buckler.tasks import get_task
 from buckler.teachers import get_teacher
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
@@ -154,15 +153,6 @@ def test_all_weights_but_those_of_the_tokens_learn(tiny_model):
     weights = dict(load_network(tiny_model, 2, 0).named_parameters())
     still = [name for name, tensor in weights.items() if not tensor.requires_grad]
     assert still == ["encoder.embeddings.word_embeddings.weight"]
-
-
-def test_threads_that_wait_for_each_other_sleep_unless_told_otherwise(monkeypatch):
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    import_torch("a test")
-    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
-    monkeypatch.delenv("OMP_WAIT_POLICY")
-    import_torch("a test")
-    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 def test_it_learns_calibrates_and_labels(tmp_path, tiny_model):

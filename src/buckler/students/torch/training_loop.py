@@ -1,7 +1,6 @@
 """Parts of all torch training: the import, mixed precision, checkpoints without pickle."""
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -18,12 +17,7 @@ if TYPE_CHECKING:
 
 
 def import_torch(feature: str) -> ModuleType:
-    """Return torch, or say which extra `feature` needs.
-
-    Threads of OpenMP that wait for each other sleep, unless the environment says otherwise. By
-    default they spin: on a machine with other work, training then takes ten times the CPU time.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # OpenMP reads it when torch loads
+    """Return torch, or say which extra `feature` needs."""
     return import_extra("torch", feature, "torch,onnx")
 
 
