@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,3 +101,14 @@ def test_signs_without_an_address_take_linear_work(unit, monkeypatch):
         found = mailboxes(unit.encode() * n + b" Ann <ann@a.example>")
         assert read < 200 * n
         assert n > 100 or found[-1].address == "ann@a.example"
+
+
+_SIGNS = [*'"<>@(),;:=?. \\+-_', "a", "Bob", "é", "\t", "x@y.example", "<a@b.example>", '"Doe, J"']
+
+
+@given(st.lists(st.sampled_from(_SIGNS), max_size=12).map("".join))
+def test_a_usual_mailbox_is_read_as_any_other(value):
+    data = value.encode()
+    usual = mailboxes(data)
+    with patch.object(mail_headers, "mailbox_in", lambda _: None):
+        assert mailboxes(data) == usual

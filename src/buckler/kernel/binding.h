@@ -48,6 +48,7 @@ PyObject *bk_audit_columns(PyObject *module, PyObject *args);
 
 PyObject *bk_scan_html(PyObject *module, PyObject *args);
 PyObject *bk_scan_mail_page(PyObject *module, PyObject *args);
+PyObject *bk_is_utf8_text(PyObject *module, PyObject *data);
 PyObject *bk_squeeze_text(PyObject *module, PyObject *text);
 PyObject *bk_resolve_target(PyObject *module, PyObject *args);
 PyObject *bk_read_links(PyObject *module, PyObject *args);
@@ -58,9 +59,10 @@ PyObject *bk_encoded_runs(PyObject *module, PyObject *args);
 PyObject *bk_may_hide_text(PyObject *module, PyObject *text);
 
 PyObject *bk_mail_headers(PyObject *module, PyObject *args);
+PyObject *bk_mailbox_in(PyObject *module, PyObject *value);
 PyObject *bk_is_mail_header(PyObject *module, PyObject *line);
 PyObject *bk_line_feeds(PyObject *module, PyObject *data);
-PyObject *bk_wallets_in(PyObject *module, PyObject *text);
+PyObject *bk_wallets_in(PyObject *module, PyObject *args);
 PyObject *bk_base64_bytes(PyObject *module, PyObject *data);
 PyObject *bk_quoted_bytes(PyObject *module, PyObject *data);
 PyObject *bk_base64_lines(PyObject *module, PyObject *data);

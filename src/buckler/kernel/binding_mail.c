@@ -28,7 +28,7 @@ typedef struct {
 
 static const char *kept_name(const uint8_t *name, size_t length) {
     for (size_t i = 0; i < sizeof KEPT_NAMES / sizeof *KEPT_NAMES; i++)
-        if (strlen(KEPT_NAMES[i]) == length && bk_starts_with(name, length, KEPT_NAMES[i])) return KEPT_NAMES[i];
+        if ((name[0] | 0x20) == *KEPT_NAMES[i] && strlen(KEPT_NAMES[i]) == length && bk_starts_with(name, length, KEPT_NAMES[i])) return KEPT_NAMES[i];
     return NULL;
 }
 
@@ -80,30 +80,56 @@ static PyObject *build_value(uint8_t *value, size_t length) {
     return PyBytes_FromStringAndSize((const char *)value + from, (Py_ssize_t)(w - from));
 }
 
+/* Appends a value to the list of its name; 0, or -1 with an exception. */
+static int add_value(PyObject *headers, const char *name, PyObject *value) {
+    PyObject *values = PyDict_GetItemString(headers, name); /* borrowed */
+    if (values) return PyList_Append(values, value);
+    values = PyList_New(0);
+    const int failed = !values || PyList_Append(values, value) < 0 || PyDict_SetItemString(headers, name, values) < 0;
+    Py_XDECREF(values);
+    return failed ? -1 : 0;
+}
+
+/* Where the block ends whose first line is not empty: before the first empty line. */
+static const uint8_t *end_of_block(const uint8_t *p, const uint8_t *end) {
+    while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+        if (p + 1 < end && p[1] == '\n') return p;
+        p++;
+    }
+    return end;
+}
+
 PyObject *bk_mail_headers(PyObject *module, PyObject *args) {
     (void)module;
     const char *data;
-    Py_ssize_t size, start, last;
-    if (!PyArg_ParseTuple(args, "y#nn", &data, &size, &start, &last)) return NULL;
-    if (start < 0 || last < start || last > size) {
+    Py_ssize_t size, start;
+    if (!PyArg_ParseTuple(args, "y#n", &data, &size, &start)) return NULL;
+    if (start < 0 || start > size) {
         PyErr_SetString(PyExc_ValueError, "the block is not in the data");
         return NULL;
     }
-    header_block block = {.values = malloc((size_t)(last - start) + 1)};
-    const int failed = !block.values || read_block(&block, (const uint8_t *)data + start, (const uint8_t *)data + last);
-    PyObject *list = failed ? PyErr_NoMemory() : PyList_New(0);
-    const size_t n = block.junk ? block.before_junk : block.n;
-    for (size_t i = 0; list && i < n; i++) {
+    const uint8_t *const text = (const uint8_t *)data, *const begin = text + start, *const end = text + size;
+    PyObject *headers = PyDict_New();
+    if (!headers || (begin < end && *begin == '\n')) return headers ? Py_BuildValue("(Nn)", headers, start + 1) : NULL;
+    const uint8_t *const last = end_of_block(begin, end);
+    header_block block = {.values = malloc((size_t)(last - begin) + 1)};
+    int failed = !block.values || read_block(&block, begin, last);
+    if (failed) PyErr_NoMemory();
+    const size_t n = !block.is_known ? 0 : block.junk ? block.before_junk : block.n;
+    for (size_t i = 0; !failed && i < n; i++) {
         const kept_header *kept = &block.kept[i];
         PyObject *value = build_value(block.values + kept->begin, kept->end - kept->begin);
-        PyObject *pair = value ? Py_BuildValue("(sN)", kept->name, value) : NULL;
-        if (!pair || PyList_Append(list, pair) < 0) Py_CLEAR(list);
-        Py_XDECREF(pair);
+        failed = !value || add_value(headers, kept->name, value) < 0;
+        Py_XDECREF(value);
     }
-    const Py_ssize_t junk = block.junk ? (Py_ssize_t)(block.junk - (const uint8_t *)data) : -1;
+    const uint8_t *body = last + 2 < end ? last + 2 : end;
+    if (!block.is_known) body = begin;
+    else if (block.junk) body = block.junk;
     free(block.kept);
     free(block.values);
-    return list ? Py_BuildValue("(iNn)", block.is_known, list, junk) : NULL;
+    if (!failed) return Py_BuildValue("(Nn)", headers, (Py_ssize_t)(body - text));
+    Py_DECREF(headers);
+    return NULL;
 }
 
 PyObject *bk_is_mail_header(PyObject *module, PyObject *line) {
@@ -115,6 +141,18 @@ PyObject *bk_is_mail_header(PyObject *module, PyObject *line) {
     const int is_header = bk_read_header(view.bytes, view.bytes + view.length, &name, &value) == HEADER_KNOWN;
     Py_XDECREF(view.owner);
     return PyBool_FromLong(is_header);
+}
+
+PyObject *bk_mailbox_in(PyObject *module, PyObject *value) {
+    (void)module;
+    char *bytes;
+    Py_ssize_t length;
+    text_mailbox found;
+    if (PyBytes_AsStringAndSize(value, &bytes, &length) < 0) return NULL;
+    if (!bk_read_mailbox((const uint8_t *)bytes, (size_t)length, &found)) return Py_NewRef(Py_None);
+    while (found.address_end[-1] == '.') found.address_end--;
+    const Py_ssize_t name = found.name ? found.name_end - found.name : 0, address = found.address_end - found.address;
+    return Py_BuildValue("(y#s#)", name ? (const char *)found.name : "", name, (const char *)found.address, address);
 }
 
 /* What a function makes of bytes, in no more bytes. */
@@ -145,11 +183,14 @@ PyObject *bk_quoted_bytes(PyObject *module, PyObject *data) {
     return convert(data, bk_decode_quoted);
 }
 
-PyObject *bk_wallets_in(PyObject *module, PyObject *text) {
+PyObject *bk_wallets_in(PyObject *module, PyObject *args) {
     (void)module;
+    PyObject *text;
+    Py_ssize_t most;
     text_view view;
-    if (bk_view_text(text, &view) < 0) return NULL;
-    const int64_t n = bk_count_wallets(view.bytes, (size_t)view.length);
+    if (!PyArg_ParseTuple(args, "On", &text, &most) || bk_view_text(text, &view) < 0) return NULL;
+    const size_t cut = bk_html_cut(view.bytes, (size_t)view.length, most > 0 ? (size_t)most : 0);
+    const int64_t n = bk_count_wallets(view.bytes, cut);
     Py_XDECREF(view.owner);
     return PyLong_FromLongLong(n);
 }

@@ -5,6 +5,7 @@
 #include "binding_html.h"
 #include "links.h"
 #include "page_text.h"
+#include "unicode.h"
 
 /* --- links ---------------------------------------------------------------------------------------- */
 
@@ -199,6 +200,15 @@ PyObject *bk_encoded_runs(PyObject *module, PyObject *args) {
     const size_t n = bk_count_encoded(view.bytes, (size_t)view.length, least > 0 ? (size_t)least : 0);
     Py_XDECREF(view.owner);
     return PyLong_FromSize_t(n);
+}
+
+PyObject *bk_is_utf8_text(PyObject *module, PyObject *data) {
+    (void)module;
+    text_view view;
+    if (bk_view_text(data, &view) < 0) return NULL;
+    const int is_utf8 = bk_is_utf8(view.bytes, (size_t)view.length);
+    Py_XDECREF(view.owner);
+    return PyBool_FromLong(is_utf8);
 }
 
 PyObject *bk_squeeze_text(PyObject *module, PyObject *text) {

@@ -95,22 +95,24 @@ static size_t undo_escapes(uint8_t *style, size_t length) {
 }
 
 static int find_property(const style_value *name) {
-    if (name->length < 3 || name->length > 18) return N_PROPERTIES;
+    static const uint8_t lengths[N_PROPERTIES] = {7, 10, 4, 9, 7, 8, 10, 8, 9, 4, 9, 8, 18, 10, 6, 5, 9, 11, 11, 10, 12, 4, 3, 5, 6};
     for (int p = 0; p < N_PROPERTIES; p++)
-        if (*name->text == (uint8_t)*PROPERTIES[p] && is_text(name, PROPERTIES[p])) return p;
+        if (lengths[p] == name->length && memcmp(name->text, PROPERTIES[p], name->length) == 0) return p;
     return N_PROPERTIES;
 }
 
-static void read_declarations(const uint8_t *style, size_t length, style_value *values) {
-    for (const uint8_t *p = style, *const end = style + length; p <= end;) {
-        const uint8_t *stop = p < end ? memchr(p, ';', (size_t)(end - p)) : NULL;
+/* Keeps the last value of each property, an important one before others; returns 0 where none is worth reading. */
+static int read_declarations(const uint8_t *style, size_t length, style_value *values) {
+    int has_any = 0;
+    for (const uint8_t *p = style, *const end = style + length; p < end;) {
+        const uint8_t *name_end = p;
+        while (name_end < end && *name_end != ':' && *name_end != ';') name_end++;
+        const style_value name = strip(p, (size_t)(name_end - p));
+        const uint8_t *stop = name_end < end ? memchr(name_end, ';', (size_t)(end - name_end)) : NULL;
         if (!stop) stop = end;
-        const uint8_t *colon = memchr(p, ':', (size_t)(stop - p));
-        if (!colon) colon = stop;
-        const style_value name = strip(p, (size_t)(colon - p));
         const int property = find_property(&name);
         if (property < N_PROPERTIES) {
-            const uint8_t *from = colon < stop ? colon + 1 : stop;
+            const uint8_t *from = name_end < stop ? name_end + 1 : stop;
             const uint8_t *mark = memchr(from, '!', (size_t)(stop - from));
             style_value value = strip(from, (size_t)((mark ? mark : stop) - from));
             if (mark) {
@@ -118,9 +120,11 @@ static void read_declarations(const uint8_t *style, size_t length, style_value *
                 value.is_important = is_text(&said, "important");
             }
             if (value.is_important || !values[property].is_important) values[property] = value;
+            has_any |= property != POSITION && property != OVERFLOWS && property != OVERFLOWS_Y;
         }
         p = stop + 1;
     }
+    return has_any;
 }
 
 /* --- numbers -------------------------------------------------------------------------------------- */
@@ -290,14 +294,20 @@ static int is_removed(const style_value *values) {
 
 effect bk_html_style(uint8_t *style, size_t length) {
     effect e = PLAIN_EFFECT;
-    if (!is_worth_reading(style, length)) return e;
     style_value values[N_PROPERTIES] = {0};
-    length = undo_escapes(style, drop_comments(style, length));
+    if (!length) return e;
+    const int has_signs = memchr(style, '\\', length) || memchr(style, '/', length);
+    if (has_signs) {
+        if (!is_worth_reading(style, length)) return e;
+        length = undo_escapes(style, drop_comments(style, length));
+    }
     for (size_t i = 0; i < length; i++) style[i] = lower(style[i]);
-    read_declarations(style, length, values);
+    const int has_any = read_declarations(style, length, values);
+    if (!has_any && !has_signs && !is_worth_reading(style, length)) return e;
+    e.is_plain = 0;
+    if (!has_any) return e;
     const style_value *display = &values[DISPLAY], *visibility = &values[VISIBILITY];
     const int is_none = is_text(display, "none");
-    e.is_plain = 0;
     e.removed = is_none || is_removed(values);
     if (display->length) e.has_display = is_none || is_text(display, "inline") || is_text(display, "contents") ? 1 : 2;
     if (is_text(visibility, "hidden") || is_text(visibility, "collapse")) e.visible = 0;

@@ -27,16 +27,33 @@ size_t bk_end_lines(const uint8_t *text, size_t length, uint8_t *out) {
 
 /* Whether a name is that of a header that mail knows, or begins with one and a hyphen. */
 static int is_known(const uint8_t *name, size_t length) {
-    static const char *const known[] = {
-        "x", "arc", "list", "content", "resent", "dkim", "domainkey", "received", "authentication", "auto",
-        "disposition", "feedback", "return", "delivered", "envelope", "errors", "reply", "message", "in-reply",
-        "mime", "original", "precedence", "importance", "priority", "references", "subject", "sender",
-        "organization", "user-agent", "thread", "from", "to", "cc", "bcc", "date", "status", "apparently-to",
-        "lines", "newsgroups", "keywords", "comments", "sensitivity"};
-    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
-        if (lower(*name) != (uint8_t)*known[k]) continue;
-        const size_t n = strlen(known[k]);
-        if (n <= length && bk_starts_with(name, length, known[k]) && (n == length || name[n] == '-')) return 1;
+    static const char *const known[26] = {
+        ['a' - 'a'] = "apparently-to arc authentication auto",
+        ['b' - 'a'] = "bcc",
+        ['c' - 'a'] = "cc comments content",
+        ['d' - 'a'] = "date delivered disposition dkim domainkey",
+        ['e' - 'a'] = "envelope errors",
+        ['f' - 'a'] = "feedback from",
+        ['i' - 'a'] = "importance in-reply",
+        ['k' - 'a'] = "keywords",
+        ['l' - 'a'] = "lines list",
+        ['m' - 'a'] = "message mime",
+        ['n' - 'a'] = "newsgroups",
+        ['o' - 'a'] = "organization original",
+        ['p' - 'a'] = "precedence priority",
+        ['r' - 'a'] = "received references reply resent return",
+        ['s' - 'a'] = "sender sensitivity status subject",
+        ['t' - 'a'] = "thread to",
+        ['u' - 'a'] = "user-agent",
+        ['x' - 'a'] = "x",
+    };
+    const char *word = is_alpha(*name) ? known[(*name | 0x20) - 'a'] : NULL;
+    while (word) {
+        size_t n = 0;
+        while (n < length && word[n] > ' ' && lower(name[n]) == (uint8_t)word[n]) n++;
+        if (word[n] <= ' ' && (n == length || name[n] == '-')) return 1;
+        word = strchr(word + n, ' ');
+        word += word != NULL;
     }
     return 0;
 }
@@ -96,23 +113,35 @@ int64_t bk_count_wallets(const uint8_t *text, size_t length) {
 
 enum { NO_SIXTY_FOUR = 64 };
 
-static uint8_t sixty_four_value(uint8_t c) {
-    if (c >= 'A' && c <= 'Z') return (uint8_t)(c - 'A');
-    if (c >= 'a' && c <= 'z') return (uint8_t)(c - 'a' + 26);
-    if (is_digit(c)) return (uint8_t)(c - '0' + 52);
-    return c == '+' ? 62 : c == '/' ? 63 : NO_SIXTY_FOUR;
+/* Values of the characters of ASCII. */
+static const uint8_t SIXTY_FOUR[128] = {
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 64, 64, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64,
+    64, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64,
+    64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64};
+
+static uint8_t sixty_four_value(uint8_t c) { return c < 0x80 ? SIXTY_FOUR[c] : NO_SIXTY_FOUR; }
+
+/* The bits of four characters; none of 24 where one of them has no value. */
+enum { NO_BITS = 1 << 24 };
+static uint32_t four_values(const uint8_t *text) {
+    const uint32_t a = sixty_four_value(text[0]), b = sixty_four_value(text[1]);
+    const uint32_t c = sixty_four_value(text[2]), d = sixty_four_value(text[3]);
+    return (a | b | c | d) & NO_SIXTY_FOUR ? (uint32_t)NO_BITS : a << 18 | b << 12 | c << 6 | d;
 }
 
 size_t bk_decode_pieces(const uint8_t *text, size_t length, uint8_t *out) {
-    uint8_t values[256];
-    uint32_t bits = 0, n = 0; /* of characters since the last padding */
+    uint32_t bits = 0, n = 0, four; /* n: characters since the last padding */
     size_t w = 0;
-    for (int c = 0; c < 256; c++) values[c] = sixty_four_value((uint8_t)c);
     for (size_t i = 0; i <= length; i++) {
+        for (; n % 4 == 0 && i + 4 <= length && (four = four_values(text + i)) != NO_BITS; i += 4, n += 4) {
+            out[w++] = (uint8_t)(four >> 16), out[w++] = (uint8_t)(four >> 8), out[w++] = (uint8_t)four;
+        }
         const int ends = i == length || text[i] == '=';
-        if (!ends && values[text[i]] == NO_SIXTY_FOUR) continue;
+        const uint8_t value = ends ? 0 : sixty_four_value(text[i]);
+        if (value == NO_SIXTY_FOUR) continue;
         if (!ends) {
-            bits = bits << 6 | values[text[i]];
+            bits = bits << 6 | value;
             if (++n % 4) continue;
             out[w++] = (uint8_t)(bits >> 16), out[w++] = (uint8_t)(bits >> 8), out[w++] = (uint8_t)bits;
             continue;
@@ -128,6 +157,7 @@ size_t bk_end_of_base64(const uint8_t *text, size_t length) {
     size_t end = 0; /* of the lines that were read */
     while (end < length) {
         size_t at = end, padding = 0;
+        while (at + 4 <= length && four_values(text + at) != NO_BITS) at += 4;
         while (at < length && sixty_four_value(text[at]) != NO_SIXTY_FOUR) at++;
         for (const size_t most = (4 - (at - end) % 4) % 4; padding < most && at < length && text[at] == '='; at++) padding++;
         if ((at - end) % 4 || padding == 3) return end;
@@ -141,12 +171,12 @@ size_t bk_end_of_base64(const uint8_t *text, size_t length) {
 size_t bk_find_text_line(const uint8_t *text, size_t length) {
     enum { LONGEST_WORD = 200 };
     for (size_t line = 0; line < length;) {
-        size_t at = line;
-        while (at < length && at - line < LONGEST_WORD && text[at] != '\n' && text[at] != ' ') at++;
-        if (at > line && at + 1 < length && text[at] == ' ' && text[at + 1] != ' ' && (uint8_t)(text[at + 1] - '\t') > 4) return line;
-        const uint8_t *stop = memchr(text + at, '\n', length - at);
-        if (!stop) break;
-        line = (size_t)(stop - text) + 1;
+        const uint8_t *stop = memchr(text + line, '\n', length - line);
+        const size_t end = stop ? (size_t)(stop - text) : length, n = end - line;
+        const uint8_t *space = memchr(text + line, ' ', n < LONGEST_WORD + 1 ? n : LONGEST_WORD + 1);
+        const size_t at = space ? (size_t)(space - text) : length;
+        if (space && at > line && at + 1 < length && text[at + 1] != ' ' && (uint8_t)(text[at + 1] - '\t') > 4) return line;
+        line = end + 1;
     }
     return length;
 }
@@ -242,4 +272,51 @@ int bk_next_text_link(const uint8_t *text, size_t length, size_t *at, size_t *be
         return 1;
     }
     return 0;
+}
+
+/* --- mailboxes ------------------------------------------------------------------------------------ */
+
+static int is_in_domain(uint8_t c) { return is_word(c) || c == '.' || c == '-'; }
+
+/* The end of "local@domain" at p; NULL where something else stands there. */
+static const uint8_t *read_address(const uint8_t *p, const uint8_t *end) {
+    enum { LONGEST_LOCAL = 64, LONGEST_DOMAIN = 253 };
+    const uint8_t *sign = p;
+    while (sign < end && (is_in_domain(*sign) || *sign == '+')) sign++;
+    if (sign == p || sign - p > LONGEST_LOCAL || sign == end || *sign != '@') return NULL;
+    const uint8_t *stop = sign + 1;
+    while (stop < end && is_in_domain(*stop)) stop++;
+    return stop == sign + 1 || stop - sign - 1 > LONGEST_DOMAIN ? NULL : stop;
+}
+
+/* Whether a name is plain: printable ASCII without signs that mean something beside addresses. */
+static int is_plain_name(const uint8_t *p, const uint8_t *end, const char *signs) {
+    for (; p < end; p++)
+        if (*p < ' ' || *p > '~' || strchr(signs, *p)) return 0;
+    return 1;
+}
+
+int bk_read_mailbox(const uint8_t *value, size_t length, text_mailbox *found) {
+    const uint8_t *p = value, *const end = value + length;
+    const uint8_t *stop = read_address(p, end);
+    *found = (text_mailbox){p, stop, NULL, NULL};
+    if (stop) {
+        if (stop == end) return 1;
+        found->name = stop + 2, found->name_end = end - 1;
+        return end - stop > 2 && stop[0] == ' ' && stop[1] == '(' && end[-1] == ')' && is_plain_name(stop + 2, end - 1, "\"\\(),;<>@:=");
+    }
+    const uint8_t *angle = memchr(p, '<', length);
+    if (p < end && *p == '"') {
+        const uint8_t *quote = memchr(p + 1, '"', length - 1);
+        if (!quote || !is_plain_name(p + 1, quote, "\\,;<")) return 0;
+        found->name = p + 1, found->name_end = quote;
+        angle = quote + 1 + (quote + 1 < end && quote[1] == ' ');
+    } else {
+        if (!angle || !is_plain_name(p, angle, "\"\\(),;>@:")) return 0;
+        found->name = p, found->name_end = angle;
+    }
+    if (angle >= end || *angle != '<') return 0;
+    found->address = angle + 1;
+    found->address_end = read_address(angle + 1, end);
+    return found->address_end && found->address_end + 1 == end && *found->address_end == '>';
 }

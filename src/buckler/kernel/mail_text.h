@@ -37,4 +37,12 @@ size_t bk_find_text_line(const uint8_t *text, size_t length);
  */
 int bk_next_text_link(const uint8_t *text, size_t length, size_t *at, size_t *begin);
 
+/* What most mails have: "name" <address>, name <address>, address, or address (name). No name is NULL. */
+typedef struct {
+    const uint8_t *address, *address_end, *name, *name_end;
+} text_mailbox;
+
+/* Reads a header that has one such mailbox, and nothing that other rules are for; 0 where it is another. */
+int bk_read_mailbox(const uint8_t *value, size_t length, text_mailbox *found);
+
 #endif

@@ -29,6 +29,16 @@ size_t bk_utf8_read(const uint8_t *p, size_t left, uint32_t *point) {
     return need;
 }
 
+int bk_is_utf8(const uint8_t *text, size_t length) {
+    uint32_t point;
+    for (size_t i = 0, n; i < length; i += n) {
+        uint64_t v;
+        if (i + 8 <= length && (memcpy(&v, text + i, 8), !(v & 0x8080808080808080u))) n = 8;
+        else if (!(n = bk_utf8_read(text + i, length - i, &point))) return 0;
+    }
+    return 1;
+}
+
 static size_t utf8_write(uint32_t point, uint8_t *out) {
     if (point < 0x80) {
         out[0] = (uint8_t)point;

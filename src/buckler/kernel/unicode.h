@@ -46,6 +46,9 @@ static inline uint8_t *bk_put_utf8(uint8_t *out, uint32_t c) {
 /* Length of the well-formed UTF-8 sequence at p, its code point in *point; 0 if it is not one. */
 size_t bk_utf8_read(const uint8_t *p, size_t left, uint32_t *point);
 
+/* Whether a text is well-formed throughout. */
+int bk_is_utf8(const uint8_t *text, size_t length);
+
 /* Bytes of the white space at p, as Python has it: 0 where there is none. */
 static inline size_t bk_white_length(const uint8_t *p, size_t left) {
     const uint8_t c = *p;

@@ -9,6 +9,8 @@ import html
 import re
 from contextlib import suppress
 
+from buckler._kernel import is_utf8
+
 # Python codec, then its labels. Labels come from senders: a name that is not listed is unknown.
 _LABELS_OF = {
     "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8",
@@ -155,10 +157,9 @@ def decode_page(data: bytes, label: str = "") -> str:
 def encode_page(data: bytes, label: str = "") -> bytes:
     """Return the text that `decode_page` gives as UTF-8; the data itself where it is that."""
     codec = find_codec(label)
-    if codec == "utf-8" or not (codec or _is_shifted(data)):
-        with suppress(UnicodeDecodeError):
-            if not data.startswith(tuple(_BYTE_ORDER_MARKS)) and data.decode():
-                return data
+    is_as_it_is = codec == "utf-8" or not (codec or _is_shifted(data))
+    if is_as_it_is and not data.startswith(tuple(_BYTE_ORDER_MARKS)) and is_utf8(data):
+        return data
     return decode_page(data, label).encode("utf-8", "surrogatepass")
 
 

@@ -34,12 +34,14 @@ MAX_SUBJECT_CHARACTERS = 512
 MAX_ATTACHMENT_CHARACTERS = 512
 MAX_LINK_CHARACTERS = 2048
 MAX_HIDDEN_CHARACTERS = 1024
+_MAX_WALLET_CHARACTERS = 20_000
 _LINK_BYTES = 128
 _MANY = 4
 # The set of first letters stands first: the search then looks at no other place.
 _IN_TEXT = re.compile(
     r"[hHwW](?<!\w[hHwW])(?:(?<=[hH])[tT][tT][pP][sS]?://|(?<=[wW])[wW][wW]\.)[^\s<>\"')\]]{3,500}"
 )
+_MAY_BE_DOMAIN = re.compile(r"\.[a-z]{2}", re.I)
 _DOMAIN = re.compile(r"\b((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24})\b", re.I)
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@((?:[\w-]{1,63}\.)+[a-z]{2,24})", re.I)
 _CODE = re.compile(r"(?:javascript|data):", re.I | re.A)
@@ -96,10 +98,9 @@ def _fields(parts: list[mime.Part]) -> list[str]:
             plain.append(part.subject)
         if not part.is_shown or size >= mime.MAX_TEXT_CHARACTERS:
             continue
-        text = part.text
         if part.is_html:
-            pages.append(scan_mail_page(text))
-            text = pages[-1].text
+            pages.append(scan_mail_page(part.page))
+        text = pages[-1].text if part.is_html else part.text
         plain.append(text[: mime.MAX_TEXT_CHARACTERS - size])
         size += len(plain[-1])
     subject, unseen, mixed = undisguise(parts[0].subject)
@@ -120,7 +121,7 @@ def _fields(parts: list[mime.Part]) -> list[str]:
             "image-only",
             int(any(page.has_images for page in pages) and len(text.split(None, 12)) < 12),
         ),
-        ("wallet", _count_wallets(text[:20_000])),
+        ("wallet", _count_wallets(text)),
     ]
     return [
         subject[:MAX_SUBJECT_CHARACTERS],
@@ -175,24 +176,34 @@ def _link_marks(
 ) -> list[tuple[str, int]]:
     mismatched = 0
     for target, text in page_links:
-        shown = _DOMAIN.search(text) if "." in text and "." in target else None
+        may_be = "." in text and "." in target and _MAY_BE_DOMAIN.search(text)
+        shown = _DOMAIN.search(text) if may_be else None
         if shown is not None:
             host = normalized[target].partition("/")[0]
             mismatched += site_of(shown[1]) != site_of(host) and not _ADDRESS.search(text)
     hosts = {target.partition("/")[0] for target in normalized.values()}
     return [
         ("link-says-other", mismatched),
-        ("link-to-address", sum(_IS_ADDRESS.fullmatch(host) is not None for host in hosts)),
-        ("link-with-code", sum(_CODE.match(link) is not None for link in links)),
+        ("link-to-address", len([host for host in hosts if _is_address(host)])),
+        (
+            "link-with-code",
+            len([link for link in links if link[:1] in "jJdD" and _CODE.match(link)]),
+        ),
         ("form", n_actions),
         ("sites", len({site_of(host) for host in hosts}) - 1),
     ]
 
 
+def _is_address(host: str) -> bool:
+    if not (host[:1].isdigit() or host.startswith((".", "["))):
+        return False
+    return _IS_ADDRESS.fullmatch(host) is not None
+
+
 def _count_wallets(text: str) -> int:
-    """Return how many addresses of wallets there are."""
-    found = wallets_in(text)
-    return found if found >= 0 else len(_WALLET.findall(text))
+    """Return how many addresses of wallets there are in the beginning of a text."""
+    found = wallets_in(text, _MAX_WALLET_CHARACTERS)
+    return found if found >= 0 else len(_WALLET.findall(text[:_MAX_WALLET_CHARACTERS]))
 
 
 def _checks(headers: Headers) -> str:

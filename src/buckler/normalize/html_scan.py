@@ -93,7 +93,7 @@ def scan_html(source: str | bytes, *, runs_scripts: bool = False) -> HtmlScan:
     return HtmlScan(text, hidden, list(map(Element._make, found)))
 
 
-def scan_mail_page(source: str) -> MailPage:
+def scan_mail_page(source: str | bytes) -> MailPage:
     """Scan the HTML part of a mail as `scan_html` does, for its texts and links alone."""
     return MailPage._make(_kernel.scan_mail_page(_encode(source), _IN_PYTHON))
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from buckler._kernel import base64_bytes, mail_headers
+from buckler._kernel import base64_bytes, mail_headers, mailbox_in
 from buckler.normalize.charsets import decode_text
 
 MAX_HEADER_CHARACTERS = 2048
@@ -33,12 +33,6 @@ _TOKEN = re.compile(
     r"\"(?P<quoted>[^\"\\]*(?:\\.[^\"\\]*)*)\"|<(?P<angle>[^<>]*)>?|(?P<mark>[,;:])"
     r"|(?P<atoms>[^\"(<,;:]+)",
     re.S,
-)
-# What most mails have: "name" <address>, address, or address (name).
-_USUAL = re.compile(
-    rb"(?:\"([\w. -]{0,200})\" ?|([\w. -]{0,200}))<([\w.+-]{1,64})@([\w.-]{1,253})>"
-    rb"|([\w.+-]{1,64})@([\w.-]{1,253})(?: \(([\w. -]{0,200})\))?",
-    re.A,
 )
 _PAREN = re.compile(r"[()]")
 _ESCAPE = re.compile(r"\\(.)", re.S)
@@ -71,16 +65,7 @@ def read_headers(data: bytes, start: int = 0) -> tuple[Headers, int]:
     Lines that are no header are left out if a header follows; else the body begins there. If the
     block has no header that mail knows, all of it is body.
     """
-    if data.startswith(b"\n", start):
-        return {}, start + 1
-    end = data.find(b"\n\n", start)
-    known, fields, junk = mail_headers(data, start, end if end >= 0 else len(data))
-    if not known:
-        return {}, start
-    headers: Headers = {}
-    for name, value in fields:
-        headers.setdefault(name, []).append(value)
-    return headers, junk if junk >= 0 else end + 2 if end >= 0 else len(data)
+    return mail_headers(data, start)
 
 
 def first_value(headers: Headers, name: str) -> bytes:
@@ -189,13 +174,9 @@ def mailboxes(value: bytes) -> list[Mailbox]:
     """Return names and addresses of a From, Sender, Reply-To or To; groups are dissolved."""
     if not value:
         return []
-    if usual := _USUAL.fullmatch(value):
-        quoted, name, *inside, local, domain, comment = [
-            part.decode("ascii") for part in usual.groups(b"")
-        ]
-        local, domain = inside if inside[0] else (local, domain)
-        shown = " ".join((quoted or name).split()) or comment.strip()
-        return [Mailbox(shown, f"{local}@{domain.rstrip('.')}")]
+    if (usual := mailbox_in(value)) is not None:
+        shown = usual[0] if value.endswith(b")") else b" ".join(usual[0].split())
+        return [Mailbox(decode_words(shown), usual[1])]
     found: list[Mailbox] = []
     words: list[str] = []
     comment, bare, address, quoted = "", "", "", ""

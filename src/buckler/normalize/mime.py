@@ -7,12 +7,12 @@ to break it. This one accepts what mail programs accept.
 
 import re
 from binascii import Error, a2b_uu
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from buckler._kernel import base64_bytes, base64_lines, line_feeds, quoted_bytes
-from buckler.normalize.charsets import decode_page, decode_text, encode_text, is_in_charset
+from buckler.normalize.charsets import decode_text, encode_page, encode_text, is_in_charset
 from buckler.normalize.mail_headers import (
     Headers,
     charset_of,
@@ -52,7 +52,7 @@ _WRAPPERS: tuple[tuple[Callable[[bytes], bytes | None], tuple[str, ...], str, bo
 
 def join_fields(fields: list[str]) -> str:
     """Join fields; a separator inside one becomes a space."""
-    return _SEPARATOR.join(field.replace(_SEPARATOR, " ") for field in fields)
+    return _SEPARATOR.join([field.replace(_SEPARATOR, " ") for field in fields])
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,26 @@ class Part:
     @property
     def text(self) -> str:
         """Content by transfer encoding and charset."""
+        if self.is_html:
+            return self.page.decode("utf-8", "surrogatepass")
         data, tail = _decode_pieces(self.headers, self.body)
         label = charset_of(self.headers)
-        text = decode_page(data, label) if self.is_html else decode_text(data, label)
+        text = decode_text(data, label)
         if tail:
-            text = f"{text}\n{decode_text(tail, '' if is_in_charset(tail, '') else label)}"
+            text = f"{text}\n{_decode_tail(tail, label)}"
         if self._is_flowed:
             text = _FLOWED.sub("", text)
         return text.replace("\0", "") if "\0" in text else text
+
+    @property
+    def page(self) -> bytes:
+        """Content of an HTML part as UTF-8."""
+        data, tail = _decode_pieces(self.headers, self.body)
+        label = charset_of(self.headers)
+        page = encode_page(data, label)
+        if tail:
+            page += b"\n" + _decode_tail(tail, label).encode("utf-8", "surrogatepass")
+        return page.replace(b"\0", b"") if b"\0" in page else page
 
     @property
     def _is_flowed(self) -> bool:
@@ -216,7 +228,9 @@ def _names_of(headers: Headers) -> list[str]:
 
 def _kind_of(headers: Headers, default: str) -> str:
     for value in headers.get("content-type", ()):
-        text = _COMMENT.sub(b"", value[:256]).decode("ascii", "replace").strip(" \t\"';<").lower()
+        start = value[:256]
+        start = _COMMENT.sub(b"", start) if b"(" in start else start
+        text = start.decode("ascii", "replace").strip(" \t\"';<").lower()
         if match := _TYPE.match(text):
             return f"{match[1]}/{match[2]}"
         if text.startswith("multipart"):
@@ -232,6 +246,8 @@ def _is_attached_message(part: Part) -> bool:
 
 def _unwrap(part: Part, depth: int) -> _Section | None:
     """Return what a part of another format holds: Outlook's, or signed S/MIME."""
+    if part.kind.startswith("text/") and not part.names:
+        return None
     for read, kinds, ending, is_message in _WRAPPERS:
         if part.kind in kinds or any(name.lower().endswith(ending) for name in part.names):
             data = read(_decode_transfer(part.headers, part.body))
@@ -255,11 +271,11 @@ def _sections_of(part: Part, depth: int) -> list[_Section]:
     """Return the parts of a multipart, cut at the first of its boundaries that occurs."""
     kind = "message/rfc822" if part.kind == "multipart/digest" else "text/plain"
     offset = part.span[1] if part.span is not None else None
-    as_it_is = _Section(part.body, offset, kind, False, depth)
-    for whole in (
-        as_it_is,
-        _decode_section(part, kind, False, depth),
-    ):  # nothing forbids to encode it
+    for is_encoded in (False, True):  # nothing forbids to encode it
+        if is_encoded:
+            whole = _decode_section(part, kind, False, depth)
+        else:
+            whole = _Section(part.body, offset, kind, False, depth)
         for boundary in _boundaries(part.headers, whole.data):
             for exact in (True, False):
                 if spans := _spans(whole.data, b"--" + boundary, exact):
@@ -267,16 +283,18 @@ def _sections_of(part: Part, depth: int) -> list[_Section]:
     return []
 
 
-def _boundaries(headers: Headers, body: bytes) -> list[bytes]:
-    """Return what may be the boundary: as named in any reading, else as it looks in the body."""
+def _boundaries(headers: Headers, body: bytes) -> Iterator[bytes]:
+    """Yield what may be the boundary: as named in any reading, else as it looks in the body."""
     found: list[str] = []
     for value in headers.get("content-type", ())[:_MAX_BOUNDARIES]:
         for name in parameters(value).get("boundary", ())[:_MAX_BOUNDARIES]:
             bare = _COMMENT.sub(b"", name.encode("utf-8", "replace")).decode()
             found += [name.rstrip(), " ".join(name.split()), bare.strip(), name.partition(" ")[0]]
-    boundaries = [name.encode("utf-8", "replace") for name in dict.fromkeys(found) if name]
-    likely = _DELIMITER.search(body)
-    return [*boundaries, likely[1]] if likely is not None else boundaries
+    for name in dict.fromkeys(found):
+        if name:
+            yield name.encode("utf-8", "replace")
+    if likely := _DELIMITER.search(body):
+        yield likely[1]
 
 
 def _spans(body: bytes, delimiter: bytes, exact: bool) -> list[tuple[int, int]]:
@@ -300,6 +318,10 @@ def _spans(body: bytes, delimiter: bytes, exact: bool) -> list[tuple[int, int]]:
     if begin >= 0 and len(spans) < MAX_PARTS:
         spans.append((begin, len(body)))
     return spans
+
+
+def _decode_tail(tail: bytes, label: str) -> str:
+    return decode_text(tail, "" if is_in_charset(tail, "") else label)
 
 
 def _decode_transfer(headers: Headers, body: bytes) -> bytes:
