@@ -36,25 +36,41 @@ static int is_text(const style_value *value, const char *text) {
 
 /* --- what is there -------------------------------------------------------------------------------- */
 
+#define LETTER(c) (1u << ((c) - 'a'))
+
 /* Whether a style may have an effect: by words, wherever they stand. */
 static int is_worth_reading(const uint8_t *style, size_t length) {
-    static const char *const words[26][2] = {
-        ['b' - 'a'] = {"bottom"},         ['c' - 'a'] = {"clip", "content-visib"}, ['d' - 'a'] = {"display"},
-        ['f' - 'a'] = {"font"},           ['h' - 'a'] = {"height"},                ['i' - 'a'] = {"indent"},
-        ['l' - 'a'] = {"left"},           ['m' - 'a'] = {"margin", "mso-hide"},    ['o' - 'a'] = {"opacity"},
-        ['r' - 'a'] = {"right"},          ['t' - 'a'] = {"top", "transform"},      ['v' - 'a'] = {"visib"},
-        ['w' - 'a'] = {"width"},
+    static const struct {
+        uint32_t second; /* letters */
+        const char *words[2];
+    } by_first[26] = {
+        ['b' - 'a'] = {LETTER('o'), {"bottom"}},
+        ['c' - 'a'] = {LETTER('l') | LETTER('o'), {"clip", "content-visib"}},
+        ['d' - 'a'] = {LETTER('i'), {"display"}},
+        ['f' - 'a'] = {LETTER('o'), {"font"}},
+        ['h' - 'a'] = {LETTER('e'), {"height"}},
+        ['i' - 'a'] = {LETTER('n'), {"indent"}},
+        ['l' - 'a'] = {LETTER('e'), {"left"}},
+        ['m' - 'a'] = {LETTER('a') | LETTER('s'), {"margin", "mso-hide"}},
+        ['o' - 'a'] = {LETTER('p'), {"opacity"}},
+        ['r' - 'a'] = {LETTER('i'), {"right"}},
+        ['t' - 'a'] = {LETTER('o') | LETTER('r'), {"top", "transform"}},
+        ['v' - 'a'] = {LETTER('i'), {"visib"}},
+        ['w' - 'a'] = {LETTER('i'), {"width"}},
     };
+    uint32_t seconds = 0; /* those that the letter before may have */
     for (size_t i = 0; i < length; i++) {
         const uint8_t letter = (uint8_t)((style[i] | 0x20) - 'a');
         if (letter > 25) {
             if (style[i] == '\\' || (style[i] == '/' && i + 1 < length && style[i + 1] == '*')) return 1;
+            seconds = 0;
             continue;
         }
-        if (!words[letter][0] || i + 1 == length) continue;
-        const uint8_t second = lower(style[i + 1]);
-        for (int w = 0; w < 2 && words[letter][w]; w++)
-            if (second == (uint8_t)words[letter][w][1] && bk_starts_with(style + i, length - i, words[letter][w])) return 1;
+        for (int w = 0; seconds >> letter & 1 && w < 2; w++) {
+            const char *word = by_first[(style[i - 1] | 0x20) - 'a'].words[w];
+            if (word && bk_starts_with(style + i - 1, length - i + 1, word)) return 1;
+        }
+        seconds = by_first[letter].second;
     }
     return 0;
 }
@@ -94,10 +110,28 @@ static size_t undo_escapes(uint8_t *style, size_t length) {
     return w;
 }
 
+#define LENGTH(n) (1u << (n))
+
 static int find_property(const style_value *name) {
-    static const uint8_t lengths[N_PROPERTIES] = {7, 10, 4, 9, 7, 8, 10, 8, 9, 4, 9, 8, 18, 10, 6, 5, 9, 11, 11, 10, 12, 4, 3, 5, 6};
+    static const uint32_t lengths_by_first[26] = {
+        ['b' - 'a'] = LENGTH(6),
+        ['c' - 'a'] = LENGTH(4) | LENGTH(9) | LENGTH(18),
+        ['d' - 'a'] = LENGTH(7),
+        ['f' - 'a'] = LENGTH(4) | LENGTH(9),
+        ['h' - 'a'] = LENGTH(6),
+        ['l' - 'a'] = LENGTH(4),
+        ['m' - 'a'] = LENGTH(8) | LENGTH(9) | LENGTH(10) | LENGTH(11) | LENGTH(12),
+        ['o' - 'a'] = LENGTH(7) | LENGTH(8) | LENGTH(10),
+        ['p' - 'a'] = LENGTH(8),
+        ['r' - 'a'] = LENGTH(5),
+        ['t' - 'a'] = LENGTH(3) | LENGTH(9) | LENGTH(11),
+        ['v' - 'a'] = LENGTH(10),
+        ['w' - 'a'] = LENGTH(5),
+    };
+    const uint8_t first = name->length && name->length < 32 ? (uint8_t)(*name->text - 'a') : 26;
+    if (first > 25 || !(lengths_by_first[first] >> name->length & 1)) return N_PROPERTIES;
     for (int p = 0; p < N_PROPERTIES; p++)
-        if (lengths[p] == name->length && memcmp(name->text, PROPERTIES[p], name->length) == 0) return p;
+        if (*name->text == (uint8_t)*PROPERTIES[p] && is_text(name, PROPERTIES[p])) return p;
     return N_PROPERTIES;
 }
 

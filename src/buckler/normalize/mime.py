@@ -9,7 +9,7 @@ import re
 from binascii import Error, a2b_uu
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from buckler._kernel import base64_bytes, base64_lines, line_feeds, quoted_bytes
 from buckler.normalize.charsets import decode_text, encode_page, encode_text, is_in_charset
@@ -166,7 +166,7 @@ class _Section:
     def cut(self, begin: int, end: int) -> "_Section":
         """Return a piece of the section."""
         offset = self.offset + begin if self.offset is not None else None
-        return replace(self, data=self.data[begin:end], offset=offset)
+        return _Section(self.data[begin:end], offset, self.kind, self.is_message, self.depth)
 
 
 def parse_message(raw: str | bytes) -> list[Part]:
@@ -202,7 +202,8 @@ def _read(section: _Section) -> tuple[Part, list[_Section]]:
     headers, begin = read_headers(data, start)
     span = (offset + start, offset + begin, offset + len(data)) if offset is not None else None
     kind = _kind_of(headers, section.kind)
-    part = Part(headers, kind, data[begin:], _names_of(headers), span, section.is_message)
+    body, names = data[begin:], _names_of(headers)
+    part = Part(headers, kind, body, names, span, section.is_message)
     inner: list[_Section] = []
     if depth <= MAX_DEPTH and kind.startswith("multipart/"):
         inner = _sections_of(part, depth)
@@ -211,9 +212,10 @@ def _read(section: _Section) -> tuple[Part, list[_Section]]:
     elif depth <= MAX_DEPTH and (unwrapped := _unwrap(part, depth)):
         inner = [unwrapped]
     if inner:
-        return replace(part, is_container=True), inner
-    # A multipart without parts is shown as text.
-    return replace(part, kind="text/plain") if kind.startswith("multipart/") else part, []
+        return Part(headers, kind, body, names, span, section.is_message, is_container=True), inner
+    if kind.startswith("multipart/"):  # without parts it is shown as text
+        return Part(headers, "text/plain", body, names, span, section.is_message), []
+    return part, []
 
 
 def _names_of(headers: Headers) -> list[str]:
