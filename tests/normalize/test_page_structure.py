@@ -13,10 +13,9 @@ FORM = get_normalizer("html-structure-v2")
 MARK = b"\x1f\x1d"
 FAKE = (
     "<title>PayPal: log in</title><link rel='shortcut icon' href=https://www.paypal.com/i.ico>"
-    "<form action=search.asp></form><form method=post action='next.php?x#y'>"
-    "<input type=password></form><form action=/late></form>"
-    "<a href=#>Help</a><a>x</a><a href='javascript:void(0)'>y</a><a href=''>z</a>"
+    "<form action=search.asp></form><a href=#>Help</a><a>x</a><a href='javascript:void(0)'>y</a><a href=''>z</a>"
     "<img src=//www.paypal.com/logo.png><script src=/a.js></script><img src=logo.png>"
+    "<form method=post action='next.php?x#y'><input type=password></form><form action=/late></form>"
 )
 
 
@@ -38,6 +37,38 @@ def test_the_same_page_on_its_own_site():
     assert (found["posts"], found["icon"]) == ("root", "absolute-own")
     assert (found["title-brand"], found["link-hosts"]) == ("own", "1")
     assert facts(page.replace("paypal.com", "shop.example"))["title-brand"] == "absent"
+
+
+BELOW = "<p>many words of an ordinary page</p><a href=/news>News</a><img src=/a.png>" * 90
+
+
+@pytest.mark.parametrize("end", ["</form>", "</FORM >", "<form action=/x>"])
+def test_content_below_the_form_of_the_password_changes_nothing(end):
+    page = "<title>Bank</title><a href=/>Home</a><form action=go.php><input type=PassWord>"
+    known = html_structure_facts(page)
+    assert html_structure_facts(page + end + BELOW) == known
+    assert html_structure_facts(page + end + "<input type=password>" + BELOW) == known
+    assert html_structure_facts(page + "\0" + BELOW + end) != known  # inside the form
+
+
+@pytest.mark.parametrize(
+    "decoy",
+    [
+        "<!-- <input type=password> --></form>",
+        "<script>'<input type=password></form>'</script>",
+        "<form action=/><input type=password style='display:none'></form>",
+        "<iframe srcdoc='<input type=text></form>'></iframe>",
+    ],
+)
+def test_a_password_that_nobody_sees_ends_nothing(decoy):
+    page = f"{decoy}{BELOW}<form action=go.php><input type=password></form>"
+    found = facts(page)
+    assert (found["posts"], found["links"]) == ("relative.php", facts(BELOW)["links"])
+
+
+def test_without_a_password_all_of_a_page_counts():
+    page = "<form action=go.php><input name=mail></form>"
+    assert facts(page + BELOW)["links"] == facts(BELOW)["links"]
 
 
 @pytest.mark.parametrize(

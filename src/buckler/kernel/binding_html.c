@@ -169,7 +169,7 @@ static Py_ssize_t keep(scanner *s, uint16_t id, int shown) {
     s->kept_counts[id]++;
     PyObject *attributes = s->is_mail ? NULL : read_dict(s);
     if (id == BASE && !s->failed) set_base(s, attributes);
-    page_element element = {.id = id, .shown = shown, .attributes = attributes};
+    page_element element = {.id = id, .shown = shown, .attributes = attributes, .behind = s->behind};
     element.written = read_value(s, attributes, target_of(id));
     if (!element.written && id == A) element.written = read_value(s, attributes, XLINK_HREF);
     resolve_target(s, &element);
@@ -254,7 +254,7 @@ static const uint8_t *read_raw(scanner *s, const tag_name *name, const uint8_t *
 /* --- the page --------------------------------------------------------------------------------- */
 
 /* Reads one tag, comment or the like that begins behind "<"; returns where it ends, NULL if it never does. */
-static const uint8_t *read_markup(scanner *s, const uint8_t *p, const uint8_t *end) {
+static const uint8_t *read_markup(scanner *s, const uint8_t *page, const uint8_t *p, const uint8_t *end) {
     const int is_end = *p == '/' && end - p > 1 && is_letter(p[1]);
     if (is_end || is_letter(*p)) {
         tag_name name;
@@ -263,6 +263,7 @@ static const uint8_t *read_markup(scanner *s, const uint8_t *p, const uint8_t *e
         s->failed |= p && p > end; /* short of memory */
         if (!p || s->failed) return NULL;
         p++;
+        if (!s->is_inner) s->behind = (size_t)(p - page);
         if (is_end) {
             if (!in_set(name.id, IN_LINE)) add_text(s, (const uint8_t *)" ", 1, 1);
             bk_html_close(&s->open, &name);
@@ -297,7 +298,7 @@ int bk_read_page(scanner *s, PyObject *source) {
             p++;
             if (p == end || !(is_letter(*p) || *p == '!' || *p == '?' || *p == '/')) continue;
             if (p - 1 > from) add_text(s, from, (size_t)(p - 1 - from), 0);
-            from = p = read_markup(s, p, end);
+            from = p = read_markup(s, view.bytes, p, end);
         }
         if (from && !s->failed) add_text(s, from, (size_t)(end - from), 0);
         while (s->open.n > 1) bk_html_pop(&s->open);

@@ -17,7 +17,8 @@ static PyObject *build_element(const scanner *s, const page_element *element) {
     PyObject *target = Py_NewRef(element->target ? element->target : Py_None);
     PyObject *own = element->text ? Py_NewRef(element->text)
                                   : bk_html_string(text, bk_html_cut(text, element->end - element->begin, MAX_TARGET));
-    return Py_BuildValue("(sOONN)", bk_tag_name(element->id), element->attributes, shown, target, own);
+    return Py_BuildValue("(sOONNn)", bk_tag_name(element->id), element->attributes, shown, target, own,
+                         (Py_ssize_t)element->behind);
 }
 
 /* Appends what a new reference names, which may be NULL; 0, or -1 with an exception. */

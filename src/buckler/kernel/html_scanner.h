@@ -23,6 +23,7 @@ typedef struct {
     int shown;
     PyObject *attributes, *written, *target, *text; /* each may be NULL; the target is what is written, resolved */
     size_t begin, end; /* of the text that is seen, for links and buttons */
+    size_t behind; /* bytes of the page up to the end of its tag */
 } page_element;
 
 typedef struct {
@@ -36,7 +37,7 @@ typedef struct {
     html_callbacks calls;
     PyObject *base, *names[NOT_READ]; /* names are NULL until they occur */
     Py_ssize_t first; /* element of the document that is read */
-    size_t code;
+    size_t code, behind;
     int is_mail, has_base, runs_scripts, restyled, is_inner, failed;
 } scanner;
 

@@ -31,6 +31,8 @@ class Element(NamedTuple):
         Target of a link, form or resource, resolved by a ``base``; None where it has none.
     text
         Text of a link, button, title or inline script.
+    end
+        Bytes of the page up to the end of its start tag.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Element(NamedTuple):
     shown: bool
     target: str | None = None
     text: str = ""
+    end: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from buckler.normalize.charsets import encode_page, encode_text
 from buckler.normalize.disguise import undisguise
 from buckler.normalize.html_scan import Element, HtmlScan, scan_html
 from buckler.normalize.mime import join_fields
-from buckler.normalize.page_structure import encode_facts, page_facts
+from buckler.normalize.page_structure import encode_facts, is_password, page_facts
 from buckler.normalize.sites import Link, host_and_path, read_links, site_of
 
 MAX_PAGE_BYTES = 2 << 20
 MAX_ADDRESS_BYTES = 8192
 _MAX_SCRIPT = 1 << 16
 _MAX_HEAD = 4096  # characters in which a browser's comment stands
-_MAX_FIELDS = 256
+_MAX_FIELDS = _MAX_TITLE = 256
 _MAX_FORMS, _MAX_BUTTONS = 24, 16  # in words, so that enough bytes are left for the fields
 _CONTROLS = frozenset(("form", "button", "input", "select", "textarea"))
 _SAVED_FROM = re.compile(r"<!--\s{0,4}saved from url=\(\d{4}\)(\S{1,2048})", re.I)
@@ -55,6 +55,8 @@ def _words_of(pattern: re.Pattern[str]) -> frozenset[str]:
 
 _ASKED_WORDS = tuple(sorted(frozenset[str]().union(*map(_words_of, _ASKED.values()))))
 _NAMES = ("name", "id", "placeholder", "autocomplete", "value")
+_FORM = re.compile(rb"</?form\b", re.I)
+_MAX_LOGIN = 8192  # bytes of a form behind its password
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,19 @@ class _Page:
         """Elements, each with what its target is."""
         return list(zip(self.scan.elements, self.links, strict=True))
 
+    @cached_property
+    def title(self) -> tuple[str, int]:
+        """Title without disguise, and the number of its words of mixed letters."""
+        found = next((e.text for e in self.scan.elements if e.name == "title"), "")
+        title, _, n_mixed = undisguise(" ".join(found.split()))
+        return title, n_mixed
+
+    @cached_property
+    def text(self) -> tuple[str, int, int, int]:
+        """Visible text without disguise; numbers of its words, unseen letters, mixed words."""
+        text, n_unseen, n_mixed = undisguise(self.scan.text)
+        return (*squeeze_text(text), n_unseen, n_mixed)
+
 
 def html_fields(raw: str | bytes) -> str:
     """Return the eight fields, joined by the field separator; never raises on any page."""
@@ -96,20 +111,19 @@ def html_structure_fields(raw: str | bytes, text_length: int = 0) -> str:
 
     The address, the hosts and the running text name a site, a brand or a language, which tell one
     collection of pages from another. With a length, the beginning of the visible text is a fifth
-    field: of html-structure-text-v1.
+    field: of html-structure-text-v1. Features are of the page up to the end of the form that asks
+    for a password; of the whole page where none does.
     """
     page = _read(raw)
     _, title, forms, marks, _, scripts, _, text = _fields(page)
     more = [text[:text_length]] if text_length else []
     fields = join_fields([title, forms, marks, scripts, *more])
-    return f"{fields}\x1f\x1d{encode_facts(_facts(page, title, text))}"
+    return f"{fields}\x1f\x1d{encode_facts(_facts(page))}"
 
 
 def html_structure_facts(raw: str | bytes) -> list[str]:
     """Return the facts that the features of html-structure-v2 stand for, in their order."""
-    page = _read(raw)
-    _, title, *_, text = _fields(page)
-    return _facts(page, title, text)
+    return _facts(_read(raw))
 
 
 def page_host(raw: bytes) -> str:
@@ -118,7 +132,10 @@ def page_host(raw: bytes) -> str:
 
 
 def _read(raw: str | bytes) -> _Page:
-    source, address = _source(raw)
+    return _scan(*_source(raw))
+
+
+def _scan(source: bytes, address: str) -> _Page:
     place = _place_of(address)
     site = site_of(place.partition("/")[0])
     scan = scan_html(source, runs_scripts=True)
@@ -131,8 +148,22 @@ def _place_of(address: str) -> str:
     return "/".join(host_and_path(address)) if address else ""
 
 
-def _facts(page: _Page, title: str, text: str) -> list[str]:
-    return page_facts(page.elements, title, text.count(" ") + 1 if text else 0)
+def _facts(page: _Page) -> list[str]:
+    part = _login_part(page)
+    return page_facts(part.elements, part.title[0][:_MAX_TITLE], part.text[1])
+
+
+def _login_part(page: _Page) -> _Page:
+    """Return a page up to the end of the form of its first visible password; else the page.
+
+    Ordinary content below a form is cheap for an attacker, and nobody scrolls to it.
+    """
+    ends = {e.shown: e.end for e in reversed(page.scan.elements) if is_password(e)}
+    if not ends:
+        return page
+    end, source = ends.get(True) or ends[False], page.source.replace(b"\0", b"")
+    stop = _FORM.search(source, end, end + _MAX_LOGIN)
+    return _scan(source[: stop.start() if stop else end + _MAX_LOGIN], page.address)
 
 
 def _source(raw: str | bytes) -> tuple[bytes, str]:
@@ -165,11 +196,8 @@ def _fields(page: _Page) -> list[str]:
         meta.attributes.get("http-equiv", "").strip().lower() == "refresh"
         for meta, _ in by_name.get("meta", ())
     )
-    title = " ".join(next((t.text for t, _ in by_name.get("title", ())), "").split())
+    (title, title_mixed), (text, n_words, unseen, mixed) = page.title, page.text
     forms, form_marks = _forms(page.elements)
-    text, unseen, mixed = undisguise(scan.text)
-    text, n_words = squeeze_text(text)
-    title, _, title_mixed = undisguise(title)
     counts = {
         **form_marks,
         **_reach("resource", resources),
@@ -202,7 +230,7 @@ def _fields(page: _Page) -> list[str]:
     hosts = Counter([link.host for link in resources + links])
     return [
         page.place[:256],
-        title[:256],
+        title[:_MAX_TITLE],
         forms[:1024],
         " ".join(marks),
         " ".join(h for h, _ in hosts.most_common(24) if h)[:1024],

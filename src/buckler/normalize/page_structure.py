@@ -62,7 +62,7 @@ def page_facts(page: Sequence[tuple[Element, Link]], title: str, n_words: int) -
     Parameters
     ----------
     page
-        Elements, and what their targets are.
+        Elements, and what their targets are; the last form is the one that counts.
     title
         Title, as `html-v1` reads it.
     n_words
@@ -93,6 +93,12 @@ def page_facts(page: Sequence[tuple[Element, Link]], title: str, n_words: int) -
         f"title-words={_step(len(title.split()))}",
         f"words={_step(n_words // 4)}",
     ]
+
+
+def is_password(element: Element) -> bool:
+    """Tell whether an element is a field that asks for a password."""
+    kind = element.attributes.get("type", "").strip().lower()
+    return element.name == "input" and kind == "password"
 
 
 def describe_fact(fact: str) -> str:
@@ -138,16 +144,11 @@ def _hosts(links: Iterable[Link]) -> Counter[str]:
 
 
 def _posting(page: Sequence[tuple[Element, Link]]) -> str:
-    """Return where the form of the password posts to, else the last form: kind and ending."""
-    form = None
-    for element, link in page:
-        if element.name == "form":
-            form = element.target or "", _kind(link)
-        elif element.name == "input" and _type_of(element) == "password":
-            break
+    """Return where the last form posts to: kind and ending."""
+    form = next((item for item in reversed(page) if item[0].name == "form"), None)
     if form is None:
         return "no-form"
-    target, kind = form
+    target, kind = form[0].target or "", _kind(form[1])
     path = target.lower().partition("?")[0].partition("#")[0].partition(";")[0]
     ending = path.rpartition("/")[2].rpartition(".")[2]
     return f"{kind}.{ending}" if ending in _ENDINGS and kind in _WITH_PATH else kind
@@ -155,10 +156,6 @@ def _posting(page: Sequence[tuple[Element, Link]]) -> str:
 
 def _kind(link: Link) -> str:
     return "contact" if link.kind in ("mail", "phone") else link.kind
-
-
-def _type_of(element: Element) -> str:
-    return element.attributes.get("type", "").strip().lower()
 
 
 def _icon(page: Iterable[tuple[Element, Link]], main: str) -> str:
