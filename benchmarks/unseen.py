@@ -163,9 +163,9 @@ def _print_later(evidence: SourceEvidence, threshold: float) -> None:
     """Print the figures of the latest events of each family, if they were asked for."""
     if evidence.later is None:
         return
-    found = replace(evidence.record, later=evidence.later_at(threshold))
-    tables = source_tables(found)
-    table(tables[-1].heading, tables[-1].rows)
+    found = source_tables(replace(evidence.record, later=evidence.later_at(threshold)))
+    if "later" in found:
+        table(found["later"].heading, found["later"].rows)
     both = evidence.later.unseen & evidence.scores.unseen
     apart = evidence.scores.by_family(evidence.scores.score, both)
     for name, scores in (("learned until then", evidence.later), ("unseen", apart)):

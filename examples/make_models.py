@@ -83,7 +83,7 @@ BUNDLES = {
         "html",
         "No source of phishing pages states a license: they are used for research. The pages are "
         "of 2012 to 2024, and it judges their structure alone, not their words. At one false "
-        "positive in a hundred, it finds a fifth of the phishing pages of sources that it has not "
+        "positive in a hundred, it finds a sixth of the phishing pages of sources that it has not "
         "seen.",
     ),
     "command-line": ReadyMade(

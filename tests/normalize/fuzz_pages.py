@@ -15,7 +15,9 @@ from buckler.normalize import get_normalizer
 from buckler.normalize.charsets import decode_page, decode_text
 from buckler.normalize.html_scan import scan_html
 
-PAGE, URL1, URL3 = (get_normalizer(name) for name in ("html-v1", "url-v1", "url-v3"))
+PAGE, FACTS, URL1, URL3 = (
+    get_normalizer(name) for name in ("html-v1", "html-structure-v2", "url-v1", "url-v3")
+)
 SECONDS_PER_BYTE, SECONDS = 4e-5, 1.0  # a busy machine is no failure
 MARKUP = [
     *[
@@ -140,6 +142,12 @@ MARKUP = [
         "*/",
     ],
     *("<meta http-equiv=content-type ", "\t", "\n", "\f", "\0", " ", "<plaintext>"),
+    *(
+        "<input type=password>",
+        "<form action=/a>",
+        "</form>",
+        "<iframe srcdoc='<input type=password>",
+    ),
 ]
 URLS = [
     *[
@@ -246,6 +254,7 @@ def check_page(page: bytes, rng: random.Random) -> None:
         page + (b"\x1fhttp://a.example/b/c" if rng.random() < 0.5 else b""), 1 << 20
     )
     assert form.count(b"\x1f") == 7, page
+    assert FACTS.normalize(page, 1 << 20).count(b"\x1f\x1d") == 1, page
     text = decode_page(page, rng.choice(["", *LABELS]))
     decode_text(page, rng.choice(LABELS)).encode()
     scan = scan_html(text, runs_scripts=rng.random() < 0.5)

@@ -13,7 +13,8 @@ FORM = get_normalizer("html-structure-v2")
 MARK = b"\x1f\x1d"
 FAKE = (
     "<title>PayPal: log in</title><link rel='shortcut icon' href=https://www.paypal.com/i.ico>"
-    "<form action=search.asp></form><a href=#>Help</a><a>x</a><a href='javascript:void(0)'>y</a><a href=''>z</a>"
+    "<form action=search.asp></form>"
+    "<a href=#>Help</a><a>x</a><a href='javascript:void(0)'>y</a><a href=''>z</a>"
     "<img src=//www.paypal.com/logo.png><script src=/a.js></script><img src=logo.png>"
     "<form method=post action='next.php?x#y'><input type=password></form><form action=/late></form>"
 )
@@ -64,6 +65,13 @@ def test_a_password_that_nobody_sees_ends_nothing(decoy):
     page = f"{decoy}{BELOW}<form action=go.php><input type=password></form>"
     found = facts(page)
     assert (found["posts"], found["links"]) == ("relative.php", facts(BELOW)["links"])
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_a_form_without_end_counts_up_to_a_whole_letter(shift):
+    page = "<form action=go.php><input type=password>" + "x" * shift
+    assert facts(page + "\U0001d538" * 4096 + BELOW)["posts"] == "relative.php"
+    assert facts(page + "\U0001d538" * 4096 + BELOW)["links"] == "0"
 
 
 def test_without_a_password_all_of_a_page_counts():

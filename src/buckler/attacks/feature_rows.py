@@ -115,9 +115,9 @@ def pack(text: str, attacker: Attacker) -> str:
     return _change_row(text, attacker, change, "E_text", "E_file", "section_entropy_most")
 
 
-@attack("like-benign", "row", hides=True)
+@attack("like-benign", "row")
 def like_benign(text: str, attacker: Attacker) -> str:
-    """A fifth of the features as in some benign row: the most that mimicry can reach."""
+    """A fifth of the features as in some benign row: mimicry."""
     if attacker.features is None or not attacker.benign:
         return text
     other = _values(attacker.benign_event(), attacker.features)

@@ -204,7 +204,7 @@ def _unseen_sources(manifest: Manifest) -> list[str]:
         return []
     sentences = source_sentences(record)
     lines = ["## On sources that it has not seen", "", " ".join(sentences), ""]
-    for table in source_tables(record):
+    for table in source_tables(record).values():
         rows = [table.heading, ("---",) * len(table.heading), *table.rows]
         lines += [*("| " + " | ".join(_cell(v) for v in row) + " |" for row in rows), ""]
     return lines

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -92,7 +92,7 @@ class ReportContext:
     auxiliary
         Figures of the auxiliary classifiers.
     sources
-        Tables of figures on unseen sources; empty where the sources are not known.
+        Tables of figures on unseen sources, by name; empty where the sources are not known.
     headline
         Effect of the deployed threshold, in one sentence.
     operating, deployed
@@ -110,7 +110,7 @@ class ReportContext:
     comparison: ReportTable | None = None
     robustness: ReportTable | None = None
     auxiliary: ReportTable | None = None
-    sources: tuple[ReportTable, ...] = ()
+    sources: Mapping[str, ReportTable] = field(default_factory=dict)
     headline: str = ""
     operating: ReportTable | None = None
     deployed: ReportTable | None = None
@@ -187,6 +187,8 @@ def report_json(evaluation: Evaluation, context: ReportContext) -> bytes:
     """Return the figures as JSON, with null for those that cannot be computed."""
     document = {
         **{name: _records(value) for name, value in vars(context).items()},
+        "sources": None,
+        **{name: _records(table) for name, table in context.sources.items()},
         "notes": [*context.notes, *_own_notes(evaluation)],
         "mistakes": [_mistake_record(mistake) for mistake in context.mistakes],
         "learning": [asdict(point) for point in context.learning],

@@ -46,13 +46,14 @@ def source_sentences(record: SourceRecord) -> tuple[str, ...]:
     return (*found, *record.warnings)
 
 
-def source_tables(record: SourceRecord) -> tuple[ReportTable, ...]:
-    """Return the figures by source, the thresholds that could be deployed, and the latest events.
+def source_tables(record: SourceRecord) -> dict[str, ReportTable]:
+    """Return tables by name: figures by source, thresholds that could be deployed, latest events.
 
-    A table without rows is left out.
+    A table without rows is left out, but that of the sources.
     """
-    tables = _source_table(record), _option_table(record), _later_table(record)
-    return tuple(table for table in tables if table.rows)
+    tables = {"options": _option_table(record), "later": _later_table(record)}
+    found = {name: table for name, table in tables.items() if table.rows}
+    return {"sources": _source_table(record), **found}
 
 
 def _source_table(record: SourceRecord) -> ReportTable:

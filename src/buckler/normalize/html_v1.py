@@ -162,8 +162,11 @@ def _login_part(page: _Page) -> _Page:
     if not ends:
         return page
     end, source = ends.get(True) or ends[False], page.source.replace(b"\0", b"")
-    stop = _FORM.search(source, end, end + _MAX_LOGIN)
-    return _scan(source[: stop.start() if stop else end + _MAX_LOGIN], page.address)
+    behind = _FORM.search(source, end, end + _MAX_LOGIN)
+    stop = behind.start() if behind is not None else end + _MAX_LOGIN
+    while b"\x80" <= source[stop : stop + 1] < b"\xc0":  # inside a letter
+        stop -= 1
+    return _scan(source[:stop], page.address)
 
 
 def _source(raw: str | bytes) -> tuple[bytes, str]:

@@ -198,7 +198,7 @@ def report_context(
         notes = (*source_sentences(record), *notes)
     threshold = np.float32(np.inf if scorer.threshold is None else scorer.threshold)
     return ReportContext(
-        sources=() if record is None else source_tables(record),
+        sources={} if record is None else source_tables(record),
         headline=headline_sentence(assessment),
         operating=operating_table(assessment, manifest.operating_curve),
         deployed=deployed_table(assessment),
