@@ -1,4 +1,4 @@
-"""Instructions for one event, by valgrind: repeatable where a shared machine's clock is not.
+"""Instructions and branches of one event, by valgrind: repeatable where a clock is not.
 
 For URLs, the kernel is compiled as an embedder compiles it. Mails and pages run in Python, and only
 their normalizing counts. Valgrind has no AVX-512, so the AVX2 path runs.
@@ -45,10 +45,11 @@ def run(data: Path) -> None:
         command = ["gcc", *FLAGS, f"-I{folder}", *sources, "-lm", "-o", str(folder / "run")]
         subprocess.run(command, check=True)
         rows = [
-            (kind, *(f"{_count(folder, number, scored):,.0f}" for scored in (0, 1)))
+            (kind, *_count(folder, number, 0), *_count(folder, number, 1))
             for kind, number in KINDS.items()
         ]
-        table(("form", "normalize", "normalize and score"), rows)
+        branches = "mispredicted branches"
+        table(("form", "normalize", branches, "normalize and score", branches), rows)
         (folder / "switch.c").write_text(_SWITCH)
         switch = folder / "switch.so"
         subprocess.run(
@@ -60,25 +61,28 @@ def run(data: Path) -> None:
             own = found[:: max(1, len(found) // FORM_ROWS)][:FORM_ROWS]
             (folder / "rows").write_bytes(pickle.dumps(own))
             call = [sys.executable, "-m", "benchmarks.instructions", form, str(folder)]
-            n = _collected(folder, ["--instr-atstart=no", *call])
+            n, _ = _collected(folder, ["--instr-atstart=no", *call])
             forms.append((name, form, f"{n / len(own):,.0f}", f"{n / sum(map(len, own)):.1f}"))
     table(("rows", "form", "instructions an event", "a byte"), forms)
 
 
-def _count(folder: Path, kind: int, scored: int) -> float:
-    """Return the instructions for one line: those of two passes less those of one."""
+def _count(folder: Path, kind: int, scored: int) -> tuple[str, str]:
+    """Return instructions and mispredicted branches for one line: those of two passes less one."""
     line = [str(folder / "run"), str(folder / "lines"), str(kind), str(scored)]
     once, twice = (_collected(folder, [*line, times]) for times in ("1", "2"))
-    return (twice - once) / ROWS
+    instructions, mispredicted = ((b - a) / ROWS for a, b in zip(once, twice, strict=True))
+    return f"{instructions:,.0f}", f"{mispredicted:.1f}"
 
 
-def _collected(folder: Path, call: list[str]) -> int:
-    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder / 'out'}", *call]
+def _collected(folder: Path, call: list[str]) -> tuple[int, int]:
+    """Return the instructions, and the branches that valgrind's simple predictor gets wrong."""
+    options = ["--branch-sim=yes", f"--callgrind-out-file={folder / 'out'}"]
+    command = ["valgrind", "--tool=callgrind", *options, *call]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = re.search(r"Collected : ([0-9]+)", done.stderr)
+    found = re.search(r"Collected : ([0-9]+) [0-9]+ ([0-9]+) [0-9]+ ([0-9]+)", done.stderr)
     if not found:
         sys.exit(done.stderr)
-    return int(found[1])
+    return int(found[1]), int(found[2]) + int(found[3])
 
 
 def _normalize(form: str, folder: Path) -> None:

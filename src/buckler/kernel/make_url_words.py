@@ -69,7 +69,7 @@ def _near(brands: Iterable[str]) -> dict[int, int]:
         kept = (codes[:3], [*codes[:2], codes[-1]], [codes[0], *codes[-2:]], codes[-3:])
         for k, (a, b, c) in enumerate(kept):
             for length in range(len(word) - 1, len(word) + 2):
-                hashes.append(_mix(a | b << 5 | c << 10 | k << 15 | length << 17))
+                hashes.append(_mix(a | b << 8 | c << 16 | k << 24 | length << 26))
     return _index(hashes)[0]
 
 

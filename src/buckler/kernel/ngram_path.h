@@ -70,8 +70,25 @@ static inline __attribute__((always_inline)) int32_t BK_PATH(sum_positions)(
 /* Adds rows of `width` int8 to 32-bit sums; 16-bit sums hold a block of 256 rows without overflow. */
 static inline void BK_PATH(sum_wide)(const int8_t *restrict table, const uint32_t *restrict rows,
                                      size_t n, size_t width, int32_t *restrict sums) {
-    const bytes16 zero = {0};
-    for (size_t column = 0; column < width; column += ROW_STEP) {
+    int16_t totals[32];
+    size_t column = 0;
+#if LANES == 16
+    for (; column + 32 <= width; column += 32) {
+        __m512i total = _mm512_setzero_si512();
+        for (size_t i = 0; i < n; i++)
+            total = _mm512_add_epi16(total, _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(table + (size_t)rows[i] * width + column))));
+        memcpy(totals, &total, sizeof total);
+        for (size_t j = 0; j < 32; j++) sums[column + j] += totals[j];
+    }
+#endif
+    for (; column < width; column += ROW_STEP) {
+#if LANES >= 8
+        __m256i total = _mm256_setzero_si256();
+        for (size_t i = 0; i < n; i++)
+            total = _mm256_add_epi16(total, _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(table + (size_t)rows[i] * width + column))));
+        memcpy(totals, &total, sizeof total);
+#else
+        const bytes16 zero = {0};
         shorts8 low = {0}, high = {0};
         for (size_t i = 0; i < n; i++) { /* a byte in the upper half of 16 bits, shifted down */
             bytes16 row;
@@ -81,10 +98,10 @@ static inline void BK_PATH(sum_wide)(const int8_t *restrict table, const uint32_
             high += (shorts8)__builtin_shufflevector(zero, row, 8, 24, 9, 25, 10, 26, 11, 27, 12,
                                                      28, 13, 29, 14, 30, 15, 31) >> 8;
         }
-        for (size_t j = 0; j < 8; j++) {
-            sums[column + j] += low[j];
-            sums[column + 8 + j] += high[j];
-        }
+        memcpy(totals, &low, sizeof low);
+        memcpy(totals + 8, &high, sizeof high);
+#endif
+        for (size_t j = 0; j < ROW_STEP; j++) sums[column + j] += totals[j];
     }
 }
 
@@ -122,11 +139,13 @@ static void BK_PATH(sums)(const bk_ngram *m, const framed_text *f, int32_t *sums
         sums[0] = BK_PATH(sum_narrow)(m, f, rows);
         return;
     }
+    /* Rows that outgrow the caches are asked for ahead, unless one register takes a whole row at once. */
+    const int is_far = m->width > 2 * LANES && (size_t)m->width << m->table_bits > 1u << 21;
     for (uint32_t j = 0; j < m->width; j++) sums[j] = 0;
     for (size_t start = 0; orders && start < length; start += BLOCK) {
         size_t n = length - start < BLOCK ? length - start : BLOCK;
         BK_PATH(hash_block)(f, start, n, m->min_order, m->max_order, m->table_bits, rows);
-        for (uint32_t k = 0; k < orders; k++) /* wide tables outgrow the caches */
+        for (uint32_t k = 0; is_far && k < orders; k++)
             for (size_t i = 0; i < n; i++)
                 __builtin_prefetch(m->table + (size_t)rows[k][i] * m->width);
         for (uint32_t k = 0; k < orders; k++) BK_PATH(sum_wide)(m->table, rows[k], n, m->width, sums);

@@ -57,7 +57,7 @@ static inline int may_be_wrapper(const uint8_t *label, size_t length) {
 #undef B
     const uint32_t first = label[0] & 31, second = behind[first].second >> (label[1] & 31);
     const uint32_t third = behind[first].third >> (label[2] & 31), of_length = behind[first].lengths >> (length & 31);
-    return second & ((uint32_t)(length == 2) | (third & of_length & (uint32_t)(length < 32)));
+    return (int)(second & ((uint32_t)(length == 2) | (third & of_length & (uint32_t)(length < 32))));
 }
 
 /* Whether "xn--" stands in a host, in any case. */

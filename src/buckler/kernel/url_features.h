@@ -107,13 +107,13 @@ static int differs_by_one(const uint8_t *word, size_t length, const char *brand,
  * last one, or the first one and the last two: whether a brand of about this length shares any of these.
  */
 static inline int may_be_near_brand(const uint8_t *word, size_t length) {
-    const uint8_t *end = word + length;
-    const uint32_t places[4][3] = {{word[0], word[1], word[2]}, {word[0], word[1], end[-1]},
-                                   {word[0], end[-2], end[-1]}, {end[-3], end[-2], end[-1]}};
-    uint32_t found = 0;
+    uint32_t start, end, found = 0;
+    memcpy(&start, word, sizeof start);
+    memcpy(&end, word + length - 3, sizeof end);
+    const uint32_t kept[4] = {start, (start & 0xFFFF) | (end & 0xFF0000), (start & 0xFF) | (end & 0xFFFF00), end};
     for (uint32_t k = 0; k < 4; k++) {
-        const uint32_t letters = (places[k][0] & 31) | (places[k][1] & 31) << 5 | (places[k][2] & 31) << 10;
-        const uint32_t h = ((letters | k << 15 | (uint32_t)length << 17) * 0x9E3779B1u) >> (32 - HASH_BITS);
+        const uint32_t letters = kept[k] & 0x1F1F1F; /* by their low five bits */
+        const uint32_t h = ((letters | k << 24 | (uint32_t)length << 26) * 0x9E3779B1u) >> (32 - HASH_BITS);
         found |= near_hashes[h >> 5] >> (h & 31);
     }
     return found & 1;

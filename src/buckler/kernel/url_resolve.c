@@ -97,8 +97,8 @@ static int is_tracking(const uint8_t *name, size_t length) {
 size_t bk_write_query(url_part query, uint8_t *out, uint32_t *marks) {
     size_t w = 0;
     for (size_t start = 0; start < query.length;) {
-        size_t end = start;
-        while (end < query.length && query.bytes[end] != '&') end++;
+        const uint8_t *mark = memchr(query.bytes + start, '&', query.length - start);
+        const size_t end = mark ? (size_t)(mark - query.bytes) : query.length;
         if (is_tracking(query.bytes + start, end - start)) {
             *marks |= URL_TRACKED;
         } else {
