@@ -9,6 +9,7 @@ from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.students import get_student, source_agreement
 from buckler.students.source_agreement import Agreement, sample_families
+from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
 
 TASK = Task("t", {"benign": "", "bad": ""}, ("bad",), "text-v1", max_bytes=256)
@@ -22,7 +23,7 @@ def collections():
         label = number % 2
         for _ in range(60):
             words = rng.choice(["alpha", "beta", "gamma", "delta"], 4).tolist()
-            words += ["evil"] * label + [f"{'qwzxkvjy'[number] * 5}"]
+            words += ["evil"] * label + [f"{'qwzxkvjy'[number] * 5}", str(len(texts))]
             texts.append(" ".join(words).encode())
             labels.append(TASK.class_names[label])
             sources.append(f"collection {number}")
@@ -70,6 +71,18 @@ def test_a_large_source_counts_by_a_sample(monkeypatch):
     for sample in sample_families(collections(), 2, np.random.default_rng(0)):
         assert (sample.labels == 0).sum() == 20
         assert (sample.labels == 1).sum() == 120
+
+
+def test_copies_stand_and_fall_with_their_origin(monkeypatch):
+    monkeypatch.setattr(source_agreement, "_MOST", 10)
+    events = collections()
+    copies = events.with_column("source", [SYNTHETIC_EXAMPLE] * len(events)).with_weights(0.5)
+    both = Dataset.concat([events, copies])
+    for sample in sample_families(both, 4, np.random.default_rng(0)):
+        assert (sample.labels == 0).sum() == 2 * 20
+        assert set(sample.sources) < set(events.sources)
+        ids, counts = np.unique(np.array(sample.ids, object), return_counts=True)
+        assert (counts == 2).all() and len(ids) == 140
 
 
 def test_one_source_is_learned_as_without_samples():

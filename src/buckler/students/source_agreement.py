@@ -15,6 +15,7 @@ import numpy as np
 from buckler.dataset import Dataset
 from buckler.dataset.sources import sample_sources, source_families
 from buckler.students.student import Floats
+from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 
 SAMPLE_EPOCHS = 2  # of these students; on URLs, twice as many changed nothing
 _MOST, _MOST_POSITIVE = 3_000, 30_000  # events of a source and class: beyond, one source prevails
@@ -23,16 +24,29 @@ _MOST, _MOST_POSITIVE = 3_000, 30_000  # events of a source and class: beyond, o
 def sample_families(events: Dataset, times: int, rng: np.random.Generator) -> Iterator[Dataset]:
     """Yield the events of half the families of each class, rounded up and drawn anew each time.
 
-    A large source counts by a random sample. Synthetic examples are a family of their own. Nothing
-    is yielded where no class has two families.
+    A large source counts by a random sample. Copies stand and fall with their origin, whose id they
+    keep; other synthetic examples are a family of their own. Nothing is yielded where no class has
+    two families.
     """
-    events = sample_sources(events, _MOST, _MOST_POSITIVE, rng)
+    events = _sample_with_copies(events, rng)
     families = np.unique(source_families(events), return_inverse=True)[1]
     pairs, codes = np.unique(np.stack([events.labels, families]), axis=1, return_inverse=True)
     own = [np.flatnonzero(pairs[0] == label) for label in np.unique(pairs[0])]
     for _ in range(times if pairs.shape[1] > len(own) else 0):
         half = [rng.permutation(rows)[: (len(rows) + 1) // 2] for rows in own]
         yield events.take(np.flatnonzero(np.isin(codes.ravel(), np.concatenate(half))))
+
+
+def _sample_with_copies(events: Dataset, rng: np.random.Generator) -> Dataset:
+    """Return a sample of each large source with the copies of its events, as of that source."""
+    pairs = list(zip(events.ids, events.sources, strict=True))
+    known = {i: source for i, source in pairs if source != SYNTHETIC_EXAMPLE}
+    is_copy = np.array([source == SYNTHETIC_EXAMPLE and i in known for i, source in pairs])
+    sample = sample_sources(events.take(np.flatnonzero(~is_copy)), _MOST, _MOST_POSITIVE, rng)
+    kept = set(sample.ids)
+    rows = [row for row in np.flatnonzero(is_copy) if pairs[row][0] in kept]
+    copies = events.take(np.array(rows, np.intp))
+    return Dataset.concat([sample, copies.with_column("source", [known[i] for i in copies.ids])])
 
 
 class Agreement:
