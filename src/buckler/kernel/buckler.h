@@ -70,28 +70,36 @@ typedef enum {
     BK_SEGMENTS_NONE = 0,
     BK_SEGMENTS_COMMANDS = 1,  /* commands between ; & | and line breaks, in command and payloads */
     BK_SEGMENTS_WINDOWS = 2,   /* windows of each field */
-    BK_SEGMENTS_HOST_PATH = 3, /* host; path with query */
-    BK_LAST_SEGMENTER = BK_SEGMENTS_HOST_PATH
+    BK_SEGMENTS_HOST = 3,      /* of url-v3: the host as a URL of its own, with its features */
+    BK_SEGMENTS_HEAD = 4,      /* the text up to the first 500, and 1,000, bytes of its last field */
+    BK_LAST_SEGMENTER = BK_SEGMENTS_HEAD
 } bk_segmenter;
 
 /* A segment is normalized text too: `field` separators, then bytes begin to end of the text. */
 typedef struct {
     uint32_t begin, end, field;
     uint32_t next, in_field; /* where the search goes on */
+    uint32_t is_url;         /* the segment is normalized once more, as a URL */
 } bk_segment;
 
 /* Finds the segment behind *segment, which begins as zeros; 0 if there is none. */
 int bk_next_segment(bk_segmenter segmenter, const uint8_t *normalized, size_t length,
                     bk_segment *segment);
 
-/* Writes the normalized text of a segment; returns its length, at most length + BK_MAX_FIELDS. */
+/* Largest length of the normalized text of a segment of so many bytes. */
+#define BK_SEGMENT_BYTES(n) (2 * (size_t)(n) + 512)
+
+/*
+ * Writes the normalized text of a segment and returns its length; `out` has BK_PADDING bytes beyond
+ * BK_SEGMENT_BYTES(end - begin).
+ */
 size_t bk_write_segment(const uint8_t *normalized, const bk_segment *segment, uint8_t *out);
 
-/* How the logits of the whole text and of its worst segment become those of the event. */
+/* How the logits of the event come from those of its text, and of its worst segment if that has the higher score. */
 typedef enum {
     BK_COMBINE_NONE = 0, /* whole text alone */
     BK_COMBINE_MEAN = 1,
-    BK_COMBINE_MAX = 2,  /* those with the higher score */
+    BK_COMBINE_MAX = 2,  /* those of the segment */
     BK_LAST_COMBINATION = BK_COMBINE_MAX
 } bk_combination;
 

@@ -273,8 +273,9 @@ static PyObject *kernel_segments(PyObject *module, PyObject *args) {
                     found[k] = grown ? grown : found[k];
                 }
             }
-            if (!failed && used + (s.end - s.begin) + BK_MAX_FIELDS > bytes_room) {
-                uint8_t *grown = realloc(bytes, bytes_room = 2 * bytes_room + (s.end - s.begin) + 65536);
+            if (!failed && used + BK_SEGMENT_BYTES(s.end - s.begin) + BK_PADDING > bytes_room) {
+                bytes_room = 2 * bytes_room + BK_SEGMENT_BYTES(s.end - s.begin) + 65536;
+                uint8_t *grown = realloc(bytes, bytes_room);
                 failed = !grown;
                 bytes = grown ? grown : bytes;
             }

@@ -53,12 +53,13 @@ typedef struct {
 
 static places lay_out_scratch(const bk_ngram *m) {
     const size_t bytes = aligned((size_t)m->max_bytes + BK_MAX_FIELDS + 2 + BK_PADDING);
+    const size_t segment = aligned(BK_SEGMENT_BYTES(m->max_bytes) + 2 + BK_PADDING);
     const size_t logits = aligned(m->n_outputs * sizeof(float));
     places p = {.bytes = aligned(sizeof(framed_text)) + aligned(sizeof(text_parts))};
     p.sums = p.bytes + bytes;
     p.x = p.sums + aligned(m->width * sizeof(int32_t));
     p.segment = p.x + aligned(m->width * sizeof(float));
-    p.logits = p.segment + (m->combination ? bytes : 0);
+    p.logits = p.segment + (m->combination ? segment : 0);
     p.worst = p.logits + (m->combination ? logits : 0);
     p.end = p.worst + (m->combination ? logits : 0);
     return p;
@@ -124,12 +125,10 @@ static void combine_segments(const bk_ngram *m, const places *p, uint8_t *scratc
         score_framed(m, &f, p, scratch, logits);
         if (!n_segments++ || margin(m, logits) > margin(m, worst)) memcpy(worst, logits, size);
     }
-    if (!n_segments) return;
-    if (m->combination == BK_COMBINE_MEAN) {
+    if (!n_segments || margin(m, worst) <= margin(m, out)) return;
+    if (m->combination == BK_COMBINE_MAX) memcpy(out, worst, size);
+    else
         for (uint32_t j = 0; j < m->n_outputs; j++) out[j] = 0.5f * (out[j] + worst[j]);
-    } else if (margin(m, worst) > margin(m, out)) {
-        memcpy(out, worst, size);
-    }
 }
 
 void bk_ngram_logits(const bk_ngram *m, void *scratch, float *out) {

@@ -15,7 +15,7 @@ from buckler import _kernel
 from buckler.normalize.normalized_texts import NormalizedTexts
 
 # Both in the order of their numbers in the kernel.
-SEGMENTERS = ("none", "commands", "windows", "host-path")
+SEGMENTERS = ("none", "commands", "windows", "host", "head")
 COMBINATIONS = ("none", "mean", "max")
 
 Floats = npt.NDArray[np.float32]
@@ -52,7 +52,8 @@ class SegmentRule:
     segmenter
         Rule that cuts a normalized text; one of `SEGMENTERS`.
     combination
-        Logits of an event from those of its text and of its worst segment; one of `COMBINATIONS`.
+        Logits of an event from those of its text and of its worst segment, where that has the higher
+        score; one of `COMBINATIONS`.
     positive
         Bit for each positive class below 64; of a single logit, that of the second class.
     """
@@ -60,6 +61,11 @@ class SegmentRule:
     segmenter: str = "none"
     combination: str = "none"
     positive: int = 0
+
+    @property
+    def is_learned(self) -> bool:
+        """True where segments are examples too; as one, a host would weigh more than its pages."""
+        return self.combination != "none" and self.segmenter != "host"
 
     @property
     def numbers(self) -> tuple[int, int, int]:
@@ -103,11 +109,9 @@ class SegmentRule:
         worst = self.find_worst(segments, logits, len(texts))
         rows = np.flatnonzero(worst >= 0)
         whole, part = found[rows], logits[worst[rows]]
-        if self.combination == "mean":
-            found[rows] = np.float32(0.5) * (whole + part)
-        else:
-            higher = self.margins(part) > self.margins(whole)
-            found[rows] = np.where(higher[:, None], part, whole)
+        raised = part if self.combination == "max" else np.float32(0.5) * (whole + part)
+        higher = self.margins(part) > self.margins(whole)
+        found[rows] = np.where(higher[:, None], raised, whole)
         return found
 
     def scored_parts(
@@ -120,6 +124,8 @@ class SegmentRule:
         margins = self.margins(logits_of(NormalizedTexts.from_bytes([text, *segments.texts])))
         worst = int(margins[1:].argmax())
         segment, place = segments.texts[worst], int(segments.shifts[worst])
-        if self.combination == "mean":
-            return [(text, 0, 0.5), (segment, place, 0.5)]
-        return [(segment, place, 1.0) if margins[1 + worst] > margins[0] else (text, 0, 1.0)]
+        if margins[1 + worst] <= margins[0]:
+            return [(text, 0, 1.0)]
+        if self.combination == "max":
+            return [(segment, place, 1.0)]
+        return [(text, 0, 0.5), (segment, place, 0.5)]

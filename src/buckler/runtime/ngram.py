@@ -11,11 +11,12 @@ from buckler.bundle.archive import WEIGHTS, full_table, parse_tensors
 from buckler.bundle.manifest import Manifest, advise_version
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
-from buckler.normalize.normalized_texts import FEATURE_BYTES
+from buckler.normalize.normalized_texts import FEATURE_BYTES, FEATURES, SEPARATOR
 from buckler.normalize.segments import COMBINATIONS, SEGMENTERS, SegmentRule
 from buckler.runtime.model import MODELS, Form, Model, Tensors, Texts, Weights, whole_number
 from buckler.runtime.verdicts import Floats
 
+_MARK = bytes((SEPARATOR, FEATURES))
 _INTEGERS = ("min_order", "max_order", "table_bits", "width", "n_outputs")
 
 
@@ -161,8 +162,11 @@ class NgramModel(Model):
         found = np.zeros(len(normalized))
         for text, shift, share in self._rule.scored_parts(normalized, self._logits):
             weights = share * self._weigh(text, output)
+            if text != normalized and _MARK in text:  # features of a host alone count for it
+                host = len(text.partition(_MARK)[0].rstrip(_MARK)) or 1
+                weights = weights[:host] + weights[host:].sum() / host
             if len(found):  # a separator that a segment adds counts for its neighbor
-                places = np.clip(np.arange(len(text)) + shift, 0, len(found) - 1)
+                places = np.clip(np.arange(len(weights)) + shift, 0, len(found) - 1)
                 np.add.at(found, places, weights)
         return found
 

@@ -65,9 +65,9 @@ class NgramStudent(Student):
     class_weights
         ``none``, or ``balanced``: rare classes count more, as if all were as frequent.
     segments
-        Score of an event from those of its whole text and of its worst segment: ``mean``, ``max``,
-        or ``none`` for the whole text alone. Each text and its worst segment then share a weight,
-        from the second pass on (multiple-instance learning, Andrews et al. 2002).
+        Score of an event from those of its whole text and of its worst segment, where that is
+        higher: ``mean``, ``max``, or ``none`` for the whole text alone. Worst commands and windows
+        are learned too, from the second pass on (multiple-instance learning, Andrews et al. 2002).
     source_students
         Number of students that learn from half the families of sources each, beside the one of all
         of them. The weights are the mean of this one and of those on which they agree

@@ -41,7 +41,7 @@ class NgramExamples:
         """Return the examples of labeled events."""
         targets = training.targets[:, 1:2] if n_outputs == 1 else training.targets
         weights = weigh_classes(training, class_weights)
-        segments = rule.cut(training.texts)
+        segments = (rule if rule.is_learned else SegmentRule()).cut(training.texts)
         parts = [training.texts, segments.texts] if len(segments) else [training.texts]
         return NgramExamples(
             NormalizedTexts.concatenate(parts),

@@ -16,6 +16,7 @@ EMAIL = TASKS.add(
         positive=("spam", "phishing"),
         normalizer="email-text-v1",
         max_bytes=8192,
+        segmenter="head",
         text_columns=("raw", "message", "text"),
         group_by="sender-domain",
         guidance=(

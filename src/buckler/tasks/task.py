@@ -62,7 +62,7 @@ class Task:
         Names under which tables usually hold these, tried in order.
     segmenter
         Rule that cuts the normalized text into segments, for students that score them:
-        ``commands``, ``windows`` or ``host-path``; ``none`` where it cannot be cut.
+        ``commands``, ``windows``, ``host`` or ``head``; ``none`` where it cannot be cut.
     context
         Names of the columns of each further field, in the order of the fields behind the text.
     further_columns

@@ -39,7 +39,6 @@ URL_CATEGORY = TASKS.add(
         },
         normalizer="url-site-v1",
         max_bytes=512,
-        segmenter="host-path",
         text_columns=URL_COLUMNS,
         label_columns=("category", "label"),
         group_by="registered-domain",
