@@ -81,7 +81,7 @@ def hidden_text(raw: str, attacker: Attacker) -> str:
     return rewrite_parts(raw, add)
 
 
-@attack("benign-text", "message")
+@attack("benign-text", "message", hides=True)
 def benign_text(raw: str, attacker: Attacker) -> str:
     """The text of a benign mail below, as in a reply."""
     words = _benign_words(attacker)

@@ -71,7 +71,7 @@ typedef enum {
     BK_SEGMENTS_COMMANDS = 1,  /* commands between ; & | and line breaks, in command and payloads */
     BK_SEGMENTS_WINDOWS = 2,   /* windows of each field */
     BK_SEGMENTS_HOST = 3,      /* of url-v3: the host as a URL of its own, with its features */
-    BK_SEGMENTS_HEAD = 4,      /* the text up to the first 500, and 1,000, bytes of its last field */
+    BK_SEGMENTS_HEAD = 4,      /* the text up to the first 250, 500 and 1,000 bytes of its last field */
     BK_LAST_SEGMENTER = BK_SEGMENTS_HEAD
 } bk_segmenter;
 

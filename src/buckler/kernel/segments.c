@@ -7,7 +7,8 @@ enum {
     LEAST_COMMAND = 8, /* shorter ones stay with the next, so that segments cost less than the text */
     WINDOW = 512,
     WINDOW_SLACK = 64, /* a window ends at a space this close to its end */
-    HEAD = 500,        /* bytes of the last field; the second segment has twice as many */
+    HEAD = 250,        /* bytes of the last field in the first head; each further one has twice as many */
+    HEADS = 3,
     PAYLOAD_FIELD = 1  /* of command-v2 */
 };
 
@@ -55,9 +56,9 @@ static size_t end_of_fields(const uint8_t *text, size_t length, size_t *last_fie
 /* The host of a URL, or beginnings of a text; none where little else follows. */
 static int find_beginning(bk_segmenter segmenter, const uint8_t *text, size_t length, bk_segment *s) {
     size_t last, end = end_of_fields(text, length, &last);
-    const size_t most = (size_t)HEAD * ++s->next;
+    const size_t most = (size_t)HEAD << s->next++;
     if (segmenter == BK_SEGMENTS_HEAD) {
-        if (s->next > 2 || end - last <= most + WINDOW_SLACK) return 0;
+        if (s->next > HEADS || end - last <= most + WINDOW_SLACK) return 0;
         s->end = (uint32_t)cut_at_space(text, last, end, most);
         return 1;
     }

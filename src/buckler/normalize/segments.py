@@ -52,8 +52,8 @@ class SegmentRule:
     segmenter
         Rule that cuts a normalized text; one of `SEGMENTERS`.
     combination
-        Logits of an event from those of its text and of its worst segment, where that has the higher
-        score; one of `COMBINATIONS`.
+        Logits of an event from those of its text and of its worst segment, where that one has the
+        higher score; one of `COMBINATIONS`.
     positive
         Bit for each positive class below 64; of a single logit, that of the second class.
     """
