@@ -1,15 +1,16 @@
 """Weights that only some sources teach are shrunk."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from buckler.dataset import Dataset
+from buckler.dataset.dataset import MADE_FROM
 from buckler.dataset.sources import source_families
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
 from buckler.students import get_student, source_agreement
 from buckler.students.source_agreement import Agreement, sample_families
-from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
 
 TASK = Task("t", {"benign": "", "bad": ""}, ("bad",), "text-v1", max_bytes=256)
@@ -76,7 +77,8 @@ def test_a_large_source_counts_by_a_sample(monkeypatch):
 def test_copies_stand_and_fall_with_their_origin(monkeypatch):
     monkeypatch.setattr(source_agreement, "_MOST", 10)
     events = collections()
-    copies = events.with_column("source", [SYNTHETIC_EXAMPLE] * len(events)).with_weights(0.5)
+    copies = events.with_column("source", ["synthetic"] * len(events)).with_weights(0.5)
+    copies = copies.with_column(MADE_FROM, pa.array([[]] * len(events), pa.list_(pa.string())))
     both = Dataset.concat([events, copies])
     for sample in sample_families(both, 4, np.random.default_rng(0)):
         assert (sample.labels == 0).sum() == 2 * 20

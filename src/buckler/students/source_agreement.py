@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from buckler.dataset import Dataset
+from buckler.dataset.dataset import MADE_FROM
 from buckler.dataset.sources import sample_sources, source_families
 from buckler.students.student import Floats
-from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 
 SAMPLE_EPOCHS = 2  # of these students; on URLs, twice as many changed nothing
 _MOST, _MOST_POSITIVE = 3_000, 30_000  # events of a source and class: beyond, one source prevails
@@ -39,13 +39,14 @@ def sample_families(events: Dataset, times: int, rng: np.random.Generator) -> It
 
 def _sample_with_copies(events: Dataset, rng: np.random.Generator) -> Dataset:
     """Return a sample of each large source with the copies of its events, as of that source."""
-    pairs = list(zip(events.ids, events.sources, strict=True))
-    known = {i: source for i, source in pairs if source != SYNTHETIC_EXAMPLE}
-    is_copy = np.array([source == SYNTHETIC_EXAMPLE and i in known for i, source in pairs])
+    if MADE_FROM not in events.table.column_names:
+        return sample_sources(events, _MOST, _MOST_POSITIVE, rng)
+    made, ids = np.array(events.table[MADE_FROM].is_valid()), np.array(events.ids, object)
+    known = dict(zip(ids[~made], events.sources[~made], strict=True))
+    is_copy = made & np.array([i in known for i in ids])
     sample = sample_sources(events.take(np.flatnonzero(~is_copy)), _MOST, _MOST_POSITIVE, rng)
     kept = set(sample.ids)
-    rows = [row for row in np.flatnonzero(is_copy) if pairs[row][0] in kept]
-    copies = events.take(np.array(rows, np.intp))
+    copies = events.take(np.flatnonzero(is_copy & np.array([i in kept for i in ids])))
     return Dataset.concat([sample, copies.with_column("source", [known[i] for i in copies.ids])])
 
 
