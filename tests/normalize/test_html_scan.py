@@ -246,6 +246,12 @@ def test_the_first_base_counts_for_its_whole_document(source, actions):
     assert sorted(scan_mail_page(source).actions) == sorted(actions)
 
 
+def test_blocks_and_cells_stand_on_lines_of_their_own():
+    source = "<p>a <i>b</i><img src=x>c</p><p>d</p><table><tr><td>e<td>f</table>"
+    lines = [" ".join(line.split()) for line in scan_html(source).text.splitlines()]
+    assert [line for line in lines if line] == ["a b c", "d", "e", "f"]
+
+
 _PIECES = """<div> </div> <p> </p> <b> </b> <a href=x> </a> <td> <table> <tr> <li> <ul> <svg>
 </svg> <path/> <style> </style> <script> </script> <!-- --> <title> </title> <b/style=display:none>
 <div/hidden> <button> <h1> </h1> <select> <option> <template> </template> <math> <body>

@@ -29,6 +29,11 @@ static void add_text(scanner *s, const uint8_t *text, size_t length, int is_deco
     s->failed |= bk_html_add(&s->texts[place], &s->calls, text, length, is_decoded);
 }
 
+/* Parts the text before and behind a tag: by lines where it is that of a block or of a cell. */
+static void part_text(scanner *s, uint16_t id) {
+    add_text(s, (const uint8_t *)(in_set(id, CLOSES_P | ROWS) ? "\n" : " "), 1, 1);
+}
+
 /* Where a piece of the text that is seen begins. */
 static size_t piece_at(const scanner *s, size_t n) {
     return n < s->open.n_pieces ? s->pieces[n] : s->texts[SEEN].length;
@@ -213,7 +218,7 @@ static int start_tag(scanner *s, const tag_name *name) {
         return 1;
     }
     const visibility shown = bk_html_under(&top_of(open)->shown, &e);
-    if (!is_inline || e.has_display > 1) add_text(s, (const uint8_t *)" ", 1, 1);
+    if (!is_inline || e.has_display > 1) part_text(s, id);
     const int is_picture = (id == IMG || id == IMAGE) && shows_pictures(&shown);
     const size_t link = is_picture ? bk_html_link(open) : 0;
     if (link && open->elements[link].kept >= 0) s->elements[open->elements[link].kept].shown = 1;
@@ -265,7 +270,7 @@ static const uint8_t *read_markup(scanner *s, const uint8_t *page, const uint8_t
         p++;
         if (!s->is_inner) s->behind = (size_t)(p - page);
         if (is_end) {
-            if (!in_set(name.id, IN_LINE)) add_text(s, (const uint8_t *)" ", 1, 1);
+            if (!in_set(name.id, IN_LINE)) part_text(s, name.id);
             bk_html_close(&s->open, &name);
         } else if (!start_tag(s, &name) && !s->failed && in_set(name.id, RAW)) {
             p = read_raw(s, &name, p, end);

@@ -49,7 +49,7 @@ size_t bk_resolve_link(const link_parts *base, const link_parts *target, uint8_t
     while (inner < end && is_slash(*inner)) inner++;
     const size_t slashes = (size_t)(inner - rest);
     if (scheme && !is_web(target->bytes, scheme)) return (size_t)(put(out, target->bytes, target->length) - begin);
-    const int is_other = scheme != base->scheme || memcmp(target->bytes, base->bytes, scheme) != 0;
+    const int is_other = scheme != base->scheme || (scheme && memcmp(target->bytes, base->bytes, scheme) != 0);
     if (scheme && (is_other || slashes > 1)) {
         out = put(put(out, target->bytes, scheme), (const uint8_t *)"://", 3);
         return (size_t)(put(out, inner, (size_t)(end - inner)) - begin);
