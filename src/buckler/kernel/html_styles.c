@@ -340,12 +340,12 @@ effect bk_html_style(uint8_t *style, size_t length) {
     if (!has_any && !has_signs && !is_worth_reading(style, length)) return e;
     e.is_plain = 0;
     if (!has_any) return e;
-    const style_value *display = &values[DISPLAY], *visibility = &values[VISIBILITY];
+    const style_value *display = &values[DISPLAY], *own = &values[VISIBILITY];
     const int is_none = is_text(display, "none");
     e.removed = is_none || is_removed(values);
     if (display->length) e.has_display = is_none || is_text(display, "inline") || is_text(display, "contents") ? 1 : 2;
-    if (is_text(visibility, "hidden") || is_text(visibility, "collapse")) e.visible = 0;
-    else if (is_text(visibility, "visible")) e.visible = 1;
+    if (is_text(own, "hidden") || is_text(own, "collapse")) e.visible = 0;
+    else if (is_text(own, "visible")) e.visible = 1;
     read_letters(values, &e);
     return e;
 }
