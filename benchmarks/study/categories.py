@@ -4,6 +4,7 @@
 the encoder, the ensemble and the pool.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -13,6 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.study.results import Figures, Loader, Study, Table
@@ -29,7 +31,7 @@ from buckler.training.distillation import Distillation, Floats, distill, join
 from buckler.training.fit import fit_student
 from buckler.training.packaging import weights_of
 
-VERSION = 3
+VERSION = 4
 TASK = get_task("url-category")
 ALL = 8695
 LABELS = (0, 100, 300, 1000, ALL)
@@ -38,14 +40,14 @@ TAUGHT = (0, 100, 1000, ALL)  # numbers of labels for which encoders teach
 FOLDS = 3
 LLM_CONFIDENCE = 0.8  # of the annotations that state none: their agreement with the lists
 ANNOTATION_WEIGHT = 0.5  # beside a label; better than 1 and 2 in cross-validation on the labels
-SMALL = {"table_bits": 15}
+DISTILLED = {"learning_rate": 0.1}  # the pool is ten times as large as the annotations
+_HOST = re.compile(r"https?://(?:www\.)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+)(?:[/:?#]|$)", re.I)
 _ROWS = {
     "labels": "`ngram`, labels only",
     "annotations": "`ngram`, and 14,300 annotations",
     "encoder": "encoder on annotations, and on all labels where they are known",
     "ensemble": "ensemble of encoder and `ngram`: the teacher",
     "distilled": "`ngram`, distilled from the ensemble over the pool",
-    "distilled_small": "the same in an eighth of the size",
 }
 
 
@@ -126,9 +128,20 @@ class World:
 
     @cached_property
     def pool(self) -> Dataset:
-        """Unlabeled sites that do not resemble the test."""
+        """Unlabeled sites that do not resemble the test: a pool, and hosts of ordinary URLs."""
         pool = read_dataset([self._url / "category-pool.parquet"], TASK, labeled=False)
-        return pool.take(unlike(pool, self.test))
+        pool = pool.take(unlike(pool, self.test)).without_labels()
+        hosts = self._ordinary_hosts()
+        known = Dataset.concat([self.test, self._labeled]).without_labels()
+        return Dataset.concat([pool, hosts.take(unlike(hosts, known))]).distinct()
+
+    def _ordinary_hosts(self) -> Dataset:
+        names = set()
+        for name in ("field", "threat-train"):
+            rows = pq.read_table(self._url / f"{name}.parquet", columns=["url", "label"])
+            urls = rows.filter(pc.equal(rows["label"], "benign"))["url"].to_pylist()
+            names |= {match[1].encode() for match in map(_HOST.match, urls) if match}
+        return Dataset.from_texts(sorted(names), TASK).with_groups()
 
     def labels(self, n: int, seed: int) -> Dataset:
         """Return so many labeled sites, drawn at random."""
@@ -151,17 +164,17 @@ class World:
     ) -> Student:
         """Train on labels, and on annotations or a distilled pool; 0 labels are no labels.
 
-        Without labels, the annotations are the labels that are cross-validated. The labels hold
-        all classes alike, the annotations do not: they can be evened out.
+        Without labels, the pool or the annotations are what is cross-validated. The labels hold
+        all classes alike, the others do not: they can be evened out.
         """
         spec = StudentSpec("ngram", settings, folds=FOLDS, seed=seed, even_classes=even)
-        if not n:
-            events = self.first_annotations(n_annotations or ANNOTATIONS[-1]).with_weights(1.0)
-        else:
-            events = self.labels(n, seed)
-            if n_annotations:
-                pool = self.first_annotations(n_annotations)
-        return fit_student(events, spec, additional=pool).student
+        if pool is None and (n_annotations or not n):
+            pool = self.first_annotations(n_annotations or ANNOTATIONS[-1])
+        if n or pool is None:
+            return fit_student(self.labels(n, seed), spec, additional=pool).student
+        likeliest = pool.targets.argmax(axis=1).astype(np.int32)
+        events = pool.with_labels(likeliest).with_targets(pool.targets).with_weights(1.0)
+        return fit_student(events, spec).student
 
     def answer(self, student: Student, events: Dataset | None = None) -> Floats:
         """Return the probabilities that a student gives to the test, or to other events."""
@@ -215,10 +228,8 @@ def _figures(
     found["encoder"], found["ensemble"] = world.accuracy(on_test), world.accuracy(both_on_test)
     both = join([on_pool, world.answer(with_annotations, world.pool)])
     distilled = distill(world.pool, both, Distillation(weight=1.0))
-    student = world.fit(n, 0, seed, pool=distilled)
+    student = world.fit(n, 0, seed, pool=distilled, settings=DISTILLED)
     found["distilled"] = world.accuracy(world.answer(student))
-    small = world.fit(n, 0, seed, pool=distilled, settings=SMALL)
-    found["distilled_small"] = world.accuracy(world.answer(small))
     return found | _costs(encoder, student, world)
 
 
