@@ -222,6 +222,7 @@ class _Traces:
         near_text = near >= 0
         same_group = np.array(pc.is_in(test.groups, self.groups.drop_null()), bool)
         rows = np.isin(self.hashes, test.hashes)
+        # One side may find what the other missed.
         repeated = near_duplicates_of(self.digests, test.digests)
         near_text[repeated[repeated >= 0]] = True
         rows |= repeated >= 0

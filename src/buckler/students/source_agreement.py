@@ -11,6 +11,8 @@ et al. 2020.
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from buckler.dataset import Dataset
 from buckler.dataset.dataset import MADE_FROM
@@ -41,13 +43,15 @@ def _sample_with_copies(events: Dataset, rng: np.random.Generator) -> Dataset:
     """Return a sample of each large source with the copies of its events, as of that source."""
     if MADE_FROM not in events.table.column_names:
         return sample_sources(events, _MOST, _MOST_POSITIVE, rng)
-    made, ids = np.array(events.table[MADE_FROM].is_valid()), np.array(events.ids, object)
-    known = dict(zip(ids[~made], events.sources[~made], strict=True))
-    is_copy = made & np.array([i in known for i in ids])
+    ids, made = events.table["id"], np.array(events.table[MADE_FROM].is_valid())
+    real = np.flatnonzero(~made)[::-1]  # of events that repeat, the last names the source
+    origin = pc.index_in(ids, ids.take(pa.array(real))).fill_null(-1).to_numpy()
+    is_copy = made & (origin >= 0)
     sample = sample_sources(events.take(np.flatnonzero(~is_copy)), _MOST, _MOST_POSITIVE, rng)
-    kept = set(sample.ids)
-    copies = events.take(np.flatnonzero(is_copy & np.array([i in kept for i in ids])))
-    return Dataset.concat([sample, copies.with_column("source", [known[i] for i in copies.ids])])
+    is_kept = is_copy & np.array(pc.is_in(ids, sample.table["id"]), bool)
+    sources = events.table["source"].take(pa.array(real[origin[is_kept]])).combine_chunks()
+    copies = events.take(np.flatnonzero(is_kept)).with_column("source", sources)
+    return Dataset.concat([sample, copies])
 
 
 class Agreement:
