@@ -19,7 +19,7 @@ LABELS = {
     "1,100 annotations": "and 1,100 LLM annotations",
     "7,100 annotations": "and 7,100",
     "14,300 annotations": "and 14,300",
-    "14,300, classes evened out": "and 14,300, classes evened out",
+    "14,300, another prior": "and 14,300, another prior",
 }
 ANNOTATIONS = {"`random`": "drawn at random", "`uncertain`": "chosen by uncertainty"}
 _LETTER, _SIZE, _LEFT = 13.2, 22, 28  # pixels of a monospaced letter at this size

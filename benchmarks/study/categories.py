@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from hashlib import blake2b
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -22,16 +23,18 @@ from buckler.dataset import ColumnNames, Dataset, read_dataset
 from buckler.dataset.splits import unlike
 from buckler.evaluation.calibration import probabilities_of
 from buckler.evaluation.intervals import Mean
+from buckler.files import atomic_writer
 from buckler.labels.answer_columns import AnswerColumns, read_answers
 from buckler.students import Student
 from buckler.tasks import get_task
 from buckler.teachers.encoder import EncoderSettings, EncoderTeacher
-from buckler.training.cross_validation import StudentSpec, even_shift
+from buckler.training.class_prior import ClassPrior
+from buckler.training.cross_validation import StudentSpec
 from buckler.training.distillation import Distillation, Floats, distill, join
-from buckler.training.fit import fit_student
+from buckler.training.fit import FittedStudent, fit_student
 from buckler.training.packaging import weights_of
 
-VERSION = 4
+VERSION = 5
 TASK = get_task("url-category")
 ALL = 8695
 LABELS = (0, 100, 300, 1000, ALL)
@@ -55,27 +58,31 @@ def run_annotations(study: Study) -> list[Table]:
     """Compute the figures of the student alone that are not known yet, and return the table."""
     loader = Loader(lambda: World(study.data))
 
-    def cell(n: int, n_annotations: int, *, even: bool) -> str:
+    def cell(n: int, n_annotations: int, *, shifted: bool) -> str:
         found = []
         for seed in range(study.seeds if n + n_annotations else 0):
 
             def compute(seed: int = seed) -> Figures:
                 study.on_step(f"annotations: {n_annotations:,} and {n:,} labels, seed {seed}")
-                student = loader.world.fit(n, n_annotations, seed, even=even)
-                return {"accuracy": loader.world.accuracy(loader.world.answer(student))}
+                prior = _prior_for(n) if shifted else ClassPrior.LEARNED
+                fitted = loader.world.fit(n, n_annotations, seed, prior=prior)
+                return {"accuracy": loader.world.accuracy(loader.world.answer(fitted))}
 
-            key = {"part": "annotations", "version": 2, "labels": n, "seed": seed}
-            key |= {"annotations": n_annotations} | ({"even": True} if even else {})
+            key = {"part": "annotations", "version": 3, "labels": n, "seed": seed}
+            key |= {"annotations": n_annotations, "shifted": shifted}
             found.append(study.results.once(compute, **key)["accuracy"])
         return str(Mean.of(found))
 
-    rows = [(f"{a:,} annotations", *(cell(n, a, even=False) for n in LABELS)) for a in ANNOTATIONS]
+    rows = [
+        (f"{a:,} annotations", *(cell(n, a, shifted=False) for n in LABELS)) for a in ANNOTATIONS
+    ]
     most = ANNOTATIONS[-1]
-    rows.append((f"{most:,}, classes evened out", *(cell(n, most, even=True) for n in LABELS)))
+    rows.append((f"{most:,}, another prior", *(cell(n, most, shifted=True) for n in LABELS)))
     note = (
         "Accuracy of `ngram` on `category-test`. The rows add the annotations of the recorded LLM "
         "in the order in which they were bought, with confidence and runner-up. The last row "
-        "answers as if all classes were as frequent, as they are among the labels."
+        "supposes other shares of the classes: the same for all where no label is known, else what "
+        "held-out labels bear out."
     )
     return [Table("Labels and annotations", note, ("human labels", *_counts(LABELS)), rows)]
 
@@ -124,7 +131,6 @@ class World:
         self._labeled = read_dataset([self._url / "category-labelled.parquet"], TASK)
         self.test = read_dataset([self._url / "category-test.parquet"], TASK)
         self.annotations = read_annotations(data, self.test)
-        self._taught: dict[str, tuple[Floats, Floats]] = {}  # minutes each
 
     @cached_property
     def pool(self) -> Dataset:
@@ -160,42 +166,43 @@ class World:
         *,
         pool: Dataset | None = None,
         settings: Mapping[str, object] = MappingProxyType({}),
-        even: bool = True,
-    ) -> Student:
+        prior: ClassPrior | None = None,
+    ) -> FittedStudent:
         """Train on labels, and on annotations or a distilled pool; 0 labels are no labels.
 
         Without labels, the pool or the annotations are what is cross-validated. The labels hold
-        all classes alike, the others do not: they can be evened out.
+        all classes alike, the others do not.
         """
-        spec = StudentSpec("ngram", settings, folds=FOLDS, seed=seed, even_classes=even)
+        prior = prior or _prior_for(n)
+        spec = StudentSpec("ngram", settings, folds=FOLDS, seed=seed, class_prior=prior)
         if pool is None and (n_annotations or not n):
             pool = self.first_annotations(n_annotations or ANNOTATIONS[-1])
         if n or pool is None:
-            return fit_student(self.labels(n, seed), spec, additional=pool).student
+            return fit_student(self.labels(n, seed), spec, additional=pool)
         likeliest = pool.targets.argmax(axis=1).astype(np.int32)
         events = pool.with_labels(likeliest).with_targets(pool.targets).with_weights(1.0)
-        return fit_student(events, spec).student
+        return fit_student(events, spec)
 
-    def answer(self, student: Student, events: Dataset | None = None) -> Floats:
+    def answer(self, fitted: FittedStudent, events: Dataset | None = None) -> Floats:
         """Return the probabilities that a student gives to the test, or to other events."""
-        return probabilities_of(
-            student.predict_logits((self.test if events is None else events).texts)
-        )
+        texts = (self.test if events is None else events).texts
+        return probabilities_of(fitted.student.predict_logits(texts))
 
-    def teach(
-        self, encoder: EncoderTeacher, seed: int, *, has_labels: bool
-    ) -> tuple[Floats, Floats]:
-        """Return the answers of an encoder on test and pool, with its classes evened out."""
-        name = f"{encoder.annotator.version} {seed}"
-        if name not in self._taught:
-            learned = self.annotations.with_weights(1.0)
-            shift = even_shift(Dataset.concat([learned, self._labeled]) if has_labels else learned)
-            on_test, on_pool = (
-                probabilities_of(np.log(encoder.probabilities(events)) + shift)
-                for events in (self.test, self.pool)
-            )
-            self._taught[name] = on_test, on_pool
-        return self._taught[name]
+    def teach(self, encoder: EncoderTeacher, folder: Path) -> tuple[Floats, Floats]:
+        """Return the answers of an encoder on test and pool.
+
+        They take minutes, and are kept beside the encoder's weights.
+        """
+        found = []
+        for name, events in (("test", self.test), ("pool", self.pool)):
+            digest = blake2b(b"".join(events.ids), digest_size=8).hexdigest()
+            path = folder / f"{encoder.annotator.version}-{name}-{digest}.npy"
+            if not path.exists():
+                p = encoder.probabilities(events)
+                with atomic_writer(path) as file:
+                    np.save(file, p)
+            found.append(np.load(path, allow_pickle=False))
+        return found[0], found[1]
 
     def accuracy(self, p: Floats) -> float:
         """Return the share of the test that is right."""
@@ -218,26 +225,35 @@ def _figures(
 ) -> Figures:
     found: Figures = {"labels": float("nan")}
     if n:
-        found["labels"] = world.accuracy(world.answer(world.fit(n, 0, seed, even=False)))
+        labels_only = world.fit(n, 0, seed, prior=ClassPrior.LEARNED)
+        found["labels"] = world.accuracy(world.answer(labels_only))
     with_annotations = world.fit(n, ANNOTATIONS[-1], seed)
     found["annotations"] = world.accuracy(world.answer(with_annotations))
     # A thousand labels beside 14,300 annotations hardly move the encoder, which takes minutes.
     encoder = _encoder(world, n if n == ALL else 0, seed, work, on_step)
-    on_test, on_pool = world.teach(encoder, seed, has_labels=n == ALL)
+    # The encoder learned classes of the same shares as the student, and takes the same shift.
+    on_test, on_pool = (
+        probabilities_of(np.log(p) + with_annotations.class_shift)
+        for p in world.teach(encoder, _folder(work))
+    )
     both_on_test = join([on_test, world.answer(with_annotations)])
     found["encoder"], found["ensemble"] = world.accuracy(on_test), world.accuracy(both_on_test)
     both = join([on_pool, world.answer(with_annotations, world.pool)])
     distilled = distill(world.pool, both, Distillation(weight=1.0))
-    student = world.fit(n, 0, seed, pool=distilled, settings=DISTILLED)
-    found["distilled"] = world.accuracy(world.answer(student))
-    return found | _costs(encoder, student, world)
+    fitted = world.fit(n, 0, seed, pool=distilled, settings=DISTILLED)
+    found["distilled"] = world.accuracy(world.answer(fitted))
+    return found | _costs(encoder, fitted.student, world)
+
+
+def _prior_for(n: int) -> ClassPrior:
+    """Return the shares of the classes to suppose: no labels bear out any."""
+    return ClassPrior.LABELS if n else ClassPrior.UNIFORM
 
 
 def _encoder(
     world: World, n: int, seed: int, work: Path, on_step: Callable[[str], None]
 ) -> EncoderTeacher:
-    folder = work / "encoders"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _folder(work)
     annotations, labels = folder / "annotations.parquet", folder / "labels.parquet"
     columns = ["text", "group", "category", "confidence", "second"]
     pq.write_table(world.annotations.table.select(columns), annotations)
@@ -259,6 +275,12 @@ def _encoder(
         seed=seed + 1,
     )
     return EncoderTeacher(settings, TASK, on_note=on_step)
+
+
+def _folder(work: Path) -> Path:
+    folder = work / "encoders"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _costs(encoder: EncoderTeacher, student: Student, world: World) -> Figures:

@@ -54,11 +54,11 @@ def _figures(world: World, name: str, seed: int) -> Figures:
     write = _grammar(real, seed) if name == "grammar" else _playback(world, name, seed)
     found = close_loop(real, write, _TURNS, settings=TrialSettings(seeds=3), seed=seed)
     spec = StudentSpec("ngram", {}, folds=3, seed=seed)
-    before = world.accuracy(world.answer(fit_student(real, spec).student))
+    before = world.accuracy(world.answer(fit_student(real, spec)))
     after = before
     if found.examples:
         more = as_dataset(found.examples, TASK).with_weights(TrialSettings().weight)
-        after = world.accuracy(world.answer(fit_student(real, spec, additional=more).student))
+        after = world.accuracy(world.answer(fit_student(real, spec, additional=more)))
     turns = found.report.turns
     return {
         "before": before,

@@ -131,8 +131,7 @@ def _few_labels(study: Study) -> Table:
 
 def _ngram(sites: _Sites, n: int, seed: int) -> float:
     world = sites.world
-    student = world.fit(n, 0, seed)
-    return world.accuracy(student.predict_logits(world.test.texts).astype(np.float64))
+    return world.accuracy(world.answer(world.fit(n, 0, seed)))
 
 
 def _frozen(sites: _Sites, n: int, seed: int) -> float:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from buckler.errors import InputError, SettingsError
 from buckler.evaluation.agreement import disagreement
-from buckler.evaluation.calibration import fit_calibration
+from buckler.evaluation.calibration import fit_calibration, fit_prior_shift, probabilities_of
 from buckler.evaluation.evaluation import Predictions, evaluate_predictions
 from buckler.evaluation.intervals import bootstrap, rate
 from buckler.evaluation.metrics import (
@@ -170,6 +170,30 @@ def test_calibration_recovers_what_distorted_the_logits():
     drawn = np.array([rng.choice(5, p=row) for row in p[:5000]], np.int32)
     found = fit_calibration((logits[:5000] * 3).astype(np.float32), drawn)
     assert found.slope == pytest.approx(1 / 3, rel=0.05)
+
+
+@given(st.floats(0.3, 3), st.floats(0, 1), st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_a_prior_shift_is_found_from_labels(slope, strength, seed):
+    rng = np.random.default_rng(seed)
+    shift = np.array([-1.5, 0.5, 1], np.float32)
+    z = rng.normal(0, 2, (5_000, 3))
+    p = probabilities_of(slope * (z + strength * shift))
+    labels = (p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1).astype(np.int32)
+    found, added = fit_prior_shift(z.astype(np.float32), labels, shift)
+    assert found.slope == pytest.approx(slope, rel=0.2)
+    assert added == pytest.approx(slope * strength * shift, abs=0.25 * max(1, slope))
+    assert added == pytest.approx(added[2] * shift, abs=1e-5)
+    assert -1e-6 <= added[2] <= found.slope + 1e-6
+
+
+def test_few_labels_without_an_error_bound_the_temperature():
+    logits = np.eye(4, dtype=np.float32)[[0, 1, 2]]
+    labels = np.arange(3, dtype=np.int32)
+    assert fit_calibration(logits, labels).slope == 20
+    found, added = fit_prior_shift(logits, labels, np.zeros(4, np.float32))
+    assert found.slope == 20
+    assert not added.any()
 
 
 def test_calibration_never_turns_the_ranking_round():

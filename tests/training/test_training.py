@@ -15,6 +15,7 @@ from buckler.errors import InputError, SettingsError
 from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.normalize import NormalizedTexts
 from buckler.tasks import Task, get_task
+from buckler.training.class_prior import ClassPrior
 from buckler.training.cross_validation import StudentSpec, cross_validate
 from buckler.training.distillation import (
     Distillation,
@@ -72,19 +73,35 @@ def sites(n, shares, seed):
     return Dataset.from_texts(texts, task, labels=[kinds[label] for label in labels])
 
 
-def test_even_classes_answer_as_if_all_were_as_frequent():
+def class_accuracy(fitted, events):
+    return (fitted.student.predict_logits(events.texts).argmax(axis=1) == events.labels).mean()
+
+
+def test_a_uniform_prior_answers_as_if_all_classes_were_as_frequent():
     skewed, even = sites(900, (0.9, 0.06, 0.04), 1), sites(600, (1 / 3, 1 / 3, 1 / 3), 2)
     right = {}
-    for flag in (False, True):
-        spec = StudentSpec("ngram", SMALL, folds=3, even_classes=flag)
-        logits = fit_student(skewed, spec).student.predict_logits(even.texts)
-        right[flag] = (logits.argmax(axis=1) == even.labels).mean()
-    assert right[False] < 0.6
-    assert right[True] > 0.7
+    for prior in (ClassPrior.LEARNED, ClassPrior.UNIFORM):
+        spec = StudentSpec("ngram", SMALL, folds=3, class_prior=prior)
+        right[prior] = class_accuracy(fit_student(skewed, spec), even)
+    assert right[ClassPrior.LEARNED] < 0.6
+    assert right[ClassPrior.UNIFORM] > 0.7
 
 
-def test_even_classes_are_refused_where_a_threshold_decides():
-    spec = StudentSpec("ngram", SMALL, folds=3, even_classes=True)
+@pytest.mark.parametrize("shares", [(0.9, 0.06, 0.04), (1 / 3, 1 / 3, 1 / 3)])
+def test_labels_decide_how_far_the_prior_leaves_the_annotations(shares):
+    annotations = sites(900, (0.9, 0.06, 0.04), 1)
+    labeled, later = sites(150, shares, 3), sites(900, shares, 4)
+    right = {}
+    for prior in ClassPrior:
+        spec = StudentSpec("ngram", SMALL, folds=3, class_prior=prior)
+        right[prior] = class_accuracy(fit_student(labeled, spec, additional=annotations), later)
+    worst, best = sorted((right[ClassPrior.LEARNED], right[ClassPrior.UNIFORM]))
+    assert best > worst + 0.02
+    assert right[ClassPrior.LABELS] > best - 0.01
+
+
+def test_another_prior_is_refused_where_a_threshold_decides():
+    spec = StudentSpec("ngram", SMALL, folds=3, class_prior=ClassPrior.UNIFORM)
     with pytest.raises(SettingsError, match="more than two classes"):
         fit_student(made_up_events(60, np.random.default_rng(0)), spec)
 

@@ -99,7 +99,7 @@ def settings_of(pairs: list[str]) -> dict[str, int | float | str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise SettingsError(f"--set {pair}: write it as NAME=VALUE")
-        if name in ("family", "folds", "seed", "noise", "source_balance", "even_classes"):
+        if name in ("family", "folds", "seed", "noise", "source_balance", "class_prior"):
             raise SettingsError(
                 f"--set {name}: it has an option of its own, or belongs in a recipe"
             )

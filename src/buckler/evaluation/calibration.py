@@ -15,6 +15,7 @@ from buckler import _kernel
 
 Floats = npt.NDArray[np.float32]
 _NEWTON_STEPS = 100
+_SLOPES = 0.02, 20.0  # of a temperature; labels without an error would ask for more and more
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 _FOLDS = 5
@@ -47,73 +48,101 @@ class Calibration:
 
 def fit_calibration(logits: Floats, labels: npt.NDArray[np.int32]) -> Calibration:
     """Fit on held-out logits ([n, 1] or [n, classes]) and their true classes."""
-    if logits.shape[1] == 1:
-        slope, shift = _platt(logits[:, 0].astype(np.float64), labels == 1)
+    z = logits.astype(np.float64)
+    if z.shape[1] == 1:
+        slope, shift = _platt(z[:, 0], labels == 1)
         return Calibration(slope, shift, "platt", len(labels))
-    return Calibration(
-        _temperature(logits.astype(np.float64), labels), 0.0, "temperature", len(labels)
+    (slope,) = _fit_factors(z[None], _one_hot(labels, z.shape[1]), np.ones(1))
+    return Calibration(float(np.clip(slope, *_SLOPES)), 0.0, "temperature", len(labels))
+
+
+def fit_prior_shift(
+    logits: Floats, labels: npt.NDArray[np.int32], shift: Floats
+) -> tuple[Calibration, Floats]:
+    """Fit a temperature and how much of a shift of the classes the labels bear out.
+
+    Parameters
+    ----------
+    logits
+        Held-out logits, float32 [n, classes].
+    labels
+        Their true classes.
+    shift
+        Summand of the logits for another prior in full: float32 [classes].
+
+    Returns
+    -------
+    tuple[Calibration, Floats]
+        The calibration, and what to add to calibrated logits: a multiple of `shift`, from none to
+        the calibrated shift in full.
+    """
+    z = logits.astype(np.float64)
+    features = np.stack([z, np.broadcast_to(shift.astype(np.float64), z.shape)])
+    slope, strength = _fit_factors(features, _one_hot(labels, z.shape[1]), np.array([1.0, 0.5]))
+    slope = float(np.clip(slope, *_SLOPES))
+    return (
+        Calibration(slope, 0.0, "temperature", len(labels)),
+        np.asarray(np.clip(strength, 0, slope) * shift, np.float32),
     )
 
 
-def _platt(z: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _platt(z: Doubles, positive: Bools) -> tuple[float, float]:
     """Logistic regression of the labels on the logits, with Platt's smoothed targets."""
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if not n_positive or not n_negative:
         return 1.0, 0.0
     target = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
-
-    def loss(slope: float, shift: float) -> float:
-        x = slope * z + shift
-        return float((np.logaddexp(0, x) - target * x).sum())
-
-    slope, shift = 1.0, 0.0
-    current = loss(slope, shift)
-    for _ in range(_NEWTON_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(slope * z + shift, -500, 500)))
-        error, curvature = p - target, p * (1 - p) + 1e-12
-        gradient = np.array([(error * z).sum(), error.sum()])
-        hessian = np.array(
-            [
-                [(curvature * z * z).sum() + 1e-9, (curvature * z).sum()],
-                [(curvature * z).sum(), curvature.sum() + 1e-9],
-            ]
-        )
-        step = np.linalg.solve(hessian, gradient)
-        size = 1.0
-        while size > 1e-10:  # halve the step until the loss falls
-            trial = loss(slope - size * step[0], shift - size * step[1])
-            if trial <= current:
-                break
-            size /= 2
-        if size <= 1e-10 or current - trial < 1e-9 * max(1.0, abs(current)):
-            break
-        slope, shift, current = slope - size * step[0], shift - size * step[1], trial
+    features = np.zeros((2, len(z), 2))
+    features[0, :, 1], features[1, :, 1] = z, 1
+    targets = np.stack([1 - target, target], axis=1)
+    slope, shift = _fit_factors(features, targets, np.array([1.0, 0.0]))
     # A slope that is not positive would invert the ranking, so the logits carry no signal.
     return (float(slope), float(shift)) if slope > 1e-3 else (1.0, 0.0)
 
 
-def _temperature(z: npt.NDArray[np.float64], labels: npt.NDArray[np.int32]) -> float:
-    """Golden-section search for the factor on the logits that gives the lowest loss."""
-    z = z - z.max(axis=1, keepdims=True)
-    own = z[np.arange(len(labels)), labels]
+def _one_hot(labels: npt.NDArray[np.int32], n_classes: int) -> Doubles:
+    return np.eye(n_classes)[labels]
 
-    def loss(log_slope: float) -> float:
-        slope = np.exp(log_slope)
-        return float((np.log(np.exp(slope * z).sum(axis=1)) - slope * own).mean())
 
-    low, high, ratio = np.log(0.02), np.log(20.0), (np.sqrt(5) - 1) / 2
-    a, b = high - ratio * (high - low), low + ratio * (high - low)
-    loss_a, loss_b = loss(a), loss(b)
-    for _ in range(60):
-        if loss_a < loss_b:
-            high, b, loss_b = b, a, loss_a
-            a = high - ratio * (high - low)
-            loss_a = loss(a)
-        else:
-            low, a, loss_a = a, b, loss_b
-            b = low + ratio * (high - low)
-            loss_b = loss(b)
-    return float(np.exp((low + high) / 2))
+def _fit_factors(features: Doubles, targets: Doubles, start: Doubles) -> Doubles:
+    """Return the factors of the sum of features that gives the lowest log loss, by Newton's method.
+
+    Parameters
+    ----------
+    features
+        float64 [k, n, classes], to be summed to logits.
+    targets
+        float64 [n, classes].
+    start
+        float64 [k].
+    """
+
+    def loss(factors: Doubles) -> tuple[float, Doubles]:
+        z = np.tensordot(factors, features, 1)
+        z -= z.max(axis=1, keepdims=True)
+        log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        return -float((targets * log_p).sum()), log_p
+
+    factors = start
+    current, log_p = loss(factors)
+    for _ in range(_NEWTON_STEPS):
+        p = np.exp(log_p)
+        gradient = np.array([((p - targets) * one).sum() for one in features])
+        means = np.stack([(p * one).sum(axis=1) for one in features])
+        products = np.array([[(p * one * other).sum() for other in features] for one in features])
+        hessian = products - means @ means.T + 1e-9 * np.eye(len(factors))
+        step = np.linalg.solve(hessian, gradient)
+        size, (trial, trial_log_p) = 1.0, loss(factors - step)
+        while trial > current and size > 1e-10:  # halve the step until the loss falls
+            size /= 2
+            trial, trial_log_p = loss(factors - size * step)
+        if trial > current:
+            break
+        factors, gain = factors - size * step, current - trial
+        current, log_p = trial, trial_log_p
+        if gain < 1e-9 * max(1.0, abs(current)):
+            break
+    return factors
 
 
 def probabilities_of(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:

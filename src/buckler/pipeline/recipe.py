@@ -19,6 +19,7 @@ from buckler.labels.merging import Merge
 from buckler.operating_point import OperatingPoint
 from buckler.tasks import Task, get_task
 from buckler.training.auxiliary import AuxiliarySettings
+from buckler.training.class_prior import ClassPrior
 from buckler.training.cross_validation import StudentSpec
 from buckler.training.distillation import Distillation
 from buckler.training.noise import Noise
@@ -227,8 +228,8 @@ class StudentSection(_Section):
         Treatment of labels that may be wrong: ``none``, ``doubt``, ``drop`` or ``relabel``.
     source_balance
         0 to 1: keeps large sources from outweighing small ones; see `StudentSpec`.
-    even_classes
-        True answers as if all classes were as frequent.
+    class_prior
+        Shares of the classes that probabilities suppose: ``learned``, ``uniform`` or ``labels``.
     seed
         Random seed.
     """
@@ -239,7 +240,7 @@ class StudentSection(_Section):
     noise: Noise = Noise.NONE
     folds: int = Field(default=5, ge=2, le=20)
     source_balance: float = Field(default=0.0, ge=0, le=1)
-    even_classes: bool = False
+    class_prior: ClassPrior = ClassPrior.LEARNED
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @property
@@ -394,7 +395,6 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
         yield "a teacher needs [labels] with a store for its annotations"
     if "pool" in teacher.on and recipe.pool is None:
         yield "teacher.on names the pool, and there is no [pool]"
-    has_test = recipe.data.test or recipe.data.test_rows
-    if {"train", "test"} & set(teacher.on) and not has_test:
+    if {"train", "test"} & set(teacher.on) and not (recipe.data.test or recipe.data.test_rows):
         about = "so that test rows keep the labels of their files"
         yield f"teacher.on names train or test: name data.test or data.test_rows too, {about}"

@@ -18,13 +18,14 @@ import numpy.typing as npt
 from buckler.dataset import Dataset
 from buckler.dataset.sources import balance_sources
 from buckler.dataset.splits import apart_from, draw_groups
-from buckler.errors import InputError, SettingsError
+from buckler.errors import InputError
 from buckler.evaluation.calibration import Calibration, fit_calibration, probabilities_of
 from buckler.evaluation.unseen_sources import ThresholdRule
 from buckler.extras import count_cores
 from buckler.students import Student, get_student
 from buckler.synthesis.synthetic_examples import SYNTHETIC_EXAMPLE
 from buckler.tasks import Task
+from buckler.training.class_prior import ClassPrior
 from buckler.training.noise import Noise
 
 Floats = npt.NDArray[np.float32]
@@ -54,9 +55,9 @@ class StudentSpec:
         Negatives on which a target false-positive rate must hold.
     source_balance
         Power of the inverse size of its source in the weight of an event: 0 to 1.
-    even_classes
-        True gives the probabilities that hold where all classes are as frequent. It serves tasks
-        without positive classes, when annotations are drawn otherwise than the events to come.
+    class_prior
+        Shares of the classes that probabilities suppose. Others than those learned serve tasks of
+        more than two classes, none of them positive.
     by_time
         True also scores the latest events of each family of sources by a student of older ones.
     """
@@ -68,7 +69,7 @@ class StudentSpec:
     noise: Noise = Noise.NONE
     threshold_rule: ThresholdRule = ThresholdRule.UNSEEN
     source_balance: float = 0.0
-    even_classes: bool = False
+    class_prior: ClassPrior = ClassPrior.LEARNED
     by_time: bool = False
 
     def with_settings(self, settings: Mapping[str, object]) -> "StudentSpec":
@@ -85,36 +86,6 @@ class StudentSpec:
     def balance(self, events: Dataset) -> Dataset:
         """Return labeled events with the weights that `source_balance` asks for."""
         return balance_sources(events, self.source_balance) if self.source_balance else events
-
-    def class_shift(self, examples: Dataset) -> float | Floats:
-        """Return what to add to the logits of a student of these examples.
-
-        Raises
-        ------
-        SettingsError
-            If `even_classes` is set for a task with a positive class, or of two classes.
-        """
-        task = examples.task
-        if not self.even_classes:
-            return 0.0
-        if task.positive or len(task.classes) == 2:
-            raise SettingsError(
-                f"even_classes serves more than two classes, none of them positive; task "
-                f"{task.name!r} has others",
-                field="even_classes",
-            )
-        return even_shift(examples)
-
-
-def even_shift(learned: Dataset) -> Floats:
-    """Return what to add to logits so that no class profits from its share of what was learned.
-
-    A model that learned shares p answers for shares q once log q / p is added (Saerens et al.
-    2002). Here q is the same for all classes.
-    """
-    mass = (learned.targets * learned.weights[:, None]).sum(axis=0, dtype=np.float64)
-    share = 1 + mass  # one event more: no share is zero
-    return np.asarray(-np.log(share / share.mean()), np.float32)
 
 
 @dataclass(frozen=True)

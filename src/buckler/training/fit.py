@@ -21,7 +21,6 @@ from buckler.evaluation.calibration import (
     Calibration,
     CalibrationCurve,
     choose_curve,
-    fit_calibration,
     least_probabilities,
     probabilities_of,
 )
@@ -40,6 +39,7 @@ from buckler.evaluation.unseen_sources import (
 from buckler.operating_point import DEFAULT_ERROR_RATE, OperatingCurve, OperatingPoint
 from buckler.students import Student
 from buckler.tasks import Task
+from buckler.training.class_prior import calibrate_to_prior
 from buckler.training.cross_validation import (
     OnEpoch,
     OutOfFold,
@@ -117,6 +117,8 @@ class FittedStudent:
         Rows whose label is probably wrong, by the treatment of noise.
     epochs
         Passes over the data.
+    class_shift
+        Added to calibrated logits for another prior of the classes: float32 [classes].
     curve
         Isotonic or beta calibration behind the first one, where that helps.
     conformal
@@ -144,6 +146,7 @@ class FittedStudent:
     n_suspect: int
     epochs: int
     learned: Dataset = field(repr=False)
+    class_shift: float | Floats = 0.0
     curve: CalibrationCurve = NONE
     conformal: dict[float, float] = field(default_factory=dict)
     held_out: SourceScores | None = None
@@ -224,7 +227,7 @@ def fit_student(
     """
     task, events = events.task, events.only_labeled()
     check_own_negatives(spec.threshold_rule, own_negatives)
-    spec.class_shift(events)  # a setting that does not fit the task costs no training
+    spec.class_prior.check(task)
     annotated_by_student = out_of_fold is not None
     if out_of_fold is None:
         out_of_fold = cross_validate(events, spec, additional=additional, on_epoch=on_epoch)
@@ -238,8 +241,7 @@ def fit_student(
 
     sure = np.flatnonzero(~treated.suspect)
     labels, logits = events.labels[sure], out_of_fold.logits[sure]
-    calibration = fit_calibration(logits, labels)
-    shift = spec.class_shift(examples)
+    calibration, shift = calibrate_to_prior(spec.class_prior, logits, labels, examples)
     student.rescale(calibration.slope, calibration.shift + shift)
     logits, curve = calibrate(logits, calibration) + shift, NONE
     if len(task.classes) == 2:
@@ -285,6 +287,7 @@ def fit_student(
         task=task,
         student=student,
         calibration=calibration,
+        class_shift=shift,
         rule=spec.threshold_rule,
         curves=curves,
         n_rows=len(learned),
@@ -329,8 +332,7 @@ def learn_more(
     learned = Dataset.concat([fitted.learned, treated.learned])
     student, examples = spec.new_student(fitted.epochs), _examples(learned, spec, additional)
     student.fit(examples, None, epoch_listener(on_epoch, spec.folds, spec.folds))
-    shift = spec.class_shift(examples)
-    student.rescale(fitted.calibration.slope, fitted.calibration.shift + shift)
+    student.rescale(fitted.calibration.slope, fitted.calibration.shift + fitted.class_shift)
     return replace(
         fitted,
         student=student,
