@@ -60,6 +60,7 @@ SECTIONS = {
     "encoder": encoder.run,
     "teachers": teachers.run,
     "deploy": deploy.run,
+    "services": deploy.run_services,
     "decay": decay.run,
     "faults": faults.run,
     "overload": overload.run,
@@ -83,6 +84,7 @@ SLOW = (
     "families",
     "peers",
     "deploy",
+    "services",
     "decay",
     "faults",
     "overload",
@@ -112,6 +114,7 @@ def main() -> int:
     print(machine_line())
     if not set(arguments.sections) & {
         "deploy",
+        "services",
         "faults",
         "overload",
     }:  # servers and their load generators share the cores

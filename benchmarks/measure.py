@@ -5,6 +5,8 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from buckler import _kernel
 
@@ -38,6 +40,26 @@ def use_all_cores() -> None:
 def cpu_s() -> float:
     """Return the CPU seconds of this process and of its children that ended."""
     return time.process_time() + sum(os.times()[2:4])
+
+
+class Spent(NamedTuple):
+    """Time that work took, by the clock and of the CPU; None where it was that of others."""
+
+    seconds: float
+    cpu_s: float | None
+
+
+def spend(work: Callable[[], object]) -> Spent:
+    """Work, and return the time that it took."""
+    seconds, cpu_s = time.perf_counter(), time.process_time()
+    work()
+    return Spent(time.perf_counter() - seconds, time.process_time() - cpu_s)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def in_turns(

@@ -20,7 +20,8 @@ import yaml
 
 from buckler.readers.event_fields import EventFields
 from buckler.serving.bundles import load_bundle
-from buckler.serving.verdict_batch import OutputOptions, read_values
+from buckler.serving.event_values import read_values
+from buckler.serving.verdict_batch import OutputOptions
 
 FOLDER = Path(__file__).parent.parent / "examples" / "integrate"
 LOG = "/var/log/suricata/eve.json"

@@ -173,7 +173,7 @@ static void json_lines(void) {
         columns[c].values.data = malloc(length ? length : 1);
         columns[c].values.validity = calloc(lines / 8 + 1, 1);
     }
-    int64_t found = bk_json_lines(text, length, 2000, names, columns, 2, rows);
+    int64_t found = bk_json_lines(text, length, 2000, next(3), names, columns, 2, rows);
     if (found > (int64_t)lines) abort();
     for (int c = 0; c < 2; c++) {
         if (found >= 0 && columns[c].values.offsets[found] > (int32_t)length) abort();

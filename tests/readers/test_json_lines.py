@@ -99,7 +99,7 @@ def test_both_ways_of_reading_nested_names_agree(tmp_path, monkeypatch):
 def test_values_are_those_of_python(value):
     for ascii_only in (False, True):
         data = json.dumps({"a": [value], "url": value, "b": {"url": 1}}, ensure_ascii=ascii_only)
-        rows, [(validity, offsets, content)] = json_lines(data.encode(), ((b"url",),), 1 << 20)
+        rows, [(validity, offsets, content)] = json_lines(data.encode(), ((b"url",),), 1 << 20, 0)
         assert np.frombuffer(rows, np.int64).tolist() == [0]
         assert np.frombuffer(offsets, np.int32).tolist() == [0, len((value or "").encode())]
         assert validity == bytes([value is not None])
@@ -107,7 +107,7 @@ def test_values_are_those_of_python(value):
 
 
 def test_blank_lines_cost_no_slow_path_and_count_as_lines():
-    rows, _ = json_lines(b'\n \t\r\n{"url": "a"}\n\n{"url": "b"}', ((b"url",),), 100)
+    rows, _ = json_lines(b'\n \t\r\n{"url": "a"}\n\n{"url": "b"}', ((b"url",),), 100, 0)
     assert np.frombuffer(rows, np.int64).tolist() == [2, 4]
 
 
@@ -127,7 +127,13 @@ def test_blank_lines_cost_no_slow_path_and_count_as_lines():
     ],
 )
 def test_what_needs_a_closer_look_is_left_to_the_slow_path(line):
-    assert json_lines(line.encode(), ((b"url",), (b"n",)), 100) is None
+    data, names = line.encode(), ((b"url",), (b"n",))
+    assert json_lines(data, names, 100, 0) is None
+    sound = b'{"url": "b", "n": 1}'
+    rows, [urls, numbers] = json_lines(b"\n".join([sound, data, sound, data]), names, 100, 2)
+    assert np.frombuffer(rows, np.int64).tolist() == [0, 2]
+    assert (urls[0], urls[2], numbers[0], numbers[2]) == (b"\3", b"bb", b"\3", b"11")
+    assert json_lines(b"\n".join([sound, data, sound, data]), names, 100, 1) is None
 
 
 def test_a_name_that_is_kept_stays_json(tmp_path):

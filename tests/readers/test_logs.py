@@ -10,7 +10,7 @@ from buckler.dataset import ColumnNames, read_dataset
 from buckler.errors import InputError
 from buckler.readers import ColumnSpec, Quarantine, read_batches
 from buckler.serving.bundles import columns_of_bundle
-from buckler.serving.verdict_batch import read_values
+from buckler.serving.event_values import read_values
 from buckler.tasks import get_task
 
 COMMANDS, URLS = get_task("command-line"), get_task("url-threat")

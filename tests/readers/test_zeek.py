@@ -13,8 +13,9 @@ from buckler.errors import InputError
 from buckler.readers import Quarantine, get_reader, read_batches
 from buckler.readers.zeek import ZeekLines
 from buckler.serving.bundles import columns_of_bundle, load_bundle
+from buckler.serving.event_values import read_values
 from buckler.serving.stream.pipe import LineOptions, score_lines
-from buckler.serving.verdict_batch import OutputOptions, read_values
+from buckler.serving.verdict_batch import OutputOptions
 from buckler.tasks import get_task
 from tests.support.cli import buckler
 

@@ -1,4 +1,4 @@
-/* json_lines(data, names, max_line): columns out of JSON lines, as buffers of Arrow; and the way back. */
+/* json_lines(data, names, max_line, most_left): columns out of JSON lines, as buffers of Arrow; and the way back. */
 #include "binding.h"
 #include "json_lines.h"
 
@@ -51,12 +51,12 @@ static json_names *read_names(PyObject *columns) {
 PyObject *bk_json_columns(PyObject *module, PyObject *args) {
     (void)module;
     const char *data;
-    Py_ssize_t size, max_line;
+    Py_ssize_t size, max_line, most_left;
     PyObject *tried;
-    if (!PyArg_ParseTuple(args, "y#O!n", &data, &size, &PyTuple_Type, &tried, &max_line)) return NULL;
+    if (!PyArg_ParseTuple(args, "y#O!nn", &data, &size, &PyTuple_Type, &tried, &max_line, &most_left)) return NULL;
     const Py_ssize_t n = PyTuple_Size(tried);
-    if (size > INT32_MAX || max_line < 0 || n < 1) {
-        PyErr_SetString(PyExc_ValueError, "lines, names or max_line out of range");
+    if (size > INT32_MAX || max_line < 0 || most_left < 0 || n < 1) {
+        PyErr_SetString(PyExc_ValueError, "lines, names or limits out of range");
         return NULL;
     }
     size_t lines = 1;
@@ -69,8 +69,8 @@ PyObject *bk_json_columns(PyObject *module, PyObject *args) {
     if (!rows) PyErr_NoMemory();
     if (columns) {
         Py_BEGIN_ALLOW_THREADS
-        found = bk_json_lines((const uint8_t *)data, (size_t)size, (size_t)max_line, names, columns,
-                              (size_t)n, rows);
+        found = bk_json_lines((const uint8_t *)data, (size_t)size, (size_t)max_line, most_left, names,
+                              columns, (size_t)n, rows);
         Py_END_ALLOW_THREADS
         if (found < 0) {
             result = Py_NewRef(Py_None);

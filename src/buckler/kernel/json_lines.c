@@ -355,7 +355,22 @@ static int put_value(json_column *column, int64_t row, int is_text) {
     return 1;
 }
 
-int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, json_names *names,
+/* Behind the line that begins at p, whose values the columns get in this row; NULL where it needs a closer look. */
+static cursor read_line(line_scan *s, cursor p, size_t max_line, size_t n_columns, int64_t row) {
+    const cursor begin = p;
+    for (size_t c = 0; c < n_columns; c++) s->columns[c].begin = NULL, s->columns[c].has_other_case = 0;
+    if (!(p = scan_object(s, skip_space(p, s->end), 0, 0))) return NULL;
+    p = skip_space(p, s->end);
+    if ((size_t)(p - begin) > max_line || (p < s->end && *p != '\n')) return NULL;
+    for (size_t c = 0; c < n_columns; c++) {
+        if (put_value(&s->columns[c], row, c == 0)) continue;
+        while (c--) s->columns[c].values.validity[row / 8] &= (uint8_t)~(1u << row % 8);
+        return NULL;
+    }
+    return p;
+}
+
+int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, int64_t most_left, json_names *names,
                       json_column *columns, size_t n_columns, int64_t *rows) {
     const cursor end = data + length;
     line_scan scan = {.names = names, .columns = columns, .end = end};
@@ -365,13 +380,14 @@ int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, json_
         p = skip_space(p, end);
         if (p < end && *p != '\n') {
             scan.line = line + 1;
-            for (size_t c = 0; c < n_columns; c++) columns[c].begin = NULL, columns[c].has_other_case = 0;
-            if (!(p = scan_object(&scan, p, 0, 0))) return -1;
-            p = skip_space(p, end);
-            if ((size_t)(p - begin) > max_line || (p < end && *p != '\n')) return -1;
-            for (size_t c = 0; c < n_columns; c++)
-                if (!put_value(&columns[c], n, c == 0)) return -1;
-            rows[n++] = line;
+            p = read_line(&scan, begin, max_line, n_columns, n);
+            if (p) {
+                rows[n++] = line;
+            } else {
+                if (most_left-- == 0) return -1;
+                p = memchr(begin, '\n', (size_t)(end - begin));
+                if (!p) break;
+            }
         }
         p += p < end; /* the line feed */
     }

@@ -49,11 +49,12 @@ int bk_json_add_name(json_names *names, const uint8_t *text, size_t length, uint
  * first with a value counts. The first column takes strings and nulls; the others take numbers and
  * booleans too, as Python writes them.
  *
- * Returns -1 where a line needs a closer look: it is no object, is longer than `max_line`, nests deep,
- * has a name twice, in other case or with an escape, a value of another kind, or events inside it. `data` must be UTF-8
+ * A line is passed over too where it needs a closer look: it is no object, is longer than
+ * `max_line`, nests deep, has a name twice, in other case or with an escape, a value of another kind,
+ * or events inside it. Returns -1 where there are more of these than `most_left`. `data` must be UTF-8
  * and shorter than 2 GiB.
  */
-int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, json_names *names,
+int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, int64_t most_left, json_names *names,
                       json_column *columns, size_t n_columns, int64_t *rows);
 
 #endif

@@ -17,7 +17,7 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import ColumnSpec
 from buckler.runtime import Scorer
 from buckler.serving.bundles import columns_of_bundle
-from buckler.serving.verdict_batch import NOT_JSON, parse_json_lines, read_values
+from buckler.serving.event_values import JsonTexts, read_values
 from buckler.tasks import Task
 
 _LINES, _WAIT_S = 2000, 1.0
@@ -105,9 +105,9 @@ def monitor_stream(
 def _read_lines(
     lines: list[bytes], columns: ColumnSpec, task: Task, counts: StreamCounts
 ) -> Dataset | None:
-    values = parse_json_lines([line for line in lines if line.strip()])
+    values = JsonTexts([line for line in lines if line.strip()])
     counts.lines += len(values)
-    chunk, _ = read_values([v for v in values if v is not NOT_JSON], columns)
+    chunk, _ = read_values(values, columns)
     texts = chunk.events
     counts.scored += len(texts)
     counts.unreadable += len(values) - len(texts)

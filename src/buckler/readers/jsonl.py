@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -103,22 +104,11 @@ def _parse_fast(
     block: Block, names: Names, quarantine: Quarantine, *, pass_over: bool
 ) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
     """Parse in the kernel; None where a line needs the slow path, or whole values are kept."""
-    if "text" not in names or any(role == WHOLE or role.startswith(KEPT) for role in names):
-        return None
-    if not is_utf8_bytes(block.data):
-        return None
-    roles = ["text", *(role for role in names if role != "text")]
-    encoded = tuple(
-        tuple(name.encode("utf-8", "surrogatepass") for name in names[role]) for role in roles
-    )
-    found = json_lines(block.data, encoded, MAX_LINE_BYTES)
+    found = scan_lines(block.data, names) if is_utf8_bytes(block.data) else None
     if found is None:
         return None
-    rows = np.frombuffer(found[0], np.int64) + block.first_row
-    columns = {}
-    for role, buffers in zip(roles, found[1], strict=True):
-        kind = pa.binary() if role == "text" else pa.string()
-        columns[role] = pa.Array.from_buffers(kind, len(rows), list(map(pa.py_buffer, buffers)))
+    columns, rows = found
+    rows += block.first_row
     texts = columns["text"]
     if pass_over and texts.null_count:
         quarantine.pass_over("other events", texts.null_count)
@@ -126,6 +116,35 @@ def _parse_fast(
         columns = {role: column.filter(kept) for role, column in columns.items()}
         rows = rows[kept.to_numpy(zero_copy_only=False)]
     return columns, rows
+
+
+def scan_lines(
+    data: bytes, names: Names, *, max_line_bytes: int = MAX_LINE_BYTES, most_left: int = 0
+) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
+    """Return columns by role, and line numbers from 0, of events on lines, read in the kernel.
+
+    Lines that need a closer look are left out; None where these are more than `most_left`, where
+    whole values are kept, or without a text. The data must be UTF-8.
+    """
+    if "text" not in names or any(role == WHOLE or role.startswith(KEPT) for role in names):
+        return None
+    roles = ["text", *(role for role in names if role != "text")]
+    found = json_lines(
+        data, _encode(tuple(names[role] for role in roles)), max_line_bytes, most_left
+    )
+    if found is None:
+        return None
+    rows = np.frombuffer(found[0], np.int64).copy()
+    columns = {}
+    for role, buffers in zip(roles, found[1], strict=True):
+        kind = pa.binary() if role == "text" else pa.string()
+        columns[role] = pa.Array.from_buffers(kind, len(rows), list(map(pa.py_buffer, buffers)))
+    return columns, rows
+
+
+@lru_cache(maxsize=64)
+def _encode(names: tuple[tuple[str, ...], ...]) -> tuple[tuple[bytes, ...], ...]:
+    return tuple(tuple(name.encode("utf-8", "surrogatepass") for name in some) for some in names)
 
 
 def _parse_slowly(

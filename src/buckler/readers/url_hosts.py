@@ -17,7 +17,7 @@ _NO_HOST = "a path without its host"
 _WITHOUT_HOST = r"^(?:/[^/]|[?#]|[^./:?#]+(?:[/?#]|$))"
 # A word behind white space, where no scheme stands before: a line of a log, a sentence.
 _WORDS = r"^\s*(?:[^\s:]|:[^\s/])+:?\s+\S"
-_LOOK_AT = 1000
+_LOOK_AT = 100
 _FEWEST = 5  # texts from which a file is judged
 _PATHS = (
     "have no host, such as the paths of an access log, and a URL is judged by its host first; "

@@ -10,6 +10,7 @@ from pathlib import Path
 from buckler.bundle.manifest import Manifest
 from buckler.errors import SettingsError
 from buckler.serving.bundles import LoadedBundle, load_bundle
+from buckler.serving.event_values import Values
 from buckler.serving.verdict_batch import OutputOptions, VerdictBatch, score_values
 
 # Detected by: (the deployed bundle, the challenger).
@@ -64,7 +65,7 @@ class Challengers:
     def __bool__(self) -> bool:
         return bool(self.bundles)
 
-    def score(self, values: Sequence[object], verdicts: VerdictBatch) -> None:
+    def score(self, values: Values, verdicts: VerdictBatch) -> None:
         """Score values that the deployed bundle has scored, and count."""
         options = OutputOptions()
         for name, bundle in self.bundles.items():

@@ -5,6 +5,8 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.isolation import EventFault, attempt
@@ -12,8 +14,11 @@ from buckler.normalize.feature_table import events_as_bytes
 from buckler.readers.event_fields import FIELD_ROLES, EventFields
 from buckler.readers.reader import KEPT, WHOLE
 from buckler.runtime import Scorer
-from buckler.serving.formats import VERDICT_FORMATS, Record, ScoredEvent
+from buckler.serving.formats import VERDICT_FORMATS, Record, ScoredEvent, as_readable_text, iso_time
+from buckler.serving.json_rows import as_json, write_objects
 from buckler.serving.verdict_batch import OutputOptions, VerdictBatch
+
+_FEW = 40  # records that cost less as objects than as columns
 
 
 def to_records(
@@ -45,8 +50,12 @@ def to_records(
     for row, event in zip(scored, events, strict=True):
         record = attempt(write, event)
         found[row] = {"error": record.reason} if isinstance(record, EventFault) else record
-    no_event = "not an event of this kind"
-    return [found.get(row) or {"error": verdicts.errors.get(row, no_event)} for row in wanted]
+    return [found.get(row) or {"error": _reason(verdicts, row)} for row in wanted]
+
+
+def _reason(verdicts: VerdictBatch, row: int) -> str:
+    """Return the reason why an event has no verdict."""
+    return verdicts.errors.get(row, "not an event of this kind")
 
 
 def _scored_events(
@@ -105,6 +114,73 @@ def _fields_to_repeat(values: Mapping[str, str | None], names: Sequence[str]) ->
         if KEPT + name in values:
             kept[name] = json.loads(values[KEPT + name] or "null")
     return kept
+
+
+# --- as text --------------------------------------------------------------------------------------
+
+
+def write_records(
+    verdicts: VerdictBatch,
+    scorer: Scorer,
+    options: OutputOptions,
+    *,
+    rows: Sequence[int] | npt.NDArray[np.intp] | None = None,
+    sources: Sequence[str] | None = None,
+) -> list[bytes]:
+    """Return the records of `to_records` as JSON texts; plain verdicts need no object for each."""
+    wanted = np.arange(verdicts.size) if rows is None else np.asarray(rows, np.intp)
+    if len(wanted) < _FEW or not _is_plain(options, scorer):
+        import orjson  # comes with the extras that answer events from elsewhere
+
+        records = to_records(verdicts, scorer, options, rows=wanted.tolist(), sources=sources)
+        return [orjson.dumps(record) for record in records]
+    place = np.full(verdicts.size, -1, np.intp)
+    place[verdicts.rows] = np.arange(len(verdicts.rows))
+    is_scored = place[wanted] >= 0
+    scored = wanted[is_scored]
+    own_sources = None if sources is None else [sources[row] for row in scored.tolist()]
+    texts = iter(_write_plain(verdicts.take(place[scored]), scorer, options, own_sources))
+    if is_scored.all():
+        return list(texts)
+    return [
+        next(texts) if found else json.dumps({"error": _reason(verdicts, row)}).encode()
+        for row, found in zip(wanted.tolist(), is_scored.tolist(), strict=True)
+    ]
+
+
+def _is_plain(options: OutputOptions, scorer: Scorer) -> bool:
+    """Return True where a record says nothing but the verdict and, perhaps, a text."""
+    is_asked_for_more = options.explain or options.keep or options.keep_all
+    with_rows = options.with_text and scorer.features is not None
+    return options.format_name in (None, "plain") and not is_asked_for_more and not with_rows
+
+
+def _write_plain(
+    verdicts: VerdictBatch, scorer: Scorer, options: OutputOptions, sources: Sequence[str] | None
+) -> list[bytes]:
+    """Return what the format ``plain``, or none, says of verdicts, as JSON."""
+    members: list[tuple[str, pa.Array | str]] = []
+    for name, column in zip(verdicts.columns.schema.names, verdicts.columns.columns, strict=True):
+        is_float = column.type == pa.float32()  # its digits are those of a Python float
+        members.append((name, as_json(column.cast(pa.float64()) if is_float else column)))
+    if options.format_name is not None:
+        if options.with_text:
+            members.append(
+                (
+                    "text",
+                    as_json(
+                        pa.array(
+                            map(as_readable_text, verdicts.events.to_pylist()), pa.large_string()
+                        )
+                    ),
+                )
+            )
+        members.append(("time", json.dumps(iso_time(time.time()))))
+        members.append(("bundle", json.dumps(scorer.manifest.name)))
+        if sources is not None:
+            members.append(("source", as_json(pa.array(sources, pa.string()))))
+    found: list[bytes] = write_objects(members).view(pa.large_binary()).to_pylist()
+    return found
 
 
 # --- columns --------------------------------------------------------------------------------------

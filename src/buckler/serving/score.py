@@ -9,7 +9,8 @@ from buckler.errors import InputError
 from buckler.operating_point import OperatingPoint
 from buckler.runtime import Scorer, Verdicts, load
 from buckler.serving.bundles import load_bundle
-from buckler.serving.verdict_batch import OutputOptions, read_values
+from buckler.serving.event_values import read_values
+from buckler.serving.verdict_batch import OutputOptions
 
 
 def score(

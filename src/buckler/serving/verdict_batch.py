@@ -4,32 +4,25 @@ A `LoadedBundle` and `OutputOptions` go in with the events; a `VerdictBatch` com
 streams and engines all score here. No event is lost: one that cannot be scored has an error.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler.errors import InputError
-from buckler.isolation import EventFault, attempt, isolate
+from buckler.isolation import isolate
 from buckler.readers.chunks import choose_columns, columns_by_role, make_chunk
 from buckler.readers.event_fields import FIELD_ROLES, event_field_names
-from buckler.readers.feature_columns import is_row
-from buckler.readers.objects import columns_of, listed_events, unwrap
-from buckler.readers.quarantine import Quarantine, Reason
-from buckler.readers.reader import KEPT, WHOLE, Chunk, ColumnSpec
+from buckler.readers.reader import KEPT, WHOLE, ColumnSpec
 from buckler.runtime import Scorer
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
+from buckler.serving.event_values import RowReasons, Values, read_values
 
-NOT_JSON: Final = EventFault("no JSON", ValueError("no JSON"))  # stands for a line
-_MAX_DIGITS = 19  # longer integers may take long to read
-_EVENT, _TABLE = Path("event"), Path("table")
+_TABLE = Path("table")
 _WITHOUT_FIELDS = (None, "plain")  # formats that say nothing of the event but what is asked for
 
 
@@ -151,16 +144,15 @@ class VerdictBatch:
 
 
 def score_values(
-    values: Sequence[object],
+    values: Values,
     bundle: LoadedBundle,
     options: OutputOptions,
     *,
     pass_over: bool = False,
 ) -> VerdictBatch:
-    """Score events that are Python values: strings, objects with the fields that files have.
+    """Score events that are values: strings, objects with the fields that files have.
 
-    A fault, such as `NOT_JSON`, stands for a value that could not be read. With `pass_over`,
-    objects without a text are events of another kind, not errors.
+    With `pass_over`, objects without a text are events of another kind, not errors.
     """
     columns = options.columns_to_read(bundle.columns)
     chunk, errors = read_values(values, columns, pass_over=pass_over)
@@ -182,7 +174,7 @@ def score_columns(
 ) -> VerdictBatch:
     """Score the rows of columns by role, such as ``text``."""
     size = len(next(iter(columns.values())))
-    reasons = _RowReasons()
+    reasons = RowReasons()
     rows = np.arange(size, dtype=np.int64)
     spec = options.columns_to_read(bundle.columns)
     chunk = make_chunk(_TABLE, spec, columns, rows, 0, 0, reasons)
@@ -240,98 +232,3 @@ def write_arrow_stream(batches: Sequence[VerdictBatch]) -> bytes:
         for answer in answers:
             writer.write_batch(answer)
     return bytes(sink.getvalue().to_pybytes())
-
-
-# --- reading --------------------------------------------------------------------------------------
-
-
-class _RowReasons(Quarantine):
-    """Keeps the reason of each row in memory, by position from 0."""
-
-    def __init__(self, first_row: int = 0, *, pass_over: bool = False) -> None:
-        super().__init__()
-        self.by_row: dict[int, str] = {}
-        self._first_row, self._pass_over = first_row, pass_over
-
-    def add(self, source: Path, row: int, reason: str, sample: str | bytes = b"") -> None:  # noqa: ARG002
-        if not (self._pass_over and reason is Reason.NO_TEXT):
-            self.by_row[row - self._first_row] = reason
-
-
-def parse_json_lines(lines: Sequence[bytes]) -> list[object]:
-    """Return the JSON value of each line; `NOT_JSON` for what is none."""
-    values: list[object] = []
-    for line in lines:
-        try:
-            values.append(parse_json(line))
-        except ValueError:
-            values.append(NOT_JSON)
-    return values
-
-
-def parse_json(data: bytes) -> object:
-    """Return the value of a JSON text; what is not UTF-8 is left in it as surrogates.
-
-    One bad text must not cost the others of an array their verdicts.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON.
-    """
-    import orjson  # comes with the extras that read JSON from elsewhere
-
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        try:
-            text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-            found: object = json.loads(text, parse_int=_number)
-            return found
-        except (ValueError, RecursionError):
-            raise error from None
-
-
-def _number(digits: str) -> int | float:
-    return int(digits) if len(digits) < _MAX_DIGITS else float(digits)
-
-
-def read_values(
-    values: Sequence[object], columns: ColumnSpec, *, pass_over: bool = False
-) -> tuple[Chunk, dict[int, str]]:
-    """Return the events of values, in rows from 1, and the reasons by position from 0.
-
-    With `pass_over`, an object without a text has neither a text nor a reason.
-    """
-    reasons = _RowReasons(first_row=1, pass_over=pass_over)
-    features = columns.features
-    if features is None and all(type(value) is str for value in values):
-        texts = [cast(str, value).encode("utf-8", "surrogatepass") for value in values]
-        held = {"text": pa.array(texts, pa.large_binary())}
-        rows = np.arange(1, len(values) + 1, dtype=np.int64)
-    else:
-        to_object = partial(_as_object if features is None else _as_row, columns)
-        objects = ((row, attempt(to_object, value), b"") for row, value in enumerate(values, 1))
-        held, rows = columns_of(_EVENT, objects, columns.roles, reasons, features=features)
-    chunk = make_chunk(_EVENT, columns, held, rows, 0, 0, reasons)
-    return chunk, reasons.by_row
-
-
-def _as_object(columns: ColumnSpec, value: object) -> object:
-    value = unwrap(value)
-    if columns.mixed and (listed := listed_events(value)):
-        raise InputError(f"a list of {len(listed)} events of osquery: send each by itself")
-    return {columns.text[0]: value} if isinstance(value, str) else value
-
-
-def _as_row(columns: ColumnSpec, value: object) -> object:
-    """Return the object of a row of features: the value itself, or JSON in it or in its text."""
-    schema = columns.features
-    if schema is not None and isinstance(value, dict) and not is_row(schema, value):
-        value = next((value[name] for name in columns.text if name in value), value)
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return None

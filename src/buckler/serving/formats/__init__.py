@@ -66,9 +66,7 @@ class ScoredEvent(NamedTuple):
     @property
     def readable(self) -> str | None:
         """The event as text; its fields stand in lines."""
-        if self.text is None:
-            return None
-        return self.text.decode("utf-8", "replace").replace("\x1f", "\n").rstrip("\n")
+        return None if self.text is None else as_readable_text(self.text)
 
     @property
     def technique(self) -> str | None:
@@ -84,12 +82,12 @@ class ScoredEvent(NamedTuple):
     @property
     def iso_time(self) -> str:
         """Time of the verdict in ISO 8601, UTC."""
-        return _iso_time(self.time_s)
+        return iso_time(self.time_s)
 
     @property
     def event_iso_time(self) -> str:
         """Time of the event in ISO 8601, UTC; that of the verdict where it is unknown."""
-        return _iso_time(self.time_s if self.own.time_s is None else self.own.time_s)
+        return iso_time(self.time_s if self.own.time_s is None else self.own.time_s)
 
     @property
     def severity(self) -> int:
@@ -121,12 +119,18 @@ def summarize(event: ScoredEvent, scorer: Scorer) -> str:
     return f"{scorer.manifest.task}: {event.label} ({outcome}, score {event.score:.4f})"
 
 
+def as_readable_text(text: bytes) -> str:
+    """Return an event as text; its fields stand in lines."""
+    return text.decode("utf-8", "replace").replace("\x1f", "\n").rstrip("\n")
+
+
 def without_empty(values: Mapping[str, Json]) -> Record:
     """Return the values that are known."""
     return {name: value for name, value in values.items() if value not in (None, "", {}, [])}
 
 
 @lru_cache(maxsize=16)  # a batch has one time
-def _iso_time(seconds: float) -> str:
+def iso_time(seconds: float) -> str:
+    """Return a time in ISO 8601, UTC."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,12 +9,11 @@ import pyarrow as pa
 from buckler.errors import InputError
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
-from buckler.serving.records import to_records
+from buckler.serving.event_values import JsonTexts, Values, parse_json
+from buckler.serving.records import write_records
 from buckler.serving.verdict_batch import (
     OutputOptions,
     VerdictBatch,
-    parse_json,
-    parse_json_lines,
     score_record_batches,
     score_values,
     write_arrow_stream,
@@ -40,7 +39,7 @@ class Body:
     """
 
     media: str
-    values: list[object] = field(default_factory=list)
+    values: Values = field(default_factory=list)
     batches: list[pa.RecordBatch] = field(default_factory=list)
     single: bool = False
 
@@ -53,7 +52,7 @@ def read_body(body: bytes, media: str, max_batch: int) -> Body:
     if media == ARROW:
         found = Body(media, batches=read_arrow_stream(body))
     elif media == NDJSON:
-        found = Body(media, parse_json_lines([li for li in body.split(b"\n") if li.strip()]))
+        found = Body(media, JsonTexts([li for li in body.split(b"\n") if li.strip()]))
     else:
         found = _read_json(body)
     if not len(found):
@@ -77,12 +76,12 @@ def write_answer(
     if body.media == ARROW:
         return write_arrow_stream(verdicts)
     (batch,) = verdicts
-    records = to_records(batch, bundle.scorer, options)
+    records = write_records(batch, bundle.scorer, options)
     if body.media == NDJSON:
-        return b"\n".join(orjson.dumps(record) for record in records) + b"\n"
+        return b"\n".join(records) + b"\n"
     if body.single:
-        return orjson.dumps(records[0])
-    return orjson.dumps({"bundle": bundle.name, "verdicts": records})
+        return records[0]
+    return b'{"bundle":%b,"verdicts":[%b]}' % (orjson.dumps(bundle.name), b",".join(records))
 
 
 def _read_json(body: bytes) -> Body:

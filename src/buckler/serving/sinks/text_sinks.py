@@ -1,6 +1,5 @@
 """Text output: JSON lines and CSV, appended to one file."""
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
-from buckler import _kernel
+from buckler.serving.json_rows import as_json, write_objects
 from buckler.serving.sinks import JSON_TEXT, SINKS, Sink
 
 
@@ -55,36 +54,16 @@ class JsonLinesSink(_AppendingSink):
         """Append a line for each row."""
         if not len(batch):
             return
-        pieces: list[pa.Scalar | pa.Array] = []
-        for index, name in enumerate(batch.schema.names):
-            opening = "{" if index == 0 else ","
-            key = pa.scalar(f"{opening}{json.dumps(name)}:", pa.large_string())
-            is_json = batch.schema.field(index).metadata == JSON_TEXT
-            column = batch.column(index)
-            pieces += [key, _as_value(column) if is_json else _as_json(column)]
-        ends = pa.scalar("}\n", pa.large_string()), pa.scalar("", pa.large_string())
-        lines = pc.binary_join_element_wise(*pieces, *ends)
+        lines = write_objects(map(_member, batch.schema, batch.columns), end="\n")
         offsets = np.frombuffer(lines.buffers()[1], np.int64)
         first, last = offsets[lines.offset], offsets[lines.offset + len(lines)]
         self._file.write(memoryview(lines.buffers()[2])[first:last])
 
 
-def _as_value(column: pa.Array) -> pa.Array:
-    return pc.fill_null(column.cast(pa.large_string()), "null")
-
-
-def _as_json(column: pa.Array) -> pa.Array:
-    """Return each value as JSON text."""
-    if pa.types.is_dictionary(column.type):
-        texts = _as_json(column.dictionary).take(column.indices)
-        return pc.fill_null(texts, "null")
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        offsets, data = map(pa.py_buffer, _kernel.json_texts(*column.__arrow_c_array__()))
-        return pa.LargeStringArray.from_buffers(len(column), offsets, data)
-    text = column.cast(pa.large_string())
-    if pa.types.is_floating(column.type):
-        text = pc.if_else(pc.is_finite(column), text, "null")
-    return pc.fill_null(text, "null")
+def _member(field: pa.Field, column: pa.Array) -> tuple[str, pa.Array]:
+    if field.metadata == JSON_TEXT:
+        return field.name, pc.fill_null(column.cast(pa.large_string()), "null")
+    return field.name, as_json(column)
 
 
 class RecordLinesSink(_AppendingSink):

@@ -5,10 +5,11 @@ fails in between, the worker that takes over repeats the batch: nothing is lost,
 may come twice. Their ids (verdict formats) and the header `source` (topic, partition, offset) tell.
 """
 
+import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from buckler.serving.challengers import Challengers
 from buckler.serving.json_logging import log_as_json
 from buckler.serving.stream.kafka_messages import (
     Counts,
-    OutgoingMessage,
+    IncomingMessages,
+    OutgoingMessages,
     reason_of,
     score_messages,
 )
@@ -58,6 +60,7 @@ def score_topic(
     log_as_json()
     loaded = load_bundle(bundle, settings.columns, trusted_key, settings.operating_point)
     on_batch = _start_exporter(settings.metrics_port, loaded.name)
+    gc.freeze()  # what is loaded stays: a collection for each batch need not walk through it
     return KafkaWorker(loaded, settings, on_batch, stop).run()
 
 
@@ -96,7 +99,7 @@ class KafkaWorker:
             while not self._stop.is_set():
                 messages = self._take()
                 self._take_over()
-                if messages:
+                if len(messages):
                     self._work(messages)
         finally:
             self._consumer.close()
@@ -117,7 +120,7 @@ class KafkaWorker:
             newer.log_reload(_LOG)
             self.counts.reloads += not newer.failure
 
-    def _take(self) -> list[Message]:
+    def _take(self) -> IncomingMessages:
         """Return the next batch; errors that pass are logged, others raised."""
         try:
             found = self._consumer.consume(self.settings.batch_events, self.settings.batch_s)
@@ -132,9 +135,9 @@ class KafkaWorker:
                 raise InputError(f"kafka: {self.settings.topic}: {wrong.str()}")
             else:
                 _LOG.warning("consume", extra={"fields": {"reason": wrong.str()}})
-        return messages
+        return IncomingMessages.from_messages(messages)
 
-    def _work(self, messages: Sequence[Message]) -> None:
+    def _work(self, messages: IncomingMessages) -> None:
         """Score, produce and commit a batch; if it cannot be delivered, again and again."""
         work = score_messages(messages, self._bundle, self.settings, self.counts)
         backoff = _FIRST_BACKOFF_S
@@ -149,7 +152,7 @@ class KafkaWorker:
                     return  # not committed: the worker that takes over does it again
                 backoff = min(self.settings.backoff_s, backoff * 2)
                 self._producer = Producer(self._producer_settings)  # a fatal one stays fatal
-        self._commit(messages)
+        self._commit(messages.ends)
         if self._challengers and work.verdicts is not None:
             self._challengers.score(work.values, work.verdicts)
         self.counts.messages += len(messages)
@@ -157,12 +160,12 @@ class KafkaWorker:
         for name in ("events", "detections", "dead", "uncertain"):
             setattr(self.counts, name, getattr(self.counts, name) + getattr(work.counts, name))
         if self._on_batch is not None:
-            self._measure_lag(messages)
+            self._measure_lag(messages.ends)
             self._on_batch(self.counts)
 
     # --- producing and committing ---------------------------------------------------------------
 
-    def _deliver(self, outgoing: Sequence[OutgoingMessage]) -> None:
+    def _deliver(self, outgoing: Sequence[OutgoingMessages]) -> None:
         """Produce all and wait for every acknowledgement."""
         failed: list[str] = []
 
@@ -170,38 +173,40 @@ class KafkaWorker:
             if error is not None:
                 failed.append(error.str())
 
-        for each in outgoing:
-            self._produce(each, note_failure)
+        for part in outgoing:
+            columns = part.values, part.keys, part.sources, part.header_values
+            for value, key, source, content in zip(*columns, strict=True):
+                headers = [("source", source.encode()), (part.header, content)]
+                self._produce(part.topic, value, key, headers, note_failure)
         left = self._producer.flush(_FLUSH_S)
         if failed or left:
             reason = failed[0] if failed else f"{left} messages are still waiting"
-            raise _DeliveryError(f"{len(failed) + left} of {len(outgoing)}: {reason}")
+            n_messages = sum(len(part.values) for part in outgoing)
+            raise _DeliveryError(f"{len(failed) + left} of {n_messages}: {reason}")
 
     def _produce(
-        self, each: OutgoingMessage, on_delivery: Callable[[KafkaError | None, Message], None]
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: list[tuple[str, bytes]],
+        on_delivery: Callable[[KafkaError | None, Message], None],
     ) -> None:
         while True:
             try:
-                self._producer.produce(
-                    each.topic, each.value, each.key, headers=each.headers, on_delivery=on_delivery
-                )
+                self._producer.produce(topic, value, key, headers=headers, on_delivery=on_delivery)
                 return
             except BufferError:  # full: let some go
                 self._producer.poll(0.1)
             except KafkaException as error:
                 code = error.args[0].code()
-                if code != KafkaError.MSG_SIZE_TOO_LARGE or each.value is None:
+                if code != KafkaError.MSG_SIZE_TOO_LARGE or value is None:
                     raise _DeliveryError(reason_of(error)) from error
                 # The broker takes no message of this size: say so, and lose no more than its value.
-                reason = ("reason", b"too large for the broker")
-                each = OutgoingMessage(
-                    self.settings.dead_letter_topic, None, each.key, [*each.headers, reason]
-                )
+                topic, value = self.settings.dead_letter_topic, None
+                headers = [*headers, ("reason", b"too large for the broker")]
 
-    def _commit(self, messages: Sequence[Message]) -> None:
-        ends: dict[tuple[str, int], int] = {}
-        for message in messages:
-            ends[message.topic(), message.partition()] = message.offset() + 1
+    def _commit(self, ends: Mapping[tuple[str, int], int]) -> None:
         offsets = [TopicPartition(topic, part, end) for (topic, part), end in ends.items()]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
@@ -210,9 +215,8 @@ class KafkaWorker:
             # The partitions went to another worker, or the broker is away: done twice, not lost.
             _LOG.warning("not committed", extra={"fields": {"reason": reason_of(error)}})
 
-    def _measure_lag(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self.counts.lag[message.partition()] = message.offset() + 1
+    def _measure_lag(self, ends: Mapping[tuple[str, int], int]) -> None:
+        self.counts.lag |= {part: end for (_, part), end in ends.items()}
         for part, position in list(self.counts.lag.items()):
             partition = TopicPartition(self.settings.topic, part)
             try:

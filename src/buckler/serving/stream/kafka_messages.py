@@ -1,26 +1,26 @@
 """Messages of a Kafka topic: scored, and turned into the messages to send."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import orjson
 from confluent_kafka import KafkaError, Message
 
 from buckler.isolation import EventFault, attempt
 from buckler.serving.bundles import LoadedBundle
-from buckler.serving.records import to_records
+from buckler.serving.event_values import JsonTexts, Values
+from buckler.serving.records import write_records
 from buckler.serving.stream.kafka_settings import KafkaSettings
 from buckler.serving.verdict_batch import (
     VerdictBatch,
-    parse_json_lines,
     score_arrow_stream,
     score_values,
     write_arrow_stream,
 )
 
 _MAX_REASON = 300
+Header: TypeAlias = tuple[str, Sequence[bytes]]  # its name, and its content in each message
 
 
 @dataclass
@@ -52,13 +52,54 @@ class Counts:
     challengers: dict[str, Counter[str]] = field(default_factory=dict)
 
 
-class OutgoingMessage(NamedTuple):
-    """A message to send."""
+@dataclass(frozen=True)
+class IncomingMessages:
+    """Messages of a batch, in columns: an object for each costs more than to score it.
+
+    Attributes
+    ----------
+    values, keys, sources
+        Content of each message, its key, and its origin: topic, partition and offset.
+    ends
+        (Topic, partition) -> offset behind the last message, which is committed.
+    """
+
+    values: list[bytes | None]
+    keys: list[bytes | None]
+    sources: list[str]
+    ends: dict[tuple[str, int], int]
+
+    @classmethod
+    def from_messages(cls, messages: Sequence[Message]) -> "IncomingMessages":
+        """Return the columns of messages."""
+        sources, ends = [], {}
+        for message in messages:
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            ends[topic, partition] = offset + 1
+            sources.append(f"{topic}/{partition}/{offset}")
+        values = [message.value() for message in messages]
+        return cls(values, [message.key() for message in messages], sources, ends)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def answer(
+        self, rows: Sequence[int], values: Sequence[bytes | None], topic: str, header: Header
+    ) -> "OutgoingMessages":
+        """Return answers to some of the messages, with their keys and sources."""
+        keys, sources = [self.keys[row] for row in rows], [self.sources[row] for row in rows]
+        return OutgoingMessages(topic, values, keys, sources, *header)
+
+
+class OutgoingMessages(NamedTuple):
+    """Messages for one topic, in columns; `header` is one that each has beside its source."""
 
     topic: str
-    value: bytes | None
-    key: bytes | None
-    headers: list[tuple[str, bytes]]
+    values: Sequence[bytes | None]
+    keys: Sequence[bytes | None]
+    sources: Sequence[str]
+    header: str
+    header_values: Sequence[bytes]
 
 
 class ScoredMessages(NamedTuple):
@@ -66,14 +107,14 @@ class ScoredMessages(NamedTuple):
     messages.
     """
 
-    outgoing: list[OutgoingMessage]
+    outgoing: list[OutgoingMessages]
     counts: Counts
-    values: list[object]
+    values: Values
     verdicts: VerdictBatch | None
 
 
 def score_messages(
-    messages: Sequence[Message], bundle: LoadedBundle, settings: KafkaSettings, before: Counts
+    messages: IncomingMessages, bundle: LoadedBundle, settings: KafkaSettings, before: Counts
 ) -> ScoredMessages:
     """Score a batch of messages; each gets an answer, or becomes a dead letter.
 
@@ -81,53 +122,73 @@ def score_messages(
     """
     if settings.values == "arrow":
         return _score_arrow(messages, bundle, settings)
-    if settings.values == "text":
-        values: list[object] = [_text(message.value()) for message in messages]
-    else:
-        values = parse_json_lines([message.value() or b"" for message in messages])
-    sources = [_source(message) for message in messages]
+    bodies = [value or b"" for value in messages.values]
+    values: Values = list(map(_text, bodies)) if settings.values == "text" else JsonTexts(bodies)
     verdicts = score_values(values, bundle, settings.output)
-    records = to_records(verdicts, bundle.scorer, settings.output, sources=sources)
+    rows = verdicts.rows
+    if settings.only_detections:
+        rows = rows[verdicts.columns["detected"].to_numpy(zero_copy_only=False)]
+    outgoing = [
+        _answers(
+            messages,
+            rows.tolist(),
+            write_records(
+                verdicts, bundle.scorer, settings.output, rows=rows, sources=messages.sources
+            ),
+            bundle,
+            settings,
+        ),
+        _dead_letters(messages, verdicts.errors, settings),
+    ]
     counts = Counts(events=len(messages), detections=verdicts.detections, dead=len(verdicts.errors))
-    outgoing, header = [], ("bundle", bundle.scorer.sha256.encode())
-    for row, (message, detected) in enumerate(zip(messages, verdicts.detected, strict=True)):
-        if detected is None:
-            outgoing.append(_dead_letter(message, verdicts.errors[row], settings))
-        elif detected or not settings.only_detections:
-            value = orjson.dumps(records[row])
-            outgoing.append(_answer(message, sources[row], settings.output_topic, value, header))
     if settings.uncertain_topic:
         allowed = int(settings.uncertain_share * (before.events + counts.events))
         uncertain = _uncertain(messages, verdicts, settings, allowed - before.uncertain)
-        counts.uncertain = len(uncertain)
-        outgoing += uncertain
+        counts.uncertain = len(uncertain.values)
+        outgoing.append(uncertain)
     return ScoredMessages(outgoing, counts, values, verdicts)
 
 
 def _score_arrow(
-    messages: Sequence[Message], bundle: LoadedBundle, settings: KafkaSettings
+    messages: IncomingMessages, bundle: LoadedBundle, settings: KafkaSettings
 ) -> ScoredMessages:
-    counts, outgoing, header = Counts(), [], ("bundle", bundle.scorer.sha256.encode())
-    for message in messages:
+    counts = Counts()
+    answers: dict[int, bytes] = {}
+    faults: dict[int, str] = {}
+    for row, value in enumerate(messages.values):
         found = attempt(
-            lambda body: score_arrow_stream(body, bundle, settings.output), message.value() or b""
+            lambda body: score_arrow_stream(body, bundle, settings.output), value or b""
         )
         if isinstance(found, EventFault):
             counts.events += 1
             counts.dead += 1
-            outgoing.append(_dead_letter(message, found.reason, settings))
+            faults[row] = found.reason
             continue
         counts.events += sum(verdicts.size for verdicts in found)
         counts.detections += sum(verdicts.detections for verdicts in found)
         counts.dead += sum(verdicts.size - len(verdicts.rows) for verdicts in found)
-        value = write_arrow_stream(found)
-        outgoing.append(_answer(message, _source(message), settings.output_topic, value, header))
+        answers[row] = write_arrow_stream(found)
+    outgoing = [
+        _answers(messages, list(answers), list(answers.values()), bundle, settings),
+        _dead_letters(messages, faults, settings),
+    ]
     return ScoredMessages(outgoing, counts, [], None)
 
 
+def _answers(
+    messages: IncomingMessages,
+    rows: list[int],
+    answers: Sequence[bytes],
+    bundle: LoadedBundle,
+    settings: KafkaSettings,
+) -> OutgoingMessages:
+    digests = [bundle.scorer.sha256.encode()] * len(rows)
+    return messages.answer(rows, answers, settings.output_topic, ("bundle", digests))
+
+
 def _uncertain(
-    messages: Sequence[Message], verdicts: VerdictBatch, settings: KafkaSettings, allowed: int
-) -> list[OutgoingMessage]:
+    messages: IncomingMessages, verdicts: VerdictBatch, settings: KafkaSettings, allowed: int
+) -> OutgoingMessages:
     """Return the events of which the bundle is least sure, as many as are allowed."""
     low, high = settings.uncertain
     middle = (low + high) / 2
@@ -137,40 +198,26 @@ def _uncertain(
         for row, score in enumerate(scores)
         if score is not None and low <= score <= high
     )
-    return [
-        _answer(
-            messages[row],
-            _source(messages[row]),
-            settings.uncertain_topic,
-            messages[row].value(),
-            ("score", f"{scores[row]:.6f}".encode()),
-        )
-        for row in sorted(row for _, row in by_distance[: max(0, allowed)])
-    ]
+    rows = sorted(row for _, row in by_distance[: max(0, allowed)])
+    header = ("score", [f"{scores[row]:.6f}".encode() for row in rows])
+    values = [messages.values[row] for row in rows]
+    return messages.answer(rows, values, settings.uncertain_topic, header)
 
 
-def _dead_letter(message: Message, reason: str, settings: KafkaSettings) -> OutgoingMessage:
-    header = ("reason", reason[:_MAX_REASON].encode("utf-8", "replace"))
-    topic = settings.dead_letter_topic
-    return _answer(message, _source(message), topic, message.value(), header)
+def _dead_letters(
+    messages: IncomingMessages, errors: Mapping[int, str], settings: KafkaSettings
+) -> OutgoingMessages:
+    rows = sorted(errors)
+    reasons = [errors[row][:_MAX_REASON].encode("utf-8", "replace") for row in rows]
+    values = [messages.values[row] for row in rows]
+    return messages.answer(rows, values, settings.dead_letter_topic, ("reason", reasons))
 
 
-def _answer(
-    message: Message, source: str, topic: str, value: bytes | None, header: tuple[str, bytes]
-) -> OutgoingMessage:
-    """Return a message with the key and the source of another, and one more header."""
-    return OutgoingMessage(topic, value, message.key(), [("source", source.encode()), header])
-
-
-def _text(value: bytes | None) -> str | None:
+def _text(value: bytes) -> str | None:
     try:
-        return (value or b"").decode()
+        return value.decode()
     except UnicodeDecodeError:
         return None
-
-
-def _source(message: Message) -> str:
-    return f"{message.topic()}/{message.partition()}/{message.offset()}"
 
 
 def reason_of(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -23,15 +24,14 @@ from buckler.isolation import EventFault
 from buckler.readers.zeek import ZeekLines
 from buckler.serving.bundles import LoadedBundle
 from buckler.serving.challengers import Challengers
+from buckler.serving.event_values import NOT_JSON, JsonTexts, parse_event
 from buckler.serving.formats import VERDICT_FORMATS
 from buckler.serving.formats.ecs import bulk_action
-from buckler.serving.records import kept_columns, to_records
+from buckler.serving.records import kept_columns, to_records, write_records
 from buckler.serving.stream.hourly import HourlyFiles
 from buckler.serving.verdict_batch import (
-    NOT_JSON,
     OutputOptions,
     VerdictBatch,
-    parse_json_lines,
     score_values,
 )
 
@@ -117,17 +117,7 @@ def score_lines(
         lines = [line for line in lines if not zeek.take_header(line)]
         counts.lines += n_lines
         counts.passed_over += n_lines - len(lines)
-        parsed = parse_json_lines([line if line.strip() else b"null" for line in lines])
-        pairs = zip(lines, parsed, strict=True)
-        values = [_plain_value(line, zeek) if value is NOT_JSON else value for line, value in pairs]
-        if LONG_LINE in lines:
-            fault = EventFault(
-                f"line longer than {MAX_LINE_BYTES:,} bytes", ValueError("long line")
-            )
-            values = [
-                fault if line == LONG_LINE else value
-                for line, value in zip(lines, values, strict=True)
-            ]
+        values = JsonTexts(lines, partial(_parse_line, zeek))
         verdicts = score_values(values, bundle, options.output, pass_over=options.pass_over)
         rows = _rows_to_answer(verdicts, options)
         if files is not None:
@@ -135,7 +125,7 @@ def score_lines(
         elif not isinstance(output, Path):
             output.write(b"".join(_to_lines(verdicts, rows, bundle, options)))
             output.flush()
-        if values:
+        if len(values):
             challengers.score(values, verdicts)
         counts.detections += verdicts.detections
         counts.errors += len(verdicts.errors)
@@ -146,11 +136,16 @@ def score_lines(
     return counts
 
 
-def _plain_value(line: bytes, zeek: ZeekLines) -> object:
-    """Return a line of a plain log as its text, or as a record of Zeek behind its header.
+def _parse_line(zeek: ZeekLines, line: bytes) -> object:
+    """Return the value of a line: JSON, a record of Zeek behind its header, or a text.
 
     A line that begins like JSON is broken JSON.
     """
+    if line == LONG_LINE:
+        return EventFault(f"line longer than {MAX_LINE_BYTES:,} bytes", ValueError("long line"))
+    value = parse_event(line) if line.strip() else None
+    if value is not NOT_JSON:
+        return value
     if (record := zeek.parse(line)) is not None:
         return record
     if line.lstrip()[:1] in (b"{", b"[", b'"'):
@@ -168,17 +163,18 @@ def _rows_to_answer(verdicts: VerdictBatch, options: LineOptions) -> list[int]:
 def _to_lines(
     verdicts: VerdictBatch, rows: Sequence[int], bundle: LoadedBundle, options: LineOptions
 ) -> Iterator[bytes]:
-    records = to_records(verdicts, bundle.scorer, options.output, rows=rows)
-    for record in records:
-        if options.index:
-            if "error" in record:
-                continue
+    if not options.index:
+        for text in write_records(verdicts, bundle.scorer, options.output, rows=rows):
+            yield text + b"\n"
+        return
+    for record in to_records(verdicts, bundle.scorer, options.output, rows=rows):
+        if "error" not in record:
             yield orjson.dumps(bulk_action(record, options.index)) + b"\n"
-        yield orjson.dumps(record) + b"\n"
+            yield orjson.dumps(record) + b"\n"
 
 
 def _to_table(
-    values: Sequence[object], verdicts: VerdictBatch, rows: Sequence[int], options: OutputOptions
+    values: JsonTexts, verdicts: VerdictBatch, rows: Sequence[int], options: OutputOptions
 ) -> pa.Table:
     """Return the answers as rows: time, error, text and kept fields if asked for, the verdict."""
     found = verdicts.to_arrow()
