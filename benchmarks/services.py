@@ -131,7 +131,11 @@ def _http(bundle: Path, urls: pa.Array, folder: Path) -> list[list[str]]:
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_table(batch)
     bodies = {
-        "JSON": ("application/json", json.dumps({"texts": texts}).encode()),
+        "JSON, texts": ("application/json", json.dumps({"texts": texts}).encode()),
+        "JSON, objects": (
+            "application/json",
+            json.dumps({"events": [{"url": text} for text in texts]}).encode(),
+        ),
         "NDJSON": (
             "application/x-ndjson",
             "\n".join(json.dumps({"url": t}) for t in texts).encode(),

@@ -149,6 +149,7 @@ static const char *const JSON[] = {"{", "}", "[", "]", ":", ",", "\"url\"", "\"n
 static void json_lines(void) {
     uint8_t draft[4096];
     size_t length = 0, parts = next(60);
+    if (!next(3)) draft[length++] = '[';
     for (size_t i = 0; i < parts; i++) {
         if (!next(30)) {
             draft[length++] = (uint8_t)next(256);
@@ -173,7 +174,8 @@ static void json_lines(void) {
         columns[c].values.data = malloc(length ? length : 1);
         columns[c].values.validity = calloc(lines / 8 + 1, 1);
     }
-    int64_t found = bk_json_lines(text, length, 2000, next(3), names, columns, 2, rows);
+    int64_t found = next(2) ? bk_json_lines(text, length, 2000, next(3), names, columns, 2, rows)
+                            : bk_json_array(text, length, lines, names, columns, 2, rows);
     if (found > (int64_t)lines) abort();
     for (int c = 0; c < 2; c++) {
         if (found >= 0 && columns[c].values.offsets[found] > (int32_t)length) abort();

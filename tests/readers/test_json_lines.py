@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from buckler._kernel import json_lines
+from buckler._kernel import json_array, json_lines
 from buckler.readers import ColumnSpec, Quarantine, get_reader, read_batches
 from buckler.readers import jsonl as jsonl_module
 
@@ -134,6 +134,18 @@ def test_what_needs_a_closer_look_is_left_to_the_slow_path(line):
     assert np.frombuffer(rows, np.int64).tolist() == [0, 2]
     assert (urls[0], urls[2], numbers[0], numbers[2]) == (b"\3", b"bb", b"\3", b"11")
     assert json_lines(b"\n".join([sound, data, sound, data]), names, 100, 1) is None
+
+
+@pytest.mark.parametrize(
+    "array",
+    ["", "[", "[]", '[{"url":"a"}', '[{"url":"a"},]', '[{"url":"a"}]]', '{"url":"a"}', "[1 2]"],
+)
+def test_what_is_no_array_of_so_many_values_is_left_whole(array):
+    assert json_array(array.encode(), ((b"url",),), min(len(array), 1)) is None
+    assert json_array(b'[{"url":"a"},7]', ((b"url",),), 1) is None
+    rows, [(validity, offsets, data)] = json_array(b'[7,{"url":"a"},[]]', ((b"url",),), 3)
+    assert np.frombuffer(rows, np.int64).tolist() == [1]
+    assert (validity, np.frombuffer(offsets, np.int32).tolist(), data) == (b"\1", [0, 1], b"a")
 
 
 def test_a_name_that_is_kept_stays_json(tmp_path):

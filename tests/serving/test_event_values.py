@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from buckler.normalize import FeatureSchema
 from buckler.readers.reader import ColumnSpec
 from buckler.serving import event_values
-from buckler.serving.event_values import NOT_JSON, JsonTexts, parse_event, read_values
+from buckler.serving.event_values import NOT_JSON, JsonArray, JsonTexts, parse_event, read_values
 
 SPECS = [
     ColumnSpec(("url",)),
@@ -77,6 +78,43 @@ def test_hostile_texts_are_read_as_objects_are(hostile, spec, pass_over, beside_
     lines = [*SOUND[:20], *hostile, *SOUND[20:]] if beside_sound_ones else hostile * 40
     expected = read([parse_event(line) for line in lines], spec, pass_over=pass_over)
     assert read(JsonTexts(lines), spec, pass_over=pass_over) == expected
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.just("/path")
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=3), inner, max_size=4),
+    max_leaves=8,
+)  # fmt: skip
+sound_values = [orjson.loads(text) for text in SOUND]
+
+
+@example([{"url": "a", "ts": 1e-7}, {"url": None, "ts": 1}], SPECS[1], False, True)
+@settings(max_examples=300)
+@given(st.lists(json_values, max_size=4), st.sampled_from(SPECS), st.booleans(), st.booleans())
+def test_values_of_an_array_are_read_as_objects_are(some, spec, pass_over, beside_sound_ones):
+    all_values = [*sound_values, *some, sound_values[0]] if beside_sound_ones else some * 40
+    expected = read(all_values, spec, pass_over=pass_over)
+    assert read(JsonArray(all_values), spec, pass_over=pass_over) == expected
+
+
+def test_an_odd_value_of_an_array_costs_its_neighbors_nothing(monkeypatch):
+    odd = [7, "http://c.example", {"url": 1}, {"a": {"b": "]"}}, json.loads("[" * 60 + "]" * 60)]
+    read_one_by_one = []
+    monkeypatch.setattr(
+        event_values, "unwrap", lambda value: read_one_by_one.append(value) or value
+    )
+    chunk, reasons = read_values(JsonArray([*sound_values, *odd]), ColumnSpec(("url",)))
+    assert read_one_by_one == [odd[0], odd[1], odd[2], odd[4]]
+    assert sorted(reasons) == [40, 42, 43, 44]
+    assert chunk.events[-1].as_py() == b"http://c.example"
+
+
+def test_an_array_that_cannot_be_written_is_read_as_objects():
+    deep = orjson.loads("[" * 300 + "]" * 300)
+    chunk, reasons = read_values(JsonArray([*sound_values, deep]), ColumnSpec(("url",)))
+    assert (len(chunk.events), reasons) == (40, {40: "not a JSON object"})
 
 
 def test_sound_texts_beside_a_bad_one_are_not_parsed_again():

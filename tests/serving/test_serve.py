@@ -122,6 +122,10 @@ def test_all_forms_give_the_scorers_own_bits(running, url_scorer):
     reply = client.post("/v1/score", content=lines, headers={"content-type": NDJSON})
     assert reply.headers["x-buckler-bundle"] == url_scorer.sha256
     assert [json.loads(line) for line in reply.text.splitlines()] == got
+    events = [{"url": text} for text in texts]
+    for array in ({"events": events}, events, {"events": [*events, "\ud800"]}):
+        answers = client.post("/v1/score", content=json.dumps(array)).json()["verdicts"]
+        assert answers[:300] == got
     body = arrow(pa.table({"other": range(300), "url": texts}))
     reply = client.post("/v1/score", content=body, headers={"content-type": ARROW})
     table = pa.ipc.open_stream(reply.content).read_all()

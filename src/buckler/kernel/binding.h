@@ -42,6 +42,7 @@ PyObject *bk_activate_buffer(PyObject *module, PyObject *args);
 PyObject *bk_recalibrate_buffer(PyObject *module, PyObject *args);
 
 PyObject *bk_json_columns(PyObject *module, PyObject *args);
+PyObject *bk_json_array_columns(PyObject *module, PyObject *args);
 PyObject *bk_json_texts(PyObject *module, PyObject *args);
 
 PyObject *bk_audit_columns(PyObject *module, PyObject *args);

@@ -1,4 +1,4 @@
-/* json_lines(data, names, max_line, most_left): columns out of JSON lines, as buffers of Arrow; and the way back. */
+/* Columns out of JSON lines and arrays, as buffers of Arrow; and the way back. */
 #include "binding.h"
 #include "json_lines.h"
 
@@ -48,43 +48,69 @@ static json_names *read_names(PyObject *columns) {
     return names;
 }
 
+/* Columns of `events` lines or values at most; an array where `most_left` is negative. */
+static PyObject *read_columns(const char *data, Py_ssize_t size, PyObject *tried, size_t events, size_t max_line,
+                              int64_t most_left) {
+    const size_t n = (size_t)PyTuple_Size(tried), length = (size_t)size;
+    const uint8_t *text = (const uint8_t *)data;
+    if (size > INT32_MAX || n < 1) {
+        PyErr_SetString(PyExc_ValueError, "data or names out of range");
+        return NULL;
+    }
+    json_names *names = read_names(tried);
+    if (!names) return NULL;
+    int64_t *rows = malloc((events + 1) * sizeof *rows), found = -1;
+    json_column *columns = rows ? make_columns((Py_ssize_t)n, length, events) : NULL;
+    PyObject *result = NULL;
+    if (!rows) PyErr_NoMemory();
+    if (columns) {
+        Py_BEGIN_ALLOW_THREADS
+        found = most_left < 0 ? bk_json_array(text, length, events, names, columns, n, rows)
+                              : bk_json_lines(text, length, max_line, most_left, names, columns, n, rows);
+        Py_END_ALLOW_THREADS
+        if (found < 0) {
+            result = Py_NewRef(Py_None);
+        } else {
+            PyObject *list = bk_build_strings(columns, sizeof *columns, n, (size_t)found);
+            if (list)
+                result = Py_BuildValue("(y#N)", (const char *)rows,
+                                       (Py_ssize_t)((size_t)found * sizeof *rows), list);
+        }
+    }
+    free_columns(columns, (Py_ssize_t)n);
+    free(names);
+    free(rows);
+    return result;
+}
+
+/* json_lines(data, names, max_line, most_left) */
 PyObject *bk_json_columns(PyObject *module, PyObject *args) {
     (void)module;
     const char *data;
     Py_ssize_t size, max_line, most_left;
     PyObject *tried;
     if (!PyArg_ParseTuple(args, "y#O!nn", &data, &size, &PyTuple_Type, &tried, &max_line, &most_left)) return NULL;
-    const Py_ssize_t n = PyTuple_Size(tried);
-    if (size > INT32_MAX || max_line < 0 || most_left < 0 || n < 1) {
-        PyErr_SetString(PyExc_ValueError, "lines, names or limits out of range");
+    if (max_line < 0 || most_left < 0) {
+        PyErr_SetString(PyExc_ValueError, "limits out of range");
         return NULL;
     }
     size_t lines = 1;
     for (const char *p = data; (p = memchr(p, '\n', (size_t)(data + size - p))); p++) lines++;
-    json_names *names = read_names(tried);
-    if (!names) return NULL;
-    int64_t *rows = malloc(lines * sizeof *rows), found = -1;
-    json_column *columns = rows ? make_columns(n, (size_t)size, lines) : NULL;
-    PyObject *result = NULL;
-    if (!rows) PyErr_NoMemory();
-    if (columns) {
-        Py_BEGIN_ALLOW_THREADS
-        found = bk_json_lines((const uint8_t *)data, (size_t)size, (size_t)max_line, most_left, names,
-                              columns, (size_t)n, rows);
-        Py_END_ALLOW_THREADS
-        if (found < 0) {
-            result = Py_NewRef(Py_None);
-        } else {
-            PyObject *list = bk_build_strings(columns, sizeof *columns, (size_t)n, (size_t)found);
-            if (list)
-                result = Py_BuildValue("(y#N)", (const char *)rows,
-                                       (Py_ssize_t)((size_t)found * sizeof *rows), list);
-        }
+    return read_columns(data, size, tried, lines, (size_t)max_line, most_left);
+}
+
+/* json_array(data, names, n_values) */
+PyObject *bk_json_array_columns(PyObject *module, PyObject *args) {
+    (void)module;
+    const char *data;
+    Py_ssize_t size, n_values;
+    PyObject *tried;
+    if (!PyArg_ParseTuple(args, "y#O!n", &data, &size, &PyTuple_Type, &tried, &n_values)) return NULL;
+    if (n_values < 0 || n_values > size) {
+        PyErr_SetString(PyExc_ValueError, "more values than bytes");
+        return NULL;
     }
-    free_columns(columns, n);
-    free(names);
-    free(rows);
-    return result;
+    return read_columns(data, size, tried, (size_t)n_values, 0, -1);
 }
 
 /* --- texts as JSON ------------------------------------------------------------------------------- */

@@ -57,4 +57,12 @@ int bk_json_add_name(json_names *names, const uint8_t *text, size_t length, uint
 int64_t bk_json_lines(const uint8_t *data, size_t length, size_t max_line, int64_t most_left, json_names *names,
                       json_column *columns, size_t n_columns, int64_t *rows);
 
+/*
+ * Reads the objects of an array of so many values, without white space between them, as `bk_json_lines`
+ * reads lines; `rows` gets the place of each. Values that need a closer look are passed over. Returns -1
+ * where it is no such array.
+ */
+int64_t bk_json_array(const uint8_t *data, size_t length, size_t n_events, json_names *names, json_column *columns,
+                      size_t n_columns, int64_t *rows);
+
 #endif

@@ -329,6 +329,7 @@ static PyMethodDef kernel_methods[] = {
     {"activate", bk_activate_buffer, METH_VARARGS, NULL},
     {"recalibrate", bk_recalibrate_buffer, METH_VARARGS, NULL},
     {"json_lines", bk_json_columns, METH_VARARGS, NULL},
+    {"json_array", bk_json_array_columns, METH_VARARGS, NULL},
     {"json_texts", bk_json_texts, METH_VARARGS, NULL},
     {"audit_lines", bk_audit_columns, METH_VARARGS, NULL},
     {"scan_html", bk_scan_html, METH_VARARGS, NULL},

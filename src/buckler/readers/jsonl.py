@@ -1,16 +1,17 @@
 """Reads JSON lines (NDJSON) and JSON arrays; dotted names reach into nested objects."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from buckler._kernel import json_lines
+from buckler._kernel import json_array, json_lines
 from buckler.errors import InputError
 from buckler.normalize import FeatureSchema
 from buckler.readers.chunks import choose_columns, is_utf8_bytes, make_chunk
@@ -22,6 +23,9 @@ from buckler.readers.quarantine import Quarantine
 from buckler.readers.reader import KEPT, READERS, WHOLE, Chunk, ColumnSpec, Reader
 
 _LOOK_AT = 1000  # lines
+Columns: TypeAlias = tuple[dict[str, pa.Array], npt.NDArray[np.int64]]  # by role, with row numbers
+_EncodedNames: TypeAlias = tuple[tuple[bytes, ...], ...]
+_Buffers: TypeAlias = tuple[bytes, list[tuple[bytes, bytes, bytes]]]
 
 
 @READERS.add
@@ -102,7 +106,7 @@ def _choose(path: Path, block: Block, spec: ColumnSpec) -> Names | None:
 
 def _parse_fast(
     block: Block, names: Names, quarantine: Quarantine, *, pass_over: bool
-) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
+) -> Columns | None:
     """Parse in the kernel; None where a line needs the slow path, or whole values are kept."""
     found = scan_lines(block.data, names) if is_utf8_bytes(block.data) else None
     if found is None:
@@ -120,18 +124,29 @@ def _parse_fast(
 
 def scan_lines(
     data: bytes, names: Names, *, max_line_bytes: int = MAX_LINE_BYTES, most_left: int = 0
-) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]] | None:
+) -> Columns | None:
     """Return columns by role, and line numbers from 0, of events on lines, read in the kernel.
 
     Lines that need a closer look are left out; None where these are more than `most_left`, where
     whole values are kept, or without a text. The data must be UTF-8.
     """
+    return _scan(names, lambda encoded: json_lines(data, encoded, max_line_bytes, most_left))
+
+
+def scan_array(data: bytes, names: Names, n_values: int) -> Columns | None:
+    """Return columns by role, and places from 0, of events in an array without white space.
+
+    Values that need a closer look are left out; None where it is no array of so many values, and
+    as in `scan_lines`.
+    """
+    return _scan(names, lambda encoded: json_array(data, encoded, n_values))
+
+
+def _scan(names: Names, read: Callable[[_EncodedNames], _Buffers | None]) -> Columns | None:
     if "text" not in names or any(role == WHOLE or role.startswith(KEPT) for role in names):
         return None
     roles = ["text", *(role for role in names if role != "text")]
-    found = json_lines(
-        data, _encode(tuple(names[role] for role in roles)), max_line_bytes, most_left
-    )
+    found = read(_encode(tuple(names[role] for role in roles)))
     if found is None:
         return None
     rows = np.frombuffer(found[0], np.int64).copy()
@@ -143,7 +158,7 @@ def scan_lines(
 
 
 @lru_cache(maxsize=64)
-def _encode(names: tuple[tuple[str, ...], ...]) -> tuple[tuple[bytes, ...], ...]:
+def _encode(names: tuple[tuple[str, ...], ...]) -> _EncodedNames:
     return tuple(tuple(name.encode("utf-8", "surrogatepass") for name in some) for some in names)
 
 
@@ -155,7 +170,7 @@ def _parse_slowly(
     *,
     pass_over: bool = False,
     features: FeatureSchema | None = None,
-) -> tuple[dict[str, pa.Array], npt.NDArray[np.int64]]:
+) -> Columns:
     """Parse line by line and set aside what is not an object with a text or a feature."""
     lines = zip(*usable_lines(path, block, quarantine), strict=True)
     objects = unfold((row, _loads(line), line) for line, row in lines)

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from buckler.errors import InputError
 from buckler.isolation import EventFault, attempt
 from buckler.readers.chunks import is_utf8_bytes, make_chunk
 from buckler.readers.feature_columns import is_row
-from buckler.readers.jsonl import scan_lines
-from buckler.readers.objects import columns_of, listed_events, unwrap
+from buckler.readers.jsonl import Columns, scan_array, scan_lines
+from buckler.readers.objects import Names, columns_of, listed_events, unwrap
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import Chunk, ColumnSpec
 
@@ -29,7 +28,6 @@ _MAX_SCANNED_BYTES = 1 << 30  # the kernel counts bytes in 32 bits
 _FEW = 32  # texts that cost less as objects than as columns
 _EVENT = Path("event")
 _NO_LINE = b"!"  # no JSON, and UTF-8
-_Columns: TypeAlias = tuple[dict[str, pa.Array], npt.NDArray[np.int64]]  # by role, with row numbers
 
 
 class RowReasons(Quarantine):
@@ -112,7 +110,14 @@ class JsonTexts:
     def __iter__(self) -> Iterator[object]:
         return map(self._parse, self._texts)
 
-    def join(self) -> bytes:
+    def scan(self, names: Names) -> Columns | None:
+        """Return the columns of those that the kernel can read, with their places."""
+        data = self._join()
+        if len(data) > _MAX_SCANNED_BYTES:
+            return None
+        return scan_lines(data, names, max_line_bytes=len(data), most_left=len(self))
+
+    def _join(self) -> bytes:
         """Return the texts as lines of UTF-8; one that cannot be a line is no JSON there."""
         texts = self._texts
         data = b"\n".join(texts)
@@ -125,7 +130,35 @@ class JsonTexts:
         return data
 
 
-Values: TypeAlias = Sequence[object] | JsonTexts
+class JsonArray:
+    """Values of an array that `orjson` has read: as JSON again, the kernel reads them faster."""
+
+    def __init__(self, values: list[object]) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, row: int) -> object:
+        return self._values[row]
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self._values)
+
+    def scan(self, names: Names) -> Columns | None:
+        """Return the columns of those that the kernel can read, with their places."""
+        import orjson
+
+        try:
+            data = orjson.dumps(self._values)
+        except orjson.JSONEncodeError:  # nested deeper than it writes
+            return None
+        if len(data) > _MAX_SCANNED_BYTES:
+            return None
+        return scan_array(data, names, len(self))
+
+
+Values: TypeAlias = Sequence[object] | JsonTexts | JsonArray
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -140,13 +173,13 @@ def read_values(
     object without a text has neither a text nor a reason.
     """
     reasons = RowReasons(first_row=1, pass_over=pass_over)
-    found = _scan(values, columns, reasons) if isinstance(values, JsonTexts) else None
+    found = _scan(values, columns, reasons) if isinstance(values, JsonTexts | JsonArray) else None
     held, rows = found or _read(list(values), columns, reasons)
     chunk = make_chunk(_EVENT, columns, held, rows, 0, 0, reasons)
     return chunk, reasons.by_row
 
 
-def _read(values: list[object], columns: ColumnSpec, reasons: RowReasons) -> _Columns:
+def _read(values: list[object], columns: ColumnSpec, reasons: RowReasons) -> Columns:
     """Return the columns of values, with row numbers."""
     texts = [value for value in values if isinstance(value, str)]
     if columns.features is None and len(texts) == len(values):
@@ -163,14 +196,13 @@ def _encode(texts: list[str]) -> pa.Array:
         return pa.array(encoded, pa.large_binary())
 
 
-def _scan(values: JsonTexts, columns: ColumnSpec, reasons: RowReasons) -> _Columns | None:
-    """Return the columns of JSON texts, by the kernel; None where it can read none of them."""
-    if len(values) < _FEW or columns.features is not None or columns.keeps:
+def _scan(
+    values: JsonTexts | JsonArray, columns: ColumnSpec, reasons: RowReasons
+) -> Columns | None:
+    """Return the columns of JSON, by the kernel; None where it can read none of it."""
+    if len(values) < _FEW or columns.features is not None:
         return None
-    data = values.join()
-    if len(data) > _MAX_SCANNED_BYTES:
-        return None
-    scanned = scan_lines(data, columns.roles, max_line_bytes=len(data), most_left=len(values))
+    scanned = values.scan(columns.roles)
     if scanned is None or not len(scanned[1]):
         return None
     held, rows = scanned
@@ -191,7 +223,7 @@ def _scan(values: JsonTexts, columns: ColumnSpec, reasons: RowReasons) -> _Colum
     return _join((held, rows), _read_objects(objects, columns, reasons))
 
 
-def _join(one: _Columns, other: _Columns) -> _Columns:
+def _join(one: Columns, other: Columns) -> Columns:
     """Return the columns of both in the order of their rows."""
     rows = np.concatenate([one[1], other[1]])
     order = np.argsort(rows)
@@ -204,7 +236,7 @@ def _join(one: _Columns, other: _Columns) -> _Columns:
 
 def _read_objects(
     values: Iterable[tuple[int, object]], columns: ColumnSpec, reasons: RowReasons
-) -> _Columns:
+) -> Columns:
     """Return the columns of values with their row numbers."""
     features = columns.features
     to_object = partial(_as_object if features is None else _as_row, columns)

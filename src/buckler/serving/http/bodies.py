@@ -9,7 +9,7 @@ import pyarrow as pa
 from buckler.errors import InputError
 from buckler.serving.arrow_stream import read_arrow_stream
 from buckler.serving.bundles import LoadedBundle
-from buckler.serving.event_values import JsonTexts, Values, parse_json
+from buckler.serving.event_values import JsonArray, JsonTexts, Values, parse_json
 from buckler.serving.records import write_records
 from buckler.serving.verdict_batch import (
     OutputOptions,
@@ -86,17 +86,28 @@ def write_answer(
 
 def _read_json(body: bytes) -> Body:
     try:
-        document = parse_json(body)
+        document, is_strict = _parse(body)
     except ValueError as error:
         raise InputError(f"the body is no JSON: {error}") from error
+    if isinstance(document, dict):
+        for name in ("texts", "events"):
+            if name in document:
+                document = document[name]
+                if not isinstance(document, list):
+                    raise InputError(f"{name} is no array")
+                break
     if isinstance(document, list):
-        return Body(JSON, document)
+        has_objects = any(isinstance(value, dict) for value in document)
+        return Body(JSON, JsonArray(document) if is_strict and has_objects else document)
     if not isinstance(document, dict):
         raise InputError("the body is neither an object nor an array")
-    for name in ("texts", "events"):
-        if name in document:
-            if not isinstance(document[name], list):
-                raise InputError(f"{name} is no array")
-            return Body(JSON, document[name])
     event = document.get("event")
     return Body(JSON, [event if isinstance(event, (dict, str)) else document], single=True)
+
+
+def _parse(body: bytes) -> tuple[object, bool]:
+    """Return a JSON value, and True if it holds nothing but what strict JSON may hold."""
+    try:
+        return orjson.loads(body), True
+    except orjson.JSONDecodeError:
+        return parse_json(body), False
