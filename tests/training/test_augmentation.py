@@ -1,6 +1,7 @@
 """Augmentation: copies that teach the threat, not the change."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -165,3 +166,36 @@ def test_all_classes_are_changed_alike():
     copies = augment(events, get_augmentations(["random-case"], "command-line"), 0.5, 0)
     assert copies is not None
     assert abs(copies.is_positive.mean() - events.is_positive.mean()) < 0.1
+
+
+@pytest.mark.parametrize("rare", [0, 1])
+def test_events_of_the_rarest_class_have_several_copies_that_share_a_weight(rare):
+    events = headers(400)
+    labels = np.where(np.arange(400) < 40, rare, 1 - rare).astype(np.int32)
+    made = augment(
+        events.with_labels(labels), get_augmentations(["like-benign"], "row"), 1.0, 0, copies=13
+    )
+    assert made is not None
+    of_rare = Counter(name for name, row in zip(made.ids, made.labels, strict=True) if row == rare)
+    others = Counter(name for name, row in zip(made.ids, made.labels, strict=True) if row != rare)
+    assert len(of_rare) == 40
+    assert 6 < np.mean(list(of_rare.values())) <= 13  # a copy that nothing changed is left out
+    assert set(others.values()) == {1}
+    assert len(set(made.raw_texts)) > 0.9 * len(made)
+    shares = [1 / (of_rare | others)[name] for name in made.ids]
+    assert np.allclose(made.weights, shares)
+
+
+def test_classes_that_are_as_frequent_have_as_many_copies():
+    labels = (np.arange(200) % 2).astype(np.int32)
+    made = augment(
+        headers(200).with_labels(labels),
+        get_augmentations(["like-benign"], "row"),
+        1.0,
+        0,
+        copies=3,
+    )
+    assert made is not None
+    per_class = np.bincount(made.labels)
+    assert per_class.min() > 150
+    assert made.weights.sum() == pytest.approx(len(set(made.ids)))

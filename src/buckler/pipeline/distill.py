@@ -124,10 +124,10 @@ class Additions:
             section, medium = self.augmentation, training.task.medium
             attacks = get_augmentations(section.attacks, medium)
             variations = get_attacks(section.variations, medium)
-            copies = augment(training, attacks, section.share, seed)
+            copies = augment(training, attacks, section.share, seed, copies=section.copies)
             others = augment(training, variations, section.variation_share, seed, for_benign=True)
             found += [
-                None if part is None else part.with_weights(section.weight)
+                None if part is None else part.with_weights(section.weight * part.weights)
                 for part in (copies, others)
             ]
         return [part for part in found if part is not None and len(part)]

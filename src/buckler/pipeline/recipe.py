@@ -257,18 +257,17 @@ class AugmentationSection(_Section):
     ----------
     attacks
         Attacks: names, or ``all`` of the task's medium that do not hide an event among benign ones.
-    share
-        Share of the training events of each class that get a copy.
     variations
         Changes of the events that are not positive alone, such as ``account-page``.
-    variation_share
-        Share of these events that get a copy.
-    weight
-        Weight of a copy beside that of an event.
+    share, variation_share
+        Share of the events of each class, and of those that are not positive, that get a copy.
+    copies, weight
+        Copies of each event of the rarest class, and fewer of the others; weight of all of them.
     """
 
     attacks: list[str] = []
     share: float = Field(default=0.5, gt=0, le=1)
+    copies: int = Field(default=1, ge=1, le=100)
     variations: list[str] = []
     variation_share: float = Field(default=0.5, gt=0, le=1)
     weight: float = Field(default=0.5, gt=0, le=100)

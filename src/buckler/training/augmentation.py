@@ -109,12 +109,18 @@ def augment(
     seed: int,
     *,
     for_benign: bool = False,
+    copies: int = 1,
 ) -> Dataset | None:
     """Return changed copies of a share of the labeled events, or of those that are not positive.
 
-    Events of all classes are changed alike, so that no change tells the class. A copy keeps id,
-    group and target of its origin and names the benign events whose text it borrows, so it never
-    helps a fold in which one of them is held out. None where nothing could be changed.
+    Events of all classes are changed alike, so that no change tells the class. Few events show few
+    of the ways in which an attack can change them, so each event of the rarest class has so many
+    `copies`; an event of a class n times as frequent has the nth part, and at least one. The copies
+    of an event share the weight of one.
+
+    A copy keeps id, group and target of its origin and names the benign events whose text it
+    borrows, so it never helps a fold in which one of them is held out. None where nothing could be
+    changed.
     """
     if not changes:
         return None
@@ -122,6 +128,8 @@ def augment(
     wanted = (events.labels >= 0) & ~(events.is_positive & for_benign)
     rows = np.flatnonzero(wanted)
     rows = np.sort(rng.permutation(rows)[: round(share * len(rows))])
+    numbers = _copies_of_class(events.labels[rows], copies)
+    rows = np.repeat(rows, numbers[events.labels[rows]])
     attacker, benign = _attacker(events, rng)
     names = [
         g if g is not None else i.hex() for g, i in zip(events.groups, events.ids, strict=True)
@@ -138,8 +146,18 @@ def augment(
                 break
     if not origins:
         return None
-    copies = _copies(events, np.array(origins, np.intp), texts)
-    return copies.with_column(MADE_FROM, pa.array(parents, pa.list_(pa.string())))
+    made_of = np.array(origins, np.intp)
+    weights = (1 / np.bincount(made_of)[made_of]).astype(np.float32)
+    found = _copies(events, made_of, texts).with_weights(weights)
+    return found.with_column(MADE_FROM, pa.array(parents, pa.list_(pa.string())))
+
+
+def _copies_of_class(labels: npt.NDArray[np.int32], copies: int) -> npt.NDArray[np.intp]:
+    """Return a number for each class: `copies` for the rarest, fewer for the others."""
+    counts = np.bincount(labels)
+    rarest = counts[counts > 0].min(initial=len(labels))
+    numbers = np.rint(copies * rarest / np.maximum(1, counts)).astype(np.intp)
+    return np.asarray(np.maximum(1, numbers))
 
 
 def _attacked_rows(events: Dataset) -> npt.NDArray[np.intp]:
