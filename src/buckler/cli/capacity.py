@@ -22,7 +22,7 @@ def capacity(
     ] = 0.6,
     handling_us: Annotated[
         float, typer.Option(help="Microseconds for reading, parsing and sending an event.")
-    ] = 15.0,
+    ] = 4.0,
     batch: Annotated[int, typer.Option(help="Number of events scored at once.", min=1)] = 1000,
     replication: Annotated[
         int, typer.Option(help="Number of copies that the log keeps.", min=1)

@@ -5,13 +5,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from buckler.serving.json_rows import as_json, write_objects
 from buckler.serving.sinks import JSON_TEXT, SINKS, Sink
+
+_ROWS_AT_ONCE = 8192  # their lines stay in the cache until they are written
 
 
 class _AppendingSink(Sink):
@@ -52,12 +53,10 @@ class JsonLinesSink(_AppendingSink):
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a line for each row."""
-        if not len(batch):
-            return
-        lines = write_objects(map(_member, batch.schema, batch.columns), end="\n")
-        offsets = np.frombuffer(lines.buffers()[1], np.int64)
-        first, last = offsets[lines.offset], offsets[lines.offset + len(lines)]
-        self._file.write(memoryview(lines.buffers()[2])[first:last])
+        for start in range(0, len(batch), _ROWS_AT_ONCE):
+            rows = batch.slice(start, _ROWS_AT_ONCE)
+            lines = write_objects(map(_member, rows.schema, rows.columns), end="\n")
+            self._file.write(lines.buffers()[2])
 
 
 def _member(field: pa.Field, column: pa.Array) -> tuple[str, pa.Array]:
