@@ -31,7 +31,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ROWS = {"command-line": 12_000, "url-threat": 16_000, "email": 4_000}
 FOLDS, EPOCHS, FPR = 4, 5, 0.01
 ATTACKED, BENIGN = 400, 1_000  # events
-COMBINATIONS = ("none", "mean", "max")
+COMBINATIONS = ("none", "mean", "max", "soft")
 
 Scores = dict[str, np.ndarray]
 
@@ -86,7 +86,7 @@ def _compare(
         for trained in ("none", "max"):
             student = NgramStudent(**{**settings, "epochs": EPOCHS, "segments": trained})  # type: ignore[arg-type]
             student.fit(training)
-            for combination in ("none",) if trained == "none" else ("mean", "max"):
+            for combination in ("none",) if trained == "none" else ("mean", "max", "soft"):
                 student.rule_ = replace(student.rule_, combination=combination)
                 scores[combination][held_out] = _scores(student, watched.texts, events)
                 for attack in attacked:

@@ -93,7 +93,7 @@ def test_contributions_add_up_to_the_logit(url_scorer, url_bundle, text):
     assert [p.weight for p in opposite] == [-p.weight for p in pieces[:3]]
 
 
-@pytest.mark.parametrize("segments", ["mean", "max"])
+@pytest.mark.parametrize("segments", ["mean", "max", "soft"])
 def test_contributions_add_up_where_segments_count(tmp_path, segments):
     events = made_up_events(600, np.random.default_rng(3))
     spec = StudentSpec("ngram", {"table_bits": 10, "segments": segments}, folds=2)
@@ -116,6 +116,7 @@ def test_contributions_add_up_where_segments_count(tmp_path, segments):
         {"max_order": 0},
         {"hidden": 16, "learning_rate": 0.1},
         {"segments": "mean"},
+        {"segments": "soft"},
     ],
 )
 def test_contributions_of_many_classes_add_up_too(tmp_path, settings):

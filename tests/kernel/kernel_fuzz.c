@@ -83,7 +83,8 @@ static void score(void) {
     bk_ngram model = {orders ? least : 1, orders, bits, width, classes, 1 + next(600),
                       (bk_normalizer)next(BK_LAST_NORMALIZER + 1), 0.01f, table, head, bias,
                       (bk_segmenter)(1 + next(BK_LAST_SEGMENTER)),
-                      (bk_combination)next(BK_LAST_COMBINATION + 1), 1 + next(1000)};
+                      (bk_combination)next(BK_LAST_COMBINATION + 1), 1 + next(1000),
+                      (1 + (float)next(1000)) / 100};
     if (bk_ngram_check(&model)) abort();
     void *scratch = malloc(bk_ngram_scratch_bytes(&model));
     static const char *const paths[] = {"avx512", "avx2", "portable"};

@@ -6,8 +6,10 @@ import pytest
 from buckler.dataset import Dataset
 from buckler.errors import SettingsError
 from buckler.normalize import NormalizedTexts
+from buckler.normalize.segments import SegmentRule
 from buckler.students import get_student
 from buckler.students.ngram import NgramStudent
+from buckler.students.ngram_examples import NgramExamples
 from buckler.students.student import cross_entropy
 from buckler.tasks import Task, get_task
 from tests.support.made_up import dataset_of, made_up_events
@@ -91,7 +93,7 @@ def commands(n, rng, *, padded=False):
     return Dataset.from_texts(lines, task).with_labels(labels), labels
 
 
-@pytest.mark.parametrize("segments", ["mean", "max"])
+@pytest.mark.parametrize("segments", ["mean", "max", "soft"])
 def test_segments_find_what_is_padded(segments):
     training, _ = commands(900, np.random.default_rng(0))
     padded, labels = commands(300, np.random.default_rng(1), padded=True)
@@ -105,15 +107,61 @@ def test_segments_find_what_is_padded(segments):
     assert margins[segments] > 2 * margins["none"]
 
 
-def test_the_float_and_the_int8_model_combine_segments_alike():
+def mails(n: int, rng: np.random.Generator, below: int) -> tuple[Dataset, np.ndarray]:
+    """Texts of ordinary words; those of a threat begin with words of it."""
+    ordinary = [f"ordinary{k}" for k in range(60)]
+    threat = [f"urgent{k}" for k in range(60)]
+    labels = np.arange(n) % 2
+    lines = []
+    for label in labels:
+        words = list(rng.choice(threat if label else ordinary, 30))
+        lines.append(" ".join([*words, *rng.choice(ordinary, below)]))
+    task = Task("m", {"a": "", "b": ""}, ("b",), "text-v1", max_bytes=8192, segmenter="head")
+    return Dataset.from_texts(lines, task).with_labels(labels.astype(np.int32)), labels
+
+
+@pytest.mark.parametrize("segments", ["max", "soft"])
+def test_heads_find_a_threat_with_ordinary_text_below(segments):
+    training, _ = mails(300, np.random.default_rng(0), below=10)
+    padded, labels = mails(100, np.random.default_rng(1), below=600)
+    student = get_student("ngram", {"table_bits": 12, "epochs": 3, "segments": segments})
+    student.fit(training)
+    whole, found = student.text_logits(padded.texts), student.predict_logits(padded.texts)
+    assert (whole[labels == 1] < 0).mean() > 0.9
+    assert (found[labels == 1] > 0).mean() > 0.9
+    assert (found[labels == 0] < 0).all()
+
+
+def test_heads_are_not_learned():
+    training, _ = mails(20, np.random.default_rng(0), below=100)
+    examples = NgramExamples.of(training, SegmentRule("head", "soft", 2), 1, "none")
+    assert len(examples.texts) == len(training)
+
+
+@pytest.mark.parametrize("segments", ["max", "soft"])
+def test_the_float_and_the_int8_model_combine_segments_alike(segments):
     training, _ = commands(600, np.random.default_rng(2))
     validation, _ = commands(90, np.random.default_rng(3))
     losses = []
-    student = get_student("ngram", {"table_bits": 12, "epochs": 3, "segments": "max"})
+    student = get_student("ngram", {"table_bits": 12, "epochs": 3, "segments": segments})
     student.fit(training, validation, lambda *seen: losses.append(seen[2]))
     logits = student.predict_logits(validation.texts)
     loss = cross_entropy(logits, validation.targets, validation.weights)
     assert loss == pytest.approx(losses[student.best_epoch_ - 1], rel=0.05)
+
+
+def test_a_calibration_scales_the_logits_of_segments_too():
+    training, _ = commands(300, np.random.default_rng(2))
+    student = get_student("ngram", {"table_bits": 12, "epochs": 2, "segments": "soft"})
+    before = student.fit(training).predict_logits(training.texts)
+    student.rescale(0.25, 1.0)
+    expected = 0.25 * before + 1
+    assert np.allclose(student.predict_logits(training.texts), expected, atol=1e-4)
+    again = NgramStudent.from_export(student.export(), training.task)
+    assert again.rule_ == student.rule_
+    assert np.array_equal(
+        again.predict_logits(training.texts), student.predict_logits(training.texts)
+    )
 
 
 def test_segments_need_a_rule_and_a_positive_class():

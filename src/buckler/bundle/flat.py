@@ -12,10 +12,10 @@ import numpy as np
 from buckler.bundle.archive import VECTORS, WEIGHTS, Bundle, full_table, parse_tensors
 from buckler.errors import SettingsError
 from buckler.normalize import get_normalizer
-from buckler.normalize.segments import COMBINATIONS, SEGMENTERS
+from buckler.normalize.segments import SegmentRule
 from buckler.operating_point import DEFAULT_THRESHOLD
 
-_HEADER = struct.Struct("<8s8I2f2I2Q2I")
+_HEADER = struct.Struct("<8s8I2f2I2Q2If3I")
 _SECTION = 16
 
 
@@ -49,9 +49,10 @@ def flat_model(bundle: Bundle) -> bytes:
     table = full_table(tensors, int(str(m.settings["n_outputs"])))
     body += table.tobytes()
     s = m.settings
+    segmenter, combination, _, temperature = SegmentRule.from_settings(s, m.positive_bits).numbers
     return (
         _HEADER.pack(
-            b"BKNGRAM1",
+            b"BKNGRAM2",
             s["kernel_version"],
             s["min_order"],
             s["max_order"],
@@ -66,8 +67,10 @@ def flat_model(bundle: Bundle) -> bytes:
             len(m.calibration_curve[0]) if m.calibration_curve else 0,
             m.positive_bits,
             _HEADER.size + len(body),
-            SEGMENTERS.index(s["segmenter"]),
-            COMBINATIONS.index(s["combination"]),
+            segmenter,
+            combination,
+            temperature,
+            *(0, 0, 0),
         )
         + body
     )

@@ -39,15 +39,15 @@ static void ngram_dealloc(PyObject *object) {
 static PyObject *ngram_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     static char *names[] = {"normalizer", "max_bytes", "min_order", "max_order", "table_bits",
                             "width",      "n_outputs", "scale",     "table",     "head",
-                            "bias",       "segmenter", "combination", "positive", NULL};
+                            "bias",       "segmenter", "combination", "positive", "temperature", NULL};
     int normalizer, segmenter = 0, combination = 0;
     unsigned long long positive = 0;
     bk_ngram m = {0};
     PyObject *table, *head, *bias;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "iIIIIIIfOOO|iiK", names, &normalizer, &m.max_bytes,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "iIIIIIIfOOO|iiKf", names, &normalizer, &m.max_bytes,
                                      &m.min_order, &m.max_order, &m.table_bits, &m.width,
                                      &m.n_outputs, &m.scale, &table, &head, &bias, &segmenter,
-                                     &combination, &positive))
+                                     &combination, &positive, &m.temperature))
         return NULL;
     m.normalizer = (bk_normalizer)normalizer;
     m.segmenter = (bk_segmenter)segmenter;

@@ -71,9 +71,11 @@ typedef enum {
     BK_SEGMENTS_COMMANDS = 1,  /* commands between ; & | and line breaks, in command and payloads */
     BK_SEGMENTS_WINDOWS = 2,   /* windows of each field */
     BK_SEGMENTS_HOST = 3,      /* of url-v3: the host as a URL of its own, with its features */
-    BK_SEGMENTS_HEAD = 4,      /* the text up to the first 250, 500 and 1,000 bytes of its last field */
+    BK_SEGMENTS_HEAD = 4,      /* the text up to the first 125, 250, … and 1,000 bytes of its last field */
     BK_LAST_SEGMENTER = BK_SEGMENTS_HEAD
 } bk_segmenter;
+
+#define BK_HEADS 8 /* of a text, at most */
 
 /* A segment is normalized text too: `field` separators, then bytes begin to end of the text. */
 typedef struct {
@@ -95,12 +97,13 @@ int bk_next_segment(bk_segmenter segmenter, const uint8_t *normalized, size_t le
  */
 size_t bk_write_segment(const uint8_t *normalized, const bk_segment *segment, uint8_t *out);
 
-/* How the logits of the event come from those of its text, and of its worst segment if that has the higher score. */
+/* How the logits of the event come from those of its text, and of its worst segment if that has the higher score, or of all. */
 typedef enum {
     BK_COMBINE_NONE = 0, /* whole text alone */
     BK_COMBINE_MEAN = 1,
     BK_COMBINE_MAX = 2,  /* those of the segment */
-    BK_LAST_COMBINATION = BK_COMBINE_MAX
+    BK_COMBINE_SOFT = 3, /* mean of all, where a higher score counts more */
+    BK_LAST_COMBINATION = BK_COMBINE_SOFT
 } bk_combination;
 
 /*
@@ -121,7 +124,9 @@ typedef enum {
  *
  * With a combination, each segment is scored in the same way, and the logits of the worst one, which
  * has the largest distance of the best positive logit from the best other one, are combined with
- * those of the whole text. A text without segments keeps its own.
+ * those of the whole text. A text without segments keeps its own. Of a soft combination, a segment
+ * weighs e^(distance / temperature), and so does the whole text; beside heads, that is taken times
+ * 1/16 and one more for each of the BK_HEADS heads that the text is too short for.
  */
 typedef struct {
     uint32_t min_order;   /* 1 <= min_order <= max_order <= BK_MAX_ORDER; 1 and 0: features alone */
@@ -138,6 +143,7 @@ typedef struct {
     bk_segmenter segmenter;
     bk_combination combination;
     uint64_t positive;    /* bit j: class j is positive; needed for a combination */
+    float temperature;    /* of a soft combination, in logits */
 } bk_ngram;
 
 /* NULL if the model is valid, else the fault. Call it once, before the first score. */

@@ -4,7 +4,7 @@
 
 #include "buckler.h"
 
-enum { HEADER_BYTES = 80, SECTION = 16, MAX_CURVE_POINTS = 64 };
+enum { HEADER_BYTES = 96, SECTION = 16, MAX_CURVE_POINTS = 64 };
 
 typedef struct { /* little-endian, as it stands in the file */
     char magic[8];
@@ -13,6 +13,8 @@ typedef struct { /* little-endian, as it stands in the file */
     uint32_t has_head, n_curve_points;
     uint64_t positive, size;
     uint32_t segmenter, combination;
+    float temperature;
+    uint32_t zeros[3];
 } flat_header;
 
 _Static_assert(sizeof(flat_header) == HEADER_BYTES, "the header has no gaps");
@@ -23,16 +25,16 @@ const char *bk_model_open(bk_model *model, const void *data, size_t size) {
     flat_header h;
     if (size < sizeof h || (uintptr_t)data % 8) return "the file is too short or not aligned";
     memcpy(&h, data, sizeof h);
-    if (memcmp(h.magic, "BKNGRAM1", 8)) return "not a flat model";
+    if (memcmp(h.magic, "BKNGRAM2", 8)) return "not a flat model";
     if (h.version != BK_ABI_VERSION) return "made for another version of the kernel";
     if (h.size != size) return "the file is cut short or has something behind it";
-    if (h.has_head > 1 || h.n_curve_points == 1 || h.n_curve_points > MAX_CURVE_POINTS) return "the header is not sound";
+    if (h.zeros[0] || h.zeros[1] || h.zeros[2] || h.has_head > 1 || h.n_curve_points == 1 || h.n_curve_points > MAX_CURVE_POINTS) return "the header is not sound";
     if (h.n_curve_points && h.n_outputs != 1) return "a calibration curve is for two classes";
     bk_ngram m = {.min_order = h.min_order, .max_order = h.max_order, .table_bits = h.table_bits,
                   .width = h.width, .n_outputs = h.n_outputs, .max_bytes = h.max_bytes,
                   .normalizer = (bk_normalizer)h.normalizer, .scale = h.scale,
                   .segmenter = (bk_segmenter)h.segmenter, .combination = (bk_combination)h.combination,
-                  .positive = h.positive, .table = (const int8_t *)data, .bias = data, .head = h.has_head ? data : NULL};
+                  .positive = h.positive, .temperature = h.temperature, .table = (const int8_t *)data, .bias = data, .head = h.has_head ? data : NULL};
     const char *problem = bk_ngram_check(&m); /* before any size is computed from the numbers */
     if (problem) return problem;
     const size_t floats = sizeof(float), curve_row = h.n_curve_points * sizeof(double);

@@ -53,7 +53,7 @@ typedef struct {
 /* The loops of one instruction set. */
 typedef struct {
     const char *name;
-    void (*sums)(const bk_ngram *, const framed_text *, int32_t *);
+    void (*add_rows)(const bk_ngram *, const framed_text *, size_t, size_t, int32_t *);
     size_t (*list_rows)(uint32_t, uint32_t, uint32_t, const framed_text *, uint32_t, uint32_t,
                         uint32_t *);
     float (*sum_weights)(const learned_weight *, const uint32_t *, size_t, float, learned_weight *);
@@ -71,6 +71,9 @@ const path *bk_current_path(void);
 /* logits = x + bias, or head . relu(x) + bias; x is rectified in place where there is a head. */
 void bk_apply_head(const float *head, const float *bias, size_t width, size_t n_outputs, float *x,
                    float *z);
+
+/* e^x, where x beyond [-700, 700] counts as the nearer end. */
+double bk_exp(double x);
 
 /* NULL where these numbers make a student, else what is wrong. */
 const char *bk_shape_problem(uint32_t min_order, uint32_t max_order, uint32_t table_bits,

@@ -105,51 +105,53 @@ static inline void BK_PATH(sum_wide)(const int8_t *restrict table, const uint32_
     }
 }
 
-/* The sum of a text for width 1. `min` and `max` are constants wherever this is inlined. */
+/* The sum of a part of a text for width 1. `min` and `max` are constants wherever this is inlined. */
 static inline __attribute__((always_inline)) int32_t BK_PATH(sum_text)(
-    const bk_ngram *m, const framed_text *f, uint32_t min, uint32_t max, uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS]) {
+    const bk_ngram *m, const framed_text *f, size_t begin, size_t end, uint32_t min, uint32_t max,
+    uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS]) {
     int32_t sum = 0;
-    for (size_t start = 0; start < f->length; start += BLOCK) {
-        const size_t n = f->length - start < BLOCK ? f->length - start : BLOCK;
+    for (size_t start = begin; start < end; start += BLOCK) {
+        const size_t n = end - start < BLOCK ? end - start : BLOCK;
         BK_PATH(hash_block)(f, start, n, min, max, m->table_bits, rows);
         sum += BK_PATH(sum_positions)(m->table, rows, n, max - min + 1);
     }
     return sum;
 }
 
-static int32_t BK_PATH(sum_narrow)(const bk_ngram *m, const framed_text *f, uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS]) {
+static int32_t BK_PATH(sum_narrow)(const bk_ngram *m, const framed_text *f, size_t begin, size_t end,
+                                   uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS]) {
     int32_t sum;
     switch (m->min_order << 4 | m->max_order) { /* the usual ones without inner loops */
     case 0x10: sum = 0; break;
-    case 0x15: sum = BK_PATH(sum_text)(m, f, 1, 5, rows); break;
-    case 0x25: sum = BK_PATH(sum_text)(m, f, 2, 5, rows); break;
-    case 0x35: sum = BK_PATH(sum_text)(m, f, 3, 5, rows); break;
-    default: sum = BK_PATH(sum_text)(m, f, m->min_order, m->max_order, rows);
+    case 0x15: sum = BK_PATH(sum_text)(m, f, begin, end, 1, 5, rows); break;
+    case 0x25: sum = BK_PATH(sum_text)(m, f, begin, end, 2, 5, rows); break;
+    case 0x35: sum = BK_PATH(sum_text)(m, f, begin, end, 3, 5, rows); break;
+    default: sum = BK_PATH(sum_text)(m, f, begin, end, m->min_order, m->max_order, rows);
     }
+    if (end < f->length) return sum;
     BK_PATH(hash_features)(f->features, f->n_features, m->table_bits, rows[0]);
     return sum + BK_PATH(sum_positions)(m->table, rows, f->n_features, 1);
 }
 
-/* Integer sums over all n-grams and features of a framed text. */
-static void BK_PATH(sums)(const bk_ngram *m, const framed_text *f, int32_t *sums) {
+/* Adds the rows of the n-grams that start in text[begin .. end) of a framed text, and at its end those of its features. */
+static void BK_PATH(add_rows)(const bk_ngram *m, const framed_text *f, size_t begin, size_t end, int32_t *sums) {
     uint32_t rows[BK_MAX_ORDER][BLOCK_ROWS];
-    const size_t length = f->length;
     const uint32_t orders = m->max_order - m->min_order + 1;
     if (m->width == 1) {
-        sums[0] = BK_PATH(sum_narrow)(m, f, rows);
+        sums[0] += BK_PATH(sum_narrow)(m, f, begin, end, rows);
         return;
     }
     /* Rows that outgrow the caches are asked for ahead, unless one register takes a whole row at once. */
     const int is_far = m->width > 2 * LANES && (size_t)m->width << m->table_bits > 1u << 21;
-    for (uint32_t j = 0; j < m->width; j++) sums[j] = 0;
-    for (size_t start = 0; orders && start < length; start += BLOCK) {
-        size_t n = length - start < BLOCK ? length - start : BLOCK;
+    for (size_t start = begin; orders && start < end; start += BLOCK) {
+        size_t n = end - start < BLOCK ? end - start : BLOCK;
         BK_PATH(hash_block)(f, start, n, m->min_order, m->max_order, m->table_bits, rows);
         for (uint32_t k = 0; is_far && k < orders; k++)
             for (size_t i = 0; i < n; i++)
                 __builtin_prefetch(m->table + (size_t)rows[k][i] * m->width);
         for (uint32_t k = 0; k < orders; k++) BK_PATH(sum_wide)(m->table, rows[k], n, m->width, sums);
     }
+    if (end < f->length) return;
     BK_PATH(hash_features)(f->features, f->n_features, m->table_bits, rows[0]);
     BK_PATH(sum_wide)(m->table, rows[0], f->n_features, m->width, sums);
 }

@@ -53,7 +53,7 @@ static inline uint32_t bits_of(bytes16 mask) {
 #endif
 
 #define BK_PATH_TABLE(p) \
-    {#p, sums_##p, list_rows_##p, sum_weights_##p, update_narrow_##p, update_wide_##p, embed_##p, write_url3_##p, normalize_url3_##p}
+    {#p, add_rows_##p, list_rows_##p, sum_weights_##p, update_narrow_##p, update_wide_##p, embed_##p, write_url3_##p, normalize_url3_##p}
 
 static const path paths[] = {
 #ifdef BK_X86_PATHS

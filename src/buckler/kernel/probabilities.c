@@ -1,7 +1,5 @@
 /* From logits to probabilities, with the same bits on every machine. See buckler.h. */
-#include <string.h>
-
-#include "buckler.h"
+#include "ngram_parts.h"
 
 /*
  * e^x for x in [-700, 700], in double arithmetic written out so that no library's rounding is in a
@@ -26,6 +24,8 @@ static inline double clamp_exponent(double x) {
     x = x < 700 ? x : 700;
     return x > -700 ? x : -700;
 }
+
+double bk_exp(double x) { return exp_fixed(clamp_exponent(x)); }
 
 static void softmax(float *z, size_t n) {
     float top = z[0];

@@ -7,8 +7,7 @@ enum {
     LEAST_COMMAND = 8, /* shorter ones stay with the next, so that segments cost less than the text */
     WINDOW = 512,
     WINDOW_SLACK = 64, /* a window ends at a space this close to its end */
-    HEAD = 250,        /* bytes of the last field in the first head; each further one has twice as many */
-    HEADS = 3,
+    HEAD = 125,        /* bytes of the last field in the first head, which each further one adds */
     PAYLOAD_FIELD = 1  /* of command-v2 */
 };
 
@@ -45,10 +44,10 @@ static size_t command_end(const uint8_t *text, size_t begin, size_t end) {
 /* Where the features of a text begin, or its end. */
 static size_t end_of_fields(const uint8_t *text, size_t length, size_t *last_field) {
     *last_field = 0;
-    for (size_t at = 0; at < length; at++) {
-        if (text[at] != BK_FIELD_SEPARATOR) continue;
-        if (at + 1 < length && text[at + 1] == BK_FEATURES) return at;
-        *last_field = at + 1;
+    const uint8_t *end = text + length, *at = text;
+    for (; (at = memchr(at, BK_FIELD_SEPARATOR, (size_t)(end - at))); at++) {
+        if (at + 1 < end && at[1] == BK_FEATURES) return (size_t)(at - text);
+        *last_field = (size_t)(at + 1 - text);
     }
     return length;
 }
@@ -56,9 +55,9 @@ static size_t end_of_fields(const uint8_t *text, size_t length, size_t *last_fie
 /* The host of a URL, or beginnings of a text; none where little else follows. */
 static int find_beginning(bk_segmenter segmenter, const uint8_t *text, size_t length, bk_segment *s) {
     size_t last, end = end_of_fields(text, length, &last);
-    const size_t most = (size_t)HEAD << s->next++;
+    const size_t most = (size_t)HEAD * ++s->next;
     if (segmenter == BK_SEGMENTS_HEAD) {
-        if (s->next > HEADS || end - last <= most + WINDOW_SLACK) return 0;
+        if (s->next > BK_HEADS || end - last <= most + WINDOW_SLACK) return 0;
         s->end = (uint32_t)cut_at_space(text, last, end, most);
         return 1;
     }

@@ -12,7 +12,7 @@ from buckler.bundle.manifest import Manifest, advise_version
 from buckler.errors import BundleError
 from buckler.normalize import NormalizedTexts
 from buckler.normalize.normalized_texts import FEATURE_BYTES, FEATURES, SEPARATOR
-from buckler.normalize.segments import COMBINATIONS, SEGMENTERS, SegmentRule
+from buckler.normalize.segments import SegmentRule
 from buckler.runtime.model import MODELS, Form, Model, Tensors, Texts, Weights, whole_number
 from buckler.runtime.verdicts import Floats
 
@@ -84,13 +84,10 @@ class NgramModel(Model):
             if tensor is not None and not np.isfinite(tensor).all():
                 raise BundleError("weights hold numbers that are not finite")
 
-        segmenter, combination = settings.get("segmenter"), settings.get("combination")
-        if segmenter not in SEGMENTERS or combination not in COMBINATIONS:
-            raise BundleError(
-                f"student settings: unknown segmenter or combination; {advise_version()}"
-            )
-
-        rule = SegmentRule(segmenter, combination, form.positive)
+        try:
+            rule = SegmentRule.from_settings(settings, form.positive)
+        except BundleError as error:
+            raise BundleError(f"{error}; {advise_version()}") from error
 
         def kernel(kind: int, max_bytes: int) -> _kernel.Ngram:
             return _kernel.Ngram(
@@ -156,8 +153,7 @@ class NgramModel(Model):
         The weight of an n-gram is shared by its bytes, and a feature has its weight at its first
         byte, so the weights add up to the logit less its bias; for several classes, each taken less
         the mean of all classes. With a hidden layer a weight is gradient times input. If segments
-        count, the n-grams of the whole text and of its worst segment share the weight as the logits
-        do.
+        count, the n-grams of the whole text and of its segments share the weight as the logits do.
         """
         found = np.zeros(len(normalized))
         for text, shift, share in self._rule.scored_parts(normalized, self._logits):

@@ -9,7 +9,7 @@ head turns into classes. Hashing as in Weinberger et al. 2009, embedding bags as
 import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -66,8 +66,9 @@ class NgramStudent(Student):
         ``none``, or ``balanced``: rare classes count more, as if all were as frequent.
     segments
         Score of an event from those of its whole text and of its worst segment, where that is
-        higher: ``mean``, ``max``, or ``none`` for the whole text alone. Worst commands and windows
-        are learned too, from the second pass on (multiple-instance learning, Andrews et al. 2002).
+        higher: ``mean`` or ``max``; from those of all, a higher one weighing more: ``soft``; or
+        ``none`` for the whole text alone. Worst commands and windows are learned too, from the
+        second pass on (multiple-instance learning, Andrews et al. 2002).
     source_students
         Number of students that learn from half the families of sources each, beside the one of all
         of them. The weights are the mean of this one and of those on which they agree
@@ -195,7 +196,9 @@ class NgramStudent(Student):
         return out
 
     def rescale(self, slope: float, shift: float | Floats) -> None:
-        """Fold a calibration into the scale, the bias and the head."""
+        """Fold a calibration into the scale, the bias and the head, and keep soft weights."""
+        temperature = float(np.float32(self.rule_.temperature * slope))
+        self.rule_ = replace(self.rule_, temperature=temperature)
         if self.head_ is None:
             self.scale_ = float(np.float32(self.scale_ * slope))
         else:
@@ -219,8 +222,7 @@ class NgramStudent(Student):
                 "width": self.width_,
                 "n_outputs": self.n_outputs_,
                 "scale": self.scale_,
-                "segmenter": self.rule_.segmenter,
-                "combination": self.rule_.combination,
+                **self.rule_.settings,
             },
             tensors,
         )
@@ -250,8 +252,7 @@ class NgramStudent(Student):
             table_bits=number("table_bits"),
             segments=str(export.settings["combination"]),
         )
-        rule = str(export.settings["segmenter"]), student.segments, task.positive_bits
-        student.rule_ = SegmentRule(*rule)
+        student.rule_ = SegmentRule.from_settings(export.settings, task.positive_bits)
         student.width_, student.n_outputs_ = number("width"), number("n_outputs")
         student.scale_ = float(str(export.settings["scale"]))
         stored = export.tensors["table"].view(np.int8).reshape(1 << student.table_bits, -1)
@@ -320,8 +321,7 @@ class NgramStudent(Student):
 
     def _initial_model(self) -> FloatModel:
         rows, width, outputs = 1 << self.table_bits, self.width_, self.n_outputs_
-        rng = np.random.default_rng([self.seed, 1])
-        table = np.zeros((rows, width), np.float32)
+        rng, table = np.random.default_rng([self.seed, 1]), np.zeros((rows, width), np.float32)
         head = head_squares = None
         if self.hidden:
             table = rng.standard_normal((rows, width), np.float32) * np.float32(0.1)

@@ -57,20 +57,11 @@ class NgramExamples:
         epoch: int,
         logits_of: Callable[[NormalizedTexts], Floats],
     ) -> npt.NDArray[np.uint32]:
-        """Return the examples of a pass: each text and one of its segments.
-
-        It is the second head, far from its text in the order; of other segments it is the worst
-        one, once a pass is done.
-        """
-        if not len(self.segments) or (epoch == 1 and self.rule.segmenter != "head"):
+        """Return the examples of a pass: each text and, once a pass is done, its worst segment."""
+        if epoch == 1 or not len(self.segments):
             return texts.astype(np.uint32)
-        if self.rule.segmenter == "head":
-            counts = np.bincount(self.segments.owners, minlength=len(texts))
-            second = np.where(counts > 1, np.cumsum(counts) - counts + 1, -1)
-            chosen = second[np.roll(texts, len(texts) // 2)]
-        else:
-            logits = logits_of(self.segments.texts)
-            chosen = self.rule.find_worst(self.segments, logits, len(texts))[texts]
+        logits = logits_of(self.segments.texts)
+        chosen = self.rule.find_worst(self.segments, logits, len(texts))[texts]
         pairs = np.stack([texts, np.where(chosen < 0, -1, chosen + len(texts))], axis=1).ravel()
         return pairs[pairs >= 0].astype(np.uint32)
 
