@@ -13,9 +13,10 @@ events; its output is verdicts, the same to the bit everywhere.
 - `capacity`: cores, memory and money that a workload needs.
 
 All of them score in one way: a `LoadedBundle` (`bundles`) and `OutputOptions` go in with the
-events, and a `VerdictBatch` (`verdict_batch`) comes out. `records` and `formats` turn verdicts into
-OCSF, ECS and alerts, with the time, host, user and process of their events. Sinks and formats are
-open: a new one is one new file, or an entry point of ``buckler.sinks`` or ``buckler.formats``.
+events, and a `VerdictBatch` (`verdict_batch`) comes out. `event_values` reads objects and JSON into
+columns, and `json_rows` writes JSON from columns. `records` and `formats` turn verdicts into OCSF,
+ECS and alerts, with the time, host, user and process of their events. Sinks and formats are open: a
+new one is one new file, or an entry point of ``buckler.sinks`` or ``buckler.formats``.
 
 Examples
 --------
