@@ -1,5 +1,6 @@
 """The run that asks for money, against real HTTP servers on loopback."""
 
+import asyncio
 import os
 import random
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import aiohttp
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -177,6 +179,19 @@ def test_each_fault_loses_nothing_and_doubles_nothing(tmp_path, server, fault):
                 assert verdict == bool(DETECTION.search(text))
             if fault not in ("not-json", "empty", "dropped"):
                 assert result.given_up == 0
+
+
+def test_a_slow_connection_is_no_slow_answer(tmp_path, server, monkeypatch):
+    connect = aiohttp.TCPConnector._create_connection
+
+    async def connect_slowly(*arguments):
+        await asyncio.sleep(1.0)
+        return await connect(*arguments)
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", connect_slowly)
+    who = teacher(server.url, attempts=10, timeout_s=0.6)
+    with LabelStore(tmp_path / "a.db") as store:
+        assert label(many(tmp_path, 5), who, store).new == 5
 
 
 def test_all_faults_at_once_with_many_in_flight(tmp_path, server):

@@ -110,7 +110,12 @@ class ChatClient(ModelClient):
             api_key=api_key(self.settings.api_key_env, required=self.hosted),
             base_url=self.settings.base_url,
             http_client=openai.DefaultAioHttpClient() if has_aiohttp else None,
-            timeout=openai.Timeout(self.settings.timeout_s, connect=CONNECT_S),
+            # aiohttp's whole wait for a connection is that for one of the pool.
+            timeout=openai.Timeout(
+                self.settings.timeout_s,
+                connect=CONNECT_S,
+                pool=max(CONNECT_S, self.settings.timeout_s),
+            ),
             max_retries=0,  # the runner tries again, within its limits
         )
 
