@@ -113,13 +113,17 @@ def _parse_fast(
         return None
     columns, rows = found
     rows += block.first_row
-    texts = columns["text"]
-    if pass_over and texts.null_count:
-        quarantine.pass_over("other events", texts.null_count)
-        kept = texts.is_valid()
-        columns = {role: column.filter(kept) for role, column in columns.items()}
-        rows = rows[kept.to_numpy(zero_copy_only=False)]
+    if pass_over and (n_others := columns["text"].null_count):
+        quarantine.pass_over("other events", n_others)
+        return with_text(columns, rows)
     return columns, rows
+
+
+def with_text(columns: dict[str, pa.Array], rows: npt.NDArray[np.int64]) -> Columns:
+    """Return the columns of the events that have a text, with their row numbers."""
+    has_text = columns["text"].is_valid()
+    kept = {role: column.filter(has_text) for role, column in columns.items()}
+    return kept, rows[has_text.to_numpy(zero_copy_only=False)]
 
 
 def scan_lines(

@@ -17,7 +17,7 @@ from buckler.errors import InputError
 from buckler.isolation import EventFault, attempt
 from buckler.readers.chunks import is_utf8_bytes, make_chunk
 from buckler.readers.feature_columns import is_row
-from buckler.readers.jsonl import Columns, scan_array, scan_lines
+from buckler.readers.jsonl import Columns, scan_array, scan_lines, with_text
 from buckler.readers.objects import Names, columns_of, listed_events, unwrap
 from buckler.readers.quarantine import Quarantine, Reason
 from buckler.readers.reader import Chunk, ColumnSpec
@@ -211,11 +211,9 @@ def _scan(
     is_left[rows - 1] = False
     held["text"] = held["text"].cast(pa.large_binary())
     if held["text"].null_count:
-        is_text = held["text"].is_valid()
-        for row in rows[~is_text.to_numpy(zero_copy_only=False)].tolist():
+        for row in rows[held["text"].is_null().to_numpy(zero_copy_only=False)].tolist():
             reasons.add(_EVENT, row, Reason.NO_TEXT)
-        held = {role: column.filter(is_text) for role, column in held.items()}
-        rows = rows[is_text.to_numpy(zero_copy_only=False)]
+        held, rows = with_text(held, rows)
     left = np.flatnonzero(is_left).tolist()
     if not left:
         return held, rows

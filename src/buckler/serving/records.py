@@ -16,7 +16,7 @@ from buckler.readers.reader import KEPT, WHOLE
 from buckler.runtime import Scorer
 from buckler.serving.formats import VERDICT_FORMATS, Record, ScoredEvent, as_readable_text, iso_time
 from buckler.serving.json_rows import as_json, write_objects
-from buckler.serving.verdict_batch import OutputOptions, VerdictBatch
+from buckler.serving.verdict_batch import WITHOUT_FIELDS, OutputOptions, VerdictBatch
 
 _FEW = 40  # records that cost less as objects than as columns
 
@@ -152,7 +152,7 @@ def _is_plain(options: OutputOptions, scorer: Scorer) -> bool:
     """Return True where a record says nothing but the verdict and, perhaps, a text."""
     is_asked_for_more = options.explain or options.keep or options.keep_all
     with_rows = options.with_text and scorer.features is not None
-    return options.format_name in (None, "plain") and not is_asked_for_more and not with_rows
+    return options.format_name in WITHOUT_FIELDS and not is_asked_for_more and not with_rows
 
 
 def _write_plain(
@@ -165,16 +165,8 @@ def _write_plain(
         members.append((name, as_json(column.cast(pa.float64()) if is_float else column)))
     if options.format_name is not None:
         if options.with_text:
-            members.append(
-                (
-                    "text",
-                    as_json(
-                        pa.array(
-                            map(as_readable_text, verdicts.events.to_pylist()), pa.large_string()
-                        )
-                    ),
-                )
-            )
+            texts = map(as_readable_text, verdicts.events.to_pylist())
+            members.append(("text", as_json(pa.array(texts, pa.large_string()))))
         members.append(("time", json.dumps(iso_time(time.time()))))
         members.append(("bundle", json.dumps(scorer.manifest.name)))
         if sources is not None:

@@ -23,7 +23,7 @@ from buckler.serving.bundles import LoadedBundle
 from buckler.serving.event_values import RowReasons, Values, read_values
 
 _TABLE = Path("table")
-_WITHOUT_FIELDS = (None, "plain")  # formats that say nothing of the event but what is asked for
+WITHOUT_FIELDS = (None, "plain")  # formats that say nothing of the event but what is asked for
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class OutputOptions:
     def columns_to_read(self, columns: ColumnSpec) -> ColumnSpec:
         """Return the columns with the event's own fields, where they are asked for."""
         optional = columns.optional
-        if self.format_name not in _WITHOUT_FIELDS:
+        if self.format_name not in WITHOUT_FIELDS:
             optional = {**event_field_names(columns.medium), **optional}
         return replace(columns, optional=optional, kept=self.keep, keep_all=self.keep_all)
 

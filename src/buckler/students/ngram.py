@@ -321,7 +321,8 @@ class NgramStudent(Student):
 
     def _initial_model(self) -> FloatModel:
         rows, width, outputs = 1 << self.table_bits, self.width_, self.n_outputs_
-        rng, table = np.random.default_rng([self.seed, 1]), np.zeros((rows, width), np.float32)
+        rng = np.random.default_rng([self.seed, 1])
+        table = np.zeros((rows, width), np.float32)
         head = head_squares = None
         if self.hidden:
             table = rng.standard_normal((rows, width), np.float32) * np.float32(0.1)

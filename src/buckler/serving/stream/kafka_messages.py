@@ -128,16 +128,11 @@ def score_messages(
     rows = verdicts.rows
     if settings.only_detections:
         rows = rows[verdicts.columns["detected"].to_numpy(zero_copy_only=False)]
+    answers = write_records(
+        verdicts, bundle.scorer, settings.output, rows=rows, sources=messages.sources
+    )
     outgoing = [
-        _answers(
-            messages,
-            rows.tolist(),
-            write_records(
-                verdicts, bundle.scorer, settings.output, rows=rows, sources=messages.sources
-            ),
-            bundle,
-            settings,
-        ),
+        _answers(messages, rows.tolist(), answers, bundle, settings),
         _dead_letters(messages, verdicts.errors, settings),
     ]
     counts = Counts(events=len(messages), detections=verdicts.detections, dead=len(verdicts.errors))
